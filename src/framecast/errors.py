@@ -1,0 +1,37 @@
+"""What can go wrong, said so that a person can act on it: what was found, where, and what to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class FramecastError(Exception):
+    """An error whose cause lies in what framecast was given; the command line prints it and exits with code 2.
+
+    `what` says what was found and what was expected, `where` names the file (and variable or frame), `remedy` says
+    what to do about it.
+    """
+
+    exit_code = 2
+
+    def __init__(self, what: str, *, where: str | Path | None = None, remedy: str | None = None) -> None:
+        self.what = what
+        self.where = None if where is None else str(where)
+        self.remedy = remedy
+        super().__init__(what)
+
+    def __str__(self) -> str:
+        text = self.what if self.where is None else f"{self.where}: {self.what}"
+        return text if self.remedy is None else f"{text}\n  -> {self.remedy}"
+
+
+class DataError(FramecastError):
+    """Frames that cannot be read, understood or used."""
+
+
+class ConfigError(FramecastError):
+    """A recipe, a setting, or a combination of settings that cannot work."""
+
+
+class RunError(FramecastError):
+    """A run that cannot start, continue, or be read back."""

@@ -1,0 +1,38 @@
+"""Where the tests find data that is too large for the repository; each test that needs it is skipped where it is absent."""
+
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+def _folder(name: str) -> Path:
+    folder = SHARED / name
+    if not folder.is_dir():
+        pytest.skip(f"needs ../shared/{name}, which is not here")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Real radar, digits and broken files."""
+    return _folder("data")
+
+
+@pytest.fixture(scope="session")
+def radar(shared_data: Path) -> Path:
+    """Clean CF NetCDF radar events."""
+    return shared_data / "radar_netcdf"
+
+
+@pytest.fixture(scope="session")
+def bad(shared_data: Path) -> Path:
+    """Broken and awkward files."""
+    return shared_data / "bad"
+
+
+@pytest.fixture(scope="session")
+def parity() -> Path:
+    """Numbers of the published implementations."""
+    return _folder("parity")
