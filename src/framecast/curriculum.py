@@ -1,0 +1,126 @@
+"""Which steps are fed the truth: teacher masks for training.
+
+A curriculum is a pure function `(iteration, batch, context, horizon, generator) -> teacher (batch, T - 1)`, bool, with
+T = context + horizon. Column t says whether step t is fed the true frame t or the model's own prediction of it; column
+0 is always true. Coins are flipped for each sequence and step. `iteration` counts from 0; the published schedules
+count from 1, so k = iteration + 1 below.
+
+Sources: scheduled sampling, Bengio et al. 2015, as used by Wang et al. 2022 (equation 8); reverse scheduled sampling,
+Wang et al. 2022, section 4.3 (equation 9); numbers of the released code in spec/models.md, section 9.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from framecast.errors import ConfigError
+from framecast.ops import free_running
+from framecast.types import config
+
+
+def _flip(encoder: float, forecaster: float, batch: int, context: int, horizon: int, coins: torch.Generator) -> Tensor:
+    """True with probability `encoder` in columns 1..context-1 and `forecaster` after them."""
+    chance = torch.tensor([1.0] + [encoder] * (context - 1) + [forecaster] * (horizon - 1))
+    return torch.rand(batch, len(chance), generator=coins) < chance
+
+
+@config
+class NoSampling:
+    """The context is fed, everything after it runs freely: training as in the forecast."""
+
+    name: Literal["none"] = "none"
+
+    def __call__(self, iteration: int, batch: int, context: int, horizon: int, coins: torch.Generator) -> Tensor:
+        """The teacher mask `(batch, context + horizon - 1)`; the same at every iteration."""
+        return free_running(batch, context, horizon)
+
+
+@config
+class Scheduled:
+    """Scheduled sampling: a frame after the context is true with probability eta, which falls linearly.
+
+        eta = start (1 - k / stop), and 0 from k = stop on
+
+    With the defaults this is the released code: 1.0 minus 2e-5 an iteration, 0 from iteration 50,000.
+    """
+
+    name: Literal["scheduled"] = "scheduled"
+    start: float = 1.0
+    stop: int = 50_000
+
+    def __post_init__(self) -> None:
+        _check_probability(self.start, "curriculum.start")
+
+    def eta(self, iteration: int) -> float:
+        """Probability of the truth after the context."""
+        return self.start * max(0.0, 1 - (iteration + 1) / self.stop)
+
+    def __call__(self, iteration: int, batch: int, context: int, horizon: int, coins: torch.Generator) -> Tensor:
+        """The teacher mask `(batch, context + horizon - 1)` of one iteration."""
+        return _flip(1.0, self.eta(iteration), batch, context, horizon, coins)
+
+
+@config
+class ReverseScheduled:
+    """Reverse scheduled sampling for the context, scheduled sampling after it.
+
+    A context frame is true with probability epsilon, which rises from eps_s to 1 between iterations `start` and `stop`,
+    with n = k - start and eps_e = 1:
+
+        linear        eps_s + (eps_e - eps_s) n / (stop - start)
+        exponential   eps_e - (eps_e - eps_s) exp(-n / alpha)
+        sigmoid       eps_s + (eps_e - eps_s) / (1 + exp((beta - k) / alpha))     beta halfway between start and stop
+
+    and is 1 from `stop` on. A frame after the context is true with probability eta, which falls linearly to 0 over the
+    same iterations. Before `start` both keep their first value. The second strategy (figure 5) starts both at 0.5; the
+    first starts epsilon at 0 and eta at 1. The sign in the sigmoid's exponent is the one that makes it rise
+    (spec/models.md, row P7); the linear form has no use for `alpha`.
+    """
+
+    name: Literal["reverse_scheduled"] = "reverse_scheduled"
+    strategy: Literal[1, 2] = 2
+    mode: Literal["linear", "exponential", "sigmoid"] = "exponential"
+    start: int = 25_000
+    stop: int = 50_000
+    alpha: float = 5_000.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start < self.stop:
+            raise ConfigError(f"start {self.start} and stop {self.stop}: 0 <= start < stop", where="curriculum")
+        if self.alpha <= 0:
+            raise ConfigError(f"alpha {self.alpha} must be greater than 0", where="curriculum.alpha")
+
+    def epsilon(self, iteration: int) -> float:
+        """Probability of the truth within the context."""
+        k, low = iteration + 1, 0.5 if self.strategy == 2 else 0.0
+        if k < self.start and self.mode != "sigmoid":
+            return low
+        if k >= self.stop:
+            return 1.0
+        if self.mode == "linear":
+            return low + (1 - low) * (k - self.start) / (self.stop - self.start)
+        if self.mode == "exponential":
+            return 1 - (1 - low) * math.exp(-(k - self.start) / self.alpha)
+        beta = (self.start + self.stop) / 2
+        return low + (1 - low) / (1 + math.exp(min((beta - k) / self.alpha, 700.0)))
+
+    def eta(self, iteration: int) -> float:
+        """Probability of the truth after the context."""
+        k, high = iteration + 1, 0.5 if self.strategy == 2 else 1.0
+        return high * min(1.0, max(0.0, (self.stop - k) / (self.stop - self.start)))
+
+    def __call__(self, iteration: int, batch: int, context: int, horizon: int, coins: torch.Generator) -> Tensor:
+        """The teacher mask `(batch, context + horizon - 1)` of one iteration."""
+        return _flip(self.epsilon(iteration), self.eta(iteration), batch, context, horizon, coins)
+
+
+def _check_probability(value: float, where: str) -> None:
+    if not 0 <= value <= 1:
+        raise ConfigError(f"{value} is not a probability between 0 and 1", where=where)
+
+
+Curriculum = NoSampling | Scheduled | ReverseScheduled

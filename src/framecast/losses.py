@@ -1,0 +1,59 @@
+"""Frame losses, masked: pixels without data do not count.
+
+Each is a callable `(prediction (B, S, C, H, W), truth (B, S, C, H, W), valid (B, S, 1, H, W)) -> scalar`: the mean over
+all valid elements (spec/models.md, row P5), 0 where nothing is valid.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from torch import Tensor
+
+from framecast.types import config
+
+
+def _masked(prediction: Tensor, truth: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+    """The error, 0 where there is no data, and the number of valid elements (at least 1)."""
+    error = (prediction - truth).masked_fill(~valid, 0.0)
+    return error, (valid.sum() * prediction.shape[2]).clamp(min=1)
+
+
+@config
+class L2:
+    """Mean squared error."""
+
+    name: Literal["l2"] = "l2"
+
+    def __call__(self, prediction: Tensor, truth: Tensor, valid: Tensor) -> Tensor:
+        """Scalar, see the module."""
+        error, count = _masked(prediction, truth, valid)
+        return (error**2).sum() / count
+
+
+@config
+class L1:
+    """Mean absolute error."""
+
+    name: Literal["l1"] = "l1"
+
+    def __call__(self, prediction: Tensor, truth: Tensor, valid: Tensor) -> Tensor:
+        """Scalar, see the module."""
+        error, count = _masked(prediction, truth, valid)
+        return error.abs().sum() / count
+
+
+@config
+class L1L2:
+    """Mean squared error plus `alpha` times the mean absolute error (MotionRNN, MoDeRNN)."""
+
+    name: Literal["l1l2"] = "l1l2"
+    alpha: float = 1.0
+
+    def __call__(self, prediction: Tensor, truth: Tensor, valid: Tensor) -> Tensor:
+        """Scalar, see the module."""
+        error, count = _masked(prediction, truth, valid)
+        return (error**2 + self.alpha * error.abs()).sum() / count
+
+
+Loss = L2 | L1 | L1L2

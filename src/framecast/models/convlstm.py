@@ -1,0 +1,160 @@
+"""ConvLSTM.
+
+Xingjian Shi, Zhourong Chen, Hao Wang, Dit-Yan Yeung, Wai-Kin Wong, Wang-chun Woo: "Convolutional LSTM Network: A
+Machine Learning Approach for Precipitation Nowcasting", NeurIPS 2015; as written in Wang et al. 2022, equation 2:
+
+    g  = tanh(W_xg * X + W_hg * H)
+    i  = sigma(W_xi * X + W_hi * H + W_ci o C)
+    f  = sigma(W_xf * X + W_hf * H + W_cf o C)
+    C' = f . C + i . g
+    o  = sigma(W_xo * X + W_ho * H + W_co o C')
+    H' = o . tanh(C')
+
+with * a convolution and W_c o C the peephole. Deviations (spec/models.md, section 1.1 and row P2): no biases and no
+forget bias; `peephole` is "none" by default as in the published code, "hadamard" as in the equation (one weight a
+pixel, hence tied to one frame size), or "conv", which alone explains the parameter counts of the MotionRNN paper.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple, Self
+
+import torch
+from torch import Tensor, nn
+
+from framecast.models.layers import GateConv
+from framecast.models.recurrent import (
+    Patches,
+    Recurrent,
+    check_divisible,
+    check_layers,
+    check_no_actions,
+    grid_of,
+    zeros,
+)
+from framecast.models.stack import Stack
+from framecast.types import FrameShape, Step, config
+
+Peephole = Literal["none", "hadamard", "conv"]
+
+
+class State(NamedTuple):
+    """`hidden` and `cell`, both `(B, D, h, w)`."""
+
+    hidden: Tensor
+    cell: Tensor
+
+
+class ConvLSTMCell(nn.Module):
+    """One layer. `grid` is the `(h, w)` that LayerNorm and Hadamard peepholes need to know."""
+
+    def __init__(
+        self,
+        inputs: int,
+        hidden: int,
+        kernel: int,
+        grid: tuple[int, int],
+        *,
+        layer_norm: bool = False,
+        peephole: Peephole = "none",
+    ) -> None:
+        super().__init__()
+        self.hidden = hidden
+        norm = grid if layer_norm else None
+        self.conv_x = GateConv(inputs, 4 * hidden, kernel, norm)
+        self.conv_h = GateConv(hidden, 4 * hidden, kernel, norm)
+        self.peep_i, self.peep_f, self.peep_o = (_peephole(peephole, hidden, kernel, grid) for _ in range(3))
+
+    def start(self, like: Tensor) -> State:
+        """Zeros `(B, D, h, w)` for inputs like `like (B, C, h, w)`."""
+        return State(zeros(like, self.hidden), zeros(like, self.hidden))
+
+    def forward(self, x: Tensor, state: State, memory: Tensor | None) -> Step:
+        """`x (B, C, h, w)`; the memory is passed on untouched."""
+        h, c = state
+        i, f, g, o = torch.chunk(self.conv_x(x) + self.conv_h(h), 4, dim=1)
+        i = torch.sigmoid(self.peep_i(i, c))
+        f = torch.sigmoid(self.peep_f(f, c))
+        c = f * c + i * torch.tanh(g)
+        o = torch.sigmoid(self.peep_o(o, c))
+        h = o * torch.tanh(c)
+        return Step(h, State(h, c), memory, output_gate=o)
+
+
+class _NoPeephole(nn.Module):
+    def forward(self, gate: Tensor, _: Tensor) -> Tensor:
+        return gate
+
+
+class _HadamardPeephole(nn.Module):
+    def __init__(self, hidden: int, grid: tuple[int, int]) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(hidden, *grid))
+
+    def forward(self, gate: Tensor, cell: Tensor) -> Tensor:
+        return gate + self.weight * cell
+
+
+class _ConvPeephole(nn.Module):
+    def __init__(self, hidden: int, kernel: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(hidden, hidden, kernel, padding=kernel // 2, bias=False)
+
+    def forward(self, gate: Tensor, cell: Tensor) -> Tensor:
+        looked: Tensor = gate + self.conv(cell)
+        return looked
+
+
+def _peephole(kind: Peephole, hidden: int, kernel: int, grid: tuple[int, int]) -> nn.Module:
+    """How a gate `(B, D, h, w)` looks at the cell state."""
+    if kind == "none":
+        return _NoPeephole()
+    return _HadamardPeephole(hidden, grid) if kind == "hadamard" else _ConvPeephole(hidden, kernel)
+
+
+@config
+class ConvLSTM:
+    """A stack of ConvLSTM cells; layers may differ in width."""
+
+    name: Literal["convlstm"] = "convlstm"
+    hidden: tuple[int, ...] = (128, 128, 128, 128)
+    kernel: int = 5
+    patch: int = 4
+    layer_norm: bool = False
+    peephole: Peephole = "none"
+    segment: int | None = None
+
+    @classmethod
+    def tiny(cls) -> Self:
+        """A model of some thousand weights, for tests and demonstrations."""
+        return cls(hidden=(8, 6), kernel=3, patch=2)
+
+    @property
+    def tied_to_size(self) -> bool:
+        """LayerNorm and Hadamard peepholes have one weight a pixel."""
+        return self.layer_norm or self.peephole == "hadamard"
+
+    def check(self, shape: FrameShape) -> None:
+        """Raise `ConfigError` if this cannot be built for `shape`."""
+        check_layers(self.hidden, self.kernel, equal=False)
+        check_divisible(shape.height, shape.width, self.patch)
+        check_no_actions(shape, self.name)
+
+    def build(self, shape: FrameShape) -> Recurrent:
+        """A forecaster with new weights for frames of `shape`."""
+        self.check(shape)
+        channels = self.patch**2 * shape.channels
+        cells = [
+            ConvLSTMCell(
+                inputs,
+                hidden,
+                self.kernel,
+                grid_of(shape, self.patch),
+                layer_norm=self.layer_norm,
+                peephole=self.peephole,
+            )
+            for inputs, hidden in zip((channels, *self.hidden), self.hidden, strict=False)
+        ]
+        core = Stack(cells, self.hidden[-1], channels)
+        tied_to = (shape.height, shape.width) if self.tied_to_size else None
+        return Recurrent(core, Patches(self.patch), tied_to=tied_to, segment=self.segment)

@@ -1,0 +1,82 @@
+"""The contracts between a model and the rest: cell, core, codec and forecaster.
+
+A cell is what a paper's equations describe, a core moves one step in time, a codec leads from frames to the space in
+which the core lives and back, and a forecaster is what everything outside the models package talks to.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from torch import Tensor
+
+from framecast.types import FrameShape, Prediction, Step, Stepped
+
+
+class Cell(Protocol):
+    """One recurrent layer. Its state is its own NamedTuple; nothing is remembered on the module."""
+
+    def start(self, like: Tensor) -> Any:
+        """The state before the first frame, with the batch, height, width, device and dtype of `like (B, C, h, w)`."""
+        ...
+
+    def __call__(self, x: Tensor, state: Any, memory: Tensor | None) -> Step:
+        """`x (B, C, h, w)`, `memory (B, D, h, w)`, None before the first frame. A cell without one passes it on."""
+        ...
+
+
+class Core(Protocol):
+    """Anything that moves one step in time: the only contract that the time loop knows."""
+
+    def start(self, like: Tensor) -> Any:
+        """The state before the first frame, for inputs like `like (B, C, h, w)`."""
+        ...
+
+    def step(self, x: Tensor, state: Any, action: Tensor | None = None) -> Stepped:
+        """Given the frame at t as `x (B, C, h, w)`, predict the frame at t + 1. `action (B, A)`."""
+        ...
+
+
+class Codec(Protocol):
+    """Between frames `(B, T, C, H, W)` and the space of the core `(B, T, C', h, w)`."""
+
+    def encode(self, frames: Tensor) -> Tensor: ...
+
+    def decode(self, encoded: Tensor) -> Tensor: ...
+
+
+class Forecaster(Protocol):
+    """What training, forecasting and verification use; an `nn.Module` that needs none of them.
+
+    `forward` returns the last S frames of the window: T - 1 of them for next-step models, the horizon for one-shot
+    models, so that the loss compares with `frames[:, -S:]` for all. `forecast` is the same function handed the
+    context alone.
+    """
+
+    def __call__(self, frames: Tensor, teacher: Tensor, actions: Tensor | None = None) -> Prediction:
+        """`frames (B, T, C, H, W)`, `teacher (B, T - 1)` bool, `actions (B, T, A)`."""
+        ...
+
+    def forecast(self, context: Tensor, horizon: int, actions: Tensor | None = None) -> Tensor:
+        """`context (B, T, C, H, W)` -> `(B, horizon, C, H, W)`."""
+        ...
+
+
+class ModelConfig(Protocol):
+    """What a model's config offers beside its fields; the union of them in `framecast.models` is the registry."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def tied_to_size(self) -> bool:
+        """Whether a model that was built for one frame size works for that size only."""
+        ...
+
+    def check(self, shape: FrameShape) -> None:
+        """Raise `ConfigError` if no model can be built from this config for `shape`."""
+        ...
+
+    def build(self, shape: FrameShape) -> Any:
+        """A forecaster with new weights. Raises `ConfigError` as `check` does."""
+        ...

@@ -1,0 +1,124 @@
+"""A recurrent forecaster: codec + core, rolled over time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from framecast.errors import ConfigError
+from framecast.models.core import Codec, Core
+from framecast.models.rollout import rollout
+from framecast.ops import free_running, from_patches, to_patches
+from framecast.types import FrameShape, Prediction
+
+
+class Patches(nn.Module):
+    """The codec of most recurrent papers: space to depth and back, so feeding back a patch is feeding back a frame."""
+
+    def __init__(self, patch: int) -> None:
+        super().__init__()
+        self.patch = patch
+
+    def encode(self, frames: Tensor) -> Tensor:
+        """`frames (B, T, C, H, W)` -> `(B, T, patch * patch * C, H / patch, W / patch)`."""
+        check_divisible(frames.shape[-2], frames.shape[-1], self.patch)
+        return to_patches(frames, self.patch)
+
+    def decode(self, encoded: Tensor) -> Tensor:
+        """The inverse of `encode`."""
+        return from_patches(encoded, self.patch)
+
+
+class Recurrent(nn.Module):
+    """Encodes all frames in one call, rolls the core over time in its own space, decodes in one call.
+
+    `tied_to` is the only `(height, width)` the core works for, None where it works for any. `segment` trades time for
+    memory in training, see `rollout`. Frame by frame, `start` and `step` give the same predictions, so that a new
+    frame costs one step.
+    """
+
+    def __init__(
+        self, core: Core, codec: Codec, *, tied_to: tuple[int, int] | None = None, segment: int | None = None
+    ) -> None:
+        super().__init__()
+        self.core = core
+        self.codec = codec
+        self.tied_to = tied_to
+        self.segment = segment
+
+    def forward(self, frames: Tensor, teacher: Tensor, actions: Tensor | None = None) -> Prediction:
+        """Predict the frames at 1..T-1: `frames (B, T or fewer, C, H, W)`, `teacher (B, T - 1)` bool, read only where
+        the mask is true. Raises `ConfigError` for a frame size that the model cannot take."""
+        self._check_size(frames)
+        encoded, losses = rollout(self.core, self.codec.encode(frames), teacher, actions, segment=self.segment)
+        return Prediction(self.codec.decode(encoded), losses)
+
+    def forecast(self, context: Tensor, horizon: int, actions: Tensor | None = None) -> Tensor:
+        """`context (B, T, C, H, W)` -> the `horizon` frames after it, `(B, horizon, C, H, W)`."""
+        teacher = free_running(context.shape[0], context.shape[1], horizon)
+        return self.forward(context, teacher, actions).frames[:, -horizon:]
+
+    def start(self, like: Tensor) -> Any:
+        """The state before the first frame, for frames like `like (B, C, H, W)`."""
+        return self.core.start(self.codec.encode(like[:, None])[:, 0])
+
+    def step(self, frame: Tensor, state: Any, action: Tensor | None = None) -> tuple[Tensor, Any]:
+        """One frame in `(B, C, H, W)`, the prediction of the next one out, with the next state."""
+        self._check_size(frame)
+        stepped = self.core.step(self.codec.encode(frame[:, None])[:, 0], state, action)
+        return self.codec.decode(stepped.output[:, None])[:, 0], stepped.state
+
+    def _check_size(self, frames: Tensor) -> None:
+        height, width = frames.shape[-2:]
+        if self.tied_to is not None and (height, width) != self.tied_to:
+            size = " x ".join(map(str, self.tied_to))
+            raise ConfigError(
+                f"this model works for frames of {size} only, these have {height} x {width}",
+                remedy="train without LayerNorm and Hadamard peepholes, or bring the frames to the size of the model",
+            )
+
+
+def check_divisible(height: int, width: int, patch: int) -> None:
+    """Raise `ConfigError` unless frames of `height` x `width` can be cut into patches."""
+    if height % patch or width % patch:
+        raise ConfigError(
+            f"frames of {height} x {width} cannot be cut into patches of {patch} x {patch}",
+            where="model.patch",
+            remedy=f"choose a patch that divides both, or crop to {height // patch * patch} x {width // patch * patch}",
+        )
+
+
+def check_layers(hidden: tuple[int, ...], kernel: int, *, equal: bool) -> None:
+    """Raise `ConfigError` for layers that cannot be stacked; `equal` where a shared memory needs one width for all."""
+    if not hidden or min(hidden) < 1:
+        raise ConfigError(
+            f"hidden sizes {list(hidden)}: at least one layer of at least one channel", where="model.hidden"
+        )
+    if equal and len(set(hidden)) > 1:
+        raise ConfigError(
+            f"hidden sizes {list(hidden)} differ, but one memory flows through all layers",
+            where="model.hidden",
+            remedy=f"give all layers one size, for example {[hidden[0]] * len(hidden)}",
+        )
+    if kernel < 1 or kernel % 2 == 0:
+        raise ConfigError(f"kernel {kernel} is not an odd number", where="model.kernel")
+
+
+def check_no_actions(shape: FrameShape, name: str) -> None:
+    """Raise `ConfigError` where the data has actions and the model has no use for them."""
+    if shape.actions:
+        raise ConfigError(
+            f"the data has {shape.actions} actions a step, which {name} does not take", where="model.name"
+        )
+
+
+def grid_of(shape: FrameShape, patch: int) -> tuple[int, int]:
+    """Height and width of the maps inside the network."""
+    return shape.height // patch, shape.width // patch
+
+
+def zeros(like: Tensor, channels: int) -> Tensor:
+    """A zero state `(B, channels, h, w)` with the batch, size, device and dtype of `like (B, C, h, w)`."""
+    return torch.zeros(like.shape[0], channels, *like.shape[2:], device=like.device, dtype=like.dtype)

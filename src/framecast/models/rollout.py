@@ -1,0 +1,68 @@
+"""The one loop over time, and the one place of teacher forcing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from framecast.models.core import Core
+from framecast.types import Prediction
+
+
+def rollout(
+    core: Core, frames: Tensor, teacher: Tensor, actions: Tensor | None = None, *, segment: int | None = None
+) -> Prediction:
+    """Run `core` over time and return its predictions of the frames at t = 1..T-1.
+
+    `frames (B, S, C, h, w)`, in the space of the core. `teacher (B, T-1)` bool says for each sequence and step whether
+    the step is fed the true frame or the core's last prediction. A frame is read only where the mask is true, so a
+    forecast is this same function handed nothing but the context (S < T): it cannot see the future. Gradients flow
+    through the predictions that are fed back. `actions (B, T-1 or more, A)`.
+
+    Loss terms of the steps are averaged over time (spec/models.md, section 1.4). With `segment`, the activations
+    within each run of that many steps are computed again in the backward pass instead of being kept: memory falls to
+    about 1/segment of the steps plus one segment, for one more forward pass in time.
+
+    Raises ValueError if the first step is not fed a true frame, or if the mask asks for frames that are not there.
+    """
+    feed = _feeds(teacher, frames.shape[1])
+    teacher = teacher.to(frames.device)
+
+    def advance(start: int, stop: int, last: Tensor, state: Any) -> tuple[list[Tensor], Any, list[dict[str, Tensor]]]:
+        outputs, losses = [], []
+        for t in range(start, stop):
+            if feed[t] == "truth":
+                x = frames[:, t]
+            elif feed[t] == "prediction":
+                x = last
+            else:
+                x = torch.where(teacher[:, t, None, None, None], frames[:, t], last)
+            last, state, terms = core.step(x, state, None if actions is None else actions[:, t])
+            outputs.append(last)
+            losses.append(terms)
+        return outputs, state, losses
+
+    steps, last, state = len(feed), frames[:, 0], core.start(frames[:, 0])
+    if segment is None or not torch.is_grad_enabled():
+        outputs, _, losses = advance(0, steps, last, state)
+    else:
+        outputs, losses = [], []
+        for start in range(0, steps, segment):
+            stop = min(start + segment, steps)
+            done, state, terms = checkpoint(advance, start, stop, last, state, use_reentrant=False)
+            outputs, losses, last = outputs + done, losses + terms, done[-1]
+    mean = {name: torch.stack([terms[name] for terms in losses]).mean() for name in losses[0]}
+    return Prediction(torch.stack(outputs, dim=1), mean)
+
+
+def _feeds(teacher: Tensor, available: int) -> list[str]:
+    """What each step is fed: "truth" for all sequences, "prediction" for all, or a "mixture"."""
+    every, some = teacher.all(dim=0).tolist(), teacher.any(dim=0).tolist()
+    if not every[0]:
+        raise ValueError("the first step must be fed a true frame: column 0 of the teacher mask must be all true")
+    if any(some[available:]):
+        raise ValueError(f"the teacher mask asks for true frames beyond the {available} that are given")
+    return ["truth" if a else "mixture" if s else "prediction" for a, s in zip(every, some, strict=True)]

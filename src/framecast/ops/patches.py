@@ -1,0 +1,20 @@
+"""Space to depth and back: the frame the networks see is smaller and deeper than the frame the data has.
+
+Channel order of a patch: `(row * patch + column) * C + c`, as in the published PredRNN, MotionRNN and OpenSTL code
+(spec/models.md, section 0). The inverse is exact.
+"""
+
+from __future__ import annotations
+
+from einops import rearrange
+from torch import Tensor
+
+
+def to_patches(frames: Tensor, patch: int) -> Tensor:
+    """`frames (B, T, C, H, W)` -> `(B, T, patch * patch * C, H / patch, W / patch)`."""
+    return rearrange(frames, "b t c (h p) (w q) -> b t (p q c) h w", p=patch, q=patch)
+
+
+def from_patches(patches: Tensor, patch: int) -> Tensor:
+    """`patches (B, T, patch * patch * C, h, w)` -> `(B, T, C, h * patch, w * patch)`: the inverse of `to_patches`."""
+    return rearrange(patches, "b t (p q c) h w -> b t c (h p) (w q)", p=patch, q=patch)
