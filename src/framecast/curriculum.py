@@ -53,7 +53,10 @@ class Scheduled:
     stop: int = 50_000
 
     def __post_init__(self) -> None:
-        _check_probability(self.start, "curriculum.start")
+        if not 0 <= self.start <= 1:
+            raise ConfigError(f"{self.start} is not a probability", where="curriculum.start")
+        if self.stop < 1:
+            raise ConfigError(f"stop {self.stop} must be at least 1", where="curriculum.stop")
 
     def eta(self, iteration: int) -> float:
         """Probability of the truth after the context."""
@@ -116,11 +119,6 @@ class ReverseScheduled:
     def __call__(self, iteration: int, batch: int, context: int, horizon: int, coins: torch.Generator) -> Tensor:
         """The teacher mask `(batch, context + horizon - 1)` of one iteration."""
         return _flip(self.epsilon(iteration), self.eta(iteration), batch, context, horizon, coins)
-
-
-def _check_probability(value: float, where: str) -> None:
-    if not 0 <= value <= 1:
-        raise ConfigError(f"{value} is not a probability between 0 and 1", where=where)
 
 
 Curriculum = NoSampling | Scheduled | ReverseScheduled

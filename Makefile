@@ -1,0 +1,39 @@
+# `make demo` and `make test` on a fresh machine: each installs what it needs into .venv and runs.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: demo test test-all lint clean
+
+demo: $(VENV)/.core
+	$(BIN)/framecast demo
+
+test: lint
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: lint
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+$(VENV)/.core: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit("framecast needs Python 3.11 or newer, this is " + sys.version) if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) torch==2.13.0
+	$(PIP) --editable .
+	touch $@
+
+# pysteps and scores are second opinions: some tests compare with them and are skipped, saying so, where they cannot be
+# installed (pysteps is compiled here and needs a C compiler).
+$(VENV)/.test: $(VENV)/.core
+	$(PIP) --editable '.[test]'
+	$(PIP) --editable '.[oracles]' || echo "pysteps or scores could not be installed: the tests that compare with them are skipped"
+	touch $@
+
+clean:
+	rm -rf $(VENV) build demo runs .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,66 @@
+"""The published implementations' numbers, reproduced (tolerances of the parity files' README)."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from framecast.errors import DataError
+from framecast.interop import reference
+
+FILES = ["convlstm", "predrnn", "predrnn_v2"]
+
+
+def read(path: Path) -> tuple[dict, dict, dict]:
+    with np.load(path) as file:
+        meta = json.loads(str(file["meta"]))
+        arrays = {key: torch.tensor(file[key]) for key in file.files if key != "meta"}
+    weights = {key[2:]: arrays.pop(key) for key in list(arrays) if key.startswith("w/")}
+    return meta, weights, arrays
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_outputs_loss_and_gradients_are_those_of_the_published_code(parity: Path, name: str) -> None:
+    meta, weights, arrays = read(parity / f"{name}.npz")
+    y, loss = arrays.pop("y"), arrays.pop("loss")
+    model = reference.load(meta, weights)
+    ours = reference.run(model, meta, arrays)
+    ours["loss"].backward()
+
+    torch.testing.assert_close(ours["y"], y, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(ours["loss"].double(), loss, atol=0, rtol=1e-5)
+    parameters = dict(model.named_parameters())
+    translated = reference.names(meta, weights)
+    assert set(translated.values()) == set(parameters)
+    gradients = {theirs: parameters[mine].grad.norm().item() for theirs, mine in translated.items()}
+    assert gradients == pytest.approx(meta["grad_norms"], rel=1e-3)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_patches_given_instead_of_frames_change_nothing(parity: Path, name: str) -> None:
+    meta, weights, arrays = read(parity / f"{name}.npz")
+    model = reference.load(meta, weights)
+    without_frames = {key: value for key, value in arrays.items() if key != "x"}
+    torch.testing.assert_close(
+        reference.run(model, meta, without_frames)["y"], reference.run(model, meta, arrays)["y"], atol=0, rtol=0
+    )
+
+
+def test_decoupling_is_the_second_term_of_the_loss(parity: Path) -> None:
+    meta, weights, arrays = read(parity / "predrnn_v2.npz")
+    with_term = reference.run(reference.load(meta, weights), meta, arrays)["loss"].item()
+    frames_only = reference.run(reference.load(meta, weights).eval(), meta, arrays)["loss"].item()
+    assert frames_only == pytest.approx(meta["mse"], rel=1e-5)
+    assert with_term - frames_only == pytest.approx(meta["config"]["decouple_beta"] * meta["decouple"], rel=1e-4)
+
+
+def test_unknown_names_are_refused(parity: Path) -> None:
+    meta, weights, _ = read(parity / "predrnn.npz")
+    with pytest.raises(DataError, match="surplus"):
+        reference.load(meta, {**weights, "surplus": torch.zeros(1)})
+    with pytest.raises(DataError, match="do not fit"):
+        reference.load(meta, {key: value for key, value in weights.items() if "conv_m.0" not in key})
+    with pytest.raises(DataError, match="'lstm'"):
+        reference.load({"model": "lstm", "config": {}}, {})

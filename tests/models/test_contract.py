@@ -1,0 +1,169 @@
+"""What every registered model keeps, without knowing which model it is."""
+
+import dataclasses
+import inspect
+import re
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+import torch
+from pydantic import TypeAdapter
+from safetensors.torch import load_model, save_model
+
+from framecast.errors import ConfigError
+from framecast.models import Model
+from framecast.models.counting import multiply_accumulates, parameters
+from framecast.ops import free_running
+from framecast.types import FrameShape
+
+CONFIGS = get_args(Model)
+SHAPE = FrameShape(channels=1, height=16, width=12, context=3, horizon=3)
+STEPS = SHAPE.context + SHAPE.horizon
+DOCS = Path(__file__).parents[2] / "docs" / "models"
+
+
+@pytest.fixture(params=CONFIGS, ids=lambda config: config.__name__)
+def config(request: pytest.FixtureRequest) -> Any:
+    return request.param.tiny()
+
+
+@pytest.fixture
+def model(config: Any) -> Any:
+    torch.manual_seed(0)
+    return config.build(SHAPE)
+
+
+def windows(batch: int = 2, seed: int = 1, height: int = SHAPE.height, width: int = SHAPE.width) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.rand(batch, STEPS, SHAPE.channels, height, width, generator=generator)
+
+
+def mixed(batch: int = 2) -> torch.Tensor:
+    """A mask in which sequences differ."""
+    mask = torch.rand(batch, STEPS - 1, generator=torch.Generator().manual_seed(2)) < 0.5
+    mask[:, 0] = True
+    assert not torch.equal(mask[0], mask[1])
+    return mask
+
+
+def test_predicts_the_last_frames_of_the_window(model: Any) -> None:
+    prediction = model(windows(), free_running(2, SHAPE.context, SHAPE.horizon))
+    batch, steps, *size = prediction.frames.shape
+    assert (batch, tuple(size)) == (2, (SHAPE.channels, SHAPE.height, SHAPE.width))
+    assert SHAPE.horizon <= steps <= STEPS - 1
+    assert all(loss.ndim == 0 for loss in prediction.losses.values())
+
+
+@pytest.mark.parametrize("horizon", [1, SHAPE.horizon, 2 * SHAPE.horizon])
+def test_forecasts_any_horizon(model: Any, horizon: int) -> None:
+    context = windows()[:, : SHAPE.context]
+    longer = model.eval().forecast(context, horizon)
+    assert longer.shape == (2, horizon, SHAPE.channels, SHAPE.height, SHAPE.width)
+    assert torch.isfinite(longer).all()
+    shorter = model.forecast(context, 1)
+    torch.testing.assert_close(longer[:, :1], shorter)
+
+
+def test_gradients_reach_every_parameter(model: Any) -> None:
+    prediction = model(windows(), mixed())
+    steps = prediction.frames.shape[1]
+    ((prediction.frames - windows()[:, -steps:]) ** 2).mean().add(sum(prediction.losses.values())).backward()
+    without = [name for name, weight in model.named_parameters() if weight.grad is None or not weight.grad.any()]
+    assert without == []
+
+
+def test_nothing_is_remembered_between_calls(model: Any) -> None:
+    model.eval()
+    first = model(windows(), mixed()).frames
+    alone = model(windows()[:1], mixed()[:1]).frames
+    again = model(windows(), mixed()).frames
+    assert torch.equal(first, again)
+    torch.testing.assert_close(alone, first[:1])
+
+
+def test_each_sequence_follows_its_own_mask(model: Any) -> None:
+    model.eval()
+    together = model(windows(), mixed()).frames
+    apart = torch.cat([model(windows()[b : b + 1], mixed()[b : b + 1]).frames for b in range(2)])
+    torch.testing.assert_close(together, apart)
+
+
+def test_the_future_changes_nothing_in_a_forecast(model: Any) -> None:
+    model.eval()
+    mask = free_running(2, SHAPE.context, SHAPE.horizon)
+    frames = windows()
+    other = frames.clone()
+    other[:, SHAPE.context :] = torch.nan
+    expected = model(frames, mask).frames[:, -SHAPE.horizon :]
+    assert torch.equal(model(other, mask).frames[:, -SHAPE.horizon :], expected)
+    assert torch.equal(model.forecast(frames[:, : SHAPE.context], SHAPE.horizon), expected)
+
+
+def test_step_by_step_equals_the_forecast(model: Any) -> None:
+    if not hasattr(model, "step"):
+        pytest.skip("a one-shot model has no steps")
+    model.eval()
+    context = windows()[:, : SHAPE.context]
+    state, frame, stepped = model.start(context[:, 0]), context[:, 0], []
+    for t in range(STEPS - 1):
+        frame, state = model.step(context[:, t] if t < SHAPE.context else frame, state)
+        stepped.append(frame)
+    torch.testing.assert_close(torch.stack(stepped[-SHAPE.horizon :], dim=1), model.forecast(context, SHAPE.horizon))
+
+
+def test_the_seed_decides_the_weights(config: Any) -> None:
+    def weights(seed: int) -> torch.Tensor:
+        torch.manual_seed(seed)
+        return torch.cat([weight.detach().flatten() for weight in config.build(SHAPE).parameters()])
+
+    assert torch.equal(weights(3), weights(3))
+    assert not torch.equal(weights(3), weights(4))
+
+
+def test_saved_weights_give_the_same_forecast(model: Any, config: Any, tmp_path: Path) -> None:
+    save_model(model, str(tmp_path / "weights.safetensors"))
+    torch.manual_seed(5)
+    other = config.build(SHAPE)
+    context = windows()[:, : SHAPE.context]
+    assert not torch.equal(other.eval().forecast(context, 2), model.eval().forecast(context, 2))
+    load_model(other, str(tmp_path / "weights.safetensors"))
+    assert torch.equal(other.forecast(context, 2), model.forecast(context, 2))
+
+
+def test_other_sizes_work_or_are_refused(model: Any, config: Any) -> None:
+    larger = windows(height=24, width=20)[:, : SHAPE.context]
+    if config.tied_to_size:
+        with pytest.raises(ConfigError, match="24 x 20"):
+            model.forecast(larger, 2)
+    else:
+        assert model.forecast(larger, 2).shape[-2:] == (24, 20)
+
+
+def test_config_goes_through_plain_data_and_back(config: Any) -> None:
+    adapter: TypeAdapter[Any] = TypeAdapter(Model)
+    assert adapter.validate_python(dataclasses.asdict(config)) == config
+    with pytest.raises(ValueError, match="surplus"):
+        adapter.validate_python({**dataclasses.asdict(config), "surplus": 1})
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        config.name = "other"
+
+
+def test_costs_are_counted(model: Any, config: Any) -> None:
+    assert parameters(model) == sum(weight.numel() for weight in model.parameters()) > 0
+    once = multiply_accumulates(config, SHAPE)
+    wider = multiply_accumulates(config, SHAPE._replace(width=2 * SHAPE.width))
+    assert 0 < 1.9 * once < wider
+
+
+def test_frames_that_do_not_fit_are_refused_before_any_work(config: Any) -> None:
+    with pytest.raises(ConfigError):
+        config.check(SHAPE._replace(height=SHAPE.height + 1))
+
+
+def test_the_file_names_its_paper_and_a_page_describes_it(config: Any) -> None:
+    text = inspect.getdoc(inspect.getmodule(config)) or ""
+    assert re.search(r"\b(19|20)\d\d\b", text), "no year"
+    assert re.search(r"equations? \d", text), "no equation"
+    assert "Deviations" in text
+    assert (DOCS / f"{config.name}.md").is_file()
