@@ -1,0 +1,29 @@
+"""Properties of the tree that are easy to lose."""
+
+import ast
+from pathlib import Path
+
+SOURCE = Path(__file__).parents[1] / "src" / "framecast"
+
+
+def test_nothing_is_unpickled() -> None:
+    text = {path: path.read_text() for path in SOURCE.rglob("*.py")}
+    for forbidden in ("import pickle", "allow_pickle=True", "weights_only=False", "torch.hub"):
+        assert [path.name for path, code in text.items() if forbidden in code] == []
+    for path, code in text.items():
+        for call in (node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Call)):
+            name = ast.unparse(call.func)
+            if name == "torch.load":
+                assert any(k.arg == "weights_only" for k in call.keywords), f"{path}: torch.load without weights_only"
+            if name in ("np.load", "numpy.load"):
+                assert any(k.arg == "allow_pickle" for k in call.keywords), f"{path}: np.load without allow_pickle"
+
+
+def test_missing_pixels_are_filled_in_scaling_only() -> None:
+    using = [path.relative_to(SOURCE).as_posix() for path in SOURCE.rglob("*.py") if "nan_to_num" in path.read_text()]
+    assert set(using) <= {"data/scaling.py"}
+
+
+def test_files_stay_readable() -> None:
+    long = {path.name: n for path in SOURCE.rglob("*.py") if (n := len(path.read_text().splitlines())) > 400}
+    assert long == {}
