@@ -1,4 +1,4 @@
-"""Where the tests find data that is too large for the repository; each test that needs it is skipped where it is absent."""
+"""Where the tests find data too large for the repository; a test that needs it is skipped where it is absent."""
 
 from pathlib import Path
 
