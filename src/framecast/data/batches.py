@@ -1,0 +1,150 @@
+"""Batches: windows read, cropped, turned, scaled and stacked, in an order that can be resumed anywhere.
+
+Batch k of a training stream depends on the seed and on k alone: the order of an epoch comes from `(seed, epoch)`, the
+crop and the turns of a window from `(seed, epoch, position)`. So resuming is starting the stream at k, and the number of
+background threads changes nothing. With several processes the batch of all of them together is laid out first and each
+takes its part: two processes with batches of 4 see what one process with batches of 8 sees.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import count, islice
+from typing import TypeVar
+
+import numpy as np
+import torch
+
+from framecast.data.scaling import Scaling
+from framecast.data.sources import Region, Source
+from framecast.errors import ConfigError
+from framecast.types import Batch
+
+T = TypeVar("T")
+CROP_TRIES = 8
+
+
+@dataclass(frozen=True)
+class Batches:
+    """An endless, seeded stream of training batches.
+
+    `crop` is the side or `(height, width)` of random crops, aligned across time; where a crop shows less than half of its
+    pixels, up to eight are drawn and the fullest is used. `flips` mirrors windows at random in both axes, `rotations`
+    turns square ones by quarters. `workers` threads read ahead.
+    """
+
+    source: Source
+    scaling: Scaling
+    batch_size: int
+    seed: int = 0
+    crop: tuple[int, int] | None = None
+    flips: bool = False
+    rotations: bool = False
+    workers: int = 0
+    rank: int = 0
+    world_size: int = 1
+
+    def __post_init__(self) -> None:
+        height, width = self.crop or self.source.shape[1:3]
+        if self.rotations and height != width:
+            raise ConfigError(f"frames of {height} x {width} cannot be turned by quarters", where="data.rotations")
+        sizes = (
+            {self.source.size_of(index) for index in range(len(self.source))} if len(self.source) < 10_000 else set()
+        )
+        if self.crop is None and len(sizes) > 1:
+            raise ConfigError(f"frames of several sizes {sorted(sizes)}", where="data.crop", remedy="set a crop")
+        for low, wide in sizes:
+            if low < height or wide < width:
+                raise ConfigError(f"a crop of {height} x {width} does not fit in {low} x {wide}", where="data.crop")
+
+    def stream(self, start: int = 0) -> Iterator[Batch]:
+        """Batches `start`, `start + 1`, ... without end."""
+        return _ahead(self.batch, count(start), self.workers)
+
+    def batch(self, number: int) -> Batch:
+        """Batch `number` of the stream."""
+        overall = number * self.batch_size * self.world_size + self.rank * self.batch_size
+        windows = [self._window(*divmod(overall + k, len(self.source))) for k in range(self.batch_size)]
+        return scaled(np.stack(windows), self.source, self.scaling)
+
+    def _window(self, epoch: int, position: int) -> np.ndarray:
+        index = int(_order(self.seed, epoch, len(self.source))[position])
+        chance = np.random.default_rng([self.seed, epoch, position])
+        frames = self.source.read(index) if self.crop is None else self._cropped(index, self.crop, chance)
+        if self.flips:
+            axes = [axis for axis in (-2, -1) if chance.random() < 0.5]
+            frames = np.flip(frames, tuple(axes))
+        if self.rotations:
+            frames = np.rot90(frames, int(chance.integers(4)), axes=(-2, -1))
+        return np.ascontiguousarray(frames)
+
+    def _cropped(self, index: int, size: tuple[int, int], chance: np.random.Generator) -> np.ndarray:
+        height, width = self.source.size_of(index)
+        best, most = None, -1.0
+        for _ in range(CROP_TRIES):
+            top = int(chance.integers(height - size[0] + 1))
+            left = int(chance.integers(width - size[1] + 1))
+            frames = self.source.read(index, Region(top, left, *size))
+            observed = float(np.isfinite(frames).mean())
+            if observed > most:
+                best, most = frames, observed
+            if observed >= 0.5:
+                break
+        assert best is not None
+        return best
+
+
+@lru_cache(maxsize=4)
+def _order(seed: int, epoch: int, windows: int) -> np.ndarray:
+    """The order of the windows in an epoch."""
+    return np.random.default_rng([seed, epoch]).permutation(windows)
+
+
+def evaluation_batches(
+    source: Source, scaling: Scaling, batch_size: int, workers: int = 0
+) -> Iterator[tuple[list[int], Batch]]:
+    """All windows once, in order, whole frames, with their numbers; the last batch may be short.
+
+    Windows of one batch have one size: a batch ends early where the size changes.
+    """
+    groups: list[list[int]] = []
+    for index in range(len(source)):
+        if groups and len(groups[-1]) < batch_size and source.size_of(groups[-1][0]) == source.size_of(index):
+            groups[-1].append(index)
+        else:
+            groups.append([index])
+
+    def load(indices: list[int]) -> tuple[list[int], Batch]:
+        return indices, scaled(np.stack([source.read(index) for index in indices]), source, scaling)
+
+    return _ahead(load, iter(groups), workers)
+
+
+def scaled(physical: np.ndarray, source: Source, scaling: Scaling) -> Batch:
+    """Windows `(B, T, C, H, W)` in physical units as a batch; a pixel is valid where all its channels have data."""
+    valid = np.isfinite(physical).all(axis=2, keepdims=True)
+    return Batch(torch.from_numpy(scaling.forward(physical, source.quantity)), torch.from_numpy(valid))
+
+
+U = TypeVar("U")
+
+
+def _ahead(work: Callable[[U], T], items: Iterator[U], workers: int) -> Iterator[T]:
+    """`map(work, items)` in order, with `workers` threads that work up to twice as many items ahead."""
+    if workers == 0:
+        yield from map(work, items)
+        return
+    with ThreadPoolExecutor(workers, thread_name_prefix="framecast-loader") as pool:
+        pending: deque[Future[T]] = deque(pool.submit(work, item) for item in islice(items, 2 * workers))
+        try:
+            while pending:
+                result = pending.popleft().result()
+                pending.extend(pool.submit(work, item) for item in islice(items, 1))
+                yield result
+        finally:
+            for future in pending:
+                future.cancel()

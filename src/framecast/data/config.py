@@ -1,0 +1,167 @@
+"""The settings of a data set, and what opening it gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import xarray as xr
+
+from framecast.data.digits import DigitSource, digit_images
+from framecast.data.digits import Split as DigitSplit
+from framecast.data.opening import open as open_frames
+from framecast.data.quantities import of
+from framecast.data.scaling import Scaling, Unit, check_scaling, default_scaling
+from framecast.data.sources import Source, WindowSource
+from framecast.data.splits import NAMES, ByBlocks, Split, split
+from framecast.data.windows import list_windows, time_step
+from framecast.errors import ConfigError
+from framecast.types import FrameShape, config
+
+
+@dataclass(frozen=True)
+class Sources:
+    """A data set, opened: the windows of each split (None where there are none) and how they are scaled.
+
+    `step` is the time between frames, None where there is no clock; `report` says in words what was found and repaired;
+    `frames` are the opened archives, none for generated data.
+    """
+
+    train: Source | None
+    validation: Source | None
+    test: Source | None
+    scaling: Scaling
+    step: np.timedelta64 | None
+    report: tuple[str, ...]
+    frames: tuple[xr.DataArray, ...] = ()
+
+    def shape(self, crop: tuple[int, int] | None) -> FrameShape:
+        """What a model is built for: the frames of the training windows, cropped. Raises `ConfigError` without any."""
+        if self.train is None:
+            raise ConfigError("no window is left for training", where="data.split")
+        shape = self.train.shape
+        return shape if crop is None else shape._replace(height=crop[0], width=crop[1])
+
+
+@config
+class ArchiveData:
+    """Frames from files. `path` is what `framecast.open` takes; a list of them is opened one by one, so that archives on
+    different grids can be trained on together with `crop`. `scaling` follows the quantity where it is not stated.
+    """
+
+    name: Literal["archive"] = "archive"
+    path: str | tuple[str, ...]
+    context: int = 10
+    horizon: int = 10
+    stride: int = 1
+    min_valid: float = 0.5
+    split: Split = ByBlocks()
+    crop: int | tuple[int, int] | None = None
+    flips: bool = False
+    rotations: bool = False
+    scaling: Scaling | None = None
+    units: str | None = None
+    time_step: float | None = None
+    variable: str | None = None
+    dry: float | None = None
+
+    def __post_init__(self) -> None:
+        _check_lengths(self.context, self.horizon)
+        if self.stride < 1:
+            raise ConfigError(f"stride {self.stride} must be at least 1", where="data.stride")
+        if not 0 <= self.min_valid <= 1:
+            raise ConfigError(f"min_valid {self.min_valid} is not a share between 0 and 1", where="data.min_valid")
+
+    @property
+    def crop_size(self) -> tuple[int, int] | None:
+        """Height and width of training crops."""
+        return (self.crop, self.crop) if isinstance(self.crop, int) else self.crop
+
+    def open(self) -> Sources:
+        """Open the archives and list the windows. Raises `DataError` and `ConfigError`."""
+        paths = (self.path,) if isinstance(self.path, str) else self.path
+        archives = tuple(
+            open_frames(path, units=self.units, time_step=self.time_step, variable=self.variable, dry=self.dry)
+            for path in paths
+        )
+        scaling = self.scaling or default_scaling(of(archives[0]))
+        check_scaling(scaling, of(archives[0]))
+        found = list_windows(
+            archives, context=self.context, horizon=self.horizon, stride=self.stride, min_valid=self.min_valid
+        )
+        parts = split(found, archives, self.split)
+        report = [repair for frames in archives for repair in frames.attrs["repairs"]]
+        report += [f"{count} window starts refused: {reason}" for reason, count in found.refused.items()]
+        report.append(", ".join(f"{len(parts[name])} {name}" for name in NAMES) + " windows")
+        sources = {
+            name: WindowSource(archives, parts[name], self.context, self.horizon) if parts[name] else None
+            for name in NAMES
+        }
+        step = time_step(archives[0])
+        return Sources(
+            **sources,
+            scaling=scaling,
+            step=step if isinstance(step, np.timedelta64) else None,
+            report=tuple(report),
+            frames=archives,
+        )
+
+
+@config
+class MovingDigits:
+    """Moving digits, generated. `images` is "bundled" or a folder with MNIST's IDX files."""
+
+    name: Literal["moving_digits"] = "moving_digits"
+    images: str = "bundled"
+    size: int = 64
+    digits: int = 2
+    context: int = 10
+    horizon: int = 10
+    train: int = 10_000
+    validation: int = 100
+    test: int = 1_000
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _check_lengths(self.context, self.horizon)
+        if min(self.size, self.digits, self.train) < 1 or min(self.validation, self.test) < 0:
+            raise ConfigError("size, digits and train must be at least 1, validation and test at least 0", where="data")
+
+    crop_size = None
+    flips = False
+    rotations = False
+
+    def open(self) -> Sources:
+        """The generators of each split. Raises `DataError` and `ConfigError`."""
+        report = (
+            f"{self.train} train, {self.validation} validation, {self.test} test sequences, made from disjoint digits"
+        )
+        return Sources(
+            train=self._source("train", self.train),
+            validation=self._source("validation", self.validation) if self.validation else None,
+            test=self._source("test", self.test) if self.test else None,
+            scaling=Unit(),
+            step=None,
+            report=(report,),
+        )
+
+    def _source(self, part: DigitSplit, number: int) -> DigitSource:
+        return DigitSource(
+            digit_images(self.images, part, self.size),
+            size=self.size,
+            digits=self.digits,
+            context=self.context,
+            horizon=self.horizon,
+            count=number,
+            seed=self.seed,
+            split=part,
+        )
+
+
+Data = ArchiveData | MovingDigits
+
+
+def _check_lengths(context: int, horizon: int) -> None:
+    if context < 1 or horizon < 1:
+        raise ConfigError(f"context {context} and horizon {horizon} must be at least 1", where="data")

@@ -1,0 +1,26 @@
+"""Zarr stores with CF metadata, as xarray writes them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import xarray as xr
+
+from framecast.data.readers.netcdf import from_dataset
+from framecast.data.readers.options import Options, Unreadable
+
+RECOGNISES = ["Zarr stores (folders with zarr.json or .zgroup)"]
+
+
+def recognises(path: Path) -> bool:
+    """By the metadata at its root."""
+    return path.is_dir() and any((path / name).is_file() for name in ("zarr.json", ".zgroup", ".zmetadata"))
+
+
+def read(path: Path, options: Options) -> xr.DataArray:
+    """The one variable on a grid (or `options.variable`). Raises `DataError` and `Unreadable`."""
+    try:
+        dataset = xr.open_zarr(path, chunks={}, decode_timedelta=False)
+    except Exception as error:  # zarr has no common error; whatever it raises, this store cannot be opened
+        raise Unreadable(f"the store is incomplete or unreadable ({error})", where=path) from error
+    return from_dataset(dataset, path, options)

@@ -1,0 +1,151 @@
+"""Named, invertible scaling between physical values and what a model sees.
+
+`forward(values, quantity)` and `inverse(scaled, quantity)` take and return NumPy arrays or tensors of any shape. Missing
+pixels (NaN) become the scaled dry value: this is the only place where they are filled, and the valid mask tells them
+apart from then on.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+import torch
+
+from framecast.data.quantities import ZR, Quantity
+from framecast.errors import ConfigError
+from framecast.types import config
+
+Values = TypeVar("Values", np.ndarray, torch.Tensor)
+
+
+def _library(values: Any) -> Any:
+    return torch if isinstance(values, torch.Tensor) else np
+
+
+def _filled(values: Values, quantity: Quantity) -> Values:
+    """Missing pixels as dry."""
+    library = _library(values)
+    filled: Values = library.where(library.isnan(values), np.float32(quantity.dry).item(), values)
+    return filled
+
+
+def _or_dry(physical: Values, scaled: Values, quantity: Quantity) -> Values:
+    """Exactly the dry value where the scaled value is at or below 0."""
+    restored: Values = _library(scaled).where(scaled <= 0, quantity.dry, physical)
+    return restored
+
+
+@config
+class Unit:
+    """`low` to 0 and `high` to 1, linear, nothing cut off. For intensities, and for any quantity with a known range."""
+
+    name: Literal["unit"] = "unit"
+    low: float = 0.0
+    high: float = 1.0
+
+    def __post_init__(self) -> None:
+        _check_range(self.low, self.high)
+
+    def forward(self, values: Values, quantity: Quantity) -> Values:
+        """Physical to scaled."""
+        return (_filled(values, quantity) - self.low) / (self.high - self.low)
+
+    def inverse(self, scaled: Values, quantity: Quantity) -> Values:
+        """Scaled to physical."""
+        return scaled * (self.high - self.low) + self.low
+
+
+@config
+class RainLog:
+    """The logarithm of the rain rate, 0 at `floor` and 1 at `ceiling` (mm/h). What is below the floor is dry.
+
+    Reflectivity is led through the Z-R relation.
+    """
+
+    name: Literal["rain_log"] = "rain_log"
+    floor: float = 0.1
+    ceiling: float = 100.0
+    zr: ZR = ZR()
+
+    def __post_init__(self) -> None:
+        _check_range(self.floor, self.ceiling)
+        if self.floor <= 0:
+            raise ConfigError(f"floor {self.floor} must be greater than 0", where="scaling.floor")
+
+    def forward(self, values: Values, quantity: Quantity) -> Values:
+        """Physical to scaled."""
+        library, values = _library(values), _filled(values, quantity)
+        if quantity.name == "reflectivity":
+            decades = (values / 10 - np.log10(self.zr.a)) / self.zr.b
+        else:
+            decades = library.log10(library.clip(values, self.floor, None))
+        span = np.log10(self.ceiling / self.floor).item()
+        scaled: Values = library.clip((decades - np.log10(self.floor).item()) / span, 0.0, None)
+        return scaled
+
+    def inverse(self, scaled: Values, quantity: Quantity) -> Values:
+        """Scaled to physical; what is at or below the floor comes back as dry."""
+        decades = scaled * np.log10(self.ceiling / self.floor).item() + np.log10(self.floor).item()
+        if quantity.name == "reflectivity":
+            physical: Values = 10 * (decades * self.zr.b + np.log10(self.zr.a).item())
+        else:
+            physical = 10.0**decades
+        return _or_dry(physical, scaled, quantity)
+
+
+@config
+class DBZ:
+    """Reflectivity, 0 at `low` and 1 at `high` (dBZ), linear. What is below `low` is dry.
+
+    Rain rate is led through the Z-R relation.
+    """
+
+    name: Literal["dbz"] = "dbz"
+    low: float = 0.0
+    high: float = 60.0
+    zr: ZR = ZR()
+
+    def __post_init__(self) -> None:
+        _check_range(self.low, self.high)
+
+    def forward(self, values: Values, quantity: Quantity) -> Values:
+        """Physical to scaled."""
+        library, values = _library(values), _filled(values, quantity)
+        if quantity.name == "rain_rate":
+            decades = library.log10(library.clip(values, 1e-6, None))
+            values = 10 * (decades * self.zr.b + np.log10(self.zr.a).item())
+        scaled: Values = library.clip((values - self.low) / (self.high - self.low), 0.0, None)
+        return scaled
+
+    def inverse(self, scaled: Values, quantity: Quantity) -> Values:
+        """Scaled to physical; what is at or below `low` comes back as dry."""
+        dbz = scaled * (self.high - self.low) + self.low
+        if quantity.name == "rain_rate":
+            dbz = 10.0 ** ((dbz / 10 - np.log10(self.zr.a).item()) / self.zr.b)
+        return _or_dry(dbz, scaled, quantity)
+
+
+Scaling = Unit | RainLog | DBZ
+
+
+def default_scaling(quantity: Quantity) -> Scaling:
+    """The scaling of a quantity for which none is stated."""
+    if quantity.name == "rain_rate":
+        return RainLog()
+    return DBZ() if quantity.name == "reflectivity" else Unit()
+
+
+def check_scaling(scaling: Scaling, quantity: Quantity) -> None:
+    """Raise `ConfigError` where a scaling has no meaning for a quantity."""
+    if scaling.name != "unit" and not quantity.precipitation:
+        raise ConfigError(
+            f"scaling {scaling.name!r} is for rain rate and reflectivity, the data are {quantity.name}",
+            where="data.scaling",
+            remedy="use data.scaling.name=unit",
+        )
+
+
+def _check_range(low: float, high: float) -> None:
+    if not low < high:
+        raise ConfigError(f"a range from {low:g} to {high:g} is empty", where="data.scaling")

@@ -1,0 +1,100 @@
+"""Sources of windows: what batches are made of.
+
+A source has a `shape`, a `quantity`, a length, and `read(index, region)`, a pure function of its arguments: the same
+window in any thread, in any order.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import xarray as xr
+
+from framecast.data.quantities import Quantity, of
+from framecast.data.windows import Window
+from framecast.errors import DataError
+from framecast.types import FrameShape
+
+KEPT_IN_MEMORY = 2 * 2**30
+"""Bytes up to which an archive, decoded to float32, is read once and kept; a larger one is read window by window."""
+
+
+class Region(NamedTuple):
+    """A part of the grid, in pixels."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+
+class Source(Protocol):
+    """Windows by number."""
+
+    shape: FrameShape
+    quantity: Quantity
+
+    def __len__(self) -> int: ...
+
+    def size_of(self, index: int) -> tuple[int, int]:
+        """Height and width of the frames of a window; they differ where archives lie on different grids."""
+        ...
+
+    def read(self, index: int, region: Region | None = None) -> np.ndarray:
+        """`(T, C, H, W)` float32 in physical units, NaN where there is no data."""
+        ...
+
+
+class WindowSource:
+    """Windows of opened archives. Archives of up to `KEPT_IN_MEMORY` bytes are decoded once, at the first read."""
+
+    def __init__(self, archives: Sequence[xr.DataArray], windows: Sequence[Window], context: int, horizon: int) -> None:
+        first = archives[0]
+        for other in archives[1:]:
+            if other.attrs["quantity"] != first.attrs["quantity"] or other.sizes["channel"] != first.sizes["channel"]:
+                raise DataError(
+                    f"{other.attrs['quantity']} in {other.sizes['channel']} channel(s) cannot be mixed with "
+                    f"{first.attrs['quantity']} in {first.sizes['channel']}"
+                )
+        self.archives = tuple(archives)
+        self.windows = tuple(windows)
+        self.quantity = of(first)
+        self.shape = FrameShape(first.sizes["channel"], first.sizes["y"], first.sizes["x"], context, horizon)
+        self._length = context + horizon
+        self._kept: dict[int, np.ndarray] = {}
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self.windows)
+
+    def size_of(self, index: int) -> tuple[int, int]:
+        """Height and width of the frames of a window."""
+        archive = self.archives[self.windows[index].archive]
+        return archive.sizes["y"], archive.sizes["x"]
+
+    def read(self, index: int, region: Region | None = None) -> np.ndarray:
+        """`(T, C, H, W)` float32 in physical units, NaN where there is no data."""
+        window = self.windows[index]
+        archive = self.archives[window.archive]
+        top, left, height, width = region or Region(0, 0, archive.sizes["y"], archive.sizes["x"])
+        place = {
+            "time": slice(window.start, window.start + self._length),
+            "y": slice(top, top + height),
+            "x": slice(left, left + width),
+        }
+        if "sequence" in archive.dims:
+            place["sequence"] = slice(window.sequence, window.sequence + 1)
+        if archive.nbytes <= KEPT_IN_MEMORY:
+            values = self._decoded(window.archive)[tuple(place.get(str(dim), slice(None)) for dim in archive.dims)]
+        else:
+            values = archive.isel(place).compute(scheduler="synchronous").values
+        return np.array(values.reshape(self._length, *values.shape[-3:]), dtype=np.float32)
+
+    def _decoded(self, number: int) -> np.ndarray:
+        with self._lock:
+            if number not in self._kept:
+                self._kept[number] = self.archives[number].values
+            return self._kept[number]

@@ -1,0 +1,123 @@
+"""Windows: context and horizon at a regular step, as an index into Frames.
+
+The step is the most common difference between time stamps; stamps may be off by a tenth of it. A window never crosses a
+gap, never covers a frame that is missing (no data at all), and never a frame with too little valid area: `min_valid` is
+the least share of the pixels of the best covered frame, so that a radar disc in a large grid is not held against the
+archive.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from framecast.errors import DataError
+
+
+class Window(NamedTuple):
+    """Frames `start`, `start + 1`, ... of a `sequence` (0 where there is one only) of an `archive`."""
+
+    archive: int
+    sequence: int
+    start: int
+
+
+@dataclass(frozen=True)
+class WindowList:
+    """The windows of some archives, and how many were refused for what reason."""
+
+    windows: tuple[Window, ...]
+    length: int
+    refused: dict[str, int] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.windows)
+
+
+def time_step(frames: xr.DataArray) -> np.timedelta64 | int:
+    """The most common difference between times: a timedelta64, or frames where there is no clock.
+
+    Raises `DataError` for a single frame, which has none.
+    """
+    times = frames["time"].values
+    if len(times) < 2:
+        raise DataError("a single frame has no time step", remedy="open at least context + horizon frames")
+    steps, counts = np.unique(np.diff(times), return_counts=True)
+    step = steps[np.argmax(counts)]
+    return step if times.dtype.kind == "M" else int(step)
+
+
+def regular(frames: xr.DataArray) -> np.ndarray:
+    """For each pair of neighbouring frames `(time - 1,)`, whether they are one step apart."""
+    step = time_step(frames)
+    tolerance = step // 10 if isinstance(step, np.timedelta64) else 0
+    return np.asarray(np.abs(np.diff(frames["time"].values) - step) <= tolerance)
+
+
+def coverage(frames: xr.DataArray) -> np.ndarray:
+    """Share of pixels with data, `([sequence,] time)`. Reads all frames once, a few at a time."""
+    return np.asarray(frames.notnull().mean(("channel", "y", "x")).values)
+
+
+def list_windows(
+    archives: Sequence[xr.DataArray], *, context: int, horizon: int, stride: int = 1, min_valid: float = 0.5
+) -> WindowList:
+    """All windows of `context + horizon` frames, starting at every `stride`-th frame of an unbroken run.
+
+    With `min_valid=0` coverage is not looked at and nothing is read. Raises `DataError` if archives differ in their step,
+    or if there is no window at all.
+    """
+    length = context + horizon
+    steps = {str(time_step(frames)) for frames in archives if frames.sizes["time"] > 1}
+    if len(steps) > 1:
+        raise DataError(
+            f"archives with different time steps: {', '.join(sorted(steps))}", remedy="train on archives with one step"
+        )
+    windows: list[Window] = []
+    refused: Counter[str] = Counter()
+    for number, frames in enumerate(archives):
+        windows += _of_archive(number, frames, length, stride, min_valid, refused)
+    if not windows:
+        raise DataError(_why_none(archives, context, horizon, refused), remedy="use a shorter context or horizon")
+    return WindowList(tuple(windows), length, dict(refused))
+
+
+def _of_archive(
+    number: int, frames: xr.DataArray, length: int, stride: int, min_valid: float, refused: Counter[str]
+) -> list[Window]:
+    count = frames.sizes["time"]
+    if count < length:
+        return []
+    joined = regular(frames)
+    sequences = frames.sizes.get("sequence", 1)
+    covered = coverage(frames).reshape(sequences, count) if min_valid > 0 else np.ones((sequences, count))
+    least = min_valid * covered.max(initial=0.0)
+    windows = []
+    for sequence in range(sequences):
+        start = 0
+        while start + length <= count:
+            breaks = np.flatnonzero(~joined[start : start + length - 1])
+            part = covered[sequence, start : start + length]
+            if len(breaks):
+                refused["crosses a gap"] += 1
+            elif (part == 0).any():
+                refused["covers a frame without any data"] += 1
+            elif (part < least).any():
+                refused[f"covers a frame with less than {min_valid:.0%} of the usual coverage"] += 1
+            else:
+                windows.append(Window(number, sequence, start))
+                start += stride
+                continue
+            start += 1
+    return windows
+
+
+def _why_none(archives: Sequence[xr.DataArray], context: int, horizon: int, refused: Counter[str]) -> str:
+    longest = max(frames.sizes["time"] for frames in archives)
+    what = f"no window of {context + horizon} frames ({context} context + {horizon} horizon) in {longest} frames found"
+    return what + "".join(f"; {count} {reason}" for reason, count in refused.items())
