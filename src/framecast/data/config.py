@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,6 +19,8 @@ from framecast.data.splits import NAMES, ByBlocks, Split, split
 from framecast.data.windows import list_windows, time_step
 from framecast.errors import ConfigError
 from framecast.types import FrameShape, config
+
+Check = Callable[[FrameShape], None]
 
 
 @dataclass(frozen=True)
@@ -78,13 +81,22 @@ class ArchiveData:
         """Height and width of training crops."""
         return (self.crop, self.crop) if isinstance(self.crop, int) else self.crop
 
-    def open(self) -> Sources:
-        """Open the archives and list the windows. Raises `DataError` and `ConfigError`."""
+    def open(self, check: Check = lambda shape: None, frames: Sequence[xr.DataArray] | None = None) -> Sources:
+        """Open the archives (or take `frames`, opened before) and list the windows.
+
+        `check` is handed the shape of the training frames before any frame is read. Raises `DataError`, `ConfigError`.
+        """
         paths = (self.path,) if isinstance(self.path, str) else self.path
-        archives = tuple(
-            open_frames(path, units=self.units, time_step=self.time_step, variable=self.variable, dry=self.dry)
-            for path in paths
+        archives = (
+            tuple(frames)
+            if frames is not None
+            else tuple(
+                open_frames(path, units=self.units, time_step=self.time_step, variable=self.variable, dry=self.dry)
+                for path in paths
+            )
         )
+        height, width = self.crop_size or archives[0].shape[-2:]
+        check(FrameShape(archives[0].sizes["channel"], height, width, self.context, self.horizon))
         scaling = self.scaling or default_scaling(of(archives[0]))
         check_scaling(scaling, of(archives[0]))
         found = list_windows(
@@ -132,8 +144,12 @@ class MovingDigits:
     flips = False
     rotations = False
 
-    def open(self) -> Sources:
-        """The generators of each split. Raises `DataError` and `ConfigError`."""
+    def open(self, check: Check = lambda shape: None, frames: Sequence[xr.DataArray] | None = None) -> Sources:
+        """The generators of each split. `check` is handed the shape of the frames first. Raises `DataError` and
+        `ConfigError`, the latter too where `frames` are given."""
+        if frames is not None:
+            raise ConfigError("moving digits are generated and take no frames", where="data.name")
+        check(FrameShape(1, self.size, self.size, self.context, self.horizon))
         report = (
             f"{self.train} train, {self.validation} validation, {self.test} test sequences, made from disjoint digits"
         )

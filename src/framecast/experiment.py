@@ -1,0 +1,237 @@
+"""An experiment: data, model, curriculum, loss, optimiser and training, read from a recipe.
+
+A recipe is a YAML file with a `base` and `rows` that differ from it; `recipes/radar.yaml#predrnn_v2` names a row. Single
+settings are changed by `key=value`, `model.hidden=[64,64]`. Every key is checked; every value is validated by pydantic,
+which appears here and where saved models are read, and nowhere else. Where a setting is one of several kinds, its `name`
+says which; giving another name starts from that kind's defaults.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import importlib
+import types
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from framecast.curriculum import Curriculum, NoSampling
+from framecast.data.config import Data
+from framecast.errors import ConfigError
+from framecast.losses import L2, Loss
+from framecast.models import Model
+from framecast.types import config
+
+
+@config
+class Optimiser:
+    """AdamW (Adam where `weight_decay` is 0). `clip` is the largest norm of the gradient. `schedule` leads from
+    `learning_rate` to 0 (cosine) or up to it within `warmup` iterations and down again (one_cycle); a `warmup` rises
+    linearly before any of them."""
+
+    learning_rate: float = 3e-4
+    betas: tuple[float, float] = (0.9, 0.999)
+    weight_decay: float = 0.0
+    clip: float | None = None
+    schedule: Literal["constant", "cosine", "one_cycle"] = "constant"
+    warmup: int = 0
+
+    def __post_init__(self) -> None:
+        if self.learning_rate <= 0:
+            raise ConfigError(f"{self.learning_rate} must be greater than 0", where="optimiser.learning_rate")
+
+
+@config
+class Training:
+    """How long, how often, on what. `iterations`, `log_every`, `validate_every` and `checkpoint_every` count iterations;
+    with `reverse_time` each of them makes a second optimiser step on the reversed sequence. `ema` is the decay of an
+    average of the weights that is then validated and saved. After `max_skipped` losses in a row that are not finite,
+    training stops. `accelerator` to `strategy` go to Lightning Fabric as they are."""
+
+    iterations: int = 80_000
+    batch_size: int = 8
+    seed: int = 0
+    workers: int = 1
+    reverse_time: bool = False
+    ema: float | None = None
+    max_skipped: int = 10
+    log_every: int = 20
+    validate_every: int = 1_000
+    validation_windows: int = 64
+    checkpoint_every: int = 500
+    accelerator: str = "auto"
+    devices: int = 1
+    num_nodes: int = 1
+    strategy: str = "auto"
+    precision: str = "32-true"
+    compile: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("iterations", "batch_size", "max_skipped", "log_every", "validate_every", "checkpoint_every"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{getattr(self, name)} must be at least 1", where=f"training.{name}")
+        if self.ema is not None and not 0 < self.ema < 1:
+            raise ConfigError(f"{self.ema} must lie between 0 and 1", where="training.ema")
+
+
+@config
+class Experiment:
+    """Everything that decides the result of a training run."""
+
+    data: Data
+    model: Model
+    curriculum: Curriculum = NoSampling()
+    loss: Loss = L2()
+    optimiser: Optimiser = Optimiser()
+    training: Training = Training()
+
+
+def read(recipe: str | Path, overrides: Sequence[str] = ()) -> Experiment:
+    """The experiment that `recipe` ("file.yaml" or "file.yaml#row") and `overrides` ("key=value") describe.
+
+    Raises `ConfigError` naming the file, the key and what was expected.
+    """
+    name, _, row = str(recipe).partition("#")
+    settings = _settings(Path(name), row)
+    for override in sorted(overrides, key=lambda text: not text.partition("=")[0].endswith(".name")):
+        key, equals, text = override.partition("=")
+        if not equals or not key:
+            raise ConfigError(f"{override!r} is not of the form key=value", where="command line")
+        nested: Any = _yaml(text, f"command line, {key}")
+        for part in reversed(key.split(".")):
+            nested = {part: nested}
+        settings = merged(settings, nested)
+    experiment: Experiment = parse(Experiment, settings, where=str(recipe))
+    return experiment
+
+
+def _settings(file: Path, row: str) -> dict[str, Any]:
+    """The settings of a row of a recipe, or of a plain experiment file."""
+    try:
+        text = file.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot be read ({error})", where=file, remedy="give the path of a recipe") from error
+    content = _yaml(text, str(file))
+    if not isinstance(content, dict):
+        raise ConfigError("is not a recipe", where=file, remedy="expected keys base and rows, or data, model, ...")
+    if "base" not in content:
+        if row:
+            raise ConfigError(f"has no rows, so no row {row!r}", where=file)
+        return content
+    _known(content, ("base", "rows", "title", "source"), str(file))
+    rows = content.get("rows") or {}
+    if not row and len(rows) == 1:
+        row = next(iter(rows))
+    if row and row not in rows:
+        raise ConfigError(f"no row {row!r}{_nearest(row, rows)}", where=file, remedy=f"rows: {', '.join(rows)}")
+    difference = {key: value for key, value in (rows.get(row) or {}).items() if key != "paper"}
+    settings: dict[str, Any] = merged(content["base"], difference)
+    return settings
+
+
+def _yaml(text: str, where: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"is not YAML: {error}", where=where) from error
+
+
+def merged(base: Any, difference: Any) -> Any:
+    """`base` with `difference` laid over it, mapping by mapping; another `name` starts from nothing."""
+    if not isinstance(base, Mapping) or not isinstance(difference, Mapping):
+        return difference
+    if "name" in difference and difference["name"] != base.get("name", difference["name"]):
+        return dict(difference)
+    return {**base, **{key: merged(base.get(key), value) for key, value in difference.items()}}
+
+
+def parse(kind: Any, value: Any, *, where: str, default: Any = dataclasses.MISSING) -> Any:
+    """`value`, plain data, as `kind`: a config, one of several configs by `name`, or anything pydantic validates.
+
+    `where` names the place for messages; `default` is what stands where the value is absent. Raises `ConfigError`.
+    """
+    options: list[Any] = [option for option in _options(kind) if dataclasses.is_dataclass(option)]
+    if not options or not isinstance(value, Mapping):
+        return _leaf(kind, value, where)
+    chosen = options[0] if len(options) == 1 else _by_name(options, value, where, default)
+    hints = get_type_hints(chosen)
+    fields = {field.name: field for field in dataclasses.fields(chosen)}
+    _known(value, tuple(fields), where)
+    missing = [name for name, field in fields.items() if field.default is dataclasses.MISSING and name not in value]
+    if missing:
+        raise ConfigError(f"{', '.join(missing)} must be given", where=where)
+    read = {
+        key: parse(hints[key], part, where=f"{where}, {key}" if ", " not in where else f"{where}.{key}",
+                   default=fields[key].default)
+        for key, part in value.items()
+    }  # fmt: skip
+    return chosen(**read)
+
+
+def _options(kind: Any) -> tuple[Any, ...]:
+    return get_args(kind) if get_origin(kind) in (Union, types.UnionType) else (kind,)
+
+
+def _by_name(options: list[Any], value: Mapping[str, Any], where: str, default: Any) -> Any:
+    """The config whose `name` the value gives, or `package.module:Config` of an outsider's model."""
+    names = {option.name: option for option in options}
+    name = value.get("name", getattr(default, "name", None))
+    if name in names:
+        return names[name]
+    if isinstance(name, str) and ":" in name and set(options) == set(get_args(Model)):
+        return outsider(name, where)
+    what = "name must be given" if name is None else f"name {name!r} is not known{_nearest(str(name), names)}"
+    raise ConfigError(what, where=where, remedy=f"one of: {', '.join(names)}")
+
+
+def outsider(name: str, where: str) -> Any:
+    """The config class that "package.module:Config" names. Its field `name` must have that very text as default."""
+    module, _, attribute = name.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigError(f"model {name!r} cannot be imported ({error})", where=where) from error
+    if not dataclasses.is_dataclass(found) or not hasattr(found, "build"):
+        raise ConfigError(f"{name!r} is not a model's config", where=where, remedy="see docs/adding_a_model.md")
+    return found
+
+
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+def _leaf(kind: Any, value: Any, where: str) -> Any:
+    try:
+        return _adapter(kind).validate_python(value)
+    except ValidationError as error:
+        said = "; ".join(dict.fromkeys(problem["msg"] for problem in error.errors()))
+        raise ConfigError(f"{value!r} will not do: {said}", where=where) from error
+
+
+def _known(value: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:
+    """Raise `ConfigError` for a key that is not known, with the nearest that is."""
+    for key in value:
+        if key not in known:
+            raise ConfigError(
+                f"unknown key {key!r}{_nearest(str(key), known)}", where=where, remedy=f"known: {', '.join(known)}"
+            )
+
+
+def _nearest(word: str, known: Any) -> str:
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f", did you mean {close[0]!r}?" if close else ""
+
+
+def plain(settings: Any) -> dict[str, Any]:
+    """A config as plain data that YAML and JSON can hold, and that `parse` reads back."""
+    content: dict[str, Any] = _adapter(type(settings)).dump_python(settings, mode="json")
+    return content
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema of an experiment, for editors."""
+    return _adapter(Experiment).json_schema()

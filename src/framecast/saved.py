@@ -1,0 +1,107 @@
+"""A trained model as a folder: `weights.safetensors` and `card.json`, which says all that is needed to use them.
+
+Both are written under temporary names and moved into place, so a folder is never half a model. Nothing is unpickled.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from framecast.data.quantities import QUANTITIES, Quantity, with_dry
+from framecast.data.scaling import Scaling
+from framecast.errors import FramecastError, RunError
+from framecast.experiment import parse, plain
+from framecast.models import Model
+from framecast.models.core import ModelConfig
+from framecast.types import FrameShape
+
+VERSION = 1
+WEIGHTS, CARD = "weights.safetensors", "card.json"
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a model was built for and trained on. `step_seconds` is the time between frames, None where there is no clock;
+    `grid` the size, spacing and projection of the training data, for information; `scores` what validation gave."""
+
+    model: ModelConfig
+    scaling: Scaling
+    quantity: Quantity
+    shape: FrameShape
+    step_seconds: float | None
+    grid: dict[str, Any] = field(default_factory=dict)
+    scores: dict[str, float] = field(default_factory=dict)
+
+
+def save(folder: Path, model: nn.Module, card: Card) -> None:
+    """Write the model into `folder`, replacing what is there only once everything is written."""
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    weights = {name: weight.detach().cpu().contiguous() for name, weight in model.state_dict().items()}
+    save_file(weights, temporary / WEIGHTS)
+    content = {
+        "framecast": VERSION,
+        "model": plain(card.model),
+        "scaling": plain(card.scaling),
+        "quantity": {"name": card.quantity.name, "units": card.quantity.units, "dry": card.quantity.dry},
+        "shape": card.shape._asdict(),
+        "step_seconds": card.step_seconds,
+        "grid": card.grid,
+        "scores": card.scores,
+    }
+    (temporary / CARD).write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
+    old = folder.with_name(f".{folder.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.rename(old)
+    temporary.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def load(folder: Path) -> tuple[nn.Module, Card]:
+    """The model, in evaluation mode on the CPU, and its card. Raises `RunError` for anything but a whole model."""
+    where = folder / CARD
+    try:
+        content = json.loads(where.read_text())
+        weights = load_file(folder / WEIGHTS)
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError, SafetensorError) as error:
+        raise RunError(
+            f"not a whole trained model ({error})", where=folder, remedy=f"expected {WEIGHTS} and {CARD}"
+        ) from error
+    try:
+        card = _card(content, str(where))
+        model: nn.Module = card.model.build(card.shape)
+        model.load_state_dict(weights)
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise RunError(f"card and weights do not fit together ({error})", where=folder) from error
+    return model.eval(), card
+
+
+def _card(content: dict[str, Any], where: str) -> Card:
+    if content.get("framecast") != VERSION:
+        raise RunError(f"a card of version {content.get('framecast')!r}, expected {VERSION}", where=where)
+    quantity = content["quantity"]
+    if quantity["name"] not in QUANTITIES:
+        raise RunError(f"unknown quantity {quantity['name']!r}", where=where)
+    try:
+        return Card(
+            model=parse(Model, content["model"], where=where),
+            scaling=parse(Scaling, content["scaling"], where=where),
+            quantity=with_dry(QUANTITIES[quantity["name"]], quantity["dry"]),
+            shape=FrameShape(**content["shape"]),
+            step_seconds=content["step_seconds"],
+            grid=content["grid"],
+            scores=content["scores"],
+        )
+    except FramecastError as error:
+        raise RunError(f"the card cannot be read: {error.what}", where=error.where or where) from error

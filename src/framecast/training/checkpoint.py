@@ -1,0 +1,96 @@
+"""Checkpoints that survive being killed while they are written.
+
+A checkpoint is written under a temporary name in its own folder, synced to disk, and renamed; its SHA-256 stands in a file
+beside it. The last two are kept. Loading checks the sum and falls back to the one before. Only tensors and plain values
+are stored, and read back with `weights_only=True`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from framecast.errors import RunError
+
+KEPT = 2
+_PREFIX = "iteration-"
+
+
+def write(folder: Path, iteration: int, content: dict[str, Any]) -> Path:
+    """Write the checkpoint of `iteration` and remove those before the last two. Raises `RunError` where it cannot."""
+    path = folder / f"{_PREFIX}{iteration:09d}.pt"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_suffix(f".tmp{os.getpid()}")
+        with temporary.open("wb") as file:
+            torch.save(content, file)
+            file.flush()
+            os.fsync(file.fileno())
+        _write_text(_sum_file(path), _sha256(temporary))
+        temporary.replace(path)
+        _sync(folder)
+    except OSError as error:
+        raise RunError(
+            f"the checkpoint cannot be written ({error})",
+            where=path,
+            remedy="make room, or free the folder for writing",
+        ) from error
+    for old in _newest_first(folder)[KEPT:]:
+        old.unlink(missing_ok=True)
+        _sum_file(old).unlink(missing_ok=True)
+    for rest in folder.glob(f"{_PREFIX}*.tmp*"):
+        rest.unlink(missing_ok=True)
+    return path
+
+
+def read(folder: Path) -> tuple[dict[str, Any], list[str]]:
+    """The newest checkpoint that is whole, and a warning for each newer one that is not.
+
+    Raises `RunError` where there is none.
+    """
+    warnings = []
+    for path in _newest_first(folder):
+        try:
+            if _sum_file(path).read_text().strip() != _sha256(path):
+                raise ValueError("its checksum does not match")
+            content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        except Exception as error:  # whatever is wrong with it, the one before may be whole
+            warnings.append(f"{path.name} is damaged and was passed over ({error})")
+            continue
+        return content, warnings
+    raise RunError("; ".join(["no whole checkpoint", *warnings]), where=folder, remedy="train anew into another folder")
+
+
+def _newest_first(folder: Path) -> list[Path]:
+    return sorted(folder.glob(f"{_PREFIX}*.pt"), reverse=True)
+
+
+def _sum_file(path: Path) -> Path:
+    return path.with_suffix(".sha256")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _write_text(path: Path, text: str) -> None:
+    """Write a small file whole or not at all."""
+    temporary = path.with_suffix(f".tmp{os.getpid()}s")
+    with temporary.open("w") as file:
+        file.write(text + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,57 @@
+"""The optimiser, its learning rate as a function of the iteration, and the average of the weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from framecast.experiment import Optimiser
+
+ONE_CYCLE_START = 1 / 25
+ONE_CYCLE_RISE = 0.3
+
+
+def build(settings: Optimiser, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    """AdamW over `parameters`."""
+    return torch.optim.AdamW(
+        parameters, lr=settings.learning_rate, betas=settings.betas, weight_decay=settings.weight_decay
+    )
+
+
+def learning_rate(settings: Optimiser, iteration: int, iterations: int) -> float:
+    """The rate of `iteration` of `iterations`, from 0.
+
+    cosine falls from the rate to 0; one_cycle rises from a 25th over the first 30 % (or `warmup` iterations) and falls to
+    0, both along a cosine; constant stays. `warmup` iterations rise linearly before constant and cosine.
+    """
+    peak, warmup = settings.learning_rate, settings.warmup
+    if settings.schedule == "one_cycle":
+        warmup = warmup or round(ONE_CYCLE_RISE * iterations)
+        if iteration < warmup:
+            rise = (1 - math.cos(math.pi * iteration / warmup)) / 2
+            return peak * (ONE_CYCLE_START + (1 - ONE_CYCLE_START) * rise)
+    elif iteration < warmup:
+        return peak * (iteration + 1) / warmup
+    if settings.schedule == "constant":
+        return peak
+    done = (iteration - warmup) / max(iterations - warmup, 1)
+    return peak * (1 + math.cos(math.pi * min(done, 1.0))) / 2
+
+
+def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
+    """Use `rate` from now on."""
+    for group in optimiser.param_groups:
+        group["lr"] = rate
+
+
+@torch.no_grad()
+def update_average(average: dict[str, Tensor], model: nn.Module, decay: float) -> None:
+    """Move the average of the weights towards the weights; what is no float (counters) is copied."""
+    for name, weight in model.state_dict().items():
+        if weight.is_floating_point():
+            average[name].lerp_(weight, 1 - decay)
+        else:
+            average[name].copy_(weight)

@@ -1,0 +1,61 @@
+"""Devices and processes (Lightning Fabric), and the signals that end a run cleanly."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from framecast.errors import ConfigError
+from framecast.experiment import Training
+
+
+def launch(settings: Training) -> Any:
+    """A launched Fabric with the devices, precision and processes that the settings ask for. Raises `ConfigError`."""
+    from lightning_fabric import Fabric
+    from lightning_fabric.utilities.exceptions import MisconfigurationException
+
+    try:
+        fabric = Fabric(
+            accelerator=settings.accelerator,
+            devices=settings.devices,
+            num_nodes=settings.num_nodes,
+            strategy=settings.strategy,
+            precision=settings.precision,  # type: ignore[arg-type]
+        )
+        fabric.launch()
+    except (MisconfigurationException, ValueError, RuntimeError) as error:
+        raise ConfigError(f"cannot be used on this machine: {error}", where="training") from error
+    return fabric
+
+
+@contextmanager
+def interruptible() -> Iterator[list[int]]:
+    """A list that holds the signal once SIGTERM or Ctrl-C came; a second Ctrl-C interrupts at once."""
+    came: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield came
+        return
+
+    def note(number: int, _: Any) -> None:
+        if came and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        came.append(number)
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield came
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def agreed(fabric: Any, interrupted: bool) -> bool:
+    """Whether any of the processes was interrupted."""
+    if fabric.world_size == 1:
+        return interrupted
+    return bool(fabric.all_reduce(torch.tensor(float(interrupted), device=fabric.device), reduce_op="sum") > 0)

@@ -1,0 +1,56 @@
+"""The folder of a run: what is in it, how it begins and how it goes on.
+
+experiment.yaml   the resolved settings        log.csv, tensorboard/   losses, rates, speeds
+checkpoints/      to go on from                pictures/               validation forecasts
+best/, last/      trained models to use
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import yaml
+
+from framecast.errors import ConfigError, RunError
+from framecast.experiment import Experiment, plain, read
+
+EXPERIMENT = "experiment.yaml"
+
+
+def check_new(out: Path) -> None:
+    """Raise `RunError` where a new run would overwrite something."""
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise RunError(
+            "there is something here already",
+            where=out,
+            remedy=f"go on with `framecast train --resume {out}`, or name another --out",
+        )
+
+
+def begin(out: Path, experiment: Experiment) -> None:
+    """Make the folder of a new run. Raises `RunError` where it cannot be written."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / EXPERIMENT).write_text(yaml.safe_dump(plain(experiment), sort_keys=False))
+    except OSError as error:
+        raise RunError(f"the folder cannot be written ({error})", where=out) from error
+
+
+def settings_of(out: Path) -> Experiment:
+    """The experiment of an existing run. Raises `RunError` where there is none."""
+    if not (out / EXPERIMENT).is_file():
+        raise RunError(f"not a run: it has no {EXPERIMENT}", where=out)
+    return read(out / EXPERIMENT)
+
+
+def check_unchanged(out: Path, experiment: Experiment) -> None:
+    """Raise `ConfigError` where an experiment differs from the run it would continue in anything but its length."""
+    before = settings_of(out)
+    length = dataclasses.replace(before.training, iterations=experiment.training.iterations)
+    if plain(dataclasses.replace(before, training=length)) != plain(experiment):
+        raise ConfigError(
+            "the settings differ from those the run began with",
+            where=out,
+            remedy="only training.iterations may change; begin a new run for other settings",
+        )

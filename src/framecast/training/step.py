@@ -1,0 +1,68 @@
+"""One optimiser step, and everything random about it."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from framecast.errors import ConfigError
+from framecast.experiment import Experiment
+from framecast.types import Batch
+
+
+def seed_everything(seed: int, iteration: int, rank: int) -> torch.Generator:
+    """Seed what is random within an iteration (dropout, whatever an outsider's model draws), different in each process,
+    and return the coins of the curriculum, the same in each."""
+    coins, local = np.random.SeedSequence([seed, iteration]).generate_state(2)
+    torch.manual_seed(int(local) + rank)
+    np.random.seed((int(local) + rank) % 2**32)  # noqa: NPY002  - some models use the global generator
+    random.seed(int(local) + rank)
+    return torch.Generator().manual_seed(int(coins))
+
+
+def teacher_mask(experiment: Experiment, iteration: int, coins: torch.Generator, rank: int, processes: int) -> Tensor:
+    """This process's rows `(B, T-1)` of the mask of the batch of all processes together."""
+    size, data = experiment.training.batch_size, experiment.data
+    mask = experiment.curriculum(iteration, size * processes, data.context, data.horizon, coins)
+    return mask[rank * size : (rank + 1) * size]
+
+
+def update(
+    experiment: Experiment, fabric: Any, model: Any, optimiser: Any, batch: Batch, teacher: Tensor
+) -> dict[str, Tensor] | None:
+    """One optimiser step on `batch`; the loss and its terms, or None where no step was made because the gradient is not
+    finite. Gradients are shared before they are looked at, so all processes decide alike."""
+    prediction = model(batch.frames, teacher, batch.actions)
+    steps = prediction.frames.shape[1]
+    frames = experiment.loss(prediction.frames, batch.frames[:, -steps:], batch.valid[:, -steps:])
+    loss = frames + sum(prediction.losses.values())
+    optimiser.zero_grad()
+    fabric.backward(loss)
+    weights = [weight for weight in model.parameters() if weight.grad is not None]
+    norm = torch.nn.utils.get_total_norm([weight.grad for weight in weights])
+    if not torch.isfinite(norm):
+        optimiser.zero_grad()
+        return None
+    if experiment.optimiser.clip is not None:
+        torch.nn.utils.clip_grads_with_norm_(weights, experiment.optimiser.clip, norm)
+    optimiser.step()
+    return {name: value.detach() for name, value in {"loss": loss, "frames": frames, **prediction.losses}.items()}
+
+
+def passes(batch: Batch, reverse_time: bool) -> list[Batch]:
+    """What one iteration trains on: the batch, and with `reverse_time` the same windows backwards in time."""
+    if not reverse_time:
+        return [batch]
+    if batch.actions is not None:
+        raise ConfigError("sequences with actions cannot be reversed", where="training.reverse_time")
+    return [batch, Batch(batch.frames.flip(1), batch.valid.flip(1))]
+
+
+def move(batch: Batch, device: torch.device) -> Batch:
+    """The batch on `device`."""
+    actions = None if batch.actions is None else batch.actions.to(device)
+    return Batch(batch.frames.to(device), batch.valid.to(device), actions)

@@ -1,0 +1,86 @@
+"""Free-running forecasts of validation windows, and the models that are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from framecast.data.batches import evaluation_batches
+from framecast.data.config import Sources
+from framecast.experiment import Experiment
+from framecast.saved import Card, save
+from framecast.training.events import Validated
+from framecast.training.logs import draw_strip
+from framecast.training.step import move
+
+
+@torch.no_grad()
+def validate(experiment: Experiment, sources: Sources, model: Any, done: int, out: Path) -> Validated | None:
+    """The mean loss over the horizon of the first validation windows, the first of which is drawn. None without any."""
+    source = sources.validation
+    if source is None or experiment.training.validation_windows < 1:
+        return None
+    model.eval()
+    device = next(model.parameters()).device
+    picture = out / "pictures" / f"validation-{done:07d}.png"
+    context, horizon = source.shape.context, source.shape.horizon
+    total, seen = 0.0, 0
+    for indices, batch in evaluation_batches(source, sources.scaling, experiment.training.batch_size):
+        batch = move(batch, device)
+        forecast = model.forecast(batch.frames[:, :context], horizon, batch.actions)
+        loss = experiment.loss(forecast, batch.frames[:, context:], batch.valid[:, context:])
+        if seen == 0:
+            draw_strip(picture, batch.frames[0], forecast[0])
+        total += loss.item() * len(indices)
+        seen += len(indices)
+        if seen >= experiment.training.validation_windows:
+            break
+    return Validated(done, total / seen, picture)
+
+
+def card_of(experiment: Experiment, sources: Sources) -> Card:
+    """What the saved models say about themselves."""
+    assert sources.train is not None
+    grid: dict[str, Any] = {}
+    if sources.frames:
+        first = sources.frames[0]
+        grid = {"y": first.sizes["y"], "x": first.sizes["x"]}
+        for axis in ("y", "x"):
+            if axis in first.coords and first.sizes[axis] > 1:
+                grid[f"{axis}_spacing"] = float(first[axis][1] - first[axis][0])
+        if "crs" in first.coords:
+            grid["mapping"] = str(first["crs"].attrs.get("grid_mapping_name", ""))
+    return Card(
+        model=experiment.model,
+        scaling=sources.scaling,
+        quantity=sources.train.quantity,
+        shape=sources.shape(experiment.data.crop_size),
+        step_seconds=None if sources.step is None else float(sources.step / np.timedelta64(1, "s")),
+        grid=grid,
+    )
+
+
+def keep(folder: Path, model: Any, card: Card, **scores: float) -> None:
+    """Save the model for use."""
+    save(folder, model, replace(card, scores=scores))
+
+
+@contextmanager
+def averaged(model: Any, average: dict[str, Tensor] | None) -> Iterator[Any]:
+    """The model with the average of its weights in place of them, for a while; the model itself where there is none."""
+    if average is None:
+        yield model
+        return
+    weights = {name: weight.clone() for name, weight in model.state_dict().items()}
+    model.load_state_dict(average)
+    try:
+        yield model
+    finally:
+        model.load_state_dict(weights)
