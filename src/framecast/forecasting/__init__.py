@@ -1,0 +1,1 @@
+"""Forecasts: baselines and trained models on opened Frames, and writing them."""
