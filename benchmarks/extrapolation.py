@@ -42,7 +42,9 @@ def main() -> None:
             window = frames.isel(time=slice(start, start + CONTEXT + HORIZON)).values
             context, truth = window[:CONTEXT], window[CONTEXT:]
             forecasts = []
-            for k, forecast in enumerate((Extrapolation(quantity).forecast_array, lambda c, _: pysteps_forecast(c, quantity))):
+            for k, forecast in enumerate(
+                (Extrapolation(quantity).forecast_array, lambda c, _: pysteps_forecast(c, quantity))
+            ):
                 begun = time.perf_counter()
                 forecasts.append(forecast(context, HORIZON))
                 seconds[k] += time.perf_counter() - begun

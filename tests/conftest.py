@@ -3,6 +3,10 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("framecast", deadline=None, max_examples=40, derandomize=True)
+settings.load_profile("framecast")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 

@@ -42,7 +42,9 @@ def newest(frames: xr.DataArray, count: int) -> xr.DataArray:
                 f"the newest {count} frames are not one step apart: a frame is missing among them",
                 remedy="supply the missing frame, or end the frames before the gap",
             )
-    missing = [str(t) for t, frame in zip(newest_ones["time"].values, newest_ones.values, strict=True) if np.isnan(frame).all()]
+    missing = [
+        str(t) for t, frame in zip(newest_ones["time"].values, newest_ones.values, strict=True) if np.isnan(frame).all()
+    ]
     if missing:
         raise DataError(f"no data at all in the frame of {missing[0]}", remedy="end the frames before it")
     return newest_ones

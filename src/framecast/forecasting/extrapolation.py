@@ -37,7 +37,9 @@ class Extrapolation:
 
     def __call__(self, frames: xr.DataArray, horizon: int) -> xr.DataArray:
         """The Forecast that continues `frames`; with a single frame there is no motion."""
-        return forecast_frames(Extrapolation(of(frames), self.frames), frames, min(self.frames, frames.sizes["time"]), horizon)
+        return forecast_frames(
+            Extrapolation(of(frames), self.frames), frames, min(self.frames, frames.sizes["time"]), horizon
+        )
 
 
 def advect(frame: np.ndarray, flow: np.ndarray, horizon: int, dry: float) -> np.ndarray:

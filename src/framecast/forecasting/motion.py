@@ -9,6 +9,8 @@ of frames are solved for together: the motion is taken as steady over the contex
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from scipy import ndimage
 
@@ -48,7 +50,7 @@ def _refined(frames: np.ndarray, flow: np.ndarray) -> np.ndarray:
     rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
     # All pairs are brought to the middle between them, half of the motion from each side.
     a, b, c, d, e = (np.zeros((height, width), dtype=np.float32) for _ in range(5))
-    for before, after in zip(frames[:-1], frames[1:], strict=True):
+    for before, after in pairwise(frames):
         earlier = ndimage.map_coordinates(before, [rows - flow[0] / 2, columns - flow[1] / 2], order=1, mode="nearest")
         later = ndimage.map_coordinates(after, [rows + flow[0] / 2, columns + flow[1] / 2], order=1, mode="nearest")
         middle = (earlier + later) / 2

@@ -1,0 +1,194 @@
+"""Frame scores, each with the convention that says how it is computed (spec/models.md, section 12).
+
+`pictures` are values on the scale from 0 to 1; `physical` values have the units of the data. Where the two are the same
+(intensities), so are the errors.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from framecast.scores.ssim import gaussian_window, observed_windows, ssim_map, uniform_window
+
+Sums = dict[str, Tensor]
+"""Numerator and weight of each score for each case and lead time: `name` and `name_weight`, `(B, S)` float64."""
+
+
+@dataclass(frozen=True)
+class Convention:
+    """How frame scores are computed. `definitions` says it in words, one line for each score."""
+
+    name: str
+    errors: Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Sums]
+    """`(physical prediction, physical truth, picture prediction, picture truth, valid)` -> sums."""
+    definitions: dict[str, str]
+    logarithmic: frozenset[str] = field(default_factory=frozenset)
+    """Scores whose sums are squared errors, led to decibels at the end."""
+
+    def tally(self, prediction: Tensor, truth: Tensor, pictures: Tensor, true_pictures: Tensor, valid: Tensor) -> Sums:
+        """Sums of `prediction, truth, pictures, true_pictures (B, S, C, H, W)` where `valid (B, S, 1, H, W)`.
+
+        Missing pixels may hold anything, also NaN; no score looks at them.
+        """
+        p, t, shown, true = (
+            values.double().masked_fill(~valid, 0.0) for values in (prediction, truth, pictures, true_pictures)
+        )
+        return self.errors(p, t, shown, true, valid)
+
+    def finish(self, sums: dict[str, float]) -> dict[str, float]:
+        """Values from sums, NaN where nothing was counted. "rmse" is the root of "mse"."""
+        values = {}
+        for name in self.definitions:
+            if name == "rmse":
+                continue
+            weight = sums[f"{name}_weight"]
+            value = sums[name] / weight if weight > 0 else math.nan
+            if name in self.logarithmic and not math.isnan(value):
+                value = -10 * math.log10(value) if value > 0 else math.inf
+            values[name] = value
+        if "rmse" in self.definitions:
+            values["rmse"] = math.sqrt(values["mse"]) if values["mse"] >= 0 else math.nan
+        return values
+
+
+def _per_frame(values: Tensor) -> Tensor:
+    """Sum over channels and pixels: `(B, S, C, H, W)` -> `(B, S)`."""
+    return values.flatten(2).sum(2)
+
+
+def _whole_frames(valid: Tensor) -> Tensor:
+    """Weight 1 for each frame with any valid pixel, `(B, S)`."""
+    return valid.flatten(2).any(2).double()
+
+
+def _default(prediction: Tensor, truth: Tensor, pictures: Tensor, true_pictures: Tensor, valid: Tensor) -> Sums:
+    error, picture_error = prediction - truth, pictures.clamp(0, 1) - true_pictures.clamp(0, 1)
+    elements = _per_frame(valid.double()) * truth.shape[2]
+    similarity, windows = _gaussian_ssim(pictures.clamp(0, 1), true_pictures.clamp(0, 1), valid)
+    return {
+        "mse": _per_frame(error**2),
+        "mse_weight": elements,
+        "mae": _per_frame(error.abs()),
+        "mae_weight": elements,
+        "psnr": _per_frame(picture_error**2),
+        "psnr_weight": elements,
+        "ssim": similarity,
+        "ssim_weight": windows,
+    }
+
+
+def _gaussian_ssim(pictures: Tensor, true_pictures: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+    """The mean similarity of each frame over the windows without a missing pixel, and 1 where there is any."""
+    batch, steps = pictures.shape[:2]
+    window = gaussian_window(min(11, *(side - (side + 1) % 2 for side in pictures.shape[-2:])))
+    values = ssim_map(pictures.flatten(0, 1), true_pictures.flatten(0, 1), window, 1.0, sample=False).mean(
+        1, keepdim=True
+    )
+    counted = observed_windows(valid.flatten(0, 1), window)
+    number = counted.flatten(1).sum(1)
+    mean = (values * counted).flatten(1).sum(1) / number.clamp(min=1)
+    return mean.reshape(batch, steps), (number > 0).double().reshape(batch, steps)
+
+
+def _bytes(pictures: Tensor) -> Tensor:
+    """8-bit pictures by truncation, as the published code makes them."""
+    return (pictures.clamp(0, 1).float() * 255).to(torch.uint8).double()
+
+
+def _frame_sums(
+    pictures: Tensor, true_pictures: Tensor, ssim: Tensor, psnr: Tensor, mae: Tensor, valid: Tensor
+) -> Sums:
+    """Scores that are sums over a frame, averaged over frames."""
+    weight = _whole_frames(valid)
+    sums = {"mse": _per_frame((pictures - true_pictures) ** 2), "mae": mae, "ssim": ssim, "psnr": psnr}
+    sums = {name: value.masked_fill(weight == 0, 0.0) for name, value in sums.items()}
+    return sums | {f"{name}_weight": weight for name in sums}
+
+
+def _thuml(_: Tensor, __: Tensor, pictures: Tensor, true_pictures: Tensor, valid: Tensor) -> Sums:
+    return _published(pictures, true_pictures, valid, mae_of=pictures)
+
+
+def _czh98(_: Tensor, __: Tensor, pictures: Tensor, true_pictures: Tensor, valid: Tensor) -> Sums:
+    return _published(pictures, true_pictures, valid, mae_of=pictures.clamp(0, 1))
+
+
+def _published(pictures: Tensor, true_pictures: Tensor, valid: Tensor, mae_of: Tensor) -> Sums:
+    shown, true = _bytes(pictures), _bytes(true_pictures)
+    similarity = _uniform_ssim(shown, true, data_range=255.0)
+    mean_squared = ((shown - true) ** 2).flatten(2).mean(2)
+    psnr = 20 * math.log10(255) - 10 * torch.log10(mean_squared)
+    return _frame_sums(
+        pictures.clamp(0, 1), true_pictures, similarity, psnr, _per_frame((mae_of - true_pictures).abs()), valid
+    )
+
+
+def _openstl(_: Tensor, __: Tensor, pictures: Tensor, true_pictures: Tensor, valid: Tensor) -> Sums:
+    shown = pictures.clamp(0, 1)
+    similarity = _uniform_ssim(shown, true_pictures, data_range=2.0)
+    psnr = -10 * torch.log10(((shown - true_pictures) ** 2).flatten(2).mean(2))
+    mae = _per_frame((pictures - true_pictures).abs())
+    return _frame_sums(pictures, true_pictures, similarity, psnr, mae, valid)
+
+
+def _uniform_ssim(pictures: Tensor, true_pictures: Tensor, data_range: float) -> Tensor:
+    values = ssim_map(pictures.flatten(0, 1), true_pictures.flatten(0, 1), uniform_window(), data_range, sample=True)
+    return values.flatten(1).mean(1).reshape(pictures.shape[:2])
+
+
+_FRAME = "summed over the pixels and channels of a frame, averaged over frames"
+
+CONVENTIONS: dict[str, Convention] = {
+    convention.name: convention
+    for convention in (
+        Convention(
+            "default",
+            _default,
+            {
+                "mse": "mean squared error over all valid pixels, in the units of the data squared",
+                "rmse": "root of the mean squared error",
+                "mae": "mean absolute error over all valid pixels, in the units of the data",
+                "psnr": "decibels of 1 over the mean squared error of all valid pixels, values scaled and clipped to [0, 1]",
+                "ssim": "Gaussian window 11x11, sigma 1.5, values scaled and clipped to [0, 1], windows without missing pixels, "
+                "mean of each frame, averaged over frames",
+            },
+            frozenset({"psnr"}),
+        ),
+        Convention(
+            "thuml",
+            _thuml,
+            {
+                "mse": f"squared error of pictures clipped to [0, 1], {_FRAME}",
+                "mae": f"absolute error of unclipped pictures, {_FRAME}",
+                "psnr": "of 8-bit frames (truncated), averaged over frames; infinite for equal frames",
+                "ssim": "of 8-bit frames (truncated), uniform window 7x7, sample covariance, averaged over frames",
+            },
+        ),
+        Convention(
+            "czh98",
+            _czh98,
+            {
+                "mse": f"squared error of pictures clipped to [0, 1], {_FRAME}",
+                "mae": f"absolute error of pictures clipped to [0, 1], {_FRAME}",
+                "psnr": "of 8-bit frames (truncated), averaged over frames; infinite for equal frames",
+                "ssim": "of 8-bit frames (truncated), uniform window 7x7, sample covariance, averaged over frames",
+            },
+        ),
+        Convention(
+            "openstl",
+            _openstl,
+            {
+                "mse": f"squared error of unclipped pictures, {_FRAME}",
+                "rmse": "root of that mean",
+                "mae": f"absolute error of unclipped pictures, {_FRAME}",
+                "psnr": "of pictures clipped to [0, 1], averaged over frames; infinite for equal frames",
+                "ssim": "of pictures clipped to [0, 1] with a data range of 2, uniform window 7x7, sample covariance",
+            },
+        ),
+    )
+}

@@ -1,0 +1,87 @@
+"""Event scores from contingency tables.
+
+An event is a value at or above a threshold. Scores follow the WWRP/WGNE Joint Working Group on Forecast Verification
+Research: with hits h, misses m, false alarms f,
+
+    CSI = h / (h + m + f)    POD = h / (h + m)    FAR = f / (h + f)    frequency bias = (h + f) / (h + m)
+
+A score with an empty denominator is undefined: NaN, never 0 or 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Contingency(NamedTuple):
+    """Numbers of pixels; scalars, or tensors of any one shape."""
+
+    hits: Tensor
+    misses: Tensor
+    false_alarms: Tensor
+    correct_negatives: Tensor
+
+
+def contingency(prediction: Tensor, truth: Tensor, valid: Tensor, thresholds: Sequence[float]) -> Contingency:
+    """Counts for each case, lead time and threshold.
+
+    `prediction, truth (B, S, C, H, W)` in the units of the thresholds, `valid (B, S, 1, H, W)` -> four `(B, S, K)` int64.
+    """
+    tables = []
+    for threshold in thresholds:
+        said, happened = prediction >= threshold, truth >= threshold
+        counts = (said & happened, ~said & happened, said & ~happened, ~said & ~happened)
+        tables.append(torch.stack([(count & valid).flatten(2).sum(2) for count in counts]))
+    if not tables:
+        empty = torch.zeros(*prediction.shape[:2], 0, dtype=torch.int64)
+        return Contingency(empty, empty, empty, empty)
+    return Contingency(*torch.stack(tables, dim=-1))
+
+
+def _ratio(numerator: Tensor, denominator: Tensor) -> Tensor:
+    return torch.where(denominator > 0, numerator.double() / denominator.clamp(min=1), torch.nan)
+
+
+def csi(table: Contingency) -> Tensor:
+    """Critical success index."""
+    return _ratio(table.hits, table.hits + table.misses + table.false_alarms)
+
+
+def pod(table: Contingency) -> Tensor:
+    """Probability of detection."""
+    return _ratio(table.hits, table.hits + table.misses)
+
+
+def far(table: Contingency) -> Tensor:
+    """False alarm ratio."""
+    return _ratio(table.false_alarms, table.hits + table.false_alarms)
+
+
+def frequency_bias(table: Contingency) -> Tensor:
+    """Events forecast for each event observed."""
+    return _ratio(table.hits + table.false_alarms, table.hits + table.misses)
+
+
+EVENT_SCORES: dict[str, Callable[[Contingency], Tensor]] = {
+    "csi": csi,
+    "pod": pod,
+    "far": far,
+    "bias": frequency_bias,
+}
+EVENT_DEFINITIONS = {
+    "csi": "hits / (hits + misses + false alarms), counts pooled over cases",
+    "pod": "hits / (hits + misses), counts pooled over cases",
+    "far": "false alarms / (hits + false alarms), counts pooled over cases",
+    "bias": "(hits + false alarms) / (hits + misses), counts pooled over cases",
+}
+
+
+def reference_mean(score: Callable[[Contingency], Tensor], table: Contingency) -> Tensor:
+    """A score as the published PredRNN code averages it: pooled over each batch, 0 where undefined, then the mean over
+    batches. `table` holds `(batches, S)` counts, each pooled over a batch -> `(S,)`."""
+    values = score(table)
+    return torch.where(values.isnan(), 0.0, values).mean(0)

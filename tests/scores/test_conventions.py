@@ -1,0 +1,160 @@
+"""Frame scores against the published implementations and independent libraries."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from skimage.metrics import structural_similarity
+from torchmetrics.functional.image import structural_similarity_index_measure
+
+from framecast.scores import CONVENTIONS
+from framecast.scores.events import contingency, csi, far, reference_mean
+
+
+def sums_of(convention: str, prediction: torch.Tensor, truth: torch.Tensor, valid: torch.Tensor | None = None) -> dict:
+    valid = torch.ones_like(truth[:, :, :1], dtype=torch.bool) if valid is None else valid
+    return CONVENTIONS[convention].tally(prediction, truth, prediction, truth, valid)
+
+
+def scores_of(
+    convention: str, prediction: torch.Tensor, truth: torch.Tensor, valid: torch.Tensor | None = None
+) -> dict:
+    sums = sums_of(convention, prediction, truth, valid)
+    return CONVENTIONS[convention].finish({name: value.sum().item() for name, value in sums.items()})
+
+
+@pytest.fixture(scope="module")
+def published(parity: Path) -> dict:
+    with np.load(parity / "metrics.npz") as file:
+        content = {key: torch.tensor(file[key]) for key in file.files if key != "meta"}
+        return content | {"values": json.loads(str(file["meta"]))["values"]}
+
+
+@pytest.mark.parametrize("channels", ["1", "3"])
+@pytest.mark.parametrize(
+    ("convention", "ours", "theirs"),
+    [
+        ("thuml", "mse", "thuml_mse_frame"),
+        ("thuml", "ssim", "thuml_ssim_frame"),
+        ("thuml", "psnr", "thuml_psnr_frame"),
+        ("thuml", "mae", "modernn_mae_frame_unclipped"),
+        ("czh98", "mse", "czh98_mse_frame"),
+        ("czh98", "mae", "czh98_mae_frame"),
+        ("czh98", "ssim", "czh98_ssim_frame"),
+        ("openstl", "mse", "openstl_mse"),
+        ("openstl", "mae", "openstl_mae"),
+        ("openstl", "rmse", "openstl_rmse"),
+        ("openstl", "ssim", "openstl_ssim"),
+        ("openstl", "psnr", "openstl_psnr"),
+    ],
+)
+def test_published_values_are_reproduced(
+    published: dict, channels: str, convention: str, ours: str, theirs: str
+) -> None:
+    expected = published["values"][f"C{channels}"].get(theirs)
+    if expected is None:
+        pytest.skip("the reference is for one channel only")
+    truth = published[f"true{channels}"].permute(0, 1, 4, 2, 3)
+    prediction = published[f"pred{channels}"].permute(0, 1, 4, 2, 3)
+    if isinstance(expected, list):
+        values = [
+            scores_of(convention, prediction[:, t : t + 1], truth[:, t : t + 1])[ours] for t in range(truth.shape[1])
+        ]
+    else:
+        values = scores_of(convention, prediction, truth)[ours]
+    assert values == pytest.approx(expected, rel=2e-5)
+
+
+@pytest.mark.parametrize("level", [20, 30, 40, 50])
+def test_published_event_scores_are_reproduced(published: dict, level: int) -> None:
+    dbz = [
+        ((frames.clamp(0, 1) * 255).to(torch.uint8).float() + 30) / 2
+        for frames in (published["pred1"], published["true1"])
+    ]
+    prediction, truth = (frames.permute(0, 1, 4, 2, 3) for frames in dbz)
+    table = contingency(prediction, truth, torch.ones_like(truth, dtype=torch.bool), [float(level)])
+    batch = type(table)(*(counts.sum(0, keepdim=True)[..., 0] for counts in table))
+    values = published["values"]["C1"]
+    assert reference_mean(csi, batch).tolist() == pytest.approx(values[f"csi{level}_batch_frame"], rel=1e-6)
+    assert reference_mean(far, batch).tolist() == pytest.approx(values[f"far{level}_batch_frame"], rel=1e-6)
+
+
+def test_default_ssim_is_that_of_the_libraries() -> None:
+    chance = torch.Generator().manual_seed(0)
+    truth = torch.rand(2, 3, 1, 24, 30, generator=chance)
+    prediction = (truth + 0.2 * torch.randn(truth.shape, generator=chance)).clamp(0, 1)
+    ours = scores_of("default", prediction, truth)["ssim"]
+    skimage = np.mean(
+        [
+            structural_similarity(
+                truth[b, t, 0].double().numpy(),
+                prediction[b, t, 0].double().numpy(),
+                data_range=1.0,
+                gaussian_weights=True,
+                sigma=1.5,
+                use_sample_covariance=False,
+            )
+            for b in range(2)
+            for t in range(3)
+        ]
+    )
+    torchmetrics = structural_similarity_index_measure(
+        prediction.flatten(0, 1), truth.flatten(0, 1), data_range=1.0, gaussian_kernel=True, sigma=1.5, kernel_size=11
+    )
+    assert ours == pytest.approx(skimage, rel=2e-3)  # scikit-image cuts the window at 3.5 sigma: the same 11 pixels
+    assert ours == pytest.approx(
+        torchmetrics.item(), rel=2e-2
+    )  # torchmetrics reflects the border instead of leaving it out
+
+
+@pytest.mark.parametrize("convention", CONVENTIONS)
+def test_a_perfect_forecast_is_perfect(convention: str) -> None:
+    truth = torch.rand(2, 2, 1, 16, 16)
+    scores = scores_of(convention, truth, truth)
+    assert scores["mse"] == scores["mae"] == 0
+    assert scores["ssim"] == pytest.approx(1)
+    assert scores["psnr"] == float("inf")
+
+
+def test_known_errors() -> None:
+    truth = torch.zeros(1, 2, 1, 12, 12)
+    prediction = torch.full_like(truth, 0.5)
+    scores = scores_of("default", prediction, truth)
+    assert scores["mse"] == pytest.approx(0.25)
+    assert scores["rmse"] == scores["mae"] == pytest.approx(0.5)
+    assert scores["psnr"] == pytest.approx(6.0206, abs=1e-4)
+    assert scores_of("thuml", prediction, truth)["mse"] == pytest.approx(0.25 * 144)
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 1000), cut=st.integers(1, 3), convention=st.sampled_from(sorted(CONVENTIONS)))
+def test_sums_of_parts_are_the_sums_of_the_whole_in_any_order(seed: int, cut: int, convention: str) -> None:
+    chance = torch.Generator().manual_seed(seed)
+    prediction, truth = torch.rand(2, 4, 2, 1, 12, 12, generator=chance)
+    whole = scores_of(convention, prediction, truth)
+    parts = [sums_of(convention, prediction[part], truth[part]) for part in (slice(cut, None), slice(0, cut))]
+    added = {name: sum(part[name].sum().item() for part in parts) for name in parts[0]}
+    assert CONVENTIONS[convention].finish(added) == pytest.approx(whole)
+    assert -1 <= whole["ssim"] <= 1
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 1000))
+def test_missing_pixels_have_no_influence(seed: int) -> None:
+    chance = torch.Generator().manual_seed(seed)
+    prediction, truth = torch.rand(2, 2, 2, 1, 20, 20, generator=chance)
+    valid = torch.rand(2, 2, 1, 20, 20, generator=chance) > 0.002
+    other = [torch.where(valid, values, torch.nan) for values in (prediction, truth)]
+    assert scores_of("default", *other, valid) == pytest.approx(
+        scores_of("default", prediction, truth, valid), nan_ok=True
+    )
+
+
+def test_nothing_observed_is_undefined() -> None:
+    truth = torch.rand(1, 1, 1, 12, 12)
+    scores = scores_of("default", truth, truth, torch.zeros_like(truth, dtype=torch.bool))
+    assert all(np.isnan(value) for value in scores.values())
