@@ -71,6 +71,14 @@ class DigitSource:
             return frames
         return frames[..., region.top : region.top + region.height, region.left : region.left + region.width]
 
+    def init_time(self, index: int) -> int:
+        """The number of the sequence."""
+        return index
+
+    def block(self, index: int) -> tuple[int, ...]:
+        """Every sequence is independent of every other."""
+        return (index,)
+
 
 def _path(chance: np.random.Generator, length: int, free: int) -> np.ndarray:
     """Top-left corners `(length, 2)` of a digit, in pixels, within a free range of `free` pixels."""

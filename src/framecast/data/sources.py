@@ -47,6 +47,14 @@ class Source(Protocol):
         """`(T, C, H, W)` float32 in physical units, NaN where there is no data."""
         ...
 
+    def init_time(self, index: int) -> np.datetime64 | int:
+        """The time of the last frame of the context; the number of the window where there is no clock."""
+        ...
+
+    def block(self, index: int) -> tuple[int, ...]:
+        """What a window is independent of: windows of different blocks, but for neighbours, share no frame."""
+        ...
+
 
 class WindowSource:
     """Windows of opened archives. Archives of up to `KEPT_IN_MEMORY` bytes are decoded once, at the first read."""
@@ -92,6 +100,17 @@ class WindowSource:
         else:
             values = archive.isel(place).compute(scheduler="synchronous").values
         return np.array(values.reshape(self._length, *values.shape[-3:]), dtype=np.float32)
+
+    def init_time(self, index: int) -> np.datetime64 | int:
+        """The time of the last frame of the context; the number of the window where there is no clock."""
+        window = self.windows[index]
+        time = self.archives[window.archive]["time"].values[window.start + self.shape.context - 1]
+        return time if isinstance(time, np.datetime64) else index
+
+    def block(self, index: int) -> tuple[int, ...]:
+        """Windows that start within one window length of each other share a block."""
+        window = self.windows[index]
+        return window.archive, window.sequence, window.start // self._length
 
     def _decoded(self, number: int) -> np.ndarray:
         with self._lock:

@@ -134,6 +134,11 @@ class ConvLSTM:
         """LayerNorm and Hadamard peepholes have one weight a pixel."""
         return self.layer_norm or self.peephole == "hadamard"
 
+    @property
+    def multiple(self) -> int:
+        """Frames are cut into patches."""
+        return self.patch
+
     def check(self, shape: FrameShape) -> None:
         """Raise `ConfigError` if this cannot be built for `shape`."""
         check_layers(self.hidden, self.kernel, equal=False)

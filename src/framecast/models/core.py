@@ -73,6 +73,11 @@ class ModelConfig(Protocol):
         """Whether a model that was built for one frame size works for that size only."""
         ...
 
+    @property
+    def multiple(self) -> int:
+        """What both sides of a frame must be a multiple of."""
+        ...
+
     def check(self, shape: FrameShape) -> None:
         """Raise `ConfigError` if no model can be built from this config for `shape`."""
         ...

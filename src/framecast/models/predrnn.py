@@ -105,6 +105,11 @@ class PredRNN:
         """LayerNorm has one weight a pixel."""
         return self.layer_norm
 
+    @property
+    def multiple(self) -> int:
+        """Frames are cut into patches."""
+        return self.patch
+
     def check(self, shape: FrameShape) -> None:
         """Raise `ConfigError` if this cannot be built for `shape`."""
         check_layers(self.hidden, self.kernel, equal=True)

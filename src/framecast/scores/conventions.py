@@ -9,11 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import product
 
 import torch
 from torch import Tensor
 
-from framecast.scores.ssim import gaussian_window, observed_windows, ssim_map, uniform_window
+from framecast.scores.ssim import gaussian_line, observed_windows, ssim_map, uniform_line
 
 Sums = dict[str, Tensor]
 """Numerator and weight of each score for each case and lead time: `name` and `name_weight`, `(B, S)` float64."""
@@ -84,15 +85,16 @@ def _default(prediction: Tensor, truth: Tensor, pictures: Tensor, true_pictures:
 
 def _gaussian_ssim(pictures: Tensor, true_pictures: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
     """The mean similarity of each frame over the windows without a missing pixel, and 1 where there is any."""
-    batch, steps = pictures.shape[:2]
-    window = gaussian_window(min(11, *(side - (side + 1) % 2 for side in pictures.shape[-2:])))
-    values = ssim_map(pictures.flatten(0, 1), true_pictures.flatten(0, 1), window, 1.0, sample=False).mean(
-        1, keepdim=True
-    )
-    counted = observed_windows(valid.flatten(0, 1), window)
-    number = counted.flatten(1).sum(1)
-    mean = (values * counted).flatten(1).sum(1) / number.clamp(min=1)
-    return mean.reshape(batch, steps), (number > 0).double().reshape(batch, steps)
+    side = min(11, *(side - (side + 1) % 2 for side in pictures.shape[-2:]))
+    line = gaussian_line(side)
+    similarity, weight = torch.zeros(2, *pictures.shape[:2], dtype=torch.float64)
+    for b, t in product(*map(range, pictures.shape[:2])):
+        counted = observed_windows(valid[b, t, 0], side)
+        if counted.any():
+            channels = zip(pictures[b, t], true_pictures[b, t], strict=True)
+            values = [ssim_map(shown, true, line, 1.0, sample=False)[counted].mean() for shown, true in channels]
+            similarity[b, t], weight[b, t] = torch.stack(values).mean(), 1.0
+    return similarity, weight
 
 
 def _bytes(pictures: Tensor) -> Tensor:
@@ -137,8 +139,9 @@ def _openstl(_: Tensor, __: Tensor, pictures: Tensor, true_pictures: Tensor, val
 
 
 def _uniform_ssim(pictures: Tensor, true_pictures: Tensor, data_range: float) -> Tensor:
-    values = ssim_map(pictures.flatten(0, 1), true_pictures.flatten(0, 1), uniform_window(), data_range, sample=True)
-    return values.flatten(1).mean(1).reshape(pictures.shape[:2])
+    frames = zip(pictures.flatten(0, 2), true_pictures.flatten(0, 2), strict=True)
+    values = [ssim_map(shown, true, uniform_line(), data_range, sample=True).mean() for shown, true in frames]
+    return torch.stack(values).reshape(pictures.shape[:3]).mean(2)
 
 
 _FRAME = "summed over the pixels and channels of a frame, averaged over frames"

@@ -1,0 +1,109 @@
+"""A trained model as a source of forecasts: on new Frames, without their future."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import xarray as xr
+from torch.nn import functional
+
+from framecast.data.quantities import of
+from framecast.data.windows import time_step
+from framecast.errors import DataError, RunError
+from framecast.forecasting.assemble import forecast_frames
+from framecast.saved import CARD, Card
+from framecast.saved import load as load_saved
+
+
+class Trained:
+    """A trained model with what its card says.
+
+    A forecast is NaN where no frame of the context has data: there it has no basis. Elsewhere a missing pixel of the
+    context was shown to the model as dry. Frames whose sides are no multiple of what the model needs are continued at
+    the bottom and the right by their border, and the forecast is cut back.
+    """
+
+    def __init__(self, model: torch.nn.Module, card: Card, device: str | torch.device = "cpu") -> None:
+        self.model: Any = model.to(device).eval()
+        self.card = card
+        self.device = torch.device(device)
+
+    @property
+    def name(self) -> str:
+        """The name of the model."""
+        return self.card.model.name
+
+    @property
+    def context(self) -> int:
+        """How many frames a forecast begins with."""
+        return self.card.shape.context
+
+    def __call__(self, frames: xr.DataArray, horizon: int) -> xr.DataArray:
+        """The Forecast `(init_time, lead_time, channel, y, x)` after the newest frames of `frames`.
+
+        `horizon` may be longer than the model was trained for. Raises `DataError` for frames of another quantity, number
+        of channels or time step than the model was trained on, and `ConfigError` for a size it cannot take.
+        """
+        self.check(frames)
+        return forecast_frames(self, frames, self.context, horizon)
+
+    def forecast(self, frames: xr.DataArray, horizon: int) -> xr.DataArray:
+        """The same as calling it."""
+        return self(frames, horizon)
+
+    def forecast_array(self, context: np.ndarray, horizon: int) -> np.ndarray:
+        """`context (T, C, H, W)` in physical units, NaN where there is no data -> `(horizon, C, H, W)`."""
+        forecast: np.ndarray = self.forecast_arrays(context[None], horizon)[0]
+        return forecast
+
+    @torch.no_grad()
+    def forecast_arrays(self, contexts: np.ndarray, horizon: int) -> np.ndarray:
+        """`contexts (B, T, C, H, W)` -> `(B, horizon, C, H, W)`, in physical units."""
+        scaled = torch.from_numpy(self.card.scaling.forward(contexts, self.card.quantity)).to(self.device)
+        height, width = contexts.shape[-2:]
+        multiple = self.card.model.multiple
+        missing = (0, -width % multiple, 0, -height % multiple)
+        if any(missing):
+            padded = functional.pad(scaled.flatten(0, 1), missing, mode="replicate")
+            scaled = padded.reshape(*scaled.shape[:3], *padded.shape[-2:])
+        forecast = self.model.forecast(scaled.float(), horizon)[..., :height, :width].float().cpu()
+        physical = self.card.scaling.inverse(forecast, self.card.quantity).numpy()
+        without_basis = np.isnan(contexts).all(axis=1, keepdims=True)
+        return np.where(without_basis, np.float32(np.nan), physical)
+
+    def check(self, frames: xr.DataArray) -> None:
+        """Raise `DataError` for frames that the model was not made for."""
+        quantity, card = of(frames), self.card
+        if quantity.name != card.quantity.name:
+            raise DataError(f"{quantity.name} in {quantity.units}, but the model was trained on {card.quantity.name}")
+        if frames.sizes["channel"] != card.shape.channels:
+            raise DataError(f"{frames.sizes['channel']} channel(s), but the model was trained on {card.shape.channels}")
+        step = time_step(frames) if frames.sizes["time"] > 1 else None
+        if card.step_seconds is None or not isinstance(step, np.timedelta64):
+            return
+        seconds = float(step / np.timedelta64(1, "s"))
+        if abs(seconds - card.step_seconds) > 0.1 * card.step_seconds:
+            raise DataError(
+                f"a time step of {seconds / 60:g} minutes, but the model was trained on {card.step_seconds / 60:g}",
+                remedy="bring the frames to that step, or train on data with this one",
+            )
+
+
+def load(folder: str | Path, device: str | None = None) -> Trained:
+    """The trained model in `folder`: that of a saved model, or the best (else the last) of a run.
+
+    `device` is the GPU where there is one. Raises `RunError` where there is no whole model.
+    """
+    folder = Path(folder)
+    for candidate in (folder, folder / "best", folder / "last"):
+        if (candidate / CARD).is_file():
+            model, card = load_saved(candidate)
+            return Trained(model, card, device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    raise RunError(
+        "no trained model here",
+        where=folder,
+        remedy="give the folder of a run that has validated once or has finished, or of a saved model",
+    )
