@@ -6,16 +6,14 @@ without unit between 0 and 1. Readers convert once, on the way in.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TypeVar
+import re
+from dataclasses import dataclass, replace
 
 import numpy as np
 import xarray as xr
 
 from framecast.errors import DataError
 from framecast.types import config
-
-A = TypeVar("A", bound=np.ndarray)
 
 
 @dataclass(frozen=True)
@@ -43,42 +41,59 @@ REFLECTIVITY = Quantity("reflectivity", "dBZ", -32.0, -100.0, 80.0, _RAIN_THRESH
 INTENSITY = Quantity("intensity", "1", 0.0, -np.inf, 1.0, ())
 QUANTITIES = {quantity.name: quantity for quantity in (RAIN_RATE, REFLECTIVITY, INTENSITY)}
 
-_UNITS: dict[str, tuple[Quantity, float]] = {
+_FACTORS: dict[str, tuple[Quantity, float]] = {
     "mm h-1": (RAIN_RATE, 1.0),
-    "mm/h": (RAIN_RATE, 1.0),
-    "mm/hr": (RAIN_RATE, 1.0),
-    "mm hr-1": (RAIN_RATE, 1.0),
-    "mm h**-1": (RAIN_RATE, 1.0),
+    "mm min-1": (RAIN_RATE, 60.0),
+    "mm s-1": (RAIN_RATE, 3600.0),
+    "mm day-1": (RAIN_RATE, 1 / 24),
     "kg m-2 h-1": (RAIN_RATE, 1.0),
     "kg m-2 s-1": (RAIN_RATE, 3600.0),
-    "mm s-1": (RAIN_RATE, 3600.0),
-    "m s-1": (RAIN_RATE, 3.6e6),
-    "dbz": (REFLECTIVITY, 1.0),
+    "dBZ": (REFLECTIVITY, 1.0),
     "1": (INTENSITY, 1.0),
     "0-1": (INTENSITY, 1.0),
     "0-255": (INTENSITY, 1 / 255),
 }
+"""Units and their factor to the quantity's own. Not among them: m s-1, which CF allows for rain but most files use for
+wind, and amounts (mm), which are no rate until someone says over what time."""
+
+_SPELLINGS = {"hr": "h", "hour": "h", "hours": "h", "minute": "min", "sec": "s", "d": "day", "days": "day"}
+_PART = re.compile(r"(/?)\s*([a-z]+)(?:\^|\*\*)?(-?\d+)?(?:[\s.*·]+|(?=/)|$)")
 
 
 def understood() -> str:
     """The units that can be read, for messages."""
-    return ", ".join(_UNITS)
+    return ", ".join(_FACTORS)
 
 
-def identify(units: str | None, *, variable: str, where: object) -> tuple[Quantity, float]:
+def identify(units: str | None, *, variable: str, where: object, hint: str = "mm h-1") -> tuple[Quantity, float]:
     """The quantity that `units` belong to, and the factor to its own unit.
 
-    Raises `DataError` that names the variable, the units found and the units understood.
+    Spellings differ: "mm/h", "mm hr**-1" and "mm.h-1" are the same. Raises `DataError` that names the variable, the units
+    found, the units understood, and how to state them, with `hint` for an example.
     """
-    found = None if units is None else " ".join(str(units).split())
-    if found is not None and (known := _UNITS.get(found) or _UNITS.get(found.lower())):
-        return known
-    what = f"variable {variable!r} has no units" if not found else f"variable {variable!r} has units {found!r}"
+    found = " ".join(str(units or "").split())
+    for known, meaning in _FACTORS.items():
+        if found and _plain(found) == _plain(known):
+            return meaning
+    what = f"variable {variable!r} has units {found!r}" if found else f"variable {variable!r} has no units"
     raise DataError(
         f"{what}; understood are {understood()}",
         where=str(where),
-        remedy="state the units of the values: --units 'mm h-1' (in Python: units='mm h-1')",
+        remedy=f"state the units of the values: --units '{hint}' (in Python: units='{hint}')",
     )
+
+
+def _plain(units: str) -> str:
+    """One spelling for all: "kg/m^2/hr" and "kg m-2 h-1" both become "h-1 kg1 m-2"."""
+    rest, parts = units.lower(), []
+    while rest:
+        part = _PART.match(rest)
+        if part is None:
+            return units.lower()
+        per, unit, power = part.groups()
+        parts.append(f"{_SPELLINGS.get(unit, unit)}{int(power or 1) * (-1 if per else 1)}")
+        rest = rest[part.end() :]
+    return " ".join(sorted(parts))
 
 
 def of(frames: xr.DataArray) -> Quantity:
@@ -89,7 +104,7 @@ def of(frames: xr.DataArray) -> Quantity:
 
 def with_dry(quantity: Quantity, dry: float) -> Quantity:
     """The same quantity with another value for "observed, and nothing there"."""
-    return Quantity(quantity.name, quantity.units, dry, quantity.lowest, quantity.plausible, quantity.thresholds)
+    return replace(quantity, dry=dry)
 
 
 @config
