@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
+import psutil
+import torch
 
 from framecast.data.config import ArchiveData, Sources
 from framecast.data.quantities import ZR
 from framecast.data.sources import Source
 from framecast.data.splits import ByBlocks
 from framecast.errors import DataError
+from framecast.experiment import Experiment, plain
 from framecast.forecasting.extrapolation import Extrapolation
 from framecast.forecasting.persistence import Persistence
 from framecast.forecasting.run import Trained, load
-from framecast.training.run import settings_of
+from framecast.models.counting import multiply_accumulates, parameters
+from framecast.training.run import EXPERIMENT, settings_of
 from framecast.verification import Report, Verification, verify
 
 CASES = "cases.nc"
@@ -62,7 +69,7 @@ def evaluate(
 def windows_of(
     run: Path,
     trained: Trained,
-    data: str | None,
+    data: str | None = None,
     *,
     units: str | None = None,
     horizon: int | None = None,
@@ -82,11 +89,48 @@ def windows_of(
         sources = archive.open()
         trained.check(sources.frames[0])
         return replace(sources, test=sources.train, train=None)
-    experiment = settings_of(run)
-    return replace(experiment.data, horizon=horizon or shape.horizon).open()
+    settings = settings_of(run).data
+    return replace(settings, horizon=horizon or shape.horizon).open()
 
 
 def _tested(sources: Sources) -> Source:
     if sources.test is None:
         raise DataError("no window is left for the test", remedy="give data to evaluate on: --data PATH")
     return sources.test
+
+
+def facts_of(run: str | Path, trained: Trained) -> dict[str, str]:
+    """What a report says of a model: its settings, its data, its cost."""
+    card, facts = trained.card, {}
+    if (Path(run) / EXPERIMENT).is_file():
+        facts = _experiment_facts(settings_of(Path(run)))
+    work = multiply_accumulates(card.model, card.shape) / 1e9
+    shape = card.shape
+    return {
+        "model": f"{card.model.name}, {parameters(trained.model):,} weights",
+        "window": f"{shape.context} + {shape.horizon} frames of {shape.height} x {shape.width}",
+        **facts,
+        "scaling": ", ".join(f"{key} {value}" for key, value in plain(card.scaling).items() if key != "zr"),
+        "cost of a forecast": f"{work:.2f} G multiply-accumulates at that size; {_timed(trained)}",
+    }
+
+
+def _experiment_facts(experiment: Experiment) -> dict[str, str]:
+    data, training = experiment.data, experiment.training
+    where = data.path if isinstance(data, ArchiveData) else f"moving digits ({data.images})"
+    return {
+        "data": where if isinstance(where, str) else ", ".join(where),
+        "trained": f"{training.iterations:,} iterations of {training.batch_size} windows, loss {experiment.loss.name}, "
+        f"curriculum {experiment.curriculum.name}, seed {training.seed}",
+    }
+
+
+def _timed(trained: Trained) -> str:
+    """The time of one forecast at the size of training, and the memory of this process."""
+    shape = trained.card.shape
+    context = np.zeros((1, shape.context, shape.channels, shape.height, shape.width), dtype=np.float32)
+    trained.forecast_arrays(context, shape.horizon)
+    begun = time.perf_counter()
+    trained.forecast_arrays(context, shape.horizon)
+    seconds, memory = time.perf_counter() - begun, psutil.Process().memory_info().rss
+    return f"{seconds:.2f} s on {trained.device.type} ({torch.get_num_threads()} threads), process at {memory / 2**30:.1f} GiB"

@@ -105,11 +105,11 @@ def _order(seed: int, epoch: int, windows: int) -> np.ndarray:
 
 
 def evaluation_batches(
-    source: Source, scaling: Scaling, batch_size: int, workers: int = 0
+    source: Source, scaling: Scaling, batch_size: int, crop: tuple[int, int] | None = None
 ) -> Iterator[tuple[list[int], Batch]]:
-    """All windows once, in order, whole frames, with their numbers; the last batch may be short.
+    """All windows once, in order, with their numbers: whole frames, or the middle `crop` of them.
 
-    Windows of one batch have one size: a batch ends early where the size changes.
+    Windows of one batch have one size: a batch ends early where the size changes, and the last may be short.
     """
     groups: list[list[int]] = []
     for index in range(len(source)):
@@ -118,10 +118,13 @@ def evaluation_batches(
         else:
             groups.append([index])
 
-    def load(indices: list[int]) -> tuple[list[int], Batch]:
-        return indices, scaled(np.stack([source.read(index) for index in indices]), source, scaling)
+    for indices in groups:
+        region = None if crop is None else _middle(source.size_of(indices[0]), crop)
+        yield indices, scaled(np.stack([source.read(index, region) for index in indices]), source, scaling)
 
-    return _ahead(load, iter(groups), workers)
+
+def _middle(size: tuple[int, int], crop: tuple[int, int]) -> Region:
+    return Region((size[0] - crop[0]) // 2, (size[1] - crop[1]) // 2, *crop)
 
 
 def scaled(physical: np.ndarray, source: Source, scaling: Scaling) -> Batch:

@@ -81,20 +81,20 @@ class ArchiveData:
         """Height and width of training crops."""
         return (self.crop, self.crop) if isinstance(self.crop, int) else self.crop
 
+    def opened(self) -> tuple[xr.DataArray, ...]:
+        """The Frames of each path; nothing but headers is read. Raises `DataError`."""
+        paths = (self.path,) if isinstance(self.path, str) else self.path
+        return tuple(
+            open_frames(path, units=self.units, time_step=self.time_step, variable=self.variable, dry=self.dry)
+            for path in paths
+        )
+
     def open(self, check: Check = lambda shape: None, frames: Sequence[xr.DataArray] | None = None) -> Sources:
         """Open the archives (or take `frames`, opened before) and list the windows.
 
         `check` is handed the shape of the training frames before any frame is read. Raises `DataError`, `ConfigError`.
         """
-        paths = (self.path,) if isinstance(self.path, str) else self.path
-        archives = (
-            tuple(frames)
-            if frames is not None
-            else tuple(
-                open_frames(path, units=self.units, time_step=self.time_step, variable=self.variable, dry=self.dry)
-                for path in paths
-            )
-        )
+        archives = self.opened() if frames is None else tuple(frames)
         height, width = self.crop_size or archives[0].shape[-2:]
         check(FrameShape(archives[0].sizes["channel"], height, width, self.context, self.horizon))
         scaling = self.scaling or default_scaling(of(archives[0]))

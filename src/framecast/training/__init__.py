@@ -1,5 +1,5 @@
 """Training: a short loop that can be stopped anywhere and resumed exactly."""
 
-from framecast.training.loop import train
+from framecast.training.start import resume, train
 
-__all__ = ["train"]
+__all__ = ["resume", "train"]

@@ -23,7 +23,8 @@ from framecast.training.step import move
 
 @torch.no_grad()
 def validate(experiment: Experiment, sources: Sources, model: Any, done: int, out: Path) -> Validated | None:
-    """The mean loss over the horizon of the first validation windows, the first of which is drawn. None without any."""
+    """The mean loss over the horizon of the first validation windows, the first of which is drawn; the middle of the
+    frames where training sees crops. None without any window."""
     source = sources.validation
     if source is None or experiment.training.validation_windows < 1:
         return None
@@ -32,7 +33,8 @@ def validate(experiment: Experiment, sources: Sources, model: Any, done: int, ou
     picture = out / "pictures" / f"validation-{done:07d}.png"
     context, horizon = source.shape.context, source.shape.horizon
     total, seen = 0.0, 0
-    for indices, batch in evaluation_batches(source, sources.scaling, experiment.training.batch_size):
+    crop, size = experiment.data.crop_size, experiment.training.batch_size
+    for indices, batch in evaluation_batches(source, sources.scaling, size, crop):
         batch = move(batch, device)
         forecast = model.forecast(batch.frames[:, :context], horizon, batch.actions)
         loss = experiment.loss(forecast, batch.frames[:, context:], batch.valid[:, context:])

@@ -1,8 +1,12 @@
-"""What the person who opens frames may state, and how a reader says that a file cannot be read."""
+"""What the person who opens frames may state, what a reader is, and how it says that a file cannot be read."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import xarray as xr
 
 from framecast.errors import DataError
 
@@ -15,6 +19,27 @@ class Options:
     time_step: float | None = None
     variable: str | None = None
     dry: float | None = None
+
+
+class Reader(Protocol):
+    """One format. A module with these three names is a reader."""
+
+    RECOGNISES: list[str]
+    """What it recognises, for messages."""
+
+    def recognises(self, path: Path, /) -> bool:
+        """Whether `path` is for this reader: by content where the format has a signature."""
+        ...
+
+    def read(self, path: Path, options: Options, /) -> xr.DataArray:
+        """The frames in `path`, lazy, values as measured and nothing masked but what the format calls missing, dims out
+        of `(sequence, time, channel, y, x)` in any order, with the coordinates that the file has.
+
+        Attributes: `units` of the values; where they apply `grid_mapping`, `long_name`, `standard_name`, `dry` (the
+        format's own value for "observed, and nothing there") and `repairs` (what was changed, in words). Raises
+        `DataError`, and `Unreadable` where the file is damaged.
+        """
+        ...
 
 
 class Unreadable(DataError):

@@ -1,0 +1,61 @@
+"""framecast learns to predict the next frames of a spatiotemporal sequence and says how good the prediction is.
+
+    frames = framecast.open("archive/")                      # xarray, lazy, physical units, NaN where there is no data
+    run = framecast.train("recipes/radar.yaml#predrnn_v2", data=frames)
+    forecast = framecast.load(run).forecast(frames, horizon=18)
+
+Names are imported when they are first used, so that importing framecast is quick.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from framecast.data import open
+    from framecast.data.inspection import inspect
+    from framecast.errors import ConfigError, DataError, FramecastError, RunError
+    from framecast.evaluation import evaluate
+    from framecast.forecasting.run import load
+    from framecast.forecasting.write import write
+    from framecast.report import write_report
+    from framecast.training import train
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "ConfigError": "framecast.errors",
+    "DataError": "framecast.errors",
+    "FramecastError": "framecast.errors",
+    "RunError": "framecast.errors",
+    "evaluate": "framecast.evaluation",
+    "inspect": "framecast.data.inspection",
+    "load": "framecast.forecasting.run",
+    "open": "framecast.data",
+    "train": "framecast.training",
+    "write": "framecast.forecasting.write",
+    "write_report": "framecast.report",
+}
+
+__all__ = [
+    "ConfigError",
+    "DataError",
+    "FramecastError",
+    "RunError",
+    "evaluate",
+    "inspect",
+    "load",
+    "open",
+    "train",
+    "write",
+    "write_report",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'framecast' has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

@@ -1,0 +1,278 @@
+"""The command line: parse, call one function, print. Exit codes: 0 done, 1 our fault, 2 the fault of what was given."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+import framecast
+from framecast.errors import FramecastError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from framecast.verification import Verification
+
+app = typer.Typer(
+    name="framecast",
+    help="Learn to predict the next frames of a sequence, say how good the prediction is, and run it on new data.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+DataPath = Annotated[str, typer.Option("--data", help="A file, folder or glob pattern of frames.")]
+OptionalData = Annotated[str | None, typer.Option("--data", help="A file, folder or glob pattern of frames.")]
+Units = Annotated[str | None, typer.Option(help="Units of the values, where the files do not say.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
+
+
+def main() -> None:
+    """Run the command line."""
+    try:
+        app(standalone_mode=True)
+    except FramecastError as error:
+        print(f"framecast: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("framecast: interrupted", file=sys.stderr)
+        sys.exit(130)
+    except Exception as error:
+        if os.environ.get("FRAMECAST_DEBUG"):
+            raise
+        print(
+            f"framecast: internal error, {type(error).__name__}: {error}\n"
+            "  -> this is our fault; run again with FRAMECAST_DEBUG=1 and report what it prints",
+            file=sys.stderr,
+        )
+        sys.exit(1)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(framecast.__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Learn to predict the next frames of a sequence, say how good the prediction is, and run it on new data."""
+
+
+@app.command()
+def demo(
+    data: OptionalData = None,
+    out: Annotated[Path, typer.Option(help="Folder for everything the demonstration makes.")] = Path("demo"),
+    digits: Annotated[str, typer.Option(help="'bundled', or a folder with MNIST's IDX files.")] = "bundled",
+    iterations: Annotated[int | None, typer.Option(help="How long to train.", min=1)] = None,
+    units: Units = None,
+) -> None:
+    """Train, verify against baselines, forecast and write a report: a few minutes on two cores."""
+    from rich.console import Console
+
+    from framecast.demo import ITERATIONS
+    from framecast.demo import demo as run_demo
+
+    console = Console()
+    verification, report = run_demo(
+        data, digits=digits, out=out, iterations=iterations or ITERATIONS, units=units, console=console
+    )
+    _print_scores(verification, console)
+    console.print(f"report: {report}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def inspect(
+    path: Annotated[str, typer.Argument(help="A file, folder or glob pattern of frames.")],
+    context: Annotated[int, typer.Option(min=1)] = 10,
+    horizon: Annotated[int, typer.Option(min=1)] = 10,
+    units: Units = None,
+    time_step: Annotated[float | None, typer.Option(help="Minutes between frames, where the files do not say.")] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="Estimate memory and time of a training step of this recipe.")
+    ] = None,
+) -> None:
+    """What is in the data: range, units, gaps, no data, stuck frames, windows; and what a recipe would cost on it."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    seen = framecast.inspect(path, context=context, horizon=horizon, units=units, time_step=time_step)
+    facts = dict(seen.facts)
+    if recipe is not None:
+        from framecast.estimate import estimate
+        from framecast.experiment import read
+
+        facts |= estimate(read(recipe, [f"data.path={path}"]))
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    for name, value in facts.items():
+        table.add_row(f"[bold]{name}[/bold]", value)
+    console.print(table)
+    for concern in seen.concerns:
+        console.print(f"[yellow]![/yellow] {concern}", highlight=False)
+    if not seen.concerns:
+        console.print("nothing suspicious")
+
+
+@app.command()
+def train(
+    recipe: Annotated[str | None, typer.Argument(help="recipes/radar.yaml#predrnn_v2")] = None,
+    settings: Annotated[list[str] | None, typer.Argument(help="key=value ...")] = None,
+    out: Annotated[Path | None, typer.Option(help="A new folder; runs/<model>-<time> by default.")] = None,
+    resume: Annotated[Path | None, typer.Option(help="Go on with this run, exactly where it stopped.")] = None,
+) -> None:
+    """Train a model as a recipe says, or go on with a run."""
+    from framecast.errors import ConfigError
+    from framecast.training import resume as go_on
+    from framecast.training import train as begin
+
+    if resume is None:
+        if recipe is None:
+            raise ConfigError(
+                "no recipe given", remedy="framecast train recipes/radar.yaml#predrnn_v2 data.path=archive/"
+            )
+        print(begin(recipe, settings or [], out=out))
+        return
+    given = [text for text in (recipe, *(settings or [])) if text]
+    lengths = [text.removeprefix("training.iterations=") for text in given]
+    if not all(text.isdigit() for text in lengths):
+        raise ConfigError("with --resume only training.iterations=NUMBER may be given", where="command line")
+    print(go_on(resume, int(lengths[-1]) if lengths else None))
+
+
+@app.command()
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="The folder of a run.")],
+    data: OptionalData = None,
+    thresholds: Annotated[str | None, typer.Option(help="Rain rates in mm/h, such as 0.5,2,8.")] = None,
+    zr: Annotated[str, typer.Option(help="a,b of Z = a R^b, which leads thresholds to reflectivity.")] = "223,1.53",
+    convention: Annotated[str, typer.Option(help="default, thuml, czh98 or openstl.")] = "default",
+    horizon: Annotated[int | None, typer.Option(min=1)] = None,
+    stride: Annotated[int, typer.Option(min=1, help="Frames between the starts of windows.")] = 1,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many cases, evenly spread.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for cases.nc and report.html; RUN/evaluation by default.")
+    ] = None,
+    units: Units = None,
+) -> None:
+    """Score a model beside persistence and extrapolation, by lead time and threshold, and write a report."""
+    from rich.console import Console
+
+    from framecast.data.quantities import ZR
+    from framecast.errors import ConfigError
+    from framecast.evaluation import facts_of
+    from framecast.scores import CONVENTIONS
+
+    if convention not in CONVENTIONS:
+        raise ConfigError(f"unknown convention {convention!r}", remedy=f"one of: {', '.join(CONVENTIONS)}")
+    a, b, *more = _numbers(zr, "--zr")
+    if more:
+        raise ConfigError(f"{zr!r} are not two numbers a,b", where="--zr")
+    console, folder = Console(), out or run / "evaluation"
+    verification = framecast.evaluate(
+        run,
+        data,
+        units=units,
+        out=folder,
+        rates=None if thresholds is None else _numbers(thresholds, "--thresholds"),
+        zr=ZR(a=a, b=b),
+        convention=convention,
+        horizon=horizon,
+        stride=stride,
+        limit=limit,
+        report=_bar("verifying"),
+    )
+    facts = facts_of(run, framecast.load(run)) | ({"verified on": data} if data else {})
+    report = framecast.write_report(
+        verification, folder / "report.html", title=f"Verification of {run.name}", facts=facts
+    )
+    _print_scores(verification, console)
+    console.print(f"sums: {folder / 'cases.nc'}\nreport: {report}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def forecast(
+    run: Annotated[Path, typer.Argument(help="The folder of a run or of a saved model.")],
+    data: DataPath,
+    horizon: Annotated[int, typer.Option(min=1, help="How many frames to forecast; may be longer than trained.")],
+    out: Annotated[Path, typer.Option(help="nowcast.nc or nowcast.zarr")],
+    units: Units = None,
+    time_step: Annotated[float | None, typer.Option(help="Minutes between frames, where the files do not say.")] = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Forecast the frames after the newest ones, on their grid, without any future frame."""
+    from framecast.forecasting.write import check_target
+
+    check_target(out, overwrite=overwrite)
+    trained = framecast.load(run)
+    framecast.write(
+        trained.forecast(framecast.open(data, units=units, time_step=time_step), horizon), out, overwrite=overwrite
+    )
+    print(out)
+
+
+def _numbers(text: str, where: str) -> tuple[float, ...]:
+    from framecast.errors import ConfigError
+
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError as error:
+        raise ConfigError(f"{text!r} are not numbers separated by commas", where=where) from error
+
+
+def _bar(name: str) -> Callable[[int, int], None]:
+    """A progress bar as a callback, on standard error."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    bar = Progress(console=Console(stderr=True), transient=True)
+    task = bar.add_task(name, total=None)
+
+    def report(done: int, of: int) -> None:
+        if not bar.live.is_started:
+            bar.start()
+        bar.update(task, completed=done, total=of)
+        if done == of:
+            bar.stop()
+
+    return report
+
+
+def _print_scores(verification: Verification, console: Console) -> None:
+    """The table of scores over all lead times, and the verdict."""
+    from rich.table import Table
+
+    from framecast.report.page import shown
+    from framecast.report.verdict import verdict
+
+    table = Table(title=f"{verification.cases} cases, convention {verification.convention.name}")
+    table.add_column("")
+    for score in verification.frame_scores:
+        table.add_column(score.upper(), justify="right")
+    for name in verification.forecasters:
+        table.add_row(name, *(shown(verification.frame(name, score)) for score in verification.frame_scores))
+    console.print(table)
+    for number, rate in enumerate(verification.rates):
+        events = Table(title=f"{rate:g} mm/h or more: {int(verification.events(number).sum()):,} event pixels")
+        events.add_column("")
+        for score in verification.event_scores:
+            events.add_column(score.upper(), justify="right")
+        for name in verification.forecasters:
+            events.add_row(
+                name, *(shown(verification.event(name, score, number)) for score in verification.event_scores)
+            )
+        console.print(events)
+    console.print(verdict(verification), highlight=False)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,29 @@
+"""How much of a file is read at once: whole stored chunks, of about `PIECE` bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import prod
+
+PIECE = 4 * 2**20
+"""Bytes, as float32. A window of 20 frames then reads little more than itself, and a set of small clips is no graph of
+a million tasks."""
+
+
+def pieces(sizes: Mapping[str, int], stored: Mapping[str, int] | None = None) -> dict[str, int]:
+    """The length of a piece along each dimension of frames of these `sizes`, given the `stored` chunks of the file.
+
+    Frames stay whole unless one alone is larger than `PIECE` and the file itself is cut up in space.
+    """
+    stored = stored or {}
+    chosen = dict(sizes)
+    space = [dim for dim in sizes if dim not in ("time", "sequence")]
+    if 4 * prod(chosen[dim] for dim in space) > PIECE:
+        chosen |= {dim: min(stored.get(dim, sizes[dim]), sizes[dim]) for dim in space}
+    room = PIECE // max(4 * prod(chosen[dim] for dim in space), 1)
+    for dim in ("time", "sequence"):
+        if dim in sizes:
+            unit = max(stored.get(dim, 1), 1)
+            chosen[dim] = min(max(room // unit, 1) * unit, max(sizes[dim], 1))
+            room //= chosen[dim]
+    return chosen

@@ -1,0 +1,120 @@
+"""The demonstration: train, verify against baselines, forecast, and write a report, in a few minutes on two cores."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+import xarray as xr
+from rich.console import Console
+
+from framecast.curriculum import ReverseScheduled
+from framecast.data.config import ArchiveData, Data, MovingDigits
+from framecast.data.quantities import INTENSITY
+from framecast.data.splits import ByBlocks
+from framecast.errors import RunError
+from framecast.evaluation import CASES, facts_of, windows_of
+from framecast.experiment import Experiment, Optimiser, Training
+from framecast.forecasting.extrapolation import Extrapolation
+from framecast.forecasting.persistence import Persistence
+from framecast.forecasting.run import load
+from framecast.forecasting.write import write
+from framecast.losses import L1L2
+from framecast.models import PredRNNV2
+from framecast.report import write_report
+from framecast.training import train
+from framecast.verification import Verification, verify
+
+ITERATIONS = 550
+
+
+def demo(
+    data: str | None = None,
+    *,
+    digits: str = "bundled",
+    out: str | Path = "demo",
+    iterations: int = ITERATIONS,
+    units: str | None = None,
+    console: Console | None = None,
+) -> tuple[Verification, Path]:
+    """Run the demonstration into the folder `out`, which is made anew; returns the scores and the path of the report.
+
+    `data` are your own frames (what `framecast.open` takes); without it digits move: scikit-learn's ("bundled") or those
+    of a folder with MNIST's IDX files. Raises `DataError`, `ConfigError` and `RunError`.
+    """
+    console = console or Console()
+    folder = Path(out)
+    if folder.exists() and not (folder / ".framecast-demo").exists():
+        raise RunError(
+            "exists and is not from an earlier demonstration", where=folder, remedy="name another with --out"
+        )
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    (folder / ".framecast-demo").touch()
+
+    begun = time.perf_counter()
+    run = train(_experiment(data, digits, units, iterations), out=folder / "run", console=console)
+    trained_in = time.perf_counter() - begun
+    trained = load(run)
+    sources = windows_of(run, trained)
+    if sources.test is None:
+        raise RunError("no window was left for the test", where=folder, remedy="give more frames")
+    console.print("verifying on sequences never seen in training ...")
+    quantity = sources.test.quantity
+    verification = verify(
+        {trained.name: trained, "persistence": Persistence(), "extrapolation": Extrapolation(quantity)},
+        sources.test,
+        step=sources.step,
+        limit=200 if data is None else 24,
+        batch_size=8 if data is None else 1,
+    )
+    verification.save(folder / CASES)
+    newest = xr.DataArray(
+        sources.test.read(0)[: sources.test.shape.context],
+        dims=("time", "channel", "y", "x"),
+        coords={"time": np.arange(sources.test.shape.context)},
+        attrs={"units": quantity.units, "quantity": quantity.name, "dry": quantity.dry, "repairs": []},
+        name=INTENSITY.name,
+    )
+    frames = sources.frames[0].isel(sequence=0, missing_dims="ignore") if sources.frames else newest
+    write(trained.forecast(frames, 2 * sources.test.shape.horizon), folder / "forecast.nc")
+    cost = f"{iterations} iterations in {trained_in / 60:.1f} minutes, {torch.get_num_threads()} threads"
+    facts = facts_of(run, trained) | {"training": cost}
+    report = write_report(verification, folder / "report.html", title="framecast demonstration", facts=facts)
+    return verification, report
+
+
+def _experiment(data: str | None, digits: str, units: str | None, iterations: int) -> Experiment:
+    """A small PredRNN-V2 with the settings that learn most in three minutes."""
+    settings: Data
+    if data is None:
+        settings = MovingDigits(
+            images=digits, size=32, digits=2, context=10, horizon=10, train=20_000, validation=32, test=200
+        )
+    else:
+        settings = ArchiveData(path=data, units=units, context=6, horizon=6, split=ByBlocks(validation=0.15, test=0.2))
+        frames = settings.opened()[0]
+        height, width = frames.sizes["y"], frames.sizes["x"]
+        side = min(128, height // 4 * 4, width // 4 * 4)
+        settings = ArchiveData(
+            path=data, units=units, context=6, horizon=6, split=settings.split, crop=side, flips=True
+        )
+    return Experiment(
+        data=settings,
+        model=PredRNNV2(hidden=(32, 32), kernel=5, patch=4, decoupling=0.02),
+        curriculum=ReverseScheduled(start=iterations // 8, stop=iterations // 2, alpha=max(iterations / 12, 1)),
+        loss=L1L2(alpha=0.1),
+        optimiser=Optimiser(learning_rate=3e-3, schedule="one_cycle", clip=1.0),
+        training=Training(
+            iterations=iterations,
+            batch_size=8,
+            log_every=10,
+            validate_every=max(iterations // 4, 1),
+            validation_windows=32,
+            checkpoint_every=max(iterations // 4, 1),
+            accelerator="cpu",
+        ),
+    )

@@ -1,0 +1,39 @@
+"""What a training step of an experiment costs, before anything is trained: one step is made on data of zeros."""
+
+from __future__ import annotations
+
+import time
+
+import psutil
+import torch
+
+from framecast.experiment import Experiment
+from framecast.models.counting import multiply_accumulates, parameters
+from framecast.ops import free_running
+
+
+def estimate(experiment: Experiment) -> dict[str, str]:
+    """Weights, work, time and memory of one training step, in words. Raises `ConfigError` and `DataError`."""
+    sources = experiment.data.open(experiment.model.check)
+    shape, size = sources.shape(experiment.data.crop_size), experiment.training.batch_size
+    torch.manual_seed(0)
+    model = experiment.model.build(shape).train()
+    length = shape.context + shape.horizon
+    frames = torch.zeros(size, length, shape.channels, shape.height, shape.width)
+    before = psutil.Process().memory_info().rss
+    begun = time.perf_counter()
+    prediction = model(frames, free_running(size, shape.context, shape.horizon))
+    valid = torch.ones_like(frames[:, :, :1], dtype=torch.bool)
+    steps = prediction.frames.shape[1]
+    loss = experiment.loss(prediction.frames, frames[:, -steps:], valid[:, -steps:]) + sum(prediction.losses.values())
+    held = psutil.Process().memory_info().rss - before
+    loss.backward()
+    seconds = time.perf_counter() - begun
+    iterations = experiment.training.iterations
+    work = multiply_accumulates(experiment.model, shape) / 1e9
+    return {
+        "model": f"{experiment.model.name}: {parameters(model):,} weights, {work:.2f} G multiply-accumulates a window",
+        "training step": f"{seconds:.2f} s on this machine's CPU, about {max(held, 0) / 2**30:.2f} GiB of activations "
+        f"(batch of {size}, {shape.height} x {shape.width})",
+        "whole training": f"{iterations:,} iterations, {iterations * seconds / 3600:.1f} hours on this CPU",
+    }

@@ -1,0 +1,126 @@
+"""The page: one HTML file with everything in it."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, select_autoescape
+from markupsafe import Markup
+
+from framecast.errors import RunError
+from framecast.report.figures import animation, curves, lead_labels, legend, strip
+from framecast.report.verdict import LOWER_IS_BETTER, cases, verdict
+from framecast.verification import Score, Verification
+
+
+def write_report(
+    verification: Verification,
+    out: str | Path,
+    *,
+    title: str = "Forecast verification",
+    facts: Mapping[str, str] | None = None,
+) -> Path:
+    """Write the report of a verification to `out` and return its path.
+
+    `facts` are said in a table as they are: what was trained, on what, at what cost. Raises `RunError`.
+    """
+    environment = Environment(loader=PackageLoader("framecast.report", "."), autoescape=select_autoescape())
+    leads, label = lead_labels(verification)
+    text = environment.get_template("page.html").render(
+        title=title,
+        verdict=verdict(verification),
+        facts={**(facts or {}), **_facts(verification)},
+        frame_table=_frame_table(verification),
+        event_tables=[_event_table(verification, k) for k in range(len(verification.thresholds))],
+        curves=Markup(curves(verification)),
+        legend=Markup(legend(verification)),
+        strips=[
+            (_case(verification, k), strip(verification, example)) for k, example in enumerate(verification.examples)
+        ],
+        animation=animation(verification, verification.examples[0]) if verification.examples else [],
+        definitions=verification.definitions(),
+        scored=[f"{lead:g}: {share:.1%}" for lead, share in zip(leads, verification.scored, strict=True)],
+        lead_label=label,
+    )
+    path = Path(out)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        raise RunError(f"the report cannot be written ({error})", where=path) from error
+    return path
+
+
+def shown(score: Score) -> str:
+    """A value with its interval."""
+    if score.value != score.value:
+        return "undefined"
+    value = f"{score.value:.4g}"
+    return value if score.interval is None else f"{value} ({score.interval[0]:.3g} to {score.interval[1]:.3g})"
+
+
+def _facts(verification: Verification) -> dict[str, str]:
+    return {
+        "cases": cases(verification),
+        "quantity": f"{verification.quantity.name} ({verification.quantity.units})",
+        "convention of the scores": verification.convention.name,
+        "versions": f"framecast {version('framecast')}, torch {version('torch')}, Python {platform.python_version()}",
+    }
+
+
+def _frame_table(verification: Verification) -> dict[str, Any]:
+    scores = verification.frame_scores
+    values = {name: [verification.frame(name, score) for score in scores] for name in verification.forecasters}
+    best = [
+        _best([row[k].value for row in values.values()], lower=score in LOWER_IS_BETTER)
+        for k, score in enumerate(scores)
+    ]
+    rows = [
+        (name, [(shown(score), place == best[k]) for k, score in enumerate(row)])
+        for place, (name, row) in enumerate(values.items())
+    ]
+    return {"head": [score.upper() for score in scores], "rows": rows}
+
+
+def _event_table(verification: Verification, threshold: int) -> dict[str, Any]:
+    scores = verification.event_scores
+    values = {
+        name: [verification.event(name, score, threshold) for score in scores] for name in verification.forecasters
+    }
+    best = [
+        None if score == "bias" else _best([row[k].value for row in values.values()], lower=score == "far")
+        for k, score in enumerate(scores)
+    ]
+    rows = [
+        (name, [(shown(score), place == best[k]) for k, score in enumerate(row)])
+        for place, (name, row) in enumerate(values.items())
+    ]
+    limit, rate = verification.thresholds[threshold], verification.rates[threshold]
+    title = f"{rate:g} mm/h" if verification.quantity.name == "rain_rate" else f"{rate:g} mm/h ({limit:.1f} dBZ)"
+    return {
+        "title": title,
+        "events": f"{int(verification.events(threshold).sum()):,}",
+        "head": [s.upper() for s in scores],
+        "rows": rows,
+    }
+
+
+def _best(values: list[float], *, lower: bool) -> int | None:
+    """The place of the best value, None where none is defined."""
+    known = [place for place, value in enumerate(values) if not np.isnan(value)]
+    return min(known, key=lambda place: values[place] if lower else -values[place]) if known else None
+
+
+def _case(verification: Verification, number: int) -> str:
+    example = verification.examples[number]
+    if isinstance(example.init_time, np.datetime64):
+        return f"Case {example.case}, from {np.datetime_as_string(example.init_time, unit='m')} UTC"
+    return f"Case {example.case}"

@@ -1,0 +1,56 @@
+"""Colours: one scale for each quantity, readable for colour-blind people, with dry, no data and values kept apart.
+
+Rain and reflectivity are drawn in steps of viridis, whose brightness rises evenly; dry is white and no data grey with
+stripes. Intensities are grey; no data is a striped rose that no grey can be taken for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.colors import BoundaryNorm, Colormap, ListedColormap, Normalize
+
+from framecast.data.quantities import Quantity
+
+_RAIN = (0.1, 0.5, 1, 2, 4, 8, 16, 32, 64, 128)
+_DBZ = (5, 10, 15, 20, 25, 30, 35, 40, 45, 50, 60)
+_STRIPE = 6
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How values become colours; `ticks` are the limits of the steps, empty for a continuous scale."""
+
+    colours: Colormap
+    norm: Normalize
+    units: str
+    ticks: tuple[float, ...]
+    no_data: tuple[int, int, int]
+
+    def paint(self, frame: np.ndarray) -> np.ndarray:
+        """`frame (C, H, W)` in physical units -> `(H, W, 3)` uint8. Three channels are colours, of others the first."""
+        if len(frame) == 3 and not self.ticks:
+            colours = (np.clip(np.where(np.isfinite(frame), frame, 0), 0, 1) * 255).astype(np.uint8).transpose(1, 2, 0)
+        else:
+            values = np.ma.masked_invalid(frame[0])
+            colours = (self.colours(self.norm(values))[..., :3] * 255).astype(np.uint8)
+        missing = ~np.isfinite(frame).all(axis=0)
+        rows, columns = np.indices(missing.shape)
+        striped = missing & ((rows + columns) % _STRIPE < 2)
+        colours[missing] = self.no_data
+        colours[striped] = tuple(max(0, level - 40) for level in self.no_data)
+        return np.asarray(colours)
+
+
+def scale_of(quantity: Quantity) -> Scale:
+    """The scale of a quantity."""
+    if not quantity.precipitation:
+        return Scale(colormaps["gray"], Normalize(0, 1), "", (), (214, 178, 178))
+    ticks = _RAIN if quantity.name == "rain_rate" else _DBZ
+    steps = ListedColormap(colormaps["viridis_r"](np.linspace(0.02, 1, len(ticks) - 1)))
+    steps.set_under("white")
+    steps.set_over(colormaps["viridis_r"](1.0))
+    units = "mm/h" if quantity.name == "rain_rate" else "dBZ"
+    return Scale(steps, BoundaryNorm(ticks, steps.N), units, ticks, (205, 205, 205))

@@ -1,0 +1,55 @@
+"""Showing a training run: a progress bar on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable
+from contextlib import nullcontext
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from framecast.training import events
+
+
+def show(happenings: Iterable[events.Event], console: Console) -> events.Finished:
+    """Show what happens until the end, and return the last event."""
+    bar = Progress(
+        TextColumn("training"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[status]}"),
+        console=console,
+    )
+    finished = events.Finished(Path(), 0, interrupted=True)
+    with bar if console.is_terminal else nullcontext():
+        task = bar.add_task("training", total=None, status="")
+        for event in happenings:
+            if isinstance(event, events.Started):
+                bar.update(task, total=event.iterations, completed=event.iteration)
+                for line in event.report:
+                    console.print(f"  {line}", highlight=False)
+                begins = f"from iteration {event.iteration} " if event.iteration else ""
+                console.print(
+                    f"  {event.parameters:,} weights on {event.device}, {begins}into {event.out}", highlight=False
+                )
+            elif isinstance(event, events.Progress):
+                bar.update(task, completed=event.iteration, status=_status(event))
+                if not console.is_terminal:
+                    console.print(f"  {event.iteration}/{event.iterations}  {_status(event)}", highlight=False)
+            elif isinstance(event, events.Validated):
+                console.print(
+                    f"  {event.iteration}: validation loss {event.loss:.5f}, {event.picture}", highlight=False
+                )
+            elif isinstance(event, events.Warned):
+                console.print(f"  [yellow]{event.iteration}: {event.message}[/yellow]", highlight=False)
+            elif isinstance(event, events.Finished):
+                finished = event
+    return finished
+
+
+def _status(event: events.Progress) -> str:
+    left = datetime.timedelta(seconds=round(event.seconds_left))
+    return f"loss {event.loss:.5f}  {event.frames_per_second:.0f} frames/s  {left} left  {event.memory / 2**30:.1f} GiB"

@@ -1,0 +1,71 @@
+"""Training in one call, with progress shown."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import xarray as xr
+from rich.console import Console
+
+from framecast.experiment import Experiment, read
+from framecast.training.events import Event
+from framecast.training.loop import train as train_events
+from framecast.training.progress import show
+from framecast.training.run import settings_of
+
+IN_MEMORY = "(frames in memory)"
+
+
+def train(
+    recipe: str | Path | Experiment,
+    overrides: Sequence[str] = (),
+    *,
+    data: xr.DataArray | str | None = None,
+    out: str | Path | None = None,
+    console: Console | None = None,
+) -> Path:
+    """Train as `recipe` ("file.yaml#row", with `overrides` "key=value") says, and return the folder of the run.
+
+    `data` are opened Frames, or a path that stands in for `data.path`. `out` is a new folder, `runs/<model>-<time>` by
+    default. Progress is shown on `console` (standard error). Ctrl-C and SIGTERM save and return; `resume` goes on. Raises
+    `ConfigError`, `DataError` and `RunError`.
+    """
+    path = [] if data is None else [f"data.path={data if isinstance(data, str) else IN_MEMORY!r}"]
+    experiment = recipe if isinstance(recipe, Experiment) else read(recipe, [*path, *overrides])
+    name = f"{experiment.model.name.split(':')[-1]}-{time.strftime('%Y%m%d-%H%M%S')}"
+    folder = Path("runs") / name if out is None else Path(out)
+    frames = (data,) if isinstance(data, xr.DataArray) else None
+    return _shown(train_events(experiment, folder, frames=frames), console)
+
+
+def resume(
+    folder: str | Path,
+    iterations: int | None = None,
+    *,
+    data: xr.DataArray | None = None,
+    console: Console | None = None,
+) -> Path:
+    """Go on with the run in `folder`, to `iterations` where that is more than it was begun with. `data` are the Frames it
+    was begun with, where those were in memory."""
+    experiment = settings_of(Path(folder))
+    if iterations is not None:
+        longer = dataclasses.replace(experiment.training, iterations=iterations)
+        experiment = dataclasses.replace(experiment, training=longer)
+    frames = None if data is None else (data,)
+    return _shown(train_events(experiment, Path(folder), resume=True, frames=frames), console)
+
+
+def _shown(happenings: Iterator[Event], console: Console | None) -> Path:
+    console = console or Console(stderr=True)
+    finished = show(happenings, console)
+    if finished.interrupted:
+        console.print(
+            f"interrupted at iteration {finished.iteration}, everything is saved; "
+            f"go on with: framecast train --resume {finished.out}",
+            highlight=False,
+            soft_wrap=True,
+        )
+    return finished.out
