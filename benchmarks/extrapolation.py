@@ -13,21 +13,29 @@ import time
 import numpy as np
 
 import framecast.data
-from framecast.data.quantities import ZR, event_thresholds, of
+from framecast.data.quantities import ZR, Quantity, event_thresholds, of
 from framecast.data.scaling import RainLog
 from framecast.forecasting.extrapolation import Extrapolation
 
 CONTEXT, HORIZON, EVERY = 4, 12, 8
 
 
-def pysteps_forecast(context: np.ndarray, quantity) -> np.ndarray:
-    """pysteps' motion field and advection, with its defaults."""
-    from pysteps import extrapolation, motion
+class Pysteps:
+    """pysteps' Lucas-Kanade motion field and semi-Lagrangian advection, with its defaults."""
 
-    seen = np.nan_to_num(RainLog().forward(context[:, 0], quantity)) * 30 - 10
-    flow = motion.get_method("lucaskanade")(seen)
-    advected = extrapolation.get_method("semilagrangian")(context[-1, 0], flow, HORIZON, allow_nonfinite_values=True)
-    return advected[:, None]
+    name = "pysteps"
+
+    def __init__(self, quantity: Quantity) -> None:
+        self.quantity = quantity
+
+    def forecast_array(self, context: np.ndarray, horizon: int) -> np.ndarray:
+        """`context (T, 1, H, W)` -> `(horizon, 1, H, W)`."""
+        from pysteps import extrapolation, motion
+
+        seen = RainLog().forward(context[:, 0], self.quantity) * 30 - 10
+        flow = motion.get_method("lucaskanade")(seen)
+        advect = extrapolation.get_method("semilagrangian")
+        return advect(context[-1, 0], flow, horizon, allow_nonfinite_values=True)[:, None]
 
 
 def main() -> None:
@@ -42,11 +50,9 @@ def main() -> None:
             window = frames.isel(time=slice(start, start + CONTEXT + HORIZON)).values
             context, truth = window[:CONTEXT], window[CONTEXT:]
             forecasts = []
-            for k, forecast in enumerate(
-                (Extrapolation(quantity).forecast_array, lambda c, _: pysteps_forecast(c, quantity))
-            ):
+            for k, forecaster in enumerate((Extrapolation(quantity), Pysteps(quantity))):
                 begun = time.perf_counter()
-                forecasts.append(forecast(context, HORIZON))
+                forecasts.append(forecaster.forecast_array(context, HORIZON))
                 seconds[k] += time.perf_counter() - begun
             valid = np.isfinite(truth) & np.isfinite(forecasts[0]) & np.isfinite(forecasts[1])
             for k, forecast in enumerate(forecasts):

@@ -2,7 +2,8 @@
 
 Semi-Lagrangian and backward: each pixel of the forecast is followed back along the motion field to where it came from in
 the newest frame (Germann and Zawadzki, "Scale-Dependence of the Predictability of Precipitation from Continental Radar
-Images", 2002). Where it came from outside the observed area the forecast has no basis and is NaN.
+Images", 2002). Where it came from outside the observed area the forecast has no basis and is NaN; pictures, which have no
+surroundings that a radar could have seen, are continued by their border instead.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ class Extrapolation:
         recent = context[-self.frames :]
         seen = RainLog().forward(recent, self.quantity) if self.quantity.precipitation else recent
         seen = np.where(np.isfinite(seen), seen, 0.0).mean(axis=1)
-        return advect(context[-1], motion(seen), horizon, self.quantity.dry)
+        surroundings = not self.quantity.precipitation
+        return advect(context[-1], motion(seen), horizon, self.quantity.dry, continued=surroundings)
 
     def __call__(self, frames: xr.DataArray, horizon: int) -> xr.DataArray:
         """The Forecast that continues `frames`; with a single frame there is no motion."""
@@ -42,10 +44,11 @@ class Extrapolation:
         )
 
 
-def advect(frame: np.ndarray, flow: np.ndarray, horizon: int, dry: float) -> np.ndarray:
+def advect(frame: np.ndarray, flow: np.ndarray, horizon: int, dry: float, *, continued: bool = False) -> np.ndarray:
     """`frame (C, H, W)` moved along `flow (2, H, W)` (rows, columns, pixels a step) for 1..horizon steps.
 
-    Interpolation is bilinear in the values; NaN where the nearest pixel of origin is missing or outside.
+    Interpolation is bilinear in the values; NaN where the nearest pixel of origin is missing, or outside unless the frame
+    is `continued` by its border.
     """
     channels, height, width = frame.shape
     missing = ~np.isfinite(frame)
@@ -61,7 +64,7 @@ def advect(frame: np.ndarray, flow: np.ndarray, horizon: int, dry: float) -> np.
         values = _sample(field[:, 2 : 2 + channels], origin)
         gone = _sample(field[:, 2 + channels :], origin, mode="nearest") > 0.5
         inside = (origin >= -0.5).all(0) & (origin[0] <= height - 0.5) & (origin[1] <= width - 0.5)
-        steps.append(torch.where(gone | ~inside, torch.nan, values))
+        steps.append(torch.where(gone | ~(inside | continued), torch.nan, values))
     return torch.stack(steps).numpy()
 
 

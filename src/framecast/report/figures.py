@@ -130,8 +130,8 @@ def legend(verification: Verification) -> str:
     if not scale.ticks:
         return ""
     with mpl.rc_context(_STYLE):
-        figure = plt.figure(figsize=(6, 0.55))
-        axes = figure.add_axes((0.03, 0.55, 0.94, 0.35))
+        figure = plt.figure(figsize=(6, 0.62))
+        axes = figure.add_axes((0.03, 0.7, 0.94, 0.25))
         bar = figure.colorbar(
             ScalarMappable(scale.norm, scale.colours), cax=axes, orientation="horizontal", ticks=scale.ticks
         )

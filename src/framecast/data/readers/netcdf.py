@@ -9,14 +9,15 @@ import numpy as np
 import xarray as xr
 
 from framecast.data.readers.options import Options, Unreadable
+from framecast.data.readers.pieces import pieces
 from framecast.errors import DataError
 
 RECOGNISES = ["CF NetCDF (.nc)"]
 
 _ENGINES = {b"\x89HDF": "h5netcdf", b"CDF\x01": "scipy", b"CDF\x02": "scipy"}
 _AXES = {
-    "y": ("y", "lat", "latitude", "projection_y_coordinate", "grid_latitude", "northing"),
-    "x": ("x", "lon", "longitude", "projection_x_coordinate", "grid_longitude", "easting"),
+    "y": ("y", "lat", "latitude", "projection_y_coordinate", "grid_latitude", "rlat", "northing"),
+    "x": ("x", "lon", "longitude", "projection_x_coordinate", "grid_longitude", "rlon", "easting"),
     "time": ("time", "valid_time", "t"),
     "channel": ("channel", "band"),
     "sequence": ("sequence", "clip", "sample"),
@@ -37,11 +38,13 @@ def read(path: Path, options: Options) -> xr.DataArray:
     """The one variable on a grid (or `options.variable`). Raises `DataError` and `Unreadable`."""
     with path.open("rb") as file:
         signature = file.read(4)
+    if signature == b"CDF\x05":
+        raise DataError("classic NetCDF with 64-bit data is not understood", where=path, remedy="nccopy -k nc4 IN OUT")
     if signature not in _ENGINES:
         what = "is empty" if not signature else "does not begin as a NetCDF file does"
         raise Unreadable(f"the file {what}", where=path, remedy="expected CF NetCDF; fetch the file again")
     try:
-        dataset = xr.open_dataset(path, engine=_ENGINES[signature], chunks={}, decode_timedelta=False)
+        dataset = xr.open_dataset(path, engine=_ENGINES[signature], decode_timedelta=False)
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise Unreadable(
             f"the file is incomplete or unreadable ({_first_line(error)})", where=path, remedy="fetch the file again"
@@ -50,19 +53,32 @@ def read(path: Path, options: Options) -> xr.DataArray:
 
 
 def from_dataset(dataset: xr.Dataset, path: Path, options: Options) -> xr.DataArray:
-    """The frames in a CF dataset, with `time`, `y`, `x` and the grid mapping as the scalar coordinate `crs`."""
+    """The frames in a CF dataset, with `time`, `y`, `x` and the grid mapping as the scalar coordinate `crs`.
+
+    Dimensions of length 1 that are no axis of frames (a height, a level) are dropped.
+    """
     array = _variable(dataset, path, options)
-    array = array.rename({dim: ours for dim in array.dims if (ours := _role(dataset, dim)) and ours != dim})
-    if len(array.chunks or ()) and "time" in array.dims:
-        array = array.chunk({dim: (1 if dim == "time" else -1) for dim in array.dims})
-    array = _with_time(array, dataset, path, options)
-    array = _as_rate(array, dataset)
-    mapping = array.attrs.pop("grid_mapping", None) or array.encoding.get("grid_mapping")
+    stored = array.encoding.get("preferred_chunks") or {}
+    roles = {dim: _role(dataset, dim) for dim in array.dims}
+    array = array.isel({dim: 0 for dim, role in roles.items() if role is None and array.sizes[dim] == 1})
+    ours = {dim: roles[dim] or str(dim) for dim in array.dims}
+    if len(set(ours.values())) < len(ours):
+        raise DataError(f"two of the dims {tuple(array.dims)} are the same axis of frames", where=path)
+    mapping = str(array.attrs.get("grid_mapping") or array.encoding.get("grid_mapping", "")).split(":")[0]
+    array = array.drop_vars([name for name in array.coords if name not in array.dims and name in _AXES])
+    array = array.rename({dim: name for dim, name in ours.items() if dim != name})
+    array = array.chunk(pieces(_sizes(array), {ours[dim]: size for dim, size in stored.items() if dim in ours}))
+    array = _as_rate(_with_time(array, dataset, path, options), dataset)
+    array.attrs = {name: value for name, value in array.attrs.items() if name != "grid_mapping"}
     if mapping in dataset.variables:
         array = array.assign_coords(crs=xr.Variable((), 0, dataset[mapping].attrs))
         array.attrs["grid_mapping"] = "crs"
     keep = {"time", "y", "x", "channel", "sequence", "crs"}
     return array.drop_vars([name for name in array.coords if name not in keep])
+
+
+def _sizes(array: xr.DataArray) -> dict[str, int]:
+    return {str(dim): size for dim, size in array.sizes.items()}
 
 
 def _variable(dataset: xr.Dataset, path: Path, options: Options) -> xr.DataArray:
@@ -80,16 +96,17 @@ def _variable(dataset: xr.Dataset, path: Path, options: Options) -> xr.DataArray
         for name, array in dataset.data_vars.items()
         if {"y", "x"} <= {_role(dataset, dim) for dim in array.dims} and array.dtype.kind in "fiu"
     ]
-    if len(found) != 1:
-        what = (
-            "no variable on a grid (y, x)"
-            if not found
-            else f"several variables on a grid: {', '.join(map(str, found))}"
-        )
+    if len(found) > 1:
         raise DataError(
-            what,
+            f"several variables on a grid: {', '.join(map(str, found))}",
             where=path,
-            remedy="give the variable coordinates named y and x" if not found else "name one: --variable NAME",
+            remedy=f"name one: --variable {found[0]} (in Python: variable={found[0]!r})",
+        )
+    if not found:
+        raise DataError(
+            f"no variable on a grid (y, x) among {', '.join(map(str, dataset.data_vars)) or 'no variables at all'}",
+            where=path,
+            remedy="expected CF NetCDF: dims named y and x (or lat and lon), or coordinates with the CF attribute axis",
         )
     return dataset[found[0]]
 
@@ -104,7 +121,10 @@ def _role(dataset: xr.Dataset, dim: Hashable) -> str | None:
 
 
 def _with_time(array: xr.DataArray, dataset: xr.Dataset, path: Path, options: Options) -> xr.DataArray:
-    """Times from the coordinate, from a scalar variable with the standard name `time`, or from the stated step."""
+    """Times from the coordinate, from a scalar variable with the standard name `time`, or from the stated step.
+
+    A single frame without any is left for its file's name to date.
+    """
     if "time" in array.coords:
         if array["time"].dtype.kind != "M":
             raise DataError(
@@ -113,13 +133,14 @@ def _with_time(array: xr.DataArray, dataset: xr.Dataset, path: Path, options: Op
                 remedy="expected units such as 'minutes since 2015-05-15 15:45:00'",
             )
         return array
-    scalar = [name for name, value in dataset.variables.items() if value.ndim == 0 and value.dtype.kind == "M"]
-    stated = [name for name in scalar if dataset[name].attrs.get("standard_name") == "time"] or scalar[:1]
-    if stated and "time" not in array.dims:
-        return array.drop_vars(scalar, errors="ignore").expand_dims(time=[dataset[stated[0]].values])
-    if options.time_step is None:
+    if "time" not in array.dims:
+        scalar = [name for name, value in dataset.variables.items() if value.ndim == 0 and value.dtype.kind == "M"]
+        stated = [name for name in scalar if dataset[name].attrs.get("standard_name") == "time"] or scalar[:1]
+        array = array.drop_vars(scalar, errors="ignore")
+        return array.expand_dims(time=[dataset[stated[0]].values]) if stated else array
+    if options.time_step is None and array.sizes["time"] > 1:
         raise DataError(
-            f"the frames of variable {array.name!r} have no time coordinate",
+            f"the {array.sizes['time']} frames of variable {array.name!r} have no time coordinate",
             where=path,
             remedy="state the minutes between frames: --time-step 5 (in Python: time_step=5)",
         )
@@ -133,8 +154,13 @@ def _as_rate(array: xr.DataArray, dataset: xr.Dataset) -> xr.DataArray:
         return array
     hours = float((dataset["valid_time"].values - dataset["start_time"].values) / np.timedelta64(1, "h"))
     rate = array / np.float32(hours)
-    rate.attrs = {**array.attrs, "units": "mm h-1"}
-    rate.encoding = array.encoding
+    rate.attrs = {
+        **array.attrs,
+        "long_name": "Rain rate",
+        "standard_name": "rainfall_rate",
+        "units": "mm h-1",
+        "repairs": [f"amounts over {60 * hours:g} minutes ({units}) were read as rates in mm/h"],
+    }
     return rate
 
 

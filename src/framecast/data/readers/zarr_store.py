@@ -20,7 +20,13 @@ def recognises(path: Path) -> bool:
 def read(path: Path, options: Options) -> xr.DataArray:
     """The one variable on a grid (or `options.variable`). Raises `DataError` and `Unreadable`."""
     try:
-        dataset = xr.open_zarr(path, chunks={}, decode_timedelta=False)
+        dataset = xr.open_zarr(path, chunks=None, decode_timedelta=False, consolidated=_consolidated(path))
     except Exception as error:  # zarr has no common error; whatever it raises, this store cannot be opened
         raise Unreadable(f"the store is incomplete or unreadable ({error})", where=path) from error
     return from_dataset(dataset, path, options)
+
+
+def _consolidated(path: Path) -> bool:
+    """Whether the root lists the metadata of all arrays."""
+    root = path / "zarr.json"
+    return (path / ".zmetadata").is_file() or (root.is_file() and b'"consolidated_metadata"' in root.read_bytes())
