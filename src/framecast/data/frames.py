@@ -2,7 +2,9 @@
 
 `xarray.DataArray` with dims `([sequence,] time, channel, y, x)`, float32, lazy, physical units in `attrs["units"]`, the
 quantity in `attrs["quantity"]`, the value that means dry in `attrs["dry"]`, what was repaired in `attrs["repairs"]`.
-Missing pixels are NaN; infinite values and values below what the quantity can be are missing too.
+
+Missing pixels are NaN. A pixel that is infinite, or below what the quantity can be (rain below 0), is missing too; how
+many there were is kept, lazily, in the coordinates `infinite` and `below` `([sequence,] time)`.
 
 Times, always UTC: a time stamp that repeats is an error unless the frames are equal (then the copy is dropped and
 reported); frames out of order are sorted and reported; absent steps stay absent.
@@ -10,31 +12,25 @@ reported); frames out of order are sorted and reported; absent steps stay absent
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
-
 import numpy as np
 import xarray as xr
 
-from framecast.data.quantities import Quantity, identify, with_dry
+from framecast.data.quantities import identify, of, with_dry
 from framecast.errors import DataError
 
 DIMS = ("time", "channel", "y", "x")
+_PIXELS = ("channel", "y", "x")
 
 
-def build(
-    array: xr.DataArray,
-    *,
-    where: str,
-    units: str | None,
-    dry: float | None = None,
-    repairs: Iterable[str] = (),
-) -> xr.DataArray:
-    """Frames from an array with dims `([sequence,] [time,] [channel,] y, x)`.
+def build(array: xr.DataArray, *, where: str, units: str | None = None, dry: float | None = None) -> xr.DataArray:
+    """Frames from an array with dims `([sequence,] [time,] [channel,] y, x)`, as a reader returns it.
 
-    `units` are those of the values, `where` is the file for messages. Raises `DataError` for units that are not
-    understood and for dims that are not those of frames.
+    `units` and `dry` stand in for those in the attributes, `where` is the file for messages. Raises `DataError` for units
+    that are not understood and for dims that are not those of frames.
     """
+    units = units or array.attrs.get("units")
     quantity, factor = identify(units, variable=str(array.name or "frames"), where=where)
+    repairs = list(array.attrs.get("repairs", []))
     for dim in ("time", "channel"):
         if dim not in array.dims:
             array = array.expand_dims(dim)
@@ -43,67 +39,87 @@ def build(
         raise DataError(
             f"dims {tuple(array.dims)} are not those of frames", where=where, remedy=f"expected {known} in any order"
         )
-    array = array.transpose(*known)
-    values = array.astype(np.float32) * np.float32(factor) if factor != 1 else array.astype(np.float32)
-    values = values.where(np.isfinite(values) & (values >= quantity.lowest))
-    quantity = quantity if dry is None else with_dry(quantity, dry)
+    values = array.transpose(*known).astype(np.float32)
+    if factor != 1:
+        values = values * np.float32(factor) if factor > 1 else values / np.float32(1 / factor)  # 255 / 255 is 1
+        repairs.append(f"values in {units} were converted to {quantity.units}")
+    infinite, below = abs(values) == np.inf, (values > -np.inf) & (values < quantity.lowest)
+    values = values.where(~(infinite | below))
+    dry = dry if dry is not None else array.attrs.get("dry")
+    quantity = quantity if dry is None else with_dry(quantity, float(dry))
     values.attrs = {
         "units": quantity.units,
         "quantity": quantity.name,
         "dry": quantity.dry,
-        "repairs": list(repairs),
+        "repairs": repairs,
         **{key: array.attrs[key] for key in ("long_name", "standard_name", "grid_mapping") if key in array.attrs},
     }
-    return values.rename(array.name or "frames")
+    if "time" in values.coords:
+        values["time"] = values["time"].astype("datetime64[ns]", keep_attrs=True)
+    frames = values.assign_coords(infinite=infinite.sum(_PIXELS), below=below.sum(_PIXELS))
+    return frames.rename(array.name or "frames")
 
 
-def order_times(frames: xr.DataArray, where: str) -> xr.DataArray:
+def impossible(frames: xr.DataArray) -> list[str]:
+    """What was read as no data because it cannot be, in words; computes the counts where they are lazy."""
+    quantity, said = of(frames), []
+    for name, what in (("infinite", "infinite"), ("below", f"below {quantity.lowest:g} {quantity.units}")):
+        count = int(frames[name].sum()) if name in frames.coords else 0
+        if count:
+            number = int((frames[name] > 0).sum())
+            said.append(f"{count} pixel(s) in {number} frame(s) are {what}, which cannot be and count as no data")
+    return said
+
+
+def order_times(frames: xr.DataArray) -> xr.DataArray:
     """Sort frames by time and drop exact copies, each reported; conflicting copies raise `DataError`."""
-    if "time" not in frames.coords or "sequence" in frames.dims:
-        return frames
-    times = frames["time"].values
+    times, where = frames["time"].values, _where(frames)
+    if times.dtype.kind == "M" and np.isnat(times).any():
+        missing = int(np.flatnonzero(np.isnat(times))[0])
+        raise DataError(f"frame {missing} has no time stamp", where=where[missing], remedy="give it one, or remove it")
     repairs = list(frames.attrs["repairs"])
-    if (np.diff(times) < np.timedelta64(0)).any():
-        late = int((np.diff(times) < np.timedelta64(0)).sum())
+    steps = np.diff(times).astype(np.int64)
+    if (steps < 0).any():
         frames = frames.isel(time=np.argsort(times, kind="stable"))
-        times = frames["time"].values
-        repairs.append(f"{where}: time goes back {late} time(s); the frames were sorted by their time stamps")
-    copies = np.flatnonzero(np.diff(times) == np.timedelta64(0)) + 1
+        repairs.append(
+            f"{where[0]}: time goes back {int((steps < 0).sum())} time(s); the frames were sorted by their time stamps"
+        )
+        times, where = frames["time"].values, _where(frames)
+    copies = np.flatnonzero(np.diff(times).astype(np.int64) == 0) + 1
     for index in copies:
         one, other = frames.isel(time=index - 1).values, frames.isel(time=index).values
         if not np.array_equal(one, other, equal_nan=True):
+            also = "" if where[index] == where[index - 1] else f", the other in {where[index - 1]}"
             raise DataError(
-                f"two different frames have the time {stamp(times[index])}",
-                where=where,
+                f"two different frames have the time {stamp(times[index])}{also}",
+                where=where[index],
                 remedy="remove one of them, or correct its time stamp",
             )
     if len(copies):
         frames = frames.isel(time=np.setdiff1d(np.arange(len(times)), copies))
-        repairs.append(f"{where}: {len(copies)} frame(s) with a repeated time were exact copies and were dropped")
+        said = f"{len(copies)} frame(s) with a repeated time were exact copies and were dropped"
+        repairs.append(f"{where[copies[0]]}: {said}")
     frames.attrs["repairs"] = repairs
     return frames
 
 
-def stamp(time: np.datetime64) -> str:
-    """A time to the second, for messages."""
-    return f"{np.datetime_as_string(time, unit='s')} UTC"
+def _where(frames: xr.DataArray) -> list[str]:
+    """The file of each frame."""
+    return [str(file) for file in frames["source"].values]
+
+
+def stamp(time: np.datetime64 | int) -> str:
+    """A time to the second, or the number of a frame without clock, for messages."""
+    return f"{np.datetime_as_string(time, unit='s')} UTC" if isinstance(time, np.datetime64) else f"frame {time}"
 
 
 def same_grid(one: xr.DataArray, other: xr.DataArray) -> bool:
-    """Whether two Frames lie on the same pixels."""
-    if one.sizes["y"] != other.sizes["y"] or one.sizes["x"] != other.sizes["x"]:
-        return False
-    axes: tuple[Hashable, ...] = ("y", "x")
-    for axis in axes:
-        if (axis in one.coords) != (axis in other.coords):
+    """Whether two Frames lie on the same pixels: as many, and at the same coordinates to a thousandth of their spacing."""
+    for axis in ("y", "x"):
+        if one.sizes[axis] != other.sizes[axis] or (axis in one.coords) != (axis in other.coords):
             return False
         if axis in one.coords:
             spacing = abs(float(one[axis][1] - one[axis][0])) if one.sizes[axis] > 1 else 1.0
             if not np.allclose(one[axis].values, other[axis].values, rtol=0, atol=1e-3 * spacing):
                 return False
     return True
-
-
-def quantity_bounds(quantity: Quantity) -> str:
-    """What values are read as missing, for reports."""
-    return "infinite" if quantity.lowest == -np.inf else f"infinite or below {quantity.lowest:g} {quantity.units}"

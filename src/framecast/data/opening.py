@@ -8,17 +8,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 
-from framecast.data.frames import build, order_times, same_grid
-from framecast.data.readers import READERS, reader_of
+from framecast.data.frames import build, order_times
+from framecast.data.joining import check_shapes, join, number_of, time_of
+from framecast.data.readers import READERS, reader_of, understood
 from framecast.data.readers.options import Options, Unreadable
 from framecast.errors import DataError
 
-_STAMP = re.compile(
-    r"(?<!\d)((?:19|20)\d{2})[-_]?(\d{2})[-_]?(\d{2})[-_T]?(\d{2})[-_:]?(\d{2})(?:[-_:]?(\d{2}))?(?!\d)"
-)
+_NAMED = 5
+"""How many files a report names."""
 
 
 def open(
@@ -31,146 +30,115 @@ def open(
 ) -> xr.DataArray:
     """Frames `([sequence,] time, channel, y, x)`, lazy, float32, in physical units, with NaN where there is no data.
 
-    `path` is a file, a folder, a glob pattern, or a list of files. `units` states the units of the values and
-    `time_step` the minutes between frames where the files do not; `variable` names one of several; `dry` is the value
-    that means "observed, and nothing there" where it is not the usual one (0, or -32 dBZ).
+    `path` is a file, a folder, a glob pattern (`archive/**/*.nc`), or a list of them. `units` states the units of the
+    values and `time_step` the minutes between frames where the files do not; `variable` names one of several; `dry` is
+    the value that means "observed, and nothing there" where it is not the usual one (0, or -32 dBZ).
 
-    Several files are joined along time. A file that is incomplete is left out and reported in `attrs["repairs"]`, unless
-    it is the only one. Single frames take their time from their name: a date and time (`20150515_1545`, UTC), else the
-    last number in the name as the number of the frame.
+    Several files are joined along time, and the coordinate `source` says which file a frame came from. A file that is
+    incomplete is left out and reported in `attrs["repairs"]`, unless none is left. A single frame without a time stamp
+    takes it from its file's name: a date and time (`20150515_1545`, UTC), else the last number as the number of the frame.
 
     Raises `DataError` naming file, variable and remedy.
     """
+    if time_step is not None and time_step <= 0:
+        raise DataError(f"a time step of {time_step:g} minutes", remedy="it must be greater than 0")
     options = Options(units=units, time_step=time_step, variable=variable, dry=dry)
-    files = _files(path)
-    arrays, repairs, failures = {}, [], []
+    files, repairs = _files(path)
+    arrays: dict[Path, xr.DataArray] = {}
+    failures: list[Unreadable] = []
     for file in files:
         try:
             arrays[file] = reader_of(file).read(file, options)
         except Unreadable as error:
             failures.append(error)
     if not arrays:
-        raise failures[0]
-    _check_shapes(arrays)
-    parts = {file: _frames(array, file, options, alone=len(files) == 1) for file, array in arrays.items()}
+        raise failures[0] if len(files) == 1 else _nothing_left(failures)
     if failures:
-        repairs.append(f"{len(failures)} of {len(files)} files could not be read and were left out: "
-                       + "; ".join(str(error).splitlines()[0] for error in failures[:5]))  # fmt: skip
-    frames = _join(parts)
-    frames.attrs["repairs"] = [*repairs, *frames.attrs["repairs"]]
+        what = f"{len(failures)} of {len(files)} files could not be read and were left out"
+        repairs.append(f"{what}: {_some([f'{error.where}: {error.what}' for error in failures])}")
+    check_shapes(arrays)
+    frames = join({file: _frames(array, file, options, len(files)) for file, array in arrays.items()})
     if time_step is not None:
         frames = _with_step(frames, time_step)
-    return order_times(frames, where=str(path))
+    frames.attrs["repairs"] = [*repairs, *frames.attrs["repairs"]]
+    return order_times(frames)
 
 
-def _files(path: str | Path | Sequence[str | Path]) -> list[Path]:
-    """The files to read, in the natural order of their names."""
+def _files(path: str | Path | Sequence[str | Path]) -> tuple[list[Path], list[str]]:
+    """The files to read, in the natural order of their names, and what was passed over."""
     if not isinstance(path, str | Path):
-        return [file for one in path for file in _files(one)]
+        if not path:
+            raise DataError("an empty list of files")
+        found = [_files(one) for one in path]
+        return [file for files, _ in found for file in files], [said for _, repairs in found for said in repairs]
     where = Path(path)
     if where.is_file() or (where.is_dir() and any(reader.recognises(where) for reader in READERS)):
-        return [where]
+        return [where], []
     if where.is_dir():
-        inside = sorted((file for file in where.iterdir() if not file.name.startswith(".")), key=_natural)
-        files = [file for file in inside if any(reader.recognises(file) for reader in READERS)]
-        if not files:
-            raise DataError(
-                f"nothing in this folder is understood ({len(inside)} entries)",
-                where=where,
-                remedy=f"understood are {'; '.join(what for reader in READERS for what in reader.RECOGNISES)}",
-            )
-        return files
-    matches = sorted(map(Path, glob.glob(str(path))), key=_natural)
+        entries = sorted((file for file in where.iterdir() if not file.name.startswith(".")), key=_natural)
+        return _sift(entries, where)
+    matches = sorted(map(Path, glob.glob(str(path), recursive=True)), key=_natural)
     if not matches:
         raise DataError("no such file or folder", where=where)
-    return [file for match in matches for file in _files(match)]
+    if all(match.is_dir() for match in matches):
+        return _files(matches)
+    return _sift(matches, where)
+
+
+def _sift(entries: list[Path], where: Path) -> tuple[list[Path], list[str]]:
+    """Those of the entries of a folder that are understood, and a report that names the others."""
+    files = [file for file in entries if any(reader.recognises(file) for reader in READERS)]
+    others = [file.name for file in entries if file not in set(files)]
+    if not files:
+        what = "in this folder" if where.is_dir() else "that matches"
+        hint = f"; for subfolders: '{where}/**/*'" if any(entry.is_dir() for entry in entries) else ""
+        raise DataError(
+            f"nothing {what} is understood ({_some(others) or 'it is empty'})",
+            where=where,
+            remedy=f"understood are {understood()}{hint}",
+        )
+    return files, [f"{where}: passed over what is not understood: {_some(others)}"] if others else []
+
+
+def _some(names: Sequence[str]) -> str:
+    more = len(names) - _NAMED
+    return "; ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _natural(file: Path) -> list[tuple[int, str]]:
     """frame_2 before frame_10."""
-    return [(int(part), "") if part.isdigit() else (0, part) for part in re.split(r"(\d+)", file.name)]
+    return [(int(part), "") if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", str(file))]
 
 
-def _check_shapes(arrays: dict[Path, xr.DataArray]) -> None:
-    """Raise `DataError` where a file has frames of another shape than the first."""
-    (first, one), *others = arrays.items()
-    for file, array in others:
-        if array.shape[-2:] != one.shape[-2:]:
-            raise DataError(
-                f"frames of {array.shape[-2]} x {array.shape[-1]}, but {first.name} has {one.shape[-2]} x {one.shape[-1]}",
-                where=file,
-                remedy="open archives on different grids one by one",
-            )
+def _nothing_left(failures: Sequence[Unreadable]) -> DataError:
+    return DataError(
+        f"none of {len(failures)} files could be read; the first: {failures[0].what}",
+        where=failures[0].where,
+        remedy="fetch the files again",
+    )
 
 
-def _frames(array: xr.DataArray, file: Path, options: Options, *, alone: bool) -> xr.DataArray:
+def _frames(array: xr.DataArray, file: Path, options: Options, files: int) -> xr.DataArray:
     """What a reader returned, as Frames with a time coordinate: dates, or the numbers of the frames."""
-    frames = build(array, where=str(file), units=options.units or array.attrs.get("units"), dry=options.dry)
+    frames = build(array, where=str(file), units=options.units, dry=options.dry)
     if "time" in frames.coords:
         return frames
     count = frames.sizes["time"]
-    if count == 1 and not alone:
-        return frames.assign_coords(time=[_time_in(file.stem)])
-    return frames.assign_coords(time=np.arange(count))
-
-
-def _time_in(name: str) -> np.datetime64 | int:
-    """A date and time in a file's name, else its last number."""
-    if match := _STAMP.search(name):
-        try:
-            return np.datetime64(pd.Timestamp(*(int(part or 0) for part in match.groups())), "ns")
-        except ValueError:
-            pass
-    numbers = re.findall(r"\d+", name)
-    return int(numbers[-1]) if numbers else 0
-
-
-def _join(parts: dict[Path, xr.DataArray]) -> xr.DataArray:
-    """Several Frames along time, each frame with the file it came from in the coordinate `source`."""
-    name, first = next(iter(parts.items()))
-    for file, part in parts.items():
-        if part.shape[-3:] != first.shape[-3:] or not same_grid(first, part):
-            raise DataError(
-                f"frames of (channel, y, x) = {part.shape[-3:]} on another grid than {name.name}, "
-                f"which has {first.shape[-3:]}",
-                where=file,
-                remedy="open archives on different grids one by one",
-            )
-        if part.attrs["quantity"] != first.attrs["quantity"] or ("sequence" in part.dims and len(parts) > 1):
-            raise DataError(
-                f"{part.attrs['quantity']} with dims {part.dims} cannot follow {first.attrs['quantity']} "
-                f"with dims {first.dims}",
-                where=file,
-            )
-        if part["time"].dtype.kind != first["time"].dtype.kind:
-            raise DataError(f"its time is of another kind than that of {name.name}", where=file)
-    labelled = [part.assign_coords(source=("time", [str(file)] * part.sizes["time"])) for file, part in parts.items()]
-    numbers = np.concatenate([part["time"].values for part in labelled])
-    if numbers.dtype.kind != "M" and len(np.unique(numbers)) < len(numbers):
-        labelled = _renumber(labelled)
-    if len(parts) == 1:
-        return labelled[0]
-    joined = xr.concat(labelled, "time", coords="minimal", compat="override", join="override", combine_attrs="override")
-    joined.attrs = {**first.attrs, "repairs": [repair for part in parts.values() for repair in part.attrs["repairs"]]}
-    return joined
-
-
-def _renumber(parts: list[xr.DataArray]) -> list[xr.DataArray]:
-    """Frames without clock whose numbers collide are counted through, a gap between files."""
-    counted, start = [], 0
-    for part in parts:
-        counted.append(part.assign_coords(time=np.arange(start, start + part.sizes["time"])))
-        start += part.sizes["time"] + 1
-    return counted
+    if count > 1:
+        return frames.assign_coords(time=np.arange(count))
+    date = time_of(file.stem)
+    if date is not None:
+        return frames.assign_coords(time=[date])
+    return frames.assign_coords(time=[number_of(file) if files > 1 else 0])
 
 
 def _with_step(frames: xr.DataArray, minutes: float) -> xr.DataArray:
     """Frames without clock at a stated step, counted from the beginning of 1970."""
     if frames["time"].dtype.kind == "M":
-        return frames
-    if minutes <= 0:
-        raise DataError(f"a time step of {minutes} minutes", remedy="it must be greater than 0")
-    step = np.timedelta64(round(minutes * 60e9), "ns")
-    frames = frames.assign_coords(time=np.datetime64(0, "ns") + frames["time"].values * step)
-    frames.attrs["repairs"] = [*frames.attrs["repairs"], f"times are counted at the stated step of {minutes:g} minutes"]
+        said = f"the stated time step of {minutes:g} minutes was not needed: the frames have time stamps"
+    else:
+        step = np.timedelta64(round(minutes * 60e9), "ns")
+        frames = frames.assign_coords(time=np.datetime64(0, "ns") + frames["time"].values * step)
+        said = f"times are counted from 1970 at the stated step of {minutes:g} minutes"
+    frames.attrs["repairs"] = [*frames.attrs["repairs"], said]
     return frames

@@ -52,6 +52,7 @@ _FACTORS: dict[str, tuple[Quantity, float]] = {
     "1": (INTENSITY, 1.0),
     "0-1": (INTENSITY, 1.0),
     "0-255": (INTENSITY, 1 / 255),
+    "0-65535": (INTENSITY, 1 / 65535),
 }
 """Units and their factor to the quantity's own. Not among them: m s-1, which CF allows for rain but most files use for
 wind, and amounts (mm), which are no rate until someone says over what time."""
@@ -65,11 +66,11 @@ def understood() -> str:
     return ", ".join(_FACTORS)
 
 
-def identify(units: str | None, *, variable: str, where: object, hint: str = "mm h-1") -> tuple[Quantity, float]:
+def identify(units: str | None, *, variable: str, where: object) -> tuple[Quantity, float]:
     """The quantity that `units` belong to, and the factor to its own unit.
 
     Spellings differ: "mm/h", "mm hr**-1" and "mm.h-1" are the same. Raises `DataError` that names the variable, the units
-    found, the units understood, and how to state them, with `hint` for an example.
+    found, the units understood, and how to state them.
     """
     found = " ".join(str(units or "").split())
     for known, meaning in _FACTORS.items():
@@ -79,7 +80,7 @@ def identify(units: str | None, *, variable: str, where: object, hint: str = "mm
     raise DataError(
         f"{what}; understood are {understood()}",
         where=str(where),
-        remedy=f"state the units of the values: --units '{hint}' (in Python: units='{hint}')",
+        remedy="state the units of the values: --units 'mm h-1', for 8-bit pictures 0-255 (in Python: units='mm h-1')",
     )
 
 

@@ -65,7 +65,7 @@ def from_dataset(dataset: xr.Dataset, path: Path, options: Options) -> xr.DataAr
     if len(set(ours.values())) < len(ours):
         raise DataError(f"two of the dims {tuple(array.dims)} are the same axis of frames", where=path)
     mapping = str(array.attrs.get("grid_mapping") or array.encoding.get("grid_mapping", "")).split(":")[0]
-    array = array.drop_vars([name for name in array.coords if name not in array.dims and name in _AXES])
+    array = array.drop_vars([name for name in array.coords if name not in array.dims and name in ours.values()])
     array = array.rename({dim: name for dim, name in ours.items() if dim != name})
     array = array.chunk(pieces(_sizes(array), {ours[dim]: size for dim, size in stored.items() if dim in ours}))
     array = _as_rate(_with_time(array, dataset, path, options), dataset)
@@ -103,8 +103,11 @@ def _variable(dataset: xr.Dataset, path: Path, options: Options) -> xr.DataArray
             remedy=f"name one: --variable {found[0]} (in Python: variable={found[0]!r})",
         )
     if not found:
+        names = ", ".join(map(str, dataset.data_vars))
         raise DataError(
-            f"no variable on a grid (y, x) among {', '.join(map(str, dataset.data_vars)) or 'no variables at all'}",
+            f"no variable on a grid (y, x) among {names}"
+            if names
+            else "no variable at its root, so it is not CF NetCDF",
             where=path,
             remedy="expected CF NetCDF: dims named y and x (or lat and lon), or coordinates with the CF attribute axis",
         )

@@ -1,14 +1,21 @@
 """NumPy arrays: .npy (read piece by piece) and .npz. Nothing is unpickled.
 
-Axes by number of dimensions: `(y, x)`, `(time, y, x)`, and for four `(time, channel, y, x)` where the second axis has at
-most four entries, `(time, y, x, channel)` where the last has 1, 3 or 4 and the second more, else
-`(sequence, time, y, x)`; five are `(sequence, time, channel, y, x)`. Bytes are intensities from 0 to 255; floats need
-units unless they lie in [0, 1].
+Axes, by the number of dimensions, since the file does not say:
+
+* 2: `(y, x)`; 3: `(time, y, x)`, or `(y, x, channel)` where the last axis has at most four entries
+* 4: `(time, channel, y, x)` where the second axis has at most four entries, `(time, y, x, channel)` where the last has,
+  else `(sequence, time, y, x)`; the published Moving MNIST test set, (20, 10000, 64, 64), is `(time, sequence, y, x)`
+* 5: `(sequence, time, channel, y, x)`, or `(sequence, time, y, x, channel)` where the last has at most four entries
+
+How four or five axes were read is recorded in `repairs`. Bytes are intensities from 0 to 255; other numbers need units
+unless they lie in [0, 1].
 """
 
 from __future__ import annotations
 
 import zipfile
+import zlib
+from math import prod
 from pathlib import Path
 from typing import IO
 
@@ -17,9 +24,14 @@ import numpy as np
 import xarray as xr
 
 from framecast.data.readers.options import MEMORY_LIMIT, Options, Unreadable
+from framecast.data.readers.pieces import pieces
 from framecast.errors import DataError
 
-RECOGNISES = ["NumPy arrays (.npy, .npz)"]
+RECOGNISES = ["NumPy arrays (.npy, .npz) and folders of them"]
+
+_MOVING_MNIST = (20, 10_000, 64, 64)
+_FEW = 4
+_DAMAGE = (ValueError, OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
 def recognises(path: Path) -> bool:
@@ -37,17 +49,23 @@ def read(path: Path, options: Options) -> xr.DataArray:
     name, values = _npz(path, options) if path.suffix.lower() == ".npz" else ("frames", _npy(path))
     if values.dtype.kind not in "fiub":
         raise DataError(f"array {name!r} holds {values.dtype}, not numbers", where=path)
+    if values.size == 0:
+        raise DataError(f"array {name!r} of shape {values.shape} is empty", where=path)
     dims = _dims(values.shape, path)
-    frame = [1 if dim in ("time", "sequence") else size for dim, size in zip(dims, values.shape, strict=True)]
-    array = xr.DataArray(da.from_array(values, chunks=frame), dims=dims, name=name)
-    array.attrs["units"] = options.units or _units(values)
+    chunks = pieces(dict(zip(dims, values.shape, strict=True)))
+    lazy = da.from_array(values, chunks=tuple(chunks[dim] for dim in dims), name=False)
+    array = xr.DataArray(lazy, dims=dims, name=name)
+    units, repairs = _units(values) if options.units is None else (options.units, [])
+    if len(dims) > 3:
+        repairs = [*repairs, f"the axes of the array were read as ({', '.join(dims)})"]
+    array.attrs = {"units": units, "repairs": repairs}
     return array
 
 
 def _npy(path: Path) -> np.ndarray:
     try:
         values: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
+    except _DAMAGE as error:
         raise _refusal(path, str(error)) from error
     return values
 
@@ -60,35 +78,41 @@ def _npz(path: Path, options: Options) -> tuple[str, np.ndarray]:
             for member in archive.namelist():
                 with archive.open(member) as file:
                     headers[member.removesuffix(".npy")] = _header(file, path, member)
-    except (zipfile.BadZipFile, OSError, EOFError, ValueError) as error:
+    except _DAMAGE as error:
         raise _refusal(path, str(error)) from error
-    large = [name for name, (shape, dtype) in headers.items() if len(shape) >= 3 and dtype.kind in "fiub"]
-    found = large if len(headers) > 1 else [name for name, (_, dtype) in headers.items() if not dtype.hasobject]
-    if options.variable is not None:
-        found = [name for name in headers if name == options.variable]
-    if len(found) != 1:
-        pickled = [name for name, (_, dtype) in headers.items() if dtype.hasobject]
-        if pickled and not found:
-            raise _refusal(path, f"array {pickled[0]!r} holds Python objects")
-        raise DataError(
-            f"expected one array of frames, found {found or list(headers)}",
-            where=path,
-            remedy="name one: --variable NAME",
-        )
-    shape, dtype = headers[found[0]]
-    size = int(np.prod(shape, dtype=object)) * dtype.itemsize
+    name = _chosen(headers, path, options)
+    shape, dtype = headers[name]
+    size = prod(shape) * dtype.itemsize
     if size > MEMORY_LIMIT:
         raise DataError(
-            f"array {found[0]!r} of shape {shape} would expand to {size / 2**20:.0f} MiB; "
+            f"array {name!r} of shape {shape} would expand to {size / 2**20:.0f} MiB; "
             f"the limit for compressed arrays is {MEMORY_LIMIT / 2**20:.0f} MiB",
             where=path,
             remedy="save it as .npy (numpy.save), which is read piece by piece",
         )
     try:
         with np.load(path, allow_pickle=False) as file:
-            return found[0], file[found[0]]
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+            return name, file[name]
+    except _DAMAGE as error:
         raise _refusal(path, str(error)) from error
+
+
+def _chosen(headers: dict[str, tuple[tuple[int, ...], np.dtype]], path: Path, options: Options) -> str:
+    """The name of the array of frames: the stated one, the only one, or the only one of three or more dimensions."""
+    names = list(headers)
+    if options.variable is not None:
+        names = [name for name in names if name == options.variable]
+    elif len(names) > 1:
+        names = [name for name, (shape, dtype) in headers.items() if len(shape) >= 3 and dtype.kind in "fiub"]
+    if len(names) != 1:
+        raise DataError(
+            f"expected one array of frames, found {', '.join(names or headers) or 'none'}",
+            where=path,
+            remedy="name one: --variable NAME (in Python: variable='NAME')",
+        )
+    if headers[names[0]][1].hasobject:
+        raise _refusal(path, f"array {names[0]!r} holds Python objects")
+    return names[0]
 
 
 def _header(file: IO[bytes], path: Path, member: str) -> tuple[tuple[int, ...], np.dtype]:
@@ -110,21 +134,31 @@ def _refusal(path: Path, why: str) -> DataError:
 
 
 def _dims(shape: tuple[int, ...], path: Path) -> tuple[str, ...]:
+    """Which axis is which, by the rules above."""
+    last_is_channel = shape[-1] <= _FEW
+    if len(shape) == 2:
+        return ("y", "x")
+    if len(shape) == 3:
+        return ("y", "x", "channel") if last_is_channel else ("time", "y", "x")
     if len(shape) == 4:
-        if shape[1] <= 4:
+        if shape == _MOVING_MNIST:
+            return ("time", "sequence", "y", "x")
+        if shape[1] <= _FEW:
             return ("time", "channel", "y", "x")
-        return ("time", "y", "x", "channel") if shape[3] in (1, 3, 4) else ("sequence", "time", "y", "x")
-    known = {2: ("y", "x"), 3: ("time", "y", "x"), 5: ("sequence", "time", "channel", "y", "x")}
-    if len(shape) not in known:
-        raise DataError(f"an array of shape {shape} is not frames", where=path, remedy="expected 2 to 5 dimensions")
-    return known[len(shape)]
+        return ("time", "y", "x", "channel") if last_is_channel else ("sequence", "time", "y", "x")
+    if len(shape) == 5:
+        return ("sequence", "time", *(("y", "x", "channel") if last_is_channel else ("channel", "y", "x")))
+    raise DataError(f"an array of shape {shape} is not frames", where=path, remedy="expected 2 to 5 dimensions")
 
 
-def _units(values: np.ndarray) -> str | None:
-    """ "0-255" for bytes, "1" for floats within [0, 1], a description that no quantity has for anything else."""
+def _units(values: np.ndarray) -> tuple[str, list[str]]:
+    """The units of numbers that have none stated, and what to report; a description that no quantity has for numbers
+    that could be anything, so that they are refused where units are checked."""
     if values.dtype == np.uint8:
-        return "0-255"
+        return "0-255", []
     parts = [part for part in np.atleast_3d(values) if not np.isnan(part).all()]
     low = min((float(np.nanmin(part)) for part in parts), default=0.0)
     high = max((float(np.nanmax(part)) for part in parts), default=0.0)
-    return "1" if low >= 0 and high <= 1 else f"unknown (values from {low:g} to {high:g})"
+    if low >= 0 and high <= 1:
+        return "1", ["no units are stated; the values lie in [0, 1] and were read as intensities"]
+    return f"none stated, values from {low:g} to {high:g}", []

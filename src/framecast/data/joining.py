@@ -1,0 +1,119 @@
+"""Several files as one archive: along time, on one grid, each frame with the file it came from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from framecast.data.frames import same_grid
+from framecast.errors import DataError
+
+_STAMP = re.compile(
+    r"(?<!\d)((?:19|20)\d{2})[-_]?(\d{2})[-_]?(\d{2})[-_T]?(\d{2})[-_:]?(\d{2})(?:[-_:]?(\d{2}))?(?!\d)"
+)
+
+
+def time_of(name: str) -> np.datetime64 | None:
+    """The date and time in a file's name (`66_20201031_001000.prcp`), None where there is none."""
+    for match in _STAMP.finditer(name):
+        year, month, day, hour, minute, second = (part or "00" for part in match.groups())
+        try:
+            return np.datetime64(f"{year}-{month}-{day}T{hour}:{minute}:{second}", "ns")
+        except ValueError:
+            continue
+    return None
+
+
+def number_of(file: Path) -> int:
+    """The number of a frame in its file's name, the last one. Raises `DataError` where there is none."""
+    numbers = re.findall(r"\d+", file.stem)
+    if not numbers:
+        raise DataError(
+            "a single frame whose name holds neither a date and time nor a number",
+            where=file,
+            remedy="name the files in the order of time: frame_000.png, frame_001.png, ...",
+        )
+    return int(numbers[-1])
+
+
+def check_shapes(arrays: Mapping[Path, xr.DataArray]) -> None:
+    """Raise `DataError` where a file has frames of another height or width than the first."""
+    (first, one), *others = arrays.items()
+    for file, array in others:
+        if any(array.sizes.get(axis) != one.sizes.get(axis) for axis in ("y", "x")):
+            raise DataError(
+                f"frames of {_size(array)}, but {first.name} has {_size(one)}",
+                where=file,
+                remedy="open archives on different grids one by one",
+            )
+
+
+def _size(array: xr.DataArray) -> str:
+    return f"{array.sizes.get('y')} x {array.sizes.get('x')}"
+
+
+def join(parts: Mapping[Path, xr.DataArray]) -> xr.DataArray:
+    """Several Frames along time, each frame with the file it came from in the coordinate `source`.
+
+    Raises `DataError` where they differ in grid, quantity or kind of time.
+    """
+    labelled = [part.assign_coords(source=("time", [str(file)] * part.sizes["time"])) for file, part in parts.items()]
+    if len(parts) == 1:
+        return labelled[0]
+    first_file, first = next(iter(parts.items()))
+    for file, part in parts.items():
+        if why := _difference(part, first):
+            raise DataError(
+                f"{why} of {first_file.name}: they cannot be joined along time",
+                where=file,
+                remedy="open archives that differ one by one",
+            )
+    if first["time"].dtype.kind != "M":
+        labelled = _count_through(labelled)
+    joined = xr.concat(labelled, "time", coords="minimal", compat="override", join="override", combine_attrs="override")
+    said = dict.fromkeys(repair for part in parts.values() for repair in part.attrs["repairs"])
+    joined.attrs = {**first.attrs, "repairs": list(said)}
+    return joined
+
+
+def _difference(part: xr.DataArray, first: xr.DataArray) -> str | None:
+    """In what two Frames differ that must not."""
+    if "sequence" in part.dims or "sequence" in first.dims:
+        return f"a set of clips with dims {part.dims} beside the frames"
+    if part.attrs["quantity"] != first.attrs["quantity"]:
+        return f"{part.attrs['quantity']} ({part.attrs['units']}) and not the {first.attrs['quantity']}"
+    if part.attrs["dry"] != first.attrs["dry"]:
+        return f"dry is {part.attrs['dry']:g} and not the {first.attrs['dry']:g}"
+    if part.sizes["channel"] != first.sizes["channel"]:
+        return f"{part.sizes['channel']} channel(s) and not the {first.sizes['channel']}"
+    if not same_grid(first, part):
+        return "other y or x coordinates than those"
+    if part["time"].dtype.kind != first["time"].dtype.kind:
+        return "times of another kind (dates, numbers of frames) than those"
+    return None
+
+
+def _count_through(parts: list[xr.DataArray]) -> list[xr.DataArray]:
+    """Frames without clock. Single frames keep the numbers of their names, which must differ; clips are counted through,
+    with a gap between files, so that no window crosses from one to the next."""
+    if all(part.sizes["time"] == 1 for part in parts):
+        known: dict[int, str] = {}
+        for part in parts:
+            number, file = int(part["time"].values[0]), str(part["source"].values[0])
+            if number in known:
+                raise DataError(
+                    f"frame number {number}, as {Path(known[number]).name}: which comes first?",
+                    where=file,
+                    remedy="number the frames of one clip through; open several clips one by one",
+                )
+            known[number] = file
+        return parts
+    counted, start = [], 0
+    for part in parts:
+        counted.append(part.assign_coords(time=np.arange(start, start + part.sizes["time"])))
+        start += part.sizes["time"] + 1
+    return counted
