@@ -18,6 +18,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import yaml
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import to_jsonable_python
 
 from framecast.curriculum import Curriculum, NoSampling
 from framecast.data.config import Data
@@ -200,13 +201,9 @@ def outsider(name: str, where: str) -> Any:
     return found
 
 
-def _adapter(kind: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(kind)
-
-
 def _leaf(kind: Any, value: Any, where: str) -> Any:
     try:
-        return _adapter(kind).validate_python(value)
+        return TypeAdapter(kind).validate_python(value)
     except ValidationError as error:
         said = "; ".join(dict.fromkeys(problem["msg"] for problem in error.errors()))
         raise ConfigError(f"{value!r} will not do: {said}", where=where) from error
@@ -228,10 +225,10 @@ def _nearest(word: str, known: Any) -> str:
 
 def plain(settings: Any) -> dict[str, Any]:
     """A config as plain data that YAML and JSON can hold, and that `parse` reads back."""
-    content: dict[str, Any] = _adapter(type(settings)).dump_python(settings, mode="json")
+    content: dict[str, Any] = to_jsonable_python(dataclasses.asdict(settings))
     return content
 
 
 def schema() -> dict[str, Any]:
     """The JSON schema of an experiment, for editors."""
-    return _adapter(Experiment).json_schema()
+    return TypeAdapter(Experiment).json_schema()

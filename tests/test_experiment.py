@@ -1,0 +1,164 @@
+"""Recipes: merging, overriding, and errors that say where and what."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from framecast.curriculum import NoSampling, Scheduled
+from framecast.data.config import ArchiveData, MovingDigits
+from framecast.data.scaling import RainLog
+from framecast.data.splits import ByFile
+from framecast.errors import ConfigError
+from framecast.experiment import Experiment, merged, parse, plain, read, schema
+from framecast.models import ConvLSTM, PredRNNV2
+
+RECIPES = Path(__file__).parents[1] / "recipes"
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(
+        """
+base:
+  data: {name: archive, path: archive/, context: 5}
+  model: {name: predrnn_v2, hidden: [8, 8], decoupling: 0.05}
+  optimiser: {learning_rate: 1e-4}
+rows:
+  same: {}
+  other:
+    model: {name: convlstm}
+    data: {context: 4}
+    paper: {mse: 1.0}
+"""
+    )
+    return path
+
+
+def test_a_row_is_the_base_with_its_differences(recipe: Path) -> None:
+    same, other = read(f"{recipe}#same"), read(f"{recipe}#other")
+    assert same.model == PredRNNV2(hidden=(8, 8), decoupling=0.05)
+    assert same.optimiser.learning_rate == 1e-4
+    assert other.model == ConvLSTM()
+    assert other.data == ArchiveData(path="archive/", context=4)
+    assert same.curriculum == NoSampling()
+
+
+def test_single_settings_are_changed_by_key_and_value(recipe: Path) -> None:
+    overrides = ["model.hidden=[4,4]", "data.path=elsewhere/", "curriculum.name=scheduled", "curriculum.stop=10"]
+    changed = read(f"{recipe}#same", [*overrides, "data.scaling.name=rain_log", "data.scaling.floor=0.2"])
+    assert changed.model == PredRNNV2(hidden=(4, 4), decoupling=0.05)
+    assert changed.curriculum == Scheduled(stop=10)
+    assert changed.data == ArchiveData(path="elsewhere/", context=5, scaling=RainLog(floor=0.2))
+
+
+def test_another_kind_starts_from_its_defaults_whatever_the_order(recipe: Path) -> None:
+    for overrides in (["model.kernel=3", "model.name=convlstm"], ["model.name=convlstm", "model.kernel=3"]):
+        assert read(f"{recipe}#same", overrides).model == ConvLSTM(kernel=3)
+
+
+def test_a_kind_inside_a_kind(recipe: Path) -> None:
+    changed = read(f"{recipe}#same", ["data.split.name=file", "data.split.test=['*2017*']"])
+    assert changed.data.split == ByFile(test=("*2017*",))  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("model.hiden=[4]", r"unknown key 'hiden', did you mean 'hidden'\?"),
+        ("modle.hidden=[4]", r"unknown key 'modle', did you mean 'model'\?"),
+        ("model.name=predrn", r"name 'predrn' is not known, did you mean 'predrnn'\?"),
+        ("model.hidden=wide", "model.hidden.*'wide' will not do"),
+        ("optimiser.learning_rate=fast", "optimiser.learning_rate.*'fast' will not do"),
+        ("optimiser.schedule=stepwise", "optimiser.schedule"),
+        ("training.iterations=0", "must be at least 1"),
+        ("data.min_valid=2", "min_valid"),
+        ("training.iterations", "not of the form key=value"),
+        ("model=[1", "is not YAML"),
+    ],
+)
+def test_mistakes_are_named(recipe: Path, override: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        read(f"{recipe}#same", [override])
+
+
+def test_missing_files_rows_and_keys_are_named(recipe: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"no row 'smae', did you mean 'same'\?"):
+        read(f"{recipe}#smae")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read(tmp_path / "absent.yaml")
+    (tmp_path / "short.yaml").write_text("model: {name: convlstm}")
+    with pytest.raises(ConfigError, match="data must be given"):
+        read(tmp_path / "short.yaml")
+    (tmp_path / "odd.yaml").write_text("base: {model: {hidden: [4]}, data: {name: moving_digits}}")
+    with pytest.raises(ConfigError, match="name must be given"):
+        read(tmp_path / "odd.yaml")
+
+
+def test_an_experiment_goes_through_yaml_and_back(recipe: Path, tmp_path: Path) -> None:
+    overrides = ["data.split={name: dates, test: [2020-01-01T00:00:00, 2020-02-01T00:00:00]}", "data.crop=32"]
+    experiment = read(f"{recipe}#same", overrides)
+    (tmp_path / "experiment.yaml").write_text(yaml.safe_dump(plain(experiment)))
+    assert read(tmp_path / "experiment.yaml") == experiment
+
+
+def test_an_outsiders_model_is_named_by_its_config(
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "outside.py").write_text(
+        "from typing import Literal\n"
+        "from framecast.models import ConvLSTM\n"
+        "from framecast.types import config\n"
+        "@config\n"
+        "class Mine(ConvLSTM):\n"
+        "    name: Literal['outside:Mine'] = 'outside:Mine'\n"
+        "    width: int = 3\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    experiment = read(f"{recipe}#same", ["model.name=outside:Mine", "model.width=5"])
+    assert experiment.model.width == 5  # type: ignore[attr-defined]
+    assert parse(Experiment, plain(experiment), where="again") == experiment
+    with pytest.raises(ConfigError, match="cannot be imported"):
+        read(f"{recipe}#same", ["model.name=outside:Absent"])
+
+
+def test_merging_keeps_what_is_not_named() -> None:
+    assert merged({"a": {"b": 1, "c": 2}}, {"a": {"b": 3}}) == {"a": {"b": 3, "c": 2}}
+    assert merged({"a": {"name": "x", "c": 2}}, {"a": {"name": "y"}}) == {"a": {"name": "y"}}
+
+
+def test_the_schema_names_every_model() -> None:
+    text = str(schema())
+    assert all(name in text for name in ("convlstm", "predrnn", "predrnn_v2", "moving_digits"))
+
+
+def rows() -> list[str]:
+    return [
+        f"{path}#{row}" for path in sorted(RECIPES.glob("*.yaml")) for row in yaml.safe_load(path.read_text())["rows"]
+    ]
+
+
+@pytest.mark.parametrize("row", rows(), ids=lambda row: row.rsplit("/", 1)[1])
+def test_every_recipe_is_an_experiment(row: str) -> None:
+    experiment = read(row)
+    assert isinstance(experiment.data, ArchiveData | MovingDigits)
+
+
+def test_no_row_repeats_a_value_of_its_base() -> None:
+    def repeated(base: object, difference: object, where: str) -> list[str]:
+        if not isinstance(base, dict) or not isinstance(difference, dict):
+            return [where] if base == difference else []
+        if "name" in difference and difference["name"] != base.get("name"):
+            return []
+        return [
+            found
+            for key in difference
+            if key in base
+            for found in repeated(base[key], difference[key], f"{where}.{key}")
+        ]
+
+    for path in RECIPES.glob("*.yaml"):
+        content = yaml.safe_load(path.read_text())
+        for row, difference in content["rows"].items():
+            assert repeated(content["base"], difference, row) == [], path.name

@@ -1,0 +1,258 @@
+"""The training loop: what it leaves behind, and that it goes on exactly where it stopped."""
+
+import csv
+import random
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from torch import Tensor
+
+from conftest import changed, weights_of
+from framecast.data.config import MovingDigits
+from framecast.errors import ConfigError, RunError
+from framecast.experiment import Experiment, Optimiser, plain
+from framecast.training.events import Finished, Kept, Progress, Started, Validated, Warned
+from framecast.training.loop import train
+
+
+def finish(experiment: Experiment, out: Path, **options: Any) -> list[Any]:
+    return list(train(experiment, out, **options))
+
+
+def stop_after(experiment: Experiment, out: Path, iteration: int) -> list[Any]:
+    """Train, and raise SIGTERM at the first progress event at or after `iteration`."""
+    seen = []
+    for event in train(experiment, out):
+        seen.append(event)
+        if isinstance(event, Progress) and event.iteration >= iteration:
+            signal.raise_signal(signal.SIGTERM)
+    return seen
+
+
+def test_a_run_leaves_everything_behind(experiment: Experiment, tmp_path: Path) -> None:
+    events = finish(experiment, tmp_path / "run")
+    assert isinstance(events[0], Started)
+    assert events[-1] == Finished(tmp_path / "run", 12, interrupted=False)
+    assert [event.iteration for event in events if isinstance(event, Progress)] == [2, 4, 6, 8, 10, 12]
+    assert [event.iteration for event in events if isinstance(event, Validated)] == [5, 10, 12]
+    assert any(isinstance(event, Kept) for event in events)
+    for name in (
+        "experiment.yaml",
+        "log.csv",
+        "best/card.json",
+        "last/weights.safetensors",
+        "pictures/validation-0000005.png",
+    ):
+        assert (tmp_path / "run" / name).is_file(), name
+    assert list((tmp_path / "run" / "tensorboard").iterdir())
+    assert [path.name for path in sorted((tmp_path / "run" / "checkpoints").glob("*.pt"))] == [
+        "iteration-000000008.pt",
+        "iteration-000000012.pt",
+    ]
+    with (tmp_path / "run" / "log.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    losses = [event.loss for event in events if isinstance(event, Progress)]
+    assert [float(row["loss"]) for row in rows if row["loss"]] == pytest.approx(losses)
+
+
+def test_training_learns(experiment: Experiment, tmp_path: Path) -> None:
+    longer = changed(experiment, iterations=120, batch_size=8, validate_every=60)
+    validated = [event.loss for event in finish(longer, tmp_path / "run") if isinstance(event, Validated)]
+    first = finish(changed(experiment, iterations=1), tmp_path / "one")
+    untrained = next(event.loss for event in first if isinstance(event, Validated))
+    assert validated[-1] < 0.85 * untrained
+
+
+@pytest.mark.parametrize("stop", [2, 6, 10])
+def test_a_stopped_run_goes_on_to_the_same_weights(experiment: Experiment, tmp_path: Path, stop: int) -> None:
+    varied = replace(
+        changed(experiment, ema=0.9, reverse_time=True, workers=1), optimiser=Optimiser(clip=0.1, weight_decay=0.01)
+    )
+    finish(varied, tmp_path / "whole")
+    stopped = stop_after(varied, tmp_path / "parts", stop)
+    assert stopped[-1].interrupted
+    assert stopped[-1].iteration == stop + 1
+    events = finish(varied, tmp_path / "parts", resume=True)
+    assert events[0].iteration == stop + 1
+    assert torch.equal(weights_of(tmp_path / "whole"), weights_of(tmp_path / "parts"))
+    losses = [(tmp_path / name / "log.csv").read_text() for name in ("whole", "parts")]
+    columns = [[(row["iteration"], row["loss"]) for row in csv.DictReader(text.splitlines())] for text in losses]
+    assert [row[0] for row in columns[0]] == [row[0] for row in columns[1]]
+    assert columns[0][-1] == columns[1][-1]
+
+
+def test_a_longer_run_may_be_asked_for_and_nothing_else(experiment: Experiment, tmp_path: Path) -> None:
+    constant = replace(experiment, optimiser=Optimiser(learning_rate=1e-2))
+    finish(constant, tmp_path / "parts")
+    finish(changed(constant, iterations=15), tmp_path / "parts", resume=True)
+    finish(changed(constant, iterations=15), tmp_path / "whole")
+    assert torch.equal(weights_of(tmp_path / "whole"), weights_of(tmp_path / "parts"))
+    with pytest.raises(ConfigError, match="settings differ"):
+        finish(changed(constant, iterations=15, batch_size=3), tmp_path / "parts", resume=True)
+
+
+def test_an_existing_run_is_never_overwritten(experiment: Experiment, tmp_path: Path) -> None:
+    finish(changed(experiment, iterations=1), tmp_path / "run")
+    before = (tmp_path / "run" / "last" / "weights.safetensors").read_bytes()
+    with pytest.raises(RunError, match="something here already"):
+        finish(experiment, tmp_path / "run")
+    assert (tmp_path / "run" / "last" / "weights.safetensors").read_bytes() == before
+
+
+def test_a_bad_model_leaves_nothing_behind(experiment: Experiment, tmp_path: Path) -> None:
+    wrong = replace(experiment, model=replace(experiment.model, patch=5))
+    with pytest.raises(ConfigError, match="patches of 5 x 5"):
+        finish(wrong, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("damage", ["cut", "flip", "no sum"])
+def test_a_damaged_checkpoint_is_passed_over(experiment: Experiment, tmp_path: Path, damage: str) -> None:
+    finish(experiment, tmp_path / "run")
+    finish(experiment, tmp_path / "whole")
+    newest = tmp_path / "run" / "checkpoints" / "iteration-000000012.pt"
+    content = bytearray(newest.read_bytes())
+    if damage == "cut":
+        newest.write_bytes(content[: len(content) // 2])
+    elif damage == "flip":
+        content[len(content) // 2] ^= 1
+        newest.write_bytes(content)
+    else:
+        newest.with_suffix(".sha256").unlink()
+    events = finish(experiment, tmp_path / "run", resume=True)
+    assert events[0].iteration == 8
+    assert any(isinstance(event, Warned) and "damaged" in event.message for event in events)
+    assert torch.equal(weights_of(tmp_path / "whole"), weights_of(tmp_path / "run"))
+
+
+class SometimesBroken:
+    """A loss that is not finite at some calls."""
+
+    name = "broken"
+
+    def __init__(self, broken: set[int]) -> None:
+        self.broken, self.calls = broken, 0
+
+    def __call__(self, prediction: Tensor, truth: Tensor, valid: Tensor) -> Tensor:
+        self.calls += 1
+        value = ((prediction - truth) ** 2).mean()
+        return value * float("nan") if self.calls in self.broken else value
+
+
+def test_a_loss_that_is_not_finite_is_skipped_and_counted(
+    experiment: Experiment, tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("framecast.training.run.plain", lambda settings: plain(replace(settings, loss=experiment.loss)))
+    broken = replace(changed(experiment, validation_windows=0), loss=SometimesBroken({3, 4}))  # type: ignore[arg-type]
+    events = finish(broken, tmp_path / "run")
+    messages = [event.message for event in events if isinstance(event, Warned)]
+    assert [message[-8:] for message in messages] == ["1 in a row"[-8:], "2 in a row"[-8:]]
+    assert torch.isfinite(weights_of(tmp_path / "run")).all()
+
+
+def test_too_many_in_a_row_stop_training_with_the_checkpoint_intact(
+    experiment: Experiment, tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("framecast.training.run.plain", lambda settings: plain(replace(settings, loss=experiment.loss)))
+    broken = replace(
+        changed(experiment, validation_windows=0, max_skipped=3),
+        loss=SometimesBroken(set(range(6, 100))),  # type: ignore[arg-type]
+    )
+    with pytest.raises(RunError, match=r"not finite 3 times in a row(?s:.*)learning_rate"):
+        finish(broken, tmp_path / "run")
+    events = finish(changed(experiment, validation_windows=0, max_skipped=3), tmp_path / "run", resume=True)
+    assert events[0].iteration == 4
+
+
+def command(run: Path, *arguments: str) -> list[str]:
+    return [sys.executable, "-m", "framecast.cli", "train", *arguments]
+
+
+def recipe(experiment: Experiment, path: Path) -> Path:
+    path.write_text(yaml.safe_dump({"base": plain(experiment)}))
+    return path
+
+
+def test_killed_at_random_and_resumed_is_as_if_nothing_had_happened(experiment: Experiment, tmp_path: Path) -> None:
+    """SIGKILL at random moments, also while a checkpoint is being written: every iteration writes one."""
+    long = changed(experiment, iterations=60, checkpoint_every=1, validate_every=20)
+    finish(long, tmp_path / "whole")
+    file, run = recipe(long, tmp_path / "recipe.yaml"), tmp_path / "killed"
+    chance, kills = random.Random(1), 0
+    for _ in range(3):
+        begin = ["--resume", str(run)] if (run / "checkpoints").is_dir() else [str(file), "--out", str(run)]
+        process = subprocess.Popen(command(run, *begin), stderr=subprocess.PIPE, stdout=subprocess.PIPE)
+        _wait_for_checkpoints(run, process, 4 + chance.randrange(6))
+        time.sleep(chance.random() * 0.05)
+        process.send_signal(signal.SIGKILL)
+        kills += process.wait() == -signal.SIGKILL
+        process.communicate()
+    assert kills == 3
+    finish(long, run, resume=True)
+    assert torch.equal(weights_of(tmp_path / "whole"), weights_of(run))
+    assert not list((run / "checkpoints").glob("*.tmp*"))
+
+
+def _wait_for_checkpoints(run: Path, process: Any, more: int) -> None:
+    def newest() -> int:
+        return max((int(path.stem.split("-")[1]) for path in (run / "checkpoints").glob("*.pt")), default=0)
+
+    target = newest() + more
+    while newest() < target and process.poll() is None:
+        time.sleep(0.005)
+
+
+def test_sigterm_saves_and_exits_cleanly(experiment: Experiment, tmp_path: Path) -> None:
+    endless = changed(experiment, iterations=100_000, checkpoint_every=5, validate_every=100_000)
+    run = tmp_path / "run"
+    arguments = command(run, str(recipe(endless, tmp_path / "recipe.yaml")), "--out", str(run))
+    process = subprocess.Popen(arguments, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    _wait_for_checkpoints(run, process, 5)
+    process.terminate()
+    _, said = process.communicate()
+    assert process.returncode == 0, said
+    assert "everything is saved" in said
+    assert f"framecast train --resume {run}" in said
+
+
+def test_two_processes_are_one_with_twice_the_batch(experiment: Experiment, tmp_path: Path) -> None:
+    """Distributed data parallel over gloo on the CPU: the same losses within 1e-5."""
+    together = replace(
+        changed(experiment, batch_size=4, validation_windows=0, log_every=1), optimiser=Optimiser(learning_rate=1e-3)
+    )
+    finish(together, tmp_path / "one")
+    two = changed(together, batch_size=2, devices=2, strategy="ddp")
+    done = subprocess.run(
+        command(tmp_path, str(recipe(two, tmp_path / "two.yaml")), "--out", str(tmp_path / "two")),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    rows = [list(csv.DictReader((tmp_path / name / "log.csv").read_text().splitlines())) for name in ("one", "two")]
+    losses = [[float(row["loss"]) for row in part] for part in rows]
+    assert len(losses[0]) == 12
+    assert losses[1] == pytest.approx(losses[0], abs=1e-5)
+    torch.testing.assert_close(weights_of(tmp_path / "one"), weights_of(tmp_path / "two"), atol=1e-5, rtol=1e-4)
+
+
+def test_frames_in_memory_are_trained_on(experiment: Experiment, tmp_path: Path) -> None:
+    import numpy as np
+
+    import framecast
+
+    np.save(tmp_path / "frames.npy", np.random.default_rng(0).integers(0, 255, (40, 16, 16), dtype=np.uint8))
+    frames = framecast.open(tmp_path / "frames.npy")
+    from framecast.data.config import ArchiveData
+
+    own = replace(changed(experiment, iterations=2), data=ArchiveData(path="(in memory)", context=2, horizon=2))
+    assert finish(own, tmp_path / "run", frames=[frames])[-1].iteration == 2
+    with pytest.raises(ConfigError, match="take no frames"):
+        finish(replace(own, data=MovingDigits(size=16)), tmp_path / "other", frames=[frames])
