@@ -104,6 +104,7 @@ class ArchiveData:
         )
         parts = split(found, archives, self.split)
         report = [repair for frames in archives for repair in frames.attrs["repairs"]]
+        report += found.impossible
         report += [f"{count} window starts refused: {reason}" for reason, count in found.refused.items()]
         report.append(", ".join(f"{len(parts[name])} {name}" for name in NAMES) + " windows")
         sources = {

@@ -15,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from framecast.data.quantities import identify, of, with_dry
+from framecast.data.quantities import Quantity, identify, with_dry
 from framecast.errors import DataError
 
 DIMS = ("time", "channel", "y", "x")
@@ -60,15 +60,15 @@ def build(array: xr.DataArray, *, where: str, units: str | None = None, dry: flo
     return frames.rename(array.name or "frames")
 
 
-def impossible(frames: xr.DataArray) -> list[str]:
-    """What was read as no data because it cannot be, in words; computes the counts where they are lazy."""
-    quantity, said = of(frames), []
+def impossible(frames: xr.DataArray, quantity: Quantity) -> tuple[str, ...]:
+    """What was read as no data because it cannot be, in words, from the coordinates `infinite` and `below`."""
+    said = []
     for name, what in (("infinite", "infinite"), ("below", f"below {quantity.lowest:g} {quantity.units}")):
         count = int(frames[name].sum()) if name in frames.coords else 0
         if count:
             number = int((frames[name] > 0).sum())
             said.append(f"{count} pixel(s) in {number} frame(s) are {what}, which cannot be and count as no data")
-    return said
+    return tuple(said)
 
 
 def order_times(frames: xr.DataArray) -> xr.DataArray:

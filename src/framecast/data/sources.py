@@ -98,7 +98,7 @@ class WindowSource:
         if archive.nbytes <= KEPT_IN_MEMORY:
             values = self._decoded(window.archive)[tuple(place.get(str(dim), slice(None)) for dim in archive.dims)]
         else:
-            values = archive.isel(place).compute(scheduler="synchronous").values
+            values = archive.isel(place).variable.compute(scheduler="synchronous").values
         return np.array(values.reshape(self._length, *values.shape[-3:]), dtype=np.float32)
 
     def init_time(self, index: int) -> np.datetime64 | int:

@@ -16,6 +16,8 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
+from framecast.data.frames import impossible
+from framecast.data.quantities import of
 from framecast.errors import DataError
 
 
@@ -29,11 +31,13 @@ class Window(NamedTuple):
 
 @dataclass(frozen=True)
 class WindowList:
-    """The windows of some archives, and how many were refused for what reason."""
+    """The windows of some archives, how many were refused for what reason, and what was read as no data on the way because
+    it cannot be (infinite values, rain below 0)."""
 
     windows: tuple[Window, ...]
     length: int
     refused: dict[str, int] = field(default_factory=dict)
+    impossible: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.windows)
@@ -59,18 +63,25 @@ def regular(frames: xr.DataArray) -> np.ndarray:
     return np.asarray(np.abs(np.diff(frames["time"].values) - step) <= tolerance)
 
 
-def coverage(frames: xr.DataArray) -> np.ndarray:
-    """Share of pixels with data, `([sequence,] time)`. Reads all frames once, a few at a time."""
-    return np.asarray(frames.notnull().mean(("channel", "y", "x")).values)
+def coverage(frames: xr.DataArray) -> xr.DataArray:
+    """Share of pixels with data, `([sequence,] time)`, with the coordinates of the frames, loaded. Reads all frames once,
+    a few at a time."""
+    return frames.notnull().mean(("channel", "y", "x")).compute()
 
 
 def list_windows(
-    archives: Sequence[xr.DataArray], *, context: int, horizon: int, stride: int = 1, min_valid: float = 0.5
+    archives: Sequence[xr.DataArray],
+    *,
+    context: int,
+    horizon: int,
+    stride: int = 1,
+    min_valid: float = 0.5,
+    covered: Sequence[xr.DataArray] | None = None,
 ) -> WindowList:
     """All windows of `context + horizon` frames, starting at every `stride`-th frame of an unbroken run.
 
-    With `min_valid=0` coverage is not looked at and nothing is read. Raises `DataError` if archives differ in their step,
-    or if there is no window at all.
+    `covered` is the `coverage` of each archive where it is known already. With `min_valid=0` it is not looked at and
+    nothing is read. Raises `DataError` if archives differ in their step, or if there is no window at all.
     """
     length = context + horizon
     steps = {str(time_step(frames)) for frames in archives if frames.sizes["time"] > 1}
@@ -80,25 +91,35 @@ def list_windows(
         )
     windows: list[Window] = []
     refused: Counter[str] = Counter()
+    impossible_pixels: tuple[str, ...] = ()
     for number, frames in enumerate(archives):
-        windows += _of_archive(number, frames, length, stride, min_valid, refused)
+        shares = np.ones((frames.sizes.get("sequence", 1), frames.sizes["time"]))
+        if min_valid > 0:
+            found = coverage(frames) if covered is None else covered[number]
+            impossible_pixels += impossible(found, of(frames))
+            shares = found.values.reshape(shares.shape)
+        windows += _of_archive(number, frames, length, stride, min_valid, shares, refused)
     if not windows:
         raise DataError(_why_none(archives, context, horizon, refused), remedy="use a shorter context or horizon")
-    return WindowList(tuple(windows), length, dict(refused))
+    return WindowList(tuple(windows), length, dict(refused), impossible_pixels)
 
 
 def _of_archive(
-    number: int, frames: xr.DataArray, length: int, stride: int, min_valid: float, refused: Counter[str]
+    number: int,
+    frames: xr.DataArray,
+    length: int,
+    stride: int,
+    min_valid: float,
+    covered: np.ndarray,
+    refused: Counter[str],
 ) -> list[Window]:
     count = frames.sizes["time"]
     if count < length:
         return []
     joined = regular(frames)
-    sequences = frames.sizes.get("sequence", 1)
-    covered = coverage(frames).reshape(sequences, count) if min_valid > 0 else np.ones((sequences, count))
     least = min_valid * covered.max(initial=0.0)
     windows = []
-    for sequence in range(sequences):
+    for sequence in range(len(covered)):
         start = 0
         while start + length <= count:
             breaks = np.flatnonzero(~joined[start : start + length - 1])
