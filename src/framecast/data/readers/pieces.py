@@ -20,10 +20,9 @@ def pieces(sizes: Mapping[str, int], stored: Mapping[str, int] | None = None) ->
     space = [dim for dim in sizes if dim not in ("time", "sequence")]
     if 4 * prod(chosen[dim] for dim in space) > PIECE:
         chosen |= {dim: min(stored.get(dim, sizes[dim]), sizes[dim]) for dim in space}
-    room = PIECE // max(4 * prod(chosen[dim] for dim in space), 1)
-    for dim in ("time", "sequence"):
-        if dim in sizes:
-            unit = max(stored.get(dim, 1), 1)
-            chosen[dim] = min(max(room // unit, 1) * unit, max(sizes[dim], 1))
-            room //= chosen[dim]
+    unit = {dim: min(stored.get(dim, 1), max(sizes[dim], 1)) for dim in ("time", "sequence") if dim in sizes}
+    chosen |= unit
+    for dim, length in unit.items():
+        times = max(PIECE // max(4 * prod(chosen.values()), 1), 1)
+        chosen[dim] = min(times * length, max(sizes[dim], 1))
     return chosen

@@ -1,0 +1,116 @@
+"""Several files become one archive, or are refused; never a guess about their order."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import framecast
+from framecast.data.joining import number_of, time_of
+from framecast.errors import DataError
+
+
+def day(start: str, count: int, **changes: object) -> xr.DataArray:
+    times = np.datetime64(start, "ns") + np.arange(count) * np.timedelta64(10, "m")
+    minutes = (times - np.datetime64("2020-01-01", "ns")) / np.timedelta64(1, "m")
+    values = minutes[:, None, None] + np.arange(12.0).reshape(3, 4)
+    coords = {"time": times, "y": np.arange(3.0) * 500, "x": np.arange(4.0) * 500}
+    return xr.DataArray(values, dims=("time", "y", "x"), coords=coords, name="rain", attrs={"units": "mm/h", **changes})
+
+
+def save(path: Path, array: xr.DataArray) -> Path:
+    array.to_netcdf(path, engine="h5netcdf")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "time"),
+    [
+        ("RAD_NL25_RAP_5min_201008260005", "2010-08-26T00:05"),
+        ("66_20201031_001000.prcp-c10", "2020-10-31T00:10:00"),
+        ("radar-2020-10-31T23-55-30Z", "2020-10-31T23:55:30"),
+        ("a_20209931_0000_20201031_0010", "2020-10-31T00:10"),
+        ("frame_0042", None),
+        ("202010", None),
+        ("123456789012345678", None),
+    ],
+)
+def test_times_are_found_in_names(name: str, time: str | None) -> None:
+    found = time_of(name)
+    assert found == (None if time is None else np.datetime64(time, "ns"))
+
+
+def test_a_name_without_number_gives_no_order() -> None:
+    assert number_of(Path("run2_frame_007.png")) == 7
+    with pytest.raises(DataError, match="neither a date and time nor a number"):
+        number_of(Path("rain.png"))
+
+
+def test_files_that_overlap_are_one_archive(tmp_path: Path) -> None:
+    save(tmp_path / "b.nc", day("2020-01-01T01:00", 4))
+    save(tmp_path / "a.nc", day("2020-01-01T00:00", 7))
+    frames = framecast.open(tmp_path)
+    assert (np.diff(frames["time"].values) == np.timedelta64(10, "m")).all()
+    assert [Path(str(file)).name for file in frames["source"].values] == ["a.nc"] * 7 + ["b.nc"] * 3
+    assert "1 frame(s) with a repeated time were exact copies" in frames.attrs["repairs"][0]
+
+
+def test_files_that_contradict_each_other_are_refused_by_name(tmp_path: Path) -> None:
+    save(tmp_path / "a.nc", day("2020-01-01T00:00", 3))
+    save(tmp_path / "b.nc", day("2020-01-01T00:20", 3) + 1)
+    with pytest.raises(DataError, match=r"b\.nc: .*2020-01-01T00:20:00 UTC, the other in .*a\.nc"):
+        framecast.open(
+            [tmp_path / "a.nc", save(tmp_path / "b.nc", (day("2020-01-01T00:20", 3) + 1).assign_attrs(units="mm/h"))]
+        )
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        (day("2020-01-02", 3).assign_coords(x=np.arange(4.0) * 500 + 250), "other y or x coordinates"),
+        (day("2020-01-02", 3, units="dBZ"), r"reflectivity \(dBZ\) and not the rain_rate"),
+        (day("2020-01-02", 3, dry=-1.0), "dry is -1 and not the 0"),
+        (day("2020-01-02", 3).expand_dims(channel=2, axis=1), r"2 channel\(s\) and not the 1"),
+        (day("2020-01-02", 3).isel(x=slice(3)), "frames of 3 x 3, but a.nc has 3 x 4"),
+    ],
+)
+def test_files_that_differ_are_refused_with_the_difference(tmp_path: Path, other: xr.DataArray, said: str) -> None:
+    save(tmp_path / "a.nc", day("2020-01-01", 3))
+    save(tmp_path / "b.nc", other)
+    with pytest.raises(DataError, match=rf"b\.nc: .*{said}"):
+        framecast.open(tmp_path)
+
+
+def test_units_may_differ_as_long_as_the_quantity_does_not(tmp_path: Path) -> None:
+    save(tmp_path / "a.nc", day("2020-01-01", 3))
+    seconds = (day("2020-01-02", 3) / 3600).assign_attrs(units="mm s-1")
+    save(tmp_path / "b.nc", seconds)
+    frames = framecast.open(tmp_path)
+    np.testing.assert_allclose(frames.values[3:, 0], day("2020-01-02", 3).values, rtol=1e-6)
+    assert frames.attrs["repairs"] == ["values in mm s-1 were converted to mm h-1"]
+
+
+def test_clips_without_clock_are_never_joined_into_one(tmp_path: Path) -> None:
+    for name in ("a.npy", "b.npy"):
+        np.save(tmp_path / name, np.zeros((5, 8, 8), dtype=np.uint8))
+    frames = framecast.open(tmp_path)
+    assert frames["time"].values.tolist() == [0, 1, 2, 3, 4, 6, 7, 8, 9, 10]
+
+
+def test_two_cameras_in_one_folder_are_refused(tmp_path: Path) -> None:
+    for name in ("left_1.npy", "left_2.npy", "right_1.npy"):
+        np.save(tmp_path / name, np.zeros((4, 4), dtype=np.uint8))
+    with pytest.raises(DataError, match=r"right_1\.npy: frame number 1, as left_1\.npy"):
+        framecast.open(tmp_path)
+    assert framecast.open(f"{tmp_path}/left_*.npy")["time"].values.tolist() == [1, 2]
+
+
+def test_single_arrays_are_dated_by_their_names(tmp_path: Path) -> None:
+    for minute in (10, 0):
+        np.save(tmp_path / f"rain_20200101_12{minute:02d}.npy", np.full((4, 4), minute, dtype=np.float32))
+    frames = framecast.open(tmp_path, units="mm/h")
+    assert frames["time"].values.tolist() == [
+        np.datetime64(f"2020-01-01T12:{minute}", "ns").astype(int) for minute in ("00", "10")
+    ]
+    assert frames.values[:, 0, 0, 0].tolist() == [0, 10]

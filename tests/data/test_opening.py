@@ -1,0 +1,149 @@
+"""Opening what people have: the real events, and files written here."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+from PIL import Image
+
+import framecast
+from framecast.errors import DataError
+
+EVENTS = {
+    "mch_20150515": (40, 640, 710, "mm h-1", 0.31, 115.5, 0.173),
+    "mch_20170131": (40, 640, 710, "mm h-1", 0.28, 29.0, 0.209),
+    "knmi_20100826": (64, 765, 700, "mm h-1", 0.74, 20.5, 0.518),
+    "bom_20201031": (96, 512, 512, "mm h-1", 0.0, 91.8, 0.188),
+    "fmi_20160928": (40, 1226, 760, "dBZ", 0.24, 57.5, 0.217),
+}
+
+
+@pytest.mark.parametrize("event", EVENTS)
+def test_real_events_open_with_three_states_kept_apart(radar: Path, event: str) -> None:
+    """Against the table in the README of the data; every 8th frame."""
+    count, height, width, units, no_data, highest, wet = EVENTS[event]
+    frames = framecast.open(radar / f"{event}.nc")
+    assert frames.dims == ("time", "channel", "y", "x")
+    assert frames.shape == (count, 1, height, width)
+    assert frames.dtype == np.float32
+    assert frames.attrs["units"] == units
+    assert frames.chunks is not None
+    assert frames["crs"].attrs["grid_mapping_name"]
+    part = frames.isel(time=slice(None, None, 8)).values
+    assert np.isnan(part).mean() == pytest.approx(no_data, abs=0.012)
+    assert np.nanmax(part) <= highest + 0.05
+    dry = frames.attrs["dry"]
+    assert (part == dry).any()
+    assert np.nanmin(part) == dry
+    limit = 15 if units == "dBZ" else 0.1
+    assert (part >= limit).sum() / np.isfinite(part).sum() == pytest.approx(wet, abs=0.05)
+
+
+def test_a_glob_joins_files_and_remembers_where_frames_came_from(radar: Path) -> None:
+    frames = framecast.open(f"{radar}/mch_*.nc")
+    assert frames.sizes["time"] == 80
+    assert {Path(str(name)).name for name in frames["source"].values} == {"mch_20150515.nc", "mch_20170131.nc"}
+
+
+def test_other_grids_are_refused(radar: Path) -> None:
+    with pytest.raises(DataError, match=r"765 x 700.*, but mch_20150515.nc has 640 x 710"):
+        framecast.open([radar / "mch_20150515.nc", radar / "knmi_20100826.nc"])
+
+
+def rain(count: int = 4) -> xr.DataArray:
+    values = np.random.default_rng(0).gamma(0.2, 4.0, (count, 6, 8)).astype(np.float32)
+    values[:, 0, 0] = np.nan
+    values[:, 1, 1] = 0
+    return xr.DataArray(
+        values,
+        dims=("time", "y", "x"),
+        coords={
+            "time": np.datetime64("2020-01-01T00:00", "ns") + np.arange(count) * np.timedelta64(5, "m"),
+            "y": ("y", np.arange(6.0)[::-1] * 1000, {"units": "m", "standard_name": "projection_y_coordinate"}),
+            "x": ("x", np.arange(8.0) * 1000, {"units": "m", "standard_name": "projection_x_coordinate"}),
+        },
+        name="rain",
+        attrs={"units": "mm/h"},
+    )
+
+
+@pytest.mark.parametrize("suffix", ["nc", "zarr"])
+def test_netcdf_and_zarr_come_back_as_they_were_written(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"frames.{suffix}"
+    if suffix == "nc":
+        rain().to_netcdf(path, engine="h5netcdf")
+    else:
+        rain().to_dataset().to_zarr(path, zarr_format=2, consolidated=True)
+    frames = framecast.open(path)
+    np.testing.assert_array_equal(frames.values[:, 0], rain().values)
+    np.testing.assert_array_equal(frames["x"].values, rain()["x"].values)
+    assert frames.attrs["units"] == "mm h-1"
+
+
+def test_rates_per_second_become_rates_per_hour(tmp_path: Path) -> None:
+    slow = rain() / 3600
+    slow.attrs["units"] = "kg m-2 s-1"
+    slow.to_netcdf(tmp_path / "slow.nc", engine="h5netcdf")
+    np.testing.assert_allclose(framecast.open(tmp_path / "slow.nc").values[:, 0], rain().values, rtol=1e-5)
+
+
+def test_one_of_several_variables_must_be_named(tmp_path: Path) -> None:
+    both = xr.Dataset({"rain": rain(), "snow": rain().rename("snow")})
+    both.to_netcdf(tmp_path / "both.nc", engine="h5netcdf")
+    with pytest.raises(DataError, match=r"several variables.*rain, snow"):
+        framecast.open(tmp_path / "both.nc")
+    assert framecast.open(tmp_path / "both.nc", variable="snow").name == "snow"
+
+
+def test_pictures_are_intensities_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    for number in (2, 10, 1):
+        Image.fromarray(np.full((4, 6), number * 10, dtype=np.uint8)).save(tmp_path / f"frame_{number}.png")
+    frames = framecast.open(tmp_path)
+    assert frames.attrs["units"] == "1"
+    assert frames["time"].values.tolist() == [1, 2, 10]
+    np.testing.assert_allclose(frames.values[:, 0, 0, 0] * 255, [10, 20, 100], rtol=1e-6)
+
+
+def test_pictures_take_the_time_in_their_name(tmp_path: Path) -> None:
+    for minute in (0, 5):
+        Image.fromarray(np.zeros((4, 6, 3), dtype=np.uint8)).save(tmp_path / f"radar_20200102_03{minute:02d}.png")
+    frames = framecast.open(tmp_path)
+    assert frames.sizes["channel"] == 3
+    assert str(frames["time"].values[1]).startswith("2020-01-02T03:05")
+
+
+def test_a_truncated_picture_is_left_out(tmp_path: Path) -> None:
+    for number in (1, 2, 3):
+        Image.fromarray(np.random.default_rng(number).integers(0, 255, (32, 32), dtype=np.uint8)).save(
+            tmp_path / f"{number}.png"
+        )
+    whole = (tmp_path / "2.png").read_bytes()
+    (tmp_path / "2.png").write_bytes(whole[: len(whole) // 2])
+    frames = framecast.open(tmp_path)
+    assert frames["time"].values.tolist() == [1, 3]
+    assert "1 of 3 files" in frames.attrs["repairs"][0]
+
+
+@pytest.mark.parametrize(
+    ("shape", "dims"),
+    [
+        ((5, 6, 8), (5, 1, 6, 8)),
+        ((5, 3, 6, 8), (5, 3, 6, 8)),
+        ((5, 6, 8, 3), (5, 3, 6, 8)),
+        ((7, 5, 6, 8), (7, 5, 1, 6, 8)),
+        ((7, 5, 2, 6, 8), (7, 5, 2, 6, 8)),
+    ],
+)
+def test_arrays_by_their_number_of_axes(tmp_path: Path, shape: tuple[int, ...], dims: tuple[int, ...]) -> None:
+    np.save(tmp_path / "a.npy", np.zeros(shape, dtype=np.uint8))
+    np.savez(tmp_path / "b.npz", frames=np.zeros(shape, dtype=np.uint8))
+    assert framecast.open(tmp_path / "a.npy").shape == dims
+    assert framecast.open(tmp_path / "b.npz").shape == dims
+
+
+def test_nothing_there_is_said(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no such file"):
+        framecast.open(tmp_path / "absent.nc")
+    with pytest.raises(DataError, match="nothing in this folder is understood"):
+        framecast.open(tmp_path)

@@ -1,0 +1,95 @@
+"""Units in all spellings, and the laws of the Z-R relation."""
+
+from itertools import permutations
+
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import given
+from hypothesis import strategies as st
+
+from framecast.data.frames import build
+from framecast.data.quantities import INTENSITY, RAIN_RATE, REFLECTIVITY, ZR, Quantity, event_thresholds, identify, of
+from framecast.errors import DataError
+
+
+@pytest.mark.parametrize(
+    ("units", "quantity", "factor"),
+    [
+        ("mm/h", RAIN_RATE, 1),
+        ("mm h-1", RAIN_RATE, 1),
+        ("MM/HR", RAIN_RATE, 1),
+        ("mm.hr**-1", RAIN_RATE, 1),
+        ("kg m^-2 h^-1", RAIN_RATE, 1),
+        ("kg/m2/s", RAIN_RATE, 3600),
+        ("mm min-1", RAIN_RATE, 60),
+        ("mm/day", RAIN_RATE, 1 / 24),
+        ("dBZ", REFLECTIVITY, 1),
+        ("dbz", REFLECTIVITY, 1),
+        ("1", INTENSITY, 1),
+        ("0-255", INTENSITY, 1 / 255),
+    ],
+)
+def test_units_are_understood_in_every_spelling(units: str, quantity: Quantity, factor: float) -> None:
+    assert identify(units, variable="v", where="f.nc") == (quantity, pytest.approx(factor))
+
+
+@pytest.mark.parametrize("order", list(permutations(["kg", "m-2", "s-1"])))
+def test_the_order_of_factors_does_not_matter(order: tuple[str, ...]) -> None:
+    assert identify(" ".join(order), variable="v", where="f.nc") == (RAIN_RATE, 3600)
+
+
+@pytest.mark.parametrize("units", ["parsec", "mm", "m s-1", "mm h", "mm2 h-1", "h mm-1", "0-100", "%", "mm/h/", "-"])
+def test_other_units_are_refused_by_name(units: str) -> None:
+    with pytest.raises(DataError, match=r"variable 'v' has units .*; understood are mm h-1.*dBZ") as error:
+        identify(units, variable="v", where="f.nc")
+    assert repr(units) in str(error.value)
+    assert "f.nc" in str(error.value)
+
+
+@pytest.mark.parametrize("units", [None, "", "  "])
+def test_no_units_are_no_units(units: str | None) -> None:
+    with pytest.raises(DataError, match="variable 'v' has no units") as error:
+        identify(units, variable="v", where="f.nc")
+    assert "--units" in str(error.value.remedy)
+
+
+relations = st.builds(ZR, a=st.floats(50, 500), b=st.floats(1.1, 2.5))
+
+
+@given(zr=relations, rate=st.floats(1e-3, 500))
+def test_reflectivity_and_rain_rate_are_inverse(zr: ZR, rate: float) -> None:
+    assert zr.rain_rate(zr.reflectivity(rate)) == pytest.approx(rate, rel=1e-9)
+
+
+@given(zr=relations, rate=st.floats(1e-3, 100), more=st.floats(1.01, 5))
+def test_more_rain_reflects_more(zr: ZR, rate: float, more: float) -> None:
+    assert zr.reflectivity(more * rate) - zr.reflectivity(rate) == pytest.approx(10 * zr.b * np.log10(more))
+
+
+def test_one_millimetre_an_hour_reflects_a() -> None:
+    """Z = a R^b with R = 1; and Marshall and Palmer's 200 R^1.6 at 10 mm/h is 39 dBZ."""
+    assert ZR().reflectivity(1.0) == pytest.approx(10 * np.log10(223))
+    assert ZR(a=200, b=1.6).reflectivity(10.0) == pytest.approx(39.01, abs=0.01)
+
+
+def test_thresholds_are_led_through_the_relation_for_reflectivity_only() -> None:
+    assert event_thresholds(RAIN_RATE, (0.5, 8.0), ZR()) == (0.5, 8.0)
+    assert event_thresholds(REFLECTIVITY, (1.0,), ZR())[0] == pytest.approx(23.48, abs=0.01)
+
+
+@given(
+    rate=st.floats(0, 300, width=32), units=st.sampled_from(["mm s-1", "kg m-2 s-1", "mm min-1", "mm day-1", "mm/h"])
+)
+def test_converted_rates_are_the_same_rain(rate: float, units: str) -> None:
+    _, factor = identify(units, variable="v", where="f")
+    stored = xr.DataArray(np.full((1, 2, 2), rate / factor), dims=("time", "y", "x"), attrs={"units": units})
+    frames = build(stored, where="f")
+    np.testing.assert_allclose(frames.values, rate, rtol=1e-6, atol=1e-30)
+    assert frames.attrs["units"] == "mm h-1"
+
+
+def test_the_stated_dry_value_stays_with_the_frames() -> None:
+    stored = xr.DataArray(np.zeros((1, 2, 2)), dims=("time", "y", "x"), attrs={"units": "dBZ"})
+    assert of(build(stored, where="f")).dry == -32
+    assert of(build(stored, where="f", dry=-10.0)).dry == -10

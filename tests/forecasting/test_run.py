@@ -1,0 +1,115 @@
+"""A trained model on new Frames: no future, any horizon, any size, and honest about what it does not know."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+
+from framecast.data.quantities import RAIN_RATE
+from framecast.data.scaling import RainLog
+from framecast.errors import ConfigError, DataError, RunError
+from framecast.forecasting.run import Trained, load
+from framecast.models import ConvLSTM, PredRNN
+from framecast.saved import Card, save
+from framecast.types import FrameShape
+
+SHAPE = FrameShape(1, 16, 16, 3, 2)
+
+
+def trained(config: PredRNN | ConvLSTM | None = None) -> Trained:
+    torch.manual_seed(0)
+    config = config or PredRNN.tiny()
+    return Trained(config.build(SHAPE), Card(config, RainLog(), RAIN_RATE, SHAPE, 300.0))
+
+
+def frames(count: int = 6, height: int = 16, width: int = 16, minutes: int = 5) -> xr.DataArray:
+    values = np.random.default_rng(0).gamma(0.5, 4.0, (count, 1, height, width)).astype(np.float32)
+    return xr.DataArray(
+        values,
+        dims=("time", "channel", "y", "x"),
+        coords={
+            "time": np.datetime64("2020-01-01T00:00", "ns") + np.arange(count) * np.timedelta64(minutes, "m"),
+            "y": np.arange(height)[::-1] * 1000.0,
+            "x": np.arange(width) * 1000.0,
+            "crs": xr.Variable((), 0, {"grid_mapping_name": "polar_stereographic"}),
+        },
+        attrs={"units": "mm h-1", "quantity": "rain_rate", "dry": 0.0, "repairs": [], "grid_mapping": "crs"},
+        name="rain",
+    )
+
+
+@pytest.mark.parametrize("horizon", [1, 2, 7])
+def test_any_horizon_from_the_newest_frames(horizon: int) -> None:
+    forecast = trained()(frames(), horizon)
+    assert forecast.shape == (1, horizon, 1, 16, 16)
+    assert forecast["init_time"].values[0] == frames()["time"].values[-1]
+    np.testing.assert_array_equal(forecast.values, trained()(frames().isel(time=slice(-3, None)), horizon).values)
+
+
+def test_values_are_physical() -> None:
+    model = trained()
+    context = frames().isel(time=slice(-3, None))
+    scaled = torch.from_numpy(RainLog().forward(context.values, RAIN_RATE))[None]
+    with torch.no_grad():
+        expected = RainLog().inverse(model.model.forecast(scaled, 2), RAIN_RATE)[0].numpy()
+    np.testing.assert_allclose(model(frames(), 2).values[0], expected, rtol=1e-5)
+
+
+def test_no_basis_where_the_context_never_had_data() -> None:
+    never, once = frames(), frames()
+    never[dict(y=slice(0, 4))] = np.nan
+    once[dict(y=slice(0, 4), time=-1)] = np.nan
+    assert np.isnan(trained()(never, 2).values[..., :4, :]).all()
+    assert np.isfinite(trained()(never, 2).values[..., 4:, :]).all()
+    assert np.isfinite(trained()(once, 2).values).all()
+
+
+def test_missing_pixels_are_shown_as_dry_and_nothing_is_invented() -> None:
+    missing, dry = frames(), frames()
+    missing[dict(y=slice(0, 4), time=-1)] = np.nan
+    dry[dict(y=slice(0, 4), time=-1)] = 0.0
+    np.testing.assert_array_equal(trained()(missing, 2).values, trained()(dry, 2).values)
+
+
+def test_other_sizes_work_where_the_model_allows() -> None:
+    assert trained()(frames(height=24, width=20), 2).shape[-2:] == (24, 20)
+    odd = trained()(frames(height=17, width=19), 2)
+    assert odd.shape[-2:] == (17, 19)
+    assert np.isfinite(odd.values).all()
+    with pytest.raises(ConfigError, match="16 x 16 only"):
+        trained(PredRNN(hidden=(8, 8), kernel=3, patch=2, layer_norm=True))(frames(height=24), 2)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda f: f.assign_attrs(quantity="reflectivity", units="dBZ"), "trained on rain_rate"),
+        (lambda f: xr.concat([f, f], "channel"), r"2 channel\(s\)"),
+        (lambda f: f.isel(time=slice(0, 2)), "2 frames found, 3 needed"),
+        (lambda f: f.isel(time=[0, 1, 2, 3, 5]), "a frame is missing among them"),
+        (lambda f: f.where(f["time"] != f["time"][-1]), "no data at all in the frame"),
+    ],
+)
+def test_frames_that_do_not_fit_are_refused(change, said: str) -> None:
+    with pytest.raises(DataError, match=said):
+        trained()(change(frames()), 2)
+
+
+def test_another_time_step_is_refused() -> None:
+    with pytest.raises(DataError, match="10 minutes, but the model was trained on 5"):
+        trained()(frames(minutes=10), 2)
+
+
+def test_saved_and_loaded_it_forecasts_the_same(tmp_path: Path) -> None:
+    model = trained()
+    save(tmp_path / "run" / "best", model.model, model.card)
+    again = load(tmp_path / "run")
+    assert again.card == model.card
+    np.testing.assert_array_equal(again(frames(), 3).values, model(frames(), 3).values)
+
+
+def test_no_model_is_said(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="no trained model here"):
+        load(tmp_path)

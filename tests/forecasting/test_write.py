@@ -1,0 +1,69 @@
+"""Forecasts in files: the same grid and values when read back, and nothing half-written."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+from test_run import frames
+
+from framecast.errors import ConfigError
+from framecast.forecasting.persistence import Persistence
+from framecast.forecasting.write import write
+
+
+def opened(path: Path) -> xr.Dataset:
+    options = {"decode_coords": "all", "decode_timedelta": True}
+    return xr.open_dataset(path, **options) if path.suffix == ".nc" else xr.open_zarr(path, **options)
+
+
+@pytest.mark.parametrize("name", ["out.nc", "out.zarr"])
+def test_read_back_with_xarray_it_is_the_same(tmp_path: Path, name: str) -> None:
+    observed = frames()
+    observed[dict(time=-1, y=0)] = np.nan
+    forecast = Persistence()(observed, 4)
+    write(forecast, tmp_path / name)
+    again = opened(tmp_path / name)
+    np.testing.assert_array_equal(again["rain"].values, forecast.values)
+    for axis in ("x", "y"):
+        np.testing.assert_array_equal(again[axis], observed[axis])
+    assert again["rain"].encoding["grid_mapping"] == "crs"
+    assert again["crs"].attrs["grid_mapping_name"] == "polar_stereographic"
+    assert again["rain"].attrs["units"] == "mm h-1"
+    assert again["init_time"].values[0] == observed["time"].values[-1]
+    np.testing.assert_array_equal(again["lead_time"].values / np.timedelta64(1, "m"), [5, 10, 15, 20])
+    np.testing.assert_array_equal(again["time"].values[0], observed["time"].values[-1] + again["lead_time"].values)
+    assert again["init_time"].attrs["standard_name"] == "forecast_reference_time"
+
+
+def test_nothing_is_overwritten_unasked(tmp_path: Path) -> None:
+    (tmp_path / "out.nc").write_text("precious")
+    with pytest.raises(ConfigError, match="exists already"):
+        write(Persistence()(frames(), 1), tmp_path / "out.nc")
+    assert (tmp_path / "out.nc").read_text() == "precious"
+    write(Persistence()(frames(), 1), tmp_path / "out.nc", overwrite=True)
+    assert opened(tmp_path / "out.nc").sizes["lead_time"] == 1
+
+
+@pytest.mark.parametrize("name", ["out.nc", "out.zarr"])
+def test_nothing_is_half_written(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(xr.Dataset, "to_netcdf" if name.endswith("nc") else "to_zarr", fails)
+    with pytest.raises(Exception, match="No space left"):
+        write(Persistence()(frames(), 1), tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_unknown_formats_and_folders_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="is no format"):
+        write(Persistence()(frames(), 1), tmp_path / "out.gif")
+    with pytest.raises(ConfigError, match="folder does not exist"):
+        write(Persistence()(frames(), 1), tmp_path / "absent" / "out.nc")
+
+
+def test_frames_without_clock_keep_their_numbers(tmp_path: Path) -> None:
+    clip = frames().assign_coords(time=np.arange(6))
+    write(Persistence()(clip, 3), tmp_path / "out.nc")
+    assert opened(tmp_path / "out.nc")["lead_time"].values.tolist() == [1, 2, 3]

@@ -1,0 +1,161 @@
+"""Verification: the same pixels for all, undefined where it is undefined, and sums that can be added up again."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from framecast.data.quantities import INTENSITY, RAIN_RATE, REFLECTIVITY, ZR, Quantity
+from framecast.data.sources import Region
+from framecast.errors import DataError
+from framecast.forecasting.persistence import Persistence
+from framecast.types import FrameShape
+from framecast.verification import Verification, verify
+
+
+class Clips:
+    """Windows held in memory, `(N, T, C, H, W)`, each a block of its own."""
+
+    def __init__(self, values: np.ndarray, quantity: Quantity = RAIN_RATE, context: int = 2) -> None:
+        self.values, self.quantity = values.astype(np.float32), quantity
+        _, length, channels, height, width = values.shape
+        self.shape = FrameShape(channels, height, width, context, length - context)
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def size_of(self, index: int) -> tuple[int, int]:
+        return self.shape.height, self.shape.width
+
+    def read(self, index: int, region: Region | None = None) -> np.ndarray:
+        return self.values[index].copy()
+
+    def init_time(self, index: int) -> int:
+        return index
+
+    def block(self, index: int) -> tuple[int, ...]:
+        return (index,)
+
+
+class Shifted:
+    """A forecast that is wrong by a constant, and without basis in its first row."""
+
+    name = "shifted"
+
+    def __init__(self, by: float) -> None:
+        self.by = by
+
+    def forecast_array(self, context: np.ndarray, horizon: int) -> np.ndarray:
+        forecast = np.repeat(context[-1:] + np.float32(self.by), horizon, axis=0)
+        forecast[:, :, 0] = np.nan
+        return forecast
+
+
+def rain(cases: int = 4, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).gamma(0.4, 5.0, (cases, 5, 1, 14, 15))
+
+
+def steady(cases: int = 3) -> np.ndarray:
+    """Windows in which nothing changes, so that errors are known."""
+    return np.repeat(rain(cases)[:, :1], 5, axis=1)
+
+
+def test_errors_are_those_of_the_forecasts() -> None:
+    result = verify({"shifted": Shifted(2.0), "persistence": Persistence()}, Clips(steady()))
+    assert result.frame("shifted", "mse").value == pytest.approx(4.0, rel=1e-5)
+    assert result.frame("shifted", "mae").value == pytest.approx(2.0, rel=1e-5)
+    assert result.frame("persistence", "mse").value == 0
+    assert result.frame("persistence", "ssim").value == pytest.approx(1)
+    np.testing.assert_allclose(result.frame_by_lead("shifted", "rmse"), [2, 2, 2], rtol=1e-5)
+    assert [result.event("persistence", "csi", k).value for k in range(3)] == [1, 1, 1]
+
+
+def test_all_are_scored_on_the_same_pixels() -> None:
+    values = steady()
+    values[:, 3, :, 5] = np.nan
+    result = verify({"shifted": Shifted(1.0), "persistence": Persistence()}, Clips(values))
+    np.testing.assert_allclose(result.scored, [13 / 14, 12 / 13, 13 / 14])
+    pixels = result.sums["pixels"].values
+    assert (pixels[:, 0] == 13 * 15).all()
+    assert (pixels[:, 1] == 12 * 15).all()
+    counted = sum(result.sums[name].values for name in ("hits", "misses", "false_alarms", "correct_negatives"))
+    assert (counted == pixels[None, ..., None]).all()
+
+
+def test_nothing_seen_of_the_future_changes_a_forecast() -> None:
+    values = rain()
+    other = values.copy()
+    other[:, 2:] += 10
+    forecasts = [verify({"p": Persistence()}, Clips(v), examples=4).examples for v in (values, other)]
+    for one, two in zip(*forecasts, strict=True):
+        np.testing.assert_array_equal(one.forecasts["p"], two.forecasts["p"])
+
+
+def test_dry_data_is_undefined_where_events_are_asked_for() -> None:
+    result = verify({"persistence": Persistence()}, Clips(np.zeros((2, 5, 1, 14, 14))))
+    assert result.frame("persistence", "mse").value == 0
+    for score in result.event_scores:
+        assert np.isnan(result.event("persistence", score, 0).value), score
+        assert result.event("persistence", score, 0).interval is None
+    assert (result.events(0) == 0).all()
+
+
+def test_no_overlap_at_all_is_undefined() -> None:
+    values = rain()
+    values[:, 2:] = np.nan
+    result = verify({"persistence": Persistence()}, Clips(values))
+    assert np.isnan(result.frame("persistence", "mse").value)
+    assert np.isnan(result.scored).all()
+
+
+def test_thresholds_are_led_to_reflectivity_by_the_stated_relation() -> None:
+    dbz = np.clip(rain() * 4, -32, 60)
+    result = verify({"persistence": Persistence()}, Clips(dbz, REFLECTIVITY), rates=(1.0,), zr=ZR(a=200, b=1.6))
+    assert result.thresholds == (pytest.approx(10 * np.log10(200)),)
+    assert result.rates == (1.0,)
+
+
+def test_pictures_have_no_events() -> None:
+    result = verify(
+        {"persistence": Persistence()}, Clips(np.random.default_rng(0).random((2, 5, 3, 12, 12)), INTENSITY)
+    )
+    assert result.event_scores == []
+    assert result.thresholds == ()
+
+
+def test_an_interval_is_of_independent_blocks() -> None:
+    result = verify({"persistence": Persistence()}, Clips(rain(30)))
+    value, interval = result.frame("persistence", "mse")
+    assert interval is not None
+    assert interval[0] < value < interval[1]
+    alone = verify({"persistence": Persistence()}, Clips(rain(1)))
+    assert alone.frame("persistence", "mse").interval is None
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 7])
+def test_batches_change_nothing(batch_size: int) -> None:
+    results = [verify({"shifted": Shifted(1.0)}, Clips(rain(7)), batch_size=size) for size in (7, batch_size)]
+    xr.testing.assert_identical(results[0].sums, results[1].sums)
+
+
+def test_a_limit_spreads_the_cases() -> None:
+    result = verify({"persistence": Persistence()}, Clips(rain(9)), limit=3, examples=2)
+    assert result.sums["case"].values.tolist() == [0, 4, 8]
+    assert [example.case for example in result.examples] == [0, 8]
+
+
+def test_sums_are_kept_and_can_be_added_up_again(tmp_path: Path) -> None:
+    result = verify({"shifted": Shifted(1.0), "persistence": Persistence()}, Clips(rain(6)))
+    result.save(tmp_path / "cases.nc")
+    with xr.open_dataset(tmp_path / "cases.nc") as again:
+        kept = Verification(again.load(), result.convention, result.quantity, result.rates, result.thresholds)
+    for name in result.forecasters:
+        for score in result.frame_scores:
+            assert kept.frame(name, score) == result.frame(name, score)
+    assert list(tmp_path.iterdir()) == [tmp_path / "cases.nc"]
+
+
+def test_nothing_to_evaluate_is_said() -> None:
+    with pytest.raises(DataError, match="no window"):
+        verify({"persistence": Persistence()}, Clips(rain(0).reshape(0, 5, 1, 14, 15)))
