@@ -1,6 +1,9 @@
 """Where the tests find data too large for the repository; a test that needs it is skipped where it is absent."""
 
+import os
 from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # models in tests are tiny: threads would only wait for each other
 
 import pytest
 from hypothesis import settings

@@ -29,6 +29,8 @@ app = typer.Typer(
 DataPath = Annotated[str, typer.Option("--data", help="A file, folder or glob pattern of frames.")]
 OptionalData = Annotated[str | None, typer.Option("--data", help="A file, folder or glob pattern of frames.")]
 Units = Annotated[str | None, typer.Option(help="Units of the values, where the files do not say.")]
+Variable = Annotated[str | None, typer.Option(help="Which variable to read, where a file holds several.")]
+TimeStep = Annotated[float | None, typer.Option(help="Minutes between frames, where the files do not say.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
 
 
@@ -87,7 +89,7 @@ def demo(
         data, digits=digits, out=out, iterations=iterations or ITERATIONS, units=units, console=console
     )
     _print_scores(verification, console)
-    console.print(f"report: {report}", highlight=False, soft_wrap=True)
+    console.print(f"report: {report}", highlight=False, markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -96,7 +98,8 @@ def inspect(
     context: Annotated[int, typer.Option(min=1)] = 10,
     horizon: Annotated[int, typer.Option(min=1)] = 10,
     units: Units = None,
-    time_step: Annotated[float | None, typer.Option(help="Minutes between frames, where the files do not say.")] = None,
+    time_step: TimeStep = None,
+    variable: Variable = None,
     recipe: Annotated[
         str | None, typer.Option(help="Estimate memory and time of a training step of this recipe.")
     ] = None,
@@ -104,21 +107,26 @@ def inspect(
     """What is in the data: range, units, gaps, no data, stuck frames, windows; and what a recipe would cost on it."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     console = Console()
-    seen = framecast.inspect(path, context=context, horizon=horizon, units=units, time_step=time_step)
+    seen = framecast.inspect(
+        path, context=context, horizon=horizon, units=units, time_step=time_step, variable=variable
+    )
     facts = dict(seen.facts)
     if recipe is not None:
         from framecast.estimate import estimate
         from framecast.experiment import read
 
-        facts |= estimate(read(recipe, [f"data.path={path}"]))
+        stated = {"units": units, "time_step": time_step, "variable": variable}
+        settings = [f"data.{name}={value}" for name, value in stated.items() if value is not None]
+        facts |= estimate(read(recipe, [f"data.path={path}", *settings]))
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     for name, value in facts.items():
-        table.add_row(f"[bold]{name}[/bold]", value)
+        table.add_row(Text(name, style="bold"), Text(value))
     console.print(table)
     for concern in seen.concerns:
-        console.print(f"[yellow]![/yellow] {concern}", highlight=False)
+        console.print(Text.assemble(("! ", "yellow"), concern))
     if not seen.concerns:
         console.print("nothing suspicious")
 
@@ -163,6 +171,7 @@ def evaluate(
         Path | None, typer.Option(help="Folder for cases.nc and report.html; RUN/evaluation by default.")
     ] = None,
     units: Units = None,
+    variable: Variable = None,
 ) -> None:
     """Score a model beside persistence and extrapolation, by lead time and threshold, and write a report."""
     from rich.console import Console
@@ -174,17 +183,18 @@ def evaluate(
 
     if convention not in CONVENTIONS:
         raise ConfigError(f"unknown convention {convention!r}", remedy=f"one of: {', '.join(CONVENTIONS)}")
-    a, b, *more = _numbers(zr, "--zr")
-    if more:
+    relation = _numbers(zr, "--zr")
+    if len(relation) != 2:
         raise ConfigError(f"{zr!r} are not two numbers a,b", where="--zr")
     console, folder = Console(), out or run / "evaluation"
     verification = framecast.evaluate(
         run,
         data,
         units=units,
+        variable=variable,
         out=folder,
         rates=None if thresholds is None else _numbers(thresholds, "--thresholds"),
-        zr=ZR(a=a, b=b),
+        zr=ZR(a=relation[0], b=relation[1]),
         convention=convention,
         horizon=horizon,
         stride=stride,
@@ -196,7 +206,7 @@ def evaluate(
         verification, folder / "report.html", title=f"Verification of {run.name}", facts=facts
     )
     _print_scores(verification, console)
-    console.print(f"sums: {folder / 'cases.nc'}\nreport: {report}", highlight=False, soft_wrap=True)
+    console.print(f"sums: {folder / 'cases.nc'}\nreport: {report}", highlight=False, markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -206,17 +216,16 @@ def forecast(
     horizon: Annotated[int, typer.Option(min=1, help="How many frames to forecast; may be longer than trained.")],
     out: Annotated[Path, typer.Option(help="nowcast.nc or nowcast.zarr")],
     units: Units = None,
-    time_step: Annotated[float | None, typer.Option(help="Minutes between frames, where the files do not say.")] = None,
+    time_step: TimeStep = None,
+    variable: Variable = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Forecast the frames after the newest ones, on their grid, without any future frame."""
     from framecast.forecasting.write import check_target
 
     check_target(out, overwrite=overwrite)
-    trained = framecast.load(run)
-    framecast.write(
-        trained.forecast(framecast.open(data, units=units, time_step=time_step), horizon), out, overwrite=overwrite
-    )
+    frames = framecast.open(data, units=units, time_step=time_step, variable=variable)
+    framecast.write(framecast.load(run).forecast(frames, horizon), out, overwrite=overwrite)
     print(out)
 
 

@@ -29,6 +29,8 @@ from framecast.training import train
 from framecast.verification import Verification, verify
 
 ITERATIONS = 550
+TESTED = 200
+"""Moving-digit sequences that are held out for the scores."""
 
 
 def demo(
@@ -68,7 +70,7 @@ def demo(
         {trained.name: trained, "persistence": Persistence(), "extrapolation": Extrapolation(quantity)},
         sources.test,
         step=sources.step,
-        limit=200 if data is None else 24,
+        limit=TESTED if data is None else 24,
         batch_size=8 if data is None else 1,
     )
     verification.save(folder / CASES)
@@ -92,7 +94,7 @@ def _experiment(data: str | None, digits: str, units: str | None, iterations: in
     settings: Data
     if data is None:
         settings = MovingDigits(
-            images=digits, size=32, digits=2, context=10, horizon=10, train=20_000, validation=32, test=200
+            images=digits, size=32, digits=2, context=10, horizon=10, train=20_000, validation=32, test=TESTED
         )
     else:
         settings = ArchiveData(path=data, units=units, context=6, horizon=6, split=ByBlocks(validation=0.15, test=0.2))
@@ -105,7 +107,7 @@ def _experiment(data: str | None, digits: str, units: str | None, iterations: in
     return Experiment(
         data=settings,
         model=PredRNNV2(hidden=(32, 32), kernel=5, patch=4, decoupling=0.02),
-        curriculum=ReverseScheduled(start=iterations // 8, stop=iterations // 2, alpha=max(iterations / 12, 1)),
+        curriculum=ReverseScheduled(start=iterations // 8, stop=max(iterations // 2, 1), alpha=max(iterations / 12, 1)),
         loss=L1L2(alpha=0.1),
         optimiser=Optimiser(learning_rate=3e-3, schedule="one_cycle", clip=1.0),
         training=Training(

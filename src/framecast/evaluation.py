@@ -31,6 +31,7 @@ def evaluate(
     data: str | None = None,
     *,
     units: str | None = None,
+    variable: str | None = None,
     out: str | Path | None = None,
     rates: tuple[float, ...] | None = None,
     zr: ZR | None = None,
@@ -46,7 +47,7 @@ def evaluate(
     With `out` the sums of all cases are written there as `cases.nc`. Raises `DataError`, `ConfigError` and `RunError`.
     """
     trained = load(run)
-    sources = windows_of(Path(run), trained, data, units=units, horizon=horizon, stride=stride)
+    sources = windows_of(Path(run), trained, data, units=units, variable=variable, horizon=horizon, stride=stride)
     verification = verify(
         {
             trained.name: trained,
@@ -72,6 +73,7 @@ def windows_of(
     data: str | None = None,
     *,
     units: str | None = None,
+    variable: str | None = None,
     horizon: int | None = None,
     stride: int = 1,
 ) -> Sources:
@@ -81,6 +83,7 @@ def windows_of(
         archive = ArchiveData(
             path=data,
             units=units,
+            variable=variable,
             context=shape.context,
             horizon=horizon or shape.horizon,
             stride=stride,

@@ -95,6 +95,7 @@ class ArchiveData:
         `check` is handed the shape of the training frames before any frame is read. Raises `DataError`, `ConfigError`.
         """
         archives = self.opened() if frames is None else tuple(frames)
+        _check_disjoint(archives)
         height, width = self.crop_size or archives[0].shape[-2:]
         check(FrameShape(archives[0].sizes["channel"], height, width, self.context, self.horizon))
         scaling = self.scaling or default_scaling(of(archives[0]))
@@ -177,6 +178,20 @@ class MovingDigits:
 
 
 Data = ArchiveData | MovingDigits
+
+
+def _check_disjoint(archives: Sequence[xr.DataArray]) -> None:
+    """Raise `ConfigError` where one file is part of two archives: its frames could be in two splits."""
+    seen: set[str] = set()
+    for frames in archives:
+        files = set(frames["source"].values.ravel().tolist()) if "source" in frames.coords else set()
+        if twice := seen & files:
+            raise ConfigError(
+                "the same file in two archives, so that a frame could be in two splits",
+                where=f"data.path, {min(twice)}",
+                remedy="name each file once",
+            )
+        seen |= files
 
 
 def _check_lengths(context: int, horizon: int) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import xarray as xr
 
-from framecast.errors import DataError
+from framecast.errors import ConfigError, DataError
 from framecast.types import config
 
 
@@ -117,6 +117,10 @@ class ZR:
 
     a: float = 223.0
     b: float = 1.53
+
+    def __post_init__(self) -> None:
+        if not (self.a > 0 and self.b > 0):
+            raise ConfigError(f"Z = {self.a:g} R^{self.b:g} is no Z-R relation: both numbers are above 0", where="zr")
 
     def reflectivity(self, rate: float) -> float:
         """dBZ of a rain rate in mm/h greater than 0."""

@@ -77,7 +77,7 @@ class RainLog:
         """Physical to scaled."""
         library, values = _library(values), _filled(values, quantity)
         if quantity.name == "reflectivity":
-            decades = (values / 10 - np.log10(self.zr.a)) / self.zr.b
+            decades = (values / 10 - np.log10(self.zr.a).item()) / self.zr.b
         else:
             decades = library.log10(library.clip(values, self.floor, None))
         span = np.log10(self.ceiling / self.floor).item()

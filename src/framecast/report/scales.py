@@ -49,8 +49,8 @@ def scale_of(quantity: Quantity) -> Scale:
     if not quantity.precipitation:
         return Scale(colormaps["gray"], Normalize(0, 1), "", (), (214, 178, 178))
     ticks = _RAIN if quantity.name == "rain_rate" else _DBZ
-    steps = ListedColormap(colormaps["viridis_r"](np.linspace(0.02, 1, len(ticks) - 1)))
-    steps.set_under("white")
-    steps.set_over(colormaps["viridis_r"](1.0))
+    steps = ListedColormap(colormaps["viridis_r"](np.linspace(0.02, 1, len(ticks) - 1))).with_extremes(
+        under="white", over=colormaps["viridis_r"](1.0)
+    )
     units = "mm/h" if quantity.name == "rain_rate" else "dBZ"
     return Scale(steps, BoundaryNorm(ticks, steps.N), units, ticks, (205, 205, 205))

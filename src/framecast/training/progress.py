@@ -24,27 +24,27 @@ def show(happenings: Iterable[events.Event], console: Console) -> events.Finishe
         console=console,
     )
     finished = events.Finished(Path(), 0, interrupted=True)
+
+    def say(line: str, style: str = "") -> None:
+        console.print(f"  {line}", style=style, highlight=False, markup=False, soft_wrap=True)
+
     with bar if console.is_terminal else nullcontext():
         task = bar.add_task("training", total=None, status="")
         for event in happenings:
             if isinstance(event, events.Started):
                 bar.update(task, total=event.iterations, completed=event.iteration)
                 for line in event.report:
-                    console.print(f"  {line}", highlight=False)
+                    say(line)
                 begins = f"from iteration {event.iteration} " if event.iteration else ""
-                console.print(
-                    f"  {event.parameters:,} weights on {event.device}, {begins}into {event.out}", highlight=False
-                )
+                say(f"{event.parameters:,} weights on {event.device}, {begins}into {event.out}")
             elif isinstance(event, events.Progress):
                 bar.update(task, completed=event.iteration, status=_status(event))
                 if not console.is_terminal:
-                    console.print(f"  {event.iteration}/{event.iterations}  {_status(event)}", highlight=False)
+                    say(f"{event.iteration}/{event.iterations}  {_status(event)}")
             elif isinstance(event, events.Validated):
-                console.print(
-                    f"  {event.iteration}: validation loss {event.loss:.5f}, {event.picture}", highlight=False
-                )
+                say(f"{event.iteration}: validation loss {event.loss:.5f}, {event.picture}")
             elif isinstance(event, events.Warned):
-                console.print(f"  [yellow]{event.iteration}: {event.message}[/yellow]", highlight=False)
+                say(f"{event.iteration}: {event.message}", style="yellow")
             elif isinstance(event, events.Finished):
                 finished = event
     return finished

@@ -1,0 +1,134 @@
+"""A stream of batches can be begun anywhere, in any number of threads and processes, and shows what was read."""
+
+from dataclasses import replace
+from itertools import islice
+
+import numpy as np
+import pytest
+import torch
+
+from framecast.data.batches import Batches, evaluation_batches
+from framecast.data.config import MovingDigits
+from framecast.data.quantities import RAIN_RATE, Quantity
+from framecast.data.scaling import RainLog, Unit
+from framecast.data.sources import Region
+from framecast.errors import ConfigError
+from framecast.types import Batch, FrameShape
+
+LENGTH, HEIGHT, WIDTH = 4, 12, 16
+
+
+class Marked:
+    """Windows in which each pixel says where it is from: `100 window + 10 row / HEIGHT + ...`, still over time."""
+
+    quantity: Quantity = RAIN_RATE
+    shape = FrameShape(1, HEIGHT, WIDTH, 2, 2)
+
+    def __init__(self, count: int = 7, sizes: tuple[tuple[int, int], ...] = ((HEIGHT, WIDTH),)) -> None:
+        self.count, self.sizes = count, sizes
+
+    def __len__(self) -> int:
+        return self.count
+
+    def size_of(self, index: int) -> tuple[int, int]:
+        return self.sizes[index % len(self.sizes)]
+
+    def read(self, index: int, region: Region | None = None) -> np.ndarray:
+        height, width = self.size_of(index)
+        rows, columns = np.mgrid[:height, :width]
+        frames = np.broadcast_to(1 + index * 1000 + rows * width + columns, (LENGTH, 1, height, width)).astype(
+            np.float32
+        )
+        frames[:, :, : height // 3] = np.nan
+        if region is None:
+            return frames
+        return frames[..., region.top : region.top + region.height, region.left : region.left + region.width]
+
+    def init_time(self, index: int) -> int:
+        return index
+
+    def block(self, index: int) -> tuple[int, ...]:
+        return (index,)
+
+
+def batches(**options: object) -> Batches:
+    return Batches(Marked(), Unit(), 3, seed=5, **options)  # type: ignore[arg-type]
+
+
+def same(one: Batch, other: Batch) -> bool:
+    return torch.equal(one.frames, other.frames) and torch.equal(one.valid, other.valid)
+
+
+@pytest.mark.parametrize("workers", [0, 1, 3])
+def test_a_stream_can_be_begun_anywhere_in_any_number_of_threads(workers: int) -> None:
+    plain = batches(crop=(8, 8), flips=True, rotations=True)
+    threaded = replace(plain, workers=workers)
+    expected = list(islice(plain.stream(), 12))
+    assert all(map(same, islice(threaded.stream(), 12), expected))
+    assert all(map(same, islice(threaded.stream(5), 7), expected[5:]))
+
+
+def test_digits_are_the_same_in_any_number_of_threads() -> None:
+    source = MovingDigits(size=16, train=9, context=2, horizon=2).open().train
+    assert source is not None
+    one = list(islice(Batches(source, Unit(), 2).stream(), 9))
+    four = list(islice(Batches(source, Unit(), 2, workers=4).stream(), 9))
+    assert all(map(same, one, four))
+
+
+def test_two_processes_share_what_one_would_see() -> None:
+    whole = Batches(Marked(), Unit(), 4, seed=1, crop=(8, 8), flips=True)
+    parts = [replace(whole, batch_size=2, rank=rank, world_size=2) for rank in (0, 1)]
+    for number in range(6):
+        joined = torch.cat([part.batch(number).frames for part in parts])
+        assert torch.equal(joined, whole.batch(number).frames)
+
+
+def test_an_epoch_shows_every_window_once_in_an_order_of_its_own() -> None:
+    windows = [int(batch.frames.max()) // 1000 for batch in islice(Batches(Marked(), Unit(), 1).stream(), 21)]
+    epochs = [windows[:7], windows[7:14], windows[14:]]
+    assert [sorted(epoch) for epoch in epochs] == [list(range(7))] * 3
+    assert epochs[0] != epochs[1] != epochs[2]
+
+
+def test_crops_and_turns_are_aligned_across_time_and_with_the_mask() -> None:
+    for number in range(10):
+        batch = batches(crop=(8, 8), flips=True, rotations=True).batch(number)
+        frames, valid = batch.frames, batch.valid
+        assert torch.equal(frames, frames[:, :1].expand_as(frames))
+        assert torch.equal(valid, valid[:, :1].expand_as(valid))
+        assert torch.equal(valid, frames > 0), "missing pixels are shown as dry, here 0, and only they"
+
+
+def test_every_turn_comes_up() -> None:
+    crops = batches(crop=(12, 12), rotations=True, flips=True)
+    first = [crops.batch(number).frames[0, 0, 0] for number in range(80)]
+    turned = {(float(frame[6, 6] - frame[6, 5]), float(frame[6, 6] - frame[5, 6])) for frame in first}
+    across, down = 1.0, float(WIDTH)
+    assert {(a * x, b * y) for x, y in ((across, down), (down, across)) for a in (1, -1) for b in (1, -1)} <= turned
+
+
+def test_a_crop_looks_for_pixels_with_data() -> None:
+    for number in range(30):
+        assert batches(crop=(4, 4)).batch(number).valid.float().mean((1, 2, 3, 4)).min() >= 0.5
+
+
+def test_evaluation_reads_every_window_once_in_order_and_never_mixes_sizes() -> None:
+    seen, sizes = [], []
+    for indices, batch in evaluation_batches(Marked(7, ((12, 16), (12, 16), (9, 9))), RainLog(), 2):
+        seen += indices
+        sizes.append(tuple(batch.frames.shape[-2:]))
+        assert len(batch.frames) == len(indices)
+    assert seen == list(range(7))
+    assert sizes == [(12, 16), (9, 9), (12, 16), (9, 9), (12, 16)]
+    ((_, first), *_) = evaluation_batches(Marked(2), Unit(), 2, (6, 8))
+    np.testing.assert_array_equal(first.frames[0, 0, 0], np.nan_to_num(Marked().read(0)[0, 0, 3:9, 4:12]))
+
+
+def test_impossible_settings() -> None:
+    with pytest.raises(ConfigError, match="does not fit"):
+        batches(crop=(13, 4))
+    with pytest.raises(ConfigError, match="cannot be turned"):
+        batches(rotations=True)
+    with pytest.raises(ConfigError, match="several sizes"):
+        Batches(Marked(4, ((12, 16), (9, 9))), Unit(), 2)

@@ -1,0 +1,255 @@
+"""The command line: quick to start, exit codes that mean something, no traceback, and the whole way from end to end."""
+
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+from typer.testing import CliRunner
+
+import framecast
+from framecast.cli import app, main
+
+FRAMECAST = [sys.executable, "-m", "framecast.cli"]
+COMMANDS = ("demo", "inspect", "train", "evaluate", "forecast")
+SMALL = (
+    "data.context=3",
+    "data.horizon=3",
+    "data.crop=16",
+    "model.hidden=[4,4]",
+    "model.kernel=3",
+    "training.iterations=4",
+    "training.batch_size=2",
+    "training.validate_every=2",
+    "training.validation_windows=2",
+    "training.checkpoint_every=2",
+    "training.log_every=1",
+)
+
+
+def run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: object
+) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error of a command, run in this process."""
+    monkeypatch.setattr(sys, "argv", ["framecast", *map(str, arguments)])
+    monkeypatch.setenv("COLUMNS", "200")
+    code = 0
+    try:
+        main()
+    except SystemExit as stop:
+        code = int(stop.code or 0)
+    said = capsys.readouterr()
+    return code, said.out, said.err
+
+
+@pytest.fixture(scope="module")
+def rain(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A shower that moves, for two hours, with a corner that no radar sees."""
+    time, y, x = np.arange(60), np.arange(24), np.arange(28)
+    centre = 4 + 0.3 * time[:, None, None]
+    values = 20 * np.exp(-((y[:, None] - 12) ** 2 + (x - centre) ** 2) / 20)
+    values[values < 0.1] = 0
+    values[:, :4, :4] = np.nan
+    path = tmp_path_factory.mktemp("rain") / "shower.nc"
+    xr.DataArray(
+        values.astype(np.float32),
+        dims=("time", "y", "x"),
+        coords={
+            "time": np.datetime64("2020-06-01", "ns") + time * np.timedelta64(5, "m"),
+            "y": y * 1000.0,
+            "x": x * 1000.0,
+        },
+        attrs={"units": "mm/h"},
+        name="rain",
+    ).to_netcdf(path, engine="h5netcdf")
+    return path
+
+
+@pytest.fixture(scope="module")
+def trained(rain: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "shower"
+    framecast.train("recipes/radar.yaml#predrnn_v2", [f"data.path={rain}", *SMALL], out=out)
+    return out
+
+
+@pytest.mark.parametrize(
+    ("command", "heavy"),
+    [
+        ("import framecast", ("torch", "xarray", "matplotlib", "rich", "numpy")),
+        (
+            "import framecast.cli; framecast.cli.app(['--help'], standalone_mode=False)",
+            ("torch", "xarray", "matplotlib"),
+        ),
+        (
+            "import framecast.cli; framecast.cli.app(['train', '--help'], standalone_mode=False)",
+            ("torch", "xarray", "matplotlib"),
+        ),
+    ],
+)
+def test_nothing_heavy_is_imported_before_it_is_needed(command: str, heavy: tuple[str, ...]) -> None:
+    code = (
+        f"{command}\nimport sys; found = [name for name in {heavy!r} if name in sys.modules]; assert not found, found"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_help_names_every_command() -> None:
+    said = CliRunner().invoke(app, ["--help"]).output
+    assert all(command in said for command in COMMANDS)
+    for command in COMMANDS:
+        assert CliRunner().invoke(app, [command, "--help"]).exit_code == 0
+    assert framecast.__version__ in CliRunner().invoke(app, ["--version"]).output
+
+
+def test_from_end_to_end(
+    rain: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """inspect, train --resume, evaluate and forecast, as the README has them."""
+    code, out, _ = run(monkeypatch, capsys, "inspect", rain, "--recipe", trained / "experiment.yaml")
+    assert code == 0
+    assert "rain rate in mm h-1" in out
+    assert "every 1000" in out
+    assert "multiply-accumulates" in out
+
+    code, out, _ = run(monkeypatch, capsys, "train", "--resume", trained, "training.iterations=6")
+    assert code == 0
+    assert out.strip().endswith(str(trained))
+
+    code, out, err = run(
+        monkeypatch, capsys, "evaluate", trained, "--data", rain, "--thresholds", "0.5,5", "--out", tmp_path / "scores"
+    )
+    assert code == 0, err
+    for word in (
+        "predrnn_v2",
+        "persistence",
+        "extrapolation",
+        "5 mm/h or more",
+        "CSI",
+        "POD",
+        "FAR",
+        "BIAS",
+        "event pixels",
+    ):
+        assert word in out, word
+    assert (tmp_path / "scores" / "cases.nc").is_file()
+
+    code, out, err = run(
+        monkeypatch, capsys, "forecast", trained, "--data", rain, "--horizon", 5, "--out", tmp_path / "next.nc"
+    )
+    assert code == 0, err
+    with xr.open_dataset(tmp_path / "next.nc", decode_timedelta=True) as forecast:
+        assert forecast.sizes["lead_time"] == 5
+        np.testing.assert_array_equal(forecast["x"], framecast.open(rain)["x"])
+        values = forecast["rain"].values.squeeze()
+        assert np.isnan(values[:, :4, :4]).all()
+        assert np.isfinite(values[:, 4:, 4:]).all()
+
+
+class Outside(HTMLParser):
+    """Collects whatever a page would fetch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fetched: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.fetched += [
+            value
+            for name, value in attrs
+            if value and name in ("src", "href", "srcset", "data") and not value.startswith(("data:", "#"))
+        ]
+
+
+def test_the_report_stands_alone(trained: Path, rain: Path, tmp_path: Path) -> None:
+    verification = framecast.evaluate(trained, str(rain), limit=3)
+    page = framecast.write_report(verification, tmp_path / "report.html", title="Rain <&> sun", facts={"a": "b > c"})
+    text = page.read_text()
+    parser = Outside()
+    parser.feed(text)
+    assert parser.fetched == []
+    assert "@import" not in text
+    assert "Rain &lt;&amp;&gt; sun" in text
+    assert "b &gt; c" in text
+    for word in ("persistence", "extrapolation", "event pixels", "CSI", "<svg" if "<svg" in text else "data:image"):
+        assert word in text
+    assert list(tmp_path.iterdir()) == [page]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("train",), "no recipe given"),
+        (("train", "nowhere.yaml"), "nowhere.yaml"),
+        (("train", "recipes/radar.yaml#oracle"), "oracle"),
+        (("train", "recipes/radar.yaml#predrnn_v2", "data.path=/nowhere"), "/nowhere"),
+        (("train", "recipes/radar.yaml#predrnn_v2", "data.path=x", "model.hiden=[4]"), "hiden"),
+        (("train", "--resume", "/nowhere"), "/nowhere"),
+        (("evaluate", "/nowhere"), "no trained model here"),
+        (("evaluate", "/nowhere", "--convention", "mine"), "one of: default"),
+        (("evaluate", "/nowhere", "--zr", "200"), "two numbers"),
+        (("evaluate", "/nowhere", "--zr", "200,-1"), "no Z-R relation"),
+        (("evaluate", "/nowhere", "--thresholds", "much"), "not numbers"),
+        (("forecast", "/nowhere", "--data", "x", "--horizon", "2", "--out", "x.txt"), "x.txt"),
+        (("inspect", "/nowhere"), "/nowhere"),
+    ],
+)
+def test_what_was_given_wrong_ends_with_2_and_a_remedy(
+    arguments: tuple[str, ...],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    recipes = Path("recipes").resolve()
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "recipes").symlink_to(recipes)
+    code, out, err = run(monkeypatch, capsys, *arguments)
+    assert code == 2
+    assert message in err
+    assert "Traceback" not in out + err
+    assert [path.name for path in tmp_path.iterdir()] == ["recipes"], "nothing is half-written"
+
+
+def test_options_that_do_not_exist_end_with_2() -> None:
+    done = subprocess.run([*FRAMECAST, "inspect", "--colour"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+
+
+def test_a_fault_of_ours_ends_with_1(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("of course")
+
+    monkeypatch.setattr(framecast, "inspect", broken)
+    code, _, err = run(monkeypatch, capsys, "inspect", "x")
+    assert code == 1
+    assert "internal error, ZeroDivisionError: of course" in err
+    assert "Traceback" not in err
+
+
+def test_a_forecast_never_replaces_what_is_there(
+    trained: Path, rain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = tmp_path / "next.nc"
+    target.write_text("precious")
+    given = ("forecast", trained, "--data", rain, "--horizon", 2, "--out", target)
+    code, _, err = run(monkeypatch, capsys, *given)
+    assert code == 2
+    assert "--overwrite" in err
+    assert target.read_text() == "precious"
+    assert run(monkeypatch, capsys, *given, "--overwrite")[0] == 0
+
+
+def test_data_of_another_kind_are_refused(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.save(tmp_path / "video.npy", np.zeros((20, 24, 28), dtype=np.uint8))
+    for command in (("evaluate", trained), ("forecast", trained, "--horizon", 2, "--out", tmp_path / "x.nc")):
+        code, _, err = run(monkeypatch, capsys, *command, "--data", tmp_path / "video.npy")
+        assert code == 2
+        assert "trained on rain_rate" in err
+    assert not (tmp_path / "x.nc").exists()
