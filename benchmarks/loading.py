@@ -1,0 +1,126 @@
+"""Does loading keep up with training? Windows per second from NetCDF and Zarr against what a model consumes.
+
+    python benchmarks/loading.py archive/event.nc
+
+Writes the frames of the file to both formats, compressed and in chunks of one frame, and reads random crops of them as
+training does: kept in memory (archives up to 2 GiB), and from disk window by window (larger ones). The consumption is that
+of a training step of PredRNN-V2 (32, 32) on the same batches. All in one process, alternating; median and range of the
+repeats, and the ratio to the consumption.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+
+import torch
+
+import framecast
+from framecast.data import sources
+from framecast.data.batches import Batches
+from framecast.data.config import ArchiveData
+from framecast.data.splits import ByBlocks
+from framecast.losses import L1L2
+from framecast.models import PredRNNV2
+from framecast.ops import free_running
+from framecast.types import FrameShape
+
+CONTEXT, HORIZON, CROP, BATCH = 5, 12, 128, 8
+
+
+def loader(path: Path, workers: int) -> Batches:
+    """Batches as training draws them from an archive."""
+    data = ArchiveData(path=str(path), context=CONTEXT, horizon=HORIZON, split=ByBlocks(validation=0, test=0))
+    opened = data.open()
+    assert opened.train is not None
+    return Batches(opened.train, opened.scaling, BATCH, crop=(CROP, CROP), flips=True, workers=workers)
+
+
+def loaded(batches: Batches, count: int) -> Callable[[], float]:
+    """Windows per second over `count` batches, after one that opens files and fills caches."""
+
+    def measure() -> float:
+        stream = batches.stream()
+        next(stream)
+        begun = time.perf_counter()
+        for _ in islice(stream, count):
+            pass
+        return count * BATCH / (time.perf_counter() - begun)
+
+    return measure
+
+
+def consumed(count: int) -> Callable[[], float]:
+    """Windows per second that a training step takes in."""
+    model = PredRNNV2(hidden=(32, 32), kernel=5, patch=4).build(FrameShape(1, CROP, CROP, CONTEXT, HORIZON)).train()
+    optimiser = torch.optim.Adam(model.parameters())
+    frames = torch.rand(BATCH, CONTEXT + HORIZON, 1, CROP, CROP)
+    valid = torch.ones_like(frames, dtype=torch.bool)
+    teacher = free_running(BATCH, CONTEXT, HORIZON)
+
+    def measure() -> float:
+        begun = time.perf_counter()
+        for _ in range(count):
+            optimiser.zero_grad()
+            prediction = model(frames, teacher)
+            steps = prediction.frames.shape[1]
+            loss = L1L2()(prediction.frames, frames[:, -steps:], valid[:, -steps:]) + sum(prediction.losses.values())
+            loss.backward()
+            optimiser.step()
+        return count * BATCH / (time.perf_counter() - begun)
+
+    return measure
+
+
+def main() -> None:
+    """Measure and print."""
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("file", help="frames of at least 128 x 128")
+    options.add_argument("--workers", type=int, default=2)
+    options.add_argument("--repeats", type=int, default=5)
+    given = options.parse_args()
+    frames = framecast.open(given.file)
+    with tempfile.TemporaryDirectory() as folder:
+        stored = frames.drop_vars(["source", "infinite", "below"], errors="ignore").load()
+        stored.attrs = {"units": frames.attrs["units"]}
+        netcdf, zarr = Path(folder) / "frames.nc", Path(folder) / "frames.zarr"
+        chunk = (1, 1, *frames.shape[-2:])
+        stored.to_netcdf(netcdf, engine="h5netcdf", encoding={stored.name: {"zlib": True, "chunksizes": chunk}})
+        stored.chunk({"time": 1}).to_zarr(zarr)
+        print(f"{' x '.join(map(str, frames.shape))}, crops of {CROP}, {CONTEXT + HORIZON} frames, batch {BATCH}, "
+              f"{given.workers} worker(s), {torch.get_num_threads()} threads")  # fmt: skip
+        ways: dict[str, Callable[[], float]] = {"consumed by PredRNN-V2 (32, 32)": consumed(1)}
+        for name, path in (("NetCDF", netcdf), ("Zarr", zarr)):
+            ways[f"{name}, kept in memory"] = loaded(loader(path, given.workers), 20)
+        for name, path in (("NetCDF", netcdf), ("Zarr", zarr)):
+            ways[f"{name}, from disk"] = from_disk(loaded(loader(path, given.workers), 2))
+        measured: dict[str, list[float]] = {name: [] for name in ways}
+        for _ in range(given.repeats):
+            for name, measure in ways.items():
+                measured[name].append(measure())
+    need = statistics.median(measured["consumed by PredRNN-V2 (32, 32)"])
+    for name, values in measured.items():
+        middle = statistics.median(values)
+        print(f"{name:34} {middle:8.1f} windows/s ({min(values):.1f} to {max(values):.1f}), {middle / need:7.1f} x")
+
+
+def from_disk(measure: Callable[[], float]) -> Callable[[], float]:
+    """The same without keeping decoded archives in memory."""
+
+    def measured() -> float:
+        limit, sources.KEPT_IN_MEMORY = sources.KEPT_IN_MEMORY, 0
+        try:
+            return measure()
+        finally:
+            sources.KEPT_IN_MEMORY = limit
+
+    return measured
+
+
+if __name__ == "__main__":
+    main()

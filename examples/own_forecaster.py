@@ -1,0 +1,46 @@
+"""Verify a forecast of your own beside the baselines, and write the report.
+
+A forecaster is anything with a `name` and `forecast_array(context, horizon)`: from `(T, C, H, W)` in physical units, NaN
+where there is no data, to `(horizon, C, H, W)`. Here: the mean of the context.
+
+    python examples/own_forecaster.py archive/ report.html
+"""
+
+import sys
+
+import numpy as np
+
+import framecast
+from framecast.data.config import ArchiveData
+from framecast.data.splits import ByBlocks
+from framecast.forecasting.extrapolation import Extrapolation
+from framecast.forecasting.persistence import Persistence
+from framecast.verification import verify
+
+
+class Mean:
+    """The mean of what was seen, at every lead time; no value where nothing was seen."""
+
+    name = "mean of the context"
+
+    def forecast_array(self, context: np.ndarray, horizon: int) -> np.ndarray:
+        seen = np.isfinite(context)
+        count = seen.sum(axis=0)
+        mean = np.where(count > 0, np.where(seen, context, 0).sum(axis=0) / np.maximum(count, 1), np.nan)
+        return np.repeat(mean[None].astype(np.float32), horizon, axis=0)
+
+
+def main(data: str, report: str) -> None:
+    """Score every fourth window of `data` and write `report`."""
+    sources = ArchiveData(path=data, context=5, horizon=6, stride=4, split=ByBlocks(validation=0, test=0)).open()
+    assert sources.train is not None
+    quantity = sources.train.quantity
+    forecasters = {f.name: f for f in (Mean(), Persistence(), Extrapolation(quantity))}
+    verification = verify(forecasters, sources.train, step=sources.step)
+    for name in verification.forecasters:
+        print(f"{name:22} MSE {verification.frame(name, 'mse').value:.4g}")
+    print(framecast.write_report(verification, report, title="A forecast of my own", facts={"data": data}))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

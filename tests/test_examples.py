@@ -1,0 +1,32 @@
+"""The examples run as they stand, and the documents name what exists."""
+
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
+
+
+def test_a_forecaster_of_ones_own(
+    radar: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frames = tmp_path / "few.nc"
+    import xarray as xr
+
+    with xr.open_dataset(radar / "mch_20150515.nc", engine="h5netcdf") as event:
+        event.isel(time=slice(0, 20), y=slice(200, 300), x=slice(200, 300)).to_netcdf(frames, engine="h5netcdf")
+    monkeypatch.setattr("sys.argv", ["own_forecaster.py", str(frames), str(tmp_path / "report.html")])
+    runpy.run_path(str(ROOT / "examples" / "own_forecaster.py"), run_name="__main__")
+    said = capsys.readouterr().out
+    assert all(name in said for name in ("mean of the context", "persistence", "extrapolation"))
+    assert (tmp_path / "report.html").is_file()
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_somewhere(document: Path) -> None:
+    links = re.findall(r"\]\(([^)#\s]+)[^)]*\)", document.read_text())
+    broken = [link for link in links if not link.startswith("http") and not (document.parent / link).exists()]
+    assert broken == []
