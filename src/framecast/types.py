@@ -31,7 +31,8 @@ class Batch(NamedTuple):
 
 
 class Step(NamedTuple):
-    """What a cell returns: its output, its own next state, and the memory that flows on to the next layer.
+    """What a cell returns: its output, its own next state, and the memory that flows on to the next layer (a tensor, or
+    what else the cells of a model hand to each other; None where there is none).
 
     `output_gate` is what a Motion Highway needs, `increments` (dC, dM) what memory decoupling needs; both have the
     shape of `hidden (B, D, H, W)` and are None where the cell has no such thing.
@@ -39,7 +40,7 @@ class Step(NamedTuple):
 
     hidden: Tensor
     state: Any
-    memory: Tensor | None
+    memory: Any
     output_gate: Tensor | None = None
     increments: tuple[Tensor, Tensor] | None = None
 

@@ -10,7 +10,16 @@ import torch
 from framecast.errors import DataError
 from framecast.interop import reference
 
-FILES = ["convlstm", "predrnn", "predrnn_v2"]
+FILES = [
+    "convlstm",
+    "predrnn",
+    "predrnn_v2",
+    "predrnnpp",
+    "mim",
+    "e3dlstm",
+    "motionrnn_predrnn",
+    "motionrnn_predrnn_randinit",
+]
 
 
 def read(path: Path) -> tuple[dict, dict, dict]:

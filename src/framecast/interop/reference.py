@@ -16,13 +16,18 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from framecast.errors import DataError
-from framecast.models import ConvLSTM, PredRNN, PredRNNV2
+from framecast.models import E3DLSTM, MIM, ConvLSTM, MotionRNN, PredRNN, PredRNNPlusPlus, PredRNNV2
 from framecast.models.core import ModelConfig
+from framecast.models.motionrnn import Motion, MotionState
+from framecast.models.predrnn import State as STLSTMState
+from framecast.models.stack import StackState
 from framecast.ops import from_patches, to_patches
 from framecast.types import FrameShape
 
 Meta = Mapping[str, Any]
 Weights = Mapping[str, Tensor]
+Name = str | Callable[[re.Match[str]], str]
+"""Our name for a key: a template as `re.Match.expand` takes it, or a function where layers are counted differently."""
 
 
 class Reference(NamedTuple):
@@ -30,34 +35,86 @@ class Reference(NamedTuple):
 
     config: Callable[[Meta, Weights], ModelConfig]
     """Our config, from the reference's settings and the shapes of its weights."""
-    names: tuple[tuple[str, str], ...]
+    names: tuple[tuple[str, Name], ...]
     """Regular expressions from its state-dict keys to ours; the first that matches a whole key holds."""
     unused: tuple[str, ...] = ()
     """Keys of weights that the reference owns and never uses."""
+    loss: Callable[[Tensor], Tensor] = lambda error: (error**2).mean()
+    """Its frame loss, given the errors."""
+    state: Callable[[Any, Mapping[str, Tensor]], Any] = lambda model, initial: None
+    """The state to begin with, from the arrays `init/...` of a file; None for the usual one."""
 
 
-_CELLS = (
+_ADAPTER = (r"adapter\.weight", r"core.decoupling.adapter.weight")
+_HEAD = (r"conv_last\.weight", r"core.head.weight")
+_CELLS: tuple[tuple[str, Name], ...] = (
     (r"cell_list\.(\d+)\.(conv_[xhmo])\.0\.(weight|bias)", r"core.cells.\1.\2.conv.\3"),
     (r"cell_list\.(\d+)\.(conv_[xhmo])\.1\.(weight|bias)", r"core.cells.\1.\2.norm.\3"),
     (r"cell_list\.(\d+)\.conv_last\.weight", r"core.cells.\1.conv_last.weight"),
-    (r"conv_last\.weight", r"core.head.weight"),
-    (r"adapter\.weight", r"core.decoupling.adapter.weight"),
+    _HEAD,
+    _ADAPTER,
 )
+_PARTS = {"0": "conv", "1": "norm"}
+_MIM_GATES = {"conv_t_cc": "conv_h", "conv_s_cc": "conv_m", "conv_x_cc": "conv_x"}
+_MIM_MEMORY = {
+    "conv_h_concat.0": "conv_h.conv",
+    "conv_h_concat.1": "conv_h.norm",
+    "conv_x_concat.0": "conv_x.conv",
+    "conv_x_concat.1": "conv_x.norm",
+}
+_MIM_PEEPHOLES = {"ct_weight": "peep_if", "oc_weight": "peep_o"}
+_MEMORY_KEY = r"(conv_[hx]_concat\.[01])\.(weight|bias)"
 
 
-def _stack_sizes(meta: Meta, weights: Weights) -> dict[str, Any]:
-    """The sizes of a stack of cells, read off its weights."""
-    widths = {}
-    for key, weight in weights.items():
-        if cell := re.fullmatch(r"cell_list\.(\d+)\.conv_h\.0\.weight", key):
-            widths[int(cell[1])] = weight.shape[1]
+def _stack_sizes(meta: Meta, weights: Weights, cells: str = "cell_list", conv: str = "conv_h.0") -> dict[str, Any]:
+    """The sizes of a stack of cells, read off the weights of the convolution on H, `cells.<layer>.conv.weight`."""
+    pattern = rf"{cells}\.(\d+)\.{re.escape(conv)}\.weight"
+    found = {int(match[1]): weight for key, weight in weights.items() if (match := re.fullmatch(pattern, key))}
     return {
-        "hidden": tuple(widths[layer] for layer in sorted(widths)),
-        "kernel": weights["cell_list.0.conv_h.0.weight"].shape[-1],
+        "hidden": tuple(found[layer].shape[1] for layer in sorted(found)),
+        "kernel": found[0].shape[-1],
         "patch": meta["config"]["patch_size"],
-        "layer_norm": "cell_list.0.conv_h.1.weight" in weights,
+        "layer_norm": any(re.fullmatch(rf"{cells}\.0\.conv_h\.1\.weight", key) for key in weights),
     }
 
+
+def _mim_sizes(meta: Meta, weights: Weights) -> dict[str, Any]:
+    """MIM: layer 0 is an ST-LSTM, the others are blocks of the same width."""
+    sizes = _stack_sizes(meta, weights, "stlstm_layer")
+    blocks = sum(1 for key in weights if re.fullmatch(r"stlstm_layer\.\d+\.conv_t_cc\.0\.weight", key))
+    return sizes | {"hidden": sizes["hidden"] * (1 + blocks)}
+
+
+def _motion_state(model: Any, initial: Mapping[str, Tensor]) -> Any:
+    """MotionRNN draws H and C, F and D, and M; the draws of a file."""
+    if not initial:
+        return None
+    cells = [initial[f"h{layer}"] for layer in range(len(model.core.cells))]
+    motions = [initial[f"offset{layer}"] for layer in range(len(model.core.units))]
+    return MotionState(
+        StackState(tuple(STLSTMState(hidden, hidden) for hidden in cells), initial["mem"]),
+        tuple(Motion(motion, motion) for motion in motions),
+    )
+
+
+_MOTIONRNN = Reference(
+    lambda meta, weights: MotionRNN(
+        backbone=PredRNN(**_stack_sizes(meta, weights)),
+        alpha=meta["config"]["alpha"],
+        kernel=weights["enc_list.0.weight"].shape[-1],
+    ),
+    (
+        *_CELLS,
+        (r"enc_list\.(\d+)\.(weight|bias)", r"core.units.\1.encode.\2"),
+        (r"dec_list\.(\d+)\.(weight|bias)", r"core.units.\1.decode.\2"),
+        (r"gate_list\.(\d+)\.(weight|bias)", r"core.units.\1.gate.\2"),
+        (r"motion_list\.(\d+)\.(update|reset|output)\.(weight|bias)", r"core.units.\1.\2.\3"),
+        (r"motion_list\.(\d+)\.warp\.warp_gate\.(weight|bias)", r"core.units.\1.mask.\2"),
+        (r"motion_list\.(\d+)\.warp\.conv\.weight", r"core.units.\1.mix.weight"),
+        (r"conv_first_v\.weight", r"core.project.weight"),
+    ),
+    state=_motion_state,
+)
 
 REFERENCES: dict[str, Reference] = {
     "convlstm": Reference(
@@ -70,7 +127,75 @@ REFERENCES: dict[str, Reference] = {
         lambda meta, weights: PredRNNV2(**_stack_sizes(meta, weights), decoupling=meta["config"]["decouple_beta"]),
         _CELLS,
     ),
+    "predrnnpp": Reference(
+        lambda meta, weights: PredRNNPlusPlus(**_stack_sizes(meta, weights)),
+        (
+            # The highway is the second layer of our stack.
+            (
+                r"cell_list\.(\d+)\.(conv_[xhcm]|conv_c2m|conv_om)\.([01])\.(weight|bias)",
+                lambda key: f"core.cells.{_above_highway(key[1])}.{key[2]}.{_PARTS[key[3]]}.{key[4]}",
+            ),
+            (
+                r"cell_list\.(\d+)\.conv_last\.weight",
+                lambda key: f"core.cells.{_above_highway(key[1])}.conv_last.weight",
+            ),
+            (
+                r"gradient_highway\.([xz])_concat\.([01])\.(weight|bias)",
+                lambda key: f"core.cells.1.conv_{key[1]}.{_PARTS[key[2]]}.{key[3]}",
+            ),
+            _HEAD,
+        ),
+        unused=(r"cell_list\.\d+\.conv_o\..*",),
+    ),
+    "mim": Reference(
+        lambda meta, weights: MIM(**_mim_sizes(meta, weights), detach_memory=True),
+        (
+            (
+                r"stlstm_layer\.(\d+)\.(conv_[tsx]_cc)\.([01])\.(weight|bias)",
+                lambda key: f"core.cells.{key[1]}.{_MIM_GATES[key[2]]}.{_PARTS[key[3]]}.{key[4]}",
+            ),
+            (
+                rf"stlstm_layer\.(\d+)\.{_MEMORY_KEY}",
+                lambda key: f"core.cells.{key[1]}.stationary.{_MIM_MEMORY[key[2]]}.{key[3]}",
+            ),
+            (
+                r"stlstm_layer\.(\d+)\.(ct_weight|oc_weight)",
+                lambda key: f"core.cells.{key[1]}.stationary.{_MIM_PEEPHOLES[key[2]]}",
+            ),
+            # MIM-N number l stands before block l + 1.
+            (
+                rf"stlstm_layer_diff\.(\d+)\.{_MEMORY_KEY}",
+                lambda key: f"core.cells.{int(key[1]) + 1}.nonstationary.{_MIM_MEMORY[key[2]]}.{key[3]}",
+            ),
+            (
+                r"stlstm_layer_diff\.(\d+)\.(ct_weight|oc_weight)",
+                lambda key: f"core.cells.{int(key[1]) + 1}.nonstationary.{_MIM_PEEPHOLES[key[2]]}",
+            ),
+            *((pattern.replace("cell_list", "stlstm_layer"), ours) for pattern, ours in _CELLS),
+        ),
+        unused=(r"stlstm_layer_diff\.\d+\.conv_last\.weight",),
+    ),
+    "e3dlstm": Reference(
+        lambda meta, weights: E3DLSTM(**_stack_sizes(meta, weights, conv="conv_h.0.conv3d")),
+        (
+            (r"cell_list\.(\d+)\.(conv_[xh])\.0\.conv3d\.weight", r"core.cells.\1.\2.conv.weight"),
+            (r"cell_list\.(\d+)\.conv_gm\.0\.conv3d\.weight", r"core.cells.\1.conv_m.conv.weight"),
+            (r"cell_list\.(\d+)\.conv_new_cell\.0\.conv3d\.weight", r"core.cells.\1.conv_co.conv.weight"),
+            (r"cell_list\.(\d+)\.conv_new_gm\.0\.conv3d\.weight", r"core.cells.\1.conv_mo.conv.weight"),
+            (r"cell_list\.(\d+)\._norm_c_t\.(weight|bias)", r"core.cells.\1.norm_c.\2"),
+            (r"cell_list\.(\d+)\.conv_last\.conv3d\.weight", r"core.cells.\1.conv_last.weight"),
+            (r"conv_last\.weight", r"core.head.conv.weight"),
+        ),
+        loss=lambda error: (error**2).mean() + error.abs().mean(),
+    ),
+    "motionrnn_predrnn": _MOTIONRNN,
+    "motionrnn_predrnn_randinit": _MOTIONRNN,
 }
+
+
+def _above_highway(layer: str) -> int:
+    """PredRNN++ counts its cells without the highway, which is our layer 1."""
+    return int(layer) + (int(layer) > 0)
 
 
 def names(meta: Meta, weights: Weights) -> dict[str, str]:
@@ -85,7 +210,7 @@ def names(meta: Meta, weights: Weights) -> dict[str, str]:
             continue
         for pattern, ours in reference.names:
             if match := re.fullmatch(pattern, key):
-                translated[key] = match.expand(ours)
+                translated[key] = ours(match) if callable(ours) else match.expand(ours)
                 break
         else:
             unknown.append(key)
@@ -120,8 +245,11 @@ def run(model: nn.Module, meta: Meta, arrays: Mapping[str, Tensor]) -> dict[str,
         frames = rearrange(arrays["x"], "b t h w c -> b t c h w")
     else:
         frames = from_patches(rearrange(arrays["x_patch"], "b t h w c -> b t c h w"), patch)
-    prediction = model(frames, teacher_mask(meta, arrays["mask"]))
-    loss = ((prediction.frames - frames[:, 1:]) ** 2).mean() + sum(prediction.losses.values())
+    reference = _reference(meta)
+    initial = {key.removeprefix("init/"): array for key, array in arrays.items() if key.startswith("init/")}
+    state = reference.state(model, initial)
+    prediction = model(frames, teacher_mask(meta, arrays["mask"]), state=state)
+    loss = reference.loss(prediction.frames - frames[:, 1:]) + sum(prediction.losses.values())
     return {"y": rearrange(to_patches(prediction.frames, patch), "b t c h w -> b t h w c"), "loss": loss}
 
 
@@ -130,7 +258,7 @@ def teacher_mask(meta: Meta, mask: Tensor) -> Tensor:
     context, reverse sampling every step but the first (spec/models.md, section 0)."""
     settings = meta["config"]
     flips = mask.flatten(2)[:, :, 0] > 0.5
-    if settings["reverse_scheduled_sampling"]:
+    if settings.get("reverse_scheduled_sampling"):
         always = 1
     else:
         always = settings.get("input_length", settings.get("pre_seq_length"))
@@ -154,7 +282,8 @@ def _shape(meta: Meta, weights: Weights) -> FrameShape:
         height, width = settings["in_shape"][-2:]
         context, horizon = settings["pre_seq_length"], settings["aft_seq_length"]
     else:
-        height = width = settings["img_width"]
+        width = settings["img_width"]
+        height = settings.get("img_height", width)
         context = settings["input_length"]
         horizon = settings["total_length"] - context
     return FrameShape(channels, height, width, context, horizon)

@@ -1,8 +1,23 @@
 """The models: one file a paper. The union of their configs is the registry: a new model is one file and one line."""
 
 from framecast.models.convlstm import ConvLSTM
+from framecast.models.e3dlstm import E3DLSTM
+from framecast.models.mim import MIM
+from framecast.models.motionrnn import MotionRNN
 from framecast.models.predrnn import PredRNN, PredRNNV2
+from framecast.models.predrnn_m import PredRNNMOnly
+from framecast.models.predrnnpp import PredRNNPlusPlus
 
-Model = ConvLSTM | PredRNN | PredRNNV2
+Model = ConvLSTM | PredRNN | PredRNNV2 | PredRNNMOnly | PredRNNPlusPlus | MIM | E3DLSTM | MotionRNN
 
-__all__ = ["ConvLSTM", "Model", "PredRNN", "PredRNNV2"]
+__all__ = [
+    "E3DLSTM",
+    "MIM",
+    "ConvLSTM",
+    "Model",
+    "MotionRNN",
+    "PredRNN",
+    "PredRNNMOnly",
+    "PredRNNPlusPlus",
+    "PredRNNV2",
+]

@@ -17,23 +17,15 @@ pixel, hence tied to one frame size), or "conv", which alone explains the parame
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple, Self
+from typing import ClassVar, Literal, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
 
+from framecast.models.core import Cell
 from framecast.models.layers import GateConv
-from framecast.models.recurrent import (
-    Patches,
-    Recurrent,
-    check_divisible,
-    check_layers,
-    check_no_actions,
-    grid_of,
-    zeros,
-)
-from framecast.models.stack import Stack
-from framecast.types import FrameShape, Step, config
+from framecast.models.recurrent import RecurrentConfig, zeros
+from framecast.types import Step, config
 
 Peephole = Literal["none", "hadamard", "conv"]
 
@@ -113,16 +105,12 @@ def _peephole(kind: Peephole, hidden: int, kernel: int, grid: tuple[int, int]) -
 
 
 @config
-class ConvLSTM:
+class ConvLSTM(RecurrentConfig):
     """A stack of ConvLSTM cells; layers may differ in width."""
 
+    equal_layers: ClassVar[bool] = False
     name: Literal["convlstm"] = "convlstm"
-    hidden: tuple[int, ...] = (128, 128, 128, 128)
-    kernel: int = 5
-    patch: int = 4
-    layer_norm: bool = False
     peephole: Peephole = "none"
-    segment: int | None = None
 
     @classmethod
     def tiny(cls) -> Self:
@@ -134,32 +122,9 @@ class ConvLSTM:
         """LayerNorm and Hadamard peepholes have one weight a pixel."""
         return self.layer_norm or self.peephole == "hadamard"
 
-    @property
-    def multiple(self) -> int:
-        """Frames are cut into patches."""
-        return self.patch
-
-    def check(self, shape: FrameShape) -> None:
-        """Raise `ConfigError` if this cannot be built for `shape`."""
-        check_layers(self.hidden, self.kernel, equal=False)
-        check_divisible(shape.height, shape.width, self.patch)
-        check_no_actions(shape, self.name)
-
-    def build(self, shape: FrameShape) -> Recurrent:
-        """A forecaster with new weights for frames of `shape`."""
-        self.check(shape)
-        channels = self.patch**2 * shape.channels
-        cells = [
-            ConvLSTMCell(
-                inputs,
-                hidden,
-                self.kernel,
-                grid_of(shape, self.patch),
-                layer_norm=self.layer_norm,
-                peephole=self.peephole,
-            )
+    def cells(self, channels: int, grid: tuple[int, int]) -> list[Cell]:
+        """ConvLSTM cells."""
+        return [
+            ConvLSTMCell(inputs, hidden, self.kernel, grid, layer_norm=self.layer_norm, peephole=self.peephole)
             for inputs, hidden in zip((channels, *self.hidden), self.hidden, strict=False)
         ]
-        core = Stack(cells, self.hidden[-1], channels)
-        tied_to = (shape.height, shape.width) if self.tied_to_size else None
-        return Recurrent(core, Patches(self.patch), tied_to=tied_to, segment=self.segment)

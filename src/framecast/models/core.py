@@ -20,8 +20,9 @@ class Cell(Protocol):
         """The state before the first frame, with the batch, height, width, device and dtype of `like (B, C, h, w)`."""
         ...
 
-    def __call__(self, x: Tensor, state: Any, memory: Tensor | None) -> Step:
-        """`x (B, C, h, w)`, `memory (B, D, h, w)`, None before the first frame. A cell without one passes it on."""
+    def __call__(self, x: Tensor, state: Any, memory: Any) -> Step:
+        """`x (B, C, h, w)`, `memory` such as `(B, D, h, w)`, None before the first frame. A cell without one passes it
+        on."""
         ...
 
 

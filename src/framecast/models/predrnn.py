@@ -24,19 +24,11 @@ from typing import Literal, NamedTuple, Self
 import torch
 from torch import Tensor, nn
 
-from framecast.models.decoupling import Decoupling
+from framecast.models.core import Cell, Core
 from framecast.models.layers import GateConv
-from framecast.models.recurrent import (
-    Patches,
-    Recurrent,
-    check_divisible,
-    check_layers,
-    check_no_actions,
-    grid_of,
-    zeros,
-)
+from framecast.models.recurrent import TwoMemories, head, zeros
 from framecast.models.stack import Stack
-from framecast.types import FrameShape, Step, config
+from framecast.types import Step, config
 
 FORGET_BIAS = 1.0
 
@@ -84,50 +76,34 @@ class STLSTMCell(nn.Module):
 
 
 @config
-class PredRNN:
-    """A stack of ST-LSTM cells of one width. `decoupling` is lambda of equation 6; 0 leaves the loss out."""
+class PredRNN(TwoMemories):
+    """A stack of ST-LSTM cells of one width. `bottom_up` and `top_down` are the two halves of the memory's path, for the
+    ablations of table 2."""
 
     name: Literal["predrnn"] = "predrnn"
-    hidden: tuple[int, ...] = (128, 128, 128, 128)
-    kernel: int = 5
-    patch: int = 4
-    layer_norm: bool = False
-    decoupling: float = 0.0
-    segment: int | None = None
+    bottom_up: bool = True
+    top_down: bool = True
 
     @classmethod
     def tiny(cls) -> Self:
         """A model of some thousand weights, for tests and demonstrations."""
         return cls(hidden=(8, 8), kernel=3, patch=2)
 
-    @property
-    def tied_to_size(self) -> bool:
-        """LayerNorm has one weight a pixel."""
-        return self.layer_norm
+    def cells(self, channels: int, grid: tuple[int, int]) -> list[Cell]:
+        """ST-LSTM cells."""
+        width = self.hidden[0]
+        inputs = [channels, *self.hidden[:-1]]
+        return [STLSTMCell(size, width, self.kernel, self.norm(grid)) for size in inputs]
 
-    @property
-    def multiple(self) -> int:
-        """Frames are cut into patches."""
-        return self.patch
-
-    def check(self, shape: FrameShape) -> None:
-        """Raise `ConfigError` if this cannot be built for `shape`."""
-        check_layers(self.hidden, self.kernel, equal=True)
-        check_divisible(shape.height, shape.width, self.patch)
-        check_no_actions(shape, self.name)
-
-    def build(self, shape: FrameShape) -> Recurrent:
-        """A forecaster with new weights for frames of `shape`."""
-        self.check(shape)
-        channels, width = self.patch**2 * shape.channels, self.hidden[0]
-        norm = grid_of(shape, self.patch) if self.layer_norm else None
-        cells = [
-            STLSTMCell(channels if layer == 0 else width, width, self.kernel, norm) for layer in range(len(self.hidden))
-        ]
-        decoupling = Decoupling(width, self.decoupling) if self.decoupling else None
-        tied_to = (shape.height, shape.width) if self.tied_to_size else None
-        core = Stack(cells, width, channels, decoupling)
-        return Recurrent(core, Patches(self.patch), tied_to=tied_to, segment=self.segment)
+    def core(self, channels: int, grid: tuple[int, int]) -> Core:
+        """The cells in a stack, with what is left of the memory's path."""
+        return Stack(
+            self.cells(channels, grid),
+            head(self.hidden[-1], channels),
+            self.decoupled(),
+            bottom_up=self.bottom_up,
+            top_down=self.top_down,
+        )
 
 
 @config

@@ -1,17 +1,20 @@
-"""A recurrent forecaster: codec + core, rolled over time."""
+"""A recurrent forecaster - codec + core, rolled over time - and the settings that recurrent models share."""
 
 from __future__ import annotations
 
-from typing import Any
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from framecast.errors import ConfigError
-from framecast.models.core import Codec, Core
+from framecast.models.core import Cell, Codec, Core
+from framecast.models.decoupling import Decoupling
 from framecast.models.rollout import rollout
+from framecast.models.stack import Stack
 from framecast.ops import free_running, from_patches, to_patches
-from framecast.types import FrameShape, Prediction
+from framecast.types import FrameShape, Prediction, config
 
 
 class Patches(nn.Module):
@@ -48,11 +51,15 @@ class Recurrent(nn.Module):
         self.tied_to = tied_to
         self.segment = segment
 
-    def forward(self, frames: Tensor, teacher: Tensor, actions: Tensor | None = None) -> Prediction:
+    def forward(
+        self, frames: Tensor, teacher: Tensor, actions: Tensor | None = None, *, state: Any = None
+    ) -> Prediction:
         """Predict the frames at 1..T-1: `frames (B, T or fewer, C, H, W)`, `teacher (B, T - 1)` bool, read only where
-        the mask is true. Raises `ConfigError` for a frame size that the model cannot take."""
+        the mask is true; from `state` on, where it is given. Raises `ConfigError` for a frame size that the model cannot take."""
         self._check_size(frames)
-        encoded, losses = rollout(self.core, self.codec.encode(frames), teacher, actions, segment=self.segment)
+        encoded, losses = rollout(
+            self.core, self.codec.encode(frames), teacher, actions, state=state, segment=self.segment
+        )
         return Prediction(self.codec.decode(encoded), losses)
 
     def forecast(self, context: Tensor, horizon: int, actions: Tensor | None = None) -> Tensor:
@@ -78,6 +85,81 @@ class Recurrent(nn.Module):
                 f"this model works for frames of {size} only, these have {height} x {width}",
                 remedy="train without LayerNorm and Hadamard peepholes, or bring the frames to the size of the model",
             )
+
+
+@config
+class RecurrentConfig(ABC):
+    """Layers of cells on patches of the frames: `hidden` channels in each layer, `kernel` of the convolutions, `patch`
+    by `patch` pixels to one place of the map. `layer_norm` puts a LayerNorm after each convolution of a cell and ties the
+    model to one size of frames. `segment`, see `rollout`.
+
+    A model names itself, and says which `cells` it is made of.
+    """
+
+    equal_layers: ClassVar[bool] = True
+    """Whether one memory flows through all layers, so that they must have one width."""
+
+    name: str
+    hidden: tuple[int, ...] = (128, 128, 128, 128)
+    kernel: int = 5
+    patch: int = 4
+    layer_norm: bool = False
+    segment: int | None = None
+
+    @abstractmethod
+    def cells(self, channels: int, grid: tuple[int, int]) -> list[Cell]:
+        """The layers, bottom first, for `channels` in and maps of `grid = (h, w)`."""
+
+    def core(self, channels: int, grid: tuple[int, int]) -> Core:
+        """The cells in a stack, with a 1x1 head without bias."""
+        return Stack(self.cells(channels, grid), head(self.hidden[-1], channels), self.decoupled())
+
+    def decoupled(self) -> Decoupling | None:
+        """The additional loss of cells with two memories."""
+        return None
+
+    def norm(self, grid: tuple[int, int]) -> tuple[int, int] | None:
+        """The size of the LayerNorms; None without."""
+        return grid if self.layer_norm else None
+
+    @property
+    def tied_to_size(self) -> bool:
+        """LayerNorm has one weight a pixel."""
+        return self.layer_norm
+
+    @property
+    def multiple(self) -> int:
+        """Frames are cut into patches."""
+        return self.patch
+
+    def check(self, shape: FrameShape) -> None:
+        """Raise `ConfigError` if this cannot be built for `shape`."""
+        check_layers(self.hidden, self.kernel, equal=self.equal_layers)
+        check_divisible(shape.height, shape.width, self.multiple)
+        check_no_actions(shape, self.name)
+
+    def build(self, shape: FrameShape) -> Recurrent:
+        """A forecaster with new weights for frames of `shape`. Raises `ConfigError` as `check` does."""
+        self.check(shape)
+        core = self.core(self.patch**2 * shape.channels, (shape.height // self.patch, shape.width // self.patch))
+        tied_to = (shape.height, shape.width) if self.tied_to_size else None
+        return Recurrent(core, Patches(self.patch), tied_to=tied_to, segment=self.segment)
+
+
+@config
+class TwoMemories(RecurrentConfig):
+    """Cells with two memories: `decoupling` is lambda of PredRNN-V2's equation 6; 0 leaves that loss out."""
+
+    decoupling: float = 0.0
+
+    def decoupled(self) -> Decoupling | None:
+        """The memory decoupling loss."""
+        return Decoupling(self.hidden[0], self.decoupling) if self.decoupling else None
+
+
+def head(hidden: int, channels: int) -> nn.Conv2d:
+    """The last layer of most recurrent models: 1x1, linear, without bias."""
+    return nn.Conv2d(hidden, channels, 1, bias=False)
 
 
 def check_divisible(height: int, width: int, patch: int) -> None:
@@ -112,11 +194,6 @@ def check_no_actions(shape: FrameShape, name: str) -> None:
         raise ConfigError(
             f"the data has {shape.actions} actions a step, which {name} does not take", where="model.name"
         )
-
-
-def grid_of(shape: FrameShape, patch: int) -> tuple[int, int]:
-    """Height and width of the maps inside the network."""
-    return shape.height // patch, shape.width // patch
 
 
 def zeros(like: Tensor, channels: int) -> Tensor:

@@ -13,14 +13,20 @@ from framecast.types import Prediction
 
 
 def rollout(
-    core: Core, frames: Tensor, teacher: Tensor, actions: Tensor | None = None, *, segment: int | None = None
+    core: Core,
+    frames: Tensor,
+    teacher: Tensor,
+    actions: Tensor | None = None,
+    *,
+    state: Any = None,
+    segment: int | None = None,
 ) -> Prediction:
     """Run `core` over time and return its predictions of the frames at t = 1..T-1.
 
     `frames (B, S, C, h, w)`, in the space of the core. `teacher (B, T-1)` bool says for each sequence and step whether
     the step is fed the true frame or the core's last prediction. A frame is read only where the mask is true, so a
     forecast is this same function handed nothing but the context (S < T): it cannot see the future. Gradients flow
-    through the predictions that are fed back. `actions (B, T-1 or more, A)`.
+    through the predictions that are fed back. `actions (B, T-1 or more, A)`. It begins with `state`, or `core.start`.
 
     Loss terms of the steps are averaged over time (spec/models.md, section 1.4). With `segment`, the activations
     within each run of that many steps are computed again in the backward pass instead of being kept: memory falls to
@@ -45,7 +51,8 @@ def rollout(
             losses.append(terms)
         return outputs, state, losses
 
-    steps, last, state = len(feed), frames[:, 0], core.start(frames[:, 0])
+    steps, last = len(feed), frames[:, 0]
+    state = core.start(last) if state is None else state
     if segment is None or not torch.is_grad_enabled():
         outputs, _, losses = advance(0, steps, last, state)
     else:

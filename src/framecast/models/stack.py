@@ -10,28 +10,40 @@ from torch import Tensor, nn
 
 from framecast.models.core import Cell
 from framecast.models.decoupling import Decoupling
-from framecast.types import Stepped
+from framecast.types import Step, Stepped
 
 
 class StackState(NamedTuple):
     """The states of the cells, bottom first, and the memory that the top layer hands to the bottom of the next step."""
 
     cells: tuple[Any, ...]
-    memory: Tensor | None
+    memory: Any
 
 
 class Stack(nn.Module):
-    """Cells in layers, each fed the hidden state of the one below, and a 1x1 head without bias on the top one.
+    """Cells in layers, each fed the hidden state of the one below, and a `head` that makes a frame of the top one.
 
     A memory flows up through the layers and from the top layer to the bottom layer of the next step (PredRNN, Wang et
-    al. 2022, fig. 2); cells that have none pass nothing. `decoupling` is computed in training mode only.
+    al. 2022, figure 2); cells that have none pass on what they are given. `bottom_up` and `top_down` take either half of
+    that path away (table 2): a layer that is handed no memory begins with an empty one. `decoupling` is computed in
+    training mode only, for the cells that return increments.
     """
 
-    def __init__(self, cells: Sequence[Cell], hidden: int, outputs: int, decoupling: Decoupling | None = None) -> None:
+    def __init__(
+        self,
+        cells: Sequence[Cell],
+        head: nn.Module,
+        decoupling: Decoupling | None = None,
+        *,
+        bottom_up: bool = True,
+        top_down: bool = True,
+    ) -> None:
         super().__init__()
         self.cells: Any = nn.ModuleList(cells)  # type: ignore[arg-type]
-        self.head = nn.Conv2d(hidden, outputs, 1, bias=False)
+        self.head = head
         self.decoupling = decoupling
+        self.bottom_up = bottom_up
+        self.top_down = top_down
 
     def start(self, like: Tensor) -> StackState:
         """The state before the first frame, for inputs like `like (B, C, h, w)`."""
@@ -41,11 +53,21 @@ class Stack(nn.Module):
         """`x (B, C, h, w)`: the frame at t; returns the prediction of the frame at t + 1."""
         if action is not None:
             raise ValueError("a plain stack of cells takes no actions")
-        memory, states, decoupled = state.memory, [], []
+        memory = state.memory if self.top_down else None
+        steps: list[Step] = []
         for cell, before in zip(self.cells, state.cells, strict=True):
-            x, after, memory, _, increments = cell(x, before, memory)
-            states.append(after)
-            if self.decoupling is not None and self.training:
-                decoupled.append(self.decoupling(*increments))
-        losses = {"decoupling": torch.stack(decoupled).mean()} if decoupled else {}
-        return Stepped(self.head(x), StackState(tuple(states), memory), losses)
+            below = steps[-1].hidden if steps else x
+            steps.append(cell(below, before, memory if self.bottom_up or not steps else None))
+            memory = steps[-1].memory
+        return Stepped(
+            self.head(steps[-1].hidden),
+            StackState(tuple(step.state for step in steps), memory),
+            self.decoupled(steps),
+        )
+
+    def decoupled(self, steps: Sequence[Step]) -> dict[str, Tensor]:
+        """The decoupling loss of one step in time, where there is one."""
+        increments = [step.increments for step in steps if step.increments is not None]
+        if self.decoupling is None or not self.training or not increments:
+            return {}
+        return {"decoupling": torch.stack([self.decoupling(*pair) for pair in increments]).mean()}

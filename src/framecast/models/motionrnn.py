@@ -1,0 +1,286 @@
+"""MotionRNN: MotionGRU between the layers, and a Motion Highway beside them, around any cell with an output gate.
+
+Haixu Wu, Zhiyu Yao, Jianmin Wang, Mingsheng Long: "MotionRNN: A Flexible Model for Video Prediction with
+Spacetime-Varying Motions", CVPR 2021. MotionGRU, equations 2-4, with E = Enc(H), F the motion filter (an offset for each
+of the 9 taps of a 3x3 kernel) and D the trending momentum:
+
+    u  = sigma(W_u * [E, F])      r = sigma(W_r * [E, F])      z = tanh(W_z * [E, r . F])
+    F~ = u . z + (1 - u) . F                                   transient variation
+    D' = D + alpha (F - D)                                     trending momentum
+    F' = F~ + D'
+    E' = W_warp * (m . Warp(E, F'))                            m = sigma(W_m * E), one weight a tap
+    g  = sigma(W_g * [Dec(E'), H])
+    X  = g . Dec(E') + (1 - g) . H
+
+Motion Highway, equation 1: H^l = Block(...) + (1 - o^l) . H^{l-1}.
+
+Deviations, all as in the released code (spec/models.md, section 2): W_u, W_r, W_z are 3x3, begin at zero and have biases
+(MO1); the roles of g (MO2), its kernel (MO3); X replaces H, so the recurrence of the layer sees it (MO4); the highway
+carries the output of the block below before its MotionGRU, and a projection of the frame into the first layer (MO5); the
+momentum follows the summed filter (MO6). States begin at zero, where the code draws them at random at every forward, also
+in tests (MO8): `start` is for that.
+
+The paper says neither how the ablations of table 3 are built nor how E3D-LSTM is wrapped. Here, without momentum F' = F~;
+without transient variation F~ = tanh(W_z * [E, 0]), a filter of the present alone. For cells with a depth axis, Enc
+collapses it and Dec restores it. In MIM, a layer's difference is that between its block's output and the state that
+MotionGRU left behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple, Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from framecast.errors import ConfigError
+from framecast.models.convlstm import ConvLSTM
+from framecast.models.core import Cell
+from framecast.models.decoupling import Decoupling
+from framecast.models.e3dlstm import DEPTH, E3DLSTM, FrameHead
+from framecast.models.mim import MIM
+from framecast.models.predrnn import PredRNN, PredRNNV2
+from framecast.models.recurrent import Patches, Recurrent, check_divisible, head
+from framecast.models.stack import Stack, StackState
+from framecast.types import FrameShape, Stepped, config
+
+TAPS = 9
+
+
+class Motion(NamedTuple):
+    """`filter` F and `trend` D, both `(B, 18, h/2, w/2)`: 9 row offsets, then 9 column offsets, in pixels."""
+
+    filter: Tensor
+    trend: Tensor
+
+
+class MotionGRU(nn.Module):
+    """The motion between two layers of `hidden` channels. `depth` is that of cells with a depth axis, else 0."""
+
+    def __init__(
+        self, hidden: int, kernel: int, *, alpha: float, transient: bool, momentum: bool, depth: int = 0
+    ) -> None:
+        super().__init__()
+        width = hidden // 4
+        self.alpha = alpha
+        self.transient = transient
+        self.momentum = momentum
+        self.encode: nn.Module = nn.Conv2d(hidden, width, kernel, stride=2, padding=kernel // 2)
+        self.decode: nn.Module = nn.ConvTranspose2d(width, hidden, 4, stride=2, padding=1)
+        self.gate: nn.Module = nn.Conv2d(2 * hidden, hidden, kernel, padding=kernel // 2)
+        if depth:
+            flat, beside = (1, 2, 2), (0, kernel // 2, kernel // 2)
+            self.encode = nn.Conv3d(hidden, width, (depth, kernel, kernel), stride=flat, padding=beside)
+            self.decode = nn.ConvTranspose3d(width, hidden, (depth, 4, 4), stride=flat, padding=(0, 1, 1))
+            self.gate = nn.Conv3d(2 * hidden, hidden, (1, kernel, kernel), padding=beside)
+        if transient:
+            self.update = _from_zero(nn.Conv2d(width + 2 * TAPS, 2 * TAPS, 3, padding=1))
+            self.reset = _from_zero(nn.Conv2d(width + 2 * TAPS, 2 * TAPS, 3, padding=1))
+        self.output = _from_zero(nn.Conv2d(width + (2 * TAPS if transient else 0), 2 * TAPS, 3, padding=1))
+        self.mask = _from_zero(nn.Conv2d(width, TAPS, 3, padding=1))
+        self.mix = nn.Conv2d(width, width, 3, stride=3, bias=False)
+        self._depth = depth
+
+    def start(self, hidden: Tensor) -> Motion:
+        """No motion, for `hidden (B, D, [depth,] h, w)`."""
+        height, width = hidden.shape[-2:]
+        zero = hidden.new_zeros(hidden.shape[0], 2 * TAPS, height // 2, width // 2)
+        return Motion(zero, zero)
+
+    def forward(self, hidden: Tensor, motion: Motion) -> tuple[Tensor, Motion]:
+        """`hidden (B, D, [depth,] h, w)` -> the same, moved, and the motion."""
+        encoded = self.encode(hidden).squeeze(2) if self._depth else self.encode(hidden)
+        after = self._after(encoded, motion)
+        moved = self.warp(encoded, after.filter)
+        decoded = self.decode(moved[:, :, None] if self._depth else moved)
+        g = torch.sigmoid(self.gate(torch.cat([decoded, hidden], dim=1)))
+        return g * decoded + (1 - g) * hidden, after
+
+    def _after(self, encoded: Tensor, motion: Motion) -> Motion:
+        previous = motion.filter
+        if self.transient:
+            seen = torch.cat([encoded, previous], dim=1)
+            u, r = torch.sigmoid(self.update(seen)), torch.sigmoid(self.reset(seen))
+            z = torch.tanh(self.output(torch.cat([encoded, r * previous], dim=1)))
+            transient = u * z + (1 - u) * previous
+        else:
+            transient = torch.tanh(self.output(encoded))
+        if not self.momentum:
+            return Motion(transient, motion.trend)
+        trend = motion.trend + self.alpha * (previous - motion.trend)
+        return Motion(transient + trend, trend)
+
+    def warp(self, encoded: Tensor, offsets: Tensor) -> Tensor:
+        """A 3x3 convolution whose taps are moved by `offsets (B, 18, h, w)` and weighted: `encoded (B, q, h, w)`."""
+        taps = sampled(encoded, offsets) * torch.sigmoid(self.mask(encoded))[:, None]
+        return torch.einsum("bqnhw,oqn->bohw", taps, self.mix.weight.flatten(2))
+
+
+def sampled(values: Tensor, offsets: Tensor) -> Tensor:
+    """`values (B, q, h, w)` at the 9 taps of each pixel, moved by `offsets (B, 18, h, w)`, bilinear, 0 outside:
+    `(B, q, 9, h, w)`."""
+    batch, _, height, width = values.shape
+    rows = torch.arange(height, device=values.device, dtype=values.dtype)[:, None]
+    columns = torch.arange(width, device=values.device, dtype=values.dtype)
+    taps = torch.arange(-1, 2, device=values.device, dtype=values.dtype)
+    y = rows + taps.repeat_interleave(3)[:, None, None] + offsets[:, :TAPS]
+    x = columns + taps.repeat(3)[:, None, None] + offsets[:, TAPS:]
+    grid = torch.stack([(2 * x + 1) / width - 1, (2 * y + 1) / height - 1], dim=-1)
+    found = functional.grid_sample(values, grid.reshape(batch, TAPS * height, width, 2), align_corners=False)
+    return found.reshape(batch, -1, TAPS, height, width)
+
+
+def _from_zero(layer: nn.Conv2d) -> nn.Conv2d:
+    nn.init.zeros_(layer.weight)
+    return layer
+
+
+class MotionState(NamedTuple):
+    """The states of the cells with their memory, and the motion above each layer but the last, None at the start."""
+
+    stack: StackState
+    motions: tuple[Motion | None, ...]
+
+
+class MotionStack(Stack):
+    """A stack of cells with a MotionGRU above each but the last (`units` may be empty) and, with `project`, which
+    leads the frame to the width of the first layer, a Motion Highway beside them."""
+
+    def __init__(
+        self,
+        cells: Sequence[Cell],
+        head: nn.Module,
+        decoupling: Decoupling | None,
+        units: Sequence[MotionGRU],
+        project: nn.Module | None,
+        *,
+        start: Literal["zeros", "xavier"] = "zeros",
+    ) -> None:
+        super().__init__(cells, head, decoupling)
+        self.random = start == "xavier"
+        self.units: Any = nn.ModuleList(units)
+        self.project = project
+
+    def start(self, like: Tensor) -> MotionState:  # type: ignore[override]
+        """The state before the first frame, for inputs like `like (B, C, h, w)`: zeros, or with `start="xavier"` one
+        draw each for H and C, for F and D, and for M."""
+        stack = super().start(like)
+        if not self.random:
+            return MotionState(stack, (None,) * len(self.units))
+        drawn = [nn.init.xavier_normal_(torch.empty_like(cell.hidden)) for cell in stack.cells]
+        motions = [unit.start(hidden).filter for unit, hidden in zip(self.units, drawn, strict=False)]
+        return MotionState(
+            StackState(
+                tuple(type(cell)(hidden, hidden) for cell, hidden in zip(stack.cells, drawn, strict=True)),
+                nn.init.xavier_normal_(torch.empty_like(drawn[0])),
+            ),
+            tuple(Motion(*[nn.init.xavier_normal_(torch.empty_like(motion))] * 2) for motion in motions),
+        )
+
+    def step(self, x: Tensor, state: MotionState, action: Tensor | None = None) -> Stepped:  # type: ignore[override]
+        """`x (B, C, h, w)`: the frame at t; returns the prediction of the frame at t + 1."""
+        if action is not None:
+            raise ValueError("MotionRNN takes no actions")
+        memory, steps, motions = state.stack.memory, [], []
+        highway = None if self.project is None else self.project(x)
+        hidden = x
+        for layer, (cell, before) in enumerate(zip(self.cells, state.stack.cells, strict=True)):
+            step = cell(hidden, before, memory)
+            hidden, memory = step.hidden, step.memory
+            if highway is not None:
+                highway = hidden = hidden + (1 - step.output_gate) * highway
+            if layer < len(self.units):
+                motion = state.motions[layer] or self.units[layer].start(hidden)
+                hidden, motion = self.units[layer](hidden, motion)
+                motions.append(motion)
+            steps.append(step._replace(hidden=hidden, state=step.state._replace(hidden=hidden)))
+        after = StackState(tuple(step.state for step in steps), memory)
+        return Stepped(self.head(hidden), MotionState(after, tuple(motions)), self.decoupled(steps))
+
+
+Start = Literal["zeros", "xavier"]
+Backbone = ConvLSTM | PredRNN | PredRNNV2 | MIM | E3DLSTM
+
+
+@config
+class MotionRNN:
+    """MotionRNN around `backbone`. `highway`, `motion`, `transient` and `momentum` are the parts of table 3; `alpha` is
+    the step of the momentum, `kernel` that of the encoder and the gate (that of the backbone where it is None)."""
+
+    name: Literal["motionrnn"] = "motionrnn"
+    backbone: Backbone = PredRNN(hidden=(64, 64, 64, 64))
+    highway: bool = True
+    motion: bool = True
+    transient: bool = True
+    momentum: bool = True
+    alpha: float = 0.5
+    kernel: int | None = None
+    start: Start = "zeros"
+
+    @classmethod
+    def tiny(cls) -> Self:
+        """A model of some thousand weights, for tests and demonstrations."""
+        return cls(backbone=PredRNN(hidden=(8, 8), kernel=3, patch=2))
+
+    @property
+    def tied_to_size(self) -> bool:
+        """As its backbone."""
+        return self.backbone.tied_to_size
+
+    @property
+    def multiple(self) -> int:
+        """Motion is found at half the resolution of the map."""
+        return self.backbone.patch * (2 if self.motion else 1)
+
+    def check(self, shape: FrameShape) -> None:
+        """Raise `ConfigError` if this cannot be built for `shape`."""
+        self.backbone.check(shape)
+        hidden = self.backbone.hidden
+        if len(set(hidden)) > 1 and self.highway:
+            raise ConfigError(
+                f"hidden sizes {list(hidden)} differ, but one highway leads past all layers", where="model"
+            )
+        if self.motion and min(hidden) < 4:
+            raise ConfigError(f"hidden sizes {list(hidden)}: motion needs at least 4 channels", where="model.backbone")
+        if self.motion and not (self.transient or self.momentum):
+            raise ConfigError(
+                "motion without transient variation and momentum is none", where="model", remedy="model.motion=false"
+            )
+        if self.start == "xavier" and not isinstance(self.backbone, PredRNN):
+            raise ConfigError("states are drawn at random around PredRNN only", where="model.start")
+        check_divisible(shape.height, shape.width, self.multiple)
+
+    def build(self, shape: FrameShape) -> Recurrent:
+        """A forecaster with new weights for frames of `shape`."""
+        self.check(shape)
+        backbone = self.backbone
+        channels = backbone.patch**2 * shape.channels
+        depth = DEPTH if isinstance(backbone, E3DLSTM) else 0
+        units = [
+            MotionGRU(
+                width,
+                self.kernel or backbone.kernel,
+                alpha=self.alpha,
+                transient=self.transient,
+                momentum=self.momentum,
+                depth=depth,
+            )
+            for width in backbone.hidden[:-1]
+        ]
+        project: nn.Module | None = None
+        if self.highway:
+            project = nn.Conv2d(channels, backbone.hidden[0], 1, bias=False)
+            if depth:
+                project = nn.Sequential(project, nn.Unflatten(1, (backbone.hidden[0], 1)))
+        core = MotionStack(
+            backbone.cells(channels, (shape.height // backbone.patch, shape.width // backbone.patch)),
+            FrameHead(backbone.hidden[-1], channels) if depth else head(backbone.hidden[-1], channels),
+            backbone.decoupled(),
+            units if self.motion else [],
+            project,
+            start=self.start,
+        )
+        tied_to = (shape.height, shape.width) if self.tied_to_size else None
+        return Recurrent(core, Patches(backbone.patch), tied_to=tied_to, segment=backbone.segment)
