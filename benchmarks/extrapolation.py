@@ -14,7 +14,6 @@ import numpy as np
 
 import framecast.data
 from framecast.data.quantities import ZR, Quantity, event_thresholds, of
-from framecast.data.scaling import RainLog
 from framecast.forecasting.extrapolation import Extrapolation
 
 CONTEXT, HORIZON, EVERY = 4, 12, 8
@@ -32,7 +31,11 @@ class Pysteps:
         """`context (T, 1, H, W)` -> `(horizon, 1, H, W)`."""
         from pysteps import extrapolation, motion
 
-        seen = RainLog().forward(context[:, 0], self.quantity) * 30 - 10
+        seen = np.where(np.isnan(context[:, 0]), self.quantity.dry, context[:, 0])
+        if self.quantity.name == "rain_rate":
+            seen = 10 * np.log10(np.maximum(seen, 0.1))
+        else:
+            seen = np.maximum(seen, ZR().reflectivity(0.1))
         flow = motion.get_method("lucaskanade")(seen)
         advect = extrapolation.get_method("semilagrangian")
         return advect(context[-1, 0], flow, horizon, allow_nonfinite_values=True)[:, None]

@@ -1,6 +1,6 @@
 """The published implementations against ours: the largest difference of outputs, loss and gradient norms.
 
-    python benchmarks/parity.py FOLDER_OF_PARITY_FILES
+python benchmarks/parity.py FOLDER_OF_PARITY_FILES
 """
 
 from __future__ import annotations

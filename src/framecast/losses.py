@@ -45,15 +45,20 @@ class L1:
 
 @config
 class L1L2:
-    """Mean squared error plus `alpha` times the mean absolute error (MotionRNN, MoDeRNN)."""
+    """Mean squared error plus `alpha` times the mean absolute error (MotionRNN, MoDeRNN).
+
+    `reduction="sum"` is that of the released MoDeRNN: a quarter of the sums over the whole batch, so that the effective
+    learning rate grows with the batch and the frames.
+    """
 
     name: Literal["l1l2"] = "l1l2"
     alpha: float = 1.0
+    reduction: Literal["mean", "sum"] = "mean"
 
     def __call__(self, prediction: Tensor, truth: Tensor, valid: Tensor) -> Tensor:
         """Scalar, see the module."""
         error, count = _masked(prediction, truth, valid)
-        return (error**2 + self.alpha * error.abs()).sum() / count
+        return (error**2 + self.alpha * error.abs()).sum() / (count if self.reduction == "mean" else 4)
 
 
 Loss = L2 | L1 | L1L2

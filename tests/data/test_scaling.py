@@ -13,7 +13,7 @@ from framecast.errors import ConfigError
 PAIRS = [
     pytest.param(Unit(), INTENSITY, 0.0, 1.0, id="unit"),
     pytest.param(Unit(low=-3, high=7), INTENSITY, -3.0, 7.0, id="unit, stated range"),
-    pytest.param(RainLog(), RAIN_RATE, 0.1, 300.0, id="rain_log of rain"),
+    pytest.param(RainLog(), RAIN_RATE, 0.001, 300.0, id="rain_log of rain"),
     pytest.param(RainLog(), REFLECTIVITY, 9.0, 70.0, id="rain_log of reflectivity"),
     pytest.param(DBZ(), REFLECTIVITY, 0.1, 70.0, id="dbz of reflectivity"),
     pytest.param(DBZ(), RAIN_RATE, 0.1, 300.0, id="dbz of rain"),
@@ -53,9 +53,9 @@ def test_scaling_grows_with_the_value(scaling: Scaling, quantity: Quantity, low:
 
 
 def test_the_stated_numbers() -> None:
-    """0.1 mm/h to 0, 100 mm/h to 1; 200 is not cut off; and Z = 223 R^1.53, so that 10 mm/h is 38.8 dBZ."""
+    """log(1 + R / 0.1), 1 at 100 mm/h, 200 not cut off; and Z = 223 R^1.53, so that 10 mm/h is 38.8 dBZ."""
     np.testing.assert_allclose(
-        RainLog().forward(np.float32([0.05, 0.1, 1, 100, 200]), RAIN_RATE), [0, 0, 1 / 3, 1, 1.1003], atol=1e-4
+        RainLog().forward(np.float32([0, 0.1, 1, 100, 200]), RAIN_RATE), [0, 0.10032, 0.34708, 1, 1.10026], atol=1e-4
     )
     np.testing.assert_allclose(
         DBZ().forward(np.float32([10.0]), RAIN_RATE) * 60, [10 * np.log10(223) + 15.3], atol=1e-3
@@ -63,6 +63,12 @@ def test_the_stated_numbers() -> None:
     np.testing.assert_allclose(
         DBZ(zr=ZR(a=200, b=1.6)).forward(np.float32([10.0]), RAIN_RATE) * 60, [10 * np.log10(200) + 16], atol=1e-3
     )
+
+
+def test_a_forecast_of_almost_nothing_is_almost_nothing() -> None:
+    """No step between dry and the least rain that can be forecast."""
+    assert RainLog().inverse(np.float32([1e-3]), RAIN_RATE)[0] < 0.001
+    assert RainLog().inverse(np.float32([1e-3]), REFLECTIVITY)[0] < -15
 
 
 def test_every_quantity_has_a_scaling_and_intensities_no_logarithm() -> None:

@@ -17,6 +17,7 @@ FILES = [
     "predrnnpp",
     "mim",
     "e3dlstm",
+    "modernn_dcb",
     "motionrnn_predrnn",
     "motionrnn_predrnn_randinit",
 ]

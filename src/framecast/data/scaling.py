@@ -7,6 +7,7 @@ apart from then on.
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal, TypeVar
 
 import numpy as np
@@ -58,9 +59,10 @@ class Unit:
 
 @config
 class RainLog:
-    """The logarithm of the rain rate, 0 at `floor` and 1 at `ceiling` (mm/h). What is below the floor is dry.
+    """log(1 + R / floor) of the rain rate R, 0 where it is dry and 1 at `ceiling` (mm/h), nothing cut off above.
 
-    Reflectivity is led through the Z-R relation.
+    Rain well above the floor is seen by its logarithm, rain below it nearly as it is, so that a forecast of almost
+    nothing is almost nothing. Reflectivity is led through the Z-R relation.
     """
 
     name: Literal["rain_log"] = "rain_log"
@@ -73,24 +75,26 @@ class RainLog:
         if self.floor <= 0:
             raise ConfigError(f"floor {self.floor} must be greater than 0", where="scaling.floor")
 
+    @property
+    def _span(self) -> float:
+        return math.log1p(self.ceiling / self.floor)
+
     def forward(self, values: Values, quantity: Quantity) -> Values:
         """Physical to scaled."""
         library, values = _library(values), _filled(values, quantity)
         if quantity.name == "reflectivity":
-            decades = (values / 10 - np.log10(self.zr.a).item()) / self.zr.b
-        else:
-            decades = library.log10(library.clip(values, self.floor, None))
-        span = np.log10(self.ceiling / self.floor).item()
-        scaled: Values = library.clip((decades - np.log10(self.floor).item()) / span, 0.0, None)
+            rate = 10.0 ** ((values / 10 - math.log10(self.zr.a)) / self.zr.b)
+            values = library.where(values <= quantity.dry, 0.0, rate)
+        scaled: Values = library.log1p(values / self.floor) / self._span
         return scaled
 
     def inverse(self, scaled: Values, quantity: Quantity) -> Values:
-        """Scaled to physical; what is at or below the floor comes back as dry."""
-        decades = scaled * np.log10(self.ceiling / self.floor).item() + np.log10(self.floor).item()
+        """Scaled to physical; what is at or below 0 comes back as dry."""
+        library = _library(scaled)
+        physical: Values = self.floor * library.expm1(library.clip(scaled, 0.0, None) * self._span)
         if quantity.name == "reflectivity":
-            physical: Values = 10 * (decades * self.zr.b + np.log10(self.zr.a).item())
-        else:
-            physical = 10.0**decades
+            decades = library.log10(library.clip(physical, 1e-30, None))
+            physical = library.clip(10 * (decades * self.zr.b + math.log10(self.zr.a)), quantity.dry, None)
         return _or_dry(physical, scaled, quantity)
 
 

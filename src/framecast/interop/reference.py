@@ -16,18 +16,28 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from framecast.errors import DataError
-from framecast.models import E3DLSTM, MIM, ConvLSTM, MotionRNN, PredRNN, PredRNNPlusPlus, PredRNNV2
+from framecast.models import E3DLSTM, MIM, ConvLSTM, MoDeRNN, MotionRNN, PredRNN, PredRNNPlusPlus, PredRNNV2
 from framecast.models.core import ModelConfig
 from framecast.models.motionrnn import Motion, MotionState
 from framecast.models.predrnn import State as STLSTMState
 from framecast.models.stack import StackState
-from framecast.ops import from_patches, to_patches
 from framecast.types import FrameShape
 
 Meta = Mapping[str, Any]
 Weights = Mapping[str, Tensor]
 Name = str | Callable[[re.Match[str]], str]
 """Our name for a key: a template as `re.Match.expand` takes it, or a function where layers are counted differently."""
+
+
+class Layout(NamedTuple):
+    """How a published implementation lays out its arrays, as einops patterns."""
+
+    frames: str = "b t h w c"
+    y: str = "b t h w c"
+    channels: str = "row col c"
+    """The order of the channels that a patch becomes."""
+    first: int = 0
+    """How many of the first predictions it drops."""
 
 
 class Reference(NamedTuple):
@@ -43,6 +53,9 @@ class Reference(NamedTuple):
     """Its frame loss, given the errors."""
     state: Callable[[Any, Mapping[str, Tensor]], Any] = lambda model, initial: None
     """The state to begin with, from the arrays `init/...` of a file; None for the usual one."""
+    layout: Layout = Layout()
+    patches: Mapping[str, int] = {}
+    """Weights and the dimension in which they have the channels of patches, where `layout.channels` differs from ours."""
 
 
 _ADAPTER = (r"adapter\.weight", r"core.decoupling.adapter.weight")
@@ -54,6 +67,8 @@ _CELLS: tuple[tuple[str, Name], ...] = (
     _HEAD,
     _ADAPTER,
 )
+_CONTEXT = ("input_length", "pre_seq_length", "seq_len")
+"""What the length of the context is called."""
 _PARTS = {"0": "conv", "1": "norm"}
 _MIM_GATES = {"conv_t_cc": "conv_h", "conv_s_cc": "conv_m", "conv_x_cc": "conv_x"}
 _MIM_MEMORY = {
@@ -188,9 +203,41 @@ REFERENCES: dict[str, Reference] = {
         ),
         loss=lambda error: (error**2).mean() + error.abs().mean(),
     ),
+    "modernn_dcb": Reference(
+        lambda meta, weights: MoDeRNN(
+            hidden=(meta["config"]["hidden_size"],) * _layers(weights, r"lstm\.(\d+)\.norm_cell\.weight"),
+            kernel=weights["lstm.0.conv_i2h.0.weight"].shape[-1],
+            patch=meta["config"]["patch_size"],
+            half_steps=meta["config"]["dcb_iterations"],
+        ),
+        (
+            (r"embed\.(weight|bias)", r"core.embed.\1"),
+            (r"output\.(weight|bias)", r"core.head.\1"),
+            (r"lstm\.(\d+)\.norm_cell\.(weight|bias)", r"core.cells.\1.norm_c.\2"),
+            (
+                r"lstm\.(\d+)\.conv_([ih])2h\.([01])\.(weight|bias)",
+                lambda key: f"core.cells.{key[1]}.conv_{'x' if key[2] == 'i' else 'h'}.{_PARTS[key[3]]}.{key[4]}",
+            ),
+            (
+                r"lstm\.(\d+)\.conv(33|55|77)_([XH])\.([01])\.(weight|bias)",
+                lambda key: (
+                    f"core.cells.{key[1]}.context.of_{key[3].lower()}.{int(key[2][0]) // 2 - 1}"
+                    f".{_PARTS[key[4]]}.{key[5]}"
+                ),
+            ),
+        ),
+        loss=lambda error: ((error**2).sum() + error.abs().sum()) / 4,
+        layout=Layout(frames="b t c h w", y="b t c h w", channels="c col row", first=1),
+        patches={"embed.weight": 1, "output.weight": 0, "output.bias": 0},
+    ),
     "motionrnn_predrnn": _MOTIONRNN,
     "motionrnn_predrnn_randinit": _MOTIONRNN,
 }
+
+
+def _layers(weights: Weights, pattern: str) -> int:
+    """How many layers have a weight whose name is of this pattern."""
+    return len({match[1] for key in weights if (match := re.fullmatch(pattern, key))})
 
 
 def _above_highway(layer: str) -> int:
@@ -225,9 +272,20 @@ def load(meta: Meta, weights: Weights) -> nn.Module:
     `meta` is the description in a parity file (`model`, `config`), `weights` the reference's state dict. Raises
     `DataError` where a weight is unknown, missing or of another shape.
     """
-    config = _reference(meta).config(meta, weights)
-    model: nn.Module = config.build(_shape(meta, weights))
+    reference = _reference(meta)
+    shape = _shape(meta, weights)
+    config = reference.config(meta, weights)
+    model: nn.Module = config.build(shape)
     state = {ours: weights[theirs] for theirs, ours in names(meta, weights).items()}
+    for theirs, dim in reference.patches.items():
+        ours = names(meta, weights)[theirs]
+        order = rearrange(
+            torch.arange(weights[theirs].shape[dim]),
+            f"({reference.layout.channels}) -> (row col c)",
+            row=meta["config"]["patch_size"],
+            col=meta["config"]["patch_size"],
+        )
+        state[ours] = weights[theirs].index_select(dim, order)
     try:
         model.load_state_dict(state)
     except RuntimeError as error:
@@ -236,21 +294,24 @@ def load(meta: Meta, weights: Weights) -> nn.Module:
 
 
 def run(model: nn.Module, meta: Meta, arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """`y (B, T-1, h, w, p*p*C)`, the predictions still in patches, and `loss`, a scalar with gradients.
+    """`y`, the predictions still in patches and laid out as the reference does, and `loss`, a scalar with gradients.
 
     `arrays` are those of the file under their names there: `x (B, T, H, W, C)` (or `x_patch`) and `mask`.
     """
-    patch = meta["config"]["patch_size"]
+    reference, patch = _reference(meta), meta["config"]["patch_size"]
+    layout, sides = reference.layout, {"row": patch, "col": patch}
+    theirs = layout.y.replace("c", f"({layout.channels})", 1)
+    ours = "b t c (h row) (w col)"
     if "x" in arrays:
-        frames = rearrange(arrays["x"], "b t h w c -> b t c h w")
+        frames = rearrange(arrays["x"], f"{layout.frames} -> b t c h w")
     else:
-        frames = from_patches(rearrange(arrays["x_patch"], "b t h w c -> b t c h w"), patch)
-    reference = _reference(meta)
+        given = layout.frames.replace("c", f"({layout.channels})", 1)
+        frames = rearrange(arrays["x_patch"], f"{given} -> {ours}", **sides)
     initial = {key.removeprefix("init/"): array for key, array in arrays.items() if key.startswith("init/")}
-    state = reference.state(model, initial)
-    prediction = model(frames, teacher_mask(meta, arrays["mask"]), state=state)
-    loss = reference.loss(prediction.frames - frames[:, 1:]) + sum(prediction.losses.values())
-    return {"y": rearrange(to_patches(prediction.frames, patch), "b t c h w -> b t h w c"), "loss": loss}
+    prediction = model(frames, teacher_mask(meta, arrays["mask"]), state=reference.state(model, initial))
+    predicted = prediction.frames[:, layout.first :]
+    loss = reference.loss(predicted - frames[:, 1 + layout.first :]) + sum(prediction.losses.values())
+    return {"y": rearrange(predicted, f"{ours} -> {theirs}", **sides), "loss": loss}
 
 
 def teacher_mask(meta: Meta, mask: Tensor) -> Tensor:
@@ -261,7 +322,7 @@ def teacher_mask(meta: Meta, mask: Tensor) -> Tensor:
     if settings.get("reverse_scheduled_sampling"):
         always = 1
     else:
-        always = settings.get("input_length", settings.get("pre_seq_length"))
+        always = next(settings[key] for key in _CONTEXT if key in settings)
     return torch.cat([flips.new_ones(len(flips), always), flips], dim=1)
 
 
@@ -276,14 +337,12 @@ def _reference(meta: Meta) -> Reference:
 def _shape(meta: Meta, weights: Weights) -> FrameShape:
     """The frames a reference was built for; where LayerNorm ties it to a size, its weights tell the size."""
     settings = meta["config"]
-    patch = settings["patch_size"]
-    channels = weights["conv_last.weight"].shape[0] // patch**2
     if "in_shape" in settings:
-        height, width = settings["in_shape"][-2:]
-        context, horizon = settings["pre_seq_length"], settings["aft_seq_length"]
-    else:
-        width = settings["img_width"]
-        height = settings.get("img_height", width)
-        context = settings["input_length"]
-        horizon = settings["total_length"] - context
-    return FrameShape(channels, height, width, context, horizon)
+        (_, channels, height, width), context = settings["in_shape"], settings["pre_seq_length"]
+        return FrameShape(channels, height, width, context, settings["aft_seq_length"])
+    if "seq_len" in settings:
+        side = settings["image"]
+        return FrameShape(settings["channels"], side, side, settings["seq_len"], settings["pre_len"])
+    width, context = settings["img_width"], settings["input_length"]
+    channels = weights["conv_last.weight"].shape[0] // settings["patch_size"] ** 2
+    return FrameShape(channels, settings.get("img_height", width), width, context, settings["total_length"] - context)

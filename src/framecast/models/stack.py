@@ -26,7 +26,7 @@ class Stack(nn.Module):
     A memory flows up through the layers and from the top layer to the bottom layer of the next step (PredRNN, Wang et
     al. 2022, figure 2); cells that have none pass on what they are given. `bottom_up` and `top_down` take either half of
     that path away (table 2): a layer that is handed no memory begins with an empty one. `decoupling` is computed in
-    training mode only, for the cells that return increments.
+    training mode only, for the cells that return increments. `embed` leads the frame to the width of the first layer.
     """
 
     def __init__(
@@ -37,6 +37,7 @@ class Stack(nn.Module):
         *,
         bottom_up: bool = True,
         top_down: bool = True,
+        embed: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.cells: Any = nn.ModuleList(cells)  # type: ignore[arg-type]
@@ -44,6 +45,7 @@ class Stack(nn.Module):
         self.decoupling = decoupling
         self.bottom_up = bottom_up
         self.top_down = top_down
+        self.embed = embed or nn.Identity()
 
     def start(self, like: Tensor) -> StackState:
         """The state before the first frame, for inputs like `like (B, C, h, w)`."""
@@ -56,7 +58,7 @@ class Stack(nn.Module):
         memory = state.memory if self.top_down else None
         steps: list[Step] = []
         for cell, before in zip(self.cells, state.cells, strict=True):
-            below = steps[-1].hidden if steps else x
+            below = steps[-1].hidden if steps else self.embed(x)
             steps.append(cell(below, before, memory if self.bottom_up or not steps else None))
             memory = steps[-1].memory
         return Stepped(

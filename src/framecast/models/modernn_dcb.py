@@ -1,0 +1,158 @@
+"""MoDeRNN: ConvLSTM with a Detail Context Block.
+
+Zenghao Chai, Zhengzhuo Xu, Chun Yuan: "MoDeRNN: Towards Fine-grained Motion Details for Spatiotemporal Predictive
+Learning", ICASSP 2022. Before the gates, input X and context H weigh each other in turn, n half-steps with the same six
+convolutions, equation 2:
+
+    odd half-steps:    Attn_H = s sigma(mean of W_k * H over k in {3, 5, 7})      X <- Attn_H . X
+    even half-steps:   Attn_X = s sigma(mean of W'_k * X over k in {3, 5, 7})     H <- Attn_X . H
+
+then a ConvLSTM on the two, equation 3:
+
+    i, f, g, o = W_x * X + W_h * H        C' = sigma(f + 1) . C + sigma(i) . tanh(g)       H' = sigma(o) . tanh(C')
+
+Deviations, as in the released code (spec/models.md, section 3): what is weighted is the state itself (DC1); n = 5 half-steps
+of one block, s = 2 (DC2); no biases, a LayerNorm after every convolution and on C, and a forget bias of 1 (DC3), so the
+model is tied to one frame size; 3x3 gates (DC4). The released loss is `L1L2(reduction="sum")` without the first
+prediction (DC5, DC6).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar, Literal, NamedTuple, Self
+
+import torch
+from torch import Tensor, nn
+
+from framecast.errors import ConfigError
+from framecast.models.core import Cell, Core
+from framecast.models.layers import GateConv
+from framecast.models.predrnn import FORGET_BIAS
+from framecast.models.recurrent import Recurrent, RecurrentConfig, check_layers, zeros
+from framecast.models.stack import Stack
+from framecast.types import FrameShape, Step, config
+
+
+class State(NamedTuple):
+    """`hidden` and `cell`, both `(B, D, h, w)`."""
+
+    hidden: Tensor
+    cell: Tensor
+
+
+class DetailContext(nn.Module):
+    """Input and context weigh each other, `steps` times in turn."""
+
+    def __init__(self, hidden: int, kernels: tuple[int, ...], steps: int, scale: float, norm: tuple[int, int]) -> None:
+        super().__init__()
+        self.steps = steps
+        self.scale = scale
+        self.of_x = nn.ModuleList(GateConv(hidden, hidden, kernel, norm) for kernel in kernels)
+        self.of_h = nn.ModuleList(GateConv(hidden, hidden, kernel, norm) for kernel in kernels)
+
+    def forward(self, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
+        """`x, h (B, D, h, w)`, both weighted."""
+        *_, (x, h, _) = self._half_steps(x, h)
+        return x, h
+
+    def attention(self, x: Tensor, h: Tensor) -> list[Tensor]:
+        """The weights of each half-step, `(B, D, h, w)` between 0 and `scale`: of x, of h, of x, ..."""
+        return [weight for _, _, weight in self._half_steps(x, h)]
+
+    def _half_steps(self, x: Tensor, h: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        for step in range(self.steps):
+            seen, layers = (h, self.of_h) if step % 2 == 0 else (x, self.of_x)
+            weight = self.scale * torch.sigmoid(torch.stack([layer(seen) for layer in layers]).mean(0))
+            if step % 2 == 0:
+                x = weight * x
+            else:
+                h = weight * h
+            yield x, h, weight
+
+
+class DetailContextCell(nn.Module):
+    """One layer, from `hidden` to `hidden` channels."""
+
+    def __init__(self, hidden: int, kernel: int, context: DetailContext, norm: tuple[int, int]) -> None:
+        super().__init__()
+        self.hidden = hidden
+        self.context = context
+        self.conv_x = GateConv(hidden, 4 * hidden, kernel, norm)
+        self.conv_h = GateConv(hidden, 4 * hidden, kernel, norm)
+        self.norm_c = nn.LayerNorm([hidden, *norm])
+
+    def start(self, like: Tensor) -> State:
+        """Zeros `(B, D, h, w)` for inputs like `like (B, C, h, w)`."""
+        return State(zeros(like, self.hidden), zeros(like, self.hidden))
+
+    def forward(self, x: Tensor, state: State, memory: Tensor | None) -> Step:
+        """`x (B, D, h, w)`; the memory is passed on untouched."""
+        x, h = self.context(x, state.hidden)
+        i, f, g, o = torch.chunk(self.conv_x(x) + self.conv_h(h), 4, dim=1)
+        c = self.norm_c(torch.sigmoid(f + FORGET_BIAS) * state.cell + torch.sigmoid(i) * torch.tanh(g))
+        o = torch.sigmoid(o)
+        h = o * torch.tanh(c)
+        return Step(h, State(h, c), memory, output_gate=o)
+
+
+@torch.no_grad()
+def attention_maps(model: Recurrent, frames: Tensor) -> list[list[list[Tensor]]]:
+    """The attention of each layer at each frame of `frames (B, T, C, H, W)`, fed one by one: `[t][layer][half-step]`,
+    each `(B, D, h, w)`."""
+    seen: list[list[Tensor]] = []
+    blocks = [cell.context for cell in model.core.cells]  # type: ignore[attr-defined]
+    hooks = [
+        block.register_forward_hook(lambda block, given, _: seen.append(block.attention(*given))) for block in blocks
+    ]
+    try:
+        state = model.start(frames[:, 0])
+        for t in range(frames.shape[1]):
+            _, state = model.step(frames[:, t], state)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return [seen[t * len(blocks) : (t + 1) * len(blocks)] for t in range(frames.shape[1])]
+
+
+@config
+class MoDeRNN(RecurrentConfig):
+    """Layers of one width. `kernels`, `half_steps` and `scale` are those of the Detail Context Block."""
+
+    equal_layers: ClassVar[bool] = True
+    name: Literal["modernn_dcb"] = "modernn_dcb"
+    hidden: tuple[int, ...] = (64, 64, 64, 64)
+    kernel: int = 3
+    layer_norm: bool = True
+    kernels: tuple[int, ...] = (3, 5, 7)
+    half_steps: int = 5
+    scale: float = 2.0
+
+    @classmethod
+    def tiny(cls) -> Self:
+        """A model of some thousand weights, for tests and demonstrations."""
+        return cls(hidden=(6, 6), patch=4)
+
+    def check(self, shape: FrameShape) -> None:
+        """Raise `ConfigError` if this cannot be built for `shape`."""
+        super().check(shape)
+        for kernel in self.kernels:
+            check_layers(self.hidden, kernel, equal=True)
+        if not self.layer_norm:
+            raise ConfigError("its LayerNorms are part of the model", where="model.layer_norm")
+        if not self.kernels or self.half_steps < 1:
+            raise ConfigError("at least one kernel and one half-step", where="model.half_steps")
+
+    def cells(self, channels: int, grid: tuple[int, int]) -> list[Cell]:
+        """The layers."""
+        return [
+            DetailContextCell(
+                width, self.kernel, DetailContext(width, self.kernels, self.half_steps, self.scale, grid), grid
+            )
+            for width in self.hidden
+        ]
+
+    def core(self, channels: int, grid: tuple[int, int]) -> Core:
+        """The cells between two 1x1 convolutions."""
+        width = self.hidden[0]
+        return Stack(self.cells(channels, grid), nn.Conv2d(width, channels, 1), embed=nn.Conv2d(channels, width, 1))
