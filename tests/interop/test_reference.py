@@ -18,6 +18,8 @@ FILES = [
     "mim",
     "e3dlstm",
     "modernn_dcb",
+    "modernn_slots",
+    "modernn_slots_train",
     "motionrnn_predrnn",
     "motionrnn_predrnn_randinit",
 ]
@@ -39,13 +41,16 @@ def test_outputs_loss_and_gradients_are_those_of_the_published_code(parity: Path
     ours = reference.run(model, meta, arrays)
     ours["loss"].backward()
 
-    torch.testing.assert_close(ours["y"], y, atol=1e-5, rtol=1e-4)
+    atol = 1e-4 if name == "modernn_slots_train" else 1e-5  # batch statistics amplify rounding
+    torch.testing.assert_close(ours["y"], y, atol=atol, rtol=1e-4)
     torch.testing.assert_close(ours["loss"].double(), loss, atol=0, rtol=1e-5)
     parameters = dict(model.named_parameters())
     translated = reference.names(meta, weights)
-    assert set(translated.values()) == set(parameters)
-    gradients = {theirs: parameters[mine].grad.norm().item() for theirs, mine in translated.items()}
-    assert gradients == pytest.approx(meta["grad_norms"], rel=1e-3)
+    assert set(translated.values()) == set(model.state_dict())
+    gradients = {
+        theirs: parameters[mine].grad.norm().item() for theirs, mine in translated.items() if mine in parameters
+    }
+    assert gradients == pytest.approx(meta["grad_norms"], rel=1e-3, abs=1e-5)  # some are 0 but for rounding
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -16,7 +16,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from framecast.errors import DataError
-from framecast.models import E3DLSTM, MIM, ConvLSTM, MoDeRNN, MotionRNN, PredRNN, PredRNNPlusPlus, PredRNNV2
+from framecast.models import E3DLSTM, MIM, ConvLSTM, MoDeRNN, ModeRNN, MotionRNN, PredRNN, PredRNNPlusPlus, PredRNNV2
 from framecast.models.core import ModelConfig
 from framecast.models.motionrnn import Motion, MotionState
 from framecast.models.predrnn import State as STLSTMState
@@ -131,6 +131,36 @@ _MOTIONRNN = Reference(
     state=_motion_state,
 )
 
+_MODECELL: tuple[tuple[str, Name], ...] = (
+    (r"cell_list\.(\d+)\.to_([qkv])\.(depthwise|pointwise)\.(\w+)", r"core.cells.\1.binding.to_\2.\3.\4"),
+    (r"cell_list\.(\d+)\.to_([qkv])\.bn\.(\w+)", r"core.cells.\1.binding.to_\2.norm.\3"),
+    *(
+        (rf"cell_list\.(\d+)\.convlstm\.conv_(og|if)\.{theirs}\.(weight|bias)", rf"core.cells.\1.gates.fuse_\2.{ours}")
+        for theirs, ours in (
+            (r"convs\.(\d+)\.0", r"slots.\3.\4"),
+            (r"convx", r"shortcut.\3"),
+            (r"fc\.conv_mask", r"context.mask.\3"),
+            (r"fc\.channel_mul_conv\.(\d+)", r"context.bottleneck.\3.\4"),
+            (r"fcs\.(\d+)", r"weigh.\3.\4"),
+            (r"fcx", r"weigh_shortcut.\3"),
+        )
+    ),
+    (r"cell_list\.(\d+)\.convlstm\.layer_norm_(og|if)\.(weight|bias)", r"core.cells.\1.gates.norm_\2.\3"),
+)
+_MODECELL_UNUSED = (
+    r"cell_list\.\d+\.slots_(mu|log_sigma)",
+    r"cell_list\.\d+\.(conv|layernorm|convlstm\.layer_norm|convlstm\.conv_main\.[01])\.(weight|bias)",
+)
+_MODERNN = Reference(
+    lambda meta, weights: ModeRNN(
+        hidden=tuple(meta["config"]["num_hidden"]),
+        patch=meta["config"]["patch_size"],
+        slots=meta["config"]["num_slots"],
+    ),
+    (*_MODECELL, (r"conv_first\.weight", r"core.embed.weight"), _HEAD),
+    unused=_MODECELL_UNUSED,
+)
+
 REFERENCES: dict[str, Reference] = {
     "convlstm": Reference(
         lambda meta, weights: ConvLSTM(**_stack_sizes(meta, weights)),
@@ -230,6 +260,8 @@ REFERENCES: dict[str, Reference] = {
         layout=Layout(frames="b t c h w", y="b t c h w", channels="c col row", first=1),
         patches={"embed.weight": 1, "output.weight": 0, "output.bias": 0},
     ),
+    "modernn_slots": _MODERNN,
+    "modernn_slots_train": _MODERNN,
     "motionrnn_predrnn": _MOTIONRNN,
     "motionrnn_predrnn_randinit": _MOTIONRNN,
 }
@@ -267,7 +299,7 @@ def names(meta: Meta, weights: Weights) -> dict[str, str]:
 
 
 def load(meta: Meta, weights: Weights) -> nn.Module:
-    """Our model with the weights of a reference, in training mode.
+    """Our model with the weights of a reference, in the mode in which the reference was run: training, unless it says so.
 
     `meta` is the description in a parity file (`model`, `config`), `weights` the reference's state dict. Raises
     `DataError` where a weight is unknown, missing or of another shape.
@@ -290,7 +322,7 @@ def load(meta: Meta, weights: Weights) -> nn.Module:
         model.load_state_dict(state)
     except RuntimeError as error:
         raise DataError(f"weights of {meta['model']} do not fit: {error}") from error
-    return model.train()
+    return model.train(meta["config"].get("train_mode", True))
 
 
 def run(model: nn.Module, meta: Meta, arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:

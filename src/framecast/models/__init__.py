@@ -4,18 +4,20 @@ from framecast.models.convlstm import ConvLSTM
 from framecast.models.e3dlstm import E3DLSTM
 from framecast.models.mim import MIM
 from framecast.models.modernn_dcb import MoDeRNN
+from framecast.models.modernn_slots import ModeRNN
 from framecast.models.motionrnn import MotionRNN
 from framecast.models.predrnn import PredRNN, PredRNNV2
 from framecast.models.predrnn_m import PredRNNMOnly
 from framecast.models.predrnnpp import PredRNNPlusPlus
 
-Model = ConvLSTM | PredRNN | PredRNNV2 | PredRNNMOnly | PredRNNPlusPlus | MIM | E3DLSTM | MotionRNN | MoDeRNN
+Model = ConvLSTM | PredRNN | PredRNNV2 | PredRNNMOnly | PredRNNPlusPlus | MIM | E3DLSTM | MotionRNN | MoDeRNN | ModeRNN
 
 __all__ = [
     "E3DLSTM",
     "MIM",
     "ConvLSTM",
     "MoDeRNN",
+    "ModeRNN",
     "Model",
     "MotionRNN",
     "PredRNN",

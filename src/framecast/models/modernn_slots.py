@@ -1,0 +1,303 @@
+"""ModeRNN: dynamic slots.
+
+Zhiyu Yao, Yunbo Wang, Haixu Wu, Jianmin Wang, Mingsheng Long: "ModeRNN: Harnessing Spatiotemporal Mode Collapse in
+Unsupervised Predictive Learning", 2022. A ModeCell has a slot bus B in place of a cell state. With I = [X, H]:
+
+    slot'_n = softmax(Q_n K_n^T / sqrt(d)) V_n         Q = W_Q * B, K = W_K * I, V = W_V * I, split into N heads    (3)
+    slot_n  = max(0, W_n * slot'_n)                                                                                 (4)
+    w_n     = sigma(FC_n(FC(context of I)))            n = 0 .. N                                                   (5)
+    F       = w_0 I + sum over n of w_n slot_n                                                                      (6)
+    g, i, f, o from F and I                            B' = f . B + i . g        H' = o . tanh(B')                  (7)
+
+`form` says whose equations (spec/models.md, section 10):
+
+    paper   equations 3-7 as printed: F once, with a scalar weight a slot from the mean of I, and a 3x3 convolution on
+            [F, I] for the four gates; W_Q, W_K, W_V are two separable convolutions; d is the width of a key
+    code    the released code: two fusions, one gives i and f, the other o and g, each a sum of 3x3 convolutions of the
+            slots and of I (MD1) with a weight a channel from an attention pooling of I (MD2), under a LayerNorm;
+            one separable convolution with BatchNorm (MD5); d is the number of hidden channels (MD6)
+
+Deviations of both: the bus has as many channels as H (MD4: equation 7 leaves no choice). It starts at zero as in the code;
+`start="gaussian"` learns a mean and a deviation for each channel and draws from them in training (MD3). The ablations of
+tables IV and VI: without `attention` the slots are split off V; without `binding` they are split off I and share one
+convolution; without `slot_ffn` they share that convolution; without `fusion` all weights are 1; without `shortcut` there
+is no w_0.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple, Self
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+from torch.nn import functional
+
+from framecast.errors import ConfigError
+from framecast.models.core import Cell, Core
+from framecast.models.recurrent import RecurrentConfig, head, zeros
+from framecast.models.stack import Stack
+from framecast.types import FrameShape, Step, config
+
+Form = Literal["code", "paper"]
+NARROWEST = 32
+"""The least width of the bottleneck of the weights."""
+
+
+class State(NamedTuple):
+    """`hidden` and `bus`, both `(B, D, h, w)`."""
+
+    hidden: Tensor
+    bus: Tensor
+
+
+class Separable(nn.Module):
+    """Depthwise 3x3, BatchNorm, 1x1."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.depthwise = nn.Conv2d(inputs, inputs, 3, padding=1, groups=inputs)
+        self.norm = nn.BatchNorm2d(inputs)
+        self.pointwise = nn.Conv2d(inputs, outputs, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`x (B, inputs, h, w)` -> `(B, outputs, h, w)`."""
+        projected: Tensor = self.pointwise(self.norm(self.depthwise(x)))
+        return projected
+
+
+class Binding(nn.Module):
+    """Slots from the bus and from I: equation 3."""
+
+    def __init__(self, hidden: int, slots: int, *, form: Form, separable: bool, attention: bool) -> None:
+        super().__init__()
+        self.slots = slots
+        self.attention = attention
+        self.scale = (hidden if form == "code" else 2 * hidden // slots) ** -0.5
+
+        def projection(inputs: int) -> nn.Module:
+            if not separable:
+                return nn.Conv2d(inputs, 2 * hidden, 3, padding=1)
+            first = Separable(inputs, 2 * hidden)
+            return first if form == "code" else nn.Sequential(first, Separable(2 * hidden, 2 * hidden))
+
+        if attention:
+            self.to_q, self.to_k = projection(hidden), projection(2 * hidden)
+        self.to_v = projection(2 * hidden)
+
+    def forward(self, bus: Tensor, seen: Tensor) -> list[Tensor]:
+        """`bus (B, D, h, w)`, `seen (B, 2D, h, w)` -> N slots `(B, 2D / N, h, w)`."""
+        v = self.to_v(seen)
+        if not self.attention:
+            return list(torch.chunk(v, self.slots, dim=1))
+        height, width = v.shape[-2:]
+        q, k, v = (
+            rearrange(values, "b (n d) h w -> b n (h w) d", n=self.slots)
+            for values in (self.to_q(bus), self.to_k(seen), v)
+        )
+        bound = functional.scaled_dot_product_attention(q, k, v, scale=self.scale)
+        return [rearrange(bound[:, n], "b (h w) d -> b d h w", h=height, w=width) for n in range(self.slots)]
+
+
+class Pooling(nn.Module):
+    """What I is about, `(B, d)`: an attention pooling and a bottleneck (the released code)."""
+
+    def __init__(self, channels: int, width: int) -> None:
+        super().__init__()
+        self.mask = nn.Conv2d(channels, 1, 1)
+        last = nn.Conv2d(width, width, 1)
+        for weight in last.parameters():
+            nn.init.zeros_(weight)
+        self.bottleneck = nn.Sequential(nn.Conv2d(channels, width, 1), nn.LayerNorm([width, 1, 1]), nn.ReLU(), last)
+
+    def forward(self, seen: Tensor) -> Tensor:
+        """`seen (B, channels, h, w)` -> `(B, d)` between 0 and 1."""
+        attention = torch.softmax(self.mask(seen).flatten(2), dim=2)
+        pooled = (seen.flatten(2) @ attention.transpose(1, 2))[..., None]
+        return torch.sigmoid(self.bottleneck(pooled)).flatten(1)
+
+
+class Mean(nn.Module):
+    """What I is about, `(B, d)`: its mean and one linear layer (equation 5)."""
+
+    def __init__(self, channels: int, width: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(channels, width)
+
+    def forward(self, seen: Tensor) -> Tensor:
+        """`seen (B, channels, h, w)` -> `(B, d)`."""
+        context: Tensor = self.linear(seen.mean((2, 3)))
+        return context
+
+
+class Fusion(nn.Module):
+    """The weighted sum of slots and shortcut: equations 4-6. `isolated`: each slot has a convolution of its own."""
+
+    def __init__(self, hidden: int, slots: int, *, form: Form, isolated: bool, adaptive: bool, shortcut: bool) -> None:
+        super().__init__()
+        both = 2 * hidden
+        self.slots = nn.ModuleList(
+            nn.Conv2d(both // slots, both, 3, padding=1) for _ in range(slots if isolated else 1)
+        )
+        self.shortcut: nn.Module | None = None
+        if shortcut:
+            self.shortcut = nn.Conv2d(both, both, 3, padding=1) if form == "code" else nn.Identity()
+        self.context: nn.Module | None = None
+        if adaptive:
+            width, weights = (max(hidden, NARROWEST), both) if form == "code" else (hidden, 1)
+            self.context = Pooling(both, width) if form == "code" else Mean(both, width)
+            self.weigh = nn.ModuleList(nn.Linear(width, weights) for _ in range(slots))
+            self.weigh_shortcut = nn.Linear(width, weights) if shortcut else None
+
+    def forward(self, slots: list[Tensor], seen: Tensor) -> Tensor:
+        """N `slots (B, 2D / N, h, w)` and `seen (B, 2D, h, w)` -> `(B, 2D, h, w)`."""
+        layers = [self.slots[n % len(self.slots)] for n in range(len(slots))]
+        terms = [functional.relu(layer(slot)) for layer, slot in zip(layers, slots, strict=True)]
+        if self.shortcut is not None:
+            terms.append(self.shortcut(seen))
+        if self.context is not None:
+            terms = [term * weight for term, weight in zip(terms, self.importance(seen), strict=True)]
+        return torch.stack(terms).sum(0)
+
+    def importance(self, seen: Tensor) -> list[Tensor]:
+        """The weight of each slot, then of the shortcut: `(B, 2D or 1, 1, 1)` between 0 and 1."""
+        assert self.context is not None
+        context = self.context(seen)
+        linear = [*self.weigh, *([] if self.weigh_shortcut is None else [self.weigh_shortcut])]
+        return [torch.sigmoid(layer(context))[..., None, None] for layer in linear]
+
+
+class FusedGates(nn.Module):
+    """The gates of the released code: two fusions, each under a LayerNorm."""
+
+    def __init__(self, hidden: int, slots: int, norm: tuple[int, int], **parts: bool) -> None:
+        super().__init__()
+        self.fuse_og = Fusion(hidden, slots, form="code", **parts)
+        self.fuse_if = Fusion(hidden, slots, form="code", **parts)
+        self.norm_og = nn.LayerNorm([2 * hidden, *norm])
+        self.norm_if = nn.LayerNorm([2 * hidden, *norm])
+
+    def forward(self, slots: list[Tensor], seen: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Slots and I -> i, f, g, o `(B, D, h, w)` before their nonlinearity."""
+        o, g = torch.chunk(self.norm_og(self.fuse_og(slots, seen)), 2, dim=1)
+        i, f = torch.chunk(self.norm_if(self.fuse_if(slots, seen)), 2, dim=1)
+        return i, f, g, o
+
+
+class GatesOfFusion(nn.Module):
+    """The gates of equation 7: a convolution on the fused slots and I."""
+
+    def __init__(self, hidden: int, slots: int, **parts: bool) -> None:
+        super().__init__()
+        self.fuse = Fusion(hidden, slots, form="paper", **parts)
+        self.conv = nn.Conv2d(4 * hidden, 4 * hidden, 3, padding=1)
+
+    def forward(self, slots: list[Tensor], seen: Tensor) -> tuple[Tensor, ...]:
+        """Slots and I -> i, f, g, o `(B, D, h, w)` before their nonlinearity."""
+        return torch.chunk(self.conv(torch.cat([self.fuse(slots, seen), seen], dim=1)), 4, dim=1)
+
+
+class ModeCell(nn.Module):
+    """One layer, from `hidden` to `hidden` channels."""
+
+    def __init__(self, hidden: int, binding: Binding | None, gates: nn.Module, slots: int, *, gaussian: bool) -> None:
+        super().__init__()
+        self.hidden = hidden
+        self.slots = slots
+        self.binding = binding
+        self.gates = gates
+        if gaussian:
+            self.mean = nn.Parameter(torch.zeros(hidden, 1, 1))
+            self.log_sigma = nn.Parameter(torch.zeros(hidden, 1, 1))
+        self.gaussian = gaussian
+
+    def start(self, like: Tensor) -> State:
+        """A zero H and the start of the bus, `(B, D, h, w)` for inputs like `like (B, C, h, w)`."""
+        bus = zeros(like, self.hidden)
+        if self.gaussian:
+            bus = bus + self.mean
+            if self.training:
+                bus = bus + self.log_sigma.exp() * torch.randn_like(bus)
+        return State(zeros(like, self.hidden), bus)
+
+    def forward(self, x: Tensor, state: State, memory: Tensor | None) -> Step:
+        """`x (B, D, h, w)`; the memory is passed on untouched."""
+        return self.advance(torch.cat([x, state.hidden], dim=1), state, memory)
+
+    def advance(self, seen: Tensor, state: State, memory: Tensor | None) -> Step:
+        """The same, given I as `seen (B, 2D, h, w)`."""
+        if self.binding is None:
+            slots = list(torch.chunk(seen, self.slots, dim=1))
+        else:
+            slots = self.binding(state.bus, seen)
+        i, f, g, o = self.gates(slots, seen)
+        bus = torch.sigmoid(f) * state.bus + torch.sigmoid(i) * torch.tanh(g)
+        o = torch.sigmoid(o)
+        h = o * torch.tanh(bus)
+        return Step(h, State(h, bus), memory, output_gate=o)
+
+
+@config
+class ModeRNN(RecurrentConfig):
+    """ModeCells of one width with `slots` slots. The other settings are told in the head of this file."""
+
+    name: Literal["modernn_slots"] = "modernn_slots"
+    hidden: tuple[int, ...] = (64, 64, 64, 64)
+    kernel: int = 3
+    layer_norm: bool = True
+    slots: int = 4
+    form: Form = "code"
+    start: Literal["zeros", "gaussian"] = "zeros"
+    binding: bool = True
+    attention: bool = True
+    slot_ffn: bool = True
+    fusion: bool = True
+    shortcut: bool = True
+
+    @classmethod
+    def tiny(cls) -> Self:
+        """A model of some thousand weights, for tests and demonstrations."""
+        return cls(hidden=(4, 4), patch=4, slots=2)
+
+    @property
+    def tied_to_size(self) -> bool:
+        """The LayerNorms of the released code have one weight a pixel."""
+        return self.form == "code"
+
+    def check(self, shape: FrameShape) -> None:
+        """Raise `ConfigError` if this cannot be built for `shape`."""
+        super().check(shape)
+        if self.slots < 1 or 2 * self.hidden[0] % self.slots:
+            raise ConfigError(
+                f"{2 * self.hidden[0]} channels cannot be split into {self.slots} slots",
+                where="model.slots",
+                remedy="choose a number of slots that divides twice the hidden size",
+            )
+        if self.kernel != 3 or not self.layer_norm:
+            raise ConfigError("its kernels are 3 and its LayerNorms part of the model", where="model.kernel")
+
+    def cells(self, channels: int, grid: tuple[int, int]) -> list[Cell]:
+        """The layers."""
+        return [self.cell(width, grid, separable=True) for width in self.hidden]
+
+    def cell(self, width: int, grid: tuple[int, int], *, separable: bool) -> ModeCell:
+        """One layer; its projections are separable convolutions, or plain ones."""
+        parts = {
+            "isolated": self.slot_ffn and self.binding,
+            "adaptive": self.fusion,
+            "shortcut": self.shortcut,
+        }
+        binding = None
+        if self.binding:
+            binding = Binding(width, self.slots, form=self.form, separable=separable, attention=self.attention)
+        gates: nn.Module
+        if self.form == "code":
+            gates = FusedGates(width, self.slots, grid, **parts)
+        else:
+            gates = GatesOfFusion(width, self.slots, **parts)
+        return ModeCell(width, binding, gates, self.slots, gaussian=self.start == "gaussian")
+
+    def core(self, channels: int, grid: tuple[int, int]) -> Core:
+        """The cells between two 1x1 convolutions."""
+        width = self.hidden[0]
+        return Stack(self.cells(channels, grid), head(width, channels), embed=nn.Conv2d(channels, width, 1, bias=False))
