@@ -16,7 +16,19 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from framecast.errors import DataError
-from framecast.models import E3DLSTM, MIM, ConvLSTM, MoDeRNN, ModeRNN, MotionRNN, PredRNN, PredRNNPlusPlus, PredRNNV2
+from framecast.models import (
+    E3DLSTM,
+    MIM,
+    ActionModeRNN,
+    ActionPredRNN,
+    ConvLSTM,
+    MoDeRNN,
+    ModeRNN,
+    MotionRNN,
+    PredRNN,
+    PredRNNPlusPlus,
+    PredRNNV2,
+)
 from framecast.models.core import ModelConfig
 from framecast.models.motionrnn import Motion, MotionState
 from framecast.models.predrnn import State as STLSTMState
@@ -61,14 +73,17 @@ class Reference(NamedTuple):
 _ADAPTER = (r"adapter\.weight", r"core.decoupling.adapter.weight")
 _HEAD = (r"conv_last\.weight", r"core.head.weight")
 _CELLS: tuple[tuple[str, Name], ...] = (
-    (r"cell_list\.(\d+)\.(conv_[xhmo])\.0\.(weight|bias)", r"core.cells.\1.\2.conv.\3"),
-    (r"cell_list\.(\d+)\.(conv_[xhmo])\.1\.(weight|bias)", r"core.cells.\1.\2.norm.\3"),
-    (r"cell_list\.(\d+)\.conv_last\.weight", r"core.cells.\1.conv_last.weight"),
+    (r"cell_list\.(\d+)\.(conv_[xhmoa])\.0\.(weight|bias)", r"core.cells.\1.\2.conv.\3"),
+    (r"cell_list\.(\d+)\.(conv_[xhmoa])\.1\.(weight|bias)", r"core.cells.\1.\2.norm.\3"),
+    (r"cell_list\.(\d+)\.conv_last\.(weight|bias)", r"core.cells.\1.conv_last.\2"),
     _HEAD,
     _ADAPTER,
 )
-_CONTEXT = ("input_length", "pre_seq_length", "seq_len")
-"""What the length of the context is called."""
+_ENCODERS: tuple[tuple[str, Name], ...] = (
+    (r"conv_input(\d)\.weight", r"core.encode\1.weight"),
+    (r"action_conv_input(\d)\.weight", r"core.action\1.weight"),
+    (r"deconv_output(\d)\.weight", r"core.decode\1.weight"),
+)
 _PARTS = {"0": "conv", "1": "norm"}
 _MIM_GATES = {"conv_t_cc": "conv_h", "conv_s_cc": "conv_m", "conv_x_cc": "conv_x"}
 _MIM_MEMORY = {
@@ -161,6 +176,20 @@ _MODERNN = Reference(
     unused=_MODECELL_UNUSED,
 )
 
+_ACTION_CELLS: tuple[tuple[str, Name], ...] = tuple(
+    (pattern, ours.replace(r"core.cells.\1.", r"core.cells.\1.cell."))
+    for pattern, ours in _MODECELL
+    if isinstance(ours, str)
+)
+_ACTION_PREDRNN = Reference(
+    lambda meta, weights: ActionPredRNN(
+        **_stack_sizes(meta, weights),
+        residual=bool(meta["config"]["res_on_conv"]),
+        decoupling=meta["config"]["decouple_beta"] if "adapter.weight" in weights else 0.0,
+    ),
+    (*_CELLS, *_ENCODERS),
+)
+
 REFERENCES: dict[str, Reference] = {
     "convlstm": Reference(
         lambda meta, weights: ConvLSTM(**_stack_sizes(meta, weights)),
@@ -171,6 +200,30 @@ REFERENCES: dict[str, Reference] = {
     "predrnn_v2": Reference(
         lambda meta, weights: PredRNNV2(**_stack_sizes(meta, weights), decoupling=meta["config"]["decouple_beta"]),
         _CELLS,
+    ),
+    "predrnn_action": _ACTION_PREDRNN,
+    "predrnn_v2_action": _ACTION_PREDRNN,
+    "modernn_slots_action": Reference(
+        lambda meta, weights: ActionModeRNN(
+            hidden=tuple(meta["config"]["num_hidden"]),
+            kernel=weights["conv_input1.weight"].shape[-1],
+            patch=meta["config"]["patch_size"],
+            slots=meta["config"]["num_slots"],
+            residual=bool(meta["config"]["res_on_conv"]),
+        ),
+        (
+            (r"cell_list\.(\d+)\.to_([qkv])\.conv\.(weight|bias)", r"core.cells.\1.cell.binding.to_\2.\3"),
+            (r"cell_list\.(\d+)\.conv_a\.0\.(weight|bias)", r"core.cells.\1.conv_a.conv.\2"),
+            (r"cell_list\.(\d+)\.conv_a\.1\.(weight|bias)", r"core.cells.\1.conv_a.norm.\2"),
+            *_ACTION_CELLS,
+            *_ENCODERS,
+        ),
+        unused=(
+            *_MODECELL_UNUSED,
+            r"conv_first\.weight",
+            r"cell_list\.\d+\.to_[qkv]\.(depthwise|bn|pointwise)\..*",
+            r"cell_list\.\d+\.convlstm\.conv_a\..*",
+        ),
     ),
     "predrnnpp": Reference(
         lambda meta, weights: PredRNNPlusPlus(**_stack_sizes(meta, weights)),
@@ -340,22 +393,19 @@ def run(model: nn.Module, meta: Meta, arrays: Mapping[str, Tensor]) -> dict[str,
         given = layout.frames.replace("c", f"({layout.channels})", 1)
         frames = rearrange(arrays["x_patch"], f"{given} -> {ours}", **sides)
     initial = {key.removeprefix("init/"): array for key, array in arrays.items() if key.startswith("init/")}
-    prediction = model(frames, teacher_mask(meta, arrays["mask"]), state=reference.state(model, initial))
+    teacher = teacher_mask(arrays["mask"], frames.shape[1] - 1)
+    prediction = model(frames, teacher, arrays.get("actions"), state=reference.state(model, initial))
     predicted = prediction.frames[:, layout.first :]
     loss = reference.loss(predicted - frames[:, 1 + layout.first :]) + sum(prediction.losses.values())
     return {"y": rearrange(predicted, f"{ours} -> {theirs}", **sides), "loss": loss}
 
 
-def teacher_mask(meta: Meta, mask: Tensor) -> Tensor:
-    """The reference's `mask (B, steps, ...)` as a teacher mask `(B, T-1)`: ordinary sampling masks the steps after the
-    context, reverse sampling every step but the first (spec/models.md, section 0)."""
-    settings = meta["config"]
+def teacher_mask(mask: Tensor, steps: int) -> Tensor:
+    """The reference's `mask (B, fewer, ...)` as a teacher mask `(B, steps)`. It is about the last steps: those after the
+    context in ordinary sampling, all but the first in reverse sampling; the others are fed the truth
+    (spec/models.md, section 0)."""
     flips = mask.flatten(2)[:, :, 0] > 0.5
-    if settings.get("reverse_scheduled_sampling"):
-        always = 1
-    else:
-        always = next(settings[key] for key in _CONTEXT if key in settings)
-    return torch.cat([flips.new_ones(len(flips), always), flips], dim=1)
+    return torch.cat([flips.new_ones(len(flips), steps - flips.shape[1]), flips], dim=1)
 
 
 def _reference(meta: Meta) -> Reference:
@@ -376,5 +426,12 @@ def _shape(meta: Meta, weights: Weights) -> FrameShape:
         side = settings["image"]
         return FrameShape(settings["channels"], side, side, settings["seq_len"], settings["pre_len"])
     width, context = settings["img_width"], settings["input_length"]
-    channels = weights["conv_last.weight"].shape[0] // settings["patch_size"] ** 2
-    return FrameShape(channels, settings.get("img_height", width), width, context, settings["total_length"] - context)
+    channels = settings.get("img_channel") or weights["conv_last.weight"].shape[0] // settings["patch_size"] ** 2
+    return FrameShape(
+        channels,
+        settings.get("img_height", width),
+        width,
+        context,
+        settings["total_length"] - context,
+        settings.get("num_action_ch", 0) if "action_conv_input1.weight" in weights else 0,
+    )

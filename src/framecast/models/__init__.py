@@ -1,5 +1,6 @@
 """The models: one file a paper. The union of their configs is the registry: a new model is one file and one line."""
 
+from framecast.models.action import ActionModeRNN, ActionPredRNN
 from framecast.models.convlstm import ConvLSTM
 from framecast.models.e3dlstm import E3DLSTM
 from framecast.models.mim import MIM
@@ -10,11 +11,26 @@ from framecast.models.predrnn import PredRNN, PredRNNV2
 from framecast.models.predrnn_m import PredRNNMOnly
 from framecast.models.predrnnpp import PredRNNPlusPlus
 
-Model = ConvLSTM | PredRNN | PredRNNV2 | PredRNNMOnly | PredRNNPlusPlus | MIM | E3DLSTM | MotionRNN | MoDeRNN | ModeRNN
+Model = (
+    ConvLSTM
+    | PredRNN
+    | PredRNNV2
+    | PredRNNMOnly
+    | PredRNNPlusPlus
+    | MIM
+    | E3DLSTM
+    | MotionRNN
+    | MoDeRNN
+    | ModeRNN
+    | ActionPredRNN
+    | ActionModeRNN
+)
 
 __all__ = [
     "E3DLSTM",
     "MIM",
+    "ActionModeRNN",
+    "ActionPredRNN",
     "ConvLSTM",
     "MoDeRNN",
     "ModeRNN",

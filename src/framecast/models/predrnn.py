@@ -43,14 +43,16 @@ class State(NamedTuple):
 class STLSTMCell(nn.Module):
     """One ST-LSTM layer; `norm` is the `(h, w)` of the LayerNorms, None without."""
 
-    def __init__(self, inputs: int, hidden: int, kernel: int, norm: tuple[int, int] | None = None) -> None:
+    def __init__(
+        self, inputs: int, hidden: int, kernel: int, norm: tuple[int, int] | None = None, *, bias: bool = False
+    ) -> None:
         super().__init__()
         self.hidden = hidden
-        self.conv_x = GateConv(inputs, 7 * hidden, kernel, norm)
-        self.conv_h = GateConv(hidden, 4 * hidden, kernel, norm)
-        self.conv_m = GateConv(hidden, 3 * hidden, kernel, norm)
-        self.conv_o = GateConv(2 * hidden, hidden, kernel, norm)
-        self.conv_last = nn.Conv2d(2 * hidden, hidden, 1, bias=False)
+        self.conv_x = GateConv(inputs, 7 * hidden, kernel, norm, bias)
+        self.conv_h = GateConv(hidden, 4 * hidden, kernel, norm, bias)
+        self.conv_m = GateConv(hidden, 3 * hidden, kernel, norm, bias)
+        self.conv_o = GateConv(2 * hidden, hidden, kernel, norm, bias)
+        self.conv_last = nn.Conv2d(2 * hidden, hidden, 1, bias=bias)
 
     def start(self, like: Tensor) -> State:
         """Zeros `(B, D, h, w)` for inputs like `like (B, C, h, w)`."""
@@ -58,10 +60,14 @@ class STLSTMCell(nn.Module):
 
     def forward(self, x: Tensor, state: State, memory: Tensor | None) -> Step:
         """`x (B, C, h, w)`, `memory (B, D, h, w)`, zeros where None."""
+        return self.advance(x, state, memory, self.conv_h(state.hidden))
+
+    def advance(self, x: Tensor, state: State, memory: Tensor | None, recurrent: Tensor) -> Step:
+        """The same, given `recurrent (B, 4D, h, w)`, what H adds to the gates i, f, g, o."""
         h, c = state
         m = zeros(h, self.hidden) if memory is None else memory
         ix, fx, gx, imx, fmx, gmx, ox = torch.chunk(self.conv_x(x), 7, dim=1)
-        ih, fh, gh, oh = torch.chunk(self.conv_h(h), 4, dim=1)
+        ih, fh, gh, oh = torch.chunk(recurrent, 4, dim=1)
         im, fm, gm = torch.chunk(self.conv_m(m), 3, dim=1)
 
         dc = torch.sigmoid(ix + ih) * torch.tanh(gx + gh)

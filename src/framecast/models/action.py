@@ -1,0 +1,206 @@
+"""Action-conditioned PredRNN, PredRNN-V2 and ModeRNN, for frames that depend on what a robot does.
+
+Yunbo Wang, Haixu Wu, Jianjin Zhang, Zhifeng Gao, Jianmin Wang, Philip S. Yu, Mingsheng Long: "PredRNN: A Recurrent
+Neural Network for Spatiotemporal Predictive Learning", 2022 (section 4.5); Zhiyu Yao et al.: "ModeRNN", 2022. Neither
+prints equations for it; as in the released code (spec/models.md, sections 1.5 and 4), frame X and action A, tiled over
+the frame, are encoded alike, each by two convolutions of stride 2 without a nonlinearity between:
+
+    x = E2 * E1 * X          a = A2 * A1 * A
+    ST-LSTM (equation 4):    W_h * H is replaced by (W_h * H) . (W_a * a)
+    ModeCell (equation 3):   I = [x, H] is replaced by I . LayerNorm(W_a * a)
+    next frame = D2 * (D1 * (H_L [+ x]) [+ E1 * X])          the terms in brackets with `residual`
+
+with transposed convolutions D1, D2. Deviations from the equations of these papers: the ST-LSTM has biases throughout, the
+ModeCell plain 3x3 projections.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal, Self
+
+import torch
+from torch import Tensor, nn
+
+from framecast.errors import ConfigError
+from framecast.models.core import Core
+from framecast.models.decoupling import Decoupling
+from framecast.models.layers import GateConv
+from framecast.models.modernn_slots import ModeCell, ModeRNN
+from framecast.models.modernn_slots import State as ModeState
+from framecast.models.predrnn import State as STLSTMState
+from framecast.models.predrnn import STLSTMCell
+from framecast.models.recurrent import Patches, Recurrent, RecurrentConfig, TwoMemories, check_divisible, check_layers
+from framecast.models.stack import Stack, StackState
+from framecast.types import FrameShape, Step, Stepped, config
+
+
+class ActionSTLSTMCell(STLSTMCell):
+    """An ST-LSTM whose recurrent gates are scaled by the action."""
+
+    def __init__(self, hidden: int, kernel: int, norm: tuple[int, int] | None) -> None:
+        super().__init__(hidden, hidden, kernel, norm, bias=True)
+        self.conv_a = GateConv(hidden, 4 * hidden, kernel, norm, bias=True)
+
+    def forward(  # type: ignore[override]
+        self, x: Tensor, state: STLSTMState, memory: Tensor | None, action: Tensor
+    ) -> Step:
+        """`x, action (B, D, h, w)`, both encoded."""
+        return self.advance(x, state, memory, self.conv_h(state.hidden) * self.conv_a(action))
+
+
+class ActionModeCell(nn.Module):
+    """A ModeCell whose input and hidden state are scaled by the action."""
+
+    def __init__(self, cell: ModeCell, norm: tuple[int, int]) -> None:
+        super().__init__()
+        self.cell = cell
+        self.conv_a = GateConv(cell.hidden, 2 * cell.hidden, 3, norm, bias=True)
+
+    def start(self, like: Tensor) -> ModeState:
+        """The start of the cell."""
+        return self.cell.start(like)
+
+    def forward(self, x: Tensor, state: ModeState, memory: Tensor | None, action: Tensor) -> Step:
+        """`x, action (B, D, h, w)`, both encoded."""
+        return self.cell.advance(torch.cat([x, state.hidden], dim=1) * self.conv_a(action), state, memory)
+
+
+class ActionStack(Stack):
+    """Cells that are handed the encoded action, at a quarter of the resolution of the frame."""
+
+    def __init__(
+        self,
+        cells: Sequence[Any],
+        hidden: int,
+        channels: int,
+        actions: int,
+        kernel: int,
+        decoupling: Decoupling | None,
+        *,
+        residual: bool,
+    ) -> None:
+        super().__init__(cells, nn.Identity(), decoupling)
+        self.residual = residual
+        ways = {"stride": 2, "padding": kernel // 2, "bias": False}
+        half = hidden // 2
+        self.encode1 = nn.Conv2d(channels, half, kernel, **ways)  # type: ignore[arg-type]
+        self.encode2 = nn.Conv2d(half, hidden, kernel, **ways)  # type: ignore[arg-type]
+        self.action1 = nn.Conv2d(actions, half, kernel, **ways)  # type: ignore[arg-type]
+        self.action2 = nn.Conv2d(half, hidden, kernel, **ways)  # type: ignore[arg-type]
+        self.decode1 = nn.ConvTranspose2d(hidden, half, kernel, **ways)  # type: ignore[arg-type]
+        self.decode2 = nn.ConvTranspose2d(half, channels, kernel, **ways)  # type: ignore[arg-type]
+
+    def start(self, like: Tensor) -> StackState:
+        """The state before the first frame, for frames like `like (B, C, H, W)`."""
+        return super().start(_quarter(like))
+
+    def step(self, x: Tensor, state: StackState, action: Tensor | None = None) -> Stepped:
+        """`x (B, C, H, W)`: the frame at t, `action (B, A)` that is taken then; returns the prediction of the frame at
+        t + 1. Raises `ConfigError` without an action."""
+        if action is None:
+            raise ConfigError("this model needs the actions of every step", remedy="give actions (B, T, A)")
+        tiled = action[:, :, None, None].expand(-1, -1, *x.shape[-2:])
+        acted = self.action2(self.action1(tiled.to(x.dtype)))
+        half = self.encode1(x)
+        whole = self.encode2(half)
+        memory = state.memory
+        steps: list[Step] = []
+        for cell, before in zip(self.cells, state.cells, strict=True):
+            steps.append(cell(steps[-1].hidden if steps else whole, before, memory, acted))
+            memory = steps[-1].memory
+        top = steps[-1].hidden
+        lower = self.decode1(top + whole if self.residual else top, output_size=half.shape[-2:])
+        frame = self.decode2(lower + half if self.residual else lower, output_size=x.shape[-2:])
+        return Stepped(frame, StackState(tuple(step.state for step in steps), memory), self.decoupled(steps))
+
+
+def _quarter(like: Tensor) -> Tensor:
+    """Something of the size of the maps inside, for frames like `like (B, C, H, W)`."""
+    height, width = quarter(*like.shape[-2:])
+    return like.new_empty(like.shape[0], 1, height, width)
+
+
+def quarter(height: int, width: int) -> tuple[int, int]:
+    """The size of a map after two convolutions of stride 2."""
+    return (height + 3) // 4, (width + 3) // 4
+
+
+def _check(settings: RecurrentConfig, shape: FrameShape) -> None:
+    check_layers(settings.hidden, settings.kernel, equal=True)
+    check_divisible(shape.height, shape.width, settings.patch)
+    if settings.hidden[0] % 2:
+        raise ConfigError(f"hidden size {settings.hidden[0]} is not even", where="model.hidden")
+    if not shape.actions:
+        raise ConfigError(
+            f"{settings.name} needs actions, and the data has none", where="model.name", remedy="use a model without"
+        )
+
+
+def _built(settings: RecurrentConfig, shape: FrameShape, core: Core) -> Recurrent:
+    tied_to = (shape.height, shape.width) if settings.tied_to_size else None
+    return Recurrent(core, Patches(settings.patch), tied_to=tied_to, segment=settings.segment)
+
+
+@config
+class ActionPredRNN(TwoMemories):
+    """PredRNN with actions; with `decoupling` PredRNN-V2. `residual` leads past the cells."""
+
+    name: Literal["predrnn_action"] = "predrnn_action"
+    hidden: tuple[int, ...] = (64, 64, 64, 64)
+    patch: int = 1
+    residual: bool = True
+
+    @classmethod
+    def tiny(cls) -> Self:
+        """A model of some thousand weights, for tests and demonstrations."""
+        return cls(hidden=(6, 6), kernel=3, decoupling=0.1)
+
+    def check(self, shape: FrameShape) -> None:
+        """Raise `ConfigError` if this cannot be built for `shape`."""
+        _check(self, shape)
+
+    def cells(self, channels: int, grid: tuple[int, int]) -> list[Any]:
+        """ST-LSTM cells with actions."""
+        return [ActionSTLSTMCell(width, self.kernel, self.norm(grid)) for width in self.hidden]
+
+    def build(self, shape: FrameShape) -> Recurrent:
+        """A forecaster with new weights for frames of `shape`."""
+        self.check(shape)
+        channels = self.patch**2 * shape.channels
+        cells = self.cells(channels, quarter(shape.height // self.patch, shape.width // self.patch))
+        core = ActionStack(
+            cells, self.hidden[0], channels, shape.actions, self.kernel, self.decoupled(), residual=self.residual
+        )
+        return _built(self, shape, core)
+
+
+@config
+class ActionModeRNN(ModeRNN):
+    """ModeRNN with actions. `kernel` is that of the encoders and decoders."""
+
+    name: Literal["modernn_slots_action"] = "modernn_slots_action"  # type: ignore[assignment]
+    patch: int = 1
+    residual: bool = True
+
+    @classmethod
+    def tiny(cls) -> Self:
+        """A model of some thousand weights, for tests and demonstrations."""
+        return cls(hidden=(4, 4), slots=2)
+
+    def check(self, shape: FrameShape) -> None:
+        """Raise `ConfigError` if this cannot be built for `shape`."""
+        super().check(shape._replace(actions=0))
+        _check(self, shape)
+
+    def cells(self, channels: int, grid: tuple[int, int]) -> list[Any]:
+        """ModeCells with actions."""
+        return [ActionModeCell(self.cell(width, grid, separable=False), grid) for width in self.hidden]
+
+    def build(self, shape: FrameShape) -> Recurrent:
+        """A forecaster with new weights for frames of `shape`."""
+        self.check(shape)
+        channels = self.patch**2 * shape.channels
+        cells = self.cells(channels, quarter(shape.height // self.patch, shape.width // self.patch))
+        core = ActionStack(cells, self.hidden[0], channels, shape.actions, self.kernel, None, residual=self.residual)
+        return _built(self, shape, core)
