@@ -40,6 +40,17 @@ class NoSampling:
 
 
 @config
+class TeacherForced:
+    """Every step is fed the truth: training in one parallel pass, for transformers."""
+
+    name: Literal["teacher_forced"] = "teacher_forced"
+
+    def __call__(self, iteration: int, batch: int, context: int, horizon: int, coins: torch.Generator) -> Tensor:
+        """The teacher mask `(batch, context + horizon - 1)`; the same at every iteration."""
+        return torch.ones(batch, context + horizon - 1, dtype=torch.bool)
+
+
+@config
 class Scheduled:
     """Scheduled sampling: a frame after the context is true with probability eta, which falls linearly.
 
@@ -121,4 +132,4 @@ class ReverseScheduled:
         return _flip(self.epsilon(iteration), self.eta(iteration), batch, context, horizon, coins)
 
 
-Curriculum = NoSampling | Scheduled | ReverseScheduled
+Curriculum = NoSampling | TeacherForced | Scheduled | ReverseScheduled

@@ -20,6 +20,7 @@ FILES = [
     "modernn_dcb",
     "modernn_slots",
     "modernn_slots_action",
+    "tctn",
     "predrnn_action",
     "predrnn_v2_action",
     "modernn_slots_train",
@@ -64,6 +65,13 @@ def test_patches_given_instead_of_frames_change_nothing(parity: Path, name: str)
     torch.testing.assert_close(
         reference.run(model, meta, without_frames)["y"], reference.run(model, meta, arrays)["y"], atol=0, rtol=0
     )
+
+
+def test_tctn_runs_freely_as_published(parity: Path) -> None:
+    """The frames that are reported are those of the last pass over all positions."""
+    meta, weights, arrays = read(parity / "tctn.npz")
+    ours = reference.run(reference.load(meta, weights), meta, arrays)
+    torch.testing.assert_close(ours["y_free"], arrays["y_free"], atol=1e-5, rtol=1e-4)
 
 
 def test_decoupling_is_the_second_term_of_the_loss(parity: Path) -> None:

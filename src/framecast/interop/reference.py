@@ -19,6 +19,7 @@ from framecast.errors import DataError
 from framecast.models import (
     E3DLSTM,
     MIM,
+    TCTN,
     ActionModeRNN,
     ActionPredRNN,
     ConvLSTM,
@@ -33,6 +34,7 @@ from framecast.models.core import ModelConfig
 from framecast.models.motionrnn import Motion, MotionState
 from framecast.models.predrnn import State as STLSTMState
 from framecast.models.stack import StackState
+from framecast.ops import free_running
 from framecast.types import FrameShape
 
 Meta = Mapping[str, Any]
@@ -66,6 +68,8 @@ class Reference(NamedTuple):
     state: Callable[[Any, Mapping[str, Tensor]], Any] = lambda model, initial: None
     """The state to begin with, from the arrays `init/...` of a file; None for the usual one."""
     layout: Layout = Layout()
+    free: bool = False
+    """Whether its files also hold `y_free`, the same without teacher forcing."""
     patches: Mapping[str, int] = {}
     """Weights and the dimension in which they have the channels of patches, where `layout.channels` differs from ours."""
 
@@ -200,6 +204,35 @@ REFERENCES: dict[str, Reference] = {
     "predrnn_v2": Reference(
         lambda meta, weights: PredRNNV2(**_stack_sizes(meta, weights), decoupling=meta["config"]["decouple_beta"]),
         _CELLS,
+    ),
+    "tctn": Reference(
+        lambda meta, weights: TCTN(
+            hidden=weights["decoder.GN.weight"].shape[0],
+            layers=_layers(weights, r"decoder\.decoder\.(\d+)\.GN1\.weight"),
+            heads=meta["config"]["n_heads"],
+            patch=meta["config"]["patch_size"],
+            dropout=0.0,
+            norm="reference",
+        ),
+        (
+            (r"decoder_embedding\.conv([01])\.0\.(weight|bias)", r"decoder.embed\1.\2"),
+            (r"decoder\.decoder\.(\d+)\.GN([12])\.(weight|bias)", r"decoder.layers.\1.norm\2.norm.\3"),
+            (r"decoder\.decoder\.(\d+)\.attention\.0\.qkv\.conv0\.0\.(weight|bias)", r"decoder.layers.\1.qkv.conv.\2"),
+            (r"decoder\.decoder\.(\d+)\.out\.conv0\.0\.(weight|bias)", r"decoder.layers.\1.out.conv.\2"),
+            (
+                r"decoder\.decoder\.(\d+)\.feedforward\.conv([01])\.0\.(weight|bias)",
+                lambda key: f"decoder.layers.{key[1]}.{('wide', 'narrow')[int(key[2])]}.conv.{key[3]}",
+            ),
+            (r"decoder\.GN\.(weight|bias)", r"decoder.norm.norm.\1"),
+            (r"conv_last\.weight", r"decoder.head.weight"),
+        ),
+        unused=(
+            r"decoder_embedding\.conv2\..*",
+            r"decoder\.decoderlayer\..*",
+            r"decoder\.positionnet\..*",
+        ),
+        layout=Layout(y="b t c h w"),
+        free=True,
     ),
     "predrnn_action": _ACTION_PREDRNN,
     "predrnn_v2_action": _ACTION_PREDRNN,
@@ -379,7 +412,8 @@ def load(meta: Meta, weights: Weights) -> nn.Module:
 
 
 def run(model: nn.Module, meta: Meta, arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """`y`, the predictions still in patches and laid out as the reference does, and `loss`, a scalar with gradients.
+    """`y`, the predictions still in patches and laid out as the reference does, and `loss`, a scalar with gradients;
+    `y_free` beside them where the reference has it.
 
     `arrays` are those of the file under their names there: `x (B, T, H, W, C)` (or `x_patch`) and `mask`.
     """
@@ -393,11 +427,22 @@ def run(model: nn.Module, meta: Meta, arrays: Mapping[str, Tensor]) -> dict[str,
         given = layout.frames.replace("c", f"({layout.channels})", 1)
         frames = rearrange(arrays["x_patch"], f"{given} -> {ours}", **sides)
     initial = {key.removeprefix("init/"): array for key, array in arrays.items() if key.startswith("init/")}
-    teacher = teacher_mask(arrays["mask"], frames.shape[1] - 1)
-    prediction = model(frames, teacher, arrays.get("actions"), state=reference.state(model, initial))
+    steps = frames.shape[1] - 1
+    if "mask" in arrays:
+        teacher = teacher_mask(arrays["mask"], steps)
+    else:
+        teacher = torch.ones(len(frames), steps, dtype=torch.bool)
+    state = reference.state(model, initial)
+    initial_state = {} if state is None else {"state": state}
+    prediction = model(frames, teacher, arrays.get("actions"), **initial_state)
     predicted = prediction.frames[:, layout.first :]
     loss = reference.loss(predicted - frames[:, 1 + layout.first :]) + sum(prediction.losses.values())
-    return {"y": rearrange(predicted, f"{ours} -> {theirs}", **sides), "loss": loss}
+    result = {"y": rearrange(predicted, f"{ours} -> {theirs}", **sides), "loss": loss}
+    if reference.free:
+        context = meta["config"]["input_length"]
+        free = model(frames[:, :context], free_running(len(frames), context, steps + 1 - context)).frames
+        result["y_free"] = rearrange(free, f"{ours} -> {theirs}", **sides)
+    return result
 
 
 def teacher_mask(mask: Tensor, steps: int) -> Tensor:

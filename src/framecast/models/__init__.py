@@ -10,6 +10,7 @@ from framecast.models.motionrnn import MotionRNN
 from framecast.models.predrnn import PredRNN, PredRNNV2
 from framecast.models.predrnn_m import PredRNNMOnly
 from framecast.models.predrnnpp import PredRNNPlusPlus
+from framecast.models.tctn import TCTN
 
 Model = (
     ConvLSTM
@@ -22,6 +23,7 @@ Model = (
     | MotionRNN
     | MoDeRNN
     | ModeRNN
+    | TCTN
     | ActionPredRNN
     | ActionModeRNN
 )
@@ -29,6 +31,7 @@ Model = (
 __all__ = [
     "E3DLSTM",
     "MIM",
+    "TCTN",
     "ActionModeRNN",
     "ActionPredRNN",
     "ConvLSTM",

@@ -34,7 +34,7 @@ def rollout(
 
     Raises ValueError if the first step is not fed a true frame, or if the mask asks for frames that are not there.
     """
-    feed = _feeds(teacher, frames.shape[1])
+    feed = feeds(teacher, frames.shape[1])
     teacher = teacher.to(frames.device)
 
     def advance(start: int, stop: int, last: Tensor, state: Any) -> tuple[list[Tensor], Any, list[dict[str, Tensor]]]:
@@ -65,8 +65,11 @@ def rollout(
     return Prediction(torch.stack(outputs, dim=1), mean)
 
 
-def _feeds(teacher: Tensor, available: int) -> list[str]:
-    """What each step is fed: "truth" for all sequences, "prediction" for all, or a "mixture"."""
+def feeds(teacher: Tensor, available: int) -> list[str]:
+    """What each step is fed: "truth" for all sequences, "prediction" for all, or a "mixture".
+
+    Raises ValueError as `rollout` does.
+    """
     every, some = teacher.all(dim=0).tolist(), teacher.any(dim=0).tolist()
     if not every[0]:
         raise ValueError("the first step must be fed a true frame: column 0 of the teacher mask must be all true")

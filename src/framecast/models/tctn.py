@@ -1,0 +1,267 @@
+"""TCTN: 3D convolutional transformer with causal attention.
+
+Ziao Yang, Xiangrui Yang, Qifeng Lin: "TCTN: A 3D-Temporal Convolutional Transformer Network for Spatiotemporal Predictive
+Learning", 2021; as the predictor of the modular design in "Modular design with VQ-VAE", equations 8-10. All convolutions
+are 3x3x3 and look back in time only; attention runs over time, apart for each place. A layer, with P the code of the
+position:
+
+    q, k, v = W_qkv * GN(x)          A = softmax over earlier frames((q + P)(k + P)^T / sqrt(d)) v
+    x <- x + W_out * A               x <- x + W_2 * LReLU(W_1 * GN(x))
+
+and before the first, f0 = LReLU(W_e * X), x = f0 + LReLU(W_f * f0).
+
+Deviations (spec/models.md, section 5 and row TC1): as in the released code, P is 0.5 [sin | cos] and is added to q and k in
+every layer, and the norms come first. The norms of that code run over all frames together, so that in training a frame
+sees later ones; here `norm="per_frame"` normalises each frame by itself, which makes the model causal and lets a forecast
+keep the keys, the values and what the convolutions need of the past, so that a new frame costs one frame.
+`norm="reference"` is that of the code: every new frame computes the whole past again, and a forecast reports its last pass.
+Dropout, of which the paper says nothing, drops feature maps.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NamedTuple, Self
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+from torch.nn import functional
+
+from framecast.errors import ConfigError
+from framecast.models.core import Codec
+from framecast.models.recurrent import Patches, check_divisible, check_no_actions
+from framecast.models.rollout import feeds
+from framecast.ops import free_running
+from framecast.types import FrameShape, Prediction, config
+
+Norm = Literal["per_frame", "reference"]
+SLOPE = 0.2
+REACH = 2
+"""How many earlier frames a convolution looks at."""
+
+
+class LayerState(NamedTuple):
+    """What a layer keeps of the past: the last inputs of its four convolutions `(B, ., 2, h, w)`, and all keys and values
+    `(B, D, t, h, w)`."""
+
+    qkv: Tensor
+    out: Tensor
+    wide: Tensor
+    narrow: Tensor
+    keys: Tensor
+    values: Tensor
+
+
+class CausalConv(nn.Module):
+    """3x3x3, with the two frames before in place of the two after."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv3d(inputs, outputs, 3, padding=(0, 1, 1))
+
+    def start(self, like: Tensor) -> Tensor:
+        """No past: zeros `(B, inputs, 2, h, w)`, for maps like `like (B, ., h, w)`."""
+        return like.new_zeros(like.shape[0], self.conv.in_channels, REACH, *like.shape[-2:])
+
+    def forward(self, x: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
+        """`x (B, inputs, S, h, w)`, the next S frames -> `(B, outputs, S, h, w)` and what to keep."""
+        seen = torch.cat([past, x], dim=2)
+        return self.conv(seen), seen[:, :, -REACH:]
+
+
+class FrameNorm(nn.Module):
+    """GroupNorm with one group, over each frame by itself or over all together."""
+
+    def __init__(self, width: int, norm: Norm) -> None:
+        super().__init__()
+        self.norm = nn.GroupNorm(1, width)
+        self.apart = norm == "per_frame"
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`x (B, D, S, h, w)`."""
+        if not self.apart:
+            together: Tensor = self.norm(x)
+            return together
+        frames = x.transpose(1, 2)
+        apart: Tensor = self.norm(frames.flatten(0, 1))
+        return apart.reshape(frames.shape).transpose(1, 2)
+
+
+class Layer(nn.Module):
+    """Attention and feed-forward, each behind a norm."""
+
+    def __init__(self, width: int, heads: int, dropout: float, norm: Norm) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm1, self.norm2 = FrameNorm(width, norm), FrameNorm(width, norm)
+        self.qkv = CausalConv(width, 3 * width)
+        self.out = CausalConv(width, width)
+        self.wide = CausalConv(width, 3 * width)
+        self.narrow = CausalConv(3 * width, width)
+        self.drop = nn.Dropout3d(dropout)
+        self.drop_weights = nn.Dropout(dropout)
+
+    def start(self, like: Tensor) -> LayerState:
+        """No past."""
+        qkv, out, wide, narrow = (conv.start(like) for conv in (self.qkv, self.out, self.wide, self.narrow))
+        nothing = like.new_zeros(like.shape[0], self.out.conv.in_channels, 0, *like.shape[-2:])
+        return LayerState(qkv, out, wide, narrow, nothing, nothing)
+
+    def forward(self, x: Tensor, position: Tensor, state: LayerState) -> tuple[Tensor, LayerState]:
+        """`x (B, D, S, h, w)`, the next S frames, whose `position` is `(D, S, 1, 1)`."""
+        gates, qkv = self.qkv(self.norm1(x), state.qkv)
+        q, k, v = torch.chunk(gates, 3, dim=1)
+        keys, values = torch.cat([state.keys, k + position], dim=2), torch.cat([state.values, v], dim=2)
+        attended, out = self.out(self._attention(q + position, keys, values), state.out)
+        x = x + self.drop(attended)
+        hidden, wide = self.wide(self.norm2(x), state.wide)
+        fed, narrow = self.narrow(self.drop(functional.leaky_relu(hidden, SLOPE)), state.narrow)
+        return x + self.drop(fed), LayerState(qkv, out, wide, narrow, keys, values)
+
+    def _attention(self, q: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+        """`q (B, D, S, h, w)`, the last S of the `keys` and `values (B, D, t, h, w)` -> `(B, D, S, h, w)`."""
+        new, known = q.shape[2], keys.shape[2]
+        q, keys, values = (rearrange(x, "b (n d) t h w -> b n d t h w", n=self.heads) for x in (q, keys, values))
+        scores = torch.einsum("bndshw,bndthw->bnsthw", q, keys) / q.shape[2] ** 0.5
+        later = torch.ones(new, known, dtype=torch.bool, device=q.device).triu(known - new + 1)
+        weights = torch.softmax(scores.masked_fill(later[:, :, None, None], -torch.inf), dim=3)
+        return torch.einsum("bnsthw,bndthw->bndshw", self.drop_weights(weights), values).flatten(1, 2)
+
+
+class State(NamedTuple):
+    """How many frames have been seen, and what the layers keep of them."""
+
+    seen: int
+    layers: tuple[LayerState, ...]
+
+
+class Decoder(nn.Module):
+    """Embedding, layers and head: from the frames so far to the frame after each."""
+
+    def __init__(self, channels: int, width: int, layers: int, heads: int, dropout: float, norm: Norm) -> None:
+        super().__init__()
+        self.width = width
+        self.embed0 = nn.Conv3d(channels, width, (1, 7, 7), padding=(0, 3, 3))
+        self.embed1 = nn.Conv3d(width, width, (1, 5, 5), padding=(0, 2, 2))
+        self.layers = nn.ModuleList(Layer(width, heads, dropout, norm) for _ in range(layers))
+        self.norm = FrameNorm(width, norm)
+        self.head = nn.Conv3d(width, channels, 1, bias=False)
+        self.drop = nn.Dropout3d(dropout)
+
+    def start(self, like: Tensor) -> State:
+        """Before the first frame, for maps like `like (B, C, h, w)`."""
+        return State(0, tuple(layer.start(like) for layer in self.layers))  # type: ignore[operator]
+
+    def forward(self, frames: Tensor, state: State) -> tuple[Tensor, State]:
+        """The next `frames (B, S, C, h, w)` -> the prediction after each, of the same shape, and the next state."""
+        f0 = functional.leaky_relu(self.embed0(frames.transpose(1, 2)), SLOPE)
+        x = self.drop(f0 + functional.leaky_relu(self.embed1(f0), SLOPE))
+        position = position_code(state.seen, frames.shape[1], self.width).to(x)[:, :, None, None]
+        states = []
+        for layer, before in zip(self.layers, state.layers, strict=True):
+            x, after = layer(x, position, before)
+            states.append(after)
+        predicted: Tensor = self.head(self.norm(x)).transpose(1, 2)
+        return predicted, State(state.seen + frames.shape[1], tuple(states))
+
+
+def position_code(first: int, count: int, width: int) -> Tensor:
+    """Of frames `first`, `first + 1`, ...: `(width, count)`."""
+    angle = torch.arange(first, first + count) / 10_000.0 ** (torch.arange(0, width, 2)[:, None] / width)
+    return 0.5 * torch.cat([angle.sin(), angle.cos()])
+
+
+class TCTNForecaster(nn.Module):
+    """Frames that are given are read in one pass; predictions that are fed back one at a time."""
+
+    def __init__(self, decoder: Decoder, codec: Codec, norm: Norm) -> None:
+        super().__init__()
+        self.decoder = decoder
+        self.codec = codec
+        self.causal = norm == "per_frame"
+
+    def forward(self, frames: Tensor, teacher: Tensor, actions: Tensor | None = None) -> Prediction:
+        """Predict the frames at 1..T-1: `frames (B, T or fewer, C, H, W)`, `teacher (B, T - 1)` bool."""
+        encoded = self.codec.encode(frames)
+        feed = feeds(teacher, encoded.shape[1])
+        given = next((t for t, fed in enumerate(feed) if fed != "truth"), len(feed))
+        teacher = teacher.to(frames.device)
+        known = encoded[:, :given]
+        predicted, state = self.decoder(known, self.decoder.start(encoded[:, 0]))
+        for t in range(given, len(feed)):
+            last = predicted[:, -1:]
+            if feed[t] != "prediction":
+                last = torch.where(teacher[:, t, None, None, None, None], encoded[:, t : t + 1], last)
+            if self.causal:
+                newest, state = self.decoder(last, state)
+                predicted = torch.cat([predicted, newest], dim=1)
+            else:
+                known = torch.cat([known, last], dim=1)
+                predicted, _ = self.decoder(known, self.decoder.start(encoded[:, 0]))
+        return Prediction(self.codec.decode(predicted), {})
+
+    def forecast(self, context: Tensor, horizon: int, actions: Tensor | None = None) -> Tensor:
+        """`context (B, T, C, H, W)` -> the `horizon` frames after it, `(B, horizon, C, H, W)`."""
+        teacher = free_running(context.shape[0], context.shape[1], horizon)
+        return self.forward(context, teacher, actions).frames[:, -horizon:]
+
+    def start(self, like: Tensor) -> State:
+        """The state before the first frame, for frames like `like (B, C, H, W)`."""
+        return self.decoder.start(self.codec.encode(like[:, None])[:, 0])
+
+    def step(self, frame: Tensor, state: State, action: Tensor | None = None) -> tuple[Tensor, Any]:
+        """One frame in `(B, C, H, W)`, the prediction of the next one out, with the next state. Raises `ConfigError` for a
+        model that is not causal."""
+        if not self.causal:
+            raise ConfigError("norms over all frames know no single step", remedy="train with model.norm=per_frame")
+        predicted, after = self.decoder(self.codec.encode(frame[:, None]), state)
+        return self.codec.decode(predicted)[:, 0], after
+
+
+@config
+class TCTN:
+    """`layers` layers of `hidden` channels with `heads` heads."""
+
+    name: Literal["tctn"] = "tctn"
+    hidden: int = 128
+    layers: int = 6
+    heads: int = 1
+    patch: int = 4
+    dropout: float = 0.1
+    norm: Norm = "per_frame"
+
+    @classmethod
+    def tiny(cls) -> Self:
+        """A model of some thousand weights, for tests and demonstrations."""
+        return cls(hidden=8, layers=2, heads=2, patch=2, dropout=0.0)
+
+    @property
+    def tied_to_size(self) -> bool:
+        """Any size works."""
+        return False
+
+    @property
+    def multiple(self) -> int:
+        """Frames are cut into patches."""
+        return self.patch
+
+    def check(self, shape: FrameShape) -> None:
+        """Raise `ConfigError` if this cannot be built for `shape`."""
+        if self.heads < 1 or self.layers < 1 or self.hidden < 2 or self.hidden % 2 or self.hidden % self.heads:
+            raise ConfigError(
+                f"{self.hidden} channels cannot be split into {self.heads} heads of a sine and a cosine half",
+                where="model.hidden",
+            )
+        if not 0 <= self.dropout < 1:
+            raise ConfigError(f"dropout {self.dropout} is no probability below 1", where="model.dropout")
+        check_divisible(shape.height, shape.width, self.patch)
+        check_no_actions(shape, self.name)
+
+    def decoder(self, channels: int) -> Decoder:
+        """The network between frames in the space of a codec with `channels`."""
+        return Decoder(channels, self.hidden, self.layers, self.heads, self.dropout, self.norm)
+
+    def build(self, shape: FrameShape) -> TCTNForecaster:
+        """A forecaster with new weights for frames of `shape`."""
+        self.check(shape)
+        return TCTNForecaster(self.decoder(self.patch**2 * shape.channels), Patches(self.patch), self.norm)
