@@ -10,6 +10,8 @@ import torch
 from framecast.experiment import Experiment
 from framecast.models.counting import multiply_accumulates, parameters
 from framecast.ops import free_running
+from framecast.training.step import frame_loss
+from framecast.types import Batch
 
 
 def estimate(experiment: Experiment) -> dict[str, str]:
@@ -24,8 +26,7 @@ def estimate(experiment: Experiment) -> dict[str, str]:
     begun = time.perf_counter()
     prediction = model(frames, free_running(size, shape.context, shape.horizon))
     valid = torch.ones_like(frames[:, :, :1], dtype=torch.bool)
-    steps = prediction.frames.shape[1]
-    loss = experiment.loss(prediction.frames, frames[:, -steps:], valid[:, -steps:]) + sum(prediction.losses.values())
+    loss = frame_loss(experiment, prediction, Batch(frames, valid)) + sum(prediction.losses.values())
     held = psutil.Process().memory_info().rss - before
     loss.backward()
     seconds = time.perf_counter() - begun

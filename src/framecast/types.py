@@ -55,10 +55,12 @@ class Stepped(NamedTuple):
 
 class Prediction(NamedTuple):
     """`frames (B, S, C, H, W)`: the last S frames of the window as predicted. `losses`: scalar terms, already weighted,
-    to be added to the frame loss."""
+    to be added to the frame loss. `target`: what `frames` are to be compared with in training, where that is not the
+    frames of the window: both are then in the space of the model."""
 
     frames: Tensor
     losses: dict[str, Tensor]
+    target: Tensor | None = None
 
 
 T = TypeVar("T")

@@ -57,7 +57,7 @@ class Recurrent(nn.Module):
         """Predict the frames at 1..T-1: `frames (B, T or fewer, C, H, W)`, `teacher (B, T - 1)` bool, read only where
         the mask is true; from `state` on, where it is given. Raises `ConfigError` for a frame size that the model cannot take."""
         self._check_size(frames)
-        encoded, losses = rollout(
+        encoded, losses, _ = rollout(
             self.core, self.codec.encode(frames), teacher, actions, state=state, segment=self.segment
         )
         return Prediction(self.codec.decode(encoded), losses)

@@ -16,6 +16,7 @@ import xarray as xr
 from framecast.data.batches import Batches
 from framecast.errors import RunError
 from framecast.experiment import Experiment
+from framecast.models.core import Prepared
 from framecast.models.counting import parameters
 from framecast.training import checkpoint, run
 from framecast.training.events import Event, Finished, Kept, Started, Warned
@@ -58,6 +59,8 @@ def train(
     )
     torch.manual_seed(settings.seed)
     network = experiment.model.build(shape)
+    if not resume and isinstance(experiment.model, Prepared):
+        experiment.model.prepare(network)
     optimiser = build(experiment.optimiser, network.parameters())
     average = {name: weight.clone() for name, weight in network.state_dict().items()} if settings.ema else None
     model, optimiser = fabric.setup(torch.compile(network) if settings.compile else network, optimiser)

@@ -10,11 +10,14 @@ from pathlib import Path
 import xarray as xr
 from rich.console import Console
 
+from framecast.curriculum import TeacherForced
 from framecast.experiment import Experiment, read
-from framecast.training.events import Event
+from framecast.losses import L2
+from framecast.models import ModularDesign
+from framecast.training.events import Event, Finished
 from framecast.training.loop import train as train_events
 from framecast.training.progress import show
-from framecast.training.run import settings_of
+from framecast.training.run import check_unchanged, settings_of
 
 IN_MEMORY = "(frames in memory)"
 
@@ -38,7 +41,38 @@ def train(
     name = f"{experiment.model.name.split(':')[-1]}-{time.strftime('%Y%m%d-%H%M%S')}"
     folder = Path("runs") / name if out is None else Path(out)
     frames = (data,) if isinstance(data, xr.DataArray) else None
-    return _shown(train_events(experiment, folder, frames=frames), console)
+    if isinstance(experiment.model, ModularDesign) and experiment.model.trained is None:
+        first = folder.with_name(f"{folder.name}-autoencoder").absolute()
+        finished = _first_stage(experiment, experiment.model, first, frames, console)
+        if finished is not None and finished.interrupted:
+            return finished.out
+        model = dataclasses.replace(experiment.model, trained=str(first))
+        experiment = dataclasses.replace(experiment, model=model)
+    return _shown(train_events(experiment, folder, frames=frames), console).out
+
+
+def _first_stage(
+    experiment: Experiment,
+    model: ModularDesign,
+    out: Path,
+    frames: tuple[xr.DataArray] | None,
+    console: Console | None,
+) -> Finished | None:
+    """Train the autoencoder of a modular design on single frames, or go on with a run of it that was interrupted; where
+    `out` holds a finished one with the same settings there is nothing to do, and None comes back."""
+    first = model.first
+    stage = dataclasses.replace(
+        experiment,
+        model=model.autoencoder,
+        curriculum=TeacherForced(),
+        loss=L2(),
+        optimiser=dataclasses.replace(experiment.optimiser, learning_rate=first.learning_rate),
+        training=dataclasses.replace(experiment.training, iterations=first.iterations, batch_size=first.batch_size),
+    )
+    if (out / "last").is_dir():
+        check_unchanged(out, stage)
+        return None
+    return _shown(train_events(stage, out, resume=out.exists(), frames=frames), console)
 
 
 def resume(
@@ -55,10 +89,10 @@ def resume(
         longer = dataclasses.replace(experiment.training, iterations=iterations)
         experiment = dataclasses.replace(experiment, training=longer)
     frames = None if data is None else (data,)
-    return _shown(train_events(experiment, Path(folder), resume=True, frames=frames), console)
+    return _shown(train_events(experiment, Path(folder), resume=True, frames=frames), console).out
 
 
-def _shown(happenings: Iterator[Event], console: Console | None) -> Path:
+def _shown(happenings: Iterator[Event], console: Console | None) -> Finished:
     console = console or Console(stderr=True)
     finished = show(happenings, console)
     if finished.interrupted:
@@ -68,4 +102,4 @@ def _shown(happenings: Iterator[Event], console: Console | None) -> Path:
             highlight=False,
             soft_wrap=True,
         )
-    return finished.out
+    return finished

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from framecast.errors import ConfigError
 from framecast.experiment import Experiment
-from framecast.types import Batch
+from framecast.types import Batch, Prediction
 
 
 def seed_everything(seed: int, iteration: int, rank: int) -> torch.Generator:
@@ -37,8 +38,7 @@ def update(
     """One optimiser step on `batch`; the loss and its terms, or None where no step was made because the gradient is not
     finite. Gradients are shared before they are looked at, so all processes decide alike."""
     prediction = model(batch.frames, teacher, batch.actions)
-    steps = prediction.frames.shape[1]
-    frames = experiment.loss(prediction.frames, batch.frames[:, -steps:], batch.valid[:, -steps:])
+    frames = frame_loss(experiment, prediction, batch)
     loss = frames + sum(prediction.losses.values())
     optimiser.zero_grad()
     fabric.backward(loss)
@@ -51,6 +51,18 @@ def update(
         torch.nn.utils.clip_grads_with_norm_(weights, experiment.optimiser.clip, norm)
     optimiser.step()
     return {name: value.detach() for name, value in {"loss": loss, "frames": frames, **prediction.losses}.items()}
+
+
+def frame_loss(experiment: Experiment, prediction: Prediction, batch: Batch) -> Tensor:
+    """The loss between what is predicted and what it is to be compared with: the frames of the batch where they are
+    valid, or the target in the model's own space where all pixels that make a place of it are."""
+    steps = prediction.frames.shape[1]
+    target, valid = batch.frames[:, -steps:], batch.valid[:, -steps:]
+    if prediction.target is not None:
+        target = prediction.target
+        missing = functional.adaptive_max_pool2d((~valid).float().flatten(0, 1), target.shape[-2:])
+        valid = (missing == 0).reshape(*valid.shape[:3], *target.shape[-2:])
+    return experiment.loss(prediction.frames, target, valid)
 
 
 def passes(batch: Batch, reverse_time: bool) -> list[Batch]:

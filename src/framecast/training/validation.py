@@ -15,6 +15,7 @@ from torch import Tensor
 from framecast.data.batches import evaluation_batches
 from framecast.data.config import Sources
 from framecast.experiment import Experiment
+from framecast.models.autoencoders import Autoencoder
 from framecast.saved import Card, save
 from framecast.training.events import Validated
 from framecast.training.logs import draw_strip
@@ -24,7 +25,7 @@ from framecast.training.step import move
 @torch.no_grad()
 def validate(experiment: Experiment, sources: Sources, model: Any, done: int, out: Path) -> Validated | None:
     """The mean loss over the horizon of the first validation windows, the first of which is drawn; the middle of the
-    frames where training sees crops. None without any window."""
+    frames where training sees crops. An autoencoder is shown what it is to give back. None without any window."""
     source = sources.validation
     if source is None or experiment.training.validation_windows < 1:
         return None
@@ -36,7 +37,10 @@ def validate(experiment: Experiment, sources: Sources, model: Any, done: int, ou
     crop, size = experiment.data.crop_size, experiment.training.batch_size
     for indices, batch in evaluation_batches(source, sources.scaling, size, crop):
         batch = move(batch, device)
-        forecast = model.forecast(batch.frames[:, :context], horizon, batch.actions)
+        if isinstance(model, Autoencoder):
+            forecast = model.reconstruct(batch.frames[:, context:])
+        else:
+            forecast = model.forecast(batch.frames[:, :context], horizon, batch.actions)
         loss = experiment.loss(forecast, batch.frames[:, context:], batch.valid[:, context:])
         if seen == 0:
             draw_strip(picture, batch.frames[0], forecast[0])
