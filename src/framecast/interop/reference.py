@@ -29,6 +29,7 @@ from framecast.models import (
     PredRNN,
     PredRNNPlusPlus,
     PredRNNV2,
+    SimVP,
 )
 from framecast.models.core import ModelConfig
 from framecast.models.motionrnn import Motion, MotionState
@@ -194,6 +195,49 @@ _ACTION_PREDRNN = Reference(
     (*_CELLS, *_ENCODERS),
 )
 
+_U = {"enc": "down", "dec": "up"}
+_SIMVP_BLOCK = {
+    "norm1": "norm1",
+    "norm2": "norm2",
+    "attn.proj_1": "attention.before",
+    "attn.spatial_gating_unit.conv0": "attention.inner.near",
+    "attn.spatial_gating_unit.conv_spatial": "attention.inner.far",
+    "attn.spatial_gating_unit.conv1": "attention.inner.split",
+    "attn.proj_2": "attention.after",
+    "mlp.fc1": "mlp.widen",
+    "mlp.dwconv.dwconv": "mlp.depthwise",
+    "mlp.fc2": "mlp.narrow",
+}
+_SIMVP = Reference(
+    lambda meta, weights: SimVP(
+        spatial=meta["config"]["hid_S"],
+        hidden=meta["config"]["hid_T"],
+        layers=meta["config"]["N_S"],
+        blocks=meta["config"]["N_T"],
+        mlp_ratio=meta["config"]["mlp_ratio"],
+        kind=meta["config"]["model_type"].lower(),
+    ),
+    (
+        (r"enc\.enc\.(\d+)\.conv\.(conv|norm)\.(weight|bias)", r"encoder.\1.\2.\3"),
+        (r"dec\.dec\.(\d+)\.conv\.(conv|norm)(?:\.0)?\.(weight|bias)", r"decoder.\1.\2.\3"),
+        (r"dec\.readout\.(weight|bias)", r"readout.\1"),
+        (r"hid\.enc\.(\d+)\.block\.layer_scale_([12])", r"translator.\1.scale\2"),
+        (r"hid\.enc\.(\d+)\.reduction\.(weight|bias)", r"translator.\1.reduce.\2"),
+        (
+            rf"hid\.enc\.(\d+)\.block\.({'|'.join(map(re.escape, _SIMVP_BLOCK))})\.(\w+)",
+            lambda key: f"translator.{key[1]}.{_SIMVP_BLOCK[key[2]]}.{key[3]}",
+        ),
+        (
+            r"hid\.(enc|dec)\.(\d+)\.conv1\.(weight|bias)",
+            lambda key: f"translator.{_U[key[1]]}.{key[2]}.first.{key[3]}",
+        ),
+        (
+            r"hid\.(enc|dec)\.(\d+)\.layers\.(\d+)\.(conv|norm)\.(weight|bias)",
+            lambda key: f"translator.{_U[key[1]]}.{key[2]}.{key[4]}s.{key[3]}.{key[5]}",
+        ),
+    ),
+    layout=Layout(frames="b t c h w", y="b t c h w"),
+)
 REFERENCES: dict[str, Reference] = {
     "convlstm": Reference(
         lambda meta, weights: ConvLSTM(**_stack_sizes(meta, weights)),
@@ -205,6 +249,8 @@ REFERENCES: dict[str, Reference] = {
         lambda meta, weights: PredRNNV2(**_stack_sizes(meta, weights), decoupling=meta["config"]["decouple_beta"]),
         _CELLS,
     ),
+    "simvp": _SIMVP,
+    "simvp_incepu": _SIMVP,
     "tctn": Reference(
         lambda meta, weights: TCTN(
             hidden=weights["decoder.GN.weight"].shape[0],
@@ -417,7 +463,7 @@ def run(model: nn.Module, meta: Meta, arrays: Mapping[str, Tensor]) -> dict[str,
 
     `arrays` are those of the file under their names there: `x (B, T, H, W, C)` (or `x_patch`) and `mask`.
     """
-    reference, patch = _reference(meta), meta["config"]["patch_size"]
+    reference, patch = _reference(meta), meta["config"].get("patch_size", 1)
     layout, sides = reference.layout, {"row": patch, "col": patch}
     theirs = layout.y.replace("c", f"({layout.channels})", 1)
     ours = "b t c (h row) (w col)"
@@ -426,6 +472,8 @@ def run(model: nn.Module, meta: Meta, arrays: Mapping[str, Tensor]) -> dict[str,
     else:
         given = layout.frames.replace("c", f"({layout.channels})", 1)
         frames = rearrange(arrays["x_patch"], f"{given} -> {ours}", **sides)
+    if "target" in arrays:
+        frames = torch.cat([frames, rearrange(arrays["target"], f"{layout.frames} -> b t c h w")], dim=1)
     initial = {key.removeprefix("init/"): array for key, array in arrays.items() if key.startswith("init/")}
     steps = frames.shape[1] - 1
     if "mask" in arrays:
@@ -436,7 +484,7 @@ def run(model: nn.Module, meta: Meta, arrays: Mapping[str, Tensor]) -> dict[str,
     initial_state = {} if state is None else {"state": state}
     prediction = model(frames, teacher, arrays.get("actions"), **initial_state)
     predicted = prediction.frames[:, layout.first :]
-    loss = reference.loss(predicted - frames[:, 1 + layout.first :]) + sum(prediction.losses.values())
+    loss = reference.loss(predicted - frames[:, -predicted.shape[1] :]) + sum(prediction.losses.values())
     result = {"y": rearrange(predicted, f"{ours} -> {theirs}", **sides), "loss": loss}
     if reference.free:
         context = meta["config"]["input_length"]
@@ -465,8 +513,8 @@ def _shape(meta: Meta, weights: Weights) -> FrameShape:
     """The frames a reference was built for; where LayerNorm ties it to a size, its weights tell the size."""
     settings = meta["config"]
     if "in_shape" in settings:
-        (_, channels, height, width), context = settings["in_shape"], settings["pre_seq_length"]
-        return FrameShape(channels, height, width, context, settings["aft_seq_length"])
+        context, channels, height, width = settings["in_shape"]
+        return FrameShape(channels, height, width, context, settings.get("aft_seq_length", context))
     if "seq_len" in settings:
         side = settings["image"]
         return FrameShape(settings["channels"], side, side, settings["seq_len"], settings["pre_len"])

@@ -2,6 +2,7 @@
 
 from framecast.models.action import ActionModeRNN, ActionPredRNN
 from framecast.models.autoencoders import VAE, VQVAE
+from framecast.models.conv_tt_lstm import ConvTTLSTM
 from framecast.models.convlstm import ConvLSTM
 from framecast.models.e3dlstm import E3DLSTM
 from framecast.models.mim import MIM
@@ -12,7 +13,10 @@ from framecast.models.motionrnn import MotionRNN
 from framecast.models.predrnn import PredRNN, PredRNNV2
 from framecast.models.predrnn_m import PredRNNMOnly
 from framecast.models.predrnnpp import PredRNNPlusPlus
+from framecast.models.sa_convlstm import SAConvLSTM
+from framecast.models.simvp import TAU, SimVP
 from framecast.models.tctn import TCTN
+from framecast.models.trajgru import TrajGRU
 
 Model = (
     ConvLSTM
@@ -22,10 +26,15 @@ Model = (
     | PredRNNPlusPlus
     | MIM
     | E3DLSTM
+    | TrajGRU
+    | SAConvLSTM
+    | ConvTTLSTM
     | MotionRNN
     | MoDeRNN
     | ModeRNN
     | TCTN
+    | SimVP
+    | TAU
     | ModularDesign
     | VQVAE
     | VAE
@@ -36,12 +45,14 @@ Model = (
 __all__ = [
     "E3DLSTM",
     "MIM",
+    "TAU",
     "TCTN",
     "VAE",
     "VQVAE",
     "ActionModeRNN",
     "ActionPredRNN",
     "ConvLSTM",
+    "ConvTTLSTM",
     "MoDeRNN",
     "ModeRNN",
     "Model",
@@ -51,4 +62,7 @@ __all__ = [
     "PredRNNMOnly",
     "PredRNNPlusPlus",
     "PredRNNV2",
+    "SAConvLSTM",
+    "SimVP",
+    "TrajGRU",
 ]

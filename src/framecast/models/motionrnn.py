@@ -33,7 +33,6 @@ from typing import Any, Literal, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from framecast.errors import ConfigError
 from framecast.models.convlstm import ConvLSTM
@@ -44,6 +43,7 @@ from framecast.models.mim import MIM
 from framecast.models.predrnn import PredRNN, PredRNNV2
 from framecast.models.recurrent import Patches, Recurrent, check_divisible, head
 from framecast.models.stack import Stack, StackState
+from framecast.ops import look_up, places
 from framecast.types import FrameShape, Stepped, config
 
 TAPS = 9
@@ -121,15 +121,12 @@ class MotionGRU(nn.Module):
 def sampled(values: Tensor, offsets: Tensor) -> Tensor:
     """`values (B, q, h, w)` at the 9 taps of each pixel, moved by `offsets (B, 18, h, w)`, bilinear, 0 outside:
     `(B, q, 9, h, w)`."""
-    batch, _, height, width = values.shape
-    rows = torch.arange(height, device=values.device, dtype=values.dtype)[:, None]
-    columns = torch.arange(width, device=values.device, dtype=values.dtype)
+    rows, columns = places(values)
     taps = torch.arange(-1, 2, device=values.device, dtype=values.dtype)
     y = rows + taps.repeat_interleave(3)[:, None, None] + offsets[:, :TAPS]
     x = columns + taps.repeat(3)[:, None, None] + offsets[:, TAPS:]
-    grid = torch.stack([(2 * x + 1) / width - 1, (2 * y + 1) / height - 1], dim=-1)
-    found = functional.grid_sample(values, grid.reshape(batch, TAPS * height, width, 2), align_corners=False)
-    return found.reshape(batch, -1, TAPS, height, width)
+    found = look_up(values, y.flatten(1, 2), x.flatten(1, 2))
+    return found.reshape(*found.shape[:2], TAPS, *values.shape[-2:])
 
 
 def _from_zero(layer: nn.Conv2d) -> nn.Conv2d:

@@ -1,0 +1,33 @@
+"""Looking up a map at given places."""
+
+import torch
+
+from framecast.models.motionrnn import sampled
+from framecast.models.trajgru import warp
+from framecast.ops import look_up, places
+
+
+def test_at_its_own_places_a_map_is_itself() -> None:
+    values = torch.rand(2, 3, 5, 7)
+    rows, columns = places(values)
+    every = torch.zeros(2, 5, 7)
+    torch.testing.assert_close(look_up(values, rows + every, columns + every), values)
+
+
+def test_half_way_is_the_mean_and_outside_is_0() -> None:
+    values = torch.tensor([[1.0, 3.0], [5.0, 7.0]])[None, None]
+    found = look_up(values, torch.tensor([[[0.5, -5.0]]]), torch.tensor([[[0.0, 0.0]]]))
+    torch.testing.assert_close(found.flatten(), torch.tensor([3.0, 0.0]))
+
+
+def test_a_flow_of_whole_pixels_is_a_shift() -> None:
+    values = torch.rand(1, 2, 6, 6)
+    flow = torch.stack([torch.full((6, 6), 2.0), torch.full((6, 6), 1.0)])[None]
+    torch.testing.assert_close(warp(values, flow)[:, :, 1:, 2:], values[:, :, :-1, :-2])
+
+
+def test_taps_without_offset_are_those_of_a_3x3_convolution() -> None:
+    values, weight = torch.rand(2, 3, 6, 5), torch.rand(4, 3, 3, 3)
+    taps = sampled(values, torch.zeros(2, 18, 6, 5))
+    convolved = torch.einsum("bqnhw,oqn->bohw", taps, weight.flatten(2))
+    torch.testing.assert_close(convolved, torch.nn.functional.conv2d(values, weight, padding=1))
