@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,7 +17,7 @@ from framecast.errors import FramecastError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from framecast.verification import Verification
+    from framecast.verification import Score, Verification
 
 app = typer.Typer(
     name="framecast",
@@ -260,27 +261,37 @@ def _print_scores(verification: Verification, console: Console) -> None:
     """The table of scores over all lead times, and the verdict."""
     from rich.table import Table
 
-    from framecast.report.page import shown
     from framecast.report.verdict import verdict
 
-    table = Table(title=f"{verification.cases} cases, convention {verification.convention.name}")
-    table.add_column("")
-    for score in verification.frame_scores:
-        table.add_column(score.upper(), justify="right")
-    for name in verification.forecasters:
-        table.add_row(name, *(shown(verification.frame(name, score)) for score in verification.frame_scores))
-    console.print(table)
+    def scores(title: str, names: list[str], score: Callable[[str, str], Score]) -> None:
+        table = Table(title=title)
+        table.add_column("")
+        for name in names:
+            table.add_column(name.upper(), justify="right", no_wrap=True)
+        for forecaster in verification.forecasters:
+            table.add_row(forecaster, *(_brief(score(forecaster, name)) for name in names))
+        console.print(table)
+
+    frames = [name for name in verification.frame_scores if name != "rmse"]
+    scores(f"{verification.cases} cases, convention {verification.convention.name}", frames, verification.frame)
     for number, rate in enumerate(verification.rates):
-        events = Table(title=f"{rate:g} mm/h or more: {int(verification.events(number).sum()):,} event pixels")
-        events.add_column("")
-        for score in verification.event_scores:
-            events.add_column(score.upper(), justify="right")
-        for name in verification.forecasters:
-            events.add_row(
-                name, *(shown(verification.event(name, score, number)) for score in verification.event_scores)
-            )
-        console.print(events)
+        observed = int(verification.events(number).sum())
+        scores(
+            f"{rate:g} mm/h or more: {observed:,} event pixels",
+            verification.event_scores,
+            partial(verification.event, threshold=number),
+        )
+    console.print("± is half of the 95 % interval; the report has them whole", highlight=False)
     console.print(verdict(verification), highlight=False)
+
+
+def _brief(score: Score) -> str:
+    """A value and half the width of its interval."""
+    if score.value != score.value:
+        return "undefined"
+    if score.interval is None:
+        return f"{score.value:.3g}"
+    return f"{score.value:.3g} ±{(score.interval[1] - score.interval[0]) / 2:.1g}"
 
 
 if __name__ == "__main__":
