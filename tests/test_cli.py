@@ -252,4 +252,6 @@ def test_data_of_another_kind_are_refused(
         code, _, err = run(monkeypatch, capsys, *command, "--data", tmp_path / "video.npy")
         assert code == 2
         assert "trained on rain_rate" in err
+        assert "video.npy, variable 'frames'" in err
+        assert "->" in err
     assert not (tmp_path / "x.nc").exists()

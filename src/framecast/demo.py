@@ -100,7 +100,7 @@ def _experiment(data: str | None, digits: str, units: str | None, iterations: in
         settings = ArchiveData(path=data, units=units, context=6, horizon=6, split=ByBlocks(validation=0.15, test=0.2))
         frames = settings.opened()[0]
         height, width = frames.sizes["y"], frames.sizes["x"]
-        side = min(128, height // 4 * 4, width // 4 * 4)
+        side = min(64, height // 4 * 4, width // 4 * 4)
         settings = ArchiveData(
             path=data, units=units, context=6, horizon=6, split=settings.split, crop=side, flips=True
         )
@@ -112,11 +112,11 @@ def _experiment(data: str | None, digits: str, units: str | None, iterations: in
         optimiser=Optimiser(learning_rate=3e-3, schedule="one_cycle", clip=1.0),
         training=Training(
             iterations=iterations,
-            batch_size=8,
+            batch_size=8 if data is None else 4,
             log_every=10,
-            validate_every=max(iterations // 4, 1),
+            validate_every=-(-iterations // 4),
             validation_windows=32,
-            checkpoint_every=max(iterations // 4, 1),
+            checkpoint_every=-(-iterations // 4),
             accelerator="cpu",
         ),
     )

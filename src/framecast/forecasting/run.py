@@ -76,11 +76,19 @@ class Trained:
 
     def check(self, frames: xr.DataArray) -> None:
         """Raise `DataError` for frames that the model was not made for."""
-        quantity, card = of(frames), self.card
+        quantity, card, where = of(frames), self.card, _where(frames)
         if quantity.name != card.quantity.name:
-            raise DataError(f"{quantity.name} in {quantity.units}, but the model was trained on {card.quantity.name}")
+            raise DataError(
+                f"{quantity.name} in {quantity.units}, but the model was trained on {card.quantity.name}",
+                where=where,
+                remedy=f"give frames of {card.quantity.name}, or train a model on these",
+            )
         if frames.sizes["channel"] != card.shape.channels:
-            raise DataError(f"{frames.sizes['channel']} channel(s), but the model was trained on {card.shape.channels}")
+            raise DataError(
+                f"{frames.sizes['channel']} channel(s), but the model was trained on {card.shape.channels}",
+                where=where,
+                remedy="give frames with as many channels, or train a model on these",
+            )
         step = time_step(frames) if frames.sizes["time"] > 1 else None
         if card.step_seconds is None or not isinstance(step, np.timedelta64):
             return
@@ -88,8 +96,16 @@ class Trained:
         if abs(seconds - card.step_seconds) > 0.1 * card.step_seconds:
             raise DataError(
                 f"a time step of {seconds / 60:g} minutes, but the model was trained on {card.step_seconds / 60:g}",
+                where=where,
                 remedy="bring the frames to that step, or train on data with this one",
             )
+
+
+def _where(frames: xr.DataArray) -> str:
+    """File and variable of opened frames."""
+    if "source" not in frames.coords:
+        return f"variable {frames.name!r}"
+    return f"{frames['source'].values.flat[0]}, variable {frames.name!r}"
 
 
 def load(folder: str | Path, device: str | None = None) -> Trained:

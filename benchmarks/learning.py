@@ -1,0 +1,183 @@
+"""Does every model learn? All of them, small, with the same number of steps on moving digits, beside the baselines.
+
+    python benchmarks/learning.py [--images FOLDER_OF_MNIST] [--iterations 250] [--only NAME ...] --out docs/models.md
+
+Frames of 32 x 32, two digits, 10 frames in and 10 out; test sequences are made of digits never seen in training. The table
+is written anew after each model; models that stand in it already are kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+from rich.console import Console
+
+from framecast.curriculum import NoSampling, ReverseScheduled, TeacherForced
+from framecast.data.config import MovingDigits
+from framecast.experiment import Experiment, Optimiser, Training
+from framecast.forecasting.extrapolation import Extrapolation
+from framecast.forecasting.persistence import Persistence
+from framecast.forecasting.run import load
+from framecast.losses import L1L2
+from framecast.models import (
+    E3DLSTM,
+    MIM,
+    TAU,
+    TCTN,
+    VQVAE,
+    ConvLSTM,
+    ConvTTLSTM,
+    MoDeRNN,
+    ModeRNN,
+    ModularDesign,
+    MotionRNN,
+    PredRNN,
+    PredRNNMOnly,
+    PredRNNPlusPlus,
+    PredRNNV2,
+    SAConvLSTM,
+    SimVP,
+    TrajGRU,
+)
+from framecast.models.counting import parameters
+from framecast.models.modular import FirstStage
+from framecast.training import train
+from framecast.verification import verify
+
+TWO: Any = {"hidden": (32, 32)}
+MODELS: dict[str, Any] = {
+    "convlstm": ConvLSTM(**TWO),
+    "predrnn": PredRNN(**TWO),
+    "predrnn_v2": PredRNNV2(**TWO, decoupling=0.02),
+    "predrnn_m": PredRNNMOnly(**TWO),
+    "predrnn_pp": PredRNNPlusPlus(**TWO),
+    "mim": MIM(**TWO),
+    "e3dlstm": E3DLSTM(**TWO),
+    "trajgru": TrajGRU(**TWO, links=5),
+    "sa_convlstm": SAConvLSTM(**TWO, attention=16),
+    "conv_tt_lstm": ConvTTLSTM(**TWO),
+    "motionrnn (predrnn)": MotionRNN(backbone=PredRNN(**TWO)),
+    "motionrnn (convlstm)": MotionRNN(backbone=ConvLSTM(**TWO)),
+    "modernn_dcb": MoDeRNN(**TWO),
+    "modernn_slots": ModeRNN(**TWO),
+    "tctn": TCTN(hidden=32, layers=3),
+    "modular (predrnn)": ModularDesign(
+        autoencoder=VQVAE(width=64, latent=16, size=128),
+        predictor=PredRNN(hidden=(32, 32), patch=1),
+        first=FirstStage(iterations=250, batch_size=8, learning_rate=2e-3),
+    ),
+    "simvp (gsta)": SimVP(spatial=16, hidden=64, layers=2, blocks=4),
+    "simvp (incepu)": SimVP(spatial=16, hidden=64, layers=2, blocks=4, kind="incepu"),
+    "tau": TAU(spatial=16, hidden=64, layers=2, blocks=4),
+}
+CASES = 100
+
+
+def experiment(name: str, images: str, iterations: int) -> Experiment:
+    """The same for all but the curriculum, which is nothing to one-shot models and parallel for TCTN."""
+    curriculum: Any = ReverseScheduled(start=iterations // 8, stop=iterations // 2, alpha=iterations / 12)
+    if name.startswith(("simvp", "tau")):
+        curriculum = NoSampling()
+    elif name == "tctn":
+        curriculum = TeacherForced()
+    return Experiment(
+        data=MovingDigits(images=images, size=32, train=20_000, validation=16, test=CASES),
+        model=MODELS[name],
+        curriculum=curriculum,
+        loss=L1L2(alpha=0.1),
+        optimiser=Optimiser(learning_rate=2e-3, schedule="one_cycle", clip=1.0),
+        training=Training(
+            iterations=iterations,
+            batch_size=8,
+            log_every=50,
+            validate_every=iterations,
+            validation_windows=16,
+            checkpoint_every=iterations,
+            accelerator="cpu",
+        ),
+    )
+
+
+def measured(name: str, images: str, iterations: int, folder: Path) -> dict[str, Any]:
+    """Train and verify one model."""
+    settings = experiment(name, images, iterations)
+    begun = time.perf_counter()
+    run = train(settings, out=folder / "run", console=Console(quiet=True))
+    seconds = time.perf_counter() - begun
+    trained = load(run)
+    test = settings.data.open().test
+    assert test is not None
+    scores = verify({name: trained}, test, batch_size=8)
+    return {
+        "mse": scores.frame(name, "mse").value,
+        "ssim": scores.frame(name, "ssim").value,
+        "weights": parameters(trained.model),
+        "seconds": seconds,
+        "memory": psutil.Process().memory_info().rss / 2**30,
+    }
+
+
+def baselines(images: str) -> dict[str, dict[str, Any]]:
+    """Persistence and extrapolation on the same sequences."""
+    test = MovingDigits(images=images, size=32, test=CASES).open().test
+    assert test is not None
+    forecasters = {"persistence": Persistence(), "extrapolation": Extrapolation(test.quantity)}
+    scores = verify(forecasters, test)
+    return {
+        name: {"mse": scores.frame(name, "mse").value, "ssim": scores.frame(name, "ssim").value} for name in forecasters
+    }
+
+
+def page(rows: dict[str, dict[str, Any]], iterations: int) -> str:
+    """The document."""
+    text = f"""# Models
+
+Every model with the same small budget: {iterations} iterations of 8 sequences, moving MNIST digits of 32 x 32, 10 frames in and
+10 out, two layers of 32 channels or about as much, learning rate 2e-3, two CPU cores. {CASES} test sequences of digits never seen
+in training. It shows that each of them learns, not which is best: that takes a thousand times more. Time includes
+validation; memory is that of the process after training.
+
+    python benchmarks/learning.py --images FOLDER_OF_MNIST --iterations {iterations} --out docs/models.md
+
+| model | MSE | SSIM | weights | training | memory |
+| --- | --- | --- | --- | --- | --- |
+"""
+    for name, row in rows.items():
+        cost = " | | |"
+        if "weights" in row:
+            cost = f" {row['weights']:,} | {row['seconds']:.0f} s | {row['memory']:.1f} GiB |"
+        text += f"| {name} | {row['mse']:.4f} | {row['ssim']:.3f} |{cost}\n"
+    return text + f"\n<!-- {json.dumps(rows)} -->\n"
+
+
+def main() -> None:
+    """Measure what is not measured yet, and write the page."""
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--images", default="bundled", help="folder with MNIST's IDX files")
+    options.add_argument("--iterations", type=int, default=250)
+    options.add_argument("--only", nargs="*", default=list(MODELS))
+    options.add_argument("--out", type=Path, required=True)
+    given = options.parse_args()
+    rows: dict[str, dict[str, Any]] = {}
+    if given.out.exists() and "<!-- {" in (text := given.out.read_text()):
+        rows = json.loads(text.split("<!-- ")[1].split(" -->")[0])
+    if "persistence" not in rows:
+        rows |= baselines(given.images)
+    for name in given.only:
+        if name not in rows:
+            folder = Path(tempfile.mkdtemp())
+            rows[name] = measured(name, given.images, given.iterations, folder)
+            shutil.rmtree(folder)
+            print(name, rows[name], flush=True)
+            given.out.write_text(page(rows, given.iterations))
+
+
+if __name__ == "__main__":
+    main()
