@@ -1,6 +1,7 @@
 """The published implementations' numbers, reproduced (tolerances of the parity files' README)."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ FILES = [
     "modernn_dcb",
     "modernn_slots",
     "modernn_slots_action",
+    "phydnet",
     "simvp",
     "simvp_incepu",
     "tctn",
@@ -59,7 +61,7 @@ def test_outputs_loss_and_gradients_are_those_of_the_published_code(parity: Path
     assert gradients == pytest.approx(meta["grad_norms"], rel=1e-3, abs=1e-5)  # some are 0 but for rounding
 
 
-@pytest.mark.parametrize("name", [name for name in FILES if "action" not in name and "simvp" not in name])
+@pytest.mark.parametrize("name", [name for name in FILES if not re.search("action|simvp|phydnet", name)])
 def test_patches_given_instead_of_frames_change_nothing(parity: Path, name: str) -> None:
     meta, weights, arrays = read(parity / f"{name}.npz")
     model = reference.load(meta, weights)

@@ -26,6 +26,7 @@ from framecast.models import (
     MoDeRNN,
     ModeRNN,
     MotionRNN,
+    PhyDNet,
     PredRNN,
     PredRNNPlusPlus,
     PredRNNV2,
@@ -69,6 +70,8 @@ class Reference(NamedTuple):
     state: Callable[[Any, Mapping[str, Tensor]], Any] = lambda model, initial: None
     """The state to begin with, from the arrays `init/...` of a file; None for the usual one."""
     layout: Layout = Layout()
+    forecasts: bool = False
+    """Whether `y` is a forecast of what comes after `x`, on raw frames, while the loss is that of a teacher-forced pass."""
     free: bool = False
     """Whether its files also hold `y_free`, the same without teacher forcing."""
     patches: Mapping[str, int] = {}
@@ -195,6 +198,14 @@ _ACTION_PREDRNN = Reference(
     (*_CELLS, *_ENCODERS),
 )
 
+_PHYDNET = {
+    "encoder_E": "encoder",
+    "encoder_Ep": "to_physical",
+    "encoder_Er": "to_residual",
+    "decoder_Dp": "from_physical",
+    "decoder_Dr": "from_residual",
+    "decoder_D": "decoder",
+}
 _U = {"enc": "down", "dec": "up"}
 _SIMVP_BLOCK = {
     "norm1": "norm1",
@@ -248,6 +259,33 @@ REFERENCES: dict[str, Reference] = {
     "predrnn_v2": Reference(
         lambda meta, weights: PredRNNV2(**_stack_sizes(meta, weights), decoupling=meta["config"]["decouple_beta"]),
         _CELLS,
+    ),
+    "phydnet": Reference(
+        lambda meta, weights: PhyDNet(
+            width=meta["config"]["nf"],
+            hidden=meta["config"]["input_dim"],
+            layers=tuple(meta["config"]["hidden_dims"]),
+            kernel=meta["config"]["phycell_kernel"],
+            reduction=meta["config"]["patch_size"],
+            moments=1.0,
+        ),
+        (
+            (r"phycell\.cell_list\.0\.F\.conv1\.(weight|bias)", r"core.physical.derivatives.\1"),
+            (r"phycell\.cell_list\.0\.F\.bn1\.(weight|bias)", r"core.physical.norm.\1"),
+            (r"phycell\.cell_list\.0\.F\.conv2\.(weight|bias)", r"core.physical.coefficients.\1"),
+            (r"phycell\.cell_list\.0\.convgate\.(weight|bias)", r"core.physical.gain.\1"),
+            (r"convcell\.cell_list\.(\d+)\.conv\.(weight|bias)", r"core.residual.\1.conv.\2"),
+            (r"encoder\.decoder_D\.upc3\.(weight|bias)", r"core.decoder.2.\1"),
+            (
+                r"encoder\.(encoder_E|encoder_Ep|encoder_Er|decoder_Dp|decoder_Dr|decoder_D)\.(?:up)?c(\d)"
+                r"\.main\.([01])\.(weight|bias)",
+                lambda key: f"core.{_PHYDNET[key[1]]}.{int(key[2]) - 1}.{_PARTS[key[3]]}.{key[4]}",
+            ),
+        ),
+        unused=(r"k2m\..*", r"encoder\.(phycell|convcell)\..*"),
+        loss=lambda error: (error**2).mean((0, 2, 3, 4)).sum(),
+        layout=Layout(frames="b t c h w", y="b t c h w"),
+        forecasts=True,
     ),
     "simvp": _SIMVP,
     "simvp_incepu": _SIMVP,
@@ -463,7 +501,8 @@ def run(model: nn.Module, meta: Meta, arrays: Mapping[str, Tensor]) -> dict[str,
 
     `arrays` are those of the file under their names there: `x (B, T, H, W, C)` (or `x_patch`) and `mask`.
     """
-    reference, patch = _reference(meta), meta["config"].get("patch_size", 1)
+    reference = _reference(meta)
+    patch = 1 if reference.forecasts else meta["config"].get("patch_size", 1)
     layout, sides = reference.layout, {"row": patch, "col": patch}
     theirs = layout.y.replace("c", f"({layout.channels})", 1)
     ours = "b t c (h row) (w col)"
@@ -485,6 +524,9 @@ def run(model: nn.Module, meta: Meta, arrays: Mapping[str, Tensor]) -> dict[str,
     prediction = model(frames, teacher, arrays.get("actions"), **initial_state)
     predicted = prediction.frames[:, layout.first :]
     loss = reference.loss(predicted - frames[:, -predicted.shape[1] :]) + sum(prediction.losses.values())
+    if reference.forecasts:
+        known = arrays["x"].shape[1]
+        return {"y": model.forecast(frames[:, :known], steps + 1 - known), "loss": loss}  # type: ignore[operator]
     result = {"y": rearrange(predicted, f"{ours} -> {theirs}", **sides), "loss": loss}
     if reference.free:
         context = meta["config"]["input_length"]
@@ -515,6 +557,9 @@ def _shape(meta: Meta, weights: Weights) -> FrameShape:
     if "in_shape" in settings:
         context, channels, height, width = settings["in_shape"]
         return FrameShape(channels, height, width, context, settings.get("aft_seq_length", context))
+    if "img" in settings:
+        side, context = settings["img"], settings["pre_seq_length"]
+        return FrameShape(settings["C"], side, side, context, settings["aft_seq_length"])
     if "seq_len" in settings:
         side = settings["image"]
         return FrameShape(settings["channels"], side, side, settings["seq_len"], settings["pre_len"])

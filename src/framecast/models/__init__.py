@@ -10,6 +10,7 @@ from framecast.models.modernn_dcb import MoDeRNN
 from framecast.models.modernn_slots import ModeRNN
 from framecast.models.modular import ModularDesign
 from framecast.models.motionrnn import MotionRNN
+from framecast.models.phydnet import PhyDNet
 from framecast.models.predrnn import PredRNN, PredRNNV2
 from framecast.models.predrnn_m import PredRNNMOnly
 from framecast.models.predrnnpp import PredRNNPlusPlus
@@ -33,6 +34,7 @@ Model = (
     | MoDeRNN
     | ModeRNN
     | TCTN
+    | PhyDNet
     | SimVP
     | TAU
     | ModularDesign
@@ -58,6 +60,7 @@ __all__ = [
     "Model",
     "ModularDesign",
     "MotionRNN",
+    "PhyDNet",
     "PredRNN",
     "PredRNNMOnly",
     "PredRNNPlusPlus",

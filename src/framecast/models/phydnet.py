@@ -1,0 +1,213 @@
+"""PhyDNet: physical dynamics beside what they leave unexplained.
+
+Vincent Le Guen, Nicolas Thome: "Disentangling Physical Dynamics from Unknown Factors for Unsupervised Video Prediction",
+CVPR 2020. In the space of an encoder E, a physical cell with state h and a ConvLSTM each follow a part of the frame; their
+sum is decoded. Physical cell, equations 3-5:
+
+    h~ = h + sum over i, j < k of c_ij d^{i+j} h / dx^i dy^j        prediction, by convolutions
+    K  = sigma(W_x * E(X) + W_h * h~)                               correction, a gain as of a Kalman filter
+    h' = h~ + K . (E(X) - h~)
+
+so that the convolutions are partial derivatives, their moments are held to what those of derivatives are, equation 7:
+
+    L_moment = sum over channels of |M(w) - one-hot(i, j)|^2
+
+Deviations, as in the OpenSTL code (spec/models.md, section 8): the gain sees h, not h~; a GroupNorm between the derivatives
+and their coefficients; `moments` weighs a sum over channels of means, against a frame loss that is a mean over steps where
+the code has a sum: 0.05 is its ratio for 20 frames.
+"""
+
+from __future__ import annotations
+
+from math import factorial
+from typing import Literal, NamedTuple, Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from framecast.errors import ConfigError
+from framecast.models.recurrent import Patches, Recurrent, check_divisible, check_no_actions, zeros
+from framecast.types import FrameShape, Stepped, config
+
+SLOPE = 0.2
+GROUPS = 16
+
+
+class ConvState(NamedTuple):
+    """`hidden` and `cell` of a ConvLSTM layer, `(B, D, h, w)`."""
+
+    hidden: Tensor
+    cell: Tensor
+
+
+class State(NamedTuple):
+    """The `physical` state h `(B, D, h, w)` and those of the ConvLSTM layers."""
+
+    physical: Tensor
+    layers: tuple[ConvState, ...]
+
+
+class Block(nn.Module):
+    """3x3, GroupNorm, leaky ReLU; `up` turns the convolution round."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int = 1, *, up: bool = False) -> None:
+        super().__init__()
+        self.conv: nn.Module
+        if up:
+            self.conv = nn.ConvTranspose2d(inputs, outputs, 3, stride, padding=1, output_padding=stride - 1)
+        else:
+            self.conv = nn.Conv2d(inputs, outputs, 3, stride, padding=1)
+        self.norm = nn.GroupNorm(GROUPS, outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`x (B, inputs, h, w)`."""
+        return functional.leaky_relu(self.norm(self.conv(x)), SLOPE)
+
+
+class PhysicalCell(nn.Module):
+    """Prediction by k x k derivatives, corrected by what is seen."""
+
+    basis: Tensor
+
+    def __init__(self, hidden: int, kernel: int) -> None:
+        super().__init__()
+        self.derivatives = nn.Conv2d(hidden, kernel**2, kernel, padding=kernel // 2)
+        self.norm = nn.GroupNorm(kernel, kernel**2)
+        self.coefficients = nn.Conv2d(kernel**2, hidden, 1)
+        self.gain = nn.Conv2d(2 * hidden, hidden, 3, padding=1)
+        places = torch.arange(kernel, dtype=torch.float64) - kernel // 2
+        basis = torch.stack([places**order / factorial(order) for order in range(kernel)])
+        self.register_buffer("basis", basis.float(), persistent=False)
+
+    def forward(self, x: Tensor, h: Tensor) -> Tensor:
+        """`x, h (B, D, h, w)` -> the next h."""
+        predicted = h + self.coefficients(self.norm(self.derivatives(h)))
+        gain = torch.sigmoid(self.gain(torch.cat([x, h], dim=1)))
+        corrected: Tensor = predicted + gain * (x - predicted)
+        return corrected
+
+    def moment_loss(self) -> Tensor:
+        """How far the filters are from derivatives: scalar."""
+        weight = self.derivatives.weight
+        moments = self.basis @ weight @ self.basis.T
+        order = weight.shape[-1]
+        wanted = torch.eye(order**2, device=weight.device, dtype=weight.dtype).reshape(-1, 1, order, order)
+        return ((moments - wanted) ** 2).mean((0, 2, 3)).sum()
+
+
+class ConvLSTMLayer(nn.Module):
+    """A ConvLSTM with one convolution with biases."""
+
+    def __init__(self, inputs: int, hidden: int) -> None:
+        super().__init__()
+        self.hidden = hidden
+        self.conv = nn.Conv2d(inputs + hidden, 4 * hidden, 3, padding=1)
+
+    def forward(self, x: Tensor, state: ConvState) -> ConvState:
+        """`x (B, inputs, h, w)`."""
+        i, f, o, g = torch.chunk(self.conv(torch.cat([x, state.hidden], dim=1)), 4, dim=1)
+        cell = torch.sigmoid(f) * state.cell + torch.sigmoid(i) * torch.tanh(g)
+        return ConvState(torch.sigmoid(o) * torch.tanh(cell), cell)
+
+
+class PhyDNetCore(nn.Module):
+    """One step, from frame to frame."""
+
+    def __init__(
+        self,
+        channels: int,
+        width: int,
+        hidden: int,
+        layers: tuple[int, ...],
+        kernel: int,
+        reduction: int,
+        moments: float,
+    ) -> None:
+        super().__init__()
+        inner = reduction // 2
+        self.moments = moments
+        self.encoder = nn.Sequential(Block(channels, width, 2), Block(width, width), Block(width, 2 * width, inner))
+        self.to_physical = nn.Sequential(Block(2 * width, hidden), Block(hidden, hidden))
+        self.to_residual = nn.Sequential(Block(2 * width, hidden), Block(hidden, hidden))
+        self.physical = PhysicalCell(hidden, kernel)
+        self.residual = nn.ModuleList(
+            ConvLSTMLayer(inputs, size) for inputs, size in zip((hidden, *layers), layers, strict=False)
+        )
+        self.from_physical = nn.Sequential(Block(hidden, hidden, up=True), Block(hidden, 2 * width, up=True))
+        self.from_residual = nn.Sequential(Block(layers[-1], hidden, up=True), Block(hidden, 2 * width, up=True))
+        self.decoder = nn.Sequential(
+            Block(2 * width, width, inner, up=True),
+            Block(width, width, up=True),
+            nn.ConvTranspose2d(width, channels, 3, 2, padding=1, output_padding=1),
+        )
+        self._sizes = hidden, layers, reduction
+
+    def start(self, like: Tensor) -> State:
+        """Zeros, for frames like `like (B, C, H, W)`."""
+        hidden, layers, reduction = self._sizes
+        small = like[..., ::reduction, ::reduction]
+        return State(zeros(small, hidden), tuple(ConvState(zeros(small, size), zeros(small, size)) for size in layers))
+
+    def step(self, x: Tensor, state: State, action: Tensor | None = None) -> Stepped:
+        """`x (B, C, H, W)`: the frame at t; returns the prediction of the frame at t + 1."""
+        if action is not None:
+            raise ValueError("PhyDNet takes no actions")
+        encoded = self.encoder(x)
+        physical = self.physical(self.to_physical(encoded), state.physical)
+        below, layers = self.to_residual(encoded), []
+        for layer, before in zip(self.residual, state.layers, strict=True):
+            layers.append(layer(below, before))
+            below = layers[-1].hidden
+        frame = torch.sigmoid(self.decoder(self.from_physical(physical) + self.from_residual(below)))
+        losses = {"moments": self.moments * self.physical.moment_loss()} if self.training and self.moments else {}
+        return Stepped(frame, State(physical, tuple(layers)), losses)
+
+
+@config
+class PhyDNet:
+    """`width` channels in the encoder, `hidden` in the physical cell, `layers` of the ConvLSTM beside it, `kernel` of the
+    derivatives, which are those of order below it in both directions."""
+
+    name: Literal["phydnet"] = "phydnet"
+    width: int = 32
+    hidden: int = 64
+    layers: tuple[int, ...] = (128, 128, 64)
+    kernel: int = 7
+    reduction: Literal[2, 4] = 4
+    moments: float = 0.05
+    segment: int | None = None
+
+    @classmethod
+    def tiny(cls) -> Self:
+        """A model of some thousand weights, for tests and demonstrations."""
+        return cls(width=16, hidden=16, layers=(8,), kernel=3)
+
+    @property
+    def tied_to_size(self) -> bool:
+        """Any size works."""
+        return False
+
+    @property
+    def multiple(self) -> int:
+        """The encoder reduces the frame."""
+        return self.reduction
+
+    def check(self, shape: FrameShape) -> None:
+        """Raise `ConfigError` if this cannot be built for `shape`."""
+        if self.width % GROUPS or self.hidden % GROUPS or min(self.width, self.hidden) < GROUPS:
+            raise ConfigError(f"width {self.width} and hidden {self.hidden} are multiples of {GROUPS}", where="model")
+        if not self.layers or min(self.layers) < 1:
+            raise ConfigError("at least one layer of at least one channel", where="model.layers")
+        if self.kernel < 3 or self.kernel % 2 == 0:
+            raise ConfigError(f"kernel {self.kernel} is not an odd number from 3 on", where="model.kernel")
+        check_divisible(shape.height, shape.width, self.reduction)
+        check_no_actions(shape, self.name)
+
+    def build(self, shape: FrameShape) -> Recurrent:
+        """A forecaster with new weights for frames of `shape`."""
+        self.check(shape)
+        core = PhyDNetCore(
+            shape.channels, self.width, self.hidden, self.layers, self.kernel, self.reduction, self.moments
+        )
+        return Recurrent(core, Patches(1), segment=self.segment)
