@@ -230,6 +230,43 @@ def forecast(
     print(out)
 
 
+@app.command("import")
+def import_(
+    checkpoint: Annotated[Path, typer.Argument(help="A checkpoint of a published implementation.")],
+    source: Annotated[str, typer.Option("--from", help="thuml-predrnn, openstl, ...: a wrong name lists them.")],
+    out: Annotated[Path, typer.Option(help="A new folder for the model.")],
+    size: Annotated[str, typer.Option(help="Height x width of its frames.")] = "64x64",
+    channels: Annotated[int, typer.Option(min=1)] = 1,
+    patch: Annotated[int, typer.Option(min=1, help="Its patch size.")] = 4,
+    context: Annotated[int, typer.Option(min=1)] = 10,
+    horizon: Annotated[int, typer.Option(min=1)] = 10,
+    actions: Annotated[int, typer.Option(min=0, help="Numbers in an action, for models that take them.")] = 0,
+    setting: Annotated[
+        list[str] | None, typer.Option("--set", help="key=value of its own settings, where unusual: n_heads=4")
+    ] = None,
+) -> None:
+    """Turn a published checkpoint into a model of framecast. Nothing but weights is ever loaded."""
+    from framecast.errors import ConfigError
+    from framecast.published import import_checkpoint, write
+    from framecast.types import FrameShape
+
+    sides = _numbers(size.replace("x", ","), "--size")
+    if len(sides) != 2:
+        raise ConfigError(f"{size!r} is no size such as 64x64", where="--size")
+    settings = dict(text.partition("=")[::2] for text in setting or [])
+    imported = import_checkpoint(
+        checkpoint,
+        source,
+        FrameShape(channels, int(sides[0]), int(sides[1]), context, horizon, actions),
+        patch=patch,
+        settings={key: _numbers(value, f"--set {key}")[0] for key, value in settings.items()},
+    )
+    write(imported, out)
+    print(f"{imported.reference}: {imported.card.model}")
+    print(f"missing: none; unused: {', '.join(imported.unused) or 'none'}")
+    print(out)
+
+
 def _numbers(text: str, where: str) -> tuple[float, ...]:
     from framecast.errors import ConfigError
 

@@ -1,0 +1,136 @@
+"""The rows of PhyDNet, SimVP and TCTN."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from framecast.interop.rows import PARTS, Layout, Reference, Weights, layers, widths
+from framecast.models import TCTN, PhyDNet, SimVP
+
+_PHYDNET = {
+    "encoder_E": "encoder",
+    "encoder_Ep": "to_physical",
+    "encoder_Er": "to_residual",
+    "decoder_Dp": "from_physical",
+    "decoder_Dr": "from_residual",
+    "decoder_D": "decoder",
+}
+_U = {"enc": "down", "dec": "up"}
+_SIMVP_BLOCK = {
+    "norm1": "norm1",
+    "norm2": "norm2",
+    "attn.proj_1": "attention.before",
+    "attn.spatial_gating_unit.conv0": "attention.inner.near",
+    "attn.spatial_gating_unit.conv_spatial": "attention.inner.far",
+    "attn.spatial_gating_unit.conv1": "attention.inner.split",
+    "attn.proj_2": "attention.after",
+    "mlp.fc1": "mlp.widen",
+    "mlp.dwconv.dwconv": "mlp.depthwise",
+    "mlp.fc2": "mlp.narrow",
+}
+
+
+def _translator_sizes(weights: Weights) -> dict[str, Any]:
+    """SimVP's translator: the inception one has a way up, the width is that of its second block or of its inside."""
+    if any(key.startswith("hid.dec.") for key in weights):
+        return {
+            "kind": "incepu",
+            "blocks": layers(weights, r"hid\.enc\.(\d+)\.conv1\.weight"),
+            "hidden": weights["hid.enc.0.layers.0.conv.weight"].shape[0],
+        }
+    widened = weights["hid.enc.1.block.mlp.fc1.weight"]
+    return {
+        "blocks": layers(weights, r"hid\.enc\.(\d+)\.block\.norm1\.weight"),
+        "hidden": widened.shape[1],
+        "mlp_ratio": widened.shape[0] / widened.shape[1],
+    }
+
+
+_SIMVP = Reference(
+    lambda meta, weights: SimVP(
+        spatial=weights["enc.enc.0.conv.conv.weight"].shape[0],
+        layers=layers(weights, r"enc\.enc\.(\d+)\.conv\.conv\.weight"),
+        **_translator_sizes(weights),
+    ),
+    (
+        (r"enc\.enc\.(\d+)\.conv\.(conv|norm)\.(weight|bias)", r"encoder.\1.\2.\3"),
+        (r"dec\.dec\.(\d+)\.conv\.(conv|norm)(?:\.0)?\.(weight|bias)", r"decoder.\1.\2.\3"),
+        (r"dec\.readout\.(weight|bias)", r"readout.\1"),
+        (r"hid\.enc\.(\d+)\.block\.layer_scale_([12])", r"translator.\1.scale\2"),
+        (r"hid\.enc\.(\d+)\.reduction\.(weight|bias)", r"translator.\1.reduce.\2"),
+        (
+            rf"hid\.enc\.(\d+)\.block\.({'|'.join(map(re.escape, _SIMVP_BLOCK))})\.(\w+)",
+            lambda key: f"translator.{key[1]}.{_SIMVP_BLOCK[key[2]]}.{key[3]}",
+        ),
+        (
+            r"hid\.(enc|dec)\.(\d+)\.conv1\.(weight|bias)",
+            lambda key: f"translator.{_U[key[1]]}.{key[2]}.first.{key[3]}",
+        ),
+        (
+            r"hid\.(enc|dec)\.(\d+)\.layers\.(\d+)\.(conv|norm)\.(weight|bias)",
+            lambda key: f"translator.{_U[key[1]]}.{key[2]}.{key[4]}s.{key[3]}.{key[5]}",
+        ),
+    ),
+    layout=Layout(frames="b t c h w", y="b t c h w"),
+)
+OTHERS: dict[str, Reference] = {
+    "phydnet": Reference(
+        lambda meta, weights: PhyDNet(
+            width=weights["encoder.encoder_E.c1.main.0.weight"].shape[0],
+            hidden=weights["phycell.cell_list.0.F.conv1.weight"].shape[1],
+            layers=widths(weights, r"convcell\.cell_list\.(\d+)\.conv\.bias", 4),
+            kernel=weights["phycell.cell_list.0.F.conv1.weight"].shape[-1],
+            reduction=meta["config"]["patch_size"],
+            moments=1.0,
+        ),
+        (
+            (r"phycell\.cell_list\.0\.F\.conv1\.(weight|bias)", r"core.physical.derivatives.\1"),
+            (r"phycell\.cell_list\.0\.F\.bn1\.(weight|bias)", r"core.physical.norm.\1"),
+            (r"phycell\.cell_list\.0\.F\.conv2\.(weight|bias)", r"core.physical.coefficients.\1"),
+            (r"phycell\.cell_list\.0\.convgate\.(weight|bias)", r"core.physical.gain.\1"),
+            (r"convcell\.cell_list\.(\d+)\.conv\.(weight|bias)", r"core.residual.\1.conv.\2"),
+            (r"encoder\.decoder_D\.upc3\.(weight|bias)", r"core.decoder.2.\1"),
+            (
+                r"encoder\.(encoder_E|encoder_Ep|encoder_Er|decoder_Dp|decoder_Dr|decoder_D)\.(?:up)?c(\d)"
+                r"\.main\.([01])\.(weight|bias)",
+                lambda key: f"core.{_PHYDNET[key[1]]}.{int(key[2]) - 1}.{PARTS[key[3]]}.{key[4]}",
+            ),
+        ),
+        unused=(r"k2m\..*", r"encoder\.(phycell|convcell)\..*"),
+        loss=lambda error: (error**2).mean((0, 2, 3, 4)).sum(),
+        layout=Layout(frames="b t c h w", y="b t c h w"),
+        forecasts=True,
+    ),
+    "simvp": _SIMVP,
+    "simvp_incepu": _SIMVP,
+    "tctn": Reference(
+        lambda meta, weights: TCTN(
+            hidden=weights["decoder.GN.weight"].shape[0],
+            layers=layers(weights, r"decoder\.decoder\.(\d+)\.GN1\.weight"),
+            heads=meta["config"]["n_heads"],
+            patch=meta["config"]["patch_size"],
+            dropout=0.0,
+            norm="reference",
+        ),
+        (
+            (r"decoder_embedding\.conv([01])\.0\.(weight|bias)", r"decoder.embed\1.\2"),
+            (r"decoder\.decoder\.(\d+)\.GN([12])\.(weight|bias)", r"decoder.layers.\1.norm\2.norm.\3"),
+            (r"decoder\.decoder\.(\d+)\.attention\.0\.qkv\.conv0\.0\.(weight|bias)", r"decoder.layers.\1.qkv.conv.\2"),
+            (r"decoder\.decoder\.(\d+)\.out\.conv0\.0\.(weight|bias)", r"decoder.layers.\1.out.conv.\2"),
+            (
+                r"decoder\.decoder\.(\d+)\.feedforward\.conv([01])\.0\.(weight|bias)",
+                lambda key: f"decoder.layers.{key[1]}.{('wide', 'narrow')[int(key[2])]}.conv.{key[3]}",
+            ),
+            (r"decoder\.GN\.(weight|bias)", r"decoder.norm.norm.\1"),
+            (r"conv_last\.weight", r"decoder.head.weight"),
+        ),
+        unused=(
+            r"decoder_embedding\.conv2\..*",
+            r"decoder\.decoderlayer\..*",
+            r"decoder\.positionnet\..*",
+        ),
+        layout=Layout(y="b t c h w"),
+        free=True,
+    ),
+}

@@ -1,0 +1,91 @@
+"""What a published implementation is told by, and what several of them share."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+from framecast.models.core import ModelConfig
+
+Meta = Mapping[str, Any]
+
+Weights = Mapping[str, Tensor]
+
+Name = str | Callable[[re.Match[str]], str]
+"""Our name for a key: a template as `re.Match.expand` takes it, or a function where layers are counted differently."""
+
+
+class Layout(NamedTuple):
+    """How a published implementation lays out its arrays, as einops patterns."""
+
+    frames: str = "b t h w c"
+    y: str = "b t h w c"
+    channels: str = "row col c"
+    """The order of the channels that a patch becomes."""
+    first: int = 0
+    """How many of the first predictions it drops."""
+
+
+class Reference(NamedTuple):
+    """How one published implementation leads to ours."""
+
+    config: Callable[[Meta, Weights], ModelConfig]
+    """Our config, from the reference's settings and the shapes of its weights."""
+    names: tuple[tuple[str, Name], ...]
+    """Regular expressions from its state-dict keys to ours; the first that matches a whole key holds."""
+    unused: tuple[str, ...] = ()
+    """Keys of weights that the reference owns and never uses."""
+    loss: Callable[[Tensor], Tensor] = lambda error: (error**2).mean()
+    """Its frame loss, given the errors."""
+    state: Callable[[Any, Mapping[str, Tensor]], Any] = lambda model, initial: None
+    """The state to begin with, from the arrays `init/...` of a file; None for the usual one."""
+    layout: Layout = Layout()
+    forecasts: bool = False
+    """Whether `y` is a forecast of what comes after `x`, on raw frames, while the loss is that of a teacher-forced pass."""
+    free: bool = False
+    """Whether its files also hold `y_free`, the same without teacher forcing."""
+    patches: Mapping[str, int] = {}
+    """Weights and the dimension in which they have the channels of patches, where `layout.channels` differs from ours."""
+
+
+ADAPTER = (r"adapter\.weight", r"core.decoupling.adapter.weight")
+HEAD = (r"conv_last\.weight", r"core.head.weight")
+CELLS: tuple[tuple[str, Name], ...] = (
+    (r"cell_list\.(\d+)\.(conv_[xhmoa])\.0\.(weight|bias)", r"core.cells.\1.\2.conv.\3"),
+    (r"cell_list\.(\d+)\.(conv_[xhmoa])\.1\.(weight|bias)", r"core.cells.\1.\2.norm.\3"),
+    (r"cell_list\.(\d+)\.conv_last\.(weight|bias)", r"core.cells.\1.conv_last.\2"),
+    HEAD,
+    ADAPTER,
+)
+ENCODERS: tuple[tuple[str, Name], ...] = (
+    (r"conv_input(\d)\.weight", r"core.encode\1.weight"),
+    (r"action_conv_input(\d)\.weight", r"core.action\1.weight"),
+    (r"deconv_output(\d)\.weight", r"core.decode\1.weight"),
+)
+PARTS = {"0": "conv", "1": "norm"}
+
+
+def stack_sizes(meta: Meta, weights: Weights, cells: str = "cell_list", conv: str = "conv_h.0") -> dict[str, Any]:
+    """The sizes of a stack of cells, read off the weights of the convolution on H, `cells.<layer>.conv.weight`."""
+    pattern = rf"{cells}\.(\d+)\.{re.escape(conv)}\.weight"
+    found = {int(match[1]): weight for key, weight in weights.items() if (match := re.fullmatch(pattern, key))}
+    return {
+        "hidden": tuple(found[layer].shape[1] for layer in sorted(found)),
+        "kernel": found[0].shape[-1],
+        "patch": meta["config"]["patch_size"],
+        "layer_norm": any(re.fullmatch(rf"{cells}\.0\.conv_h\.1\.weight", key) for key in weights),
+    }
+
+
+def widths(weights: Weights, pattern: str, gates: int = 1) -> tuple[int, ...]:
+    """The first sizes of the weights whose names are of this pattern, by layer, over the number of gates in them."""
+    found = {int(match[1]): weight for key, weight in weights.items() if (match := re.fullmatch(pattern, key))}
+    return tuple(found[layer].shape[0] // gates for layer in sorted(found))
+
+
+def layers(weights: Weights, pattern: str) -> int:
+    """How many layers have a weight whose name is of this pattern."""
+    return len({match[1] for key in weights if (match := re.fullmatch(pattern, key))})

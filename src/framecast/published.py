@@ -1,0 +1,165 @@
+"""Checkpoints of published implementations as framecast models.
+
+Their weights are read without running any code in them, translated by the rows of `reference.REFERENCES`, and saved as a
+model of ours with its card. What is in neither the checkpoint nor its weights (frame size, patch, lengths) has to be said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from framecast.data.quantities import INTENSITY
+from framecast.data.scaling import Unit
+from framecast.errors import ConfigError, DataError, FramecastError
+from framecast.interop import reference
+from framecast.saved import Card, save
+from framecast.types import FrameShape
+
+SOURCES: dict[str, tuple[str, ...]] = {
+    "thuml-predrnn": ("predrnn", "predrnn_v2", "predrnn_action"),
+    "thuml-motionrnn": ("motionrnn_predrnn",),
+    "thuml-modernn": ("modernn_slots", "modernn_slots_action"),
+    "czh98-modernn": ("modernn_dcb",),
+    "tctn": ("tctn",),
+    "openstl": (
+        "convlstm",
+        "predrnn",
+        "predrnn_v2",
+        "predrnnpp",
+        "mim",
+        "e3dlstm",
+        "phydnet",
+        "simvp",
+    ),
+}
+"""What a repository publishes, by the names of `reference.REFERENCES`."""
+
+_CONTAINERS = ("net_param", "state_dict", "model_state_dict", "model", "net")
+_PREFIXES = ("module.", "model.", "network.")
+_DEFAULTS: dict[str, Any] = {
+    "alpha": 0.5,
+    "decouple_beta": 0.1,
+    "dcb_iterations": 5,
+    "n_heads": 1,
+    "res_on_conv": 1,
+}
+"""Settings that are in no weight, and how the published scripts have them."""
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What became of a checkpoint: the reference it is of, and the keys that it has and the reference never uses."""
+
+    reference: str
+    model: nn.Module
+    card: Card
+    unused: tuple[str, ...]
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """The state dict in a checkpoint (.pt, .pth, .ckpt, .pkl, .safetensors), out of its usual containers and without
+    prefixes. Raises `DataError` for a file that holds anything but weights and plain values."""
+    try:
+        if path.suffix == ".safetensors":
+            content: Any = load_file(path)
+        else:
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except UnpicklingError as error:
+        raise DataError(
+            "holds more than weights and plain values, and nothing else is loaded",
+            where=path,
+            remedy="save its state dict alone, where you trust it: torch.save(model.state_dict(), ...)",
+        ) from error
+    except (OSError, RuntimeError, SafetensorError, EOFError, ValueError, KeyError) as error:
+        raise DataError(f"not a readable checkpoint ({error})", where=path) from error
+    for _ in range(2):
+        inner = [
+            name for name in _CONTAINERS if isinstance(content, Mapping) and isinstance(content.get(name), Mapping)
+        ]
+        content = content[inner[0]] if inner else content
+    if not isinstance(content, Mapping) or not any(isinstance(value, Tensor) for value in content.values()):
+        raise DataError("no state dict found in it", where=path, remedy=f"looked in: {', '.join(_CONTAINERS)}")
+    weights = {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
+    while (prefix := _common_prefix(weights)) is not None:
+        weights = {name.removeprefix(prefix): value for name, value in weights.items()}
+    return weights
+
+
+def _common_prefix(weights: Mapping[str, Tensor]) -> str | None:
+    return next((prefix for prefix in _PREFIXES if all(name.startswith(prefix) for name in weights)), None)
+
+
+def import_checkpoint(
+    path: str | Path, source: str, shape: FrameShape, *, patch: int = 4, settings: Mapping[str, Any] | None = None
+) -> Imported:
+    """The model in a checkpoint of `source`, one of `SOURCES`, for frames of `shape`.
+
+    `settings` are those of the published code that are in no weight (`alpha`, `n_heads`, ...), where they are not the
+    usual ones. Raises `ConfigError` for an unknown source and `DataError` where no model of it fits, with the keys that
+    are missing or unknown.
+    """
+    if source not in SOURCES:
+        raise ConfigError(f"unknown source {source!r}", where="--from", remedy=f"one of: {', '.join(SOURCES)}")
+    weights = read_weights(Path(path))
+    failures = []
+    for name in SOURCES[source]:
+        meta = {"model": name, "config": _settings(name, shape, patch) | dict(settings or {})}
+        try:
+            model = reference.load(meta, weights).eval()
+        except (FramecastError, KeyError, IndexError, ZeroDivisionError) as error:
+            failures.append(f"{name}: {error.what if isinstance(error, FramecastError) else f'no {error}'}")
+            continue
+        used = reference.names(meta, weights)
+        card = Card(reference.config_of(meta, weights), Unit(), INTENSITY, shape, None)
+        return Imported(name, model, card, tuple(key for key in weights if key not in used))
+    raise DataError(
+        f"fits no model of {source}; " + "; ".join(failures),
+        where=path,
+        remedy="check --from, --size, --channels and --patch",
+    )
+
+
+def write(imported: Imported, out: str | Path) -> Path:
+    """Save the model as the folder `out`, which must not exist. Raises `ConfigError`."""
+    folder = Path(out)
+    if folder.exists():
+        raise ConfigError("exists already", where=folder, remedy="name another folder with --out")
+    save(folder, imported.model, imported.card)
+    return folder
+
+
+def _settings(name: str, shape: FrameShape, patch: int) -> dict[str, Any]:
+    """What a reference of this name calls the sizes."""
+    lengths = {
+        "input_length": shape.context,
+        "total_length": shape.context + shape.horizon,
+        "pre_seq_length": shape.context,
+        "aft_seq_length": shape.horizon,
+    }
+    sizes: dict[str, Any] = {
+        "img_width": shape.width,
+        "img_height": shape.height,
+        "img_channel": shape.channels,
+        "num_action_ch": shape.actions,
+    }
+    if name == "phydnet":
+        sizes = {"img": shape.height, "C": shape.channels}
+    elif name == "modernn_dcb":
+        sizes = {
+            "image": shape.height,
+            "channels": shape.channels,
+            "seq_len": shape.context,
+            "pre_len": shape.horizon,
+        }
+    elif name in SOURCES["openstl"] and name not in SOURCES["thuml-predrnn"]:
+        sizes = {"in_shape": (shape.context, shape.channels, shape.height, shape.width)}
+    return {**_DEFAULTS, **lengths, **sizes, "patch_size": patch}

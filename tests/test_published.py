@@ -1,0 +1,113 @@
+"""Checkpoints of published implementations, rebuilt from the parity files in their usual containers."""
+
+import json
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from typer.testing import CliRunner
+
+import framecast
+from framecast.cli import app
+from framecast.errors import ConfigError, DataError
+from framecast.published import SOURCES, import_checkpoint, read_weights, write
+from framecast.types import FrameShape
+
+CONTAINERS = {
+    "thuml-predrnn": lambda weights: {"net_param": weights},
+    "thuml-motionrnn": lambda weights: {"net_param": {f"module.{key}": value for key, value in weights.items()}},
+    "thuml-modernn": lambda weights: {"net_param": weights},
+    "czh98-modernn": lambda weights: {"epoch": 3, "state_dict": weights},
+    "tctn": lambda weights: weights,
+    "openstl": lambda weights: {"state_dict": {f"model.{key}": value for key, value in weights.items()}, "epoch": 1},
+}
+FILES = [(source, name) for source, names in SOURCES.items() for name in names]
+VARIANTS = {"predrnn_v2_action": "predrnn_action", "simvp_incepu": "simvp"}
+"""Files whose reference is that of another: their settings are in their weights."""
+FILES += [("thuml-predrnn", "predrnn_v2_action"), ("openstl", "simvp_incepu")]
+
+
+def published(parity: Path, name: str) -> tuple[dict[str, torch.Tensor], FrameShape, int, dict[str, Any]]:
+    """Weights, frames, patch and the settings that are in no weight."""
+    with np.load(parity / f"{name}.npz") as file:
+        meta = json.loads(str(file["meta"]))["config"]
+        weights = {key[2:]: torch.tensor(file[key]) for key in file.files if key.startswith("w/")}
+        x = file["x"].shape
+        horizon = file["target"].shape[1] if "target" in file.files else 0
+        actions = file["actions"].shape[-1] if "actions" in file.files else 0
+    channels_first = name in ("modernn_dcb", "phydnet", "simvp", "simvp_incepu")
+    channels, height, width = (x[2], x[3], x[4]) if channels_first else (x[4], x[2], x[3])
+    context = (
+        x[1] if horizon else next(meta[key] for key in ("input_length", "pre_seq_length", "seq_len") if key in meta)
+    )
+    shape = FrameShape(channels, height, width, context, horizon or x[1] - context, actions)
+    own = {key: meta[key] for key in ("n_heads", "res_on_conv", "dcb_iterations") if key in meta}
+    return weights, shape, meta.get("patch_size", 1), own
+
+
+@pytest.mark.parametrize(("source", "name"), FILES)
+def test_a_published_checkpoint_becomes_a_model(parity: Path, tmp_path: Path, source: str, name: str) -> None:
+    weights, shape, patch, own = published(parity, name)
+    torch.save(CONTAINERS[source](weights), tmp_path / "published.ckpt")
+    imported = import_checkpoint(tmp_path / "published.ckpt", source, shape, patch=patch, settings=own)
+    assert imported.reference == VARIANTS.get(name, name)
+    assert set(imported.unused) <= set(weights)
+    again = framecast.load(write(imported, tmp_path / "model"))
+    assert again.card == imported.card
+    frames = torch.rand(1, shape.context, shape.channels, shape.height, shape.width)
+    actions = torch.rand(1, shape.context + shape.horizon, shape.actions) if shape.actions else None
+    with torch.no_grad():
+        expected = imported.model.forecast(frames, shape.horizon, actions)  # type: ignore[operator]
+        assert torch.equal(again.model.forecast(frames, shape.horizon, actions), expected)
+    with pytest.raises(ConfigError, match="exists already"):
+        write(imported, tmp_path / "model")
+
+
+def test_the_command_says_what_it_did(parity: Path, tmp_path: Path) -> None:
+    weights, shape, patch, _ = published(parity, "convlstm")
+    save_file(weights, tmp_path / "published.safetensors")
+    given = ["import", str(tmp_path / "published.safetensors"), "--from", "openstl", "--out", str(tmp_path / "model")]
+    sizes = ["--size", f"{shape.height}x{shape.width}", "--patch", str(patch), "--context", "4", "--horizon", "3"]
+    said = CliRunner().invoke(app, given + sizes)
+    assert said.exit_code == 0, said.exception
+    assert "convlstm" in said.output
+    assert "missing: none; unused: cell_list." in said.output
+    assert (tmp_path / "model" / "card.json").is_file()
+
+
+def test_what_does_not_fit_is_told_by_key(parity: Path, tmp_path: Path) -> None:
+    weights, shape, patch, _ = published(parity, "predrnn")
+    torch.save({key: value for key, value in weights.items() if "conv_m" not in key}, tmp_path / "less.pt")
+    with pytest.raises(DataError, match="conv_m") as error:
+        import_checkpoint(tmp_path / "less.pt", "thuml-predrnn", shape, patch=patch)
+    assert "less.pt" in str(error.value)
+    torch.save({**weights, "surplus": torch.zeros(1)}, tmp_path / "more.pt")
+    with pytest.raises(DataError, match="surplus"):
+        import_checkpoint(tmp_path / "more.pt", "thuml-predrnn", shape, patch=patch)
+    with pytest.raises(ConfigError, match="one of: thuml-predrnn"):
+        import_checkpoint(tmp_path / "more.pt", "huml", shape)
+
+
+class Mischief:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Path("mischief").touch, ())
+
+
+def test_nothing_but_weights_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.save({"state_dict": {"a": torch.zeros(1)}, "hook": Mischief()}, tmp_path / "trap.pt")
+    (tmp_path / "plain.pkl").write_bytes(pickle.dumps(Mischief()))
+    for name in ("trap.pt", "plain.pkl"):
+        with pytest.raises(DataError):
+            read_weights(tmp_path / name)
+    assert not (tmp_path / "mischief").exists()
+    (tmp_path / "text.pt").write_text("hello")
+    with pytest.raises(DataError, match=r"text\.pt"):
+        read_weights(tmp_path / "text.pt")
+    torch.save({"epoch": 3}, tmp_path / "empty.pt")
+    with pytest.raises(DataError, match="no state dict"):
+        read_weights(tmp_path / "empty.pt")
