@@ -1,3 +1,4 @@
+# ruff: noqa: E501  - a table reads best with a row a line
 """Parameters and multiply-accumulates of the configurations in the papers, beside the printed numbers.
 
     python benchmarks/counts.py > docs/counts.md
