@@ -230,6 +230,28 @@ def forecast(
     print(out)
 
 
+@app.command()
+def reproduce(
+    recipe: Annotated[str, typer.Argument(help="recipes/moving_mnist.yaml, or one row of it: ...yaml#predrnn")],
+    settings: Annotated[list[str] | None, typer.Argument(help="key=value ...")] = None,
+    scale: Annotated[float, typer.Option(help="Share of the published training, 1 for all of it.")] = 1.0,
+    out: Annotated[Path, typer.Option(help="Folder for the runs.")] = Path("runs/reproduced"),
+) -> None:
+    """Run the rows of a published table again, and print ours beside theirs."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from framecast.reproduction import reproduce as run_again
+
+    results = run_again(recipe, settings or [], scale=scale, out=out)
+    table = Table(title=recipe)
+    for column in ("row", "score", "ours", "theirs", "verdict"):
+        table.add_column(column)
+    for result in results:
+        table.add_row(result.row, result.score.upper(), _brief(result.ours), f"{result.theirs:g}", result.verdict)
+    Console().print(table)
+
+
 @app.command("import")
 def import_(
     checkpoint: Annotated[Path, typer.Argument(help="A checkpoint of a published implementation.")],

@@ -110,8 +110,17 @@ def read(recipe: str | Path, overrides: Sequence[str] = ()) -> Experiment:
     return experiment
 
 
-def _settings(file: Path, row: str) -> dict[str, Any]:
-    """The settings of a row of a recipe, or of a plain experiment file."""
+def rows(file: str | Path) -> list[str]:
+    """The names of the rows of a recipe. Raises `ConfigError`."""
+    return list(_content(Path(file)).get("rows") or {})
+
+
+def printed(file: str | Path, row: str) -> dict[str, Any]:
+    """The scores that are printed for a row, and their `convention`; nothing where none are. Raises `ConfigError`."""
+    return dict((_content(Path(file)).get("rows") or {}).get(row, {}).get("paper") or {})
+
+
+def _content(file: Path) -> dict[str, Any]:
     try:
         text = file.read_text()
     except (OSError, UnicodeDecodeError) as error:
@@ -119,17 +128,23 @@ def _settings(file: Path, row: str) -> dict[str, Any]:
     content = _yaml(text, str(file))
     if not isinstance(content, dict):
         raise ConfigError("is not a recipe", where=file, remedy="expected keys base and rows, or data, model, ...")
+    return content
+
+
+def _settings(file: Path, row: str) -> dict[str, Any]:
+    """The settings of a row of a recipe, or of a plain experiment file."""
+    content = _content(file)
     if "base" not in content:
         if row:
             raise ConfigError(f"has no rows, so no row {row!r}", where=file)
         return content
     _known(content, ("base", "rows", "title", "source"), str(file))
-    rows = content.get("rows") or {}
-    if not row and len(rows) == 1:
-        row = next(iter(rows))
-    if row and row not in rows:
-        raise ConfigError(f"no row {row!r}{_nearest(row, rows)}", where=file, remedy=f"rows: {', '.join(rows)}")
-    difference = {key: value for key, value in (rows.get(row) or {}).items() if key != "paper"}
+    known = content.get("rows") or {}
+    if not row and len(known) == 1:
+        row = next(iter(known))
+    if row and row not in known:
+        raise ConfigError(f"no row {row!r}{_nearest(row, known)}", where=file, remedy=f"rows: {', '.join(known)}")
+    difference = {key: value for key, value in (known.get(row) or {}).items() if key != "paper"}
     settings: dict[str, Any] = merged(content["base"], difference)
     return settings
 

@@ -1,0 +1,121 @@
+"""Rows of published tables, run again, and ours beside theirs.
+
+A recipe holds a table: what all rows share, and for each row what differs and the scores that are printed. Scaled down, a
+row trains for a share of the iterations, with its curriculum shrunk alike, and on a share of the test sequences: that shows
+that it runs and learns, not that the number is reached.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rich.console import Console
+
+from framecast.curriculum import ReverseScheduled, Scheduled
+from framecast.data.config import MovingDigits
+from framecast.errors import ConfigError
+from framecast.evaluation import evaluate
+from framecast.experiment import Experiment, printed, read, rows
+from framecast.training import resume, train
+from framecast.training.run import check_unchanged
+from framecast.verification import Score
+
+CLOSE = 0.05
+"""A score within this share of the printed one counts as reached."""
+LEAST_CASES = 20
+HIGHER = ("ssim", "psnr")
+
+
+@dataclass(frozen=True)
+class Reproduced:
+    """A score of a row: `ours` and what is printed, `theirs`."""
+
+    row: str
+    score: str
+    ours: Score
+    theirs: float
+    scale: float
+
+    @property
+    def verdict(self) -> str:
+        """In words."""
+        gain = self.ours.value / self.theirs - 1
+        gain = gain if self.score in HIGHER else -gain
+        if abs(gain) <= CLOSE:
+            word = "reached"
+        else:
+            word = f"{abs(gain):.0%} {'better' if gain > 0 else 'worse'}"
+        return word if self.scale == 1 else f"{word}, at {self.scale:g} of the training"
+
+
+def reproduce(
+    recipe: str | Path,
+    overrides: Sequence[str] = (),
+    *,
+    scale: float = 1.0,
+    out: str | Path = "runs/reproduced",
+    console: Console | None = None,
+) -> list[Reproduced]:
+    """Train and verify the rows of `recipe` ("file.yaml", or "file.yaml#row" for one) that have printed scores.
+
+    Runs are kept in `out`, one folder a row; those that are finished are not trained again, interrupted ones go on. Raises
+    `ConfigError` where no row has printed scores or `scale` is not above 0 and at most 1.
+    """
+    if not 0 < scale <= 1:
+        raise ConfigError(f"{scale:g} is not above 0 and at most 1", where="--scale")
+    file, _, row = str(recipe).partition("#")
+    names = [name for name in ([row] if row else rows(file)) if printed(file, name)]
+    if not names:
+        raise ConfigError("no printed scores to compare with", where=str(recipe))
+    results = []
+    for name in names:
+        paper = dict(printed(file, name))
+        convention = str(paper.pop("convention", "default"))
+        experiment = scaled(read(f"{file}#{name}", overrides), scale)
+        run = _trained(experiment, Path(out) / Path(file).stem / name, console)
+        if run is None:
+            break
+        verification = evaluate(run, convention=convention)
+        results += [
+            Reproduced(name, score, verification.frame(verification.forecasters[0], score), float(value), scale)
+            for score, value in paper.items()
+            if score in verification.frame_scores
+        ]
+    return results
+
+
+def _trained(experiment: Experiment, out: Path, console: Console | None) -> Path | None:
+    """The folder of the finished run; None where it was interrupted."""
+    if (out / "last").is_dir():
+        check_unchanged(out, experiment)
+    elif out.exists():
+        check_unchanged(out, experiment)
+        resume(out, console=console)
+    else:
+        train(experiment, out=out, console=console)
+    return out if (out / "last").is_dir() else None
+
+
+def scaled(experiment: Experiment, scale: float) -> Experiment:
+    """The experiment with a share of its training, its curriculum and its test sequences."""
+
+    def share(number: float) -> int:
+        return max(round(number * scale), 1)
+
+    training, curriculum, data = experiment.training, experiment.curriculum, experiment.data
+    iterations = share(training.iterations)
+    every = {name: min(getattr(training, name), iterations) for name in ("validate_every", "checkpoint_every")}
+    if isinstance(curriculum, Scheduled):
+        curriculum = replace(curriculum, stop=share(curriculum.stop))
+    elif isinstance(curriculum, ReverseScheduled):
+        start = round(curriculum.start * scale)
+        curriculum = replace(
+            curriculum, start=start, stop=max(share(curriculum.stop), start + 1), alpha=curriculum.alpha * scale
+        )
+    if isinstance(data, MovingDigits):
+        data = replace(data, test=min(data.test, max(share(data.test), LEAST_CASES)))
+    return replace(
+        experiment, training=replace(training, iterations=iterations, **every), curriculum=curriculum, data=data
+    )

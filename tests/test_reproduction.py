@@ -1,0 +1,85 @@
+"""Rows of a table run again: scaled, compared, and not twice."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner
+
+from framecast.cli import app
+from framecast.curriculum import ReverseScheduled, Scheduled
+from framecast.errors import ConfigError
+from framecast.experiment import read
+from framecast.reproduction import Reproduced, reproduce, scaled
+from framecast.verification import Score
+
+RECIPE = """
+title: A table
+base:
+  data: {name: moving_digits, size: 16, digits: 1, context: 3, horizon: 3, train: 9, validation: 2, test: 4}
+  model: {name: predrnn, hidden: [4, 4], kernel: 3, patch: 4}
+  training: {iterations: 40, batch_size: 2, accelerator: cpu}
+rows:
+  one:
+    paper: {mse: 5.0, ssim: 0.9, convention: thuml}
+  two:
+    model: {layer_norm: true}
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    path = tmp_path / "table.yaml"
+    path.write_text(RECIPE)
+    return path
+
+
+def test_rows_with_printed_scores_are_run_and_not_twice(recipe: Path, tmp_path: Path) -> None:
+    quiet = Console(quiet=True)
+    results = reproduce(recipe, scale=0.05, out=tmp_path / "out", console=quiet)
+    assert [(result.row, result.score, result.theirs) for result in results] == [
+        ("one", "mse", 5.0),
+        ("one", "ssim", 0.9),
+    ]
+    log = tmp_path / "out" / "table" / "one" / "log.csv"
+    written = log.stat().st_mtime_ns
+    again = reproduce(f"{recipe}#one", scale=0.05, out=tmp_path / "out", console=quiet)
+    assert log.stat().st_mtime_ns == written
+    assert [result.ours.value for result in again] == [result.ours.value for result in results]
+    with pytest.raises(ConfigError):
+        reproduce(recipe, scale=0.1, out=tmp_path / "out", console=quiet)
+
+
+def test_the_command_prints_ours_beside_theirs(recipe: Path, tmp_path: Path) -> None:
+    said = CliRunner().invoke(app, ["reproduce", str(recipe), "--scale", "0.05", "--out", str(tmp_path / "out")])
+    assert said.exit_code == 0, said.exception
+    for word in ("one", "MSE", "SSIM", "0.9"):
+        assert word in said.output
+
+
+def test_a_scaled_experiment_shrinks_its_curriculum_alike() -> None:
+    whole = read("recipes/moving_mnist.yaml#predrnn_v2")
+    small = scaled(whole, 0.01)
+    assert small.training.iterations == 800
+    assert small.curriculum == replace(ReverseScheduled(), start=250, stop=500, alpha=25.0)
+    assert scaled(whole, 1.0) == whole
+    assert scaled(read("recipes/moving_mnist.yaml#predrnn"), 0.01).curriculum == Scheduled(stop=500)
+
+
+def test_verdicts() -> None:
+    def verdict(score: str, ours: float, theirs: float, scale: float = 1.0) -> str:
+        return Reproduced("row", score, Score(ours, None), theirs, scale).verdict
+
+    assert verdict("mse", 50.0, 49.0) == "reached"
+    assert verdict("mse", 98.0, 49.0) == "100% worse"
+    assert verdict("mse", 24.5, 49.0) == "50% better"
+    assert verdict("ssim", 0.45, 0.9) == "50% worse"
+    assert verdict("ssim", 0.45, 0.9, 0.01) == "50% worse, at 0.01 of the training"
+
+
+def test_nothing_to_compare_with(recipe: Path) -> None:
+    with pytest.raises(ConfigError, match="no printed scores"):
+        reproduce(f"{recipe}#two")
+    with pytest.raises(ConfigError, match="above 0"):
+        reproduce(recipe, scale=0)
