@@ -120,7 +120,7 @@ def facts_of(run: str | Path, trained: Trained) -> dict[str, str]:
 
 def _experiment_facts(experiment: Experiment) -> dict[str, str]:
     data, training = experiment.data, experiment.training
-    where = data.path if isinstance(data, ArchiveData) else f"moving digits ({data.images})"
+    where = data.path if isinstance(data, ArchiveData) else f"{data.name.replace('_', ' ')} ({data.images})"
     return {
         "data": where if isinstance(where, str) else ", ".join(where),
         "trained": f"{training.iterations:,} iterations of {training.batch_size} windows, loss {experiment.loss.name}, "

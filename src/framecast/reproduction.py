@@ -14,7 +14,7 @@ from pathlib import Path
 from rich.console import Console
 
 from framecast.curriculum import ReverseScheduled, Scheduled
-from framecast.data.config import MovingDigits
+from framecast.data.config import ArchiveData
 from framecast.errors import ConfigError
 from framecast.evaluation import evaluate
 from framecast.experiment import Experiment, printed, read, rows
@@ -114,7 +114,7 @@ def scaled(experiment: Experiment, scale: float) -> Experiment:
         curriculum = replace(
             curriculum, start=start, stop=max(share(curriculum.stop), start + 1), alpha=curriculum.alpha * scale
         )
-    if isinstance(data, MovingDigits):
+    if not isinstance(data, ArchiveData):
         data = replace(data, test=min(data.test, max(share(data.test), LEAST_CASES)))
     return replace(
         experiment, training=replace(training, iterations=iterations, **every), curriculum=curriculum, data=data

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import xarray as xr
@@ -16,6 +16,7 @@ from framecast.data.quantities import of
 from framecast.data.scaling import Scaling, Unit, check_scaling, default_scaling
 from framecast.data.sources import Source, WindowSource
 from framecast.data.splits import NAMES, ByBlocks, Split, split
+from framecast.data.varied_digits import MixedDigitSource, VariedDigitSource
 from framecast.data.windows import list_windows, time_step
 from framecast.errors import ConfigError
 from framecast.types import FrameShape, config
@@ -123,10 +124,11 @@ class ArchiveData:
 
 
 @config
-class MovingDigits:
-    """Moving digits, generated. `images` is "bundled" or a folder with MNIST's IDX files."""
+class _Digits:
+    """Digits, generated. `images` is "bundled" or a folder with MNIST's IDX files; `digits` is how many there are."""
 
-    name: Literal["moving_digits"] = "moving_digits"
+    source: ClassVar[type[DigitSource]]
+
     images: str = "bundled"
     size: int = 64
     digits: int = 2
@@ -150,22 +152,22 @@ class MovingDigits:
         """The generators of each split. `check` is handed the shape of the frames first. Raises `DataError` and
         `ConfigError`, the latter too where `frames` are given."""
         if frames is not None:
-            raise ConfigError("moving digits are generated and take no frames", where="data.name")
-        check(FrameShape(1, self.size, self.size, self.context, self.horizon))
+            raise ConfigError("digits are generated and take no frames", where="data.name")
+        check(FrameShape(self.source.channels, self.size, self.size, self.context, self.horizon))
         report = (
             f"{self.train} train, {self.validation} validation, {self.test} test sequences, made from disjoint digits"
         )
         return Sources(
-            train=self._source("train", self.train),
-            validation=self._source("validation", self.validation) if self.validation else None,
-            test=self._source("test", self.test) if self.test else None,
+            train=self._part("train", self.train),
+            validation=self._part("validation", self.validation) if self.validation else None,
+            test=self._part("test", self.test) if self.test else None,
             scaling=Unit(),
             step=None,
             report=(report,),
         )
 
-    def _source(self, part: DigitSplit, number: int) -> DigitSource:
-        return DigitSource(
+    def _part(self, part: DigitSplit, number: int) -> DigitSource:
+        return self.source(
             digit_images(self.images, part, self.size),
             size=self.size,
             digits=self.digits,
@@ -177,7 +179,37 @@ class MovingDigits:
         )
 
 
-Data = ArchiveData | MovingDigits
+@config
+class MovingDigits(_Digits):
+    """Moving MNIST."""
+
+    source: ClassVar[type[DigitSource]] = DigitSource
+    name: Literal["moving_digits"] = "moving_digits"
+
+
+@config
+class VariedDigits(_Digits):
+    """V-MNIST: digits that rotate and grow as they move."""
+
+    source: ClassVar[type[DigitSource]] = VariedDigitSource
+    name: Literal["varied_digits"] = "varied_digits"
+    train: int = 100_000
+    test: int = 10_000
+
+
+@config
+class MixedDigits(_Digits):
+    """Mixed Moving MNIST: two to `digits` digits in red, green or blue."""
+
+    source: ClassVar[type[DigitSource]] = MixedDigitSource
+    name: Literal["mixed_digits"] = "mixed_digits"
+    digits: int = 3
+    train: int = 30_000
+    validation: int = 6_000
+    test: int = 5_000
+
+
+Data = ArchiveData | MovingDigits | VariedDigits | MixedDigits
 
 
 def _check_disjoint(archives: Sequence[xr.DataArray]) -> None:

@@ -30,6 +30,7 @@ class DigitSource:
     """Sequence `index` depends on nothing but the digits, `seed`, the split and `index`."""
 
     quantity: Quantity = INTENSITY
+    channels = 1
 
     def __init__(
         self,
@@ -46,8 +47,9 @@ class DigitSource:
         if images.shape[-1] >= size:
             raise ConfigError(f"digits of {images.shape[-1]} pixels do not fit in frames of {size}", where="data.size")
         self.images = images
-        self.shape = FrameShape(1, size, size, context, horizon)
-        self._digits, self._count = digits, count
+        self.shape = FrameShape(self.channels, size, size, context, horizon)
+        self.digits, self.length = digits, context + horizon
+        self._count = count
         self._seed = [seed, _SPLITS.index(split)]
 
     def __len__(self) -> int:
@@ -58,18 +60,17 @@ class DigitSource:
         return self.shape.height, self.shape.width
 
     def read(self, index: int, region: Region | None = None) -> np.ndarray:
-        """`(T, 1, H, W)` float32 between 0 and 1."""
-        chance = np.random.default_rng([*self._seed, index])
-        length, side = self.shape.context + self.shape.horizon, self.images.shape[-1]
-        frames = np.zeros((length, 1, self.shape.height, self.shape.width), dtype=np.float32)
-        for _ in range(self._digits):
-            image = self.images[chance.integers(len(self.images))]
-            for t, (top, left) in enumerate(_path(chance, length, self.shape.height - side)):
-                part = frames[t, 0, top : top + side, left : left + side]
-                np.maximum(part, image, out=part)
+        """`(T, C, H, W)` float32 between 0 and 1."""
+        frames = self._sequence(np.random.default_rng([*self._seed, index]))
         if region is None:
             return frames
         return frames[..., region.top : region.top + region.height, region.left : region.left + region.width]
+
+    def _sequence(self, chance: np.random.Generator) -> np.ndarray:
+        frames = np.zeros((self.length, 1, self.shape.height, self.shape.width), dtype=np.float32)
+        for _ in range(self.digits):
+            place(frames[:, 0], self.images[chance.integers(len(self.images))], chance)
+        return frames
 
     def init_time(self, index: int) -> int:
         """The number of the sequence."""
@@ -78,6 +79,14 @@ class DigitSource:
     def block(self, index: int) -> tuple[int, ...]:
         """Every sequence is independent of every other."""
         return (index,)
+
+
+def place(frames: np.ndarray, image: np.ndarray, chance: np.random.Generator) -> None:
+    """Let `image (d, d)` move through `frames (T, H, W)`, combined with what is there by the maximum."""
+    side = image.shape[-1]
+    for frame, (top, left) in zip(frames, _path(chance, len(frames), frames.shape[-1] - side), strict=True):
+        part = frame[top : top + side, left : left + side]
+        np.maximum(part, image, out=part)
 
 
 def _path(chance: np.random.Generator, length: int, free: int) -> np.ndarray:
