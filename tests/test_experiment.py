@@ -6,12 +6,13 @@ import pytest
 import yaml
 
 from framecast.curriculum import NoSampling, Scheduled
-from framecast.data.config import ArchiveData, MovingDigits
+from framecast.data.config import ArchiveData
 from framecast.data.scaling import RainLog
 from framecast.data.splits import ByFile
 from framecast.errors import ConfigError
 from framecast.experiment import Experiment, merged, parse, plain, read, schema
 from framecast.models import ConvLSTM, PredRNNV2
+from framecast.types import FrameShape
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 
@@ -141,8 +142,15 @@ def rows() -> list[str]:
 
 @pytest.mark.parametrize("row", rows(), ids=lambda row: row.rsplit("/", 1)[1])
 def test_every_recipe_is_an_experiment(row: str) -> None:
+    """Of which the model can be built for the frames of the data."""
     experiment = read(row)
-    assert isinstance(experiment.data, ArchiveData | MovingDigits)
+    data = experiment.data
+    if isinstance(data, ArchiveData):
+        assert data.crop_size is not None
+        shape = FrameShape(1, *data.crop_size, data.context, data.horizon)
+    else:
+        shape = FrameShape(data.source.channels, data.size, data.size, data.context, data.horizon)
+    experiment.model.check(shape)
 
 
 def test_no_row_repeats_a_value_of_its_base() -> None:
