@@ -255,3 +255,26 @@ def test_data_of_another_kind_are_refused(
         assert "video.npy, variable 'frames'" in err
         assert "->" in err
     assert not (tmp_path / "x.nc").exists()
+
+
+def test_an_archive_without_any_rain(
+    bad: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It trains, its scores are undefined where there is nothing to score, and its forecast is a number everywhere."""
+    dry = bad / "all_dry.nc"
+    split = "data.split={name: blocks, validation: 0, test: 0}"
+    recipe = ("train", "recipes/radar.yaml#predrnn_v2", f"data.path={dry}", split, *SMALL, "--out", tmp_path / "run")
+    code, _, err = run(monkeypatch, capsys, *recipe)
+    assert code == 0, err
+    assert "not finite" not in err
+    code, out, err = run(monkeypatch, capsys, "evaluate", tmp_path / "run", "--data", dry)
+    assert code == 0, err
+    assert "undefined" in out
+    code, _, err = run(
+        monkeypatch, capsys, "forecast", tmp_path / "run", "--data", dry, "--horizon", 2, "--out", tmp_path / "dry.nc"
+    )
+    assert code == 0, err
+    with xr.open_dataset(tmp_path / "dry.nc", decode_timedelta=True) as forecast:
+        values = forecast["rainfall_rate"].values
+        observed = np.isfinite(framecast.open(dry).values).any(axis=0)
+        assert np.isfinite(values[..., observed[0]]).all()
