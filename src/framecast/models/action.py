@@ -23,7 +23,6 @@ import torch
 from torch import Tensor, nn
 
 from framecast.errors import ConfigError
-from framecast.models.core import Core
 from framecast.models.decoupling import Decoupling
 from framecast.models.layers import GateConv
 from framecast.models.modernn_slots import ModeCell, ModeRNN
@@ -137,7 +136,17 @@ def _check(settings: RecurrentConfig, shape: FrameShape) -> None:
         )
 
 
-def _built(settings: RecurrentConfig, shape: FrameShape, core: Core) -> Recurrent:
+def _built(settings: ActionPredRNN | ActionModeRNN, shape: FrameShape, decoupling: Decoupling | None) -> Recurrent:
+    channels = settings.patch**2 * shape.channels
+    core = ActionStack(
+        settings.cells(channels, quarter(shape.height // settings.patch, shape.width // settings.patch)),
+        settings.hidden[0],
+        channels,
+        shape.actions,
+        settings.kernel,
+        decoupling,
+        residual=settings.residual,
+    )
     tied_to = (shape.height, shape.width) if settings.tied_to_size else None
     return Recurrent(core, Patches(settings.patch), tied_to=tied_to, segment=settings.segment)
 
@@ -167,12 +176,7 @@ class ActionPredRNN(TwoMemories):
     def build(self, shape: FrameShape) -> Recurrent:
         """A forecaster with new weights for frames of `shape`."""
         self.check(shape)
-        channels = self.patch**2 * shape.channels
-        cells = self.cells(channels, quarter(shape.height // self.patch, shape.width // self.patch))
-        core = ActionStack(
-            cells, self.hidden[0], channels, shape.actions, self.kernel, self.decoupled(), residual=self.residual
-        )
-        return _built(self, shape, core)
+        return _built(self, shape, self.decoupled())
 
 
 @config
@@ -200,7 +204,4 @@ class ActionModeRNN(ModeRNN):
     def build(self, shape: FrameShape) -> Recurrent:
         """A forecaster with new weights for frames of `shape`."""
         self.check(shape)
-        channels = self.patch**2 * shape.channels
-        cells = self.cells(channels, quarter(shape.height // self.patch, shape.width // self.patch))
-        core = ActionStack(cells, self.hidden[0], channels, shape.actions, self.kernel, None, residual=self.residual)
-        return _built(self, shape, core)
+        return _built(self, shape, self.decoupled())
