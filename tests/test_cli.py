@@ -136,6 +136,8 @@ def test_from_end_to_end(
     ):
         assert word in out, word
     assert (tmp_path / "scores" / "cases.nc").is_file()
+    assert "trained on 1 of these files: shower.nc" in out
+    assert "beware" in (tmp_path / "scores" / "report.html").read_text()
 
     code, out, err = run(
         monkeypatch, capsys, "forecast", trained, "--data", rain, "--horizon", 5, "--out", tmp_path / "next.nc"

@@ -179,7 +179,7 @@ def evaluate(
 
     from framecast.data.quantities import ZR
     from framecast.errors import ConfigError
-    from framecast.evaluation import facts_of
+    from framecast.evaluation import facts_of, trained_on
     from framecast.scores import CONVENTIONS
 
     if convention not in CONVENTIONS:
@@ -203,6 +203,12 @@ def evaluate(
         report=_bar("verifying"),
     )
     facts = facts_of(run, framecast.load(run)) | ({"verified on": data} if data else {})
+    if seen := trained_on(run, data):
+        beware = (
+            f"the model was trained on {len(seen)} of these files: {', '.join(Path(file).name for file in seen[:5])}"
+        )
+        facts["beware"] = beware
+        console.print(f"! {beware}", style="yellow", highlight=False, markup=False)
     report = framecast.write_report(
         verification, folder / "report.html", title=f"Verification of {run.name}", facts=facts
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import torch
+import xarray as xr
 
 from framecast.data.config import ArchiveData, Sources
 from framecast.data.quantities import ZR
@@ -94,6 +95,25 @@ def windows_of(
         return replace(sources, test=sources.train, train=None)
     settings = settings_of(run).data
     return replace(settings, horizon=horizon or shape.horizon).open()
+
+
+def trained_on(run: str | Path, data: str | None) -> tuple[str, ...]:
+    """Those files of `data` on which the run was trained, so that scores on them flatter the model. Nothing where that
+    cannot be told: a saved model without its run, files that are gone."""
+    if data is None or not (Path(run) / EXPERIMENT).is_file():
+        return ()
+    settings = settings_of(Path(run)).data
+    if not isinstance(settings, ArchiveData):
+        return ()
+    try:
+        before = {file for frames in settings.opened() for file in _files(frames)}
+        return tuple(sorted(before & _files(replace(settings, path=data).opened()[0])))
+    except DataError:
+        return ()
+
+
+def _files(frames: xr.DataArray) -> set[str]:
+    return {str(Path(str(file)).resolve()) for file in frames["source"].values.ravel()}
 
 
 def _tested(sources: Sources) -> Source:
