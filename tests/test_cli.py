@@ -151,6 +151,18 @@ def test_from_end_to_end(
         assert np.isfinite(values[:, 4:, 4:]).all()
 
 
+def test_the_same_in_python(rain: Path, tmp_path: Path) -> None:
+    """As the README has it, with frames in memory."""
+    frames = framecast.open(rain)
+    run = framecast.train("recipes/radar.yaml#predrnn_v2", SMALL, data=frames, out=tmp_path / "run")
+    assert framecast.resume(run, 6, data=frames) == run
+    forecast = framecast.load(run).forecast(frames.isel(time=slice(-3, None)), horizon=7)
+    assert forecast.sizes["lead_time"] == 7
+    framecast.write(forecast, tmp_path / "nowcast.nc")
+    with xr.open_dataset(tmp_path / "nowcast.nc", decode_timedelta=True) as written:
+        np.testing.assert_array_equal(written["rain"].values, forecast.values)
+
+
 class Outside(HTMLParser):
     """Collects whatever a page would fetch."""
 

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from framecast.forecasting.run import load
     from framecast.forecasting.write import write
     from framecast.report import write_report
-    from framecast.training import train
+    from framecast.reproduction import reproduce
+    from framecast.training import resume, train
 
 __version__ = "0.1.0"
 
@@ -31,6 +32,8 @@ _HOME = {
     "inspect": "framecast.data.inspection",
     "load": "framecast.forecasting.run",
     "open": "framecast.data",
+    "reproduce": "framecast.reproduction",
+    "resume": "framecast.training",
     "train": "framecast.training",
     "write": "framecast.forecasting.write",
     "write_report": "framecast.report",
@@ -45,6 +48,8 @@ __all__ = [
     "inspect",
     "load",
     "open",
+    "reproduce",
+    "resume",
     "train",
     "write",
     "write_report",
