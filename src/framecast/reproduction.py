@@ -20,6 +20,7 @@ from framecast.evaluation import evaluate
 from framecast.experiment import Experiment, printed, read, rows
 from framecast.training import resume, train
 from framecast.training.run import check_unchanged
+from framecast.training.stages import second_stage
 from framecast.verification import Score
 
 CLOSE = 0.05
@@ -88,13 +89,12 @@ def reproduce(
 
 def _trained(experiment: Experiment, out: Path, console: Console | None) -> Path | None:
     """The folder of the finished run; None where it was interrupted."""
-    if (out / "last").is_dir():
-        check_unchanged(out, experiment)
-    elif out.exists():
-        check_unchanged(out, experiment)
-        resume(out, console=console)
-    else:
+    if not out.exists():
         train(experiment, out=out, console=console)
+    else:
+        check_unchanged(out, second_stage(experiment, out)[0])
+        if not (out / "last").is_dir():
+            resume(out, console=console)
     return out if (out / "last").is_dir() else None
 
 

@@ -87,6 +87,18 @@ def load(folder: Path) -> tuple[nn.Module, Card]:
     return model.eval(), card
 
 
+def find(folder: Path) -> Path:
+    """Where a trained model is: `folder` itself, or the best (else the last) of a run. Raises `RunError`."""
+    for candidate in (folder, folder / "best", folder / "last"):
+        if (candidate / CARD).is_file():
+            return candidate
+    raise RunError(
+        "no trained model here",
+        where=folder,
+        remedy="give the folder of a run that has validated once or has finished, or of a saved model",
+    )
+
+
 def _card(content: dict[str, Any], where: str) -> Card:
     if content.get("framecast") != VERSION:
         raise RunError(f"a card of version {content.get('framecast')!r}, expected {VERSION}", where=where)

@@ -11,11 +11,13 @@ from safetensors.torch import load_file
 
 import framecast
 from conftest import changed
-from framecast.errors import ConfigError
+from framecast.errors import ConfigError, RunError
 from framecast.experiment import Experiment, Optimiser
-from framecast.models import ModularDesign
+from framecast.models import VAE, ModularDesign
 from framecast.models.modular import FirstStage
 from framecast.training import train
+from framecast.training.stages import adopt_autoencoder, first_stage, second_stage
+from framecast.types import FrameShape
 
 QUIET = Console(quiet=True)
 
@@ -44,3 +46,23 @@ def test_both_stages_in_one_call_and_the_first_is_reused(experiment: Experiment,
     shutil.rmtree(out)
     with pytest.raises(ConfigError):
         train(changed(experiment, seed=1), out=out, console=QUIET)
+
+
+def test_an_autoencoder_that_is_missing_or_another_is_named(experiment: Experiment, tmp_path: Path) -> None:
+    model = ModularDesign.tiny()
+    network = model.build(FrameShape(1, 16, 16, 3, 3))
+    with pytest.raises(ConfigError, match="no trained autoencoder"):
+        adopt_autoencoder(network, model)
+    with pytest.raises(RunError, match="no trained model here"):
+        adopt_autoencoder(network, replace(model, trained=str(tmp_path)))
+    stage = first_stage(replace(experiment, model=replace(model, first=FirstStage(iterations=1, batch_size=1))))
+    assert stage is not None
+    trained = str(train(stage, out=tmp_path / "stage", console=QUIET))
+    adopt_autoencoder(network, replace(model, trained=trained))
+    with pytest.raises(ConfigError, match="not VAE"):
+        adopt_autoencoder(network, replace(model, autoencoder=VAE.tiny(), trained=trained))
+
+
+def test_an_experiment_of_one_stage_is_left_as_it_is(experiment: Experiment, tmp_path: Path) -> None:
+    assert first_stage(experiment) is None
+    assert second_stage(experiment, tmp_path / "run")[0] == experiment

@@ -12,9 +12,9 @@ from torch.nn import functional
 
 from framecast.data.quantities import of
 from framecast.data.windows import time_step
-from framecast.errors import DataError, RunError
+from framecast.errors import DataError
 from framecast.forecasting.assemble import forecast_frames
-from framecast.saved import CARD, Card
+from framecast.saved import Card, find
 from framecast.saved import load as load_saved
 
 
@@ -113,13 +113,5 @@ def load(folder: str | Path, device: str | None = None) -> Trained:
 
     `device` is the GPU where there is one. Raises `RunError` where there is no whole model.
     """
-    folder = Path(folder)
-    for candidate in (folder, folder / "best", folder / "last"):
-        if (candidate / CARD).is_file():
-            model, card = load_saved(candidate)
-            return Trained(model, card, device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    raise RunError(
-        "no trained model here",
-        where=folder,
-        remedy="give the folder of a run that has validated once or has finished, or of a saved model",
-    )
+    model, card = load_saved(find(Path(folder)))
+    return Trained(model, card, device or ("cuda" if torch.cuda.is_available() else "cpu"))

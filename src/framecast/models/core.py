@@ -6,7 +6,7 @@ which the core lives and back, and a forecaster is what everything outside the m
 
 from __future__ import annotations
 
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 from torch import Tensor
 
@@ -60,15 +60,6 @@ class Forecaster(Protocol):
 
     def forecast(self, context: Tensor, horizon: int, actions: Tensor | None = None) -> Tensor:
         """`context (B, T, C, H, W)` -> `(B, horizon, C, H, W)`."""
-        ...
-
-
-@runtime_checkable
-class Prepared(Protocol):
-    """A config whose models begin with something that was trained before."""
-
-    def prepare(self, model: Any) -> None:
-        """Give a new model what it begins with. Raises `ConfigError` where that is missing."""
         ...
 
 

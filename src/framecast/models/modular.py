@@ -14,15 +14,11 @@ and its prediction is quantised before it is decoded; with `latents="quantised"`
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Literal, Self
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from framecast.errors import ConfigError
 from framecast.models.autoencoders import REDUCTION, VAE, VQVAE, Autoencoder
 from framecast.models.convlstm import ConvLSTM
 from framecast.models.modernn_slots import ModeRNN
@@ -120,22 +116,6 @@ class ModularDesign:
         self.check(shape)
         predictor = self.predictor.build(self._latent(shape))
         return Modular(self.autoencoder.build(shape), predictor, quantised=self.latents == "quantised")
-
-    def prepare(self, model: Any) -> None:
-        """Give `model` the weights of the trained autoencoder. Raises `ConfigError` where there is none that fits."""
-        if self.trained is None:
-            raise ConfigError("no trained autoencoder", where="model.trained", remedy="name the folder of its run")
-        folder = Path(self.trained)
-        for candidate in (folder, folder / "best", folder / "last"):
-            if (candidate / "weights.safetensors").is_file():
-                try:
-                    model.autoencoder.load_state_dict(load_file(candidate / "weights.safetensors"))
-                except (SafetensorError, RuntimeError) as error:
-                    raise ConfigError(
-                        f"the weights in {candidate} do not fit model.autoencoder ({error})", where="model.trained"
-                    ) from error
-                return
-        raise ConfigError(f"no trained autoencoder in {folder}", where="model.trained")
 
     def _latent(self, shape: FrameShape) -> FrameShape:
         """The shape of the latents of frames of `shape`."""

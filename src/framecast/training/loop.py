@@ -16,7 +16,7 @@ import xarray as xr
 from framecast.data.batches import Batches
 from framecast.errors import RunError
 from framecast.experiment import Experiment
-from framecast.models.core import Prepared
+from framecast.models import ModularDesign
 from framecast.models.counting import parameters
 from framecast.training import checkpoint, run
 from framecast.training.events import Event, Finished, Kept, Started, Warned
@@ -24,6 +24,7 @@ from framecast.training.logs import Logs
 from framecast.training.meter import Meter
 from framecast.training.optimiser import build, learning_rate, set_rate, update_average
 from framecast.training.processes import agreed, interruptible, launch
+from framecast.training.stages import adopt_autoencoder
 from framecast.training.step import move, passes, seed_everything, teacher_mask, update
 from framecast.training.validation import averaged, card_of, keep, validate
 
@@ -59,8 +60,8 @@ def train(
     )
     torch.manual_seed(settings.seed)
     network = experiment.model.build(shape)
-    if not resume and isinstance(experiment.model, Prepared):
-        experiment.model.prepare(network)
+    if not resume and isinstance(experiment.model, ModularDesign):
+        adopt_autoencoder(network, experiment.model)
     optimiser = build(experiment.optimiser, network.parameters())
     average = {name: weight.clone() for name, weight in network.state_dict().items()} if settings.ema else None
     model, optimiser = fabric.setup(torch.compile(network) if settings.compile else network, optimiser)

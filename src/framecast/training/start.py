@@ -10,14 +10,12 @@ from pathlib import Path
 import xarray as xr
 from rich.console import Console
 
-from framecast.curriculum import TeacherForced
 from framecast.experiment import Experiment, read
-from framecast.losses import L2
-from framecast.models import ModularDesign
 from framecast.training.events import Event, Finished
 from framecast.training.loop import train as train_events
 from framecast.training.progress import show
 from framecast.training.run import check_unchanged, settings_of
+from framecast.training.stages import first_stage, second_stage
 
 IN_MEMORY = "(frames in memory)"
 
@@ -41,38 +39,20 @@ def train(
     name = f"{experiment.model.name.split(':')[-1]}-{time.strftime('%Y%m%d-%H%M%S')}"
     folder = Path("runs") / name if out is None else Path(out)
     frames = (data,) if isinstance(data, xr.DataArray) else None
-    if isinstance(experiment.model, ModularDesign) and experiment.model.trained is None:
-        first = folder.with_name(f"{folder.name}-autoencoder").absolute()
-        finished = _first_stage(experiment, experiment.model, first, frames, console)
-        if finished is not None and finished.interrupted:
-            return finished.out
-        model = dataclasses.replace(experiment.model, trained=str(first))
-        experiment = dataclasses.replace(experiment, model=model)
+    stage = first_stage(experiment)
+    experiment, beside = second_stage(experiment, folder)
+    if stage is not None and _interrupted(stage, beside, frames, console):
+        return beside
     return _shown(train_events(experiment, folder, frames=frames), console).out
 
 
-def _first_stage(
-    experiment: Experiment,
-    model: ModularDesign,
-    out: Path,
-    frames: tuple[xr.DataArray] | None,
-    console: Console | None,
-) -> Finished | None:
-    """Train the autoencoder of a modular design on single frames, or go on with a run of it that was interrupted; where
-    `out` holds a finished one with the same settings there is nothing to do, and None comes back."""
-    first = model.first
-    stage = dataclasses.replace(
-        experiment,
-        model=model.autoencoder,
-        curriculum=TeacherForced(),
-        loss=L2(),
-        optimiser=dataclasses.replace(experiment.optimiser, learning_rate=first.learning_rate),
-        training=dataclasses.replace(experiment.training, iterations=first.iterations, batch_size=first.batch_size),
-    )
+def _interrupted(stage: Experiment, out: Path, frames: tuple[xr.DataArray] | None, console: Console | None) -> bool:
+    """Train the first stage, or go on with one that was interrupted; one that is finished, with the same settings, is used
+    as it is. Returns whether it was interrupted (again)."""
     if (out / "last").is_dir():
         check_unchanged(out, stage)
-        return None
-    return _shown(train_events(stage, out, resume=out.exists(), frames=frames), console)
+        return False
+    return _shown(train_events(stage, out, resume=out.exists(), frames=frames), console).interrupted
 
 
 def resume(

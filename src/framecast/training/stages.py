@@ -1,0 +1,53 @@
+"""The two stages of a modular design: an autoencoder on single frames, then a predictor of its latents."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from framecast.curriculum import TeacherForced
+from framecast.errors import ConfigError
+from framecast.experiment import Experiment
+from framecast.losses import L2
+from framecast.models import ModularDesign
+from framecast.saved import find, load
+
+
+def first_stage(experiment: Experiment) -> Experiment | None:
+    """The training of the autoencoder that `experiment` needs before its own; None where it needs none."""
+    model = experiment.model
+    if not isinstance(model, ModularDesign) or model.trained is not None:
+        return None
+    return replace(
+        experiment,
+        model=model.autoencoder,
+        curriculum=TeacherForced(),
+        loss=L2(),
+        optimiser=replace(experiment.optimiser, learning_rate=model.first.learning_rate),
+        training=replace(experiment.training, iterations=model.first.iterations, batch_size=model.first.batch_size),
+    )
+
+
+def second_stage(experiment: Experiment, out: Path) -> tuple[Experiment, Path]:
+    """The training in `out` after the first stage, and the folder of that, which is beside `out`. An experiment of one
+    stage comes back as it is."""
+    first = out.with_name(f"{out.name}-autoencoder").absolute()
+    if isinstance(experiment.model, ModularDesign) and experiment.model.trained is None:
+        experiment = replace(experiment, model=replace(experiment.model, trained=str(first)))
+    return experiment, first
+
+
+def adopt_autoencoder(network: Any, model: ModularDesign) -> None:
+    """Give a new `network` of `model` the weights of its trained autoencoder. Raises `RunError` where there is none, and
+    `ConfigError` where it is another one."""
+    if model.trained is None:
+        raise ConfigError("no trained autoencoder", where="model.trained", remedy="name the folder of its run")
+    trained, card = load(find(Path(model.trained)))
+    if card.model != model.autoencoder:
+        raise ConfigError(
+            f"{model.trained} holds {card.model}, not {model.autoencoder}",
+            where="model.autoencoder",
+            remedy="give the settings with which it was trained",
+        )
+    network.autoencoder.load_state_dict(trained.state_dict())
