@@ -29,7 +29,10 @@ class Pysteps:
 
     def forecast_array(self, context: np.ndarray, horizon: int) -> np.ndarray:
         """`context (T, 1, H, W)` -> `(horizon, 1, H, W)`."""
-        from pysteps import extrapolation, motion
+        try:
+            from pysteps import extrapolation, motion
+        except ImportError as error:
+            raise SystemExit("pysteps is needed: pip install 'framecast[oracles]'") from error
 
         seen = np.where(np.isnan(context[:, 0]), self.quantity.dry, context[:, 0])
         if self.quantity.name == "rain_rate":

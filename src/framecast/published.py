@@ -112,9 +112,9 @@ def import_checkpoint(
     weights = read_weights(Path(path))
     failures = []
     for name in SOURCES[source]:
-        meta = {"model": name, "config": _settings(name, shape, patch) | dict(settings or {})}
+        meta = {"model": name, "config": {**_DEFAULTS, "patch_size": patch, **(settings or {})}}
         try:
-            model = reference.load(meta, weights).eval()
+            model = reference.load(meta, weights, shape).eval()
         except (FramecastError, KeyError, IndexError, ZeroDivisionError) as error:
             failures.append(f"{name}: {error.what if isinstance(error, FramecastError) else f'no {error}'}")
             continue
@@ -135,31 +135,3 @@ def write(imported: Imported, out: str | Path) -> Path:
         raise ConfigError("exists already", where=folder, remedy="name another folder with --out")
     save(folder, imported.model, imported.card)
     return folder
-
-
-def _settings(name: str, shape: FrameShape, patch: int) -> dict[str, Any]:
-    """What a reference of this name calls the sizes."""
-    lengths = {
-        "input_length": shape.context,
-        "total_length": shape.context + shape.horizon,
-        "pre_seq_length": shape.context,
-        "aft_seq_length": shape.horizon,
-    }
-    sizes: dict[str, Any] = {
-        "img_width": shape.width,
-        "img_height": shape.height,
-        "img_channel": shape.channels,
-        "num_action_ch": shape.actions,
-    }
-    if name == "phydnet":
-        sizes = {"img": shape.height, "C": shape.channels}
-    elif name == "modernn_dcb":
-        sizes = {
-            "image": shape.height,
-            "channels": shape.channels,
-            "seq_len": shape.context,
-            "pre_len": shape.horizon,
-        }
-    elif name in SOURCES["openstl"] and name not in SOURCES["thuml-predrnn"]:
-        sizes = {"in_shape": (shape.context, shape.channels, shape.height, shape.width)}
-    return {**_DEFAULTS, **lengths, **sizes, "patch_size": patch}

@@ -18,6 +18,7 @@ from framecast.models import (
     TCTN,
     VAE,
     VQVAE,
+    ActionModeRNN,
     ActionPredRNN,
     ConvLSTM,
     Model,
@@ -76,6 +77,7 @@ VARIANTS = {
     "modular, quantised": ModularDesign(
         autoencoder=VQVAE.tiny(), predictor=PredRNN(hidden=(4, 4), kernel=3, patch=1), latents="quantised"
     ),
+    "action ModeRNN, wide encoders": ActionModeRNN(hidden=(4, 4), slots=2, kernel=5, residual=False),
     "action PredRNN, LayerNorm": ActionPredRNN(hidden=(4, 4), kernel=3, layer_norm=True, residual=False),
 }
 """The settings that change what a model is made of."""

@@ -52,16 +52,15 @@ def config_of(meta: Meta, weights: Weights) -> ModelConfig:
     return _reference(meta).config(meta, weights)
 
 
-def load(meta: Meta, weights: Weights) -> nn.Module:
+def load(meta: Meta, weights: Weights, shape: FrameShape | None = None) -> nn.Module:
     """Our model with the weights of a reference, in the mode in which the reference was run: training, unless it says so.
 
-    `meta` is the description in a parity file (`model`, `config`), `weights` the reference's state dict. Raises
-    `DataError` where a weight is unknown, missing or of another shape.
+    `meta` is the description in a parity file (`model`, `config`), `weights` the reference's state dict, `shape` the frames
+    where `meta` does not describe them. Raises `DataError` where a weight is unknown, missing or of another shape.
     """
     reference = _reference(meta)
-    shape = _shape(meta, weights)
     config = reference.config(meta, weights)
-    model: nn.Module = config.build(shape)
+    model: nn.Module = config.build(shape or _shape(meta, weights))
     state = {ours: weights[theirs] for theirs, ours in names(meta, weights).items()}
     for theirs, dim in reference.patches.items():
         ours = names(meta, weights)[theirs]

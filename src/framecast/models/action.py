@@ -194,8 +194,8 @@ class ActionModeRNN(ModeRNN):
 
     def check(self, shape: FrameShape) -> None:
         """Raise `ConfigError` if this cannot be built for `shape`."""
-        super().check(shape._replace(actions=0))
         _check(self, shape)
+        self.check_slots()
 
     def cells(self, channels: int, grid: tuple[int, int]) -> list[Any]:
         """ModeCells with actions."""

@@ -20,7 +20,7 @@ prediction (DC5, DC6).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import ClassVar, Literal, NamedTuple, Self
+from typing import Literal, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -119,7 +119,6 @@ def attention_maps(model: Recurrent, frames: Tensor) -> list[list[list[Tensor]]]
 class MoDeRNN(RecurrentConfig):
     """Layers of one width. `kernels`, `half_steps` and `scale` are those of the Detail Context Block."""
 
-    equal_layers: ClassVar[bool] = True
     name: Literal["modernn_dcb"] = "modernn_dcb"
     hidden: tuple[int, ...] = (64, 64, 64, 64)
     kernel: int = 3

@@ -267,14 +267,20 @@ class ModeRNN(RecurrentConfig):
     def check(self, shape: FrameShape) -> None:
         """Raise `ConfigError` if this cannot be built for `shape`."""
         super().check(shape)
+        self.check_slots()
+        if self.kernel != 3:
+            raise ConfigError(f"kernel {self.kernel}: its convolutions are 3x3", where="model.kernel")
+
+    def check_slots(self) -> None:
+        """Raise `ConfigError` for slots that cannot be made, and norms that cannot be left out."""
         if self.slots < 1 or 2 * self.hidden[0] % self.slots:
             raise ConfigError(
                 f"{2 * self.hidden[0]} channels cannot be split into {self.slots} slots",
                 where="model.slots",
                 remedy="choose a number of slots that divides twice the hidden size",
             )
-        if self.kernel != 3 or not self.layer_norm:
-            raise ConfigError("its kernels are 3 and its LayerNorms part of the model", where="model.kernel")
+        if self.form == "code" and not self.layer_norm:
+            raise ConfigError("its LayerNorms are part of the released form", where="model.layer_norm")
 
     def cells(self, channels: int, grid: tuple[int, int]) -> list[Cell]:
         """The layers."""

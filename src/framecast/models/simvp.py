@@ -239,7 +239,8 @@ def differential_divergence(predicted: Tensor, truth: Tensor) -> Tensor:
 
 @config
 class _OneShotConfig(ABC):
-    """`spatial` channels and `layers` in encoder and decoder, `hidden` channels and `blocks` in the translator."""
+    """`spatial` channels and `layers` in encoder and decoder, `hidden` channels and `blocks` in the translator;
+    `divergence` is the weight alpha of TAU's additional loss."""
 
     name: str
     spatial: int = 64
@@ -247,6 +248,7 @@ class _OneShotConfig(ABC):
     layers: int = 4
     blocks: int = 8
     mlp_ratio: float = 8.0
+    divergence: float = 0.0
 
     @abstractmethod
     def translator(self, channels: int) -> nn.Module:
@@ -277,8 +279,7 @@ class _OneShotConfig(ABC):
         """A forecaster with new weights for frames of `shape`."""
         self.check(shape)
         translator = self.translator(shape.context * self.spatial)
-        weight = getattr(self, "divergence", 0.0)
-        return OneShot(shape.channels, shape.context, self.spatial, self.layers, translator, weight)
+        return OneShot(shape.channels, shape.context, self.spatial, self.layers, translator, self.divergence)
 
     def _blocks(self, channels: int, inner: type[Gated] | type[TemporalAttention]) -> nn.Sequential:
         widths = [channels, *[self.hidden] * (self.blocks - 1), channels]
@@ -317,7 +318,7 @@ class SimVP(_OneShotConfig):
 
 @config
 class TAU(_OneShotConfig):
-    """With temporal attention; `divergence` is the weight alpha of the additional loss."""
+    """With temporal attention, and the additional loss."""
 
     name: Literal["tau"] = "tau"
     divergence: float = 0.1
