@@ -159,3 +159,27 @@ def test_sums_are_kept_and_can_be_added_up_again(tmp_path: Path) -> None:
 def test_nothing_to_evaluate_is_said() -> None:
     with pytest.raises(DataError, match="no window"):
         verify({"persistence": Persistence()}, Clips(rain(0).reshape(0, 5, 1, 14, 15)))
+
+
+class TwoGrids(Clips):
+    """Every second window lies on a smaller grid."""
+
+    def size_of(self, index: int) -> tuple[int, int]:
+        return (self.shape.height, self.shape.width) if index % 2 == 0 else (12, 12)
+
+    def read(self, index: int, region: Region | None = None) -> np.ndarray:
+        height, width = self.size_of(index)
+        return self.values[index, ..., :height, :width].copy()
+
+
+def test_windows_on_two_grids_keep_their_numbers() -> None:
+    """Batches hold one size each, so windows are not worked on in their order."""
+    source = TwoGrids(rain(cases=6))
+    together = verify({"persistence": Persistence()}, source, batch_size=4).sums
+    alone = verify({"persistence": Persistence()}, source, batch_size=1).sums
+    assert together.sizes["case"] == 6
+    for case in range(6):
+        one, other = together.sel(case=case), alone.sel(case=case)
+        assert int(one["height"]) == source.size_of(case)[0]
+        np.testing.assert_allclose(one["mse"], other["mse"])
+        assert int(one["init_time"]) == int(other["init_time"]) == case

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -137,8 +137,11 @@ class Verification:
         return Score(value(np.ones(self.cases)), interval(value, self.sums["block"].values))
 
     def definitions(self) -> dict[str, str]:
-        """What each score means."""
-        return self.convention.definitions | (EVENT_DEFINITIONS if self.thresholds else {})
+        """What each score means, and what "scaled" means in it."""
+        scaling = default_scaling(self.quantity)
+        settings = ", ".join(f"{key} {value}" for key, value in asdict(scaling).items() if key not in ("name", "zr"))
+        scaled = {"scaled": f"by {scaling.name} ({settings}), whatever the model was trained with"}
+        return self.convention.definitions | (EVENT_DEFINITIONS if self.thresholds else {}) | scaled
 
     def save(self, path: Path) -> None:
         """Write the sums, whole or not at all. Raises `RunError`."""
@@ -178,8 +181,7 @@ def verify(
     thresholds = event_thresholds(quantity, rates, zr or ZR())
     chosen = _spread(len(source), limit)
     shown = {int(chosen[k]) for k in _spread(len(chosen), examples)}
-    rows, kept = [], []
-    done = 0
+    rows, kept, order = [], [], []
     for indices in _batches(chosen, batch_size, source):
         windows = np.stack([source.read(index) for index in indices])
         contexts, truth = windows[:, : source.shape.context], windows[:, source.shape.context :]
@@ -191,16 +193,16 @@ def verify(
             if index in shown:
                 pictures = {name: forecast[k] for name, forecast in forecasts.items()}
                 kept.append(Example(index, source.init_time(index), contexts[k], truth[k], pictures))
-        done += len(indices)
-        report(done, len(chosen))
+        order += indices
+        report(len(order), len(chosen))
     sums = xr.concat(rows, "case", data_vars="all", coords="minimal", compat="override")
     leads = np.arange(1, source.shape.horizon + 1)
-    blocks = {block: number for number, block in enumerate(dict.fromkeys(source.block(index) for index in chosen))}
+    blocks = {block: number for number, block in enumerate(dict.fromkeys(source.block(index) for index in order))}
     sums = sums.assign_coords(
         forecaster=list(forecasters),
-        case=[int(index) for index in chosen],
-        init_time=("case", [source.init_time(index) for index in chosen]),
-        block=("case", [blocks[source.block(index)] for index in chosen]),
+        case=order,
+        init_time=("case", [source.init_time(index) for index in order]),
+        block=("case", [blocks[source.block(index)] for index in order]),
         lead_time=leads if step is None else leads * step,
         threshold=list(thresholds),
     )
@@ -253,9 +255,13 @@ def _tally(
         for name, value in {**sums, **table}.items():
             columns.setdefault(name, []).append(value.numpy())
     dims = ("forecaster", "case", "lead_time", "threshold")
-    data = {name: (dims[: 3 + (name in Contingency._fields)], np.stack(values)) for name, values in columns.items()}
+    data: dict[str, tuple[tuple[str, ...], np.ndarray]] = {
+        name: (dims[: 3 + (name in Contingency._fields)], np.stack(values)) for name, values in columns.items()
+    }
     data["pixels"] = (dims[1:3], valid.flatten(2).sum(2).numpy())
     data["observed"] = (dims[1:3], observed.reshape(*observed.shape[:2], -1).sum(2))
+    for name, size in zip(("height", "width"), truth.shape[-2:], strict=True):
+        data[name] = (dims[1:2], np.full(len(truth), size))
     return xr.Dataset(data)
 
 
