@@ -39,13 +39,14 @@ def write_report(
         frame_table=_frame_table(verification),
         event_tables=[_event_table(verification, k) for k in range(len(verification.thresholds))],
         curves=Markup(curves(verification)),
+        leads=[f"{lead:g}" for lead in leads],
+        by_lead=_by_lead(verification),
         legend=Markup(legend(verification)),
         strips=[
             (_case(verification, k), strip(verification, example)) for k, example in enumerate(verification.examples)
         ],
         animation=animation(verification, verification.examples[0]) if verification.examples else [],
         definitions=verification.definitions(),
-        scored=[f"{lead:g}: {share:.1%}" for lead, share in zip(leads, verification.scored, strict=True)],
         lead_label=label,
     )
     path = Path(out)
@@ -70,10 +71,58 @@ def shown(score: Score) -> str:
 def _facts(verification: Verification) -> dict[str, str]:
     return {
         "cases": cases(verification),
+        "initial times": _period(verification.sums["init_time"].values),
         "quantity": f"{verification.quantity.name} ({verification.quantity.units})",
+        "true frames": _truth(verification),
         "convention of the scores": verification.convention.name,
         "versions": f"framecast {version('framecast')}, torch {version('torch')}, Python {platform.python_version()}",
     }
+
+
+def _period(times: np.ndarray) -> str:
+    if times.dtype.kind != "M":
+        return "frames without clock"
+    first, last = (np.datetime_as_string(time, unit="m") for time in (times.min(), times.max()))
+    return f"{first} to {last} UTC"
+
+
+def _truth(verification: Verification) -> str:
+    """What there was to forecast: the size of the frames, how much of them was observed, how much of that is events."""
+    sums = verification.sums
+    sizes = dict.fromkeys(zip(sums["height"].values.tolist(), sums["width"].values.tolist(), strict=True))
+    area = float((sums["height"] * sums["width"]).sum()) * sums.sizes["lead_time"]
+    text = f"{', '.join(f'{height} x {width}' for height, width in sizes)} pixels"
+    text += f", {float(sums['observed'].sum()) / area:.1%} of them observed"
+    scored = float(sums["pixels"].sum())
+    for number, rate in enumerate(verification.rates):
+        if scored:
+            text += f", {verification.events(number).sum() / scored:.2%} of the scored at {rate:g} mm/h or more"
+    return text
+
+
+def _by_lead(verification: Verification) -> list[tuple[str, list[tuple[str, list[str]]]]]:
+    """Every score of every forecaster at each lead time, in groups, with the counts they rest on."""
+
+    def group(title: str, values: Mapping[str, np.ndarray]) -> tuple[str, list[tuple[str, list[str]]]]:
+        return title, [
+            (name, ["undefined" if np.isnan(value) else f"{value:.4g}" for value in row])
+            for name, row in values.items()
+        ]
+
+    names = verification.forecasters
+    pixels = verification.sums["pixels"].sum("case").values
+    counts = [("pixels scored", [f"{count:,}" for count in pixels])]
+    counts.append(("of those observed", [f"{share:.1%}" for share in verification.scored]))
+    for number, rate in enumerate(verification.rates):
+        counts.append((f"events, {rate:g} mm/h", [f"{count:,}" for count in verification.events(number)]))
+    groups = [("Counts", counts)]
+    for score in verification.frame_scores:
+        groups.append(group(score.upper(), {name: verification.frame_by_lead(name, score) for name in names}))
+    for number, rate in enumerate(verification.rates):
+        for score in verification.event_scores:
+            values = {name: verification.event_by_lead(name, score, number) for name in names}
+            groups.append(group(f"{score.upper()}, {rate:g} mm/h or more", values))
+    return groups
 
 
 def _frame_table(verification: Verification) -> dict[str, Any]:
