@@ -16,17 +16,15 @@ from framecast.data.config import ArchiveData, Data, MovingDigits
 from framecast.data.quantities import INTENSITY
 from framecast.data.splits import ByBlocks
 from framecast.errors import RunError
-from framecast.evaluation import CASES, facts_of, windows_of
+from framecast.evaluation import evaluate, facts_of
 from framecast.experiment import Experiment, Optimiser, Training
-from framecast.forecasting.extrapolation import Extrapolation
-from framecast.forecasting.persistence import Persistence
 from framecast.forecasting.run import load
 from framecast.forecasting.write import write
 from framecast.losses import L1L2
 from framecast.models import PredRNNV2
 from framecast.report import write_report
 from framecast.training import train
-from framecast.verification import Verification, verify
+from framecast.verification import Verification
 
 ITERATIONS = 550
 TESTED = 200
@@ -58,35 +56,32 @@ def demo(
     (folder / ".framecast-demo").touch()
 
     begun = time.perf_counter()
-    run = train(_experiment(data, digits, units, iterations), out=folder / "run", console=console)
+    experiment = _experiment(data, digits, units, iterations)
+    run = train(experiment, out=folder / "run", console=console)
     trained_in = time.perf_counter() - begun
-    trained = load(run)
-    sources = windows_of(run, trained)
-    if sources.test is None:
-        raise RunError("no window was left for the test", where=folder, remedy="give more frames")
     console.print("verifying on sequences never seen in training ...")
-    quantity = sources.test.quantity
-    verification = verify(
-        {trained.name: trained, "persistence": Persistence(), "extrapolation": Extrapolation(quantity)},
-        sources.test,
-        step=sources.step,
-        limit=TESTED if data is None else 24,
-        batch_size=8 if data is None else 1,
-    )
-    verification.save(folder / CASES)
-    newest = xr.DataArray(
-        sources.test.read(0)[: sources.test.shape.context],
-        dims=("time", "channel", "y", "x"),
-        coords={"time": np.arange(sources.test.shape.context)},
-        attrs={"units": quantity.units, "quantity": quantity.name, "dry": quantity.dry, "repairs": []},
-        name=INTENSITY.name,
-    )
-    frames = sources.frames[0].isel(sequence=0, missing_dims="ignore") if sources.frames else newest
-    write(trained.forecast(frames, 2 * sources.test.shape.horizon), folder / "forecast.nc")
+    verification = evaluate(run, out=folder, limit=TESTED if data is None else 24)
+    trained = load(run)
+    write(trained.forecast(_newest(experiment.data), 2 * experiment.data.horizon), folder / "forecast.nc")
     cost = f"{iterations} iterations in {trained_in / 60:.1f} minutes, {torch.get_num_threads()} threads"
     facts = facts_of(run, trained) | {"training": cost}
     report = write_report(verification, folder / "report.html", title="framecast demonstration", facts=facts)
     return verification, report
+
+
+def _newest(data: Data) -> xr.DataArray:
+    """Frames to forecast from: your own, or the context of the first test sequence."""
+    if isinstance(data, ArchiveData):
+        return data.opened()[0].isel(sequence=0, missing_dims="ignore")
+    test = data.open().test
+    assert test is not None
+    return xr.DataArray(
+        test.read(0)[: data.context],
+        dims=("time", "channel", "y", "x"),
+        coords={"time": np.arange(data.context)},
+        attrs={"units": INTENSITY.units, "quantity": INTENSITY.name, "dry": INTENSITY.dry, "repairs": []},
+        name=INTENSITY.name,
+    )
 
 
 def _experiment(data: str | None, digits: str, units: str | None, iterations: int) -> Experiment:

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import psutil
 import torch
-import xarray as xr
 
 from framecast.data.config import ArchiveData, Sources
+from framecast.data.frames import files_of
 from framecast.data.quantities import ZR
 from framecast.data.sources import Source
 from framecast.data.splits import ByBlocks
@@ -106,14 +106,10 @@ def trained_on(run: str | Path, data: str | None) -> tuple[str, ...]:
     if not isinstance(settings, ArchiveData):
         return ()
     try:
-        before = {file for frames in settings.opened() for file in _files(frames)}
-        return tuple(sorted(before & _files(replace(settings, path=data).opened()[0])))
+        before = {file for frames in settings.opened() for file in files_of(frames)}
+        return tuple(sorted(before & files_of(replace(settings, path=data).opened()[0])))
     except DataError:
         return ()
-
-
-def _files(frames: xr.DataArray) -> set[str]:
-    return {str(Path(str(file)).resolve()) for file in frames["source"].values.ravel()}
 
 
 def _tested(sources: Sources) -> Source:

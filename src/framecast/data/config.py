@@ -11,6 +11,7 @@ import xarray as xr
 
 from framecast.data.digits import DigitSource, digit_images
 from framecast.data.digits import Split as DigitSplit
+from framecast.data.frames import files_of
 from framecast.data.opening import open as open_frames
 from framecast.data.quantities import of
 from framecast.data.scaling import Scaling, Unit, check_scaling, default_scaling
@@ -216,7 +217,7 @@ def _check_disjoint(archives: Sequence[xr.DataArray]) -> None:
     """Raise `ConfigError` where one file is part of two archives: its frames could be in two splits."""
     seen: set[str] = set()
     for frames in archives:
-        files = set(frames["source"].values.ravel().tolist()) if "source" in frames.coords else set()
+        files = files_of(frames)
         if twice := seen & files:
             raise ConfigError(
                 "the same file in two archives, so that a frame could be in two splits",

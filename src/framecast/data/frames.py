@@ -12,6 +12,8 @@ reported); frames out of order are sorted and reported; absent steps stay absent
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import xarray as xr
 
@@ -106,6 +108,13 @@ def order_times(frames: xr.DataArray) -> xr.DataArray:
 def _where(frames: xr.DataArray) -> list[str]:
     """The file of each frame."""
     return [str(file) for file in frames["source"].values]
+
+
+def files_of(frames: xr.DataArray) -> set[str]:
+    """The files that Frames came from, as absolute paths; none where they were made in memory."""
+    if "source" not in frames.coords:
+        return set()
+    return {str(Path(str(file)).resolve()) for file in frames["source"].values.ravel()}
 
 
 def stamp(time: np.datetime64 | int) -> str:
