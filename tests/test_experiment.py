@@ -8,6 +8,7 @@ import yaml
 from framecast.curriculum import NoSampling, Scheduled
 from framecast.data.config import ArchiveData
 from framecast.data.scaling import RainLog
+from framecast.data.sets.clips import ClipData
 from framecast.data.splits import ByFile
 from framecast.errors import ConfigError
 from framecast.experiment import Experiment, merged, parse, plain, read, schema
@@ -148,6 +149,8 @@ def test_every_recipe_is_an_experiment(row: str) -> None:
     if isinstance(data, ArchiveData):
         assert data.crop_size is not None
         shape = FrameShape(1, *data.crop_size, data.context, data.horizon)
+    elif isinstance(data, ClipData):
+        shape = FrameShape(data.channels, data.size, data.size, data.context, data.horizon, data.number_of_actions)
     else:
         shape = FrameShape(data.source.channels, data.size, data.size, data.context, data.horizon)
     experiment.model.check(shape)

@@ -22,7 +22,7 @@ base:
   training: {iterations: 40, batch_size: 2, accelerator: cpu}
 rows:
   one:
-    paper: {mse: 5.0, ssim: 0.9, convention: thuml}
+    paper: {mse: 5.0, ssim: 0.9, lpips: 0.1, convention: thuml, horizon: 4}
   two:
     model: {layer_norm: true}
 """
@@ -41,12 +41,15 @@ def test_rows_with_printed_scores_are_run_and_not_twice(recipe: Path, tmp_path: 
     assert [(result.row, result.score, result.theirs) for result in results] == [
         ("one", "mse", 5.0),
         ("one", "ssim", 0.9),
+        ("one", "lpips", 0.1),
     ]
+    assert results[2].ours is None
+    assert results[2].verdict == "not computed"
     log = tmp_path / "out" / "table" / "one" / "log.csv"
     written = log.stat().st_mtime_ns
     again = reproduce(f"{recipe}#one", scale=0.05, out=tmp_path / "out", console=quiet)
     assert log.stat().st_mtime_ns == written
-    assert [result.ours.value for result in again] == [result.ours.value for result in results]
+    assert [result.ours for result in again] == [result.ours for result in results]
     with pytest.raises(ConfigError):
         reproduce(recipe, scale=0.1, out=tmp_path / "out", console=quiet)
 
@@ -54,7 +57,7 @@ def test_rows_with_printed_scores_are_run_and_not_twice(recipe: Path, tmp_path: 
 def test_the_command_prints_ours_beside_theirs(recipe: Path, tmp_path: Path) -> None:
     said = CliRunner().invoke(app, ["reproduce", str(recipe), "--scale", "0.05", "--out", str(tmp_path / "out")])
     assert said.exit_code == 0, said.exception
-    for word in ("one", "MSE", "SSIM", "0.9"):
+    for word in ("one", "MSE", "SSIM", "0.9", "not computed"):
         assert word in said.output
 
 

@@ -225,14 +225,19 @@ def forecast(
     units: Units = None,
     time_step: TimeStep = None,
     variable: Variable = None,
+    actions: Annotated[
+        Path | None, typer.Option(help="A .npy with the actions of every step, for a model that takes them.")
+    ] = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Forecast the frames after the newest ones, on their grid, without any future frame."""
+    from framecast.data.readers.numpy_files import array_of
     from framecast.forecasting.write import check_target
 
     check_target(out, overwrite=overwrite)
     frames = framecast.open(data, units=units, time_step=time_step, variable=variable)
-    framecast.write(framecast.load(run).forecast(frames, horizon), out, overwrite=overwrite)
+    taken = None if actions is None else array_of(actions)
+    framecast.write(framecast.load(run).forecast(frames, horizon, taken), out, overwrite=overwrite)
     print(out)
 
 
@@ -256,6 +261,21 @@ def reproduce(
     for result in results:
         table.add_row(result.row, result.score.upper(), _brief(result.ours), f"{result.theirs:g}", result.verdict)
     Console().print(table)
+
+
+@app.command()
+def datasets() -> None:
+    """The benchmark sets of the papers: where they come from, their terms and sizes, how their files must lie."""
+    from rich.console import Console
+    from rich.text import Text
+
+    from framecast.data.sets.catalogue import CATALOGUE
+
+    console = Console()
+    for known in CATALOGUE:
+        console.print(Text(known.title, style="bold"))
+        for name in ("data", "source", "terms", "size", "layout"):
+            console.print(Text(f"  {name:<7} {getattr(known, name)}"), soft_wrap=True)
 
 
 @app.command("import")
@@ -350,8 +370,10 @@ def _print_scores(verification: Verification, console: Console) -> None:
     console.print(verdict(verification), highlight=False)
 
 
-def _brief(score: Score) -> str:
+def _brief(score: Score | None) -> str:
     """A value and half the width of its interval."""
+    if score is None:
+        return ""
     if score.value != score.value:
         return "undefined"
     if score.interval is None:

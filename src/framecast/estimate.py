@@ -24,7 +24,8 @@ def estimate(experiment: Experiment) -> dict[str, str]:
     frames = torch.zeros(size, length, shape.channels, shape.height, shape.width)
     before = psutil.Process().memory_info().rss
     begun = time.perf_counter()
-    prediction = model(frames, free_running(size, shape.context, shape.horizon))
+    actions = torch.zeros(size, length, shape.actions) if shape.actions else None
+    prediction = model(frames, free_running(size, shape.context, shape.horizon), actions)
     valid = torch.ones_like(frames[:, :, :1], dtype=torch.bool)
     loss = frame_loss(experiment, prediction, Batch(frames, valid)) + sum(prediction.losses.values())
     held = psutil.Process().memory_info().rss - before

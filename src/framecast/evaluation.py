@@ -10,10 +10,10 @@ import numpy as np
 import psutil
 import torch
 
-from framecast.data.config import ArchiveData, Sources
+from framecast.data.config import ArchiveData
 from framecast.data.frames import files_of
 from framecast.data.quantities import ZR
-from framecast.data.sources import Source
+from framecast.data.sources import Source, Sources
 from framecast.data.splits import ByBlocks
 from framecast.errors import DataError
 from framecast.experiment import Experiment, plain
@@ -88,6 +88,7 @@ def windows_of(
             context=shape.context,
             horizon=horizon or shape.horizon,
             stride=stride,
+            actions=bool(shape.actions),
             split=ByBlocks(validation=0, test=0),
         )
         sources = archive.open()
@@ -136,9 +137,8 @@ def facts_of(run: str | Path, trained: Trained) -> dict[str, str]:
 
 def _experiment_facts(experiment: Experiment) -> dict[str, str]:
     data, training = experiment.data, experiment.training
-    where = data.path if isinstance(data, ArchiveData) else f"{data.name.replace('_', ' ')} ({data.images})"
     return {
-        "data": where if isinstance(where, str) else ", ".join(where),
+        "data": data.described,
         "trained": f"{training.iterations:,} iterations of {training.batch_size} windows, loss {experiment.loss.name}, "
         f"curriculum {experiment.curriculum.name}, seed {training.seed}",
     }
@@ -148,8 +148,9 @@ def _timed(trained: Trained) -> str:
     """The time of one forecast at the size of training, and the memory of this process."""
     shape = trained.card.shape
     context = np.zeros((1, shape.context, shape.channels, shape.height, shape.width), dtype=np.float32)
-    trained.forecast_arrays(context, shape.horizon)
+    actions = np.zeros((1, shape.context + shape.horizon, shape.actions), dtype=np.float32)
+    trained.forecast_arrays(context, shape.horizon, actions)
     begun = time.perf_counter()
-    trained.forecast_arrays(context, shape.horizon)
+    trained.forecast_arrays(context, shape.horizon, actions)
     seconds, memory = time.perf_counter() - begun, psutil.Process().memory_info().rss
     return f"{seconds:.2f} s on {trained.device.type} ({torch.get_num_threads()} threads), process at {memory / 2**30:.1f} GiB"

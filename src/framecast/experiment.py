@@ -116,7 +116,8 @@ def rows(file: str | Path) -> list[str]:
 
 
 def printed(file: str | Path, row: str) -> dict[str, Any]:
-    """The scores that are printed for a row, and their `convention`; nothing where none are. Raises `ConfigError`."""
+    """The scores that are printed for a row, their `convention`, and the `horizon` they are over where that is not the
+    one of training; nothing where none are printed. Raises `ConfigError`."""
     return dict((_content(Path(file)).get("rows") or {}).get(row, {}).get("paper") or {})
 
 

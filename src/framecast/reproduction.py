@@ -14,7 +14,6 @@ from pathlib import Path
 from rich.console import Console
 
 from framecast.curriculum import ReverseScheduled, Scheduled
-from framecast.data.config import ArchiveData
 from framecast.errors import ConfigError
 from framecast.evaluation import evaluate
 from framecast.experiment import Experiment, printed, read, rows
@@ -25,23 +24,26 @@ from framecast.verification import Score
 
 CLOSE = 0.05
 """A score within this share of the printed one counts as reached."""
-LEAST_CASES = 20
+CASES, LEAST_CASES = 1_000, 20
+"""How many test windows a share of the training is judged by: this share of the first, never fewer than the second."""
 HIGHER = ("ssim", "psnr")
 
 
 @dataclass(frozen=True)
 class Reproduced:
-    """A score of a row: `ours` and what is printed, `theirs`."""
+    """A score of a row: `ours`, None where it is not computed here, and what is printed, `theirs`."""
 
     row: str
     score: str
-    ours: Score
+    ours: Score | None
     theirs: float
     scale: float
 
     @property
     def verdict(self) -> str:
         """In words."""
+        if self.ours is None:
+            return "not computed"
         gain = self.ours.value / self.theirs - 1
         gain = gain if self.score in HIGHER else -gain
         if abs(gain) <= CLOSE:
@@ -73,17 +75,17 @@ def reproduce(
     results = []
     for name in names:
         paper = dict(printed(file, name))
-        convention = str(paper.pop("convention", "default"))
+        convention, horizon = str(paper.pop("convention", "default")), paper.pop("horizon", None)
         experiment = scaled(read(f"{file}#{name}", overrides), scale)
         run = _trained(experiment, Path(out) / Path(file).stem / name, console)
         if run is None:
             break
-        verification = evaluate(run, convention=convention)
-        results += [
-            Reproduced(name, score, verification.frame(verification.forecasters[0], score), float(value), scale)
-            for score, value in paper.items()
-            if score in verification.frame_scores
-        ]
+        limit = None if scale == 1 else max(round(scale * CASES), LEAST_CASES)
+        verification = evaluate(run, convention=convention, horizon=horizon, limit=limit)
+        for score, value in paper.items():
+            known = score in verification.frame_scores
+            ours = verification.frame(verification.forecasters[0], score) if known else None
+            results.append(Reproduced(name, score, ours, float(value), scale))
     return results
 
 
@@ -99,12 +101,12 @@ def _trained(experiment: Experiment, out: Path, console: Console | None) -> Path
 
 
 def scaled(experiment: Experiment, scale: float) -> Experiment:
-    """The experiment with a share of its training, its curriculum and its test sequences."""
+    """The experiment with a share of its training and its curriculum."""
 
     def share(number: float) -> int:
         return max(round(number * scale), 1)
 
-    training, curriculum, data = experiment.training, experiment.curriculum, experiment.data
+    training, curriculum = experiment.training, experiment.curriculum
     iterations = share(training.iterations)
     every = {name: min(getattr(training, name), iterations) for name in ("validate_every", "checkpoint_every")}
     if isinstance(curriculum, Scheduled):
@@ -114,8 +116,4 @@ def scaled(experiment: Experiment, scale: float) -> Experiment:
         curriculum = replace(
             curriculum, start=start, stop=max(share(curriculum.stop), start + 1), alpha=curriculum.alpha * scale
         )
-    if not isinstance(data, ArchiveData):
-        data = replace(data, test=min(data.test, max(share(data.test), LEAST_CASES)))
-    return replace(
-        experiment, training=replace(training, iterations=iterations, **every), curriculum=curriculum, data=data
-    )
+    return replace(experiment, training=replace(training, iterations=iterations, **every), curriculum=curriculum)

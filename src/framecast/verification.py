@@ -18,6 +18,7 @@ import numpy as np
 import torch
 import xarray as xr
 
+from framecast.data.batches import actions_of
 from framecast.data.quantities import ZR, Quantity, event_thresholds
 from framecast.data.scaling import default_scaling
 from framecast.data.sources import Source
@@ -186,7 +187,8 @@ def verify(
         windows = np.stack([source.read(index) for index in indices])
         contexts, truth = windows[:, : source.shape.context], windows[:, source.shape.context :]
         forecasts = {
-            name: _forecast(forecaster, contexts, source.shape.horizon) for name, forecaster in forecasters.items()
+            name: _forecast(forecaster, contexts, source.shape.horizon, actions_of(source, indices))
+            for name, forecaster in forecasters.items()
         }
         rows.append(_tally(forecasts, truth, quantity, CONVENTIONS[convention], thresholds))
         for k, index in enumerate(indices):
@@ -225,11 +227,12 @@ def _batches(chosen: list[int], size: int, source: Source) -> Iterator[list[int]
             yield [index for index in group if source.size_of(index) == shape]
 
 
-def _forecast(forecaster: Forecaster, contexts: np.ndarray, horizon: int) -> np.ndarray:
-    """`contexts (B, T, C, H, W)` -> `(B, horizon, C, H, W)`, at once where the forecaster can."""
+def _forecast(forecaster: Forecaster, contexts: np.ndarray, horizon: int, actions: np.ndarray | None) -> np.ndarray:
+    """`contexts (B, T, C, H, W)` -> `(B, horizon, C, H, W)`, at once where the forecaster can, which is then told of
+    `actions (B, T + horizon, A)` where there are any."""
     together: Any = getattr(forecaster, "forecast_arrays", None)
     if together is not None:
-        return np.asarray(together(contexts, horizon))
+        return np.asarray(together(contexts, horizon) if actions is None else together(contexts, horizon, actions))
     return np.stack([forecaster.forecast_array(context, horizon) for context in contexts])
 
 

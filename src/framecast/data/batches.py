@@ -9,7 +9,7 @@ takes its part: two processes with batches of 4 see what one process with batche
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
@@ -67,12 +67,17 @@ class Batches:
 
     def batch(self, number: int) -> Batch:
         """Batch `number` of the stream."""
-        overall = number * self.batch_size * self.world_size + self.rank * self.batch_size
-        windows = [self._window(*divmod(overall + k, len(self.source))) for k in range(self.batch_size)]
-        return scaled(np.stack(windows), self.source, self.scaling)
+        drawn = self.windows(number)
+        frames = np.stack([self._window(*window) for window in drawn])
+        return scaled(frames, [index for index, _, _ in drawn], self.source, self.scaling)
 
-    def _window(self, epoch: int, position: int) -> np.ndarray:
-        index = int(_order(self.seed, epoch, len(self.source))[position])
+    def windows(self, number: int) -> list[tuple[int, int, int]]:
+        """The windows of batch `number`: for each its index, the epoch, and its position in the order of that."""
+        overall = number * self.batch_size * self.world_size + self.rank * self.batch_size
+        places = [divmod(overall + k, len(self.source)) for k in range(self.batch_size)]
+        return [(int(_order(self.seed, epoch, len(self.source))[place]), epoch, place) for epoch, place in places]
+
+    def _window(self, index: int, epoch: int, position: int) -> np.ndarray:
         chance = np.random.default_rng([self.seed, epoch, position])
         frames = self.source.read(index) if self.crop is None else self._cropped(index, self.crop, chance)
         if self.flips:
@@ -120,17 +125,30 @@ def evaluation_batches(
 
     for indices in groups:
         region = None if crop is None else _middle(source.size_of(indices[0]), crop)
-        yield indices, scaled(np.stack([source.read(index, region) for index in indices]), source, scaling)
+        yield indices, scaled(np.stack([source.read(index, region) for index in indices]), indices, source, scaling)
 
 
 def _middle(size: tuple[int, int], crop: tuple[int, int]) -> Region:
     return Region((size[0] - crop[0]) // 2, (size[1] - crop[1]) // 2, *crop)
 
 
-def scaled(physical: np.ndarray, source: Source, scaling: Scaling) -> Batch:
-    """Windows `(B, T, C, H, W)` in physical units as a batch; a pixel is valid where all its channels have data."""
+def scaled(physical: np.ndarray, indices: Sequence[int], source: Source, scaling: Scaling) -> Batch:
+    """Windows `(B, T, C, H, W)` in physical units, those with the numbers `indices`, as a batch with their actions; a pixel
+    is valid where all its channels have data."""
     valid = np.isfinite(physical).all(axis=2, keepdims=True)
-    return Batch(torch.from_numpy(scaling.forward(physical, source.quantity)), torch.from_numpy(valid))
+    actions = actions_of(source, indices)
+    return Batch(
+        torch.from_numpy(scaling.forward(physical, source.quantity)),
+        torch.from_numpy(valid),
+        None if actions is None else torch.from_numpy(actions),
+    )
+
+
+def actions_of(source: Source, indices: Sequence[int]) -> np.ndarray | None:
+    """The actions of windows `(B, T, A)`; None where there are none."""
+    if not source.shape.actions:
+        return None
+    return np.stack([actions for index in indices if (actions := source.actions(index)) is not None])
 
 
 U = TypeVar("U")

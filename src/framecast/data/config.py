@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -11,42 +10,17 @@ import xarray as xr
 
 from framecast.data.digits import DigitSource, digit_images
 from framecast.data.digits import Split as DigitSplit
-from framecast.data.frames import files_of
+from framecast.data.frames import actions_of, files_of
 from framecast.data.opening import open as open_frames
 from framecast.data.quantities import of
 from framecast.data.scaling import Scaling, Unit, check_scaling, default_scaling
-from framecast.data.sources import Source, WindowSource
+from framecast.data.sets import BAIR, KTH, Human36M, RoboNet
+from framecast.data.sources import Check, Sources, WindowSource, check_lengths
 from framecast.data.splits import NAMES, ByBlocks, Split, split
 from framecast.data.varied_digits import MixedDigitSource, VariedDigitSource
 from framecast.data.windows import list_windows, time_step
 from framecast.errors import ConfigError
 from framecast.types import FrameShape, config
-
-Check = Callable[[FrameShape], None]
-
-
-@dataclass(frozen=True)
-class Sources:
-    """A data set, opened: the windows of each split (None where there are none) and how they are scaled.
-
-    `step` is the time between frames, None where there is no clock; `report` says in words what was found and repaired;
-    `frames` are the opened archives, none for generated data.
-    """
-
-    train: Source | None
-    validation: Source | None
-    test: Source | None
-    scaling: Scaling
-    step: np.timedelta64 | None
-    report: tuple[str, ...]
-    frames: tuple[xr.DataArray, ...] = ()
-
-    def shape(self, crop: tuple[int, int] | None) -> FrameShape:
-        """What a model is built for: the frames of the training windows, cropped. Raises `ConfigError` without any."""
-        if self.train is None:
-            raise ConfigError("no window is left for training", where="data.split")
-        shape = self.train.shape
-        return shape if crop is None else shape._replace(height=crop[0], width=crop[1])
 
 
 @config
@@ -70,9 +44,10 @@ class ArchiveData:
     time_step: float | None = None
     variable: str | None = None
     dry: float | None = None
+    actions: bool = False
 
     def __post_init__(self) -> None:
-        _check_lengths(self.context, self.horizon)
+        check_lengths(self.context, self.horizon)
         if self.stride < 1:
             raise ConfigError(f"stride {self.stride} must be at least 1", where="data.stride")
         if not 0 <= self.min_valid <= 1:
@@ -83,12 +58,21 @@ class ArchiveData:
         """Height and width of training crops."""
         return (self.crop, self.crop) if isinstance(self.crop, int) else self.crop
 
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """What is opened, one by one."""
+        return (self.path,) if isinstance(self.path, str) else self.path
+
+    @property
+    def described(self) -> str:
+        """What the data are, in words."""
+        return ", ".join(self.paths)
+
     def opened(self) -> tuple[xr.DataArray, ...]:
         """The Frames of each path; nothing but headers is read. Raises `DataError`."""
-        paths = (self.path,) if isinstance(self.path, str) else self.path
         return tuple(
             open_frames(path, units=self.units, time_step=self.time_step, variable=self.variable, dry=self.dry)
-            for path in paths
+            for path in self.paths
         )
 
     def open(self, check: Check = lambda shape: None, frames: Sequence[xr.DataArray] | None = None) -> Sources:
@@ -99,7 +83,8 @@ class ArchiveData:
         archives = self.opened() if frames is None else tuple(frames)
         _check_disjoint(archives)
         height, width = self.crop_size or archives[0].shape[-2:]
-        check(FrameShape(archives[0].sizes["channel"], height, width, self.context, self.horizon))
+        taken = actions_of(archives[0]).shape[-1] if self.actions else 0
+        check(FrameShape(archives[0].sizes["channel"], height, width, self.context, self.horizon, taken))
         scaling = self.scaling or default_scaling(of(archives[0]))
         check_scaling(scaling, of(archives[0]))
         found = list_windows(
@@ -111,7 +96,9 @@ class ArchiveData:
         report += [f"{count} window starts refused: {reason}" for reason, count in found.refused.items()]
         report.append(", ".join(f"{len(parts[name])} {name}" for name in NAMES) + " windows")
         sources = {
-            name: WindowSource(archives, parts[name], self.context, self.horizon) if parts[name] else None
+            name: WindowSource(archives, parts[name], self.context, self.horizon, actions=self.actions)
+            if parts[name]
+            else None
             for name in NAMES
         }
         step = time_step(archives[0])
@@ -130,6 +117,7 @@ class _Digits:
 
     source: ClassVar[type[DigitSource]]
 
+    name: str
     images: str = "bundled"
     size: int = 64
     digits: int = 2
@@ -141,13 +129,18 @@ class _Digits:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _check_lengths(self.context, self.horizon)
+        check_lengths(self.context, self.horizon)
         if min(self.size, self.digits, self.train) < 1 or min(self.validation, self.test) < 0:
             raise ConfigError("size, digits and train must be at least 1, validation and test at least 0", where="data")
 
     crop_size = None
     flips = False
     rotations = False
+
+    @property
+    def described(self) -> str:
+        """What the data are, in words."""
+        return f"{self.name.replace('_', ' ')} ({self.images})"
 
     def open(self, check: Check = lambda shape: None, frames: Sequence[xr.DataArray] | None = None) -> Sources:
         """The generators of each split. `check` is handed the shape of the frames first. Raises `DataError` and
@@ -210,7 +203,7 @@ class MixedDigits(_Digits):
     test: int = 5_000
 
 
-Data = ArchiveData | MovingDigits | VariedDigits | MixedDigits
+Data = ArchiveData | MovingDigits | VariedDigits | MixedDigits | KTH | Human36M | RoboNet | BAIR
 
 
 def _check_disjoint(archives: Sequence[xr.DataArray]) -> None:
@@ -225,8 +218,3 @@ def _check_disjoint(archives: Sequence[xr.DataArray]) -> None:
                 remedy="name each file once",
             )
         seen |= files
-
-
-def _check_lengths(context: int, horizon: int) -> None:
-    if context < 1 or horizon < 1:
-        raise ConfigError(f"context {context} and horizon {horizon} must be at least 1", where="data")

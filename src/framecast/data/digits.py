@@ -72,6 +72,9 @@ class DigitSource:
             place(frames[:, 0], self.images[chance.integers(len(self.images))], chance)
         return frames
 
+    def actions(self, index: int) -> None:
+        """Digits obey nobody."""
+
     def init_time(self, index: int) -> int:
         """The number of the sequence."""
         return index

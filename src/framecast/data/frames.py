@@ -22,6 +22,7 @@ from framecast.errors import DataError
 
 DIMS = ("time", "channel", "y", "x")
 _PIXELS = ("channel", "y", "x")
+_ACTION = "action_"
 
 
 def build(array: xr.DataArray, *, where: str, units: str | None = None, dry: float | None = None) -> xr.DataArray:
@@ -115,6 +116,37 @@ def files_of(frames: xr.DataArray) -> set[str]:
     if "source" not in frames.coords:
         return set()
     return {str(Path(str(file)).resolve()) for file in frames["source"].values.ravel()}
+
+
+def with_actions(array: xr.DataArray, actions: np.ndarray, where: object) -> xr.DataArray:
+    """Frames as a reader returns them, with the actions `([sequence,] time, A)` that were taken at each of them, one
+    coordinate for each number. Raises `DataError` where there are not as many actions as frames."""
+    dims = [dim for dim in ("sequence", "time") if dim in array.dims]
+    sizes = tuple(array.sizes[dim] for dim in dims)
+    if actions.shape[:-1] != sizes or actions.ndim != len(dims) + 1:
+        raise DataError(
+            f"actions of shape {actions.shape} for frames of {dict(zip(dims, sizes, strict=True))}",
+            where=str(where),
+            remedy="give one row of actions for each frame",
+        )
+    numbers = np.moveaxis(actions.astype(np.float32), -1, 0)
+    return array.assign_coords({f"{_ACTION}{k}": (dims, each) for k, each in enumerate(numbers)})
+
+
+def actions_of(frames: xr.DataArray) -> np.ndarray:
+    """The actions of Frames `(sequence, time, A)`, the sequence being 1 where there is one only. Raises `DataError`
+    where the frames have none."""
+    names = sorted(
+        (name for name in map(str, frames.coords) if name.startswith(_ACTION)), key=lambda name: int(name[7:])
+    )
+    if not names:
+        raise DataError(
+            "the frames have no actions",
+            where=min(files_of(frames), default="frames in memory"),
+            remedy="give an array `actions` of one row for each frame beside them (NetCDF, .npz), or data.actions=false",
+        )
+    actions = np.stack([frames[name].values for name in names], axis=-1)
+    return np.asarray(actions.reshape(-1, *actions.shape[-2:]))
 
 
 def stamp(time: np.datetime64 | int) -> str:

@@ -7,15 +7,18 @@ window in any thread, in any order.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import numpy as np
 import xarray as xr
 
+from framecast.data.frames import actions_of
 from framecast.data.quantities import Quantity, of
+from framecast.data.scaling import Scaling
 from framecast.data.windows import Window
-from framecast.errors import DataError
+from framecast.errors import ConfigError, DataError
 from framecast.types import FrameShape
 
 KEPT_IN_MEMORY = 2 * 2**30
@@ -47,6 +50,10 @@ class Source(Protocol):
         """`(T, C, H, W)` float32 in physical units, NaN where there is no data."""
         ...
 
+    def actions(self, index: int) -> np.ndarray | None:
+        """The actions of a window `(T, A)` float32, as many as `shape.actions`; None where that is 0."""
+        ...
+
     def init_time(self, index: int) -> np.datetime64 | int:
         """The time of the last frame of the context; the number of the window where there is no clock."""
         ...
@@ -56,10 +63,53 @@ class Source(Protocol):
         ...
 
 
-class WindowSource:
-    """Windows of opened archives. Archives of up to `KEPT_IN_MEMORY` bytes are decoded once, at the first read."""
+Check = Callable[[FrameShape], None]
+"""Raises `ConfigError` where a model cannot be built for a shape."""
 
-    def __init__(self, archives: Sequence[xr.DataArray], windows: Sequence[Window], context: int, horizon: int) -> None:
+
+@dataclass(frozen=True)
+class Sources:
+    """A data set, opened: the windows of each split (None where there are none) and how they are scaled.
+
+    `step` is the time between frames, None where there is no clock; `report` says in words what was found and repaired;
+    `frames` are the opened archives, none for generated data.
+    """
+
+    train: Source | None
+    validation: Source | None
+    test: Source | None
+    scaling: Scaling
+    step: np.timedelta64 | None
+    report: tuple[str, ...]
+    frames: tuple[xr.DataArray, ...] = ()
+
+    def shape(self, crop: tuple[int, int] | None) -> FrameShape:
+        """What a model is built for: the frames of the training windows, cropped. Raises `ConfigError` without any."""
+        if self.train is None:
+            raise ConfigError("no window is left for training", where="data.split")
+        shape = self.train.shape
+        return shape if crop is None else shape._replace(height=crop[0], width=crop[1])
+
+
+def check_lengths(context: int, horizon: int) -> None:
+    """Raise `ConfigError` for a window without a past or a future."""
+    if context < 1 or horizon < 1:
+        raise ConfigError(f"context {context} and horizon {horizon} must be at least 1", where="data")
+
+
+class WindowSource:
+    """Windows of opened archives. Archives of up to `KEPT_IN_MEMORY` bytes are decoded once, at the first read. With
+    `actions` the actions that the archives hold come with the frames."""
+
+    def __init__(
+        self,
+        archives: Sequence[xr.DataArray],
+        windows: Sequence[Window],
+        context: int,
+        horizon: int,
+        *,
+        actions: bool = False,
+    ) -> None:
         first = archives[0]
         for other in archives[1:]:
             if other.attrs["quantity"] != first.attrs["quantity"] or other.sizes["channel"] != first.sizes["channel"]:
@@ -70,7 +120,13 @@ class WindowSource:
         self.archives = tuple(archives)
         self.windows = tuple(windows)
         self.quantity = of(first)
-        self.shape = FrameShape(first.sizes["channel"], first.sizes["y"], first.sizes["x"], context, horizon)
+        self._actions = [actions_of(archive) for archive in archives] if actions else []
+        sizes = {each.shape[-1] for each in self._actions}
+        if len(sizes) > 1:
+            raise DataError(f"archives with different numbers of actions: {sorted(sizes)}")
+        self.shape = FrameShape(
+            first.sizes["channel"], first.sizes["y"], first.sizes["x"], context, horizon, max(sizes, default=0)
+        )
         self._length = context + horizon
         self._kept: dict[int, np.ndarray] = {}
         self._lock = threading.Lock()
@@ -100,6 +156,14 @@ class WindowSource:
         else:
             values = archive.isel(place).variable.compute(scheduler="synchronous").values
         return np.array(values.reshape(self._length, *values.shape[-3:]), dtype=np.float32)
+
+    def actions(self, index: int) -> np.ndarray | None:
+        """The actions of a window `(T, A)`; None where they are not asked for."""
+        if not self._actions:
+            return None
+        window = self.windows[index]
+        taken = self._actions[window.archive][window.sequence, window.start : window.start + self._length]
+        return np.asarray(taken, dtype=np.float32)
 
     def init_time(self, index: int) -> np.datetime64 | int:
         """The time of the last frame of the context; the number of the window where there is no clock."""

@@ -69,9 +69,11 @@ def assemble(values: np.ndarray, frames: xr.DataArray, name: str) -> xr.DataArra
     )
 
 
-def forecast_frames(forecaster: Forecaster, frames: xr.DataArray, context: int, horizon: int) -> xr.DataArray:
-    """The Forecast of the `horizon` frames after the newest `context` frames."""
+def forecast_frames(
+    forecaster: Forecaster, frames: xr.DataArray, context: int, horizon: int, actions: np.ndarray | None = None
+) -> xr.DataArray:
+    """The Forecast of the `horizon` frames after the newest `context` frames; `actions` for one that takes them."""
     used = newest(frames, context)
     step_source = frames if frames.sizes["time"] > 1 else used
-    values = forecaster.forecast_array(used.values, horizon)
+    values = forecaster.forecast_array(used.values, horizon, **({} if actions is None else {"actions": actions}))
     return assemble(values, step_source, forecaster.name)

@@ -41,27 +41,33 @@ class Trained:
         """How many frames a forecast begins with."""
         return self.card.shape.context
 
-    def __call__(self, frames: xr.DataArray, horizon: int) -> xr.DataArray:
+    def __call__(self, frames: xr.DataArray, horizon: int, actions: np.ndarray | None = None) -> xr.DataArray:
         """The Forecast `(init_time, lead_time, channel, y, x)` after the newest frames of `frames`.
 
-        `horizon` may be longer than the model was trained for. Raises `DataError` for frames of another quantity, number
-        of channels or time step than the model was trained on, and `ConfigError` for a size it cannot take.
+        `horizon` may be longer than the model was trained for. `actions (context + horizon - 1 or more, A)` are those of a
+        model with actions, from the first of the frames it sees on. Raises `DataError` for frames of another quantity,
+        number of channels or time step than the model was trained on, for actions that are missing or of another number,
+        and `ConfigError` for a size it cannot take.
         """
         self.check(frames)
-        return forecast_frames(self, frames, self.context, horizon)
+        self._check_actions(actions, horizon)
+        return forecast_frames(self, frames, self.context, horizon, actions)
 
-    def forecast(self, frames: xr.DataArray, horizon: int) -> xr.DataArray:
+    def forecast(self, frames: xr.DataArray, horizon: int, actions: np.ndarray | None = None) -> xr.DataArray:
         """The same as calling it."""
-        return self(frames, horizon)
+        return self(frames, horizon, actions)
 
-    def forecast_array(self, context: np.ndarray, horizon: int) -> np.ndarray:
+    def forecast_array(self, context: np.ndarray, horizon: int, actions: np.ndarray | None = None) -> np.ndarray:
         """`context (T, C, H, W)` in physical units, NaN where there is no data -> `(horizon, C, H, W)`."""
-        forecast: np.ndarray = self.forecast_arrays(context[None], horizon)[0]
+        forecast: np.ndarray = self.forecast_arrays(context[None], horizon, None if actions is None else actions[None])[
+            0
+        ]
         return forecast
 
     @torch.no_grad()
-    def forecast_arrays(self, contexts: np.ndarray, horizon: int) -> np.ndarray:
-        """`contexts (B, T, C, H, W)` -> `(B, horizon, C, H, W)`, in physical units."""
+    def forecast_arrays(self, contexts: np.ndarray, horizon: int, actions: np.ndarray | None = None) -> np.ndarray:
+        """`contexts (B, T, C, H, W)` -> `(B, horizon, C, H, W)`, in physical units; `actions (B, T + horizon - 1 or more,
+        A)` where the model has actions."""
         scaled = torch.from_numpy(self.card.scaling.forward(contexts, self.card.quantity)).to(self.device)
         height, width = contexts.shape[-2:]
         multiple = self.card.model.multiple
@@ -69,10 +75,26 @@ class Trained:
         if any(missing):
             padded = functional.pad(scaled.flatten(0, 1), missing, mode="replicate")
             scaled = padded.reshape(*scaled.shape[:3], *padded.shape[-2:])
-        forecast = self.model.forecast(scaled.float(), horizon)[..., :height, :width].float().cpu()
+        taken = None
+        if self.card.shape.actions and actions is not None:
+            taken = torch.from_numpy(np.array(actions, dtype=np.float32)).to(self.device)
+        forecast = self.model.forecast(scaled.float(), horizon, taken)[..., :height, :width].float().cpu()
         physical = self.card.scaling.inverse(forecast, self.card.quantity).numpy()
         without_basis = np.isnan(contexts).all(axis=1, keepdims=True)
         return np.where(without_basis, np.float32(np.nan), physical)
+
+    def _check_actions(self, actions: np.ndarray | None, horizon: int) -> None:
+        """Raise `DataError` for actions that do not fit."""
+        numbers, steps = self.card.shape.actions, self.context + horizon - 1
+        if not numbers:
+            return
+        if actions is None or actions.ndim != 2 or actions.shape[1] != numbers or len(actions) < steps:
+            found = "none were given" if actions is None else f"found an array of shape {actions.shape}"
+            raise DataError(
+                f"{self.name} needs the actions of {steps} steps, {numbers} numbers each; {found}",
+                remedy="give --actions FILE.npy (in Python: actions=array): a row for each step, from the first frame "
+                "that the model sees to the last but one that is forecast",
+            )
 
     def check(self, frames: xr.DataArray) -> None:
         """Raise `DataError` for frames that the model was not made for."""

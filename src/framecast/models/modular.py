@@ -82,7 +82,8 @@ class FirstStage:
 @config
 class ModularDesign:
     """`predictor` on the latents of `autoencoder`. `trained` is the folder of a saved autoencoder or of its run; without
-    it, training begins with that, as `first` says."""
+    it, training begins with that, as `first` says. With `cache` the latents of all training windows are computed once and
+    kept in the folder of the run."""
 
     name: Literal["modular"] = "modular"
     autoencoder: VQVAE | VAE = VQVAE()
@@ -90,6 +91,7 @@ class ModularDesign:
     latents: Literal["encoded", "quantised"] = "encoded"
     trained: str | None = None
     first: FirstStage = FirstStage()
+    cache: bool = False
 
     @classmethod
     def tiny(cls) -> Self:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 import xarray as xr
@@ -20,6 +21,7 @@ from framecast.models import ModularDesign
 from framecast.models.counting import parameters
 from framecast.training import checkpoint, run
 from framecast.training.events import Event, Finished, Kept, Started, Warned
+from framecast.training.latents import cached
 from framecast.training.logs import Logs
 from framecast.training.meter import Meter
 from framecast.training.optimiser import build, learning_rate, set_rate, update_average
@@ -59,12 +61,15 @@ def train(
         world_size=fabric.world_size,
     )
     torch.manual_seed(settings.seed)
-    network = experiment.model.build(shape)
+    network: Any = experiment.model.build(shape)
     if not resume and isinstance(experiment.model, ModularDesign):
         adopt_autoencoder(network, experiment.model)
     optimiser = build(experiment.optimiser, network.parameters())
     average = {name: weight.clone() for name, weight in network.state_dict().items()} if settings.ema else None
-    model, optimiser = fabric.setup(torch.compile(network) if settings.compile else network, optimiser)
+    # With its latents cached, a modular design trains its predictor alone, on latents as if they were frames.
+    latent = isinstance(experiment.model, ModularDesign) and experiment.model.cache
+    trained = network.to(fabric.device).predictor if latent else network
+    model, optimiser = fabric.setup(torch.compile(trained) if settings.compile else trained, optimiser)
     card = card_of(experiment, sources)
 
     done, skipped, best = 0, 0, float("inf")
@@ -100,7 +105,7 @@ def train(
     meter = Meter(done, settings.iterations, settings.batch_size * fabric.world_size * (shape.context + shape.horizon))
     stop = False
     with interruptible() as signals:
-        stream = batches.stream(done)
+        stream = (cached(network, batches, out / "latents", fabric) if latent else batches).stream(done)
         while done < settings.iterations and not stop:
             coins = seed_everything(settings.seed, done, fabric.global_rank)
             rate = learning_rate(experiment.optimiser, done, settings.iterations)

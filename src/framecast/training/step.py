@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from framecast.errors import ConfigError
 from framecast.experiment import Experiment
+from framecast.ops import all_valid
 from framecast.types import Batch, Prediction
 
 
@@ -60,8 +60,7 @@ def frame_loss(experiment: Experiment, prediction: Prediction, batch: Batch) -> 
     target, valid = batch.frames[:, -steps:], batch.valid[:, -steps:]
     if prediction.target is not None:
         target = prediction.target
-        missing = functional.adaptive_max_pool2d((~valid).float().flatten(0, 1), target.shape[-2:])
-        valid = (missing == 0).reshape(*valid.shape[:3], *target.shape[-2:])
+        valid = all_valid(valid, target.shape[-2:])
     return experiment.loss(prediction.frames, target, valid)
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from framecast.data.batches import evaluation_batches
-from framecast.data.config import Sources
+from framecast.data.sources import Sources
 from framecast.experiment import Experiment
 from framecast.models.autoencoders import Autoencoder
 from framecast.saved import Card, save

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
+from framecast.data.frames import with_actions
 from framecast.data.readers.options import Options, Unreadable
 from framecast.data.readers.pieces import pieces
 from framecast.errors import DataError
@@ -55,7 +56,8 @@ def read(path: Path, options: Options) -> xr.DataArray:
 def from_dataset(dataset: xr.Dataset, path: Path, options: Options) -> xr.DataArray:
     """The frames in a CF dataset, with `time`, `y`, `x` and the grid mapping as the scalar coordinate `crs`.
 
-    Dimensions of length 1 that are no axis of frames (a height, a level) are dropped.
+    Dimensions of length 1 that are no axis of frames (a height, a level) are dropped. A variable `actions`, `([sequence,]
+    time, A)`, is what was done at each frame.
     """
     array = _variable(dataset, path, options)
     stored = array.encoding.get("preferred_chunks") or {}
@@ -74,7 +76,8 @@ def from_dataset(dataset: xr.Dataset, path: Path, options: Options) -> xr.DataAr
         array = array.assign_coords(crs=xr.Variable((), 0, dataset[mapping].attrs))
         array.attrs["grid_mapping"] = "crs"
     keep = {"time", "y", "x", "channel", "sequence", "crs"}
-    return array.drop_vars([name for name in array.coords if name not in keep])
+    array = array.drop_vars([name for name in array.coords if name not in keep])
+    return with_actions(array, dataset["actions"].values, path) if "actions" in dataset.data_vars else array
 
 
 def _sizes(array: xr.DataArray) -> dict[str, int]:

@@ -8,7 +8,7 @@ Axes, by the number of dimensions, since the file does not say:
 * 5: `(sequence, time, channel, y, x)`, or `(sequence, time, y, x, channel)` where the last has at most four entries
 
 How four or five axes were read is recorded in `repairs`. Bytes are intensities from 0 to 255; other numbers need units
-unless they lie in [0, 1].
+unless they lie in [0, 1]. An array `actions` of an .npz holds what was done at each frame, `([sequence,] time, A)`.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import dask.array as da
 import numpy as np
 import xarray as xr
 
+from framecast.data.frames import with_actions
 from framecast.data.readers.options import MEMORY_LIMIT, Options, Unreadable
 from framecast.data.readers.pieces import pieces
 from framecast.errors import DataError
@@ -31,6 +32,7 @@ RECOGNISES = ["NumPy arrays (.npy, .npz) and folders of them"]
 
 _MOVING_MNIST = (20, 10_000, 64, 64)
 _FEW = 4
+_ACTIONS = "actions"
 _DAMAGE = (ValueError, OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
@@ -46,7 +48,11 @@ def recognises(path: Path) -> bool:
 
 def read(path: Path, options: Options) -> xr.DataArray:
     """The array (or `options.variable` of several). Raises `DataError` and `Unreadable`."""
-    name, values = _npz(path, options) if path.suffix.lower() == ".npz" else ("frames", _npy(path))
+    actions = None
+    if path.suffix.lower() == ".npz":
+        name, values, actions = _npz(path, options)
+    else:
+        name, values = "frames", _npy(path)
     if values.dtype.kind not in "fiub":
         raise DataError(f"array {name!r} holds {values.dtype}, not numbers", where=path)
     if values.size == 0:
@@ -59,7 +65,15 @@ def read(path: Path, options: Options) -> xr.DataArray:
     if len(dims) > 3:
         repairs = [*repairs, f"the axes of the array were read as ({', '.join(dims)})"]
     array.attrs = {"units": units, "repairs": repairs}
-    return array
+    return array if actions is None else with_actions(array, actions, path)
+
+
+def array_of(path: Path) -> np.ndarray:
+    """The numbers in a .npy file. Raises `DataError`."""
+    values = _npy(path)
+    if values.dtype.kind not in "fiub":
+        raise DataError(f"an array of {values.dtype}, not numbers", where=path)
+    return np.asarray(values)
 
 
 def _npy(path: Path) -> np.ndarray:
@@ -70,8 +84,9 @@ def _npy(path: Path) -> np.ndarray:
     return values
 
 
-def _npz(path: Path, options: Options) -> tuple[str, np.ndarray]:
-    """The array of frames in an .npz; declared sizes are checked before anything is expanded."""
+def _npz(path: Path, options: Options) -> tuple[str, np.ndarray, np.ndarray | None]:
+    """The array of frames in an .npz, its name, and the array `actions` where there is one; declared sizes are checked
+    before anything is expanded."""
     try:
         with zipfile.ZipFile(path) as archive:
             headers = {}
@@ -81,29 +96,31 @@ def _npz(path: Path, options: Options) -> tuple[str, np.ndarray]:
     except _DAMAGE as error:
         raise _refusal(path, str(error)) from error
     name = _chosen(headers, path, options)
-    shape, dtype = headers[name]
-    size = prod(shape) * dtype.itemsize
-    if size > MEMORY_LIMIT:
-        raise DataError(
-            f"array {name!r} of shape {shape} would expand to {size / 2**20:.0f} MiB; "
-            f"the limit for compressed arrays is {MEMORY_LIMIT / 2**20:.0f} MiB",
-            where=path,
-            remedy="save it as .npy (numpy.save), which is read piece by piece",
-        )
+    wanted = [name, _ACTIONS] if _ACTIONS in headers else [name]
+    for each in wanted:
+        shape, dtype = headers[each]
+        size = prod(shape) * dtype.itemsize
+        if size > MEMORY_LIMIT:
+            raise DataError(
+                f"array {each!r} of shape {shape} would expand to {size / 2**20:.0f} MiB; "
+                f"the limit for compressed arrays is {MEMORY_LIMIT / 2**20:.0f} MiB",
+                where=path,
+                remedy="save it as .npy (numpy.save), which is read piece by piece",
+            )
     try:
         with np.load(path, allow_pickle=False) as file:
-            return name, file[name]
+            return name, file[name], file[_ACTIONS] if _ACTIONS in headers else None
     except _DAMAGE as error:
         raise _refusal(path, str(error)) from error
 
 
 def _chosen(headers: dict[str, tuple[tuple[int, ...], np.dtype]], path: Path, options: Options) -> str:
     """The name of the array of frames: the stated one, the only one, or the only one of three or more dimensions."""
-    names = list(headers)
+    names = [name for name in headers if name != _ACTIONS]
     if options.variable is not None:
         names = [name for name in names if name == options.variable]
     elif len(names) > 1:
-        names = [name for name, (shape, dtype) in headers.items() if len(shape) >= 3 and dtype.kind in "fiub"]
+        names = [name for name in names if len(headers[name][0]) >= 3 and headers[name][1].kind in "fiub"]
     if len(names) != 1:
         raise DataError(
             f"expected one array of frames, found {', '.join(names or headers) or 'none'}",

@@ -1,0 +1,12 @@
+"""Benchmark sets of the papers, as published: one file a set, with the paper's split and windows (spec/models.md, section 11).
+
+A set is a config that lists its clips; `clips` turns them into windows. Adding a set is one file and one entry in
+`framecast.data.config.Data`.
+"""
+
+from framecast.data.sets.bair import BAIR
+from framecast.data.sets.human36m import Human36M
+from framecast.data.sets.kth import KTH
+from framecast.data.sets.robonet import RoboNet
+
+__all__ = ["BAIR", "KTH", "Human36M", "RoboNet"]

@@ -1,0 +1,68 @@
+"""KTH actions: Christian Schuldt, Ivan Laptev, Barbara Caputo: "Recognizing Human Actions: A Local SVM Approach", ICPR 2004.
+
+Files: `<action>/person01_<action>_d1_uncomp/image_0001.jpg`, the frames in which the person is seen. Persons 1 to 16 train,
+17 to 25 test. Windows are taken from the end of a clip backwards, without a gap in the numbers of their frames: one after
+the other for boxing, clapping, waving and walking, every third frame for jogging and running.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from framecast.data.sets.clips import Clip, ClipData, Part, natural, pictures
+from framecast.types import config
+
+SLOW = ("boxing", "handclapping", "handwaving", "walking")
+FAST = ("jogging", "running")
+_PERSON = re.compile(r"person(\d\d)_")
+_NUMBER = re.compile(r"image_(\d+)")
+
+
+@config
+class KTH(ClipData):
+    """KTH, grey, all six actions."""
+
+    name: Literal["kth"] = "kth"
+    size: int = 128
+    channels = 1
+
+    def clips(self, part: Part) -> Iterator[Clip]:
+        """One clip for each folder of frames."""
+        length = self.context + self.horizon
+        for action in SLOW + FAST:
+            stride = length if action in SLOW else 3
+            for folder in natural(Path(self.path) / action, "person*"):
+                person = _PERSON.match(folder.name)
+                if person is None or (int(person[1]) <= 16) != (part == "train"):
+                    continue
+                files = [file for file in natural(folder, "image*") if _NUMBER.match(file.name)]
+                numbers = [int(_NUMBER.match(file.name)[1]) for file in files]  # type: ignore[index]
+                yield Clip(
+                    f"{action}/{folder.name}",
+                    backwards(numbers, length, stride),
+                    partial(_frames, files, self.size),
+                )
+
+
+def backwards(numbers: Sequence[int], length: int, stride: int) -> list[range]:
+    """Windows of frames numbered without a gap, from the last backwards: `stride` frames from one that is taken to the
+    next, one frame from a place where there is none."""
+    windows, last = [], len(numbers) - 1
+    while last >= length - 1:
+        first = last - length + 1
+        if numbers[last] - numbers[first] == length - 1:
+            windows.append(range(first, last + 1))
+            last -= stride
+        else:
+            last -= 1
+    return windows
+
+
+def _frames(files: Sequence[Path], size: int, numbers: Sequence[int]) -> np.ndarray:
+    return pictures([files[number] for number in numbers], size, lambda pixels: pixels[..., :1])

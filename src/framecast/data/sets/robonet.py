@@ -1,0 +1,151 @@
+"""RoboNet: Sudeep Dasari et al.: "RoboNet: Large-Scale Multi-Robot Learning", CoRL 2019, as in the ModeRNN paper.
+
+Files: `<environment>_..._traj<number>.hdf5`, one trajectory each, in one folder or below it, with `env/cam0_video` as
+pictures (`frame0`, `frame1`, ... JPEG) or as one video (`frames`, MP4, which needs PyAV), and `policy/actions`. Of each
+environment the first 2,500 trajectories train and the next 2,000 test; windows start every third frame in training and
+follow one another in the test.
+
+Deviations (spec/models.md, section 11): the loader of the ModeRNN paper is handed pictures made smaller before, how is not
+released; here they are reduced to `size` bilinearly, smoothed first. It lists four environments and then reads three of
+them, `environments` here. Actions, for which no loader is released, are those of the file; where a robot has fewer numbers
+than `action_size`, the rest are 0, as in RoboNet's own loader.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator, Sequence
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any, Literal
+
+import h5py
+import numpy as np
+from PIL import Image
+
+from framecast.data.sets.clips import Clip, ClipData, Part
+from framecast.errors import ConfigError, DataError
+from framecast.types import config
+
+TRAINING, TEST = 2_500, 2_000
+BETWEEN_STARTS = 3
+_TRAJECTORY = re.compile(r"traj[_-]?(\d+)")
+
+
+@config
+class RoboNet(ClipData):
+    """RoboNet, colour, the first camera. With `actions` every frame comes with the action taken then."""
+
+    name: Literal["robonet"] = "robonet"
+    context: int = 5
+    environments: tuple[str, ...] = ("berkeley", "penn", "stanford")
+    actions: bool = False
+    action_size: int = 5
+
+    @property
+    def number_of_actions(self) -> int:
+        """`action_size`, where actions are asked for."""
+        return self.action_size if self.actions else 0
+
+    def clips(self, part: Part) -> Iterator[Clip]:
+        """One clip for each trajectory."""
+        length = self.context + self.horizon
+        for environment in self.environments:
+            files = sorted(Path(self.path).rglob(f"{environment}*.hdf5"), key=_number)
+            chosen = files[:TRAINING] if part == "train" else files[TRAINING : TRAINING + TEST]
+            stride = BETWEEN_STARTS if part == "train" else length
+            for file in chosen:
+                count = _count(file)
+                windows = [range(first, first + length) for first in range(0, count - length + 1, stride)]
+                frames = partial(_frames, file, self.size)
+                yield Clip(file.stem, windows, frames, partial(_actions, file, self.action_size))
+
+
+def _number(file: Path) -> tuple[int, str]:
+    found = _TRAJECTORY.search(file.stem)
+    return (int(found[1]) if found else 0), file.name
+
+
+def _open(file: Path) -> h5py.File:
+    try:
+        return h5py.File(file, "r")
+    except OSError as error:
+        raise DataError(
+            f"the file is incomplete or unreadable ({error})", where=file, remedy="fetch it again"
+        ) from error
+
+
+def _camera(content: h5py.File, file: Path) -> Any:
+    try:
+        return content["env/cam0_video"]
+    except KeyError as error:
+        raise DataError("no env/cam0_video, so no trajectory of RoboNet", where=file) from error
+
+
+@lru_cache(maxsize=100_000)
+def _count(file: Path) -> int:
+    """How many frames have an action or follow one."""
+    with _open(file) as content:
+        camera = _camera(content, file)
+        frames = int(camera["frames"].attrs["T"]) if "frames" in camera else len(camera)
+        return min(frames, int(content["policy/actions"].shape[0]) + 1)
+
+
+def _frames(file: Path, size: int, numbers: Sequence[int]) -> np.ndarray:
+    with _open(file) as content:
+        camera = _camera(content, file)
+        if "frames" in camera:
+            first = camera["frames"]
+            pixels = _video(first[:].tobytes(), numbers, file)
+        else:
+            first = camera["frame0"]
+            pixels = [_picture(camera[f"frame{number}"][:].tobytes(), file) for number in numbers]
+        swapped = first.attrs.get("image_format", "RGB") in ("BGR", b"BGR")
+    frames = [np.asarray(picture.resize((size, size), Image.Resampling.BILINEAR)) for picture in pixels]
+    values = np.stack(frames).astype(np.float32) / 255
+    return np.ascontiguousarray((values[..., ::-1] if swapped else values).transpose(0, 3, 1, 2))
+
+
+def _picture(content: bytes, file: Path) -> Image.Image:
+    try:
+        with Image.open(io.BytesIO(content), formats=["JPEG", "PNG"]) as picture:
+            return picture.convert("RGB")
+    except (OSError, SyntaxError, ValueError) as error:
+        raise DataError(f"a frame cannot be decoded ({error})", where=file, remedy="fetch it again") from error
+
+
+def _video(content: bytes, numbers: Sequence[int], file: Path) -> list[Image.Image]:
+    """The frames of a video in memory."""
+    try:
+        import av
+    except ImportError as error:
+        raise ConfigError("MP4 frames need PyAV", where=str(file), remedy="pip install 'framecast[video]'") from error
+    wanted, last = set(numbers), max(numbers)
+    found: dict[int, Image.Image] = {}
+    try:
+        with av.open(io.BytesIO(content), mode="r") as video:
+            for number, frame in enumerate(video.decode(video=0)):
+                if number in wanted:
+                    found[number] = Image.fromarray(frame.to_ndarray(format="rgb24"))
+                if number >= last:
+                    break
+    except av.FFmpegError as error:
+        raise DataError(f"the video cannot be decoded ({error})", where=file, remedy="fetch it again") from error
+    if missing := wanted - set(found):
+        raise DataError(f"the video ends before frame {min(missing)}", where=file, remedy="fetch it again")
+    return [found[number] for number in numbers]
+
+
+def _actions(file: Path, size: int, numbers: Sequence[int]) -> np.ndarray:
+    """`(T, size)`; the last frame of a trajectory has no action, which is 0."""
+    with _open(file) as content:
+        actions = np.asarray(content["policy/actions"], dtype=np.float32)
+    if actions.shape[1] > size:
+        raise ConfigError(
+            f"{file.name} has actions of {actions.shape[1]} numbers, more than {size}", where="data.action_size"
+        )
+    padded = np.zeros((max(numbers) + 1, size), dtype=np.float32)
+    known = actions[: len(padded)]
+    padded[: len(known), : known.shape[1]] = known
+    return padded[list(numbers)]

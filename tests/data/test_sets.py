@@ -1,0 +1,252 @@
+"""Benchmark sets, on tiny files in the layout in which they are published."""
+
+import io
+import struct
+from fractions import Fraction
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from framecast.cli import app
+from framecast.data.batches import Batches
+from framecast.data.config import BAIR, KTH, Data, Human36M, RoboNet
+from framecast.data.sets.clips import ClipSource, resized
+from framecast.data.sets.kth import FAST, SLOW, backwards
+from framecast.data.sources import Region
+from framecast.errors import ConfigError, DataError
+
+
+def jpeg(path: Path, value: int, size: tuple[int, int] = (12, 16), marked: bool = False) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.full((*size, 3), value, dtype=np.uint8)
+    if marked:
+        pixels[: size[0] // 4] = 255
+    Image.fromarray(pixels).save(path, quality=100)
+
+
+def source(data: Data, part: str = "train") -> ClipSource:
+    found = getattr(data.open(), part)
+    assert isinstance(found, ClipSource)
+    return found
+
+
+@pytest.fixture
+def kth(tmp_path: Path) -> Path:
+    """Two persons; the clip of person 1 has a gap in it."""
+    for action in SLOW + FAST:
+        for person, numbers in (("01", [*range(1, 12), *range(15, 25)]), ("17", range(1, 12))):
+            for number in numbers:
+                jpeg(tmp_path / action / f"person{person}_{action}_d1_uncomp" / f"image_{number:04d}.jpg", 10 * number)
+    return tmp_path
+
+
+def test_kth_has_the_windows_of_the_paper(kth: Path) -> None:
+    data = KTH(path=str(kth), size=16, context=2, horizon=2)
+    train, test = source(data), source(data, "test")
+    # 10 frames at the end and 11 at the beginning: 2 + 2 windows where they follow one another, 3 + 3 every third frame
+    assert len(train) == len(SLOW) * 4 + len(FAST) * 6
+    assert len(test) == len(SLOW) * 2 + len(FAST) * 3
+    newest = train.read(0)
+    assert newest.shape == (4, 1, 16, 16)
+    assert newest[:, 0].mean((1, 2)) == pytest.approx(np.array([210, 220, 230, 240]) / 255, abs=0.01)
+
+
+def test_windows_never_cross_a_gap() -> None:
+    numbers = [1, 2, 3, 4, 8, 9, 10, 11, 12]
+    windows = backwards(numbers, 3, 3)
+    assert [[numbers[k] for k in window] for window in windows] == [[10, 11, 12], [2, 3, 4]]
+    assert len(backwards(range(100), 10, 3)) == 31
+
+
+def test_validation_holds_out_whole_clips(kth: Path) -> None:
+    data = KTH(path=str(kth), size=16, context=2, horizon=2, validation=0.5)
+    sources = data.open()
+    assert sources.train is not None
+    assert sources.validation is not None
+    assert len(sources.train) + len(sources.validation) == len(
+        source(KTH(path=str(kth), size=16, context=2, horizon=2))
+    )
+
+
+def test_human36m_takes_every_second_file_of_one_camera(tmp_path: Path) -> None:
+    for subject, scenario in (("S1", "Walking_1"), ("S1", "Eating"), ("S9", "Walking")):
+        for camera in ("54138969", "55011271"):
+            for k in range(17):
+                jpeg(tmp_path / f"{subject}_{scenario}.{camera}_{5 * k + 1:06d}.jpg", 10 * k, (16, 16), marked=True)
+    data = Human36M(path=str(tmp_path), size=8, context=2, horizon=2)
+    train = source(data)
+    # sorted files 0, 10, 20, ... of both cameras together begin windows that span 7 files: 0, 10 and 20 of 34, not 30
+    assert len(train) == 3
+    assert train.read(1)[:, 0].mean((1, 2)) == pytest.approx(np.array([100, 120, 140, 160]) / 255, abs=0.02)
+    assert train.read(0).max() < 0.4, "the top quarter, which is white, is cut off"
+    # every fifth: 0, 5, 10 of both, but for the very last window, for which the loader wants one file more
+    assert len(source(data, "test")) == 5
+    everything = Human36M(path=str(tmp_path), size=8, context=2, horizon=2, scenarios=())
+    assert len(source(everything)) > len(train)
+
+
+def varint(number: int) -> bytes:
+    out = b""
+    while number > 127:
+        out += bytes([number & 127 | 128])
+        number >>= 7
+    return out + bytes([number])
+
+
+def field(number: int, content: bytes) -> bytes:
+    return varint(number << 3 | 2) + varint(len(content)) + content
+
+
+def record(frames: np.ndarray, actions: np.ndarray) -> bytes:
+    features = {}
+    for t, (frame, action) in enumerate(zip(frames, actions, strict=True)):
+        features[f"{t}/image_aux1/encoded"] = field(1, field(1, frame.tobytes()))
+        features[f"{t}/action"] = field(2, field(1, action.astype("<f4").tobytes()))
+    entries = [field(1, field(1, name.encode()) + field(2, value)) for name, value in features.items()]
+    example = field(1, b"".join(entries))
+    return struct.pack("<Q", len(example)) + b"\0" * 4 + example + b"\0" * 4
+
+
+@pytest.fixture
+def bair(tmp_path: Path) -> Path:
+    chance = np.random.default_rng(0)
+    for part, count in (("train", 2), ("test", 1)):
+        folder = tmp_path / "softmotion30_44k" / part
+        folder.mkdir(parents=True)
+        frames = chance.integers(0, 256, (count, 5, 64, 64, 3), dtype=np.uint8)
+        actions = np.arange(count * 5 * 4).reshape(count, 5, 4)
+        content = b"".join(record(*pair) for pair in zip(frames, actions, strict=True))
+        (folder / "traj_0_to_255.tfrecords").write_bytes(content)
+        np.save(tmp_path / f"{part}.npy", frames)
+    return tmp_path
+
+
+def test_bair_is_read_without_tensorflow(bair: Path) -> None:
+    data = BAIR(path=str(bair), context=2, horizon=1, actions=True)
+    train = source(data)
+    assert len(train) == 6
+    assert train.shape.actions == 4
+    frames = np.load(bair / "train.npy")
+    assert np.array_equal(train.read(4), frames[1, 1:4].transpose(0, 3, 1, 2).astype(np.float32) / 255)
+    assert np.array_equal(train.actions(4), np.arange(24, 36, dtype=np.float32).reshape(3, 4))
+    assert np.array_equal(train.read(4, Region(3, 5, 7, 9)), train.read(4)[..., 3:10, 5:14])
+    batch = Batches(train, data.open().scaling, 2).batch(0)
+    assert batch.actions is not None
+    assert batch.actions.shape == (2, 3, 4)
+    assert source(BAIR(path=str(bair), horizon=1)).actions(0) is None
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda content: content[:-9], lambda content: b"\xff" * 40, lambda content: content[5:]]
+)
+def test_damaged_records_are_named(bair: Path, damage) -> None:
+    file = bair / "softmotion30_44k" / "train" / "traj_0_to_255.tfrecords"
+    file.write_bytes(damage(file.read_bytes()))
+    with pytest.raises(DataError, match="traj_0_to_255"):
+        BAIR(path=str(bair), horizon=1).open()
+
+
+def test_a_record_that_is_no_example_is_named(bair: Path) -> None:
+    file = bair / "softmotion30_44k" / "train" / "traj_0_to_255.tfrecords"
+    file.write_bytes(struct.pack("<Q", 30) + b"\0" * 4 + b"\x0b" * 30 + b"\0" * 4)
+    with pytest.raises(DataError, match="no TensorFlow example"):
+        BAIR(path=str(bair), horizon=1).open()
+
+
+def trajectory(path: Path, length: int, *, encoding: str, numbers: int = 4, image_format: str = "RGB") -> None:
+    """As RoboNet stores one: red frames that get brighter."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with h5py.File(path, "w") as file:
+        camera = file.create_group("env/cam0_video")
+        pixels = np.zeros((length, 48, 64, 3), dtype=np.uint8)
+        pixels[..., 0] = 20 * np.arange(length)[:, None, None]
+        if encoding == "jpg":
+            for t, frame in enumerate(pixels):
+                content = io.BytesIO()
+                Image.fromarray(frame).save(content, "JPEG", quality=100, subsampling=0)
+                camera[f"frame{t}"] = np.frombuffer(content.getvalue(), dtype=np.uint8)
+                camera[f"frame{t}"].attrs["image_format"] = image_format
+        else:
+            camera["frames"] = np.frombuffer(video(pixels), dtype=np.uint8)
+            camera["frames"].attrs.update({"T": length, "image_format": image_format})
+        file["policy/actions"] = np.arange((length - 1) * numbers, dtype=np.float64).reshape(length - 1, numbers)
+
+
+def video(frames: np.ndarray) -> bytes:
+    av = pytest.importorskip("av")
+    content = io.BytesIO()
+    with av.open(content, "w", format="mp4") as out:
+        stream = out.add_stream("mpeg4", rate=Fraction(5))
+        stream.height, stream.width, stream.pix_fmt, stream.bit_rate = *frames.shape[1:3], "yuv420p", 4_000_000
+        for frame in frames:
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        out.mux(stream.encode())
+    return content.getvalue()
+
+
+@pytest.mark.parametrize("encoding", ["jpg", "mp4"])
+def test_robonet_is_read_from_hdf5(tmp_path: Path, encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("framecast.data.sets.robonet.TRAINING", 2)
+    for environment in ("berkeley", "penn"):
+        for number in (2, 10, 1):
+            trajectory(tmp_path / f"{environment}_sawyer_traj{number}.hdf5", 10, encoding=encoding)
+    data = RoboNet(path=str(tmp_path), size=16, context=2, horizon=2, environments=("berkeley", "penn"), actions=True)
+    train, test = source(data), source(data, "test")
+    assert len(train) == 2 * 2 * 3, "windows begin at 0, 3 and 6"
+    assert len(test) == 2 * 2, "windows begin at 0 and 4"
+    frames, actions = train.read(2), train.actions(2)
+    assert frames.shape == (4, 3, 16, 16)
+    assert frames[:, 0].mean((1, 2)) == pytest.approx(20 * np.arange(6, 10) / 255, abs=0.04)
+    assert frames[:, 1:].max() < 0.1, "red stays red"
+    assert actions is not None
+    assert actions.shape == (4, 5)
+    assert np.array_equal(actions[:, 0], [24, 28, 32, 0]), "the last frame of a trajectory has no action"
+    assert not actions[:, 4].any(), "a robot with four numbers"
+    with pytest.raises(ConfigError, match="action_size"):
+        source(
+            RoboNet(path=str(tmp_path), context=2, horizon=2, environments=("penn",), actions=True, action_size=3)
+        ).actions(0)
+
+
+def test_blue_before_red_is_turned(tmp_path: Path) -> None:
+    trajectory(tmp_path / "penn_traj0.hdf5", 5, encoding="jpg", image_format="BGR")
+    frames = source(RoboNet(path=str(tmp_path), context=2, horizon=2, environments=("penn",))).read(0)
+    assert frames[3, 2].mean() > 0.2 > frames[3, 0].mean()
+
+
+def test_a_damaged_trajectory_is_named(tmp_path: Path) -> None:
+    (tmp_path / "penn_traj0.hdf5").write_bytes(b"\x89HDF\r\n\x1a\n" + b"\0" * 50)
+    with pytest.raises(DataError, match="penn_traj0"):
+        RoboNet(path=str(tmp_path), environments=("penn",)).open()
+    with h5py.File(tmp_path / "penn_traj0.hdf5", "w") as file:
+        file["policy/actions"] = np.zeros((4, 4))
+    with pytest.raises(DataError, match="no trajectory of RoboNet"):
+        RoboNet(path=str(tmp_path), environments=("penn",)).open()
+
+
+@pytest.mark.parametrize("kind", [KTH, Human36M, RoboNet, BAIR])
+def test_a_folder_without_the_set_is_said(kind: type[KTH], tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no window"):
+        kind(path=str(tmp_path)).open()
+    with pytest.raises(DataError, match="no such folder"):
+        kind(path=str(tmp_path / "nowhere")).open()
+    with pytest.raises(ConfigError, match="validation"):
+        kind(path=str(tmp_path), validation=1.0)
+
+
+def test_the_catalogue_names_every_set() -> None:
+    said = CliRunner().invoke(app, ["datasets"])
+    assert said.exit_code == 0, said.exception
+    for name in ("kth", "human36m", "robonet", "bair", "moving_digits", "mnist_test_seq.npy", "http"):
+        assert name in said.output
+
+
+def test_resizing_interpolates_between_the_centres_of_pixels() -> None:
+    pixels = np.array([[0, 100], [200, 100]], dtype=np.uint8)[..., None]
+    small = resized(pixels, 4)[0] * 255
+    assert small[0, 0] == pytest.approx(0)
+    assert small[0] == pytest.approx([0, 25, 75, 100])
