@@ -34,6 +34,7 @@ from framecast.models import (
 )
 from framecast.models.counting import multiply_accumulates, parameters
 from framecast.ops import free_running
+from framecast.ops.convolution import use
 from framecast.types import FrameShape
 
 CONFIGS = [config for config in get_args(Model) if config not in (VQVAE, VAE)]
@@ -164,6 +165,22 @@ def test_forecasts_any_horizon(model: Any, horizon: int) -> None:
     assert torch.isfinite(longer).all()
     shorter = model.forecast(context, 1)
     close(longer[:, :1], shorter)
+
+
+def test_the_fast_convolutions_change_rounding_only(model: Any) -> None:
+    """Forecasts and gradients, by Winograd's filtering wherever it can be done."""
+    frames, gradients = [], []
+    for algorithm in ("direct", "winograd"):
+        torch.manual_seed(4)
+        with use(algorithm):  # type: ignore[arg-type]
+            prediction = model.eval()(windows(), mixed())
+            loss = prediction.frames.square().sum() + sum(prediction.losses.values())
+            weights = [weight for weight in model.parameters() if weight.requires_grad]
+            found = torch.autograd.grad(loss, weights, allow_unused=True)
+        frames.append(prediction.frames.detach())
+        gradients.append(torch.cat([gradient.flatten() for gradient in found if gradient is not None]))
+    close(*frames)
+    assert (gradients[0] - gradients[1]).norm() < 1e-3 * gradients[0].norm()
 
 
 def has_gradient(weight: torch.nn.Parameter) -> bool:

@@ -24,12 +24,20 @@ from torch import Tensor, nn
 
 from framecast.errors import ConfigError
 from framecast.models.decoupling import Decoupling
-from framecast.models.layers import GateConv
+from framecast.models.layers import GateConv, gates
 from framecast.models.modernn_slots import ModeCell, ModeRNN
 from framecast.models.modernn_slots import State as ModeState
 from framecast.models.predrnn import State as STLSTMState
 from framecast.models.predrnn import STLSTMCell
-from framecast.models.recurrent import Patches, Recurrent, RecurrentConfig, TwoMemories, check_divisible, check_layers
+from framecast.models.recurrent import (
+    Patches,
+    Recurrent,
+    RecurrentConfig,
+    TwoMemories,
+    check_divisible,
+    check_layers,
+    zeros,
+)
 from framecast.models.stack import Stack, StackState
 from framecast.types import FrameShape, Step, Stepped, config
 
@@ -45,7 +53,10 @@ class ActionSTLSTMCell(STLSTMCell):
         self, x: Tensor, state: STLSTMState, memory: Tensor | None, action: Tensor
     ) -> Step:
         """`x, action (B, D, h, w)`, both encoded."""
-        return self.advance(x, state, memory, self.conv_h(state.hidden) * self.conv_a(action))
+        m = zeros(state.hidden, self.hidden) if memory is None else memory
+        i, f, g, im, fm, gm, o = gates(self.hidden, (self.conv_x, x, range(7)), (self.conv_m, m, range(3, 6)))
+        ih, fh, gh, oh = torch.chunk(self.conv_h(state.hidden) * self.conv_a(action), 4, dim=1)
+        return self.advance((i + ih, f + fh, g + gh, im, fm, gm, o + oh), state, m)
 
 
 class ActionModeCell(nn.Module):

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from framecast.errors import ConfigError
 from framecast.models.core import Cell
+from framecast.models.layers import SameConv
 from framecast.models.recurrent import RecurrentConfig, zeros
 from framecast.types import FrameShape, Step, config
 
@@ -49,7 +50,7 @@ class ConvTTLSTMCell(nn.Module):
             nn.Conv3d(hidden, rank, (self.window, kernel, kernel), padding=(0, beside, beside)) for _ in range(order)
         )
         self.chain = nn.ModuleList(nn.Conv2d(rank, rank, kernel, padding=beside) for _ in range(order - 1))
-        self.gates = nn.Conv2d(inputs + rank, 4 * hidden, kernel, padding=beside)
+        self.gates = SameConv(inputs + rank, 4 * hidden, kernel)
 
     def start(self, like: Tensor) -> State:
         """Zeros for inputs like `like (B, C, h, w)`."""

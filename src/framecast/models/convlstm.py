@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from framecast.models.core import Cell
-from framecast.models.layers import GateConv
+from framecast.models.layers import GateConv, SameConv, gates
 from framecast.models.recurrent import RecurrentConfig, zeros
 from framecast.types import Step, config
 
@@ -64,7 +64,7 @@ class ConvLSTMCell(nn.Module):
     def forward(self, x: Tensor, state: State, memory: Tensor | None) -> Step:
         """`x (B, C, h, w)`; the memory is passed on untouched."""
         h, c = state
-        i, f, g, o = torch.chunk(self.conv_x(x) + self.conv_h(h), 4, dim=1)
+        i, f, g, o = gates(self.hidden, (self.conv_x, x, range(4)), (self.conv_h, h, range(4)))
         i = torch.sigmoid(self.peep_i(i, c))
         f = torch.sigmoid(self.peep_f(f, c))
         c = f * c + i * torch.tanh(g)
@@ -90,7 +90,7 @@ class _HadamardPeephole(nn.Module):
 class _ConvPeephole(nn.Module):
     def __init__(self, hidden: int, kernel: int) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(hidden, hidden, kernel, padding=kernel // 2, bias=False)
+        self.conv = SameConv(hidden, hidden, kernel, bias=False)
 
     def forward(self, gate: Tensor, cell: Tensor) -> Tensor:
         looked: Tensor = gate + self.conv(cell)

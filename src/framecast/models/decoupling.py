@@ -12,6 +12,7 @@ shared by all layers and by both increments (row P6).
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -26,6 +27,6 @@ class Decoupling(nn.Module):
 
     def forward(self, cell_increment: Tensor, memory_increment: Tensor) -> Tensor:
         """`cell_increment, memory_increment (B, D, h, w)` of one layer at one step -> scalar."""
-        dc = functional.normalize(self.adapter(cell_increment).flatten(2), dim=2)
-        dm = functional.normalize(self.adapter(memory_increment).flatten(2), dim=2)
-        return self.weight * functional.cosine_similarity(dc, dm, dim=2).abs().mean()
+        adapted = self.adapter(torch.cat([cell_increment, memory_increment])).flatten(2)
+        dc, dm = adapted.chunk(2)
+        return self.weight * functional.cosine_similarity(dc, dm, dim=2, eps=1e-12).abs().mean()

@@ -2,7 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import reduce
+
+import torch
 from torch import Tensor, nn
+
+from framecast.ops.convolution import Term, add, by_winograd, convolve
+
+
+class SameConv(nn.Conv2d):
+    """A k x k convolution that keeps the size of the map, computed in the fastest way known here."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, *, bias: bool = True) -> None:
+        super().__init__(inputs, outputs, kernel, padding=kernel // 2, bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`x (B, inputs, h, w)` -> `(B, outputs, h, w)`."""
+        return convolve(x, self.weight, self.bias)
 
 
 class GateConv(nn.Module):
@@ -16,10 +33,50 @@ class GateConv(nn.Module):
         self, inputs: int, outputs: int, kernel: int, grid: tuple[int, int] | None = None, bias: bool = False
     ) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=bias)
+        self.conv = SameConv(inputs, outputs, kernel, bias=bias)
         self.norm = nn.Identity() if grid is None else nn.LayerNorm([outputs, *grid])
 
     def forward(self, x: Tensor) -> Tensor:
         """`x (B, inputs, h, w)` -> `(B, outputs, h, w)`."""
         normed: Tensor = self.norm(self.conv(x))
         return normed
+
+    def sums_with_others(self, x: Tensor) -> bool:
+        """Whether it may be summed with others before it is finished: no norm, no bias, and the algorithm gains by it."""
+        return isinstance(self.norm, nn.Identity) and self.conv.bias is None and by_winograd(x, self.conv.weight)
+
+
+def gates(width: int, *terms: tuple[GateConv, Tensor, Sequence[int]]) -> list[Tensor]:
+    """Gates of `width` channels, each a sum of convolutions: every term is a layer, the map it is applied to, and the numbers
+    of the gates that its outputs add to, in their order. `gates(D, (W_x, x, (0, 1, 2)), (W_h, h, (0, 2)))` are three gates
+    of W_x * X, to the first and last of which W_h * H adds its two."""
+    count = 1 + max(max(numbers) for _, _, numbers in terms)
+    if not all(layer.sums_with_others(x) for layer, x, _ in terms):
+        parts: list[list[Tensor]] = [[] for _ in range(count)]
+        for layer, x, numbers in terms:
+            for number, part in zip(numbers, layer(x).chunk(len(numbers), dim=1), strict=True):
+                parts[number].append(part)
+        return [reduce(torch.add, part) for part in parts]
+    made: list[Tensor] = []
+    for run in _runs(count, [numbers for _, _, numbers in terms]):
+        summed = [
+            Term(x, layer.conv.weight, slice(numbers.index(run[0]) * width, (numbers.index(run[-1]) + 1) * width))
+            for layer, x, numbers in terms
+            if run[0] in numbers
+        ]
+        made += add(summed, len(run))
+    return made
+
+
+def _runs(count: int, adding: Sequence[Sequence[int]]) -> list[list[int]]:
+    """Gates 0 to count - 1 in runs to which the same terms add, with neighbouring outputs."""
+    runs: list[list[int]] = []
+    for gate in range(count):
+        here = [numbers.index(gate) if gate in numbers else None for numbers in adding]
+        if runs:
+            before = [numbers.index(gate - 1) + 1 if gate - 1 in numbers else None for numbers in adding]
+            if here == before:
+                runs[-1].append(gate)
+                continue
+        runs.append([gate])
+    return runs

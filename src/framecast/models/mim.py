@@ -31,7 +31,7 @@ import torch
 from torch import Tensor, nn
 
 from framecast.models.core import Cell
-from framecast.models.layers import GateConv
+from framecast.models.layers import GateConv, gates
 from framecast.models.predrnn import FORGET_BIAS, STLSTMCell
 from framecast.models.predrnn import State as STLSTMState
 from framecast.models.recurrent import TwoMemories, zeros
@@ -79,7 +79,7 @@ class Memory(nn.Module):
 
     def forward(self, x: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
         """`x, h, c (B, D, h, w)` -> the new `h` and `c`."""
-        i, g, f, o = torch.chunk(self.conv_x(x) + self.conv_h(h), 4, dim=1)
+        i, g, f, o = gates(c.shape[1], (self.conv_x, x, range(4)), (self.conv_h, h, range(4)))
         peep_i, peep_f = torch.chunk(self.peep_if, 2)
         i = torch.sigmoid(i + peep_i * c)
         f = torch.sigmoid(f + peep_f * c + FORGET_BIAS)

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 from framecast.errors import ConfigError
 from framecast.models.core import Cell, Core
-from framecast.models.layers import GateConv
+from framecast.models.layers import GateConv, gates
 from framecast.models.predrnn import FORGET_BIAS
 from framecast.models.recurrent import Recurrent, RecurrentConfig, check_layers, zeros
 from framecast.models.stack import Stack
@@ -89,7 +89,7 @@ class DetailContextCell(nn.Module):
     def forward(self, x: Tensor, state: State, memory: Tensor | None) -> Step:
         """`x (B, D, h, w)`; the memory is passed on untouched."""
         x, h = self.context(x, state.hidden)
-        i, f, g, o = torch.chunk(self.conv_x(x) + self.conv_h(h), 4, dim=1)
+        i, f, g, o = gates(self.hidden, (self.conv_x, x, range(4)), (self.conv_h, h, range(4)))
         c = self.norm_c(torch.sigmoid(f + FORGET_BIAS) * state.cell + torch.sigmoid(i) * torch.tanh(g))
         o = torch.sigmoid(o)
         h = o * torch.tanh(c)

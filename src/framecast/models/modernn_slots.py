@@ -35,6 +35,7 @@ from torch.nn import functional
 
 from framecast.errors import ConfigError
 from framecast.models.core import Cell, Core
+from framecast.models.layers import SameConv
 from framecast.models.recurrent import RecurrentConfig, head, zeros
 from framecast.models.stack import Stack
 from framecast.types import FrameShape, Step, config
@@ -77,7 +78,7 @@ class Binding(nn.Module):
 
         def projection(inputs: int) -> nn.Module:
             if not separable:
-                return nn.Conv2d(inputs, 2 * hidden, 3, padding=1)
+                return SameConv(inputs, 2 * hidden, 3)
             first = Separable(inputs, 2 * hidden)
             return first if form == "code" else nn.Sequential(first, Separable(2 * hidden, 2 * hidden))
 
@@ -136,12 +137,10 @@ class Fusion(nn.Module):
     def __init__(self, hidden: int, slots: int, *, form: Form, isolated: bool, adaptive: bool, shortcut: bool) -> None:
         super().__init__()
         both = 2 * hidden
-        self.slots = nn.ModuleList(
-            nn.Conv2d(both // slots, both, 3, padding=1) for _ in range(slots if isolated else 1)
-        )
+        self.slots = nn.ModuleList(SameConv(both // slots, both, 3) for _ in range(slots if isolated else 1))
         self.shortcut: nn.Module | None = None
         if shortcut:
-            self.shortcut = nn.Conv2d(both, both, 3, padding=1) if form == "code" else nn.Identity()
+            self.shortcut = SameConv(both, both, 3) if form == "code" else nn.Identity()
         self.context: nn.Module | None = None
         if adaptive:
             width, weights = (max(hidden, NARROWEST), both) if form == "code" else (hidden, 1)
@@ -190,7 +189,7 @@ class GatesOfFusion(nn.Module):
     def __init__(self, hidden: int, slots: int, **parts: bool) -> None:
         super().__init__()
         self.fuse = Fusion(hidden, slots, form="paper", **parts)
-        self.conv = nn.Conv2d(4 * hidden, 4 * hidden, 3, padding=1)
+        self.conv = SameConv(4 * hidden, 4 * hidden, 3)
 
     def forward(self, slots: list[Tensor], seen: Tensor) -> tuple[Tensor, ...]:
         """Slots and I -> i, f, g, o `(B, D, h, w)` before their nonlinearity."""

@@ -39,6 +39,7 @@ from framecast.models.convlstm import ConvLSTM
 from framecast.models.core import Cell
 from framecast.models.decoupling import Decoupling
 from framecast.models.e3dlstm import DEPTH, E3DLSTM, FrameHead
+from framecast.models.layers import SameConv
 from framecast.models.mim import MIM
 from framecast.models.predrnn import PredRNN, PredRNNV2
 from framecast.models.recurrent import Patches, Recurrent, check_divisible, head
@@ -69,7 +70,7 @@ class MotionGRU(nn.Module):
         self.momentum = momentum
         self.encode: nn.Module = nn.Conv2d(hidden, width, kernel, stride=2, padding=kernel // 2)
         self.decode: nn.Module = nn.ConvTranspose2d(width, hidden, 4, stride=2, padding=1)
-        self.gate: nn.Module = nn.Conv2d(2 * hidden, hidden, kernel, padding=kernel // 2)
+        self.gate: nn.Module = SameConv(2 * hidden, hidden, kernel)
         if depth:
             flat, beside = (1, 2, 2), (0, kernel // 2, kernel // 2)
             self.encode = nn.Conv3d(hidden, width, (depth, kernel, kernel), stride=flat, padding=beside)

@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from framecast.errors import ConfigError
+from framecast.models.layers import SameConv
 from framecast.models.recurrent import Patches, Recurrent, check_divisible, check_no_actions, zeros
 from framecast.types import FrameShape, Stepped, config
 
@@ -75,7 +76,7 @@ class PhysicalCell(nn.Module):
         self.derivatives = nn.Conv2d(hidden, kernel**2, kernel, padding=kernel // 2)
         self.norm = nn.GroupNorm(kernel, kernel**2)
         self.coefficients = nn.Conv2d(kernel**2, hidden, 1)
-        self.gain = nn.Conv2d(2 * hidden, hidden, 3, padding=1)
+        self.gain = SameConv(2 * hidden, hidden, 3)
         places = torch.arange(kernel, dtype=torch.float64) - kernel // 2
         basis = torch.stack([places**order / factorial(order) for order in range(kernel)])
         self.register_buffer("basis", basis.float(), persistent=False)
@@ -102,7 +103,7 @@ class ConvLSTMLayer(nn.Module):
     def __init__(self, inputs: int, hidden: int) -> None:
         super().__init__()
         self.hidden = hidden
-        self.conv = nn.Conv2d(inputs + hidden, 4 * hidden, 3, padding=1)
+        self.conv = SameConv(inputs + hidden, 4 * hidden, 3)
 
     def forward(self, x: Tensor, state: ConvState) -> ConvState:
         """`x (B, inputs, h, w)`."""

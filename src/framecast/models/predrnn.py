@@ -19,13 +19,14 @@ W_mo are one convolution on [C', M'] (row P1); the decoupling loss is a mean, no
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
 
 from framecast.models.core import Cell, Core
-from framecast.models.layers import GateConv
+from framecast.models.layers import GateConv, gates
 from framecast.models.recurrent import TwoMemories, head, zeros
 from framecast.models.stack import Stack
 from framecast.types import Step, config
@@ -60,23 +61,25 @@ class STLSTMCell(nn.Module):
 
     def forward(self, x: Tensor, state: State, memory: Tensor | None) -> Step:
         """`x (B, C, h, w)`, `memory (B, D, h, w)`, zeros where None."""
-        return self.advance(x, state, memory, self.conv_h(state.hidden))
+        m = zeros(state.hidden, self.hidden) if memory is None else memory
+        made = gates(
+            self.hidden,
+            (self.conv_x, x, range(7)),
+            (self.conv_h, state.hidden, (0, 1, 2, 6)),
+            (self.conv_m, m, range(3, 6)),
+        )
+        return self.advance(made, state, m)
 
-    def advance(self, x: Tensor, state: State, memory: Tensor | None, recurrent: Tensor) -> Step:
-        """The same, given `recurrent (B, 4D, h, w)`, what H adds to the gates i, f, g, o."""
-        h, c = state
-        m = zeros(h, self.hidden) if memory is None else memory
-        ix, fx, gx, imx, fmx, gmx, ox = torch.chunk(self.conv_x(x), 7, dim=1)
-        ih, fh, gh, oh = torch.chunk(recurrent, 4, dim=1)
-        im, fm, gm = torch.chunk(self.conv_m(m), 3, dim=1)
-
-        dc = torch.sigmoid(ix + ih) * torch.tanh(gx + gh)
-        c = torch.sigmoid(fx + fh + FORGET_BIAS) * c + dc
-        dm = torch.sigmoid(imx + im) * torch.tanh(gmx + gm)
-        m = torch.sigmoid(fmx + fm + FORGET_BIAS) * m + dm
+    def advance(self, made: Sequence[Tensor], state: State, m: Tensor) -> Step:
+        """The rest, given the sums i, f, g, i', f', g' and o, each `(B, D, h, w)`."""
+        i, f, g, im, fm, gm, o = made
+        dc = torch.sigmoid(i) * torch.tanh(g)
+        c = torch.sigmoid(f + FORGET_BIAS) * state.cell + dc
+        dm = torch.sigmoid(im) * torch.tanh(gm)
+        m = torch.sigmoid(fm + FORGET_BIAS) * m + dm
 
         both = torch.cat([c, m], dim=1)
-        o = torch.sigmoid(ox + oh + self.conv_o(both))
+        o = torch.sigmoid(o + self.conv_o(both))
         h = o * torch.tanh(self.conv_last(both))
         return Step(h, State(h, c), m, output_gate=o, increments=(dc, dm))
 

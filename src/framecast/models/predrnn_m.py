@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from framecast.models.core import Cell
-from framecast.models.layers import GateConv
+from framecast.models.layers import GateConv, gates
 from framecast.models.predrnn import FORGET_BIAS
 from framecast.models.recurrent import RecurrentConfig, zeros
 from framecast.types import Step, config
@@ -53,10 +53,9 @@ class MemoryCell(nn.Module):
     def forward(self, x: Tensor, state: None, memory: Flow | None) -> Step:
         """`x`: the frame `(B, C, h, w)` in the bottom layer; above it is the H of the flow and not looked at twice."""
         h, m = Flow(zeros(x, self.hidden), zeros(x, self.hidden)) if memory is None else memory
-        gates = self.conv_h(h) if self.conv_x is None else self.conv_x(x) + self.conv_h(h)
-        i, f, g, o = torch.chunk(gates, 4, dim=1)
-        im, fm = torch.chunk(self.conv_m(m), 2, dim=1)
-        m = torch.sigmoid(f + fm + FORGET_BIAS) * m + torch.sigmoid(i + im) * torch.tanh(g)
+        of_frame = [] if self.conv_x is None else [(self.conv_x, x, range(4))]
+        i, f, g, o = gates(self.hidden, *of_frame, (self.conv_h, h, range(4)), (self.conv_m, m, range(2)))
+        m = torch.sigmoid(f + FORGET_BIAS) * m + torch.sigmoid(i) * torch.tanh(g)
         o = torch.sigmoid(o + self.conv_o(m))
         h = o * torch.tanh(m)
         return Step(h, None, Flow(h, m), output_gate=o)

@@ -26,7 +26,7 @@ import torch
 from torch import Tensor, nn
 
 from framecast.models.core import Cell
-from framecast.models.layers import GateConv
+from framecast.models.layers import GateConv, gates
 from framecast.models.predrnn import FORGET_BIAS, State
 from framecast.models.recurrent import TwoMemories, zeros
 from framecast.types import Step, config
@@ -56,18 +56,21 @@ class CausalLSTMCell(nn.Module):
         """`x (B, C, h, w)`, `memory (B, D, h, w)`, zeros where None."""
         h, c = state
         m = zeros(h, self.hidden) if memory is None else memory
-        ix, fx, gx, imx, fmx, gmx, ox = torch.chunk(self.conv_x(x), 7, dim=1)
-        ih, fh, gh, oh = torch.chunk(self.conv_h(h), 4, dim=1)
-        ic, fc, gc = torch.chunk(self.conv_c(c), 3, dim=1)
-        im, fm, m = torch.chunk(self.conv_m(m), 3, dim=1)
+        i, f, g, im, fm, gm, o, m = gates(
+            self.hidden,
+            (self.conv_x, x, range(7)),
+            (self.conv_h, h, (0, 1, 2, 6)),
+            (self.conv_c, c, range(3)),
+            (self.conv_m, m, (3, 4, 7)),
+        )
+        dc = torch.sigmoid(i) * torch.tanh(g)
+        c = torch.sigmoid(f + FORGET_BIAS) * c + dc
 
-        dc = torch.sigmoid(ix + ih + ic) * torch.tanh(gx + gh + gc)
-        c = torch.sigmoid(fx + fh + fc + FORGET_BIAS) * c + dc
-        icm, gcm, fcm, ocm = torch.chunk(self.conv_c2m(c), 4, dim=1)
-        dm = torch.sigmoid(imx + im + icm) * torch.tanh(gmx + gcm)
-        m = torch.sigmoid(fmx + fm + fcm + FORGET_BIAS) * torch.tanh(m) + dm
+        ic, gc, fc, oc = torch.chunk(self.conv_c2m(c), 4, dim=1)
+        dm = torch.sigmoid(im + ic) * torch.tanh(gm + gc)
+        m = torch.sigmoid(fm + fc + FORGET_BIAS) * torch.tanh(m) + dm
 
-        o = torch.tanh(ox + oh + ocm + self.conv_om(m))
+        o = torch.tanh(o + oc + self.conv_om(m))
         h = o * torch.tanh(self.conv_last(torch.cat([c, m], dim=1)))
         return Step(h, State(h, c), m, increments=(dc, dm))
 
@@ -89,7 +92,7 @@ class GradientHighway(nn.Module):
 
     def forward(self, x: Tensor, state: Tensor, memory: Tensor | None) -> Step:
         """`x (B, D, h, w)`."""
-        p, s = torch.chunk(self.conv_x(x) + self.conv_z(state), 2, dim=1)
+        p, s = gates(self.hidden, (self.conv_x, x, range(2)), (self.conv_z, state, range(2)))
         s = torch.sigmoid(s)
         z = s * torch.tanh(p) + (1 - s) * state
         return Step(z, z, memory)

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from framecast.models.core import Core
+from framecast.ops.convolution import shared
 from framecast.types import Prediction
 
 
@@ -37,6 +38,7 @@ def rollout(
     feed = feeds(teacher, frames.shape[1])
     teacher = teacher.to(frames.device)
 
+    @shared()
     def advance(start: int, stop: int, last: Tensor, state: Any) -> tuple[list[Tensor], Any, list[dict[str, Tensor]]]:
         outputs, losses = [], []
         for t in range(start, stop):

@@ -25,6 +25,7 @@ from torch.nn import functional
 
 from framecast.errors import ConfigError
 from framecast.models.core import Cell
+from framecast.models.layers import SameConv
 from framecast.models.recurrent import RecurrentConfig, zeros
 from framecast.ops import look_up, places
 from framecast.types import FrameShape, Step, config
@@ -46,7 +47,7 @@ class TrajGRUCell(nn.Module):
         super().__init__()
         self.hidden = hidden
         self.links = links
-        self.conv_x = nn.Conv2d(inputs, 3 * hidden, kernel, padding=kernel // 2)
+        self.conv_x = SameConv(inputs, 3 * hidden, kernel)
         self.flow_x = nn.Conv2d(inputs, FLOW_CHANNELS, 5, padding=2)
         self.flow_h = nn.Conv2d(hidden, FLOW_CHANNELS, 5, padding=2)
         self.flows = nn.Conv2d(FLOW_CHANNELS, 2 * links, 5, padding=2)

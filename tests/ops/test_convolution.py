@@ -1,0 +1,178 @@
+"""Convolutions by Winograd's filtering against the direct form in float64, and what the rollout shares."""
+
+import gc
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+from torch.nn import functional
+
+from framecast.models.layers import GateConv, gates
+from framecast.ops import winograd
+from framecast.ops.convolution import Term, add, by_winograd, convolve, shared, use
+
+TOLERANCE = 1e-5
+
+
+def relative(found: Tensor, exact: Tensor) -> float:
+    found, exact = found.detach().double(), exact.detach().double()
+    return float((found - exact).norm() / exact.norm().clamp_min(1e-30))
+
+
+def maps(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), requires_grad=True)
+
+
+def exact(*tensors: Tensor) -> list[Tensor]:
+    return [tensor.detach().double().requires_grad_() for tensor in tensors]
+
+
+@given(
+    kernel=st.sampled_from([3, 5, 7]),
+    batch=st.integers(1, 3),
+    inputs=st.integers(1, 5),
+    outputs=st.integers(1, 6),
+    height=st.integers(1, 23),
+    width=st.integers(1, 23),
+    last=st.booleans(),
+)
+def test_any_size_equals_the_direct_form(
+    kernel: int, batch: int, inputs: int, outputs: int, height: int, width: int, last: bool
+) -> None:
+    x, weight, bias = (
+        maps(batch, inputs, height, width),
+        maps(outputs, inputs, kernel, kernel, seed=1),
+        maps(outputs, seed=2),
+    )
+    shown = x.contiguous(memory_format=torch.channels_last) if last else x
+    with use("winograd"):
+        y = convolve(shown, weight, bias)
+    gradient = torch.randn_like(y)
+    y.backward(gradient)
+    x2, weight2, bias2 = exact(x, weight, bias)
+    y2 = functional.conv2d(x2, weight2, bias2, padding=kernel // 2)
+    y2.backward(gradient.double())
+    for found, true in ((y, y2), (x.grad, x2.grad), (weight.grad, weight2.grad), (bias.grad, bias2.grad)):
+        assert found is not None
+        assert true is not None
+        assert found.shape == true.shape
+        assert relative(found, true) < TOLERANCE
+
+
+@given(piece=st.sampled_from([1, 3, 8, 50]), batch=st.integers(1, 4), height=st.integers(9, 30))
+def test_pieces_change_nothing(piece: int, batch: int, height: int) -> None:
+    x, weight = maps(batch, 3, height, 14), maps(4, 3, 5, 5, seed=1)
+    with use("winograd"), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(winograd, "PIECE", piece)
+        convolve(x, weight).square().sum().backward()
+    x2, weight2 = exact(x, weight)
+    functional.conv2d(x2, weight2, padding=2).square().sum().backward()
+    assert x.grad is not None
+    assert weight.grad is not None
+    assert relative(x.grad, x2.grad) < TOLERANCE  # type: ignore[arg-type]
+    assert relative(weight.grad, weight2.grad) < TOLERANCE  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("algorithm", ["direct", "winograd"])
+def test_sums_take_their_part_of_each_weight(algorithm: str) -> None:
+    x, h = maps(2, 3, 9, 10), maps(2, 5, 9, 10, seed=1)
+    u, w = maps(12, 3, 5, 5, seed=2), maps(8, 5, 5, 5, seed=3)
+    with use(algorithm), shared():  # type: ignore[arg-type]
+        one, other = add([Term(x, u, slice(4, 12)), Term(h, w)], 2)
+        (third,) = add([Term(x, u, slice(0, 4))])
+    (one.sum() + (2 * other).sum() + third.square().sum()).backward()
+    x2, h2, u2, w2 = exact(x, h, u, w)
+    both = functional.conv2d(x2, u2[4:], padding=2) + functional.conv2d(h2, w2, padding=2)
+    only = functional.conv2d(x2, u2[:4], padding=2)
+    (both[:, :4].sum() + (2 * both[:, 4:]).sum() + only.square().sum()).backward()
+    assert relative(torch.cat([one, other], dim=1), both) < TOLERANCE
+    for found, true in ((x, x2), (h, h2), (u, u2), (w, w2)):
+        assert relative(found.grad, true.grad) < TOLERANCE  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("norm", [None, (9, 10)])
+def test_gates_are_sums_of_convolutions(norm: tuple[int, int] | None) -> None:
+    torch.manual_seed(0)
+    of_x, of_h, of_m = GateConv(3, 8, 3, norm), GateConv(4, 6, 3, norm), GateConv(4, 4, 3, norm)
+    x, h, m = maps(2, 3, 9, 10), maps(2, 4, 9, 10, seed=1), maps(2, 4, 9, 10, seed=2)
+    terms = ((of_x, x, range(4)), (of_h, h, (0, 1, 3)), (of_m, m, (1, 2)))
+    found = []
+    for algorithm in ("direct", "winograd"):
+        with use(algorithm), shared():  # type: ignore[arg-type]
+            found.append(torch.cat(gates(2, *terms), dim=1))
+    parts = [layer(map_).chunk(len(numbers), dim=1) for layer, map_, numbers in terms]
+    a, b, c = parts
+    wanted = torch.cat([a[0] + b[0], a[1] + b[1] + c[0], a[2] + c[1], a[3] + b[2]], dim=1)
+    for each in found:
+        torch.testing.assert_close(each, wanted, rtol=1e-4, atol=1e-4)
+
+
+def test_shared_transforms_are_made_once_and_go_with_their_maps(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[int] = []
+    transform = winograd.transformed
+    monkeypatch.setattr(winograd, "transformed", lambda x, kernel: made.append(kernel) or transform(x, kernel))
+    x, weight = maps(1, 2, 8, 8).detach(), maps(2, 2, 3, 3, seed=1)
+    with use("winograd"), shared():
+        first = convolve(x, weight)
+        again = convolve(x, weight)
+        assert made == [3]
+        assert torch.equal(first, again)
+        from framecast.ops.convolution import _here
+
+        assert _here.shared is not None
+        assert len(_here.shared.maps[3]) == 1
+        del x
+        gc.collect()
+        assert len(_here.shared.maps[3]) == 0
+    with use("winograd"):
+        other = maps(1, 2, 8, 8).detach()
+        convolve(other, weight)
+        convolve(other, weight)
+    assert made == [3, 3, 3], "nothing is kept outside of a rollout"
+
+
+def test_a_weight_that_changed_is_transformed_anew() -> None:
+    x, weight = maps(1, 2, 8, 8).detach(), maps(2, 2, 3, 3, seed=1).detach()
+    with use("winograd"):
+        before = convolve(x, weight)
+        weight.mul_(2)
+        torch.testing.assert_close(convolve(x, weight), 2 * before)
+
+
+def test_gradients_can_be_taken_twice() -> None:
+    x, weight = maps(1, 2, 8, 8), maps(2, 2, 3, 3, seed=1)
+    with use("winograd"), shared():
+        loss = convolve(x, weight).square().sum() + convolve(x, weight).sum()
+    one = torch.autograd.grad(loss, weight, retain_graph=True)[0]
+    two = torch.autograd.grad(loss, weight)[0]
+    assert torch.equal(one, two)
+
+
+def test_the_rule() -> None:
+    large, small = maps(8, 32, 16, 16), maps(8, 8, 16, 16)
+    weight = maps(64, 32, 5, 5)
+    assert by_winograd(large, weight)
+    assert not by_winograd(small, maps(64, 8, 5, 5)), "few channels"
+    assert not by_winograd(large[:1, :, :4, :4], weight), "few tiles"
+    assert not by_winograd(large, maps(64, 32, 7, 7)), "7 x 7 gains nothing"
+    assert not by_winograd(large, maps(64, 32, 1, 1))
+    assert not by_winograd(large.double(), weight.double())
+    assert not by_winograd(large.to("meta"), weight)
+    with use("direct"):
+        assert not by_winograd(large, weight)
+    with use("winograd"):
+        assert by_winograd(small, maps(64, 8, 7, 7))
+        assert not by_winograd(small, maps(64, 8, 1, 1)), "cannot be done"
+    with torch.autocast("cpu", torch.bfloat16):
+        assert not by_winograd(large, weight), "half precision is for the library"
+
+
+def test_the_matrices_are_those_of_minimal_filtering() -> None:
+    for kernel in (3, 5, 7):
+        back, spread, gather = winograd.matrices(kernel, torch.float64)
+        signal, taps = torch.randn(8, dtype=torch.float64), torch.randn(kernel, dtype=torch.float64)
+        found = gather @ ((spread @ taps) * (back @ signal))
+        wanted = functional.conv1d(signal[None, None], taps[None, None])[0, 0]
+        torch.testing.assert_close(found, wanted)
