@@ -1,11 +1,12 @@
 """Convolutions that keep the size of the map, and the rule by which they are computed.
 
-| on | kernel | channels | computed |
+| on | kernel | where | computed |
 | --- | --- | --- | --- |
-| CPU, float32 | 3 x 3 and 5 x 5 | at least 16 in and 32 out, at least 8 tiles of the result | by `winograd` |
+| CPU, float32 | 5 x 5 | channels in x channels out x tiles of 4 x 4 pixels of the result is at least 200,000 | by `winograd` |
+| | 3 x 3 | channels in x channels out is at least 16,384, maps of at least 32 x 32 | by `winograd` |
 | anything else | | | by PyTorch |
 
-`use("direct")` and `use("winograd")` override the rule. Within `shared()` - a rollout is - the transform of a map or of a weight
+Below that, cutting tiles costs more than it saves (benchmarks/convolutions.py). `use("direct")` and `use("winograd")` override the rule. Within `shared()` - a rollout is - the transform of a map or of a weight
 that several convolutions read is computed once.
 """
 
@@ -117,6 +118,7 @@ def by_winograd(x: Tensor, weight: Tensor) -> bool:
         return False
     if _here.algorithm == "winograd":
         return True
-    step = winograd.TILE + 1 - kernel
-    tiles = x.shape[0] * (x.shape[2] // step) * (x.shape[3] // step)
-    return kernel < 7 and inputs >= 16 and outputs >= 32 and tiles >= 8
+    batch, _, height, width = x.shape
+    if kernel == 5:
+        return inputs * outputs * batch * (height // 4) * (width // 4) >= 200_000
+    return kernel == 3 and inputs * outputs >= 128 * 128 and min(height, width) >= 32
