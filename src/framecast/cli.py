@@ -228,6 +228,10 @@ def forecast(
     actions: Annotated[
         Path | None, typer.Option(help="A .npy with the actions of every step, for a model that takes them.")
     ] = None,
+    tile: Annotated[
+        int | None, typer.Option(min=1, help="Forecast larger frames in tiles of so many pixels, to save memory.")
+    ] = None,
+    overlap: Annotated[int, typer.Option(min=0, help="Pixels that neighbouring tiles share.")] = 64,
     overwrite: Overwrite = False,
 ) -> None:
     """Forecast the frames after the newest ones, on their grid, without any future frame."""
@@ -237,7 +241,8 @@ def forecast(
     check_target(out, overwrite=overwrite)
     frames = framecast.open(data, units=units, time_step=time_step, variable=variable)
     taken = None if actions is None else array_of(actions)
-    framecast.write(framecast.load(run).forecast(frames, horizon, taken), out, overwrite=overwrite)
+    trained = framecast.load(run, tile=tile, overlap=overlap)
+    framecast.write(trained.forecast(frames, horizon, taken), out, overwrite=overwrite)
     print(out)
 
 

@@ -9,9 +9,12 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
 
+from framecast.models import PredRNN
 from framecast.models.layers import GateConv, gates
 from framecast.ops import winograd
-from framecast.ops.convolution import Term, add, by_winograd, convolve, shared, use
+from framecast.ops.convolution import by_winograd, convolve, next_step, shared, sums, use
+from framecast.ops.winograd import Run
+from framecast.types import FrameShape
 
 TOLERANCE = 1e-5
 
@@ -83,13 +86,11 @@ def test_pieces_change_nothing(piece: int, batch: int, height: int) -> None:
     assert relative(weight.grad, weight2.grad) < TOLERANCE  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("algorithm", ["direct", "winograd"])
-def test_sums_take_their_part_of_each_weight(algorithm: str) -> None:
+def test_sums_take_their_part_of_each_weight() -> None:
     x, h = maps(2, 3, 9, 10), maps(2, 5, 9, 10, seed=1)
     u, w = maps(12, 3, 5, 5, seed=2), maps(8, 5, 5, 5, seed=3)
-    with use(algorithm), shared():  # type: ignore[arg-type]
-        one, other = add([Term(x, u, slice(4, 12)), Term(h, w)], 2)
-        (third,) = add([Term(x, u, slice(0, 4))])
+    with shared():
+        one, other, third = sums([(x, u), (h, w)], [Run(2, ((0, 4, 12), (1, 0, 8))), Run(1, ((0, 0, 4),))])
     (one.sum() + (2 * other).sum() + third.square().sum()).backward()
     x2, h2, u2, w2 = exact(x, h, u, w)
     both = functional.conv2d(x2, u2[4:], padding=2) + functional.conv2d(h2, w2, padding=2)
@@ -117,28 +118,38 @@ def test_gates_are_sums_of_convolutions(norm: tuple[int, int] | None) -> None:
         torch.testing.assert_close(each, wanted, rtol=1e-4, atol=1e-4)
 
 
-def test_shared_transforms_are_made_once_and_go_with_their_maps(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_shared_transforms_are_made_once_and_forgotten_after_two_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[int] = []
     transform = winograd.transformed
     monkeypatch.setattr(winograd, "transformed", lambda x, kernel: made.append(kernel) or transform(x, kernel))
-    x, weight = maps(1, 2, 8, 8).detach(), maps(2, 2, 3, 3, seed=1)
+    x, weight = maps(1, 2, 8, 8).detach(), maps(2, 2, 3, 3, seed=1).detach()
     with use("winograd"), shared():
         first = convolve(x, weight)
-        again = convolve(x, weight)
+        next_step()
+        assert torch.equal(first, convolve(x, weight))
         assert made == [3]
-        assert torch.equal(first, again)
-        from framecast.ops.convolution import _here
-
-        assert _here.shared is not None
-        assert len(_here.shared.maps[3]) == 1
-        del x
-        gc.collect()
-        assert len(_here.shared.maps[3]) == 0
+        next_step()
+        next_step()
+        assert torch.equal(first, convolve(x, weight))
+        assert made == [3, 3]
     with use("winograd"):
-        other = maps(1, 2, 8, 8).detach()
-        convolve(other, weight)
-        convolve(other, weight)
-    assert made == [3, 3, 3], "nothing is kept outside of a rollout"
+        convolve(x, weight)
+        convolve(x, weight)
+    assert made == [3] * 4, "nothing is kept outside of a rollout"
+
+
+def test_a_training_step_leaves_nothing_behind() -> None:
+    model = PredRNN(hidden=(8, 8), kernel=5, patch=2).build(FrameShape(1, 16, 16, 2, 2))
+    frames, teacher = torch.rand(1, 4, 1, 16, 16), torch.ones(1, 3, dtype=torch.bool)
+    gc.collect()
+    gc.disable()
+    try:
+        with use("winograd"):
+            model(frames, teacher).frames.sum().backward()
+        left = [each for each in gc.get_objects() if type(each) is winograd.Kernels]
+        assert left == [], "held by a cycle of references until the collector comes by"
+    finally:
+        gc.enable()
 
 
 def test_a_weight_that_changed_is_transformed_anew() -> None:

@@ -14,6 +14,7 @@ from framecast.data.quantities import of
 from framecast.data.windows import time_step
 from framecast.errors import DataError
 from framecast.forecasting.assemble import forecast_frames
+from framecast.forecasting.tiling import tiled
 from framecast.saved import Card, find
 from framecast.saved import load as load_saved
 
@@ -23,13 +24,25 @@ class Trained:
 
     A forecast is NaN where no frame of the context has data: there it has no basis. Elsewhere a missing pixel of the
     context was shown to the model as dry. Frames whose sides are no multiple of what the model needs are continued at
-    the bottom and the right by their border, and the forecast is cut back.
+    the bottom and the right by their border, and the forecast is cut back. With `tile`, larger frames are forecast in tiles
+    of so many pixels that share `overlap` of them, see `tiling`: in the memory of a tile, and also by a model that works
+    for one size only.
     """
 
-    def __init__(self, model: torch.nn.Module, card: Card, device: str | torch.device = "cpu") -> None:
+    def __init__(
+        self,
+        model: torch.nn.Module,
+        card: Card,
+        device: str | torch.device = "cpu",
+        *,
+        tile: int | None = None,
+        overlap: int = 64,
+    ) -> None:
         self.model: Any = model.to(device).eval()
         self.card = card
         self.device = torch.device(device)
+        self.tile = tile
+        self.overlap = overlap
 
     @property
     def name(self) -> str:
@@ -67,7 +80,17 @@ class Trained:
     @torch.no_grad()
     def forecast_arrays(self, contexts: np.ndarray, horizon: int, actions: np.ndarray | None = None) -> np.ndarray:
         """`contexts (B, T, C, H, W)` -> `(B, horizon, C, H, W)`, in physical units; `actions (B, T + horizon - 1 or more,
-        A)` where the model has actions."""
+        A)` where the model has actions. Raises `ConfigError` for a size that the model cannot take."""
+        if self.tile is not None and max(contexts.shape[-2:]) > self.tile:
+            model = self.card.model
+            multiple = None if model.tied_to_size else model.multiple
+            return tiled(
+                lambda part: self._at_once(part, horizon, actions), contexts, self.tile, self.overlap, multiple
+            )
+        return self._at_once(contexts, horizon, actions)
+
+    def _at_once(self, contexts: np.ndarray, horizon: int, actions: np.ndarray | None) -> np.ndarray:
+        """The forecast of whole frames."""
         scaled = torch.from_numpy(self.card.scaling.forward(contexts, self.card.quantity)).to(self.device)
         height, width = contexts.shape[-2:]
         multiple = self.card.model.multiple
@@ -130,10 +153,11 @@ def _where(frames: xr.DataArray) -> str:
     return f"{frames['source'].values.flat[0]}, variable {frames.name!r}"
 
 
-def load(folder: str | Path, device: str | None = None) -> Trained:
+def load(folder: str | Path, device: str | None = None, *, tile: int | None = None, overlap: int = 64) -> Trained:
     """The trained model in `folder`: that of a saved model, or the best (else the last) of a run.
 
-    `device` is the GPU where there is one. Raises `RunError` where there is no whole model.
+    `device` is the GPU where there is one; for `tile` and `overlap` see `Trained`. Raises `RunError` where there is no whole
+    model.
     """
     model, card = load_saved(find(Path(folder)))
-    return Trained(model, card, device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    return Trained(model, card, device or ("cuda" if torch.cuda.is_available() else "cpu"), tile=tile, overlap=overlap)

@@ -8,7 +8,8 @@ from functools import reduce
 import torch
 from torch import Tensor, nn
 
-from framecast.ops.convolution import Term, add, by_winograd, convolve
+from framecast.ops.convolution import by_winograd, convolve, sums
+from framecast.ops.winograd import Run
 
 
 class SameConv(nn.Conv2d):
@@ -52,20 +53,20 @@ def gates(width: int, *terms: tuple[GateConv, Tensor, Sequence[int]]) -> list[Te
     of W_x * X, to the first and last of which W_h * H adds its two."""
     count = 1 + max(max(numbers) for _, _, numbers in terms)
     if not all(layer.sums_with_others(x) for layer, x, _ in terms):
-        parts: list[list[Tensor]] = [[] for _ in range(count)]
+        added: list[list[Tensor]] = [[] for _ in range(count)]
         for layer, x, numbers in terms:
             for number, part in zip(numbers, layer(x).chunk(len(numbers), dim=1), strict=True):
-                parts[number].append(part)
-        return [reduce(torch.add, part) for part in parts]
-    made: list[Tensor] = []
+                added[number].append(part)
+        return [reduce(torch.add, parts) for parts in added]
+    runs = []
     for run in _runs(count, [numbers for _, _, numbers in terms]):
-        summed = [
-            Term(x, layer.conv.weight, slice(numbers.index(run[0]) * width, (numbers.index(run[-1]) + 1) * width))
-            for layer, x, numbers in terms
+        summed = tuple(
+            (term, numbers.index(run[0]) * width, (numbers.index(run[-1]) + 1) * width)
+            for term, (_, _, numbers) in enumerate(terms)
             if run[0] in numbers
-        ]
-        made += add(summed, len(run))
-    return made
+        )
+        runs.append(Run(len(run), summed))
+    return [*sums([(x, layer.conv.weight) for layer, x, _ in terms], runs)]
 
 
 def _runs(count: int, adding: Sequence[Sequence[int]]) -> list[list[int]]:

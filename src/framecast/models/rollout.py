@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from framecast.models.core import Core
-from framecast.ops.convolution import shared
+from framecast.ops.convolution import next_step, shared
 from framecast.types import Prediction
 
 
@@ -51,6 +51,7 @@ def rollout(
             last, state, terms = core.step(x, state, None if actions is None else actions[:, t])
             outputs.append(last)
             losses.append(terms)
+            next_step()
         return outputs, state, losses
 
     steps, last = len(feed), frames[:, 0]

@@ -6,8 +6,8 @@
 | | 3 x 3 | channels in x channels out is at least 16,384, maps of at least 32 x 32 | by `winograd` |
 | anything else | | | by PyTorch |
 
-Below that, cutting tiles costs more than it saves (benchmarks/convolutions.py). `use("direct")` and `use("winograd")` override the rule. Within `shared()` - a rollout is - the transform of a map or of a weight
-that several convolutions read is computed once.
+Below that, cutting tiles costs more than it saves. `use("direct")` and `use("winograd")` override the rule.
+Within `shared()` - a rollout is - the transform of a map or of a weight that several convolutions read is computed once.
 """
 
 from __future__ import annotations
@@ -15,25 +15,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import reduce
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torch.utils.weak import WeakTensorKeyDictionary
 
 from framecast.ops import winograd
 
 Algorithm = Literal["auto", "direct", "winograd"]
-
-
-class Term(NamedTuple):
-    """A convolution in a sum: a map `x (B, C, h, w)` and a weight `(D, C, k, k)`, of whose outputs `where` counts."""
-
-    x: Tensor
-    weight: Tensor
-    where: slice = slice(None)
 
 
 class _Here(threading.local):
@@ -44,26 +34,31 @@ class _Here(threading.local):
 
 
 class _Shared:
-    """Transforms that are computed once: of maps as long as these live, of weights as long as this does."""
+    """Transforms that are computed once: of weights as long as this lives, of maps for this step and the next."""
 
     def __init__(self) -> None:
-        self.maps: dict[int, WeakTensorKeyDictionary] = {}
-        self.kernels: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
+        self.kernels: dict[int, tuple[Tensor, winograd.Kernels]] = {}
+        self._now: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
+        self._before: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
 
     def of_map(self, x: Tensor, kernel: int) -> Tensor:
-        """V of a map."""
-        known = self.maps.setdefault(kernel, WeakTensorKeyDictionary())
-        if x not in known:
-            known[x] = winograd.transformed(x, kernel)
-        found: Tensor = known[x]
-        return found
+        """V of a map. The map is held with it, so that nothing else can have its number."""
+        key = (id(x), kernel)
+        known = self._now.get(key) or self._before.get(key)
+        if known is None:
+            known = self._now[key] = (x, winograd.transformed(x, kernel))
+        return known[1]
 
     def of_weight(self, weight: Tensor) -> winograd.Kernels:
         """U of a weight."""
-        if weight not in self.kernels:
-            self.kernels[weight] = winograd.Kernels(weight)
-        found: winograd.Kernels = self.kernels[weight]
-        return found
+        known = self.kernels.get(id(weight))
+        if known is None:
+            known = self.kernels[id(weight)] = (weight, winograd.Kernels(weight))
+        return known[1]
+
+    def step(self) -> None:
+        """Forget the maps of the step before."""
+        self._now, self._before = {}, self._now
 
 
 _here = _Here()
@@ -90,24 +85,26 @@ def shared() -> Iterator[None]:
         _here.shared = before
 
 
+def next_step() -> None:
+    """Within `shared()`: what was read in the step before this one and not in this one will not be read again."""
+    if _here.shared is not None:
+        _here.shared.step()
+
+
 def convolve(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """`x (B, C, h, w)` with `weight (D, C, k, k)`, stride 1, zeros around: `(B, D, h, w)`."""
     if not by_winograd(x, weight):
         return functional.conv2d(x, weight, bias, padding=weight.shape[-1] // 2)
-    (result,) = add([Term(x, weight)])
+    (result,) = sums([(x, weight)], [winograd.Run(1, ((0, 0, weight.shape[0]),))])
     return result if bias is None else result + bias[:, None, None]
 
 
-def add(terms: Sequence[Term], count: int = 1) -> tuple[Tensor, ...]:
-    """The sum of convolutions, in `count` parts `(B, D / count, h, w)`. Their kernels have one size, and as many outputs of
-    each count."""
-    x = terms[0].x
-    if not all(by_winograd(term.x, term.weight) for term in terms):
-        parts = [functional.conv2d(x, weight[where], padding=weight.shape[-1] // 2) for x, weight, where in terms]
-        return reduce(torch.add, parts).chunk(count, dim=1)
+def sums(terms: Sequence[tuple[Tensor, Tensor]], runs: Sequence[winograd.Run]) -> tuple[Tensor, ...]:
+    """Sums of convolutions, each of a map `(B, C, h, w)` with a weight `(D, C, k, k)` for which `by_winograd` holds: the maps
+    that the `runs` make of them. All kernels have one size."""
     own = _here.shared or _Shared()
-    found = [(own.of_map(x, weight.shape[-1]), own.of_weight(weight), where) for x, weight, where in terms]
-    return winograd.convolutions((x.shape[0], x.shape[2], x.shape[3]), found, count)
+    found = [(x, own.of_map(x, weight.shape[-1]), own.of_weight(weight)) for x, weight in terms]
+    return winograd.sums(found, runs)
 
 
 def by_winograd(x: Tensor, weight: Tensor) -> bool:

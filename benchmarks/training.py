@@ -1,0 +1,114 @@
+"""How fast is a training step on this CPU, against plain forms of the same models?
+
+    python benchmarks/training.py [--models predrnn_v2 mim ...] [--repeats 5] [--memory FORM]
+
+Four layers of 64 channels, 5x5 kernels, frames of 64 x 64 in patches of 4, 10 -> 10, batch 8. The plain form of PredRNN-V2 is
+plain.py, written from the equations; that of the others is framecast with `use("direct")`, which is one convolution and one
+gate after the other. `--memory` prints the peak memory of one form in this process, so that each is measured in its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from measuring import alternating, line, machine
+from plain import PlainPredRNNV2, shared_weights
+
+from framecast.models import (
+    MIM,
+    ConvLSTM,
+    ConvTTLSTM,
+    MoDeRNN,
+    ModeRNN,
+    MotionRNN,
+    PredRNN,
+    PredRNNPlusPlus,
+    PredRNNV2,
+)
+from framecast.models.counting import multiply_accumulates
+from framecast.ops.convolution import use
+from framecast.types import FrameShape
+
+SHAPE = FrameShape(1, 64, 64, 10, 10)
+BATCH, HIDDEN = 8, (64, 64, 64, 64)
+MODELS: dict[str, Any] = {
+    "predrnn_v2": PredRNNV2(hidden=HIDDEN),
+    "motionrnn": MotionRNN(backbone=PredRNN(hidden=HIDDEN)),
+    "mim": MIM(hidden=HIDDEN, kernel=5),
+    "predrnn_pp": PredRNNPlusPlus(hidden=HIDDEN),
+    "convlstm": ConvLSTM(hidden=HIDDEN),
+    "conv_tt_lstm": ConvTTLSTM(hidden=HIDDEN),
+    "modernn_dcb": MoDeRNN(hidden=HIDDEN),
+    "modernn_slots": ModeRNN(hidden=HIDDEN),
+}
+
+
+def forms(name: str) -> dict[str, Callable[[], None]]:
+    """A training step without the optimiser, of framecast's form and of the plain one, with the same weights."""
+    torch.manual_seed(0)
+    config = MODELS[name]
+    model = config.build(SHAPE).train()
+    frames = torch.rand(BATCH, SHAPE.context + SHAPE.horizon, 1, SHAPE.height, SHAPE.width)
+    teacher = torch.rand(BATCH, frames.shape[1] - 1) < 0.5
+    teacher[:, 0] = True
+
+    def ours() -> None:
+        predicted, losses, _ = model(frames, teacher)
+        ((predicted - frames[:, 1:]).square().mean() + sum(losses.values())).backward()
+        model.zero_grad()
+
+    if name != "predrnn_v2":
+
+        def direct() -> None:
+            with use("direct"):
+                ours()
+
+        return {"framecast": ours, "plain": direct}
+
+    plain = PlainPredRNNV2(1, HIDDEN, config.kernel, config.patch, config.decoupling).train()
+    shared_weights(plain, model)
+
+    def theirs() -> None:
+        predicted, loss = plain(frames, teacher)
+        ((predicted - frames[:, 1:]).square().mean() + loss).backward()
+        plain.zero_grad()
+
+    return {"framecast": ours, "plain": theirs}
+
+
+def segmented() -> Callable[[], None]:
+    """The step of PredRNN-V2 with activation checkpointing."""
+    MODELS["predrnn_v2"] = PredRNNV2(hidden=HIDDEN, segment=5)
+    return forms("predrnn_v2")["framecast"]
+
+
+def main() -> None:
+    """Print one line for each model."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--models", nargs="+", default=list(MODELS), choices=list(MODELS))
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--memory", choices=("framecast", "plain", "segments"))
+    options = parser.parse_args()
+    if options.memory:
+        step = segmented() if options.memory == "segments" else forms("predrnn_v2")[options.memory]
+        for _ in range(2):
+            step()
+        print(f"{options.memory}: peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB")
+        return
+    print(machine())
+    for name in options.models:
+        times = alternating(forms(name), options.repeats)
+        work = 3 * 2 * BATCH * multiply_accumulates(MODELS[name], SHAPE) / 1e9
+        print(line(name, times), f"- direct work {work / min(times['plain']):.0f} GFLOP/s", flush=True)
+    if "predrnn_v2" in options.models:
+        whole = forms("predrnn_v2")["framecast"]
+        times = alternating({"segments of 5": segmented(), "kept": whole}, options.repeats)
+        print(line("activation checkpointing", times, of="kept"))
+
+
+if __name__ == "__main__":
+    main()
