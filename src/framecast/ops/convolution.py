@@ -111,7 +111,7 @@ def by_winograd(x: Tensor, weight: Tensor) -> bool:
     """Whether the rule, or who overrides it, says so."""
     outputs, inputs, kernel = weight.shape[0], weight.shape[1], weight.shape[-1]
     able = x.device.type == "cpu" and x.dtype == weight.dtype == torch.float32 and kernel in (3, 5, 7)
-    if not able or _here.algorithm == "direct" or torch.is_autocast_enabled("cpu"):
+    if not able or _here.algorithm == "direct" or torch.is_autocast_enabled("cpu") or torch.compiler.is_compiling():
         return False
     if _here.algorithm == "winograd":
         return True

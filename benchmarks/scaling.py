@@ -1,0 +1,118 @@
+"""What a training step and a forecast cost against the work: time and memory over frame size, length, width and batch.
+
+    python benchmarks/scaling.py --out docs/pictures/scaling.png
+
+PredRNN-V2 with two layers, 5x5 kernels, patches of 4, around a middle of 128 x 128 frames, 10 -> 10, 32 channels, batch 2: one
+of these is varied at a time. Each setting runs in a process of its own, whose peak memory is measured. `work` is
+multiply-accumulates; where time is proportional to it, the last column stays the same.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+MIDDLE_CHANNELS = 32
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One point."""
+
+    size: int = 128
+    length: int = 20
+    hidden: int = MIDDLE_CHANNELS
+    batch: int = 2
+
+
+VARIED = {
+    "size": (64, 128, 192, 256, 384, 512),
+    "length": (10, 20, 30, 40, 60),
+    "hidden": (16, 32, 64, 96),
+    "batch": (1, 2, 4, 8),
+}
+
+
+def measure(setting: Setting) -> dict[str, float]:
+    """Seconds of a training step and of a forecast (the faster of two), peak memory in GiB, work in G."""
+    import torch
+    from measuring import fastest
+
+    from framecast.models import PredRNNV2
+    from framecast.models.counting import multiply_accumulates
+    from framecast.types import FrameShape
+
+    shape = FrameShape(1, setting.size, setting.size, setting.length // 2, setting.length // 2)
+    config = PredRNNV2(hidden=(setting.hidden, setting.hidden))
+    model = config.build(shape)
+    frames = torch.rand(setting.batch, setting.length, 1, setting.size, setting.size)
+    teacher = torch.ones(setting.batch, setting.length - 1, dtype=torch.bool)
+
+    def step() -> None:
+        predicted, losses, _ = model(frames, teacher)
+        ((predicted - frames[:, 1:]).square().mean() + sum(losses.values())).backward()
+        model.zero_grad()
+
+    def forecast() -> None:
+        with torch.no_grad():
+            model.eval().forecast(frames[:, : shape.context], shape.horizon)
+        model.train()
+
+    seconds = fastest(step, 2)
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    work = setting.batch * multiply_accumulates(config, shape) / 1e9
+    return {"step": seconds, "forecast": fastest(forecast, 2), "memory": memory, "work": work}
+
+
+def main() -> None:
+    """Print a table, and draw it where asked."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--out", type=Path, help="A picture.")
+    parser.add_argument("--one", help="Measure one setting, as JSON, in this process.")
+    options = parser.parse_args()
+    if options.one:
+        print(json.dumps(measure(Setting(**json.loads(options.one)))))
+        return
+    found: dict[str, list[tuple[int, dict[str, float]]]] = {}
+    for name, values in VARIED.items():
+        print(f"\n{name:>8}  step s  forecast s  memory GiB  work G   s per 1000 G")
+        for value in values:
+            setting = replace(Setting(), **{name: value})
+            command = [sys.executable, __file__, "--one", json.dumps(setting.__dict__)]
+            said = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+            found.setdefault(name, []).append((value, said))
+            print(
+                f"{value:>8}  {said['step']:6.2f}  {said['forecast']:10.2f}  {said['memory']:10.2f}  {said['work']:6.0f}"
+                f"  {1000 * said['step'] / said['work']:13.2f}",
+                flush=True,
+            )
+    if options.out:
+        draw(found, options.out)
+
+
+def draw(found: dict[str, list[tuple[int, dict[str, float]]]], out: Path) -> None:
+    """Time and memory against the work, one line for each thing that is varied."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
+    for name, points in found.items():
+        work = [said["work"] for _, said in points]
+        for axis, what in zip(axes, ("step", "memory"), strict=True):
+            axis.plot(work, [said[what] for _, said in points], marker="o", markersize=4, label=name)
+    for axis, what in zip(axes, ("seconds of a training step", "peak memory, GiB"), strict=True):
+        axis.set(xscale="log", yscale="log", xlabel="G multiply-accumulates, forward", title=what)
+        axis.grid(alpha=0.3)
+    axes[0].legend(title="varied")
+    figure.savefig(out, dpi=120)
+
+
+if __name__ == "__main__":
+    main()
