@@ -121,7 +121,9 @@ def test_gates_are_sums_of_convolutions(norm: tuple[int, int] | None) -> None:
 def test_shared_transforms_are_made_once_and_forgotten_after_two_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[int] = []
     transform = winograd.transformed
-    monkeypatch.setattr(winograd, "transformed", lambda x, kernel: made.append(kernel) or transform(x, kernel))
+    monkeypatch.setattr(
+        winograd, "transformed", lambda x, kernel, free: made.append(kernel) or transform(x, kernel, free)
+    )
     x, weight = maps(1, 2, 8, 8).detach(), maps(2, 2, 3, 3, seed=1).detach()
     with use("winograd"), shared():
         first = convolve(x, weight)

@@ -40,13 +40,14 @@ class _Shared:
         self.kernels: dict[int, tuple[Tensor, winograd.Kernels]] = {}
         self._now: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
         self._before: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
+        self._free: list[Tensor] = []
 
     def of_map(self, x: Tensor, kernel: int) -> Tensor:
         """V of a map. The map is held with it, so that nothing else can have its number."""
         key = (id(x), kernel)
         known = self._now.get(key) or self._before.get(key)
         if known is None:
-            known = self._now[key] = (x, winograd.transformed(x, kernel))
+            known = self._now[key] = (x, winograd.transformed(x, kernel, self._free))
         return known[1]
 
     def of_weight(self, weight: Tensor) -> winograd.Kernels:
@@ -57,7 +58,8 @@ class _Shared:
         return known[1]
 
     def step(self) -> None:
-        """Forget the maps of the step before."""
+        """Forget the maps of the step before, and use their memory again."""
+        self._free = [values for _, values in self._before.values()]
         self._now, self._before = {}, self._now
 
 

@@ -187,14 +187,16 @@ class _Grid:
         return functional.pad(last, (0, 0, 0, right, 0, below)) if below or right else last
 
 
-def transformed(x: Tensor, kernel: int) -> Tensor:
+def transformed(x: Tensor, kernel: int, free: list[Tensor] | None = None) -> Tensor:
     """V of maps `x (B, C, H, W)`, piece by piece: `(tiles, 64, C)`, of which the rows of a piece hold `(64, n, C)`. Autograd
-    does not follow it."""
+    does not follow it. Where one of `free` has its shape, it is taken from there and written over."""
     grid = _Grid((x.shape[0], x.shape[2], x.shape[3]), kernel)
     back, _, _ = matrices(kernel, x.dtype)
     with torch.no_grad():
         tiles = grid.padded(x)
-        maps = x.new_empty(grid.tiles, PLACES, x.shape[1])
+        shape = (grid.tiles, PLACES, x.shape[1])
+        fitting = [number for number, each in enumerate(free or ()) if each.shape == shape]
+        maps = free.pop(fitting[0]) if free and fitting else x.new_empty(shape)
         for piece in grid.pieces:
             _both_ways(back, grid.cut(tiles, piece), maps[piece.tiles].view(TILE, TILE, -1))
     return maps
