@@ -2,7 +2,7 @@
 
 | on | kernel | where | computed |
 | --- | --- | --- | --- |
-| CPU, float32 | 5 x 5 | channels in x channels out x tiles of 4 x 4 pixels of the result is at least 200,000 | by `winograd` |
+| CPU, float32 | 5 x 5 | at least 32 tiles of 4 x 4 pixels; tiles x channels in x channels out at least 200,000 | by `winograd` |
 | | 3 x 3 | channels in x channels out is at least 16,384, maps of at least 32 x 32 | by `winograd` |
 | anything else | | | by PyTorch |
 
@@ -119,5 +119,6 @@ def by_winograd(x: Tensor, weight: Tensor) -> bool:
         return True
     batch, _, height, width = x.shape
     if kernel == 5:
-        return inputs * outputs * batch * (height // 4) * (width // 4) >= 200_000
+        tiles = batch * (height // 4) * (width // 4)
+        return tiles >= 32 and tiles * inputs * outputs >= 200_000
     return kernel == 3 and inputs * outputs >= 128 * 128 and min(height, width) >= 32
