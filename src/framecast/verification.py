@@ -18,7 +18,7 @@ import numpy as np
 import torch
 import xarray as xr
 
-from framecast.data.batches import actions_of
+from framecast.data.batches import window_actions
 from framecast.data.quantities import ZR, Quantity, event_thresholds
 from framecast.data.scaling import default_scaling
 from framecast.data.sources import Source
@@ -187,7 +187,7 @@ def verify(
         windows = np.stack([source.read(index) for index in indices])
         contexts, truth = windows[:, : source.shape.context], windows[:, source.shape.context :]
         forecasts = {
-            name: _forecast(forecaster, contexts, source.shape.horizon, actions_of(source, indices))
+            name: _forecast(forecaster, contexts, source.shape.horizon, window_actions(source, indices))
             for name, forecaster in forecasters.items()
         }
         rows.append(_tally(forecasts, truth, quantity, CONVENTIONS[convention], thresholds))

@@ -49,6 +49,7 @@ def test_random_crops_cannot_be_cached(experiment: Experiment, tmp_path: Path) -
     data = ArchiveData(path=str(tmp_path / "clips.npy"), context=3, horizon=3, crop=16)
     with pytest.raises(ConfigError, match="cropped"):
         train(replace(modular(experiment, cache=True), data=data), out=tmp_path / "run", console=QUIET)
+    assert {path.name for path in tmp_path.iterdir()} == {"clips.npy"}, "said before the autoencoder is trained"
 
 
 def test_a_place_of_a_latent_is_valid_where_all_its_pixels_are() -> None:

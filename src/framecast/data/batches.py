@@ -136,7 +136,7 @@ def scaled(physical: np.ndarray, indices: Sequence[int], source: Source, scaling
     """Windows `(B, T, C, H, W)` in physical units, those with the numbers `indices`, as a batch with their actions; a pixel
     is valid where all its channels have data."""
     valid = np.isfinite(physical).all(axis=2, keepdims=True)
-    actions = actions_of(source, indices)
+    actions = window_actions(source, indices)
     return Batch(
         torch.from_numpy(scaling.forward(physical, source.quantity)),
         torch.from_numpy(valid),
@@ -144,11 +144,9 @@ def scaled(physical: np.ndarray, indices: Sequence[int], source: Source, scaling
     )
 
 
-def actions_of(source: Source, indices: Sequence[int]) -> np.ndarray | None:
-    """The actions of windows `(B, T, A)`; None where there are none."""
-    if not source.shape.actions:
-        return None
-    return np.stack([actions for index in indices if (actions := source.actions(index)) is not None])
+def window_actions(source: Source, indices: Sequence[int]) -> np.ndarray | None:
+    """The actions of windows `(B, T, A)`; None where the source has none."""
+    return np.stack([source.actions(index) for index in indices]) if source.shape.actions else None
 
 
 U = TypeVar("U")

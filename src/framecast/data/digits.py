@@ -16,7 +16,7 @@ import numpy as np
 from scipy import ndimage
 
 from framecast.data.quantities import INTENSITY, Quantity
-from framecast.data.sources import Region
+from framecast.data.sources import Region, no_actions
 from framecast.errors import ConfigError, DataError
 from framecast.types import FrameShape
 
@@ -72,8 +72,9 @@ class DigitSource:
             place(frames[:, 0], self.images[chance.integers(len(self.images))], chance)
         return frames
 
-    def actions(self, index: int) -> None:
-        """Digits obey nobody."""
+    def actions(self, index: int) -> np.ndarray:
+        """Digits obey nobody: `(T, 0)`."""
+        return no_actions(self.length)
 
     def init_time(self, index: int) -> int:
         """The number of the sequence."""

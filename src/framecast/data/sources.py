@@ -50,8 +50,8 @@ class Source(Protocol):
         """`(T, C, H, W)` float32 in physical units, NaN where there is no data."""
         ...
 
-    def actions(self, index: int) -> np.ndarray | None:
-        """The actions of a window `(T, A)` float32, as many as `shape.actions`; None where that is 0."""
+    def actions(self, index: int) -> np.ndarray:
+        """The actions of a window `(T, A)` float32, with A = `shape.actions`, which may be 0."""
         ...
 
     def init_time(self, index: int) -> np.datetime64 | int:
@@ -89,6 +89,11 @@ class Sources:
             raise ConfigError("no window is left for training", where="data.split")
         shape = self.train.shape
         return shape if crop is None else shape._replace(height=crop[0], width=crop[1])
+
+
+def no_actions(length: int) -> np.ndarray:
+    """The actions of a window of a source that has none, `(T, 0)`."""
+    return np.zeros((length, 0), dtype=np.float32)
 
 
 def check_lengths(context: int, horizon: int) -> None:
@@ -157,10 +162,10 @@ class WindowSource:
             values = archive.isel(place).variable.compute(scheduler="synchronous").values
         return np.array(values.reshape(self._length, *values.shape[-3:]), dtype=np.float32)
 
-    def actions(self, index: int) -> np.ndarray | None:
-        """The actions of a window `(T, A)`; None where they are not asked for."""
+    def actions(self, index: int) -> np.ndarray:
+        """The actions of a window `(T, A)`; A is 0 where they are not asked for."""
         if not self._actions:
-            return None
+            return no_actions(self._length)
         window = self.windows[index]
         taken = self._actions[window.archive][window.sequence, window.start : window.start + self._length]
         return np.asarray(taken, dtype=np.float32)

@@ -72,9 +72,8 @@ class Trained:
 
     def forecast_array(self, context: np.ndarray, horizon: int, actions: np.ndarray | None = None) -> np.ndarray:
         """`context (T, C, H, W)` in physical units, NaN where there is no data -> `(horizon, C, H, W)`."""
-        forecast: np.ndarray = self.forecast_arrays(context[None], horizon, None if actions is None else actions[None])[
-            0
-        ]
+        batch = None if actions is None else actions[None]
+        forecast: np.ndarray = self.forecast_arrays(context[None], horizon, batch)[0]
         return forecast
 
     @torch.no_grad()

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from framecast.data.batches import Batches, scaled
-from framecast.errors import ConfigError, RunError
+from framecast.errors import RunError
 from framecast.models.modular import Modular
 from framecast.ops import all_valid
 from framecast.types import Batch
@@ -45,14 +45,8 @@ def size_of(model: Modular, batches: Batches) -> int:
 
 
 def cached(model: Modular, batches: Batches, folder: Path, fabric: Any) -> LatentBatches:
-    """Fill `folder` unless it is whole already; the first process does. Raises `ConfigError` where windows are changed at
-    random on the way, and `RunError` where there is no room."""
-    if batches.crop is not None or batches.flips or batches.rotations:
-        raise ConfigError(
-            "windows that are cropped or turned at random have no latents to keep",
-            where="model.cache",
-            remedy="model.cache=false, or train without crop, flips and rotations",
-        )
+    """Fill `folder` unless it is whole already; the first process does. The windows must not be changed at random on the
+    way (`stages.check_cache`). Raises `RunError` where there is no room."""
     if fabric.global_rank == 0 and not folder.is_dir():
         needed, free = size_of(model, batches), shutil.disk_usage(folder.parent).free
         if needed > free:

@@ -14,6 +14,18 @@ from framecast.models import ModularDesign
 from framecast.saved import find, load
 
 
+def check_cache(experiment: Experiment) -> None:
+    """Raise `ConfigError` where latents are to be kept of windows that are changed at random on the way."""
+    data, model = experiment.data, experiment.model
+    changed = data.crop_size is not None or data.flips or data.rotations
+    if isinstance(model, ModularDesign) and model.cache and changed:
+        raise ConfigError(
+            "windows that are cropped or turned at random have no latents to keep",
+            where="model.cache",
+            remedy="model.cache=false, or train without crop, flips and rotations",
+        )
+
+
 def first_stage(experiment: Experiment) -> Experiment | None:
     """The training of the autoencoder that `experiment` needs before its own; None where it needs none."""
     model = experiment.model

@@ -15,7 +15,7 @@ from framecast.training.events import Event, Finished
 from framecast.training.loop import train as train_events
 from framecast.training.progress import show
 from framecast.training.run import check_unchanged, settings_of
-from framecast.training.stages import first_stage, second_stage
+from framecast.training.stages import check_cache, first_stage, second_stage
 
 IN_MEMORY = "(frames in memory)"
 
@@ -39,6 +39,7 @@ def train(
     name = f"{experiment.model.name.split(':')[-1]}-{time.strftime('%Y%m%d-%H%M%S')}"
     folder = Path("runs") / name if out is None else Path(out)
     frames = (data,) if isinstance(data, xr.DataArray) else None
+    check_cache(experiment)
     stage = first_stage(experiment)
     experiment, beside = second_stage(experiment, folder)
     if stage is not None and _interrupted(stage, beside, frames, console):

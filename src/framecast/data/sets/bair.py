@@ -18,7 +18,7 @@ from typing import Literal
 
 import numpy as np
 
-from framecast.data.sets.clips import Clip, ClipData, Part, natural, resized
+from framecast.data.sets.clips import Clip, ClipData, Part, matching, resized
 from framecast.errors import DataError
 from framecast.types import config
 
@@ -44,7 +44,7 @@ class BAIR(ClipData):
         """One clip for each record."""
         length = self.context + self.horizon
         counts: dict[int, int] = {}  # by size: a frame more would make a record longer
-        for file in natural(Path(self.path) / "softmotion30_44k" / part, "*.tfrecord*"):
+        for file in matching(Path(self.path) / "softmotion30_44k" / part, "*.tfrecord*"):
             for number, (start, size) in enumerate(_records(file)):
                 if size not in counts:
                     counts[size] = sum(key.endswith("/action") for key in _example(file, start, size))

@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from framecast.data.quantities import INTENSITY
 from framecast.data.scaling import Unit
-from framecast.data.sources import KEPT_IN_MEMORY, Check, Region, Source, Sources, check_lengths
+from framecast.data.sources import KEPT_IN_MEMORY, Check, Region, Source, Sources, check_lengths, no_actions
 from framecast.data.splits import NAMES
 from framecast.errors import ConfigError, DataError
 from framecast.types import FrameShape, config
@@ -58,25 +58,29 @@ class ClipSource:
         """`(T, C, H, W)` float32 between 0 and 1."""
         number, window = self._windows[index]
         with self._lock:
-            found = {frame: self._kept.get((number, frame)) for frame in window}
-        missing = [frame for frame, values in found.items() if values is None]
+            found = {frame: self._kept[number, frame] for frame in window if (number, frame) in self._kept}
+        missing = [frame for frame in window if frame not in found]
         if missing:
-            for frame, values in zip(missing, self._clips[number].frames(missing), strict=True):
-                found[frame] = values
-                with self._lock:
-                    if self._bytes < KEPT_IN_MEMORY and (number, frame) not in self._kept:
-                        self._kept[number, frame] = values
-                        self._bytes += values.nbytes
-        frames = np.stack([values for values in found.values() if values is not None])
+            decoded = dict(zip(missing, self._clips[number].frames(missing), strict=True))
+            found |= decoded
+            self._keep(number, decoded)
+        frames = np.stack([found[frame] for frame in window])
         if region is None:
             return frames
         return frames[..., region.top : region.top + region.height, region.left : region.left + region.width]
 
-    def actions(self, index: int) -> np.ndarray | None:
-        """The actions of a window `(T, A)`; None where the set has none, or none are asked for."""
+    def _keep(self, number: int, frames: dict[int, np.ndarray]) -> None:
+        with self._lock:
+            for frame, values in frames.items():
+                if self._bytes < KEPT_IN_MEMORY and (number, frame) not in self._kept:
+                    self._kept[number, frame] = values
+                    self._bytes += values.nbytes
+
+    def actions(self, index: int) -> np.ndarray:
+        """The actions of a window `(T, A)`; A is 0 where the set has none, or none are asked for."""
         number, window = self._windows[index]
-        actions = self._clips[number].actions
-        return None if actions is None or not self.shape.actions else actions(window)
+        taken = self._clips[number].actions
+        return no_actions(len(window)) if taken is None or not self.shape.actions else taken(window)
 
     def init_time(self, index: int) -> int:
         """The number of the window: clips have no clock."""
@@ -176,6 +180,6 @@ def resized(pixels: np.ndarray, size: int) -> np.ndarray:
     return (values[0] / 255).numpy()
 
 
-def natural(folder: Path, pattern: str) -> list[Path]:
-    """The files in `folder` that match, in the order of their names."""
+def matching(folder: Path, pattern: str) -> list[Path]:
+    """What in `folder` matches, in the order of the names; nothing where there is no such folder."""
     return sorted(folder.glob(pattern)) if folder.is_dir() else []

@@ -19,7 +19,7 @@ from typing import Literal
 
 import numpy as np
 
-from framecast.data.sets.clips import Clip, ClipData, Part, natural, pictures
+from framecast.data.sets.clips import Clip, ClipData, Part, matching, pictures
 from framecast.types import config
 
 SUBJECTS = {"train": ("S1", "S5", "S6", "S7", "S8"), "test": ("S9", "S11")}
@@ -43,7 +43,7 @@ class Human36M(ClipData):
     def clips(self, part: Part) -> Iterator[Clip]:
         """One clip for each video of one camera."""
         span = INTERVAL * (self.context + self.horizon - 1)
-        files = [file for file in natural(Path(self.path), "S*_*.jpg") if self._used(file, part)]
+        files = [file for file in matching(Path(self.path), "S*_*.jpg") if self._used(file, part)]
         # The loader of the papers walks through the sorted files of all videos with one stride, so where the windows of a
         # video begin may follow from the video before it; and it needs one file more than the last window covers.
         next_start = position = 0

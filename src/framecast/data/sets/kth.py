@@ -15,7 +15,7 @@ from typing import Literal
 
 import numpy as np
 
-from framecast.data.sets.clips import Clip, ClipData, Part, natural, pictures
+from framecast.data.sets.clips import Clip, ClipData, Part, matching, pictures
 from framecast.types import config
 
 SLOW = ("boxing", "handclapping", "handwaving", "walking")
@@ -37,17 +37,14 @@ class KTH(ClipData):
         length = self.context + self.horizon
         for action in SLOW + FAST:
             stride = length if action in SLOW else 3
-            for folder in natural(Path(self.path) / action, "person*"):
+            for folder in matching(Path(self.path) / action, "person*"):
                 person = _PERSON.match(folder.name)
                 if person is None or (int(person[1]) <= 16) != (part == "train"):
                     continue
-                files = [file for file in natural(folder, "image*") if _NUMBER.match(file.name)]
-                numbers = [int(_NUMBER.match(file.name)[1]) for file in files]  # type: ignore[index]
-                yield Clip(
-                    f"{action}/{folder.name}",
-                    backwards(numbers, length, stride),
-                    partial(_frames, files, self.size),
-                )
+                found = [(_NUMBER.match(file.name), file) for file in matching(folder, "image*")]
+                files = {int(name[1]): file for name, file in found if name is not None}
+                windows = backwards(list(files), length, stride)
+                yield Clip(f"{action}/{folder.name}", windows, partial(_frames, list(files.values()), self.size))
 
 
 def backwards(numbers: Sequence[int], length: int, stride: int) -> list[range]:
