@@ -43,3 +43,15 @@ def bad(shared_data: Path) -> Path:
 def parity() -> Path:
     """Numbers of the published implementations."""
     return _folder("parity")
+
+
+@pytest.fixture(scope="session")
+def originals(shared_data: Path) -> Path:
+    """Radar files as weather services publish them."""
+    return shared_data / "radar"
+
+
+@pytest.fixture(scope="session")
+def videos(shared_data: Path) -> Path:
+    """Short video files."""
+    return shared_data / "video"

@@ -44,6 +44,9 @@ class ArchiveData:
     time_step: float | None = None
     variable: str | None = None
     dry: float | None = None
+    grey: bool = False
+    size: tuple[int, int] | None = None
+    frame_rate: float | None = None
     actions: bool = False
 
     def __post_init__(self) -> None:
@@ -71,7 +74,16 @@ class ArchiveData:
     def opened(self) -> tuple[xr.DataArray, ...]:
         """The Frames of each path; nothing but headers is read. Raises `DataError`."""
         return tuple(
-            open_frames(path, units=self.units, time_step=self.time_step, variable=self.variable, dry=self.dry)
+            open_frames(
+                path,
+                units=self.units,
+                time_step=self.time_step,
+                variable=self.variable,
+                dry=self.dry,
+                grey=self.grey,
+                size=self.size,
+                frame_rate=self.frame_rate,
+            )
             for path in self.paths
         )
 

@@ -32,7 +32,7 @@ def build(array: xr.DataArray, *, where: str, units: str | None = None, dry: flo
     that are not understood and for dims that are not those of frames.
     """
     units = units or array.attrs.get("units")
-    quantity, factor = identify(units, variable=str(array.name or "frames"), where=where)
+    quantity, factor, offset = meaning = identify(units, variable=str(array.name or "frames"), where=where)
     repairs = list(array.attrs.get("repairs", []))
     for dim in ("time", "channel"):
         if dim not in array.dims:
@@ -46,6 +46,9 @@ def build(array: xr.DataArray, *, where: str, units: str | None = None, dry: flo
     if factor != 1:
         values = values * np.float32(factor) if factor > 1 else values / np.float32(1 / factor)  # 255 / 255 is 1
         repairs.append(f"values in {units} were converted to {quantity.units}")
+    if meaning.is_pixel_map:
+        values = values + np.float32(offset)
+        quantity = with_dry(quantity, offset)
     infinite, below = abs(values) == np.inf, (values > -np.inf) & (values < quantity.lowest)
     values = values.where(~(infinite | below))
     dry = dry if dry is not None else array.attrs.get("dry")

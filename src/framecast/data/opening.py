@@ -12,8 +12,8 @@ import xarray as xr
 
 from framecast.data.frames import build, order_times
 from framecast.data.joining import check_shapes, join, number_of, time_of
-from framecast.data.readers import READERS, reader_of, understood
-from framecast.data.readers.options import Options, Unreadable
+from framecast.data.readers import reader_of, recognised, understood, zarr_store
+from framecast.data.readers.options import Options, Reader, Unreadable
 from framecast.errors import DataError
 
 _NAMED = 5
@@ -27,12 +27,17 @@ def open(
     time_step: float | None = None,
     variable: str | None = None,
     dry: float | None = None,
+    grey: bool = False,
+    size: tuple[int, int] | None = None,
+    frame_rate: float | None = None,
 ) -> xr.DataArray:
     """Frames `([sequence,] time, channel, y, x)`, lazy, float32, in physical units, with NaN where there is no data.
 
-    `path` is a file, a folder, a glob pattern (`archive/**/*.nc`), or a list of them. `units` states the units of the
+    `path` is a file, a folder, a glob pattern (`archive/**/*.nc`), a list of them, or the address of a Zarr store
+    (`s3://bucket/archive.zarr`, through fsspec). `units` states the units of the
     values and `time_step` the minutes between frames where the files do not; `variable` names one of several; `dry` is
-    the value that means "observed, and nothing there" where it is not the usual one (0, or -32 dBZ).
+    the value that means "observed, and nothing there" where it is not the usual one (0, or -32 dBZ). Of pictures and
+    video, `grey` drops the colours, `size` is another height and width, and `frame_rate` takes fewer frames a second.
 
     Several files are joined along time, and the coordinate `source` says which file a frame came from. A file that is
     incomplete is left out and reported in `attrs["repairs"]`, unless none is left. A single frame without a time stamp
@@ -42,13 +47,19 @@ def open(
     """
     if time_step is not None and time_step <= 0:
         raise DataError(f"a time step of {time_step:g} minutes", remedy="it must be greater than 0")
-    options = Options(units=units, time_step=time_step, variable=variable, dry=dry)
+    if size is not None and min(size) < 1:
+        raise DataError(f"a size of {size[0]} x {size[1]}", remedy="height and width must be greater than 0")
+    if frame_rate is not None and frame_rate <= 0:
+        raise DataError(f"{frame_rate:g} frames a second", remedy="it must be greater than 0")
+    options = Options(units, time_step, variable, dry, grey, size, frame_rate)
+    if isinstance(path, str) and "://" in path:
+        return order_times(_stepped(_remote(path, options), time_step, []))
     files, repairs = _files(path)
     arrays: dict[Path, xr.DataArray] = {}
     failures: list[Unreadable] = []
-    for file in files:
+    for file, reader in files.items():
         try:
-            arrays[file] = reader_of(file).read(file, options)
+            arrays[file] = reader.read(file, options)
         except Unreadable as error:
             failures.append(error)
     if not arrays:
@@ -58,22 +69,38 @@ def open(
         repairs.append(f"{what}: {_some([f'{error.where}: {error.what}' for error in failures])}")
     check_shapes(arrays)
     frames = join({file: _frames(array, file, options, len(files)) for file, array in arrays.items()})
+    return order_times(_stepped(frames, time_step, repairs))
+
+
+def _stepped(frames: xr.DataArray, time_step: float | None, repairs: list[str]) -> xr.DataArray:
+    """Frames at the stated time step, with what was repaired before."""
     if time_step is not None:
         frames = _with_step(frames, time_step)
     frames.attrs["repairs"] = [*repairs, *frames.attrs["repairs"]]
-    return order_times(frames)
+    return frames
 
 
-def _files(path: str | Path | Sequence[str | Path]) -> tuple[list[Path], list[str]]:
-    """The files to read, in the natural order of their names, and what was passed over."""
+def _remote(address: str, options: Options) -> xr.DataArray:
+    """The frames of a Zarr store somewhere else."""
+    frames = build(zarr_store.read(address, options), where=address, units=options.units, dry=options.dry)
+    if "time" not in frames.coords:
+        frames = frames.assign_coords(time=np.arange(frames.sizes["time"]))
+    return frames.assign_coords(source=("time", [address] * frames.sizes["time"]))
+
+
+def _files(path: str | Path | Sequence[str | Path]) -> tuple[dict[Path, Reader], list[str]]:
+    """The files to read with their readers, in the natural order of their names, and what was passed over."""
     if not isinstance(path, str | Path):
         if not path:
             raise DataError("an empty list of files")
         found = [_files(one) for one in path]
-        return [file for files, _ in found for file in files], [said for _, repairs in found for said in repairs]
+        files = {file: reader for some, _ in found for file, reader in some.items()}
+        return files, [said for _, repairs in found for said in repairs]
     where = Path(path)
-    if where.is_file() or (where.is_dir() and any(reader.recognises(where) for reader in READERS)):
-        return [where], []
+    if where.is_file():
+        return {where: reader_of(where)}, []
+    if where.is_dir() and (reader := recognised(where)):
+        return {where: reader}, []
     if where.is_dir():
         entries = sorted((file for file in where.iterdir() if not file.name.startswith(".")), key=_natural)
         return _sift(entries, where)
@@ -85,10 +112,10 @@ def _files(path: str | Path | Sequence[str | Path]) -> tuple[list[Path], list[st
     return _sift(matches, where)
 
 
-def _sift(entries: list[Path], where: Path) -> tuple[list[Path], list[str]]:
-    """Those of the entries of a folder that are understood, and a report that names the others."""
-    files = [file for file in entries if any(reader.recognises(file) for reader in READERS)]
-    others = [file.name for file in entries if file not in set(files)]
+def _sift(entries: list[Path], where: Path) -> tuple[dict[Path, Reader], list[str]]:
+    """Those of the entries of a folder that are understood, with their readers, and a report that names the others."""
+    files = {file: reader for file in entries if (reader := recognised(file))}
+    others = [file.name for file in entries if file not in files]
     if not files:
         what = "in this folder" if where.is_dir() else "that matches"
         hint = f"; for subfolders: '{where}/**/*'" if any(entry.is_dir() for entry in entries) else ""

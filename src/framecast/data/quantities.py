@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from typing import NamedTuple, TypeVar, cast
 
 import numpy as np
 import xarray as xr
 
 from framecast.errors import ConfigError, DataError
 from framecast.types import config
+
+Numbers = TypeVar("Numbers", float, np.ndarray)
+"""A number, or an array of them."""
 
 
 @dataclass(frozen=True)
@@ -41,21 +45,47 @@ REFLECTIVITY = Quantity("reflectivity", "dBZ", -32.0, -100.0, 80.0, _RAIN_THRESH
 INTENSITY = Quantity("intensity", "1", 0.0, -np.inf, 1.0, ())
 QUANTITIES = {quantity.name: quantity for quantity in (RAIN_RATE, REFLECTIVITY, INTENSITY)}
 
-_FACTORS: dict[str, tuple[Quantity, float]] = {
-    "mm h-1": (RAIN_RATE, 1.0),
-    "mm min-1": (RAIN_RATE, 60.0),
-    "mm s-1": (RAIN_RATE, 3600.0),
-    "mm day-1": (RAIN_RATE, 1 / 24),
-    "kg m-2 h-1": (RAIN_RATE, 1.0),
-    "kg m-2 s-1": (RAIN_RATE, 3600.0),
-    "dBZ": (REFLECTIVITY, 1.0),
-    "1": (INTENSITY, 1.0),
-    "0-1": (INTENSITY, 1.0),
-    "0-255": (INTENSITY, 1 / 255),
-    "0-65535": (INTENSITY, 1 / 65535),
+
+class Meaning(NamedTuple):
+    """What values in some units are: `factor` times them plus `offset` is the quantity in its own unit."""
+
+    quantity: Quantity
+    factor: float = 1.0
+    offset: float = 0.0
+
+    @property
+    def is_pixel_map(self) -> bool:
+        """Whether the values are pixels of a picture of dBZ, in which 0 means no echo."""
+        return self.offset != 0 or (self.quantity is REFLECTIVITY and self.factor != 1)
+
+
+PIXEL_MAPS = {
+    "thuml": Meaning(REFLECTIVITY, 1 / 2, 15.0),
+    "hko7": Meaning(REFLECTIVITY, 70 / 255, -10.0),
+    "tctn": Meaning(REFLECTIVITY, 70 / 255),
+    "cikm": Meaning(REFLECTIVITY, 95 / 255, -10.0),
 }
-"""Units and their factor to the quantity's own. Not among them: m s-1, which CF allows for rain but most files use for
-wind, and amounts (mm), which are no rate until someone says over what time."""
+"""How published sets draw dBZ in pixels of 8 bits, by name: dBZ = factor * pixel + offset. `thuml`: the metrics of
+MotionRNN and ModeRNN; `hko7`: HKO-7 and the utilities of TCTN; `tctn`: its other map; `cikm`: CIKM AnalytiCup 2017."""
+
+_UNITS: dict[str, Meaning] = {
+    "mm h-1": Meaning(RAIN_RATE),
+    "mm min-1": Meaning(RAIN_RATE, 60.0),
+    "mm s-1": Meaning(RAIN_RATE, 3600.0),
+    "mm day-1": Meaning(RAIN_RATE, 1 / 24),
+    "kg m-2 h-1": Meaning(RAIN_RATE),
+    "kg m-2 s-1": Meaning(RAIN_RATE, 3600.0),
+    "dBZ": Meaning(REFLECTIVITY),
+    "1": Meaning(INTENSITY),
+    "0-1": Meaning(INTENSITY),
+    "0-255": Meaning(INTENSITY, 1 / 255),
+    "0-65535": Meaning(INTENSITY, 1 / 65535),
+    **{f"pixels {name}": meaning for name, meaning in PIXEL_MAPS.items()},
+}
+"""Units and what values in them are. Not among them: m s-1, which CF allows for rain but most files use for wind, and
+amounts (mm), which are no rate until someone says over what time: "mm per 5 min"."""
+
+_AMOUNT = re.compile(r"(?:mm|kg m-2|kg/m2)\s*(?:per|in|/)\s*(\d+(?:\.\d+)?)\s*min(?:utes?)?")
 
 _SPELLINGS = {"hr": "h", "hour": "h", "hours": "h", "minute": "min", "sec": "s", "d": "day", "days": "day"}
 _PART = re.compile(r"(/?)\s*([a-z]+)(?:\^|\*\*)?(-?\d+)?(?:[\s.*·]+|(?=/)|$)")
@@ -63,19 +93,21 @@ _PART = re.compile(r"(/?)\s*([a-z]+)(?:\^|\*\*)?(-?\d+)?(?:[\s.*·]+|(?=/)|$)")
 
 def understood() -> str:
     """The units that can be read, for messages."""
-    return ", ".join(_FACTORS)
+    return ", ".join([*_UNITS, "mm per MINUTES min"])
 
 
-def identify(units: str | None, *, variable: str, where: object) -> tuple[Quantity, float]:
-    """The quantity that `units` belong to, and the factor to its own unit.
+def identify(units: str | None, *, variable: str, where: object) -> Meaning:
+    """What values in `units` are.
 
     Spellings differ: "mm/h", "mm hr**-1" and "mm.h-1" are the same. Raises `DataError` that names the variable, the units
     found, the units understood, and how to state them.
     """
     found = " ".join(str(units or "").split())
-    for known, meaning in _FACTORS.items():
-        if found and _plain(found) == _plain(known):
+    for known, meaning in _UNITS.items():
+        if found and (found == known or _plain(found) == _plain(known)):
             return meaning
+    if (amount := _AMOUNT.fullmatch(found)) and float(amount[1]) > 0:
+        return Meaning(RAIN_RATE, rate_of_amount(1.0, float(amount[1])))
     what = f"variable {variable!r} has units {found!r}" if found else f"variable {variable!r} has no units"
     raise DataError(
         f"{what}; understood are {understood()}",
@@ -122,13 +154,42 @@ class ZR:
         if not (self.a > 0 and self.b > 0):
             raise ConfigError(f"Z = {self.a:g} R^{self.b:g} is no Z-R relation: both numbers are above 0", where="zr")
 
-    def reflectivity(self, rate: float) -> float:
-        """dBZ of a rain rate in mm/h greater than 0."""
-        return float(10 * np.log10(self.a * rate**self.b))
+    def reflectivity(self, rate: Numbers) -> Numbers:
+        """dBZ of a rain rate in mm/h greater than 0; -inf where it is 0."""
+        with np.errstate(divide="ignore"):
+            return cast("Numbers", 10 * np.log10(self.a * np.power(rate, self.b)))
 
-    def rain_rate(self, dbz: float) -> float:
+    def rain_rate(self, dbz: Numbers) -> Numbers:
         """Rain rate in mm/h of a reflectivity in dBZ."""
-        return float((10 ** (dbz / 10) / self.a) ** (1 / self.b))
+        return cast("Numbers", np.power(np.power(10.0, np.divide(dbz, 10)) / self.a, 1 / self.b))
+
+
+def rate_of_amount(amount: Numbers, minutes: float) -> Numbers:
+    """Rain rate in mm/h of an amount in mm that fell in `minutes`."""
+    return amount * (60 / minutes)
+
+
+def amount_of_rate(rate: Numbers, minutes: float) -> Numbers:
+    """Amount in mm that falls in `minutes` at a rate in mm/h."""
+    return rate * (minutes / 60)
+
+
+def dbz_of_pixels(pixels: Numbers, name: str) -> Numbers:
+    """dBZ of pixels from 0 to 255 by one of `PIXEL_MAPS`. Raises `ConfigError` for an unknown name."""
+    _, factor, offset = _pixel_map(name)
+    return factor * pixels + offset
+
+
+def pixels_of_dbz(dbz: Numbers, name: str) -> Numbers:
+    """Pixels, not rounded, of dBZ by one of `PIXEL_MAPS`. Raises `ConfigError` for an unknown name."""
+    _, factor, offset = _pixel_map(name)
+    return (dbz - offset) / factor
+
+
+def _pixel_map(name: str) -> Meaning:
+    if name not in PIXEL_MAPS:
+        raise ConfigError(f"unknown pixel map {name!r}", remedy=f"one of: {', '.join(PIXEL_MAPS)}")
+    return PIXEL_MAPS[name]
 
 
 def event_thresholds(quantity: Quantity, rates: tuple[float, ...], zr: ZR) -> tuple[float, ...]:

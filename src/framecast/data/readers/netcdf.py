@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Hashable
 from pathlib import Path
 
+import h5py
 import numpy as np
 import xarray as xr
 
 from framecast.data.frames import with_actions
+from framecast.data.readers.hdf5 import check, opened
 from framecast.data.readers.options import Options, Unreadable
 from framecast.data.readers.pieces import pieces
+from framecast.data.readers.single import first_line
 from framecast.errors import DataError
 
 RECOGNISES = ["CF NetCDF (.nc)"]
@@ -44,16 +47,27 @@ def read(path: Path, options: Options) -> xr.DataArray:
     if signature not in _ENGINES:
         what = "is empty" if not signature else "does not begin as a NetCDF file does"
         raise Unreadable(f"the file {what}", where=path, remedy="expected CF NetCDF; fetch the file again")
+    if _ENGINES[signature] == "h5netcdf":
+        _check_stored(path)
     try:
         dataset = xr.open_dataset(path, engine=_ENGINES[signature], decode_timedelta=False)
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise Unreadable(
-            f"the file is incomplete or unreadable ({_first_line(error)})", where=path, remedy="fetch the file again"
+            f"the file is incomplete or unreadable ({first_line(error)})", where=path, remedy="fetch the file again"
         ) from error
     return from_dataset(dataset, path, options)
 
 
-def from_dataset(dataset: xr.Dataset, path: Path, options: Options) -> xr.DataArray:
+def _check_stored(path: Path) -> None:
+    """Raise `DataError` for filters that are not known and for chunks that are too large, `Unreadable` for damage."""
+    datasets: list[h5py.Dataset] = []
+    with opened(path, RECOGNISES[0]) as file:
+        file.visititems(lambda name, item: datasets.append(item) if isinstance(item, h5py.Dataset) else None)
+        for dataset in datasets:
+            check(dataset, path)
+
+
+def from_dataset(dataset: xr.Dataset, path: Path | str, options: Options) -> xr.DataArray:
     """The frames in a CF dataset, with `time`, `y`, `x` and the grid mapping as the scalar coordinate `crs`.
 
     Dimensions of length 1 that are no axis of frames (a height, a level) are dropped. A variable `actions`, `([sequence,]
@@ -76,15 +90,25 @@ def from_dataset(dataset: xr.Dataset, path: Path, options: Options) -> xr.DataAr
         array = array.assign_coords(crs=xr.Variable((), 0, dataset[mapping].attrs))
         array.attrs["grid_mapping"] = "crs"
     keep = {"time", "y", "x", "channel", "sequence", "crs"}
-    array = array.drop_vars([name for name in array.coords if name not in keep])
+    array = _in_metres(array.drop_vars([name for name in array.coords if name not in keep]))
     return with_actions(array, dataset["actions"].values, path) if "actions" in dataset.data_vars else array
+
+
+def _in_metres(array: xr.DataArray) -> xr.DataArray:
+    """Coordinates in kilometres as metres, the unit that a grid mapping has unless it says otherwise."""
+    for axis in ("y", "x"):
+        if axis in array.coords and array[axis].attrs.get("units") in ("km", "kilometer", "kilometre", "kilometers"):
+            metres = array[axis].variable * 1000.0
+            metres.attrs = {**array[axis].attrs, "units": "m"}
+            array = array.assign_coords({axis: metres})
+    return array
 
 
 def _sizes(array: xr.DataArray) -> dict[str, int]:
     return {str(dim): size for dim, size in array.sizes.items()}
 
 
-def _variable(dataset: xr.Dataset, path: Path, options: Options) -> xr.DataArray:
+def _variable(dataset: xr.Dataset, path: Path | str, options: Options) -> xr.DataArray:
     """The variable that holds frames."""
     if options.variable is not None:
         if options.variable not in dataset.data_vars:
@@ -126,7 +150,7 @@ def _role(dataset: xr.Dataset, dim: Hashable) -> str | None:
     return next((role for role, names in _AXES.items() if str(dim).lower() in names), None)
 
 
-def _with_time(array: xr.DataArray, dataset: xr.Dataset, path: Path, options: Options) -> xr.DataArray:
+def _with_time(array: xr.DataArray, dataset: xr.Dataset, path: Path | str, options: Options) -> xr.DataArray:
     """Times from the coordinate, from a scalar variable with the standard name `time`, or from the stated step.
 
     A single frame without any is left for its file's name to date.
@@ -168,7 +192,3 @@ def _as_rate(array: xr.DataArray, dataset: xr.Dataset) -> xr.DataArray:
         "repairs": [f"amounts over {60 * hours:g} minutes ({units}) were read as rates in mm/h"],
     }
     return rate
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -13,12 +13,18 @@ from framecast.errors import DataError
 
 @dataclass(frozen=True)
 class Options:
-    """`units`, `time_step` (minutes) and `variable` where the files do not say; `dry` where it is not the usual value."""
+    """`units`, `time_step` (minutes) and `variable` where the files do not say; `dry` where it is not the usual value.
+
+    Of pictures and video: `grey` instead of colours, another `size` (height, width), and of video fewer frames a second
+    (`frame_rate`)."""
 
     units: str | None = None
     time_step: float | None = None
     variable: str | None = None
     dry: float | None = None
+    grey: bool = False
+    size: tuple[int, int] | None = None
+    frame_rate: float | None = None
 
 
 class Reader(Protocol):
@@ -47,5 +53,5 @@ class Unreadable(DataError):
 
 
 MEMORY_LIMIT = 512 * 2**20
-"""Bytes that a compressed array or picture may expand to when it is opened. Uncompressed .npy files, NetCDF and Zarr
-are read piece by piece and have no limit."""
+"""Bytes that a compressed array, a frame, or a stored chunk may expand to. Uncompressed .npy files, NetCDF and Zarr are
+read piece by piece and have no limit as a whole."""

@@ -1,5 +1,5 @@
-"""Pictures: a PNG is one frame, grey or colour, of 8 or 16 bits. Where there is an alpha channel, pixels that are fully
-transparent are no data."""
+"""Pictures: a PNG or JPEG is one frame, grey or colour, of 8 or 16 bits. Where there is an alpha channel, pixels that are
+fully transparent are no data."""
 
 from __future__ import annotations
 
@@ -12,12 +12,16 @@ import xarray as xr
 from dask.delayed import delayed
 from PIL import Image
 
-from framecast.data.readers.options import MEMORY_LIMIT, Options, Unreadable
+from framecast.data.readers.options import Options, Unreadable
+from framecast.data.readers.single import check_size, resized
 from framecast.errors import DataError
 
-RECOGNISES = ["PNG pictures and folders of them"]
+RECOGNISES = ["PNG and JPEG pictures and folders of them"]
 
-_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
+_SUFFIXES = (".png", ".jpg", ".jpeg")
+_FORMATS = ["PNG", "JPEG"]
+_END_OF_JPEG = b"\xff\xd9"
 
 
 class _Mode(NamedTuple):
@@ -47,28 +51,32 @@ def recognises(path: Path) -> bool:
     """By signature, and by name so that an empty or damaged .png is still called a picture."""
     if not path.is_file():
         return False
-    if path.suffix.lower() == ".png":
+    if path.suffix.lower() in _SUFFIXES:
         return True
     with path.open("rb") as file:
-        return file.read(8) == _SIGNATURE
+        return file.read(8).startswith(_SIGNATURES)
 
 
 def read(path: Path, options: Options) -> xr.DataArray:
     """One frame; pixels are decoded when they are used. Raises `DataError` and `Unreadable`."""
     try:
-        with Image.open(path, formats=["PNG"]) as picture:
-            (width, height), name = picture.size, picture.mode
-            _check_size(path, width, height)
-            picture.verify()  # the sums of the file's chunks tell a truncated file without decoding pixels
+        with Image.open(path, formats=_FORMATS) as picture:
+            (width, height), name, form = picture.size, picture.mode, picture.format
+            check_size(path, height, width, channels=4)
+            picture.verify()  # the sums of the chunks of a PNG tell a truncated one without decoding pixels
     except Image.DecompressionBombError as error:
         raise DataError(f"refused before decoding: {error}", where=path, remedy="crop or tile the picture") from error
     except (OSError, SyntaxError, ValueError) as error:
         raise Unreadable(f"the picture is incomplete or unreadable ({error})", where=path) from error
+    if form == "JPEG" and not _ends(path):
+        raise Unreadable("the picture is incomplete or unreadable (it has no end)", where=path)
     if name not in _MODES:
         raise DataError(f"a picture of mode {name!r}", where=path, remedy=f"expected one of {', '.join(_MODES)}")
     mode = _MODES[name]
-    shape = (mode.channels, height, width)
-    values = da.from_delayed(delayed(_decode)(path, mode), shape=shape, dtype=np.float32)
+    if options.grey and mode.channels == 3:
+        mode = _MODES["LA"] if mode.alpha else _MODES["L"]
+    shape = (mode.channels, *(options.size or (height, width)))
+    values = da.from_delayed(delayed(_decode)(path, mode, options.size), shape=shape, dtype=np.float32)
     frame = xr.DataArray(
         values, dims=("channel", "y", "x"), name="frames", attrs={"units": options.units or mode.units}
     )
@@ -76,21 +84,22 @@ def read(path: Path, options: Options) -> xr.DataArray:
     return frame
 
 
-def _check_size(path: Path, width: int, height: int) -> None:
-    """Raise `DataError` for a picture that would expand to more than the limit, four channels of float32."""
-    if width * height * 16 > MEMORY_LIMIT:
-        raise DataError(
-            f"the picture declares {width} x {height} pixels; the limit is {MEMORY_LIMIT / 2**20:.0f} MiB a frame",
-            where=path,
-            remedy="crop or tile the picture",
-        )
+def _ends(path: Path) -> bool:
+    """Whether the marker of the end stands near the end of a JPEG."""
+    with path.open("rb") as file:
+        file.seek(max(path.stat().st_size - 4096, 0))
+        return _END_OF_JPEG in file.read()
 
 
-def _decode(path: Path, mode: _Mode) -> np.ndarray:
-    """Pixel values `(channel, y, x)` as stored, NaN where they are fully transparent."""
-    with Image.open(path, formats=["PNG"]) as picture:
-        pixels = np.atleast_3d(np.asarray(picture.convert(mode.plain) if picture.mode != mode.plain else picture))
+def _decode(path: Path, mode: _Mode, size: tuple[int, int] | None) -> np.ndarray:
+    """Pixel values `(channel, y, x)` as stored, NaN where they are fully transparent. Another size is made by areas, of the
+    pixels that have data."""
+    try:
+        with Image.open(path, formats=_FORMATS) as picture:
+            pixels = np.atleast_3d(np.asarray(picture.convert(mode.plain) if picture.mode != mode.plain else picture))
+    except (OSError, SyntaxError, ValueError) as error:
+        raise Unreadable(f"the picture cannot be decoded ({error})", where=path) from error
     values = pixels[..., : mode.channels].astype(np.float32)
     if mode.alpha:
         values[pixels[..., -1] == 0] = np.nan
-    return np.ascontiguousarray(values.transpose(2, 0, 1))
+    return np.stack([resized(values[..., channel], size) for channel in range(mode.channels)])

@@ -17,10 +17,12 @@ def recognises(path: Path) -> bool:
     return path.is_dir() and any((path / name).is_file() for name in ("zarr.json", ".zgroup", ".zmetadata"))
 
 
-def read(path: Path, options: Options) -> xr.DataArray:
-    """The one variable on a grid (or `options.variable`). Raises `DataError` and `Unreadable`."""
+def read(path: Path | str, options: Options) -> xr.DataArray:
+    """The one variable on a grid (or `options.variable`). `path` may be an address that fsspec understands. Raises
+    `DataError` and `Unreadable`."""
+    consolidated = _consolidated(path) if isinstance(path, Path) else None
     try:
-        dataset = xr.open_zarr(path, chunks=None, decode_timedelta=False, consolidated=_consolidated(path))
+        dataset = xr.open_zarr(path, chunks=None, decode_timedelta=False, consolidated=consolidated)
     except Exception as error:  # zarr has no common error; whatever it raises, this store cannot be opened
         raise Unreadable(f"the store is incomplete or unreadable ({error})", where=path) from error
     return from_dataset(dataset, path, options)

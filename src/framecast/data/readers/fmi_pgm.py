@@ -1,0 +1,140 @@
+"""PGM pictures of the Finnish Meteorological Institute, plain or compressed by gzip: reflectivity.
+
+dBZ = (value - 64) / 2; the greatest value is no data. Time, projection and corners stand in the comments of the header.
+"""
+
+from __future__ import annotations
+
+import datetime
+import gzip
+import re
+import zlib
+from pathlib import Path
+from typing import IO, NamedTuple, cast
+
+import numpy as np
+import xarray as xr
+
+from framecast.data.readers.options import Options, Unreadable
+from framecast.data.readers.single import Grid, check_size, projected, projection, single_frame
+from framecast.errors import DataError
+
+RECOGNISES = ["FMI pictures (.pgm, .pgm.gz)"]
+
+_RADIUS = 6371288
+"""Of the sphere of the projection, which the header does not say."""
+_HEADER = 64 * 1024
+_DAMAGE = (OSError, EOFError, zlib.error)
+
+
+class _Header(NamedTuple):
+    comments: dict[str, str]
+    width: int
+    height: int
+    greatest: int
+    length: int
+
+
+def recognises(path: Path) -> bool:
+    """By the signature of PGM, inside gzip where it is compressed."""
+    if not path.is_file():
+        return False
+    try:
+        with _opened(path) as file:
+            return file.read(3) in (b"P5\n", b"P5 ")
+    except _DAMAGE:
+        return False
+
+
+def read(path: Path, options: Options) -> xr.DataArray:
+    """One frame. Raises `DataError` and `Unreadable`."""
+    header = _header(path)
+    check_size(path, header.height, header.width)
+    said = header.comments
+    try:
+        time = datetime.datetime.strptime(said["obstime"][:12], "%Y%m%d%H%M")
+        degrees = {name: float(said[name]) for name in ("centrallongitude", "truelatitude")}
+        corners = [float(number) for name in ("bottomleft", "topright") for number in said[name].split()]
+        if len(corners) != 4 or said.get("type") != "stereographic":
+            raise KeyError("a stereographic projection with its corners")
+    except (KeyError, ValueError) as error:
+        raise DataError(
+            f"the comments of the header lack {error}", where=path, remedy="expected those of FMI"
+        ) from error
+    if "reflectivity" not in said.get("param", "").lower():
+        raise DataError(f"the picture holds {said.get('param')}", where=path, remedy="understood is reflectivity")
+    return single_frame(
+        path,
+        lambda: _decode(path, header),
+        name="reflectivity",
+        units=options.units or "dBZ",
+        shape=(header.height, header.width),
+        time=time,
+        grid=_grid(degrees, corners, header, path),
+    )
+
+
+def _grid(degrees: dict[str, float], corners: list[float], header: _Header, path: Path) -> Grid:
+    """Pixels between the corners; the lower left one lies at 0, 0."""
+    latitude, longitude = degrees["truelatitude"], degrees["centrallongitude"]
+    sphere = f"+proj=stere +lat_0=90 +lat_ts={latitude} +lon_0={longitude} +a={_RADIUS} +b={_RADIUS}"
+    left, bottom = projected(projection(sphere, path), corners[0], corners[1], path)
+    crs = projection(f"{sphere} +x_0={-left:.2f} +y_0={-bottom:.2f}", path)
+    left, bottom = projected(crs, corners[0], corners[1], path)
+    right, top = projected(crs, corners[2], corners[3], path)
+    dx, dy = (right - left) / header.width, (bottom - top) / header.height
+    return Grid.from_corner(crs, left, top, dx, dy, header.height, header.width)
+
+
+def _opened(path: Path) -> IO[bytes]:
+    with path.open("rb") as file:
+        compressed = file.read(2) == b"\x1f\x8b"
+    return cast("IO[bytes]", gzip.open(path) if compressed else path.open("rb"))
+
+
+def _header(path: Path) -> _Header:
+    """Comments, size and greatest value. Raises `Unreadable`, also where there are fewer pixels than declared."""
+    try:
+        with _opened(path) as file:
+            start = file.read(_HEADER)
+            comments, numbers, place = _parsed(start)
+            if len(numbers) < 3 or numbers[2] > 255:
+                raise Unreadable("the header is incomplete, or not one of 8 bits", where=path)
+            width, height, greatest = numbers
+            check_size(path, height, width)
+            file.seek(place + width * height - 1)
+            if not file.read(1):
+                raise Unreadable("the file is incomplete: it has fewer pixels than it declares", where=path)
+    except _DAMAGE as error:
+        raise Unreadable(f"the file is incomplete or unreadable ({error})", where=path) from error
+    return _Header(comments, width, height, greatest, place)
+
+
+def _parsed(start: bytes) -> tuple[dict[str, str], list[int], int]:
+    """Comments by their first word, the numbers width, height and greatest value, and where the pixels begin."""
+    comments: dict[str, str] = {}
+    numbers: list[int] = []
+    place = 3
+    while len(numbers) < 3 and place < len(start):
+        if start[place : place + 1] == b"#":
+            line, _, _ = start[place:].partition(b"\n")
+            name, _, rest = line[1:].decode("latin-1").strip().partition(" ")
+            comments.setdefault(name, rest.strip())
+            place += len(line) + 1
+        elif found := re.match(rb"(\d{1,9})\s", start[place : place + 16]):
+            numbers.append(int(found[1]))
+            place += found.end()
+        elif start[place : place + 1].isspace():
+            place += 1
+        else:
+            break
+    return comments, numbers, place
+
+
+def _decode(path: Path, header: _Header) -> np.ndarray:
+    with _opened(path) as file:
+        file.seek(header.length)
+        pixels = np.frombuffer(file.read(header.width * header.height), dtype=np.uint8)
+    values = (pixels.astype(np.float32) - 64) / 2
+    values[pixels == header.greatest] = np.nan
+    return values

@@ -1,0 +1,87 @@
+"""What every reader of HDF5 needs: a file that opens or says why not, filters from a known list, declared sizes checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from framecast.data.readers.options import MEMORY_LIMIT, Unreadable
+from framecast.data.readers.single import first_line
+from framecast.errors import DataError
+
+SIGNATURE = b"\x89HDF\r\n\x1a\n"
+_FILTERS = {1: "deflate", 2: "shuffle", 3: "fletcher32", 4: "szip", 5: "nbit", 6: "scaleoffset", 32000: "lzf"}
+_DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, IndexError, OverflowError)
+
+
+def is_hdf5(path: Path) -> bool:
+    """By its signature."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(len(SIGNATURE)) == SIGNATURE
+
+
+def has(path: Path, *names: str) -> bool:
+    """Whether the file opens as HDF5 and has all these groups, data sets, or attributes of its root (`@Conventions`)."""
+    if not is_hdf5(path):
+        return False
+    try:
+        with h5py.File(path) as file:
+            return all(name[1:] in file.attrs if name.startswith("@") else name in file for name in names)
+    except _DAMAGE:
+        return False
+
+
+@contextmanager
+def opened(path: Path, form: str) -> Iterator[h5py.File]:
+    """The file. Whatever is amiss in its structure is raised as `Unreadable`; `form` is what was expected."""
+    try:
+        with h5py.File(path) as file:
+            yield file
+    except DataError:
+        raise
+    except _DAMAGE as error:
+        raise Unreadable(
+            f"the file is incomplete or unreadable ({first_line(error)})",
+            where=path,
+            remedy=f"expected {form}; fetch the file again",
+        ) from error
+
+
+def check(dataset: h5py.Dataset, path: Path) -> None:
+    """Raise `DataError` where a stored chunk, or a data set of numbers in one piece, would expand to more than
+    `MEMORY_LIMIT`, and where its filters are not among the known ones (others are code loaded from elsewhere)."""
+    pieces = dataset.chunks or dataset.shape
+    size = prod(int(length) for length in pieces or (1,)) * dataset.dtype.itemsize
+    if dataset.chunks and size > MEMORY_LIMIT:
+        raise DataError(
+            f"{dataset.name} is stored in pieces of {size / 2**20:,.0f} MiB; the limit is {MEMORY_LIMIT / 2**20:.0f} MiB",
+            where=path,
+            remedy="store it in smaller chunks",
+        )
+    properties = dataset.id.get_create_plist()
+    filters = [properties.get_filter(number)[0] for number in range(properties.get_nfilters())]
+    if unknown := [number for number in filters if number not in _FILTERS]:
+        raise DataError(
+            f"{dataset.name} is stored with the HDF5 filter {unknown[0]}",
+            where=path,
+            remedy=f"understood are {', '.join(_FILTERS.values())}",
+        )
+
+
+def text(value: Any) -> str:
+    """An attribute that holds words, however it is stored."""
+    value = np.asarray(value).ravel()[0]
+    return (value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)).strip()
+
+
+def number(value: Any) -> float:
+    """An attribute that holds a number, alone or in an array."""
+    return float(np.asarray(value).ravel()[0])

@@ -1,0 +1,128 @@
+"""ODIM HDF5 composites: the OPERA data information model, versions 2.0 to 2.4.
+
+The quantity stands in `datasetN/dataM/what` or, as in the OPERA layout of 2018, in `datasetN/what`. Read are rain rates
+(RATE), reflectivities (DBZH, DBZ, DBZV, TH) and accumulations (ACRR, as a rate over their time); fields of quality are
+passed over. A value is `offset + gain * stored`; `nodata` is no data, `undetect` is observed and dry. The time of a frame
+is the nominal one of `what`, of an accumulation its end.
+"""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import h5py
+import numpy as np
+import xarray as xr
+
+from framecast.data.quantities import RAIN_RATE, REFLECTIVITY, Quantity
+from framecast.data.readers.hdf5 import check, has, number, opened, text
+from framecast.data.readers.options import Options, Unreadable
+from framecast.data.readers.single import Grid, check_size, projected, projection, single_frame
+from framecast.errors import DataError
+
+RECOGNISES = ["ODIM HDF5 composites"]
+
+_QUANTITIES = {"RATE": RAIN_RATE, "ACRR": RAIN_RATE} | dict.fromkeys(("DBZH", "DBZ", "DBZV", "TH"), REFLECTIVITY)
+
+
+def recognises(path: Path) -> bool:
+    """By the groups that every ODIM file has."""
+    return has(path, "@Conventions", "what", "where", "dataset1")
+
+
+class _Field(NamedTuple):
+    """A field of a file: where it lies, and the attributes that say what it holds."""
+
+    place: str
+    quantity: str
+    what: dict[str, object]
+
+
+def read(path: Path, options: Options) -> xr.DataArray:
+    """The one field of rain or reflectivity (or that with the quantity `options.variable`). Raises `DataError` and
+    `Unreadable`."""
+    with opened(path, "an ODIM HDF5 composite") as file:
+        place, name, what = _chosen(_fields(file), path, options)
+        data = file[f"{place}/data"]
+        check(data, path)
+        height, width = data.shape
+        check_size(path, height, width, itemsize=data.dtype.itemsize)
+        grid = _grid(file, path, height, width)
+        nominal = _time(file["what"].attrs, "date", "time")
+        time, minutes = nominal, None
+        if name == "ACRR":
+            time = _time(what, "enddate", "endtime")
+            minutes = (time - _time(what, "startdate", "starttime")).total_seconds() / 60
+            if minutes <= 0:
+                raise DataError(f"{name} accumulates over {minutes:g} minutes", where=path)
+    return single_frame(
+        path,
+        lambda: _decode(path, place, what, _QUANTITIES[name]),
+        name=name,
+        units=options.units or _QUANTITIES[name].units,
+        shape=(height, width),
+        time=time,
+        minutes=minutes,
+        grid=grid,
+    )
+
+
+def _fields(file: h5py.File) -> list[_Field]:
+    """The fields of known quantities, in the order of the file."""
+    found = []
+    for dataset in sorted(name for name in file if name.startswith("dataset")):
+        outer = dict(file[f"{dataset}/what"].attrs) if "what" in file[dataset] else {}
+        for data in sorted(name for name in file[dataset] if name.startswith("data")):
+            group = file[dataset][data]
+            what = outer | (dict(group["what"].attrs) if "what" in group else {})
+            quantity = text(what.get("quantity", ""))
+            if quantity in _QUANTITIES and isinstance(group.get("data"), h5py.Dataset):
+                found.append(_Field(group.name, quantity, what))
+    return found
+
+
+def _chosen(fields: list[_Field], path: Path, options: Options) -> _Field:
+    names = list(dict.fromkeys(field.quantity for field in fields))
+    if options.variable is not None:
+        fields = [field for field in fields if field.quantity == options.variable]
+    if not fields:
+        what = f"no field {options.variable!r}" if options.variable else "no field of rain or reflectivity"
+        raise DataError(what, where=path, remedy=f"fields found: {', '.join(names) or 'none'}")
+    if len(fields) > 1:
+        places = ", ".join(f"{field.quantity} in {field.place}" for field in fields)
+        raise DataError(
+            f"several fields: {places}",
+            where=path,
+            remedy=f"name one quantity: --variable {names[0]}; of several heights only one can be read",
+        )
+    return fields[0]
+
+
+def _decode(path: Path, place: str, what: dict[str, object], quantity: Quantity) -> np.ndarray:
+    with opened(path, "an ODIM HDF5 composite") as file:
+        stored = file[f"{place}/data"][()].astype(np.float64)
+    values = stored * number(what.get("gain", 1.0)) + number(what.get("offset", 0.0))
+    if "undetect" in what:
+        values[stored == number(what["undetect"])] = quantity.dry
+    if "nodata" in what:
+        values[stored == number(what["nodata"])] = np.nan
+    return np.asarray(values)
+
+
+def _time(attributes: object, date: str, time: str) -> datetime.datetime:
+    stamp = text(attributes[date]) + text(attributes[time])  # type: ignore[index]
+    return datetime.datetime.strptime(stamp, "%Y%m%d%H%M%S")
+
+
+def _grid(file: h5py.File, path: Path, height: int, width: int) -> Grid:
+    where = file["where"].attrs
+    if (int(where["ysize"]), int(where["xsize"])) != (height, width):
+        raise Unreadable(
+            f"declares {int(where['ysize'])} x {int(where['xsize'])} pixels and holds {height} x {width}", where=path
+        )
+    crs = projection(text(where["projdef"]), path)
+    left, bottom = projected(crs, number(where["LL_lon"]), number(where["LL_lat"]), path)
+    dx, dy = number(where["xscale"]), number(where["yscale"])
+    return Grid.from_corner(crs, left, bottom + height * dy, dx, -dy, height, width)

@@ -1,0 +1,172 @@
+"""GeoTIFF and GRIB2 through rasterio (`pip install "framecast[raster]"`): bands on a grid.
+
+GeoTIFF: bands are channels; scale, offset, no data and units are those of the file, or those that the Finnish
+Meteorological Institute writes into its metadata (Gain, Offset, Nodata, Undetect, Observation time). GRIB2: messages of one
+element are frames in time. Of NOAA's MRMS, -3 (rates) and -999 (reflectivity) are no coverage, -99 is no echo.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from framecast.data.quantities import REFLECTIVITY
+from framecast.data.readers.options import Options, Unreadable
+from framecast.data.readers.single import Grid, check_size, first_line, projection, single_frame
+from framecast.errors import DataError
+
+RECOGNISES = ["GeoTIFF and GRIB2 (.tif, .grib2)"]
+
+_TIFF = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
+_ITEM = re.compile(r'<Item name="([^"<>]{1,80})"([^<>]{0,200})>([^<>]{0,200})</Item>')
+_UNIT = re.compile(r'unit="([^"]*)"')
+_MRMS_DISCIPLINE = "209"
+_MRMS = {"mm/hr": ((-3.0, -1.0), ()), "dBZ": ((-999.0,), (-99.0,))}
+"""By units: the values that mean no data, and those that mean observed and dry."""
+
+
+def recognises(path: Path) -> bool:
+    """By signature."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        start = file.read(8)
+    return start[:4] in _TIFF or (start[:4] == b"GRIB" and start[7:8] == b"\x02")
+
+
+class _Coding(NamedTuple):
+    """How stored numbers become values."""
+
+    factor: float
+    offset: float
+    missing: tuple[float, ...]
+    dry: tuple[float, ...]
+
+    def decoded(self, stored: np.ndarray) -> np.ndarray:
+        values = stored.astype(np.float32) * np.float32(self.factor) + np.float32(self.offset)
+        values[np.isin(stored, self.missing)] = np.nan
+        values[np.isin(stored, self.dry)] = REFLECTIVITY.dry
+        return np.asarray(values)
+
+
+def read(path: Path, options: Options) -> xr.DataArray:
+    """The bands. Raises `DataError` and `Unreadable`."""
+    with _opened(path) as file:
+        height, width = file.height, file.width
+        check_size(path, height, width, itemsize=np.dtype(file.dtypes[0]).itemsize)
+        grid = _grid(file, path)
+        if file.driver == "GRIB":
+            return _messages(path, file, options, grid)
+        items, unit = _items(file.tags().get("GDAL_METADATA", ""))
+        units = options.units or unit or file.units[0] or file.tags().get("units")
+        stamp = items.get("observation time")
+        codings = [
+            _Coding(
+                factor=float(items.get("gain", file.scales[band])),
+                offset=float(items.get("offset", file.offsets[band])),
+                missing=_numbers(items.get("nodata", file.nodatavals[band])),
+                dry=_numbers(items.get("undetect")) if unit == "dBZ" else (),
+            )
+            for band in range(file.count)
+        ]
+    time = None if stamp is None else datetime.datetime.strptime(stamp[:12], "%Y%m%d%H%M")
+    bands = [
+        single_frame(
+            path,
+            lambda band=band, coding=coding: _decode(path, band, coding),  # type: ignore[misc]
+            name="frames",
+            units=units,
+            shape=(height, width),
+            time=time,
+            grid=grid,
+        )
+        for band, coding in enumerate(codings, 1)
+    ]
+    return bands[0] if len(bands) == 1 else xr.concat(bands, "channel", combine_attrs="override")
+
+
+def _messages(path: Path, file: Any, options: Options, grid: Grid | None) -> xr.DataArray:
+    """The messages of one element of a GRIB file, in the order of their times."""
+    tags = {band: file.tags(band) for band in range(1, file.count + 1)}
+    elements = list(dict.fromkeys(each["GRIB_ELEMENT"] for each in tags.values()))
+    name = options.variable or elements[0]
+    if name not in elements or (options.variable is None and len(elements) > 1):
+        raise DataError(
+            f"no element {name!r}" if name not in elements else f"several elements: {', '.join(elements)}",
+            where=path,
+            remedy=f"name one: --variable {elements[0]}",
+        )
+    frames = []
+    for band in (band for band, each in tags.items() if each["GRIB_ELEMENT"] == name):
+        units = tags[band].get("GRIB_UNIT", "").strip("[]")
+        mrms = tags[band].get("GRIB_DISCIPLINE", "").startswith(_MRMS_DISCIPLINE) and units in _MRMS
+        missing, dry = _MRMS[units] if mrms else (_numbers(file.nodatavals[band - 1]), ())
+        coding = _Coding(1.0, 0.0, missing, dry)
+        seconds = float(tags[band]["GRIB_VALID_TIME"].split()[0])
+        frames.append(
+            single_frame(
+                path,
+                lambda band=band, coding=coding: _decode(path, band, coding),  # type: ignore[misc]
+                name=name,
+                units=options.units or units,
+                shape=(file.height, file.width),
+                time=datetime.datetime.fromtimestamp(seconds, datetime.UTC),
+                grid=grid,
+            )
+        )
+    return frames[0] if len(frames) == 1 else xr.concat(frames, "time", combine_attrs="override")
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """The file as rasterio opens it, by the driver of its signature only. Raises `DataError` without rasterio, and
+    `Unreadable`."""
+    try:
+        import rasterio
+    except ImportError as error:
+        raise DataError(
+            "GeoTIFF and GRIB2 need rasterio", where=path, remedy='pip install "framecast[raster]"'
+        ) from error
+    try:
+        with path.open("rb") as file:
+            driver = "GRIB" if file.read(4) == b"GRIB" else "GTiff"
+        with rasterio.open(path, driver=driver) as file:
+            yield file
+    except DataError:
+        raise
+    except (rasterio.errors.RasterioError, OSError, ValueError, KeyError, TypeError) as error:
+        raise Unreadable(
+            f"the file is incomplete or unreadable ({first_line(error)})", where=path, remedy="fetch the file again"
+        ) from error
+
+
+def _decode(path: Path, band: int, coding: _Coding) -> np.ndarray:
+    with _opened(path) as file:
+        return coding.decoded(file.read(band))
+
+
+def _grid(file: Any, path: Path) -> Grid | None:
+    """None for a picture without georeference, and for rows that do not run along x."""
+    transform = file.transform
+    if file.crs is None or transform.b or transform.d:
+        return None
+    crs = projection(file.crs.to_wkt(), path)
+    return Grid.from_corner(crs, transform.c, transform.f, transform.a, transform.e, file.height, file.width)
+
+
+def _items(metadata: str) -> tuple[dict[str, str], str | None]:
+    """The items of GDAL metadata by name in small letters, and the units that the quantity has there."""
+    found = _ITEM.findall(metadata)
+    unit = next((_UNIT.search(rest) for name, rest, _ in found if name.lower() == "quantity"), None)
+    return {name.lower(): value.strip() for name, _, value in found}, unit[1] if unit else None
+
+
+def _numbers(value: object) -> tuple[float, ...]:
+    return () if value is None else (float(str(value)),)

@@ -1,0 +1,171 @@
+"""Video files (MP4, AVI, MOV, MKV, WebM) through PyAV (`pip install "framecast[video]"`).
+
+Only the list of packets is read when a video is opened; frames are decoded when they are used, from the nearest key frame
+on. A video that breaks off is read up to its last whole frame, and reported. Frames have no clock: they are numbered.
+`grey`, `size` and `frame_rate` say in which form they are wanted; every k-th frame is taken for a lower rate, none is made
+up.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dask.array as da
+import numpy as np
+import xarray as xr
+from dask.delayed import delayed
+
+from framecast.data.readers.options import Options, Unreadable
+from framecast.data.readers.pieces import PIECE
+from framecast.data.readers.single import check_size, first_line
+from framecast.errors import DataError
+
+RECOGNISES = ["video (.mp4, .avi, .mov, .mkv, .webm)"]
+
+_TOGETHER = 256 * 2**20
+"""Bytes, as float32, that are decoded at once at most."""
+_FORMATS = {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm"}
+
+
+def recognises(path: Path) -> bool:
+    """By signature: an ISO base media file, a RIFF of type AVI, or Matroska."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        start = file.read(12)
+    media = start[4:8] in (b"ftyp", b"moov", b"mdat") or start[:4] == b"\x1a\x45\xdf\xa3"
+    return media or (start[:4] == b"RIFF" and start[8:] == b"AVI ") or (not start and path.suffix.lower() in _FORMATS)
+
+
+@dataclass(frozen=True)
+class _Index:
+    """The whole frames of a video in the order of their times: `stamps` in units of the stream, of which those in `keys` can
+    be decoded without the ones before."""
+
+    stamps: tuple[int, ...]
+    keys: tuple[int, ...]
+    height: int
+    width: int
+    rate: float
+    colour: bool
+    declared: int
+    damaged: int
+
+
+def read(path: Path, options: Options) -> xr.DataArray:
+    """The frames. Raises `DataError` and `Unreadable`."""
+    index = _index(path)
+    every = 1 if options.frame_rate is None else _every(index.rate, options.frame_rate, path)
+    stamps = index.stamps[::every]
+    channels = 3 if index.colour and not options.grey else 1
+    height, width = options.size or (index.height, index.width)
+    check_size(path, height, width, channels)
+    length = _together(index, every, 4 * channels * height * width)
+    parts = []
+    for start in range(0, len(stamps), length):
+        some = stamps[start : start + length]
+        values = delayed(_decode, pure=False)(path, index, some, (channels, height, width))
+        parts.append(da.from_delayed(values, (len(some), channels, height, width), dtype=np.float32))
+    frames = xr.DataArray(da.concatenate(parts), dims=("time", "channel", "y", "x"), name="frames")
+    rate = index.rate / every
+    said = [f"{rate:g} frames a second"]
+    if index.declared > len(index.stamps) or index.damaged:
+        said.append(
+            f"the video breaks off: it declares {index.declared} frames, {len(index.stamps)} are whole and were read"
+        )
+    frames.attrs = {"units": options.units or "0-255", "repairs": said}
+    return frames
+
+
+def _together(index: _Index, every: int, size: int) -> int:
+    """How many frames of `size` bytes to decode at once: those between two key frames, which cost as much as the last of
+    them, as far as memory allows; at least as many as are read together anywhere."""
+    between = -(-len(index.stamps) // (len(index.keys) * every))
+    return max(1, PIECE // size, min(between, _TOGETHER // size))
+
+
+def _every(rate: float, wanted: float, path: Path) -> int:
+    """Which frames to take for a rate. Raises `DataError` for one that is no whole part of the video's."""
+    every = round(rate / wanted)
+    if every < 1 or abs(rate / wanted - every) > 0.01 * every:
+        rates = ", ".join(f"{rate / k:g}" for k in range(1, 6))
+        raise DataError(
+            f"{wanted:g} frames a second cannot be taken out of {rate:g}",
+            where=path,
+            remedy=f"possible are {rates}, ...",
+        )
+    return every
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
+    """The container and its first video stream. Raises `DataError` without PyAV or a stream, else `Unreadable`."""
+    try:
+        import av
+    except ImportError as error:
+        raise DataError("video needs PyAV", where=path, remedy='pip install "framecast[video]"') from error
+    try:
+        with av.open(str(path.absolute()), mode="r", options={"protocol_whitelist": "file"}) as container:
+            if not container.streams.video:
+                raise DataError("there are no pictures in this file", where=path)
+            yield container, container.streams.video[0]
+    except DataError:
+        raise
+    except (av.FFmpegError, OSError, ValueError) as error:
+        raise Unreadable(
+            f"the video is incomplete or unreadable ({first_line(error)})", where=path, remedy="fetch the file again"
+        ) from error
+
+
+def _index(path: Path) -> _Index:
+    with _opened(path) as (container, stream):
+        check_size(path, stream.height, stream.width, 3)
+        if stream.average_rate is None:
+            raise Unreadable("the video does not say how many frames a second it has", where=path)
+        stamps, keys, damaged = [], [], 0
+        for packet in container.demux(stream):
+            if packet.pts is None:
+                continue
+            if packet.is_corrupt:
+                damaged += 1
+                continue
+            stamps.append(packet.pts)
+            if packet.is_keyframe:
+                keys.append(packet.pts)
+        if not stamps or not keys:
+            raise Unreadable("the video is incomplete or unreadable (it holds no whole frame)", where=path)
+        first = min(keys)
+        whole = sorted(stamp for stamp in stamps if stamp >= first)
+        return _Index(
+            stamps=tuple(whole),
+            keys=tuple(sorted(keys)),
+            height=stream.height,
+            width=stream.width,
+            rate=float(stream.average_rate),
+            colour=not str(stream.codec_context.pix_fmt).startswith("gray"),
+            declared=stream.frames,
+            damaged=damaged,
+        )
+
+
+def _decode(path: Path, index: _Index, stamps: tuple[int, ...], shape: tuple[int, int, int]) -> np.ndarray:
+    """The frames with these time stamps `(T, C, H, W)`, from 0 to 255; resized, where wanted, by areas."""
+    channels, height, width = shape
+    values = np.empty((len(stamps), *shape), dtype=np.float32)
+    places = {stamp: place for place, stamp in enumerate(stamps)}
+    with _opened(path) as (container, stream):
+        stream.thread_type = "AUTO"
+        container.seek(index.keys[bisect_right(index.keys, stamps[0]) - 1], stream=stream)
+        for frame in container.decode(stream):
+            place = places.pop(frame.pts, None)
+            if place is not None and not frame.is_corrupt:
+                small = frame.reformat(width, height, "gray" if channels == 1 else "rgb24", interpolation="AREA")
+                values[place] = np.atleast_3d(small.to_ndarray()).transpose(2, 0, 1)
+            if not places:
+                return values
+    raise Unreadable(f"{len(places)} frame(s) cannot be decoded", where=path, remedy="fetch the file again")
