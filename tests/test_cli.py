@@ -244,7 +244,7 @@ def test_a_fault_of_ours_ends_with_1(monkeypatch: pytest.MonkeyPatch, capsys: py
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("of course")
 
-    monkeypatch.setattr(framecast, "inspect", broken)
+    monkeypatch.setattr(framecast, "open", broken)
     code, _, err = run(monkeypatch, capsys, "inspect", "x")
     assert code == 1
     assert "internal error, ZeroDivisionError: of course" in err

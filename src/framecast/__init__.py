@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from framecast.data import open
+    from framecast.data.conversion import convert
     from framecast.data.inspection import inspect
     from framecast.errors import ConfigError, DataError, FramecastError, RunError
     from framecast.evaluation import evaluate
@@ -28,6 +29,7 @@ _HOME = {
     "DataError": "framecast.errors",
     "FramecastError": "framecast.errors",
     "RunError": "framecast.errors",
+    "convert": "framecast.data.conversion",
     "evaluate": "framecast.evaluation",
     "inspect": "framecast.data.inspection",
     "load": "framecast.forecasting.run",
@@ -44,6 +46,7 @@ __all__ = [
     "DataError",
     "FramecastError",
     "RunError",
+    "convert",
     "evaluate",
     "inspect",
     "load",

@@ -32,6 +32,9 @@ OptionalData = Annotated[str | None, typer.Option("--data", help="A file, folder
 Units = Annotated[str | None, typer.Option(help="Units of the values, where the files do not say.")]
 Variable = Annotated[str | None, typer.Option(help="Which variable to read, where a file holds several.")]
 TimeStep = Annotated[float | None, typer.Option(help="Minutes between frames, where the files do not say.")]
+Grey = Annotated[bool, typer.Option("--grey", help="Of pictures and video: without colours.")]
+FrameSize = Annotated[str | None, typer.Option("--size", help="Of pictures and video: another HEIGHTxWIDTH.")]
+FrameRate = Annotated[float | None, typer.Option(help="Of video: so many frames a second.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
 
 
@@ -101,6 +104,9 @@ def inspect(
     units: Units = None,
     time_step: TimeStep = None,
     variable: Variable = None,
+    grey: Grey = False,
+    size: FrameSize = None,
+    frame_rate: FrameRate = None,
     recipe: Annotated[
         str | None, typer.Option(help="Estimate memory and time of a training step of this recipe.")
     ] = None,
@@ -111,16 +117,20 @@ def inspect(
     from rich.text import Text
 
     console = Console()
-    seen = framecast.inspect(
-        path, context=context, horizon=horizon, units=units, time_step=time_step, variable=variable
+    sides = _size(size)
+    frames = framecast.open(
+        path, units=units, time_step=time_step, variable=variable, grey=grey, size=sides, frame_rate=frame_rate
     )
+    seen = framecast.inspect(frames, context=context, horizon=horizon)
     facts = dict(seen.facts)
     if recipe is not None:
         from framecast.estimate import estimate
         from framecast.experiment import read
 
-        stated = {"units": units, "time_step": time_step, "variable": variable}
+        stated = {"units": units, "time_step": time_step, "variable": variable, "frame_rate": frame_rate}
         settings = [f"data.{name}={value}" for name, value in stated.items() if value is not None]
+        settings += ["data.grey=true"] if grey else []
+        settings += [f"data.size=[{sides[0]},{sides[1]}]"] if sides else []
         facts |= estimate(read(recipe, [f"data.path={path}", *settings]))
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     for name, value in facts.items():
@@ -130,6 +140,67 @@ def inspect(
         console.print(Text.assemble(("! ", "yellow"), concern))
     if not seen.concerns:
         console.print("nothing suspicious")
+
+
+@app.command()
+def convert(
+    source: Annotated[str, typer.Argument(help="A file, folder or glob pattern of frames.")],
+    out: Annotated[Path, typer.Option(help="archive.zarr; one made before grows by the frames that are new.")],
+    chunks: Annotated[str, typer.Option(help="Frames, height and width of a chunk.")] = "16,128,128",
+    crop: Annotated[str | None, typer.Option(help="top,left,height,width in pixels.")] = None,
+    coarsen: Annotated[int, typer.Option(min=1, help="So many pixels in y and x become one.")] = 1,
+    reproject: Annotated[str | None, typer.Option(help="Onto a grid of another projection: EPSG:3035.")] = None,
+    units: Units = None,
+    time_step: TimeStep = None,
+    variable: Variable = None,
+    grey: Grey = False,
+    size: FrameSize = None,
+    frame_rate: FrameRate = None,
+) -> None:
+    """Write an archive as one Zarr store, which training reads fastest. Interrupted, run it again."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from framecast.data.conversion import Changes, Size
+    from framecast.data.inspection import bytes_in_words
+    from framecast.data.readers.options import Options
+
+    console = Console()
+
+    def say_size(size: Size) -> None:
+        there = f", {size.already:,} of them there already" if size.already else ""
+        console.print(
+            f"{size.frames:,} frames of {' x '.join(map(str, size.shape))}{there}; to write: "
+            f"{bytes_in_words(size.bytes)} before compression",
+            highlight=False,
+        )
+
+    four = None if crop is None else _whole(crop, "--crop", 4)
+    three = _whole(chunks, "--chunks", 3)
+    done = framecast.convert(
+        source,
+        out,
+        changes=Changes(None if four is None else (four[0], four[1], four[2], four[3]), coarsen, reproject),
+        chunks=(three[0], three[1], three[2]),
+        options=Options(units, time_step, variable, None, grey, _size(size), frame_rate),
+        begun=say_size,
+        progress=_bar("converting"),
+    )
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    for name, value in (
+        ("frames", f"{done.frames:,}, {done.added:,} of them new"),
+        ("files", f"{done.files:,} read, {len(done.left_out):,} left out"),
+        ("on disk", bytes_in_words(done.bytes)),
+        ("manifest", str(done.out / "manifest.json")),
+    ):
+        table.add_row(Text(name, style="bold"), Text(value))
+    console.print(table)
+    for what, listed in (("left out", done.left_out), ("without data", done.missing)):
+        for where, why in listed.items():
+            console.print(Text.assemble(("! ", "yellow"), f"{what}: {where}: {why}"), soft_wrap=True)
+    for repair in done.repairs:
+        console.print(Text.assemble(("! ", "yellow"), repair), soft_wrap=True)
 
 
 @app.command()
@@ -225,6 +296,9 @@ def forecast(
     units: Units = None,
     time_step: TimeStep = None,
     variable: Variable = None,
+    grey: Grey = False,
+    size: FrameSize = None,
+    frame_rate: FrameRate = None,
     actions: Annotated[
         Path | None, typer.Option(help="A .npy with the actions of every step, for a model that takes them.")
     ] = None,
@@ -239,7 +313,15 @@ def forecast(
     from framecast.forecasting.write import check_target
 
     check_target(out, overwrite=overwrite)
-    frames = framecast.open(data, units=units, time_step=time_step, variable=variable)
+    frames = framecast.open(
+        data,
+        units=units,
+        time_step=time_step,
+        variable=variable,
+        grey=grey,
+        size=_size(size),
+        frame_rate=frame_rate,
+    )
     taken = None if actions is None else array_of(actions)
     trained = framecast.load(run, tile=tile, overlap=overlap)
     framecast.write(trained.forecast(frames, horizon, taken), out, overwrite=overwrite)
@@ -299,18 +381,15 @@ def import_(
     ] = None,
 ) -> None:
     """Turn a published checkpoint into a model of framecast. Nothing but weights is ever loaded."""
-    from framecast.errors import ConfigError
     from framecast.published import import_checkpoint, write
     from framecast.types import FrameShape
 
-    sides = _numbers(size.replace("x", ","), "--size")
-    if len(sides) != 2:
-        raise ConfigError(f"{size!r} is no size such as 64x64", where="--size")
+    height, width = _whole(size.replace("x", ","), "--size", 2)
     settings = dict(text.partition("=")[::2] for text in setting or [])
     imported = import_checkpoint(
         checkpoint,
         source,
-        FrameShape(channels, int(sides[0]), int(sides[1]), context, horizon, actions),
+        FrameShape(channels, height, width, context, horizon, actions),
         patch=patch,
         settings={key: _numbers(value, f"--set {key}")[0] for key, value in settings.items()},
     )
@@ -327,6 +406,24 @@ def _numbers(text: str, where: str) -> tuple[float, ...]:
         return tuple(float(part) for part in text.split(","))
     except ValueError as error:
         raise ConfigError(f"{text!r} are not numbers separated by commas", where=where) from error
+
+
+def _whole(text: str, where: str, count: int) -> tuple[int, ...]:
+    """So many whole numbers. Raises `ConfigError`."""
+    from framecast.errors import ConfigError
+
+    numbers = _numbers(text, where)
+    if len(numbers) != count or any(number != int(number) for number in numbers):
+        raise ConfigError(f"{text!r} are not {count} whole numbers separated by commas", where=where)
+    return tuple(int(number) for number in numbers)
+
+
+def _size(text: str | None) -> tuple[int, int] | None:
+    """64x64 as height and width. Raises `ConfigError`."""
+    if text is None:
+        return None
+    height, width = _whole(text.replace("x", ","), "--size", 2)
+    return height, width
 
 
 def _bar(name: str) -> Callable[[int, int], None]:

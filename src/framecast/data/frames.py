@@ -77,8 +77,9 @@ def impossible(frames: xr.DataArray, quantity: Quantity) -> tuple[str, ...]:
     return tuple(said)
 
 
-def order_times(frames: xr.DataArray) -> xr.DataArray:
-    """Sort frames by time and drop exact copies, each reported; conflicting copies raise `DataError`."""
+def order_times(frames: xr.DataArray, *, keep_first: bool = False) -> xr.DataArray:
+    """Sort frames by time and drop exact copies, each reported; conflicting copies raise `DataError`, or, with `keep_first`,
+    are dropped and reported too."""
     times, where = frames["time"].values, _where(frames)
     if times.dtype.kind == "M" and np.isnat(times).any():
         missing = int(np.flatnonzero(np.isnat(times))[0])
@@ -92,9 +93,13 @@ def order_times(frames: xr.DataArray) -> xr.DataArray:
         )
         times, where = frames["time"].values, _where(frames)
     copies = np.flatnonzero(np.diff(times).astype(np.int64) == 0) + 1
+    conflicts = 0
     for index in copies:
         one, other = frames.isel(time=index - 1).values, frames.isel(time=index).values
         if not np.array_equal(one, other, equal_nan=True):
+            conflicts += 1
+            if keep_first:
+                continue
             also = "" if where[index] == where[index - 1] else f", the other in {where[index - 1]}"
             raise DataError(
                 f"two different frames have the time {stamp(times[index])}{also}",
@@ -103,8 +108,13 @@ def order_times(frames: xr.DataArray) -> xr.DataArray:
             )
     if len(copies):
         frames = frames.isel(time=np.setdiff1d(np.arange(len(times)), copies))
-        said = f"{len(copies)} frame(s) with a repeated time were exact copies and were dropped"
-        repairs.append(f"{where[copies[0]]}: {said}")
+        if exact := len(copies) - conflicts:
+            said = f"{exact} frame(s) with a repeated time were exact copies and were dropped"
+            repairs.append(f"{where[copies[0]]}: {said}")
+        if conflicts:
+            repairs.append(
+                f"{conflicts} frame(s) with the time of another, different one were dropped: the first was kept"
+            )
     frames.attrs["repairs"] = repairs
     return frames
 

@@ -57,12 +57,12 @@ class Inspection:
             "variable": f"{self.name}: {self.quantity.name.replace('_', ' ')} in {unit}, dry is {self.quantity.dry:g}",
             "size": ", ".join(f"{size} {dim}" for dim, size in self.sizes.items()),
             **self.axes,
-            "in memory": f"{_bytes_in_words(4 * pixels)} as float32",
+            "in memory": f"{bytes_in_words(4 * pixels)} as float32",
             "range": f"{seen.lowest:g} to {seen.highest:g} {unit}" if seen.observed else "no value at all",
             "no data": f"{seen.missing / max(seen.pixels, 1):.2%} of the pixels",
         }
         if self.on_disk is not None:
-            facts["on disk"] = f"{_bytes_in_words(self.on_disk)} in {self.files} file(s)"
+            facts["on disk"] = f"{bytes_in_words(self.on_disk)} in {self.files} file(s)"
         if self.quantity.name in WET and seen.observed:
             facts["wet"] = (
                 f"{seen.wet / seen.observed:.2%} of the observed pixels ({WET[self.quantity.name]:g} {unit} or more), "
@@ -216,7 +216,8 @@ def _bytes(files: list[Path]) -> int | None:
     return sum(part.stat().st_size for part in inside if part.is_file())
 
 
-def _bytes_in_words(size: float) -> str:
+def bytes_in_words(size: float) -> str:
+    """A number of bytes as people read it."""
     for unit in ("B", "KiB", "MiB"):
         if size < 1000:
             return f"{size:.3g} {unit}"

@@ -40,16 +40,26 @@ def number_of(file: Path) -> int:
     return int(numbers[-1])
 
 
+def other_shapes(arrays: Mapping[Path, xr.DataArray]) -> dict[Path, str]:
+    """The files whose frames have another height or width than those of the first, and which."""
+    (first, one), *others = arrays.items()
+    return {
+        file: f"frames of {_size(array)}, but {first.name} has {_size(one)}"
+        for file, array in others
+        if any(array.sizes.get(axis) != one.sizes.get(axis) for axis in ("y", "x"))
+    }
+
+
 def check_shapes(arrays: Mapping[Path, xr.DataArray]) -> None:
     """Raise `DataError` where a file has frames of another height or width than the first."""
-    (first, one), *others = arrays.items()
-    for file, array in others:
-        if any(array.sizes.get(axis) != one.sizes.get(axis) for axis in ("y", "x")):
-            raise DataError(
-                f"frames of {_size(array)}, but {first.name} has {_size(one)}",
-                where=file,
-                remedy="open archives on different grids one by one",
-            )
+    for file, why in other_shapes(arrays).items():
+        raise DataError(why, where=file, remedy="open archives on different grids one by one")
+
+
+def differing(parts: Mapping[Path, xr.DataArray]) -> dict[Path, str]:
+    """The files whose Frames cannot be joined with those of the first, and why."""
+    (first_file, first), *others = parts.items()
+    return {file: f"{why} of {first_file.name}" for file, part in others if (why := _difference(part, first))}
 
 
 def _size(array: xr.DataArray) -> str:
@@ -64,14 +74,11 @@ def join(parts: Mapping[Path, xr.DataArray]) -> xr.DataArray:
     labelled = [part.assign_coords(source=("time", [str(file)] * part.sizes["time"])) for file, part in parts.items()]
     if len(parts) == 1:
         return labelled[0]
-    first_file, first = next(iter(parts.items()))
-    for file, part in parts.items():
-        if why := _difference(part, first):
-            raise DataError(
-                f"{why} of {first_file.name}: they cannot be joined along time",
-                where=file,
-                remedy="open archives that differ one by one",
-            )
+    for file, why in differing(parts).items():
+        raise DataError(
+            f"{why}: they cannot be joined along time", where=file, remedy="open archives that differ one by one"
+        )
+    first = labelled[0]
     if first["time"].dtype.kind != "M":
         labelled = _count_through(labelled)
     joined = xr.concat(labelled, "time", coords="minimal", compat="override", join="override", combine_attrs="override")

@@ -6,12 +6,13 @@ import glob
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
 
 from framecast.data.frames import build, order_times
-from framecast.data.joining import check_shapes, join, number_of, time_of
+from framecast.data.joining import check_shapes, differing, join, number_of, other_shapes, time_of
 from framecast.data.readers import reader_of, recognised, understood, zarr_store
 from framecast.data.readers.options import Options, Reader, Unreadable
 from framecast.errors import DataError
@@ -45,31 +46,49 @@ def open(
 
     Raises `DataError` naming file, variable and remedy.
     """
-    if time_step is not None and time_step <= 0:
-        raise DataError(f"a time step of {time_step:g} minutes", remedy="it must be greater than 0")
-    if size is not None and min(size) < 1:
-        raise DataError(f"a size of {size[0]} x {size[1]}", remedy="height and width must be greater than 0")
-    if frame_rate is not None and frame_rate <= 0:
-        raise DataError(f"{frame_rate:g} frames a second", remedy="it must be greater than 0")
-    options = Options(units, time_step, variable, dry, grey, size, frame_rate)
+    return open_all(path, Options(units, time_step, variable, dry, grey, size, frame_rate)).frames
+
+
+class Opened(NamedTuple):
+    """Frames, and the files that were left out with the reasons."""
+
+    frames: xr.DataArray
+    left_out: dict[str, str]
+
+
+def open_all(path: str | Path | Sequence[str | Path], options: Options, *, lenient: bool = False) -> Opened:
+    """`open` with a list of what was left out. `lenient` also leaves out files on another grid, or of another quantity, than
+    the first, and frames whose time another frame has already, where `open` raises `DataError`."""
     if isinstance(path, str) and "://" in path:
-        return order_times(_stepped(_remote(path, options), time_step, []))
+        return Opened(order_times(_stepped(_remote(path, options), options.time_step, [])), {})
     files, repairs = _files(path)
     arrays: dict[Path, xr.DataArray] = {}
-    failures: list[Unreadable] = []
+    failures: list[DataError] = []
     for file, reader in files.items():
         try:
             arrays[file] = reader.read(file, options)
         except Unreadable as error:
             failures.append(error)
+        except DataError as error:
+            if not lenient:
+                raise
+            failures.append(error)
     if not arrays:
         raise failures[0] if len(files) == 1 else _nothing_left(failures)
-    if failures:
-        what = f"{len(failures)} of {len(files)} files could not be read and were left out"
-        repairs.append(f"{what}: {_some([f'{error.where}: {error.what}' for error in failures])}")
+    left_out = {str(error.where): error.what for error in failures}
+    if lenient:
+        left_out |= {str(file): why for file, why in other_shapes(arrays).items()}
+        arrays = {file: array for file, array in arrays.items() if str(file) not in left_out}
     check_shapes(arrays)
-    frames = join({file: _frames(array, file, options, len(files)) for file, array in arrays.items()})
-    return order_times(_stepped(frames, time_step, repairs))
+    parts = {file: _frames(array, file, options, len(files)) for file, array in arrays.items()}
+    if lenient:
+        left_out |= {str(file): why for file, why in differing(parts).items()}
+        parts = {file: part for file, part in parts.items() if str(file) not in left_out}
+    if left_out:
+        what = f"{len(left_out)} of {len(files)} files could not be read and were left out"
+        repairs.append(f"{what}: {_some([f'{file}: {why}' for file, why in left_out.items()])}")
+    frames = _stepped(join(parts), options.time_step, repairs)
+    return Opened(order_times(frames, keep_first=lenient), left_out)
 
 
 def _stepped(frames: xr.DataArray, time_step: float | None, repairs: list[str]) -> xr.DataArray:
@@ -137,7 +156,7 @@ def _natural(file: Path) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", str(file))]
 
 
-def _nothing_left(failures: Sequence[Unreadable]) -> DataError:
+def _nothing_left(failures: Sequence[DataError]) -> DataError:
     return DataError(
         f"none of {len(failures)} files could be read; the first: {failures[0].what}",
         where=failures[0].where,

@@ -156,7 +156,8 @@ def _with_time(array: xr.DataArray, dataset: xr.Dataset, path: Path | str, optio
     A single frame without any is left for its file's name to date.
     """
     if "time" in array.coords:
-        if array["time"].dtype.kind != "M":
+        numbers = array["time"].dtype.kind in "iu" and array["time"].attrs.get("units") == "1"
+        if not numbers and array["time"].dtype.kind != "M":
             raise DataError(
                 f"variable 'time' holds no dates (its units: {array['time'].attrs.get('units')!r})",
                 where=path,

@@ -17,6 +17,7 @@ import zipfile
 import zlib
 from math import prod
 from pathlib import Path
+from tokenize import TokenError
 from typing import IO
 
 import dask.array as da
@@ -33,7 +34,11 @@ RECOGNISES = ["NumPy arrays (.npy, .npz) and folders of them"]
 _MOVING_MNIST = (20, 10_000, 64, 64)
 _FEW = 4
 _ACTIONS = "actions"
-_DAMAGE = (ValueError, OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
+_DAMAGE = (
+    *(ValueError, TypeError, OverflowError, OSError, EOFError, RuntimeError, MemoryError),
+    *(zipfile.BadZipFile, zlib.error),
+    *(SyntaxError, TokenError),  # of the header of an array, which NumPy reads as a literal of Python
+)
 
 
 def recognises(path: Path) -> bool:

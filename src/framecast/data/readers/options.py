@@ -26,6 +26,14 @@ class Options:
     size: tuple[int, int] | None = None
     frame_rate: float | None = None
 
+    def __post_init__(self) -> None:
+        if self.time_step is not None and self.time_step <= 0:
+            raise DataError(f"a time step of {self.time_step:g} minutes", remedy="it must be greater than 0")
+        if self.size is not None and min(self.size) < 1:
+            raise DataError(f"a size of {self.size[0]} x {self.size[1]}", remedy="both must be greater than 0")
+        if self.frame_rate is not None and self.frame_rate <= 0:
+            raise DataError(f"{self.frame_rate:g} frames a second", remedy="it must be greater than 0")
+
 
 class Reader(Protocol):
     """One format. A module with these three names is a reader."""

@@ -41,7 +41,7 @@ class Grid:
         return {
             "y": ("y", self.y, {"standard_name": "projection_y_coordinate", "units": units}),
             "x": ("x", self.x, {"standard_name": "projection_x_coordinate", "units": units}),
-            "crs": ((), 0, _grid_mapping(self.crs)),
+            "crs": ((), 0, grid_mapping(self.crs)),
         }
 
 
@@ -58,7 +58,7 @@ def projection(text: str, path: Path) -> CRS:
 
 
 @lru_cache(maxsize=32)
-def _grid_mapping(crs: CRS) -> dict[str, Any]:
+def grid_mapping(crs: CRS) -> dict[str, Any]:
     """The attributes of a CF grid mapping; `crs_wkt` among them says what the others cannot."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
@@ -79,10 +79,10 @@ def projected(crs: CRS, longitude: float, latitude: float, path: Path) -> tuple[
 
 
 def check_size(path: Path, height: int, width: int, channels: int = 1, itemsize: int = 4) -> None:
-    """Raise `DataError` for a frame that is empty or would expand to more than `MEMORY_LIMIT`."""
+    """Raise `DataError` for a frame that is empty or would expand to more than `MEMORY_LIMIT`, as stored or as float32."""
     if min(height, width) < 1:
         raise DataError(f"a frame of {height} x {width} pixels", where=path)
-    size = height * width * channels * itemsize
+    size = height * width * channels * max(itemsize, 4)
     if size > MEMORY_LIMIT:
         raise DataError(
             f"refused before decoding: the file declares {height} x {width} pixels, {size / 2**20:,.0f} MiB; "

@@ -124,6 +124,8 @@ def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
 
 def _index(path: Path) -> _Index:
     with _opened(path) as (container, stream):
+        if stream.codec_context is None:
+            raise Unreadable("the video is stored in a way that is not known", where=path)
         check_size(path, stream.height, stream.width, 3)
         if stream.average_rate is None:
             raise Unreadable("the video does not say how many frames a second it has", where=path)

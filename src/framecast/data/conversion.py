@@ -1,0 +1,377 @@
+"""Archives as one Zarr store: what training reads fastest.
+
+Files are read once, in the order of time, a shard of frames at a time, so memory does not grow with the archive. The store is
+built beside its final place and moved there when it is whole; interrupted, it is taken up where it stopped, and given more
+files it grows by those that are new. `manifest.json` inside says which files went in, with their checksums, which were left
+out and why, and how the frames were changed on the way.
+
+Chunks are what random crops read; shards, which hold many of them, are what is written at once, and what an object store
+holds as one object.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+import zarr
+from zarr.codecs import BloscCodec
+from zarr.errors import ZarrUserWarning
+
+from framecast.data.frames import stamp
+from framecast.data.opening import open_all
+from framecast.data.readers.options import Options
+from framecast.data.regridding import coarsened, cropped, reprojected
+from framecast.errors import ConfigError, DataError, FramecastError, RunError
+
+CHUNK = (16, 128, 128)
+"""Frames, height and width of a chunk, as float32 1 MiB: a random crop of 128 x 128 touches four in space."""
+SHARD = 64 * 2**20
+"""Bytes, as float32, that a shard holds about, and that are in memory at a time."""
+MANIFEST = "manifest.json"
+_EPOCH = "nanoseconds since 1970-01-01"
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What happens to frames on the way: `crop` (top, left, height, width in pixels), then `coarsen` x `coarsen` pixels
+    become one, then `reproject` onto a grid of another projection."""
+
+    crop: tuple[int, int, int, int] | None = None
+    coarsen: int = 1
+    reproject: str | None = None
+
+    def applied(self, frames: xr.DataArray) -> xr.DataArray:
+        """The frames, changed, still lazy. Raises `ConfigError` and `DataError`."""
+        if self.crop is not None:
+            frames = cropped(frames, *self.crop)
+        if self.coarsen != 1:
+            frames = coarsened(frames, self.coarsen)
+        if self.reproject is not None:
+            frames = reprojected(frames, self.reproject)
+        return frames
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large a store becomes, known before anything is written."""
+
+    frames: int
+    """In all."""
+    already: int
+    """Frames that are there already, from an earlier or an interrupted conversion."""
+    shape: tuple[int, ...]
+    """Channels, height and width."""
+    bytes: int
+    """Of what is still to be written, as float32, not compressed."""
+
+
+@dataclass
+class Conversion:
+    """What a conversion did."""
+
+    out: Path
+    frames: int = 0
+    added: int = 0
+    bytes: int = 0
+    files: int = 0
+    left_out: dict[str, str] = field(default_factory=dict)
+    """Files, with the reasons."""
+    missing: dict[str, str] = field(default_factory=dict)
+    """Times of frames that could not be decoded and are without data in the store, with the reasons."""
+    repairs: tuple[str, ...] = ()
+
+
+def convert(
+    source: str | Path | Sequence[str | Path],
+    out: str | Path,
+    *,
+    changes: Changes | None = None,
+    chunks: tuple[int, int, int] = CHUNK,
+    options: Options | None = None,
+    begun: Callable[[Size], None] = lambda size: None,
+    progress: Callable[[int, int], None] = lambda done, of: None,
+) -> Conversion:
+    """Write the frames that `framecast.open` finds in `source` to the Zarr store `out`, or add the new ones to it.
+
+    Files that are damaged, lie on another grid or hold another quantity than the first are left out, and so are those that
+    come late, with frames before the end of a store that grows. Of frames at one time the first is taken, and a frame that
+    cannot be decoded is stored without data. All of it is said in the result and in the manifest. `begun` is told the size
+    before anything is written, `progress` the frames done and to do.
+
+    Raises `DataError`; `ConfigError` where `out` is something else or was made with other settings; `RunError` where it
+    cannot be written.
+    """
+    out, changes = Path(out), changes or Changes()
+    if out.suffix != ".zarr":
+        raise ConfigError(f"{out.suffix or 'no suffix'} is no format", where=out, remedy="name it ....zarr")
+    if min(chunks) < 1:
+        raise ConfigError(f"chunks of {' x '.join(map(str, chunks))}", where="--chunks")
+    opened = open_all(source, options or Options(), lenient=True)
+    if "sequence" in opened.frames.dims:
+        raise DataError("a set of clips, not an archive in time", remedy="only frames along one time are converted")
+    frames = changes.applied(opened.frames)
+    try:
+        store = _Store(out, frames, changes, chunks, opened.left_out)
+        begun(store.size)
+        store.lay_out(chunks)
+        store.fill(progress)
+        return store.finish(frames.attrs["repairs"])
+    except OSError as error:
+        raise RunError(f"cannot be written ({error})", where=out) from error
+
+
+class _Store:
+    """A store that is being built, in a folder beside its final place: of nothing, of what an interrupted conversion left
+    there, or of a copy of the finished store. All three go on after the last frame they hold."""
+
+    def __init__(
+        self, out: Path, frames: xr.DataArray, changes: Changes, chunks: tuple[int, int, int], left_out: dict[str, str]
+    ) -> None:
+        self.out, self.partial = out, out.with_name(f".{out.name}.partial")
+        self.name = str(frames.name)
+        _recover(out)
+        plan = json.loads(json.dumps(_plan(frames, changes, chunks)))  # as it is read back
+        self.length = int(plan["shard"])
+        finished = _manifest(out)
+        if out.exists() and (finished is None or finished["plan"] != plan):
+            what = "was made with other settings, or on another grid" if finished else "was not made by this command"
+            raise ConfigError(f"exists already and {what}", where=out, remedy="convert to a new store")
+        self.before = int(finished["frames"]) if finished else 0
+        started = _manifest(self.partial)
+        if started is None or started["plan"] != plan:
+            shutil.rmtree(self.partial, ignore_errors=True)
+            started = None
+        self.manifest: dict[str, Any] = started or finished or _nothing(plan)
+        self.frames, late = _after(frames, self.manifest)
+        self.manifest["left_out"] |= left_out | late
+        self.written = int(self.manifest["frames"])
+        self.size = Size(
+            frames=self.written + self.frames.sizes["time"],
+            already=self.written,
+            shape=tuple(self.frames.shape[1:]),
+            bytes=4 * prod(self.frames.shape),
+        )
+
+    def lay_out(self, chunks: tuple[int, int, int]) -> None:
+        """Make the folder, and room for all frames."""
+        if not self.partial.exists() and self.out.exists():
+            shutil.copytree(self.out, self.partial, copy_function=self._copy)
+        elif not self.partial.exists():
+            self.partial.parent.mkdir(parents=True, exist_ok=True)
+            _create(self.partial, self.frames, chunks, self.length)
+        for name in (self.name, "time"):
+            array = self._array(name)
+            array.resize((self.size.frames, *array.shape[1:]))
+        self._array("time")[self.written :] = _stored_times(self.frames["time"].values)
+        self._note()
+
+    def fill(self, progress: Callable[[int, int], None]) -> None:
+        """Write shard after shard, and after each what the manifest says of it."""
+        array, total, start = self._array(self.name), self.size.frames, self.written
+        progress(start, total)
+        while start < total:
+            end = min((start // self.length + 1) * self.length, total)
+            some = self.frames.isel(time=slice(start - self.written, end - self.written))
+            array[start:end] = self._decoded(some)
+            for file in dict.fromkeys(map(str, some["source"].values)):
+                self.manifest["files"].setdefault(file, _checksums(Path(file)))
+            self.manifest |= {"frames": end, "last": str(some["time"].values[-1])}
+            self._note()
+            start = end
+            progress(end, total)
+
+    def finish(self, repairs: Sequence[str]) -> Conversion:
+        """Move the store to its place."""
+        for file in sorted((self.partial / self.name / "c").rglob("*")):
+            key = file.relative_to(self.partial)
+            if file.is_file() and (str(key) not in self.manifest["stored"] or self._rewritten(key)):
+                self.manifest["stored"][str(key)] = _sha256(file)
+        self.manifest["repairs"] = list(dict.fromkeys([*self.manifest["repairs"], *repairs]))
+        self._note()
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore", ZarrUserWarning
+            )  # that version 3 has no such thing in its specification yet
+            zarr.consolidate_metadata(self.partial)
+        if self.out.exists():
+            self.out.rename(_previous(self.out))
+        self.partial.rename(self.out)
+        shutil.rmtree(_previous(self.out), ignore_errors=True)
+        return Conversion(
+            out=self.out,
+            frames=int(self.manifest["frames"]),
+            added=int(self.manifest["frames"]) - self.before,
+            bytes=sum(file.stat().st_size for file in self.out.rglob("*") if file.is_file()),
+            files=len(self.manifest["files"]),
+            left_out=self.manifest["left_out"],
+            missing=self.manifest["missing"],
+            repairs=tuple(self.manifest["repairs"]),
+        )
+
+    def _array(self, name: str) -> zarr.Array[Any]:
+        array = zarr.open_group(self.partial, mode="r+", use_consolidated=False)[name]
+        assert isinstance(array, zarr.Array)
+        return array
+
+    def _decoded(self, some: xr.DataArray) -> np.ndarray:
+        """The values of some frames; one that cannot be decoded has no data, and is noted."""
+        try:
+            return np.asarray(some.values)
+        except FramecastError:
+            values = np.full(some.shape, np.nan, dtype=np.float32)
+        for k in range(some.sizes["time"]):
+            try:
+                values[k] = some.isel(time=k).values
+            except FramecastError as error:
+                self.manifest["missing"][stamp(some["time"].values[k])] = f"{error.where}: {error.what}"
+        return values
+
+    def _rewritten(self, key: Path) -> bool:
+        """Whether a stored file is one that is written from here on: anything but a full shard of earlier frames."""
+        parts = key.parts
+        return parts[:2] != (self.name, "c") or len(parts) < 3 or int(parts[2]) >= self.written // self.length
+
+    def _copy(self, source: str, target: str) -> None:
+        """Share what stays as it is with the finished store, copy the rest, so that the finished one is never touched."""
+        if self._rewritten(Path(source).relative_to(self.out)):
+            shutil.copy2(source, target)
+            return
+        try:
+            os.link(source, target)
+        except OSError:  # a file system without links
+            shutil.copy2(source, target)
+
+    def _note(self) -> None:
+        """Write the manifest, whole or not at all."""
+        temporary = self.partial / f"{MANIFEST}.new"
+        temporary.write_text(json.dumps(self.manifest, indent=1))
+        temporary.replace(self.partial / MANIFEST)
+
+
+def _previous(out: Path) -> Path:
+    """Where the finished store lies for the moment in which the longer one takes its place."""
+    return out.with_name(f".{out.name}.previous")
+
+
+def _recover(out: Path) -> None:
+    """Put the finished store back where a conversion was interrupted in that moment."""
+    if _previous(out).exists():
+        shutil.rmtree(_previous(out)) if out.exists() else _previous(out).rename(out)
+
+
+def _manifest(store: Path) -> dict[str, Any] | None:
+    """What a store says of itself; None where there is none, or none that is whole."""
+    try:
+        manifest = json.loads((store / MANIFEST).read_text())
+    except (OSError, ValueError):
+        return None
+    return manifest if isinstance(manifest, dict) and manifest.keys() >= _nothing({}).keys() else None
+
+
+def _nothing(plan: dict[str, Any]) -> dict[str, Any]:
+    """The manifest of a store without frames."""
+    return {
+        "plan": plan,
+        "frames": 0,
+        "last": None,
+        "files": {},
+        "left_out": {},
+        "missing": {},
+        "repairs": [],
+        "stored": {},
+    }
+
+
+def _plan(frames: xr.DataArray, changes: Changes, chunks: tuple[int, int, int]) -> dict[str, Any]:
+    """What must stay the same for a store to grow."""
+    grid = hashlib.sha256()
+    for axis in ("y", "x"):
+        grid.update(np.round(frames[axis].values, 3).tobytes() if axis in frames.coords else b"")
+    return {
+        "variable": str(frames.name),
+        "units": frames.attrs["units"],
+        "dry": float(frames.attrs["dry"]),
+        "size": [frames.sizes[dim] for dim in ("channel", "y", "x")],
+        "grid": grid.hexdigest(),
+        "changes": asdict(changes),
+        "chunks": list(chunks),
+        "shard": max(SHARD // (4 * prod(frames.shape[1:]) * chunks[0]), 1) * chunks[0],
+    }
+
+
+def _after(frames: xr.DataArray, manifest: dict[str, Any]) -> tuple[xr.DataArray, dict[str, str]]:
+    """The frames after the last one of a store, and the files among the others that are not in it."""
+    if manifest["last"] is None:
+        return frames, {}
+    times = frames["time"].values
+    clock = times.dtype.kind == "M"
+    new = times > (np.datetime64(manifest["last"]) if clock else int(manifest["last"]))
+    late = {str(file) for file in frames["source"].values[~new]} - set(manifest["files"])
+    why = f"late: the store went on to {manifest['last']} before it came; convert all to a new store to have it in"
+    return frames.isel(time=new), dict.fromkeys(sorted(late), why)
+
+
+def _create(partial: Path, frames: xr.DataArray, chunks: tuple[int, int, int], length: int) -> None:
+    """An empty store with the grid of the frames."""
+    coordinates = {
+        name: frames[name].variable for name in ("y", "x", "crs") if name in frames.coords and name != "time"
+    }
+    clock = frames["time"].dtype.kind == "M"
+    xr.Dataset(coords=coordinates, attrs={"Conventions": "CF-1.10"}).to_zarr(partial, zarr_format=3, consolidated=False)
+    group = zarr.open_group(partial, mode="r+")
+    group.create_array(
+        "time",
+        shape=(0,),
+        chunks=(2**16,),
+        dtype="int64",
+        dimension_names=("time",),
+        attributes={"units": _EPOCH, "calendar": "proleptic_gregorian", "standard_name": "time"}
+        if clock
+        else {"units": "1", "long_name": "number of the frame"},
+    )
+    channels, height, width = frames.shape[1:]
+    rows, columns = min(chunks[1], height), min(chunks[2], width)
+    group.create_array(
+        str(frames.name),
+        shape=(0, channels, height, width),
+        chunks=(chunks[0], channels, rows, columns),
+        shards=(length, channels, -(-height // rows) * rows, -(-width // columns) * columns),
+        dtype="float32",
+        fill_value=float("nan"),
+        compressors=BloscCodec(cname="zstd", clevel=3, shuffle="shuffle"),
+        dimension_names=("time", "channel", "y", "x"),
+        attributes={
+            "units": frames.attrs["units"],
+            "dry": float(frames.attrs["dry"]),
+            **{key: str(frames.attrs[key]) for key in ("long_name", "standard_name") if key in frames.attrs},
+            **({"grid_mapping": "crs"} if "crs" in frames.coords else {}),
+        },
+    )
+
+
+def _stored_times(times: np.ndarray) -> np.ndarray:
+    """Nanoseconds since 1970, or numbers of frames."""
+    return times.astype("datetime64[ns]").astype(np.int64) if times.dtype.kind == "M" else times.astype(np.int64)
+
+
+def _checksums(file: Path) -> dict[str, Any]:
+    """Size and SHA-256 of a source; of a store that is a folder, or lies elsewhere, only what it is."""
+    if not file.is_file():
+        return {"kind": "store"}
+    return {"bytes": file.stat().st_size, "sha256": _sha256(file)}
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()

@@ -1,0 +1,315 @@
+"""Archives become one store: the same frames, whatever happens on the way."""
+
+import json
+import shutil
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+import zarr
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import framecast
+from framecast.data import conversion
+from framecast.data.conversion import Changes, convert
+from framecast.errors import ConfigError, DataError
+
+START = np.datetime64("2020-01-01T00:00", "ns")
+STEP = np.timedelta64(5, "m")
+
+
+def write_frame(folder: Path, number: int, height: int = 12, units: str = "mm/h", value: float | None = None) -> Path:
+    """One frame of the archive as a NetCDF file of its own, always the same for a number."""
+    values = np.random.default_rng(number).gamma(0.3, 3.0, (1, height, 16)).astype(np.float32)
+    values[:, 0, :3] = np.nan
+    if value is not None:
+        values[:] = value
+    coordinates = {
+        "time": [START + number * STEP],
+        "y": ("y", np.arange(float(height))[::-1] * 1000, {"standard_name": "projection_y_coordinate", "units": "m"}),
+        "x": ("x", np.arange(16.0) * 1000, {"standard_name": "projection_x_coordinate", "units": "m"}),
+    }
+    path = folder / f"rain_{number:03d}.nc"
+    frame = xr.DataArray(values, dims=("time", "y", "x"), coords=coordinates, name="rain", attrs={"units": units})
+    mapping = xr.Variable((), 0, {"grid_mapping_name": "transverse_mercator", "crs_wkt": WKT})
+    dataset = frame.to_dataset().assign(crs=mapping)
+    dataset["rain"].attrs["grid_mapping"] = "crs"
+    dataset.to_netcdf(path, engine="h5netcdf")
+    return path
+
+
+def _wkt() -> str:
+    from pyproj import CRS
+
+    return str(CRS("EPSG:25832").to_wkt())
+
+
+WKT = _wkt()
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shards of four frames."""
+    monkeypatch.setattr(conversion, "SHARD", 4 * 12 * 16 * 4)
+
+
+CHUNKS = (2, 8, 8)
+
+
+def archive(folder: Path, numbers: range) -> Path:
+    folder.mkdir(exist_ok=True)
+    for number in numbers:
+        write_frame(folder, number)
+    return folder
+
+
+def content(store: Path) -> dict[str, bytes]:
+    """All files of a store but the manifest."""
+    return {
+        str(file.relative_to(store)): file.read_bytes()
+        for file in store.rglob("*")
+        if file.is_file() and file.name != "manifest.json"
+    }
+
+
+def test_frames_come_back_as_they_were(tmp_path: Path, small: None) -> None:
+    source = archive(tmp_path / "source", range(10))
+    sizes, steps = [], []
+    done = convert(
+        source, tmp_path / "a.zarr", chunks=CHUNKS, begun=sizes.append, progress=lambda k, of: steps.append((k, of))
+    )
+    before, after = framecast.open(source), framecast.open(tmp_path / "a.zarr")
+    np.testing.assert_array_equal(after.values, before.values)
+    for name in ("time", "y", "x"):
+        np.testing.assert_array_equal(after[name], before[name])
+    assert after["crs"].attrs["crs_wkt"] == WKT
+    assert (after.attrs["units"], after.attrs["dry"]) == ("mm h-1", 0)
+    assert (done.frames, done.added, done.files) == (10, 10, 10)
+    assert sizes[0].bytes == 10 * 12 * 16 * 4
+    assert steps == [(0, 10), (4, 10), (8, 10), (10, 10)]
+    array = zarr.open_group(tmp_path / "a.zarr")["rain"]
+    assert isinstance(array, zarr.Array)
+    assert array.chunks == (2, 1, 8, 8)
+    assert array.shards == (4, 1, 16, 16)
+
+
+def test_the_manifest_has_the_checksums_of_what_went_in_and_what_came_out(tmp_path: Path, small: None) -> None:
+    source = archive(tmp_path / "source", range(6))
+    convert(source, tmp_path / "a.zarr", chunks=CHUNKS)
+    manifest = json.loads((tmp_path / "a.zarr/manifest.json").read_text())
+    assert len(manifest["files"]) == 6
+    for file, about in manifest["files"].items():
+        assert about == {"bytes": Path(file).stat().st_size, "sha256": sha256(Path(file).read_bytes()).hexdigest()}
+    assert manifest["stored"] == {
+        key: sha256(value).hexdigest()
+        for key, value in content(tmp_path / "a.zarr").items()
+        if key.startswith("rain/c")
+    }
+
+
+@pytest.mark.parametrize("stop", [1, 2, 3])
+def test_interrupted_anywhere_and_run_again_gives_the_same_store(tmp_path: Path, small: None, stop: int) -> None:
+    source = archive(tmp_path / "source", range(10))
+    convert(source, tmp_path / "whole.zarr", chunks=CHUNKS)
+    calls = 0
+
+    def interrupt(done: int, of: int) -> None:
+        nonlocal calls
+        calls += 1
+        if calls > stop:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        convert(source, tmp_path / "a.zarr", chunks=CHUNKS, progress=interrupt)
+    assert not (tmp_path / "a.zarr").exists()
+    sizes = []
+    convert(source, tmp_path / "a.zarr", chunks=CHUNKS, begun=sizes.append)
+    assert sizes[0].already == 4 * min(stop, 2) + 2 * (stop == 3)
+    assert content(tmp_path / "a.zarr") == content(tmp_path / "whole.zarr")
+
+
+def test_an_archive_grows_by_new_days(tmp_path: Path, small: None) -> None:
+    source = archive(tmp_path / "source", range(6))
+    convert(source, tmp_path / "a.zarr", chunks=CHUNKS)
+    old = framecast.open(tmp_path / "a.zarr").values
+    archive(source, range(6, 13))
+    done = convert(source, tmp_path / "a.zarr", chunks=CHUNKS)
+    assert (done.frames, done.added) == (13, 7)
+    new = framecast.open(tmp_path / "a.zarr")
+    np.testing.assert_array_equal(new.values[:6], old)
+    np.testing.assert_array_equal(new.values, framecast.open(source).values)
+    convert(source, tmp_path / "at_once.zarr", chunks=CHUNKS)
+    assert content(tmp_path / "a.zarr") == content(tmp_path / "at_once.zarr")
+    assert convert(source, tmp_path / "a.zarr", chunks=CHUNKS).added == 0
+    assert not list(tmp_path.glob(".a.zarr.*"))
+
+
+def test_growing_never_touches_the_finished_store(tmp_path: Path, small: None) -> None:
+    source = archive(tmp_path / "source", range(6))
+    convert(source, tmp_path / "a.zarr", chunks=CHUNKS)
+    before = content(tmp_path / "a.zarr")
+    archive(source, range(6, 16))
+    calls = 0
+
+    def interrupt(done: int, of: int) -> None:
+        nonlocal calls
+        calls += 1
+        if calls > 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        convert(source, tmp_path / "a.zarr", chunks=CHUNKS, progress=interrupt)
+    assert content(tmp_path / "a.zarr") == before
+    convert(source, tmp_path / "a.zarr", chunks=CHUNKS)
+    np.testing.assert_array_equal(framecast.open(tmp_path / "a.zarr").values, framecast.open(source).values)
+
+
+def test_interrupted_in_the_very_last_moment(tmp_path: Path, small: None) -> None:
+    """Between the two moves the finished store lies beside its place."""
+    source = archive(tmp_path / "source", range(6))
+    convert(source, tmp_path / "a.zarr", chunks=CHUNKS)
+    (tmp_path / "a.zarr").rename(tmp_path / ".a.zarr.previous")
+    assert convert(source, tmp_path / "a.zarr", chunks=CHUNKS).frames == 6
+
+
+def test_late_frames_are_left_out_and_said(tmp_path: Path, small: None) -> None:
+    source = archive(tmp_path / "source", range(2, 6))
+    convert(source, tmp_path / "a.zarr", chunks=CHUNKS)
+    write_frame(source, 0)
+    done = convert(source, tmp_path / "a.zarr", chunks=CHUNKS)
+    assert done.frames == 4
+    assert "late" in done.left_out[str(source / "rain_000.nc")]
+
+
+def test_other_settings_and_other_stores_are_refused(tmp_path: Path) -> None:
+    source = archive(tmp_path / "source", range(3))
+    convert(source, tmp_path / "a.zarr")
+    with pytest.raises(ConfigError, match="other settings"):
+        convert(source, tmp_path / "a.zarr", changes=Changes(coarsen=2))
+    (tmp_path / "b.zarr").mkdir()
+    with pytest.raises(ConfigError, match="not made by this command"):
+        convert(source, tmp_path / "b.zarr")
+    with pytest.raises(ConfigError, match=r"no format"):
+        convert(source, tmp_path / "a.nc")
+
+
+FAULTS = st.sampled_from(
+    ["whole", "truncated", "empty", "shape", "units", "copy", "conflict", "nodata", "absent", "text"]
+)
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(faults=st.lists(FAULTS, min_size=1, max_size=9))
+def test_every_fault_has_one_outcome(tmp_path_factory: pytest.TempPathFactory, faults: list[str]) -> None:
+    """Whatever is wrong with files in between: what is whole comes through, the rest is named."""
+    folder = tmp_path_factory.mktemp("faults")
+    source = archive(folder / "source", range(1))
+    whole, gone = {0}, set()
+    for number, fault in enumerate(faults, 1):
+        path = source / f"rain_{number:03d}.nc"
+        if fault == "absent":
+            continue
+        write_frame(
+            source,
+            number,
+            height=14 if fault == "shape" else 12,
+            units="dBZ" if fault == "units" else "mm/h",
+            value=np.nan if fault == "nodata" else None,
+        )
+        if fault == "truncated":
+            path.write_bytes(path.read_bytes()[:2000])
+        elif fault == "empty":
+            path.write_bytes(b"")
+        elif fault == "text":
+            path.write_text("not data")
+        elif fault in ("copy", "conflict"):
+            other = write_frame(source, number, value=None if fault == "copy" else 7.0)
+            other.rename(source / f"z_again_{number:03d}.nc")
+            write_frame(source, number)
+        if fault in ("truncated", "empty", "text", "shape", "units"):
+            gone.add(str(path))
+        else:
+            whole.add(number)
+    done = convert(source, folder / "a.zarr")
+    frames = framecast.open(folder / "a.zarr")
+    assert frames["time"].values.tolist() == (START + np.array(sorted(whole)) * STEP).tolist()
+    assert set(done.left_out) == gone
+    for place, number in enumerate(sorted(whole)):
+        expected = framecast.open(source / f"rain_{number:03d}.nc").values[0]
+        np.testing.assert_array_equal(frames.values[place], expected)
+    said = " ".join(done.repairs)
+    assert ("exact copies" in said) == ("copy" in faults)
+    assert ("with the time of another" in said) == ("conflict" in faults)
+
+
+def test_a_frame_that_cannot_be_decoded_has_no_data_and_is_said(originals: Path, tmp_path: Path, small: None) -> None:
+    """The end of the file is there, the middle is not."""
+    source = tmp_path / "source"
+    source.mkdir()
+    files = sorted((originals / "mch_gif/20150515").iterdir())[:3]
+    for file in files:
+        shutil.copy(file, source)
+    damaged = bytearray((source / files[1].name).read_bytes())
+    damaged[1200:6000] = b"\xff" * 4800
+    (source / files[1].name).write_bytes(damaged)
+    done = convert(source, tmp_path / "a.zarr")
+    assert done.frames == 3
+    if done.missing:  # a decoder may also make something of it
+        assert list(done.missing) == ["2015-05-15T15:50:00 UTC"]
+        assert np.isnan(framecast.open(tmp_path / "a.zarr").values[1]).all()
+
+
+def test_cropped_coarser_reprojected(radar: Path, tmp_path: Path) -> None:
+    event = framecast.open(radar / "mch_20150515.nc").isel(time=slice(0, 2))
+    small = Changes(crop=(100, 200, 256, 300)).applied(event)
+    assert small.shape == (2, 1, 256, 300)
+    assert small["y"].values[0] == event["y"].values[100]
+    coarse = Changes(coarsen=4).applied(event)
+    assert coarse.shape == (2, 1, 160, 177)
+    assert float(coarse.mean()) == pytest.approx(float(event.mean()), rel=0.02)
+    assert coarse["x"].values[1] - coarse["x"].values[0] == 4000
+    moved = Changes(reproject="EPSG:2056").applied(event)  # the same projection with other false origins
+    values, truth = moved.values, event.values
+    assert moved["crs"].attrs["grid_mapping_name"] == "oblique_mercator"
+    assert np.nansum(values) == pytest.approx(np.nansum(truth), rel=0.01)
+    assert np.isnan(values).mean() == pytest.approx(np.isnan(truth).mean(), abs=0.01)
+    degrees = Changes(reproject="EPSG:4326").applied(event)
+    assert 2 < float(degrees["x"][0]) < 4
+    assert degrees["y"].values[0] > degrees["y"].values[-1]
+    with pytest.raises(ConfigError, match="no projection"):
+        Changes(reproject="EPSG:1").applied(event)
+    with pytest.raises(ConfigError, match="does not lie inside"):
+        Changes(crop=(600, 0, 100, 100)).applied(event)
+
+
+def test_reflectivity_is_averaged_as_z() -> None:
+    frames = xr.DataArray(
+        np.array([[[[40.0, -32], [-32, -32]]]], dtype=np.float32),
+        dims=("time", "channel", "y", "x"),
+        attrs={"units": "dBZ", "quantity": "reflectivity", "dry": -32.0},
+    )
+    assert float(Changes(coarsen=2).applied(frames).values.item()) == pytest.approx(40 - 10 * np.log10(4), abs=0.01)
+    dry = Changes(coarsen=2).applied(frames.where(frames < 0, -32))
+    assert dry.values.item() == -32
+    mostly_missing = frames.where(frames > 0)
+    assert np.isnan(Changes(coarsen=2).applied(mostly_missing).values.item())
+
+
+def test_video_becomes_a_store_of_numbered_frames(videos: Path, tmp_path: Path) -> None:
+    pytest.importorskip("av")
+    from framecast.data.readers.options import Options
+
+    source = videos / "bigbuckbunny_160x120.avi"
+    convert(source, tmp_path / "a.zarr", options=Options(grey=True))
+    frames = framecast.open(tmp_path / "a.zarr")
+    np.testing.assert_array_equal(frames.values, framecast.open(source, grey=True).values)
+    assert frames["time"].values.tolist() == list(range(132))
+
+
+def test_clips_are_no_archive(tmp_path: Path) -> None:
+    np.save(tmp_path / "clips.npy", np.zeros((5, 6, 1, 8, 8), dtype=np.uint8))
+    with pytest.raises(DataError, match="set of clips"):
+        convert(tmp_path / "clips.npy", tmp_path / "a.zarr")
