@@ -14,7 +14,7 @@ import framecast
 from framecast.cli import app, main
 
 FRAMECAST = [sys.executable, "-m", "framecast.cli"]
-COMMANDS = ("demo", "inspect", "train", "evaluate", "forecast")
+COMMANDS = ("demo", "inspect", "convert", "train", "evaluate", "forecast")
 SMALL = (
     "data.context=3",
     "data.horizon=3",
@@ -238,6 +238,37 @@ def test_options_that_do_not_exist_end_with_2() -> None:
     done = subprocess.run([*FRAMECAST, "inspect", "--colour"], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
+
+
+def test_inspect_ends_with_1_where_training_would_be_spoilt(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], rain: Path, tmp_path: Path
+) -> None:
+    code, out, _ = run(monkeypatch, capsys, "inspect", rain, "--html", tmp_path / "page.html")
+    assert code == 0
+    assert "page.html" in out
+    assert (tmp_path / "page.html").read_text().startswith("<!doctype html>")
+    code, out, _ = run(monkeypatch, capsys, "inspect", rain, "--context", 100)
+    assert code == 1
+    assert "!! no window of 110 frames" in out
+
+
+def test_convert_says_size_frames_and_what_was_left_out(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], rain: Path, tmp_path: Path
+) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "a.nc").write_bytes(rain.read_bytes())
+    (source / "b.nc").write_bytes(rain.read_bytes()[:5000])
+    code, out, _ = run(monkeypatch, capsys, "convert", source, "--out", tmp_path / "a.zarr", "--coarsen", 2)
+    assert code == 0
+    assert "60 frames of 1 x 12 x 14; to write: " in out
+    assert "1 read, 1 left out" in out
+    assert "b.nc: the file is incomplete" in out
+    code, out, _ = run(monkeypatch, capsys, "convert", source, "--out", tmp_path / "a.zarr", "--coarsen", 2)
+    assert "60 of them there already" in out
+    code, _, err = run(monkeypatch, capsys, "convert", source, "--out", tmp_path / "b.zarr", "--crop", "1,2")
+    assert code == 2
+    assert "4 whole numbers" in err
 
 
 def test_a_fault_of_ours_ends_with_1(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

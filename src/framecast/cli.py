@@ -1,4 +1,5 @@
-"""The command line: parse, call one function, print. Exit codes: 0 done, 1 our fault, 2 the fault of what was given."""
+"""The command line: parse, call one function, print. Exit codes: 0 done, 1 our fault (of `inspect`: something would
+spoil training), 2 the fault of what was given."""
 
 from __future__ import annotations
 
@@ -110,8 +111,11 @@ def inspect(
     recipe: Annotated[
         str | None, typer.Option(help="Estimate memory and time of a training step of this recipe.")
     ] = None,
+    html: Annotated[Path | None, typer.Option(help="Write it as a page with pictures too.")] = None,
 ) -> None:
-    """What is in the data: range, units, gaps, no data, stuck frames, windows; and what a recipe would cost on it."""
+    """What is in the data: range, units, gaps, no data, stuck frames, windows; and what a recipe would cost on it.
+
+    Ends with 1 where something would spoil training."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -137,9 +141,16 @@ def inspect(
         table.add_row(Text(name, style="bold"), Text(value))
     console.print(table)
     for concern in seen.concerns:
-        console.print(Text.assemble(("! ", "yellow"), concern))
+        mark = ("!! ", "red") if concern in seen.problems else ("! ", "yellow")
+        console.print(Text.assemble(mark, concern))
     if not seen.concerns:
         console.print("nothing suspicious")
+    if html is not None:
+        from framecast.report.inspection import write_inspection
+
+        print(write_inspection(seen, html, title=f"What is in {path}"))
+    if seen.problems:
+        raise typer.Exit(1)
 
 
 @app.command()

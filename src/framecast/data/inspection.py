@@ -15,11 +15,14 @@ import xarray as xr
 
 from framecast.data.frames import stamp
 from framecast.data.opening import open as open_frames
-from framecast.data.quantities import Quantity, of
+from framecast.data.quantities import REFLECTIVITY, Quantity, of
+from framecast.data.splits import NONE, ByBlocks, Split
 from framecast.data.survey import WET, Survey, survey
 from framecast.data.windows import list_windows, regular, time_step
 from framecast.errors import DataError
 
+_NO_RAIN, _NO_ECHO = 8.0, 3.0
+"""mm/h that half of the rain, and dBZ that half of the echoes, hardly ever exceed and fall short of."""
 _NAMED = 5
 """How many frames or gaps a concern names."""
 
@@ -47,6 +50,12 @@ class Inspection:
     no_windows: str | None
     """Why there is not a single window."""
     repairs: tuple[str, ...]
+    leaks: int
+    """Frames in the test or validation part that are equal, or nearly, to one in another part."""
+    times: np.ndarray
+    """Time stamps or numbers of the frames."""
+    coverage: np.ndarray
+    """Share of the pixels of each frame that have data `(sequence, time)`."""
 
     @property
     def facts(self) -> dict[str, str]:
@@ -73,19 +82,28 @@ class Inspection:
         return facts
 
     @property
+    def problems(self) -> tuple[str, ...]:
+        """What would spoil training; all of it is among the concerns too."""
+        leaks = f"{self.leaks} frame(s) held out for validation and test are in the training part too, or nearly"
+        return (
+            *([self.no_windows] if self.no_windows else []),
+            *([leaks] if self.leaks else []),
+            *_not_what_it_says(self.survey),
+        )
+
+    @property
     def concerns(self) -> tuple[str, ...]:
-        """What was repaired, what is missing, what is suspicious."""
+        """What was repaired, what is missing, what is suspicious; first what would spoil training."""
         gaps = [f"{len(self.gaps)} gap(s) in time: {_some(self.gaps)}"] if self.gaps else []
         refused = [f"{count} window starts refused: {reason}" for reason, count in self.refused.items()]
-        none = [self.no_windows] if self.no_windows else []
         return (
+            *self.problems,
             *self.repairs,
             *gaps,
             *_missing(self.survey),
             *_alike(self.survey),
             *_range(self.survey),
             *refused,
-            *none,
         )
 
     def __str__(self) -> str:
@@ -105,10 +123,12 @@ def inspect(
     time_step: float | None = None,
     variable: str | None = None,
     dry: float | None = None,
+    split: Split | None = None,
 ) -> Inspection:
     """Look at opened Frames, or at what `framecast.open` takes. Raises `DataError` where it cannot be opened.
 
-    `context`, `horizon`, `stride` and `min_valid` are those of the windows to count.
+    `context`, `horizon`, `stride` and `min_valid` are those of the windows to count, `split` the rule by which frames are
+    held out (by blocks of time unless stated).
     """
     if isinstance(data, xr.DataArray):
         frames = data
@@ -138,7 +158,21 @@ def inspect(
         refused=refused,
         no_windows=none,
         repairs=tuple(frames.attrs.get("repairs", ())),
+        leaks=_leaks(frames, split or ByBlocks(), context + horizon, found),
+        times=frames["time"].values,
+        coverage=covered.values.reshape(-1, frames.sizes["time"]),
     )
+
+
+def _leaks(frames: xr.DataArray, rule: Split, length: int, found: Survey) -> int:
+    """Of the pairs of frames that are alike, how many lie in two parts."""
+    if not found.pairs or (
+        isinstance(rule, ByBlocks) and frames.sizes["time"] < 3 * length and "sequence" not in frames.dims
+    ):
+        return 0
+    labels = rule.labels([frames], length)[0]
+    parts = [(labels[one], labels[other]) for one, other in found.pairs]
+    return sum(one != other and NONE not in (one, other) for one, other in parts)
 
 
 def _axes(frames: xr.DataArray) -> dict[str, str]:
@@ -173,30 +207,46 @@ def _missing(seen: Survey) -> list[str]:
     ):
         if count:
             said.append(f"{count} pixel(s) are {what}, which cannot be and count as no data")
+    return said
+
+
+def _not_what_it_says(seen: Survey) -> list[str]:
+    """Values that are not in the units they claim."""
+    quantity, name = seen.quantity, seen.quantity.name.replace("_", " ")
+    if not seen.observed:
+        return ["there is not a single value"]
+    said = []
     if seen.below > 0.01 * seen.pixels:
-        said.append(
-            f"so many values cannot be: are they {seen.quantity.name.replace('_', ' ')} at all? State the units"
-        )
+        said.append(f"{seen.below / seen.pixels:.1%} of the values cannot be {name}: state the units")
+    if quantity.name == "intensity" and (seen.lowest < 0 or seen.highest > quantity.plausible):
+        hint = ": state units 0-255" if seen.lowest >= 0 and seen.highest <= 255 else ""
+        said.append(f"intensities from {seen.lowest:g} to {seen.highest:g}, where 0 to 1 is expected{hint}")
+    middle = seen.quantile(0.5)
+    if quantity.name == "rain_rate" and seen.wet and middle > _NO_RAIN and seen.highest <= REFLECTIVITY.plausible:
+        said.append(f"half of the rain is above {middle:.3g} mm/h: is it reflectivity in dBZ?")
+    if quantity.name == "reflectivity" and seen.lowest >= 0 and middle < _NO_ECHO:
+        said.append(f"half of the values are below {middle:.3g} dBZ and none below 0: is it rain in mm/h?")
     return said
 
 
 def _alike(seen: Survey) -> list[str]:
     said = []
-    for frames, what in ((seen.stuck, "the one before (stuck?)"), (seen.repeated, "an earlier one (archived twice?)")):
+    for frames, what in (
+        (seen.stuck, "equal to the one before (stuck?)"),
+        (seen.repeated, "equal to an earlier one (archived twice?)"),
+        (seen.alike, "nearly equal to an earlier one"),
+    ):
         if frames:
-            said.append(f"{len(frames)} frame(s) equal to {what}: {_some(frames)}")
+            said.append(f"{len(frames)} frame(s) {what}: {_some(frames)}")
     return said
 
 
 def _range(seen: Survey) -> list[str]:
     quantity = seen.quantity
     if not seen.observed:
-        return ["there is not a single value"]
+        return []
     said = []
-    if quantity.name == "intensity" and (seen.lowest < 0 or seen.highest > quantity.plausible):
-        hint = ": state units 0-255" if seen.lowest >= 0 and seen.highest <= 255 else ""
-        said.append(f"intensities from {seen.lowest:g} to {seen.highest:g}, where 0 to 1 is expected{hint}")
-    elif seen.highest > quantity.plausible:
+    if quantity.name != "intensity" and seen.highest > quantity.plausible:
         said.append(f"the highest value, {seen.highest:g} {quantity.units}, is implausible")
     if quantity.name == "reflectivity" and not seen.dry:
         said.append(

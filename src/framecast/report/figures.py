@@ -14,13 +14,14 @@ import numpy as np
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 
+from framecast.data.quantities import Quantity
 from framecast.report.scales import Scale, scale_of
 from framecast.verification import Example, Verification
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00")
 MARKS = ("o", "s", "^", "D", "v")
 _LARGEST, _COLUMNS, _DPI = 200, 10, 110
-_STYLE: Any = {
+STYLE: Any = {
     "font.family": "sans-serif",
     "font.size": 9,
     "axes.spines.top": False,
@@ -54,7 +55,7 @@ def curves(verification: Verification) -> str:
     leads, label = lead_labels(verification)
     columns = 2
     rows = -(-len(panels) // columns)
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure, axes = plt.subplots(rows, columns, figsize=(8.4, 2.3 * rows), sharex=True, squeeze=False)
         for panel, (title, values) in zip(axes.flat, panels, strict=False):
             for k, (name, line) in enumerate(values.items()):
@@ -69,7 +70,7 @@ def curves(verification: Verification) -> str:
         handles, labels = axes[0, 0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="upper center", ncols=len(labels), frameon=False, bbox_to_anchor=(0.5, 1.0))
         figure.tight_layout(rect=(0, 0, 1, 1 - 0.3 / (2.3 * rows)))
-        return _svg(figure)
+        return svg(figure)
 
 
 def strip(verification: Verification, example: Example) -> str:
@@ -89,7 +90,7 @@ def strip(verification: Verification, example: Example) -> str:
     ]  # fmt: skip
     height, width = example.truth.shape[-2:]
     side = 9.0 / len(shown)
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         tall = side * height / width
         figure, axes = plt.subplots(
             len(rows), len(shown), figsize=(9.6, len(rows) * (tall + 0.12) + 0.3), squeeze=False
@@ -97,11 +98,11 @@ def strip(verification: Verification, example: Example) -> str:
         for line, (name, frames, titles) in zip(axes, rows, strict=True):
             line[0].set_ylabel(name, fontsize=8)
             for k, (panel, frame) in enumerate(zip(line, frames, strict=True)):
-                _bare(panel, scale, frame)
+                bare(panel, scale, frame)
                 if titles and frame is not None:
                     panel.set_title(titles[k], fontsize=7, pad=2)
         figure.subplots_adjust(left=0.035, right=0.998, top=0.95, bottom=0.005, wspace=0.04, hspace=0.16)
-        return _png(figure)
+        return png(figure)
 
 
 def animation(verification: Verification, example: Example) -> list[tuple[str, str]]:
@@ -112,24 +113,24 @@ def animation(verification: Verification, example: Example) -> list[tuple[str, s
     pictures = []
     for k, lead in enumerate(leads):
         panels = {"truth": example.truth[k], **{name: frames[k] for name, frames in example.forecasts.items()}}
-        with mpl.rc_context(_STYLE):
+        with mpl.rc_context(STYLE):
             height, width = example.truth.shape[-2:]
             side = 9.6 / len(panels)
             figure, axes = plt.subplots(1, len(panels), figsize=(9.6, side * height / width + 0.3), squeeze=False)
             for panel, (name, frame) in zip(axes[0], panels.items(), strict=True):
-                _bare(panel, scale, frame)
+                bare(panel, scale, frame)
                 panel.set_title(name, fontsize=9, pad=3)
             figure.subplots_adjust(left=0.004, right=0.996, top=0.9, bottom=0.004, wspace=0.03)
-            pictures.append((f"+{lead:g}{unit}", _png(figure)))
+            pictures.append((f"+{lead:g}{unit}", png(figure)))
     return pictures
 
 
-def legend(verification: Verification) -> str:
-    """The colour scale as inline SVG, empty for grey pictures."""
-    scale = scale_of(verification.quantity)
+def legend(quantity: Quantity) -> str:
+    """The colour scale of a quantity as inline SVG, empty for grey pictures."""
+    scale = scale_of(quantity)
     if not scale.ticks:
         return ""
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = plt.figure(figsize=(6, 0.62))
         axes = figure.add_axes((0.03, 0.7, 0.94, 0.25))
         bar = figure.colorbar(
@@ -138,11 +139,11 @@ def legend(verification: Verification) -> str:
         bar.set_ticklabels([f"{tick:g}" for tick in scale.ticks])
         bar.set_label(scale.units, fontsize=8, labelpad=1)
         bar.outline.set_visible(False)
-        return _svg(figure)
+        return svg(figure)
 
 
-def _bare(panel: Any, scale: Scale, frame: np.ndarray | None) -> None:
-    """A frame without axes; nothing where there is none."""
+def bare(panel: Any, scale: Scale, frame: np.ndarray | None, largest: int = _LARGEST) -> None:
+    """A frame without axes, of at most `largest` pixels a side; nothing where there is none."""
     panel.set_xticks([])
     panel.set_yticks([])
     panel.grid(False)
@@ -152,18 +153,20 @@ def _bare(panel: Any, scale: Scale, frame: np.ndarray | None) -> None:
         side.set_linewidth(0.6)
     if frame is None:
         return
-    every = max(1, -(-max(frame.shape[-2:]) // _LARGEST))
+    every = max(1, -(-max(frame.shape[-2:]) // largest))
     panel.imshow(scale.paint(frame[:, ::every, ::every]), interpolation="nearest", aspect="equal")
 
 
-def _svg(figure: Figure) -> str:
+def svg(figure: Figure) -> str:
+    """A figure as inline SVG; it is closed."""
     text = io.StringIO()
     figure.savefig(text, format="svg", metadata={"Date": None})
     plt.close(figure)
     return text.getvalue()[text.getvalue().index("<svg") :]
 
 
-def _png(figure: Figure) -> str:
+def png(figure: Figure) -> str:
+    """A figure as the data address of a PNG; it is closed."""
     picture = io.BytesIO()
     figure.savefig(picture, format="png", dpi=_DPI, metadata={"Software": None})
     plt.close(figure)

@@ -30,9 +30,10 @@ def write_report(
 
     `facts` are said in a table as they are: what was trained, on what, at what cost. Raises `RunError`.
     """
-    environment = Environment(loader=PackageLoader("framecast.report", "."), autoescape=select_autoescape())
     leads, label = lead_labels(verification)
-    text = environment.get_template("page.html").render(
+    return write_page(
+        "page.html",
+        Path(out),
         title=title,
         verdict=verdict(verification),
         facts={**(facts or {}), **_facts(verification)},
@@ -41,7 +42,7 @@ def write_report(
         curves=Markup(curves(verification)),
         leads=[f"{lead:g}" for lead in leads],
         by_lead=_by_lead(verification),
-        legend=Markup(legend(verification)),
+        legend=Markup(legend(verification.quantity)),
         strips=[
             (_case(verification, k), strip(verification, example)) for k, example in enumerate(verification.examples)
         ],
@@ -49,7 +50,12 @@ def write_report(
         definitions=verification.definitions(),
         lead_label=label,
     )
-    path = Path(out)
+
+
+def write_page(template: str, path: Path, **values: Any) -> Path:
+    """Fill a template in and write it, whole or not at all. Raises `RunError`."""
+    environment = Environment(loader=PackageLoader("framecast.report", "."), autoescape=select_autoescape())
+    text = environment.get_template(template).render(**values)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
