@@ -23,11 +23,15 @@ class FrameShape(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Normalised windows. `frames (B, T, C, H, W)` float, `valid (B, T, 1, H, W)` bool, `actions (B, T, A)` or None."""
+    """Normalised windows. `frames (B, T, C, H, W)` float, `valid (B, T, 1, H, W)` bool, `actions (B, T, A)` or None.
+
+    `weights (B,)`: where windows are not drawn evenly, what a mean over them must weigh each by to be a mean over the
+    archive; the training loss does not."""
 
     frames: Tensor
     valid: Tensor
     actions: Tensor | None = None
+    weights: Tensor | None = None
 
 
 class Step(NamedTuple):

@@ -12,13 +12,13 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import count, islice
 from typing import TypeVar
 
 import numpy as np
 import torch
 
+from framecast.data.sampling import Order
 from framecast.data.scaling import Scaling
 from framecast.data.sources import Region, Source
 from framecast.errors import ConfigError
@@ -34,7 +34,8 @@ class Batches:
 
     `crop` is the side or `(height, width)` of random crops, aligned across time; where a crop shows less than half of its
     pixels, up to eight are drawn and the fullest is used. `flips` mirrors windows at random in both axes, `rotations`
-    turns square ones by quarters. `workers` threads read ahead.
+    turns square ones by quarters. `workers` threads read ahead. `order` says which windows come how often; without it each
+    comes once an epoch.
     """
 
     source: Source
@@ -47,8 +48,11 @@ class Batches:
     workers: int = 0
     rank: int = 0
     world_size: int = 1
+    order: Order | None = None
 
     def __post_init__(self) -> None:
+        if self.order is None:
+            object.__setattr__(self, "order", Order(len(self.source)))
         height, width = self.crop or self.source.shape[1:3]
         if self.rotations and height != width:
             raise ConfigError(f"frames of {height} x {width} cannot be turned by quarters", where="data.rotations")
@@ -69,13 +73,18 @@ class Batches:
         """Batch `number` of the stream."""
         drawn = self.windows(number)
         frames = np.stack([self._window(*window) for window in drawn])
-        return scaled(frames, [index for index, _, _ in drawn], self.source, self.scaling)
+        indices = [index for index, _, _ in drawn]
+        assert self.order is not None
+        weights = self.order.weights(indices)
+        batch = scaled(frames, indices, self.source, self.scaling)
+        return batch if weights is None else batch._replace(weights=torch.from_numpy(weights))
 
     def windows(self, number: int) -> list[tuple[int, int, int]]:
         """The windows of batch `number`: for each its index, the epoch, and its position in the order of that."""
         overall = number * self.batch_size * self.world_size + self.rank * self.batch_size
         places = [divmod(overall + k, len(self.source)) for k in range(self.batch_size)]
-        return [(int(_order(self.seed, epoch, len(self.source))[place]), epoch, place) for epoch, place in places]
+        assert self.order is not None
+        return [(int(self.order.epoch(self.seed, epoch)[place]), epoch, place) for epoch, place in places]
 
     def _window(self, index: int, epoch: int, position: int) -> np.ndarray:
         chance = np.random.default_rng([self.seed, epoch, position])
@@ -101,12 +110,6 @@ class Batches:
                 break
         assert best is not None
         return best
-
-
-@lru_cache(maxsize=4)
-def _order(seed: int, epoch: int, windows: int) -> np.ndarray:
-    """The order of the windows in an epoch."""
-    return np.random.default_rng([seed, epoch]).permutation(windows)
 
 
 def evaluation_batches(

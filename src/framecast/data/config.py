@@ -13,6 +13,7 @@ from framecast.data.digits import Split as DigitSplit
 from framecast.data.frames import actions_of, files_of
 from framecast.data.opening import open as open_frames
 from framecast.data.quantities import of
+from framecast.data.sampling import Importance
 from framecast.data.scaling import Scaling, Unit, check_scaling, default_scaling
 from framecast.data.sets import BAIR, KTH, Human36M, RoboNet
 from framecast.data.sources import Check, Sources, WindowSource, check_lengths
@@ -26,7 +27,8 @@ from framecast.types import FrameShape, config
 @config
 class ArchiveData:
     """Frames from files. `path` is what `framecast.open` takes; a list of them is opened one by one, so that archives on
-    different grids can be trained on together with `crop`. `scaling` follows the quantity where it is not stated.
+    different grids can be trained on together with `crop`. `scaling` follows the quantity where it is not stated. With
+    `sampling`, training windows with rain come more often than dry ones.
     """
 
     name: Literal["archive"] = "archive"
@@ -48,6 +50,7 @@ class ArchiveData:
     size: tuple[int, int] | None = None
     frame_rate: float | None = None
     actions: bool = False
+    sampling: Importance | None = None
 
     def __post_init__(self) -> None:
         check_lengths(self.context, self.horizon)
@@ -113,6 +116,11 @@ class ArchiveData:
             else None
             for name in NAMES
         }
+        probabilities = None
+        if self.sampling is not None and parts["train"]:
+            probabilities = self.sampling.probabilities(archives, parts["train"], self.context + self.horizon)
+            often = probabilities.max() / probabilities.min()
+            report.append(f"windows are drawn by {self.sampling.by}, some up to {often:.3g} times as often as others")
         step = time_step(archives[0])
         return Sources(
             **sources,
@@ -120,6 +128,7 @@ class ArchiveData:
             step=step if isinstance(step, np.timedelta64) else None,
             report=tuple(report),
             frames=archives,
+            probabilities=probabilities,
         )
 
 

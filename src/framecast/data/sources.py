@@ -82,6 +82,8 @@ class Sources:
     step: np.timedelta64 | None
     report: tuple[str, ...]
     frames: tuple[xr.DataArray, ...] = ()
+    probabilities: np.ndarray | None = None
+    """With which each training window is drawn `(n,)`; None where each comes once an epoch."""
 
     def shape(self, crop: tuple[int, int] | None) -> FrameShape:
         """What a model is built for: the frames of the training windows, cropped. Raises `ConfigError` without any."""

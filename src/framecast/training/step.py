@@ -75,5 +75,4 @@ def passes(batch: Batch, reverse_time: bool) -> list[Batch]:
 
 def move(batch: Batch, device: torch.device) -> Batch:
     """The batch on `device`."""
-    actions = None if batch.actions is None else batch.actions.to(device)
-    return Batch(batch.frames.to(device), batch.valid.to(device), actions)
+    return Batch(*(None if part is None else part.to(device) for part in batch))  # type: ignore[arg-type]
