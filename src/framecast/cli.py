@@ -303,7 +303,7 @@ def forecast(
     run: Annotated[Path, typer.Argument(help="The folder of a run or of a saved model.")],
     data: DataPath,
     horizon: Annotated[int, typer.Option(min=1, help="How many frames to forecast; may be longer than trained.")],
-    out: Annotated[Path, typer.Option(help="nowcast.nc or nowcast.zarr")],
+    out: Annotated[Path, typer.Option(help="nowcast.nc, nowcast.zarr, or to look at: nowcast.mp4, nowcast.gif")],
     units: Units = None,
     time_step: TimeStep = None,
     variable: Variable = None,
@@ -335,7 +335,8 @@ def forecast(
     )
     taken = None if actions is None else array_of(actions)
     trained = framecast.load(run, tile=tile, overlap=overlap)
-    framecast.write(trained.forecast(frames, horizon, taken), out, overwrite=overwrite)
+    context = frames.isel(time=slice(-trained.context, None)) if "sequence" not in frames.dims else None
+    framecast.write(trained.forecast(frames, horizon, taken), out, overwrite=overwrite, context=context)
     print(out)
 
 
@@ -362,18 +363,28 @@ def reproduce(
 
 
 @app.command()
-def datasets() -> None:
+def datasets(
+    fetch: Annotated[str | None, typer.Option(help="Fetch the files of this set (a word of its title).")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for what is fetched.")] = Path("data"),
+) -> None:
     """The benchmark sets of the papers: where they come from, their terms and sizes, how their files must lie."""
     from rich.console import Console
     from rich.text import Text
 
-    from framecast.data.sets.catalogue import CATALOGUE
+    from framecast.data.sets.catalogue import CATALOGUE, by_name
+    from framecast.data.sets.download import fetch as fetch_file
 
     console = Console()
+    if fetch is not None:
+        for remote in by_name(fetch).files:
+            print(fetch_file(remote, out, _bar(remote.name)))
+        return
     for known in CATALOGUE:
         console.print(Text(known.title, style="bold"))
         for name in ("data", "source", "terms", "size", "layout"):
             console.print(Text(f"  {name:<7} {getattr(known, name)}"), soft_wrap=True)
+        if known.files:
+            console.print(Text(f"  fetch   framecast datasets --fetch '{known.title}'"), soft_wrap=True)
 
 
 @app.command("import")

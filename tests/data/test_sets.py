@@ -1,9 +1,14 @@
 """Benchmark sets, on tiny files in the layout in which they are published."""
 
+import hashlib
 import io
 import struct
+from collections.abc import Iterator
 from fractions import Fraction
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
+from typing import ClassVar
 
 import h5py
 import numpy as np
@@ -11,10 +16,13 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+import framecast
 from framecast.cli import app
 from framecast.data.batches import Batches
-from framecast.data.config import BAIR, KTH, Data, Human36M, RoboNet
+from framecast.data.config import BAIR, KTH, SEVIR, Data, Human36M, RoboNet, TaxiBJ
+from framecast.data.sets.catalogue import by_name
 from framecast.data.sets.clips import ClipSource, resized
+from framecast.data.sets.download import Remote, fetch
 from framecast.data.sets.kth import FAST, SLOW, backwards
 from framecast.data.sources import Region
 from framecast.errors import ConfigError, DataError
@@ -241,7 +249,17 @@ def test_a_folder_without_the_set_is_said(kind: type[KTH], tmp_path: Path) -> No
 def test_the_catalogue_names_every_set() -> None:
     said = CliRunner().invoke(app, ["datasets"])
     assert said.exit_code == 0, said.exception
-    for name in ("kth", "human36m", "robonet", "bair", "moving_digits", "mnist_test_seq.npy", "http"):
+    for name in (
+        "kth",
+        "human36m",
+        "robonet",
+        "bair",
+        "taxibj",
+        "sevir",
+        "moving_digits",
+        "mnist_test_seq.npy",
+        "http",
+    ):
         assert name in said.output
 
 
@@ -250,3 +268,122 @@ def test_resizing_interpolates_between_the_centres_of_pixels() -> None:
     small = resized(pixels, 4)[0] * 255
     assert small[0, 0] == pytest.approx(0)
     assert small[0] == pytest.approx([0, 25, 75, 100])
+
+
+def test_taxibj_windows_are_those_of_the_file(tmp_path: Path) -> None:
+    chance = np.random.default_rng(0)
+    arrays = {
+        f"{kind}_{part}": chance.uniform(-1, 1, (count, 4, 2, 32, 32))
+        for part, count in (("train", 5), ("test", 2))
+        for kind in "XY"
+    }
+    np.savez(tmp_path / "dataset.npz", **{name: value.astype(np.float32) for name, value in arrays.items()})
+    data = TaxiBJ(path=str(tmp_path), context=2, horizon=4)
+    train, test = source(data), source(data, "test")
+    assert (len(train), len(test)) == (5, 2)
+    expected = np.concatenate([arrays["X_test"][1, 2:], arrays["Y_test"][1]])
+    np.testing.assert_allclose(test.read(1), (expected + 1) / 2, atol=1e-6)
+    assert train.shape == (2, 32, 32, 2, 4, 0)
+    with pytest.raises(ConfigError, match=r"4 \+ 4 frames of 32 x 32"):
+        TaxiBJ(path=str(tmp_path), horizon=5)
+
+
+def test_sevir_is_split_by_date(tmp_path: Path) -> None:
+    chance = np.random.default_rng(0)
+    events = chance.integers(0, 255, (3, 24, 24, 49), dtype=np.uint8)
+    (tmp_path / "data/vil/2019").mkdir(parents=True)
+    with h5py.File(tmp_path / "data/vil/2019/SEVIR_VIL_STORMEVENTS_2019_0101_0630.h5", "w") as file:
+        file.create_dataset("vil", data=events, chunks=(1, 24, 24, 49), compression="gzip")
+    name = "vil/2019/SEVIR_VIL_STORMEVENTS_2019_0101_0630.h5"
+    rows = ["id,file_name,file_index,img_type,time_utc"]
+    rows += [f"S{k},{name},{k},vil,2019-{month}-15 20:00:00" for k, month in enumerate(("02", "06", "05"))]
+    rows += ["S9,ir069/2019/other.h5,0,ir069,2019-01-01 00:00:00", "S8,vil/2019/absent.h5,0,vil,2019-01-01 00:00:00"]
+    (tmp_path / "CATALOG.csv").write_text("\n".join(rows))
+    data = SEVIR(path=str(tmp_path), size=24)
+    train, test = source(data), source(data, "test")
+    assert (len(train), len(test)) == (6, 3)  # three windows of 25 frames at 0, 12 and 24 of each event
+    np.testing.assert_allclose(test.read(1)[:, 0], events[1, :, :, 12:37].transpose(2, 0, 1) / 255, rtol=1e-6)
+    np.testing.assert_allclose(train.read(3)[:, 0], events[2, :, :, :25].transpose(2, 0, 1) / 255, rtol=1e-6)
+    rows[1] = "S0,../../elsewhere.h5,0,vil,2019-02-15 20:00:00"
+    (tmp_path / "CATALOG.csv").write_text("\n".join(rows))
+    with pytest.raises(DataError, match="lies outside the folder"):
+        source(data)
+
+
+def test_moving_mnist_as_thuml_publishes_it(tmp_path: Path) -> None:
+    frames = np.random.default_rng(0).random((60, 1, 16, 16), dtype=np.float32)
+    starts = np.array([0, 20, 40])
+    clips = np.stack([np.stack([starts, np.full(3, 10)], 1), np.stack([starts + 10, np.full(3, 10)], 1)])
+    np.savez(tmp_path / "mnist.npz", clips=clips, input_raw_data=frames, dims=np.array([[1, 16, 16]]))
+    opened = framecast.open(tmp_path / "mnist.npz")
+    assert opened.dims == ("sequence", "time", "channel", "y", "x")
+    np.testing.assert_array_equal(opened.values, frames.reshape(3, 20, 1, 16, 16))
+    np.savez(tmp_path / "mnist.npz", clips=clips + 30, input_raw_data=frames)
+    with pytest.raises(DataError, match="frames that are not there"):
+        framecast.open(tmp_path / "mnist.npz")
+
+
+class Server(BaseHTTPRequestHandler):
+    """Answers with a file, from where it is asked to on; breaks off after `most` bytes."""
+
+    content = bytes(range(256)) * 10_000
+    most = None
+    asked: ClassVar[list[str | None]] = []
+
+    def do_GET(self) -> None:
+        wanted = self.headers.get("Range")
+        self.asked.append(wanted)
+        start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted else 0
+        part = self.content[start:]
+        self.send_response(206 if wanted else 200)
+        self.send_header("Content-Length", str(len(part)))
+        self.end_headers()
+        self.wfile.write(part if self.most is None else part[: self.most])
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    monkeypatch.setattr(Server, "most", None)
+    monkeypatch.setattr(Server, "asked", [])
+    with HTTPServer(("127.0.0.1", 0), Server) as running:
+        Thread(target=running.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{running.server_port}/set.bin"
+        running.shutdown()
+
+
+def test_a_download_goes_on_where_it_broke_off(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    remote = Remote(server, "set.bin", hashlib.md5(Server.content).hexdigest())
+    monkeypatch.setattr(Server, "most", 1_000_000)
+    with pytest.raises(DataError, match=r"cannot be fetched.*\n.*fetch it elsewhere and put it at .*set\.bin"):
+        fetch(remote, tmp_path)
+    assert not (tmp_path / "set.bin").exists()
+    monkeypatch.setattr(Server, "most", None)
+    seen: list[tuple[int, int]] = []
+    assert fetch(remote, tmp_path, lambda done, of: seen.append((done, of))).read_bytes() == Server.content
+    assert Server.asked == [None, "bytes=1000000-"]
+    assert seen[-1] == (2_560_000, 2_560_000)
+    assert fetch(remote, tmp_path).exists()
+    assert len(Server.asked) == 2  # it is there: nothing is asked for
+
+
+def test_a_download_with_another_checksum_is_refused(server: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"its MD5 is .* and not 0"):
+        fetch(Remote(server, "set.bin", "0" * 32), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_closed_network_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"http://127\.0\.0\.1:9/set cannot be fetched"):
+        fetch(Remote("http://127.0.0.1:9/set", "set"), tmp_path)
+
+
+def test_sets_are_found_by_a_word_of_their_title() -> None:
+    assert by_name("bair").files[0].name.endswith(".tar")
+    assert len(by_name("V-MNIST").files) == 2
+    with pytest.raises(DataError, match="cannot be fetched from here"):
+        by_name("KTH")
+    with pytest.raises(DataError, match="no set is called 'nothing'"):
+        by_name("nothing")

@@ -58,7 +58,7 @@ def test_nothing_is_half_written(tmp_path: Path, name: str, monkeypatch: pytest.
 
 def test_unknown_formats_and_folders_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="is no format"):
-        write(Persistence()(frames(), 1), tmp_path / "out.gif")
+        write(Persistence()(frames(), 1), tmp_path / "out.bmp")
     with pytest.raises(ConfigError, match="folder does not exist"):
         write(Persistence()(frames(), 1), tmp_path / "absent" / "out.nc")
 
@@ -67,3 +67,36 @@ def test_frames_without_clock_keep_their_numbers(tmp_path: Path) -> None:
     clip = frames().assign_coords(time=np.arange(6))
     write(Persistence()(clip, 3), tmp_path / "out.nc")
     assert opened(tmp_path / "out.nc")["lead_time"].values.tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize("name", ["out.mp4", "out.gif"])
+def test_a_film_has_the_context_and_then_the_forecast(tmp_path: Path, name: str) -> None:
+    av = pytest.importorskip("av")
+    observed = frames()
+    forecast = Persistence()(observed, 4)
+    forecast = forecast * xr.DataArray(
+        [1.0, 3, 9, 27], dims="lead_time"
+    )  # frames that are alike would become one in a GIF
+    forecast.attrs = observed.attrs
+    write(forecast, tmp_path / name, context=observed)
+    with av.open(str(tmp_path / name)) as container:
+        pictures = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    assert len(pictures) == observed.sizes["time"] + 4
+    assert min(pictures[0].shape[:2]) >= 128
+    edge = np.array([picture[1, 20:100].mean(0) for picture in pictures])
+    orange = np.abs(edge - [213, 94, 0]).max(1) < 30
+    assert orange.tolist() == [False] * observed.sizes["time"] + [True] * 4
+
+
+def test_a_film_of_a_video_looks_like_it(tmp_path: Path, videos: Path) -> None:
+    import framecast
+
+    pytest.importorskip("av")
+    observed = framecast.open(videos / "bigbuckbunny_160x120.avi").isel(time=slice(0, 3))
+    write(Persistence()(observed, 1), tmp_path / "out.gif", context=observed)
+    again = framecast.open(videos / "bigbuckbunny_160x120.avi").isel(time=0).values
+    from PIL import Image
+
+    with Image.open(tmp_path / "out.gif") as picture:
+        shown = np.asarray(picture.convert("RGB"))[::2, ::2]
+    assert np.abs(shown.transpose(2, 0, 1) / 255 - again).mean() < 0.05

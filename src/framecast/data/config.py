@@ -15,7 +15,7 @@ from framecast.data.opening import open as open_frames
 from framecast.data.quantities import of
 from framecast.data.sampling import Importance
 from framecast.data.scaling import Scaling, Unit, check_scaling, default_scaling
-from framecast.data.sets import BAIR, KTH, Human36M, RoboNet
+from framecast.data.sets import BAIR, KTH, SEVIR, Human36M, RoboNet, TaxiBJ
 from framecast.data.sources import Check, Sources, WindowSource, check_lengths
 from framecast.data.splits import NAMES, ByBlocks, Split, split
 from framecast.data.varied_digits import MixedDigitSource, VariedDigitSource
@@ -224,7 +224,7 @@ class MixedDigits(_Digits):
     test: int = 5_000
 
 
-Data = ArchiveData | MovingDigits | VariedDigits | MixedDigits | KTH | Human36M | RoboNet | BAIR
+Data = ArchiveData | MovingDigits | VariedDigits | MixedDigits | KTH | Human36M | RoboNet | BAIR | TaxiBJ | SEVIR
 
 
 def _check_disjoint(archives: Sequence[xr.DataArray]) -> None:

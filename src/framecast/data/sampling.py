@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
@@ -43,7 +43,7 @@ class Importance:
         if self.by == "wet":
             worth = (frames >= WET[quantity.name]).astype(np.float32)
         else:
-            rate = frames
+            rate: Any = frames
             if quantity.name == "reflectivity":
                 zr = ZR()
                 rate = (10 ** (frames / 10) / zr.a) ** (1 / zr.b)

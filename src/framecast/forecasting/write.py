@@ -1,38 +1,58 @@
-"""Writing a Forecast as CF NetCDF or Zarr: whole or not at all."""
+"""Writing a Forecast, whole or not at all: as CF NetCDF or Zarr, or as something to look at, MP4 or GIF.
+
+A film has the context, where it is given, and then the forecast, whose frames have an orange edge; colours are those of the
+report. MP4 is written through PyAV (`pip install "framecast[video]"`), GIF needs nothing.
+"""
 
 from __future__ import annotations
 
 import os
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
+from framecast.data.quantities import QUANTITIES
 from framecast.errors import ConfigError, RunError
 
-SUFFIXES = (".nc", ".zarr")
+SUFFIXES = (".nc", ".zarr", ".mp4", ".gif")
+FRAME_RATE = 10
+"""Frames a second of a film."""
+_EDGE = (213, 94, 0)
+_LEAST_SIDE = 256
+"""Smaller frames are drawn in larger pixels."""
 
 
 def check_target(out: Path, *, overwrite: bool = False) -> None:
     """Raise `ConfigError` where a forecast cannot be written to `out`, before anything is computed."""
     if out.suffix not in SUFFIXES:
-        raise ConfigError(f"{out.suffix or 'no suffix'} is no format", where=out, remedy=f"use {' or '.join(SUFFIXES)}")
+        raise ConfigError(f"{out.suffix or 'no suffix'} is no format", where=out, remedy=f"use {', '.join(SUFFIXES)}")
+    if out.suffix == ".mp4" and find_spec("av") is None:
+        raise ConfigError("MP4 needs PyAV", where=out, remedy='pip install "framecast[video]", or write a .gif')
     if out.exists() and not overwrite:
         raise ConfigError("exists already", where=out, remedy="name another file, or allow it with --overwrite")
     if not out.absolute().parent.is_dir():
         raise ConfigError("its folder does not exist", where=out, remedy=f"make {out.parent} first")
 
 
-def write(forecast: xr.DataArray, out: Path, *, overwrite: bool = False) -> None:
-    """Write `forecast` to `out`, NetCDF or Zarr by its suffix, with the grid, projection, init and lead times.
+def write(forecast: xr.DataArray, out: Path, *, overwrite: bool = False, context: xr.DataArray | None = None) -> None:
+    """Write `forecast` to `out`, by its suffix: NetCDF or Zarr with the grid, projection, init and lead times, or a film, which
+    begins with the frames of `context` where they are given.
 
     It is written under a temporary name in the same folder and moved into place. Raises `ConfigError` and `RunError`.
     """
     check_target(out, overwrite=overwrite)
-    dataset = to_dataset(forecast)
-    temporary = out.with_name(f".{out.name}.{os.getpid()}")
+    temporary = out.with_name(f".{os.getpid()}.{out.name}")
     try:
+        if out.suffix in (".mp4", ".gif"):
+            pictures = film(forecast, context)
+            (_write_gif if out.suffix == ".gif" else _write_mp4)(pictures, temporary)
+            temporary.replace(out)
+            return
+        dataset = to_dataset(forecast)
         if out.suffix == ".nc":
             dataset.to_netcdf(temporary, engine="h5netcdf")
             with temporary.open("rb") as file:
@@ -46,6 +66,44 @@ def write(forecast: xr.DataArray, out: Path, *, overwrite: bool = False) -> None
         raise RunError(f"cannot be written ({error})", where=out) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True) if temporary.is_dir() else temporary.unlink(missing_ok=True)
+
+
+def film(forecast: xr.DataArray, context: xr.DataArray | None = None) -> list[np.ndarray]:
+    """The pictures `(H, W, 3)` uint8 of a film: those of the context, then those of the forecast with an orange edge."""
+    from framecast.colours import scale_of
+
+    scale = scale_of(QUANTITIES[forecast.attrs["quantity"]])
+    past = [] if context is None else [_enlarged(scale.paint(frame)) for frame in context.values]
+    future = [_enlarged(scale.paint(frame)) for frame in forecast.values.reshape(-1, *forecast.shape[-3:])]
+    for picture in future:
+        picture[:3], picture[-3:], picture[:, :3], picture[:, -3:] = _EDGE, _EDGE, _EDGE, _EDGE
+    return past + future
+
+
+def _enlarged(picture: np.ndarray) -> np.ndarray:
+    """Drawn in larger pixels where it is small, with even sides, as films need them."""
+    times = max(1, -(-_LEAST_SIDE // max(picture.shape[:2])))
+    large = picture.repeat(times, axis=0).repeat(times, axis=1)
+    return np.ascontiguousarray(np.pad(large, ((0, large.shape[0] % 2), (0, large.shape[1] % 2), (0, 0)), mode="edge"))
+
+
+def _write_gif(pictures: list[np.ndarray], path: Path) -> None:
+    from PIL import Image
+
+    first, *others = [Image.fromarray(picture) for picture in pictures]
+    first.save(path, format="GIF", save_all=True, append_images=others, duration=1000 // FRAME_RATE, loop=0)
+
+
+def _write_mp4(pictures: list[np.ndarray], path: Path) -> None:
+    import av
+
+    with av.open(str(path), mode="w", format="mp4") as container:
+        stream: Any = container.add_stream("libx264", rate=FRAME_RATE, options={"crf": "18"})
+        stream.height, stream.width = pictures[0].shape[:2]
+        stream.pix_fmt = "yuv420p"
+        for picture in pictures:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode())
 
 
 def to_dataset(forecast: xr.DataArray) -> xr.Dataset:

@@ -14,8 +14,8 @@ import numpy as np
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 
+from framecast.colours import Scale, scale_of
 from framecast.data.quantities import Quantity
-from framecast.report.scales import Scale, scale_of
 from framecast.verification import Example, Verification
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00")

@@ -10,11 +10,11 @@ import numpy as np
 from markupsafe import Markup
 from matplotlib.colors import ListedColormap
 
+from framecast.colours import scale_of
 from framecast.data.inspection import Inspection
 from framecast.data.survey import BINS, WET
 from framecast.report.figures import COLOURS, STYLE, bare, legend, png, svg
 from framecast.report.page import write_page
-from framecast.report.scales import scale_of
 
 _DAYS = 400
 """How many days a calendar shows at most; of longer archives it shows the last ones."""

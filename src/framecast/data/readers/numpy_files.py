@@ -8,13 +8,15 @@ Axes, by the number of dimensions, since the file does not say:
 * 5: `(sequence, time, channel, y, x)`, or `(sequence, time, y, x, channel)` where the last has at most four entries
 
 How four or five axes were read is recorded in `repairs`. Bytes are intensities from 0 to 255; other numbers need units
-unless they lie in [0, 1]. An array `actions` of an .npz holds what was done at each frame, `([sequence,] time, A)`.
+unless they lie in [0, 1]. An .npz with `clips` and `input_raw_data`, as Moving MNIST is published, is a set of clips. An
+array `actions` of an .npz holds what was done at each frame, `([sequence,] time, A)`.
 """
 
 from __future__ import annotations
 
 import zipfile
 import zlib
+from collections.abc import Sequence
 from math import prod
 from pathlib import Path
 from tokenize import TokenError
@@ -34,6 +36,7 @@ RECOGNISES = ["NumPy arrays (.npy, .npz) and folders of them"]
 _MOVING_MNIST = (20, 10_000, 64, 64)
 _FEW = 4
 _ACTIONS = "actions"
+_CLIPS = ("clips", "input_raw_data")
 _DAMAGE = (
     *(ValueError, TypeError, OverflowError, OSError, EOFError, RuntimeError, MemoryError),
     *(zipfile.BadZipFile, zlib.error),
@@ -81,6 +84,20 @@ def array_of(path: Path) -> np.ndarray:
     return np.asarray(values)
 
 
+def arrays_of(path: Path, names: Sequence[str], largest: int = MEMORY_LIMIT) -> list[np.ndarray]:
+    """Some arrays of an .npz, each of at most `largest` bytes. Raises `DataError`."""
+    headers = _headers(path)
+    for name in names:
+        if name not in headers or headers[name][1].kind not in "fiub":
+            raise DataError(f"no array {name!r} of numbers", where=path, remedy=f"arrays: {', '.join(headers)}")
+        _check_expanded(name, *headers[name], path, largest)
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return [file[name] for name in names]
+    except _DAMAGE as error:
+        raise _refusal(path, str(error)) from error
+
+
 def _npy(path: Path) -> np.ndarray:
     try:
         values: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -92,31 +109,61 @@ def _npy(path: Path) -> np.ndarray:
 def _npz(path: Path, options: Options) -> tuple[str, np.ndarray, np.ndarray | None]:
     """The array of frames in an .npz, its name, and the array `actions` where there is one; declared sizes are checked
     before anything is expanded."""
+    headers = _headers(path)
+    if set(_CLIPS) <= set(headers):
+        return "frames", _clips(path), None
+    name = _chosen(headers, path, options)
+    wanted = [name, _ACTIONS] if _ACTIONS in headers else [name]
+    for each in wanted:
+        _check_expanded(each, *headers[each], path)
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return name, file[name], file[_ACTIONS] if _ACTIONS in headers else None
+    except _DAMAGE as error:
+        raise _refusal(path, str(error)) from error
+
+
+def _headers(path: Path) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
+    """Shape and dtype that the members of an .npz declare."""
     try:
         with zipfile.ZipFile(path) as archive:
             headers = {}
             for member in archive.namelist():
                 with archive.open(member) as file:
                     headers[member.removesuffix(".npy")] = _header(file, path, member)
+            return headers
     except _DAMAGE as error:
         raise _refusal(path, str(error)) from error
-    name = _chosen(headers, path, options)
-    wanted = [name, _ACTIONS] if _ACTIONS in headers else [name]
-    for each in wanted:
-        shape, dtype = headers[each]
-        size = prod(shape) * dtype.itemsize
-        if size > MEMORY_LIMIT:
-            raise DataError(
-                f"array {each!r} of shape {shape} would expand to {size / 2**20:.0f} MiB; "
-                f"the limit for compressed arrays is {MEMORY_LIMIT / 2**20:.0f} MiB",
-                where=path,
-                remedy="save it as .npy (numpy.save), which is read piece by piece",
-            )
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return name, file[name], file[_ACTIONS] if _ACTIONS in headers else None
-    except _DAMAGE as error:
-        raise _refusal(path, str(error)) from error
+
+
+def _check_expanded(
+    name: str, shape: tuple[int, ...], dtype: np.dtype, path: Path, largest: int = MEMORY_LIMIT
+) -> None:
+    size = prod(shape) * dtype.itemsize
+    if size > largest:
+        raise DataError(
+            f"array {name!r} of shape {shape} would expand to {size / 2**20:.0f} MiB; "
+            f"the limit for compressed arrays is {largest / 2**20:.0f} MiB",
+            where=path,
+            remedy="save it as .npy (numpy.save), which is read piece by piece",
+        )
+
+
+def _clips(path: Path) -> np.ndarray:
+    """The frames of clips `(sequence, time, channel, y, x)`: `clips (2, N, 2)` has the first frame and the number of frames of
+    the context and of the future of each in `input_raw_data`."""
+    spans, frames = arrays_of(path, _CLIPS, largest=4 * 2**30)
+    if spans.ndim != 3 or spans.shape[0] != 2 or spans.shape[2] != 2 or frames.ndim != 4 or not spans.size:
+        raise DataError(f"clips of shape {spans.shape} into frames of {frames.shape}", where=path)
+    numbers = [
+        np.concatenate([np.arange(start, start + length) for start, length in clip])
+        for clip in spans.astype(np.int64).transpose(1, 0, 2)
+    ]
+    if len({len(each) for each in numbers}) > 1 or not all(
+        each.size and each.min() >= 0 and each.max() < len(frames) for each in numbers
+    ):
+        raise DataError("clips of different lengths, or of frames that are not there", where=path)
+    return np.asarray(frames[np.stack(numbers)])
 
 
 def _chosen(headers: dict[str, tuple[tuple[int, ...], np.dtype]], path: Path, options: Options) -> str:

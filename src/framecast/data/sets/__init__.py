@@ -8,5 +8,7 @@ from framecast.data.sets.bair import BAIR
 from framecast.data.sets.human36m import Human36M
 from framecast.data.sets.kth import KTH
 from framecast.data.sets.robonet import RoboNet
+from framecast.data.sets.sevir import SEVIR
+from framecast.data.sets.taxibj import TaxiBJ
 
-__all__ = ["BAIR", "KTH", "Human36M", "RoboNet"]
+__all__ = ["BAIR", "KTH", "SEVIR", "Human36M", "RoboNet", "TaxiBJ"]

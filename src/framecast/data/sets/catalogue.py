@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from framecast.data.sets.download import Remote
+from framecast.errors import DataError
+
+_MNIST = "https://ossci-datasets.s3.amazonaws.com/mnist"
+_SEQUENCES = "https://www.cs.toronto.edu/~nitish/unsupervised_video/mnist_test_seq.npy"
+_BAIR = "http://rail.eecs.berkeley.edu/datasets/bair_robot_pushing_dataset_v0.tar"
+
 
 @dataclass(frozen=True)
 class Known:
     """A data set. `data` is `data.name` in a recipe; `size` is that of the download; `layout` is what `data.path` (for
-    digits `data.images`) must hold."""
+    digits `data.images`) must hold, `files` what `framecast datasets --fetch` fetches."""
 
     title: str
     data: str
@@ -16,6 +23,7 @@ class Known:
     terms: str
     size: str
     layout: str
+    files: tuple[Remote, ...] = ()
 
 
 CATALOGUE = (
@@ -26,6 +34,14 @@ CATALOGUE = (
         "CC BY-SA 3.0",
         "11.3 MB",
         "train-images-idx3-ubyte.gz and t10k-images-idx3-ubyte.gz",
+        (
+            Remote(
+                f"{_MNIST}/train-images-idx3-ubyte.gz", "train-images-idx3-ubyte.gz", "f68b3c2dcbeaaa9fbdd348bbdeb94873"
+            ),
+            Remote(
+                f"{_MNIST}/t10k-images-idx3-ubyte.gz", "t10k-images-idx3-ubyte.gz", "9fb629c4189551a2d022fa330f9573f3"
+            ),
+        ),
     ),
     Known(
         "Moving MNIST, the fixed test set",
@@ -34,6 +50,15 @@ CATALOGUE = (
         "not known",
         "820 MB",
         "the file itself: framecast evaluate RUN --data mnist_test_seq.npy",
+        (Remote(_SEQUENCES, "mnist_test_seq.npy", "be083ec986bfe91a449d63653c411eb2"),),
+    ),
+    Known(
+        "Moving MNIST as thuml publishes it",
+        "archive",
+        "https://github.com/thuml/predrnn-pytorch",
+        "not known",
+        "not known",
+        "moving-mnist-train.npz, moving-mnist-valid.npz, moving-mnist-test.npz: clips and input_raw_data",
     ),
     Known(
         "KTH actions",
@@ -66,5 +91,46 @@ CATALOGUE = (
         "not known",
         "30 GB",
         "softmotion30_44k/train/*.tfrecords and softmotion30_44k/test/*.tfrecords",
+        (Remote(_BAIR, "bair_robot_pushing_dataset_v0.tar"),),
+    ),
+    Known(
+        "TaxiBJ",
+        "taxibj",
+        "https://github.com/TolicWang/DeepST, as repacked for https://github.com/chengtan9907/OpenSTL",
+        "not known",
+        "not known",
+        "dataset.npz with X_train, Y_train, X_test and Y_test",
+    ),
+    Known(
+        "SEVIR, vertically integrated liquid",
+        "sevir",
+        "s3://sevir (https://registry.opendata.aws/sevir/)",
+        "not known",
+        "not known; the whole set, of which VIL is a part, takes about 1 TB",
+        "CATALOG.csv and data/vil/<year>/*.h5: aws s3 sync --no-sign-request s3://sevir/data/vil DIR/data/vil",
+    ),
+    Known(
+        "Pictures of radar, as HKO-7, CIKM 2017, Guangzhou and Shanghai are published",
+        "archive",
+        "from the owner of each",
+        "each its own, most for research only, on request",
+        "not known",
+        "a folder of pictures of 8 bits, named by time or number; units: pixels hko7, pixels cikm, pixels thuml, pixels tctn",
     ),
 )
+
+
+def by_name(name: str) -> Known:
+    """The set whose title holds `name`, or is called so in a recipe, and whose files can be fetched. Raises `DataError`."""
+    found = [known for known in CATALOGUE if name.lower() in known.title.lower() or name in known.data.split(", ")]
+    exact = [known for known in found if known.title.lower() == name.lower()]
+    found = exact or [known for known in found if known.files] or found
+    if len(found) != 1:
+        what = f"{len(found)} sets are called {name!r}" if found else f"no set is called {name!r}"
+        raise DataError(what, remedy=f"sets: {', '.join(known.title for known in found or CATALOGUE)}")
+    if not found[0].files:
+        raise DataError(
+            f"{found[0].title} cannot be fetched from here",
+            remedy=f"get it from {found[0].source} and lay it out so: {found[0].layout}",
+        )
+    return found[0]
