@@ -29,6 +29,10 @@ class DataError(FramecastError):
     """Frames that cannot be read, understood or used."""
 
 
+class Unreadable(DataError):
+    """A file that is incomplete or damaged. Among others it is skipped and reported; alone it is an error."""
+
+
 class ConfigError(FramecastError):
     """A recipe, a setting, or a combination of settings that cannot work."""
 

@@ -44,6 +44,9 @@ class Marked:
             return frames
         return frames[..., region.top : region.top + region.height, region.left : region.left + region.width]
 
+    def seen(self, index: int) -> np.ndarray:
+        return np.isfinite(self.read(index)).all((0, 1))
+
     def init_time(self, index: int) -> int:
         return index
 

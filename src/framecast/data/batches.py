@@ -32,10 +32,10 @@ CROP_TRIES = 8
 class Batches:
     """An endless, seeded stream of training batches.
 
-    `crop` is the side or `(height, width)` of random crops, aligned across time; where a crop shows less than half of its
-    pixels, up to eight are drawn and the fullest is used. `flips` mirrors windows at random in both axes, `rotations`
-    turns square ones by quarters. `workers` threads read ahead. `order` says which windows come how often; without it each
-    comes once an epoch.
+    `crop` is the side or `(height, width)` of random crops, aligned across time; where the archive usually has data in less
+    than half of a crop, up to eight are drawn and the fullest is used. `flips` mirrors windows at random in both axes,
+    `rotations` turns square ones by quarters. `workers` threads read ahead. `order` says which windows come how often;
+    without it each comes once an epoch.
     """
 
     source: Source
@@ -98,18 +98,17 @@ class Batches:
 
     def _cropped(self, index: int, size: tuple[int, int], chance: np.random.Generator) -> np.ndarray:
         height, width = self.source.size_of(index)
-        best, most = None, -1.0
+        seen = self.source.seen(index)
+        best, most = Region(0, 0, *size), -1.0
         for _ in range(CROP_TRIES):
             top = int(chance.integers(height - size[0] + 1))
             left = int(chance.integers(width - size[1] + 1))
-            frames = self.source.read(index, Region(top, left, *size))
-            observed = float(np.isfinite(frames).mean())
+            observed = 1.0 if seen is None else float(seen[top : top + size[0], left : left + size[1]].mean())
             if observed > most:
-                best, most = frames, observed
+                best, most = Region(top, left, *size), observed
             if observed >= 0.5:
                 break
-        assert best is not None
-        return best
+        return self.source.read(index, best)
 
 
 def evaluation_batches(

@@ -72,6 +72,9 @@ class DigitSource:
             place(frames[:, 0], self.images[chance.integers(len(self.images))], chance)
         return frames
 
+    def seen(self, index: int) -> None:
+        """Everywhere."""
+
     def actions(self, index: int) -> np.ndarray:
         """Digits obey nobody: `(T, 0)`."""
         return no_actions(self.length)

@@ -13,11 +13,15 @@ reported); frames out of order are sorted and reported; absent steps stay absent
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import dask.array as da
 import numpy as np
 import xarray as xr
 
+from framecast.data.pieces import pieces
 from framecast.data.quantities import Quantity, identify, with_dry
+from framecast.data.stored import Change, Stored
 from framecast.errors import DataError
 
 DIMS = ("time", "channel", "y", "x")
@@ -34,23 +38,32 @@ def build(array: xr.DataArray, *, where: str, units: str | None = None, dry: flo
     units = units or array.attrs.get("units")
     quantity, factor, offset = meaning = identify(units, variable=str(array.name or "frames"), where=where)
     repairs = list(array.attrs.get("repairs", []))
-    for dim in ("time", "channel"):
-        if dim not in array.dims:
-            array = array.expand_dims(dim)
     known = ("sequence", *DIMS) if "sequence" in array.dims else DIMS
-    if set(array.dims) != set(known):
+    if not set(array.dims) <= set(known) or not {"y", "x"} <= set(array.dims):
         raise DataError(
             f"dims {tuple(array.dims)} are not those of frames", where=where, remedy=f"expected {known} in any order"
         )
-    values = array.transpose(*known).astype(np.float32)
     if factor != 1:
-        values = values * np.float32(factor) if factor > 1 else values / np.float32(1 / factor)  # 255 / 255 is 1
         repairs.append(f"values in {units} were converted to {quantity.units}")
     if meaning.is_pixel_map:
-        values = values + np.float32(offset)
         quantity = with_dry(quantity, offset)
-    infinite, below = abs(values) == np.inf, (values > -np.inf) & (values < quantity.lowest)
-    values = values.where(~(infinite | below))
+
+    def converted(block: np.ndarray) -> np.ndarray:
+        block = block.astype(np.float32, copy=False)
+        if factor != 1:
+            block = block * np.float32(factor) if factor > 1 else block / np.float32(1 / factor)  # 255 / 255 is 1
+        return block + np.float32(offset) if offset else block
+
+    def cleaned(block: np.ndarray) -> np.ndarray:
+        block = converted(block)
+        low, high = (reduce(block, axis=None, initial=np.nan) for reduce in (np.fmin.reduce, np.fmax.reduce))
+        if low < quantity.lowest or -low == np.inf or high == np.inf:  # hardly ever: looking is quicker than masking
+            return np.where((block >= quantity.lowest) & (block < np.inf), block, np.float32(np.nan))
+        return block
+
+    found = _lazy(array, known, converted, where)
+    infinite, below = abs(found) == np.inf, (found > -np.inf) & (found < quantity.lowest)
+    values = _lazy(array, known, cleaned, where)
     dry = dry if dry is not None else array.attrs.get("dry")
     quantity = quantity if dry is None else with_dry(quantity, float(dry))
     values.attrs = {
@@ -64,6 +77,25 @@ def build(array: xr.DataArray, *, where: str, units: str | None = None, dry: flo
         values["time"] = values["time"].astype("datetime64[ns]", keep_attrs=True)
     frames = values.assign_coords(infinite=infinite.sum(_PIXELS), below=below.sum(_PIXELS))
     return frames.rename(array.name or "frames")
+
+
+def _lazy(array: xr.DataArray, dims: tuple[str, ...], change: Change, where: str) -> xr.DataArray:
+    """The array with these dims and `change` applied, lazily. One that xarray reads lazily is sliced where it lies."""
+    coordinates = {name: value for name, value in array.coords.items() if name not in dims or name in array.dims}
+    if "time" in array.coords and "time" not in array.dims:
+        coordinates["time"] = xr.Variable("time", [array["time"].values])
+    if array.chunks is None:
+        chunks = pieces({dim: array.sizes.get(dim, 1) for dim in dims}, array.encoding.get("preferred_chunks"))
+        values = Stored(array, dims, change, where)
+        empty = np.empty((0,) * len(dims), np.float32)
+        lazy = da.from_array(values, chunks=tuple(chunks[dim] for dim in dims), name=False, meta=empty)
+    else:
+        missing = [dim for dim in dims if dim not in array.dims]
+        variable: Any = array.variable
+        sizes: dict[Any, int] = {**dict.fromkeys(missing, 1), **array.sizes}
+        whole = variable.set_dims(sizes).transpose(*dims)
+        lazy = da.map_blocks(change, whole.data, dtype=np.float32, meta=np.empty((0,) * len(dims), np.float32))
+    return xr.DataArray(lazy, dims=dims, coords=coordinates, name=array.name, attrs=array.attrs)
 
 
 def impossible(frames: xr.DataArray, quantity: Quantity) -> tuple[str, ...]:

@@ -14,8 +14,8 @@ import xarray as xr
 from framecast.data.frames import build, order_times
 from framecast.data.joining import check_shapes, differing, join, number_of, other_shapes, time_of
 from framecast.data.readers import reader_of, recognised, understood, zarr_store
-from framecast.data.readers.options import Options, Reader, Unreadable
-from framecast.errors import DataError
+from framecast.data.readers.options import Options, Reader
+from framecast.errors import DataError, Unreadable
 
 _NAMED = 5
 """How many files a report names."""

@@ -50,6 +50,10 @@ class Source(Protocol):
         """`(T, C, H, W)` float32 in physical units, NaN where there is no data."""
         ...
 
+    def seen(self, index: int) -> np.ndarray | None:
+        """Where the frames of a window usually have data `(H, W)` bool, for choosing crops; None for everywhere."""
+        ...
+
     def actions(self, index: int) -> np.ndarray:
         """The actions of a window `(T, A)` float32, with A = `shape.actions`, which may be 0."""
         ...
@@ -136,6 +140,7 @@ class WindowSource:
         )
         self._length = context + horizon
         self._kept: dict[int, np.ndarray] = {}
+        self._seen: dict[int, np.ndarray] = {}
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -163,6 +168,18 @@ class WindowSource:
         else:
             values = archive.isel(place).variable.compute(scheduler="synchronous").values
         return np.array(values.reshape(self._length, *values.shape[-3:]), dtype=np.float32)
+
+    def seen(self, index: int) -> np.ndarray:
+        """Where the archive of a window has data, by its first, its middle and its last frame."""
+        number = self.windows[index].archive
+        with self._lock:
+            if number not in self._seen:
+                archive = self.archives[number]
+                some = archive.isel(time=sorted({0, archive.sizes["time"] // 2, archive.sizes["time"] - 1}))
+                if "sequence" in archive.dims:
+                    some = some.isel(sequence=0)
+                self._seen[number] = some.notnull().all("channel").any("time").values
+            return self._seen[number]
 
     def actions(self, index: int) -> np.ndarray:
         """The actions of a window `(T, A)`; A is 0 where they are not asked for."""

@@ -10,8 +10,8 @@ import numpy as np
 import xarray as xr
 
 from framecast.data.frames import stamp
+from framecast.data.pieces import pieces
 from framecast.data.quantities import Quantity, of
-from framecast.data.readers.pieces import pieces
 
 BINS = {
     "rain_rate": np.geomspace(0.01, 1000, 51),

@@ -15,9 +15,9 @@ from typing import IO, NamedTuple, cast
 import numpy as np
 import xarray as xr
 
-from framecast.data.readers.options import Options, Unreadable
+from framecast.data.readers.options import Options
 from framecast.data.readers.single import Grid, check_size, projected, projection, single_frame
-from framecast.errors import DataError
+from framecast.errors import DataError, Unreadable
 
 RECOGNISES = ["FMI pictures (.pgm, .pgm.gz)"]
 

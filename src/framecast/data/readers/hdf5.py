@@ -11,9 +11,9 @@ from typing import Any
 import h5py
 import numpy as np
 
-from framecast.data.readers.options import MEMORY_LIMIT, Unreadable
+from framecast.data.readers.options import MEMORY_LIMIT
 from framecast.data.readers.single import first_line
-from framecast.errors import DataError
+from framecast.errors import DataError, Unreadable
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _FILTERS = {1: "deflate", 2: "shuffle", 3: "fletcher32", 4: "szip", 5: "nbit", 6: "scaleoffset", 32000: "lzf"}

@@ -15,9 +15,9 @@ import numpy as np
 import xarray as xr
 from PIL import Image
 
-from framecast.data.readers.options import Options, Unreadable
+from framecast.data.readers.options import Options
 from framecast.data.readers.single import Grid, check_size, first_line, projection, single_frame
-from framecast.errors import DataError
+from framecast.errors import DataError, Unreadable
 
 RECOGNISES = ["MeteoSwiss AQC pictures (.gif)"]
 

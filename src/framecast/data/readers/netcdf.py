@@ -11,10 +11,9 @@ import xarray as xr
 
 from framecast.data.frames import with_actions
 from framecast.data.readers.hdf5 import check, opened
-from framecast.data.readers.options import Options, Unreadable
-from framecast.data.readers.pieces import pieces
+from framecast.data.readers.options import Options
 from framecast.data.readers.single import first_line
-from framecast.errors import DataError
+from framecast.errors import DataError, Unreadable
 
 RECOGNISES = ["CF NetCDF (.nc)"]
 
@@ -83,7 +82,7 @@ def from_dataset(dataset: xr.Dataset, path: Path | str, options: Options) -> xr.
     mapping = str(array.attrs.get("grid_mapping") or array.encoding.get("grid_mapping", "")).split(":")[0]
     array = array.drop_vars([name for name in array.coords if name not in array.dims and name in ours.values()])
     array = array.rename({dim: name for dim, name in ours.items() if dim != name})
-    array = array.chunk(pieces(_sizes(array), {ours[dim]: size for dim, size in stored.items() if dim in ours}))
+    array.encoding["preferred_chunks"] = {ours[dim]: size for dim, size in stored.items() if dim in ours}
     array = _as_rate(_with_time(array, dataset, path, options), dataset)
     array.attrs = {name: value for name, value in array.attrs.items() if name != "grid_mapping"}
     if mapping in dataset.variables:
@@ -102,10 +101,6 @@ def _in_metres(array: xr.DataArray) -> xr.DataArray:
             metres.attrs = {**array[axis].attrs, "units": "m"}
             array = array.assign_coords({axis: metres})
     return array
-
-
-def _sizes(array: xr.DataArray) -> dict[str, int]:
-    return {str(dim): size for dim, size in array.sizes.items()}
 
 
 def _variable(dataset: xr.Dataset, path: Path | str, options: Options) -> xr.DataArray:
@@ -168,7 +163,7 @@ def _with_time(array: xr.DataArray, dataset: xr.Dataset, path: Path | str, optio
         scalar = [name for name, value in dataset.variables.items() if value.ndim == 0 and value.dtype.kind == "M"]
         stated = [name for name in scalar if dataset[name].attrs.get("standard_name") == "time"] or scalar[:1]
         array = array.drop_vars(scalar, errors="ignore")
-        return array.expand_dims(time=[dataset[stated[0]].values]) if stated else array
+        return array.assign_coords(time=dataset[stated[0]].variable) if stated else array
     if options.time_step is None and array.sizes["time"] > 1:
         raise DataError(
             f"the {array.sizes['time']} frames of variable {array.name!r} have no time coordinate",
@@ -183,13 +178,12 @@ def _as_rate(array: xr.DataArray, dataset: xr.Dataset) -> xr.DataArray:
     units = str(array.attrs.get("units", "")).strip()
     if units not in ("kg m-2", "mm") or not {"start_time", "valid_time"} <= set(dataset.variables):
         return array
-    hours = float((dataset["valid_time"].values - dataset["start_time"].values) / np.timedelta64(1, "h"))
-    rate = array / np.float32(hours)
+    minutes = float((dataset["valid_time"].values - dataset["start_time"].values) / np.timedelta64(1, "m"))
+    rate = array.copy()
     rate.attrs = {
         **array.attrs,
         "long_name": "Rain rate",
         "standard_name": "rainfall_rate",
-        "units": "mm h-1",
-        "repairs": [f"amounts over {60 * hours:g} minutes ({units}) were read as rates in mm/h"],
+        "units": f"mm per {minutes:g} min",
     }
     return rate

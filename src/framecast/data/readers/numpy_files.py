@@ -27,9 +27,9 @@ import numpy as np
 import xarray as xr
 
 from framecast.data.frames import with_actions
-from framecast.data.readers.options import MEMORY_LIMIT, Options, Unreadable
-from framecast.data.readers.pieces import pieces
-from framecast.errors import DataError
+from framecast.data.pieces import pieces
+from framecast.data.readers.options import MEMORY_LIMIT, Options
+from framecast.errors import DataError, Unreadable
 
 RECOGNISES = ["NumPy arrays (.npy, .npz) and folders of them"]
 

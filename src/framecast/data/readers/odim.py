@@ -18,9 +18,9 @@ import xarray as xr
 
 from framecast.data.quantities import RAIN_RATE, REFLECTIVITY, Quantity
 from framecast.data.readers.hdf5 import check, has, number, opened, text
-from framecast.data.readers.options import Options, Unreadable
+from framecast.data.readers.options import Options
 from framecast.data.readers.single import Grid, check_size, projected, projection, single_frame
-from framecast.errors import DataError
+from framecast.errors import DataError, Unreadable
 
 RECOGNISES = ["ODIM HDF5 composites"]
 

@@ -56,10 +56,6 @@ class Reader(Protocol):
         ...
 
 
-class Unreadable(DataError):
-    """A file that is incomplete or damaged. Among others it is skipped and reported; alone it is an error."""
-
-
 MEMORY_LIMIT = 512 * 2**20
 """Bytes that a compressed array, a frame, or a stored chunk may expand to. Uncompressed .npy files, NetCDF and Zarr are
 read piece by piece and have no limit as a whole."""

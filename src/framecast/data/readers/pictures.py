@@ -12,9 +12,9 @@ import xarray as xr
 from dask.delayed import delayed
 from PIL import Image
 
-from framecast.data.readers.options import Options, Unreadable
+from framecast.data.readers.options import Options
 from framecast.data.readers.single import check_size, resized
-from framecast.errors import DataError
+from framecast.errors import DataError, Unreadable
 
 RECOGNISES = ["PNG and JPEG pictures and folders of them"]
 

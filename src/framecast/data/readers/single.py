@@ -17,9 +17,8 @@ from dask.delayed import delayed
 from pyproj import CRS, Transformer
 from pyproj.exceptions import ProjError
 
-from framecast.data.quantities import rate_of_amount
-from framecast.data.readers.options import MEMORY_LIMIT, Unreadable
-from framecast.errors import DataError
+from framecast.data.readers.options import MEMORY_LIMIT
+from framecast.errors import DataError, Unreadable
 
 
 @dataclass(frozen=True)
@@ -106,7 +105,7 @@ def single_frame(
 ) -> xr.DataArray:
     """The frame `(y, x)` that `decode` returns as float32, NaN where there is no data.
 
-    `time` is the time stamp, in UTC where it has no zone; values that are amounts in mm over `minutes` become rates. What
+    `time` is the time stamp, in UTC where it has no zone; values may be amounts in mm over `minutes`. What
     goes wrong in decoding is raised as `Unreadable` with the name of the file.
     """
 
@@ -119,17 +118,13 @@ def single_frame(
             raise Unreadable(
                 f"the frame cannot be decoded ({first_line(error)})", where=path, remedy="fetch the file again"
             ) from error
-        if minutes is not None:
-            frame = rate_of_amount(frame, minutes)
         return np.asarray(frame, dtype=np.float32).reshape(shape)
 
     lazy = da.from_delayed(delayed(values, pure=False)(), shape=shape, dtype=np.float32)
     array = xr.DataArray(lazy, dims=("y", "x"), name=name, coords=grid.coordinates() if grid else None)
-    said = list(repairs)
     if minutes is not None:
-        units = "mm h-1"
-        said.append(f"amounts over {minutes:g} minutes (mm) were read as rates in mm/h")
-    array.attrs = {"units": units, "repairs": said} | ({"grid_mapping": "crs"} if grid else {})
+        units = f"mm per {minutes:g} min"
+    array.attrs = {"units": units, "repairs": list(repairs)} | ({"grid_mapping": "crs"} if grid else {})
     return array if time is None else array.expand_dims(time=[utc(time)])
 
 

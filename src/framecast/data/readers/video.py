@@ -20,10 +20,10 @@ import numpy as np
 import xarray as xr
 from dask.delayed import delayed
 
-from framecast.data.readers.options import Options, Unreadable
-from framecast.data.readers.pieces import PIECE
+from framecast.data.pieces import PIECE
+from framecast.data.readers.options import Options
 from framecast.data.readers.single import check_size, first_line
-from framecast.errors import DataError
+from framecast.errors import DataError, Unreadable
 
 RECOGNISES = ["video (.mp4, .avi, .mov, .mkv, .webm)"]
 

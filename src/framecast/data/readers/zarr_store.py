@@ -7,7 +7,8 @@ from pathlib import Path
 import xarray as xr
 
 from framecast.data.readers.netcdf import from_dataset
-from framecast.data.readers.options import Options, Unreadable
+from framecast.data.readers.options import Options
+from framecast.errors import Unreadable
 
 RECOGNISES = ["Zarr stores (folders with zarr.json or .zgroup)"]
 

@@ -76,6 +76,9 @@ class ClipSource:
                     self._kept[number, frame] = values
                     self._bytes += values.nbytes
 
+    def seen(self, index: int) -> None:
+        """Everywhere."""
+
     def actions(self, index: int) -> np.ndarray:
         """The actions of a window `(T, A)`; A is 0 where the set has none, or none are asked for."""
         number, window = self._windows[index]

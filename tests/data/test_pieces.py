@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from framecast.data.readers.pieces import PIECE, pieces
+from framecast.data.pieces import PIECE, pieces
 
 sizes = st.fixed_dictionaries(
     {"time": st.integers(1, 5000), "y": st.integers(1, 4000), "x": st.integers(1, 4000)},

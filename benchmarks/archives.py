@@ -1,0 +1,182 @@
+"""Is an archive in one Zarr store worth its conversion? Random crops from the store against opening the original files.
+
+    python benchmarks/archives.py ORIGINALS [--frames 100000]
+
+ORIGINALS is a folder of single radar files. Prints, as measured in one process:
+
+* how long opening the folder takes, and converting it, beside decoding its frames once and doing nothing with them;
+* batches of 16 random crops of 128 x 128, 15 frames, from the originals opened anew, and from the store (medians and ratio);
+* how fast PredRNN-V2 (32, 32) takes such batches in;
+* with `--frames`, memory over a synthetic archive of so many frames of 64 x 64: written, converted, opened and sampled.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import psutil
+import torch
+import xarray as xr
+import zarr
+
+import framecast
+from framecast.data import sources
+from framecast.data.batches import Batches
+from framecast.data.config import ArchiveData
+from framecast.data.inspection import bytes_in_words
+from framecast.data.splits import ByBlocks
+from framecast.losses import L1L2
+from framecast.models import PredRNNV2
+from framecast.ops import free_running
+from framecast.types import FrameShape
+
+CROP, CONTEXT, HORIZON, BATCH = 128, 5, 10, 16
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """How long it takes."""
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun
+
+
+def batches_of(path: Path, crop: int = CROP) -> Batches:
+    """Random crops of an archive, read window by window."""
+    data = ArchiveData(
+        path=str(path), context=CONTEXT, horizon=HORIZON, split=ByBlocks(validation=0, test=0), min_valid=0
+    )
+    opened = data.open()
+    assert opened.train is not None
+    return Batches(opened.train, opened.scaling, BATCH, crop=(crop, crop), workers=2)
+
+
+def read(batches: Batches, count: int) -> None:
+    """Some batches."""
+    for _ in islice(batches.stream(), count):
+        pass
+
+
+def from_originals(folder: Path) -> None:
+    """A batch as a program without a converted archive reads it: each window opens its own files."""
+    files = sorted(folder.iterdir())
+    chance = np.random.default_rng(0)
+    for _ in range(BATCH):
+        start = int(chance.integers(len(files) - CONTEXT - HORIZON + 1))
+        frames = framecast.open(files[start : start + CONTEXT + HORIZON])
+        top, left = (int(chance.integers(size - CROP + 1)) for size in frames.shape[-2:])
+        frames.isel(y=slice(top, top + CROP), x=slice(left, left + CROP)).values  # noqa: B018
+
+
+def step() -> Callable[[], None]:
+    """A training step on such a batch."""
+    model = PredRNNV2(hidden=(32, 32), kernel=5, patch=4).build(FrameShape(1, CROP, CROP, CONTEXT, HORIZON)).train()
+    frames = torch.rand(BATCH, CONTEXT + HORIZON, 1, CROP, CROP)
+    valid, teacher = torch.ones_like(frames, dtype=torch.bool), free_running(BATCH, CONTEXT, HORIZON)
+
+    def run() -> None:
+        prediction = model(frames, teacher)
+        loss = L1L2()(prediction.frames, frames[:, 1:], valid[:, 1:]) + sum(prediction.losses.values())
+        loss.backward()
+
+    return run
+
+
+def compare(originals: Path, repeats: int) -> None:
+    """Originals against the store."""
+    with tempfile.TemporaryDirectory() as folder:
+        store = Path(folder) / "archive.zarr"
+        frames = framecast.open(originals)
+        print(f"{originals.name}: {' x '.join(map(str, frames.shape))}")
+        opening = [seconds(lambda: framecast.open(originals)) for _ in range(repeats)]
+        decoding = [seconds(lambda: framecast.open(originals).values) for _ in range(repeats)]
+        converting = [
+            seconds(lambda number=k: framecast.convert(originals, Path(folder) / f"{number}.zarr"))  # type: ignore[misc]
+            for k in range(repeats)
+        ]
+        framecast.convert(originals, store)
+        print(f"open {statistics.median(opening):.2f} s, decode all {statistics.median(decoding):.2f} s, "
+              f"convert {statistics.median(converting):.2f} s "
+              f"({statistics.median(converting) / statistics.median(decoding):.2f} x decoding)")  # fmt: skip
+        sources.KEPT_IN_MEMORY = 0  # as archives are read that do not fit in memory
+        batches = batches_of(store)
+        read(batches, 1)
+        times: dict[str, list[float]] = {"originals": [], "store": [], "training step": []}
+        train = step()
+        train()
+        for _ in range(repeats):
+            times["originals"].append(seconds(lambda: from_originals(originals)))
+            times["store"].append(seconds(lambda: read(batches, 5)) / 5)
+            times["training step"].append(seconds(train))
+        middle = {name: statistics.median(values) for name, values in times.items()}
+        for name, values in times.items():
+            print(f"a batch of {BATCH}, {name:14} {middle[name]:8.3f} s ({min(values):.3f} to {max(values):.3f})")
+        print(f"the store is {middle['originals'] / middle['store']:.0f} times as fast as the originals and "
+              f"{middle['training step'] / middle['store']:.1f} times as fast as the model")  # fmt: skip
+
+
+def synthetic(frames: int) -> None:
+    """Memory over a long archive."""
+    process = psutil.Process()
+
+    def resident() -> str:
+        return bytes_in_words(process.memory_info().rss)
+
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "source.zarr"
+        chance = np.random.default_rng(0)
+        grid = {"y": np.arange(64.0)[::-1], "x": np.arange(64.0)}
+        xr.Dataset(coords=grid).to_zarr(source, zarr_format=3, consolidated=False)
+        group = zarr.open_group(source, mode="r+")
+        values = group.create_array(
+            "rain", shape=(frames, 64, 64), chunks=(64, 64, 64), dtype="float32",
+            dimension_names=("time", "y", "x"), attributes={"units": "mm h-1"},
+        )  # fmt: skip
+        times = group.create_array(
+            "time", shape=(frames,), dtype="int64", dimension_names=("time",),
+            attributes={"units": "minutes since 2020-01-01"},
+        )  # fmt: skip
+        times[:] = 5 * np.arange(frames)
+        for start in range(0, frames, 6400):
+            stop = min(start + 6400, frames)
+            values[start:stop] = chance.gamma(0.1, 4, (stop - start, 64, 64)).astype(np.float32)
+        print(f"{frames:,} frames of 64 x 64, {bytes_in_words(4 * 4096 * frames)} as float32; before: {resident()}")
+        seen: list[int] = []
+        took = seconds(
+            lambda: framecast.convert(
+                source, Path(folder) / "archive.zarr", progress=lambda *_: seen.append(process.memory_info().rss)
+            )
+        )
+        tenth = len(seen) // 10
+        print(f"converted in {took:.1f} s; memory at a tenth {bytes_in_words(seen[tenth])}, at the end "
+              f"{bytes_in_words(seen[-1])}, at most {bytes_in_words(max(seen))}")  # fmt: skip
+        took = seconds(lambda: framecast.open(Path(folder) / "archive.zarr"))
+        print(f"opened in {took:.2f} s")
+        sources.KEPT_IN_MEMORY = 0
+        batches = batches_of(Path(folder) / "archive.zarr", crop=64)
+        read(batches, 5)
+        before = process.memory_info().rss
+        took = seconds(lambda: read(batches, 50))
+        print(f"50 batches of {BATCH} in {took:.1f} s; memory before {bytes_in_words(before)}, after {resident()}")
+
+
+def main() -> None:
+    """Measure and print."""
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("originals", type=Path, help="a folder of single files")
+    options.add_argument("--repeats", type=int, default=3)
+    options.add_argument("--frames", type=int, default=0, help="length of the synthetic archive")
+    given = options.parse_args()
+    compare(given.originals, given.repeats)
+    if given.frames:
+        synthetic(given.frames)
+
+
+if __name__ == "__main__":
+    main()
