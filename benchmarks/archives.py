@@ -54,7 +54,7 @@ def batches_of(path: Path, crop: int = CROP) -> Batches:
     )
     opened = data.open()
     assert opened.train is not None
-    return Batches(opened.train, opened.scaling, BATCH, crop=(crop, crop), workers=2)
+    return Batches(opened.train, opened.scaling, BATCH, crop=(crop, crop), workers=1)
 
 
 def read(batches: Batches, count: int) -> None:
