@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+from PIL import Image
 
 import framecast
 from framecast.data.joining import number_of, time_of
@@ -114,3 +115,22 @@ def test_single_arrays_are_dated_by_their_names(tmp_path: Path) -> None:
         np.datetime64(f"2020-01-01T12:{minute}", "ns").astype(int) for minute in ("00", "10")
     ]
     assert frames.values[:, 0, 0, 0].tolist() == [0, 10]
+
+
+def test_many_single_frames_are_one_array_to_dask(tmp_path: Path) -> None:
+    """Opening reads headers; pixels of a file are read when they are asked for, those of one file at a time."""
+    frames = np.random.default_rng(0).integers(0, 255, (30, 8, 9), dtype=np.uint8)
+    for minute, frame in enumerate(frames):
+        Image.fromarray(frame).save(tmp_path / f"radar_20200101_00{minute:02d}.png")
+    opened = framecast.open(tmp_path)
+    assert opened.chunks == ((1,) * 30, (1,), (8,), (9,))
+    assert len(opened.data.dask.layers) < 8
+    np.testing.assert_allclose(opened.values[:, 0] * 255, frames, rtol=1e-6)
+    np.testing.assert_allclose(
+        opened.isel(time=[3, 29], y=slice(2, 5)).values[:, 0] * 255, frames[[3, 29], 2:5], rtol=1e-6
+    )
+    assert opened.isel(time=slice(4, 4)).values.shape == (0, 1, 8, 9)
+    (tmp_path / "radar_20200101_0005.png").unlink()
+    np.testing.assert_allclose(opened.isel(time=6).values[0] * 255, frames[6], rtol=1e-6)
+    with pytest.raises(DataError, match=r"radar_20200101_0005\.png"):
+        opened.isel(time=5).values  # noqa: B018

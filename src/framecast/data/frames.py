@@ -206,6 +206,7 @@ def same_grid(one: xr.DataArray, other: xr.DataArray) -> bool:
             return False
         if axis in one.coords:
             spacing = abs(float(one[axis][1] - one[axis][0])) if one.sizes[axis] > 1 else 1.0
-            if not np.allclose(one[axis].values, other[axis].values, rtol=0, atol=1e-3 * spacing):
+            here, there = one[axis].values, other[axis].values
+            if not (np.array_equal(here, there) or np.allclose(here, there, rtol=0, atol=1e-3 * spacing)):
                 return False
     return True

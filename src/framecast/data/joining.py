@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import dask.array as da
 import numpy as np
 import xarray as xr
 
 from framecast.data.frames import same_grid
+from framecast.data.stored import Row
 from framecast.errors import DataError
 
 _STAMP = re.compile(
@@ -64,6 +67,48 @@ def differing(parts: Mapping[Path, xr.DataArray]) -> dict[Path, str]:
 
 def _size(array: xr.DataArray) -> str:
     return f"{array.sizes.get('y')} x {array.sizes.get('x')}"
+
+
+def in_a_row(arrays: Mapping[Path, xr.DataArray]) -> xr.DataArray | None:
+    """Single frames as their readers return them, along time, as if one file held them all; None where they differ in
+    anything but their time and what was repaired, or where their times are not all of one kind.
+
+    A hundred thousand files are then no more work for Dask than one.
+    """
+    files, frames = list(arrays), list(arrays.values())
+    frames = [array.isel(time=0) if array.sizes.get("time") == 1 else array for array in frames]
+    first = frames[0]
+    if "time" in first.dims or "sequence" in first.dims or not all(_alike(first, other) for other in frames[1:]):
+        return None
+    times: list[Any] = [
+        array["time"].values if "time" in array.coords else time_of(file.stem)
+        for array, file in zip(frames, files, strict=True)
+    ]
+    if all(time is None for time in times):
+        times = [number_of(file) for file in files]
+        if len(set(times)) < len(times):
+            return None
+    elif any(time is None or np.asarray(time).dtype.kind != "M" for time in times):
+        return None
+    row = Row({str(file): array for file, array in zip(files, frames, strict=True)})
+    lazy = da.from_array(row, chunks=(1, *row.shape[1:]), name=False, meta=np.empty((0,) * row.ndim, row.dtype))
+    coordinates = {name: value for name, value in first.coords.items() if name != "time"}
+    joined = xr.DataArray(
+        lazy, dims=("time", *first.dims), coords=coordinates | {"time": ("time", times)}, name=first.name
+    )
+    said = dict.fromkeys(repair for array in frames for repair in array.attrs.get("repairs", []))
+    joined.attrs = {**first.attrs, "repairs": list(said)}
+    return joined
+
+
+def _alike(first: xr.DataArray, other: xr.DataArray) -> bool:
+    """Whether two single frames, as read, differ in nothing but time, values and repairs."""
+    if other.dims != first.dims or other.shape != first.shape or other.name != first.name:
+        return False
+    if other.coords.keys() - {"time"} != first.coords.keys() - {"time"}:
+        return False
+    about, about_first = ({k: v for k, v in array.attrs.items() if k != "repairs"} for array in (other, first))
+    return str(about) == str(about_first) and same_grid(first, other)
 
 
 def join(parts: Mapping[Path, xr.DataArray]) -> xr.DataArray:

@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 from framecast.data.frames import build, order_times
-from framecast.data.joining import check_shapes, differing, join, number_of, other_shapes, time_of
+from framecast.data.joining import check_shapes, differing, in_a_row, join, number_of, other_shapes, time_of
 from framecast.data.readers import reader_of, recognised, understood, zarr_store
 from framecast.data.readers.options import Options, Reader
 from framecast.errors import DataError, Unreadable
@@ -80,14 +80,20 @@ def open_all(path: str | Path | Sequence[str | Path], options: Options, *, lenie
         left_out |= {str(file): why for file, why in other_shapes(arrays).items()}
         arrays = {file: array for file, array in arrays.items() if str(file) not in left_out}
     check_shapes(arrays)
-    parts = {file: _frames(array, file, options, len(files)) for file, array in arrays.items()}
-    if lenient:
-        left_out |= {str(file): why for file, why in differing(parts).items()}
-        parts = {file: part for file, part in parts.items() if str(file) not in left_out}
+    row = in_a_row(arrays) if len(arrays) > 1 else None
+    if row is not None:
+        joined = build(row, where=str(next(iter(arrays))), units=options.units, dry=options.dry)
+        joined = joined.assign_coords(source=("time", [str(file) for file in arrays]))
+    else:
+        parts = {file: _frames(array, file, options, len(files)) for file, array in arrays.items()}
+        if lenient:
+            left_out |= {str(file): why for file, why in differing(parts).items()}
+            parts = {file: part for file, part in parts.items() if str(file) not in left_out}
+        joined = join(parts)
     if left_out:
         what = f"{len(left_out)} of {len(files)} files could not be read and were left out"
         repairs.append(f"{what}: {_some([f'{file}: {why}' for file, why in left_out.items()])}")
-    frames = _stepped(join(parts), options.time_step, repairs)
+    frames = _stepped(joined, options.time_step, repairs)
     return Opened(order_times(frames, keep_first=lenient), left_out)
 
 

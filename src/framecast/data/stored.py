@@ -1,8 +1,8 @@
-"""Arrays that lie in a file and are read where they are asked for: nothing more is read than what a slice holds."""
+"""Arrays that lie in files and are read where they are asked for: nothing more is read than what a slice holds."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -31,14 +31,41 @@ class Stored:
             dim: slice(k, k + 1) if isinstance(k, int | np.integer) else k
             for dim, k in zip(self._dims, key, strict=True)
         }
-        try:
-            values = self._variable.isel({dim: place[str(dim)] for dim in known}).values
-        except FramecastError:
-            raise
-        except Exception as error:  # each library has errors of its own; the file is named whatever it is
-            raise Unreadable(f"cannot be read ({error})", where=self._where, remedy="fetch the file again") from error
+        values = _read(self._variable.isel({dim: place[str(dim)] for dim in known}), self._where)
         values = values.transpose([known.index(dim) for dim in self._dims if dim in known])
         values = values[tuple(slice(None) if dim in known else np.newaxis for dim in self._dims)]
         values = values[tuple(slice(None) if dim in known else place[dim] for dim in self._dims)]
         single = tuple(0 if isinstance(k, int | np.integer) else slice(None) for k in key)
         return self._change(values)[single]
+
+
+class Row:
+    """Single frames, one from each file, as one array `(time, ...)`: however many they are, they are one array to Dask."""
+
+    def __init__(self, frames: Mapping[str, xr.DataArray]) -> None:
+        self._frames = [(where, array.variable) for where, array in frames.items()]
+        first = self._frames[0][1]
+        self.dtype = np.dtype(np.float32)
+        self.shape = (len(frames), *first.shape)
+        self.ndim = len(self.shape)
+
+    def __getitem__(self, key: tuple[Any, ...]) -> np.ndarray:
+        numbers = np.arange(len(self._frames))[key[0]]
+        frames = [self._read(int(number), key[1:]) for number in np.atleast_1d(numbers)]
+        if not frames:
+            return np.empty((0, *self.shape[1:]), dtype=self.dtype)[(slice(None), *key[1:])]
+        return np.stack(frames) if np.ndim(numbers) else frames[0]
+
+    def _read(self, number: int, key: tuple[Any, ...]) -> np.ndarray:
+        where, variable = self._frames[number]
+        return np.asarray(_read(variable, where).astype(self.dtype, copy=False)[key])
+
+
+def _read(variable: xr.Variable, where: str) -> np.ndarray:
+    """The values of a lazy variable. Raises `DataError`."""
+    try:
+        return np.asarray(variable.compute(scheduler="synchronous").values)
+    except FramecastError:
+        raise
+    except Exception as error:  # each library has errors of its own; the file is named whatever it is
+        raise Unreadable(f"cannot be read ({error})", where=where, remedy="fetch the file again") from error

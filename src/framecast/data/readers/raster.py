@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -137,7 +138,10 @@ def _opened(path: Path) -> Iterator[Any]:
     try:
         with path.open("rb") as file:
             driver = "GRIB" if file.read(4) == b"GRIB" else "GTiff"
-        with rasterio.open(path, driver=driver) as file:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)  # a picture without grid is one
+            file = rasterio.open(path, driver=driver)
+        with file:
             yield file
     except DataError:
         raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import xarray as xr
@@ -23,7 +24,9 @@ def read(path: Path | str, options: Options) -> xr.DataArray:
     `DataError` and `Unreadable`."""
     consolidated = _consolidated(path) if isinstance(path, Path) else None
     try:
-        dataset = xr.open_zarr(path, chunks=None, decode_timedelta=False, consolidated=consolidated)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # that a remote store without consolidated metadata is slow
+            dataset = xr.open_zarr(path, chunks=None, decode_timedelta=False, consolidated=consolidated)
     except Exception as error:  # zarr has no common error; whatever it raises, this store cannot be opened
         raise Unreadable(f"the store is incomplete or unreadable ({error})", where=path) from error
     return from_dataset(dataset, path, options)
