@@ -138,7 +138,7 @@ def test_sums_of_parts_are_the_sums_of_the_whole_in_any_order(seed: int, cut: in
     whole = scores_of(convention, prediction, truth)
     parts = [sums_of(convention, prediction[part], truth[part]) for part in (slice(cut, None), slice(0, cut))]
     added = {name: sum(part[name].sum().item() for part in parts) for name in parts[0]}
-    assert CONVENTIONS[convention].finish(added) == pytest.approx(whole)
+    assert CONVENTIONS[convention].finish(added) == pytest.approx(whole, nan_ok=True)  # too small for ms_ssim
     assert -1 <= whole["ssim"] <= 1
 
 

@@ -22,7 +22,9 @@ def test_a_table_counted_by_hand() -> None:
     table = contingency(prediction, truth, everywhere(truth), [1.0, 2.0])
     assert [count[0, 0].tolist() for count in table] == [[2, 0], [1, 0], [2, 1], [3, 7]]
     values = {name: score(table)[0, 0, 0].item() for name, score in EVENT_SCORES.items()}
-    assert values == pytest.approx({"csi": 2 / 5, "pod": 2 / 3, "far": 1 / 2, "bias": 4 / 3})
+    assert values == pytest.approx(
+        {"csi": 2 / 5, "pod": 2 / 3, "far": 1 / 2, "bias": 4 / 3, "ets": 1 / 7, "hss": 1 / 4}
+    )
 
 
 def test_a_value_at_the_threshold_is_an_event() -> None:
@@ -85,6 +87,18 @@ def test_the_scores_package_agrees() -> None:
         "pod": manager.probability_of_detection(),
         "far": manager.false_alarm_ratio(),
         "bias": manager.frequency_bias(),
+        "ets": manager.equitable_threat_score(),
+        "hss": manager.heidke_skill_score(),
     }
     for name, score in EVENT_SCORES.items():
         assert score(table).item() == pytest.approx(float(theirs[name]))
+
+
+def test_skill_above_chance_is_undefined_where_everything_is_dry_and_1_for_the_truth() -> None:
+    dry = torch.zeros(1, 1, 1, 4, 4)
+    valid = torch.ones_like(dry, dtype=torch.bool)
+    wet = dry.clone()
+    wet[..., :2, :] = 5
+    for name in ("ets", "hss"):
+        assert EVENT_SCORES[name](contingency(dry, dry, valid, (1.0,))).isnan().all()
+        assert float(EVENT_SCORES[name](contingency(wet, wet, valid, (1.0,)))) == 1

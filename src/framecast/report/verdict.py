@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from framecast.verification import Score, Verification
 
-LOWER_IS_BETTER = ("mse", "rmse", "mae")
+LOWER_IS_BETTER = ("mse", "rmse", "mae", "gdl")
 
 
 def verdict(verification: Verification) -> str:

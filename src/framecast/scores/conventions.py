@@ -14,7 +14,8 @@ from itertools import product
 import torch
 from torch import Tensor
 
-from framecast.scores.ssim import gaussian_line, observed_windows, ssim_map, uniform_line
+from framecast.scores.ssim import gaussian_line, ms_ssim, observed_windows, ssim_map, uniform_line
+from framecast.scores.structure import gradient_difference
 
 Sums = dict[str, Tensor]
 """Numerator and weight of each score for each case and lead time: `name` and `name_weight`, `(B, S)` float64."""
@@ -70,7 +71,10 @@ def _whole_frames(valid: Tensor) -> Tensor:
 def _default(prediction: Tensor, truth: Tensor, pictures: Tensor, true_pictures: Tensor, valid: Tensor) -> Sums:
     error, picture_error = prediction - truth, pictures.clamp(0, 1) - true_pictures.clamp(0, 1)
     elements = _per_frame(valid.double()) * truth.shape[2]
-    similarity, windows = _gaussian_ssim(pictures.clamp(0, 1), true_pictures.clamp(0, 1), valid)
+    shown, true = pictures.clamp(0, 1), true_pictures.clamp(0, 1)
+    similarity, windows = _gaussian_ssim(shown, true, valid)
+    scales, frames = _scales_ssim(shown, true, valid)
+    gradients, places = gradient_difference(shown, true, valid)
     return {
         "mse": _per_frame(error**2),
         "mse_weight": elements,
@@ -80,6 +84,10 @@ def _default(prediction: Tensor, truth: Tensor, pictures: Tensor, true_pictures:
         "psnr_weight": elements,
         "ssim": similarity,
         "ssim_weight": windows,
+        "ms_ssim": scales,
+        "ms_ssim_weight": frames,
+        "gdl": gradients,
+        "gdl_weight": places,
     }
 
 
@@ -94,6 +102,18 @@ def _gaussian_ssim(pictures: Tensor, true_pictures: Tensor, valid: Tensor) -> tu
             channels = zip(pictures[b, t], true_pictures[b, t], strict=True)
             values = [ssim_map(shown, true, line, 1.0, sample=False)[counted].mean() for shown, true in channels]
             similarity[b, t], weight[b, t] = torch.stack(values).mean(), 1.0
+    return similarity, weight
+
+
+def _scales_ssim(pictures: Tensor, true_pictures: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+    """The similarity over scales of each frame, mean of the channels, and 1 where there is one."""
+    similarity, weight = torch.zeros(2, *pictures.shape[:2], dtype=torch.float64)
+    for b, t in product(*map(range, pictures.shape[:2])):
+        channels = zip(pictures[b, t], true_pictures[b, t], strict=True)
+        values = [ms_ssim(shown, true, valid[b, t, 0]) for shown, true in channels]
+        known = [value for value in values if value is not None]
+        if known:
+            similarity[b, t], weight[b, t] = torch.stack(known).mean(), 1.0
     return similarity, weight
 
 
@@ -159,6 +179,8 @@ CONVENTIONS: dict[str, Convention] = {
                 "psnr": "decibels of 1 over the mean squared error of all valid pixels, values scaled and clipped to [0, 1]",
                 "ssim": "Gaussian window 11x11, sigma 1.5, values scaled and clipped to [0, 1], windows without missing pixels, "
                 "mean of each frame, averaged over frames",
+                "ms_ssim": "the same over five scales; for frames of 176 x 176 and more",
+                "gdl": "mean squared difference of absolute gradients, values scaled and clipped to [0, 1]",
             },
             frozenset({"psnr"}),
         ),

@@ -5,6 +5,10 @@ Research: with hits h, misses m, false alarms f,
 
     CSI = h / (h + m + f)    POD = h / (h + m)    FAR = f / (h + f)    frequency bias = (h + f) / (h + m)
 
+and with correct negatives c, n = h + m + f + c, and r = (h + m)(h + f) / n hits by chance,
+
+    ETS = (h - r) / (h + m + f - r)    HSS = 2 (h c - f m) / ((h + m)(m + c) + (h + f)(f + c))
+
 A score with an empty denominator is undefined: NaN, never 0 or 1.
 """
 
@@ -66,17 +70,40 @@ def frequency_bias(table: Contingency) -> Tensor:
     return _ratio(table.hits + table.false_alarms, table.hits + table.misses)
 
 
+def ets(table: Contingency) -> Tensor:
+    """Equitable threat score (Gilbert skill score)."""
+    h, m, f, c = (count.double() for count in table)
+    total = h + m + f + c
+    chance = (h + m) * (h + f) / total.clamp(min=1)
+    return _quotient(h - chance, h + m + f - chance)
+
+
+def hss(table: Contingency) -> Tensor:
+    """Heidke skill score."""
+    h, m, f, c = (count.double() for count in table)
+    return _quotient(2 * (h * c - f * m), (h + m) * (m + c) + (h + f) * (f + c))
+
+
+def _quotient(numerator: Tensor, denominator: Tensor) -> Tensor:
+    return torch.where(denominator.abs() > 1e-12, numerator / denominator, torch.nan)
+
+
 EVENT_SCORES: dict[str, Callable[[Contingency], Tensor]] = {
     "csi": csi,
     "pod": pod,
     "far": far,
     "bias": frequency_bias,
+    "ets": ets,
+    "hss": hss,
 }
 EVENT_DEFINITIONS = {
     "csi": "hits / (hits + misses + false alarms), counts pooled over cases",
     "pod": "hits / (hits + misses), counts pooled over cases",
     "far": "false alarms / (hits + false alarms), counts pooled over cases",
     "bias": "(hits + false alarms) / (hits + misses), counts pooled over cases",
+    "ets": "(hits - chance) / (hits + misses + false alarms - chance), chance = (hits + misses)(hits + false alarms) / all, "
+    "counts pooled over cases",
+    "hss": "the share of correct forecasts above chance, counts pooled over cases",
 }
 
 

@@ -1,0 +1,80 @@
+"""Perceptual scores: distances between what trained networks see.
+
+LPIPS: Richard Zhang et al., "The Unreasonable Effectiveness of Deep Features as a Perceptual Metric", CVPR 2018, here with
+AlexNet; FVD: Thomas Unterthiner et al., "Towards Accurate Generative Models of Video", 2018, from the features of a network
+that classifies actions.
+
+Both need weights that others trained and that framecast does not have. LPIPS takes a file with the weights of the trunk and
+of the linear layers; without it the score is not computed, and never replaced by another. FVD takes features, of whichever
+network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+SHIFT, SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
+_CHANNELS = (64, 192, 384, 256, 256)
+_EPSILON = 1e-10
+
+
+def lpips_distance(features: Sequence[Tensor], others: Sequence[Tensor], weights: Sequence[Tensor]) -> Tensor:
+    """The distance `(N,)` between two lists of features `(N, C_l, H_l, W_l)` with weights `(1, C_l, 1, 1)` (equation 1):
+    features are scaled to length 1 over channels, squared differences weighed, averaged over space, summed over layers."""
+    total = torch.zeros(len(features[0]), dtype=features[0].dtype)
+    for one, other, weight in zip(features, others, weights, strict=True):
+        difference = (_unit(one) - _unit(other)) ** 2
+        total = total + (difference * weight).sum(1).mean((1, 2))
+    return total
+
+
+def _unit(features: Tensor) -> Tensor:
+    return features / (features.pow(2).sum(1, keepdim=True).sqrt() + _EPSILON)
+
+
+class LPIPS(nn.Module):
+    """LPIPS with AlexNet. `weights` maps the names that the published files have, of the trunk (`features.0.weight`, ...) and
+    of the linear layers (`lin0.model.1.weight`, ...), to tensors. Raises KeyError for a name that is missing."""
+
+    def __init__(self, weights: Mapping[str, Tensor]) -> None:
+        super().__init__()
+        sizes = zip((3, 64, 192, 384, 256), _CHANNELS, (11, 5, 3, 3, 3), (4, 1, 1, 1, 1), (2, 2, 1, 1, 1), strict=True)
+        self.layers = nn.ModuleList(nn.Conv2d(i, o, k, stride, pad) for i, o, k, stride, pad in sizes)
+        for layer, place in zip(self.layers, (0, 3, 6, 8, 10), strict=True):
+            layer.load_state_dict({name: weights[f"features.{place}.{name}"] for name in ("weight", "bias")})
+        self.linear = [weights[f"lin{k}.model.1.weight"] for k in range(len(_CHANNELS))]
+        self.requires_grad_(False)
+
+    def features(self, pictures: Tensor) -> list[Tensor]:
+        """Of pictures `(N, 1 or 3, H, W)` between 0 and 1, as the paper scales them."""
+        x = pictures.expand(-1, 3, -1, -1) * 2 - 1
+        x = (x - torch.tensor(SHIFT).reshape(3, 1, 1)) / torch.tensor(SCALE).reshape(3, 1, 1)
+        seen = []
+        for number, layer in enumerate(self.layers):
+            if number in (1, 2):
+                x = nn.functional.max_pool2d(x, 3, 2)
+            x = layer(x).relu()
+            seen.append(x)
+        return seen
+
+    def forward(self, pictures: Tensor, others: Tensor) -> Tensor:
+        """The distance of each pair `(N,)`."""
+        return lpips_distance(self.features(pictures), self.features(others), self.linear)
+
+
+def frechet_distance(features: Tensor, others: Tensor) -> float:
+    """The squared Wasserstein distance of two normal distributions fitted to features `(N, D)` and `(M, D)`:
+    |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)). FVD where they are those of videos, one row a video.
+
+    Raises ValueError with fewer than two rows.
+    """
+    if min(len(features), len(others)) < 2:
+        raise ValueError("a covariance needs at least two rows of features")
+    one, other = features.double(), others.double()
+    mean = (one.mean(0) - other.mean(0)).square().sum()
+    first, second = torch.cov(one.T).reshape(one.shape[1], -1), torch.cov(other.T).reshape(one.shape[1], -1)
+    root = torch.linalg.eigvals(first @ second).real.clamp(min=0).sqrt().sum()
+    return float(mean + first.trace() + second.trace() - 2 * root)

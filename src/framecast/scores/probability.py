@@ -1,0 +1,158 @@
+"""Scores of probabilities: of an ensemble, or of how likely an event is.
+
+Values that are NaN, of the truth or of any member, are not counted. Every function returns what was counted beside the score;
+a score of nothing is NaN.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Mean(NamedTuple):
+    """A mean, and over how many values."""
+
+    value: float
+    counted: int
+
+
+def _mean(values: Tensor, there: Tensor) -> Mean:
+    count = int(there.sum())
+    return Mean(float(values.masked_fill(~there, 0.0).sum() / count) if count else float("nan"), count)
+
+
+def crps(members: Tensor, truth: Tensor, *, fair: bool = True) -> Mean:
+    """Continuous ranked probability score: `members (M, ...)`, `truth (...)`.
+
+    E|X - y| - E|X - X'| / 2; `fair` takes X' among the other members (Ferro, "Fair scores for ensemble forecasts", 2014),
+    so that it does not depend on how many there are. One member gives the absolute error. Raises ValueError without any.
+    """
+    count = len(members)
+    if count == 0:
+        raise ValueError("an ensemble without members")
+    members, truth = members.double(), truth.double()
+    ordered = members.sort(0).values
+    rank = torch.arange(1, count + 1, dtype=torch.float64).reshape(-1, *[1] * truth.ndim)
+    spread = (ordered * (2 * rank - count - 1)).sum(0) * 2  # the sum of |x_i - x_j| over all pairs, in both orders
+    pairs = count * (count - 1) if fair else count**2
+    score = (members - truth).abs().mean(0) - (spread / (2 * pairs) if count > 1 else 0.0)
+    return _mean(score, score.isfinite())
+
+
+class Brier(NamedTuple):
+    """score = reliability - resolution + uncertainty, exactly so where probabilities take the values of the bins."""
+
+    score: float
+    reliability: float
+    resolution: float
+    uncertainty: float
+    counted: int
+
+
+class Reliability(NamedTuple):
+    """For each bin of probability the mean probability, how often the event happened, and how many forecasts it has."""
+
+    probability: Tensor
+    frequency: Tensor
+    counted: Tensor
+
+
+def reliability(probability: Tensor, event: Tensor, bins: int = 11) -> Reliability:
+    """`probability (...)` from 0 to 1, `event (...)` of 0, 1 or NaN. Bins are centred on k / (bins - 1)."""
+    there = probability.isfinite() & event.isfinite()
+    said, happened = probability[there].double(), event[there].double()
+    place = (said * (bins - 1)).round().long()
+    count = torch.bincount(place, minlength=bins)
+    mean = [torch.bincount(place, values, minlength=bins) / count for values in (said, happened)]
+    return Reliability(mean[0], mean[1], count)
+
+
+def brier(probability: Tensor, event: Tensor, bins: int = 11) -> Brier:
+    """Brier score with its decomposition (Murphy, "A New Vector Partition of the Probability Score", 1973)."""
+    there = probability.isfinite() & event.isfinite()
+    said, happened = probability[there].double(), event[there].double()
+    total = len(said)
+    if not total:
+        nan = float("nan")
+        return Brier(nan, nan, nan, nan, 0)
+    diagram = reliability(said, happened, bins)
+    used = diagram.counted > 0
+    weight, climate = diagram.counted[used] / total, happened.mean()
+    return Brier(
+        float((said - happened).square().mean()),
+        float((weight * (diagram.probability[used] - diagram.frequency[used]).square()).sum()),
+        float((weight * (diagram.frequency[used] - climate).square()).sum()),
+        float(climate * (1 - climate)),
+        total,
+    )
+
+
+class Roc(NamedTuple):
+    """Hit rate against false alarm rate for each threshold of probability, from the highest down, and the area under it."""
+
+    hit_rate: Tensor
+    false_alarm_rate: Tensor
+    area: float
+    events: int
+    counted: int
+
+
+def roc(probability: Tensor, event: Tensor) -> Roc:
+    """Receiver operating characteristic over all probabilities that occur. The area is NaN without an event, or without a
+    non-event."""
+    there = probability.isfinite() & event.isfinite()
+    said, happened = probability[there].double(), event[there].double()
+    levels, place = torch.unique(said, return_inverse=True)
+    yes = torch.bincount(place, happened, minlength=len(levels)).flip(0).cumsum(0)
+    no = torch.bincount(place, 1 - happened, minlength=len(levels)).flip(0).cumsum(0)
+    start = torch.zeros(1, dtype=torch.float64)
+    yes, no = torch.cat([start, yes]), torch.cat([start, no])
+    hits, alarms = yes / yes[-1], no / no[-1]
+    return Roc(hits, alarms, float(torch.trapezoid(hits, alarms)), int(yes[-1]), len(said))
+
+
+def rank_histogram(members: Tensor, truth: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """How often the truth has each rank among `members (M, ...)`: `(M + 1,)` counts, ties broken at random."""
+    there = truth.isfinite() & members.isfinite().all(0)
+    said, true = members[:, there], truth[there]
+    below, equal = (said < true).sum(0), (said == true).sum(0)
+    chance = torch.rand(len(true), generator=generator, dtype=torch.float64)
+    rank = below + (chance * (equal + 1)).long().clamp(max=len(members))
+    return torch.bincount(rank, minlength=len(members) + 1)
+
+
+class SpreadSkill(NamedTuple):
+    """Root mean variance of the members, unbiased, and root mean squared error of their mean; the same for a good ensemble,
+    but for the factor (M + 1) / M under the root, which `spread` holds."""
+
+    spread: float
+    skill: float
+    counted: int
+
+
+def spread_skill(members: Tensor, truth: Tensor) -> SpreadSkill:
+    """Of `members (M, ...)`, at least two. Raises ValueError for fewer."""
+    if len(members) < 2:
+        raise ValueError("one member has no spread")
+    there = truth.isfinite() & members.isfinite().all(0)
+    said, true = members[:, there].double(), truth[there].double()
+    if not len(true):
+        return SpreadSkill(float("nan"), float("nan"), 0)
+    spread = said.var(0).mean() * (len(members) + 1) / len(members)
+    return SpreadSkill(float(spread.sqrt()), float((said.mean(0) - true).square().mean().sqrt()), len(true))
+
+
+def exceedance(prediction: Tensor, valid: Tensor, threshold: float, side: int) -> Tensor:
+    """The share of events in the neighbourhood as a probability `(H, W)`, NaN where `valid (H, W)` is not: from one forecast
+    `(H, W)`, a probability that a single field can be judged by (Theis et al., 2005)."""
+    kernel = torch.ones(1, 1, side, side)
+    pad = side // 2
+
+    def total(field: Tensor) -> Tensor:
+        return torch.nn.functional.conv2d(field[None, None].float(), kernel, padding=pad)[0, 0]
+
+    share = total((prediction >= threshold) & valid) / total(valid).clamp(min=1)
+    return share.double().masked_fill(~valid, torch.nan)

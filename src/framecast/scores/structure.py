@@ -1,0 +1,59 @@
+"""Structure: how much of the detail of the truth a forecast keeps.
+
+The power spectrum, averaged over rings of equal wavelength: a forecast that is blurred has less power at short wavelengths
+than the truth. The gradient difference (Michael Mathieu, Camille Couprie, Yann LeCun, "Deep multi-scale video prediction
+beyond mean square error", ICLR 2016, with squares as in ModeRNN, 2022) compares edges.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+WAVELENGTHS = tuple(2.0 * 2 ** (k / 2) for k in range(18))
+"""Limits of the rings in pixels, from 2 to 362, the same for frames of all sizes."""
+
+
+def spectrum(pictures: Tensor, valid: Tensor) -> Tensor:
+    """Mean power of the first channel in each ring `(B, S, R)` float64, NaN where a frame has no wave that long.
+
+    `pictures (B, S, C, H, W)`, of which missing pixels count as 0 wherever they are missing in truth or forecast, so that
+    spectra of both can be compared: `valid (B, S, 1, H, W)`.
+    """
+    field = pictures[:, :, 0].float().masked_fill(~valid[:, :, 0], 0.0)
+    height, width = field.shape[-2:]
+    power = torch.fft.rfft2(field, norm="ortho").abs().square()
+    ring, counts = _rings(height, width)
+    doubled = power.clone()
+    doubled[..., 1 : (width + 1) // 2] *= 2  # the other half of the plane, which a real field shares
+    sums = torch.zeros(*power.shape[:2], len(counts) + 1, dtype=torch.float64)
+    sums.index_add_(2, ring.flatten(), doubled.flatten(2).double())
+    return torch.where(counts > 0, sums[..., :-1] / counts.clamp(min=1), torch.nan)
+
+
+@lru_cache(maxsize=8)
+def _rings(height: int, width: int) -> tuple[Tensor, Tensor]:
+    """The ring of each frequency (the last for none), and how many frequencies of the whole plane each ring has."""
+    ky, kx = torch.fft.fftfreq(height)[:, None], torch.fft.rfftfreq(width)
+    wavelength = 1 / (ky.square() + kx.square()).sqrt().clamp(min=1e-9)
+    ring = torch.bucketize(wavelength.double(), torch.tensor(WAVELENGTHS, dtype=torch.float64), right=True) - 1
+    ring[(ring < 0) | (ring >= len(WAVELENGTHS) - 1)] = len(WAVELENGTHS) - 1
+    weight = torch.ones_like(wavelength)
+    weight[:, 1 : (width + 1) // 2] = 2
+    counts = torch.zeros(len(WAVELENGTHS), dtype=torch.float64).index_add_(0, ring.flatten(), weight.flatten().double())
+    return ring, counts[:-1]
+
+
+def gradient_difference(prediction: Tensor, truth: Tensor, valid: Tensor, power: int = 2) -> tuple[Tensor, Tensor]:
+    """Sums of the differences of absolute gradients, to the `power`, and the number of places they were taken at, both
+    `(B, S)`: at pixels of which the ones above and to the left are valid too.
+
+    `prediction`, `truth (B, S, C, H, W)`, missing pixels 0; `valid (B, S, 1, H, W)`.
+    """
+    down = (truth.diff(dim=-2).abs() - prediction.diff(dim=-2).abs()).abs()[..., :, 1:]
+    along = (truth.diff(dim=-1).abs() - prediction.diff(dim=-1).abs()).abs()[..., 1:, :]
+    there = valid[..., 1:, 1:] & valid[..., :-1, 1:] & valid[..., 1:, :-1]
+    values = (down**power + along**power).masked_fill(~there, 0.0)
+    return values.flatten(2).sum(2), there.flatten(2).sum(2).double() * truth.shape[2]

@@ -1,0 +1,130 @@
+"""Scores of probabilities against `scores` and scikit-learn, with ties, missing values and empty fields."""
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.calibration import calibration_curve
+from sklearn.metrics import brier_score_loss, roc_auc_score
+
+from framecast.scores.probability import (
+    brier,
+    crps,
+    exceedance,
+    rank_histogram,
+    reliability,
+    roc,
+    spread_skill,
+)
+
+
+def ensemble(seed: int = 0, members: int = 8) -> tuple[torch.Tensor, torch.Tensor]:
+    chance = torch.Generator().manual_seed(seed)
+    truth = torch.randn(30, 20, generator=chance, dtype=torch.float64).round(decimals=1)
+    return torch.randn(members, 30, 20, generator=chance, dtype=torch.float64).round(decimals=1), truth
+
+
+@pytest.mark.parametrize("fair", [True, False])
+def test_crps_is_that_of_scores(fair: bool) -> None:
+    probability = pytest.importorskip("scores.probability")
+    members, truth = ensemble()
+    truth[3] = torch.nan
+    theirs = probability.crps_for_ensemble(
+        xr.DataArray(members.numpy(), dims=("member", "y", "x")),
+        xr.DataArray(truth.numpy(), dims=("y", "x")),
+        "member",
+        method="fair" if fair else "ecdf",
+    )
+    ours = crps(members, truth, fair=fair)
+    assert ours.value == pytest.approx(float(theirs))
+    assert ours.counted == 29 * 20
+
+
+def test_crps_of_one_member_is_the_absolute_error() -> None:
+    members, truth = ensemble(members=1)
+    assert crps(members, truth).value == pytest.approx(float((members[0] - truth).abs().mean()))
+    assert np.isnan(crps(members, truth * torch.nan).value)
+    with pytest.raises(ValueError, match="without members"):
+        crps(members[:0], truth)
+
+
+def probabilities(seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    chance = torch.Generator().manual_seed(seed)
+    said = torch.randint(0, 11, (500,), generator=chance).double() / 10
+    return said, (torch.rand(500, generator=chance).double() < said * 0.8).double()
+
+
+def test_brier_and_its_parts() -> None:
+    said, happened = probabilities()
+    ours = brier(said, happened)
+    assert ours.score == pytest.approx(brier_score_loss(happened.numpy(), said.numpy()))
+    assert ours.score == pytest.approx(ours.reliability - ours.resolution + ours.uncertainty)
+    assert ours.counted == 500
+    happened[:100] = torch.nan
+    assert brier(said, happened).counted == 400
+    assert np.isnan(brier(said, happened * torch.nan).score)
+
+
+def test_reliability_is_that_of_scikit_learn() -> None:
+    said, happened = probabilities()
+    ours = reliability(said, happened)
+    edges = np.linspace(0, 1, 11)
+    frequency, probability = calibration_curve(happened.numpy(), np.clip(said.numpy(), 0, 1), n_bins=11)
+    assert len(frequency) == len(edges)
+    np.testing.assert_allclose(ours.frequency, frequency)
+    np.testing.assert_allclose(ours.probability, probability)
+    assert int(ours.counted.sum()) == 500
+
+
+def test_the_area_under_the_curve_is_that_of_scikit_learn() -> None:
+    said, happened = probabilities()
+    ours = roc(said, happened)
+    assert ours.area == pytest.approx(roc_auc_score(happened.numpy(), said.numpy()))
+    assert ours.hit_rate[0] == ours.false_alarm_rate[0] == 0
+    assert ours.hit_rate[-1] == ours.false_alarm_rate[-1] == 1
+    assert np.isnan(roc(said, torch.zeros(500)).area)
+    assert ours.events == int(happened.sum())
+
+
+def test_the_ranks_of_an_ensemble_that_is_right_are_flat() -> None:
+    chance = torch.Generator().manual_seed(0)
+    values = torch.randn(5, 40_000, generator=chance)
+    counts = rank_histogram(values[:4], values[4], chance)
+    np.testing.assert_allclose(counts / counts.sum(), 0.2, atol=0.01)
+    ties = rank_histogram(torch.zeros(4, 40_000), torch.zeros(40_000), chance)
+    np.testing.assert_allclose(ties / ties.sum(), 0.2, atol=0.01)
+    narrow = rank_histogram(values[:4] * 0.3, values[4], chance)
+    assert narrow[0] + narrow[4] > 2 * narrow[1:4].sum() / 3
+
+
+def test_spread_is_skill_for_an_ensemble_that_is_right() -> None:
+    values = torch.randn(9, 50_000, generator=torch.Generator().manual_seed(0))
+    ours = spread_skill(values[:8], values[8])
+    assert ours.spread == pytest.approx(ours.skill, rel=0.01)
+    with pytest.raises(ValueError, match="no spread"):
+        spread_skill(values[:1], values[8])
+
+
+def test_neighbourhood_probability_is_the_share_of_events_around() -> None:
+    field = torch.zeros(9, 9)
+    field[4, 4] = 5
+    valid = torch.ones(9, 9, dtype=torch.bool)
+    valid[0] = False
+    said = exceedance(field, valid, 1.0, 3)
+    assert said[4, 4] == pytest.approx(1 / 9)
+    assert said[8, 8] == 0
+    assert said[0].isnan().all()
+
+
+@given(seed=st.integers(0, 500))
+def test_laws(seed: int) -> None:
+    members, truth = ensemble(seed, 5)
+    perfect = truth.expand(5, -1, -1)
+    assert crps(perfect, truth).value == pytest.approx(0, abs=1e-12)
+    assert crps(members, truth).value <= crps(members, truth, fair=False).value + 1e-12
+    said, happened = probabilities(seed)
+    order = torch.randperm(500)
+    assert roc(said[order], happened[order]).area == pytest.approx(roc(said, happened).area)
+    assert 0 <= brier(said, happened).score <= 1

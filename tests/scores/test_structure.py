@@ -1,0 +1,187 @@
+"""Neighbourhoods, spectra, gradients and perceptual distances, against independent implementations and known answers."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
+
+from framecast.scores.fractions import SCALES, fractions_sums, fss
+from framecast.scores.perceptual import LPIPS, SCALE, SHIFT, frechet_distance, lpips_distance
+from framecast.scores.ssim import ms_ssim
+from framecast.scores.structure import WAVELENGTHS, gradient_difference, spectrum
+
+
+def field(seed: int, shape: tuple[int, ...] = (1, 1, 1, 40, 48)) -> torch.Tensor:
+    chance = torch.Generator().manual_seed(seed)
+    return torch.rand(*shape, generator=chance) * 10
+
+
+def score(prediction: torch.Tensor, truth: torch.Tensor, side: int, valid: torch.Tensor | None = None) -> float:
+    valid = torch.ones_like(truth[:, :, :1], dtype=torch.bool) if valid is None else valid
+    error, reference = fractions_sums([prediction], truth, valid, (8.0,), (side,))
+    return float(fss(error.sum(), reference.sum()))
+
+
+@pytest.mark.parametrize("side", [1, 3, 7])
+def test_fss_is_that_of_pysteps_away_from_the_edge(side: int) -> None:
+    """pysteps fills the world outside with zeros: with a dry margin there is no difference."""
+    spatial = pytest.importorskip("pysteps.verification.spatialscores")
+    prediction, truth = field(0), field(1)
+    for values in (prediction, truth):
+        values[..., :8, :], values[..., -8:, :], values[..., :8], values[..., -8:] = 0, 0, 0, 0
+    theirs = spatial.fss(prediction[0, 0, 0].numpy(), truth[0, 0, 0].numpy(), thr=8.0, scale=side)
+    assert score(prediction, truth, side) == pytest.approx(theirs, rel=1e-6)
+
+
+def brute_force(prediction: np.ndarray, truth: np.ndarray, valid: np.ndarray, side: int) -> float:
+    half, step = side // 2, max(1, side // 8)
+    error = reference = 0.0
+    for y in range(0, prediction.shape[0], step):
+        for x in range(0, prediction.shape[1], step):
+            window = np.s_[max(y - half, 0) : y + half + 1, max(x - half, 0) : x + half + 1]
+            if valid[y, x]:
+                there = valid[window]
+                pf = ((prediction[window] >= 8) & there).sum() / there.sum()
+                po = ((truth[window] >= 8) & there).sum() / there.sum()
+                error, reference = error + (pf - po) ** 2, reference + pf**2 + po**2
+    return 1 - error / reference
+
+
+@pytest.mark.parametrize("side", [1, 3, 9, 17, 33])
+def test_fss_counts_observed_pixels_only(side: int) -> None:
+    prediction, truth = field(2), field(3)
+    valid = field(4) > 3
+    prediction[~valid], truth[~valid] = torch.nan, 1e9
+    expected = brute_force(prediction[0, 0, 0].numpy(), truth[0, 0, 0].numpy(), valid[0, 0, 0].numpy(), side)
+    assert score(prediction, truth, side, valid) == pytest.approx(expected, rel=1e-5)
+
+
+def test_fss_forgives_a_small_shift_and_only_at_large_scales() -> None:
+    truth = torch.zeros(1, 1, 1, 60, 60)
+    truth[..., 20:30, 20:30] = 10
+    moved = truth.roll(6, dims=-1)
+    values = [score(moved, truth, side) for side in (1, 9, 33)]
+    assert values == sorted(values)
+    assert values[0] == pytest.approx(0.4, abs=0.01)
+    assert values[-1] > 0.85
+
+
+def test_fss_without_events_is_undefined_and_empty_cases_weigh_nothing() -> None:
+    dry = torch.zeros(1, 1, 1, 20, 20)
+    assert np.isnan(score(dry, dry, 3))
+    prediction, truth = field(0, (1, 1, 1, 20, 20)), field(1, (1, 1, 1, 20, 20))
+    both = score(torch.cat([prediction, dry]), torch.cat([truth, dry]), 3)
+    assert both == pytest.approx(score(prediction, truth, 3))
+
+
+@settings(max_examples=15)
+@given(seed=st.integers(0, 1000), side=st.sampled_from(SCALES[:4]))
+def test_fss_lies_between_0_and_1_and_is_1_for_the_truth(seed: int, side: int) -> None:
+    prediction, truth = field(seed, (1, 1, 1, 24, 24)), field(seed + 1, (1, 1, 1, 24, 24))
+    assert 0 <= score(prediction, truth, side) <= 1
+    assert score(truth, truth, side) == pytest.approx(1)
+
+
+def test_multi_scale_similarity_is_that_of_torchmetrics() -> None:
+    truth = torch.nn.functional.interpolate(field(0, (1, 1, 24, 24)), 200, mode="bicubic").clamp(0, 10) / 10
+    prediction = (truth + 0.1 * torch.randn(truth.shape, generator=torch.Generator().manual_seed(0))).clamp(0, 1)
+    valid = torch.ones(200, 200, dtype=torch.bool)
+    ours = ms_ssim(prediction[0, 0].double(), truth[0, 0].double(), valid)
+    theirs = multiscale_structural_similarity_index_measure(prediction, truth, data_range=1.0)
+    assert ours is not None
+    assert float(ours) == pytest.approx(float(theirs), abs=0.02)  # they fill the border, we leave it out
+    assert float(ms_ssim(truth[0, 0].double(), truth[0, 0].double(), valid) or 0) == pytest.approx(1)
+    assert ms_ssim(truth[0, 0, :100], truth[0, 0, :100], valid[:100]) is None
+
+
+@pytest.mark.parametrize("size", [(64, 64), (63, 65), (40, 96)])
+def test_the_spectrum_of_a_wave_lies_at_its_wavelength(size: tuple[int, int]) -> None:
+    x = torch.arange(size[1]) * 2 * torch.pi / 8
+    wave = torch.cos(x).expand(1, 1, 1, *size)
+    power = spectrum(wave, torch.ones(1, 1, 1, *size, dtype=torch.bool))[0, 0]
+    ring = int(np.searchsorted(WAVELENGTHS, 8.0, side="right")) - 1
+    assert int(power.nan_to_num(0).argmax()) in (ring, ring - 1)
+
+
+def test_spectra_add_up_to_the_variance_and_show_blur() -> None:
+    noise = field(5, (1, 1, 1, 64, 64)) - 5
+    valid = torch.ones_like(noise, dtype=torch.bool)
+    power = spectrum(noise, valid)[0, 0]
+    flat = power[power.isfinite()]
+    assert flat.mean() == pytest.approx(
+        float(noise.var()), rel=0.2
+    )  # white noise has the same power at all wavelengths
+    blurred = torch.nn.functional.avg_pool2d(noise[0], 5, 1, 2)[None]
+    ratio = spectrum(blurred, valid)[0, 0] / power
+    assert ratio[0] < 0.2
+    assert ratio[7] > 0.7
+
+
+def test_gradient_difference_is_that_of_the_published_code(parity: Path) -> None:
+    with np.load(parity / "metrics.npz") as file:
+        values = json.loads(str(file["meta"]))["values"]
+        for channels in ("1", "3"):
+            truth, prediction = (
+                torch.tensor(file[f"{name}{channels}"]).permute(0, 1, 4, 2, 3).double() for name in ("true", "pred")
+            )
+            total, count = gradient_difference(
+                prediction.clamp(0, 1), truth, torch.ones_like(truth[:, :, :1], dtype=torch.bool)
+            )
+            ours = total.sum(0) / count.sum(0)
+            np.testing.assert_allclose(ours, values[f"C{channels}"]["modernn_gdl_frame_unit"], rtol=1e-5)
+
+
+def test_gradients_across_missing_pixels_are_not_counted() -> None:
+    truth, prediction = field(0), field(1)
+    valid = torch.ones_like(truth, dtype=torch.bool)
+    valid[..., 10, 10] = False
+    total, count = gradient_difference(prediction, truth, valid)
+    changed = truth.clone()
+    changed[..., 10, 10] = 1e6
+    again, _ = gradient_difference(prediction, changed, valid)
+    assert float(again) == float(total)
+    assert int(count) == 39 * 47 - 3
+
+
+def test_lpips_combines_features_as_the_published_code_does(parity: Path) -> None:
+    with np.load(parity / "metrics.npz") as file:
+        about = json.loads(str(file["meta"]))["values"]
+        part = {key: torch.tensor(file[key]) for key in file.files if key.startswith("lpips")}
+    ours = lpips_distance(*([part[f"lpips_{kind}{k}"] for k in range(2)] for kind in ("fa", "fb", "w")))
+    np.testing.assert_allclose(ours, about["lpips_from_features"], rtol=1e-5)
+    np.testing.assert_allclose(about["lpips_scaling"]["shift"], SHIFT, atol=1e-6)
+    np.testing.assert_allclose(about["lpips_scaling"]["scale"], SCALE, atol=1e-6)
+
+
+def test_lpips_reads_weights_in_the_published_layout() -> None:
+    chance = torch.Generator().manual_seed(0)
+    sizes = zip((3, 64, 192, 384, 256), (64, 192, 384, 256, 256), (11, 5, 3, 3, 3), (0, 3, 6, 8, 10), strict=True)
+    weights = {}
+    for number, (inner, outer, kernel, place) in enumerate(sizes):
+        weights[f"features.{place}.weight"] = torch.randn(outer, inner, kernel, kernel, generator=chance) * 0.05
+        weights[f"features.{place}.bias"] = torch.zeros(outer)
+        weights[f"lin{number}.model.1.weight"] = torch.rand(1, outer, 1, 1, generator=chance)
+    network = LPIPS(weights)
+    pictures, others = torch.rand(2, 2, 1, 64, 64, generator=chance)
+    assert [tuple(seen.shape[1:]) for seen in network.features(pictures)] == [
+        (64, 15, 15), (192, 7, 7), (384, 3, 3), (256, 3, 3), (256, 3, 3)
+    ]  # fmt: skip
+    assert (network(pictures, others) > 0).all()
+    assert network(pictures, pictures).abs().max() < 1e-6
+    with pytest.raises(KeyError, match="features"):
+        LPIPS({})
+
+
+def test_frechet_distance_of_known_distributions() -> None:
+    chance = torch.Generator().manual_seed(0)
+    one = torch.randn(20_000, 3, generator=chance, dtype=torch.float64)
+    other = torch.randn(20_000, 3, generator=chance, dtype=torch.float64) * 2 + torch.tensor([1.0, 0, 0])
+    assert frechet_distance(one, other) == pytest.approx(1 + 3 * (1 - 2) ** 2, rel=0.03)
+    assert frechet_distance(one, one) == pytest.approx(0, abs=1e-6)
+    with pytest.raises(ValueError, match="two rows"):
+        frechet_distance(one[:1], other)
