@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,8 +16,11 @@ from framecast.data.frames import files_of
 from framecast.data.quantities import ZR
 from framecast.data.sources import Source, Sources
 from framecast.data.splits import ByBlocks
-from framecast.errors import DataError
+from framecast.errors import ConfigError, DataError
 from framecast.experiment import Experiment, plain
+from framecast.forecasting.assemble import Forecaster
+from framecast.forecasting.climatology import Climatology
+from framecast.forecasting.ensembles import Linda, Steps
 from framecast.forecasting.extrapolation import Extrapolation
 from framecast.forecasting.persistence import Persistence
 from framecast.forecasting.run import Trained, load
@@ -25,6 +29,8 @@ from framecast.training.run import EXPERIMENT, settings_of
 from framecast.verification import Report, Verification, verify
 
 CASES = "cases.nc"
+BASELINES = ("persistence", "extrapolation", "climatology", "steps", "linda")
+"""What a forecast can be judged beside: always the first two, unless others are named."""
 
 
 def evaluate(
@@ -40,21 +46,59 @@ def evaluate(
     horizon: int | None = None,
     stride: int = 1,
     limit: int | None = None,
+    baselines: Sequence[str] = BASELINES[:2],
     report: Report = lambda done, of: None,
 ) -> Verification:
-    """Score the model of `run` beside persistence and extrapolation, whole frames, every window of the test data.
+    """Score the model of `run` beside `baselines`, whole frames, every window of the test data.
 
     `data` is what `framecast.open` takes; without it the run's own test split is used. `rates` are thresholds in mm/h.
     With `out` the sums of all cases are written there as `cases.nc`. Raises `DataError`, `ConfigError` and `RunError`.
     """
-    trained = load(run)
-    sources = windows_of(Path(run), trained, data, units=units, variable=variable, horizon=horizon, stride=stride)
+    return evaluate_all(
+        {load(run).name: run},
+        data,
+        units=units,
+        variable=variable,
+        out=out,
+        rates=rates,
+        zr=zr,
+        convention=convention,
+        horizon=horizon,
+        stride=stride,
+        limit=limit,
+        baselines=baselines,
+        report=report,
+    )
+
+
+def evaluate_all(
+    runs: Mapping[str, str | Path],
+    data: str | None = None,
+    *,
+    units: str | None = None,
+    variable: str | None = None,
+    out: str | Path | None = None,
+    rates: tuple[float, ...] | None = None,
+    zr: ZR | None = None,
+    convention: str = "default",
+    horizon: int | None = None,
+    stride: int = 1,
+    limit: int | None = None,
+    baselines: Sequence[str] = BASELINES[:2],
+    report: Report = lambda done, of: None,
+) -> Verification:
+    """Score the models of several runs, by name, on the same cases and pixels, beside `baselines`. As `evaluate`; the test
+    split is that of the first run, and the windows are as long as the model needs that looks back furthest."""
+    models = {name: load(run) for name, run in runs.items()}
+    longest = max(models, key=lambda name: models[name].context)
+    first = next(iter(models.values()))
+    for name, model in models.items():
+        if model.card.quantity.name != first.card.quantity.name:
+            raise ConfigError(f"{name} forecasts {model.card.quantity.name}, not {first.card.quantity.name}")
+    run = Path(runs[longest] if data else next(iter(runs.values())))
+    sources = windows_of(run, models[longest], data, units=units, variable=variable, horizon=horizon, stride=stride)
     verification = verify(
-        {
-            trained.name: trained,
-            "persistence": Persistence(),
-            "extrapolation": Extrapolation(trained.card.quantity),
-        },
+        {**models, **{name: baseline(name, first, sources, run) for name in baselines}},
         _tested(sources),
         rates=rates,
         zr=zr,
@@ -66,6 +110,20 @@ def evaluate(
     if out is not None:
         verification.save(Path(out) / CASES)
     return verification
+
+
+def baseline(name: str, trained: Trained, sources: Sources, run: Path) -> Forecaster:
+    """One of `BASELINES`. Raises `ConfigError` for another name, or where it needs what is not installed."""
+    quantity = trained.card.quantity
+    if name == "persistence":
+        return Persistence()
+    if name == "extrapolation":
+        return Extrapolation(quantity)
+    if name == "climatology":
+        return Climatology.of(sources.train or settings_of(run).data.open().train)
+    if name in ("steps", "linda"):
+        return (Steps if name == "steps" else Linda)(quantity)
+    raise ConfigError(f"unknown baseline {name!r}", where="--baselines", remedy=f"one of: {', '.join(BASELINES)}")
 
 
 def windows_of(

@@ -3,13 +3,16 @@
 A pixel is scored where the truth has data and every forecaster has a basis, so that all are judged on the same pixels;
 how many pixels that leaves is part of the result. What is kept are sums for each case and lead time (`cases.nc`): tables,
 intervals and comparisons are arithmetic on them, and memory does not grow with the size of the frames or of the archive.
+
+For each case there is also what kind of weather it was (how much of it was wet, how intense, how fast it moved), by which
+scores can be split.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,10 +25,17 @@ from framecast.data.batches import window_actions
 from framecast.data.quantities import ZR, Quantity, event_thresholds
 from framecast.data.scaling import default_scaling
 from framecast.data.sources import Source
+from framecast.data.survey import WET
 from framecast.errors import DataError, RunError
 from framecast.forecasting.assemble import Forecaster
+from framecast.forecasting.motion import motion
 from framecast.scores import CONVENTIONS, EVENT_SCORES, Contingency, Convention, contingency, interval
 from framecast.scores.events import EVENT_DEFINITIONS
+from framecast.scores.fractions import SCALES, fractions_sums, fss
+from framecast.scores.structure import WAVELENGTHS, spectrum
+
+_MOTION_SIDE = 96
+"""Frames are made about this small for judging how fast the weather moves."""
 
 Report = Callable[[int, int], None]
 """Called with the number of cases done and of all cases."""
@@ -39,6 +49,14 @@ class Example(NamedTuple):
     context: np.ndarray
     truth: np.ndarray
     forecasts: dict[str, np.ndarray]
+
+
+class Regime(NamedTuple):
+    """A kind of weather, or of time: `cases (N,)` bool says which cases were of it."""
+
+    kind: str
+    label: str
+    cases: np.ndarray
 
 
 class Score(NamedTuple):
@@ -134,6 +152,67 @@ class Verification:
 
         return self._score(value)
 
+    @property
+    def scales(self) -> list[int]:
+        """Sides of the neighbourhoods of the fractions skill score, in pixels."""
+        return self.sums["scale"].values.tolist() if "fss_error" in self.sums else []
+
+    def fss(self, forecaster: str, threshold: int, scale: int) -> Score:
+        """Fractions skill score over all lead times, with its interval; `scale` is the number of it."""
+        part = self.sums.sel(forecaster=forecaster).isel(threshold=threshold, scale=scale)
+        table = np.stack([part[name].values.sum(1) for name in ("fss_error", "fss_reference")])
+
+        def value(weights: np.ndarray) -> float:
+            return float(fss(*torch.from_numpy(table @ weights)))
+
+        return self._score(value)
+
+    def fss_by_lead(self, forecaster: str, threshold: int, scale: int) -> np.ndarray:
+        """Fractions skill score for each lead time."""
+        part = self.sums.sel(forecaster=forecaster).isel(threshold=threshold, scale=scale)
+        sums = (torch.from_numpy(part[name].values.sum(0)) for name in ("fss_error", "fss_reference"))
+        return fss(*sums).numpy()
+
+    def frequency(self, threshold: int) -> float:
+        """Share of the scored pixels that were events: the fractions skill score of a random forecast."""
+        pixels = float(self.sums["pixels"].sum())
+        return float(self.events(threshold).sum()) / pixels if pixels else float("nan")
+
+    def power(self, forecaster: str | None = None) -> np.ndarray:
+        """Mean power spectrum `(lead_time, ring)` of a forecaster, or of the truth; rings are between `WAVELENGTHS`."""
+        values = self.sums["true_power"] if forecaster is None else self.sums["power"].sel(forecaster=forecaster)
+        return np.asarray(values.mean("case").values)
+
+    def wet_ratio(self, forecaster: str) -> np.ndarray:
+        """Wet pixels forecast for each wet pixel observed, for each lead time."""
+        said = self.sums["wet_said"].sel(forecaster=forecaster).sum("case").values
+        true = self.sums["wet_true"].sum("case").values
+        return np.asarray(np.divide(said, true, out=np.full(len(true), np.nan), where=true > 0))
+
+    def subset(self, cases: np.ndarray) -> Verification:
+        """Of some cases only."""
+        return replace(self, sums=self.sums.isel(case=np.flatnonzero(cases)), examples=[])
+
+    def regimes(self) -> list[Regime]:
+        """Kinds of weather (thirds of the cases by what was observed) and of time; those that hold any case but not all."""
+        found = []
+        sums = self.sums
+        if self.quantity.precipitation:
+            wet, pixels = sums["wet_true"].sum("lead_time").values, sums["pixels"].sum("lead_time").values
+            share = np.divide(wet, pixels, out=np.full(len(wet), np.nan), where=pixels > 0)
+            amount = sums["wet_amount"].sum("lead_time").values
+            found += _thirds("wet area", share, "{:.0%}")
+            found += _thirds("intensity", amount / np.maximum(wet, 1), f"{{:.2g}} {self.quantity.units}")
+        found += _thirds("speed", sums["speed"].values, "{:.2g} pixels a frame")
+        times = sums["init_time"].values
+        if times.dtype.kind == "M":
+            month = times.astype("datetime64[M]").astype(int) % 12
+            hour = (times - times.astype("datetime64[D]")) // np.timedelta64(6, "h")
+            seasons = ("December to February", "March to May", "June to August", "September to November")
+            found += [Regime("season", name, (month + 1) % 12 // 3 == k) for k, name in enumerate(seasons)]
+            found += [Regime("hour", f"{6 * k:02d} to {6 * k + 6:02d} UTC", hour == k) for k in range(4)]
+        return [regime for regime in found if 0 < regime.cases.sum() < len(regime.cases)]
+
     def _score(self, value: Callable[[np.ndarray], float]) -> Score:
         return Score(value(np.ones(self.cases)), interval(value, self.sums["block"].values))
 
@@ -141,8 +220,12 @@ class Verification:
         """What each score means, and what "scaled" means in it."""
         scaling = default_scaling(self.quantity)
         settings = ", ".join(f"{key} {value}" for key, value in asdict(scaling).items() if key not in ("name", "zr"))
+        neighbourhood = {
+            "fss": "1 - sum (Pf - Po)^2 / sum (Pf^2 + Po^2) of the fractions Pf and Po of events among the observed pixels of "
+            "square neighbourhoods, sums pooled over cases",
+        }
         scaled = {"scaled": f"by {scaling.name} ({settings}), whatever the model was trained with"}
-        return self.convention.definitions | (EVENT_DEFINITIONS if self.thresholds else {}) | scaled
+        return self.convention.definitions | (EVENT_DEFINITIONS | neighbourhood if self.thresholds else {}) | scaled
 
     def save(self, path: Path) -> None:
         """Write the sums, whole or not at all. Raises `RunError`."""
@@ -157,6 +240,16 @@ class Verification:
             temporary.unlink(missing_ok=True)
 
 
+def _thirds(kind: str, values: np.ndarray, form: str) -> list[Regime]:
+    """Cases by thirds of a value; NaN belongs to none."""
+    if not np.isfinite(values).any():
+        return []
+    low, high = np.nanquantile(values, [1 / 3, 2 / 3])
+    parts = {"low": values <= low, "middle": (values > low) & (values <= high), "high": values > high}
+    limits = {"low": f"up to {form.format(low)}", "middle": "", "high": f"above {form.format(high)}"}
+    return [Regime(kind, f"{name} {limits[name]}".strip(), cases) for name, cases in parts.items()]
+
+
 def verify(
     forecasters: Mapping[str, Forecaster],
     source: Source,
@@ -168,12 +261,13 @@ def verify(
     limit: int | None = None,
     batch_size: int = 4,
     examples: int = 4,
+    scales: tuple[int, ...] = SCALES,
     report: Report = lambda done, of: None,
 ) -> Verification:
     """Forecast every window of `source` (or `limit` of them, evenly spread) with every forecaster, and score them.
 
     `rates` are thresholds in mm/h (default: those of the quantity), led to reflectivity by `zr`. `step` is the time
-    between frames. Raises `DataError` where there is no window.
+    between frames; `scales` are the sides of neighbourhoods in pixels. Raises `DataError` where there is no window.
     """
     if len(source) == 0:
         raise DataError("there is no window to evaluate")
@@ -190,7 +284,7 @@ def verify(
             name: _forecast(forecaster, contexts, source.shape.horizon, window_actions(source, indices))
             for name, forecaster in forecasters.items()
         }
-        rows.append(_tally(forecasts, truth, quantity, CONVENTIONS[convention], thresholds))
+        rows.append(_tally(forecasts, truth, quantity, CONVENTIONS[convention], thresholds, scales, contexts))
         for k, index in enumerate(indices):
             if index in shown:
                 pictures = {name: forecast[k] for name, forecast in forecasts.items()}
@@ -207,7 +301,10 @@ def verify(
         block=("case", [blocks[source.block(index)] for index in order]),
         lead_time=leads if step is None else leads * step,
         threshold=list(thresholds),
+        wavelength=list(WAVELENGTHS[:-1]),
     )
+    if thresholds and scales:
+        sums = sums.assign_coords(scale=list(scales))
     sums.attrs = {"convention": convention, "quantity": quantity.name, "units": quantity.units}
     return Verification(sums, CONVENTIONS[convention], quantity, tuple(rates), tuple(thresholds), kept)
 
@@ -229,8 +326,11 @@ def _batches(chosen: list[int], size: int, source: Source) -> Iterator[list[int]
 
 def _forecast(forecaster: Forecaster, contexts: np.ndarray, horizon: int, actions: np.ndarray | None) -> np.ndarray:
     """`contexts (B, T, C, H, W)` -> `(B, horizon, C, H, W)`, at once where the forecaster can, which is then told of
-    `actions (B, T + horizon, A)` where there are any."""
+    `actions (B, T + horizon, A)` where there are any. One that needs a shorter context gets its end."""
     together: Any = getattr(forecaster, "forecast_arrays", None)
+    needed: int = getattr(forecaster, "context", None) or contexts.shape[1]
+    unused = contexts.shape[1] - needed
+    contexts, actions = contexts[:, unused:], None if actions is None else actions[:, unused:]
     if together is not None:
         return np.asarray(together(contexts, horizon) if actions is None else together(contexts, horizon, actions))
     return np.stack([forecaster.forecast_array(context, horizon) for context in contexts])
@@ -242,22 +342,26 @@ def _tally(
     quantity: Quantity,
     convention: Convention,
     thresholds: tuple[float, ...],
+    scales: tuple[int, ...],
+    contexts: np.ndarray,
 ) -> xr.Dataset:
-    """The sums of a few cases: `(forecaster, case, lead_time[, threshold])`."""
+    """The sums of a few cases: `(forecaster, case, lead_time[, threshold[, scale]])`."""
     observed = np.isfinite(truth).all(axis=2, keepdims=True)
     based = np.logical_and.reduce([np.isfinite(values).all(axis=2, keepdims=True) for values in forecasts.values()])
     valid = torch.from_numpy(observed & based)
     scaling = default_scaling(quantity)
     true, true_pictures = torch.from_numpy(truth), torch.from_numpy(scaling.forward(truth, quantity))
     columns: dict[str, list[np.ndarray]] = {}
+    power = []
     for values in forecasts.values():
         said = torch.from_numpy(values)
         pictures = torch.from_numpy(scaling.forward(values, quantity))
+        power.append(spectrum(pictures, valid).numpy())
         sums = convention.tally(said, true, pictures, true_pictures, valid)
         table = contingency(said, true, valid, thresholds)._asdict()
         for name, value in {**sums, **table}.items():
             columns.setdefault(name, []).append(value.numpy())
-    dims = ("forecaster", "case", "lead_time", "threshold")
+    dims = ("forecaster", "case", "lead_time", "threshold", "scale")
     data: dict[str, tuple[tuple[str, ...], np.ndarray]] = {
         name: (dims[: 3 + (name in Contingency._fields)], np.stack(values)) for name, values in columns.items()
     }
@@ -265,7 +369,41 @@ def _tally(
     data["observed"] = (dims[1:3], observed.reshape(*observed.shape[:2], -1).sum(2))
     for name, size in zip(("height", "width"), truth.shape[-2:], strict=True):
         data[name] = (dims[1:2], np.full(len(truth), size))
-    return xr.Dataset(data)
+    if thresholds and scales:
+        fields = [torch.from_numpy(values) for values in forecasts.values()]
+        error, reference = fractions_sums(fields, true, valid, thresholds, scales)
+        data |= {"fss_error": (dims, error.numpy()), "fss_reference": (dims, reference.numpy())}
+    rings = (*dims[1:3], "wavelength")
+    data["power"] = ((dims[0], *rings), np.stack(power))
+    data["true_power"] = (rings, spectrum(true_pictures, valid).numpy())
+    return xr.Dataset(data | _weather(forecasts, truth, valid[:, :, 0].numpy(), quantity, contexts))
+
+
+def _weather(
+    forecasts: dict[str, np.ndarray], truth: np.ndarray, valid: np.ndarray, quantity: Quantity, contexts: np.ndarray
+) -> dict[str, tuple[tuple[str, ...], np.ndarray]]:
+    """How wet it was and was said to be, how intense it was, and how fast it moved."""
+    limit = WET.get(quantity.name, np.inf)
+    wet = (truth[:, :, 0] >= limit) & valid
+    said = [((values[:, :, 0] >= limit) & valid).sum((2, 3)) for values in forecasts.values()]
+    return {
+        "wet_said": (("forecaster", "case", "lead_time"), np.stack(said)),
+        "wet_true": (("case", "lead_time"), wet.sum((2, 3))),
+        "wet_amount": (("case", "lead_time"), np.where(wet, truth[:, :, 0], 0).sum((2, 3), dtype=np.float64)),
+        "speed": (("case",), np.array([_speed(context, quantity) for context in contexts])),
+    }
+
+
+def _speed(context: np.ndarray, quantity: Quantity) -> float:
+    """How fast the weather moved before the forecast, in pixels a frame: the mean over the wet pixels, NaN without any."""
+    every = max(1, -(-max(context.shape[-2:]) // _MOTION_SIDE))
+    recent = default_scaling(quantity).forward(context[-3:, :, ::every, ::every], quantity).mean(axis=1)
+    if len(recent) < 2 or min(recent.shape[-2:]) < 8:
+        return float("nan")
+    there = recent[-1] > recent.min()
+    if not there.any():
+        return float("nan")
+    return float(np.hypot(*motion(recent))[there].mean() * every)
 
 
 def _frame_names(convention: Convention) -> list[str]:

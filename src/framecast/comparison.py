@@ -1,0 +1,214 @@
+"""Is one forecaster better than another, or do the scores only differ?
+
+All are scored on the same cases and pixels. A claim is a difference of one score, over all lead times or at one, with an
+interval from a bootstrap over independent blocks of cases, drawn for both alike, and the probability p of a difference as
+large where there is none: the larger of two, from the bootstrap's spread with a t distribution of as many degrees of freedom
+as there are blocks less one, and, for scores that are means over cases, from the test of Amanda Hering and Marc Genton
+("Comparing Spatial Predictions", Technometrics 2011), which models how far apart in time cases are alike. The p of all claims
+of a table are corrected for how many they are (Sture Holm, 1979). With fewer than `FEWEST` blocks nothing is claimed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import combinations
+from typing import NamedTuple
+
+import numpy as np
+from scipy.optimize import least_squares
+from scipy.stats import norm
+from scipy.stats import t as student
+
+from framecast.scores.bootstrap import REPEATS
+from framecast.verification import Verification
+
+FEWEST = 5
+LEVEL = 0.05
+
+
+class Ratio(NamedTuple):
+    """A score as a ratio of sums over cases: `total (F, N, S)` over `weight (F, N, S)`, 1 less that where `complement`.
+    `mean` says that it is a mean over cases, so that a single case has a value."""
+
+    name: str
+    total: np.ndarray
+    weight: np.ndarray
+    lower_is_better: bool
+    mean: bool
+    complement: bool = False
+
+    def of(self, total: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        """The score of some sums, NaN where nothing was counted."""
+        ratio = np.divide(total, weight, out=np.full(np.shape(total), np.nan), where=np.asarray(weight) > 0)
+        return np.asarray(1 - ratio if self.complement else ratio)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """How two forecasters differ in one score. `lead` is the number of the lead time, None for all of them."""
+
+    score: str
+    one: str
+    other: str
+    lead: int | None
+    values: tuple[float, float]
+    interval: tuple[float, float]
+    """Of the difference of the first from the second, 95 %."""
+    p: float
+    """Corrected for the number of claims in its table."""
+    blocks: int
+    cases: int
+    lower_is_better: bool
+
+    @property
+    def difference(self) -> float:
+        """Of the first from the second."""
+        return self.values[0] - self.values[1]
+
+    @property
+    def verdict(self) -> str:
+        """In words."""
+        told = f"{self.values[0]:.4g} against {self.values[1]:.4g}"
+        if np.isnan(self.difference):
+            return f"{self.score} is undefined for {self.one} or {self.other}"
+        if self.blocks < FEWEST:
+            return f"{self.score}: {told}; {self.blocks} independent block(s) are too few to tell"
+        sure = f"p = {self.p:.2g}, {self.blocks} independent blocks"
+        if not self.p < LEVEL:
+            return f"{self.score}: no evidence of a difference between {self.one} and {self.other} ({told}; {sure})"
+        better = (self.difference < 0) == self.lower_is_better
+        return f"{self.score}: {self.one} is {'better' if better else 'worse'} than {self.other} ({told}; {sure})"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The sums, and what can be claimed: `overall` over all lead times, `by_lead` at each."""
+
+    verification: Verification
+    overall: list[Claim]
+    by_lead: list[Claim]
+
+    def skill(self, forecaster: str, score: str = "mse", reference: str = "extrapolation") -> float:
+        """1 - score / score of the reference, for scores of which 0 is perfect; NaN where there is no reference."""
+        if reference not in self.verification.forecasters:
+            return float("nan")
+        theirs = self.verification.frame(reference, score).value
+        return float(1 - self.verification.frame(forecaster, score).value / theirs) if theirs else float("nan")
+
+
+def compare(
+    verification: Verification, judged: list[str] | None = None, *, repeats: int = REPEATS, seed: int = 0
+) -> Comparison:
+    """Compare each of the forecasters `judged` (all unless stated) with every other forecaster, in every score."""
+    names = verification.forecasters
+    judged = names if judged is None else judged
+    pairs = [(a, b) for a, b in combinations(names, 2) if a in judged or b in judged]
+    weights = _drawn(verification.sums["block"].values, repeats, seed)
+    steps = verification.sums.sizes["lead_time"]
+    overall, by_lead = [], []
+    for ratio in ratios(verification):
+        for one, other in pairs:
+            places = names.index(one), names.index(other)
+            overall.append(_claim(verification, ratio, places, None, weights))
+            by_lead += [_claim(verification, ratio, places, lead, weights) for lead in range(steps)]
+    return Comparison(verification, _corrected(overall), _corrected(by_lead))
+
+
+def ratios(verification: Verification) -> list[Ratio]:
+    """The scores that can be compared, as ratios of sums."""
+    sums, lower = verification.sums, {"mse", "mae", "gdl"}
+    found = [
+        Ratio(name.upper(), sums[name].values, sums[f"{name}_weight"].values, name in lower, mean=True)
+        for name in verification.convention.definitions
+        if name != "rmse" and name not in verification.convention.logarithmic and (sums[f"{name}_weight"] > 0).any()
+    ]
+    for number, rate in enumerate(verification.rates):
+        table = sums.isel(threshold=number)
+        hits, missed = table["hits"].values.astype(float), (table["misses"] + table["false_alarms"]).values
+        found.append(Ratio(f"CSI at {rate:g} mm/h", hits, hits + missed, False, mean=False))
+        for place, scale in enumerate(verification.scales):
+            if place == len(verification.scales) // 2:
+                part = table.isel(scale=place)
+                error, reference = part["fss_error"].values, part["fss_reference"].values
+                found.append(
+                    Ratio(f"FSS at {rate:g} mm/h, {scale} pixels", error, reference, False, False, complement=True)
+                )
+    return found
+
+
+def _claim(
+    verification: Verification, ratio: Ratio, places: tuple[int, int], lead: int | None, weights: np.ndarray
+) -> Claim:
+    chosen = slice(None) if lead is None else slice(lead, lead + 1)
+    totals, counts = (values[list(places)][:, :, chosen].sum(2) for values in (ratio.total, ratio.weight))
+    values = ratio.of(totals.sum(1), counts.sum(1))
+    drawn = ratio.of(totals @ weights.T, counts @ weights.T)
+    differences = drawn[0] - drawn[1]
+    differences = differences[np.isfinite(differences)]
+    blocks = verification.blocks
+    interval, p = (float("nan"), float("nan")), float("nan")
+    if blocks > 1 and len(differences) > 1:
+        low, high = np.quantile(differences, [0.025, 0.975])
+        interval = (float(low), float(high))
+        spread = differences.std(ddof=1)
+        p = 1.0
+        if spread > 0 and values[0] != values[1]:
+            p = float(2 * student.sf(abs(values[0] - values[1]) / spread, blocks - 1))
+            if ratio.mean:
+                each = ratio.of(totals, counts)
+                p = max(p, hering_genton(each[0] - each[1])[1])
+    names = verification.forecasters
+    return Claim(
+        ratio.name,
+        names[places[0]],
+        names[places[1]],
+        lead,
+        (float(values[0]), float(values[1])),
+        interval,
+        p,
+        blocks,
+        verification.cases,
+        ratio.lower_is_better,
+    )
+
+
+def hering_genton(differences: np.ndarray) -> tuple[float, float]:
+    """The statistic and p of a mean difference of zero, of differences `(N,)` in the order of time; NaN are left out.
+
+    The covariance of differences k cases apart is modelled as s^2 exp(-3 k / r), fitted to lags up to half of the longest
+    (Hering and Genton, 2011, section 2.2). NaN and 1 for fewer than three differences, or where all are 0.
+    """
+    d = differences[np.isfinite(differences)]
+    n = len(d)
+    if n < 3 or not d.any() or np.ptp(d) == 0:
+        return float("nan"), 1.0
+    centred, most = d - d.mean(), max((n - 1) // 2, 1)
+    lags = np.arange(most)
+    covariance = np.array([centred[k:] @ centred[: n - k] / n for k in lags])
+    scale = covariance[0]
+
+    def misfit(parameters: np.ndarray) -> np.ndarray:
+        return np.asarray(parameters[0] ** 2 * np.exp(-3 * lags / parameters[1]) - covariance / scale)
+
+    sigma, reach = least_squares(misfit, [1.0, 1.0], bounds=(0, np.inf)).x
+    model = scale * sigma**2 * np.exp(-3 * np.arange(n) / reach)
+    statistic = d.mean() / np.sqrt((model[0] + 2 * model[1:].sum()) / n)
+    return float(statistic), float(2 * norm.sf(abs(statistic)))
+
+
+def _drawn(blocks: np.ndarray, repeats: int, seed: int) -> np.ndarray:
+    """How often each case is counted in each repeat `(repeats, N)`."""
+    numbers, members = np.unique(blocks, return_inverse=True)
+    chance = np.random.default_rng(seed)
+    counts = chance.multinomial(len(numbers), np.full(len(numbers), 1 / len(numbers)), size=repeats)
+    return np.asarray(counts[:, members], dtype=np.float64)
+
+
+def _corrected(claims: list[Claim]) -> list[Claim]:
+    """With the p of each raised for how many there are (Holm)."""
+    known = sorted((claim.p, number) for number, claim in enumerate(claims) if claim.p == claim.p)
+    highest, corrected = 0.0, list(claims)
+    for rank, (p, number) in enumerate(known):
+        highest = max(highest, min(1.0, p * (len(known) - rank)))
+        corrected[number] = replace(claims[number], p=highest)
+    return corrected

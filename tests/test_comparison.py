@@ -1,0 +1,161 @@
+"""Claims: what is so is found, what is not so is not claimed, and every claim says what it rests on."""
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from framecast.comparison import FEWEST, compare, hering_genton
+from framecast.data.quantities import RAIN_RATE
+from framecast.forecasting.extrapolation import Extrapolation
+from framecast.forecasting.persistence import Persistence
+from framecast.verification import Verification, verify
+from test_verification import Clips
+
+
+class Noisy:
+    """The newest frame with noise of a given size."""
+
+    name = "noisy"
+
+    def __init__(self, noise: float, seed: int) -> None:
+        self.noise, self.chance = noise, np.random.default_rng(seed)
+
+    def forecast_array(self, context: np.ndarray, horizon: int) -> np.ndarray:
+        frames = np.repeat(context[-1:], horizon, axis=0)
+        return (frames + self.noise * self.chance.standard_normal(frames.shape)).clip(0).astype(np.float32)
+
+
+def judged(one: float, other: float, cases: int = 40) -> Verification:
+    """Two forecasts with noise of two sizes, of rain that changes a little."""
+    chance = np.random.default_rng(0)
+    first = chance.gamma(0.6, 3.0, (cases, 1, 1, 20, 20))
+    values = first * (1 + 0.05 * chance.standard_normal((cases, 5, 1, 1, 1)))
+    return verify({"a": Noisy(one, 1), "b": Noisy(other, 2)}, Clips(values), scales=(1, 5))
+
+
+def test_a_difference_is_found_and_said_with_what_it_rests_on() -> None:
+    result = compare(judged(0.5, 1.5))
+    claim = next(claim for claim in result.overall if claim.score == "MSE")
+    assert claim.p < 0.001
+    assert claim.interval[0] < claim.difference < claim.interval[1] < 0
+    assert claim.verdict.startswith("MSE: a is better than b (")
+    assert "40 independent blocks" in claim.verdict
+    assert (claim.cases, claim.blocks) == (40, 40)
+    similar = next(claim for claim in result.overall if claim.score == "SSIM")
+    assert similar.verdict.startswith("SSIM: a is better than b")
+    assert {claim.score for claim in result.overall} >= {
+        "MSE",
+        "MAE",
+        "SSIM",
+        "GDL",
+        "CSI at 2 mm/h",
+        "FSS at 2 mm/h, 5 pixels",
+    }
+    assert len(result.by_lead) == 3 * len(result.overall)
+
+
+def test_no_difference_is_a_verdict() -> None:
+    result = compare(judged(1.0, 1.0))
+    claim = next(claim for claim in result.overall if claim.score == "MSE")
+    assert claim.p > 0.05
+    assert "no evidence of a difference between a and b" in claim.verdict
+
+
+def test_forecasts_that_are_equal_never_differ() -> None:
+    values = np.random.default_rng(0).gamma(0.6, 3.0, (12, 5, 1, 20, 20))
+    result = compare(verify({"a": Persistence(), "b": Persistence()}, Clips(values)))
+    assert all(claim.p == 1 for claim in result.overall if claim.p == claim.p)
+
+
+def test_few_blocks_claim_nothing() -> None:
+    claim = compare(judged(0.1, 5.0, cases=FEWEST - 1)).overall[0]
+    assert "are too few to tell" in claim.verdict
+
+
+def test_undefined_scores_are_said_to_be() -> None:
+    dry = np.zeros((8, 5, 1, 20, 20))
+    result = compare(verify({"a": Persistence(), "b": Persistence()}, Clips(dry)))
+    claim = next(claim for claim in result.overall if claim.score.startswith("CSI"))
+    assert "is undefined" in claim.verdict
+
+
+def test_false_alarms_are_as_rare_as_promised() -> None:
+    """Of 40 comparisons of equals hardly one may claim a difference."""
+    claimed = 0
+    for seed in range(40):
+        chance = np.random.default_rng(seed)
+        values = chance.gamma(0.6, 3.0, (20, 3, 1, 12, 12))
+        result = compare(
+            verify({"a": Noisy(1.0, 2 * seed), "b": Noisy(1.0, 2 * seed + 1)}, Clips(values), scales=()), repeats=200
+        )
+        claimed += any(claim.p < 0.05 for claim in result.overall)
+    assert claimed <= 5
+
+
+def test_p_grows_with_the_number_of_claims() -> None:
+    one = compare(judged(0.95, 1.0))
+    raw = min(claim.p for claim in one.overall)
+    assert min(claim.p for claim in one.by_lead) >= raw * 0.5
+    assert all(0 <= claim.p <= 1 for claim in one.overall + one.by_lead if claim.p == claim.p)
+
+
+@pytest.mark.parametrize("correlation", [0.0, 0.6, 0.9])
+def test_hering_and_genton_as_scores_computes_it(correlation: float) -> None:
+    tests = pytest.importorskip("scores.stats.statistical_tests")
+    chance = np.random.default_rng(1)
+    noise = chance.standard_normal(200)
+    for k in range(1, 200):
+        noise[k] += correlation * noise[k - 1]
+    differences = noise + 0.4
+    series = xr.DataArray(differences[None], dims=("lead", "time"), coords={"lead": [1]}).assign_coords(h=("lead", [1]))
+    theirs = tests.diebold_mariano(series, "lead", "h", method="HG")
+    statistic, p = hering_genton(differences)
+    assert statistic == pytest.approx(float(theirs["dm_test_stat"][0]), rel=0.03)
+    assert 0 < p < 1
+    assert hering_genton(np.zeros(5)) == (pytest.approx(np.nan, nan_ok=True), 1.0)
+
+
+def test_skill_is_relative_to_extrapolation() -> None:
+    values = np.random.default_rng(0).gamma(0.6, 3.0, (6, 6, 1, 24, 24))
+    result = compare(
+        verify({"a": Noisy(0.1, 0), "extrapolation": Extrapolation(RAIN_RATE)}, Clips(values, context=3)), ["a"]
+    )
+    ours, theirs = (result.verification.frame(name, "mse").value for name in ("a", "extrapolation"))
+    assert result.skill("a") == pytest.approx(1 - ours / theirs)
+    assert np.isnan(compare(judged(1, 2)).skill("a"))
+
+
+def test_regimes_split_the_cases_by_what_was_observed() -> None:
+    values = np.random.default_rng(0).gamma(0.6, 3.0, (9, 5, 1, 24, 24)) * np.arange(1, 10).reshape(-1, 1, 1, 1, 1)
+    result = verify({"a": Persistence()}, Clips(values))
+    regimes = {(regime.kind, regime.label.split()[0]): regime for regime in result.regimes()}
+    low, high = regimes["intensity", "low"], regimes["intensity", "high"]
+    assert np.flatnonzero(low.cases).tolist() == [0, 1, 2]
+    assert np.flatnonzero(high.cases).tolist() == [6, 7, 8]
+    assert result.subset(low.cases).cases == 3
+    assert result.subset(low.cases).frame("a", "mse").value < result.subset(high.cases).frame("a", "mse").value
+    whole = sum(
+        float(result.subset(regimes["intensity", k].cases).sums["mse"].sum()) for k in ("low", "middle", "high")
+    )
+    assert whole == pytest.approx(float(result.sums["mse"].sum()))
+
+
+def test_spectra_and_wet_area_show_what_a_forecast_lost() -> None:
+    class Smooth:
+        name = "smooth"
+
+        def forecast_array(self, context: np.ndarray, horizon: int) -> np.ndarray:
+            from scipy.ndimage import uniform_filter
+
+            return np.repeat(uniform_filter(context[-1:], (1, 1, 5, 5)), horizon, axis=0)
+
+    first = np.random.default_rng(0).gamma(0.3, 3.0, (4, 1, 1, 64, 64))
+    result = verify({"smooth": Smooth(), "same": Persistence()}, Clips(np.repeat(first, 5, axis=1)))
+    ratio = result.power("smooth") / result.power()
+    assert (ratio[:, 0] < 0.3).all()
+    np.testing.assert_allclose(result.power("same"), result.power(), rtol=1e-6)
+    np.testing.assert_allclose(result.wet_ratio("same"), 1)
+    assert (result.wet_ratio("smooth") > 1.2).all()
+    assert result.fss("same", 0, 0).value == pytest.approx(1)
+    assert result.fss_by_lead("smooth", 1, 2).shape == (3,)
+    assert 0 < result.frequency(0) < 1
