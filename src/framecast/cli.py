@@ -18,6 +18,7 @@ from framecast.errors import FramecastError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from framecast.data.quantities import ZR
     from framecast.verification import Score, Verification
 
 app = typer.Typer(
@@ -33,6 +34,7 @@ OptionalData = Annotated[str | None, typer.Option("--data", help="A file, folder
 Units = Annotated[str | None, typer.Option(help="Units of the values, where the files do not say.")]
 Variable = Annotated[str | None, typer.Option(help="Which variable to read, where a file holds several.")]
 TimeStep = Annotated[float | None, typer.Option(help="Minutes between frames, where the files do not say.")]
+Baselines = Annotated[str, typer.Option(help="Of persistence, extrapolation, climatology, steps, linda.")]
 Grey = Annotated[bool, typer.Option("--grey", help="Of pictures and video: without colours.")]
 FrameSize = Annotated[str | None, typer.Option("--size", help="Of pictures and video: another HEIGHTxWIDTH.")]
 FrameRate = Annotated[float | None, typer.Option(help="Of video: so many frames a second.")]
@@ -255,20 +257,15 @@ def evaluate(
     ] = None,
     units: Units = None,
     variable: Variable = None,
+    baselines: Baselines = "persistence,extrapolation",
 ) -> None:
     """Score a model beside persistence and extrapolation, by lead time and threshold, and write a report."""
     from rich.console import Console
 
-    from framecast.data.quantities import ZR
-    from framecast.errors import ConfigError
     from framecast.evaluation import facts_of, trained_on
-    from framecast.scores import CONVENTIONS
 
-    if convention not in CONVENTIONS:
-        raise ConfigError(f"unknown convention {convention!r}", remedy=f"one of: {', '.join(CONVENTIONS)}")
-    relation = _numbers(zr, "--zr")
-    if len(relation) != 2:
-        raise ConfigError(f"{zr!r} are not two numbers a,b", where="--zr")
+    relation = _relation(zr)
+    _check_convention(convention)
     console, folder = Console(), out or run / "evaluation"
     verification = framecast.evaluate(
         run,
@@ -277,11 +274,12 @@ def evaluate(
         variable=variable,
         out=folder,
         rates=None if thresholds is None else _numbers(thresholds, "--thresholds"),
-        zr=ZR(a=relation[0], b=relation[1]),
+        zr=relation,
         convention=convention,
         horizon=horizon,
         stride=stride,
         limit=limit,
+        baselines=baselines.split(","),
         report=_bar("verifying"),
     )
     facts = facts_of(run, framecast.load(run)) | ({"verified on": data} if data else {})
@@ -296,6 +294,60 @@ def evaluate(
     )
     _print_scores(verification, console)
     console.print(f"sums: {folder / 'cases.nc'}\nreport: {report}", highlight=False, markup=False, soft_wrap=True)
+
+
+@app.command()
+def compare(
+    runs: Annotated[list[Path], typer.Argument(help="The folders of runs, or of saved models.")],
+    data: OptionalData = None,
+    thresholds: Annotated[str | None, typer.Option(help="Rain rates in mm/h, such as 0.5,2,8.")] = None,
+    zr: Annotated[str, typer.Option(help="a,b of Z = a R^b, which leads thresholds to reflectivity.")] = "223,1.53",
+    convention: Annotated[str, typer.Option(help="default, thuml, czh98 or openstl.")] = "default",
+    horizon: Annotated[int | None, typer.Option(min=1)] = None,
+    stride: Annotated[int, typer.Option(min=1, help="Frames between the starts of windows.")] = 1,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many cases, evenly spread.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for cases.nc and comparison.html.")] = Path("comparison"),
+    units: Units = None,
+    variable: Variable = None,
+    baselines: Baselines = "persistence,extrapolation",
+) -> None:
+    """Say whether models differ, from each other and from baselines, on the same cases: intervals, tests, verdicts."""
+    from rich.console import Console
+
+    from framecast.comparison import compare as claims_of
+    from framecast.evaluation import evaluate_all
+    from framecast.report.comparison import write_comparison
+
+    relation = _relation(zr)
+    _check_convention(convention)
+    named: dict[str, str | Path] = {run.resolve().name: run for run in runs}
+    if len(named) < len(runs):
+        named = {str(run): run for run in runs}
+    verification = evaluate_all(
+        named,
+        data,
+        units=units,
+        variable=variable,
+        out=out,
+        rates=None if thresholds is None else _numbers(thresholds, "--thresholds"),
+        zr=relation,
+        convention=convention,
+        horizon=horizon,
+        stride=stride,
+        limit=limit,
+        baselines=[name for name in baselines.split(",") if name],
+        report=_bar("verifying"),
+    )
+    result = claims_of(verification, list(named))
+    page = write_comparison(result, out / "comparison.html", title=f"Comparison of {', '.join(named)}")
+    console = Console()
+    for claim in result.overall:
+        console.print(claim.verdict, highlight=False, markup=False, soft_wrap=True)
+    for name in named:
+        skill = result.skill(name)
+        if skill == skill:
+            console.print(f"{name}: MSE skill over extrapolation {skill:.3f}", highlight=False, markup=False)
+    console.print(f"report: {page}", highlight=False, markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -421,6 +473,25 @@ def import_(
     print(out)
 
 
+def _relation(text: str) -> ZR:
+    """a,b of Z = a R^b. Raises `ConfigError`."""
+    from framecast.data.quantities import ZR
+    from framecast.errors import ConfigError
+
+    numbers = _numbers(text, "--zr")
+    if len(numbers) != 2:
+        raise ConfigError(f"{text!r} are not two numbers a,b", where="--zr")
+    return ZR(a=numbers[0], b=numbers[1])
+
+
+def _check_convention(name: str) -> None:
+    from framecast.errors import ConfigError
+    from framecast.scores import CONVENTIONS
+
+    if name not in CONVENTIONS:
+        raise ConfigError(f"unknown convention {name!r}", remedy=f"one of: {', '.join(CONVENTIONS)}")
+
+
 def _numbers(text: str, where: str) -> tuple[float, ...]:
     from framecast.errors import ConfigError
 
@@ -481,16 +552,16 @@ def _print_scores(verification: Verification, console: Console) -> None:
             table.add_row(forecaster, *(_brief(score(forecaster, name)) for name in names))
         console.print(table)
 
-    frames = [name for name in verification.frame_scores if name != "rmse"]
+    frames = [name for name in ("mse", "mae", "psnr", "ssim") if name in verification.frame_scores]
     scores(f"{verification.cases} cases, convention {verification.convention.name}", frames, verification.frame)
     for number, rate in enumerate(verification.rates):
         observed = int(verification.events(number).sum())
         scores(
             f"{rate:g} mm/h or more: {observed:,} event pixels",
-            verification.event_scores,
+            ["csi", "pod", "far", "bias"],
             partial(verification.event, threshold=number),
         )
-    console.print("± is half of the 95 % interval; the report has them whole", highlight=False)
+    console.print("± is half of the 95 % interval; the report has them whole, and more scores", highlight=False)
     console.print(verdict(verification), highlight=False)
 
 

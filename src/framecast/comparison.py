@@ -66,15 +66,21 @@ class Claim:
         return self.values[0] - self.values[1]
 
     @property
+    def sure(self) -> bool:
+        """Whether a difference can be claimed."""
+        return self.blocks >= FEWEST and self.p < LEVEL
+
+    @property
     def verdict(self) -> str:
         """In words."""
         told = f"{self.values[0]:.4g} against {self.values[1]:.4g}"
         if np.isnan(self.difference):
             return f"{self.score} is undefined for {self.one} or {self.other}"
         if self.blocks < FEWEST:
-            return f"{self.score}: {told}; {self.blocks} independent block(s) are too few to tell"
+            few = f"{self.blocks} independent block(s) are too few to tell"
+            return f"{self.score}: {self.one} and {self.other}, {told}; {few}"
         sure = f"p = {self.p:.2g}, {self.blocks} independent blocks"
-        if not self.p < LEVEL:
+        if not self.sure:
             return f"{self.score}: no evidence of a difference between {self.one} and {self.other} ({told}; {sure})"
         better = (self.difference < 0) == self.lower_is_better
         return f"{self.score}: {self.one} is {'better' if better else 'worse'} than {self.other} ({told}; {sure})"
@@ -118,7 +124,9 @@ def ratios(verification: Verification) -> list[Ratio]:
     """The scores that can be compared, as ratios of sums."""
     sums, lower = verification.sums, {"mse", "mae", "gdl"}
     found = [
-        Ratio(name.upper(), sums[name].values, sums[f"{name}_weight"].values, name in lower, mean=True)
+        Ratio(
+            name.upper().replace("_", "-"), sums[name].values, sums[f"{name}_weight"].values, name in lower, mean=True
+        )
         for name in verification.convention.definitions
         if name != "rmse" and name not in verification.convention.logarithmic and (sums[f"{name}_weight"] > 0).any()
     ]

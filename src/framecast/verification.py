@@ -32,6 +32,7 @@ from framecast.forecasting.motion import motion
 from framecast.scores import CONVENTIONS, EVENT_SCORES, Contingency, Convention, contingency, interval
 from framecast.scores.events import EVENT_DEFINITIONS
 from framecast.scores.fractions import SCALES, fractions_sums, fss
+from framecast.scores.probability import crps_field
 from framecast.scores.structure import WAVELENGTHS, spectrum
 
 _MOTION_SIDE = 96
@@ -42,13 +43,15 @@ Report = Callable[[int, int], None]
 
 
 class Example(NamedTuple):
-    """A case to look at: `context (T, C, H, W)`, `truth (S, C, H, W)` and the forecasts, in physical units."""
+    """A case to look at: `context (T, C, H, W)`, `truth (S, C, H, W)` and the forecasts, in physical units. `why` it is
+    shown: "best" or "worst" for the first forecaster, else nothing."""
 
     case: int
     init_time: np.datetime64 | int
     context: np.ndarray
     truth: np.ndarray
     forecasts: dict[str, np.ndarray]
+    why: str = ""
 
 
 class Regime(NamedTuple):
@@ -152,6 +155,19 @@ class Verification:
 
         return self._score(value)
 
+    def crps(self, forecaster: str) -> Score:
+        """Fair continuous ranked probability score over all lead times, in the units of the data; for a single forecast the
+        mean absolute error."""
+        table = np.stack(
+            [self.sums["crps"].sel(forecaster=forecaster).values.sum(1), self.sums["pixels"].values.sum(1)]
+        )
+
+        def value(weights: np.ndarray) -> float:
+            total, count = table @ weights
+            return float(total / count) if count else float("nan")
+
+        return self._score(value)
+
     @property
     def scales(self) -> list[int]:
         """Sides of the neighbourhoods of the fractions skill score, in pixels."""
@@ -220,12 +236,17 @@ class Verification:
         """What each score means, and what "scaled" means in it."""
         scaling = default_scaling(self.quantity)
         settings = ", ".join(f"{key} {value}" for key, value in asdict(scaling).items() if key not in ("name", "zr"))
+        fair = {
+            "crps": "fair continuous ranked probability score, in the units of the data; of a single forecast the MAE"
+        }
         neighbourhood = {
             "fss": "1 - sum (Pf - Po)^2 / sum (Pf^2 + Po^2) of the fractions Pf and Po of events among the observed pixels of "
             "square neighbourhoods, sums pooled over cases",
         }
         scaled = {"scaled": f"by {scaling.name} ({settings}), whatever the model was trained with"}
-        return self.convention.definitions | (EVENT_DEFINITIONS | neighbourhood if self.thresholds else {}) | scaled
+        return (
+            self.convention.definitions | fair | (EVENT_DEFINITIONS | neighbourhood if self.thresholds else {}) | scaled
+        )
 
     def save(self, path: Path) -> None:
         """Write the sums, whole or not at all. Raises `RunError`."""
@@ -277,18 +298,32 @@ def verify(
     chosen = _spread(len(source), limit)
     shown = {int(chosen[k]) for k in _spread(len(chosen), examples)}
     rows, kept, order = [], [], []
+    extremes: dict[str, tuple[float, Example]] = {}
     for indices in _batches(chosen, batch_size, source):
         windows = np.stack([source.read(index) for index in indices])
         contexts, truth = windows[:, : source.shape.context], windows[:, source.shape.context :]
+        members = {
+            name: _members(forecaster, contexts, source.shape.horizon)
+            for name, forecaster in forecasters.items()
+            if hasattr(forecaster, "forecast_members")
+        }
         forecasts = {
-            name: _forecast(forecaster, contexts, source.shape.horizon, window_actions(source, indices))
+            name: members[name].mean(0)
+            if name in members
+            else _forecast(forecaster, contexts, source.shape.horizon, window_actions(source, indices))
             for name, forecaster in forecasters.items()
         }
-        rows.append(_tally(forecasts, truth, quantity, CONVENTIONS[convention], thresholds, scales, contexts))
+        rows.append(_tally(forecasts, members, truth, quantity, CONVENTIONS[convention], thresholds, scales, contexts))
+        errors = _relative_error(rows[-1])
         for k, index in enumerate(indices):
+            pictures = {name: forecast[k] for name, forecast in forecasts.items()}
+            example = Example(index, source.init_time(index), contexts[k], truth[k], pictures)
             if index in shown:
-                pictures = {name: forecast[k] for name, forecast in forecasts.items()}
-                kept.append(Example(index, source.init_time(index), contexts[k], truth[k], pictures))
+                kept.append(example)
+            for why, sign in (("best", 1), ("worst", -1)):
+                error = sign * errors[k]
+                if examples and error < (extremes[why][0] if why in extremes else np.inf):
+                    extremes[why] = (error, example._replace(why=why))
         order += indices
         report(len(order), len(chosen))
     sums = xr.concat(rows, "case", data_vars="all", coords="minimal", compat="override")
@@ -306,7 +341,16 @@ def verify(
     if thresholds and scales:
         sums = sums.assign_coords(scale=list(scales))
     sums.attrs = {"convention": convention, "quantity": quantity.name, "units": quantity.units}
+    kept += [example for _, example in extremes.values()]
     return Verification(sums, CONVENTIONS[convention], quantity, tuple(rates), tuple(thresholds), kept)
+
+
+def _relative_error(row: xr.Dataset) -> np.ndarray:
+    """The squared error of the first forecaster in each case `(N,)`, relative to that of the last, by which cases are told to
+    be easy or hard; NaN where nothing was scored."""
+    total, weight = (row[name].values.sum(2) for name in ("mse", "mse_weight"))
+    error = np.divide(total, weight, out=np.full(total.shape, np.nan), where=weight > 0)
+    return np.asarray(error[0] / np.maximum(error[-1], 1e-12) if len(error) > 1 else error[0])
 
 
 def _spread(count: int, limit: int | None) -> list[int]:
@@ -336,8 +380,14 @@ def _forecast(forecaster: Forecaster, contexts: np.ndarray, horizon: int, action
     return np.stack([forecaster.forecast_array(context, horizon) for context in contexts])
 
 
+def _members(forecaster: Any, contexts: np.ndarray, horizon: int) -> np.ndarray:
+    """`contexts (B, T, C, H, W)` -> the members of an ensemble `(M, B, horizon, C, H, W)`."""
+    return np.stack([forecaster.forecast_members(context, horizon) for context in contexts], axis=1)
+
+
 def _tally(
     forecasts: dict[str, np.ndarray],
+    members: dict[str, np.ndarray],
     truth: np.ndarray,
     quantity: Quantity,
     convention: Convention,
@@ -353,12 +403,14 @@ def _tally(
     true, true_pictures = torch.from_numpy(truth), torch.from_numpy(scaling.forward(truth, quantity))
     columns: dict[str, list[np.ndarray]] = {}
     power = []
-    for values in forecasts.values():
+    for name_of, values in forecasts.items():
         said = torch.from_numpy(values)
         pictures = torch.from_numpy(scaling.forward(values, quantity))
         power.append(spectrum(pictures, valid).numpy())
         sums = convention.tally(said, true, pictures, true_pictures, valid)
         table = contingency(said, true, valid, thresholds)._asdict()
+        every = torch.from_numpy(members.get(name_of, values[None]))
+        sums["crps"] = crps_field(every, true).masked_fill(~valid, 0.0).flatten(2).sum(2)
         for name, value in {**sums, **table}.items():
             columns.setdefault(name, []).append(value.numpy())
     dims = ("forecaster", "case", "lead_time", "threshold", "scale")

@@ -11,11 +11,14 @@ import matplotlib as mpl
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from framecast.colours import Scale, scale_of
 from framecast.data.quantities import Quantity
+from framecast.data.scaling import default_scaling
 from framecast.verification import Example, Verification
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00")
@@ -52,6 +55,10 @@ def curves(verification: Verification) -> str:
         for score in ("csi", "bias"):
             values = {name: verification.event_by_lead(name, score, number) for name in names}
             panels.append((f"{'CSI' if score == 'csi' else 'Frequency bias'} at {rate:g} mm/h", values))
+        if verification.scales:
+            middle = len(verification.scales) // 2
+            values = {name: verification.fss_by_lead(name, number, middle) for name in names}
+            panels.append((f"FSS at {rate:g} mm/h, {verification.scales[middle]} pixels", values))
     leads, label = lead_labels(verification)
     columns = 2
     rows = -(-len(panels) // columns)
@@ -106,23 +113,107 @@ def strip(verification: Verification, example: Example) -> str:
 
 
 def animation(verification: Verification, example: Example) -> list[tuple[str, str]]:
-    """For each lead time its label and a picture of truth and forecasts side by side, as PNG data addresses."""
-    scale = scale_of(verification.quantity)
+    """For each lead time its label and a picture of truth and forecasts side by side, and below each forecast its error, as
+    PNG data addresses."""
+    scale, scaling = scale_of(verification.quantity), default_scaling(verification.quantity)
     leads, _ = lead_labels(verification)
     unit = " min" if verification.sums["lead_time"].dtype.kind == "m" else ""
     pictures = []
     for k, lead in enumerate(leads):
-        panels = {"truth": example.truth[k], **{name: frames[k] for name, frames in example.forecasts.items()}}
+        truth = example.truth[k]
+        panels = {"truth": truth, **{name: frames[k] for name, frames in example.forecasts.items()}}
         with mpl.rc_context(STYLE):
-            height, width = example.truth.shape[-2:]
+            height, width = truth.shape[-2:]
             side = 9.6 / len(panels)
-            figure, axes = plt.subplots(1, len(panels), figsize=(9.6, side * height / width + 0.3), squeeze=False)
-            for panel, (name, frame) in zip(axes[0], panels.items(), strict=True):
-                bare(panel, scale, frame)
-                panel.set_title(name, fontsize=9, pad=3)
-            figure.subplots_adjust(left=0.004, right=0.996, top=0.9, bottom=0.004, wspace=0.03)
+            tall = 2 * side * height / width + 0.45
+            figure, axes = plt.subplots(2, len(panels), figsize=(9.6, tall), squeeze=False)
+            for place, (name, frame) in enumerate(panels.items()):
+                bare(axes[0, place], scale, frame)
+                axes[0, place].set_title(name, fontsize=9, pad=3)
+                error = _difference(scaling, verification.quantity, frame, truth) if place else None
+                bare(axes[1, place], _ERRORS, error)
+                if place == 1:
+                    axes[1, place].set_title("error: too little brown, too much violet", fontsize=8, pad=3, loc="left")
+            figure.subplots_adjust(left=0.004, right=0.996, top=1 - 0.2 / tall, bottom=0.004, wspace=0.03, hspace=0.12)
             pictures.append((f"+{lead:g}{unit}", png(figure)))
     return pictures
+
+
+_ERRORS = Scale(colormaps["PuOr"], Normalize(-0.5, 0.5), "", (), (205, 205, 205))
+
+
+def _difference(scaling: Any, quantity: Quantity, frame: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """The error of a frame `(1, H, W)` on the scale of pictures from 0 to 1, mean of the channels, NaN where either is."""
+    missing = ~(np.isfinite(frame) & np.isfinite(truth)).all(axis=0, keepdims=True)
+    error = (scaling.forward(frame, quantity) - scaling.forward(truth, quantity)).mean(axis=0, keepdims=True)
+    return np.where(missing, np.nan, error)
+
+
+def performance(verification: Verification) -> str:
+    """Performance diagram (Paul Roebber, "Visualizing Multiple Aspects of Forecast Quality", 2009) over all lead times, as inline
+    SVG; empty without events."""
+    points = [
+        (name, number, 1 - verification.event(name, "far", number).value, verification.event(name, "pod", number).value)
+        for name in verification.forecasters
+        for number in range(len(verification.thresholds))
+    ]
+    if not any(np.isfinite(x) and np.isfinite(y) for _, _, x, y in points):
+        return ""
+    with mpl.rc_context({**STYLE, "axes.grid": False}):
+        figure, axes = plt.subplots(figsize=(5.4, 4.6))
+        line = np.linspace(0.005, 1, 200)
+        x, y = np.meshgrid(line, line)
+        levels = axes.contour(
+            x, y, 1 / (1 / x + 1 / y - 1), levels=np.arange(0.1, 1, 0.1), colors="#cccccc", linewidths=0.7
+        )
+        axes.clabel(levels, fmt="%.1f", fontsize=7)
+        for bias in (0.25, 0.5, 1, 2, 4):
+            axes.plot([0, 1], [0, bias], color="#dddddd", linewidth=0.7, linestyle="--")
+            at = (0.97, 0.97 * bias) if bias <= 1 else (0.97 / bias, 0.97)
+            axes.annotate(f"{bias:g}", at, fontsize=7, color="#888888", ha="right")
+        for k, name in enumerate(verification.forecasters):
+            mine = [point for point in points if point[0] == name]
+            axes.plot([p[2] for p in mine], [p[3] for p in mine], color=COLOURS[k % 5], marker=MARKS[k % 5], label=name)
+            for _, number, right, up in mine:
+                if np.isfinite(right) and np.isfinite(up):
+                    axes.annotate(f" {verification.rates[number]:g}", (right, up), fontsize=7, color=COLOURS[k % 5])
+        axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="success ratio (1 - FAR)", ylabel="POD")
+        axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
+        figure.tight_layout()
+        return svg(figure)
+
+
+def spectra(verification: Verification) -> str:
+    """Power of each forecast over that of the truth against wavelength, at the first and the last lead time, and the wet area
+    over that of the truth against lead time, as inline SVG."""
+    leads, label = lead_labels(verification)
+    waves = verification.sums["wavelength"].values
+    truth = verification.power()
+    wet = verification.quantity.precipitation
+    with mpl.rc_context(STYLE):
+        figure, axes = plt.subplots(1, 2 + wet, figsize=(8.4, 2.7))
+        for panel, lead in zip(axes[:2], (0, -1), strict=True):
+            for k, name in enumerate(verification.forecasters):
+                power = verification.power(name)[lead]
+                ratio = np.divide(power, truth[lead], out=np.full(len(power), np.nan), where=truth[lead] > 0)
+                panel.plot(waves, ratio, color=COLOURS[k % 5], marker=MARKS[k % 5], markersize=3, label=name)
+            panel.axhline(1, color="#999999", linewidth=0.8)
+            panel.set_xscale("log", base=2)
+            panel.set_yscale("log")
+            panel.set_xlabel("wavelength (pixels)")
+            panel.set_title(f"Power, {label.split(' (')[0]} {leads[lead]:g}", loc="left", fontweight="bold")
+        if wet:
+            for k, name in enumerate(verification.forecasters):
+                axes[2].plot(
+                    leads, verification.wet_ratio(name), color=COLOURS[k % 5], marker=MARKS[k % 5], markersize=3
+                )
+            axes[2].axhline(1, color="#999999", linewidth=0.8)
+            axes[2].set_xlabel(label)
+            axes[2].set_title("Wet area", loc="left", fontweight="bold")
+        handles, labels = axes[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="upper center", ncols=len(labels), frameon=False, bbox_to_anchor=(0.5, 1.0))
+        figure.tight_layout(rect=(0, 0, 1, 0.9))
+        return svg(figure)
 
 
 def legend(quantity: Quantity) -> str:

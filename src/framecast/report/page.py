@@ -14,9 +14,9 @@ from jinja2 import Environment, PackageLoader, select_autoescape
 from markupsafe import Markup
 
 from framecast.errors import RunError
-from framecast.report.figures import animation, curves, lead_labels, legend, strip
+from framecast.report.figures import animation, curves, lead_labels, legend, performance, spectra, strip
 from framecast.report.verdict import LOWER_IS_BETTER, cases, verdict
-from framecast.verification import Score, Verification
+from framecast.verification import Example, Score, Verification
 
 
 def write_report(
@@ -43,10 +43,14 @@ def write_report(
         leads=[f"{lead:g}" for lead in leads],
         by_lead=_by_lead(verification),
         legend=Markup(legend(verification.quantity)),
-        strips=[
-            (_case(verification, k), strip(verification, example)) for k, example in enumerate(verification.examples)
-        ],
-        animation=animation(verification, verification.examples[0]) if verification.examples else [],
+        performance=Markup(performance(verification)),
+        spectra=Markup(spectra(verification)),
+        neighbourhoods=[_neighbourhoods(verification, k) for k in range(len(verification.thresholds))],
+        scales=verification.scales,
+        regimes=_regimes(verification),
+        regime_head=_regime_head(verification),
+        strips=[(_case(example), strip(verification, example)) for example in verification.examples if not example.why],
+        players=[(_case(example), animation(verification, example)) for example in _moving(verification)],
         definitions=verification.definitions(),
         lead_label=label,
     )
@@ -174,8 +178,46 @@ def _best(values: list[float], *, lower: bool) -> int | None:
     return min(known, key=lambda place: values[place] if lower else -values[place]) if known else None
 
 
-def _case(verification: Verification, number: int) -> str:
-    example = verification.examples[number]
+def _case(example: Example) -> str:
+    said = f"Case {example.case}"
     if isinstance(example.init_time, np.datetime64):
-        return f"Case {example.case}, from {np.datetime_as_string(example.init_time, unit='m')} UTC"
-    return f"Case {example.case}"
+        said += f", from {np.datetime_as_string(example.init_time, unit='m')} UTC"
+    return {"best": "The best case: ", "worst": "The worst case: "}.get(example.why, "") + said
+
+
+def _moving(verification: Verification) -> list[Example]:
+    """The cases that are shown moving: the best and the worst, else the first."""
+    extremes = {example.case: example for example in verification.examples if example.why}
+    return list(extremes.values()) or verification.examples[:1]
+
+
+def _neighbourhoods(verification: Verification, threshold: int) -> dict[str, Any]:
+    """Fractions skill score by scale; marked where it is skilful, at least half-way from a random forecast to a perfect one."""
+    useful = 0.5 + verification.frequency(threshold) / 2
+    rows = []
+    for name in verification.forecasters:
+        scores = [verification.fss(name, threshold, place) for place in range(len(verification.scales))]
+        rows.append((name, [(shown(score), score.value >= useful) for score in scores]))
+    return {"title": f"{verification.rates[threshold]:g} mm/h", "useful": f"{useful:.3f}", "rows": rows}
+
+
+def _regime_head(verification: Verification) -> list[str]:
+    head = [f"MSE, {name}" for name in verification.forecasters]
+    if verification.thresholds:
+        rate = verification.rates[len(verification.rates) // 2]
+        head += [f"CSI at {rate:g} mm/h, {name}" for name in verification.forecasters]
+    return head
+
+
+def _regimes(verification: Verification) -> list[tuple[str, list[str], int, int]]:
+    """Scores by kind of weather, with the numbers of cases and blocks they rest on."""
+    rows = []
+    for regime in verification.regimes():
+        part = verification.subset(regime.cases)
+        values = [part.frame(name, "mse").value for name in part.forecasters]
+        if part.thresholds:
+            middle = len(part.thresholds) // 2
+            values += [part.event(name, "csi", middle).value for name in part.forecasters]
+        shown_values = ["undefined" if np.isnan(value) else f"{value:.3g}" for value in values]
+        rows.append((f"{regime.kind}: {regime.label}", shown_values, part.cases, part.blocks))
+    return rows

@@ -24,8 +24,8 @@ def _mean(values: Tensor, there: Tensor) -> Mean:
     return Mean(float(values.masked_fill(~there, 0.0).sum() / count) if count else float("nan"), count)
 
 
-def crps(members: Tensor, truth: Tensor, *, fair: bool = True) -> Mean:
-    """Continuous ranked probability score: `members (M, ...)`, `truth (...)`.
+def crps_field(members: Tensor, truth: Tensor, *, fair: bool = True) -> Tensor:
+    """Continuous ranked probability score at each place: `members (M, ...)`, `truth (...)` -> `(...)`, NaN where either is.
 
     E|X - y| - E|X - X'| / 2; `fair` takes X' among the other members (Ferro, "Fair scores for ensemble forecasts", 2014),
     so that it does not depend on how many there are. One member gives the absolute error. Raises ValueError without any.
@@ -34,11 +34,17 @@ def crps(members: Tensor, truth: Tensor, *, fair: bool = True) -> Mean:
     if count == 0:
         raise ValueError("an ensemble without members")
     members, truth = members.double(), truth.double()
-    ordered = members.sort(0).values
+    if count == 1:
+        return (members[0] - truth).abs()
     rank = torch.arange(1, count + 1, dtype=torch.float64).reshape(-1, *[1] * truth.ndim)
-    spread = (ordered * (2 * rank - count - 1)).sum(0) * 2  # the sum of |x_i - x_j| over all pairs, in both orders
+    spread = (members.sort(0).values * (2 * rank - count - 1)).sum(0) * 2  # |x_i - x_j| over all pairs, in both orders
     pairs = count * (count - 1) if fair else count**2
-    score = (members - truth).abs().mean(0) - (spread / (2 * pairs) if count > 1 else 0.0)
+    return (members - truth).abs().mean(0) - spread / (2 * pairs)
+
+
+def crps(members: Tensor, truth: Tensor, *, fair: bool = True) -> Mean:
+    """The mean of `crps_field` over all places. Raises ValueError without members."""
+    score = crps_field(members, truth, fair=fair)
     return _mean(score, score.isfinite())
 
 

@@ -1,0 +1,101 @@
+"""What can be claimed of several forecasters, as a page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+from markupsafe import Markup
+
+from framecast.comparison import FEWEST, LEVEL, Claim, Comparison
+from framecast.report.figures import COLOURS, MARKS, STYLE, lead_labels, svg
+from framecast.report.page import write_page
+from framecast.report.verdict import cases
+from framecast.verification import Verification
+
+_METHOD = (
+    "All forecasters are scored on the same cases and pixels. Intervals are those of a bootstrap over independent blocks of "
+    "cases, drawn for both forecasters alike. p is the probability of a difference as large where there is none: the larger of "
+    "that from the spread of the bootstrap (Student's t with as many degrees of freedom as blocks less one) and, for scores that "
+    "are means over cases, that of the test of Hering and Genton (2011). p is corrected for the number of claims in its table "
+    f"(Holm, 1979); below {LEVEL:g} a difference is claimed. With fewer than {FEWEST} independent blocks nothing is claimed."
+)
+
+
+def write_comparison(comparison: Comparison, out: str | Path, *, title: str = "Comparison") -> Path:
+    """Write the page to `out` and return its path. Raises `RunError`."""
+    verification = comparison.verification
+    leads, label = lead_labels(verification)
+    pairs: dict[str, list[Claim]] = {}
+    for claim in comparison.overall:
+        pairs.setdefault(f"{claim.one} and {claim.other}", []).append(claim)
+    sure = sum(claim.sure for claim in comparison.overall)
+    return write_page(
+        "comparison.html",
+        Path(out),
+        title=title,
+        cases=f"On {cases(verification)}",
+        found=f"{sure} of {len(comparison.overall)} differences over all lead times can be claimed.",
+        pairs=list(pairs.items()),
+        skill_names=verification.forecasters,
+        skills=_skills(comparison),
+        by_lead=[(claim, f"{leads[claim.lead or 0]:g}") for claim in comparison.by_lead],
+        lead_label=label,
+        curves=Markup(_curves(comparison, leads, label)),
+        method=_METHOD,
+        definitions=verification.definitions(),
+    )
+
+
+def _skills(comparison: Comparison) -> list[tuple[str, list[str], int, int]]:
+    """Skill of each forecaster over extrapolation, over all cases and by regime."""
+    whole = comparison.verification
+    if "extrapolation" not in whole.forecasters:
+        return []
+
+    def row(label: str, part: Verification) -> tuple[str, list[str], int, int]:
+        scored = Comparison(part, [], [])
+        values = [scored.skill(name) for name in part.forecasters]
+        return label, ["undefined" if np.isnan(value) else f"{value:.3f}" for value in values], part.cases, part.blocks
+
+    regimes = [row(f"{regime.kind}: {regime.label}", whole.subset(regime.cases)) for regime in whole.regimes()]
+    return [row("all", whole), *regimes]
+
+
+def _curves(comparison: Comparison, leads: np.ndarray, label: str) -> str:
+    """Differences against lead time, a panel a score, a line a pair."""
+    scores = list(dict.fromkeys(claim.score for claim in comparison.by_lead))
+    columns = 2
+    rows = -(-len(scores) // columns)
+    with mpl.rc_context(STYLE):
+        figure, axes = plt.subplots(rows, columns, figsize=(8.4, 2.4 * rows), sharex=True, squeeze=False)
+        for panel, score in zip(axes.flat, scores, strict=False):
+            pairs: dict[tuple[str, str], list[Claim]] = {}
+            for claim in comparison.by_lead:
+                if claim.score == score:
+                    pairs.setdefault((claim.one, claim.other), []).append(claim)
+            for k, ((one, other), claims) in enumerate(pairs.items()):
+                middle = np.array([claim.difference for claim in claims])
+                low, high = np.array([claim.interval for claim in claims]).T
+                colour = COLOURS[k % 5]
+                panel.fill_between(leads, low, high, color=colour, alpha=0.12, linewidth=0)
+                panel.plot(leads, middle, color=colour, linewidth=1, label=f"{one} - {other}")
+                sure = np.array([claim.sure for claim in claims])
+                for chosen, face in ((sure, colour), (~sure, "white")):
+                    panel.plot(
+                        leads[chosen], middle[chosen], MARKS[k % 5], color=colour, markerfacecolor=face, markersize=4
+                    )
+            panel.axhline(0, color="#999999", linewidth=0.8)
+            panel.set_title(score, loc="left", fontweight="bold")
+        for panel in list(axes.flat)[len(scores) :]:
+            panel.set_visible(False)
+        for panel in axes[-1]:
+            panel.set_xlabel(label)
+        handles, labels = axes[0, 0].get_legend_handles_labels()
+        figure.legend(
+            handles, labels, loc="upper center", ncols=min(len(labels), 3), frameon=False, bbox_to_anchor=(0.5, 1.0)
+        )
+        figure.tight_layout(rect=(0, 0, 1, 1 - (0.2 + 0.2 * -(-len(labels) // 3)) / (2.4 * rows)))
+        return svg(figure)
