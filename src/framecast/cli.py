@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -35,6 +35,9 @@ Units = Annotated[str | None, typer.Option(help="Units of the values, where the 
 Variable = Annotated[str | None, typer.Option(help="Which variable to read, where a file holds several.")]
 TimeStep = Annotated[float | None, typer.Option(help="Minutes between frames, where the files do not say.")]
 Baselines = Annotated[str, typer.Option(help="Of persistence, extrapolation, climatology, steps, linda.")]
+Cluster = Annotated[
+    str | None, typer.Option("--dask", help="Share the cases out: a Dask scheduler's address, or local:N.")
+]
 Grey = Annotated[bool, typer.Option("--grey", help="Of pictures and video: without colours.")]
 FrameSize = Annotated[str | None, typer.Option("--size", help="Of pictures and video: another HEIGHTxWIDTH.")]
 FrameRate = Annotated[float | None, typer.Option(help="Of video: so many frames a second.")]
@@ -258,6 +261,7 @@ def evaluate(
     units: Units = None,
     variable: Variable = None,
     baselines: Baselines = "persistence,extrapolation",
+    dask: Cluster = None,
 ) -> None:
     """Score a model beside persistence and extrapolation, by lead time and threshold, and write a report."""
     from rich.console import Console
@@ -280,6 +284,7 @@ def evaluate(
         stride=stride,
         limit=limit,
         baselines=baselines.split(","),
+        cluster=dask,
         report=_bar("verifying"),
     )
     facts = facts_of(run, framecast.load(run)) | ({"verified on": data} if data else {})
@@ -310,6 +315,7 @@ def compare(
     units: Units = None,
     variable: Variable = None,
     baselines: Baselines = "persistence,extrapolation",
+    dask: Cluster = None,
 ) -> None:
     """Say whether models differ, from each other and from baselines, on the same cases: intervals, tests, verdicts."""
     from rich.console import Console
@@ -336,6 +342,7 @@ def compare(
         stride=stride,
         limit=limit,
         baselines=[name for name in baselines.split(",") if name],
+        cluster=dask,
         report=_bar("verifying"),
     )
     result = claims_of(verification, list(named))
@@ -543,7 +550,7 @@ def _print_scores(verification: Verification, console: Console) -> None:
 
     from framecast.report.verdict import verdict
 
-    def scores(title: str, names: list[str], score: Callable[[str, str], Score]) -> None:
+    def scores(title: str, names: Sequence[str], score: Callable[[str, str], Score]) -> None:
         table = Table(title=title)
         table.add_column("")
         for name in names:

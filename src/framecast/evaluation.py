@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -25,10 +26,13 @@ from framecast.forecasting.extrapolation import Extrapolation
 from framecast.forecasting.persistence import Persistence
 from framecast.forecasting.run import Trained, load
 from framecast.models.counting import multiply_accumulates, parameters
+from framecast.sharing import share_out
 from framecast.training.run import EXPERIMENT, settings_of
-from framecast.verification import Report, Verification, verify
+from framecast.verification import Part, Plan, Report, Verification, assemble, plan, score
 
 CASES = "cases.nc"
+BATCHES = 2
+"""Batches of cases that a worker of a cluster scores at a time."""
 BASELINES = ("persistence", "extrapolation", "climatology", "steps", "linda")
 """What a forecast can be judged beside: always the first two, unless others are named."""
 
@@ -47,12 +51,15 @@ def evaluate(
     stride: int = 1,
     limit: int | None = None,
     baselines: Sequence[str] = BASELINES[:2],
+    cluster: str | None = None,
     report: Report = lambda done, of: None,
 ) -> Verification:
     """Score the model of `run` beside `baselines`, whole frames, every window of the test data.
 
     `data` is what `framecast.open` takes; without it the run's own test split is used. `rates` are thresholds in mm/h.
-    With `out` the sums of all cases are written there as `cases.nc`. Raises `DataError`, `ConfigError` and `RunError`.
+    With `out` the sums of all cases are written there as `cases.nc`. `cluster` is the address of a Dask scheduler, or
+    "local:N" for N processes on this machine, among which the cases are shared out; the result is the same. Raises `DataError`,
+    `ConfigError` and `RunError`.
     """
     return evaluate_all(
         {load(run).name: run},
@@ -67,6 +74,7 @@ def evaluate(
         stride=stride,
         limit=limit,
         baselines=baselines,
+        cluster=cluster,
         report=report,
     )
 
@@ -85,31 +93,87 @@ def evaluate_all(
     stride: int = 1,
     limit: int | None = None,
     baselines: Sequence[str] = BASELINES[:2],
+    cluster: str | None = None,
     report: Report = lambda done, of: None,
 ) -> Verification:
     """Score the models of several runs, by name, on the same cases and pixels, beside `baselines`. As `evaluate`; the test
     split is that of the first run, and the windows are as long as the model needs that looks back furthest."""
-    models = {name: load(run) for name, run in runs.items()}
-    longest = max(models, key=lambda name: models[name].context)
-    first = next(iter(models.values()))
-    for name, model in models.items():
-        if model.card.quantity.name != first.card.quantity.name:
-            raise ConfigError(f"{name} forecasts {model.card.quantity.name}, not {first.card.quantity.name}")
-    run = Path(runs[longest] if data else next(iter(runs.values())))
-    sources = windows_of(run, models[longest], data, units=units, variable=variable, horizon=horizon, stride=stride)
-    verification = verify(
-        {**models, **{name: baseline(name, first, sources, run) for name in baselines}},
-        _tested(sources),
-        rates=rates,
-        zr=zr,
-        convention=convention,
-        step=sources.step,
-        limit=limit,
-        report=report,
+    job = Job(
+        tuple((name, str(run)) for name, run in runs.items()),
+        data,
+        units,
+        variable,
+        horizon,
+        stride,
+        tuple(baselines),
     )
+    forecasters, source, step = job.opened()
+    todo = plan(source, rates=rates, zr=zr, convention=convention, limit=limit)
+    if cluster is None:
+        parts = [score(todo, forecasters, source, report)]
+    else:
+        parts = distributed(job, todo, cluster, report)
+    verification = assemble(parts, todo, source, step)
     if out is not None:
         verification.save(Path(out) / CASES)
     return verification
+
+
+@dataclass(frozen=True)
+class Job:
+    """Which models are judged on which windows: what a process needs to know to score some of them."""
+
+    runs: tuple[tuple[str, str], ...]
+    data: str | None
+    units: str | None
+    variable: str | None
+    horizon: int | None
+    stride: int
+    baselines: tuple[str, ...]
+
+    def opened(self) -> tuple[dict[str, Forecaster], Source, np.timedelta64 | None]:
+        """The forecasters by name, the windows, and the time between frames. Raises `DataError`, `ConfigError` and `RunError`."""
+        models = {name: load(run) for name, run in self.runs}
+        longest = max(models, key=lambda name: models[name].context)
+        first = next(iter(models.values()))
+        for name, model in models.items():
+            if model.card.quantity.name != first.card.quantity.name:
+                raise ConfigError(f"{name} forecasts {model.card.quantity.name}, not {first.card.quantity.name}")
+        run = Path(dict(self.runs)[longest] if self.data else self.runs[0][1])
+        sources = windows_of(
+            run,
+            models[longest],
+            self.data,
+            units=self.units,
+            variable=self.variable,
+            horizon=self.horizon,
+            stride=self.stride,
+        )
+        beside = {name: baseline(name, first, sources, run) for name in self.baselines}
+        return {**models, **beside}, _tested(sources), sources.step
+
+
+_opened = lru_cache(maxsize=1)(Job.opened)
+"""A process that scores part after part of one job opens it once."""
+
+
+def _scored(job: Job, todo: Plan) -> Part:
+    forecasters, source, _ = _opened(job)
+    return score(todo, forecasters, source)
+
+
+def distributed(job: Job, todo: Plan, cluster: str, report: Report = lambda done, of: None) -> list[Part]:
+    """Score the parts of a plan on a Dask cluster: the address of a scheduler, or "local:N". The parts of a worker that dies
+    are scored by another. Raises `ConfigError` without `distributed` or for an address that is none, `RunError` where the
+    cluster cannot be reached or a part fails again and again."""
+    done = 0
+
+    def count(part: Part) -> None:
+        nonlocal done
+        done += len(part.order)
+        report(done, len(todo.cases))
+
+    return share_out(partial(_scored, job), todo.parts(BATCHES), cluster, count)
 
 
 def baseline(name: str, trained: Trained, sources: Sources, run: Path) -> Forecaster:

@@ -11,7 +11,7 @@ scores can be split.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -271,6 +271,58 @@ def _thirds(kind: str, values: np.ndarray, form: str) -> list[Regime]:
     return [Regime(kind, f"{name} {limits[name]}".strip(), cases) for name, cases in parts.items()]
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What to score and how: everything about a verification but the forecasters and the windows, so that its parts can be
+    scored anywhere and put together. `cases` are the numbers of the windows, `shown` those that are kept to look at."""
+
+    cases: tuple[int, ...]
+    shown: frozenset[int]
+    quantity: Quantity
+    rates: tuple[float, ...]
+    thresholds: tuple[float, ...]
+    convention: str
+    scales: tuple[int, ...]
+    batch_size: int
+
+    def parts(self, batches: int) -> list[Plan]:
+        """The plan cut up, `batches` batches a part: the same batches as in the whole, so that results are the same too."""
+        size = batches * self.batch_size
+        return [replace(self, cases=self.cases[k : k + size]) for k in range(0, len(self.cases), size)]
+
+
+class Part(NamedTuple):
+    """What scoring some cases gives: their numbers in the order scored, the sums, cases to look at, and of the best and the
+    worst how good they are."""
+
+    order: list[int]
+    sums: xr.Dataset
+    kept: list[Example]
+    extremes: dict[str, tuple[float, Example]]
+
+
+def plan(
+    source: Source,
+    *,
+    rates: tuple[float, ...] | None = None,
+    zr: ZR | None = None,
+    convention: str = "default",
+    limit: int | None = None,
+    batch_size: int = 4,
+    examples: int = 4,
+    scales: tuple[int, ...] = SCALES,
+) -> Plan:
+    """What `verify` does, as a plan. Raises `DataError` where there is no window."""
+    if len(source) == 0:
+        raise DataError("there is no window to evaluate")
+    quantity = source.quantity
+    rates = (quantity.thresholds if rates is None else rates) if quantity.precipitation else ()
+    chosen = _spread(len(source), limit)
+    shown = frozenset(chosen[k] for k in _spread(len(chosen), examples)) if examples else frozenset()
+    thresholds = event_thresholds(quantity, rates, zr or ZR())
+    return Plan(tuple(chosen), shown, quantity, tuple(rates), tuple(thresholds), convention, tuple(scales), batch_size)
+
+
 def verify(
     forecasters: Mapping[str, Forecaster],
     source: Source,
@@ -290,59 +342,83 @@ def verify(
     `rates` are thresholds in mm/h (default: those of the quantity), led to reflectivity by `zr`. `step` is the time
     between frames; `scales` are the sides of neighbourhoods in pixels. Raises `DataError` where there is no window.
     """
-    if len(source) == 0:
-        raise DataError("there is no window to evaluate")
-    quantity = source.quantity
-    rates = (quantity.thresholds if rates is None else rates) if quantity.precipitation else ()
-    thresholds = event_thresholds(quantity, rates, zr or ZR())
-    chosen = _spread(len(source), limit)
-    shown = {int(chosen[k]) for k in _spread(len(chosen), examples)}
-    rows, kept, order = [], [], []
+    todo = plan(
+        source,
+        rates=rates,
+        zr=zr,
+        convention=convention,
+        limit=limit,
+        batch_size=batch_size,
+        examples=examples,
+        scales=scales,
+    )
+    return assemble([score(todo, forecasters, source, report)], todo, source, step)
+
+
+def score(
+    todo: Plan, forecasters: Mapping[str, Forecaster], source: Source, report: Report = lambda done, of: None
+) -> Part:
+    """Forecast the cases of a plan and score them."""
+    rows: list[xr.Dataset] = []
+    kept: list[Example] = []
+    order: list[int] = []
     extremes: dict[str, tuple[float, Example]] = {}
-    for indices in _batches(chosen, batch_size, source):
+    for indices in _batches(list(todo.cases), todo.batch_size, source):
         windows = np.stack([source.read(index) for index in indices])
         contexts, truth = windows[:, : source.shape.context], windows[:, source.shape.context :]
+        horizon, actions = source.shape.horizon, window_actions(source, indices)
         members = {
-            name: _members(forecaster, contexts, source.shape.horizon)
+            name: _members(forecaster, contexts, horizon)
             for name, forecaster in forecasters.items()
             if hasattr(forecaster, "forecast_members")
         }
         forecasts = {
-            name: members[name].mean(0)
-            if name in members
-            else _forecast(forecaster, contexts, source.shape.horizon, window_actions(source, indices))
+            name: members[name].mean(0) if name in members else _forecast(forecaster, contexts, horizon, actions)
             for name, forecaster in forecasters.items()
         }
-        rows.append(_tally(forecasts, members, truth, quantity, CONVENTIONS[convention], thresholds, scales, contexts))
+        rows.append(_tally(forecasts, members, truth, contexts, todo))
         errors = _relative_error(rows[-1])
         for k, index in enumerate(indices):
             pictures = {name: forecast[k] for name, forecast in forecasts.items()}
             example = Example(index, source.init_time(index), contexts[k], truth[k], pictures)
-            if index in shown:
+            if index in todo.shown:
                 kept.append(example)
-            for why, sign in (("best", 1), ("worst", -1)):
-                error = sign * errors[k]
-                if examples and error < (extremes[why][0] if why in extremes else np.inf):
-                    extremes[why] = (error, example._replace(why=why))
+            if todo.shown:
+                _keep_extreme(extremes, {"best": (errors[k], example), "worst": (-errors[k], example)})
         order += indices
-        report(len(order), len(chosen))
-    sums = xr.concat(rows, "case", data_vars="all", coords="minimal", compat="override")
+        report(len(order), len(todo.cases))
+    return Part(order, xr.concat(rows, "case", data_vars="all", coords="minimal", compat="override"), kept, extremes)
+
+
+def _keep_extreme(known: dict[str, tuple[float, Example]], new: Mapping[str, tuple[float, Example]]) -> None:
+    """Keep the more extreme of two cases, the earlier one of equals."""
+    for why, (error, example) in new.items():
+        if error < (known[why][0] if why in known else np.inf):
+            known[why] = (error, example._replace(why=why))
+
+
+def assemble(parts: Sequence[Part], todo: Plan, source: Source, step: np.timedelta64 | None = None) -> Verification:
+    """The parts of a plan, in its order, as a whole. `step` is the time between frames."""
+    sums = xr.concat([part.sums for part in parts], "case", data_vars="all", coords="minimal", compat="override")
+    order = [case for part in parts for case in part.order]
+    extremes: dict[str, tuple[float, Example]] = {}
+    for part in parts:
+        _keep_extreme(extremes, part.extremes)
     leads = np.arange(1, source.shape.horizon + 1)
     blocks = {block: number for number, block in enumerate(dict.fromkeys(source.block(index) for index in order))}
     sums = sums.assign_coords(
-        forecaster=list(forecasters),
         case=order,
         init_time=("case", [source.init_time(index) for index in order]),
         block=("case", [blocks[source.block(index)] for index in order]),
         lead_time=leads if step is None else leads * step,
-        threshold=list(thresholds),
+        threshold=list(todo.thresholds),
         wavelength=list(WAVELENGTHS[:-1]),
     )
-    if thresholds and scales:
-        sums = sums.assign_coords(scale=list(scales))
-    sums.attrs = {"convention": convention, "quantity": quantity.name, "units": quantity.units}
-    kept += [example for _, example in extremes.values()]
-    return Verification(sums, CONVENTIONS[convention], quantity, tuple(rates), tuple(thresholds), kept)
+    if todo.thresholds and todo.scales:
+        sums = sums.assign_coords(scale=list(todo.scales))
+    sums.attrs = {"convention": todo.convention, "quantity": todo.quantity.name, "units": todo.quantity.units}
+    kept = [example for part in parts for example in part.kept] + [example for _, example in extremes.values()]
+    return Verification(sums, CONVENTIONS[todo.convention], todo.quantity, todo.rates, todo.thresholds, kept)
 
 
 def _relative_error(row: xr.Dataset) -> np.ndarray:
@@ -389,13 +465,11 @@ def _tally(
     forecasts: dict[str, np.ndarray],
     members: dict[str, np.ndarray],
     truth: np.ndarray,
-    quantity: Quantity,
-    convention: Convention,
-    thresholds: tuple[float, ...],
-    scales: tuple[int, ...],
     contexts: np.ndarray,
+    todo: Plan,
 ) -> xr.Dataset:
     """The sums of a few cases: `(forecaster, case, lead_time[, threshold[, scale]])`."""
+    quantity, convention, thresholds = todo.quantity, CONVENTIONS[todo.convention], todo.thresholds
     observed = np.isfinite(truth).all(axis=2, keepdims=True)
     based = np.logical_and.reduce([np.isfinite(values).all(axis=2, keepdims=True) for values in forecasts.values()])
     valid = torch.from_numpy(observed & based)
@@ -421,14 +495,15 @@ def _tally(
     data["observed"] = (dims[1:3], observed.reshape(*observed.shape[:2], -1).sum(2))
     for name, size in zip(("height", "width"), truth.shape[-2:], strict=True):
         data[name] = (dims[1:2], np.full(len(truth), size))
-    if thresholds and scales:
+    if thresholds and todo.scales:
         fields = [torch.from_numpy(values) for values in forecasts.values()]
-        error, reference = fractions_sums(fields, true, valid, thresholds, scales)
+        error, reference = fractions_sums(fields, true, valid, thresholds, todo.scales)
         data |= {"fss_error": (dims, error.numpy()), "fss_reference": (dims, reference.numpy())}
     rings = (*dims[1:3], "wavelength")
     data["power"] = ((dims[0], *rings), np.stack(power))
     data["true_power"] = (rings, spectrum(true_pictures, valid).numpy())
-    return xr.Dataset(data | _weather(forecasts, truth, valid[:, :, 0].numpy(), quantity, contexts))
+    data |= _weather(forecasts, truth, valid[:, :, 0].numpy(), quantity, contexts)
+    return xr.Dataset(data, coords={"forecaster": list(forecasts)})
 
 
 def _weather(

@@ -185,17 +185,20 @@ def performance(verification: Verification) -> str:
 
 def spectra(verification: Verification) -> str:
     """Power of each forecast over that of the truth against wavelength, at the first and the last lead time, and the wet area
-    over that of the truth against lead time, as inline SVG."""
+    over that of the truth against lead time, as inline SVG; empty where the truth shows nothing."""
     leads, label = lead_labels(verification)
     waves = verification.sums["wavelength"].values
     truth = verification.power()
+    if not (truth > 0).any():
+        return ""
     wet = verification.quantity.precipitation
     with mpl.rc_context(STYLE):
         figure, axes = plt.subplots(1, 2 + wet, figsize=(8.4, 2.7))
         for panel, lead in zip(axes[:2], (0, -1), strict=True):
             for k, name in enumerate(verification.forecasters):
                 power = verification.power(name)[lead]
-                ratio = np.divide(power, truth[lead], out=np.full(len(power), np.nan), where=truth[lead] > 0)
+                known = (truth[lead] > 0) & (power > 0)
+                ratio = np.divide(power, truth[lead], out=np.full(len(power), np.nan), where=known)
                 panel.plot(waves, ratio, color=COLOURS[k % 5], marker=MARKS[k % 5], markersize=3, label=name)
             panel.axhline(1, color="#999999", linewidth=0.8)
             panel.set_xscale("log", base=2)

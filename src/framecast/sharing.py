@@ -1,0 +1,65 @@
+"""Sharing work out among the processes of a Dask cluster (`pip install "framecast[cluster]"`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import dask
+
+from framecast.errors import ConfigError, RunError
+
+T = TypeVar("T")
+P = TypeVar("P")
+RETRIES = 3
+TIMEOUT = 20
+"""Seconds to wait for a scheduler."""
+
+
+def share_out(
+    work: Callable[[P], T], pieces: Sequence[P], cluster: str, finished: Callable[[T], None] = lambda result: None
+) -> list[T]:
+    """`[work(piece) for piece in pieces]`, each piece by some worker of `cluster`: the address of a scheduler, or "local:N" for
+    N processes on this machine. `finished` is told of every result as it comes.
+
+    What a worker that dies was working on, or had in its memory, is done again by another; each piece counts once. Raises
+    `ConfigError` where `distributed` is not installed or the address is none, `RunError` where the cluster cannot be reached,
+    and what `work` raises, after `RETRIES` tries.
+    """
+    try:
+        import distributed
+    except ImportError as error:
+        raise ConfigError(
+            "sharing work out needs dask.distributed", remedy='pip install "framecast[cluster]"'
+        ) from error
+    library: Any = distributed
+    place: Any = None
+    if cluster.startswith("local:"):
+        if not cluster[6:].isdigit() or int(cluster[6:]) < 1:
+            raise ConfigError(f"{cluster!r} is no number of processes", where="--dask", remedy="local:4")
+        place = library.LocalCluster(
+            n_workers=int(cluster[6:]), threads_per_worker=1, processes=True, dashboard_address=None, memory_limit=None
+        )
+    try:
+        with library.Client(place if place is not None else cluster, timeout=TIMEOUT) as client:
+            futures = [client.submit(_alone, work, piece, pure=False, retries=RETRIES) for piece in pieces]
+            results: dict[Any, T] = {}
+            for future, result in library.as_completed(futures, with_results=True):
+                results[future.key] = result
+                finished(result)
+            return [results[future.key] for future in futures]
+    except (OSError, TimeoutError, library.scheduler.KilledWorker) as error:
+        raise RunError(
+            f"the cluster {cluster} cannot be reached, or its workers die ({error})", where="--dask"
+        ) from error
+    except ValueError as error:
+        raise ConfigError(f"{cluster!r} is no address of a cluster ({error})", where="--dask") from error
+    finally:
+        if place is not None:
+            place.close()
+
+
+def _alone(work: Callable[[P], T], piece: P) -> T:
+    """Work that reads lazy arrays itself, instead of asking the cluster that waits for it."""
+    with dask.config.set(scheduler="synchronous"):
+        return work(piece)

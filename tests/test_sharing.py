@@ -1,0 +1,113 @@
+"""Work shared out among processes: everything once, also when a process dies."""
+
+import os
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from framecast import sharing
+from framecast.errors import ConfigError, RunError
+from framecast.evaluation import Job, evaluate
+from framecast.experiment import Experiment, Optimiser, Training
+from framecast.models import ConvLSTM
+from framecast.sharing import share_out
+from framecast.training import train
+from framecast.verification import Part, Plan
+
+pytest.importorskip("distributed")
+
+
+def square(folder: Path, number: int) -> int:
+    """Dies the first time that it is asked for 3."""
+    with (folder / f"{number}-{os.getpid()}").open("a") as file:
+        file.write("x")
+    if number == 3 and not (folder / "died").exists():
+        (folder / "died").touch()
+        os._exit(1)
+    return number**2
+
+
+def test_a_worker_that_dies_costs_nothing_but_time(tmp_path: Path) -> None:
+    seen: list[int] = []
+    results = share_out(partial(square, tmp_path), range(8), "local:2", seen.append)
+    assert results == [k**2 for k in range(8)]
+    assert sorted(seen) == sorted(results)
+    assert (tmp_path / "died").exists()
+
+
+def test_what_cannot_be_reached_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sharing, "TIMEOUT", 1)
+    with pytest.raises(ConfigError, match="no number of processes"):
+        share_out(abs, [1], "local:none")
+    with pytest.raises((RunError, ConfigError), match="cluster"):
+        share_out(abs, [1], "tcp://127.0.0.1:9")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A tiny trained run, and rain it has not seen."""
+    folder = tmp_path_factory.mktemp("shared")
+    time, y, x = np.arange(60), np.arange(24), np.arange(28)
+    values = 20 * np.exp(-((y[:, None] - 12) ** 2 + (x - 4 - 0.3 * time[:, None, None]) ** 2) / 20)
+    stamps = np.datetime64("2020-01-01", "ns") + time * np.timedelta64(5, "m")
+    frames = xr.DataArray(
+        values.astype(np.float32),
+        dims=("time", "y", "x"),
+        coords={"time": stamps},
+        attrs={"units": "mm/h"},
+        name="rain",
+    )
+    frames.to_netcdf(folder / "rain.nc", engine="h5netcdf")
+    from framecast.data.config import ArchiveData
+
+    experiment = Experiment(
+        data=ArchiveData(path=str(folder / "rain.nc"), context=3, horizon=3),
+        model=ConvLSTM(hidden=(4,), kernel=3),
+        optimiser=Optimiser(),
+        training=Training(iterations=2, batch_size=2, validate_every=2, checkpoint_every=2, validation_windows=2),
+    )
+    return train(experiment, out=folder / "run"), folder / "rain.nc"
+
+
+def test_on_a_cluster_the_result_is_the_same(run: tuple[Path, Path], tmp_path: Path) -> None:
+    folder, data = run
+    seen: list[tuple[int, int]] = []
+    alone = evaluate(folder, str(data), limit=20, out=tmp_path / "a")
+    shared = evaluate(
+        folder, str(data), limit=20, out=tmp_path / "b", cluster="local:2", report=lambda *k: seen.append(k)
+    )
+    xr.testing.assert_identical(alone.sums, shared.sums)
+    assert [e.case for e in alone.examples] == [e.case for e in shared.examples]
+    assert [e.why for e in alone.examples] == [e.why for e in shared.examples]
+    assert seen[-1] == (20, 20)
+    one, two = (xr.load_dataset(tmp_path / f"{name}/cases.nc", engine="h5netcdf") for name in "ab")
+    xr.testing.assert_identical(one, two)
+
+
+def scored_or_dead(folder: Path, job: Job, todo: Plan) -> Part:
+    """Dies once, midway."""
+    from framecast.evaluation import _scored
+
+    if todo.cases[0] > 8 and not (folder / "died").exists():
+        (folder / "died").touch()
+        os._exit(1)
+    return _scored(job, todo)
+
+
+def test_killed_midway_the_result_is_the_same(run: tuple[Path, Path], tmp_path: Path) -> None:
+    from framecast.verification import assemble, plan, score
+
+    folder, data = run
+    job = Job((("model", str(folder)),), str(data), None, None, None, 1, ("persistence",))
+    forecasters, source, step = job.opened()
+    todo = plan(source, limit=24)
+    parts = share_out(partial(scored_or_dead, tmp_path, job), todo.parts(1), "local:2")
+    assert (tmp_path / "died").exists()
+    shared, alone = (
+        assemble(parts, todo, source, step),
+        assemble([score(todo, forecasters, source)], todo, source, step),
+    )
+    xr.testing.assert_identical(shared.sums, alone.sums)
