@@ -49,8 +49,8 @@ from framecast.models import (
 )
 from framecast.models.counting import parameters
 from framecast.models.modular import FirstStage
+from framecast.scoring import verify
 from framecast.training import train
-from framecast.verification import verify
 
 TWO: Any = {"hidden": (32, 32)}
 MODELS: dict[str, Any] = {

@@ -8,7 +8,8 @@ from framecast.comparison import FEWEST, compare, hering_genton
 from framecast.data.quantities import RAIN_RATE
 from framecast.forecasting.extrapolation import Extrapolation
 from framecast.forecasting.persistence import Persistence
-from framecast.verification import Verification, verify
+from framecast.scoring import verify
+from framecast.verification import Verification
 from test_verification import Clips
 
 

@@ -13,9 +13,9 @@ from framecast.errors import ConfigError, RunError
 from framecast.evaluation import Job, evaluate
 from framecast.experiment import Experiment, Optimiser, Training
 from framecast.models import ConvLSTM
+from framecast.scoring import Part, Plan
 from framecast.sharing import share_out
 from framecast.training import train
-from framecast.verification import Part, Plan
 
 pytest.importorskip("distributed")
 
@@ -98,7 +98,7 @@ def scored_or_dead(folder: Path, job: Job, todo: Plan) -> Part:
 
 
 def test_killed_midway_the_result_is_the_same(run: tuple[Path, Path], tmp_path: Path) -> None:
-    from framecast.verification import assemble, plan, score
+    from framecast.scoring import assemble, plan, score
 
     folder, data = run
     job = Job((("model", str(folder)),), str(data), None, None, None, 1, ("persistence",))

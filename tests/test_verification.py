@@ -10,8 +10,9 @@ from framecast.data.quantities import INTENSITY, RAIN_RATE, REFLECTIVITY, ZR, Qu
 from framecast.data.sources import Region
 from framecast.errors import DataError
 from framecast.forecasting.persistence import Persistence
+from framecast.scoring import verify
 from framecast.types import FrameShape
-from framecast.verification import Verification, verify
+from framecast.verification import Verification
 
 
 class Clips:

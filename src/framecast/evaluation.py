@@ -26,9 +26,10 @@ from framecast.forecasting.extrapolation import Extrapolation
 from framecast.forecasting.persistence import Persistence
 from framecast.forecasting.run import Trained, load
 from framecast.models.counting import multiply_accumulates, parameters
+from framecast.scoring import Part, Plan, Report, assemble, plan, score
 from framecast.sharing import share_out
 from framecast.training.run import EXPERIMENT, settings_of
-from framecast.verification import Part, Plan, Report, Verification, assemble, plan, score
+from framecast.verification import Verification
 
 CASES = "cases.nc"
 BATCHES = 2

@@ -49,7 +49,7 @@ class Importance:
                 rate = (10 ** (frames / 10) / zr.a) ** (1 / zr.b)
             worth = 1 - np.exp(-rate / self.saturation)
         mean = worth.where(frames.notnull()).mean(("channel", "y", "x")).compute()
-        return np.asarray(np.nan_to_num(mean.values).reshape(-1, frames.sizes["time"]))
+        return np.asarray(mean.fillna(0.0).values.reshape(-1, frames.sizes["time"]))
 
     def probabilities(self, archives: Sequence[xr.DataArray], windows: Sequence[Window], length: int) -> np.ndarray:
         """With which each window is drawn `(n,)`, 1 in all."""

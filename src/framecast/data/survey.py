@@ -147,7 +147,8 @@ def _small(frame: np.ndarray) -> bytes:
     height, width = (side // _CELLS * _CELLS for side in frame.shape[-2:])
     if not height or not width:
         return b""
-    values = np.nan_to_num(frame[0, :height, :width], nan=float(np.nanmean(frame[0])))
+    first = frame[0, :height, :width]
+    values = np.where(np.isfinite(first), first, np.nanmean(frame[0]))
     cells = values.reshape(_CELLS, height // _CELLS, _CELLS, width // _CELLS).mean((1, 3))
     spread = float(cells.std())
     if not np.isfinite(spread) or spread < 1e-6 * max(abs(float(cells.mean())), 1e-6):

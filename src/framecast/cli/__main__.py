@@ -1,0 +1,5 @@
+"""`python -m framecast.cli`."""
+
+from framecast.cli import main
+
+main()

@@ -1,0 +1,89 @@
+"""Options that several commands have, and how what is given is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from framecast.data.quantities import ZR
+
+DataPath = Annotated[str, typer.Option("--data", help="A file, folder or glob pattern of frames.")]
+OptionalData = Annotated[str | None, typer.Option("--data", help="A file, folder or glob pattern of frames.")]
+Units = Annotated[str | None, typer.Option(help="Units of the values, where the files do not say.")]
+Variable = Annotated[str | None, typer.Option(help="Which variable to read, where a file holds several.")]
+TimeStep = Annotated[float | None, typer.Option(help="Minutes between frames, where the files do not say.")]
+Baselines = Annotated[str, typer.Option(help="Of persistence, extrapolation, climatology, steps, linda.")]
+Cluster = Annotated[
+    str | None, typer.Option("--dask", help="Share the cases out: a Dask scheduler's address, or local:N.")
+]
+Grey = Annotated[bool, typer.Option("--grey", help="Of pictures and video: without colours.")]
+FrameSize = Annotated[str | None, typer.Option("--size", help="Of pictures and video: another HEIGHTxWIDTH.")]
+FrameRate = Annotated[float | None, typer.Option(help="Of video: so many frames a second.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
+
+
+def relation(text: str) -> ZR:
+    """a,b of Z = a R^b. Raises `ConfigError`."""
+    from framecast.data.quantities import ZR
+    from framecast.errors import ConfigError
+
+    found = numbers(text, "--zr")
+    if len(found) != 2:
+        raise ConfigError(f"{text!r} are not two numbers a,b", where="--zr")
+    return ZR(a=found[0], b=found[1])
+
+
+def check_convention(name: str) -> None:
+    from framecast.errors import ConfigError
+    from framecast.scores import CONVENTIONS
+
+    if name not in CONVENTIONS:
+        raise ConfigError(f"unknown convention {name!r}", remedy=f"one of: {', '.join(CONVENTIONS)}")
+
+
+def numbers(text: str, where: str) -> tuple[float, ...]:
+    from framecast.errors import ConfigError
+
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError as error:
+        raise ConfigError(f"{text!r} are not numbers separated by commas", where=where) from error
+
+
+def whole_numbers(text: str, where: str, count: int) -> tuple[int, ...]:
+    """So many whole numbers. Raises `ConfigError`."""
+    from framecast.errors import ConfigError
+
+    found = numbers(text, where)
+    if len(found) != count or any(number != int(number) for number in found):
+        raise ConfigError(f"{text!r} are not {count} whole numbers separated by commas", where=where)
+    return tuple(int(number) for number in found)
+
+
+def frame_size(text: str | None) -> tuple[int, int] | None:
+    """64x64 as height and width. Raises `ConfigError`."""
+    if text is None:
+        return None
+    height, width = whole_numbers(text.replace("x", ","), "--size", 2)
+    return height, width
+
+
+def bar(name: str) -> Callable[[int, int], None]:
+    """A progress bar as a callback, on standard error."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    shown = Progress(console=Console(stderr=True), transient=True)
+    task = shown.add_task(name, total=None)
+
+    def report(done: int, of: int) -> None:
+        if not shown.live.is_started:
+            shown.start()
+        shown.update(task, completed=done, total=of)
+        if done == of:
+            shown.stop()
+
+    return report

@@ -1,0 +1,160 @@
+"""Commands about data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import framecast
+from framecast.cli.arguments import (
+    FrameRate,
+    FrameSize,
+    Grey,
+    TimeStep,
+    Units,
+    Variable,
+    bar,
+    frame_size,
+    whole_numbers,
+)
+
+
+def inspect(
+    path: Annotated[str, typer.Argument(help="A file, folder or glob pattern of frames.")],
+    context: Annotated[int, typer.Option(min=1)] = 10,
+    horizon: Annotated[int, typer.Option(min=1)] = 10,
+    units: Units = None,
+    time_step: TimeStep = None,
+    variable: Variable = None,
+    grey: Grey = False,
+    size: FrameSize = None,
+    frame_rate: FrameRate = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="Estimate memory and time of a training step of this recipe.")
+    ] = None,
+    html: Annotated[Path | None, typer.Option(help="Write it as a page with pictures too.")] = None,
+) -> None:
+    """What is in the data: range, units, gaps, no data, stuck frames, windows; and what a recipe would cost on it.
+
+    Ends with 1 where something would spoil training."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console()
+    sides = frame_size(size)
+    frames = framecast.open(
+        path, units=units, time_step=time_step, variable=variable, grey=grey, size=sides, frame_rate=frame_rate
+    )
+    seen = framecast.inspect(frames, context=context, horizon=horizon)
+    facts = dict(seen.facts)
+    if recipe is not None:
+        from framecast.estimate import estimate
+        from framecast.experiment import read
+
+        stated = {"units": units, "time_step": time_step, "variable": variable, "frame_rate": frame_rate}
+        settings = [f"data.{name}={value}" for name, value in stated.items() if value is not None]
+        settings += ["data.grey=true"] if grey else []
+        settings += [f"data.size=[{sides[0]},{sides[1]}]"] if sides else []
+        facts |= estimate(read(recipe, [f"data.path={path}", *settings]))
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    for name, value in facts.items():
+        table.add_row(Text(name, style="bold"), Text(value))
+    console.print(table)
+    for concern in seen.concerns:
+        mark = ("!! ", "red") if concern in seen.problems else ("! ", "yellow")
+        console.print(Text.assemble(mark, concern))
+    if not seen.concerns:
+        console.print("nothing suspicious")
+    if html is not None:
+        from framecast.report.inspection import write_inspection
+
+        print(write_inspection(seen, html, title=f"What is in {path}"))
+    if seen.problems:
+        raise typer.Exit(1)
+
+
+def convert(
+    source: Annotated[str, typer.Argument(help="A file, folder or glob pattern of frames.")],
+    out: Annotated[Path, typer.Option(help="archive.zarr; one made before grows by the frames that are new.")],
+    chunks: Annotated[str, typer.Option(help="Frames, height and width of a chunk.")] = "16,128,128",
+    crop: Annotated[str | None, typer.Option(help="top,left,height,width in pixels.")] = None,
+    coarsen: Annotated[int, typer.Option(min=1, help="So many pixels in y and x become one.")] = 1,
+    reproject: Annotated[str | None, typer.Option(help="Onto a grid of another projection: EPSG:3035.")] = None,
+    units: Units = None,
+    time_step: TimeStep = None,
+    variable: Variable = None,
+    grey: Grey = False,
+    size: FrameSize = None,
+    frame_rate: FrameRate = None,
+) -> None:
+    """Write an archive as one Zarr store, which training reads fastest. Interrupted, run it again."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from framecast.data.conversion import Changes, Size
+    from framecast.data.inspection import bytes_in_words
+    from framecast.data.readers.options import Options
+
+    console = Console()
+
+    def say_size(size: Size) -> None:
+        there = f", {size.already:,} of them there already" if size.already else ""
+        console.print(
+            f"{size.frames:,} frames of {' x '.join(map(str, size.shape))}{there}; to write: "
+            f"{bytes_in_words(size.bytes)} before compression",
+            highlight=False,
+        )
+
+    four = None if crop is None else whole_numbers(crop, "--crop", 4)
+    three = whole_numbers(chunks, "--chunks", 3)
+    done = framecast.convert(
+        source,
+        out,
+        changes=Changes(None if four is None else (four[0], four[1], four[2], four[3]), coarsen, reproject),
+        chunks=(three[0], three[1], three[2]),
+        options=Options(units, time_step, variable, None, grey, frame_size(size), frame_rate),
+        begun=say_size,
+        progress=bar("converting"),
+    )
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    for name, value in (
+        ("frames", f"{done.frames:,}, {done.added:,} of them new"),
+        ("files", f"{done.files:,} read, {len(done.left_out):,} left out"),
+        ("on disk", bytes_in_words(done.bytes)),
+        ("manifest", str(done.out / "manifest.json")),
+    ):
+        table.add_row(Text(name, style="bold"), Text(value))
+    console.print(table)
+    for what, listed in (("left out", done.left_out), ("without data", done.missing)):
+        for where, why in listed.items():
+            console.print(Text.assemble(("! ", "yellow"), f"{what}: {where}: {why}"), soft_wrap=True)
+    for repair in done.repairs:
+        console.print(Text.assemble(("! ", "yellow"), repair), soft_wrap=True)
+
+
+def datasets(
+    fetch: Annotated[str | None, typer.Option(help="Fetch the files of this set (a word of its title).")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for what is fetched.")] = Path("data"),
+) -> None:
+    """The benchmark sets of the papers: where they come from, their terms and sizes, how their files must lie."""
+    from rich.console import Console
+    from rich.text import Text
+
+    from framecast.data.sets.catalogue import CATALOGUE, by_name
+    from framecast.data.sets.download import fetch as fetch_file
+
+    console = Console()
+    if fetch is not None:
+        for remote in by_name(fetch).files:
+            print(fetch_file(remote, out, bar(remote.name)))
+        return
+    for known in CATALOGUE:
+        console.print(Text(known.title, style="bold"))
+        for name in ("data", "source", "terms", "size", "layout"):
+            console.print(Text(f"  {name:<7} {getattr(known, name)}"), soft_wrap=True)
+        if known.files:
+            console.print(Text(f"  fetch   framecast datasets --fetch '{known.title}'"), soft_wrap=True)

@@ -1,0 +1,177 @@
+"""Commands that judge models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+import framecast
+from framecast.cli.arguments import (
+    Baselines,
+    Cluster,
+    OptionalData,
+    Units,
+    Variable,
+    bar,
+    check_convention,
+    numbers,
+    relation,
+)
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from framecast.verification import Score, Verification
+
+
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="The folder of a run.")],
+    data: OptionalData = None,
+    thresholds: Annotated[str | None, typer.Option(help="Rain rates in mm/h, such as 0.5,2,8.")] = None,
+    zr: Annotated[str, typer.Option(help="a,b of Z = a R^b, which leads thresholds to reflectivity.")] = "223,1.53",
+    convention: Annotated[str, typer.Option(help="default, thuml, czh98 or openstl.")] = "default",
+    horizon: Annotated[int | None, typer.Option(min=1)] = None,
+    stride: Annotated[int, typer.Option(min=1, help="Frames between the starts of windows.")] = 1,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many cases, evenly spread.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for cases.nc and report.html; RUN/evaluation by default.")
+    ] = None,
+    units: Units = None,
+    variable: Variable = None,
+    baselines: Baselines = "persistence,extrapolation",
+    dask: Cluster = None,
+) -> None:
+    """Score a model beside persistence and extrapolation, by lead time and threshold, and write a report."""
+    from rich.console import Console
+
+    from framecast.evaluation import facts_of, trained_on
+
+    z_r = relation(zr)
+    check_convention(convention)
+    console, folder = Console(), out or run / "evaluation"
+    verification = framecast.evaluate(
+        run,
+        data,
+        units=units,
+        variable=variable,
+        out=folder,
+        rates=None if thresholds is None else numbers(thresholds, "--thresholds"),
+        zr=z_r,
+        convention=convention,
+        horizon=horizon,
+        stride=stride,
+        limit=limit,
+        baselines=baselines.split(","),
+        cluster=dask,
+        report=bar("verifying"),
+    )
+    facts = facts_of(run, framecast.load(run)) | ({"verified on": data} if data else {})
+    if seen := trained_on(run, data):
+        beware = (
+            f"the model was trained on {len(seen)} of these files: {', '.join(Path(file).name for file in seen[:5])}"
+        )
+        facts["beware"] = beware
+        console.print(f"! {beware}", style="yellow", highlight=False, markup=False)
+    report = framecast.write_report(
+        verification, folder / "report.html", title=f"Verification of {run.name}", facts=facts
+    )
+    print_scores(verification, console)
+    console.print(f"sums: {folder / 'cases.nc'}\nreport: {report}", highlight=False, markup=False, soft_wrap=True)
+
+
+def compare(
+    runs: Annotated[list[Path], typer.Argument(help="The folders of runs, or of saved models.")],
+    data: OptionalData = None,
+    thresholds: Annotated[str | None, typer.Option(help="Rain rates in mm/h, such as 0.5,2,8.")] = None,
+    zr: Annotated[str, typer.Option(help="a,b of Z = a R^b, which leads thresholds to reflectivity.")] = "223,1.53",
+    convention: Annotated[str, typer.Option(help="default, thuml, czh98 or openstl.")] = "default",
+    horizon: Annotated[int | None, typer.Option(min=1)] = None,
+    stride: Annotated[int, typer.Option(min=1, help="Frames between the starts of windows.")] = 1,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many cases, evenly spread.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for cases.nc and comparison.html.")] = Path("comparison"),
+    units: Units = None,
+    variable: Variable = None,
+    baselines: Baselines = "persistence,extrapolation",
+    dask: Cluster = None,
+) -> None:
+    """Say whether models differ, from each other and from baselines, on the same cases: intervals, tests, verdicts."""
+    from rich.console import Console
+
+    from framecast.comparison import compare as claims_of
+    from framecast.evaluation import evaluate_all
+    from framecast.report.comparison import write_comparison
+
+    z_r = relation(zr)
+    check_convention(convention)
+    named: dict[str, str | Path] = {run.resolve().name: run for run in runs}
+    if len(named) < len(runs):
+        named = {str(run): run for run in runs}
+    verification = evaluate_all(
+        named,
+        data,
+        units=units,
+        variable=variable,
+        out=out,
+        rates=None if thresholds is None else numbers(thresholds, "--thresholds"),
+        zr=z_r,
+        convention=convention,
+        horizon=horizon,
+        stride=stride,
+        limit=limit,
+        baselines=[name for name in baselines.split(",") if name],
+        cluster=dask,
+        report=bar("verifying"),
+    )
+    result = claims_of(verification, list(named))
+    page = write_comparison(result, out / "comparison.html", title=f"Comparison of {', '.join(named)}")
+    console = Console()
+    for claim in result.overall:
+        console.print(claim.verdict, highlight=False, markup=False, soft_wrap=True)
+    for name in named:
+        skill = result.skill(name)
+        if skill == skill:
+            console.print(f"{name}: MSE skill over extrapolation {skill:.3f}", highlight=False, markup=False)
+    console.print(f"report: {page}", highlight=False, markup=False, soft_wrap=True)
+
+
+def print_scores(verification: Verification, console: Console) -> None:
+    """The table of scores over all lead times, and the verdict."""
+    from rich.table import Table
+
+    from framecast.report.verdict import verdict
+
+    def scores(title: str, names: Sequence[str], score: Callable[[str, str], Score]) -> None:
+        table = Table(title=title)
+        table.add_column("")
+        for name in names:
+            table.add_column(name.upper(), justify="right", no_wrap=True)
+        for forecaster in verification.forecasters:
+            table.add_row(forecaster, *(brief(score(forecaster, name)) for name in names))
+        console.print(table)
+
+    frames = [name for name in ("mse", "mae", "psnr", "ssim") if name in verification.frame_scores]
+    scores(f"{verification.cases} cases, convention {verification.convention.name}", frames, verification.frame)
+    for number, rate in enumerate(verification.rates):
+        observed = int(verification.events(number).sum())
+        scores(
+            f"{rate:g} mm/h or more: {observed:,} event pixels",
+            ["csi", "pod", "far", "bias"],
+            partial(verification.event, threshold=number),
+        )
+    console.print("± is half of the 95 % interval; the report has them whole, and more scores", highlight=False)
+    console.print(verdict(verification), highlight=False)
+
+
+def brief(score: Score | None) -> str:
+    """A value and half the width of its interval."""
+    if score is None:
+        return ""
+    if score.value != score.value:
+        return "undefined"
+    if score.interval is None:
+        return f"{score.value:.3g}"
+    return f"{score.value:.3g} ±{(score.interval[1] - score.interval[0]) / 2:.1g}"

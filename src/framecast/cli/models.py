@@ -1,0 +1,188 @@
+"""Commands that train models and use them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import framecast
+from framecast.cli.arguments import (
+    DataPath,
+    FrameRate,
+    FrameSize,
+    Grey,
+    OptionalData,
+    Overwrite,
+    TimeStep,
+    Units,
+    Variable,
+    frame_size,
+    numbers,
+    whole_numbers,
+)
+from framecast.cli.judging import brief, print_scores
+
+
+def demo(
+    data: OptionalData = None,
+    out: Annotated[Path, typer.Option(help="Folder for everything the demonstration makes.")] = Path("demo"),
+    digits: Annotated[str, typer.Option(help="'bundled', or a folder with MNIST's IDX files.")] = "bundled",
+    iterations: Annotated[int | None, typer.Option(help="How long to train.", min=1)] = None,
+    units: Units = None,
+) -> None:
+    """Train, verify against baselines, forecast and write a report: a few minutes on two cores."""
+    from rich.console import Console
+
+    from framecast.demo import ITERATIONS
+    from framecast.demo import demo as run_demo
+
+    console = Console()
+    verification, report = run_demo(
+        data, digits=digits, out=out, iterations=iterations or ITERATIONS, units=units, console=console
+    )
+    print_scores(verification, console)
+    console.print(f"report: {report}", highlight=False, markup=False, soft_wrap=True)
+
+
+def train(
+    recipe: Annotated[str | None, typer.Argument(help="recipes/radar.yaml#predrnn_v2")] = None,
+    settings: Annotated[list[str] | None, typer.Argument(help="key=value ...")] = None,
+    out: Annotated[Path | None, typer.Option(help="A new folder; runs/<model>-<time> by default.")] = None,
+    resume: Annotated[Path | None, typer.Option(help="Go on with this run, exactly where it stopped.")] = None,
+) -> None:
+    """Train a model as a recipe says, or go on with a run."""
+    from framecast.errors import ConfigError
+    from framecast.training import resume as go_on
+    from framecast.training import train as begin
+
+    if resume is None:
+        if recipe is None:
+            raise ConfigError(
+                "no recipe given", remedy="framecast train recipes/radar.yaml#predrnn_v2 data.path=archive/"
+            )
+        print(begin(recipe, settings or [], out=out))
+        return
+    given = [text for text in (recipe, *(settings or [])) if text]
+    lengths = [text.removeprefix("training.iterations=") for text in given]
+    if not all(text.isdigit() for text in lengths):
+        raise ConfigError("with --resume only training.iterations=NUMBER may be given", where="command line")
+    print(go_on(resume, int(lengths[-1]) if lengths else None))
+
+
+def forecast(
+    run: Annotated[Path, typer.Argument(help="The folder of a run or of a saved model.")],
+    data: DataPath,
+    horizon: Annotated[int, typer.Option(min=1, help="How many frames to forecast; may be longer than trained.")],
+    out: Annotated[Path, typer.Option(help="nowcast.nc, nowcast.zarr, or to look at: nowcast.mp4, nowcast.gif")],
+    units: Units = None,
+    time_step: TimeStep = None,
+    variable: Variable = None,
+    grey: Grey = False,
+    size: FrameSize = None,
+    frame_rate: FrameRate = None,
+    actions: Annotated[
+        Path | None, typer.Option(help="A .npy with the actions of every step, for a model that takes them.")
+    ] = None,
+    tile: Annotated[
+        int | None, typer.Option(min=1, help="Forecast larger frames in tiles of so many pixels, to save memory.")
+    ] = None,
+    overlap: Annotated[int, typer.Option(min=0, help="Pixels that neighbouring tiles share.")] = 64,
+    overwrite: Overwrite = False,
+) -> None:
+    """Forecast the frames after the newest ones, on their grid, without any future frame."""
+    from framecast.data.readers.numpy_files import array_of
+    from framecast.forecasting.write import check_target
+
+    check_target(out, overwrite=overwrite)
+    frames = framecast.open(
+        data,
+        units=units,
+        time_step=time_step,
+        variable=variable,
+        grey=grey,
+        size=frame_size(size),
+        frame_rate=frame_rate,
+    )
+    taken = None if actions is None else array_of(actions)
+    trained = framecast.load(run, tile=tile, overlap=overlap)
+    context = frames.isel(time=slice(-trained.context, None)) if "sequence" not in frames.dims else None
+    framecast.write(trained.forecast(frames, horizon, taken), out, overwrite=overwrite, context=context)
+    print(out)
+
+
+def diagnose(
+    run: Annotated[Path, typer.Argument(help="The folder of a run or of a saved model.")],
+    kind: Annotated[
+        str, typer.Argument(help="decoupling, gradients, response, collapse, slots, motion, attention, attribution")
+    ],
+    data: OptionalData = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many windows to look at.")] = 32,
+    out: Annotated[Path | None, typer.Option(help="RUN/diagnosis-KIND.html by default.")] = None,
+) -> None:
+    """Look inside a model: what its memories, gradients, features, slots, motions and attention do, as a page."""
+    from rich.console import Console
+
+    from framecast.diagnosis import diagnose as look
+
+    found, page = look(run, kind, data, out=out, limit=limit)
+    console = Console()
+    console.print(found.verdict, highlight=False, markup=False)
+    for name, value in found.facts.items():
+        console.print(f"  {name}: {value}", highlight=False, markup=False, soft_wrap=True)
+    console.print(f"page: {page}", highlight=False, markup=False, soft_wrap=True)
+
+
+def reproduce(
+    recipe: Annotated[str, typer.Argument(help="recipes/moving_mnist.yaml, or one row of it: ...yaml#predrnn")],
+    settings: Annotated[list[str] | None, typer.Argument(help="key=value ...")] = None,
+    scale: Annotated[float, typer.Option(help="Share of the published training, 1 for all of it.")] = 1.0,
+    out: Annotated[Path, typer.Option(help="Folder for the runs.")] = Path("runs/reproduced"),
+) -> None:
+    """Run the rows of a published table again, and print ours beside theirs."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from framecast.reproduction import reproduce as run_again
+
+    results = run_again(recipe, settings or [], scale=scale, out=out)
+    table = Table(title=recipe)
+    for column in ("row", "score", "ours", "theirs", "verdict"):
+        table.add_column(column)
+    for result in results:
+        table.add_row(result.row, result.score.upper(), brief(result.ours), f"{result.theirs:g}", result.verdict)
+    Console().print(table)
+
+
+def import_(
+    checkpoint: Annotated[Path, typer.Argument(help="A checkpoint of a published implementation.")],
+    source: Annotated[str, typer.Option("--from", help="thuml-predrnn, openstl, ...: a wrong name lists them.")],
+    out: Annotated[Path, typer.Option(help="A new folder for the model.")],
+    size: Annotated[str, typer.Option(help="Height x width of its frames.")] = "64x64",
+    channels: Annotated[int, typer.Option(min=1)] = 1,
+    patch: Annotated[int, typer.Option(min=1, help="Its patch size.")] = 4,
+    context: Annotated[int, typer.Option(min=1)] = 10,
+    horizon: Annotated[int, typer.Option(min=1)] = 10,
+    actions: Annotated[int, typer.Option(min=0, help="Numbers in an action, for models that take them.")] = 0,
+    setting: Annotated[
+        list[str] | None, typer.Option("--set", help="key=value of its own settings, where unusual: n_heads=4")
+    ] = None,
+) -> None:
+    """Turn a published checkpoint into a model of framecast. Nothing but weights is ever loaded."""
+    from framecast.published import import_checkpoint, write
+    from framecast.types import FrameShape
+
+    height, width = whole_numbers(size.replace("x", ","), "--size", 2)
+    settings = dict(text.partition("=")[::2] for text in setting or [])
+    imported = import_checkpoint(
+        checkpoint,
+        source,
+        FrameShape(channels, height, width, context, horizon, actions),
+        patch=patch,
+        settings={key: numbers(value, f"--set {key}")[0] for key, value in settings.items()},
+    )
+    write(imported, out)
+    print(f"{imported.reference}: {imported.card.model}")
+    print(f"missing: none; unused: {', '.join(imported.unused) or 'none'}")
+    print(out)

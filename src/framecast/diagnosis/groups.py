@@ -1,0 +1,81 @@
+"""Groups of features: do a model's features tell different kinds of motion apart, or have they collapsed into one?
+
+ModeRNN (2022), section 4: features are grouped by DBSCAN (Martin Ester et al., 1996), and the silhouette coefficient (Peter
+Rousseeuw, 1987) says how far apart the groups are, near 1 for groups that are clear, near 0 for none. The A-distance (Shai
+Ben-David et al., 2010) says how well a linear classifier tells two sets of features apart, 0 not at all, 2 always.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import numpy as np
+from sklearn.cluster import DBSCAN
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import silhouette_score
+from sklearn.neighbors import NearestNeighbors
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+Noise = Literal["dropped", "a group"]
+
+
+class Groups(NamedTuple):
+    """`labels (N,)`, -1 for noise; the silhouette, NaN with fewer than two groups; how the groups were found."""
+
+    labels: np.ndarray
+    silhouette: float
+    eps: float
+    min_samples: int
+    noise: Noise
+
+    @property
+    def number(self) -> int:
+        """Of groups, noise not among them."""
+        return len(set(self.labels.tolist()) - {-1})
+
+
+def scaled(features: np.ndarray) -> np.ndarray:
+    """Each feature `(N, D)` with mean 0 and standard deviation 1, so that `eps` means the same for all models."""
+    return np.asarray(StandardScaler().fit_transform(features))
+
+
+def grouped(
+    features: np.ndarray,
+    *,
+    eps: float | None = None,
+    min_samples: int = 4,
+    labels: np.ndarray | None = None,
+    noise: Noise = "dropped",
+) -> Groups:
+    """Groups of `features (N, D)`, as given in `labels` or as DBSCAN finds them. Without `eps` it is 1.5 times the median
+    distance to the `min_samples`-th neighbour. Points that belong to no group are dropped from the silhouette, or are a group
+    of their own."""
+    if eps is None:
+        count = min(min_samples, len(features) - 1)
+        distances, _ = NearestNeighbors(n_neighbors=count + 1).fit(features).kneighbors(features)
+        eps = 1.5 * float(np.median(distances[:, -1])) or 1e-6
+    if labels is None:
+        labels = DBSCAN(eps=eps, min_samples=min_samples).fit_predict(features)
+    kept = labels >= 0 if noise == "dropped" else np.ones(len(labels), dtype=bool)
+    silhouette = float("nan")
+    if 2 <= len(set(labels[kept].tolist())) < kept.sum():
+        silhouette = float(silhouette_score(features[kept], labels[kept]))
+    return Groups(np.asarray(labels), silhouette, eps, min_samples, noise)
+
+
+def a_distance(one: np.ndarray, other: np.ndarray, seed: int = 0) -> float:
+    """2 (1 - 2 e), with e the error of a logistic regression that is trained on half of each set `(N, D)` and tested on the
+    other half; at least 0. Raises ValueError for sets of fewer than four."""
+    if min(len(one), len(other)) < 4:
+        raise ValueError("an A-distance needs at least four features of each set")
+    chance = np.random.default_rng(seed)
+    halves: list[tuple[np.ndarray, np.ndarray]] = []
+    for features in (one, other):
+        order = chance.permutation(len(features))
+        halves.append((features[order[: len(order) // 2]], features[order[len(order) // 2 :]]))
+    train, test = (np.concatenate([half[k] for half in halves]) for k in (0, 1))
+    truth = [np.repeat([0, 1], [len(half[k]) for half in halves]) for k in (0, 1)]
+    classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(train, truth[0])
+    error = float((classifier.predict(test) != truth[1]).mean())
+    return max(0.0, 2 * (1 - 2 * error))

@@ -1,0 +1,393 @@
+"""The kinds of `framecast diagnose`: each looks at a trained model on some windows and writes a page with figures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from markupsafe import Markup
+from sklearn.decomposition import PCA
+from sklearn.manifold import TSNE
+from torch import Tensor
+
+from framecast.data.batches import evaluation_batches
+from framecast.diagnosis import probes
+from framecast.diagnosis.groups import a_distance, grouped, scaled
+from framecast.errors import ConfigError, DataError
+from framecast.evaluation import windows_of
+from framecast.forecasting.run import Trained, load
+from framecast.models.modernn_dcb import attention_maps
+from framecast.models.motionrnn import Motion
+from framecast.report.figures import COLOURS, STYLE, png, svg
+from framecast.report.page import write_page
+from framecast.scores.structure import gradient_difference
+
+Figure = tuple[str, str, str]
+"""Heading, what is seen, and the picture as inline SVG or an image."""
+
+
+class Windows(NamedTuple):
+    """Scaled windows `(N, T + S, C, H, W)` and the lengths of context and horizon."""
+
+    frames: Tensor
+    context: int
+    horizon: int
+
+    @property
+    def past(self) -> Tensor:
+        return self.frames[:, : self.context]
+
+    @property
+    def future(self) -> Tensor:
+        return self.frames[:, self.context :]
+
+
+class Found(NamedTuple):
+    """What a diagnosis found: in a sentence, as facts, and as figures."""
+
+    verdict: str
+    facts: dict[str, str]
+    figures: list[Figure]
+
+
+def diagnose(
+    run: str | Path, kind: str, data: str | None = None, *, out: str | Path | None = None, limit: int = 32
+) -> tuple[Found, Path]:
+    """Look inside the model of `run` on `limit` windows of `data` (its own test split without), and write the page to `out`
+    (`RUN/diagnosis-KIND.html` without). Frames are cut to the size of training. Raises `ConfigError` for an unknown kind and for
+    one that the model has nothing for, `DataError` without windows, `RunError`."""
+    if kind not in KINDS:
+        raise ConfigError(f"unknown kind {kind!r}", remedy=f"one of: {', '.join(KINDS)}")
+    trained = load(run, device="cpu")
+    windows = _windows(Path(run), trained, data, limit)
+    try:
+        found = KINDS[kind](trained.model, windows)
+    except ValueError as error:
+        raise ConfigError(f"nothing to diagnose: {error}", where=f"{run}, {kind}") from error
+    page = write_page(
+        "inspection.html",
+        Path(out) if out is not None else Path(run) / f"diagnosis-{kind}.html",
+        title=f"{kind.capitalize()} of {trained.name}",
+        verdict=found.verdict,
+        problems=(),
+        concerns=(),
+        facts={"model": str(run), "windows": f"{len(windows.frames)}, {windows.context} + {windows.horizon} frames"}
+        | found.facts,
+        figures=[(heading, said, Markup(picture)) for heading, said, picture in found.figures],
+    )
+    return found, page
+
+
+def _windows(run: Path, trained: Trained, data: str | None, limit: int) -> Windows:
+    shape = trained.card.shape
+    if shape.actions:
+        raise ConfigError("models with actions are not diagnosed", where=run)
+    sources = windows_of(run, trained, data)
+    if sources.test is None:
+        raise DataError("no window is left for the test", remedy="give data: --data PATH")
+    size = min(shape.height, sources.test.size_of(0)[0]), min(shape.width, sources.test.size_of(0)[1])
+    every = max(1, len(sources.test) // limit)
+    parts: list[Tensor] = []
+    for indices, batch in evaluation_batches(sources.test, trained.card.scaling, 1, size):
+        if indices[0] % every == 0 and len(parts) < limit:
+            parts.append(batch.frames)
+    return Windows(torch.cat(parts), shape.context, sources.test.shape.horizon)
+
+
+def _plot(draw: Callable[[Any], None], size: tuple[float, float] = (8.4, 2.8), columns: int = 1) -> str:
+    """A figure as inline SVG; `draw` is handed its axes."""
+    with mpl.rc_context(STYLE):
+        figure, axes = plt.subplots(1, columns, figsize=size, squeeze=False)
+        draw(axes[0] if columns > 1 else axes[0, 0])
+        figure.tight_layout()
+        return svg(figure)
+
+
+def _maps(rows: list[tuple[str, list[np.ndarray]]], cmap: str = "viridis", symmetric: bool = False) -> str:
+    """Rows of maps `(h, w)` on one scale, as an image."""
+    values = np.concatenate([each.ravel() for _, row in rows for each in row])
+    high = float(np.nanmax(np.abs(values))) or 1.0
+    low = -high if symmetric else float(np.nanmin(values))
+    columns = max(len(row) for _, row in rows)
+    with mpl.rc_context({**STYLE, "axes.grid": False}):
+        figure, axes = plt.subplots(len(rows), columns, figsize=(9, 9 / columns * len(rows) + 0.2), squeeze=False)
+        for line, (name, row) in zip(axes, rows, strict=True):
+            line[0].set_ylabel(name, fontsize=8)
+            for panel in line:
+                panel.set(xticks=[], yticks=[])
+            for panel, each in zip(line, row, strict=False):
+                panel.imshow(each, cmap=cmap, vmin=low, vmax=high)
+        figure.tight_layout(pad=0.3)
+        return f'<img alt="maps" src="{png(figure)}">'
+
+
+def _scatter(axes: Any, points: np.ndarray, labels: np.ndarray, names: dict[int, str]) -> None:
+    for k, label in enumerate(sorted(set(labels.tolist()))):
+        chosen = labels == label
+        colour = "#bbbbbb" if label < 0 else COLOURS[k % 5]
+        axes.plot(*points[chosen].T, "o", markersize=4, color=colour, label=names.get(label, f"group {label}"))
+    axes.legend(frameon=False, fontsize=7)
+    axes.set(xticks=[], yticks=[])
+
+
+def _flat(features: np.ndarray) -> np.ndarray:
+    """Features in two dimensions: t-SNE where there are enough of them, else PCA."""
+    if len(features) < 12:
+        return np.asarray(PCA(2).fit_transform(features))
+    return np.asarray(
+        TSNE(2, perplexity=min(30, len(features) / 4), init="pca", random_state=0).fit_transform(features)
+    )
+
+
+def decoupling(model: Any, windows: Windows) -> Found:
+    """Do the two memories learn different things? PredRNN-V2 (2022), figure 3."""
+    found = probes.increments(model, windows.frames)
+    cosine = probes.cosines(found).numpy()
+    cells, memories = (np.concatenate([pair[k].flatten(2).mean(2).numpy() for pair in found[-1]]) for k in (0, 1))
+    both, labels = np.concatenate([cells, memories]), np.repeat([0, 1], [len(cells), len(memories)])
+    apart = grouped(scaled(both), labels=labels).silhouette
+    points = _flat(scaled(both))
+
+    def curve(axes: Any) -> None:
+        for layer, line in enumerate(cosine.T):
+            axes.plot(
+                range(1, len(line) + 1),
+                line,
+                color=COLOURS[layer % 5],
+                marker="o",
+                markersize=3,
+                label=f"layer {layer + 1}",
+            )
+        axes.set(xlabel="step", ylabel="mean absolute cosine", ylim=(0, None))
+        axes.legend(frameon=False, ncols=4)
+
+    return Found(
+        f"The increments of both memories have a mean absolute cosine of {cosine.mean():.3f}; 0 is decoupled, 1 the same.",
+        {"silhouette of the increments of C and of M": f"{apart:.3f} (features scaled to standard deviation 1)"},
+        [
+            ("Cosine of the increments", "By layer and step, the true frames being fed.", _plot(curve)),
+            ("Increments", "Mean over space at the last step, one point a sequence and layer.",
+             _plot(lambda axes: _scatter(axes, points, labels, {0: "C", 1: "M"}), (5, 4))),
+        ],
+    )  # fmt: skip
+
+
+def gradients(model: Any, windows: Windows) -> Found:
+    """How far back does the error reach? PredRNN-V2 (2022), figure 8."""
+    norms = probes.gradient_norms(model, windows.frames[:8], windows.context).numpy()
+    last = norms[-1]
+    known = last[np.isfinite(last) & (last > 0)]
+    kept = known[0] / known[-1] if len(known) else float("nan")
+
+    def draw(axes: Any) -> None:
+        for k, line in enumerate(norms):
+            axes.plot(
+                range(1, len(line) + 1),
+                line,
+                color=plt.get_cmap("viridis")(k / max(len(norms) - 1, 1)),
+                label=f"+{k + 1}",
+            )
+        axes.axvline(windows.context, color="#999999", linewidth=0.8)
+        axes.set(xlabel="step of the hidden state (the line: the last of the context)", ylabel="norm", yscale="log")
+        axes.legend(frameon=False, fontsize=7, ncols=6, title="error at lead time")
+
+    return Found(
+        f"The error at the last lead time pulls at the first hidden state with {kept:.2g} of the strength at the last one.",
+        {},
+        [
+            (
+                "Gradients",
+                "Of the squared error at each lead time with respect to the top hidden state of each step.",
+                _plot(draw, (8.4, 3.4)),
+            )
+        ],
+    )
+
+
+def response(model: Any, windows: Windows) -> Found:
+    """How fast does the model forget what is over? PredRNN-V2 (2022), figure 9."""
+    if len(windows.frames) < 2:
+        raise ValueError("a sudden change needs two windows")
+    other = windows.frames.roll(1, 0)
+    changed, alone = (errors.numpy() for errors in probes.response(model, other, windows.frames))
+    excess = changed / np.maximum(alone, 1e-12) - 1
+    calm = np.flatnonzero(excess < 0.1)
+    when = f"after {calm[0] + 1} frame(s)" if len(calm) else f"not within {len(excess)} frames"
+
+    def draw(axes: Any) -> None:
+        steps = range(1, len(alone) + 1)
+        axes.plot(steps, changed, color=COLOURS[1], marker="o", markersize=3, label="after a sudden change")
+        axes.plot(steps, alone, color=COLOURS[0], marker="s", markersize=3, label="from the beginning")
+        axes.set(xlabel="frames of the new sequence seen", ylabel="squared error of the next frame")
+        axes.legend(frameon=False)
+
+    return Found(
+        f"After a change to another sequence the error comes within a tenth of that without a past {when}.",
+        {},
+        [("Response to sudden change", "The true frames are fed; another sequence went before, or none.", _plot(draw))],
+    )
+
+
+def collapse(model: Any, windows: Windows) -> Found:
+    """Have the features of different motions collapsed into one? ModeRNN (2022), tables III and IV, figures 5, 7, 9, 10."""
+    said = probes.features(model, windows.past, windows.horizon).numpy()
+    true = probes.features(model, windows.past, windows.horizon, windows.future).numpy()
+    groups = grouped(scaled(said))
+    forecast = model.forecast(windows.past, windows.horizon)
+    valid = torch.ones_like(windows.future[:, :, :1], dtype=torch.bool)
+    total, count = gradient_difference(forecast.detach().double(), windows.future.double(), valid)
+    distance = a_distance(true, said) if len(said) >= 4 else float("nan")
+    facts = {
+        "groups found": f"{groups.number}, {int((groups.labels < 0).sum())} of {len(said)} sequences in none (left out)",
+        "silhouette": f"{groups.silhouette:.3f}",
+        "how": f"DBSCAN, eps {groups.eps:.3g}, at least {groups.min_samples} neighbours, features scaled to standard deviation 1",
+        "A-distance of truth and forecast": f"{distance:.3f} (0: the features are alike, 2: always told apart)",
+        "gradient difference": f"{float(total.sum() / count.sum()):.4g}",
+    }
+    between = [
+        f"{i} and {j}: {a_distance(said[groups.labels == i], said[groups.labels == j]):.2f}"
+        for i in range(groups.number) for j in range(i)
+        if min((groups.labels == i).sum(), (groups.labels == j).sum()) >= 4
+    ]  # fmt: skip
+    if between:
+        facts["A-distance between groups"] = "; ".join(between)
+    points = _flat(scaled(np.concatenate([said, true])))
+    kinds = np.repeat([0, 1], [len(said), len(true)])
+    verdict = f"{groups.number} group(s) of features; " + (
+        "no silhouette with fewer than two." if np.isnan(groups.silhouette) else f"silhouette {groups.silhouette:.3f}."
+    )
+    return Found(
+        verdict,
+        facts,
+        [
+            ("Features", "One point a sequence, the top hidden state averaged over space and the predicted steps.",
+             _plot(lambda axes: _scatter(axes, points[: len(said)], groups.labels, {-1: "no group"}), (5, 4))),
+            ("Truth and forecast", "The same, and the features where the true frames are fed.",
+             _plot(lambda axes: _scatter(axes, points, kinds, {0: "forecast", 1: "truth"}), (5, 4))),
+        ],
+    )  # fmt: skip
+
+
+def slots(model: Any, windows: Windows) -> Found:
+    """What do the slots do? ModeRNN (2022), figure 14."""
+    weights = probes.slot_importance(model, windows.past, windows.horizon).numpy()
+    changes = probes.slot_swap(model, windows.past[:8], windows.horizon).numpy()
+    groups = grouped(scaled(probes.features(model, windows.past, windows.horizon).numpy())).labels
+
+    def bars(axes: Any) -> None:
+        for k, label in enumerate(sorted(set(groups.tolist()))):
+            mean = weights[groups == label].mean(0)
+            axes.bar(np.arange(len(mean)) + 0.15 * k, mean, 0.15, color="#bbbbbb" if label < 0 else COLOURS[k % 5],
+                     label="no group" if label < 0 else f"group {label}")  # fmt: skip
+        count = weights.shape[1]
+        names = [f"slot {n + 1}" if n < len(changes) else "shortcut" for n in range(count)]
+        axes.set_xticks(range(count), names)
+        axes.legend(frameon=False, fontsize=7)
+
+    most = np.unravel_index(changes.argmax(), changes.shape)
+    return Found(
+        f"Swapping slots {most[0] + 1} and {most[1] + 1} changes the forecast most, by {changes.max():.3g} (root mean square).",
+        {"importance": ", ".join(f"{value:.2f}" for value in weights.mean(0)) + " (slots, then the shortcut)"},
+        [
+            ("Importance", "Mean weight in the fusion, by group of sequences.", _plot(bars)),
+            ("Slot swap", "Change of the forecast where two slots are swapped.", _maps([("slot", [changes])])),
+        ],
+    )
+
+
+def motion(model: Any, windows: Windows) -> Found:
+    """Where does MotionRNN think that things go? MotionRNN (2021), figure 9."""
+    found = probes.motions(model, windows.past[:1], windows.horizon)
+    factor = windows.frames.shape[-1] // found[0][0].trend.shape[-1]
+    last: Motion = found[-1][-1]
+    flow = probes.arrows(last, factor)[0].numpy()
+    transient = [
+        np.hypot(*(row[-1].filter - row[-1].trend)[0].reshape(2, 9, *flow.shape[1:]).mean(1).numpy()) for row in found
+    ]
+    shown = windows.past[0, -1].mean(0).numpy()
+    every = max(1, flow.shape[-1] // 16)
+    rows, columns = np.mgrid[0 : flow.shape[1] : every, 0 : flow.shape[2] : every]
+
+    def draw(axes: Any) -> None:
+        axes.imshow(shown, cmap="gray")
+        part = flow[:, ::every, ::every]
+        at = (columns + 0.5) * factor - 0.5, (rows + 0.5) * factor - 0.5
+        axes.quiver(*at, part[1], part[0], color=COLOURS[1], angles="xy", scale_units="xy", scale=1)
+        axes.set(xticks=[], yticks=[])
+        axes.grid(False)
+
+    speed = float(np.hypot(*flow).mean())
+    return Found(
+        f"The trending momentum of the top layer moves by {speed:.2g} pixels a step on average.",
+        {"trend": f"{flow[0].mean():.2g} rows down, {flow[1].mean():.2g} columns to the right a step, on average"},
+        [
+            (
+                "Trend",
+                "The trending momentum at the last step, over the last frame of the context.",
+                _plot(draw, (5, 5)),
+            ),
+            (
+                "Transient variation",
+                "Its size at each step, top layer.",
+                _maps([("", transient[:: max(1, len(transient) // 8)])]),
+            ),
+        ],
+    )
+
+
+def attention(model: Any, windows: Windows) -> Found:
+    """Where does MoDeRNN look? MoDeRNN (2022), figure 3."""
+    if not hasattr(model, "core") or not all(hasattr(cell, "context") for cell in getattr(model.core, "cells", [None])):
+        raise ValueError("the model has no Detail Context Block")
+    maps = attention_maps(model, windows.frames[:1])
+    steps = range(0, len(maps), max(1, len(maps) // 8))
+    rows = [
+        (f"layer {layer + 1}", [maps[t][layer][-1][0].mean(0).numpy() for t in steps]) for layer in range(len(maps[0]))
+    ]
+    frames = [("frame", [windows.frames[0, t].mean(0).numpy() for t in steps])]
+    values = np.concatenate([each.ravel() for _, row in rows for each in row])
+    return Found(
+        f"The weights of the last half-step lie between {values.min():.3g} and {values.max():.3g}.",
+        {},
+        [
+            ("Frames", "What is fed.", _maps(frames, "gray")),
+            ("Attention", "Weights of the last half-step, mean of the channels, by layer.", _maps(rows)),
+        ],
+    )
+
+
+def attribution(model: Any, windows: Windows) -> Found:
+    """Which past frames and places does a forecast pixel depend on?"""
+    first = windows.future[:1, -1].mean(1)[0]
+    place = divmod(int(first.argmax()), first.shape[1])
+    lead = windows.horizon - 1
+    found = probes.attribution(model, windows.past[:1], windows.horizon, place, lead)[0].numpy()
+    share = found.sum((1, 2)) / max(found.sum(), 1e-30)
+    distance = np.hypot(*(np.indices(found.shape[1:]) - np.array(place)[:, None, None]))
+    reach = float((found * distance).sum() / max(found.sum(), 1e-30))
+    return Found(
+        f"{share[-1]:.0%} of what the pixel depends on is in the last context frame; it looks {reach:.1f} pixels far on average.",
+        {"pixel": f"row {place[0]}, column {place[1]}, lead time {lead + 1}: where the truth is brightest",
+         "share of each context frame": ", ".join(f"{value:.0%}" for value in share)},
+        [
+            ("Context", "The frames that the model sees.", _maps([("", list(windows.past[0].mean(1).numpy()))], "gray")),
+            ("Dependence", "Absolute gradient of the pixel with respect to each context pixel.", _maps([("", list(found))])),
+        ],
+    )  # fmt: skip
+
+
+KINDS: dict[str, Callable[[Any, Windows], Found]] = {
+    "decoupling": decoupling,
+    "gradients": gradients,
+    "response": response,
+    "collapse": collapse,
+    "slots": slots,
+    "motion": motion,
+    "attention": attention,
+    "attribution": attribution,
+}
