@@ -15,7 +15,7 @@ from framecast.data.config import ArchiveData
 from framecast.data.splits import ByBlocks
 from framecast.forecasting.extrapolation import Extrapolation
 from framecast.forecasting.persistence import Persistence
-from framecast.verification import verify
+from framecast.scoring import verify
 
 
 class Mean:

@@ -1,17 +1,20 @@
 """Latents that are kept on disk are those that would be computed, and a run with them is resumed like any other."""
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import yaml
 from rich.console import Console
 from safetensors.torch import load_file
 
 from framecast.data.config import ArchiveData
 from framecast.errors import ConfigError
-from framecast.experiment import Experiment, Optimiser
+from framecast.experiment import Experiment, Optimiser, plain
 from framecast.models import ModularDesign
 from framecast.models.modular import FirstStage
 from framecast.ops import all_valid
@@ -56,3 +59,33 @@ def test_a_place_of_a_latent_is_valid_where_all_its_pixels_are() -> None:
     valid = torch.ones(1, 1, 1, 8, 8, dtype=torch.bool)
     valid[..., 5, 2] = False
     assert all_valid(valid, (2, 2)).flatten().tolist() == [True, True, False, True]
+
+
+def test_both_stages_in_two_processes_are_those_of_one(experiment: Experiment, tmp_path: Path) -> None:
+    """Two processes with half the batch, in one command: the autoencoder, then the predictor."""
+    tiny = ModularDesign.tiny()
+    model = replace(
+        tiny, first=FirstStage(iterations=4, batch_size=4), autoencoder=replace(tiny.autoencoder, revive=0.0)
+    )
+    settings = replace(experiment.training, batch_size=4, validation_windows=0)
+    one = replace(experiment, model=model, training=settings, optimiser=Optimiser(learning_rate=1e-3))
+    train(one, out=tmp_path / "one", console=QUIET)
+    halved = replace(model, first=FirstStage(iterations=4, batch_size=2))
+    two = replace(one, model=halved, training=replace(settings, batch_size=2, devices=2, strategy="ddp"))
+    (tmp_path / "two.yaml").write_text(yaml.safe_dump({"base": plain(two)}))
+    command = [
+        sys.executable,
+        "-m",
+        "framecast.cli",
+        "train",
+        str(tmp_path / "two.yaml"),
+        "--out",
+        str(tmp_path / "two"),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    for name in ("one", "one-autoencoder"):
+        ours = load_file(tmp_path / name / "last" / "weights.safetensors")
+        theirs = load_file(tmp_path / name.replace("one", "two") / "last" / "weights.safetensors")
+        for key, weight in ours.items():
+            torch.testing.assert_close(theirs[key], weight, rtol=1e-3, atol=1e-4)

@@ -23,7 +23,7 @@ from abc import ABC, abstractmethod
 from typing import Literal, Self
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torch.nn import functional
 
 from framecast.errors import ConfigError
@@ -108,6 +108,10 @@ class Codebook(nn.Module):
         places = z.movedim(1, -1).flatten(0, 2)
         counts = torch.bincount(numbers.flatten(), minlength=len(self.used)).to(places.dtype)
         sums = torch.zeros_like(self.sums).index_add_(0, numbers.flatten(), places)
+        together = distributed.is_available() and distributed.is_initialized()
+        if together:  # as if one process had seen the batch of all
+            distributed.all_reduce(counts)
+            distributed.all_reduce(sums)
         self.used.lerp_(counts, 1 - DECAY)
         self.sums.lerp_(sums, 1 - DECAY)
         if not self.gradient:
@@ -115,6 +119,8 @@ class Codebook(nn.Module):
         dead = self.used < self.revive
         if dead.any():
             found = places[torch.randint(len(places), (int(dead.sum()),), device=places.device)]
+            if together:
+                distributed.broadcast(found, 0)
             self.vectors[dead] = found
             self.sums[dead] = found
             self.used[dead] = 1.0
