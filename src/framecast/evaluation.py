@@ -39,7 +39,7 @@ BASELINES = ("persistence", "extrapolation", "climatology", "steps", "linda")
 
 
 def evaluate(
-    run: str | Path,
+    run: str | Path | Mapping[str, str | Path],
     data: str | None = None,
     *,
     units: str | None = None,
@@ -55,52 +55,18 @@ def evaluate(
     cluster: str | None = None,
     report: Report = lambda done, of: None,
 ) -> Verification:
-    """Score the model of `run` beside `baselines`, whole frames, every window of the test data.
+    """Score the model of `run` beside `baselines`, whole frames, every window of the test data; or the models of several runs, by
+    name, on the same cases and pixels. Of several the test split is that of the first, and windows are as long as the model
+    needs that looks back furthest.
 
     `data` is what `framecast.open` takes; without it the run's own test split is used. `rates` are thresholds in mm/h.
     With `out` the sums of all cases are written there as `cases.nc`. `cluster` is the address of a Dask scheduler, or
     "local:N" for N processes on this machine, among which the cases are shared out; the result is the same. Raises `DataError`,
     `ConfigError` and `RunError`.
     """
-    return evaluate_all(
-        {load(run).name: run},
-        data,
-        units=units,
-        variable=variable,
-        out=out,
-        rates=rates,
-        zr=zr,
-        convention=convention,
-        horizon=horizon,
-        stride=stride,
-        limit=limit,
-        baselines=baselines,
-        cluster=cluster,
-        report=report,
-    )
-
-
-def evaluate_all(
-    runs: Mapping[str, str | Path],
-    data: str | None = None,
-    *,
-    units: str | None = None,
-    variable: str | None = None,
-    out: str | Path | None = None,
-    rates: tuple[float, ...] | None = None,
-    zr: ZR | None = None,
-    convention: str = "default",
-    horizon: int | None = None,
-    stride: int = 1,
-    limit: int | None = None,
-    baselines: Sequence[str] = BASELINES[:2],
-    cluster: str | None = None,
-    report: Report = lambda done, of: None,
-) -> Verification:
-    """Score the models of several runs, by name, on the same cases and pixels, beside `baselines`. As `evaluate`; the test
-    split is that of the first run, and the windows are as long as the model needs that looks back furthest."""
+    runs = run if isinstance(run, Mapping) else {load(run).name: run}
     job = Job(
-        tuple((name, str(run)) for name, run in runs.items()),
+        tuple((name, str(folder)) for name, folder in runs.items()),
         data,
         units,
         variable,

@@ -102,7 +102,6 @@ def compare(
     from rich.console import Console
 
     from framecast.comparison import compare as claims_of
-    from framecast.evaluation import evaluate_all
     from framecast.report.comparison import write_comparison
 
     z_r = relation(zr)
@@ -110,7 +109,7 @@ def compare(
     named: dict[str, str | Path] = {run.resolve().name: run for run in runs}
     if len(named) < len(runs):
         named = {str(run): run for run in runs}
-    verification = evaluate_all(
+    verification = framecast.evaluate(
         named,
         data,
         units=units,
