@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 SCALES = (1, 3, 9, 17, 33, 65)
 """Sides of windows in pixels, odd."""
@@ -35,21 +35,25 @@ def fractions_sums(
     """
     shape = (len(predictions), *truth.shape[:2], len(thresholds), len(scales))
     error, reference = torch.zeros(2, *shape, dtype=torch.float64)
+    windows: list[_Windows] = []
+    last: Tensor | None = None
     for b in range(shape[1]):
         for s in range(shape[2]):
             there = valid[b, s, 0]
             if not there.any():
                 continue
-            windows = [_Windows(there, side) for side in scales]
+            if last is None or not torch.equal(there, last):  # what is observed hardly ever changes
+                windows, last = [_Windows(there, side) for side in scales], there
             for k, threshold in enumerate(thresholds):
                 true = _integral((truth[b, s, 0] >= threshold) & there)
                 said = [_integral((prediction[b, s, 0] >= threshold) & there) for prediction in predictions]
                 for n, window in enumerate(windows):
                     po = window.fraction(true)
+                    square = po.square().sum(dtype=torch.float64)
                     for f, field in enumerate(said):
                         pf = window.fraction(field)
-                        error[f, b, s, k, n] = (pf - po).square().sum(dtype=torch.float64)
-                        reference[f, b, s, k, n] = (pf.square() + po.square()).sum(dtype=torch.float64)
+                        error[f, b, s, k, n] = (pf - po).square_().sum(dtype=torch.float64)
+                        reference[f, b, s, k, n] = pf.square_().sum(dtype=torch.float64) + square
     return error, reference
 
 
@@ -59,31 +63,36 @@ def fss(error: Tensor, reference: Tensor) -> Tensor:
 
 
 class _Windows:
-    """Windows of one side around the observed pixels of a frame."""
+    """Windows of one side around the observed pixels of a frame, cut off at its edge."""
 
     def __init__(self, there: Tensor, side: int) -> None:
-        height, width = there.shape
-        step, half = max(1, side // 8), side // 2
-        rows, columns = torch.arange(0, height, step), torch.arange(0, width, step)
-        top, bottom = (rows - half).clamp(min=0)[:, None], (rows + half + 1).clamp(max=height)[:, None]
-        left, right = (columns - half).clamp(min=0), (columns + half + 1).clamp(max=width)
-        self.corners = [(y * (width + 1) + x).flatten() for y in (bottom, top) for x in (right, left)]
-        centre = there[::step, ::step].flatten()
-        self.corners = [corner[centre] for corner in self.corners]
-        self.count = self._sum(_integral(there)).float()
+        self.half, self.step = side // 2, max(1, side // 8)
+        self.rows, self.columns = (-(-length // self.step) for length in there.shape)
+        count = self._sums(_integral(there)).float()
+        centre = there[:: self.step, :: self.step]
+        self.share = torch.where(centre, 1 / count.clamp(min=1), torch.zeros(()))
+        """One over the number of observed pixels; 0 for a window whose centre is not observed."""
 
-    def _sum(self, integral: Tensor) -> Tensor:
-        inner, left, above, both = (integral[corner] for corner in self.corners)
-        return inner - left - above + both
+    def _sums(self, integral: Tensor) -> Tensor:
+        """The number of true pixels in each window, from corners that are moved views of one padded field."""
+        half, step = self.half, self.step
+        padded = nn.functional.pad(integral[None], (half, half, half, half), mode="replicate")[0]
+        far = 2 * half + 1
+        (above, below), (left, right) = ((slice(0, None, step), slice(far, None, step)) for _ in range(2))
+        size = (slice(self.rows), slice(self.columns))
+        inner, beside, over, both = (
+            padded[rows, columns][size] for rows in (below, above) for columns in (right, left)
+        )
+        return inner - beside - over + both
 
     def fraction(self, integral: Tensor) -> Tensor:
-        """Of events among the observed pixels of each window."""
-        return self._sum(integral) / self.count
+        """Of events among the observed pixels of each window, 0 where its centre is not observed."""
+        return self._sums(integral) * self.share
 
 
 def _integral(field: Tensor) -> Tensor:
-    """The number of true pixels above and to the left of each corner, flat `((H + 1) * (W + 1),)`."""
+    """The number of true pixels above and to the left of each corner `(H + 1, W + 1)`; exact up to 16 million pixels."""
     height, width = field.shape
-    whole = torch.zeros(height + 1, width + 1, dtype=torch.int32)
-    whole[1:, 1:] = field.int().cumsum(0, dtype=torch.int32).cumsum(1, dtype=torch.int32)
-    return whole.flatten()
+    whole = torch.zeros(height + 1, width + 1)
+    whole[1:, 1:] = field.float().cumsum(0).cumsum(1)
+    return whole
