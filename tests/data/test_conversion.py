@@ -313,3 +313,14 @@ def test_clips_are_no_archive(tmp_path: Path) -> None:
     np.save(tmp_path / "clips.npy", np.zeros((5, 6, 1, 8, 8), dtype=np.uint8))
     with pytest.raises(DataError, match="set of clips"):
         convert(tmp_path / "clips.npy", tmp_path / "a.zarr")
+
+
+def test_large_frames_are_written_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is in memory at a time is a shard, not sixteen frames of a continent."""
+    monkeypatch.setattr(conversion, "SHARD", 12 * 16 * 4)
+    source = archive(tmp_path / "source", range(3))
+    convert(source, tmp_path / "a.zarr")
+    array = zarr.open_group(tmp_path / "a.zarr")["rain"]
+    assert isinstance(array, zarr.Array)
+    assert array.shards == (1, 1, 12, 16)
+    np.testing.assert_array_equal(framecast.open(tmp_path / "a.zarr").values, framecast.open(source).values)

@@ -79,7 +79,9 @@ def inspect(
 def convert(
     source: Annotated[str, typer.Argument(help="A file, folder or glob pattern of frames.")],
     out: Annotated[Path, typer.Option(help="archive.zarr; one made before grows by the frames that are new.")],
-    chunks: Annotated[str, typer.Option(help="Frames, height and width of a chunk.")] = "16,128,128",
+    chunks: Annotated[
+        str | None, typer.Option(help="Frames, height and width of a chunk; 16,128,128 where frames are not too large.")
+    ] = None,
     crop: Annotated[str | None, typer.Option(help="top,left,height,width in pixels.")] = None,
     coarsen: Annotated[int, typer.Option(min=1, help="So many pixels in y and x become one.")] = 1,
     reproject: Annotated[str | None, typer.Option(help="Onto a grid of another projection: EPSG:3035.")] = None,
@@ -110,12 +112,12 @@ def convert(
         )
 
     four = None if crop is None else whole_numbers(crop, "--crop", 4)
-    three = whole_numbers(chunks, "--chunks", 3)
+    three = None if chunks is None else whole_numbers(chunks, "--chunks", 3)
     done = framecast.convert(
         source,
         out,
         changes=Changes(None if four is None else (four[0], four[1], four[2], four[3]), coarsen, reproject),
-        chunks=(three[0], three[1], three[2]),
+        chunks=None if three is None else (three[0], three[1], three[2]),
         options=Options(units, time_step, variable, None, grey, frame_size(size), frame_rate),
         begun=say_size,
         progress=bar("converting"),

@@ -97,7 +97,7 @@ def convert(
     out: str | Path,
     *,
     changes: Changes | None = None,
-    chunks: tuple[int, int, int] = CHUNK,
+    chunks: tuple[int, int, int] | None = None,
     options: Options | None = None,
     begun: Callable[[Size], None] = lambda size: None,
     progress: Callable[[int, int], None] = lambda done, of: None,
@@ -106,7 +106,8 @@ def convert(
 
     Files that are damaged, lie on another grid or hold another quantity than the first are left out, and so are those that
     come late, with frames before the end of a store that grows. Of frames at one time the first is taken, and a frame that
-    cannot be decoded is stored without data. All of it is said in the result and in the manifest. `begun` is told the size
+    cannot be decoded is stored without data. Without `chunks` they are `CHUNK`, of fewer frames where frames are so large that
+    a shard would not fit in memory. All of it is said in the result and in the manifest. `begun` is told the size
     before anything is written, `progress` the frames done and to do.
 
     Raises `DataError`; `ConfigError` where `out` is something else or was made with other settings; `RunError` where it
@@ -115,12 +116,13 @@ def convert(
     out, changes = Path(out), changes or Changes()
     if out.suffix != ".zarr":
         raise ConfigError(f"{out.suffix or 'no suffix'} is no format", where=out, remedy="name it ....zarr")
-    if min(chunks) < 1:
+    if chunks is not None and min(chunks) < 1:
         raise ConfigError(f"chunks of {' x '.join(map(str, chunks))}", where="--chunks")
     opened = open_all(source, options or Options(), lenient=True)
     if "sequence" in opened.frames.dims:
         raise DataError("a set of clips, not an archive in time", remedy="only frames along one time are converted")
     frames = changes.applied(opened.frames)
+    chunks = chunks or _chunks(frames)
     try:
         store = _Store(out, frames, changes, chunks, opened.left_out)
         begun(store.size)
@@ -257,6 +259,12 @@ class _Store:
         temporary = self.partial / f"{MANIFEST}.new"
         temporary.write_text(json.dumps(self.manifest, indent=1))
         temporary.replace(self.partial / MANIFEST)
+
+
+def _chunks(frames: xr.DataArray) -> tuple[int, int, int]:
+    """`CHUNK`, of so few frames that one chunk of whole frames is no larger than a shard should be."""
+    most = SHARD // (4 * prod(frames.shape[1:]))
+    return (min(CHUNK[0], max(most, 1)), *CHUNK[1:])
 
 
 def _previous(out: Path) -> Path:

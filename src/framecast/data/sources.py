@@ -92,7 +92,11 @@ class Sources:
     def shape(self, crop: tuple[int, int] | None) -> FrameShape:
         """What a model is built for: the frames of the training windows, cropped. Raises `ConfigError` without any."""
         if self.train is None:
-            raise ConfigError("no window is left for training", where="data.split")
+            raise ConfigError(
+                "no window is left for training",
+                where="data.split",
+                remedy="give more frames, shorter windows, or hold out less: data.split={name: blocks, validation: 0.3, test: 0}",
+            )
         shape = self.train.shape
         return shape if crop is None else shape._replace(height=crop[0], width=crop[1])
 
