@@ -1,5 +1,7 @@
 """Claims: what is so is found, what is not so is not claimed, and every claim says what it rests on."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -8,6 +10,7 @@ from framecast.comparison import FEWEST, compare, hering_genton
 from framecast.data.quantities import RAIN_RATE
 from framecast.forecasting.extrapolation import Extrapolation
 from framecast.forecasting.persistence import Persistence
+from framecast.report.comparison import write_comparison
 from framecast.scoring import verify
 from framecast.verification import Verification
 from test_verification import Clips
@@ -114,6 +117,18 @@ def test_hering_and_genton_as_scores_computes_it(correlation: float) -> None:
     assert statistic == pytest.approx(float(theirs["dm_test_stat"][0]), rel=0.03)
     assert 0 < p < 1
     assert hering_genton(np.zeros(5)) == (pytest.approx(np.nan, nan_ok=True), 1.0)
+
+
+def test_claims_say_when_they_are_of_one_day_only(tmp_path: Path) -> None:
+    result = compare(judged(1, 2, cases=6))
+    assert result.days is None
+    clock = np.datetime64("2020-01-01T22:00", "ns") + np.arange(6) * np.timedelta64(10, "m")
+    result.verification.sums["init_time"] = ("case", clock)
+    assert result.days == 1
+    assert "of a single day" in write_comparison(result, tmp_path / "page.html").read_text()
+    result.verification.sums["init_time"] = ("case", clock + np.timedelta64(90, "m"))
+    assert result.days == 2
+    assert "of 2 days" in write_comparison(result, tmp_path / "page.html").read_text()
 
 
 def test_skill_is_relative_to_extrapolation() -> None:

@@ -94,6 +94,12 @@ class Comparison:
     overall: list[Claim]
     by_lead: list[Claim]
 
+    @property
+    def days(self) -> int | None:
+        """On how many days the forecasts begin, which is how many kinds of weather there can be; None without clock."""
+        times = self.verification.sums["init_time"].values
+        return len(np.unique(times.astype("datetime64[D]"))) if times.dtype.kind == "M" else None
+
     def skill(self, forecaster: str, score: str = "mse", reference: str = "extrapolation") -> float:
         """1 - score / score of the reference, for scores of which 0 is perfect; NaN where there is no reference."""
         if reference not in self.verification.forecasters:
@@ -158,7 +164,7 @@ def _claim(
     if blocks > 1 and len(differences) > 1:
         low, high = np.quantile(differences, [0.025, 0.975])
         interval = (float(low), float(high))
-        spread = differences.std(ddof=1)
+        spread = differences.std(ddof=1) * np.sqrt(blocks / (blocks - 1))  # few blocks drawn again vary too little
         p = 1.0
         if spread > 0 and values[0] != values[1]:
             p = float(2 * student.sf(abs(values[0] - values[1]) / spread, blocks - 1))

@@ -128,6 +128,10 @@ def compare(
     result = claims_of(verification, list(named))
     page = write_comparison(result, out / "comparison.html", title=f"Comparison of {', '.join(named)}")
     console = Console()
+    if result.days == 1:
+        console.print(
+            "! all cases are of a single day: what is claimed is claimed of that day's weather", style="yellow"
+        )
     for claim in result.overall:
         console.print(claim.verdict, highlight=False, markup=False, soft_wrap=True)
     for name in named:

@@ -36,7 +36,7 @@ def write_comparison(comparison: Comparison, out: str | Path, *, title: str = "C
         "comparison.html",
         Path(out),
         title=title,
-        cases=f"On {cases(verification)}",
+        cases=f"On {cases(verification)}{_days(comparison)}",
         found=f"{sure} of {len(comparison.overall)} differences over all lead times can be claimed.",
         pairs=list(pairs.items()),
         skill_names=verification.forecasters,
@@ -47,6 +47,15 @@ def write_comparison(comparison: Comparison, out: str | Path, *, title: str = "C
         method=_METHOD,
         definitions=verification.definitions(),
     )
+
+
+def _days(comparison: Comparison) -> str:
+    """How far the claims reach: blocks of one event say something of that event."""
+    if comparison.days is None:
+        return ""
+    if comparison.days == 1:
+        return " of a single day: what is claimed is claimed of that day's weather"
+    return f" of {comparison.days} days"
 
 
 def _skills(comparison: Comparison) -> list[tuple[str, list[str], int, int]]:
