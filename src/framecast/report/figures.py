@@ -49,8 +49,9 @@ def curves(verification: Verification) -> str:
     panels: list[tuple[str, dict[str, np.ndarray]]] = []
     names = verification.forecasters
     for score in verification.frame_scores:
-        if score != "rmse":
-            panels.append((score.upper(), {name: verification.frame_by_lead(name, score) for name in names}))
+        values = {name: verification.frame_by_lead(name, score) for name in names}
+        if score != "rmse" and any(np.isfinite(line).any() for line in values.values()):
+            panels.append((score.upper(), values))
     for number, rate in enumerate(verification.rates):
         for score in ("csi", "bias"):
             values = {name: verification.event_by_lead(name, score, number) for name in names}
