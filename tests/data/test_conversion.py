@@ -167,6 +167,79 @@ def test_growing_never_touches_the_finished_store(tmp_path: Path, small: None) -
     np.testing.assert_array_equal(framecast.open(tmp_path / "a.zarr").values, framecast.open(source).values)
 
 
+def sums_are_true(store: Path) -> bool:
+    """Whether the manifest has the checksums of all that is stored, and of the sources as they are."""
+    manifest = json.loads((store / "manifest.json").read_text())
+    stored = {key: sha256(value).hexdigest() for key, value in content(store).items() if key.startswith("rain/c")}
+    sources = {file: sha256(Path(file).read_bytes()).hexdigest() for file in manifest["files"]}
+    return manifest["stored"] == stored and {k: v["sha256"] for k, v in manifest["files"].items()} == sources
+
+
+@pytest.mark.parametrize("copied", range(5))
+def test_interrupted_while_the_finished_store_is_copied(
+    tmp_path: Path, small: None, monkeypatch: pytest.MonkeyPatch, copied: int
+) -> None:
+    """A copy that is not whole is not gone on with."""
+    source = archive(tmp_path / "source", range(10))
+    convert(source, tmp_path / "a.zarr", chunks=CHUNKS)
+    archive(source, range(10, 14))
+    done = 0
+
+    def interrupted(*arguments: object) -> None:
+        nonlocal done
+        done += 1
+        if done > copied:
+            raise KeyboardInterrupt
+        copy(*arguments)  # type: ignore[arg-type]
+
+    copy = conversion._Store._copy
+    with monkeypatch.context() as patch:
+        patch.setattr(conversion._Store, "_copy", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            convert(source, tmp_path / "a.zarr", chunks=CHUNKS)
+    convert(source, tmp_path / "a.zarr", chunks=CHUNKS)
+    convert(source, tmp_path / "whole.zarr", chunks=CHUNKS)
+    assert content(tmp_path / "a.zarr") == content(tmp_path / "whole.zarr")
+    assert sums_are_true(tmp_path / "a.zarr")
+
+
+def test_checksums_stay_true_however_a_store_grew(tmp_path: Path, small: None) -> None:
+    """Growing, interrupted, gone on with, and interrupted again just before the end."""
+    source = archive(tmp_path / "source", range(6))
+    convert(source, tmp_path / "a.zarr", chunks=CHUNKS)
+    for last in (9, 11, 15):
+        archive(source, range(last))
+        calls = 0
+
+        def interrupt(done: int, of: int) -> None:
+            nonlocal calls
+            calls += 1
+            if calls > 1:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            convert(source, tmp_path / "a.zarr", chunks=CHUNKS, progress=interrupt)
+    convert(source, tmp_path / "a.zarr", chunks=CHUNKS)
+    np.testing.assert_array_equal(framecast.open(tmp_path / "a.zarr").values, framecast.open(source).values)
+    assert sums_are_true(tmp_path / "a.zarr")
+
+
+def test_a_file_that_grew_and_one_that_was_mended_are_in_the_manifest_as_they_are(tmp_path: Path, small: None) -> None:
+    source = archive(tmp_path / "source", range(3))
+    broken = source / "rain_003.nc"
+    broken.write_bytes(b"")
+    assert str(broken) in convert(source, tmp_path / "a.zarr", chunks=CHUNKS).left_out
+    write_frame(source, 3)
+    with xr.open_dataset(source / "rain_002.nc") as frame:
+        later = frame.load().assign_coords(time=[START + 5 * STEP])
+        both = xr.concat([frame, later], "time", data_vars="minimal")
+    both.drop_encoding().to_netcdf(tmp_path / "grown.nc", engine="h5netcdf")
+    (tmp_path / "grown.nc").replace(source / "rain_002.nc")
+    done = convert(source, tmp_path / "a.zarr", chunks=CHUNKS)
+    assert (done.frames, done.left_out) == (5, {})
+    assert sums_are_true(tmp_path / "a.zarr")
+
+
 def test_interrupted_in_the_very_last_moment(tmp_path: Path, small: None) -> None:
     """Between the two moves the finished store lies beside its place."""
     source = archive(tmp_path / "source", range(6))

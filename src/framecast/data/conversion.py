@@ -168,7 +168,8 @@ class _Store:
     def lay_out(self, chunks: tuple[int, int, int]) -> None:
         """Make the folder, and room for all frames."""
         if not self.partial.exists() and self.out.exists():
-            shutil.copytree(self.out, self.partial, copy_function=self._copy)
+            # The manifest comes last, from `_note`: a copy that was interrupted is none.
+            shutil.copytree(self.out, self.partial, copy_function=self._copy, ignore=shutil.ignore_patterns(MANIFEST))
         elif not self.partial.exists():
             self.partial.parent.mkdir(parents=True, exist_ok=True)
             _create(self.partial, self.frames, chunks, self.length)
@@ -176,18 +177,22 @@ class _Store:
             array = self._array(name)
             array.resize((self.size.frames, *array.shape[1:]))
         self._array("time")[self.written :] = _stored_times(self.frames["time"].values)
+        stored = self.manifest["stored"]
+        self.manifest["stored"] = {key: sum_ for key, sum_ in stored.items() if not self._rewritten(Path(key))}
         self._note()
 
     def fill(self, progress: Callable[[int, int], None]) -> None:
         """Write shard after shard, and after each what the manifest says of it."""
         array, total, start = self._array(self.name), self.size.frames, self.written
+        summed: set[str] = set()
         progress(start, total)
         while start < total:
             end = min((start // self.length + 1) * self.length, total)
             some = self.frames.isel(time=slice(start - self.written, end - self.written))
             array[start:end] = self._decoded(some)
-            for file in dict.fromkeys(map(str, some["source"].values)):
-                self.manifest["files"].setdefault(file, _checksums(Path(file)))
+            for file in set(map(str, some["source"].values)) - summed:
+                self.manifest["files"][file] = _checksums(Path(file))
+                summed.add(file)
             self.manifest |= {"frames": end, "last": str(some["time"].values[-1])}
             self._note()
             start = end
@@ -197,14 +202,15 @@ class _Store:
         """Move the store to its place."""
         for file in sorted((self.partial / self.name / "c").rglob("*")):
             key = file.relative_to(self.partial)
-            if file.is_file() and (str(key) not in self.manifest["stored"] or self._rewritten(key)):
+            if file.is_file() and str(key) not in self.manifest["stored"]:
                 self.manifest["stored"][str(key)] = _sha256(file)
+        left_out = self.manifest["left_out"]
+        self.manifest["left_out"] = {file: why for file, why in left_out.items() if file not in self.manifest["files"]}
         self.manifest["repairs"] = list(dict.fromkeys([*self.manifest["repairs"], *repairs]))
         self._note()
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore", ZarrUserWarning
-            )  # that version 3 has no such thing in its specification yet
+            # that version 3 has no such thing in its specification yet
+            warnings.simplefilter("ignore", ZarrUserWarning)
             zarr.consolidate_metadata(self.partial)
         if self.out.exists():
             self.out.rename(_previous(self.out))
@@ -332,9 +338,7 @@ def _after(frames: xr.DataArray, manifest: dict[str, Any]) -> tuple[xr.DataArray
 
 def _create(partial: Path, frames: xr.DataArray, chunks: tuple[int, int, int], length: int) -> None:
     """An empty store with the grid of the frames."""
-    coordinates = {
-        name: frames[name].variable for name in ("y", "x", "crs") if name in frames.coords and name != "time"
-    }
+    coordinates = {name: frames[name].variable for name in ("y", "x", "crs") if name in frames.coords}
     clock = frames["time"].dtype.kind == "M"
     xr.Dataset(coords=coordinates, attrs={"Conventions": "CF-1.10"}).to_zarr(partial, zarr_format=3, consolidated=False)
     group = zarr.open_group(partial, mode="r+")
