@@ -86,7 +86,7 @@ def main() -> None:
     given = options.parse_args()
     frames = framecast.open(given.file)
     with tempfile.TemporaryDirectory() as folder:
-        stored = frames.drop_vars(["source", "infinite", "below"], errors="ignore").load()
+        stored = frames.drop_vars(["source"], errors="ignore").load()
         stored.attrs = {"units": frames.attrs["units"]}
         netcdf, zarr = Path(folder) / "frames.nc", Path(folder) / "frames.zarr"
         chunk = (1, 1, *frames.shape[-2:])

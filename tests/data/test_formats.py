@@ -1,5 +1,6 @@
 """The formats that weather services publish, against clean NetCDF of the same events; pictures and video."""
 
+import datetime
 import gzip
 import shutil
 import subprocess
@@ -299,6 +300,14 @@ def test_declared_sizes_are_checked_before_anything_is_read(tmp_path: Path, orig
         file["dataset1/data1"].create_dataset("data", (100_000, 100_000), "f8", chunks=(100, 100), compression="gzip")
     with pytest.raises(DataError, match="100000 x 100000 pixels"):
         framecast.open(path)
+
+
+def test_times_with_a_zone_are_brought_to_utc_and_those_without_are_utc() -> None:
+    from framecast.data.readers.single import utc
+
+    zone = datetime.timezone(datetime.timedelta(hours=2))
+    assert utc(datetime.datetime(2020, 1, 1, 1, 30, tzinfo=zone)) == np.datetime64("2019-12-31T23:30", "ns")
+    assert utc(datetime.datetime(2020, 1, 1, 1, 30)) == np.datetime64("2020-01-01T01:30", "ns")
 
 
 def test_importing_framecast_needs_no_extra() -> None:

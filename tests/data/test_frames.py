@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 
 import framecast
-from framecast.data.frames import build, impossible, same_grid
+from framecast.data.frames import build, coverage, impossible, same_grid
 from framecast.data.quantities import RAIN_RATE
 from framecast.errors import DataError
 
@@ -32,12 +32,26 @@ def test_three_states_stay_three_and_what_cannot_be_is_counted() -> None:
     frames = build(stored(values), where="f.nc")
     np.testing.assert_array_equal(frames.values[0, 0, 0], np.float32([np.nan, 0.0, 0.01, 7.0]))
     np.testing.assert_array_equal(frames.values[1, 0, 0], np.float32([np.nan, np.nan, np.nan, 1.0]))
-    assert frames["infinite"].values.tolist() == [0, 2, 0]
-    assert frames["below"].values.tolist() == [0, 1, 0]
-    assert impossible(frames, RAIN_RATE) == (
+    assert coverage(frames)["infinite"].values.tolist() == [0, 2, 0]
+    assert coverage(frames)["below"].values.tolist() == [0, 1, 0]
+    assert impossible(coverage(frames), RAIN_RATE) == (
         "2 pixel(s) in 1 frame(s) are infinite, which cannot be and count as no data",
         "1 pixel(s) in 1 frame(s) are below 0 mm h-1, which cannot be and count as no data",
     )
+
+
+def test_what_cannot_be_is_counted_in_the_pixels_that_are_looked_at() -> None:
+    """Cut out, put in another order, joined: the count is that of the pixels that are there."""
+    values = np.ones((4, 6, 5))
+    values[1, 2, 3], values[3, :, 0] = np.inf, -4
+    frames = build(stored(values), where="f.nc")
+    part = frames.isel(y=slice(1, 4), x=slice(0, 4), time=[3, 1])
+    twice = xr.concat([part, part], "time")
+    for some, copies in ((part, 1), (twice, 2), (twice.load(), 2)):
+        found = coverage(some)
+        assert found["below"].values.tolist() == [3, 0] * copies
+        assert found["infinite"].values.tolist() == [0, 1] * copies
+    assert coverage(frames.isel(x=slice(1, 3)))["below"].sum() == 0
 
 
 def test_bytes_become_exactly_zero_to_one() -> None:

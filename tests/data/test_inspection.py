@@ -83,6 +83,9 @@ def test_a_radar_that_drops_out_shows_in_the_coverage() -> None:
     values = rain()
     values[40:, :, 16:] = np.nan
     seen = look(values)
+    assert any(
+        "20 frame(s) with data on less than 90% of the usual area, 50% at the least" in said for said in seen.concerns
+    )
     assert seen.coverage[0, 0] == 1
     assert seen.coverage[0, 50] == 0.5
     assert seen.survey.seen_at is not None

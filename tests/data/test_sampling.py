@@ -30,8 +30,7 @@ def drawn(path: Path, sampling: Importance | None, batches: int = 197) -> list[B
     data = ArchiveData(path=str(path), context=2, horizon=2, split=ByBlocks(validation=0, test=0), sampling=sampling)
     sources = data.open()
     assert sources.train is not None
-    order = Order(len(sources.train), sources.probabilities)
-    stream = Batches(sources.train, sources.scaling, 8, order=order).stream()
+    stream = Batches(sources.train, sources.scaling, 8, probabilities=sources.probabilities).stream()
     return [next(stream) for _ in range(batches)]
 
 

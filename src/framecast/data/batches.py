@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import count, islice
 from typing import TypeVar
 
@@ -34,8 +35,8 @@ class Batches:
 
     `crop` is the side or `(height, width)` of random crops, aligned across time; where the archive usually has data in less
     than half of a crop, up to eight are drawn and the fullest is used. `flips` mirrors windows at random in both axes,
-    `rotations` turns square ones by quarters. `workers` threads read ahead. `order` says which windows come how often;
-    without it each comes once an epoch.
+    `rotations` turns square ones by quarters. `workers` threads read ahead. Windows are drawn with `probabilities (n,)`; without
+    them each comes once an epoch.
     """
 
     source: Source
@@ -48,11 +49,14 @@ class Batches:
     workers: int = 0
     rank: int = 0
     world_size: int = 1
-    order: Order | None = None
+    probabilities: np.ndarray | None = None
+
+    @cached_property
+    def order(self) -> Order:
+        """In which order windows come."""
+        return Order(len(self.source), self.probabilities)
 
     def __post_init__(self) -> None:
-        if self.order is None:
-            object.__setattr__(self, "order", Order(len(self.source)))
         height, width = self.crop or self.source.shape[1:3]
         if self.rotations and height != width:
             raise ConfigError(f"frames of {height} x {width} cannot be turned by quarters", where="data.rotations")
@@ -74,7 +78,6 @@ class Batches:
         drawn = self.windows(number)
         frames = np.stack([self._window(*window) for window in drawn])
         indices = [index for index, _, _ in drawn]
-        assert self.order is not None
         weights = self.order.weights(indices)
         batch = scaled(frames, indices, self.source, self.scaling)
         return batch if weights is None else batch._replace(weights=torch.from_numpy(weights))
@@ -83,7 +86,6 @@ class Batches:
         """The windows of batch `number`: for each its index, the epoch, and its position in the order of that."""
         overall = number * self.batch_size * self.world_size + self.rank * self.batch_size
         places = [divmod(overall + k, len(self.source)) for k in range(self.batch_size)]
-        assert self.order is not None
         return [(int(self.order.epoch(self.seed, epoch)[place]), epoch, place) for epoch, place in places]
 
     def _window(self, index: int, epoch: int, position: int) -> np.ndarray:
@@ -112,14 +114,18 @@ class Batches:
 
 
 def evaluation_batches(
-    source: Source, scaling: Scaling, batch_size: int, crop: tuple[int, int] | None = None
+    source: Source,
+    scaling: Scaling,
+    batch_size: int,
+    crop: tuple[int, int] | None = None,
+    chosen: Sequence[int] | None = None,
 ) -> Iterator[tuple[list[int], Batch]]:
-    """All windows once, in order, with their numbers: whole frames, or the middle `crop` of them.
+    """All windows (or those `chosen`) once, in order, with their numbers: whole frames, or the middle `crop` of them.
 
     Windows of one batch have one size: a batch ends early where the size changes, and the last may be short.
     """
     groups: list[list[int]] = []
-    for index in range(len(source)):
+    for index in range(len(source)) if chosen is None else chosen:
         if groups and len(groups[-1]) < batch_size and source.size_of(groups[-1][0]) == source.size_of(index):
             groups[-1].append(index)
         else:

@@ -3,8 +3,8 @@
 `xarray.DataArray` with dims `([sequence,] time, channel, y, x)`, float32, lazy, physical units in `attrs["units"]`, the
 quantity in `attrs["quantity"]`, the value that means dry in `attrs["dry"]`, what was repaired in `attrs["repairs"]`.
 
-Missing pixels are NaN. A pixel that is infinite, or below what the quantity can be (rain below 0), is missing too; how
-many there were is kept, lazily, in the coordinates `infinite` and `below` `([sequence,] time)`.
+Missing pixels are NaN. A pixel that is infinite, or below what the quantity can be (rain below 0), is missing too; the bits of
+its NaN say so, and `coverage` counts them in the same pass that it looks for missing ones.
 
 Times, always UTC: a time stamp that repeats is an error unless the frames are equal (then the copy is dropped and
 reported); frames out of order are sorted and reported; absent steps stay absent.
@@ -27,6 +27,8 @@ from framecast.errors import DataError
 DIMS = ("time", "channel", "y", "x")
 _PIXELS = ("channel", "y", "x")
 _ACTION = "action_"
+_INFINITE, _BELOW = np.uint32(0x7FC00001), np.uint32(0x7FC00002)
+"""The bits of NaN where a pixel was infinite, and where it was below what the quantity can be."""
 
 
 def build(array: xr.DataArray, *, where: str, units: str | None = None, dry: float | None = None) -> xr.DataArray:
@@ -48,21 +50,19 @@ def build(array: xr.DataArray, *, where: str, units: str | None = None, dry: flo
     if meaning.is_pixel_map:
         quantity = with_dry(quantity, offset)
 
-    def converted(block: np.ndarray) -> np.ndarray:
+    def cleaned(block: np.ndarray) -> np.ndarray:
         block = block.astype(np.float32, copy=False)
         if factor != 1:
             block = block * np.float32(factor) if factor > 1 else block / np.float32(1 / factor)  # 255 / 255 is 1
-        return block + np.float32(offset) if offset else block
-
-    def cleaned(block: np.ndarray) -> np.ndarray:
-        block = converted(block)
+        if offset:
+            block = block + np.float32(offset)
         low, high = (reduce(block, axis=None, initial=np.nan) for reduce in (np.fmin.reduce, np.fmax.reduce))
         if low < quantity.lowest or -low == np.inf or high == np.inf:  # hardly ever: looking is quicker than masking
-            return np.where((block >= quantity.lowest) & (block < np.inf), block, np.float32(np.nan))
+            infinite, below, block = np.isinf(block), block < quantity.lowest, block.copy()
+            bits = block.view(np.uint32)
+            bits[below], bits[infinite] = _BELOW, _INFINITE
         return block
 
-    found = _lazy(array, known, converted, where)
-    infinite, below = abs(found) == np.inf, (found > -np.inf) & (found < quantity.lowest)
     values = _lazy(array, known, cleaned, where)
     dry = dry if dry is not None else array.attrs.get("dry")
     quantity = quantity if dry is None else with_dry(quantity, float(dry))
@@ -75,8 +75,7 @@ def build(array: xr.DataArray, *, where: str, units: str | None = None, dry: flo
     }
     if "time" in values.coords:
         values["time"] = values["time"].astype("datetime64[ns]", keep_attrs=True)
-    frames = values.assign_coords(infinite=infinite.sum(_PIXELS), below=below.sum(_PIXELS))
-    return frames.rename(array.name or "frames")
+    return values.rename(array.name or "frames")
 
 
 def _lazy(array: xr.DataArray, dims: tuple[str, ...], change: Change, where: str) -> xr.DataArray:
@@ -98,13 +97,32 @@ def _lazy(array: xr.DataArray, dims: tuple[str, ...], change: Change, where: str
     return xr.DataArray(lazy, dims=dims, coords=coordinates, name=array.name, attrs=array.attrs)
 
 
-def impossible(frames: xr.DataArray, quantity: Quantity) -> tuple[str, ...]:
-    """What was read as no data because it cannot be, in words, from the coordinates `infinite` and `below`."""
+def coverage(frames: xr.DataArray) -> xr.DataArray:
+    """Share of pixels with data, `([sequence,] time)`, with the coordinates of the frames, loaded; in the coordinates
+    `infinite` and `below` how many pixels were read as no data because they cannot be. Reads all frames once, a few at a
+    time."""
+    counts = {name: _counted(frames, bits) for name, bits in (("infinite", _INFINITE), ("below", _BELOW))}
+    return frames.notnull().mean(_PIXELS).assign_coords(counts).compute()
+
+
+def _counted(frames: xr.DataArray, bits: np.uint32) -> xr.DataArray:
+    """How many pixels of each frame have these bits."""
+    marked: xr.DataArray = xr.apply_ufunc(
+        lambda values: values.astype(np.float32, copy=False).view(np.uint32) == bits,
+        frames,
+        dask="parallelized",
+        output_dtypes=[bool],
+    )
+    return marked.sum(_PIXELS)
+
+
+def impossible(covered: xr.DataArray, quantity: Quantity) -> tuple[str, ...]:
+    """What was read as no data because it cannot be, in words, from the `coverage` of an archive."""
     said = []
     for name, what in (("infinite", "infinite"), ("below", f"below {quantity.lowest:g} {quantity.units}")):
-        count = int(frames[name].sum()) if name in frames.coords else 0
+        count = int(covered[name].sum())
         if count:
-            number = int((frames[name] > 0).sum())
+            number = int((covered[name] > 0).sum())
             said.append(f"{count} pixel(s) in {number} frame(s) are {what}, which cannot be and count as no data")
     return tuple(said)
 

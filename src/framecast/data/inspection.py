@@ -23,6 +23,8 @@ from framecast.errors import DataError
 
 _NO_RAIN, _NO_ECHO = 8.0, 3.0
 """mm/h that half of the rain, and dBZ that half of the echoes, hardly ever exceed and fall short of."""
+_USUAL = 0.9
+"""Share of the greatest area with data below which a frame deserves a look."""
 _NAMED = 5
 """How many frames or gaps a concern names."""
 
@@ -101,10 +103,24 @@ class Inspection:
             *self.repairs,
             *gaps,
             *_missing(self.survey),
+            *self._dropped_out(),
             *_alike(self.survey),
             *_range(self.survey),
             *refused,
         )
+
+    def _dropped_out(self) -> list[str]:
+        """Frames in which less is seen than usually: radars that are gone."""
+        usual = float(self.coverage.max(initial=0.0))
+        few = (self.coverage > 0) & (self.coverage < _USUAL * usual)
+        if not few.any():
+            return []
+        labels = [stamp(self.times[place]) for place in np.flatnonzero(few.any(axis=0))]
+        least = float(self.coverage[few].min() / usual)
+        return [
+            f"{few.sum()} frame(s) with data on less than {_USUAL:.0%} of the usual area, {least:.0%} at the least (a radar "
+            f"that dropped out?): {_some(labels)}"
+        ]
 
     def __str__(self) -> str:
         width = max(map(len, self.facts))
@@ -166,9 +182,7 @@ def inspect(
 
 def _leaks(frames: xr.DataArray, rule: Split, length: int, found: Survey) -> int:
     """Of the pairs of frames that are alike, how many lie in two parts."""
-    if not found.pairs or (
-        isinstance(rule, ByBlocks) and frames.sizes["time"] < 3 * length and "sequence" not in frames.dims
-    ):
+    if not found.pairs:
         return 0
     labels = rule.labels([frames], length)[0]
     parts = [(labels[one], labels[other]) for one, other in found.pairs]

@@ -91,7 +91,8 @@ def open_all(path: str | Path | Sequence[str | Path], options: Options, *, lenie
             parts = {file: part for file, part in parts.items() if str(file) not in left_out}
         joined = join(parts)
     if left_out:
-        what = f"{len(left_out)} of {len(files)} files could not be read and were left out"
+        why = "do not belong to the others or could not be read" if lenient else "could not be read"
+        what = f"{len(left_out)} of {len(files)} files {why} and were left out"
         repairs.append(f"{what}: {_some([f'{file}: {why}' for file, why in left_out.items()])}")
     frames = _stepped(joined, options.time_step, repairs)
     return Opened(order_times(frames, keep_first=lenient), left_out)

@@ -15,7 +15,7 @@ from pyproj import CRS, Transformer
 from pyproj.exceptions import ProjError
 
 from framecast.data.quantities import of
-from framecast.data.readers.single import grid_mapping
+from framecast.data.readers.grids import grid_mapping
 from framecast.errors import ConfigError, DataError
 
 

@@ -9,7 +9,7 @@ from itertools import accumulate, pairwise
 import numpy as np
 import xarray as xr
 
-from framecast.data.frames import stamp
+from framecast.data.frames import coverage, stamp
 from framecast.data.pieces import pieces
 from framecast.data.quantities import Quantity, of
 
@@ -69,7 +69,7 @@ class Survey:
     """How many frames have data at each pixel `(H, W)`."""
     wettest_frame: np.ndarray | None = None
     """`(C, H, W)`: the frame with the most wet pixels, the one with the highest mean where nothing is ever wet."""
-    _most: float = -np.inf
+    _most: tuple[int, float] = (-1, 0.0)
     _last: dict[int, bytes] = field(default_factory=dict)
     _seen: dict[bytes, Place] = field(default_factory=dict)
 
@@ -96,7 +96,7 @@ class Survey:
             self.driest, self.wettest = min(self.driest, wet / seen), max(self.wettest, wet / seen)
             self.wet_shares.append(wet / seen)
             self._count(frame)
-            if (much := wet if wet else float(np.nanmean(frame)) - 1e9) > self._most:
+            if (much := (wet, float(np.nanmean(frame)))) > self._most:
                 self._most, self.wettest_frame = much, frame.copy()
             if low < high:
                 digest = blake2b(np.ascontiguousarray(frame).data, digest_size=16).digest()
@@ -158,7 +158,7 @@ def _small(frame: np.ndarray) -> bytes:
 
 def survey(frames: xr.DataArray) -> tuple[Survey, xr.DataArray]:
     """Look at every frame once: what was found, and the share of pixels with data `([sequence,] time)` as
-    `windows.coverage` gives it."""
+    `frames.coverage` gives it."""
     clips = "sequence" in frames.dims
     frames = frames if clips else frames.expand_dims("sequence")
     sizes = {str(dim): size for dim, size in frames.sizes.items()}
@@ -168,9 +168,9 @@ def survey(frames: xr.DataArray) -> tuple[Survey, xr.DataArray]:
         row = []
         for times in _spans(frames, "time"):
             piece = frames.isel(sequence=some, time=times).compute()
-            row.append(piece.notnull().mean(("channel", "y", "x")))
-            found.infinite += int(piece["infinite"].sum()) if "infinite" in piece.coords else 0
-            found.below += int(piece["below"].sum()) if "below" in piece.coords else 0
+            row.append(coverage(piece))
+            found.infinite += int(row[-1]["infinite"].sum())
+            found.below += int(row[-1]["below"].sum())
             labels = [stamp(time) for time in piece["time"].values]
             for i, j in np.ndindex(piece.shape[:2]):
                 number = some.start + i

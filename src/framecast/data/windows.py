@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
-from framecast.data.frames import impossible
+from framecast.data.frames import coverage, impossible
 from framecast.data.quantities import of
 from framecast.errors import DataError
 
@@ -61,12 +61,6 @@ def regular(frames: xr.DataArray) -> np.ndarray:
     step = time_step(frames)
     tolerance = step // 10 if isinstance(step, np.timedelta64) else 0
     return np.asarray(np.abs(np.diff(frames["time"].values) - step) <= tolerance)
-
-
-def coverage(frames: xr.DataArray) -> xr.DataArray:
-    """Share of pixels with data, `([sequence,] time)`, with the coordinates of the frames, loaded. Reads all frames once,
-    a few at a time."""
-    return frames.notnull().mean(("channel", "y", "x")).compute()
 
 
 def list_windows(

@@ -91,12 +91,10 @@ def _windows(run: Path, trained: Trained, data: str | None, limit: int) -> Windo
     if sources.test is None:
         raise DataError("no window is left for the test", remedy="give data: --data PATH")
     size = min(shape.height, sources.test.size_of(0)[0]), min(shape.width, sources.test.size_of(0)[1])
-    every = max(1, len(sources.test) // limit)
-    parts: list[Tensor] = []
-    for indices, batch in evaluation_batches(sources.test, trained.card.scaling, 1, size):
-        if indices[0] % every == 0 and len(parts) < limit:
-            parts.append(batch.frames)
-    return Windows(torch.cat(parts), shape.context, sources.test.shape.horizon)
+    chosen = range(0, len(sources.test), max(1, len(sources.test) // limit))[:limit]
+    batches = evaluation_batches(sources.test, trained.card.scaling, 1, size, chosen)
+    frames = torch.cat([batch.frames for _, batch in batches])
+    return Windows(frames, shape.context, sources.test.shape.horizon)
 
 
 def _plot(draw: Callable[[Any], None], size: tuple[float, float] = (8.4, 2.8), columns: int = 1) -> str:

@@ -15,7 +15,6 @@ import torch
 import xarray as xr
 
 from framecast.data.batches import Batches
-from framecast.data.sampling import Order
 from framecast.errors import RunError
 from framecast.experiment import Experiment
 from framecast.models import ModularDesign
@@ -60,7 +59,7 @@ def train(
         workers=settings.workers,
         rank=fabric.global_rank,
         world_size=fabric.world_size,
-        order=Order(len(sources.train), sources.probabilities),
+        probabilities=sources.probabilities,
     )
     torch.manual_seed(settings.seed)
     network: Any = experiment.model.build(shape)

@@ -56,11 +56,10 @@ def opened(path: Path, form: str) -> Iterator[h5py.File]:
 
 
 def check(dataset: h5py.Dataset, path: Path) -> None:
-    """Raise `DataError` where a stored chunk, or a data set of numbers in one piece, would expand to more than
-    `MEMORY_LIMIT`, and where its filters are not among the known ones (others are code loaded from elsewhere)."""
-    pieces = dataset.chunks or dataset.shape
-    size = prod(int(length) for length in pieces or (1,)) * dataset.dtype.itemsize
-    if dataset.chunks and size > MEMORY_LIMIT:
+    """Raise `DataError` where a stored chunk would expand to more than `MEMORY_LIMIT`, and where the filters are not among the
+    known ones (others are code loaded from elsewhere)."""
+    size = prod(int(length) for length in dataset.chunks or ()) * dataset.dtype.itemsize
+    if size > MEMORY_LIMIT:
         raise DataError(
             f"{dataset.name} is stored in pieces of {size / 2**20:,.0f} MiB; the limit is {MEMORY_LIMIT / 2**20:.0f} MiB",
             where=path,

@@ -15,8 +15,9 @@ import numpy as np
 import xarray as xr
 from PIL import Image
 
+from framecast.data.readers.grids import Grid, projection
 from framecast.data.readers.options import Options
-from framecast.data.readers.single import Grid, check_size, first_line, projection, single_frame
+from framecast.data.readers.single import check_size, first_line, single_frame
 from framecast.errors import DataError, Unreadable
 
 RECOGNISES = ["MeteoSwiss AQC pictures (.gif)"]

@@ -17,9 +17,10 @@ import numpy as np
 import xarray as xr
 
 from framecast.data.quantities import RAIN_RATE, REFLECTIVITY, Quantity
+from framecast.data.readers.grids import Grid, projected, projection
 from framecast.data.readers.hdf5 import check, has, number, opened, text
 from framecast.data.readers.options import Options
-from framecast.data.readers.single import Grid, check_size, projected, projection, single_frame
+from framecast.data.readers.single import check_size, single_frame
 from framecast.errors import DataError, Unreadable
 
 RECOGNISES = ["ODIM HDF5 composites"]
