@@ -125,7 +125,9 @@ def test_claims_say_when_they_are_of_one_day_only(tmp_path: Path) -> None:
     clock = np.datetime64("2020-01-01T22:00", "ns") + np.arange(6) * np.timedelta64(10, "m")
     result.verification.sums["init_time"] = ("case", clock)
     assert result.days == 1
-    assert "of a single day" in write_comparison(result, tmp_path / "page.html").read_text()
+    text = write_comparison(result, tmp_path / "page.html", warnings=["seen in training"]).read_text()
+    assert "of a single day" in text
+    assert "<li>seen in training</li>" in text
     result.verification.sums["init_time"] = ("case", clock + np.timedelta64(90, "m"))
     assert result.days == 2
     assert "of 2 days" in write_comparison(result, tmp_path / "page.html").read_text()

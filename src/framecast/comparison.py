@@ -139,14 +139,12 @@ def ratios(verification: Verification) -> list[Ratio]:
     for number, rate in enumerate(verification.rates):
         table = sums.isel(threshold=number)
         hits, missed = table["hits"].values.astype(float), (table["misses"] + table["false_alarms"]).values
-        found.append(Ratio(f"CSI at {rate:g} mm/h", hits, hits + missed, False, mean=False))
-        for place, scale in enumerate(verification.scales):
-            if place == len(verification.scales) // 2:
-                part = table.isel(scale=place)
-                error, reference = part["fss_error"].values, part["fss_reference"].values
-                found.append(
-                    Ratio(f"FSS at {rate:g} mm/h, {scale} pixels", error, reference, False, False, complement=True)
-                )
+        found.append(Ratio(f"CSI at {rate:g} mm/h", hits, hits + missed, lower_is_better=False, mean=False))
+        if scales := verification.scales:
+            middle = len(scales) // 2
+            error, reference = (table[name].values[..., middle] for name in ("fss_error", "fss_reference"))
+            name = f"FSS at {rate:g} mm/h, {scales[middle]} pixels"
+            found.append(Ratio(name, error, reference, lower_is_better=False, mean=False, complement=True))
     return found
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -57,7 +58,7 @@ def evaluate(
 ) -> Verification:
     """Score the model of `run` beside `baselines`, whole frames, every window of the test data; or the models of several runs, by
     name, on the same cases and pixels. Of several the test split is that of the first, and windows are as long as the model
-    needs that looks back furthest.
+    needs that looks back furthest; without `data` all must have been trained on the same part of the same data.
 
     `data` is what `framecast.open` takes; without it the run's own test split is used. `rates` are thresholds in mm/h.
     With `out` the sums of all cases are written there as `cases.nc`. `cluster` is the address of a Dask scheduler, or
@@ -101,23 +102,58 @@ class Job:
     def opened(self) -> tuple[dict[str, Forecaster], Source, np.timedelta64 | None]:
         """The forecasters by name, the windows, and the time between frames. Raises `DataError`, `ConfigError` and `RunError`."""
         models = {name: load(run) for name, run in self.runs}
-        longest = max(models, key=lambda name: models[name].context)
-        first = next(iter(models.values()))
-        for name, model in models.items():
-            if model.card.quantity.name != first.card.quantity.name:
-                raise ConfigError(f"{name} forecasts {model.card.quantity.name}, not {first.card.quantity.name}")
-        run = Path(dict(self.runs)[longest] if self.data else self.runs[0][1])
+        (first_name, first), *others = models.items()
+        for name, model in others:
+            if different := _difference(model, first):
+                raise ConfigError(f"{name} and {first_name} forecast different things: {different}")
+        run = Path(self.runs[0][1])
+        if self.data is None and others:
+            _check_same_split([Path(folder) for _, folder in self.runs])
         sources = windows_of(
             run,
-            models[longest],
+            first,
             self.data,
             units=self.units,
             variable=self.variable,
+            context=max(model.context for model in models.values()),
             horizon=self.horizon,
             stride=self.stride,
         )
         beside = {name: baseline(name, first, sources, run) for name in self.baselines}
         return {**models, **beside}, _tested(sources), sources.step
+
+
+def _difference(one: Trained, other: Trained) -> str:
+    """In what two models differ that must be the same for them to be judged on the same frames; empty where in nothing."""
+    said = []
+    for what, values in (
+        ("quantity", [model.card.quantity.name for model in (one, other)]),
+        ("channels", [model.card.shape.channels for model in (one, other)]),
+        ("seconds between frames", [model.card.step_seconds for model in (one, other)]),
+        ("numbers in an action", [model.card.shape.actions for model in (one, other)]),
+    ):
+        if values[0] != values[1]:
+            said.append(f"{what} {values[0]} and {values[1]}")
+    return ", ".join(said)
+
+
+def _check_same_split(runs: Sequence[Path]) -> None:
+    """Raise `ConfigError` where runs were not trained on the same part of the same data: the test split of one may be among what
+    another was trained on."""
+    held_out = []
+    for run in runs:
+        data = settings_of(run).data
+        changes: dict[str, Any] = {"context": 1, "horizon": 1}
+        if isinstance(data, ArchiveData):  # how windows are drawn and cut out in training is no matter
+            changes |= {"stride": 1, "crop": None, "flips": False, "rotations": False, "sampling": None}
+        held_out.append(replace(data, **changes))
+        if held_out[-1] != held_out[0]:
+            raise ConfigError(
+                f"{run.name} was not trained on the same part of the same data as {runs[0].name}, so that it may have seen "
+                "the test split of that",
+                where=run,
+                remedy="give data that none has seen: --data PATH",
+            )
 
 
 _opened = lru_cache(maxsize=1)(Job.opened)
@@ -164,18 +200,28 @@ def windows_of(
     *,
     units: str | None = None,
     variable: str | None = None,
+    context: int | None = None,
     horizon: int | None = None,
     stride: int = 1,
 ) -> Sources:
-    """The windows to evaluate: all of `data`, else the test split of the run. Raises `DataError` where there is none."""
+    """The windows to evaluate: all of `data`, opened as those were that the run was trained on (grey, size, frame rate, dry),
+    else the test split of the run. `context` and `horizon` are those of the model unless stated. Raises `DataError` where there
+    is none."""
     shape = trained.card.shape
+    context, horizon = context or shape.context, horizon or shape.horizon
     if data is not None:
+        known = settings_of(run).data if (run / EXPERIMENT).is_file() else None
+        like = known if isinstance(known, ArchiveData) else ArchiveData(path=data)
         archive = ArchiveData(
             path=data,
             units=units,
             variable=variable,
-            context=shape.context,
-            horizon=horizon or shape.horizon,
+            dry=like.dry,
+            grey=like.grey,
+            size=like.size,
+            frame_rate=like.frame_rate,
+            context=context,
+            horizon=horizon,
             stride=stride,
             actions=bool(shape.actions),
             split=ByBlocks(validation=0, test=0),
@@ -183,8 +229,7 @@ def windows_of(
         sources = archive.open()
         trained.check(sources.frames[0])
         return replace(sources, test=sources.train, train=None)
-    settings = settings_of(run).data
-    return replace(settings, horizon=horizon or shape.horizon).open()
+    return replace(settings_of(run).data, context=context, horizon=horizon).open()
 
 
 def trained_on(run: str | Path, data: str | None) -> tuple[str, ...]:
@@ -200,6 +245,13 @@ def trained_on(run: str | Path, data: str | None) -> tuple[str, ...]:
         return tuple(sorted(before & files_of(replace(settings, path=data).opened()[0])))
     except DataError:
         return ()
+
+
+def warning(run: str | Path, data: str | None) -> str:
+    """What makes scores of a run on `data` look better than they are; empty where nothing is known to."""
+    seen = trained_on(run, data)
+    names = ", ".join(Path(file).name for file in seen[:5])
+    return f"the model was trained on {len(seen)} of these files: {names}" if seen else ""
 
 
 def _tested(sources: Sources) -> Source:

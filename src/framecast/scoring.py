@@ -19,7 +19,7 @@ from framecast.data.quantities import ZR, Quantity, event_thresholds
 from framecast.data.scaling import default_scaling
 from framecast.data.sources import Source
 from framecast.data.survey import WET
-from framecast.errors import DataError
+from framecast.errors import ConfigError, DataError
 from framecast.forecasting.assemble import Forecaster
 from framecast.forecasting.motion import motion
 from framecast.scores import CONVENTIONS, Contingency, contingency
@@ -76,7 +76,9 @@ def plan(
     examples: int = 4,
     scales: tuple[int, ...] = SCALES,
 ) -> Plan:
-    """What `verify` does, as a plan. Raises `DataError` where there is no window."""
+    """What `verify` does, as a plan. Raises `DataError` where there is no window, `ConfigError` for an unknown convention."""
+    if convention not in CONVENTIONS:
+        raise ConfigError(f"unknown convention {convention!r}", remedy=f"one of: {', '.join(CONVENTIONS)}")
     if len(source) == 0:
         raise DataError("there is no window to evaluate")
     quantity = source.quantity

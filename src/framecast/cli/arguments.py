@@ -16,6 +16,12 @@ Units = Annotated[str | None, typer.Option(help="Units of the values, where the 
 Variable = Annotated[str | None, typer.Option(help="Which variable to read, where a file holds several.")]
 TimeStep = Annotated[float | None, typer.Option(help="Minutes between frames, where the files do not say.")]
 Baselines = Annotated[str, typer.Option(help="Of persistence, extrapolation, climatology, steps, linda.")]
+Thresholds = Annotated[str | None, typer.Option(help="Rain rates in mm/h, such as 0.5,2,8.")]
+Relation = Annotated[str, typer.Option("--zr", help="a,b of Z = a R^b, which leads thresholds to reflectivity.")]
+Convention = Annotated[str, typer.Option(help="default, thuml, czh98 or openstl.")]
+Horizon = Annotated[int | None, typer.Option(min=1, help="Frames ahead; as trained unless stated.")]
+Stride = Annotated[int, typer.Option(min=1, help="Frames between the starts of windows.")]
+Limit = Annotated[int | None, typer.Option(min=1, help="At most so many cases, evenly spread.")]
 Cluster = Annotated[
     str | None, typer.Option("--dask", help="Share the cases out: a Dask scheduler's address, or local:N.")
 ]
@@ -36,15 +42,18 @@ def relation(text: str) -> ZR:
     return ZR(a=found[0], b=found[1])
 
 
-def check_convention(name: str) -> None:
-    from framecast.errors import ConfigError
-    from framecast.scores import CONVENTIONS
+def rates(thresholds: str | None) -> tuple[float, ...] | None:
+    """0.5,2,8 as rain rates. Raises `ConfigError`."""
+    return None if thresholds is None else numbers(thresholds, "--thresholds")
 
-    if name not in CONVENTIONS:
-        raise ConfigError(f"unknown convention {name!r}", remedy=f"one of: {', '.join(CONVENTIONS)}")
+
+def names(text: str) -> list[str]:
+    """Words separated by commas; none of nothing."""
+    return [name for name in text.split(",") if name]
 
 
 def numbers(text: str, where: str) -> tuple[float, ...]:
+    """0.5,2,8 as numbers. Raises `ConfigError`."""
     from framecast.errors import ConfigError
 
     try:

@@ -118,7 +118,14 @@ def convert(
         out,
         changes=Changes(None if four is None else (four[0], four[1], four[2], four[3]), coarsen, reproject),
         chunks=None if three is None else (three[0], three[1], three[2]),
-        options=Options(units, time_step, variable, None, grey, frame_size(size), frame_rate),
+        options=Options(
+            units=units,
+            time_step=time_step,
+            variable=variable,
+            grey=grey,
+            size=frame_size(size),
+            frame_rate=frame_rate,
+        ),
         begun=say_size,
         progress=bar("converting"),
     )

@@ -13,12 +13,18 @@ import framecast
 from framecast.cli.arguments import (
     Baselines,
     Cluster,
+    Convention,
+    Horizon,
+    Limit,
     OptionalData,
+    Relation,
+    Stride,
+    Thresholds,
     Units,
     Variable,
     bar,
-    check_convention,
-    numbers,
+    names,
+    rates,
     relation,
 )
 
@@ -31,12 +37,12 @@ if TYPE_CHECKING:
 def evaluate(
     run: Annotated[Path, typer.Argument(help="The folder of a run.")],
     data: OptionalData = None,
-    thresholds: Annotated[str | None, typer.Option(help="Rain rates in mm/h, such as 0.5,2,8.")] = None,
-    zr: Annotated[str, typer.Option(help="a,b of Z = a R^b, which leads thresholds to reflectivity.")] = "223,1.53",
-    convention: Annotated[str, typer.Option(help="default, thuml, czh98 or openstl.")] = "default",
-    horizon: Annotated[int | None, typer.Option(min=1)] = None,
-    stride: Annotated[int, typer.Option(min=1, help="Frames between the starts of windows.")] = 1,
-    limit: Annotated[int | None, typer.Option(min=1, help="At most so many cases, evenly spread.")] = None,
+    thresholds: Thresholds = None,
+    zr: Relation = "223,1.53",
+    convention: Convention = "default",
+    horizon: Horizon = None,
+    stride: Stride = 1,
+    limit: Limit = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder for cases.nc and report.html; RUN/evaluation by default.")
     ] = None,
@@ -48,10 +54,8 @@ def evaluate(
     """Score a model beside persistence and extrapolation, by lead time and threshold, and write a report."""
     from rich.console import Console
 
-    from framecast.evaluation import facts_of, trained_on
+    from framecast.evaluation import facts_of, warning
 
-    z_r = relation(zr)
-    check_convention(convention)
     console, folder = Console(), out or run / "evaluation"
     verification = framecast.evaluate(
         run,
@@ -59,23 +63,20 @@ def evaluate(
         units=units,
         variable=variable,
         out=folder,
-        rates=None if thresholds is None else numbers(thresholds, "--thresholds"),
-        zr=z_r,
+        rates=rates(thresholds),
+        zr=relation(zr),
         convention=convention,
         horizon=horizon,
         stride=stride,
         limit=limit,
-        baselines=baselines.split(","),
+        baselines=names(baselines),
         cluster=dask,
         report=bar("verifying"),
     )
     facts = facts_of(run, framecast.load(run)) | ({"verified on": data} if data else {})
-    if seen := trained_on(run, data):
-        beware = (
-            f"the model was trained on {len(seen)} of these files: {', '.join(Path(file).name for file in seen[:5])}"
-        )
+    if beware := warning(run, data):
         facts["beware"] = beware
-        console.print(f"! {beware}", style="yellow", highlight=False, markup=False)
+        _warn(console, beware)
     report = framecast.write_report(
         verification, folder / "report.html", title=f"Verification of {run.name}", facts=facts
     )
@@ -86,12 +87,12 @@ def evaluate(
 def compare(
     runs: Annotated[list[Path], typer.Argument(help="The folders of runs, or of saved models.")],
     data: OptionalData = None,
-    thresholds: Annotated[str | None, typer.Option(help="Rain rates in mm/h, such as 0.5,2,8.")] = None,
-    zr: Annotated[str, typer.Option(help="a,b of Z = a R^b, which leads thresholds to reflectivity.")] = "223,1.53",
-    convention: Annotated[str, typer.Option(help="default, thuml, czh98 or openstl.")] = "default",
-    horizon: Annotated[int | None, typer.Option(min=1)] = None,
-    stride: Annotated[int, typer.Option(min=1, help="Frames between the starts of windows.")] = 1,
-    limit: Annotated[int | None, typer.Option(min=1, help="At most so many cases, evenly spread.")] = None,
+    thresholds: Thresholds = None,
+    zr: Relation = "223,1.53",
+    convention: Convention = "default",
+    horizon: Horizon = None,
+    stride: Stride = 1,
+    limit: Limit = None,
     out: Annotated[Path, typer.Option(help="Folder for cases.nc and comparison.html.")] = Path("comparison"),
     units: Units = None,
     variable: Variable = None,
@@ -102,10 +103,9 @@ def compare(
     from rich.console import Console
 
     from framecast.comparison import compare as claims_of
+    from framecast.evaluation import warning
     from framecast.report.comparison import write_comparison
 
-    z_r = relation(zr)
-    check_convention(convention)
     named: dict[str, str | Path] = {run.resolve().name: run for run in runs}
     if len(named) < len(runs):
         named = {str(run): run for run in runs}
@@ -115,23 +115,26 @@ def compare(
         units=units,
         variable=variable,
         out=out,
-        rates=None if thresholds is None else numbers(thresholds, "--thresholds"),
-        zr=z_r,
+        rates=rates(thresholds),
+        zr=relation(zr),
         convention=convention,
         horizon=horizon,
         stride=stride,
         limit=limit,
-        baselines=[name for name in baselines.split(",") if name],
+        baselines=names(baselines),
         cluster=dask,
         report=bar("verifying"),
     )
     result = claims_of(verification, list(named))
-    page = write_comparison(result, out / "comparison.html", title=f"Comparison of {', '.join(named)}")
-    console = Console()
+    warnings = [f"{name}: {beware}" for name, run in named.items() if (beware := warning(run, data))]
     if result.days == 1:
-        console.print(
-            "! all cases are of a single day: what is claimed is claimed of that day's weather", style="yellow"
-        )
+        warnings.append("all cases are of a single day: what is claimed is claimed of that day's weather")
+    page = write_comparison(
+        result, out / "comparison.html", title=f"Comparison of {', '.join(named)}", warnings=warnings
+    )
+    console = Console()
+    for text in warnings:
+        _warn(console, text)
     for claim in result.overall:
         console.print(claim.verdict, highlight=False, markup=False, soft_wrap=True)
     for name in named:
@@ -139,6 +142,10 @@ def compare(
         if skill == skill:
             console.print(f"{name}: MSE skill over extrapolation {skill:.3f}", highlight=False, markup=False)
     console.print(f"report: {page}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _warn(console: Console, text: str) -> None:
+    console.print(f"! {text}", style="yellow", highlight=False, markup=False, soft_wrap=True)
 
 
 def print_scores(verification: Verification, console: Console) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib as mpl
@@ -24,8 +25,10 @@ _METHOD = (
 )
 
 
-def write_comparison(comparison: Comparison, out: str | Path, *, title: str = "Comparison") -> Path:
-    """Write the page to `out` and return its path. Raises `RunError`."""
+def write_comparison(
+    comparison: Comparison, out: str | Path, *, title: str = "Comparison", warnings: Sequence[str] = ()
+) -> Path:
+    """Write the page to `out` and return its path; `warnings` are said first. Raises `RunError`."""
     verification = comparison.verification
     leads, label = lead_labels(verification)
     pairs: dict[str, list[Claim]] = {}
@@ -36,6 +39,7 @@ def write_comparison(comparison: Comparison, out: str | Path, *, title: str = "C
         "comparison.html",
         Path(out),
         title=title,
+        warnings=warnings,
         cases=f"On {cases(verification)}{_days(comparison)}",
         found=f"{sure} of {len(comparison.overall)} differences over all lead times can be claimed.",
         pairs=list(pairs.items()),
@@ -53,9 +57,7 @@ def _days(comparison: Comparison) -> str:
     """How far the claims reach: blocks of one event say something of that event."""
     if comparison.days is None:
         return ""
-    if comparison.days == 1:
-        return " of a single day: what is claimed is claimed of that day's weather"
-    return f" of {comparison.days} days"
+    return " of a single day" if comparison.days == 1 else f" of {comparison.days} days"
 
 
 def _skills(comparison: Comparison) -> list[tuple[str, list[str], int, int]]:

@@ -77,13 +77,12 @@ class _Windows:
         """The number of true pixels in each window, from corners that are moved views of one padded field."""
         half, step = self.half, self.step
         padded = nn.functional.pad(integral[None], (half, half, half, half), mode="replicate")[0]
-        far = 2 * half + 1
-        (above, below), (left, right) = ((slice(0, None, step), slice(far, None, step)) for _ in range(2))
-        size = (slice(self.rows), slice(self.columns))
-        inner, beside, over, both = (
-            padded[rows, columns][size] for rows in (below, above) for columns in (right, left)
+        near, far = slice(0, None, step), slice(2 * half + 1, None, step)
+        size = slice(self.rows), slice(self.columns)
+        inner, left, above, both = (
+            padded[rows, columns][size] for rows, columns in ((far, far), (far, near), (near, far), (near, near))
         )
-        return inner - beside - over + both
+        return inner - left - above + both
 
     def fraction(self, integral: Tensor) -> Tensor:
         """Of events among the observed pixels of each window, 0 where its centre is not observed."""

@@ -1,0 +1,133 @@
+"""Several models on the same windows: as long as each needs, never what one of them was trained on, opened as in training."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+from PIL import Image
+
+from framecast.cli import main
+from framecast.data.config import ArchiveData
+from framecast.data.splits import ByBlocks
+from framecast.errors import ConfigError
+from framecast.evaluation import evaluate
+from framecast.experiment import Experiment, Optimiser, Training
+from framecast.forecasting.run import load
+from framecast.models import ConvLSTM
+from framecast.training import train
+
+Make = Callable[..., Path]
+
+
+@pytest.fixture(scope="module")
+def rain(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A shower that moves, on two days."""
+    time, y, x = np.arange(80), np.arange(16), np.arange(20)
+    values = 20 * np.exp(-((y[:, None] - 8) ** 2 + (x - 4 - 0.1 * time[:, None, None]) ** 2) / 20)
+    stamps = np.datetime64("2020-01-01T21:00", "ns") + time * np.timedelta64(5, "m")
+    frames = xr.DataArray(
+        values.astype(np.float32),
+        dims=("time", "y", "x"),
+        coords={"time": stamps},
+        attrs={"units": "mm/h"},
+        name="rain",
+    )
+    path = tmp_path_factory.mktemp("rain") / "rain.nc"
+    frames.to_netcdf(path, engine="h5netcdf")
+    return path
+
+
+@pytest.fixture(scope="module")
+def make(tmp_path_factory: pytest.TempPathFactory) -> Make:
+    """A tiny run on some data."""
+
+    def run(name: str, data: ArchiveData) -> Path:
+        experiment = Experiment(
+            data=data,
+            model=ConvLSTM(hidden=(4,), kernel=3),
+            optimiser=Optimiser(),
+            training=Training(iterations=1, batch_size=2, validate_every=1, checkpoint_every=1, validation_windows=2),
+        )
+        return train(experiment, out=tmp_path_factory.mktemp("runs") / name)
+
+    return run
+
+
+def test_each_model_gets_the_frames_before_the_forecast_that_it_needs(rain: Path, make: Make) -> None:
+    data = ArchiveData(path=str(rain), context=3, horizon=3)
+    short, long = make("short", data), make("long", replace(data, context=5))
+    for order in ({"short": short, "long": long}, {"long": long, "short": short}):
+        for path in (str(rain), None):
+            both = evaluate(order, path, baselines=())
+            example = both.examples[0]
+            assert len(example.context) == 5
+            for name, run in order.items():
+                model = load(run)
+                alone = model.forecast_array(example.context[-model.context :], 3)
+                np.testing.assert_allclose(example.forecasts[name], alone, atol=1e-5)
+
+
+def test_the_test_split_of_one_that_another_was_trained_on_is_refused(rain: Path, make: Make) -> None:
+    data = ArchiveData(path=str(rain), context=3, horizon=3)
+    one = make("one", data)
+    other = make("other", replace(data, split=ByBlocks(validation=0.3, test=0)))
+    with pytest.raises(ConfigError, match=r"other was not trained on the same part.*\n.*--data"):
+        evaluate({"one": one, "other": other})
+    cropped = make("cropped", replace(data, crop=8, flips=True))
+    assert evaluate({"one": one, "cropped": cropped}, baselines=()).forecasters == ["one", "cropped"]
+
+
+def test_models_of_different_things_are_not_compared(rain: Path, make: Make, tmp_path: Path) -> None:
+    np.save(tmp_path / "pictures.npy", np.random.default_rng(0).integers(0, 255, (60, 16, 20), dtype=np.uint8))
+    one = make("rain", ArchiveData(path=str(rain), context=3, horizon=3))
+    other = make("pictures", ArchiveData(path=str(tmp_path / "pictures.npy"), context=3, horizon=3))
+    with pytest.raises(
+        ConfigError, match="pictures and rain forecast different things: quantity intensity and rain_rate"
+    ):
+        evaluate({"rain": one, "pictures": other}, str(rain))
+
+
+def test_test_data_are_opened_as_the_training_data_were(make: Make, tmp_path: Path) -> None:
+    """Grey and small in training, so grey and small in the test, without being asked."""
+    chance = np.random.default_rng(0)
+    for part in ("train", "test"):
+        (tmp_path / part).mkdir()
+        for number in range(30):
+            Image.fromarray(chance.integers(0, 255, (24, 32, 3), dtype=np.uint8)).save(
+                tmp_path / part / f"{number}.png"
+            )
+    run = make("grey", ArchiveData(path=str(tmp_path / "train"), context=3, horizon=3, grey=True, size=(12, 16)))
+    result = evaluate(run, str(tmp_path / "test"), limit=2)
+    assert result.examples[0].truth.shape == (3, 1, 12, 16)
+
+
+def test_a_comparison_says_what_was_seen_in_training(
+    rain: Path, make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = ArchiveData(path=str(rain), context=3, horizon=3)
+    one, other = make("one", data), make("two", replace(data, flips=True))
+    out = tmp_path / "comparison"
+    monkeypatch.setattr(
+        sys, "argv", ["framecast", "compare", str(one), str(other), "--data", str(rain), "--out", str(out)]
+    )
+    monkeypatch.setenv("COLUMNS", "200")
+    with pytest.raises(SystemExit) as stop:
+        main()
+    said = capsys.readouterr().out
+    assert stop.value.code in (0, None), said
+    assert "one: the model was trained on 1 of these files: rain.nc" in said
+    assert "two: the model was trained on 1 of these files: rain.nc" in said
+    assert "MSE: " in said
+    page = (out / "comparison.html").read_text()
+    assert "trained on 1 of these files" in page
+    assert "of 2 days" in page
+    assert (out / "cases.nc").is_file()
+    monkeypatch.setattr(sys, "argv", ["framecast", "compare", str(one), "--convention", "strange"])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 2
+    assert "unknown convention 'strange'" in capsys.readouterr().err
