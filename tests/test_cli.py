@@ -193,7 +193,7 @@ def test_the_report_stands_alone(trained: Path, rain: Path, tmp_path: Path) -> N
     assert list(tmp_path.iterdir()) == [page]
     assert "2020-06-01T00:10 to " in text
     assert "24 x 28 pixels" in text
-    for word in ("pixels scored", "of those observed", "events, 2 mm/h", "CSI, 8 mm/h or more"):
+    for word in ("pixels scored", "of those observed", "events, 2 mm/h", "CSI at 8 mm/h"):
         assert word in text, word
     observed = 1 - 16 / (24 * 28)
     assert f"{observed:.1%} of them observed" in text

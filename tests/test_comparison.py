@@ -174,6 +174,6 @@ def test_spectra_and_wet_area_show_what_a_forecast_lost() -> None:
     np.testing.assert_allclose(result.power("same"), result.power(), rtol=1e-6)
     np.testing.assert_allclose(result.wet_ratio("same"), 1)
     assert (result.wet_ratio("smooth") > 1.2).all()
-    assert result.fss("same", 0, 0).value == pytest.approx(1)
-    assert result.fss_by_lead("smooth", 1, 2).shape == (3,)
+    assert result.score("same", result.fss_measures(0)[0]).value == pytest.approx(1)
+    assert result.curve("smooth", result.fss_measures(1)[2]).values.shape == (3,)
     assert 0 < result.frequency(0) < 1

@@ -102,12 +102,14 @@ def test_killed_midway_the_result_is_the_same(run: tuple[Path, Path], tmp_path: 
 
     folder, data = run
     job = Job((("model", str(folder)),), str(data), None, None, None, 1, ("persistence",))
-    forecasters, source, step = job.opened()
+    forecasters, sources, _ = job.opened()
+    source = sources.test
+    assert source is not None
     todo = plan(source, limit=24)
     parts = share_out(partial(scored_or_dead, tmp_path, job), todo.parts(1), "local:2")
     assert (tmp_path / "died").exists()
     shared, alone = (
-        assemble(parts, todo, source, step),
-        assemble([score(todo, forecasters, source)], todo, source, step),
+        assemble(parts, todo, source),
+        assemble([score(todo, forecasters, source)], todo, source),
     )
     xr.testing.assert_identical(shared.sums, alone.sums)

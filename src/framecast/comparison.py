@@ -12,35 +12,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import least_squares
 from scipy.stats import norm
 from scipy.stats import t as student
 
-from framecast.scores.bootstrap import REPEATS
+from framecast.measures import Measure, brier_measure, event_measure
+from framecast.scores.bootstrap import REPEATS, drawn, limits, resampled
 from framecast.verification import Verification
 
 FEWEST = 5
 LEVEL = 0.05
-
-
-class Ratio(NamedTuple):
-    """A score as a ratio of sums over cases: `total (F, N, S)` over `weight (F, N, S)`, 1 less that where `complement`.
-    `mean` says that it is a mean over cases, so that a single case has a value."""
-
-    name: str
-    total: np.ndarray
-    weight: np.ndarray
-    lower_is_better: bool
-    mean: bool
-    complement: bool = False
-
-    def of(self, total: np.ndarray, weight: np.ndarray) -> np.ndarray:
-        """The score of some sums, NaN where nothing was counted."""
-        ratio = np.divide(total, weight, out=np.full(np.shape(total), np.nan), where=np.asarray(weight) > 0)
-        return np.asarray(1 - ratio if self.complement else ratio)
 
 
 @dataclass(frozen=True)
@@ -115,72 +98,70 @@ def compare(
     names = verification.forecasters
     judged = names if judged is None else judged
     pairs = [(a, b) for a, b in combinations(names, 2) if a in judged or b in judged]
-    weights = _drawn(verification.sums["block"].values, repeats, seed)
-    steps = verification.sums.sizes["lead_time"]
+    counts = drawn(verification.sums["block"].values, repeats, seed)
     overall, by_lead = [], []
-    for ratio in ratios(verification):
-        for one, other in pairs:
-            places = names.index(one), names.index(other)
-            overall.append(_claim(verification, ratio, places, None, weights))
-            by_lead += [_claim(verification, ratio, places, lead, weights) for lead in range(steps)]
+    for measure in compared(verification):
+        tables = {name: verification.table(name, measure) for name in names}
+        for pair in pairs:
+            both = np.stack([tables[name] for name in pair])
+            overall.append(_claim(verification, measure, pair, None, both.sum(3), counts))
+            by_lead += [
+                _claim(verification, measure, pair, lead, both[..., lead], counts) for lead in range(both.shape[3])
+            ]
     return Comparison(verification, _corrected(overall), _corrected(by_lead))
 
 
-def ratios(verification: Verification) -> list[Ratio]:
-    """The scores that can be compared, as ratios of sums."""
-    sums, lower = verification.sums, {"mse", "mae", "gdl"}
-    found = [
-        Ratio(
-            name.upper().replace("_", "-"), sums[name].values, sums[f"{name}_weight"].values, name in lower, mean=True
-        )
-        for name in verification.convention.definitions
-        if name != "rmse" and name not in verification.convention.logarithmic and (sums[f"{name}_weight"] > 0).any()
-    ]
+def compared(verification: Verification) -> list[Measure]:
+    """The scores that forecasters are compared in: of frames those that are means of cases, of events CSI, Brier score, and
+    FSS at the middle scale."""
+    found = [measure for measure in verification.frame_measures() if measure.mean and _counted(verification, measure)]
     for number, rate in enumerate(verification.rates):
-        table = sums.isel(threshold=number)
-        hits, missed = table["hits"].values.astype(float), (table["misses"] + table["false_alarms"]).values
-        found.append(Ratio(f"CSI at {rate:g} mm/h", hits, hits + missed, lower_is_better=False, mean=False))
-        if scales := verification.scales:
-            middle = len(scales) // 2
-            error, reference = (table[name].values[..., middle] for name in ("fss_error", "fss_reference"))
-            name = f"FSS at {rate:g} mm/h, {scales[middle]} pixels"
-            found.append(Ratio(name, error, reference, lower_is_better=False, mean=False, complement=True))
+        found += [event_measure("csi", number, rate), brier_measure(number, rate)]
+        if scales := verification.fss_measures(number):
+            found.append(scales[len(scales) // 2])
     return found
 
 
+def _counted(verification: Verification, measure: Measure) -> bool:
+    """Whether there is anything that it could be computed of."""
+    return bool((verification.sums[measure.sums[-1]] > 0).any())
+
+
 def _claim(
-    verification: Verification, ratio: Ratio, places: tuple[int, int], lead: int | None, weights: np.ndarray
+    verification: Verification,
+    measure: Measure,
+    pair: tuple[str, str],
+    lead: int | None,
+    tables: np.ndarray,
+    counts: np.ndarray,
 ) -> Claim:
-    chosen = slice(None) if lead is None else slice(lead, lead + 1)
-    totals, counts = (values[list(places)][:, :, chosen].sum(2) for values in (ratio.total, ratio.weight))
-    values = ratio.of(totals.sum(1), counts.sum(1))
-    drawn = ratio.of(totals @ weights.T, counts @ weights.T)
-    differences = drawn[0] - drawn[1]
-    differences = differences[np.isfinite(differences)]
-    blocks = verification.blocks
+    """Of the sums of cases of both, `tables (2, K, N)`, and how often each block is counted in each repeat `(R, B)`."""
+    values = [measure.formula(table.sum(1)) for table in tables]
+    blocks = verification.sums["block"].values
+    one, other = (measure.formula(resampled(table, blocks, counts)) for table in tables)
+    differences = (one - other)[np.isfinite(one - other)]
+    number = verification.blocks
     interval, p = (float("nan"), float("nan")), float("nan")
-    if blocks > 1 and len(differences) > 1:
-        low, high = np.quantile(differences, [0.025, 0.975])
+    if number > 1 and len(differences) > 1:
+        low, high = limits(differences)
         interval = (float(low), float(high))
-        spread = differences.std(ddof=1) * np.sqrt(blocks / (blocks - 1))  # few blocks drawn again vary too little
+        spread = differences.std(ddof=1) * np.sqrt(number / (number - 1))  # few blocks drawn again vary too little
         p = 1.0
         if spread > 0 and values[0] != values[1]:
-            p = float(2 * student.sf(abs(values[0] - values[1]) / spread, blocks - 1))
-            if ratio.mean:
-                each = ratio.of(totals, counts)
+            p = float(2 * student.sf(abs(values[0] - values[1]) / spread, number - 1))
+            if measure.mean:
+                each = [measure.formula(table) for table in tables]
                 p = max(p, hering_genton(each[0] - each[1])[1])
-    names = verification.forecasters
     return Claim(
-        ratio.name,
-        names[places[0]],
-        names[places[1]],
+        measure.name,
+        *pair,
         lead,
         (float(values[0]), float(values[1])),
         interval,
         p,
-        blocks,
+        number,
         verification.cases,
-        ratio.lower_is_better,
+        bool(measure.lower_is_better),
     )
 
 
@@ -206,14 +187,6 @@ def hering_genton(differences: np.ndarray) -> tuple[float, float]:
     model = scale * sigma**2 * np.exp(-3 * np.arange(n) / reach)
     statistic = d.mean() / np.sqrt((model[0] + 2 * model[1:].sum()) / n)
     return float(statistic), float(2 * norm.sf(abs(statistic)))
-
-
-def _drawn(blocks: np.ndarray, repeats: int, seed: int) -> np.ndarray:
-    """How often each case is counted in each repeat `(repeats, N)`."""
-    numbers, members = np.unique(blocks, return_inverse=True)
-    chance = np.random.default_rng(seed)
-    counts = chance.multinomial(len(numbers), np.full(len(numbers), 1 / len(numbers)), size=repeats)
-    return np.asarray(counts[:, members], dtype=np.float64)
 
 
 def _corrected(claims: list[Claim]) -> list[Claim]:

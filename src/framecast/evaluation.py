@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,12 @@ from typing import Any
 import numpy as np
 import psutil
 import torch
+import xarray as xr
+from pyproj import CRS
+from pyproj.exceptions import CRSError
 
-from framecast.data.config import ArchiveData
-from framecast.data.frames import files_of
+from framecast.data.config import ArchiveData, Data
+from framecast.data.frames import files_of, same_grid
 from framecast.data.quantities import ZR
 from framecast.data.sources import Source, Sources
 from framecast.data.splits import ByBlocks
@@ -27,10 +30,12 @@ from framecast.forecasting.extrapolation import Extrapolation
 from framecast.forecasting.persistence import Persistence
 from framecast.forecasting.run import Trained, load
 from framecast.models.counting import multiply_accumulates, parameters
+from framecast.networks import Weights
 from framecast.scoring import Part, Plan, Report, assemble, plan, score
 from framecast.sharing import share_out
+from framecast.tally import Networks
 from framecast.training.run import EXPERIMENT, settings_of
-from framecast.verification import Verification
+from framecast.verification import Grid, Verification
 
 CASES = "cases.nc"
 BATCHES = 2
@@ -53,6 +58,8 @@ def evaluate(
     stride: int = 1,
     limit: int | None = None,
     baselines: Sequence[str] = BASELINES[:2],
+    lpips: Sequence[str | Path] = (),
+    fvd: str | Path | None = None,
     cluster: str | None = None,
     report: Report = lambda done, of: None,
 ) -> Verification:
@@ -61,7 +68,9 @@ def evaluate(
     needs that looks back furthest; without `data` all must have been trained on the same part of the same data.
 
     `data` is what `framecast.open` takes; without it the run's own test split is used. `rates` are thresholds in mm/h.
-    With `out` the sums of all cases are written there as `cases.nc`. `cluster` is the address of a Dask scheduler, or
+    `lpips` are files with the weights of AlexNet and of the linear layers of LPIPS, `fvd` is one with those of I3D; without them
+    these scores are not computed. With `out` the sums of all cases are written there as `cases.nc`.
+    `cluster` is the address of a Dask scheduler, or
     "local:N" for N processes on this machine, among which the cases are shared out; the result is the same. Raises `DataError`,
     `ConfigError` and `RunError`.
     """
@@ -74,17 +83,33 @@ def evaluate(
         horizon,
         stride,
         tuple(baselines),
+        Weights(tuple(map(str, lpips)), None if fvd is None else str(fvd), convention),
     )
-    forecasters, source, step = job.opened()
+    forecasters, sources, networks = job.opened()
+    source = _tested(sources)
     todo = plan(source, rates=rates, zr=zr, convention=convention, limit=limit)
     if cluster is None:
-        parts = [score(todo, forecasters, source, report)]
+        parts = [score(todo, forecasters, source, report, networks)]
     else:
         parts = distributed(job, todo, cluster, report)
-    verification = assemble(parts, todo, source, step)
+    verification = replace(assemble(parts, todo, source, sources.step), grid=_grid(sources.frames))
+    verification.sums.attrs |= job.weights.described()
     if out is not None:
         verification.save(Path(out) / CASES)
     return verification
+
+
+def _grid(frames: Sequence[xr.DataArray]) -> Grid | None:
+    """Where all of some archives lie."""
+    if not frames or not all(same_grid(frames[0], other) for other in frames) or "y" not in frames[0].coords:
+        return None
+    first = frames[0]
+    attributes = first["crs"].attrs if "crs" in first.coords else {}
+    try:
+        crs = CRS.from_cf(attributes).to_wkt() if attributes else ""
+    except CRSError:
+        crs = ""
+    return Grid(first["y"].values, first["x"].values, str(first["x"].attrs.get("units", "")), crs)
 
 
 @dataclass(frozen=True)
@@ -98,9 +123,11 @@ class Job:
     horizon: int | None
     stride: int
     baselines: tuple[str, ...]
+    weights: Weights = field(default_factory=Weights)
 
-    def opened(self) -> tuple[dict[str, Forecaster], Source, np.timedelta64 | None]:
-        """The forecasters by name, the windows, and the time between frames. Raises `DataError`, `ConfigError` and `RunError`."""
+    def opened(self) -> tuple[dict[str, Forecaster], Sources, Networks]:
+        """The forecasters by name, the windows, and the networks of scores. Raises `DataError`, `ConfigError` and `RunError`."""
+        networks = self.weights.networks()
         models = {name: load(run) for name, run in self.runs}
         (first_name, first), *others = models.items()
         for name, model in others:
@@ -120,7 +147,7 @@ class Job:
             stride=self.stride,
         )
         beside = {name: baseline(name, first, sources, run) for name in self.baselines}
-        return {**models, **beside}, _tested(sources), sources.step
+        return {**models, **beside}, sources, networks
 
 
 def _difference(one: Trained, other: Trained) -> str:
@@ -161,8 +188,8 @@ _opened = lru_cache(maxsize=1)(Job.opened)
 
 
 def _scored(job: Job, todo: Plan) -> Part:
-    forecasters, source, _ = _opened(job)
-    return score(todo, forecasters, source)
+    forecasters, sources, networks = _opened(job)
+    return score(todo, forecasters, _tested(sources), networks=networks)
 
 
 def distributed(job: Job, todo: Plan, cluster: str, report: Report = lambda done, of: None) -> list[Part]:
@@ -276,13 +303,26 @@ def facts_of(run: str | Path, trained: Trained) -> dict[str, str]:
     }
 
 
+def settings_text(run: str | Path) -> str:
+    """All that the training of a run was told, as YAML; nothing for a saved model without its run."""
+    path = Path(run) / EXPERIMENT
+    return path.read_text() if path.is_file() else ""
+
+
 def _experiment_facts(experiment: Experiment) -> dict[str, str]:
     data, training = experiment.data, experiment.training
     return {
         "data": data.described,
+        "split": _split(data),
         "trained": f"{training.iterations:,} iterations of {training.batch_size} windows, loss {experiment.loss.name}, "
         f"curriculum {experiment.curriculum.name}, seed {training.seed}",
     }
+
+
+def _split(data: Data) -> str:
+    """How training, validation and test were kept apart."""
+    split = getattr(data, "split", None)
+    return "as published" if split is None else ", ".join(f"{key} {value}" for key, value in plain(split).items())
 
 
 def _timed(trained: Trained) -> str:

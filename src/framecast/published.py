@@ -9,18 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import nn
 
 from framecast.data.quantities import INTENSITY
 from framecast.data.scaling import Unit
 from framecast.errors import ConfigError, DataError, FramecastError
 from framecast.interop import reference
+from framecast.interop.weights import read_weights
 from framecast.saved import Card, save
 from framecast.types import FrameShape
 
@@ -43,8 +40,6 @@ SOURCES: dict[str, tuple[str, ...]] = {
 }
 """What a repository publishes, by the names of `reference.REFERENCES`."""
 
-_CONTAINERS = ("net_param", "state_dict", "model_state_dict", "model", "net")
-_PREFIXES = ("module.", "model.", "network.")
 _DEFAULTS: dict[str, Any] = {
     "alpha": 0.5,
     "decouple_beta": 0.1,
@@ -63,39 +58,6 @@ class Imported:
     model: nn.Module
     card: Card
     unused: tuple[str, ...]
-
-
-def read_weights(path: Path) -> dict[str, Tensor]:
-    """The state dict in a checkpoint (.pt, .pth, .ckpt, .pkl, .safetensors), out of its usual containers and without
-    prefixes. Raises `DataError` for a file that holds anything but weights and plain values."""
-    try:
-        if path.suffix == ".safetensors":
-            content: Any = load_file(path)
-        else:
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except UnpicklingError as error:
-        raise DataError(
-            "holds more than weights and plain values, and nothing else is loaded",
-            where=path,
-            remedy="save its state dict alone, where you trust it: torch.save(model.state_dict(), ...)",
-        ) from error
-    except (OSError, RuntimeError, SafetensorError, EOFError, ValueError, KeyError) as error:
-        raise DataError(f"not a readable checkpoint ({error})", where=path) from error
-    for _ in range(2):
-        inner = [
-            name for name in _CONTAINERS if isinstance(content, Mapping) and isinstance(content.get(name), Mapping)
-        ]
-        content = content[inner[0]] if inner else content
-    if not isinstance(content, Mapping) or not any(isinstance(value, Tensor) for value in content.values()):
-        raise DataError("no state dict found in it", where=path, remedy=f"looked in: {', '.join(_CONTAINERS)}")
-    weights = {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
-    while (prefix := _common_prefix(weights)) is not None:
-        weights = {name.removeprefix(prefix): value for name, value in weights.items()}
-    return weights
-
-
-def _common_prefix(weights: Mapping[str, Tensor]) -> str | None:
-    return next((prefix for prefix in _PREFIXES if all(name.startswith(prefix) for name in weights)), None)
 
 
 def import_checkpoint(

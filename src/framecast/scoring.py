@@ -11,25 +11,18 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 import xarray as xr
 
 from framecast.data.batches import window_actions
-from framecast.data.quantities import ZR, Quantity, event_thresholds
-from framecast.data.scaling import default_scaling
+from framecast.data.quantities import ZR, event_thresholds
 from framecast.data.sources import Source
-from framecast.data.survey import WET
 from framecast.errors import ConfigError, DataError
 from framecast.forecasting.assemble import Forecaster
-from framecast.forecasting.motion import motion
-from framecast.scores import CONVENTIONS, Contingency, contingency
-from framecast.scores.fractions import SCALES, fractions_sums
-from framecast.scores.probability import crps_field
-from framecast.scores.structure import WAVELENGTHS, spectrum
+from framecast.scores import CONVENTIONS
+from framecast.scores.fractions import SCALES, SHARES
+from framecast.scores.structure import WAVELENGTHS
+from framecast.tally import Networks, Rules, tally
 from framecast.verification import Example, Verification
-
-_MOTION_SIDE = 96
-"""Frames are made about this small for judging how fast the weather moves."""
 
 Report = Callable[[int, int], None]
 """Called with the number of cases done and of all cases."""
@@ -42,11 +35,7 @@ class Plan:
 
     cases: tuple[int, ...]
     shown: frozenset[int]
-    quantity: Quantity
-    rates: tuple[float, ...]
-    thresholds: tuple[float, ...]
-    convention: str
-    scales: tuple[int, ...]
+    rules: Rules
     batch_size: int
 
     def parts(self, batches: int) -> list[Plan]:
@@ -85,8 +74,9 @@ def plan(
     rates = (quantity.thresholds if rates is None else rates) if quantity.precipitation else ()
     chosen = _spread(len(source), limit)
     shown = frozenset(chosen[k] for k in _spread(len(chosen), examples)) if examples else frozenset()
-    thresholds = event_thresholds(quantity, rates, zr or ZR())
-    return Plan(tuple(chosen), shown, quantity, tuple(rates), tuple(thresholds), convention, tuple(scales), batch_size)
+    zr = zr or ZR()
+    rules = Rules(quantity, tuple(rates), tuple(event_thresholds(quantity, rates, zr)), zr, convention, tuple(scales))
+    return Plan(tuple(chosen), shown, rules, batch_size)
 
 
 def verify(
@@ -122,9 +112,14 @@ def verify(
 
 
 def score(
-    todo: Plan, forecasters: Mapping[str, Forecaster], source: Source, report: Report = lambda done, of: None
+    todo: Plan,
+    forecasters: Mapping[str, Forecaster],
+    source: Source,
+    report: Report = lambda done, of: None,
+    networks: Networks | None = None,
 ) -> Part:
-    """Forecast the cases of a plan and score them."""
+    """Forecast the cases of a plan and score them, with LPIPS and features for FVD where there are `networks` for them."""
+    networks = networks or Networks()
     rows: list[xr.Dataset] = []
     kept: list[Example] = []
     order: list[int] = []
@@ -142,7 +137,7 @@ def score(
             name: members[name].mean(0) if name in members else _forecast(forecaster, contexts, horizon, actions)
             for name, forecaster in forecasters.items()
         }
-        rows.append(_tally(forecasts, members, truth, contexts, todo))
+        rows.append(tally(forecasts, members, truth, contexts, indices, todo.rules, networks))
         errors = _relative_error(rows[-1])
         for k, index in enumerate(indices):
             pictures = {name: forecast[k] for name, forecast in forecasts.items()}
@@ -172,19 +167,24 @@ def assemble(parts: Sequence[Part], todo: Plan, source: Source, step: np.timedel
         _keep_extreme(extremes, part.extremes)
     leads = np.arange(1, source.shape.horizon + 1)
     blocks = {block: number for number, block in enumerate(dict.fromkeys(source.block(index) for index in order))}
+    rules = todo.rules
     sums = sums.assign_coords(
         case=order,
         init_time=("case", [source.init_time(index) for index in order]),
         block=("case", [blocks[source.block(index)] for index in order]),
         lead_time=leads if step is None else leads * step,
-        threshold=list(todo.thresholds),
         wavelength=list(WAVELENGTHS[:-1]),
     )
-    if todo.thresholds and todo.scales:
-        sums = sums.assign_coords(scale=list(todo.scales))
-    sums.attrs = {"convention": todo.convention, "quantity": todo.quantity.name, "units": todo.quantity.units}
+    for name, values in (("threshold", rules.thresholds), ("scale", rules.scales), ("percentile", SHARES)):
+        if name in sums.dims:
+            sums = sums.assign_coords({name: list(values)})
+    sums.attrs = {
+        "convention": rules.convention_name,
+        "quantity": rules.quantity.name,
+        "units": rules.quantity.units,
+    }
     kept = [example for part in parts for example in part.kept] + [example for _, example in extremes.values()]
-    return Verification(sums, CONVENTIONS[todo.convention], todo.quantity, todo.rates, todo.thresholds, kept)
+    return Verification(sums, rules.convention, rules.quantity, rules.rates, rules.thresholds, kept)
 
 
 def _relative_error(row: xr.Dataset) -> np.ndarray:
@@ -225,75 +225,3 @@ def _forecast(forecaster: Forecaster, contexts: np.ndarray, horizon: int, action
 def _members(forecaster: Any, contexts: np.ndarray, horizon: int) -> np.ndarray:
     """`contexts (B, T, C, H, W)` -> the members of an ensemble `(M, B, horizon, C, H, W)`."""
     return np.stack([forecaster.forecast_members(context, horizon) for context in contexts], axis=1)
-
-
-def _tally(
-    forecasts: dict[str, np.ndarray],
-    members: dict[str, np.ndarray],
-    truth: np.ndarray,
-    contexts: np.ndarray,
-    todo: Plan,
-) -> xr.Dataset:
-    """The sums of a few cases: `(forecaster, case, lead_time[, threshold[, scale]])`."""
-    quantity, convention, thresholds = todo.quantity, CONVENTIONS[todo.convention], todo.thresholds
-    observed = np.isfinite(truth).all(axis=2, keepdims=True)
-    based = np.logical_and.reduce([np.isfinite(values).all(axis=2, keepdims=True) for values in forecasts.values()])
-    valid = torch.from_numpy(observed & based)
-    scaling = default_scaling(quantity)
-    true, true_pictures = torch.from_numpy(truth), torch.from_numpy(scaling.forward(truth, quantity))
-    columns: dict[str, list[np.ndarray]] = {}
-    power = []
-    for name_of, values in forecasts.items():
-        said = torch.from_numpy(values)
-        pictures = torch.from_numpy(scaling.forward(values, quantity))
-        power.append(spectrum(pictures, valid).numpy())
-        sums = convention.tally(said, true, pictures, true_pictures, valid)
-        table = contingency(said, true, valid, thresholds)._asdict()
-        every = torch.from_numpy(members.get(name_of, values[None]))
-        sums["crps"] = crps_field(every, true).masked_fill(~valid, 0.0).flatten(2).sum(2)
-        for name, value in {**sums, **table}.items():
-            columns.setdefault(name, []).append(value.numpy())
-    dims = ("forecaster", "case", "lead_time", "threshold", "scale")
-    data: dict[str, tuple[tuple[str, ...], np.ndarray]] = {
-        name: (dims[: 3 + (name in Contingency._fields)], np.stack(values)) for name, values in columns.items()
-    }
-    data["pixels"] = (dims[1:3], valid.flatten(2).sum(2).numpy())
-    data["observed"] = (dims[1:3], observed.reshape(*observed.shape[:2], -1).sum(2))
-    for name, size in zip(("height", "width"), truth.shape[-2:], strict=True):
-        data[name] = (dims[1:2], np.full(len(truth), size))
-    if thresholds and todo.scales:
-        fields = [torch.from_numpy(values) for values in forecasts.values()]
-        error, reference = fractions_sums(fields, true, valid, thresholds, todo.scales)
-        data |= {"fss_error": (dims, error.numpy()), "fss_reference": (dims, reference.numpy())}
-    rings = (*dims[1:3], "wavelength")
-    data["power"] = ((dims[0], *rings), np.stack(power))
-    data["true_power"] = (rings, spectrum(true_pictures, valid).numpy())
-    data |= _weather(forecasts, truth, valid[:, :, 0].numpy(), quantity, contexts)
-    return xr.Dataset(data, coords={"forecaster": list(forecasts)})
-
-
-def _weather(
-    forecasts: dict[str, np.ndarray], truth: np.ndarray, valid: np.ndarray, quantity: Quantity, contexts: np.ndarray
-) -> dict[str, tuple[tuple[str, ...], np.ndarray]]:
-    """How wet it was and was said to be, how intense it was, and how fast it moved."""
-    limit = WET.get(quantity.name, np.inf)
-    wet = (truth[:, :, 0] >= limit) & valid
-    said = [((values[:, :, 0] >= limit) & valid).sum((2, 3)) for values in forecasts.values()]
-    return {
-        "wet_said": (("forecaster", "case", "lead_time"), np.stack(said)),
-        "wet_true": (("case", "lead_time"), wet.sum((2, 3))),
-        "wet_amount": (("case", "lead_time"), np.where(wet, truth[:, :, 0], 0).sum((2, 3), dtype=np.float64)),
-        "speed": (("case",), np.array([_speed(context, quantity) for context in contexts])),
-    }
-
-
-def _speed(context: np.ndarray, quantity: Quantity) -> float:
-    """How fast the weather moved before the forecast, in pixels a frame: the mean over the wet pixels, NaN without any."""
-    every = max(1, -(-max(context.shape[-2:]) // _MOTION_SIDE))
-    recent = default_scaling(quantity).forward(context[-3:, :, ::every, ::every], quantity).mean(axis=1)
-    if len(recent) < 2 or min(recent.shape[-2:]) < 8:
-        return float("nan")
-    there = recent[-1] > recent.min()
-    if not there.any():
-        return float("nan")
-    return float(np.hypot(*motion(recent))[there].mean() * every)

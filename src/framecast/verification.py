@@ -10,9 +10,10 @@ scores can be split.
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,9 +24,29 @@ import xarray as xr
 from framecast.data.quantities import Quantity
 from framecast.data.scaling import default_scaling
 from framecast.errors import RunError
-from framecast.scores import EVENT_SCORES, Contingency, Convention, interval
+from framecast.measures import (
+    CRPS,
+    CRPS_DEFINITION,
+    FVD_DEFINITION,
+    LPIPS,
+    SAL,
+    SAL_DEFINITION,
+    THRESHOLD_DEFINITIONS,
+    Measure,
+    brier_measure,
+    event_measure,
+    frame_measure,
+    fss_measure,
+    percentile_measure,
+    ratio,
+)
+from framecast.scores import EVENT_SCORES, Convention
+from framecast.scores.bootstrap import drawn, limits, resampled
 from framecast.scores.events import EVENT_DEFINITIONS
-from framecast.scores.fractions import fss
+from framecast.scores.perceptual import frechet_distance
+from framecast.scores.probability import Probabilities
+
+_ABSENT = "not computed: it needs weights that others trained, given with"
 
 
 class Example(NamedTuple):
@@ -38,6 +59,16 @@ class Example(NamedTuple):
     truth: np.ndarray
     forecasts: dict[str, np.ndarray]
     why: str = ""
+
+
+class Grid(NamedTuple):
+    """Where pixels lie: the coordinates of rows `y (H,)` and columns `x (W,)` in `units`, and the projection as WKT, empty where
+    it is unknown."""
+
+    y: np.ndarray
+    x: np.ndarray
+    units: str
+    crs: str
 
 
 class Regime(NamedTuple):
@@ -55,6 +86,14 @@ class Score(NamedTuple):
     interval: tuple[float, float] | None
 
 
+class Curve(NamedTuple):
+    """A value at each lead time with its 95 % interval, each `(S,)`, NaN where there is none."""
+
+    values: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+
 @dataclass(frozen=True)
 class Verification:
     """The sums, and what they mean.
@@ -69,6 +108,8 @@ class Verification:
     rates: tuple[float, ...]
     thresholds: tuple[float, ...]
     examples: list[Example] = field(default_factory=list)
+    grid: Grid | None = None
+    """Where all frames lie; None where they lie on several grids, or nowhere."""
 
     @property
     def forecasters(self) -> list[str]:
@@ -107,78 +148,127 @@ class Verification:
         table = self.sums.isel(forecaster=0, threshold=threshold)
         return np.asarray((table["hits"] + table["misses"]).sum("case").values)
 
-    def frame_by_lead(self, forecaster: str, score: str) -> np.ndarray:
-        """A frame score for each lead time."""
-        part = self.sums.sel(forecaster=forecaster)
-        sums = {name: part[name].values.sum(0) for name in part if name in _frame_names(self.convention)}
-        steps = range(self.sums.sizes["lead_time"])
-        return np.array([self.convention.finish({name: float(v[s]) for name, v in sums.items()})[score] for s in steps])
+    def table(self, forecaster: str, measure: Measure) -> np.ndarray:
+        """The sums that a measure is made of, `(K, N, S)` for K sums, N cases and S lead times."""
+        parts = [self.sums[name] for name in measure.sums]
+        parts = [part.sel(forecaster=forecaster) if "forecaster" in part.dims else part for part in parts]
+        return np.stack([part.isel(measure.place).values.astype(np.float64) for part in parts])
 
-    def event_by_lead(self, forecaster: str, score: str, threshold: int) -> np.ndarray:
-        """An event score for each lead time."""
-        part = self.sums.sel(forecaster=forecaster).isel(threshold=threshold)
-        table = Contingency(*(torch.from_numpy(part[name].values.sum(0)) for name in Contingency._fields))
-        return EVENT_SCORES[score](table).numpy()
+    def score(self, forecaster: str, measure: Measure) -> Score:
+        """A score over all lead times, with its interval."""
+        values, low, high = self._judged(measure, self.table(forecaster, measure).sum(2))
+        return Score(float(values), None if np.isnan(low) else (float(low), float(high)))
+
+    def curve(self, forecaster: str, measure: Measure) -> Curve:
+        """A score at each lead time, with its intervals."""
+        return Curve(*self._judged(measure, self.table(forecaster, measure)))
+
+    def _judged(self, measure: Measure, table: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The value of sums of cases `(K, N, ...)`, and between what it lies."""
+        drawn = measure.formula(resampled(table, self.sums["block"].values, self._drawn))
+        return measure.formula(table.sum(1)), *limits(drawn)
+
+    @cached_property
+    def _drawn(self) -> np.ndarray:
+        return drawn(self.sums["block"].values)
 
     def frame(self, forecaster: str, score: str) -> Score:
-        """A frame score over all lead times, with its interval."""
-        names = _frame_names(self.convention)
-        part = self.sums.sel(forecaster=forecaster)
-        table = np.stack([part[name].values.sum(1) for name in names])
-
-        def value(weights: np.ndarray) -> float:
-            return self.convention.finish(dict(zip(names, (table @ weights).tolist(), strict=True)))[score]
-
-        return self._score(value)
+        """A frame score, "mse", "ssim", ..., over all lead times."""
+        return self.score(forecaster, frame_measure(self.convention, score))
 
     def event(self, forecaster: str, score: str, threshold: int) -> Score:
-        """An event score over all lead times, with its interval."""
-        part = self.sums.sel(forecaster=forecaster).isel(threshold=threshold)
-        table = np.stack([part[name].values.sum(1) for name in Contingency._fields]).astype(np.float64)
+        """An event score, "csi", "pod", ..., over all lead times, at the threshold of that number."""
+        return self.score(forecaster, event_measure(score, threshold, self.rates[threshold]))
 
-        def value(weights: np.ndarray) -> float:
-            return float(EVENT_SCORES[score](Contingency(*torch.from_numpy(table @ weights))))
+    def frame_measures(self) -> list[Measure]:
+        """Scores of whole frames; the CRPS of a single forecast is its absolute error, and is left out."""
+        found = [frame_measure(self.convention, score) for score in self.frame_scores]
+        return [*found, *([CRPS] if self.ensembles else []), *([LPIPS] if "lpips" in self.sums else [])]
 
-        return self._score(value)
+    def event_measures(self, threshold: int) -> list[Measure]:
+        """Scores of events at the threshold of that number."""
+        rate = self.rates[threshold]
+        found = [event_measure(score, threshold, rate) for score in self.event_scores]
+        return [*found, brier_measure(threshold, rate)]
 
-    def crps(self, forecaster: str) -> Score:
-        """Fair continuous ranked probability score over all lead times, in the units of the data; for a single forecast the
-        mean absolute error."""
-        table = np.stack(
-            [self.sums["crps"].sel(forecaster=forecaster).values.sum(1), self.sums["pixels"].values.sum(1)]
-        )
+    def fss_measures(self, threshold: int) -> list[Measure]:
+        """Fractions skill scores by scale."""
+        rate = self.rates[threshold]
+        return [fss_measure(threshold, rate, place, side) for place, side in enumerate(self.scales)]
 
-        def value(weights: np.ndarray) -> float:
-            total, count = table @ weights
-            return float(total / count) if count else float("nan")
+    def percentile_measures(self, number: int) -> list[Measure]:
+        """Fractions skill scores of the largest values of each field, by scale."""
+        share = self.percentiles[number]
+        return [percentile_measure(number, share, place, side) for place, side in enumerate(self.scales)]
 
-        return self._score(value)
+    def object_measures(self) -> list[Measure]:
+        """Structure, amplitude and location, with their signs and without; none where there is no rain to speak of."""
+        return list(SAL) if "sal_weight" in self.sums else []
+
+    def measures(self) -> list[Measure]:
+        """All of them."""
+        events = [
+            measure for k in range(len(self.rates)) for measure in (*self.event_measures(k), *self.fss_measures(k))
+        ]
+        largest = [measure for k in range(len(self.percentiles)) for measure in self.percentile_measures(k)]
+        return [*self.frame_measures(), *events, *largest, *self.object_measures()]
 
     @property
     def scales(self) -> list[int]:
         """Sides of the neighbourhoods of the fractions skill score, in pixels."""
         return self.sums["scale"].values.tolist() if "fss_error" in self.sums else []
 
-    def fss(self, forecaster: str, threshold: int, scale: int) -> Score:
-        """Fractions skill score over all lead times, with its interval; `scale` is the number of it."""
-        part = self.sums.sel(forecaster=forecaster).isel(threshold=threshold, scale=scale)
-        table = np.stack([part[name].values.sum(1) for name in ("fss_error", "fss_reference")])
-
-        def value(weights: np.ndarray) -> float:
-            return float(fss(*torch.from_numpy(table @ weights)))
-
-        return self._score(value)
-
-    def fss_by_lead(self, forecaster: str, threshold: int, scale: int) -> np.ndarray:
-        """Fractions skill score for each lead time."""
-        part = self.sums.sel(forecaster=forecaster).isel(threshold=threshold, scale=scale)
-        sums = (torch.from_numpy(part[name].values.sum(0)) for name in ("fss_error", "fss_reference"))
-        return fss(*sums).numpy()
+    @property
+    def percentiles(self) -> list[float]:
+        """Shares of a field that lie below its own threshold, for fractions skill scores."""
+        return self.sums["percentile"].values.tolist() if "fss_percentile_error" in self.sums else []
 
     def frequency(self, threshold: int) -> float:
         """Share of the scored pixels that were events: the fractions skill score of a random forecast."""
         pixels = float(self.sums["pixels"].sum())
         return float(self.events(threshold).sum()) / pixels if pixels else float("nan")
+
+    def probabilities(self, forecaster: str, threshold: int) -> Probabilities:
+        """How likely events were said to be and how often they came, over all cases and lead times."""
+        part = self.sums.sel(forecaster=forecaster).isel(threshold=threshold)
+        counted, said, happened = (
+            torch.from_numpy(part[f"probability_{name}"].sum("case").values) for name in ("counted", "said", "happened")
+        )
+        return Probabilities(counted, said, happened, torch.tensor(float(part["brier"].sum())))
+
+    @property
+    def ensembles(self) -> list[str]:
+        """The forecasters that say more than one future."""
+        return [name for name in self.forecasters if self.members(name) > 1]
+
+    def members(self, forecaster: str) -> int:
+        """How many futures a forecaster says."""
+        return int(self.sums["members"].sel(forecaster=forecaster).max()) if "members" in self.sums else 1
+
+    def ranks(self, forecaster: str) -> np.ndarray:
+        """How often the truth had each rank among the members of an ensemble `(M + 1,)`."""
+        counts = self.sums["rank_counted"].sel(forecaster=forecaster).sum("case").values
+        return np.asarray(counts[: self.members(forecaster) + 1])
+
+    def spread_skill(self, forecaster: str) -> tuple[np.ndarray, np.ndarray]:
+        """Spread of an ensemble and root mean squared error of its mean, for each lead time; alike for a good ensemble."""
+        part, pixels = self.sums.sel(forecaster=forecaster), self.sums["pixels"].sum("case").values
+        squares = (part[name].sum("case").values for name in ("spread", "mean_error"))
+        spread, skill = (np.sqrt(ratio(np.stack([square, pixels]))) for square in squares)
+        return spread, skill
+
+    def fvd(self, forecaster: str) -> float:
+        """Fréchet distance of the features of the forecasts from those of the truth, a row a case; NaN without features, or with
+        fewer than two cases."""
+        if "features" not in self.sums or self.cases < 2:
+            return float("nan")
+        said, true = self.sums["features"].sel(forecaster=forecaster), self.sums["true_features"]
+        return frechet_distance(torch.from_numpy(said.values), torch.from_numpy(true.values))
+
+    @property
+    def checksum(self) -> str:
+        """Of the true frames of all cases, whatever their order: the same for the same cases."""
+        return hashlib.blake2b(np.sort(self.sums["checksum"].values).tobytes(), digest_size=8).hexdigest()
 
     def power(self, forecaster: str | None = None) -> np.ndarray:
         """Mean power spectrum `(lead_time, ring)` of a forecaster, or of the truth; rings are between `WAVELENGTHS`."""
@@ -215,24 +305,26 @@ class Verification:
             found += [Regime("hour", f"{6 * k:02d} to {6 * k + 6:02d} UTC", hour == k) for k in range(4)]
         return [regime for regime in found if 0 < regime.cases.sum() < len(regime.cases)]
 
-    def _score(self, value: Callable[[np.ndarray], float]) -> Score:
-        return Score(value(np.ones(self.cases)), interval(value, self.sums["block"].values))
-
     def definitions(self) -> dict[str, str]:
         """What each score means, and what "scaled" means in it."""
         scaling = default_scaling(self.quantity)
         settings = ", ".join(f"{key} {value}" for key, value in asdict(scaling).items() if key not in ("name", "zr"))
-        fair = {
-            "crps": "fair continuous ranked probability score, in the units of the data; of a single forecast the MAE"
+        said = self.convention.definitions | {"crps": CRPS_DEFINITION} | self._perceptual_definitions()
+        if self.thresholds:
+            said |= EVENT_DEFINITIONS | THRESHOLD_DEFINITIONS
+        if self.object_measures():
+            said["s, a, l"] = SAL_DEFINITION
+        return said | {"scaled": f"by {scaling.name} ({settings}), whatever the model was trained with"}
+
+    def _perceptual_definitions(self) -> dict[str, str]:
+        lpips, fvd = (self.sums.attrs.get(f"{name}_weights") for name in ("lpips", "fvd"))
+        scale = self.sums.attrs.get("lpips_range", "")
+        return {
+            "lpips": f"AlexNet, pictures {scale}, averaged over frames; {lpips}" if lpips else f"{_ABSENT} --lpips",
+            "fvd": f"{FVD_DEFINITION} ({self.cases} clips; compare only values of as many); {fvd}"
+            if fvd
+            else f"{_ABSENT} --fvd",
         }
-        neighbourhood = {
-            "fss": "1 - sum (Pf - Po)^2 / sum (Pf^2 + Po^2) of the fractions Pf and Po of events among the observed pixels of "
-            "square neighbourhoods, sums pooled over cases",
-        }
-        scaled = {"scaled": f"by {scaling.name} ({settings}), whatever the model was trained with"}
-        return (
-            self.convention.definitions | fair | (EVENT_DEFINITIONS | neighbourhood if self.thresholds else {}) | scaled
-        )
 
     def save(self, path: Path) -> None:
         """Write the sums, whole or not at all. Raises `RunError`."""
@@ -255,9 +347,3 @@ def _thirds(kind: str, values: np.ndarray, form: str) -> list[Regime]:
     parts = {"low": values <= low, "middle": (values > low) & (values <= high), "high": values > high}
     limits = {"low": f"up to {form.format(low)}", "middle": "", "high": f"above {form.format(high)}"}
     return [Regime(kind, f"{name} {limits[name]}".strip(), cases) for name, cases in parts.items()]
-
-
-def _frame_names(convention: Convention) -> list[str]:
-    """The sums that a convention keeps."""
-    names = [name for name in convention.definitions if name != "rmse"]
-    return names + [f"{name}_weight" for name in names]

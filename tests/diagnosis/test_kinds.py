@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from framecast.data.config import MovingDigits
-from framecast.diagnosis import KINDS, diagnose
+from framecast.diagnosis import KINDS, across, diagnose
+from framecast.diagnosis.collapse import correlated
 from framecast.errors import ConfigError
 from framecast.experiment import Experiment, Optimiser, Training
 from framecast.models import MoDeRNN, ModeRNN, MotionRNN, PredRNN, PredRNNV2
@@ -65,3 +66,36 @@ def test_what_a_model_does_not_have_is_said(runs: dict[str, Path]) -> None:
         "attention",
         "attribution",
     }
+
+
+def test_models_beside_each_other(runs: dict[str, Path], tmp_path: Path) -> None:
+    found, page = across(runs, out=tmp_path / "across.html", limit=16)
+    assert "of 4 models" in found.verdict.lower() or "over" in found.verdict
+    text = page.read_text()
+    for name in runs:
+        assert name in text
+        assert "gradient difference" in found.facts[name]
+    with pytest.raises(ConfigError, match="at least three"):
+        across(dict(list(runs.items())[:2]), out=tmp_path / "two.html")
+
+
+def test_models_that_look_at_other_windows_are_refused(runs: dict[str, Path], tmp_path: Path) -> None:
+    other = train(
+        Experiment(
+            data=MovingDigits(size=32, context=5, horizon=3, train=8, validation=2, test=16),
+            model=PredRNN(**CELLS),
+            optimiser=Optimiser(),
+            training=Training(iterations=1, batch_size=2, validate_every=1, checkpoint_every=1, validation_windows=2),
+        ),
+        out=tmp_path / "other",
+    )
+    with pytest.raises(ConfigError, match="would not look at the windows"):
+        across({**dict(list(runs.items())[:2]), "other": other}, out=tmp_path / "page.html")
+
+
+def test_a_correlation_that_is_known() -> None:
+    found = correlated({"a": (0.1, 30.0), "b": (0.3, 20.0), "c": (0.5, 10.0), "none": (float("nan"), 5.0)})
+    assert "over 3 models: -1.00" in found.verdict
+    assert found.facts["none"].startswith("silhouette undefined")
+    few = correlated({"a": (0.1, 30.0), "b": (float("nan"), 20.0), "c": (0.5, 10.0)})
+    assert "2 have a silhouette: too few" in few.verdict

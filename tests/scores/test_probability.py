@@ -9,10 +9,12 @@ from hypothesis import strategies as st
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
+from framecast.scores.fractions import Windows
 from framecast.scores.probability import (
     brier,
     crps,
     exceedance,
+    probability_sums,
     rank_histogram,
     reliability,
     roc,
@@ -58,18 +60,18 @@ def probabilities(seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
 
 def test_brier_and_its_parts() -> None:
     said, happened = probabilities()
-    ours = brier(said, happened)
+    ours = brier(probability_sums(said, happened))
     assert ours.score == pytest.approx(brier_score_loss(happened.numpy(), said.numpy()))
     assert ours.score == pytest.approx(ours.reliability - ours.resolution + ours.uncertainty)
     assert ours.counted == 500
     happened[:100] = torch.nan
-    assert brier(said, happened).counted == 400
-    assert np.isnan(brier(said, happened * torch.nan).score)
+    assert brier(probability_sums(said, happened)).counted == 400
+    assert np.isnan(brier(probability_sums(said, happened * torch.nan)).score)
 
 
 def test_reliability_is_that_of_scikit_learn() -> None:
     said, happened = probabilities()
-    ours = reliability(said, happened)
+    ours = reliability(probability_sums(said, happened))
     edges = np.linspace(0, 1, 11)
     frequency, probability = calibration_curve(happened.numpy(), np.clip(said.numpy(), 0, 1), n_bins=11)
     assert len(frequency) == len(edges)
@@ -80,11 +82,11 @@ def test_reliability_is_that_of_scikit_learn() -> None:
 
 def test_the_area_under_the_curve_is_that_of_scikit_learn() -> None:
     said, happened = probabilities()
-    ours = roc(said, happened)
+    ours = roc(probability_sums(said, happened))
     assert ours.area == pytest.approx(roc_auc_score(happened.numpy(), said.numpy()))
     assert ours.hit_rate[0] == ours.false_alarm_rate[0] == 0
     assert ours.hit_rate[-1] == ours.false_alarm_rate[-1] == 1
-    assert np.isnan(roc(said, torch.zeros(500)).area)
+    assert np.isnan(roc(probability_sums(said, torch.zeros(500))).area)
     assert ours.events == int(happened.sum())
 
 
@@ -112,10 +114,9 @@ def test_neighbourhood_probability_is_the_share_of_events_around() -> None:
     field[4, 4] = 5
     valid = torch.ones(9, 9, dtype=torch.bool)
     valid[0] = False
-    said = exceedance(field, valid, 1.0, 3)
-    assert said[4, 4] == pytest.approx(1 / 9)
-    assert said[8, 8] == 0
-    assert said[0].isnan().all()
+    said = exceedance((field >= 1) & valid, Windows(valid, 3)).reshape(8, 9)
+    assert said[3, 4] == pytest.approx(1 / 9)
+    assert said[7, 8] == 0
 
 
 @given(seed=st.integers(0, 500))
@@ -126,5 +127,10 @@ def test_laws(seed: int) -> None:
     assert crps(members, truth).value <= crps(members, truth, fair=False).value + 1e-12
     said, happened = probabilities(seed)
     order = torch.randperm(500)
-    assert roc(said[order], happened[order]).area == pytest.approx(roc(said, happened).area)
-    assert 0 <= brier(said, happened).score <= 1
+    sums = probability_sums(said, happened)
+    parts = [probability_sums(said[part], happened[part]) for part in (order[:200], order[200:])]
+    for whole, one, other in zip(sums, *parts, strict=True):
+        torch.testing.assert_close(whole, one + other)
+    assert 0 <= brier(sums).score <= 1
+    assert brier(probability_sums(happened, happened)).score == 0
+    assert roc(probability_sums(happened, happened)).area == pytest.approx(1)

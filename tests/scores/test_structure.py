@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
 
-from framecast.scores.fractions import SCALES, fractions_sums, fss
+from framecast.scores.fractions import SCALES, exceeds, fractions_sums, fss
 from framecast.scores.perceptual import LPIPS, SCALE, SHIFT, frechet_distance, lpips_distance
 from framecast.scores.ssim import ms_ssim
 from framecast.scores.structure import WAVELENGTHS, gradient_difference, spectrum
@@ -23,7 +23,7 @@ def field(seed: int, shape: tuple[int, ...] = (1, 1, 1, 40, 48)) -> torch.Tensor
 
 def score(prediction: torch.Tensor, truth: torch.Tensor, side: int, valid: torch.Tensor | None = None) -> float:
     valid = torch.ones_like(truth[:, :, :1], dtype=torch.bool) if valid is None else valid
-    error, reference = fractions_sums([prediction], truth, valid, (8.0,), (side,))
+    error, reference = fractions_sums([prediction], truth, valid, [exceeds(8.0)], (side,))
     return float(fss(error.sum(), reference.sum()))
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -25,6 +26,10 @@ Limit = Annotated[int | None, typer.Option(min=1, help="At most so many cases, e
 Cluster = Annotated[
     str | None, typer.Option("--dask", help="Share the cases out: a Dask scheduler's address, or local:N.")
 ]
+Lpips = Annotated[
+    list[Path] | None, typer.Option(help="Weights of AlexNet, and again of LPIPS' linear layers; else no LPIPS.")
+]
+Fvd = Annotated[Path | None, typer.Option(help="Weights of I3D (Kinetics-400); else no FVD.")]
 Grey = Annotated[bool, typer.Option("--grey", help="Of pictures and video: without colours.")]
 FrameSize = Annotated[str | None, typer.Option("--size", help="Of pictures and video: another HEIGHTxWIDTH.")]
 FrameRate = Annotated[float | None, typer.Option(help="Of video: so many frames a second.")]
@@ -50,6 +55,12 @@ def rates(thresholds: str | None) -> tuple[float, ...] | None:
 def names(text: str) -> list[str]:
     """Words separated by commas; none of nothing."""
     return [name for name in text.split(",") if name]
+
+
+def by_name(runs: Sequence[Path]) -> dict[str, Path]:
+    """Runs by the names of their folders, by their paths where two have one name."""
+    named = {run.resolve().name: run for run in runs}
+    return named if len(named) == len(runs) else {str(run): run for run in runs}
 
 
 def numbers(text: str, where: str) -> tuple[float, ...]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,8 +13,10 @@ from framecast.cli.arguments import (
     Baselines,
     Cluster,
     Convention,
+    Fvd,
     Horizon,
     Limit,
+    Lpips,
     OptionalData,
     Relation,
     Stride,
@@ -23,6 +24,7 @@ from framecast.cli.arguments import (
     Units,
     Variable,
     bar,
+    by_name,
     names,
     rates,
     relation,
@@ -31,6 +33,7 @@ from framecast.cli.arguments import (
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from framecast.measures import Measure
     from framecast.verification import Score, Verification
 
 
@@ -49,12 +52,14 @@ def evaluate(
     units: Units = None,
     variable: Variable = None,
     baselines: Baselines = "persistence,extrapolation",
+    lpips: Lpips = None,
+    fvd: Fvd = None,
     dask: Cluster = None,
 ) -> None:
     """Score a model beside persistence and extrapolation, by lead time and threshold, and write a report."""
     from rich.console import Console
 
-    from framecast.evaluation import facts_of, warning
+    from framecast.evaluation import facts_of, settings_text, warning
 
     console, folder = Console(), out or run / "evaluation"
     verification = framecast.evaluate(
@@ -70,6 +75,8 @@ def evaluate(
         stride=stride,
         limit=limit,
         baselines=names(baselines),
+        lpips=lpips or (),
+        fvd=fvd,
         cluster=dask,
         report=bar("verifying"),
     )
@@ -78,7 +85,11 @@ def evaluate(
         facts["beware"] = beware
         _warn(console, beware)
     report = framecast.write_report(
-        verification, folder / "report.html", title=f"Verification of {run.name}", facts=facts
+        verification,
+        folder / "report.html",
+        title=f"Verification of {run.name}",
+        facts=facts,
+        settings=settings_text(run),
     )
     print_scores(verification, console)
     console.print(f"sums: {folder / 'cases.nc'}\nreport: {report}", highlight=False, markup=False, soft_wrap=True)
@@ -97,6 +108,8 @@ def compare(
     units: Units = None,
     variable: Variable = None,
     baselines: Baselines = "persistence,extrapolation",
+    lpips: Lpips = None,
+    fvd: Fvd = None,
     dask: Cluster = None,
 ) -> None:
     """Say whether models differ, from each other and from baselines, on the same cases: intervals, tests, verdicts."""
@@ -106,9 +119,7 @@ def compare(
     from framecast.evaluation import warning
     from framecast.report.comparison import write_comparison
 
-    named: dict[str, str | Path] = {run.resolve().name: run for run in runs}
-    if len(named) < len(runs):
-        named = {str(run): run for run in runs}
+    named = by_name(runs)
     verification = framecast.evaluate(
         named,
         data,
@@ -122,6 +133,8 @@ def compare(
         stride=stride,
         limit=limit,
         baselines=names(baselines),
+        lpips=lpips or (),
+        fvd=fvd,
         cluster=dask,
         report=bar("verifying"),
     )
@@ -148,30 +161,36 @@ def _warn(console: Console, text: str) -> None:
     console.print(f"! {text}", style="yellow", highlight=False, markup=False, soft_wrap=True)
 
 
+_FRAMES, _EVENTS = ("MSE", "MAE", "SSIM", "CRPS", "LPIPS"), ("csi", "pod", "far", "bias")
+
+
 def print_scores(verification: Verification, console: Console) -> None:
     """The table of scores over all lead times, and the verdict."""
+    from rich.box import SIMPLE
     from rich.table import Table
 
+    from framecast.measures import event_measure
     from framecast.report.verdict import verdict
 
-    def scores(title: str, names: Sequence[str], score: Callable[[str, str], Score]) -> None:
-        table = Table(title=title)
-        table.add_column("")
-        for name in names:
-            table.add_column(name.upper(), justify="right", no_wrap=True)
+    def scores(title: str, measures: Sequence[Measure], heads: Sequence[str]) -> None:
+        table = Table(title=title, box=SIMPLE)
+        table.add_column("", min_width=max(map(len, verification.forecasters)))
+        for head in heads:
+            table.add_column(head, justify="right", no_wrap=True)
         for forecaster in verification.forecasters:
-            table.add_row(forecaster, *(brief(score(forecaster, name)) for name in names))
+            table.add_row(forecaster, *(brief(verification.score(forecaster, measure)) for measure in measures))
         console.print(table)
 
-    frames = [name for name in ("mse", "mae", "psnr", "ssim") if name in verification.frame_scores]
-    scores(f"{verification.cases} cases, convention {verification.convention.name}", frames, verification.frame)
+    frames = [measure for measure in verification.frame_measures() if measure.name in _FRAMES]
+    title = f"{verification.cases} cases, convention {verification.convention.name}"
+    scores(title, frames, [measure.name for measure in frames])
     for number, rate in enumerate(verification.rates):
         observed = int(verification.events(number).sum())
-        scores(
-            f"{rate:g} mm/h or more: {observed:,} event pixels",
-            ["csi", "pod", "far", "bias"],
-            partial(verification.event, threshold=number),
-        )
+        events = [event_measure(score, number, rate) for score in _EVENTS]
+        scores(f"{rate:g} mm/h or more: {observed:,} event pixels", events, [score.upper() for score in _EVENTS])
+    if "features" in verification.sums:
+        values = ", ".join(f"{name} {verification.fvd(name):.4g}" for name in verification.forecasters)
+        console.print(f"FVD of {verification.cases} clips: {values}", highlight=False)
     console.print("± is half of the 95 % interval; the report has them whole, and more scores", highlight=False)
     console.print(verdict(verification), highlight=False)
 

@@ -18,6 +18,7 @@ from framecast.cli.arguments import (
     TimeStep,
     Units,
     Variable,
+    by_name,
     frame_size,
     numbers,
     whole_numbers,
@@ -118,15 +119,27 @@ def diagnose(
         str, typer.Argument(help="decoupling, gradients, response, collapse, slots, motion, attention, attribution")
     ],
     data: OptionalData = None,
+    beside: Annotated[
+        list[Path] | None,
+        typer.Option(help="More runs, for collapse: do forecasts blur where features collapse? The correlation."),
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, help="How many windows to look at.")] = 32,
     out: Annotated[Path | None, typer.Option(help="RUN/diagnosis-KIND.html by default.")] = None,
 ) -> None:
     """Look inside a model: what its memories, gradients, features, slots, motions and attention do, as a page."""
     from rich.console import Console
 
+    from framecast.diagnosis import across
     from framecast.diagnosis import diagnose as look
+    from framecast.errors import ConfigError
 
-    found, page = look(run, kind, data, out=out, limit=limit)
+    if beside and kind != "collapse":
+        raise ConfigError("models are only put beside each other in collapse", where="--beside")
+    if beside:
+        page = out or run / "diagnosis-collapse-across.html"
+        found, page = across(by_name([run, *beside]), data, out=page, limit=limit)
+    else:
+        found, page = look(run, kind, data, out=out, limit=limit)
     console = Console()
     console.print(found.verdict, highlight=False, markup=False)
     for name, value in found.facts.items():

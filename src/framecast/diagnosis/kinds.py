@@ -4,55 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
-import torch
-from markupsafe import Markup
-from sklearn.decomposition import PCA
-from sklearn.manifold import TSNE
-from torch import Tensor
 
-from framecast.data.batches import evaluation_batches
 from framecast.diagnosis import probes
-from framecast.diagnosis.groups import a_distance, grouped, scaled
-from framecast.errors import ConfigError, DataError
-from framecast.evaluation import windows_of
-from framecast.forecasting.run import Trained, load
+from framecast.diagnosis.collapse import collapse
+from framecast.diagnosis.groups import grouped, scaled
+from framecast.diagnosis.pages import Found, Windows, flat, maps, plot, scatter, windows_for, write
+from framecast.errors import ConfigError
+from framecast.forecasting.run import load
 from framecast.models.modernn_dcb import attention_maps
 from framecast.models.motionrnn import Motion
-from framecast.report.figures import COLOURS, STYLE, png, svg
-from framecast.report.page import write_page
-from framecast.scores.structure import gradient_difference
-
-Figure = tuple[str, str, str]
-"""Heading, what is seen, and the picture as inline SVG or an image."""
-
-
-class Windows(NamedTuple):
-    """Scaled windows `(N, T + S, C, H, W)` and the lengths of context and horizon."""
-
-    frames: Tensor
-    context: int
-    horizon: int
-
-    @property
-    def past(self) -> Tensor:
-        return self.frames[:, : self.context]
-
-    @property
-    def future(self) -> Tensor:
-        return self.frames[:, self.context :]
-
-
-class Found(NamedTuple):
-    """What a diagnosis found: in a sentence, as facts, and as figures."""
-
-    verdict: str
-    facts: dict[str, str]
-    figures: list[Figure]
+from framecast.report.figures import COLOURS
 
 
 def diagnose(
@@ -64,82 +29,18 @@ def diagnose(
     if kind not in KINDS:
         raise ConfigError(f"unknown kind {kind!r}", remedy=f"one of: {', '.join(KINDS)}")
     trained = load(run, device="cpu")
-    windows = _windows(Path(run), trained, data, limit)
+    windows = windows_for(Path(run), trained, data, limit)
     try:
         found = KINDS[kind](trained.model, windows)
     except ValueError as error:
         raise ConfigError(f"nothing to diagnose: {error}", where=f"{run}, {kind}") from error
-    page = write_page(
-        "inspection.html",
+    page = write(
+        found,
         Path(out) if out is not None else Path(run) / f"diagnosis-{kind}.html",
-        title=f"{kind.capitalize()} of {trained.name}",
-        verdict=found.verdict,
-        problems=(),
-        concerns=(),
-        facts={"model": str(run), "windows": f"{len(windows.frames)}, {windows.context} + {windows.horizon} frames"}
-        | found.facts,
-        figures=[(heading, said, Markup(picture)) for heading, said, picture in found.figures],
+        f"{kind.capitalize()} of {trained.name}",
+        {"model": str(run), "windows": f"{len(windows.frames)}, {windows.context} + {windows.horizon} frames"},
     )
     return found, page
-
-
-def _windows(run: Path, trained: Trained, data: str | None, limit: int) -> Windows:
-    shape = trained.card.shape
-    if shape.actions:
-        raise ConfigError("models with actions are not diagnosed", where=run)
-    sources = windows_of(run, trained, data)
-    if sources.test is None:
-        raise DataError("no window is left for the test", remedy="give data: --data PATH")
-    size = min(shape.height, sources.test.size_of(0)[0]), min(shape.width, sources.test.size_of(0)[1])
-    chosen = range(0, len(sources.test), max(1, len(sources.test) // limit))[:limit]
-    batches = evaluation_batches(sources.test, trained.card.scaling, 1, size, chosen)
-    frames = torch.cat([batch.frames for _, batch in batches])
-    return Windows(frames, shape.context, sources.test.shape.horizon)
-
-
-def _plot(draw: Callable[[Any], None], size: tuple[float, float] = (8.4, 2.8), columns: int = 1) -> str:
-    """A figure as inline SVG; `draw` is handed its axes."""
-    with mpl.rc_context(STYLE):
-        figure, axes = plt.subplots(1, columns, figsize=size, squeeze=False)
-        draw(axes[0] if columns > 1 else axes[0, 0])
-        figure.tight_layout()
-        return svg(figure)
-
-
-def _maps(rows: list[tuple[str, list[np.ndarray]]], cmap: str = "viridis", symmetric: bool = False) -> str:
-    """Rows of maps `(h, w)` on one scale, as an image."""
-    values = np.concatenate([each.ravel() for _, row in rows for each in row])
-    high = float(np.nanmax(np.abs(values))) or 1.0
-    low = -high if symmetric else float(np.nanmin(values))
-    columns = max(len(row) for _, row in rows)
-    with mpl.rc_context({**STYLE, "axes.grid": False}):
-        figure, axes = plt.subplots(len(rows), columns, figsize=(9, 9 / columns * len(rows) + 0.2), squeeze=False)
-        for line, (name, row) in zip(axes, rows, strict=True):
-            line[0].set_ylabel(name, fontsize=8)
-            for panel in line:
-                panel.set(xticks=[], yticks=[])
-            for panel, each in zip(line, row, strict=False):
-                panel.imshow(each, cmap=cmap, vmin=low, vmax=high)
-        figure.tight_layout(pad=0.3)
-        return f'<img alt="maps" src="{png(figure)}">'
-
-
-def _scatter(axes: Any, points: np.ndarray, labels: np.ndarray, names: dict[int, str]) -> None:
-    for k, label in enumerate(sorted(set(labels.tolist()))):
-        chosen = labels == label
-        colour = "#bbbbbb" if label < 0 else COLOURS[k % 5]
-        axes.plot(*points[chosen].T, "o", markersize=4, color=colour, label=names.get(label, f"group {label}"))
-    axes.legend(frameon=False, fontsize=7)
-    axes.set(xticks=[], yticks=[])
-
-
-def _flat(features: np.ndarray) -> np.ndarray:
-    """Features in two dimensions: t-SNE where there are enough of them, else PCA."""
-    if len(features) < 12:
-        return np.asarray(PCA(2).fit_transform(features))
-    return np.asarray(
-        TSNE(2, perplexity=min(30, len(features) / 4), init="pca", random_state=0).fit_transform(features)
-    )
 
 
 def decoupling(model: Any, windows: Windows) -> Found:
@@ -149,7 +50,7 @@ def decoupling(model: Any, windows: Windows) -> Found:
     cells, memories = (np.concatenate([pair[k].flatten(2).mean(2).numpy() for pair in found[-1]]) for k in (0, 1))
     both, labels = np.concatenate([cells, memories]), np.repeat([0, 1], [len(cells), len(memories)])
     apart = grouped(scaled(both), labels=labels).silhouette
-    points = _flat(scaled(both))
+    points = flat(scaled(both))
 
     def curve(axes: Any) -> None:
         for layer, line in enumerate(cosine.T):
@@ -168,9 +69,9 @@ def decoupling(model: Any, windows: Windows) -> Found:
         f"The increments of both memories have a mean absolute cosine of {cosine.mean():.3f}; 0 is decoupled, 1 the same.",
         {"silhouette of the increments of C and of M": f"{apart:.3f} (features scaled to standard deviation 1)"},
         [
-            ("Cosine of the increments", "By layer and step, the true frames being fed.", _plot(curve)),
+            ("Cosine of the increments", "By layer and step, the true frames being fed.", plot(curve)),
             ("Increments", "Mean over space at the last step, one point a sequence and layer.",
-             _plot(lambda axes: _scatter(axes, points, labels, {0: "C", 1: "M"}), (5, 4))),
+             plot(lambda axes: scatter(axes, points, labels, {0: "C", 1: "M"}), (5, 4))),
         ],
     )  # fmt: skip
 
@@ -201,7 +102,7 @@ def gradients(model: Any, windows: Windows) -> Found:
             (
                 "Gradients",
                 "Of the squared error at each lead time with respect to the top hidden state of each step.",
-                _plot(draw, (8.4, 3.4)),
+                plot(draw, (8.4, 3.4)),
             )
         ],
     )
@@ -227,48 +128,8 @@ def response(model: Any, windows: Windows) -> Found:
     return Found(
         f"After a change to another sequence the error comes within a tenth of that without a past {when}.",
         {},
-        [("Response to sudden change", "The true frames are fed; another sequence went before, or none.", _plot(draw))],
+        [("Response to sudden change", "The true frames are fed; another sequence went before, or none.", plot(draw))],
     )
-
-
-def collapse(model: Any, windows: Windows) -> Found:
-    """Have the features of different motions collapsed into one? ModeRNN (2022), tables III and IV, figures 5, 7, 9, 10."""
-    said = probes.features(model, windows.past, windows.horizon).numpy()
-    true = probes.features(model, windows.past, windows.horizon, windows.future).numpy()
-    groups = grouped(scaled(said))
-    forecast = model.forecast(windows.past, windows.horizon)
-    valid = torch.ones_like(windows.future[:, :, :1], dtype=torch.bool)
-    total, count = gradient_difference(forecast.detach().double(), windows.future.double(), valid)
-    distance = a_distance(true, said) if len(said) >= 4 else float("nan")
-    facts = {
-        "groups found": f"{groups.number}, {int((groups.labels < 0).sum())} of {len(said)} sequences in none (left out)",
-        "silhouette": f"{groups.silhouette:.3f}",
-        "how": f"DBSCAN, eps {groups.eps:.3g}, at least {groups.min_samples} neighbours, features scaled to standard deviation 1",
-        "A-distance of truth and forecast": f"{distance:.3f} (0: the features are alike, 2: always told apart)",
-        "gradient difference": f"{float(total.sum() / count.sum()):.4g}",
-    }
-    between = [
-        f"{i} and {j}: {a_distance(said[groups.labels == i], said[groups.labels == j]):.2f}"
-        for i in range(groups.number) for j in range(i)
-        if min((groups.labels == i).sum(), (groups.labels == j).sum()) >= 4
-    ]  # fmt: skip
-    if between:
-        facts["A-distance between groups"] = "; ".join(between)
-    points = _flat(scaled(np.concatenate([said, true])))
-    kinds = np.repeat([0, 1], [len(said), len(true)])
-    verdict = f"{groups.number} group(s) of features; " + (
-        "no silhouette with fewer than two." if np.isnan(groups.silhouette) else f"silhouette {groups.silhouette:.3f}."
-    )
-    return Found(
-        verdict,
-        facts,
-        [
-            ("Features", "One point a sequence, the top hidden state averaged over space and the predicted steps.",
-             _plot(lambda axes: _scatter(axes, points[: len(said)], groups.labels, {-1: "no group"}), (5, 4))),
-            ("Truth and forecast", "The same, and the features where the true frames are fed.",
-             _plot(lambda axes: _scatter(axes, points, kinds, {0: "forecast", 1: "truth"}), (5, 4))),
-        ],
-    )  # fmt: skip
 
 
 def slots(model: Any, windows: Windows) -> Found:
@@ -292,8 +153,8 @@ def slots(model: Any, windows: Windows) -> Found:
         f"Swapping slots {most[0] + 1} and {most[1] + 1} changes the forecast most, by {changes.max():.3g} (root mean square).",
         {"importance": ", ".join(f"{value:.2f}" for value in weights.mean(0)) + " (slots, then the shortcut)"},
         [
-            ("Importance", "Mean weight in the fusion, by group of sequences.", _plot(bars)),
-            ("Slot swap", "Change of the forecast where two slots are swapped.", _maps([("slot", [changes])])),
+            ("Importance", "Mean weight in the fusion, by group of sequences.", plot(bars)),
+            ("Slot swap", "Change of the forecast where two slots are swapped.", maps([("slot", [changes])])),
         ],
     )
 
@@ -327,12 +188,12 @@ def motion(model: Any, windows: Windows) -> Found:
             (
                 "Trend",
                 "The trending momentum at the last step, over the last frame of the context.",
-                _plot(draw, (5, 5)),
+                plot(draw, (5, 5)),
             ),
             (
                 "Transient variation",
                 "Its size at each step, top layer.",
-                _maps([("", transient[:: max(1, len(transient) // 8)])]),
+                maps([("", transient[:: max(1, len(transient) // 8)])]),
             ),
         ],
     )
@@ -342,10 +203,11 @@ def attention(model: Any, windows: Windows) -> Found:
     """Where does MoDeRNN look? MoDeRNN (2022), figure 3."""
     if not hasattr(model, "core") or not all(hasattr(cell, "context") for cell in getattr(model.core, "cells", [None])):
         raise ValueError("the model has no Detail Context Block")
-    maps = attention_maps(model, windows.frames[:1])
-    steps = range(0, len(maps), max(1, len(maps) // 8))
+    weights = attention_maps(model, windows.frames[:1])
+    steps = range(0, len(weights), max(1, len(weights) // 8))
     rows = [
-        (f"layer {layer + 1}", [maps[t][layer][-1][0].mean(0).numpy() for t in steps]) for layer in range(len(maps[0]))
+        (f"layer {layer + 1}", [weights[t][layer][-1][0].mean(0).numpy() for t in steps])
+        for layer in range(len(weights[0]))
     ]
     frames = [("frame", [windows.frames[0, t].mean(0).numpy() for t in steps])]
     values = np.concatenate([each.ravel() for _, row in rows for each in row])
@@ -353,8 +215,8 @@ def attention(model: Any, windows: Windows) -> Found:
         f"The weights of the last half-step lie between {values.min():.3g} and {values.max():.3g}.",
         {},
         [
-            ("Frames", "What is fed.", _maps(frames, "gray")),
-            ("Attention", "Weights of the last half-step, mean of the channels, by layer.", _maps(rows)),
+            ("Frames", "What is fed.", maps(frames, "gray")),
+            ("Attention", "Weights of the last half-step, mean of the channels, by layer.", maps(rows)),
         ],
     )
 
@@ -373,8 +235,8 @@ def attribution(model: Any, windows: Windows) -> Found:
         {"pixel": f"row {place[0]}, column {place[1]}, lead time {lead + 1}: where the truth is brightest",
          "share of each context frame": ", ".join(f"{value:.0%}" for value in share)},
         [
-            ("Context", "The frames that the model sees.", _maps([("", list(windows.past[0].mean(1).numpy()))], "gray")),
-            ("Dependence", "Absolute gradient of the pixel with respect to each context pixel.", _maps([("", list(found))])),
+            ("Context", "The frames that the model sees.", maps([("", list(windows.past[0].mean(1).numpy()))], "gray")),
+            ("Dependence", "Absolute gradient of the pixel with respect to each context pixel.", maps([("", list(found))])),
         ],
     )  # fmt: skip
 

@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from framecast.colours import Scale, scale_of
 from framecast.data.quantities import Quantity
 from framecast.data.scaling import default_scaling
+from framecast.measures import event_measure
 from framecast.verification import Example, Verification
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00")
@@ -45,31 +46,31 @@ def lead_labels(verification: Verification) -> tuple[np.ndarray, str]:
 
 
 def curves(verification: Verification) -> str:
-    """All scores against lead time, one panel each, as inline SVG."""
-    panels: list[tuple[str, dict[str, np.ndarray]]] = []
-    names = verification.forecasters
-    for score in verification.frame_scores:
-        values = {name: verification.frame_by_lead(name, score) for name in names}
-        if score != "rmse" and any(np.isfinite(line).any() for line in values.values()):
-            panels.append((score.upper(), values))
+    """Scores against lead time with their 95 % intervals, one panel each, as inline SVG."""
+    measures = [measure for measure in verification.frame_measures() if measure.name != "RMSE"]
     for number, rate in enumerate(verification.rates):
-        for score in ("csi", "bias"):
-            values = {name: verification.event_by_lead(name, score, number) for name in names}
-            panels.append((f"{'CSI' if score == 'csi' else 'Frequency bias'} at {rate:g} mm/h", values))
-        if verification.scales:
-            middle = len(verification.scales) // 2
-            values = {name: verification.fss_by_lead(name, number, middle) for name in names}
-            panels.append((f"FSS at {rate:g} mm/h, {verification.scales[middle]} pixels", values))
+        measures += [event_measure(score, number, rate) for score in ("csi", "bias")]
+        if scales := verification.fss_measures(number):
+            measures.append(scales[len(scales) // 2])
+    drawn = {
+        measure: {name: verification.curve(name, measure) for name in verification.forecasters} for measure in measures
+    }
+    panels = [
+        (measure, lines)
+        for measure, lines in drawn.items()
+        if any(np.isfinite(line.values).any() for line in lines.values())
+    ]
     leads, label = lead_labels(verification)
     columns = 2
     rows = -(-len(panels) // columns)
     with mpl.rc_context(STYLE):
         figure, axes = plt.subplots(rows, columns, figsize=(8.4, 2.3 * rows), sharex=True, squeeze=False)
-        for panel, (title, values) in zip(axes.flat, panels, strict=False):
-            for k, (name, line) in enumerate(values.items()):
-                panel.plot(leads, line, color=COLOURS[k % 5], marker=MARKS[k % 5], markersize=3.5, label=name)
-            panel.set_title(title, loc="left", fontweight="bold")
-            if "bias" in title:
+        for panel, (measure, lines) in zip(axes.flat, panels, strict=False):
+            for k, (name, line) in enumerate(lines.items()):
+                panel.fill_between(leads, line.low, line.high, color=COLOURS[k % 5], alpha=0.13, linewidth=0)
+                panel.plot(leads, line.values, color=COLOURS[k % 5], marker=MARKS[k % 5], markersize=3.5, label=name)
+            panel.set_title(measure.name, loc="left", fontweight="bold")
+            if measure.lower_is_better is None:
                 panel.axhline(1, color="#999999", linewidth=0.8)
         for panel in list(axes.flat)[len(panels) :]:
             panel.set_visible(False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,12 @@ from jinja2 import Environment, PackageLoader, select_autoescape
 from markupsafe import Markup
 
 from framecast.errors import RunError
+from framecast.measures import Measure
 from framecast.report.figures import animation, curves, lead_labels, legend, performance, spectra, strip
-from framecast.report.verdict import LOWER_IS_BETTER, cases, verdict
+from framecast.report.maps import place
+from framecast.report.probabilities import diagrams, ensembles
+from framecast.report.verdict import cases, verdict
+from framecast.scores.probability import NEIGHBOURHOOD, brier, roc
 from framecast.verification import Example, Score, Verification
 
 
@@ -25,27 +29,41 @@ def write_report(
     *,
     title: str = "Forecast verification",
     facts: Mapping[str, str] | None = None,
+    settings: str = "",
 ) -> Path:
     """Write the report of a verification to `out` and return its path.
 
-    `facts` are said in a table as they are: what was trained, on what, at what cost. Raises `RunError`.
+    `facts` are said in a table as they are: what was trained, on what, at what cost; `settings` are a text to unfold: all that
+    the training was told. Raises `RunError`.
     """
     leads, label = lead_labels(verification)
+    frames, objects = verification.frame_measures(), verification.object_measures()
+    thresholds = range(len(verification.thresholds))
     return write_page(
         "page.html",
         Path(out),
         title=title,
         verdict=verdict(verification),
         facts={**(facts or {}), **_facts(verification)},
-        frame_table=_frame_table(verification),
-        event_tables=[_event_table(verification, k) for k in range(len(verification.thresholds))],
+        frame_table=_with_fvd(_table(verification, frames, [measure.name for measure in frames]), verification),
+        event_tables=[_event_table(verification, k) for k in thresholds],
         curves=Markup(curves(verification)),
         leads=[f"{lead:g}" for lead in leads],
         by_lead=_by_lead(verification),
         legend=Markup(legend(verification.quantity)),
         performance=Markup(performance(verification)),
         spectra=Markup(spectra(verification)),
-        neighbourhoods=[_neighbourhoods(verification, k) for k in range(len(verification.thresholds))],
+        neighbourhoods=[_neighbourhoods(verification, k) for k in thresholds]
+        + [_largest(verification, k) for k in range(len(verification.percentiles))],
+        object_table=_table(verification, objects, [measure.name for measure in objects]) if objects else None,
+        scenes=f"{int(verification.sums['sal_weight'].isel(forecaster=0).sum()):,}" if objects else "",
+        probabilities=_probabilities(verification),
+        neighbourhood=NEIGHBOURHOOD,
+        diagrams=Markup(diagrams(verification)),
+        ensembles=Markup(ensembles(verification)),
+        place=place(verification),
+        place_case=_case(verification.examples[0]) if verification.examples else "",
+        settings=settings,
         scales=verification.scales,
         regimes=_regimes(verification),
         regime_head=_regime_head(verification),
@@ -84,6 +102,7 @@ def _facts(verification: Verification) -> dict[str, str]:
         "initial times": _period(verification.sums["init_time"].values),
         "quantity": f"{verification.quantity.name} ({verification.quantity.units})",
         "true frames": _truth(verification),
+        "checksum of the true frames": verification.checksum,
         "convention of the scores": verification.convention.name,
         "versions": f"framecast {version('framecast')}, torch {version('torch')}, Python {platform.python_version()}",
     }
@@ -112,70 +131,93 @@ def _truth(verification: Verification) -> str:
 
 def _by_lead(verification: Verification) -> list[tuple[str, list[tuple[str, list[str]]]]]:
     """Every score of every forecaster at each lead time, in groups, with the counts they rest on."""
-
-    def group(title: str, values: Mapping[str, np.ndarray]) -> tuple[str, list[tuple[str, list[str]]]]:
-        return title, [
-            (name, ["undefined" if np.isnan(value) else f"{value:.4g}" for value in row])
-            for name, row in values.items()
-        ]
-
-    names = verification.forecasters
     pixels = verification.sums["pixels"].sum("case").values
     counts = [("pixels scored", [f"{count:,}" for count in pixels])]
     counts.append(("of those observed", [f"{share:.1%}" for share in verification.scored]))
     for number, rate in enumerate(verification.rates):
         counts.append((f"events, {rate:g} mm/h", [f"{count:,}" for count in verification.events(number)]))
     groups = [("Counts", counts)]
-    for score in verification.frame_scores:
-        groups.append(group(score.upper(), {name: verification.frame_by_lead(name, score) for name in names}))
-    for number, rate in enumerate(verification.rates):
-        for score in verification.event_scores:
-            values = {name: verification.event_by_lead(name, score, number) for name in names}
-            groups.append(group(f"{score.upper()}, {rate:g} mm/h or more", values))
+    for measure in verification.measures():
+        curves = {name: verification.curve(name, measure).values for name in verification.forecasters}
+        groups.append((measure.name, [(name, [_number(value) for value in row]) for name, row in curves.items()]))
     return groups
 
 
-def _frame_table(verification: Verification) -> dict[str, Any]:
-    scores = verification.frame_scores
-    values = {name: [verification.frame(name, score) for score in scores] for name in verification.forecasters}
-    best = [
-        _best([row[k].value for row in values.values()], lower=score in LOWER_IS_BETTER)
-        for k, score in enumerate(scores)
-    ]
+def _number(value: float) -> str:
+    return "undefined" if np.isnan(value) else f"{value:.4g}"
+
+
+def _table(verification: Verification, measures: Sequence[Measure], heads: Sequence[object]) -> dict[str, Any]:
+    """Scores of all forecasters, the best of each marked."""
+    values = {name: [verification.score(name, measure) for measure in measures] for name in verification.forecasters}
+    best = [_best([row[k].value for row in values.values()], measure) for k, measure in enumerate(measures)]
     rows = [
         (name, [(shown(score), place == best[k]) for k, score in enumerate(row)])
         for place, (name, row) in enumerate(values.items())
     ]
-    return {"head": [score.upper() for score in scores], "rows": rows}
+    return {"head": heads, "rows": rows}
+
+
+def _best(values: list[float], measure: Measure) -> int | None:
+    """The place of the best value, None where none is defined or the best lies in between."""
+    known = [place for place, value in enumerate(values) if not np.isnan(value)]
+    if not known or measure.lower_is_better is None:
+        return None
+    return min(known, key=lambda place: values[place] if measure.lower_is_better else -values[place])
+
+
+def _with_fvd(table: dict[str, Any], verification: Verification) -> dict[str, Any]:
+    """A table with a column more, where features were computed; no interval, since the distance needs all cases."""
+    values = [verification.fvd(name) for name in verification.forecasters]
+    if np.isnan(values).all():
+        return table
+    rows = [
+        (name, [*row, (_number(value), value == min(values))])
+        for (name, row), value in zip(table["rows"], values, strict=True)
+    ]
+    return {"head": [*table["head"], "FVD"], "rows": rows}
 
 
 def _event_table(verification: Verification, threshold: int) -> dict[str, Any]:
-    scores = verification.event_scores
-    values = {
-        name: [verification.event(name, score, threshold) for score in scores] for name in verification.forecasters
-    }
-    best = [
-        None if score == "bias" else _best([row[k].value for row in values.values()], lower=score == "far")
-        for k, score in enumerate(scores)
-    ]
-    rows = [
-        (name, [(shown(score), place == best[k]) for k, score in enumerate(row)])
-        for place, (name, row) in enumerate(values.items())
-    ]
+    measures = verification.event_measures(threshold)
     limit, rate = verification.thresholds[threshold], verification.rates[threshold]
     title = f"{rate:g} mm/h" if verification.quantity.name == "rain_rate" else f"{rate:g} mm/h ({limit:.1f} dBZ)"
-    return {
+    return _table(verification, measures, [measure.name.split(" at ")[0] for measure in measures]) | {
         "title": title,
         "events": f"{int(verification.events(threshold).sum()):,}",
-        "head": [s.upper() for s in scores],
-        "rows": rows,
     }
 
 
-def _best(values: list[float], *, lower: bool) -> int | None:
-    """The place of the best value, None where none is defined."""
-    known = [place for place, value in enumerate(values) if not np.isnan(value)]
-    return min(known, key=lambda place: values[place] if lower else -values[place]) if known else None
+def _neighbourhoods(verification: Verification, threshold: int) -> dict[str, Any]:
+    """Fractions skill score by scale; marked where it is skilful, at least half-way from a random forecast to a perfect one."""
+    useful = 0.5 + verification.frequency(threshold) / 2
+    title = f"Events at or above {verification.rates[threshold]:g} mm/h, useful from {useful:.3f}"
+    return {"title": title, "rows": _useful(verification, verification.fss_measures(threshold), useful)}
+
+
+def _largest(verification: Verification, number: int) -> dict[str, Any]:
+    """The same for the largest values of each field."""
+    share = 1 - verification.percentiles[number]
+    title = f"The largest {share:.0%} of each field, useful from {0.5 + share / 2:.3f}"
+    return {"title": title, "rows": _useful(verification, verification.percentile_measures(number), 0.5 + share / 2)}
+
+
+def _useful(verification: Verification, measures: Sequence[Measure], limit: float) -> list[Any]:
+    scores = {name: [verification.score(name, measure) for measure in measures] for name in verification.forecasters}
+    return [(name, [(shown(score), score.value >= limit) for score in row]) for name, row in scores.items()]
+
+
+def _probabilities(verification: Verification) -> list[tuple[str, list[str]]]:
+    """Brier score with its parts, and the area under the ROC curve, for each threshold and forecaster."""
+    rows = []
+    for number, rate in enumerate(verification.rates):
+        for name in verification.forecasters:
+            sums = verification.probabilities(name, number)
+            found, area = brier(sums), roc(sums).area
+            climate = 1 - found.score / found.uncertainty if found.uncertainty > 0 else float("nan")
+            parts = (found.score, found.reliability, found.resolution, found.uncertainty, climate, area)
+            rows.append((f"{rate:g} mm/h, {name}", [*map(_number, parts), f"{found.counted:,}"]))
+    return rows
 
 
 def _case(example: Example) -> str:
@@ -189,16 +231,6 @@ def _moving(verification: Verification) -> list[Example]:
     """The cases that are shown moving: the best and the worst, else the first."""
     extremes = {example.case: example for example in verification.examples if example.why}
     return list(extremes.values()) or verification.examples[:1]
-
-
-def _neighbourhoods(verification: Verification, threshold: int) -> dict[str, Any]:
-    """Fractions skill score by scale; marked where it is skilful, at least half-way from a random forecast to a perfect one."""
-    useful = 0.5 + verification.frequency(threshold) / 2
-    rows = []
-    for name in verification.forecasters:
-        scores = [verification.fss(name, threshold, place) for place in range(len(verification.scales))]
-        rows.append((name, [(shown(score), score.value >= useful) for score in scores]))
-    return {"title": f"{verification.rates[threshold]:g} mm/h", "useful": f"{useful:.3f}", "rows": rows}
 
 
 def _regime_head(verification: Verification) -> list[str]:

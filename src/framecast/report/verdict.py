@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from framecast.measures import Measure, event_measure, frame_measure
 from framecast.verification import Score, Verification
-
-LOWER_IS_BETTER = ("mse", "rmse", "mae", "gdl")
 
 
 def verdict(verification: Verification) -> str:
@@ -12,9 +11,11 @@ def verdict(verification: Verification) -> str:
     model, *baselines = verification.forecasters
     if not baselines:
         return f"{model} was verified on {cases(verification)}."
-    judged = [_against(verification, model, baselines, score) for score in ("mse", "ssim")]
+    measures = [frame_measure(verification.convention, score) for score in ("mse", "ssim")]
     if verification.thresholds:
-        judged.append(_events(verification, model, baselines))
+        middle = len(verification.thresholds) // 2
+        measures.append(event_measure("csi", middle, verification.rates[middle]))
+    judged = [_against(verification, model, baselines, measure) for measure in measures]
     return f"On {cases(verification)}: " + "; ".join(judged) + "."
 
 
@@ -24,34 +25,25 @@ def cases(verification: Verification) -> str:
     return f"{verification.cases} cases ({blocks})"
 
 
-def _against(verification: Verification, model: str, baselines: list[str], score: str) -> str:
-    ours = verification.frame(model, score)
-    theirs = {name: verification.frame(name, score) for name in baselines}
-    lower = score in LOWER_IS_BETTER
-    best = min(theirs, key=lambda name: theirs[name].value if lower else -theirs[name].value)
-    return _compared(score.upper(), model, ours, best, theirs[best], lower=lower)
-
-
-def _events(verification: Verification, model: str, baselines: list[str]) -> str:
-    middle = len(verification.thresholds) // 2
-    ours = verification.event(model, "csi", middle)
-    theirs = {name: verification.event(name, "csi", middle) for name in baselines}
-    title = f"CSI at {verification.rates[middle]:g} mm/h"
+def _against(verification: Verification, model: str, baselines: list[str], measure: Measure) -> str:
+    """How a model compares with the best of the baselines."""
+    ours = verification.score(model, measure)
+    theirs = {name: verification.score(name, measure) for name in baselines}
     known = {name: score for name, score in theirs.items() if score.value == score.value}
     if ours.value != ours.value or not known:
-        return f"{title} is undefined (no event)"
-    best = max(known, key=lambda name: known[name].value)
-    return _compared(title, model, ours, best, known[best], lower=False)
+        return f"{measure.name} is undefined"
+    sign = 1 if measure.lower_is_better else -1
+    best = min(known, key=lambda name: sign * known[name].value)
+    return _compared(measure, model, ours, best, known[best])
 
 
-def _compared(title: str, model: str, ours: Score, name: str, theirs: Score, *, lower: bool) -> str:
-    if ours.value != ours.value or theirs.value != theirs.value:
-        return f"{title} is undefined"
-    better = ours.value < theirs.value if lower else ours.value > theirs.value
-    word = "better" if better else "worse" if ours.value != theirs.value else "equal"
+def _compared(measure: Measure, model: str, ours: Score, name: str, theirs: Score) -> str:
+    better = (ours.value < theirs.value) == measure.lower_is_better
+    word = "equal" if ours.value == theirs.value else "better" if better else "worse"
     if ours.interval and theirs.interval:
         apart = ours.interval[1] < theirs.interval[0] or theirs.interval[1] < ours.interval[0]
         sure = "clearly " if apart else "not clearly "
     else:
         sure = "(without interval) "
-    return f"{title} of {model} is {sure}{word} than that of {name} ({ours.value:.3g} against {theirs.value:.3g})"
+    told = f"{ours.value:.3g} against {theirs.value:.3g}"
+    return f"{measure.name} of {model} is {sure}{word} than that of {name} ({told})"

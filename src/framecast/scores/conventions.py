@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import product
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -42,20 +43,18 @@ class Convention:
         )
         return self.errors(p, t, shown, true, valid)
 
-    def finish(self, sums: dict[str, float]) -> dict[str, float]:
-        """Values from sums, NaN where nothing was counted. "rmse" is the root of "mse"."""
-        values = {}
-        for name in self.definitions:
-            if name == "rmse":
-                continue
-            weight = sums[f"{name}_weight"]
-            value = sums[name] / weight if weight > 0 else math.nan
-            if name in self.logarithmic and not math.isnan(value):
-                value = -10 * math.log10(value) if value > 0 else math.inf
-            values[name] = value
-        if "rmse" in self.definitions:
-            values["rmse"] = math.sqrt(values["mse"]) if values["mse"] >= 0 else math.nan
-        return values
+    def base(self, score: str) -> str:
+        """The score whose sums a score is made of: its own, but "rmse" is the root of "mse"."""
+        return "mse" if score == "rmse" else score
+
+    def value(self, score: str, total: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        """A score from sums of any shape, NaN where nothing was counted."""
+        known = np.asarray(weight) > 0
+        value = np.divide(total, weight, out=np.full(np.shape(total), np.nan), where=known)
+        if score in self.logarithmic:
+            with np.errstate(divide="ignore"):
+                value = -10 * np.log10(value)
+        return np.asarray(np.sqrt(value) if score == "rmse" else value)
 
 
 def _per_frame(values: Tensor) -> Tensor:

@@ -4,9 +4,8 @@ LPIPS: Richard Zhang et al., "The Unreasonable Effectiveness of Deep Features as
 AlexNet; FVD: Thomas Unterthiner et al., "Towards Accurate Generative Models of Video", 2018, from the features of a network
 that classifies actions.
 
-Both need weights that others trained and that framecast does not have. LPIPS takes a file with the weights of the trunk and
-of the linear layers; without it the score is not computed, and never replaced by another. FVD takes features, of whichever
-network.
+Both need weights that others trained and that framecast does not have: LPIPS those of the trunk and of the linear layers,
+FVD those of the network in `i3d`. Without them a score is not computed, and never replaced by another.
 """
 
 from __future__ import annotations
@@ -37,10 +36,12 @@ def _unit(features: Tensor) -> Tensor:
 
 class LPIPS(nn.Module):
     """LPIPS with AlexNet. `weights` maps the names that the published files have, of the trunk (`features.0.weight`, ...) and
-    of the linear layers (`lin0.model.1.weight`, ...), to tensors. Raises KeyError for a name that is missing."""
+    of the linear layers (`lin0.model.1.weight`, ...), to tensors. Not `signed`, pictures are left between 0 and 1, as the
+    published PredRNN code leaves them. Raises KeyError for a name that is missing."""
 
-    def __init__(self, weights: Mapping[str, Tensor]) -> None:
+    def __init__(self, weights: Mapping[str, Tensor], *, signed: bool = True) -> None:
         super().__init__()
+        self.signed = signed
         sizes = zip((3, 64, 192, 384, 256), _CHANNELS, (11, 5, 3, 3, 3), (4, 1, 1, 1, 1), (2, 2, 1, 1, 1), strict=True)
         self.layers = nn.ModuleList(nn.Conv2d(i, o, k, stride, pad) for i, o, k, stride, pad in sizes)
         for layer, place in zip(self.layers, (0, 3, 6, 8, 10), strict=True):
@@ -49,8 +50,9 @@ class LPIPS(nn.Module):
         self.requires_grad_(False)
 
     def features(self, pictures: Tensor) -> list[Tensor]:
-        """Of pictures `(N, 1 or 3, H, W)` between 0 and 1, as the paper scales them."""
-        x = pictures.expand(-1, 3, -1, -1) * 2 - 1
+        """Of pictures `(N, 1 or 3, H, W)` between 0 and 1, led to -1 to 1 as in the paper where `signed`."""
+        x = pictures.expand(-1, 3, -1, -1)
+        x = x * 2 - 1 if self.signed else x
         x = (x - torch.tensor(SHIFT).reshape(3, 1, 1)) / torch.tensor(SCALE).reshape(3, 1, 1)
         seen = []
         for number, layer in enumerate(self.layers):

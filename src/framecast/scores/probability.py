@@ -11,6 +11,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from framecast.scores.fractions import Windows, integral
+
 
 class Mean(NamedTuple):
     """A mean, and over how many values."""
@@ -48,6 +50,53 @@ def crps(members: Tensor, truth: Tensor, *, fair: bool = True) -> Mean:
     return _mean(score, score.isfinite())
 
 
+NEIGHBOURHOOD = 17
+"""Side in pixels of the neighbourhood by which a single forecast is judged as a probability."""
+BINS = 11
+"""Of probabilities, centred on 0, 0.1, ..., 1."""
+
+
+def exceedance(events: Tensor, windows: Windows) -> Tensor:
+    """The share of `events (H, W)` in neighbourhoods as a probability, at the places `windows.centre`: from one forecast, a
+    probability that a single field can be judged by (Susanne Theis et al., 2005)."""
+    return windows.fraction(integral(events))[windows.centre]
+
+
+class Probabilities(NamedTuple):
+    """What scores of probabilities are made of: how many were said in each bin, their sum, how often the event happened, each
+    `(BINS,)` float64, and the sum of (p - o)^2 over all `()`. Those of parts are added up to those of the whole."""
+
+    counted: Tensor
+    said: Tensor
+    happened: Tensor
+    error: Tensor
+
+
+def probability_sums(probability: Tensor, event: Tensor) -> Probabilities:
+    """Of `probability (...)` from 0 to 1 and `event (...)` of 0, 1 or NaN."""
+    there = probability.isfinite() & event.isfinite()
+    said, happened = probability[there].double(), event[there].double()
+    place = (said * (BINS - 1)).round().long()
+    counted, sums, events = (
+        torch.bincount(place, part, minlength=BINS) for part in (torch.ones_like(said), said, happened)
+    )
+    return Probabilities(counted, sums, events, (said - happened).square().sum())
+
+
+class Reliability(NamedTuple):
+    """For each bin of probability the mean probability, how often the event happened, both NaN in an empty bin, and how many
+    forecasts it has."""
+
+    probability: Tensor
+    frequency: Tensor
+    counted: Tensor
+
+
+def reliability(sums: Probabilities) -> Reliability:
+    """Said and happened, bin by bin."""
+    return Reliability(sums.said / sums.counted, sums.happened / sums.counted, sums.counted)
+
+
 class Brier(NamedTuple):
     """score = reliability - resolution + uncertainty, exactly so where probabilities take the values of the bins."""
 
@@ -58,46 +107,26 @@ class Brier(NamedTuple):
     counted: int
 
 
-class Reliability(NamedTuple):
-    """For each bin of probability the mean probability, how often the event happened, and how many forecasts it has."""
-
-    probability: Tensor
-    frequency: Tensor
-    counted: Tensor
-
-
-def reliability(probability: Tensor, event: Tensor, bins: int = 11) -> Reliability:
-    """`probability (...)` from 0 to 1, `event (...)` of 0, 1 or NaN. Bins are centred on k / (bins - 1)."""
-    there = probability.isfinite() & event.isfinite()
-    said, happened = probability[there].double(), event[there].double()
-    place = (said * (bins - 1)).round().long()
-    count = torch.bincount(place, minlength=bins)
-    mean = [torch.bincount(place, values, minlength=bins) / count for values in (said, happened)]
-    return Reliability(mean[0], mean[1], count)
-
-
-def brier(probability: Tensor, event: Tensor, bins: int = 11) -> Brier:
-    """Brier score with its decomposition (Murphy, "A New Vector Partition of the Probability Score", 1973)."""
-    there = probability.isfinite() & event.isfinite()
-    said, happened = probability[there].double(), event[there].double()
-    total = len(said)
+def brier(sums: Probabilities) -> Brier:
+    """Brier score with its decomposition (Allan Murphy, "A New Vector Partition of the Probability Score", 1973)."""
+    total = float(sums.counted.sum())
     if not total:
         nan = float("nan")
         return Brier(nan, nan, nan, nan, 0)
-    diagram = reliability(said, happened, bins)
-    used = diagram.counted > 0
-    weight, climate = diagram.counted[used] / total, happened.mean()
+    used = sums.counted > 0
+    said, frequency, counted = (part[used] for part in reliability(sums))
+    weight, climate = counted / total, sums.happened.sum() / total
     return Brier(
-        float((said - happened).square().mean()),
-        float((weight * (diagram.probability[used] - diagram.frequency[used]).square()).sum()),
-        float((weight * (diagram.frequency[used] - climate).square()).sum()),
+        float(sums.error / total),
+        float((weight * (said - frequency).square()).sum()),
+        float((weight * (frequency - climate).square()).sum()),
         float(climate * (1 - climate)),
-        total,
+        int(total),
     )
 
 
 class Roc(NamedTuple):
-    """Hit rate against false alarm rate for each threshold of probability, from the highest down, and the area under it."""
+    """Hit rate against false alarm rate for each bin of probability, from the highest down, and the area under it."""
 
     hit_rate: Tensor
     false_alarm_rate: Tensor
@@ -106,18 +135,12 @@ class Roc(NamedTuple):
     counted: int
 
 
-def roc(probability: Tensor, event: Tensor) -> Roc:
-    """Receiver operating characteristic over all probabilities that occur. The area is NaN without an event, or without a
-    non-event."""
-    there = probability.isfinite() & event.isfinite()
-    said, happened = probability[there].double(), event[there].double()
-    levels, place = torch.unique(said, return_inverse=True)
-    yes = torch.bincount(place, happened, minlength=len(levels)).flip(0).cumsum(0)
-    no = torch.bincount(place, 1 - happened, minlength=len(levels)).flip(0).cumsum(0)
+def roc(sums: Probabilities) -> Roc:
+    """Receiver operating characteristic over the bins. The area is NaN without an event, or without a non-event."""
     start = torch.zeros(1, dtype=torch.float64)
-    yes, no = torch.cat([start, yes]), torch.cat([start, no])
+    yes, no = (torch.cat([start, part.flip(0).cumsum(0)]) for part in (sums.happened, sums.counted - sums.happened))
     hits, alarms = yes / yes[-1], no / no[-1]
-    return Roc(hits, alarms, float(torch.trapezoid(hits, alarms)), int(yes[-1]), len(said))
+    return Roc(hits, alarms, float(torch.trapezoid(hits, alarms)), int(yes[-1]), int(sums.counted.sum()))
 
 
 def rank_histogram(members: Tensor, truth: Tensor, generator: torch.Generator | None = None) -> Tensor:
@@ -149,16 +172,3 @@ def spread_skill(members: Tensor, truth: Tensor) -> SpreadSkill:
         return SpreadSkill(float("nan"), float("nan"), 0)
     spread = said.var(0).mean() * (len(members) + 1) / len(members)
     return SpreadSkill(float(spread.sqrt()), float((said.mean(0) - true).square().mean().sqrt()), len(true))
-
-
-def exceedance(prediction: Tensor, valid: Tensor, threshold: float, side: int) -> Tensor:
-    """The share of events in the neighbourhood as a probability `(H, W)`, NaN where `valid (H, W)` is not: from one forecast
-    `(H, W)`, a probability that a single field can be judged by (Theis et al., 2005)."""
-    kernel = torch.ones(1, 1, side, side)
-    pad = side // 2
-
-    def total(field: Tensor) -> Tensor:
-        return torch.nn.functional.conv2d(field[None, None].float(), kernel, padding=pad)[0, 0]
-
-    share = total((prediction >= threshold) & valid) / total(valid).clamp(min=1)
-    return share.double().masked_fill(~valid, torch.nan)

@@ -1,0 +1,123 @@
+"""What every diagnosis needs: windows to look at, figures, and the page they come on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from markupsafe import Markup
+from sklearn.decomposition import PCA
+from sklearn.manifold import TSNE
+from torch import Tensor
+
+from framecast.data.batches import evaluation_batches
+from framecast.errors import ConfigError, DataError
+from framecast.evaluation import windows_of
+from framecast.forecasting.run import Trained
+from framecast.report.figures import COLOURS, STYLE, png, svg
+from framecast.report.page import write_page
+
+Figure = tuple[str, str, str]
+"""Heading, what is seen, and the picture as inline SVG or an image."""
+
+
+class Windows(NamedTuple):
+    """Scaled windows `(N, T + S, C, H, W)` and the lengths of context and horizon."""
+
+    frames: Tensor
+    context: int
+    horizon: int
+
+    @property
+    def past(self) -> Tensor:
+        return self.frames[:, : self.context]
+
+    @property
+    def future(self) -> Tensor:
+        return self.frames[:, self.context :]
+
+
+class Found(NamedTuple):
+    """What a diagnosis found: in a sentence, as facts, and as figures."""
+
+    verdict: str
+    facts: dict[str, str]
+    figures: list[Figure]
+
+
+def windows_for(run: Path, trained: Trained, data: str | None, limit: int) -> Windows:
+    shape = trained.card.shape
+    if shape.actions:
+        raise ConfigError("models with actions are not diagnosed", where=run)
+    sources = windows_of(run, trained, data)
+    if sources.test is None:
+        raise DataError("no window is left for the test", remedy="give data: --data PATH")
+    size = min(shape.height, sources.test.size_of(0)[0]), min(shape.width, sources.test.size_of(0)[1])
+    chosen = range(0, len(sources.test), max(1, len(sources.test) // limit))[:limit]
+    batches = evaluation_batches(sources.test, trained.card.scaling, 1, size, chosen)
+    frames = torch.cat([batch.frames for _, batch in batches])
+    return Windows(frames, shape.context, sources.test.shape.horizon)
+
+
+def plot(draw: Callable[[Any], None], size: tuple[float, float] = (8.4, 2.8), columns: int = 1) -> str:
+    """A figure as inline SVG; `draw` is handed its axes."""
+    with mpl.rc_context(STYLE):
+        figure, axes = plt.subplots(1, columns, figsize=size, squeeze=False)
+        draw(axes[0] if columns > 1 else axes[0, 0])
+        figure.tight_layout()
+        return svg(figure)
+
+
+def maps(rows: list[tuple[str, list[np.ndarray]]], cmap: str = "viridis", symmetric: bool = False) -> str:
+    """Rows of maps `(h, w)` on one scale, as an image."""
+    values = np.concatenate([each.ravel() for _, row in rows for each in row])
+    high = float(np.nanmax(np.abs(values))) or 1.0
+    low = -high if symmetric else float(np.nanmin(values))
+    columns = max(len(row) for _, row in rows)
+    with mpl.rc_context({**STYLE, "axes.grid": False}):
+        figure, axes = plt.subplots(len(rows), columns, figsize=(9, 9 / columns * len(rows) + 0.2), squeeze=False)
+        for line, (name, row) in zip(axes, rows, strict=True):
+            line[0].set_ylabel(name, fontsize=8)
+            for panel in line:
+                panel.set(xticks=[], yticks=[])
+            for panel, each in zip(line, row, strict=False):
+                panel.imshow(each, cmap=cmap, vmin=low, vmax=high)
+        figure.tight_layout(pad=0.3)
+        return f'<img alt="maps" src="{png(figure)}">'
+
+
+def scatter(axes: Any, points: np.ndarray, labels: np.ndarray, names: dict[int, str]) -> None:
+    for k, label in enumerate(sorted(set(labels.tolist()))):
+        chosen = labels == label
+        colour = "#bbbbbb" if label < 0 else COLOURS[k % 5]
+        axes.plot(*points[chosen].T, "o", markersize=4, color=colour, label=names.get(label, f"group {label}"))
+    axes.legend(frameon=False, fontsize=7)
+    axes.set(xticks=[], yticks=[])
+
+
+def flat(features: np.ndarray) -> np.ndarray:
+    """Features in two dimensions: t-SNE where there are enough of them, else PCA."""
+    if len(features) < 12:
+        return np.asarray(PCA(2).fit_transform(features))
+    return np.asarray(
+        TSNE(2, perplexity=min(30, len(features) / 4), init="pca", random_state=0).fit_transform(features)
+    )
+
+
+def write(found: Found, out: Path, title: str, facts: dict[str, str]) -> Path:
+    """The page of a diagnosis at `out`. Raises `RunError`."""
+    return write_page(
+        "inspection.html",
+        out,
+        title=title,
+        verdict=found.verdict,
+        problems=(),
+        concerns=(),
+        facts=facts | found.facts,
+        figures=[(heading, said, Markup(picture)) for heading, said, picture in found.figures],
+    )

@@ -1,0 +1,80 @@
+"""Figures of what was said of probabilities, and of ensembles."""
+
+from __future__ import annotations
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+
+from framecast.report.figures import COLOURS, MARKS, STYLE, lead_labels, svg
+from framecast.scores.probability import reliability, roc
+from framecast.verification import Verification
+
+_FEW = 50
+"""A bin of fewer forecasts is not drawn: its frequency says nothing."""
+
+
+def diagrams(verification: Verification) -> str:
+    """For each threshold the reliability diagram with how often each probability was said below it, and the ROC curve, as inline
+    SVG; empty without events."""
+    numbers = [k for k in range(len(verification.rates)) if verification.events(k).sum()]
+    if not numbers:
+        return ""
+    with mpl.rc_context(STYLE):
+        figure, axes = plt.subplots(
+            3, len(numbers), figsize=(8.4, 6.6), squeeze=False, height_ratios=(3, 1, 3), sharex=False
+        )
+        for column, number in zip(axes.T, numbers, strict=True):
+            above, below, curve = column
+            for k, name in enumerate(verification.forecasters):
+                look = {"color": COLOURS[k % 5], "marker": MARKS[k % 5], "markersize": 3.5, "linewidth": 1.2}
+                sums = verification.probabilities(name, number)
+                said, came, counted = (part.numpy() for part in reliability(sums))
+                enough = counted >= _FEW
+                above.plot(said[enough], came[enough], label=name, **look)
+                below.plot(said[counted > 0], counted[counted > 0], **look)
+                found = roc(sums)
+                curve.plot(found.false_alarm_rate, found.hit_rate, label=f"{found.area:.3f}", **look)
+            base = verification.frequency(number)
+            above.axhline(base, color="#999999", linewidth=0.7, linestyle=":")
+            for panel in (above, curve):
+                panel.plot([0, 1], [0, 1], color="#999999", linewidth=0.7)
+                panel.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+            above.set_title(f"{verification.rates[number]:g} mm/h or more", loc="left", fontweight="bold")
+            below.set(xlim=(-0.02, 1.02), yscale="log", xlabel="probability")
+            curve.set_xlabel("false alarm rate")
+            curve.legend(frameon=False, fontsize=7, title="area", title_fontsize=7, loc="lower right")
+        axes[0, 0].set_ylabel("frequency")
+        axes[1, 0].set_ylabel("forecasts")
+        axes[2, 0].set_ylabel("hit rate")
+        handles, labels = axes[0, 0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="upper center", ncols=len(labels), frameon=False, bbox_to_anchor=(0.5, 1.0))
+        figure.tight_layout(rect=(0, 0, 1, 0.96))
+        return svg(figure)
+
+
+def ensembles(verification: Verification) -> str:
+    """For each ensemble how often the truth had each rank among its members, and its spread beside the error of its mean, as
+    inline SVG; empty without ensembles."""
+    names = verification.ensembles
+    if not names:
+        return ""
+    leads, label = lead_labels(verification)
+    with mpl.rc_context(STYLE):
+        figure, axes = plt.subplots(len(names), 2, figsize=(8.4, 2.4 * len(names)), squeeze=False)
+        for (left, right), name in zip(axes, names, strict=True):
+            counts = verification.ranks(name)
+            share = counts / max(counts.sum(), 1)
+            left.bar(np.arange(len(counts)), share, color=COLOURS[0], width=0.85)
+            left.axhline(1 / len(counts), color="#999999", linewidth=0.8)
+            left.set(xlabel=f"rank among {len(counts) - 1} members", ylabel="share")
+            left.set_title(f"{name}: ranks of the truth", loc="left", fontweight="bold")
+            for k, (what, line) in enumerate(
+                zip(("spread", "error of the mean"), verification.spread_skill(name), strict=True)
+            ):
+                right.plot(leads, line, color=COLOURS[k], marker=MARKS[k], markersize=3.5, label=what)
+            right.set(xlabel=label, ylabel=verification.quantity.units, ylim=(0, None))
+            right.set_title(f"{name}: spread and error", loc="left", fontweight="bold")
+            right.legend(frameon=False, fontsize=8)
+        figure.tight_layout()
+        return svg(figure)

@@ -1,0 +1,80 @@
+"""SAL: structure, amplitude and location of rain, compared object by object.
+
+Heini Wernli, Marcus Paulat, Martin Hagen, Christoph Frei, "SAL - A Novel Quality Measure for the Verification of Quantitative
+Precipitation Forecasts", Monthly Weather Review 2008, equations 1 to 11, with the threshold of Wernli, Hofmann and Zimmer
+(2009): objects are connected pixels at or above 1/15 of the 95th percentile of the wet pixels. With D the mean rate,
+x the centre of mass, R_n, x_n and V_n = R_n / max R the amount, centre and scaled volume of object n, d the diagonal,
+
+    A = (D - D') / ((D + D') / 2)                      from -2 to 2, 0 is perfect
+    L = |x - x'| / d + 2 |r - r'| / d                  from 0 to 2,  r = sum R_n |x - x_n| / sum R_n
+    S = (V - V') / ((V + V') / 2)                      from -2 to 2, V = sum R_n V_n / sum R_n; above 0: too large or too flat
+
+A score of a frame without rain in forecast or truth is undefined.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+WET = 0.1
+"""mm/h from which a pixel is wet."""
+
+
+class Scene(NamedTuple):
+    """What SAL knows of a field: the mean rate over the valid pixels, the centre of mass in pixels, how far objects lie from it,
+    and their mean scaled volume."""
+
+    mean: float
+    centre: np.ndarray
+    scatter: float
+    volume: float
+
+
+class SAL(NamedTuple):
+    """Structure, amplitude and location."""
+
+    structure: float
+    amplitude: float
+    location: float
+
+
+def object_threshold(rates: np.ndarray) -> float:
+    """From which rate a pixel belongs to an object of `rates (H, W)`, mm/h; infinite for a field without a wet pixel."""
+    wet = rates[rates >= WET]
+    return max(float(np.quantile(wet, 0.95)) / 15, 1e-9) if len(wet) else float("inf")
+
+
+def scene(rates: np.ndarray, labels: np.ndarray, valid: int) -> Scene | None:
+    """Of `rates (H, W)` in mm/h, 0 where there is no data, whose objects are numbered from 1 in `labels (H, W)`, and which has
+    `valid` pixels with data. None without an object."""
+    if not labels.any():
+        return None
+    numbers = labels.ravel()
+    amount = np.bincount(numbers, rates.ravel())[1:]
+    places = np.indices(rates.shape).reshape(2, -1)
+    centres = np.stack([np.bincount(numbers, rates.ravel() * axis)[1:] for axis in places]) / amount
+    largest = np.zeros(len(amount) + 1)
+    np.maximum.at(largest, numbers, rates.ravel())
+    total = rates.sum(dtype=np.float64)
+    centre = (places * rates.ravel()).sum(1) / total
+    distance = np.hypot(*(centres - centre[:, None]))
+    weight = amount / amount.sum()
+    return Scene(
+        float(total / valid), centre, float((weight * distance).sum()), float((weight * amount / largest[1:]).sum())
+    )
+
+
+def sal(forecast: Scene, truth: Scene, diagonal: float) -> SAL:
+    """Of two scenes on one grid with a `diagonal` in pixels."""
+    apart = float(np.hypot(*(forecast.centre - truth.centre)))
+    return SAL(
+        _relative(forecast.volume, truth.volume),
+        _relative(forecast.mean, truth.mean),
+        (apart + 2 * abs(forecast.scatter - truth.scatter)) / diagonal,
+    )
+
+
+def _relative(one: float, other: float) -> float:
+    return 2 * (one - other) / (one + other)

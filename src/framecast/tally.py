@@ -1,0 +1,310 @@
+"""The sums of a few cases: everything that scores are made of, for each case and lead time.
+
+What is summed is documented where it is computed (`framecast.scores`) and turned into scores by `framecast.measures`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import xarray as xr
+from scipy import ndimage
+from torch import Tensor
+
+from framecast.data.quantities import ZR, Quantity
+from framecast.data.scaling import default_scaling
+from framecast.data.survey import WET
+from framecast.forecasting.motion import motion
+from framecast.scores import CONVENTIONS, Convention, contingency
+from framecast.scores.fractions import SCALES, SHARES, Windows, among_the_largest, exceeds, fractions_sums
+from framecast.scores.i3d import I3D
+from framecast.scores.objects import Scene, object_threshold, sal, scene
+from framecast.scores.perceptual import LPIPS
+from framecast.scores.probability import BINS, NEIGHBOURHOOD, crps_field, exceedance, probability_sums, rank_histogram
+from framecast.scores.structure import spectrum
+
+_MOTION_SIDE = 96
+"""Frames are made about this small for judging how fast the weather moves."""
+_TOUCHING = np.ones((3, 3))
+"""Pixels that touch at a side or a corner belong to one object."""
+
+Column = tuple[tuple[str, ...], np.ndarray]
+"""Dimensions and values."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How cases are judged: `rates` are thresholds in mm/h, `thresholds` the same in the units of the data, led there by `zr`;
+    `scales` are the sides of neighbourhoods in pixels."""
+
+    quantity: Quantity
+    rates: tuple[float, ...] = ()
+    thresholds: tuple[float, ...] = ()
+    zr: ZR = field(default_factory=ZR)
+    convention_name: str = "default"
+    scales: tuple[int, ...] = SCALES
+
+    @property
+    def convention(self) -> Convention:
+        """How frame scores are computed."""
+        return CONVENTIONS[self.convention_name]
+
+    @property
+    def wet(self) -> float:
+        """From which value a pixel is wet, in the units of the data; infinite where that means nothing."""
+        return WET.get(self.quantity.name, np.inf)
+
+
+class Networks(NamedTuple):
+    """Trained networks that frames are seen with; a score without its network is not computed."""
+
+    lpips: LPIPS | None = None
+    i3d: I3D | None = None
+
+
+class Fields(NamedTuple):
+    """Some cases: the truth `(B, S, C, H, W)` and the forecasts of it by name, in physical units and as pictures from 0 to 1, and
+    where all of them have data `(B, S, 1, H, W)`."""
+
+    truth: Tensor
+    forecasts: dict[str, Tensor]
+    true_pictures: Tensor
+    pictures: dict[str, Tensor]
+    valid: Tensor
+    observed: Tensor
+
+
+def tally(
+    forecasts: Mapping[str, np.ndarray],
+    members: Mapping[str, np.ndarray],
+    truth: np.ndarray,
+    contexts: np.ndarray,
+    cases: Sequence[int],
+    rules: Rules,
+    networks: Networks,
+) -> xr.Dataset:
+    """The sums of `cases`: `forecasts` and `truth (B, S, C, H, W)`, the `members (M, B, S, C, H, W)` of those forecasts that are
+    ensembles, and `contexts (B, T, C, H, W)`."""
+    fields = _fields(forecasts, truth, rules.quantity)
+    data = _frames(fields, members, rules) | _spectra(fields) | _perceptual(fields, networks)
+    if rules.thresholds:
+        data |= _events(fields, rules) | _probabilities(fields, members, rules)
+        if rules.scales:
+            data |= _neighbourhoods(fields, rules)
+    if rules.quantity.precipitation:
+        data |= _objects(fields, rules)
+    if members:
+        data |= _ranks(fields, members, cases)
+    data |= _weather(fields, contexts, rules)
+    digests = [hashlib.blake2b(frames.tobytes(), digest_size=8).digest() for frames in truth]
+    data["checksum"] = (("case",), np.array([int.from_bytes(digest, signed=True) for digest in digests]))
+    for name, size in zip(("height", "width"), truth.shape[-2:], strict=True):
+        data[name] = (("case",), np.full(len(truth), size))
+    return xr.Dataset(data, coords={"forecaster": list(forecasts)})
+
+
+def _fields(forecasts: Mapping[str, np.ndarray], truth: np.ndarray, quantity: Quantity) -> Fields:
+    observed = np.isfinite(truth).all(axis=2, keepdims=True)
+    based = np.logical_and.reduce([np.isfinite(values).all(axis=2, keepdims=True) for values in forecasts.values()])
+    scaling = default_scaling(quantity)
+    return Fields(
+        torch.from_numpy(truth),
+        {name: torch.from_numpy(values) for name, values in forecasts.items()},
+        torch.from_numpy(scaling.forward(truth, quantity)),
+        {name: torch.from_numpy(scaling.forward(values, quantity)) for name, values in forecasts.items()},
+        torch.from_numpy(observed & based),
+        torch.from_numpy(observed),
+    )
+
+
+_LEADS = ("forecaster", "case", "lead_time")
+
+
+def _stacked(columns: Sequence[Mapping[str, Tensor | np.ndarray]], dims: tuple[str, ...]) -> dict[str, Column]:
+    """One column of each name, from those of each forecaster."""
+    return {name: (dims, np.stack([np.asarray(each[name]) for each in columns])) for name in columns[0]}
+
+
+def _frames(fields: Fields, members: Mapping[str, np.ndarray], rules: Rules) -> dict[str, Column]:
+    """Frame scores of the convention, the CRPS, and the spread of ensembles."""
+    columns = []
+    for name, values in fields.forecasts.items():
+        sums = rules.convention.tally(values, fields.truth, fields.pictures[name], fields.true_pictures, fields.valid)
+        every = torch.from_numpy(members[name]) if name in members else values[None]
+        sums["crps"] = _over_pixels(crps_field(every, fields.truth), fields.valid)
+        if (
+            members
+        ):  # unbiased variance of the members, as much as an ensemble of that size should have of squared error
+            unbiased = every.double().var(0) * (1 + 1 / len(every)) if len(every) > 1 else every[0].double() * torch.nan
+            sums["spread"] = _over_pixels(unbiased, fields.valid)
+            sums["mean_error"] = _over_pixels((values - fields.truth).double().square(), fields.valid)
+        columns.append(sums)
+    pixels = {"pixels": fields.valid, "observed": fields.observed}
+    return _stacked(columns, _LEADS) | {
+        name: (_LEADS[1:], there.flatten(2).sum(2).numpy()) for name, there in pixels.items()
+    }
+
+
+def _over_pixels(values: Tensor, valid: Tensor) -> Tensor:
+    return values.masked_fill(~valid, 0.0).flatten(2).sum(2)
+
+
+def _events(fields: Fields, rules: Rules) -> dict[str, Column]:
+    """Contingency tables."""
+    tables = [contingency(values, fields.truth, fields.valid, rules.thresholds) for values in fields.forecasts.values()]
+    return _stacked([table._asdict() for table in tables], (*_LEADS, "threshold"))
+
+
+def _neighbourhoods(fields: Fields, rules: Rules) -> dict[str, Column]:
+    """Both sums of the fractions skill score, for thresholds and for percentiles."""
+    events = [exceeds(threshold) for threshold in rules.thresholds]
+    largest = [among_the_largest(share, rules.wet) for share in SHARES]
+    forecasts = list(fields.forecasts.values())
+    sums = fractions_sums(forecasts, fields.truth, fields.valid, [*events, *largest], rules.scales)
+    data: dict[str, Column] = {}
+    for name, values in zip(("error", "reference"), sums, strict=True):
+        data[f"fss_{name}"] = ((*_LEADS, "threshold", "scale"), values[..., : len(events), :].numpy())
+        data[f"fss_percentile_{name}"] = ((*_LEADS, "percentile", "scale"), values[..., len(events) :, :].numpy())
+    return data
+
+
+def _probabilities(fields: Fields, members: Mapping[str, np.ndarray], rules: Rules) -> dict[str, Column]:
+    """How likely events were said to be, and how often they came: by the share of members, for a single forecast by the share of
+    the neighbourhood."""
+    shape, limits = (len(fields.forecasts), *fields.truth.shape[:2]), rules.thresholds
+    binned = torch.zeros(3, *shape[:2], len(limits), BINS, dtype=torch.float64)
+    error, weight = torch.zeros(2, *shape, len(limits), dtype=torch.float64)
+    for b, s in np.ndindex(*shape[1:]):
+        there = fields.valid[b, s, 0]
+        windows = Windows(there, NEIGHBOURHOOD)
+        places = slice(None, None, windows.step)
+        for k, limit in enumerate(limits):
+            came = (fields.truth[b, s, 0] >= limit)[places, places][windows.centre]
+            for f, (name, values) in enumerate(fields.forecasts.items()):
+                if name in members:
+                    share = torch.from_numpy((members[name][:, b, s, 0] >= limit).mean(0))
+                    said = share[places, places][windows.centre]
+                else:
+                    said = exceedance((values[b, s, 0] >= limit) & there, windows)
+                *parts, error[f, b, s, k] = probability_sums(said, came)
+                binned[:, f, b, k] += torch.stack(parts)
+                weight[f, b, s, k] = len(came)
+    data: dict[str, Column] = {
+        "brier": ((*_LEADS, "threshold"), error.numpy()),
+        "brier_weight": ((*_LEADS, "threshold"), weight.numpy()),
+    }
+    for name, part in zip(("counted", "said", "happened"), binned, strict=True):
+        data[f"probability_{name}"] = (("forecaster", "case", "threshold", "probability"), part.numpy())
+    return data
+
+
+def _objects(fields: Fields, rules: Rules) -> dict[str, Column]:
+    """SAL, signed and without sign, and where it is defined."""
+    steps, (height, width) = fields.truth.shape[:2], fields.truth.shape[-2:]
+    true = _scenes(fields.truth, fields.valid, rules)
+    columns = []
+    for values in fields.forecasts.values():
+        found = np.zeros((len(_SAL), *steps))
+        for place, said in _scenes(values, fields.valid, rules).items():
+            if said is not None and (other := true[place]) is not None:
+                structure, amplitude, location = sal(said, other, float(np.hypot(height, width)))
+                found[:, *place] = structure, amplitude, location, abs(structure), abs(amplitude), 1
+        columns.append(dict(zip(_SAL, found, strict=True)))
+    return _stacked(columns, _LEADS)
+
+
+_SAL = ("sal_s", "sal_a", "sal_l", "sal_s_size", "sal_a_size", "sal_weight")
+
+
+def _scenes(values: Tensor, valid: Tensor, rules: Rules) -> dict[tuple[int, int], Scene | None]:
+    """What SAL knows of each frame, by case and lead time."""
+    scenes = {}
+    for b, s in np.ndindex(*values.shape[:2]):
+        there, field = valid[b, s, 0].numpy(), values[b, s, 0].numpy()
+        rates = np.asarray(rules.zr.rain_rate(field)) if rules.quantity.name == "reflectivity" else field
+        rates = np.where(there & (field > rules.quantity.dry), rates, 0.0).astype(np.float64)
+        labels, _ = ndimage.label(rates >= object_threshold(rates), _TOUCHING)
+        scenes[b, s] = scene(rates, labels, int(there.sum()))
+    return scenes
+
+
+def _ranks(fields: Fields, members: Mapping[str, np.ndarray], cases: Sequence[int]) -> dict[str, Column]:
+    """How often the truth has each rank among the members; ties are broken by chance, the same for a case in any batch."""
+    most = max(map(len, members.values()))
+    counts = np.zeros((len(fields.forecasts), len(cases), most + 1), dtype=np.int64)
+    for f, name in enumerate(fields.forecasts):
+        for b, case in enumerate(cases):
+            if name in members:
+                chance = torch.Generator().manual_seed(case)
+                truth = fields.truth[b].masked_fill(~fields.valid[b], torch.nan)
+                found = rank_histogram(torch.from_numpy(members[name][:, b]), truth, chance)
+                counts[f, b, : len(found)] = found.numpy()
+    sizes = [[len(members[name]) if name in members else 1] * len(cases) for name in fields.forecasts]
+    return {
+        "rank_counted": (("forecaster", "case", "rank"), counts),
+        "members": (("forecaster", "case"), np.array(sizes)),
+    }
+
+
+def _spectra(fields: Fields) -> dict[str, Column]:
+    """Power by wavelength."""
+    rings = ("case", "lead_time", "wavelength")
+    power = [spectrum(pictures, fields.valid).numpy() for pictures in fields.pictures.values()]
+    return {
+        "power": (("forecaster", *rings), np.stack(power)),
+        "true_power": (rings, spectrum(fields.true_pictures, fields.valid).numpy()),
+    }
+
+
+def _perceptual(fields: Fields, networks: Networks) -> dict[str, Column]:
+    """LPIPS, and the features of clips for FVD: of pictures of which missing pixels are black in truth and forecast."""
+    data: dict[str, Column] = {}
+    if networks.lpips is None and networks.i3d is None:
+        return data
+
+    def shown(pictures: Tensor) -> Tensor:
+        return pictures.clamp(0, 1).masked_fill(~fields.valid, 0.0)
+
+    true = shown(fields.true_pictures)
+    if networks.lpips is not None:
+        weight = fields.valid.flatten(2).any(2).double()
+        columns = []
+        for pictures in fields.pictures.values():
+            distance = networks.lpips(shown(pictures).flatten(0, 1), true.flatten(0, 1)).unflatten(0, true.shape[:2])
+            columns.append({"lpips": distance.double() * weight, "lpips_weight": weight})
+        data |= _stacked(columns, _LEADS)
+    if networks.i3d is not None:
+        features = [{"features": networks.i3d(shown(pictures))} for pictures in fields.pictures.values()]
+        data |= _stacked(features, ("forecaster", "case", "feature"))
+        data["true_features"] = (("case", "feature"), networks.i3d(true).numpy())
+    return data
+
+
+def _weather(fields: Fields, contexts: np.ndarray, rules: Rules) -> dict[str, Column]:
+    """How wet it was and was said to be, how intense it was, and how fast it moved."""
+    truth, valid = fields.truth[:, :, 0].numpy(), fields.valid[:, :, 0].numpy()
+    wet = (truth >= rules.wet) & valid
+    said = [((values[:, :, 0].numpy() >= rules.wet) & valid).sum((2, 3)) for values in fields.forecasts.values()]
+    return {
+        "wet_said": (_LEADS, np.stack(said)),
+        "wet_true": (("case", "lead_time"), wet.sum((2, 3))),
+        "wet_amount": (("case", "lead_time"), np.where(wet, truth, 0).sum((2, 3), dtype=np.float64)),
+        "speed": (("case",), np.array([_speed(context, rules.quantity) for context in contexts])),
+    }
+
+
+def _speed(context: np.ndarray, quantity: Quantity) -> float:
+    """How fast the weather moved before the forecast, in pixels a frame: the mean over the wet pixels, NaN without any."""
+    every = max(1, -(-max(context.shape[-2:]) // _MOTION_SIDE))
+    recent = default_scaling(quantity).forward(context[-3:, :, ::every, ::every], quantity).mean(axis=1)
+    if len(recent) < 2 or min(recent.shape[-2:]) < 8:
+        return float("nan")
+    there = recent[-1] > recent.min()
+    if not there.any():
+        return float("nan")
+    return float(np.hypot(*motion(recent))[there].mean() * every)

@@ -1,0 +1,162 @@
+"""LPIPS and FVD from files of weights: read in their published layout, named with checksums, never replaced by anything else."""
+
+import hashlib
+import sys
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from framecast.cli import main
+from framecast.data.config import ArchiveData
+from framecast.errors import DataError
+from framecast.evaluation import evaluate
+from framecast.experiment import Experiment, Optimiser, Training
+from framecast.models import ConvLSTM
+from framecast.networks import Weights
+from framecast.scores.i3d import I3D
+from framecast.training import train
+
+LINEAR = Path(str(files("torchmetrics"))) / "functional/image/lpips_models/alex.pth"
+"""The published linear layers, which torchmetrics has in its package."""
+UNITS = {
+    "Conv3d_1a_7x7": (64, 3, 7),
+    "Conv3d_2b_1x1": (64, 64, 1),
+    "Conv3d_2c_3x3": (192, 64, 3),
+    "Mixed_3b.b0": (64, 192, 1),
+    "Mixed_3b.b1a": (96, 192, 1),
+    "Mixed_3b.b1b": (128, 96, 3),
+    "Mixed_4f.b2b": (128, 32, 3),
+    "Mixed_5c.b3b": (128, 832, 1),
+}
+"""Some of the units of the published I3D file, with channels out and in and the side of the kernel."""
+
+
+@pytest.fixture(scope="module")
+def trunk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """AlexNet as torchvision publishes it, with weights by chance; the classifier goes unused."""
+    chance = torch.Generator().manual_seed(0)
+    weights = {"classifier.1.weight": torch.zeros(1, 1)}
+    sizes = zip((3, 64, 192, 384, 256), (64, 192, 384, 256, 256), (11, 5, 3, 3, 3), (0, 3, 6, 8, 10), strict=True)
+    for inner, outer, side, place in sizes:
+        weights[f"features.{place}.weight"] = torch.randn(outer, inner, side, side, generator=chance) * 0.05
+        weights[f"features.{place}.bias"] = torch.zeros(outer)
+    path = tmp_path_factory.mktemp("trunk") / "alexnet.pth"
+    torch.save(weights, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """I3D with weights by chance, as large as keeps numbers about 1."""
+    chance = torch.Generator().manual_seed(0)
+    weights = I3D().state_dict()
+    for name, value in weights.items():
+        if name.endswith("conv3d.weight"):
+            weights[name] = torch.randn(value.shape, generator=chance) * (2 / value[0].numel()) ** 0.5
+    path = tmp_path_factory.mktemp("video") / "i3d.pt"
+    torch.save(weights, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny run on grey squares that move."""
+    folder = tmp_path_factory.mktemp("squares")
+    frames = np.zeros((60, 1, 40, 40), dtype=np.float32)
+    for k in range(60):
+        frames[k, 0, 10:20, k % 30 : k % 30 + 10] = 1
+    np.save(folder / "squares.npy", frames)
+    experiment = Experiment(
+        data=ArchiveData(path=str(folder / "squares.npy"), units="0-1", context=3, horizon=3),
+        model=ConvLSTM(hidden=(4,), kernel=3),
+        optimiser=Optimiser(),
+        training=Training(iterations=1, batch_size=2, validate_every=1, checkpoint_every=1, validation_windows=2),
+    )
+    return train(experiment, out=folder / "run")
+
+
+def test_units_of_the_published_network(video: Path) -> None:
+    weights = torch.load(video, weights_only=True)
+    for name, (outer, inner, side) in UNITS.items():
+        assert tuple(weights[f"{name}.conv3d.weight"].shape) == (outer, inner, side, side, side)
+        assert tuple(weights[f"{name}.bn.running_mean"].shape) == (outer,)
+    assert tuple(weights["logits.conv3d.weight"].shape) == (400, 1024, 1, 1, 1)
+    count = sum(value.numel() for value in I3D().parameters())
+    assert count == pytest.approx(12.7e6, rel=0.01), "12 million, as the paper says, with 400 classes"
+
+
+def test_features_see_time(video: Path) -> None:
+    network = I3D(torch.load(video, weights_only=True))
+    chance = torch.Generator().manual_seed(1)
+    clips = torch.rand(2, 10, 1, 32, 32, generator=chance)
+    features = network(clips)
+    assert features.shape == (2, 400)
+    assert (features[0] - features[1]).abs().max() > 1e-3
+    assert (network(clips.flip(1)) - features).abs().max() > 1e-3
+    torch.testing.assert_close(
+        network(clips[:, :4]), network(torch.cat([clips[:, :4], clips[:, 3:4].expand(-1, 5, -1, -1, -1)], 1))
+    )
+
+
+def test_scores_are_computed_where_weights_are_given_and_nowhere_else(run: Path, trunk: Path, video: Path) -> None:
+    plain = evaluate(run, limit=3, baselines=("persistence",))
+    assert "LPIPS" not in {measure.name for measure in plain.measures()}
+    assert np.isnan(plain.fvd("persistence"))
+    assert "not computed" in plain.definitions()["lpips"]
+    assert "not computed" in plain.definitions()["fvd"]
+    seen = evaluate(run, limit=3, baselines=("persistence",), lpips=(trunk, LINEAR), fvd=video)
+    lpips = next(measure for measure in seen.measures() if measure.name == "LPIPS")
+    assert seen.score("persistence", lpips).value > 0
+    assert seen.fvd("persistence") > 0
+    said = seen.definitions()
+    assert hashlib.sha256(LINEAR.read_bytes()).hexdigest() in said["lpips"]
+    assert hashlib.sha256(video.read_bytes()).hexdigest() in said["fvd"]
+    assert "from -1 to 1" in said["lpips"]
+    as_published = evaluate(run, limit=3, baselines=("persistence",), lpips=(trunk, LINEAR), convention="thuml")
+    assert "from 0 to 1" in as_published.definitions()["lpips"]
+    assert as_published.score("persistence", lpips).value != seen.score("persistence", lpips).value
+
+
+def test_weights_of_something_else_are_refused(trunk: Path, video: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="lin0"):
+        Weights((str(trunk),)).networks()
+    with pytest.raises(DataError, match="Conv3d"):
+        Weights(fvd=str(trunk)).networks()
+    wrong = torch.load(video, weights_only=True) | {"logits.conv3d.weight": torch.zeros(10, 1024, 1, 1, 1)}
+    torch.save(wrong, tmp_path / "wrong.pt")
+    with pytest.raises(DataError, match=r"logits.conv3d.weight has shape \(10"):
+        Weights(fvd=str(tmp_path / "wrong.pt")).networks()
+
+
+def test_on_the_command_line(
+    run: Path,
+    trunk: Path,
+    video: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    arguments = [
+        "evaluate",
+        str(run),
+        "--limit",
+        "3",
+        "--lpips",
+        str(trunk),
+        "--lpips",
+        str(LINEAR),
+        "--fvd",
+        str(video),
+    ]
+    monkeypatch.setattr(sys, "argv", ["framecast", *arguments, "--out", str(tmp_path / "out")])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    said = capsys.readouterr().out
+    assert stop.value.code in (0, None), said
+    assert "LPIPS" in said
+    assert "FVD of 3 clips" in said
+    assert "<th>FVD</th>" in (tmp_path / "out" / "report.html").read_text()
