@@ -1,0 +1,69 @@
+"""What a verification costs: all scores of cases of 256 x 256, 12 frames, on a part of a radar event.
+
+    python benchmarks/verifying.py FILE.nc [--cases 24]
+
+Seconds for 1,000 cases, of persistence alone, and of a PredRNN-V2 (2 x 32 channels, untrained: the cost is the same)
+beside persistence and extrapolation, the forecasts included.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import torch
+from measuring import machine, seconds
+
+from framecast.data.config import ArchiveData
+from framecast.data.scaling import default_scaling
+from framecast.data.sources import Source
+from framecast.data.splits import ByBlocks
+from framecast.forecasting.assemble import Forecaster
+from framecast.forecasting.extrapolation import Extrapolation
+from framecast.forecasting.persistence import Persistence
+from framecast.forecasting.run import Trained
+from framecast.models import PredRNNV2
+from framecast.saved import Card
+from framecast.scoring import verify
+
+CONTEXT, HORIZON, SIDE = 5, 12, 256
+
+
+def windows(path: str) -> Source:
+    """The windows of the middle of an event."""
+    data = ArchiveData(path=path, context=CONTEXT, horizon=HORIZON, split=ByBlocks(validation=0, test=0))
+    frames = data.opened()[0]
+    top, left = ((frames.sizes[axis] - SIDE) // 2 for axis in ("y", "x"))
+    middle = frames.isel(y=slice(top, top + SIDE), x=slice(left, left + SIDE))
+    source = data.open(frames=[middle]).train
+    assert source is not None
+    return source
+
+
+def main() -> None:
+    """Print seconds for 1,000 cases."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("file")
+    parser.add_argument("--cases", type=int, default=24)
+    arguments = parser.parse_args()
+    source = windows(arguments.file)
+    config = PredRNNV2(hidden=(32, 32))
+    torch.manual_seed(0)
+    card = Card(config, default_scaling(source.quantity), source.quantity, source.shape, None)
+    model = Trained(config.build(source.shape), card)
+    forms: dict[str, dict[str, Forecaster]] = {
+        "persistence": {"persistence": Persistence()},
+        "PredRNN-V2, persistence, extrapolation": {
+            "predrnn_v2": model,
+            "persistence": Persistence(),
+            "extrapolation": Extrapolation(source.quantity),
+        },
+    }
+    source.read(0)  # an archive of this size is decoded once, at the first read
+    print(machine())
+    for name, forecasters in forms.items():
+        taken = seconds(lambda forecasters=forecasters: verify(forecasters, source, limit=arguments.cases))
+        print(f"{name}: {taken / min(arguments.cases, len(source)) * 1000:.0f} s for 1,000 cases")
+
+
+if __name__ == "__main__":
+    main()
