@@ -13,7 +13,7 @@ from framecast.forecasting.persistence import Persistence
 from framecast.measures import Measure
 from framecast.scoring import verify
 from framecast.verification import Verification
-from test_verification import Clips
+from test_verification import Clips, Ensemble, Truth, showers
 
 RANGES = {
     "SSIM": (-1, 1),
@@ -49,39 +49,6 @@ PERFECT = {
 
 def kind(measure: Measure) -> str:
     return measure.name.split(" at ")[0].split(" of the largest")[0]
-
-
-class Truth:
-    """A forecast that knows the future, as no forecaster can, with `noise` added; `members` futures where more than one."""
-
-    name = "truth"
-
-    def __init__(self, values: np.ndarray, noise: float = 0.0, seed: int = 0) -> None:
-        self.values, self.noise, self.chance = values.astype(np.float32), noise, np.random.default_rng(seed)
-
-    def forecast_array(self, context: np.ndarray, horizon: int) -> np.ndarray:
-        known = next(window for window in self.values if np.array_equal(window[:2], context, equal_nan=True))
-        noise = self.noise * self.chance.standard_normal(known[2:].shape)
-        return np.asarray((known[2:] + noise).clip(0), dtype=np.float32)
-
-
-class Ensemble(Truth):
-    """Several of them."""
-
-    def forecast_members(self, context: np.ndarray, horizon: int) -> np.ndarray:
-        return np.stack([self.forecast_array(context, horizon) for _ in range(4)])
-
-
-def showers(seed: int, cases: int = 6, missing: bool = True) -> np.ndarray:
-    """Smooth rain with a hole in the data, some of it dry."""
-    chance = np.random.default_rng(seed)
-    values = chance.gamma(0.4, 6.0, (cases, 5, 1, 20, 22))
-    values = (values + np.roll(values, 1, -1) + np.roll(values, 1, -2)) / 3
-    values[..., :5] = 0
-    values[0, 3:] = 0
-    if missing:
-        values[..., 8:11, 9:12] = np.nan
-    return values
 
 
 def judged(seed: int, noise: float) -> Verification:

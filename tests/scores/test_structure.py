@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
 
-from framecast.scores.fractions import SCALES, exceeds, fractions_sums, fss
+from framecast.scores.fractions import SCALES, among_the_largest, exceeds, fractions_sums, fss
 from framecast.scores.perceptual import LPIPS, SCALE, SHIFT, frechet_distance, lpips_distance
 from framecast.scores.ssim import ms_ssim
 from framecast.scores.structure import WAVELENGTHS, gradient_difference, spectrum
@@ -185,3 +185,32 @@ def test_frechet_distance_of_known_distributions() -> None:
     assert frechet_distance(one, one) == pytest.approx(0, abs=1e-6)
     with pytest.raises(ValueError, match="two rows"):
         frechet_distance(one[:1], other)
+
+
+@pytest.mark.parametrize("share", [0.5, 0.9])
+def test_fss_of_the_largest_values_is_that_of_their_percentile(share: float) -> None:
+    prediction, truth = field(6), field(7)
+    valid = field(8) > 2
+    error, reference = fractions_sums([prediction], truth, valid, [among_the_largest(share, 0.0)], (3,))
+    masks = []
+    for values in (prediction, truth):
+        there = values[valid]
+        limit = np.sort(there.numpy())[min(int(share * len(there)), len(there) - 1)]
+        masks.append(torch.where(values >= limit, 8.0, 0.0))
+    assert float(fss(error.sum(), reference.sum())) == pytest.approx(score(*masks, 3, valid))
+
+
+def test_the_largest_values_of_a_field_do_not_depend_on_how_large_they_are() -> None:
+    prediction, truth = field(9), field(9) * 3
+    valid = torch.ones_like(truth, dtype=torch.bool)
+    error, _ = fractions_sums([prediction], truth, valid, [among_the_largest(0.9, 0.1)], (1,))
+    assert float(error.sum()) == 0
+
+
+def test_what_is_dry_is_never_among_the_largest() -> None:
+    dry, wet = torch.zeros(1, 1, 1, 10, 10), torch.zeros(1, 1, 1, 10, 10)
+    wet[..., :2, :2] = 5
+    valid = torch.ones_like(dry, dtype=torch.bool)
+    event = among_the_largest(0.5, 0.1)
+    assert not event(dry[0, 0, 0], valid[0, 0, 0]).any()
+    assert int(event(wet[0, 0, 0], valid[0, 0, 0]).sum()) == 4, "fewer are wet than the share: all that are"

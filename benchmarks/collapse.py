@@ -1,0 +1,47 @@
+"""Do forecasts blur where features collapse? Several models, trained alike on digits of several kinds, and the correlation of the
+silhouette of their features with the gradient difference of their forecasts (ModeRNN, tables III and IV).
+
+    python benchmarks/collapse.py FOLDER [--images FOLDER_OF_MNIST] [--iterations 250]
+
+Runs are kept in FOLDER, where the page is written too.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+from learning import experiment
+from rich.console import Console
+
+from framecast.data.config import MixedDigits
+from framecast.diagnosis import across
+from framecast.training import train
+
+MODELS = ("convlstm", "predrnn", "predrnn_v2", "mim", "motionrnn (predrnn)", "modernn_slots")
+WINDOWS = 128
+
+
+def main() -> None:
+    """Train what is not there yet, and print what the models say together."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--images", default="bundled")
+    parser.add_argument("--iterations", type=int, default=250)
+    arguments = parser.parse_args()
+    data = MixedDigits(images=arguments.images, size=32, train=20_000, validation=16, test=WINDOWS)
+    runs = {name: arguments.folder / name.split()[0] for name in MODELS}
+    for name, run in runs.items():
+        if not (run / "last").exists():
+            settings = replace(experiment(name, arguments.images, arguments.iterations), data=data)
+            train(settings, out=run, console=Console(quiet=True))
+    found, page = across(runs, out=arguments.folder / "collapse.html", limit=WINDOWS)
+    print(found.verdict)
+    for name, said in found.facts.items():
+        print(f"  {name}: {said}")
+    print(page)
+
+
+if __name__ == "__main__":
+    main()

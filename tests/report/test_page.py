@@ -1,0 +1,70 @@
+"""The report has every part that there is something for, and none that there is nothing for."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pyproj import CRS
+
+import framecast
+from framecast.data.quantities import INTENSITY
+from framecast.forecasting.persistence import Persistence
+from framecast.scoring import verify
+from framecast.verification import Grid, Verification
+from test_verification import Clips, Ensemble, showers
+
+SWISS = CRS.from_epsg(21781).to_wkt()
+
+
+@pytest.fixture(scope="module")
+def rain() -> Verification:
+    values = showers(1, cases=8)
+    forecasters = {"persistence": Persistence(), "ensemble": Ensemble(values, 1.0)}
+    return verify(forecasters, Clips(values), rates=(0.5, 4.0), step=np.timedelta64(5, "m"))
+
+
+def test_every_part_that_there_is_something_for(rain: Verification, tmp_path: Path) -> None:
+    grid = Grid(np.arange(20) * 1000.0 + 2e5, np.arange(22) * 1000.0 + 6e5, "m", SWISS)
+    page = framecast.write_report(replace(rain, grid=grid), tmp_path / "report.html", settings="model: <predrnn>")
+    text = page.read_text()
+    for heading in ("Neighbourhoods", "Objects", "Probabilities", "Ensembles", "Detail", "Where", "Cases, moving"):
+        assert f"<h2>{heading}</h2>" in text, heading
+    for word in ("The largest 10% of each field", "|S|", "skill over climate", "spread", "Brier score"):
+        assert word in text, word
+    assert "model: &lt;predrnn&gt;" in text
+    assert rain.checksum in text
+    assert "not computed: it needs weights" in text
+    assert len(text) < 3e6
+
+
+def test_pictures_have_no_rain_and_lie_nowhere(tmp_path: Path) -> None:
+    result = verify({"p": Persistence()}, Clips(np.random.default_rng(0).random((3, 5, 3, 16, 16)), INTENSITY))
+    text = framecast.write_report(result, tmp_path / "report.html").read_text()
+    for heading in ("Neighbourhoods", "Objects", "Probabilities", "Ensembles", "Where"):
+        assert f"<h2>{heading}</h2>" not in text, heading
+    assert "<h2>Detail</h2>" in text
+
+
+@pytest.mark.parametrize(
+    ("units", "crs", "label"),
+    [("m", SWISS, "x (km)"), ("km", "", "x (km)"), ("degrees", "", "longitude (°)"), ("furlong", "", "x furlong")],
+)
+def test_a_map_says_what_its_axes_are(
+    rain: Verification, units: str, crs: str, label: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from framecast.report import maps
+
+    seen: list[str] = []
+
+    def noted(figure: object) -> str:
+        seen.extend(axes.get_xlabel() for axes in figure.axes)  # type: ignore[attr-defined]
+        return "drawn"
+
+    monkeypatch.setattr(maps, "png", noted)
+    scale = 1000.0 if units == "m" else 1.0
+    grid = Grid(np.arange(20) * scale + 200, np.arange(22) * scale + 600, units, crs)
+    assert maps.place(replace(rain, grid=grid)) == "drawn"
+    assert seen == [label]
+    assert maps.place(replace(rain, grid=None)) == ""
+    assert maps.place(replace(rain, grid=grid._replace(y=grid.y[:5]))) == ""
