@@ -27,7 +27,9 @@ def estimate(experiment: Experiment) -> dict[str, str]:
     actions = torch.zeros(size, length, shape.actions) if shape.actions else None
     prediction = model(frames, free_running(size, shape.context, shape.horizon), actions)
     valid = torch.ones_like(frames[:, :, :1], dtype=torch.bool)
-    loss = frame_loss(experiment, prediction, Batch(frames, valid)) + sum(prediction.losses.values())
+    loss = frame_loss(experiment, prediction, Batch(frames[:, :, : shape.predicted], valid)) + sum(
+        prediction.losses.values()
+    )
     held = psutil.Process().memory_info().rss - before
     loss.backward()
     seconds = time.perf_counter() - begun

@@ -18,6 +18,7 @@ from pyproj.exceptions import CRSError
 
 from framecast.data.config import ArchiveData, Data
 from framecast.data.frames import files_of, same_grid
+from framecast.data.inputs import Input, moved
 from framecast.data.quantities import ZR
 from framecast.data.sources import Source, Sources
 from framecast.data.splits import ByBlocks
@@ -58,6 +59,7 @@ def evaluate(
     stride: int = 1,
     limit: int | None = None,
     baselines: Sequence[str] = BASELINES[:2],
+    inputs: Sequence[str] = (),
     lpips: Sequence[str | Path] = (),
     fvd: str | Path | None = None,
     cluster: str | None = None,
@@ -68,8 +70,9 @@ def evaluate(
     needs that looks back furthest; without `data` all must have been trained on the same part of the same data.
 
     `data` is what `framecast.open` takes; without it the run's own test split is used. `rates` are thresholds in mm/h.
-    `lpips` are files with the weights of AlexNet and of the linear layers of LPIPS, `fvd` is one with those of I3D; without them
-    these scores are not computed. With `out` the sums of all cases are written there as `cases.nc`.
+    `inputs` are where that lies which the model sees beside the frames, in the order of training; where it lay in training,
+    without. `lpips` are files with the weights of AlexNet and of the linear layers of LPIPS, `fvd` is one with those of I3D;
+    without them these scores are not computed. With `out` the sums of all cases are written there as `cases.nc`.
     `cluster` is the address of a Dask scheduler, or
     "local:N" for N processes on this machine, among which the cases are shared out; the result is the same. Raises `DataError`,
     `ConfigError` and `RunError`.
@@ -83,6 +86,7 @@ def evaluate(
         horizon,
         stride,
         tuple(baselines),
+        tuple(inputs),
         Weights(tuple(map(str, lpips)), None if fvd is None else str(fvd), convention),
     )
     forecasters, sources, networks = job.opened()
@@ -123,6 +127,7 @@ class Job:
     horizon: int | None
     stride: int
     baselines: tuple[str, ...]
+    inputs: tuple[str, ...] = ()
     weights: Weights = field(default_factory=Weights)
 
     def opened(self) -> tuple[dict[str, Forecaster], Sources, Networks]:
@@ -145,6 +150,7 @@ class Job:
             context=max(model.context for model in models.values()),
             horizon=self.horizon,
             stride=self.stride,
+            inputs=moved(_inputs(models), self.inputs),
         )
         beside = {name: baseline(name, first, sources, run) for name in self.baselines}
         return {**models, **beside}, sources, networks
@@ -155,13 +161,23 @@ def _difference(one: Trained, other: Trained) -> str:
     said = []
     for what, values in (
         ("quantity", [model.card.quantity.name for model in (one, other)]),
-        ("channels", [model.card.shape.channels for model in (one, other)]),
+        ("channels", [model.card.shape.predicted for model in (one, other)]),
         ("seconds between frames", [model.card.step_seconds for model in (one, other)]),
         ("numbers in an action", [model.card.shape.actions for model in (one, other)]),
     ):
         if values[0] != values[1]:
             said.append(f"{what} {values[0]} and {values[1]}")
     return ", ".join(said)
+
+
+def _inputs(models: Mapping[str, Trained]) -> tuple[Input, ...]:
+    """What models see beside the frames: the same for all that see anything. Raises `ConfigError`."""
+    found = {name: model.card.inputs for name, model in models.items() if model.inputs}
+    if len(set(found.values())) > 1:
+        raise ConfigError(
+            f"{' and '.join(found)} see different inputs beside the frames", remedy="evaluate them one by one"
+        )
+    return next(iter(found.values()), ())
 
 
 def _check_same_split(runs: Sequence[Path]) -> None:
@@ -171,8 +187,10 @@ def _check_same_split(runs: Sequence[Path]) -> None:
     for run in runs:
         data = settings_of(run).data
         changes: dict[str, Any] = {"context": 1, "horizon": 1}
-        if isinstance(data, ArchiveData):  # how windows are drawn and cut out in training is no matter
-            changes |= {"stride": 1, "crop": None, "flips": False, "rotations": False, "sampling": None}
+        if isinstance(
+            data, ArchiveData
+        ):  # how windows are drawn and cut out, and what is seen beside them, is no matter
+            changes |= {"stride": 1, "crop": None, "flips": False, "rotations": False, "sampling": None, "inputs": ()}
         held_out.append(replace(data, **changes))
         if held_out[-1] != held_out[0]:
             raise ConfigError(
@@ -230,12 +248,14 @@ def windows_of(
     context: int | None = None,
     horizon: int | None = None,
     stride: int = 1,
+    inputs: Sequence[Input] | None = None,
 ) -> Sources:
     """The windows to evaluate: all of `data`, opened as those were that the run was trained on (grey, size, frame rate, dry),
-    else the test split of the run. `context` and `horizon` are those of the model unless stated. Raises `DataError` where there
-    is none."""
+    else the test split of the run. `context`, `horizon` and `inputs` are those of the model unless stated. Raises `DataError`
+    where there is none."""
     shape = trained.card.shape
     context, horizon = context or shape.context, horizon or shape.horizon
+    inputs = tuple(trained.card.inputs if inputs is None else inputs)
     if data is not None:
         known = settings_of(run).data if (run / EXPERIMENT).is_file() else None
         like = known if isinstance(known, ArchiveData) else ArchiveData(path=data)
@@ -251,12 +271,16 @@ def windows_of(
             horizon=horizon,
             stride=stride,
             actions=bool(shape.actions),
+            inputs=inputs,
             split=ByBlocks(validation=0, test=0),
         )
         sources = archive.open()
         trained.check(sources.frames[0])
         return replace(sources, test=sources.train, train=None)
-    return replace(settings_of(run).data, context=context, horizon=horizon).open()
+    own = settings_of(run).data
+    if isinstance(own, ArchiveData):
+        own = replace(own, inputs=inputs)
+    return replace(own, context=context, horizon=horizon).open()
 
 
 def trained_on(run: str | Path, data: str | None) -> tuple[str, ...]:
@@ -328,10 +352,14 @@ def _split(data: Data) -> str:
 def _timed(trained: Trained) -> str:
     """The time of one forecast at the size of training, and the memory of this process."""
     shape = trained.card.shape
-    context = np.zeros((1, shape.context, shape.channels, shape.height, shape.width), dtype=np.float32)
+    context, inputs = np.split(
+        np.zeros((1, shape.context, shape.channels, shape.height, shape.width), dtype=np.float32),
+        [shape.predicted],
+        axis=2,
+    )
     actions = np.zeros((1, shape.context + shape.horizon, shape.actions), dtype=np.float32)
-    trained.forecast_arrays(context, shape.horizon, actions)
+    trained.forecast_arrays(context, shape.horizon, actions, inputs)
     begun = time.perf_counter()
-    trained.forecast_arrays(context, shape.horizon, actions)
+    trained.forecast_arrays(context, shape.horizon, actions, inputs)
     seconds, memory = time.perf_counter() - begun, psutil.Process().memory_info().rss
     return f"{seconds:.2f} s on {trained.device.type} ({torch.get_num_threads()} threads), process at {memory / 2**30:.1f} GiB"

@@ -16,6 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from framecast.data.inputs import Input
 from framecast.data.quantities import QUANTITIES, Quantity, with_dry
 from framecast.data.scaling import Scaling
 from framecast.errors import FramecastError, RunError
@@ -31,7 +32,8 @@ WEIGHTS, CARD = "weights.safetensors", "card.json"
 @dataclass(frozen=True)
 class Card:
     """What a model was built for and trained on. `step_seconds` is the time between frames, None where there is no clock;
-    `grid` the size, spacing and projection of the training data, for information; `scores` what validation gave."""
+    `grid` the size, spacing and projection of the training data, for information; `scores` what validation gave; `inputs` what it
+    sees beside the frames, and where that lay."""
 
     model: ModelConfig
     scaling: Scaling
@@ -40,6 +42,7 @@ class Card:
     step_seconds: float | None
     grid: dict[str, Any] = field(default_factory=dict)
     scores: dict[str, float] = field(default_factory=dict)
+    inputs: tuple[Input, ...] = ()
 
 
 def save(folder: Path, model: nn.Module, card: Card) -> None:
@@ -58,6 +61,7 @@ def save(folder: Path, model: nn.Module, card: Card) -> None:
         "step_seconds": card.step_seconds,
         "grid": card.grid,
         "scores": card.scores,
+        "inputs": [plain(each) for each in card.inputs],
     }
     (temporary / CARD).write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
     old = folder.with_name(f".{folder.name}.old")
@@ -114,6 +118,7 @@ def _card(content: dict[str, Any], where: str) -> Card:
             step_seconds=content["step_seconds"],
             grid=content["grid"],
             scores=content["scores"],
+            inputs=tuple(parse(Input, each, where=where) for each in content.get("inputs", [])),
         )
     except FramecastError as error:
         raise RunError(f"the card cannot be read: {error.what}", where=error.where or where) from error

@@ -128,13 +128,18 @@ def score(
         windows = np.stack([source.read(index) for index in indices])
         contexts, truth = windows[:, : source.shape.context], windows[:, source.shape.context :]
         horizon, actions = source.shape.horizon, window_actions(source, indices)
+        inputs = None
+        if source.shape.inputs:
+            inputs = np.stack([source.inputs(index) for index in indices])[:, : source.shape.context]
         members = {
             name: _members(forecaster, contexts, horizon)
             for name, forecaster in forecasters.items()
             if hasattr(forecaster, "forecast_members")
         }
         forecasts = {
-            name: members[name].mean(0) if name in members else _forecast(forecaster, contexts, horizon, actions)
+            name: members[name].mean(0)
+            if name in members
+            else _forecast(forecaster, contexts, horizon, actions, inputs)
             for name, forecaster in forecasters.items()
         }
         rows.append(tally(forecasts, members, truth, contexts, indices, todo.rules, networks))
@@ -210,16 +215,26 @@ def _batches(chosen: list[int], size: int, source: Source) -> Iterator[list[int]
             yield [index for index in group if source.size_of(index) == shape]
 
 
-def _forecast(forecaster: Forecaster, contexts: np.ndarray, horizon: int, actions: np.ndarray | None) -> np.ndarray:
+def _forecast(
+    forecaster: Forecaster,
+    contexts: np.ndarray,
+    horizon: int,
+    actions: np.ndarray | None,
+    inputs: np.ndarray | None,
+) -> np.ndarray:
     """`contexts (B, T, C, H, W)` -> `(B, horizon, C, H, W)`, at once where the forecaster can, which is then told of
-    `actions (B, T + horizon, A)` where there are any. One that needs a shorter context gets its end."""
+    `actions (B, T + horizon, A)` and `inputs (B, T, E, H, W)` where it takes such. One that needs a shorter context
+    gets its end."""
     together: Any = getattr(forecaster, "forecast_arrays", None)
     needed: int = getattr(forecaster, "context", None) or contexts.shape[1]
     unused = contexts.shape[1] - needed
-    contexts, actions = contexts[:, unused:], None if actions is None else actions[:, unused:]
-    if together is not None:
-        return np.asarray(together(contexts, horizon) if actions is None else together(contexts, horizon, actions))
-    return np.stack([forecaster.forecast_array(context, horizon) for context in contexts])
+    contexts = contexts[:, unused:]
+    if together is None:
+        return np.stack([forecaster.forecast_array(context, horizon) for context in contexts])
+    more = {} if actions is None else {"actions": actions[:, unused:]}
+    if inputs is not None and getattr(forecaster, "inputs", False):
+        more["inputs"] = inputs[:, unused:]
+    return np.asarray(together(contexts, horizon, **more))
 
 
 def _members(forecaster: Any, contexts: np.ndarray, horizon: int) -> np.ndarray:

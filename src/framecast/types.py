@@ -8,11 +8,13 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, NamedTuple, TypeVar, dataclass_transform
 
+import torch
 from torch import Tensor
 
 
 class FrameShape(NamedTuple):
-    """What a model is built for: the size of a frame and the lengths of a window."""
+    """What a model is built for: the size of a frame and the lengths of a window. The last `inputs` of the `channels` are seen
+    and not forecast: static fields, other variables."""
 
     channels: int
     height: int
@@ -20,10 +22,18 @@ class FrameShape(NamedTuple):
     context: int
     horizon: int
     actions: int = 0
+    inputs: int = 0
+
+    @property
+    def predicted(self) -> int:
+        """How many channels are forecast."""
+        return self.channels - self.inputs
 
 
 class Batch(NamedTuple):
     """Normalised windows. `frames (B, T, C, H, W)` float, `valid (B, T, 1, H, W)` bool, `actions (B, T, A)` or None.
+    `inputs (B, T, E, H, W)` is what a model sees beside the frames and does not forecast; after the context it stays as it was
+    last, so that it holds nothing of the future.
 
     `weights (B,)`: where windows are not drawn evenly, what a mean over them must weigh each by to be a mean over the
     archive; the training loss does not."""
@@ -32,6 +42,12 @@ class Batch(NamedTuple):
     valid: Tensor
     actions: Tensor | None = None
     weights: Tensor | None = None
+    inputs: Tensor | None = None
+
+    @property
+    def seen(self) -> Tensor:
+        """What a model is handed: the frames, and the inputs as more channels."""
+        return self.frames if self.inputs is None else torch.cat([self.frames, self.inputs], dim=2)
 
 
 class Step(NamedTuple):

@@ -9,8 +9,6 @@ import numpy as np
 import pytest
 import xarray as xr
 import zarr
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 import framecast
 from framecast.data import conversion
@@ -267,55 +265,6 @@ def test_other_settings_and_other_stores_are_refused(tmp_path: Path) -> None:
         convert(source, tmp_path / "b.zarr")
     with pytest.raises(ConfigError, match=r"no format"):
         convert(source, tmp_path / "a.nc")
-
-
-FAULTS = st.sampled_from(
-    ["whole", "truncated", "empty", "shape", "units", "copy", "conflict", "nodata", "absent", "text"]
-)
-
-
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(faults=st.lists(FAULTS, min_size=1, max_size=9))
-def test_every_fault_has_one_outcome(tmp_path_factory: pytest.TempPathFactory, faults: list[str]) -> None:
-    """Whatever is wrong with files in between: what is whole comes through, the rest is named."""
-    folder = tmp_path_factory.mktemp("faults")
-    source = archive(folder / "source", range(1))
-    whole, gone = {0}, set()
-    for number, fault in enumerate(faults, 1):
-        path = source / f"rain_{number:03d}.nc"
-        if fault == "absent":
-            continue
-        write_frame(
-            source,
-            number,
-            height=14 if fault == "shape" else 12,
-            units="dBZ" if fault == "units" else "mm/h",
-            value=np.nan if fault == "nodata" else None,
-        )
-        if fault == "truncated":
-            path.write_bytes(path.read_bytes()[:2000])
-        elif fault == "empty":
-            path.write_bytes(b"")
-        elif fault == "text":
-            path.write_text("not data")
-        elif fault in ("copy", "conflict"):
-            other = write_frame(source, number, value=None if fault == "copy" else 7.0)
-            other.rename(source / f"z_again_{number:03d}.nc")
-            write_frame(source, number)
-        if fault in ("truncated", "empty", "text", "shape", "units"):
-            gone.add(str(path))
-        else:
-            whole.add(number)
-    done = convert(source, folder / "a.zarr")
-    frames = framecast.open(folder / "a.zarr")
-    assert frames["time"].values.tolist() == (START + np.array(sorted(whole)) * STEP).tolist()
-    assert set(done.left_out) == gone
-    for place, number in enumerate(sorted(whole)):
-        expected = framecast.open(source / f"rain_{number:03d}.nc").values[0]
-        np.testing.assert_array_equal(frames.values[place], expected)
-    said = " ".join(done.repairs)
-    assert ("exact copies" in said) == ("copy" in faults)
-    assert ("with the time of another" in said) == ("conflict" in faults)
 
 
 def test_a_frame_that_cannot_be_decoded_has_no_data_and_is_said(originals: Path, tmp_path: Path, small: None) -> None:

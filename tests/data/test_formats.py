@@ -108,6 +108,32 @@ def test_an_odim_file_with_two_quantities_wants_one_named(originals: Path, tmp_p
     assert framecast.open(path, variable="DBZH").attrs["quantity"] == "reflectivity"
 
 
+@pytest.mark.parametrize(
+    ("product", "variable", "place"),
+    [
+        ("20180824", "QIND", "dataset2/data1"),
+        ("20241126_cirrus", "QIND", "dataset1/data1/quality1"),
+        ("20241126_nimbus", "quality1", "dataset1/data1/quality1"),
+        ("20241126_nimbus", "pl.imgw.quality.qi_total", "dataset1/data1/quality1"),
+    ],
+)
+def test_fields_of_quality_are_read_where_one_is_named(
+    originals: Path, product: str, variable: str, place: str
+) -> None:
+    path = min((originals / "opera_odim" / product).iterdir())
+    quality = framecast.open(path, variable=variable)
+    assert quality.attrs["quantity"] == "intensity"
+    with h5py.File(path) as file:
+        stored = file[f"{place}/data"][()]
+    known = stored >= 0
+    values = quality.values[0, 0]
+    np.testing.assert_allclose(values[known], stored[known], atol=1e-6)
+    assert np.isnan(values[stored == -9999000]).all()
+    assert 0 <= np.nanmin(values) <= np.nanmax(values) <= 1
+    with pytest.raises(DataError, match=r"no field 'quality7'\n.*QIND"):
+        framecast.open(path, variable="quality7")
+
+
 def test_geotiff_and_grib(originals: Path) -> None:
     pytest.importorskip("rasterio")
     tiff = framecast.open(originals / "fmi_geotiff/20160928")

@@ -1,9 +1,11 @@
 """Damaged headers: whatever is in a file, only our own errors come out, and no frame larger than the limit is made."""
 
+import resource
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -27,6 +29,8 @@ SEEDS = {
     "frames.npy": "bad/frames_of_two_shapes/001.npy",
 }
 HEADER = 3000
+SLACK = 2**28
+"""What a decoder may need beside the frame itself."""
 
 
 @lru_cache
@@ -54,6 +58,7 @@ def test_mutated_headers(
         content[place % len(content)] = value
     path = tmp_path / name
     path.write_bytes(content if cut is None else content[: int(cut * len(content))])
+    before, peak = psutil.Process().memory_info().rss, _peak()
     try:
         frames = framecast.open(path, units="mm/h" if path.suffix in (".npy", ".npz") else None)
         one = frames.isel(time=-1)
@@ -62,3 +67,10 @@ def test_mutated_headers(
             one.values.sum()
     except FramecastError:
         return
+    finally:
+        assert _peak() == peak or _peak() - before <= MEMORY_LIMIT + SLACK, "more memory than the limit"
+
+
+def _peak() -> int:
+    """The most memory that this process ever had, in bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -8,6 +8,7 @@ import xarray as xr
 from PIL import Image
 
 import framecast
+from framecast.data.readers.options import Options
 from framecast.errors import DataError
 
 EVENTS = {
@@ -147,3 +148,13 @@ def test_nothing_there_is_said(tmp_path: Path) -> None:
         framecast.open(tmp_path / "absent.nc")
     with pytest.raises(DataError, match="nothing in this folder is understood"):
         framecast.open(tmp_path)
+
+
+def test_frames_without_clock_keep_their_numbers_in_a_store(tmp_path: Path) -> None:
+    np.save(tmp_path / "frames.npy", np.random.default_rng(0).random((7, 8, 9)).astype(np.float32))
+    before = framecast.open(tmp_path / "frames.npy", units="0-1")
+    framecast.convert(tmp_path / "frames.npy", tmp_path / "store.zarr", options=Options(units="0-1"))
+    after = framecast.open(tmp_path / "store.zarr")
+    np.testing.assert_array_equal(after["time"].values, before["time"].values)
+    assert after["time"].dtype.kind == "i"
+    np.testing.assert_array_equal(after.values, before.values)

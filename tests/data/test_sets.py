@@ -283,7 +283,7 @@ def test_taxibj_windows_are_those_of_the_file(tmp_path: Path) -> None:
     assert (len(train), len(test)) == (5, 2)
     expected = np.concatenate([arrays["X_test"][1, 2:], arrays["Y_test"][1]])
     np.testing.assert_allclose(test.read(1), (expected + 1) / 2, atol=1e-6)
-    assert train.shape == (2, 32, 32, 2, 4, 0)
+    assert train.shape == (2, 32, 32, 2, 4, 0, 0)
     with pytest.raises(ConfigError, match=r"4 \+ 4 frames of 32 x 32"):
         TaxiBJ(path=str(tmp_path), horizon=5)
 

@@ -296,6 +296,51 @@ def test_actions_are_asked_for_where_they_are_needed_and_refused_elsewhere(confi
         config.check(SHAPE._replace(actions=0 if "action" in config.name else 2))
 
 
+def with_inputs(config: Any) -> Any:
+    """A model for one channel and two inputs, or a skip where it is refused, as it must be said."""
+    shape = shape_for(config)._replace(channels=3, inputs=2)
+    if config.name == "modular":
+        with pytest.raises(ConfigError, match="2 inputs"):
+            config.build(shape)
+        pytest.skip("latents cannot be told apart")
+    torch.manual_seed(0)
+    model = config.build(shape)
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.add_(0.05 * torch.randn_like(weight))
+    return (Acting(model) if "action" in config.name else model).eval()
+
+
+def test_inputs_are_seen_and_not_forecast(config: Any) -> None:
+    model = with_inputs(config)
+    frames = torch.cat([windows(), windows(seed=7), windows(seed=8)], dim=2)
+    frames[:, SHAPE.context :, 1:] = frames[:, SHAPE.context - 1 : SHAPE.context, 1:]
+    context = frames[:, : SHAPE.context]
+    forecast = model.forecast(context, 2 * SHAPE.horizon)
+    assert forecast.shape == (2, 2 * SHAPE.horizon, 1, SHAPE.height, SHAPE.width)
+    mask = free_running(2, SHAPE.context, SHAPE.horizon)
+    close(model(frames, mask).frames[:, -SHAPE.horizon :], forecast[:, : SHAPE.horizon])
+    for channel in (1, 2):
+        other = context.clone()
+        other[:, -1, channel] += 1
+        changed = (model.forecast(other, 2 * SHAPE.horizon) - forecast).abs().amax((0, 2, 3, 4))
+        assert (changed > 1e-7).all(), "seen at every step"
+
+
+def test_inputs_stay_as_they_were_last(config: Any) -> None:
+    """Step by step, handed the last inputs again with every forecast, a model says what its forecast says."""
+    model = with_inputs(config)
+    if not hasattr(model, "step"):
+        pytest.skip("a one-shot model has no steps")
+    context = torch.cat([windows(), windows(seed=7), windows(seed=8)], dim=2)[:, : SHAPE.context]
+    state, said, stepped = model.start(context[:, 0]), context[:, 0, :1], []
+    for t in range(STEPS - 1):
+        frame = context[:, t] if t < SHAPE.context else torch.cat([said, context[:, -1, 1:]], dim=1)
+        said, state = model.step(frame, state)
+        stepped.append(said)
+    close(torch.stack(stepped[-SHAPE.horizon :], dim=1), model.forecast(context, SHAPE.horizon))
+
+
 def test_the_file_names_its_paper_and_a_page_describes_it(config: Any) -> None:
     text = inspect.getdoc(inspect.getmodule(config)) or ""
     assert re.search(r"\b(19|20)\d\d\b", text), "no year"

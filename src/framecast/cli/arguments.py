@@ -30,6 +30,10 @@ Lpips = Annotated[
     list[Path] | None, typer.Option(help="Weights of AlexNet, and again of LPIPS' linear layers; else no LPIPS.")
 ]
 Fvd = Annotated[Path | None, typer.Option(help="Weights of I3D (Kinetics-400); else no FVD.")]
+Inputs = Annotated[
+    list[str] | None,
+    typer.Option("--input", help="Where that lies now which the model sees beside the frames, as ordered in training."),
+]
 Grey = Annotated[bool, typer.Option("--grey", help="Of pictures and video: without colours.")]
 FrameSize = Annotated[str | None, typer.Option("--size", help="Of pictures and video: another HEIGHTxWIDTH.")]
 FrameRate = Annotated[float | None, typer.Option(help="Of video: so many frames a second.")]

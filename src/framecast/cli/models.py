@@ -13,6 +13,7 @@ from framecast.cli.arguments import (
     FrameRate,
     FrameSize,
     Grey,
+    Inputs,
     OptionalData,
     Overwrite,
     TimeStep,
@@ -86,6 +87,7 @@ def forecast(
     actions: Annotated[
         Path | None, typer.Option(help="A .npy with the actions of every step, for a model that takes them.")
     ] = None,
+    inputs: Inputs = None,
     tile: Annotated[
         int | None, typer.Option(min=1, help="Forecast larger frames in tiles of so many pixels, to save memory.")
     ] = None,
@@ -93,6 +95,7 @@ def forecast(
     overwrite: Overwrite = False,
 ) -> None:
     """Forecast the frames after the newest ones, on their grid, without any future frame."""
+    from framecast.data.inputs import moved
     from framecast.data.readers.numpy_files import array_of
     from framecast.forecasting.write import check_target
 
@@ -109,7 +112,8 @@ def forecast(
     taken = None if actions is None else array_of(actions)
     trained = framecast.load(run, tile=tile, overlap=overlap)
     context = frames.isel(time=slice(-trained.context, None)) if "sequence" not in frames.dims else None
-    framecast.write(trained.forecast(frames, horizon, taken), out, overwrite=overwrite, context=context)
+    beside = moved(trained.card.inputs, inputs or ())
+    framecast.write(trained.forecast(frames, horizon, taken, beside), out, overwrite=overwrite, context=context)
     print(out)
 
 

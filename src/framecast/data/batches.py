@@ -19,9 +19,10 @@ from typing import TypeVar
 import numpy as np
 import torch
 
+from framecast.data.region import Region
 from framecast.data.sampling import Order
 from framecast.data.scaling import Scaling
-from framecast.data.sources import Region, Source
+from framecast.data.sources import Source
 from framecast.errors import ConfigError
 from framecast.types import Batch
 
@@ -76,10 +77,10 @@ class Batches:
     def batch(self, number: int) -> Batch:
         """Batch `number` of the stream."""
         drawn = self.windows(number)
-        frames = np.stack([self._window(*window) for window in drawn])
+        frames, *inputs = (np.stack(parts) for parts in zip(*(self._window(*window) for window in drawn), strict=True))
         indices = [index for index, _, _ in drawn]
         weights = self.order.weights(indices)
-        batch = scaled(frames, indices, self.source, self.scaling)
+        batch = scaled(frames, indices, self.source, self.scaling, *inputs)
         return batch if weights is None else batch._replace(weights=torch.from_numpy(weights))
 
     def windows(self, number: int) -> list[tuple[int, int, int]]:
@@ -88,17 +89,19 @@ class Batches:
         places = [divmod(overall + k, len(self.source)) for k in range(self.batch_size)]
         return [(int(self.order.epoch(self.seed, epoch)[place]), epoch, place) for epoch, place in places]
 
-    def _window(self, index: int, epoch: int, position: int) -> np.ndarray:
+    def _window(self, index: int, epoch: int, position: int) -> list[np.ndarray]:
+        """The frames of a window, and its inputs where there are any, cropped and turned alike."""
         chance = np.random.default_rng([self.seed, epoch, position])
-        frames = self.source.read(index) if self.crop is None else self._cropped(index, self.crop, chance)
+        parts = read(self.source, index, None if self.crop is None else self._region(index, self.crop, chance))
         if self.flips:
-            axes = [axis for axis in (-2, -1) if chance.random() < 0.5]
-            frames = np.flip(frames, tuple(axes))
+            axes = tuple(axis for axis in (-2, -1) if chance.random() < 0.5)
+            parts = [np.flip(part, axes) for part in parts]
         if self.rotations:
-            frames = np.rot90(frames, int(chance.integers(4)), axes=(-2, -1))
-        return np.ascontiguousarray(frames)
+            turns = int(chance.integers(4))
+            parts = [np.rot90(part, turns, axes=(-2, -1)) for part in parts]
+        return [np.ascontiguousarray(part) for part in parts]
 
-    def _cropped(self, index: int, size: tuple[int, int], chance: np.random.Generator) -> np.ndarray:
+    def _region(self, index: int, size: tuple[int, int], chance: np.random.Generator) -> Region:
         height, width = self.source.size_of(index)
         seen = self.source.seen(index)
         best, most = Region(0, 0, *size), -1.0
@@ -110,7 +113,13 @@ class Batches:
                 best, most = Region(top, left, *size), observed
             if observed >= 0.5:
                 break
-        return self.source.read(index, best)
+        return best
+
+
+def read(source: Source, index: int, region: Region | None = None) -> list[np.ndarray]:
+    """The frames of a window, and its inputs where there are any."""
+    frames = source.read(index, region)
+    return [frames, source.inputs(index, region)] if source.shape.inputs else [frames]
 
 
 def evaluation_batches(
@@ -133,22 +142,31 @@ def evaluation_batches(
 
     for indices in groups:
         region = None if crop is None else _middle(source.size_of(indices[0]), crop)
-        yield indices, scaled(np.stack([source.read(index, region) for index in indices]), indices, source, scaling)
+        parts = zip(*(read(source, index, region) for index in indices), strict=True)
+        frames, *inputs = (np.stack(part) for part in parts)
+        yield indices, scaled(frames, indices, source, scaling, *inputs)
 
 
 def _middle(size: tuple[int, int], crop: tuple[int, int]) -> Region:
     return Region((size[0] - crop[0]) // 2, (size[1] - crop[1]) // 2, *crop)
 
 
-def scaled(physical: np.ndarray, indices: Sequence[int], source: Source, scaling: Scaling) -> Batch:
-    """Windows `(B, T, C, H, W)` in physical units, those with the numbers `indices`, as a batch with their actions; a pixel
-    is valid where all its channels have data."""
+def scaled(
+    physical: np.ndarray,
+    indices: Sequence[int],
+    source: Source,
+    scaling: Scaling,
+    inputs: np.ndarray | None = None,
+) -> Batch:
+    """Windows `(B, T, C, H, W)` in physical units, those with the numbers `indices`, as a batch with their actions and
+    `inputs (B, T, E, H, W)`; a pixel is valid where all its channels have data."""
     valid = np.isfinite(physical).all(axis=2, keepdims=True)
     actions = window_actions(source, indices)
     return Batch(
         torch.from_numpy(scaling.forward(physical, source.quantity)),
         torch.from_numpy(valid),
         None if actions is None else torch.from_numpy(actions),
+        inputs=None if inputs is None else torch.from_numpy(inputs),
     )
 
 

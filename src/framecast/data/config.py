@@ -11,6 +11,7 @@ import xarray as xr
 from framecast.data.digits import DigitSource, digit_images
 from framecast.data.digits import Split as DigitSplit
 from framecast.data.frames import actions_of, files_of
+from framecast.data.inputs import Input, fields
 from framecast.data.opening import open as open_frames
 from framecast.data.quantities import of
 from framecast.data.sampling import Importance
@@ -28,7 +29,7 @@ from framecast.types import FrameShape, config
 class ArchiveData:
     """Frames from files. `path` is what `framecast.open` takes; a list of them is opened one by one, so that archives on
     different grids can be trained on together with `crop`. `scaling` follows the quantity where it is not stated. With
-    `sampling`, training windows with rain come more often than dry ones.
+    `sampling`, training windows with rain come more often than dry ones. `inputs` are seen beside the frames.
     """
 
     name: Literal["archive"] = "archive"
@@ -51,6 +52,7 @@ class ArchiveData:
     frame_rate: float | None = None
     actions: bool = False
     sampling: Importance | None = None
+    inputs: tuple[Input, ...] = ()
 
     def __post_init__(self) -> None:
         check_lengths(self.context, self.horizon)
@@ -99,7 +101,10 @@ class ArchiveData:
         _check_disjoint(archives)
         height, width = self.crop_size or archives[0].shape[-2:]
         taken = actions_of(archives[0]).shape[-1] if self.actions else 0
-        check(FrameShape(archives[0].sizes["channel"], height, width, self.context, self.horizon, taken))
+        extra = len(self.inputs)
+        channels = archives[0].sizes["channel"] + extra
+        check(FrameShape(channels, height, width, self.context, self.horizon, taken, extra))
+        beside = fields(self.inputs, archives)
         scaling = self.scaling or default_scaling(of(archives[0]))
         check_scaling(scaling, of(archives[0]))
         found = list_windows(
@@ -111,7 +116,7 @@ class ArchiveData:
         report += [f"{count} window starts refused: {reason}" for reason, count in found.refused.items()]
         report.append(", ".join(f"{len(parts[name])} {name}" for name in NAMES) + " windows")
         sources = {
-            name: WindowSource(archives, parts[name], self.context, self.horizon, actions=self.actions)
+            name: WindowSource(archives, parts[name], self.context, self.horizon, actions=self.actions, inputs=beside)
             if parts[name]
             else None
             for name in NAMES

@@ -16,7 +16,8 @@ import numpy as np
 from scipy import ndimage
 
 from framecast.data.quantities import INTENSITY, Quantity
-from framecast.data.sources import Region, no_actions
+from framecast.data.region import Region
+from framecast.data.sources import no_actions, no_inputs
 from framecast.errors import ConfigError, DataError
 from framecast.types import FrameShape
 
@@ -64,7 +65,7 @@ class DigitSource:
         frames = self._sequence(np.random.default_rng([*self._seed, index]))
         if region is None:
             return frames
-        return frames[..., region.top : region.top + region.height, region.left : region.left + region.width]
+        return frames[..., *region.slices]
 
     def _sequence(self, chance: np.random.Generator) -> np.ndarray:
         frames = np.zeros((self.length, 1, self.shape.height, self.shape.width), dtype=np.float32)
@@ -78,6 +79,10 @@ class DigitSource:
     def actions(self, index: int) -> np.ndarray:
         """Digits obey nobody: `(T, 0)`."""
         return no_actions(self.length)
+
+    def inputs(self, index: int, region: Region | None = None) -> np.ndarray:
+        """Nothing is seen beside digits: `(T, 0, H, W)`."""
+        return no_inputs(self.length, self.size_of(index), region)
 
     def init_time(self, index: int) -> int:
         """The number of the sequence."""

@@ -73,7 +73,7 @@ def build(array: xr.DataArray, *, where: str, units: str | None = None, dry: flo
         "repairs": repairs,
         **{key: array.attrs[key] for key in ("long_name", "standard_name", "grid_mapping") if key in array.attrs},
     }
-    if "time" in values.coords:
+    if "time" in values.coords and values["time"].dtype.kind == "M":  # frames without clock have numbers
         values["time"] = values["time"].astype("datetime64[ns]", keep_attrs=True)
     return values.rename(array.name or "frames")
 

@@ -59,7 +59,8 @@ class Unit:
 
 @config
 class RainLog:
-    """log(1 + R / floor) of the rain rate R, 0 where it is dry and 1 at `ceiling` (mm/h), nothing cut off above.
+    """log(1 + R / floor) of the rain rate R, 0 where it is dry (or a forecast is below 0) and 1 at `ceiling` (mm/h), nothing cut
+    off above.
 
     Rain well above the floor is seen by its logarithm, rain below it nearly as it is, so that a forecast of almost
     nothing is almost nothing. Reflectivity is led through the Z-R relation.
@@ -85,7 +86,7 @@ class RainLog:
         if quantity.name == "reflectivity":
             rate = 10.0 ** ((values / 10 - math.log10(self.zr.a)) / self.zr.b)
             values = library.where(values <= quantity.dry, 0.0, rate)
-        scaled: Values = library.log1p(values / self.floor) / self._span
+        scaled: Values = library.log1p(library.clip(values, 0.0, None) / self.floor) / self._span
         return scaled
 
     def inverse(self, scaled: Values, quantity: Quantity) -> Values:

@@ -9,13 +9,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import numpy as np
 import xarray as xr
 
 from framecast.data.frames import actions_of
+from framecast.data.inputs import Field
 from framecast.data.quantities import Quantity, of
+from framecast.data.region import Region
 from framecast.data.scaling import Scaling
 from framecast.data.windows import Window
 from framecast.errors import ConfigError, DataError
@@ -23,15 +25,6 @@ from framecast.types import FrameShape
 
 KEPT_IN_MEMORY = 2 * 2**30
 """Bytes up to which an archive, decoded to float32, is read once and kept; a larger one is read window by window."""
-
-
-class Region(NamedTuple):
-    """A part of the grid, in pixels."""
-
-    top: int
-    left: int
-    height: int
-    width: int
 
 
 class Source(Protocol):
@@ -56,6 +49,10 @@ class Source(Protocol):
 
     def actions(self, index: int) -> np.ndarray:
         """The actions of a window `(T, A)` float32, with A = `shape.actions`, which may be 0."""
+        ...
+
+    def inputs(self, index: int, region: Region | None = None) -> np.ndarray:
+        """What is seen beside the frames of a window `(T, E, H, W)` float32, with E = `shape.inputs`, which may be 0."""
         ...
 
     def init_time(self, index: int) -> np.datetime64 | int:
@@ -106,6 +103,12 @@ def no_actions(length: int) -> np.ndarray:
     return np.zeros((length, 0), dtype=np.float32)
 
 
+def no_inputs(length: int, size: tuple[int, int], region: Region | None) -> np.ndarray:
+    """The inputs of a window of a source that has none, `(T, 0, H, W)`."""
+    height, width = size if region is None else (region.height, region.width)
+    return np.zeros((length, 0, height, width), dtype=np.float32)
+
+
 def check_lengths(context: int, horizon: int) -> None:
     """Raise `ConfigError` for a window without a past or a future."""
     if context < 1 or horizon < 1:
@@ -114,7 +117,8 @@ def check_lengths(context: int, horizon: int) -> None:
 
 class WindowSource:
     """Windows of opened archives. Archives of up to `KEPT_IN_MEMORY` bytes are decoded once, at the first read. With
-    `actions` the actions that the archives hold come with the frames."""
+    `actions` the actions that the archives hold come with the frames, and with `inputs`, those of each archive, what is
+    seen beside them."""
 
     def __init__(
         self,
@@ -124,6 +128,7 @@ class WindowSource:
         horizon: int,
         *,
         actions: bool = False,
+        inputs: Sequence[Sequence[Field]] = (),
     ) -> None:
         first = archives[0]
         for other in archives[1:]:
@@ -139,8 +144,16 @@ class WindowSource:
         sizes = {each.shape[-1] for each in self._actions}
         if len(sizes) > 1:
             raise DataError(f"archives with different numbers of actions: {sorted(sizes)}")
+        self._inputs = [list(fields) for fields in inputs] or [[] for _ in archives]
+        extra = len(self._inputs[0])
         self.shape = FrameShape(
-            first.sizes["channel"], first.sizes["y"], first.sizes["x"], context, horizon, max(sizes, default=0)
+            first.sizes["channel"] + extra,
+            first.sizes["y"],
+            first.sizes["x"],
+            context,
+            horizon,
+            max(sizes, default=0),
+            extra,
         )
         self._length = context + horizon
         self._kept: dict[int, np.ndarray] = {}
@@ -159,12 +172,8 @@ class WindowSource:
         """`(T, C, H, W)` float32 in physical units, NaN where there is no data."""
         window = self.windows[index]
         archive = self.archives[window.archive]
-        top, left, height, width = region or Region(0, 0, archive.sizes["y"], archive.sizes["x"])
-        place = {
-            "time": slice(window.start, window.start + self._length),
-            "y": slice(top, top + height),
-            "x": slice(left, left + width),
-        }
+        rows, columns = (slice(None), slice(None)) if region is None else region.slices
+        place = {"time": slice(window.start, window.start + self._length), "y": rows, "x": columns}
         if "sequence" in archive.dims:
             place["sequence"] = slice(window.sequence, window.sequence + 1)
         if archive.nbytes <= KEPT_IN_MEMORY:
@@ -192,6 +201,15 @@ class WindowSource:
         window = self.windows[index]
         taken = self._actions[window.archive][window.sequence, window.start : window.start + self._length]
         return np.asarray(taken, dtype=np.float32)
+
+    def inputs(self, index: int, region: Region | None = None) -> np.ndarray:
+        """What is seen beside the frames of a window `(T, E, H, W)`, after the context as it was last."""
+        window = self.windows[index]
+        fields = self._inputs[window.archive]
+        if not fields:
+            return no_inputs(self._length, self.size_of(index), region)
+        times = self.archives[window.archive]["time"].values[window.start : window.start + self._length]
+        return np.stack([field.read(times, self.shape.context, region) for field in fields], axis=1)
 
     def init_time(self, index: int) -> np.datetime64 | int:
         """The time of the last frame of the context; the number of the window where there is no clock."""

@@ -52,8 +52,8 @@ class Found(NamedTuple):
 
 def windows_for(run: Path, trained: Trained, data: str | None, limit: int) -> Windows:
     shape = trained.card.shape
-    if shape.actions:
-        raise ConfigError("models with actions are not diagnosed", where=run)
+    if shape.actions or shape.inputs:
+        raise ConfigError("models with actions or inputs are not diagnosed", where=run)
     sources = windows_of(run, trained, data)
     if sources.test is None:
         raise DataError("no window is left for the test", remedy="give data: --data PATH")

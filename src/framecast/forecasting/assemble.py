@@ -70,10 +70,10 @@ def assemble(values: np.ndarray, frames: xr.DataArray, name: str) -> xr.DataArra
 
 
 def forecast_frames(
-    forecaster: Forecaster, frames: xr.DataArray, context: int, horizon: int, actions: np.ndarray | None = None
+    forecaster: Forecaster, frames: xr.DataArray, context: int, horizon: int, **more: np.ndarray
 ) -> xr.DataArray:
-    """The Forecast of the `horizon` frames after the newest `context` frames; `actions` for one that takes them."""
+    """The Forecast of the `horizon` frames after the newest `context` frames; `more`, such as actions, for one that takes it."""
     used = newest(frames, context)
     step_source = frames if frames.sizes["time"] > 1 else used
-    values = forecaster.forecast_array(used.values, horizon, **({} if actions is None else {"actions": actions}))
+    values = forecaster.forecast_array(used.values, horizon, **more)
     return assemble(values, step_source, forecaster.name)

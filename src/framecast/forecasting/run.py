@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,10 @@ import torch
 import xarray as xr
 from torch.nn import functional
 
+from framecast.data.inputs import Input, fields
 from framecast.data.quantities import of
 from framecast.data.windows import time_step
-from framecast.errors import DataError
+from framecast.errors import ConfigError, DataError
 from framecast.forecasting.assemble import forecast_frames
 from framecast.forecasting.tiling import tiled
 from framecast.saved import Card, find
@@ -54,32 +56,69 @@ class Trained:
         """How many frames a forecast begins with."""
         return self.card.shape.context
 
-    def __call__(self, frames: xr.DataArray, horizon: int, actions: np.ndarray | None = None) -> xr.DataArray:
+    def __call__(
+        self,
+        frames: xr.DataArray,
+        horizon: int,
+        actions: np.ndarray | None = None,
+        inputs: Sequence[Input] | None = None,
+    ) -> xr.DataArray:
         """The Forecast `(init_time, lead_time, channel, y, x)` after the newest frames of `frames`.
 
         `horizon` may be longer than the model was trained for. `actions (context + horizon - 1 or more, A)` are those of a
-        model with actions, from the first of the frames it sees on. Raises `DataError` for frames of another quantity,
+        model with actions, from the first of the frames it sees on. `inputs` say where that lies what it sees beside the frames;
+        where it lay in training, without. Raises `DataError` for frames of another quantity,
         number of channels or time step than the model was trained on, for actions that are missing or of another number,
         and `ConfigError` for a size it cannot take.
         """
         self.check(frames)
         self._check_actions(actions, horizon)
-        return forecast_frames(self, frames, self.context, horizon, actions)
+        taken = {} if actions is None or not self.card.shape.actions else {"actions": actions}
+        if self.inputs:
+            taken["inputs"] = self._beside(frames, self.card.inputs if inputs is None else inputs)
+        return forecast_frames(self, frames, self.context, horizon, **taken)
 
-    def forecast(self, frames: xr.DataArray, horizon: int, actions: np.ndarray | None = None) -> xr.DataArray:
+    def forecast(
+        self,
+        frames: xr.DataArray,
+        horizon: int,
+        actions: np.ndarray | None = None,
+        inputs: Sequence[Input] | None = None,
+    ) -> xr.DataArray:
         """The same as calling it."""
-        return self(frames, horizon, actions)
+        return self(frames, horizon, actions, inputs)
 
-    def forecast_array(self, context: np.ndarray, horizon: int, actions: np.ndarray | None = None) -> np.ndarray:
-        """`context (T, C, H, W)` in physical units, NaN where there is no data -> `(horizon, C, H, W)`."""
-        batch = None if actions is None else actions[None]
-        forecast: np.ndarray = self.forecast_arrays(context[None], horizon, batch)[0]
+    @property
+    def inputs(self) -> int:
+        """How many inputs it sees beside the frames."""
+        return self.card.shape.inputs
+
+    def _beside(self, frames: xr.DataArray, inputs: Sequence[Input]) -> np.ndarray:
+        """What is seen beside the newest frames `(T, E, H, W)`."""
+        times = frames["time"].values[-self.context :]
+        beside = fields(inputs, [frames])[0]
+        return np.stack([field.read(times, self.context) for field in beside], axis=1)
+
+    def forecast_array(
+        self, context: np.ndarray, horizon: int, actions: np.ndarray | None = None, inputs: np.ndarray | None = None
+    ) -> np.ndarray:
+        """`context (T, C, H, W)` in physical units, NaN where there is no data -> `(horizon, C, H, W)`; `inputs (T, E, H, W)`,
+        from 0 to 1, for a model that sees something beside the frames."""
+        one = [None if part is None else part[None] for part in (actions, inputs)]
+        forecast: np.ndarray = self.forecast_arrays(context[None], horizon, *one)[0]
         return forecast
 
     @torch.no_grad()
-    def forecast_arrays(self, contexts: np.ndarray, horizon: int, actions: np.ndarray | None = None) -> np.ndarray:
+    def forecast_arrays(
+        self, contexts: np.ndarray, horizon: int, actions: np.ndarray | None = None, inputs: np.ndarray | None = None
+    ) -> np.ndarray:
         """`contexts (B, T, C, H, W)` -> `(B, horizon, C, H, W)`, in physical units; `actions (B, T + horizon - 1 or more,
-        A)` where the model has actions. Raises `ConfigError` for a size that the model cannot take."""
+        A)` and `inputs (B, T, E, H, W)`, from 0 to 1, where the model has such. Raises `ConfigError` for a size that the
+        model cannot take, and where its inputs are missing."""
+        if self.inputs:
+            if inputs is None:
+                raise ConfigError(f"{self.name} sees {self.inputs} inputs beside the frames, and none are given")
+            contexts = np.concatenate([contexts, inputs.astype(contexts.dtype)], axis=2)
         if self.tile is not None and max(contexts.shape[-2:]) > self.tile:
             model = self.card.model
             multiple = None if model.tied_to_size else model.multiple
@@ -89,8 +128,10 @@ class Trained:
         return self._at_once(contexts, horizon, actions)
 
     def _at_once(self, contexts: np.ndarray, horizon: int, actions: np.ndarray | None) -> np.ndarray:
-        """The forecast of whole frames."""
-        scaled = torch.from_numpy(self.card.scaling.forward(contexts, self.card.quantity)).to(self.device)
+        """The forecast of whole frames; the last channels of `contexts` are the inputs."""
+        contexts, inputs = np.split(contexts, [self.card.shape.predicted], axis=2)
+        frames = torch.from_numpy(self.card.scaling.forward(contexts, self.card.quantity))
+        scaled = torch.cat([frames, torch.from_numpy(inputs)], dim=2).to(self.device)
         height, width = contexts.shape[-2:]
         multiple = self.card.model.multiple
         missing = (0, -width % multiple, 0, -height % multiple)
@@ -127,9 +168,9 @@ class Trained:
                 where=where,
                 remedy=f"give frames of {card.quantity.name}, or train a model on these",
             )
-        if frames.sizes["channel"] != card.shape.channels:
+        if frames.sizes["channel"] != card.shape.predicted:
             raise DataError(
-                f"{frames.sizes['channel']} channel(s), but the model was trained on {card.shape.channels}",
+                f"{frames.sizes['channel']} channel(s), but the model was trained on {card.shape.predicted}",
                 where=where,
                 remedy="give frames with as many channels, or train a model on these",
             )

@@ -159,7 +159,7 @@ def _built(settings: ActionPredRNN | ActionModeRNN, shape: FrameShape, decouplin
         residual=settings.residual,
     )
     tied_to = (shape.height, shape.width) if settings.tied_to_size else None
-    return Recurrent(core, Patches(settings.patch), tied_to=tied_to, segment=settings.segment)
+    return Recurrent(core, Patches(settings.patch), tied_to=tied_to, segment=settings.segment, inputs=shape.inputs)
 
 
 @config

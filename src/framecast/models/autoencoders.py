@@ -27,7 +27,7 @@ from torch import Tensor, distributed, nn
 from torch.nn import functional
 
 from framecast.errors import ConfigError
-from framecast.models.recurrent import check_divisible
+from framecast.models.recurrent import check_divisible, check_no_inputs
 from framecast.types import FrameShape, Prediction, config
 
 DECAY = 0.99
@@ -249,6 +249,7 @@ class _Sizes:
         if self.width < 2 or self.width % 2 or self.latent < 1:
             raise ConfigError(f"width {self.width} is even, latent {self.latent} at least 1", where="model.width")
         check_divisible(shape.height, shape.width, REDUCTION)
+        check_no_inputs(shape, "an autoencoder")
 
 
 @config

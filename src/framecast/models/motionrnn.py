@@ -281,4 +281,4 @@ class MotionRNN:
             start=self.start,
         )
         tied_to = (shape.height, shape.width) if self.tied_to_size else None
-        return Recurrent(core, Patches(backbone.patch), tied_to=tied_to, segment=backbone.segment)
+        return Recurrent(core, Patches(backbone.patch), tied_to=tied_to, segment=backbone.segment, inputs=shape.inputs)

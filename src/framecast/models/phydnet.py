@@ -211,4 +211,4 @@ class PhyDNet:
         core = PhyDNetCore(
             shape.channels, self.width, self.hidden, self.layers, self.kernel, self.reduction, self.moments
         )
-        return Recurrent(core, Patches(1), segment=self.segment)
+        return Recurrent(core, Patches(1), segment=self.segment, inputs=shape.inputs)

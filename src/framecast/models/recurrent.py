@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from framecast.errors import ConfigError
-from framecast.models.core import Cell, Codec, Core
+from framecast.models.core import Cell, Core
 from framecast.models.decoupling import Decoupling
 from framecast.models.rollout import rollout
 from framecast.models.stack import Stack
@@ -33,23 +33,38 @@ class Patches(nn.Module):
         """The inverse of `encode`."""
         return from_patches(encoded, self.patch)
 
+    def last(self, count: int, encoded: Tensor) -> Tensor | None:
+        """Which channels of `encoded (B, T, C', h, w)` hold the last `count` channels of the frames `(C',)` bool; None of 0."""
+        if not count:
+            return None
+        channels = encoded.shape[2] // self.patch**2
+        return torch.arange(encoded.shape[2], device=encoded.device) % channels >= channels - count
+
 
 class Recurrent(nn.Module):
     """Encodes all frames in one call, rolls the core over time in its own space, decodes in one call.
 
     `tied_to` is the only `(height, width)` the core works for, None where it works for any. `segment` trades time for
-    memory in training, see `rollout`. Frame by frame, `start` and `step` give the same predictions, so that a new
+    memory in training, see `rollout`. The last `inputs` channels are seen and not forecast.
+    Frame by frame, `start` and `step` give the same predictions, so that a new
     frame costs one step.
     """
 
     def __init__(
-        self, core: Core, codec: Codec, *, tied_to: tuple[int, int] | None = None, segment: int | None = None
+        self,
+        core: Core,
+        codec: Patches,
+        *,
+        tied_to: tuple[int, int] | None = None,
+        segment: int | None = None,
+        inputs: int = 0,
     ) -> None:
         super().__init__()
         self.core = core
         self.codec = codec
         self.tied_to = tied_to
         self.segment = segment
+        self.inputs = inputs
 
     def forward(
         self, frames: Tensor, teacher: Tensor, actions: Tensor | None = None, *, state: Any = None
@@ -57,10 +72,12 @@ class Recurrent(nn.Module):
         """Predict the frames at 1..T-1: `frames (B, T or fewer, C, H, W)`, `teacher (B, T - 1)` bool, read only where
         the mask is true; from `state` on, where it is given. Raises `ConfigError` for a frame size that the model cannot take."""
         self._check_size(frames)
-        encoded, losses, _ = rollout(
-            self.core, self.codec.encode(frames), teacher, actions, state=state, segment=self.segment
+        encoded = self.codec.encode(frames)
+        held = self.codec.last(self.inputs, encoded)
+        predicted, losses, _ = rollout(
+            self.core, encoded, teacher, actions, state=state, segment=self.segment, held=held
         )
-        return Prediction(self.codec.decode(encoded), losses)
+        return Prediction(without_inputs(self.codec.decode(predicted), self.inputs), losses)
 
     def forecast(self, context: Tensor, horizon: int, actions: Tensor | None = None) -> Tensor:
         """`context (B, T, C, H, W)` -> the `horizon` frames after it, `(B, horizon, C, H, W)`."""
@@ -75,7 +92,7 @@ class Recurrent(nn.Module):
         """One frame in `(B, C, H, W)`, the prediction of the next one out, with the next state."""
         self._check_size(frame)
         stepped = self.core.step(self.codec.encode(frame[:, None])[:, 0], state, action)
-        return self.codec.decode(stepped.output[:, None])[:, 0], stepped.state
+        return without_inputs(self.codec.decode(stepped.output[:, None]), self.inputs)[:, 0], stepped.state
 
     def _check_size(self, frames: Tensor) -> None:
         height, width = frames.shape[-2:]
@@ -143,7 +160,7 @@ class RecurrentConfig(ABC):
         self.check(shape)
         core = self.core(self.patch**2 * shape.channels, (shape.height // self.patch, shape.width // self.patch))
         tied_to = (shape.height, shape.width) if self.tied_to_size else None
-        return Recurrent(core, Patches(self.patch), tied_to=tied_to, segment=self.segment)
+        return Recurrent(core, Patches(self.patch), tied_to=tied_to, segment=self.segment, inputs=shape.inputs)
 
 
 @config
@@ -194,6 +211,17 @@ def check_no_actions(shape: FrameShape, name: str) -> None:
         raise ConfigError(
             f"the data has {shape.actions} actions a step, which {name} does not take", where="model.name"
         )
+
+
+def check_no_inputs(shape: FrameShape, name: str) -> None:
+    """Raise `ConfigError` where the data has inputs beside the frames and the model has no use for them."""
+    if shape.inputs:
+        raise ConfigError(f"the data has {shape.inputs} inputs, which {name} does not take", where="model.name")
+
+
+def without_inputs(frames: Tensor, inputs: int) -> Tensor:
+    """`frames (B, T, C, H, W)` without the last `inputs` channels."""
+    return frames[:, :, : frames.shape[2] - inputs]
 
 
 def zeros(like: Tensor, channels: int) -> Tensor:

@@ -21,13 +21,15 @@ def rollout(
     *,
     state: Any = None,
     segment: int | None = None,
+    held: Tensor | None = None,
 ) -> Prediction:
     """Run `core` over time and return its predictions of the frames at t = 1..T-1.
 
     `frames (B, S, C, h, w)`, in the space of the core. `teacher (B, T-1)` bool says for each sequence and step whether
     the step is fed the true frame or the core's last prediction. A frame is read only where the mask is true, so a
     forecast is this same function handed nothing but the context (S < T): it cannot see the future. Gradients flow
-    through the predictions that are fed back. `actions (B, T-1 or more, A)`. It begins with `state`, or `core.start`.
+    through the predictions that are fed back. `actions (B, T-1 or more, A)`. It begins with `state`, or `core.start`. Channels
+    where `held (C,)` is true are inputs that are not forecast: they are fed back as they were last.
 
     Loss terms of the steps are averaged over time (spec/models.md, section 1.4). With `segment`, the activations
     within each run of that many steps are computed again in the backward pass instead of being kept: memory falls to
@@ -49,6 +51,8 @@ def rollout(
             else:
                 x = torch.where(teacher[:, t, None, None, None], frames[:, t], last)
             last, state, terms = core.step(x, state, None if actions is None else actions[:, t])
+            if held is not None:
+                last = torch.where(held[:, None, None], x, last)
             outputs.append(last)
             losses.append(terms)
             next_step()

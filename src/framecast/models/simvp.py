@@ -29,7 +29,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from framecast.errors import ConfigError
-from framecast.models.recurrent import check_divisible, check_no_actions
+from framecast.models.recurrent import check_divisible, check_no_actions, without_inputs
 from framecast.types import FrameShape, Prediction, config
 
 LAYER_SCALE = 1e-2
@@ -185,9 +185,17 @@ class OneShot(nn.Module):
     """Encoder, translator and decoder. `divergence` is the weight of TAU's additional loss."""
 
     def __init__(
-        self, channels: int, context: int, width: int, layers: int, translator: nn.Module, divergence: float = 0.0
+        self,
+        channels: int,
+        context: int,
+        width: int,
+        layers: int,
+        translator: nn.Module,
+        divergence: float = 0.0,
+        inputs: int = 0,
     ) -> None:
         super().__init__()
+        self.inputs = inputs
         self.context = context
         self.divergence = divergence
         halved = [n % 2 == 1 for n in range(layers)]
@@ -202,7 +210,7 @@ class OneShot(nn.Module):
         """The frames after the first `context` of `frames (B, T or fewer, C, H, W)`; the mask tells how many."""
         horizon = teacher.shape[1] + 1 - self.context
         predicted = self.forecast(frames[:, : self.context], horizon)
-        truth = frames[:, -horizon:]
+        truth = without_inputs(frames[:, -horizon:], self.inputs)
         if not self.divergence or not self.training or truth.shape != predicted.shape or horizon < 2:
             return Prediction(predicted, {})
         return Prediction(predicted, {"divergence": self.divergence * differential_divergence(predicted, truth)})
@@ -213,9 +221,10 @@ class OneShot(nn.Module):
         if context.shape[1] < self.context:
             raise ConfigError(f"{context.shape[1]} frames of context, this model was built for {self.context}")
         last, parts = context[:, -self.context :], []
+        held = last[:, -1:, last.shape[2] - self.inputs :].expand(-1, self.context, -1, -1, -1)
         for _ in range(-(-horizon // self.context)):
-            last = self._next(last)
-            parts.append(last)
+            parts.append(without_inputs(self._next(last), self.inputs))
+            last = torch.cat([parts[-1], held], dim=2) if self.inputs else parts[-1]
         return torch.cat(parts, dim=1)[:, :horizon]
 
     def _next(self, frames: Tensor) -> Tensor:
@@ -279,7 +288,9 @@ class _OneShotConfig(ABC):
         """A forecaster with new weights for frames of `shape`."""
         self.check(shape)
         translator = self.translator(shape.context * self.spatial)
-        return OneShot(shape.channels, shape.context, self.spatial, self.layers, translator, self.divergence)
+        return OneShot(
+            shape.channels, shape.context, self.spatial, self.layers, translator, self.divergence, shape.inputs
+        )
 
     def _blocks(self, channels: int, inner: type[Gated] | type[TemporalAttention]) -> nn.Sequential:
         widths = [channels, *[self.hidden] * (self.blocks - 1), channels]

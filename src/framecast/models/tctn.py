@@ -28,8 +28,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from framecast.errors import ConfigError
-from framecast.models.core import Codec
-from framecast.models.recurrent import Patches, check_divisible, check_no_actions
+from framecast.models.recurrent import Patches, check_divisible, check_no_actions, without_inputs
 from framecast.models.rollout import feeds
 from framecast.ops import free_running
 from framecast.types import FrameShape, Prediction, config
@@ -174,8 +173,9 @@ def position_code(first: int, count: int, width: int) -> Tensor:
 class TCTNForecaster(nn.Module):
     """Frames that are given are read in one pass; predictions that are fed back one at a time."""
 
-    def __init__(self, decoder: Decoder, codec: Codec, norm: Norm) -> None:
+    def __init__(self, decoder: Decoder, codec: Patches, norm: Norm, inputs: int = 0) -> None:
         super().__init__()
+        self.inputs = inputs
         self.decoder = decoder
         self.codec = codec
         self.causal = norm == "per_frame"
@@ -188,17 +188,21 @@ class TCTNForecaster(nn.Module):
         teacher = teacher.to(frames.device)
         known = encoded[:, :given]
         predicted, state = self.decoder(known, self.decoder.start(encoded[:, 0]))
+        held, fed = self.codec.last(self.inputs, encoded), known[:, -1:]
         for t in range(given, len(feed)):
             last = predicted[:, -1:]
+            if held is not None:
+                last = torch.where(held[:, None, None], fed, last)
             if feed[t] != "prediction":
                 last = torch.where(teacher[:, t, None, None, None, None], encoded[:, t : t + 1], last)
+            fed = last
             if self.causal:
                 newest, state = self.decoder(last, state)
                 predicted = torch.cat([predicted, newest], dim=1)
             else:
                 known = torch.cat([known, last], dim=1)
                 predicted, _ = self.decoder(known, self.decoder.start(encoded[:, 0]))
-        return Prediction(self.codec.decode(predicted), {})
+        return Prediction(without_inputs(self.codec.decode(predicted), self.inputs), {})
 
     def forecast(self, context: Tensor, horizon: int, actions: Tensor | None = None) -> Tensor:
         """`context (B, T, C, H, W)` -> the `horizon` frames after it, `(B, horizon, C, H, W)`."""
@@ -215,7 +219,7 @@ class TCTNForecaster(nn.Module):
         if not self.causal:
             raise ConfigError("norms over all frames know no single step", remedy="train with model.norm=per_frame")
         predicted, after = self.decoder(self.codec.encode(frame[:, None]), state)
-        return self.codec.decode(predicted)[:, 0], after
+        return without_inputs(self.codec.decode(predicted), self.inputs)[:, 0], after
 
 
 @config
@@ -264,4 +268,6 @@ class TCTN:
     def build(self, shape: FrameShape) -> TCTNForecaster:
         """A forecaster with new weights for frames of `shape`."""
         self.check(shape)
-        return TCTNForecaster(self.decoder(self.patch**2 * shape.channels), Patches(self.patch), self.norm)
+        return TCTNForecaster(
+            self.decoder(self.patch**2 * shape.channels), Patches(self.patch), self.norm, shape.inputs
+        )

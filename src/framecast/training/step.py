@@ -37,7 +37,7 @@ def update(
 ) -> dict[str, Tensor] | None:
     """One optimiser step on `batch`; the loss and its terms, or None where no step was made because the gradient is not
     finite. Gradients are shared before they are looked at, so all processes decide alike."""
-    prediction = model(batch.frames, teacher, batch.actions)
+    prediction = model(batch.seen, teacher, batch.actions)
     frames = frame_loss(experiment, prediction, batch)
     loss = frames + sum(prediction.losses.values())
     optimiser.zero_grad()
@@ -70,6 +70,8 @@ def passes(batch: Batch, reverse_time: bool) -> list[Batch]:
         return [batch]
     if batch.actions is not None:
         raise ConfigError("sequences with actions cannot be reversed", where="training.reverse_time")
+    if batch.inputs is not None:
+        raise ConfigError("sequences with inputs cannot be reversed", where="training.reverse_time")
     return [batch, Batch(batch.frames.flip(1), batch.valid.flip(1))]
 
 

@@ -40,7 +40,7 @@ def validate(experiment: Experiment, sources: Sources, model: Any, done: int, ou
         if isinstance(model, Autoencoder):
             forecast = model.reconstruct(batch.frames[:, context:])
         else:
-            forecast = model.forecast(batch.frames[:, :context], horizon, batch.actions)
+            forecast = model.forecast(batch.seen[:, :context], horizon, batch.actions)
         loss = experiment.loss(forecast, batch.frames[:, context:], batch.valid[:, context:])
         if seen == 0:
             draw_strip(picture, batch.frames[0], forecast[0])
@@ -70,6 +70,7 @@ def card_of(experiment: Experiment, sources: Sources) -> Card:
         shape=sources.shape(experiment.data.crop_size),
         step_seconds=None if sources.step is None else float(sources.step / np.timedelta64(1, "s")),
         grid=grid,
+        inputs=getattr(experiment.data, "inputs", ()),
     )
 
 

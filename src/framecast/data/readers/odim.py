@@ -1,9 +1,10 @@
 """ODIM HDF5 composites: the OPERA data information model, versions 2.0 to 2.4.
 
 The quantity stands in `datasetN/dataM/what` or, as in the OPERA layout of 2018, in `datasetN/what`. Read are rain rates
-(RATE), reflectivities (DBZH, DBZ, DBZV, TH) and accumulations (ACRR, as a rate over their time); fields of quality are
-passed over. A value is `offset + gain * stored`; `nodata` is no data, `undetect` is observed and dry. The time of a frame
-is the nominal one of `what`, of an accumulation its end.
+(RATE), reflectivities (DBZH, DBZ, DBZV, TH) and accumulations (ACRR, as a rate over their time). Fields of quality, from 0
+to 1, are read where one is named: QIND, `quality1`, or its task, such as `pl.imgw.quality.qi_total`. A value is
+`offset + gain * stored`; `nodata` is no data, `undetect` is observed and dry. The time of a frame is the nominal one of `what`,
+of an accumulation its end.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import h5py
 import numpy as np
 import xarray as xr
 
-from framecast.data.quantities import RAIN_RATE, REFLECTIVITY, Quantity
+from framecast.data.quantities import INTENSITY, RAIN_RATE, REFLECTIVITY, Quantity
 from framecast.data.readers.grids import Grid, projected, projection
 from framecast.data.readers.hdf5 import check, has, number, opened, text
 from framecast.data.readers.options import Options
@@ -25,7 +26,12 @@ from framecast.errors import DataError, Unreadable
 
 RECOGNISES = ["ODIM HDF5 composites"]
 
-_QUANTITIES = {"RATE": RAIN_RATE, "ACRR": RAIN_RATE} | dict.fromkeys(("DBZH", "DBZ", "DBZV", "TH"), REFLECTIVITY)
+_QUALITY = "QIND"
+_QUANTITIES = (
+    {"RATE": RAIN_RATE, "ACRR": RAIN_RATE}
+    | dict.fromkeys(("DBZH", "DBZ", "DBZV", "TH"), REFLECTIVITY)
+    | {_QUALITY: INTENSITY}
+)
 
 
 def recognises(path: Path) -> bool:
@@ -34,18 +40,18 @@ def recognises(path: Path) -> bool:
 
 
 class _Field(NamedTuple):
-    """A field of a file: where it lies, and the attributes that say what it holds."""
+    """A field of a file: where it lies, the attributes that say what it holds, and other names that it has."""
 
     place: str
     quantity: str
     what: dict[str, object]
+    names: tuple[str, ...] = ()
 
 
 def read(path: Path, options: Options) -> xr.DataArray:
-    """The one field of rain or reflectivity (or that with the quantity `options.variable`). Raises `DataError` and
-    `Unreadable`."""
+    """The one field of rain or reflectivity (or that which `options.variable` names). Raises `DataError` and `Unreadable`."""
     with opened(path, "an ODIM HDF5 composite") as file:
-        place, name, what = _chosen(_fields(file), path, options)
+        place, name, what, _ = _chosen(_fields(file), path, options)
         data = file[f"{place}/data"]
         check(data, path)
         height, width = data.shape
@@ -81,13 +87,28 @@ def _fields(file: h5py.File) -> list[_Field]:
             quantity = text(what.get("quantity", ""))
             if quantity in _QUANTITIES and isinstance(group.get("data"), h5py.Dataset):
                 found.append(_Field(group.name, quantity, what))
+            found += _qualities(group)
+        found += _qualities(file[dataset])
+    return found
+
+
+def _qualities(group: h5py.Group) -> list[_Field]:
+    """The fields of quality that stand beside a field, or beside all of a dataset."""
+    found = []
+    for name in sorted(name for name in group if name.startswith("quality")):
+        inner = group[name]
+        if isinstance(inner, h5py.Group) and isinstance(inner.get("data"), h5py.Dataset):
+            what, how = (dict(inner[part].attrs) if part in inner else {} for part in ("what", "how"))
+            found.append(_Field(inner.name, _QUALITY, what, (name, text(how.get("task", "")))))
     return found
 
 
 def _chosen(fields: list[_Field], path: Path, options: Options) -> _Field:
-    names = list(dict.fromkeys(field.quantity for field in fields))
-    if options.variable is not None:
-        fields = [field for field in fields if field.quantity == options.variable]
+    wanted, names = options.variable, list(dict.fromkeys(field.quantity for field in fields))
+    if wanted is None:
+        fields = [field for field in fields if field.quantity != _QUALITY]
+    else:
+        fields = [field for field in fields if wanted in (field.quantity, *field.names)]
     if not fields:
         what = f"no field {options.variable!r}" if options.variable else "no field of rain or reflectivity"
         raise DataError(what, where=path, remedy=f"fields found: {', '.join(names) or 'none'}")

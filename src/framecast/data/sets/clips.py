@@ -14,8 +14,9 @@ from PIL import Image
 from torch.nn import functional
 
 from framecast.data.quantities import INTENSITY
+from framecast.data.region import Region
 from framecast.data.scaling import Unit
-from framecast.data.sources import KEPT_IN_MEMORY, Check, Region, Source, Sources, check_lengths, no_actions
+from framecast.data.sources import KEPT_IN_MEMORY, Check, Source, Sources, check_lengths, no_actions, no_inputs
 from framecast.data.splits import NAMES
 from framecast.errors import ConfigError, DataError
 from framecast.types import FrameShape, config
@@ -67,7 +68,7 @@ class ClipSource:
         frames = np.stack([found[frame] for frame in window])
         if region is None:
             return frames
-        return frames[..., region.top : region.top + region.height, region.left : region.left + region.width]
+        return frames[..., *region.slices]
 
     def _keep(self, number: int, frames: dict[int, np.ndarray]) -> None:
         with self._lock:
@@ -84,6 +85,10 @@ class ClipSource:
         number, window = self._windows[index]
         taken = self._clips[number].actions
         return no_actions(len(window)) if taken is None or not self.shape.actions else taken(window)
+
+    def inputs(self, index: int, region: Region | None = None) -> np.ndarray:
+        """Nothing is seen beside clips: `(T, 0, H, W)`."""
+        return no_inputs(len(self._windows[index][1]), self.size_of(index), region)
 
     def init_time(self, index: int) -> int:
         """The number of the window: clips have no clock."""
