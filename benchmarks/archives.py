@@ -1,13 +1,14 @@
 """Is an archive in one Zarr store worth its conversion? Random crops from the store against opening the original files.
 
-    python benchmarks/archives.py ORIGINALS [--frames 100000]
+    python benchmarks/archives.py ORIGINALS [--frames 100000] [--files 10000]
 
 ORIGINALS is a folder of single radar files. Prints, as measured in one process:
 
 * how long opening the folder takes, and converting it, beside decoding its frames once and doing nothing with them;
 * batches of 16 random crops of 128 x 128, 15 frames, from the originals opened anew, and from the store (medians and ratio);
 * how fast PredRNN-V2 (32, 32) takes such batches in;
-* with `--frames`, memory over a synthetic archive of so many frames of 64 x 64: written, converted, opened and sampled.
+* with `--frames`, memory over a synthetic archive of so many frames of 64 x 64: written, converted, opened and sampled;
+* with `--files`, how long so many NetCDF files of one frame take to open, one by one and listed by their names.
 """
 
 from __future__ import annotations
@@ -121,6 +122,31 @@ def compare(originals: Path, repeats: int) -> None:
               f"{middle['training step'] / middle['store']:.1f} times as fast as the model")  # fmt: skip
 
 
+def listing(files: int) -> None:
+    """Opening many small files."""
+    start, step = np.datetime64("2019-01-01", "ns"), np.timedelta64(5, "m")
+    values = np.random.default_rng(0).gamma(0.3, 3.0, (1, 64, 64)).astype(np.float32)
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(files):
+            time_ = start + number * step
+            stamp = str(time_)[:16].replace("-", "").replace("T", "_").replace(":", "")
+            frame = xr.Dataset(
+                {"rain": (("time", "y", "x"), values, {"units": "mm/h"})},
+                coords={"time": [time_], "y": np.arange(64) * 1e3, "x": np.arange(64) * 1e3},
+            )
+            frame.to_netcdf(
+                Path(folder) / f"rain_{stamp}.nc",
+                encoding={"time": {"units": "minutes since 2019-01-01"}},
+                engine="h5netcdf",
+            )
+        for by_name in (True, False):
+            process = psutil.Process()
+            before = process.memory_info().rss
+            took = seconds(lambda by_name=by_name: framecast.open(folder, by_name=by_name))  # type: ignore[misc]
+            how = "listed by name" if by_name else "every header read"
+            print(f"{files:,} files, {how}: {took:.2f} s, {(process.memory_info().rss - before) / 2**20:.0f} MiB")
+
+
 def synthetic(frames: int) -> None:
     """Memory over a long archive."""
     process = psutil.Process()
@@ -172,7 +198,10 @@ def main() -> None:
     options.add_argument("originals", type=Path, help="a folder of single files")
     options.add_argument("--repeats", type=int, default=3)
     options.add_argument("--frames", type=int, default=0, help="length of the synthetic archive")
+    options.add_argument("--files", type=int, default=0, help="how many files to list")
     given = options.parse_args()
+    if given.files:
+        listing(given.files)
     compare(given.originals, given.repeats)
     if given.frames:
         synthetic(given.frames)

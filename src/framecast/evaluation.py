@@ -267,6 +267,7 @@ def windows_of(
             grey=like.grey,
             size=like.size,
             frame_rate=like.frame_rate,
+            by_name=like.by_name,
             context=context,
             horizon=horizon,
             stride=stride,

@@ -9,6 +9,7 @@ import typer
 
 import framecast
 from framecast.cli.arguments import (
+    ByName,
     FrameRate,
     FrameSize,
     Grey,
@@ -91,6 +92,7 @@ def convert(
     grey: Grey = False,
     size: FrameSize = None,
     frame_rate: FrameRate = None,
+    by_name: ByName = False,
 ) -> None:
     """Write an archive as one Zarr store, which training reads fastest. Interrupted, run it again."""
     from rich.console import Console
@@ -125,6 +127,7 @@ def convert(
             grey=grey,
             size=frame_size(size),
             frame_rate=frame_rate,
+            by_name=by_name,
         ),
         begun=say_size,
         progress=bar("converting"),

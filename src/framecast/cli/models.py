@@ -9,6 +9,7 @@ import typer
 
 import framecast
 from framecast.cli.arguments import (
+    ByName,
     DataPath,
     FrameRate,
     FrameSize,
@@ -84,6 +85,7 @@ def forecast(
     grey: Grey = False,
     size: FrameSize = None,
     frame_rate: FrameRate = None,
+    by_name: ByName = False,
     actions: Annotated[
         Path | None, typer.Option(help="A .npy with the actions of every step, for a model that takes them.")
     ] = None,
@@ -108,6 +110,7 @@ def forecast(
         grey=grey,
         size=frame_size(size),
         frame_rate=frame_rate,
+        by_name=by_name,
     )
     taken = None if actions is None else array_of(actions)
     trained = framecast.load(run, tile=tile, overlap=overlap)

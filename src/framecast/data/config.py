@@ -50,6 +50,7 @@ class ArchiveData:
     grey: bool = False
     size: tuple[int, int] | None = None
     frame_rate: float | None = None
+    by_name: bool = False
     actions: bool = False
     sampling: Importance | None = None
     inputs: tuple[Input, ...] = ()
@@ -88,6 +89,7 @@ class ArchiveData:
                 grey=self.grey,
                 size=self.size,
                 frame_rate=self.frame_rate,
+                by_name=self.by_name,
             )
             for path in self.paths
         )

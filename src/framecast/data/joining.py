@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +78,7 @@ def in_a_row(arrays: Mapping[Path, xr.DataArray]) -> xr.DataArray | None:
     files, frames = list(arrays), list(arrays.values())
     frames = [array.isel(time=0) if array.sizes.get("time") == 1 else array for array in frames]
     first = frames[0]
-    if "time" in first.dims or "sequence" in first.dims or not all(_alike(first, other) for other in frames[1:]):
+    if "time" in first.dims or "sequence" in first.dims or not all(alike(first, other) for other in frames[1:]):
         return None
     times: list[Any] = [
         array["time"].values if "time" in array.coords else time_of(file.stem)
@@ -90,18 +90,27 @@ def in_a_row(arrays: Mapping[Path, xr.DataArray]) -> xr.DataArray | None:
             return None
     elif any(time is None or np.asarray(time).dtype.kind != "M" for time in times):
         return None
-    row = Row({str(file): array for file, array in zip(files, frames, strict=True)})
+    said = dict.fromkeys(repair for array in frames for repair in array.attrs.get("repairs", []))
+    return along_time(
+        Row([str(file) for file in files], lambda number: frames[number].variable, first.shape),
+        first,
+        times,
+        list(said),
+    )
+
+
+def along_time(row: Row, first: xr.DataArray, times: Sequence[Any], repairs: list[str]) -> xr.DataArray:
+    """A row of single frames as one array, like the `first` of them in all but time."""
     lazy = da.from_array(row, chunks=(1, *row.shape[1:]), name=False, meta=np.empty((0,) * row.ndim, row.dtype))
     coordinates = {name: value for name, value in first.coords.items() if name != "time"}
     joined = xr.DataArray(
         lazy, dims=("time", *first.dims), coords=coordinates | {"time": ("time", times)}, name=first.name
     )
-    said = dict.fromkeys(repair for array in frames for repair in array.attrs.get("repairs", []))
-    joined.attrs = {**first.attrs, "repairs": list(said)}
+    joined.attrs = {**first.attrs, "repairs": repairs}
     return joined
 
 
-def _alike(first: xr.DataArray, other: xr.DataArray) -> bool:
+def alike(first: xr.DataArray, other: xr.DataArray) -> bool:
     """Whether two single frames, as read, differ in nothing but time, values and repairs."""
     if other.dims != first.dims or other.shape != first.shape or other.name != first.name:
         return False

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
+from framecast.data.by_name import listed
 from framecast.data.frames import build, order_times
 from framecast.data.joining import check_shapes, differing, in_a_row, join, number_of, other_shapes, time_of
 from framecast.data.readers import reader_of, recognised, understood, zarr_store
@@ -31,6 +32,7 @@ def open(
     grey: bool = False,
     size: tuple[int, int] | None = None,
     frame_rate: float | None = None,
+    by_name: bool = False,
 ) -> xr.DataArray:
     """Frames `([sequence,] time, channel, y, x)`, lazy, float32, in physical units, with NaN where there is no data.
 
@@ -44,9 +46,12 @@ def open(
     incomplete is left out and reported in `attrs["repairs"]`, unless none is left. A single frame without a time stamp
     takes it from its file's name: a date and time (`20150515_1545`, UTC), else the last number as the number of the frame.
 
+    Every file is opened, if only its header, so that what is wrong with an archive is known at once. With `by_name` three
+    of many are: the others are taken to be like them, and what is wrong with one is said when it is read.
+
     Raises `DataError` naming file, variable and remedy.
     """
-    return open_all(path, Options(units, time_step, variable, dry, grey, size, frame_rate)).frames
+    return open_all(path, Options(units, time_step, variable, dry, grey, size, frame_rate, by_name)).frames
 
 
 class Opened(NamedTuple):
@@ -61,7 +66,11 @@ def open_all(path: str | Path | Sequence[str | Path], options: Options, *, lenie
     the first, and frames whose time another frame has already, where `open` raises `DataError`."""
     if isinstance(path, str) and "://" in path:
         return Opened(order_times(_stepped(_remote(path, options), options.time_step, [])), {})
+    if options.by_name and (found := listed(_entries(path), options)) is not None:
+        return Opened(order_times(_stepped(_built(*found, options), options.time_step, [])), {})
     files, repairs = _files(path)
+    if options.by_name:
+        repairs.append("files could not be listed by their names: all were opened")
     arrays: dict[Path, xr.DataArray] = {}
     failures: list[DataError] = []
     for file, reader in files.items():
@@ -82,8 +91,7 @@ def open_all(path: str | Path | Sequence[str | Path], options: Options, *, lenie
     check_shapes(arrays)
     row = in_a_row(arrays) if len(arrays) > 1 else None
     if row is not None:
-        joined = build(row, where=str(next(iter(arrays))), units=options.units, dry=options.dry)
-        joined = joined.assign_coords(source=("time", [str(file) for file in arrays]))
+        joined = _built(row, list(arrays), options)
     else:
         parts = {file: _frames(array, file, options, len(files)) for file, array in arrays.items()}
         if lenient:
@@ -96,6 +104,21 @@ def open_all(path: str | Path | Sequence[str | Path], options: Options, *, lenie
         repairs.append(f"{what}: {_some([f'{file}: {why}' for file, why in left_out.items()])}")
     frames = _stepped(joined, options.time_step, repairs)
     return Opened(order_times(frames, keep_first=lenient), left_out)
+
+
+def _built(row: xr.DataArray, files: Sequence[Path], options: Options) -> xr.DataArray:
+    """Frames from a row of single ones, a file each."""
+    frames = build(row, where=str(files[0]), units=options.units, dry=options.dry)
+    return frames.assign_coords(source=("time", [str(file) for file in files]))
+
+
+def _entries(path: str | Path | Sequence[str | Path]) -> list[Path]:
+    """The files that a path stands for, in the natural order of their names; none are opened."""
+    if not isinstance(path, str | Path):
+        return [file for one in path for file in _entries(one)]
+    where = Path(path)
+    found = where.iterdir() if where.is_dir() else map(Path, glob.glob(str(path), recursive=True))
+    return sorted((file for file in found if not file.name.startswith(".")), key=_natural)
 
 
 def _stepped(frames: xr.DataArray, time_step: float | None, repairs: list[str]) -> xr.DataArray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -42,23 +42,23 @@ class Stored:
 class Row:
     """Single frames, one from each file, as one array `(time, ...)`: however many they are, they are one array to Dask."""
 
-    def __init__(self, frames: Mapping[str, xr.DataArray]) -> None:
-        self._frames = [(where, array.variable) for where, array in frames.items()]
-        first = self._frames[0][1]
+    def __init__(self, files: Sequence[str], variable: Callable[[int], xr.Variable], shape: Sequence[int]) -> None:
+        """`variable` gives the lazy frame of each of the files, by number, all of one `shape`."""
+        self._files, self._variable = files, variable
         self.dtype = np.dtype(np.float32)
-        self.shape = (len(frames), *first.shape)
+        self.shape = (len(files), *shape)
         self.ndim = len(self.shape)
 
     def __getitem__(self, key: tuple[Any, ...]) -> np.ndarray:
-        numbers = np.arange(len(self._frames))[key[0]]
+        numbers = np.arange(len(self._files))[key[0]]
         frames = [self._read(int(number), key[1:]) for number in np.atleast_1d(numbers)]
         if not frames:
             return np.empty((0, *self.shape[1:]), dtype=self.dtype)[(slice(None), *key[1:])]
         return np.stack(frames) if np.ndim(numbers) else frames[0]
 
     def _read(self, number: int, key: tuple[Any, ...]) -> np.ndarray:
-        where, variable = self._frames[number]
-        return np.asarray(_read(variable, where).astype(self.dtype, copy=False)[key])
+        values = _read(self._variable(number), self._files[number])
+        return np.asarray(values.astype(self.dtype, copy=False)[key])
 
 
 def _read(variable: xr.Variable, where: str) -> np.ndarray:
