@@ -130,6 +130,10 @@ def diagnose(
         list[Path] | None,
         typer.Option(help="More runs, for collapse: do forecasts blur where features collapse? The correlation."),
     ] = None,
+    reach: Annotated[
+        float, typer.Option(help="With --beside: eps of DBSCAN, in median distances to a neighbour.")
+    ] = 1.0,
+    min_samples: Annotated[int, typer.Option(min=1, help="With --beside: of DBSCAN.")] = 4,
     limit: Annotated[int, typer.Option(min=1, help="How many windows to look at.")] = 32,
     out: Annotated[Path | None, typer.Option(help="RUN/diagnosis-KIND.html by default.")] = None,
 ) -> None:
@@ -144,7 +148,7 @@ def diagnose(
         raise ConfigError("models are only put beside each other in collapse", where="--beside")
     if beside:
         page = out or run / "diagnosis-collapse-across.html"
-        found, page = across(by_name([run, *beside]), data, out=page, limit=limit)
+        found, page = across(by_name([run, *beside]), data, out=page, limit=limit, reach=reach, min_samples=min_samples)
     else:
         found, page = look(run, kind, data, out=out, limit=limit)
     console = Console()

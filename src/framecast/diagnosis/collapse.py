@@ -33,14 +33,20 @@ class Seen(NamedTuple):
     distance: float
 
 
-def _seen(model: Any, windows: Windows) -> Seen:
+def _seen(model: Any, windows: Windows, reach: float = 1.5, min_samples: int = 4) -> Seen:
     said = probes.features(model, windows.past, windows.horizon).numpy()
     true = probes.features(model, windows.past, windows.horizon, windows.future).numpy()
     forecast = model.forecast(windows.past, windows.horizon)
     valid = torch.ones_like(windows.future[:, :, :1], dtype=torch.bool)
     total, count = gradient_difference(forecast.detach().double(), windows.future.double(), valid)
     distance = a_distance(true, said) if len(said) >= 4 else float("nan")
-    return Seen(said, true, grouped(scaled(said)), float(total.sum() / count.sum()), distance)
+    return Seen(
+        said,
+        true,
+        grouped(scaled(said), reach=reach, min_samples=min_samples),
+        float(total.sum() / count.sum()),
+        distance,
+    )
 
 
 def collapse(model: Any, windows: Windows) -> Found:
@@ -78,10 +84,17 @@ def collapse(model: Any, windows: Windows) -> Found:
 
 
 def across(
-    runs: Mapping[str, str | Path], data: str | None = None, *, out: str | Path, limit: int = 32
+    runs: Mapping[str, str | Path],
+    data: str | None = None,
+    *,
+    out: str | Path,
+    limit: int = 32,
+    reach: float = 1.0,
+    min_samples: int = 4,
 ) -> tuple[Found, Path]:
     """Do forecasts blur where features collapse? The silhouette of several models, by name, against their gradient difference on
-    the same windows, with the correlation of both (ModeRNN, tables III and IV); written to `out`.
+    the same windows, with the correlation of both (ModeRNN, tables III and IV); written to `out`. `reach` and `min_samples`
+    are those of `groups.grouped`, on features scaled to standard deviation 1: a model's own distances set its eps.
 
     Raises `ConfigError` for fewer than three models, or for models that would not look at the same windows; `DataError`
     without windows, `RunError`.
@@ -100,12 +113,15 @@ def across(
                 remedy="compare models of one data set, with one context, horizon and scaling; or give --data PATH",
             )
         first = first or windows
-        seen[name] = _seen(trained.model, windows)
+        seen[name] = _seen(trained.model, windows, reach, min_samples)
     assert first is not None
     found = correlated({name: (each.groups.silhouette, each.gdl) for name, each in seen.items()})
-    found.facts.update(
-        {f"{name}: A-distance of truth and forecast": f"{each.distance:.3f}" for name, each in seen.items()}
-    )
+    for name, each in seen.items():
+        groups = each.groups
+        found.facts[f"{name}: how"] = (
+            f"{groups.number} groups, {int((groups.labels < 0).sum())} of {len(each.said)} sequences in none (left out), eps "
+            f"{groups.eps:.3g}, at least {groups.min_samples} neighbours; A-distance of truth and forecast {each.distance:.3f}"
+        )
     facts = {"windows": f"{len(first.frames)}, {first.context} + {first.horizon} frames"}
     return found, write(found, Path(out), "Mode collapse across models", facts)
 

@@ -44,17 +44,18 @@ def grouped(
     features: np.ndarray,
     *,
     eps: float | None = None,
+    reach: float = 1.5,
     min_samples: int = 4,
     labels: np.ndarray | None = None,
     noise: Noise = "dropped",
 ) -> Groups:
-    """Groups of `features (N, D)`, as given in `labels` or as DBSCAN finds them. Without `eps` it is 1.5 times the median
+    """Groups of `features (N, D)`, as given in `labels` or as DBSCAN finds them. Without `eps` it is `reach` times the median
     distance to the `min_samples`-th neighbour. Points that belong to no group are dropped from the silhouette, or are a group
     of their own."""
     if eps is None:
         count = min(min_samples, len(features) - 1)
         distances, _ = NearestNeighbors(n_neighbors=count + 1).fit(features).kneighbors(features)
-        eps = 1.5 * float(np.median(distances[:, -1])) or 1e-6
+        eps = reach * float(np.median(distances[:, -1])) or 1e-6
     if labels is None:
         labels = DBSCAN(eps=eps, min_samples=min_samples).fit_predict(features)
     kept = labels >= 0 if noise == "dropped" else np.ones(len(labels), dtype=bool)
