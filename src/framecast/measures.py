@@ -127,7 +127,7 @@ THRESHOLD_DEFINITIONS = {
 SAL_DEFINITION = (
     "structure (above 0: areas too large or too flat) and amplitude (above 0: too much rain), both from -2 to 2, and location "
     "from 0 to 2 (Wernli et al. 2008), of objects from 1/15 of the 95th percentile of the wet pixels; means of the frames in "
-    "which forecast and truth have rain"
+    "which the truth and all forecasts have rain"
 )
 FVD_DEFINITION = (
     "squared Fréchet distance of the 400 outputs of I3D for the forecast frames from those for the true frames, drawn at "

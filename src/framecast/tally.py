@@ -137,17 +137,22 @@ def _frames(fields: Fields, members: Mapping[str, np.ndarray], rules: Rules) -> 
         sums = rules.convention.tally(values, fields.truth, fields.pictures[name], fields.true_pictures, fields.valid)
         every = torch.from_numpy(members[name]) if name in members else values[None]
         sums["crps"] = _over_pixels(crps_field(every, fields.truth), fields.valid)
-        if (
-            members
-        ):  # unbiased variance of the members, as much as an ensemble of that size should have of squared error
-            unbiased = every.double().var(0) * (1 + 1 / len(every)) if len(every) > 1 else every[0].double() * torch.nan
-            sums["spread"] = _over_pixels(unbiased, fields.valid)
+        if members:
+            sums["spread"] = _over_pixels(_spread(every), fields.valid)
             sums["mean_error"] = _over_pixels((values - fields.truth).double().square(), fields.valid)
         columns.append(sums)
     pixels = {"pixels": fields.valid, "observed": fields.observed}
     return _stacked(columns, _LEADS) | {
         name: (_LEADS[1:], there.flatten(2).sum(2).numpy()) for name, there in pixels.items()
     }
+
+
+def _spread(members: Tensor) -> Tensor:
+    """The unbiased variance of `members (M, ...)`, times (M + 1) / M: the squared error that the mean of a good ensemble of so
+    many has. NaN for one."""
+    if len(members) < 2:
+        return torch.full_like(members[0], torch.nan, dtype=torch.float64)
+    return members.double().var(0) * (1 + 1 / len(members))
 
 
 def _over_pixels(values: Tensor, valid: Tensor) -> Tensor:
@@ -204,18 +209,19 @@ def _probabilities(fields: Fields, members: Mapping[str, np.ndarray], rules: Rul
 
 
 def _objects(fields: Fields, rules: Rules) -> dict[str, Column]:
-    """SAL, signed and without sign, and where it is defined."""
-    steps, (height, width) = fields.truth.shape[:2], fields.truth.shape[-2:]
-    true = _scenes(fields.truth, fields.valid, rules)
-    columns = []
-    for values in fields.forecasts.values():
-        found = np.zeros((len(_SAL), *steps))
-        for place, said in _scenes(values, fields.valid, rules).items():
-            if said is not None and (other := true[place]) is not None:
-                structure, amplitude, location = sal(said, other, float(np.hypot(height, width)))
-                found[:, *place] = structure, amplitude, location, abs(structure), abs(amplitude), 1
-        columns.append(dict(zip(_SAL, found, strict=True)))
-    return _stacked(columns, _LEADS)
+    """SAL, signed and without sign, of the frames in which the truth and every forecast have rain: the same for all."""
+    diagonal = float(np.hypot(*fields.truth.shape[-2:]))
+    scenes = [_scenes(values, fields.valid, rules) for values in (fields.truth, *fields.forecasts.values())]
+    found = np.zeros((len(_SAL), len(fields.forecasts), *fields.truth.shape[:2]))
+    for place in scenes[0]:
+        true, *said = (each[place] for each in scenes)
+        if true is None or None in said:
+            continue
+        for f, forecast in enumerate(said):
+            assert forecast is not None
+            structure, amplitude, location = sal(forecast, true, diagonal)
+            found[:, f, *place] = structure, amplitude, location, abs(structure), abs(amplitude), 1
+    return {name: (_LEADS, values) for name, values in zip(_SAL, found, strict=True)}
 
 
 _SAL = ("sal_s", "sal_a", "sal_l", "sal_s_size", "sal_a_size", "sal_weight")
