@@ -125,6 +125,10 @@ def test_weights_of_something_else_are_refused(trunk: Path, video: Path, tmp_pat
         Weights((str(trunk),)).networks()
     with pytest.raises(DataError, match="Conv3d"):
         Weights(fvd=str(trunk)).networks()
+    named = tmp_path / "alexnet-owt-7be5be79.pth"
+    named.write_bytes(trunk.read_bytes())
+    with pytest.raises(DataError, match="not what its name says"):
+        Weights((str(named), str(LINEAR))).networks()
     wrong = torch.load(video, weights_only=True) | {"logits.conv3d.weight": torch.zeros(10, 1024, 1, 1, 1)}
     torch.save(wrong, tmp_path / "wrong.pt")
     with pytest.raises(DataError, match=r"logits.conv3d.weight has shape \(10"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -55,7 +56,10 @@ _I3D_FILE = "give the weights of I3D trained on Kinetics-400, with the names of 
 
 
 def _built(build: Callable[[dict[str, Tensor]], Network], files: Sequence[str], remedy: str) -> Network:
-    weights = {name: value for file in files for name, value in read_weights(Path(file)).items()}
+    weights: dict[str, Tensor] = {}
+    for file in files:
+        weights |= read_weights(Path(file))
+        _check_name(file)
     try:
         return build(weights)
     except (KeyError, ValueError, RuntimeError) as error:
@@ -64,7 +68,19 @@ def _built(build: Callable[[dict[str, Tensor]], Network], files: Sequence[str], 
         ) from error
 
 
+def _check_name(file: str) -> None:
+    """Raise `DataError` for a file whose name holds the beginning of another SHA-256, as published names do."""
+    said = re.search(r"-([0-9a-f]{8})\.", Path(file).name)
+    if said and not _sha256(file).startswith(said[1]):
+        raise DataError(
+            "damaged, or not what its name says: another SHA-256", where=file, remedy="fetch the file again"
+        )
+
+
 def _checksum(file: str) -> str:
-    """The name of a file and its SHA-256, of which a published name often holds the beginning."""
+    return f"{Path(file).name}, SHA-256 {_sha256(file)}"
+
+
+def _sha256(file: str) -> str:
     with Path(file).open("rb") as content:
-        return f"{Path(file).name}, SHA-256 {hashlib.file_digest(content, 'sha256').hexdigest()}"
+        return hashlib.file_digest(content, "sha256").hexdigest()
