@@ -17,6 +17,8 @@ from framecast.scores.fractions import fss
 from framecast.scores.probability import NEIGHBOURHOOD
 
 LOWER_IS_BETTER = frozenset({"mse", "rmse", "mae", "gdl", "far"})
+NEITHER_IS_BETTER = frozenset({"bias", "laplacian"})
+"""Of the first the best is 1; the second says nothing of the truth."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +49,7 @@ def frame_measure(convention: Convention, score: str) -> Measure:
         _title(score),
         (base, f"{base}_weight"),
         lambda sums: convention.value(score, *sums),
-        score in LOWER_IS_BETTER,
+        _better(score),
         mean=score == base and score not in convention.logarithmic,
     )
 
@@ -58,31 +60,28 @@ def event_measure(score: str, number: int, rate: float) -> Measure:
     def formula(sums: np.ndarray) -> np.ndarray:
         return EVENT_SCORES[score](Contingency(*torch.from_numpy(sums))).numpy()
 
-    better = None if score == "bias" else score in LOWER_IS_BETTER
     title = "Frequency bias" if score == "bias" else _title(score)
-    return Measure(f"{title} at {rate:g} mm/h", Contingency._fields, formula, better, place={"threshold": number})
+    return Measure(
+        f"{title} at {rate:g} mm/h", Contingency._fields, formula, _better(score), place={"threshold": number}
+    )
 
 
 def fss_measure(number: int, rate: float, place: int, side: int) -> Measure:
     """The fractions skill score at a threshold, in neighbourhoods of `side` pixels."""
-    return Measure(
-        f"FSS at {rate:g} mm/h, {side} pixels",
-        ("fss_error", "fss_reference"),
-        _fss,
-        lower_is_better=False,
-        place={"threshold": number, "scale": place},
-    )
+    return _fss_measure(f"FSS at {rate:g} mm/h, {side} pixels", "fss", threshold=number, scale=place)
 
 
 def percentile_measure(number: int, share: float, place: int, side: int) -> Measure:
     """The fractions skill score of the pixels above a percentile of each field."""
-    return Measure(
-        f"FSS of the largest {1 - share:.0%}, {side} pixels",
-        ("fss_percentile_error", "fss_percentile_reference"),
-        _fss,
-        lower_is_better=False,
-        place={"percentile": number, "scale": place},
-    )
+    name = f"FSS of the largest {1 - share:.0%}, {side} pixels"
+    return _fss_measure(name, "fss_percentile", percentile=number, scale=place)
+
+
+def _fss_measure(name: str, sums: str, **place: int) -> Measure:
+    def formula(values: np.ndarray) -> np.ndarray:
+        return fss(*torch.from_numpy(values)).numpy()
+
+    return Measure(name, (f"{sums}_error", f"{sums}_reference"), formula, lower_is_better=False, place=place)
 
 
 def mean_measure(name: str, sums: tuple[str, str], *, lower_is_better: bool | None = True, **place: int) -> Measure:
@@ -107,8 +106,8 @@ SAL = (
 """Structure and amplitude with their signs, and without, so that too much does not make up for too little; location."""
 
 
-def _fss(sums: np.ndarray) -> np.ndarray:
-    return fss(*torch.from_numpy(sums)).numpy()
+def _better(score: str) -> bool | None:
+    return None if score in NEITHER_IS_BETTER else score in LOWER_IS_BETTER
 
 
 def _title(score: str) -> str:

@@ -1,6 +1,8 @@
 """Units in all spellings, and the laws of the Z-R relation."""
 
+import json
 from itertools import permutations
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from framecast.data.frames import build
-from framecast.data.quantities import INTENSITY, RAIN_RATE, REFLECTIVITY, ZR, Quantity, event_thresholds, identify, of
+from framecast.data.quantities import (
+    INTENSITY,
+    RAIN_RATE,
+    REFLECTIVITY,
+    ZR,
+    Quantity,
+    dbz_of_pixels,
+    event_thresholds,
+    identify,
+    of,
+    pixels_of_dbz,
+)
 from framecast.errors import DataError
 
 
@@ -93,3 +106,15 @@ def test_the_stated_dry_value_stays_with_the_frames() -> None:
     stored = xr.DataArray(np.zeros((1, 2, 2)), dims=("time", "y", "x"), attrs={"units": "dBZ"})
     assert of(build(stored, where="f")).dry == -32
     assert of(build(stored, where="f", dry=-10.0)).dry == -10
+
+
+def test_radar_maps_of_the_published_code(parity: Path) -> None:
+    with np.load(parity / "metrics.npz") as file:
+        values = json.loads(str(file["meta"]))["values"]
+    pixels = np.linspace(0, 255, 11)
+    np.testing.assert_allclose(dbz_of_pixels(pixels, "hko7"), values["tctn_pixel_to_dBZ"], atol=1e-9)
+    np.testing.assert_allclose(dbz_of_pixels(pixels, "tctn"), values["tctn_pixel_to_dBZ_2"], atol=1e-9)
+    dbz = ZR(a=58.53, b=1.56).reflectivity(np.array([0.5, 2, 5, 10, 30]))
+    np.testing.assert_allclose(
+        pixels_of_dbz(dbz, "hko7") / 255, values["tctn_rainfall_to_pixel_0.5_2_5_10_30"], rtol=1e-6
+    )

@@ -13,6 +13,8 @@ from torchmetrics.functional.image import structural_similarity_index_measure
 
 from framecast.scores import CONVENTIONS
 from framecast.scores.events import contingency, csi, far, reference_mean
+from framecast.scores.ssim import gaussian_line, ssim_map
+from framecast.scores.structure import gradient_difference, sharpness_difference
 
 
 def sums_of(convention: str, prediction: torch.Tensor, truth: torch.Tensor, valid: torch.Tensor | None = None) -> dict:
@@ -51,12 +53,18 @@ def published(parity: Path) -> dict:
         ("thuml", "mae", "modernn_mae_frame_unclipped"),
         ("czh98", "mse", "czh98_mse_frame"),
         ("czh98", "mae", "czh98_mae_frame"),
+        ("thuml", "mae", "tctn_mae_frame_unclipped"),
+        ("thuml", "psnr", "tctn_psnr_frame"),
+        ("thuml", "sharp", "modernn_sharp_yunbo_255"),
         ("czh98", "ssim", "czh98_ssim_frame"),
+        ("czh98", "psnr", "czh98_psnr_frame"),
+        ("czh98", "laplacian", "czh98_sharp_frame"),
         ("openstl", "mse", "openstl_mse"),
         ("openstl", "mae", "openstl_mae"),
         ("openstl", "rmse", "openstl_rmse"),
         ("openstl", "ssim", "openstl_ssim"),
         ("openstl", "psnr", "openstl_psnr"),
+        ("openstl", "snr", "openstl_snr"),
     ],
 )
 def test_published_values_are_reproduced(
@@ -74,6 +82,27 @@ def test_published_values_are_reproduced(
     else:
         values = scores_of(convention, prediction, truth)[ours]
     assert values == pytest.approx(expected, rel=2e-5)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_published_variants_of_the_same_scores(published: dict, channels: int) -> None:
+    """A norm over the size of a frame, 8-bit gradients, edges at the other corner over the whole frame, a Gaussian window."""
+    values = published["values"][f"C{channels}"]
+    truth, prediction = (published[f"{name}{channels}"].permute(0, 1, 4, 2, 3).double() for name in ("true", "pred"))
+    size = channels * truth.shape[-1] * truth.shape[-2]
+    scores = scores_of("openstl", prediction, truth)
+    assert scores["mse"] / size == pytest.approx(values["openstl_mse_spatial_norm"], rel=1e-5)
+    assert scores["mae"] / size == pytest.approx(values["openstl_mae_spatial_norm"], rel=1e-5)
+    assert (scores["mse"] / size) ** 0.5 == pytest.approx(values["openstl_rmse_spatial_norm"], rel=1e-5)
+    shown, true = ((pictures.clamp(0, 1).float() * 255).to(torch.uint8).double() for pictures in (prediction, truth))
+    total, count = gradient_difference(shown, true, torch.ones_like(true[:, :, :1], dtype=torch.bool))
+    np.testing.assert_allclose(total.sum(0) / count.sum(0), values["modernn_gdl_frame_255"], rtol=1e-5)
+    if channels == 1:
+        turned = sharpness_difference(shown.flip(-1, -2), true.flip(-1, -2), 255.0).mean(0)
+        whole = turned + 20 * np.log10(truth.shape[-1] / (truth.shape[-1] - 1))
+        np.testing.assert_allclose(whole, values["modernn_diff_sharp_255"], rtol=1e-5)
+        gaussian = ssim_map(shown[0, 0, 0], true[0, 0, 0], gaussian_line(), 255.0, sample=False).mean()
+        assert float(gaussian) == pytest.approx(values["openstl_SSIM_gaussian_255_frame00"], rel=1e-4)
 
 
 @pytest.mark.parametrize("level", [20, 30, 40, 50])

@@ -134,3 +134,24 @@ def test_laws(seed: int) -> None:
     assert 0 <= brier(sums).score <= 1
     assert brier(probability_sums(happened, happened)).score == 0
     assert roc(probability_sums(happened, happened)).area == pytest.approx(1)
+
+
+def test_ranks_are_those_of_pysteps() -> None:
+    theirs = pytest.importorskip("pysteps.verification.ensscores")
+    members, truth = ensemble(3)
+    members, truth = (
+        members + torch.rand(members.shape) * 1e-3,
+        truth + 5e-4,
+    )  # without ties, which are broken by chance
+    ours = rank_histogram(members, truth)
+    expected = theirs.rankhist(members.numpy(), truth.numpy(), normalize=False)
+    np.testing.assert_array_equal(ours, expected)
+
+
+def test_spread_is_that_of_xarray() -> None:
+    members, truth = ensemble(4)
+    ours = spread_skill(members, truth)
+    table = xr.DataArray(members.numpy(), dims=("member", "y", "x"))
+    variance = float(table.var("member", ddof=1).mean()) * 9 / 8
+    assert ours.spread == pytest.approx(variance**0.5)
+    assert ours.skill == pytest.approx(float(((table.mean("member") - truth.numpy()) ** 2).mean()) ** 0.5)

@@ -1,6 +1,7 @@
 """Neighbourhoods, spectra, gradients and perceptual distances, against independent implementations and known answers."""
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.linalg import sqrtm
 from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
 
 from framecast.scores.fractions import SCALES, among_the_largest, exceeds, fractions_sums, fss
@@ -175,6 +177,31 @@ def test_lpips_reads_weights_in_the_published_layout() -> None:
     assert network(pictures, pictures).abs().max() < 1e-6
     with pytest.raises(KeyError, match="features"):
         LPIPS({})
+
+
+def test_frechet_distance_is_that_of_the_matrix_root() -> None:
+    chance = np.random.default_rng(0)
+    one, other = chance.normal(size=(50, 6)) @ chance.normal(size=(6, 6)), chance.normal(1, 2, (70, 6))
+    first, second = np.cov(one.T), np.cov(other.T)
+    expected = ((one.mean(0) - other.mean(0)) ** 2).sum() + np.trace(first + second - 2 * sqrtm(first @ second).real)
+    assert frechet_distance(torch.from_numpy(one), torch.from_numpy(other)) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("size", [(20, 24), (21, 15)])
+def test_the_spectrum_is_the_mean_over_all_frequencies_of_a_ring(size: tuple[int, int]) -> None:
+    noise = field(11, (1, 1, 1, *size))
+    valid = field(12, (1, 1, 1, *size)) > 1
+    seen = torch.where(valid, noise, 0.0)[0, 0, 0].numpy().astype(np.float64)
+    power = np.abs(np.fft.fft2(seen, norm="ortho")) ** 2
+    frequency = np.hypot(np.fft.fftfreq(size[0])[:, None], np.fft.fftfreq(size[1])[None])
+    wavelength = 1 / np.maximum(frequency, 1e-9)
+    ours = spectrum(noise, valid)[0, 0].numpy()
+    for ring, (low, high) in enumerate(pairwise(WAVELENGTHS)):
+        inside = (wavelength >= low - 1e-6) & (wavelength < high - 1e-6)
+        if not inside.any():
+            assert np.isnan(ours[ring])
+        elif not np.isclose(wavelength, low, atol=1e-4).any() and not np.isclose(wavelength, high, atol=1e-4).any():
+            assert ours[ring] == pytest.approx(power[inside].mean(), rel=1e-4)
 
 
 def test_frechet_distance_of_known_distributions() -> None:

@@ -78,15 +78,7 @@ class Trained:
             taken["inputs"] = self._beside(frames, self.card.inputs if inputs is None else inputs)
         return forecast_frames(self, frames, self.context, horizon, **taken)
 
-    def forecast(
-        self,
-        frames: xr.DataArray,
-        horizon: int,
-        actions: np.ndarray | None = None,
-        inputs: Sequence[Input] | None = None,
-    ) -> xr.DataArray:
-        """The same as calling it."""
-        return self(frames, horizon, actions, inputs)
+    forecast = __call__
 
     @property
     def inputs(self) -> int:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from framecast.scores.ssim import gaussian_line, ms_ssim, observed_windows, ssim_map, uniform_line
-from framecast.scores.structure import gradient_difference
+from framecast.scores.structure import gradient_difference, sharpness_difference, strongest_edge
 
 Sums = dict[str, Tensor]
 """Numerator and weight of each score for each case and lead time: `name` and `name_weight`, `(B, S)` float64."""
@@ -121,40 +121,45 @@ def _bytes(pictures: Tensor) -> Tensor:
     return (pictures.clamp(0, 1).float() * 255).to(torch.uint8).double()
 
 
-def _frame_sums(
-    pictures: Tensor, true_pictures: Tensor, ssim: Tensor, psnr: Tensor, mae: Tensor, valid: Tensor
-) -> Sums:
-    """Scores that are sums over a frame, averaged over frames."""
+def _frame_sums(valid: Tensor, **scores: Tensor) -> Sums:
+    """Scores of frames `(B, S)`, averaged over the frames with any valid pixel."""
     weight = _whole_frames(valid)
-    sums = {"mse": _per_frame((pictures - true_pictures) ** 2), "mae": mae, "ssim": ssim, "psnr": psnr}
-    sums = {name: value.masked_fill(weight == 0, 0.0) for name, value in sums.items()}
+    sums = {name: value.masked_fill(weight == 0, 0.0) for name, value in scores.items()}
     return sums | {f"{name}_weight": weight for name in sums}
 
 
 def _thuml(_: Tensor, __: Tensor, pictures: Tensor, true_pictures: Tensor, valid: Tensor) -> Sums:
-    return _published(pictures, true_pictures, valid, mae_of=pictures)
+    sharp = sharpness_difference(_bytes(pictures), _bytes(true_pictures), 255.0)
+    return _frame_sums(valid, **_published(pictures, true_pictures, mae_of=pictures), sharp=sharp)
 
 
 def _czh98(_: Tensor, __: Tensor, pictures: Tensor, true_pictures: Tensor, valid: Tensor) -> Sums:
-    return _published(pictures, true_pictures, valid, mae_of=pictures.clamp(0, 1))
+    scores = _published(pictures, true_pictures, mae_of=pictures.clamp(0, 1))
+    return _frame_sums(valid, **scores, laplacian=strongest_edge(_bytes(pictures)))
 
 
-def _published(pictures: Tensor, true_pictures: Tensor, valid: Tensor, mae_of: Tensor) -> Sums:
+def _published(pictures: Tensor, true_pictures: Tensor, mae_of: Tensor) -> dict[str, Tensor]:
     shown, true = _bytes(pictures), _bytes(true_pictures)
-    similarity = _uniform_ssim(shown, true, data_range=255.0)
     mean_squared = ((shown - true) ** 2).flatten(2).mean(2)
-    psnr = 20 * math.log10(255) - 10 * torch.log10(mean_squared)
-    return _frame_sums(
-        pictures.clamp(0, 1), true_pictures, similarity, psnr, _per_frame((mae_of - true_pictures).abs()), valid
-    )
+    return {
+        "mse": _per_frame((pictures.clamp(0, 1) - true_pictures) ** 2),
+        "mae": _per_frame((mae_of - true_pictures).abs()),
+        "psnr": 20 * math.log10(255) - 10 * torch.log10(mean_squared),
+        "ssim": _uniform_ssim(shown, true, data_range=255.0),
+    }
 
 
 def _openstl(_: Tensor, __: Tensor, pictures: Tensor, true_pictures: Tensor, valid: Tensor) -> Sums:
     shown = pictures.clamp(0, 1)
-    similarity = _uniform_ssim(shown, true_pictures, data_range=2.0)
-    psnr = -10 * torch.log10(((shown - true_pictures) ** 2).flatten(2).mean(2))
-    mae = _per_frame((pictures - true_pictures).abs())
-    return _frame_sums(pictures, true_pictures, similarity, psnr, mae, valid)
+    noise = ((shown - true_pictures) ** 2).flatten(2).mean(2)
+    return _frame_sums(
+        valid,
+        mse=_per_frame((pictures - true_pictures) ** 2),
+        mae=_per_frame((pictures - true_pictures).abs()),
+        psnr=-10 * torch.log10(noise),
+        snr=10 * torch.log10((true_pictures**2).flatten(2).mean(2) / noise),
+        ssim=_uniform_ssim(shown, true_pictures, data_range=2.0),
+    )
 
 
 def _uniform_ssim(pictures: Tensor, true_pictures: Tensor, data_range: float) -> Tensor:
@@ -191,6 +196,7 @@ CONVENTIONS: dict[str, Convention] = {
                 "mae": f"absolute error of unclipped pictures, {_FRAME}",
                 "psnr": "of 8-bit frames (truncated), averaged over frames; infinite for equal frames",
                 "ssim": "of 8-bit frames (truncated), uniform window 7x7, sample covariance, averaged over frames",
+                "sharp": "decibels of 255^2 over the mean difference of edge strengths of 8-bit frames, averaged over frames",
             },
         ),
         Convention(
@@ -201,6 +207,7 @@ CONVENTIONS: dict[str, Convention] = {
                 "mae": f"absolute error of pictures clipped to [0, 1], {_FRAME}",
                 "psnr": "of 8-bit frames (truncated), averaged over frames; infinite for equal frames",
                 "ssim": "of 8-bit frames (truncated), uniform window 7x7, sample covariance, averaged over frames",
+                "laplacian": "the largest absolute Laplacian of each 8-bit forecast frame, at most 255, averaged over frames",
             },
         ),
         Convention(
@@ -211,6 +218,7 @@ CONVENTIONS: dict[str, Convention] = {
                 "rmse": "root of that mean",
                 "mae": f"absolute error of unclipped pictures, {_FRAME}",
                 "psnr": "of pictures clipped to [0, 1], averaged over frames; infinite for equal frames",
+                "snr": "decibels of the mean square of the truth over that of the error, clipped to [0, 1], averaged over frames",
                 "ssim": "of pictures clipped to [0, 1] with a data range of 2, uniform window 7x7, sample covariance",
             },
         ),

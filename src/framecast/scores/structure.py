@@ -10,7 +10,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 WAVELENGTHS = tuple(2.0 * 2 ** (k / 2) for k in range(18))
 """Limits of the rings in pixels, from 2 to 362, the same for frames of all sizes."""
@@ -57,3 +57,23 @@ def gradient_difference(prediction: Tensor, truth: Tensor, valid: Tensor, power:
     there = valid[..., 1:, 1:] & valid[..., :-1, 1:] & valid[..., 1:, :-1]
     values = (down**power + along**power).masked_fill(~there, 0.0)
     return values.flatten(2).sum(2), there.flatten(2).sum(2).double() * truth.shape[2]
+
+
+def sharpness_difference(prediction: Tensor, truth: Tensor, data_range: float) -> Tensor:
+    """Decibels of `data_range`^2 over the mean difference of the sums of both absolute gradients, `(B, S)`; infinite for equal
+    edges (Mathieu, Couprie, LeCun, 2016, as the published ModeRNN code computes it). `prediction`, `truth (B, S, C, H, W)`."""
+    edges = [
+        values.diff(dim=-2).abs()[..., :, :-1] + values.diff(dim=-1).abs()[..., :-1, :]
+        for values in (prediction, truth)
+    ]
+    return 10 * torch.log10(data_range**2 / (edges[0] - edges[1]).abs().flatten(2).mean(2))
+
+
+_LAPLACE = torch.tensor([[0.0, 1.0, 0.0], [1.0, -4.0, 1.0], [0.0, 1.0, 0.0]], dtype=torch.float64)
+
+
+def strongest_edge(pictures: Tensor) -> Tensor:
+    """The largest absolute Laplacian of each 8-bit frame, at most 255, `(B, S)`: `pictures (B, S, C, H, W)` from 0 to 255."""
+    frames = nn.functional.pad(pictures.flatten(0, 2)[:, None].double(), (1, 1, 1, 1), mode="reflect")
+    laplacian = nn.functional.conv2d(frames, _LAPLACE[None, None]).abs().clamp(max=255)
+    return laplacian.flatten(1).amax(1).reshape(pictures.shape[:3]).amax(2)
