@@ -347,7 +347,9 @@ def _experiment_facts(experiment: Experiment) -> dict[str, str]:
 def _split(data: Data) -> str:
     """How training, validation and test were kept apart."""
     split = getattr(data, "split", None)
-    return "that of the data set" if split is None else ", ".join(f"{key} {value}" for key, value in plain(split).items())
+    return (
+        "that of the data set" if split is None else ", ".join(f"{key} {value}" for key, value in plain(split).items())
+    )
 
 
 def _timed(trained: Trained) -> str:
