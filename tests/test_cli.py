@@ -209,6 +209,7 @@ def test_the_report_stands_alone(trained: Path, rain: Path, tmp_path: Path) -> N
         (("train", "recipes/radar.yaml#predrnn_v2", "data.path=x", "model.hiden=[4]"), "hiden"),
         (("train", "--resume", "/nowhere"), "/nowhere"),
         (("evaluate", "/nowhere"), "no trained model here"),
+        (("evaluate", "/nowhere", "--convention", "mine"), "one of: default"),
         (("evaluate", "/nowhere", "--zr", "200"), "two numbers"),
         (("evaluate", "/nowhere", "--zr", "200,-1"), "no Z-R relation"),
         (("evaluate", "/nowhere", "--thresholds", "much"), "not numbers"),

@@ -195,6 +195,12 @@ def test_sums_are_kept_and_can_be_added_up_again(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [tmp_path / "cases.nc"]
 
 
+def test_the_time_of_a_forecast_is_measured() -> None:
+    result = verify({"shifted": Shifted(1.0), "persistence": Persistence()}, Clips(rain(3)))
+    assert set(result.seconds) == {"shifted", "persistence"}
+    assert all(0 < seconds < 60 for seconds in result.seconds.values())
+
+
 def test_nothing_to_evaluate_is_said() -> None:
     with pytest.raises(DataError, match="no window"):
         verify({"persistence": Persistence()}, Clips(rain(0).reshape(0, 5, 1, 14, 15)))

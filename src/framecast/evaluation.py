@@ -32,6 +32,7 @@ from framecast.forecasting.persistence import Persistence
 from framecast.forecasting.run import Trained, load
 from framecast.models.counting import multiply_accumulates, parameters
 from framecast.networks import Weights
+from framecast.scores import named
 from framecast.scoring import Part, Plan, Report, assemble, plan, score
 from framecast.sharing import share_out
 from framecast.tally import Networks
@@ -77,6 +78,7 @@ def evaluate(
     "local:N" for N processes on this machine, among which the cases are shared out; the result is the same. Raises `DataError`,
     `ConfigError` and `RunError`.
     """
+    named(convention)
     runs = run if isinstance(run, Mapping) else {load(run).name: run}
     job = Job(
         tuple((name, str(folder)) for name, folder in runs.items()),

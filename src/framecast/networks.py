@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from framecast.errors import DataError
 from framecast.interop.weights import read_weights
+from framecast.scores import named
 from framecast.scores.i3d import I3D
 from framecast.scores.perceptual import LPIPS
 from framecast.tally import Networks
@@ -46,7 +47,7 @@ class Weights:
 
     @property
     def _signed(self) -> bool:
-        return self.convention != "thuml"
+        return named(self.convention).signed
 
 
 _LPIPS_FILES = (

@@ -5,6 +5,7 @@ A plan says what to score; it can be cut into parts that are scored anywhere and
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -16,9 +17,9 @@ import xarray as xr
 from framecast.data.batches import window_actions
 from framecast.data.quantities import ZR, event_thresholds
 from framecast.data.sources import Source
-from framecast.errors import ConfigError, DataError
+from framecast.errors import DataError
 from framecast.forecasting.assemble import Forecaster
-from framecast.scores import CONVENTIONS
+from framecast.scores import named
 from framecast.scores.fractions import SCALES, SHARES
 from framecast.scores.structure import WAVELENGTHS
 from framecast.tally import Networks, Rules, tally
@@ -45,13 +46,14 @@ class Plan:
 
 
 class Part(NamedTuple):
-    """What scoring some cases gives: their numbers in the order scored, the sums, cases to look at, and of the best and the
-    worst how good they are."""
+    """What scoring some cases gives: their numbers in the order scored, the sums, cases to look at, of the best and the worst how
+    good they are, and how long each forecaster took for all of them."""
 
     order: list[int]
     sums: xr.Dataset
     kept: list[Example]
     extremes: dict[str, tuple[float, Example]]
+    seconds: dict[str, float]
 
 
 def plan(
@@ -66,8 +68,6 @@ def plan(
     scales: tuple[int, ...] = SCALES,
 ) -> Plan:
     """What `verify` does, as a plan. Raises `DataError` where there is no window, `ConfigError` for an unknown convention."""
-    if convention not in CONVENTIONS:
-        raise ConfigError(f"unknown convention {convention!r}", remedy=f"one of: {', '.join(CONVENTIONS)}")
     if len(source) == 0:
         raise DataError("there is no window to evaluate")
     quantity = source.quantity
@@ -75,7 +75,9 @@ def plan(
     chosen = _spread(len(source), limit)
     shown = frozenset(chosen[k] for k in _spread(len(chosen), examples)) if examples else frozenset()
     zr = zr or ZR()
-    rules = Rules(quantity, tuple(rates), tuple(event_thresholds(quantity, rates, zr)), zr, convention, tuple(scales))
+    rules = Rules(
+        quantity, tuple(rates), tuple(event_thresholds(quantity, rates, zr)), zr, named(convention).name, tuple(scales)
+    )
     return Plan(tuple(chosen), shown, rules, batch_size)
 
 
@@ -124,6 +126,7 @@ def score(
     kept: list[Example] = []
     order: list[int] = []
     extremes: dict[str, tuple[float, Example]] = {}
+    seconds = dict.fromkeys(forecasters, 0.0)
     for indices in _batches(list(todo.cases), todo.batch_size, source):
         windows = np.stack([source.read(index) for index in indices])
         contexts, truth = windows[:, : source.shape.context], windows[:, source.shape.context :]
@@ -131,17 +134,16 @@ def score(
         inputs = None
         if source.shape.inputs:
             inputs = np.stack([source.inputs(index) for index in indices])[:, : source.shape.context]
-        members = {
-            name: _members(forecaster, contexts, horizon)
-            for name, forecaster in forecasters.items()
-            if hasattr(forecaster, "forecast_members")
-        }
-        forecasts = {
-            name: members[name].mean(0)
-            if name in members
-            else _forecast(forecaster, contexts, horizon, actions, inputs)
-            for name, forecaster in forecasters.items()
-        }
+        members: dict[str, np.ndarray] = {}
+        forecasts: dict[str, np.ndarray] = {}
+        for name, forecaster in forecasters.items():
+            begun = time.perf_counter()
+            if hasattr(forecaster, "forecast_members"):
+                members[name] = _members(forecaster, contexts, horizon)
+                forecasts[name] = members[name].mean(0)
+            else:
+                forecasts[name] = _forecast(forecaster, contexts, horizon, actions, inputs)
+            seconds[name] += time.perf_counter() - begun
         rows.append(tally(forecasts, members, truth, contexts, indices, todo.rules, networks))
         errors = _relative_error(rows[-1])
         for k, index in enumerate(indices):
@@ -153,7 +155,8 @@ def score(
                 _keep_extreme(extremes, {"best": (errors[k], example), "worst": (-errors[k], example)})
         order += indices
         report(len(order), len(todo.cases))
-    return Part(order, xr.concat(rows, "case", data_vars="all", coords="minimal", compat="override"), kept, extremes)
+    sums = xr.concat(rows, "case", data_vars="all", coords="minimal", compat="override")
+    return Part(order, sums, kept, extremes, seconds)
 
 
 def _keep_extreme(known: dict[str, tuple[float, Example]], new: Mapping[str, tuple[float, Example]]) -> None:
@@ -189,7 +192,8 @@ def assemble(parts: Sequence[Part], todo: Plan, source: Source, step: np.timedel
         "units": rules.quantity.units,
     }
     kept = [example for part in parts for example in part.kept] + [example for _, example in extremes.values()]
-    return Verification(sums, rules.convention, rules.quantity, rules.rates, rules.thresholds, kept)
+    seconds = {name: sum(part.seconds[name] for part in parts) / len(order) for name in parts[0].seconds}
+    return Verification(sums, rules.convention, rules.quantity, rules.rates, rules.thresholds, kept, seconds=seconds)
 
 
 def _relative_error(row: xr.Dataset) -> np.ndarray:

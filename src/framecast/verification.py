@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -110,6 +111,8 @@ class Verification:
     examples: list[Example] = field(default_factory=list)
     grid: Grid | None = None
     """Where all frames lie; None where they lie on several grids, or nowhere."""
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    """How long each forecaster took for a case, the mean; nothing where it was not measured."""
 
     @property
     def forecasters(self) -> list[str]:

@@ -28,9 +28,24 @@ def test_every_part_that_there_is_something_for(rain: Verification, tmp_path: Pa
     grid = Grid(np.arange(20) * 1000.0 + 2e5, np.arange(22) * 1000.0 + 6e5, "m", SWISS)
     page = framecast.write_report(replace(rain, grid=grid), tmp_path / "report.html", settings="model: <predrnn>")
     text = page.read_text()
-    for heading in ("Neighbourhoods", "Objects", "Probabilities", "Ensembles", "Detail", "Where", "Cases, moving"):
+    for heading in (
+        "Neighbourhoods",
+        "Objects",
+        "Probabilities",
+        "Ensembles",
+        "Detail",
+        "Where",
+        "Cases, moving",
+        "What forecasts cost",
+    ):
         assert f"<h2>{heading}</h2>" in text, heading
-    for word in ("The largest 10% of each field", "|S|", "skill over climate", "spread", "Brier score"):
+    for word in (
+        "The largest 10% of each field: random 0.100, useful from 0.550",
+        "|S|",
+        "skill over climate",
+        "spread",
+        "Brier score",
+    ):
         assert word in text, word
     assert "model: &lt;predrnn&gt;" in text
     assert rain.checksum in text

@@ -128,6 +128,7 @@ def test_laws(seed: int) -> None:
     said, happened = probabilities(seed)
     order = torch.randperm(500)
     sums = probability_sums(said, happened)
+    assert roc(probability_sums(said[order], happened[order])).area == pytest.approx(roc(sums).area)
     parts = [probability_sums(said[part], happened[part]) for part in (order[:200], order[200:])]
     for whole, one, other in zip(sums, *parts, strict=True):
         torch.testing.assert_close(whole, one + other)

@@ -64,6 +64,9 @@ def write_report(
         place=place(verification),
         place_case=_case(verification.examples[0]) if verification.examples else "",
         settings=settings,
+        costs=[
+            (name, f"{verification.members(name)}", f"{seconds:.3g}") for name, seconds in verification.seconds.items()
+        ],
         scales=verification.scales,
         regimes=_regimes(verification),
         regime_head=_regime_head(verification),
@@ -189,22 +192,24 @@ def _event_table(verification: Verification, threshold: int) -> dict[str, Any]:
 
 
 def _neighbourhoods(verification: Verification, threshold: int) -> dict[str, Any]:
-    """Fractions skill score by scale; marked where it is skilful, at least half-way from a random forecast to a perfect one."""
-    useful = 0.5 + verification.frequency(threshold) / 2
-    title = f"Events at or above {verification.rates[threshold]:g} mm/h, useful from {useful:.3f}"
-    return {"title": title, "rows": _useful(verification, verification.fss_measures(threshold), useful)}
+    """Fractions skill score by scale."""
+    events = f"Events at or above {verification.rates[threshold]:g} mm/h"
+    return _useful(verification, verification.fss_measures(threshold), events, verification.frequency(threshold))
 
 
 def _largest(verification: Verification, number: int) -> dict[str, Any]:
     """The same for the largest values of each field."""
     share = 1 - verification.percentiles[number]
-    title = f"The largest {share:.0%} of each field, useful from {0.5 + share / 2:.3f}"
-    return {"title": title, "rows": _useful(verification, verification.percentile_measures(number), 0.5 + share / 2)}
+    events = f"The largest {share:.0%} of each field"
+    return _useful(verification, verification.percentile_measures(number), events, share)
 
 
-def _useful(verification: Verification, measures: Sequence[Measure], limit: float) -> list[Any]:
+def _useful(verification: Verification, measures: Sequence[Measure], events: str, frequency: float) -> dict[str, Any]:
+    """Scores by scale, marked from half-way between a random forecast, which scores the frequency, and a perfect one."""
+    limit = 0.5 + frequency / 2
     scores = {name: [verification.score(name, measure) for measure in measures] for name in verification.forecasters}
-    return [(name, [(shown(score), score.value >= limit) for score in row]) for name, row in scores.items()]
+    rows = [(name, [(shown(score), score.value >= limit) for score in row]) for name, row in scores.items()]
+    return {"title": f"{events}: random {frequency:.3f}, useful from {limit:.3f}", "rows": rows}
 
 
 def _probabilities(verification: Verification) -> list[tuple[str, list[str]]]:

@@ -4,7 +4,7 @@ Sums of several cases, files or processes are simply added, so a score of a whol
 parts. Every score belongs to a named convention that says how it is computed.
 """
 
-from framecast.scores.conventions import CONVENTIONS, Convention
+from framecast.scores.conventions import CONVENTIONS, Convention, named
 from framecast.scores.events import EVENT_SCORES, Contingency, contingency
 
-__all__ = ["CONVENTIONS", "EVENT_SCORES", "Contingency", "Convention", "contingency"]
+__all__ = ["CONVENTIONS", "EVENT_SCORES", "Contingency", "Convention", "contingency", "named"]

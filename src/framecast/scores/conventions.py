@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from framecast.errors import ConfigError
 from framecast.scores.ssim import gaussian_line, ms_ssim, observed_windows, ssim_map, uniform_line
 from framecast.scores.structure import gradient_difference, sharpness_difference, strongest_edge
 
@@ -32,6 +33,8 @@ class Convention:
     definitions: dict[str, str]
     logarithmic: frozenset[str] = field(default_factory=frozenset)
     """Scores whose sums are squared errors, led to decibels at the end."""
+    signed: bool = True
+    """Whether LPIPS sees pictures from -1 to 1, as its authors have it, or from 0 to 1."""
 
     def tally(self, prediction: Tensor, truth: Tensor, pictures: Tensor, true_pictures: Tensor, valid: Tensor) -> Sums:
         """Sums of `prediction, truth, pictures, true_pictures (B, S, C, H, W)` where `valid (B, S, 1, H, W)`.
@@ -198,6 +201,7 @@ CONVENTIONS: dict[str, Convention] = {
                 "ssim": "of 8-bit frames (truncated), uniform window 7x7, sample covariance, averaged over frames",
                 "sharp": "decibels of 255^2 over the mean difference of edge strengths of 8-bit frames, averaged over frames",
             },
+            signed=False,
         ),
         Convention(
             "czh98",
@@ -224,3 +228,10 @@ CONVENTIONS: dict[str, Convention] = {
         ),
     )
 }
+
+
+def named(convention: str) -> Convention:
+    """One of `CONVENTIONS`. Raises `ConfigError` for another name."""
+    if convention not in CONVENTIONS:
+        raise ConfigError(f"unknown convention {convention!r}", remedy=f"one of: {', '.join(CONVENTIONS)}")
+    return CONVENTIONS[convention]
