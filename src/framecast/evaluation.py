@@ -74,22 +74,21 @@ def evaluate(
     `inputs` are where that lies which the model sees beside the frames, in the order of training; where it lay in training,
     without. `lpips` are files with the weights of AlexNet and of the linear layers of LPIPS, `fvd` is one with those of I3D;
     without them these scores are not computed. With `out` the sums of all cases are written there as `cases.nc`.
-    `cluster` is the address of a Dask scheduler, or
-    "local:N" for N processes on this machine, among which the cases are shared out; the result is the same. Raises `DataError`,
-    `ConfigError` and `RunError`.
+    `cluster` is the address of a Dask scheduler, or "local:N" for N processes on this machine, among which the cases are shared
+    out; the result is the same. Raises `DataError`, `ConfigError` and `RunError`.
     """
-    named(convention)
+    named(convention)  # what is misspelt is said before anything is opened
     runs = run if isinstance(run, Mapping) else {load(run).name: run}
     job = Job(
-        tuple((name, str(folder)) for name, folder in runs.items()),
-        data,
-        units,
-        variable,
-        horizon,
-        stride,
-        tuple(baselines),
-        tuple(inputs),
-        Weights(tuple(map(str, lpips)), None if fvd is None else str(fvd), convention),
+        runs=tuple((name, str(folder)) for name, folder in runs.items()),
+        data=data,
+        units=units,
+        variable=variable,
+        horizon=horizon,
+        stride=stride,
+        baselines=tuple(baselines),
+        inputs=tuple(inputs),
+        weights=Weights(tuple(map(str, lpips)), None if fvd is None else str(fvd), convention),
     )
     forecasters, sources, networks = job.opened()
     source = _tested(sources)
@@ -189,9 +188,8 @@ def _check_same_split(runs: Sequence[Path]) -> None:
     for run in runs:
         data = settings_of(run).data
         changes: dict[str, Any] = {"context": 1, "horizon": 1}
-        if isinstance(
-            data, ArchiveData
-        ):  # how windows are drawn and cut out, and what is seen beside them, is no matter
+        if isinstance(data, ArchiveData):
+            # how windows are drawn and cut out, and what is seen beside them, is no matter
             changes |= {"stride": 1, "crop": None, "flips": False, "rotations": False, "sampling": None, "inputs": ()}
         held_out.append(replace(data, **changes))
         if held_out[-1] != held_out[0]:

@@ -40,7 +40,7 @@ def test_every_part_that_there_is_something_for(rain: Verification, tmp_path: Pa
     ):
         assert f"<h2>{heading}</h2>" in text, heading
     for word in (
-        "The largest 10% of each field: random 0.100, useful from 0.550",
+        "The largest 10% of each field: random at most 0.100, useful from 0.550",
         "|S|",
         "skill over climate",
         "spread",

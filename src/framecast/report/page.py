@@ -194,22 +194,23 @@ def _event_table(verification: Verification, threshold: int) -> dict[str, Any]:
 def _neighbourhoods(verification: Verification, threshold: int) -> dict[str, Any]:
     """Fractions skill score by scale."""
     events = f"Events at or above {verification.rates[threshold]:g} mm/h"
-    return _useful(verification, verification.fss_measures(threshold), events, verification.frequency(threshold))
+    frequency = verification.frequency(threshold)
+    return _useful(verification, verification.fss_measures(threshold), frequency, f"{events}: random {frequency:.3f}")
 
 
 def _largest(verification: Verification, number: int) -> dict[str, Any]:
     """The same for the largest values of each field."""
     share = 1 - verification.percentiles[number]
-    events = f"The largest {share:.0%} of each field"
-    return _useful(verification, verification.percentile_measures(number), events, share)
+    title = f"The largest {share:.0%} of each field: random at most {share:.3f}"
+    return _useful(verification, verification.percentile_measures(number), share, title)
 
 
-def _useful(verification: Verification, measures: Sequence[Measure], events: str, frequency: float) -> dict[str, Any]:
+def _useful(verification: Verification, measures: Sequence[Measure], frequency: float, title: str) -> dict[str, Any]:
     """Scores by scale, marked from half-way between a random forecast, which scores the frequency, and a perfect one."""
     limit = 0.5 + frequency / 2
     scores = {name: [verification.score(name, measure) for measure in measures] for name in verification.forecasters}
     rows = [(name, [(shown(score), score.value >= limit) for score in row]) for name, row in scores.items()]
-    return {"title": f"{events}: random {frequency:.3f}, useful from {limit:.3f}", "rows": rows}
+    return {"title": f"{title}, useful from {limit:.3f}", "rows": rows}
 
 
 def _probabilities(verification: Verification) -> list[tuple[str, list[str]]]:

@@ -26,8 +26,6 @@ from torch import Tensor, nn
 
 SCALES = (1, 3, 9, 17, 33, 65)
 """Sides of windows in pixels, odd."""
-
-
 SHARES = (0.9, 0.99)
 """Percentiles that thresholds are taken at, as shares of the pixels below them."""
 
