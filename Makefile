@@ -24,7 +24,7 @@ lint: $(VENV)/.test
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-$(VENV)/.core: pyproject.toml constraints.txt
+$(VENV)/.core: pyproject.toml constraints.txt $(wildcard src/framecast/ops/*.c src/framecast/ops/*.h)
 	$(PYTHON) -c 'import sys; sys.exit("framecast needs Python 3.11 or newer, this is " + sys.version) if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) torch==2.13.0
@@ -36,6 +36,7 @@ $(VENV)/.core: pyproject.toml constraints.txt
 $(VENV)/.test: $(VENV)/.core
 	$(PIP) --editable '.[test]'
 	$(PIP) --editable '.[oracles]' || echo "pysteps or scores could not be installed: the tests that compare with them are skipped"
+	$(PIP) --editable '.[kernels]' || echo "Triton could not be installed: the test of the kernels for GPUs is skipped"
 	touch $@
 
 clean:

@@ -30,7 +30,7 @@ from framecast.models import (
     PredRNNV2,
 )
 from framecast.models.counting import multiply_accumulates
-from framecast.ops.convolution import use
+from framecast.ops.choice import use
 from framecast.types import FrameShape
 
 SHAPE = FrameShape(1, 64, 64, 10, 10)

@@ -12,11 +12,16 @@ from torch.nn import functional
 from framecast.models import PredRNN
 from framecast.models.layers import GateConv, gates
 from framecast.ops import winograd
-from framecast.ops.convolution import by_winograd, convolve, next_step, shared, sums, use
+from framecast.ops.choice import use
+from framecast.ops.convolution import Transforms, by_winograd, convolve, next_step, shared, sums
+from framecast.ops.loops import available
 from framecast.ops.winograd import Run
 from framecast.types import FrameShape
 
 TOLERANCE = 1e-5
+needs_loops = pytest.mark.skipif(
+    not available(), reason="the loops in C were not compiled here: no C compiler with OpenMP"
+)
 
 
 def relative(found: Tensor, exact: Tensor) -> float:
@@ -72,18 +77,29 @@ def test_any_size_equals_the_direct_form(
     torch.testing.assert_close(bias.grad.double(), bias2.grad, rtol=1e-4, atol=1e-4)
 
 
-@given(piece=st.sampled_from([1, 3, 8, 50]), batch=st.integers(1, 4), height=st.integers(9, 30))
-def test_pieces_change_nothing(piece: int, batch: int, height: int) -> None:
-    x, weight = maps(batch, 3, height, 14), maps(4, 3, 5, 5, seed=1)
-    with use("winograd"), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(winograd, "PIECE", piece)
-        convolve(x, weight).square().sum().backward()
-    x2, weight2 = exact(x, weight)
-    functional.conv2d(x2, weight2, padding=2).square().sum().backward()
-    assert x.grad is not None
-    assert weight.grad is not None
-    assert relative(x.grad, x2.grad) < TOLERANCE  # type: ignore[arg-type]
-    assert relative(weight.grad, weight2.grad) < TOLERANCE  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    ("batch", "inputs", "outputs", "height", "width"),
+    [(1, 20, 300, 15, 16), (5, 17, 70, 30, 27), (1, 16, 16, 90, 41), (2, 3, 130, 52, 9)],
+    ids=["one block of tiles", "blocks and chunks", "pieces of one map", "odd"],
+)
+def test_how_the_work_is_shared_out_changes_nothing(
+    batch: int, inputs: int, outputs: int, height: int, width: int
+) -> None:
+    x, weight = maps(batch, inputs, height, width), maps(outputs, inputs, 5, 5, seed=1)
+    threads = torch.get_num_threads()
+    try:
+        for number in (1, 3):
+            torch.set_num_threads(number)
+            with use("winograd"):
+                y = convolve(x, weight)
+            found = torch.autograd.grad(y.square().sum(), (x, weight))
+            x2, weight2 = exact(x, weight)
+            y2 = functional.conv2d(x2, weight2, padding=2)
+            wanted = torch.autograd.grad(y2.square().sum(), (x2, weight2))
+            for ours, true in zip((y, *found), (y2, *wanted), strict=True):
+                assert relative(ours, true) < TOLERANCE
+    finally:
+        torch.set_num_threads(threads)
 
 
 def test_sums_take_their_part_of_each_weight() -> None:
@@ -162,6 +178,34 @@ def test_a_weight_that_changed_is_transformed_anew() -> None:
         torch.testing.assert_close(convolve(x, weight), 2 * before)
 
 
+@needs_loops
+def test_kept_transforms_follow_their_weights() -> None:
+    x, weight = maps(1, 16, 8, 8).detach(), maps(64, 16, 5, 5, seed=1).detach()
+    kept: Transforms = {}
+    with torch.no_grad(), use("winograd"):
+        for _ in range(2):
+            with shared(kept):
+                before = convolve(x, weight)
+        (known,) = kept.values()
+        with shared(kept):
+            convolve(x, weight)
+        assert next(iter(kept.values())) is known
+        weight.mul_(2)
+        with shared(kept):
+            torch.testing.assert_close(convolve(x, weight), 2 * before)
+
+
+@needs_loops
+def test_a_weight_that_is_changed_before_the_backward_pass_is_noticed() -> None:
+    x, weight = maps(1, 16, 8, 8), maps(64, 16, 5, 5, seed=1)
+    with use("winograd"):
+        loss = convolve(x, weight).sum()
+    with torch.no_grad():
+        weight.mul_(2)
+    with pytest.raises(RuntimeError, match="changed in place"):
+        loss.backward()
+
+
 def test_gradients_can_be_taken_twice() -> None:
     x, weight = maps(1, 2, 8, 8), maps(2, 2, 3, 3, seed=1)
     with use("winograd"), shared():
@@ -171,15 +215,19 @@ def test_gradients_can_be_taken_twice() -> None:
     assert torch.equal(one, two)
 
 
+@needs_loops
 def test_the_rule() -> None:
     large, small = maps(8, 32, 16, 16), maps(8, 8, 16, 16)
     weight = maps(64, 32, 5, 5)
     assert by_winograd(large, weight)
-    assert not by_winograd(small, maps(8, 8, 5, 5)), "few channels"
-    assert not by_winograd(large[:1], maps(448, 32, 5, 5)), "few tiles"
-    assert not by_winograd(large, maps(256, 64, 3, 3)), "small maps"
-    assert by_winograd(maps(1, 64, 32, 40), maps(256, 64, 3, 3))
-    assert not by_winograd(large, maps(64, 32, 7, 7)), "7 x 7 gains nothing"
+    assert not by_winograd(small, maps(64, 8, 5, 5)), "few channels"
+    assert by_winograd(large, maps(64, 32, 3, 3))
+    few = maps(1, 32, 16, 16), maps(64, 32, 3, 3)
+    assert not by_winograd(*few), "few tiles for the gradient of the weight"
+    with torch.no_grad():
+        assert by_winograd(*few)
+    assert by_winograd(maps(8, 64, 16, 16), maps(64, 64, 7, 7))
+    assert not by_winograd(large, maps(64, 32, 7, 7)), "gains nothing"
     assert not by_winograd(large, maps(64, 32, 1, 1))
     assert not by_winograd(large.double(), weight.double())
     assert not by_winograd(large.to("meta"), weight)

@@ -17,6 +17,7 @@ from framecast.data.windows import time_step
 from framecast.errors import ConfigError, DataError
 from framecast.forecasting.assemble import forecast_frames
 from framecast.forecasting.tiling import tiled
+from framecast.ops.convolution import Transforms, shared
 from framecast.saved import Card, find
 from framecast.saved import load as load_saved
 
@@ -45,6 +46,7 @@ class Trained:
         self.device = torch.device(device)
         self.tile = tile
         self.overlap = overlap
+        self._transforms: Transforms = {}
 
     @property
     def name(self) -> str:
@@ -133,7 +135,8 @@ class Trained:
         taken = None
         if self.card.shape.actions and actions is not None:
             taken = torch.from_numpy(np.array(actions, dtype=np.float32)).to(self.device)
-        forecast = self.model.forecast(scaled.float(), horizon, taken)[..., :height, :width].float().cpu()
+        with shared(self._transforms):
+            forecast = self.model.forecast(scaled.float(), horizon, taken)[..., :height, :width].float().cpu()
         physical = self.card.scaling.inverse(forecast, self.card.quantity).numpy()
         without_basis = np.isnan(contexts).all(axis=1, keepdims=True)
         return np.where(without_basis, np.float32(np.nan), physical)

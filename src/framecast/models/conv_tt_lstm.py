@@ -24,6 +24,7 @@ from framecast.errors import ConfigError
 from framecast.models.core import Cell
 from framecast.models.layers import SameConv
 from framecast.models.recurrent import RecurrentConfig, zeros
+from framecast.ops.gates import expose, remember
 from framecast.types import FrameShape, Step, config
 
 
@@ -63,9 +64,8 @@ class ConvTTLSTMCell(nn.Module):
         for n, link in enumerate(self.chain, start=1):
             v = self.windows[n](state.past[:, :, n : n + self.window]).squeeze(2) + link(v)
         i, f, g, o = torch.chunk(self.gates(torch.cat([x, v], dim=1)), 4, dim=1)
-        c = torch.sigmoid(f) * state.cell + torch.sigmoid(i) * torch.tanh(g)
-        o = torch.sigmoid(o)
-        h = o * torch.tanh(c)
+        c, _ = remember(i, f, g, state.cell)
+        h, o = expose(o, c)
         past = torch.cat([state.past[:, :, 1:], h[:, :, None]], dim=2)
         return Step(h, State(h, c, past), memory, output_gate=o)
 

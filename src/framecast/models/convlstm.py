@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from framecast.models.core import Cell
 from framecast.models.layers import GateConv, SameConv, gates
 from framecast.models.recurrent import RecurrentConfig, zeros
+from framecast.ops.gates import expose, remember
 from framecast.types import Step, config
 
 Peephole = Literal["none", "hadamard", "conv"]
@@ -65,11 +66,8 @@ class ConvLSTMCell(nn.Module):
         """`x (B, C, h, w)`; the memory is passed on untouched."""
         h, c = state
         i, f, g, o = gates(self.hidden, (self.conv_x, x, range(4)), (self.conv_h, h, range(4)))
-        i = torch.sigmoid(self.peep_i(i, c))
-        f = torch.sigmoid(self.peep_f(f, c))
-        c = f * c + i * torch.tanh(g)
-        o = torch.sigmoid(self.peep_o(o, c))
-        h = o * torch.tanh(c)
+        c, _ = remember(self.peep_i(i, c), self.peep_f(f, c), g, c)
+        h, o = expose(self.peep_o(o, c), c)
         return Step(h, State(h, c), memory, output_gate=o)
 
 

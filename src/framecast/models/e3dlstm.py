@@ -28,6 +28,7 @@ from framecast.models.core import Cell, Core
 from framecast.models.predrnn import FORGET_BIAS
 from framecast.models.recurrent import RecurrentConfig
 from framecast.models.stack import Stack
+from framecast.ops.gates import remember
 from framecast.types import Step, config
 
 DEPTH = 2
@@ -106,8 +107,7 @@ class E3DCell(nn.Module):
         history = (*history, self._tokens(c))
         dc = torch.sigmoid(ix + ih) * torch.tanh(gx + gh)
         c = self.norm_c(c + self._recalled(torch.sigmoid(rx + rh), torch.cat(history, dim=1))) + dc
-        dm = torch.sigmoid(imx + im) * torch.tanh(gmx + gm)
-        updated = torch.sigmoid(fmx + fm + FORGET_BIAS) * torch.tanh(mm) + dm
+        updated, _ = remember(imx + im, fmx + fm, gmx + gm, torch.tanh(mm), FORGET_BIAS)
 
         o = torch.sigmoid(torch.tanh(ox + oh + self.conv_co(c) + self.conv_mo(updated)))
         h = o * torch.tanh(self.conv_last(torch.cat([c, updated], dim=1)))

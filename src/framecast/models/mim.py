@@ -35,6 +35,7 @@ from framecast.models.layers import GateConv, gates
 from framecast.models.predrnn import FORGET_BIAS, STLSTMCell
 from framecast.models.predrnn import State as STLSTMState
 from framecast.models.recurrent import TwoMemories, zeros
+from framecast.ops.gates import expose, remember
 from framecast.types import Step, config
 
 
@@ -81,10 +82,8 @@ class Memory(nn.Module):
         """`x, h, c (B, D, h, w)` -> the new `h` and `c`."""
         i, g, f, o = gates(c.shape[1], (self.conv_x, x, range(4)), (self.conv_h, h, range(4)))
         peep_i, peep_f = torch.chunk(self.peep_if, 2)
-        i = torch.sigmoid(i + peep_i * c)
-        f = torch.sigmoid(f + peep_f * c + FORGET_BIAS)
-        c = f * c + i * torch.tanh(g)
-        h = torch.sigmoid(o + self.peep_o * c) * torch.tanh(c)
+        c, _ = remember(i + peep_i * c, f + peep_f * c, g, c, FORGET_BIAS)
+        h, _ = expose(o + self.peep_o * c, c)
         return h, c
 
 
@@ -124,11 +123,8 @@ class MIMBlock(nn.Module):
 
         dc = torch.sigmoid(ix + ih) * torch.tanh(gx + gh)
         c = kept + dc
-        dm = torch.sigmoid(ix + im) * torch.tanh(gx + gm)
-        m = torch.sigmoid(fx + fm + FORGET_BIAS) * m + dm
-
-        o = torch.sigmoid(ox + oh + om)
-        h = o * torch.tanh(self.conv_last(torch.cat([c, m], dim=1)))
+        m, dm = remember(ix + im, fx + fm, gx + gm, m, FORGET_BIAS)
+        h, o = expose(ox + oh + om, self.conv_last(torch.cat([c, m], dim=1)))
         after = State(h, c, private, change, change_cell)
         return Step(h, after, Flow(m, difference), output_gate=o, increments=(dc, dm))
 

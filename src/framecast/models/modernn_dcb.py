@@ -31,6 +31,7 @@ from framecast.models.layers import GateConv, gates
 from framecast.models.predrnn import FORGET_BIAS
 from framecast.models.recurrent import Recurrent, RecurrentConfig, check_layers, zeros
 from framecast.models.stack import Stack
+from framecast.ops.gates import expose, remember
 from framecast.types import FrameShape, Step, config
 
 
@@ -90,9 +91,9 @@ class DetailContextCell(nn.Module):
         """`x (B, D, h, w)`; the memory is passed on untouched."""
         x, h = self.context(x, state.hidden)
         i, f, g, o = gates(self.hidden, (self.conv_x, x, range(4)), (self.conv_h, h, range(4)))
-        c = self.norm_c(torch.sigmoid(f + FORGET_BIAS) * state.cell + torch.sigmoid(i) * torch.tanh(g))
-        o = torch.sigmoid(o)
-        h = o * torch.tanh(c)
+        c, _ = remember(i, f, g, state.cell, FORGET_BIAS)
+        c = self.norm_c(c)
+        h, o = expose(o, c)
         return Step(h, State(h, c), memory, output_gate=o)
 
 

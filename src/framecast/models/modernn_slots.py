@@ -38,6 +38,7 @@ from framecast.models.core import Cell, Core
 from framecast.models.layers import SameConv
 from framecast.models.recurrent import RecurrentConfig, head, zeros
 from framecast.models.stack import Stack
+from framecast.ops.gates import expose, remember
 from framecast.types import FrameShape, Step, config
 
 Form = Literal["code", "paper"]
@@ -230,9 +231,8 @@ class ModeCell(nn.Module):
         else:
             slots = self.binding(state.bus, seen)
         i, f, g, o = self.gates(slots, seen)
-        bus = torch.sigmoid(f) * state.bus + torch.sigmoid(i) * torch.tanh(g)
-        o = torch.sigmoid(o)
-        h = o * torch.tanh(bus)
+        bus, _ = remember(i, f, g, state.bus)
+        h, o = expose(o, bus)
         return Step(h, State(h, bus), memory, output_gate=o)
 
 

@@ -29,6 +29,7 @@ from torch.nn import functional
 from framecast.errors import ConfigError
 from framecast.models.layers import SameConv
 from framecast.models.recurrent import Patches, Recurrent, check_divisible, check_no_actions, zeros
+from framecast.ops.gates import expose, remember
 from framecast.types import FrameShape, Stepped, config
 
 SLOPE = 0.2
@@ -108,8 +109,9 @@ class ConvLSTMLayer(nn.Module):
     def forward(self, x: Tensor, state: ConvState) -> ConvState:
         """`x (B, inputs, h, w)`."""
         i, f, o, g = torch.chunk(self.conv(torch.cat([x, state.hidden], dim=1)), 4, dim=1)
-        cell = torch.sigmoid(f) * state.cell + torch.sigmoid(i) * torch.tanh(g)
-        return ConvState(torch.sigmoid(o) * torch.tanh(cell), cell)
+        cell, _ = remember(i, f, g, state.cell)
+        hidden, _ = expose(o, cell)
+        return ConvState(hidden, cell)
 
 
 class PhyDNetCore(nn.Module):

@@ -29,6 +29,7 @@ from framecast.models.core import Cell, Core
 from framecast.models.layers import GateConv, gates
 from framecast.models.recurrent import TwoMemories, head, zeros
 from framecast.models.stack import Stack
+from framecast.ops.gates import expose, remember
 from framecast.types import Step, config
 
 FORGET_BIAS = 1.0
@@ -73,14 +74,10 @@ class STLSTMCell(nn.Module):
     def advance(self, made: Sequence[Tensor], state: State, m: Tensor) -> Step:
         """The rest, given the sums i, f, g, i', f', g' and o, each `(B, D, h, w)`."""
         i, f, g, im, fm, gm, o = made
-        dc = torch.sigmoid(i) * torch.tanh(g)
-        c = torch.sigmoid(f + FORGET_BIAS) * state.cell + dc
-        dm = torch.sigmoid(im) * torch.tanh(gm)
-        m = torch.sigmoid(fm + FORGET_BIAS) * m + dm
-
+        c, dc = remember(i, f, g, state.cell, FORGET_BIAS)
+        m, dm = remember(im, fm, gm, m, FORGET_BIAS)
         both = torch.cat([c, m], dim=1)
-        o = torch.sigmoid(o + self.conv_o(both))
-        h = o * torch.tanh(self.conv_last(both))
+        h, o = expose(o + self.conv_o(both), self.conv_last(both))
         return Step(h, State(h, c), m, output_gate=o, increments=(dc, dm))
 
 

@@ -19,13 +19,13 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple, Self
 
-import torch
 from torch import Tensor, nn
 
 from framecast.models.core import Cell
 from framecast.models.layers import GateConv, gates
 from framecast.models.predrnn import FORGET_BIAS
 from framecast.models.recurrent import RecurrentConfig, zeros
+from framecast.ops.gates import expose, remember
 from framecast.types import Step, config
 
 
@@ -55,9 +55,8 @@ class MemoryCell(nn.Module):
         h, m = Flow(zeros(x, self.hidden), zeros(x, self.hidden)) if memory is None else memory
         of_frame = [] if self.conv_x is None else [(self.conv_x, x, range(4))]
         i, f, g, o = gates(self.hidden, *of_frame, (self.conv_h, h, range(4)), (self.conv_m, m, range(2)))
-        m = torch.sigmoid(f + FORGET_BIAS) * m + torch.sigmoid(i) * torch.tanh(g)
-        o = torch.sigmoid(o + self.conv_o(m))
-        h = o * torch.tanh(m)
+        m, _ = remember(i, f, g, m, FORGET_BIAS)
+        h, o = expose(o + self.conv_o(m), m)
         return Step(h, None, Flow(h, m), output_gate=o)
 
 

@@ -29,6 +29,7 @@ from framecast.models.core import Cell
 from framecast.models.layers import GateConv, gates
 from framecast.models.predrnn import FORGET_BIAS, State
 from framecast.models.recurrent import TwoMemories, zeros
+from framecast.ops.gates import remember
 from framecast.types import Step, config
 
 _HIGHWAY_WEIGHTS = 1e-3
@@ -63,12 +64,10 @@ class CausalLSTMCell(nn.Module):
             (self.conv_c, c, range(3)),
             (self.conv_m, m, (3, 4, 7)),
         )
-        dc = torch.sigmoid(i) * torch.tanh(g)
-        c = torch.sigmoid(f + FORGET_BIAS) * c + dc
+        c, dc = remember(i, f, g, c, FORGET_BIAS)
 
         ic, gc, fc, oc = torch.chunk(self.conv_c2m(c), 4, dim=1)
-        dm = torch.sigmoid(im + ic) * torch.tanh(gm + gc)
-        m = torch.sigmoid(fm + fc + FORGET_BIAS) * torch.tanh(m) + dm
+        m, dm = remember(im + ic, fm + fc, gm + gc, torch.tanh(m), FORGET_BIAS)
 
         o = torch.tanh(o + oc + self.conv_om(m))
         h = o * torch.tanh(self.conv_last(torch.cat([c, m], dim=1)))

@@ -1,12 +1,13 @@
 """Convolutions that keep the size of the map, and the rule by which they are computed.
 
-| on | kernel | where | computed |
+| on | kernel | channels in x channels out, at least | computed |
 | --- | --- | --- | --- |
-| CPU, float32 | 5 x 5 | at least 32 tiles of 4 x 4 pixels; tiles x channels in x channels out at least 200,000 | by `winograd` |
-| | 3 x 3 | channels in x channels out is at least 16,384, maps of at least 32 x 32 | by `winograd` |
+| CPU, float32 | 5 x 5 | 1,024 | by `winograd` |
+| | 3 x 3 | 1,024, and 32 tiles of 6 x 6 pixels where gradients are wanted, 8 where not | by `winograd` |
+| | 7 x 7 | 4,096 | by `winograd` |
 | anything else | | | by PyTorch |
 
-Below that, cutting tiles costs more than it saves. `use("direct")` and `use("winograd")` override the rule.
+Below that, cutting tiles costs more than it saves. `use("direct")` and `use("winograd")` (choice.py) override the rule.
 Within `shared()` - a rollout is - the transform of a map or of a weight that several convolutions read is computed once.
 """
 
@@ -15,29 +16,30 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from framecast.ops import winograd
+from framecast.ops.choice import chosen
+from framecast.ops.loops import available
 
-Algorithm = Literal["auto", "direct", "winograd"]
+Transforms = dict[int, tuple[Tensor, int, winograd.Kernels]]
+"""Of weights, by their identity: the weight, its version, and U."""
 
 
 class _Here(threading.local):
     """What holds in this thread."""
 
-    algorithm: Algorithm = "auto"
     shared: _Shared | None = None
 
 
 class _Shared:
     """Transforms that are computed once: of weights as long as this lives, of maps for this step and the next."""
 
-    def __init__(self) -> None:
-        self.kernels: dict[int, tuple[Tensor, winograd.Kernels]] = {}
+    def __init__(self, kept: Transforms | None = None) -> None:
+        self._kernels: Transforms = {} if kept is None else kept
         self._now: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
         self._before: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
         self._free: list[Tensor] = []
@@ -52,10 +54,10 @@ class _Shared:
 
     def of_weight(self, weight: Tensor) -> winograd.Kernels:
         """U of a weight."""
-        known = self.kernels.get(id(weight))
-        if known is None:
-            known = self.kernels[id(weight)] = (weight, winograd.Kernels(weight))
-        return known[1]
+        known = self._kernels.get(id(weight))
+        if known is None or known[1] != weight._version:
+            known = self._kernels[id(weight)] = (weight, weight._version, winograd.Kernels(weight))
+        return known[2]
 
     def step(self) -> None:
         """Forget the maps of the step before, and use their memory again."""
@@ -67,20 +69,11 @@ _here = _Here()
 
 
 @contextmanager
-def use(algorithm: Algorithm) -> Iterator[None]:
-    """Compute convolutions in this thread by `algorithm` where it can be done."""
-    before, _here.algorithm = _here.algorithm, algorithm
-    try:
-        yield
-    finally:
-        _here.algorithm = before
-
-
-@contextmanager
-def shared() -> Iterator[None]:
-    """Transform each map and each weight once. No weight may change within."""
+def shared(kept: Transforms | None = None) -> Iterator[None]:
+    """Transform each map and each weight once; within another `shared()`, once there. Where gradients are off, `kept` holds the
+    transforms of weights for the next time, 64 / k^2 times as large as the weights."""
     before = _here.shared
-    _here.shared = before or _Shared()
+    _here.shared = before or _Shared(kept)
     try:
         yield
     finally:
@@ -112,13 +105,13 @@ def sums(terms: Sequence[tuple[Tensor, Tensor]], runs: Sequence[winograd.Run]) -
 def by_winograd(x: Tensor, weight: Tensor) -> bool:
     """Whether the rule, or who overrides it, says so."""
     outputs, inputs, kernel = weight.shape[0], weight.shape[1], weight.shape[-1]
-    able = x.device.type == "cpu" and x.dtype == weight.dtype == torch.float32 and kernel in (3, 5, 7)
-    if not able or _here.algorithm == "direct" or torch.is_autocast_enabled("cpu") or torch.compiler.is_compiling():
+    able = x.device.type == "cpu" and x.dtype == weight.dtype == torch.float32 and kernel in (3, 5, 7) and available()
+    if not able or chosen() == "direct" or torch.is_autocast_enabled("cpu"):
         return False
-    if _here.algorithm == "winograd":
+    if chosen() == "winograd":
         return True
-    batch, _, height, width = x.shape
-    if kernel == 5:
-        tiles = batch * (height // 4) * (width // 4)
-        return tiles >= 32 and tiles * inputs * outputs >= 200_000
-    return kernel == 3 and inputs * outputs >= 128 * 128 and min(height, width) >= 32
+    if kernel == 3:
+        batch, _, height, width = x.shape
+        tiles = batch * -(-height // 6) * -(-width // 6)
+        return inputs * outputs >= 1024 and tiles >= (32 if torch.is_grad_enabled() else 8)
+    return inputs * outputs >= (1024 if kernel == 5 else 4096)

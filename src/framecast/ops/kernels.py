@@ -1,0 +1,93 @@
+"""The loops of gates.py for GPUs, in Triton. Arithmetic is in float32, whatever is read and written."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import triton
+import triton.language as tl
+from torch import Tensor
+
+BLOCK = 1024
+
+
+@triton.jit
+def _tanh(x: Any) -> Any:
+    return 2 * tl.sigmoid(2 * x) - 1
+
+
+@triton.jit
+def _read(array: Any, at: Any, size: Any) -> Any:
+    return tl.load(array + at, mask=at < size, other=0.0).to(tl.float32)
+
+
+@triton.jit
+def _remember(i, f, g, c, bias, cell, added, size, BLOCK: tl.constexpr):
+    at = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    more = tl.sigmoid(_read(i, at, size)) * _tanh(_read(g, at, size))
+    kept = tl.sigmoid(_read(f, at, size) + bias) * _read(c, at, size)
+    tl.store(added + at, more.to(added.dtype.element_ty), mask=at < size)
+    tl.store(cell + at, (kept + more).to(cell.dtype.element_ty), mask=at < size)
+
+
+@triton.jit
+def _remember_back(i, f, g, c, bias, dcell, dadded, di, df, dg, dc, size, BLOCK: tl.constexpr):
+    at = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    i_open, f_open = tl.sigmoid(_read(i, at, size)), tl.sigmoid(_read(f, at, size) + bias)
+    value, after = _tanh(_read(g, at, size)), tl.zeros((BLOCK,), tl.float32)
+    if dcell is not None:
+        after += _read(dcell, at, size)
+    more = after
+    if dadded is not None:
+        more += _read(dadded, at, size)
+    tl.store(di + at, (more * value * i_open * (1 - i_open)).to(di.dtype.element_ty), mask=at < size)
+    tl.store(df + at, (after * _read(c, at, size) * f_open * (1 - f_open)).to(df.dtype.element_ty), mask=at < size)
+    tl.store(dg + at, (more * i_open * (1 - value * value)).to(dg.dtype.element_ty), mask=at < size)
+    tl.store(dc + at, (after * f_open).to(dc.dtype.element_ty), mask=at < size)
+
+
+@triton.jit
+def _expose(o, x, hidden, gate, size, BLOCK: tl.constexpr):
+    at = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    o_open = tl.sigmoid(_read(o, at, size))
+    tl.store(gate + at, o_open.to(gate.dtype.element_ty), mask=at < size)
+    tl.store(hidden + at, (o_open * _tanh(_read(x, at, size))).to(hidden.dtype.element_ty), mask=at < size)
+
+
+@triton.jit
+def _expose_back(o, x, dhidden, dgate, do, dx, size, BLOCK: tl.constexpr):
+    at = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    o_open, shown = tl.sigmoid(_read(o, at, size)), _tanh(_read(x, at, size))
+    after, more = tl.zeros((BLOCK,), tl.float32), tl.zeros((BLOCK,), tl.float32)
+    if dhidden is not None:
+        after += _read(dhidden, at, size)
+    if dgate is not None:
+        more += _read(dgate, at, size)
+    tl.store(do + at, ((after * shown + more) * o_open * (1 - o_open)).to(do.dtype.element_ty), mask=at < size)
+    tl.store(dx + at, (after * o_open * (1 - shown * shown)).to(dx.dtype.element_ty), mask=at < size)
+
+
+def _launch(kernel: Any, *arguments: Any) -> None:
+    """For as many blocks as the first argument has."""
+    size = arguments[0].numel()
+    kernel[(triton.cdiv(size, BLOCK),)](*arguments, size, BLOCK=BLOCK)
+
+
+def remember(*tensors: Any) -> None:
+    """i, f, g, c and the bias; C' and its increment are written."""
+    _launch(_remember, *tensors)
+
+
+def remember_back(*tensors: Any) -> None:
+    """i, f, g, c, the bias, and the gradients of C' and of the increment, or None; those of i, f, g and c are written."""
+    _launch(_remember_back, *tensors)
+
+
+def expose(*tensors: Tensor) -> None:
+    """o and x; H' and sigma(o) are written."""
+    _launch(_expose, *tensors)
+
+
+def expose_back(*tensors: Tensor | None) -> None:
+    """o, x, and the gradients of H' and of sigma(o), or None; those of o and x are written."""
+    _launch(_expose_back, *tensors)

@@ -1,0 +1,45 @@
+"""Inner loops in C (winograd.c, gates.c), compiled when framecast is installed, where there is a compiler that can."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from functools import cache
+from importlib.util import find_spec
+from typing import Any
+
+import torch
+
+ADDRESS, SIZE, COUNT = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int
+"""The types of their arguments: a tensor's memory, a number of elements, and how many threads or terms."""
+
+
+@cache
+def _library() -> ctypes.CDLL | None:
+    """It is loaded after PyTorch, whose threads it then uses."""
+    found = find_spec("framecast.ops._loops")
+    return None if found is None or found.origin is None else ctypes.CDLL(found.origin)
+
+
+def available() -> bool:
+    """Whether they were compiled. If not, everything is computed by PyTorch."""
+    return _library() is not None
+
+
+def compiled(name: str, *arguments: Any, returns: Any = None) -> Callable[..., Any]:
+    """The function `name`; it raises RuntimeError when called if there is none."""
+    library = _library()
+    if library is None:
+
+        def missing(*_: object) -> None:
+            raise RuntimeError(f"{name} was not compiled when framecast was installed: no C compiler with OpenMP")
+
+        return missing
+    function = getattr(library, name)
+    function.argtypes, function.restype = arguments, returns
+    return function  # type: ignore[no-any-return]
+
+
+def threads() -> int:
+    """As many as PyTorch uses."""
+    return torch.get_num_threads()
