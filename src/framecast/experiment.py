@@ -51,7 +51,9 @@ class Training:
     """How long, how often, on what. `iterations`, `log_every`, `validate_every` and `checkpoint_every` count iterations;
     with `reverse_time` each of them makes a second optimiser step on the reversed sequence. `ema` is the decay of an
     average of the weights that is then validated and saved. After `max_skipped` losses in a row that are not finite,
-    training stops. `accelerator` to `strategy` go to Lightning Fabric as they are."""
+    training stops. `accelerator` to `strategy` go to Lightning Fabric as they are. With `graph`, a step on a GPU is recorded
+    once and played back, which takes from it the time of starting thousands of small operations. With `deterministic`, GPUs use
+    only algorithms that give the same result every time, or training stops with their name."""
 
     iterations: int = 80_000
     batch_size: int = 8
@@ -70,6 +72,8 @@ class Training:
     strategy: str = "auto"
     precision: str = "32-true"
     compile: bool = False
+    graph: bool = False
+    deterministic: bool = False
 
     def __post_init__(self) -> None:
         for name in ("iterations", "batch_size", "max_skipped", "log_every", "validate_every", "checkpoint_every"):
@@ -89,6 +93,12 @@ class Experiment:
     loss: Loss = L2()
     optimiser: Optimiser = Optimiser()
     training: Training = Training()
+
+    def __post_init__(self) -> None:
+        if self.training.graph and getattr(self.model, "segment", None) is not None:
+            raise ConfigError(
+                "a recorded step cannot compute activations again: leave model.segment out", where="training.graph"
+            )
 
 
 def read(recipe: str | Path, overrides: Sequence[str] = ()) -> Experiment:

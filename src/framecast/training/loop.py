@@ -25,9 +25,10 @@ from framecast.training.latents import cached
 from framecast.training.logs import Logs
 from framecast.training.meter import Meter
 from framecast.training.optimiser import build, learning_rate, set_rate, update_average
-from framecast.training.processes import agreed, interruptible, launch
+from framecast.training.processes import agreed, exactly, interruptible, launch
+from framecast.training.recording import Recorded, cuda_graph
 from framecast.training.stages import adopt_autoencoder
-from framecast.training.step import move, passes, seed_everything, teacher_mask, update
+from framecast.training.step import Gradients, gradients_of, move, passes, seed_everything, teacher_mask, update
 from framecast.training.validation import averaged, card_of, keep, validate
 
 
@@ -69,8 +70,13 @@ def train(
     average = {name: weight.clone() for name, weight in network.state_dict().items()} if settings.ema else None
     # With its latents cached, a modular design trains its predictor alone, on latents as if they were frames.
     latent = isinstance(experiment.model, ModularDesign) and experiment.model.cache
+    if fabric.device.type == "cuda":
+        network.to(memory_format=torch.channels_last)
     trained = network.to(fabric.device).predictor if latent else network
     model, optimiser = fabric.setup(torch.compile(trained) if settings.compile else trained, optimiser)
+    gradients: Gradients = gradients_of(experiment, fabric, model)
+    if settings.graph:
+        gradients = Recorded(gradients, model, cuda_graph)
     card = card_of(experiment, sources)
 
     done, skipped, best = 0, 0, float("inf")
@@ -105,16 +111,18 @@ def train(
         save()
     meter = Meter(done, settings.iterations, settings.batch_size * fabric.world_size * (shape.context + shape.horizon))
     stop = False
-    with interruptible() as signals:
+    with interruptible() as signals, exactly(settings.deterministic):
         stream = (cached(network, batches, out / "latents", fabric) if latent else batches).stream(done)
         while done < settings.iterations and not stop:
             coins = seed_everything(settings.seed, done, fabric.global_rank)
             rate = learning_rate(experiment.optimiser, done, settings.iterations)
             set_rate(optimiser, rate)
             teacher = teacher_mask(experiment, done, coins, fabric.global_rank, fabric.world_size)
+            if settings.graph:
+                teacher = teacher.to(fabric.device)
             model.train()
             for batch in passes(move(next(stream), fabric.device), settings.reverse_time):
-                losses = update(experiment, fabric, model, optimiser, batch, teacher)
+                losses = update(experiment, model, optimiser, gradients, batch, teacher)
                 if losses is None:
                     skipped += 1
                     yield Warned(done + 1, f"the loss is not finite: step skipped, {skipped} in a row")

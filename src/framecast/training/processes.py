@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -30,7 +31,34 @@ def launch(settings: Training) -> Any:
         fabric.launch()
     except (MisconfigurationException, ValueError, RuntimeError) as error:
         raise ConfigError(f"cannot be used on this machine: {error}", where="training") from error
+    if settings.graph and not _recordable(fabric):
+        raise ConfigError(
+            f"a step is recorded on one GPU, and this runs on {fabric.world_size} x {fabric.device.type}",
+            where="training.graph",
+            remedy="leave it out",
+        )
     return fabric
+
+
+def _recordable(fabric: Any) -> bool:
+    return bool(fabric.device.type == "cuda" and fabric.world_size == 1)
+
+
+@contextmanager
+def exactly(deterministic: bool) -> Iterator[None]:
+    """Algorithms that give the same result every time, if `deterministic`. On a CPU they all do."""
+    if not deterministic:
+        yield
+        return
+    before = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.benchmark = False
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before[0])
+        torch.backends.cudnn.benchmark = before[1]
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -32,25 +33,38 @@ def teacher_mask(experiment: Experiment, iteration: int, coins: torch.Generator,
     return mask[rank * size : (rank + 1) * size]
 
 
+Gradients = Callable[[Batch, Tensor], dict[str, Tensor]]
+"""Leaves the gradients of the loss on a batch, with a teacher mask `(B, T-1)`, at the weights; returns the loss and its terms."""
+
+
+def gradients_of(experiment: Experiment, fabric: Any, model: Any) -> Gradients:
+    """Forward and backward, operation by operation."""
+
+    def gradients(batch: Batch, teacher: Tensor) -> dict[str, Tensor]:
+        model.zero_grad()
+        prediction = model(batch.seen, teacher, batch.actions)
+        frames = frame_loss(experiment, prediction, batch)
+        loss = frames + sum(prediction.losses.values())
+        fabric.backward(loss)
+        return {name: value.detach() for name, value in {"loss": loss, "frames": frames, **prediction.losses}.items()}
+
+    return gradients
+
+
 def update(
-    experiment: Experiment, fabric: Any, model: Any, optimiser: Any, batch: Batch, teacher: Tensor
+    experiment: Experiment, model: Any, optimiser: Any, gradients: Gradients, batch: Batch, teacher: Tensor
 ) -> dict[str, Tensor] | None:
     """One optimiser step on `batch`; the loss and its terms, or None where no step was made because the gradient is not
     finite. Gradients are shared before they are looked at, so all processes decide alike."""
-    prediction = model(batch.seen, teacher, batch.actions)
-    frames = frame_loss(experiment, prediction, batch)
-    loss = frames + sum(prediction.losses.values())
-    optimiser.zero_grad()
-    fabric.backward(loss)
+    losses = gradients(batch, teacher)
     weights = [weight for weight in model.parameters() if weight.grad is not None]
     norm = torch.nn.utils.get_total_norm([weight.grad for weight in weights])
     if not torch.isfinite(norm):
-        optimiser.zero_grad()
         return None
     if experiment.optimiser.clip is not None:
         torch.nn.utils.clip_grads_with_norm_(weights, experiment.optimiser.clip, norm)
     optimiser.step()
-    return {name: value.detach() for name, value in {"loss": loss, "frames": frames, **prediction.losses}.items()}
+    return losses
 
 
 def frame_loss(experiment: Experiment, prediction: Prediction, batch: Batch) -> Tensor:
