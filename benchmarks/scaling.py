@@ -4,16 +4,20 @@
 
 PredRNN-V2 with two layers, 5x5 kernels, patches of 4, around a middle of 128 x 128 frames, 10 -> 10, 32 channels, batch 2: one
 of these is varied at a time. Each setting runs in a process of its own, whose peak memory is measured. `work` is
-multiply-accumulates; where time is proportional to it, the last column stays the same.
+multiply-accumulates; where time is proportional to it, the last column stays the same. Then whole training, from data to
+optimiser, with one process and two on the same batch, and with no, one and two threads that load windows.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import resource
+import statistics
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -69,6 +73,43 @@ def measure(setting: Setting) -> dict[str, float]:
     return {"step": seconds, "forecast": fastest(forecast, 2), "memory": memory, "work": work}
 
 
+LOADING = ((1, 0), (1, 1), (1, 2), (2, 1))
+"""Processes, and the threads that load windows in each."""
+BATCH, LOGGED, ITERATIONS = 4, 5, 20
+
+
+def training(processes: int, workers: int) -> float:
+    """Frames a second, the median between logs."""
+    import yaml
+
+    from framecast.data.config import MovingDigits
+    from framecast.experiment import Experiment, Training, plain
+    from framecast.models import PredRNNV2
+
+    experiment = Experiment(
+        data=MovingDigits(size=128),
+        model=PredRNNV2(hidden=(MIDDLE_CHANNELS,) * 2),
+        training=Training(
+            iterations=ITERATIONS,
+            batch_size=BATCH // processes,
+            devices=processes,
+            strategy="ddp" if processes > 1 else "auto",
+            workers=workers,
+            log_every=LOGGED,
+            validation_windows=0,
+            checkpoint_every=ITERATIONS,
+            accelerator="cpu",
+        ),
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        recipe = Path(folder) / "recipe.yaml"
+        recipe.write_text(yaml.safe_dump({"base": plain(experiment)}))
+        command = [sys.executable, "-m", "framecast.cli", "train", str(recipe), "--out", f"{folder}/run"]
+        subprocess.run(command, check=True, capture_output=True)
+        rows = list(csv.DictReader((Path(folder) / "run" / "log.csv").read_text().splitlines()))
+    return statistics.median(float(row["frames_per_second"]) for row in rows[1:] if row["frames_per_second"])
+
+
 def main() -> None:
     """Print a table, and draw it where asked."""
     parser = argparse.ArgumentParser()
@@ -93,6 +134,9 @@ def main() -> None:
             )
     if options.out:
         draw(found, options.out)
+    print("\nprocesses  threads that load  frames a second")
+    for processes, workers in LOADING * 2:
+        print(f"{processes:>9}  {workers:>17}  {training(processes, workers):15.0f}", flush=True)
 
 
 def draw(found: dict[str, list[tuple[int, dict[str, float]]]], out: Path) -> None:

@@ -1,0 +1,137 @@
+"""How fast is a training step on a GPU, against plain.py in float32, and how near does it come to what the GPU can do?
+
+    python benchmarks/gpu.py [--repeats 20] [--batches 8 64] [--hidden 128] [--device cuda]
+
+PredRNN-V2: four layers, 5x5 kernels, frames of 64 x 64 in patches of 4, 10 -> 10. A step is forward, backward and AdamW. Forms:
+the plain one; framecast in float32; in bf16 (float32 weights and loss); and in bf16 with the step recorded and played back.
+`--device cpu` rehearses the script, without the recording.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from plain import PlainPredRNNV2, shared_weights
+from torch import Tensor
+
+from framecast.data.config import MovingDigits
+from framecast.experiment import Experiment, Optimiser
+from framecast.models import PredRNNV2
+from framecast.models.counting import multiply_accumulates
+from framecast.training.optimiser import build
+from framecast.training.recording import Recorded, cuda_graph
+from framecast.training.step import gradients_of, update
+from framecast.types import Batch, FrameShape
+
+SHAPE = FrameShape(1, 64, 64, 10, 10)
+
+
+def waited(device: str) -> None:
+    """Until the GPU is done."""
+    if device == "cuda":
+        torch.cuda.synchronize()
+
+
+def seconds(work: Callable[[], object], repeats: int, device: str) -> list[float]:
+    """Each of `repeats`, after three to warm up."""
+    times = []
+    for number in range(repeats + 3):
+        waited(device)
+        begun = time.perf_counter()
+        work()
+        waited(device)
+        if number >= 3:
+            times.append(time.perf_counter() - begun)
+    return times
+
+
+def batch_of(size: int, device: str) -> tuple[Batch, Tensor]:
+    """Frames by chance, and a mask with half of its coins up."""
+    frames = torch.rand(size, SHAPE.context + SHAPE.horizon, 1, SHAPE.height, SHAPE.width, device=device)
+    teacher = torch.rand(size, frames.shape[1] - 1) < 0.5
+    teacher[:, 0] = True
+    return Batch(frames, torch.ones_like(frames, dtype=torch.bool)), teacher
+
+
+def plain(config: PredRNNV2, size: int, device: str) -> Callable[[], object]:
+    """The plain form in float32."""
+    model = PlainPredRNNV2(1, config.hidden, config.kernel, config.patch, config.decoupling).to(device).train()
+    shared_weights(model, config.build(SHAPE))
+    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-4)
+    batch, teacher = batch_of(size, device)
+    teacher = teacher.to(device)
+
+    def step() -> None:
+        optimiser.zero_grad()
+        predicted, loss = model(batch.frames, teacher)
+        ((predicted - batch.frames[:, 1:]).square().mean() + loss).backward()
+        optimiser.step()
+
+    return step
+
+
+def ours(config: PredRNNV2, size: int, device: str, precision: Any, recorded: bool) -> Callable[[], object]:
+    """framecast's own step."""
+    fabric = Fabric(accelerator=device, devices=1, precision=precision)
+    experiment = Experiment(data=MovingDigits(), model=config, optimiser=Optimiser(learning_rate=1e-4))
+    network = config.build(SHAPE).to(device)
+    if device == "cuda":
+        network = network.to(memory_format=torch.channels_last)
+    model, optimiser = fabric.setup(network, build(experiment.optimiser, network.parameters()))
+    model.train()
+    batch, teacher = batch_of(size, device)
+    gradients = gradients_of(experiment, fabric, model)
+    if recorded:
+        gradients, teacher = Recorded(gradients, model, cuda_graph), teacher.to(device)
+    return lambda: update(experiment, model, optimiser, gradients, batch, teacher)
+
+
+def matrix_rate(device: str) -> float:
+    """bf16 TFLOP/s of a large matrix product."""
+    side = 8192 if device == "cuda" else 512
+    a = torch.randn(side, side, device=device, dtype=torch.bfloat16)
+    return 2 * side**3 / min(seconds(lambda: a @ a, 10, device)) / 1e12
+
+
+def main() -> None:
+    """A line for each form and batch."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--repeats", type=int, default=20)
+    parser.add_argument("--batches", type=int, nargs="+", default=[8, 64])
+    parser.add_argument("--hidden", type=int, default=128)
+    parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
+    options = parser.parse_args()
+    config, device = PredRNNV2(hidden=(options.hidden,) * 4), options.device
+    name = torch.cuda.get_device_name() if device == "cuda" else "CPU"
+    rate = matrix_rate(device)
+    print(f"{name}, torch {torch.__version__}, bf16 matrix product {rate:.1f} TFLOP/s")
+    for size in options.batches:
+        forms = {
+            "plain, float32": plain(config, size, device),
+            "framecast, float32": ours(config, size, device, "32-true", False),
+            "framecast, bf16": ours(config, size, device, "bf16-mixed", False),
+        }
+        if device == "cuda":
+            forms["framecast, bf16, recorded"] = ours(config, size, device, "bf16-mixed", True)
+        work = 3 * 2 * size * multiply_accumulates(config, SHAPE) / 1e12
+        first = None
+        for form, step in forms.items():
+            times = seconds(step, options.repeats, device)
+            median = statistics.median(times)
+            first = first or median
+            print(
+                f"batch {size}, {form:<26} {median * 1e3:.1f} ms ({min(times) * 1e3:.1f}-{max(times) * 1e3:.1f}): "
+                f"{first / median:.2f} x, {work / median:.1f} TFLOP/s ({work / median / rate:.0%}), "
+                f"80,000 steps in {80_000 * median / 60:.0f} min",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
