@@ -20,7 +20,7 @@ from framecast.data.config import MovingDigits
 from framecast.errors import ConfigError, RunError
 from framecast.experiment import Experiment, Optimiser, plain
 from framecast.training.events import Finished, Kept, Progress, Started, Validated, Warned
-from framecast.training.loop import train
+from framecast.training.loop import SLOW, train
 
 
 def finish(experiment: Experiment, out: Path, **options: Any) -> list[Any]:
@@ -61,6 +61,14 @@ def test_a_run_leaves_everything_behind(experiment: Experiment, tmp_path: Path) 
         rows = list(csv.DictReader(file))
     losses = [event.loss for event in events if isinstance(event, Progress)]
     assert [float(row["loss"]) for row in rows if row["loss"]] == pytest.approx(losses)
+
+
+def test_it_is_said_where_training_is_slow(
+    experiment: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("framecast.training.loop.available", lambda: False)
+    events = finish(changed(experiment, iterations=1), tmp_path / "run")
+    assert [event.message for event in events if isinstance(event, Warned)] == [SLOW]
 
 
 def test_training_learns(experiment: Experiment, tmp_path: Path) -> None:

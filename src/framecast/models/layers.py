@@ -7,6 +7,7 @@ from functools import reduce
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from framecast.ops.convolution import by_winograd, convolve, sums
 from framecast.ops.winograd import Run
@@ -23,6 +24,19 @@ class SameConv(nn.Conv2d):
         return convolve(x, self.weight, self.bias)
 
 
+class MapNorm(nn.LayerNorm):
+    """LayerNorm over channels, height and width together, for maps of one `(D, h, w)`, in the layout that they have."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`x (B, D, h, w)` -> the same shape."""
+        if x.is_contiguous() or not x.is_contiguous(memory_format=torch.channels_last):
+            return super().forward(x)
+        channels, height, width = self.normalized_shape
+        weight, bias = self.weight.permute(1, 2, 0), self.bias.permute(1, 2, 0)
+        last = functional.layer_norm(x.permute(0, 2, 3, 1), (height, width, channels), weight, bias, self.eps)
+        return last.permute(0, 3, 1, 2)
+
+
 class GateConv(nn.Module):
     """A k x k convolution that keeps the size of the map, and the LayerNorm that some papers put after it.
 
@@ -35,7 +49,7 @@ class GateConv(nn.Module):
     ) -> None:
         super().__init__()
         self.conv = SameConv(inputs, outputs, kernel, bias=bias)
-        self.norm = nn.Identity() if grid is None else nn.LayerNorm([outputs, *grid])
+        self.norm = nn.Identity() if grid is None else MapNorm([outputs, *grid])
 
     def forward(self, x: Tensor) -> Tensor:
         """`x (B, inputs, h, w)` -> `(B, outputs, h, w)`."""

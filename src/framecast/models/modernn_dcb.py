@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 from framecast.errors import ConfigError
 from framecast.models.core import Cell, Core
-from framecast.models.layers import GateConv, gates
+from framecast.models.layers import GateConv, MapNorm, gates
 from framecast.models.predrnn import FORGET_BIAS
 from framecast.models.recurrent import Recurrent, RecurrentConfig, check_layers, zeros
 from framecast.models.stack import Stack
@@ -81,7 +81,7 @@ class DetailContextCell(nn.Module):
         self.context = context
         self.conv_x = GateConv(hidden, 4 * hidden, kernel, norm)
         self.conv_h = GateConv(hidden, 4 * hidden, kernel, norm)
-        self.norm_c = nn.LayerNorm([hidden, *norm])
+        self.norm_c = MapNorm([hidden, *norm])
 
     def start(self, like: Tensor) -> State:
         """Zeros `(B, D, h, w)` for inputs like `like (B, C, h, w)`."""

@@ -35,7 +35,7 @@ from torch.nn import functional
 
 from framecast.errors import ConfigError
 from framecast.models.core import Cell, Core
-from framecast.models.layers import SameConv
+from framecast.models.layers import MapNorm, SameConv
 from framecast.models.recurrent import RecurrentConfig, head, zeros
 from framecast.models.stack import Stack
 from framecast.ops.gates import expose, remember
@@ -174,8 +174,8 @@ class FusedGates(nn.Module):
         super().__init__()
         self.fuse_og = Fusion(hidden, slots, form="code", **parts)
         self.fuse_if = Fusion(hidden, slots, form="code", **parts)
-        self.norm_og = nn.LayerNorm([2 * hidden, *norm])
-        self.norm_if = nn.LayerNorm([2 * hidden, *norm])
+        self.norm_og = MapNorm([2 * hidden, *norm])
+        self.norm_if = MapNorm([2 * hidden, *norm])
 
     def forward(self, slots: list[Tensor], seen: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Slots and I -> i, f, g, o `(B, D, h, w)` before their nonlinearity."""

@@ -19,6 +19,7 @@ from framecast.errors import RunError
 from framecast.experiment import Experiment
 from framecast.models import ModularDesign
 from framecast.models.counting import parameters
+from framecast.ops.loops import available
 from framecast.training import checkpoint, run
 from framecast.training.events import Event, Finished, Kept, Started, Warned
 from framecast.training.latents import cached
@@ -30,6 +31,11 @@ from framecast.training.recording import Recorded, cuda_graph
 from framecast.training.stages import adopt_autoencoder
 from framecast.training.step import Gradients, gradients_of, move, passes, seed_everything, teacher_mask, update
 from framecast.training.validation import averaged, card_of, keep, validate
+
+SLOW = (
+    "convolutions take two to three times as long as they could: the loops in C are made when framecast is installed, "
+    "where there is a C compiler with OpenMP (gcc)"
+)
 
 
 def train(
@@ -106,6 +112,8 @@ def train(
         run.begin(out, experiment)
     logs = Logs(out, done) if chief else None
     yield Started(out, done, settings.iterations, parameters(network), str(fabric.device), sources.report)
+    if fabric.device.type == "cpu" and not available():
+        warnings = [*warnings, SLOW]
     yield from (Warned(done, message) for message in warnings)
     if not resume:
         save()
