@@ -178,6 +178,20 @@ def test_a_weight_that_changed_is_transformed_anew() -> None:
         torch.testing.assert_close(convolve(x, weight), 2 * before)
 
 
+def test_the_defaults_of_pytorch_do_not_matter() -> None:
+    x, weight = maps(1, 16, 8, 8), maps(64, 16, 5, 5, seed=1)
+    with use("winograd"):
+        wanted = torch.autograd.grad(convolve(x, weight).square().sum(), (x, weight))
+        torch.set_default_dtype(torch.float64)
+        try:
+            with torch.device("meta"):
+                found = torch.autograd.grad(convolve(x, weight).square().sum(), (x, weight))
+        finally:
+            torch.set_default_dtype(torch.float32)
+    for ours, same in zip(found, wanted, strict=True):
+        assert torch.equal(ours, same)
+
+
 @needs_loops
 def test_kept_transforms_follow_their_weights() -> None:
     x, weight = maps(1, 16, 8, 8).detach(), maps(64, 16, 5, 5, seed=1).detach()

@@ -17,6 +17,7 @@ import os
 import shutil
 import warnings
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from math import prod
 from pathlib import Path
@@ -37,7 +38,7 @@ from framecast.errors import ConfigError, DataError, FramecastError, RunError
 CHUNK = (16, 128, 128)
 """Frames, height and width of a chunk, as float32 1 MiB: a random crop of 128 x 128 touches four in space."""
 SHARD = 64 * 2**20
-"""Bytes, as float32, that a shard holds about, and that are in memory at a time."""
+"""Bytes, as float32, that a shard holds about; two are in memory at a time."""
 MANIFEST = "manifest.json"
 _EPOCH = "nanoseconds since 1970-01-01"
 
@@ -186,17 +187,21 @@ class _Store:
         array, total, start = self._array(self.name), self.size.frames, self.written
         summed: set[str] = set()
         progress(start, total)
-        while start < total:
-            end = min((start // self.length + 1) * self.length, total)
-            some = self.frames.isel(time=slice(start - self.written, end - self.written))
-            array[start:end] = self._decoded(some)
-            for file in set(map(str, some["source"].values)) - summed:
-                self.manifest["files"][file] = _checksums(Path(file))
-                summed.add(file)
-            self.manifest |= {"frames": end, "last": str(some["time"].values[-1])}
-            self._note()
-            start = end
-            progress(end, total)
+        with ThreadPoolExecutor(max_workers=1) as ahead:  # one shard is decoded while the one before it is written
+            coming = ahead.submit(self._decoded, start)
+            while start < total:
+                some, values, missing = coming.result()
+                end = start + len(values)
+                coming = ahead.submit(self._decoded, end)
+                array[start:end] = values
+                for file in set(map(str, some["source"].values)) - summed:
+                    self.manifest["files"][file] = _checksums(Path(file))
+                    summed.add(file)
+                self.manifest["missing"] |= missing
+                self.manifest |= {"frames": end, "last": str(some["time"].values[-1])}
+                self._note()
+                start = end
+                progress(end, total)
 
     def finish(self, repairs: Sequence[str]) -> Conversion:
         """Move the store to its place."""
@@ -232,18 +237,21 @@ class _Store:
         assert isinstance(array, zarr.Array)
         return array
 
-    def _decoded(self, some: xr.DataArray) -> np.ndarray:
-        """The values of some frames; one that cannot be decoded has no data, and is noted."""
+    def _decoded(self, start: int) -> tuple[xr.DataArray, np.ndarray, dict[str, str]]:
+        """The frames of the store from `start` to the end of its shard, their values, and what is missing: a frame that cannot be
+        decoded has no data."""
+        end = min((start // self.length + 1) * self.length, self.size.frames)
+        some = self.frames.isel(time=slice(start - self.written, end - self.written))
         try:
-            return np.asarray(some.values)
+            return some, np.asarray(some.values), {}
         except FramecastError:
-            values = np.full(some.shape, np.nan, dtype=np.float32)
+            values, missing = np.full(some.shape, np.nan, dtype=np.float32), {}
         for k in range(some.sizes["time"]):
             try:
                 values[k] = some.isel(time=k).values
             except FramecastError as error:
-                self.manifest["missing"][stamp(some["time"].values[k])] = f"{error.where}: {error.what}"
-        return values
+                missing[stamp(some["time"].values[k])] = f"{error.where}: {error.what}"
+        return some, values, missing
 
     def _rewritten(self, key: Path) -> bool:
         """Whether a stored file is one that is written from here on: anything but a full shard of earlier frames."""

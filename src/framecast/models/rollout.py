@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from framecast.models.core import Core
-from framecast.ops.convolution import next_step, shared
+from framecast.ops.convolution import Transforms, next_step, shared
 from framecast.types import Prediction
 
 
@@ -40,7 +40,9 @@ def rollout(
     feed = feeds(teacher, frames.shape[1])
     teacher = teacher.to(frames.device)
 
-    @shared()
+    transforms: Transforms = {}
+
+    @shared(transforms)
     def advance(start: int, stop: int, last: Tensor, state: Any) -> tuple[list[Tensor], Any, list[dict[str, Tensor]]]:
         outputs, losses = [], []
         for t in range(start, stop):

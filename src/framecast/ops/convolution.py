@@ -70,8 +70,8 @@ _here = _Here()
 
 @contextmanager
 def shared(kept: Transforms | None = None) -> Iterator[None]:
-    """Transform each map and each weight once; within another `shared()`, once there. Where gradients are off, `kept` holds the
-    transforms of weights for the next time, 64 / k^2 times as large as the weights."""
+    """Transform each map and each weight once; within another `shared()`, once there. `kept` holds the transforms of weights for
+    the next time, 64 / k^2 times as large as the weights; with gradients, for one backward pass."""
     before = _here.shared
     _here.shared = before or _Shared(kept)
     try:

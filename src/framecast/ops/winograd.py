@@ -89,6 +89,11 @@ _make_taps = compiled("framecast_taps", ADDRESS, SIZE, SIZE, ADDRESS, SIZE, ADDR
 _room_needed = compiled("framecast_room", COUNT, returns=SIZE)
 
 
+def _empty(*shape: int) -> Tensor:
+    """Memory as the loops read it, whatever the defaults are at the moment."""
+    return torch.empty(shape, dtype=torch.float32, device="cpu")
+
+
 class _Room(threading.local):
     """Memory for what is needed within one function only, kept: handing pages back and forth to the system costs as much as
     the work."""
@@ -100,7 +105,7 @@ class _Room(threading.local):
         """`size` floats, uninitialised; the next call with this `name` may return the same."""
         kept = self._kept.get(name)
         if kept is None or kept.numel() < size:
-            kept = self._kept[name] = torch.empty(size)
+            kept = self._kept[name] = _empty(size)
         return kept[:size]
 
     def between(self) -> int:
@@ -134,7 +139,7 @@ def transformed(x: Tensor, kernel: int, free: list[Tensor] | None = None) -> Ten
     cut = _Cut.of(x, kernel)
     size = _size(cut, x.shape[1])
     fitting = [number for number, each in enumerate(free or ()) if each.numel() == size]
-    return _transform(x, cut, free.pop(fitting[0]) if free and fitting else torch.empty(size))
+    return _transform(x, cut, free.pop(fitting[0]) if free and fitting else _empty(size))
 
 
 class _Gradient:
@@ -172,7 +177,7 @@ def _kernels(weight: Tensor, *, turned: bool = False) -> Tensor:
     taps, rows, columns = weight.detach().contiguous(), (size**2, inputs), (inputs * size**2, outputs)
     if turned:
         rows, columns = columns, rows
-    made = torch.empty(PLACES, rows[1], columns[1])
+    made = _empty(PLACES, rows[1], columns[1])
     _make_kernels(
         taps.data_ptr(), rows[0], columns[0], size, spread.data_ptr(), made.data_ptr(), rows[1], columns[1], threads()
     )
@@ -197,7 +202,7 @@ class _TransformKernels(torch.autograd.Function):
         if taken is None:
             return None, None
         _, spread, _ = matrices(size, taken.dtype)
-        taps = torch.empty(ctx.shape)
+        taps = _empty(*ctx.shape)
         _make_taps(
             taken.data_ptr(),
             inputs,
@@ -262,7 +267,7 @@ class _Sums(torch.autograd.Function):
         ctx.save_for_backward(*tensors)
         cut, made = _Cut.of(tensors[0], kernel), []
         for run in runs:
-            whole = torch.empty(run.into, cut.batch, cut.height, cut.width, run.outputs // run.into)
+            whole = _empty(run.into, cut.batch, cut.height, cut.width, run.outputs // run.into)
             terms = [_term(maps[term], tensors[2 * term + 1], first) for term, first, _ in run.parts]
             _sum(*_array(terms), cut, run.outputs, _addresses(whole), whole.shape[-1], _room.between(), threads())
             made += [each.permute(0, 3, 1, 2) for each in whole.unbind()]
@@ -303,7 +308,7 @@ class _Sums(torch.autograd.Function):
 
 def _put_together(changes: Tensor, cut: _Cut, channels: int) -> Tensor:
     """The gradient of x `(B, C, h, w)` of that of V: what `_transform` does, transposed."""
-    last = torch.zeros(cut.batch, cut.height, cut.width, channels)
+    last = _empty(cut.batch, cut.height, cut.width, channels).zero_()
     _add_tiles(changes.data_ptr(), changes.stride(0), cut, channels, last.data_ptr(), threads())
     return last.permute(0, 3, 1, 2)
 
