@@ -36,7 +36,7 @@ typedef struct {
     float bias;
 } Gates;
 
-FORMS static void remember(Gates in, float *cell, float *increment, int64_t from, int64_t to) {
+static void remember(Gates in, float *cell, float *increment, int64_t from, int64_t to) {
     for (int64_t at = from; at < to; at += LANES) {
         int64_t lanes = to - at;
         Lanes added = sigmoid(get(in.i, at, lanes)) * hyperbolic(get(in.g, at, lanes));
@@ -45,7 +45,7 @@ FORMS static void remember(Gates in, float *cell, float *increment, int64_t from
     }
 }
 
-FORMS static void remember_back(Gates in, const float *dcell, const float *dincrement, float *di, float *df, float *dg, float *dc,
+static void remember_back(Gates in, const float *dcell, const float *dincrement, float *di, float *df, float *dg, float *dc,
                                 int64_t from, int64_t to) {
     for (int64_t at = from; at < to; at += LANES) {
         int64_t lanes = to - at;
@@ -59,7 +59,7 @@ FORMS static void remember_back(Gates in, const float *dcell, const float *dincr
     }
 }
 
-FORMS static void expose(const float *o, const float *x, float *hidden, float *gate, int64_t from, int64_t to) {
+static void expose(const float *o, const float *x, float *hidden, float *gate, int64_t from, int64_t to) {
     for (int64_t at = from; at < to; at += LANES) {
         int64_t lanes = to - at;
         Lanes open = sigmoid(get(o, at, lanes));
@@ -68,7 +68,7 @@ FORMS static void expose(const float *o, const float *x, float *hidden, float *g
     }
 }
 
-FORMS static void expose_back(const float *o, const float *x, const float *dhidden, const float *dgate, float *d_o, float *dx,
+static void expose_back(const float *o, const float *x, const float *dhidden, const float *dgate, float *d_o, float *dx,
                               int64_t from, int64_t to) {
     for (int64_t at = from; at < to; at += LANES) {
         int64_t lanes = to - at;

@@ -14,10 +14,15 @@ ADDRESS, SIZE, COUNT = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int
 """The types of their arguments: a tensor's memory, a number of elements, and how many threads or terms."""
 
 
+FORMS = {"AVX512": "_loops_avx512", "AVX2": "_loops_avx2"}
+"""By what PyTorch says of the processor; `_loops` for any other."""
+
+
 @cache
 def _library() -> ctypes.CDLL | None:
     """It is loaded after PyTorch, whose threads it then uses."""
-    found = find_spec("framecast.ops._loops")
+    form = FORMS.get(torch.backends.cpu.get_cpu_capability(), "_loops")
+    found = find_spec(f"framecast.ops.{form}")
     return None if found is None or found.origin is None else ctypes.CDLL(found.origin)
 
 

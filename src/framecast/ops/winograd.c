@@ -13,9 +13,9 @@
 
 #define TILE 8
 #define PLACES (TILE * TILE)
-#define BLOCK 24 /* tiles whose products lie in the cache when they are gathered */
-#define PIECE 144 /* tiles whose gradients are summed at once */
-#define CHUNK 64 /* outputs, likewise */
+#define BLOCK 24       /* tiles whose products lie in the cache when they are gathered */
+#define PIECE 144      /* tiles whose gradients are summed at once */
+#define CHUNK 64       /* outputs, likewise */
 #define WIDE_CHUNK 256 /* outputs of a single block */
 
 typedef Lanes Tile[TILE][TILE];
@@ -115,7 +115,7 @@ INLINE void apply(const float *matrix, int64_t row, int64_t column, int64_t afte
         }
 }
 
-FORMS static void kernel_tile(const float *taps, int64_t lane, int64_t size, const float *matrix, float *u, int64_t apart,
+static void kernel_tile(const float *taps, int64_t lane, int64_t size, const float *matrix, float *u, int64_t apart,
                               int64_t lanes) {
     Tile one, other;
     for (int64_t i = 0; i < size; i++)
@@ -140,7 +140,7 @@ void framecast_kernels(const float *taps, int64_t row, int64_t column, int64_t s
                         least(LANES, columns - c));
 }
 
-FORMS static void taps_tile(const float *u, int64_t apart, const float *matrix, int64_t size, float *taps, int64_t lane,
+static void taps_tile(const float *u, int64_t apart, const float *matrix, int64_t size, float *taps, int64_t lane,
                             int64_t lanes) {
     Tile one, other;
     for (int i = 0; i < TILE; i++)
@@ -162,7 +162,7 @@ void framecast_taps(const float *u, int64_t rows, int64_t columns, const float *
                       least(LANES, columns - c));
 }
 
-FORMS static void cut_tile(const float *x, Cut cut, int64_t channels, int64_t top, int64_t left, float *tile, int64_t apart) {
+static void cut_tile(const float *x, Cut cut, int64_t channels, int64_t top, int64_t left, float *tile, int64_t apart) {
     Tile one, other;
     for (int64_t start = 0; start < channels; start += LANES) {
         int64_t lanes = channels - start;
@@ -190,7 +190,7 @@ void framecast_cut(const float *x, Cut cut, int64_t channels, float *tiles, int6
     }
 }
 
-FORMS static void add_tile(const float *tile, int64_t apart, Cut cut, int64_t channels, int64_t top, int64_t left, float *x,
+static void add_tile(const float *tile, int64_t apart, Cut cut, int64_t channels, int64_t top, int64_t left, float *x,
                            int64_t lanes) {
     Tile one, other;
     for (int i = 0; i < TILE; i++)
@@ -221,62 +221,63 @@ void framecast_add(const float *tiles, int64_t apart, Cut cut, int64_t channels,
 }
 
 /* out (rows, lanes) = a (rows, depth) b (depth, lanes), or added to it, for a fixed number of rows and registers a row, so
- * that all of it stays in registers: 6 x 4 of the 32 that AVX-512 has, 6 x 2 of the 16 of AVX2. */
-#define PRODUCT(NAME, ROWS, WIDE)                                                                                         \
-    INLINE void NAME(const float *a, int64_t a_row, int64_t a_deep, const float *b, int64_t b_deep, int64_t depth,        \
-                     float *out, int64_t out_row, int add, int64_t lanes, int64_t ahead) {                                \
-        Lanes sum[ROWS][WIDE];                                                                                           \
+ * that all of it stays in registers: 6 x 4 of the 32 that AVX-512 has, 6 x 2 of the 16 of others. */
+#define WIDE (LANES == 16 ? 4 : 2)
+#define PRODUCT(NAME, ROWS, MANY)                                                                                        \
+    INLINE void NAME(const float *a, int64_t a_row, int64_t a_deep, const float *b, int64_t b_deep, int64_t depth,       \
+                     float *out, int64_t out_row, int add, int64_t lanes, int64_t ahead) {                               \
+        Lanes sum[ROWS][MANY];                                                                                           \
         _Pragma("GCC unroll 8") for (int r = 0; r < ROWS; r++)                                                           \
-            _Pragma("GCC unroll 8") for (int w = 0; w < WIDE; w++)                                                        \
-                sum[r][w] = add ? load(out + r * out_row + w * LANES, lanes) : (Lanes){0};                                \
-        for (int64_t k = 0; k < depth; k++) {                                                                             \
-            Lanes right[WIDE];                                                                                            \
-            _Pragma("GCC unroll 8") for (int w = 0; w < WIDE; w++)                                                        \
-                right[w] = load(b + k * b_deep + w * LANES, lanes);                                                       \
-            if (ahead)                                                                                                    \
-                _Pragma("GCC unroll 8") for (int w = 0; w < WIDE; w++)                                                    \
-                    __builtin_prefetch(b + ahead + k * b_deep + w * LANES, 0, 2);                                         \
+            _Pragma("GCC unroll 8") for (int w = 0; w < MANY; w++)                                                       \
+                sum[r][w] = add ? load(out + r * out_row + w * LANES, lanes) : (Lanes){0};                               \
+        for (int64_t k = 0; k < depth; k++) {                                                                            \
+            Lanes right[MANY];                                                                                           \
+            _Pragma("GCC unroll 8") for (int w = 0; w < MANY; w++)                                                       \
+                right[w] = load(b + k * b_deep + w * LANES, lanes);                                                      \
+            if (ahead)                                                                                                   \
+                _Pragma("GCC unroll 8") for (int w = 0; w < MANY; w++)                                                   \
+                    __builtin_prefetch(b + ahead + k * b_deep + w * LANES, 0, 2);                                        \
             _Pragma("GCC unroll 8") for (int r = 0; r < ROWS; r++) {                                                     \
-                float left = a[r * a_row + k * a_deep];                                                                   \
-                _Pragma("GCC unroll 8") for (int w = 0; w < WIDE; w++) sum[r][w] += left * right[w];                      \
-            }                                                                                                             \
-        }                                                                                                                 \
+                float left = a[r * a_row + k * a_deep];                                                                  \
+                _Pragma("GCC unroll 8") for (int w = 0; w < MANY; w++) sum[r][w] += left * right[w];                     \
+            }                                                                                                            \
+        }                                                                                                                \
         _Pragma("GCC unroll 8") for (int r = 0; r < ROWS; r++)                                                           \
-            _Pragma("GCC unroll 8") for (int w = 0; w < WIDE; w++)                                                        \
-                store(out + r * out_row + w * LANES, sum[r][w], lanes);                                                   \
+            _Pragma("GCC unroll 8") for (int w = 0; w < MANY; w++)                                                       \
+                store(out + r * out_row + w * LANES, sum[r][w], lanes);                                                  \
     }
 
-PRODUCT(product_6_4, 6, 4)
-PRODUCT(product_6_1, 6, 1)
-PRODUCT(product_2_4, 2, 4)
-PRODUCT(product_2_1, 2, 1)
-PRODUCT(product_1_4, 1, 4)
-PRODUCT(product_1_1, 1, 1)
+PRODUCT(six_wide, 6, WIDE)
+PRODUCT(two_wide, 2, WIDE)
+PRODUCT(one_wide, 1, WIDE)
+PRODUCT(six, 6, 1)
+PRODUCT(two, 2, 1)
+PRODUCT(one, 1, 1)
 
-/* out (rows, width) = a (rows, depth) b (depth, width), or added to it. */
-FORMS static void product(const float *a, int64_t a_row, int64_t a_deep, const float *b, int64_t b_deep, int64_t depth,
-                          float *out, int64_t out_row, int64_t rows, int64_t width, int add, int wide, int64_t ahead) {
+/* out (rows, width) = a (rows, depth) b (depth, width), or added to it; what lies `ahead` of b is fetched for the next time. */
+static void product(const float *a, int64_t a_row, int64_t a_deep, const float *b, int64_t b_deep, int64_t depth, float *out,
+                    int64_t out_row, int64_t rows, int64_t width, int add, int64_t ahead) {
     for (int64_t w = 0, lanes; w < width; w += lanes) {
-        int four = wide && width - w >= 4 * LANES;
-        lanes = four ? 4 * LANES : least(LANES, width - w);
+        int wide = width - w >= WIDE * LANES;
+        lanes = wide ? WIDE * LANES : least(LANES, width - w);
 #define REST a_row, a_deep, b + w, b_deep, depth, out + r * out_row + w, out_row, add
         for (int64_t r = 0, done; r < rows; r += done) {
             done = rows - r >= 6 ? 6 : rows - r >= 2 ? 2 : 1;
             const float *left = a + r * a_row;
-            if (four && done == 6)
-                product_6_4(left, REST, LANES, r == 0 ? ahead : 0);
-            else if (four && done == 2)
-                product_2_4(left, REST, LANES, 0);
-            else if (four)
-                product_1_4(left, REST, LANES, 0);
+            if (wide && done == 6)
+                six_wide(left, REST, LANES, r == 0 ? ahead : 0);
+            else if (wide && done == 2)
+                two_wide(left, REST, LANES, 0);
+            else if (wide)
+                one_wide(left, REST, LANES, 0);
             else if (done == 6 && lanes == LANES)
-                product_6_1(left, REST, LANES, 0);
+                six(left, REST, LANES, 0);
             else if (done == 6)
-                product_6_1(left, REST, lanes, 0);
+                six(left, REST, lanes, 0);
             else if (done == 2)
-                product_2_1(left, REST, lanes, 0);
+                two(left, REST, lanes, 0);
             else
-                product_1_1(left, REST, lanes, 0);
+                one(left, REST, lanes, 0);
         }
 #undef REST
     }
@@ -290,37 +291,49 @@ typedef struct {
     int64_t fresh; /* whether dV holds nothing yet that is to be added to */
 } Term;
 
-/* Where the `lanes` outputs from `output` on go: they lie in one of several maps of `channels` each. */
-INLINE float *place(float *const *maps, int64_t channels, int64_t output) { return maps[output / channels] + output % channels; }
+/* How many pixels the results of a tile are, and where the first of them lies in maps of `channels`. */
+typedef struct {
+    int64_t below, right, pixel;
+} Results;
 
-FORMS static void gather_tile(const float *products, int64_t apart, int64_t begin, int64_t outputs, Cut cut, int64_t n,
-                              float *const *maps, int64_t channels) {
+INLINE Results results_of(Cut cut, int64_t n, int64_t channels) {
     int64_t columns = columns_of(cut), rows = rows_of(cut);
     int64_t top = n / columns % rows * cut.step, left = n % columns * cut.step;
-    int64_t below = least(cut.step, cut.height - top), right = least(cut.step, cut.width - left);
-    int64_t pixel = ((n / (rows * columns) * cut.height + top) * cut.width + left) * channels;
+    return (Results){
+        .below = least(cut.step, cut.height - top),
+        .right = least(cut.step, cut.width - left),
+        .pixel = ((n / (rows * columns) * cut.height + top) * cut.width + left) * channels,
+    };
+}
+
+/* Where an output goes: it lies in one of several maps of `channels` each. */
+INLINE float *place(float *const *maps, int64_t channels, int64_t output) { return maps[output / channels] + output % channels; }
+
+static void gather_tile(const float *products, int64_t apart, int64_t begin, int64_t outputs, Cut cut, int64_t n,
+                              float *const *maps, int64_t channels) {
+    Results to = results_of(cut, n, channels);
     Tile one, other;
     for (int64_t start = 0, lanes; start < outputs; start += lanes) {
-        float *map = place(maps, channels, begin + start) + pixel;
+        float *map = place(maps, channels, begin + start) + to.pixel;
         lanes = least(LANES, least(outputs - start, channels - (begin + start) % channels));
         for (int i = 0; i < TILE; i++)
             for (int j = 0; j < TILE; j++) one[i][j] = load(products + (i * TILE + j) * apart + start, lanes);
         gather(one, other, cut.step, TILE);
         gather(other, one, cut.step, cut.step);
-        for (int64_t i = 0; i < below; i++)
-            for (int64_t j = 0; j < right; j++) store(map + (i * cut.width + j) * channels, one[i][j], lanes);
+        for (int64_t i = 0; i < to.below; i++)
+            for (int64_t j = 0; j < to.right; j++) store(map + (i * cut.width + j) * channels, one[i][j], lanes);
     }
 }
 
 /* The products of the tiles from `first` on at one place, summed over the terms. */
 INLINE void products_at(int64_t p, const Term *terms, int64_t count, int64_t first, int64_t many, int64_t begin, int64_t width,
-                        float *products, int wide) {
+                        float *products) {
     for (int64_t t = 0; t < count; t++) {
         Term term = terms[t];
         const float *v = term.v + p * term.apart + first * term.channels, *next = v + term.apart;
         const float *u = term.u + p * term.channels * term.outputs + term.first + begin;
         for (int64_t n = 0; n < many * term.channels; n += LANES) __builtin_prefetch(next + n, 0, 2);
-        product(v, term.channels, 1, u, term.outputs, term.channels, products, width, many, width, t > 0, wide,
+        product(v, term.channels, 1, u, term.outputs, term.channels, products, width, many, width, t > 0,
                 term.channels * term.outputs);
     }
 }
@@ -332,7 +345,6 @@ void framecast_sum(const Term *terms, int64_t count, Cut cut, int64_t outputs, f
     int64_t tiles = cut.batch * rows_of(cut) * columns_of(cut);
     int64_t blocks = (tiles + BLOCK - 1) / BLOCK, chunks = (outputs + CHUNK - 1) / CHUNK;
     int64_t apart = BLOCK * CHUNK + LANES; /* not a power of two, which would put all places into one line of the cache */
-    int wide = WIDE_REGISTERS;
     if (blocks == 1) {
         apart = BLOCK * WIDE_CHUNK + LANES;
         for (int64_t begin = 0; begin < outputs; begin += WIDE_CHUNK) {
@@ -341,7 +353,7 @@ void framecast_sum(const Term *terms, int64_t count, Cut cut, int64_t outputs, f
             {
 #pragma omp for schedule(static)
                 for (int64_t p = 0; p < PLACES; p++)
-                    products_at(p, terms, count, 0, tiles, begin, width, room + p * apart, wide);
+                    products_at(p, terms, count, 0, tiles, begin, width, room + p * apart);
 #pragma omp for schedule(static)
                 for (int64_t n = 0; n < tiles; n++)
                     gather_tile(room + n * width, apart, begin, width, cut, n, maps, channels);
@@ -357,27 +369,24 @@ void framecast_sum(const Term *terms, int64_t count, Cut cut, int64_t outputs, f
             int64_t begin = task / blocks * CHUNK, width = least(CHUNK, outputs - begin);
             int64_t first = task % blocks * BLOCK, many = least(BLOCK, tiles - first);
             for (int64_t p = 0; p < PLACES; p++)
-                products_at(p, terms, count, first, many, begin, width, products + p * apart, wide);
+                products_at(p, terms, count, first, many, begin, width, products + p * apart);
             for (int64_t n = 0; n < many; n++)
                 gather_tile(products + n * width, apart, begin, width, cut, first + n, maps, channels);
         }
     }
 }
 
-FORMS static void spread_tile(float *products, int64_t apart, int64_t begin, int64_t outputs, Cut cut, int64_t n,
+static void spread_tile(float *products, int64_t apart, int64_t begin, int64_t outputs, Cut cut, int64_t n,
                               float *const *maps, int64_t channels) {
-    int64_t columns = columns_of(cut), rows = rows_of(cut);
-    int64_t top = n / columns % rows * cut.step, left = n % columns * cut.step;
-    int64_t below = least(cut.step, cut.height - top), right = least(cut.step, cut.width - left);
-    int64_t pixel = ((n / (rows * columns) * cut.height + top) * cut.width + left) * channels;
+    Results to = results_of(cut, n, channels);
     Tile one, other;
     for (int64_t start = 0, lanes; start < outputs; start += lanes) {
-        const float *map = place(maps, channels, begin + start) + pixel;
+        const float *map = place(maps, channels, begin + start) + to.pixel;
         lanes = least(LANES, least(outputs - start, channels - (begin + start) % channels));
         memset(one, 0, sizeof one);
         memset(other, 0, sizeof other);
-        for (int64_t i = 0; i < below; i++)
-            for (int64_t j = 0; j < right; j++) one[i][j] = load(map + (i * cut.width + j) * channels, lanes);
+        for (int64_t i = 0; i < to.below; i++)
+            for (int64_t j = 0; j < to.right; j++) one[i][j] = load(map + (i * cut.width + j) * channels, lanes);
         spread(one, other, cut.step, cut.step);
         spread(other, one, cut.step, TILE);
         for (int i = 0; i < TILE; i++)
@@ -391,7 +400,6 @@ void framecast_gradients(const Term *terms, int64_t count, Cut cut, int64_t outp
                          float *room, int threads) {
     int64_t tiles = cut.batch * rows_of(cut) * columns_of(cut), apart = PIECE * CHUNK + LANES;
     int64_t pieces = (tiles + PIECE - 1) / PIECE, piece = (tiles + pieces - 1) / pieces;
-    int wide = WIDE_REGISTERS;
     for (int64_t first = 0; first < tiles; first += piece)
         for (int64_t begin = 0; begin < outputs; begin += CHUNK) {
             int64_t width = least(CHUNK, outputs - begin), many = least(piece, tiles - first);
@@ -408,11 +416,10 @@ void framecast_gradients(const Term *terms, int64_t count, Cut cut, int64_t outp
                         int64_t from = term.first + begin, at = p * term.apart + first * term.channels;
                         if (term.dv)
                             product(dm, width, 1, term.turned + (p * term.outputs + from) * term.channels, term.channels, width,
-                                    term.dv + at, term.channels, many, term.channels, begin > 0 || !term.fresh, wide, 0);
+                                    term.dv + at, term.channels, many, term.channels, begin > 0 || !term.fresh, 0);
                         if (term.du)
                             product(term.v + at, 1, term.channels, dm, width, many,
-                                    term.du + p * term.channels * term.outputs + from, term.outputs, term.channels, width, 1,
-                                    wide, 0);
+                                    term.du + p * term.channels * term.outputs + from, term.outputs, term.channels, width, 1, 0);
                     }
             }
         }

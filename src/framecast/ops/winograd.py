@@ -11,7 +11,7 @@ kernel. The sum over channels is one matrix product for each of the 64 places. B
 
 All three transforms are linear, so the gradients are their transposes around the same products; nothing is transformed
 back and forth between the steps of a rollout. `Kernels` holds U, computed once for all steps; its gradient is summed over them
-in place. Tensors are kept channels-last: a pixel's channels lie together, and are worked on sixteen at a time.
+in place. Tensors are kept channels-last: a pixel's channels lie together, and are worked on a register at a time.
 
 The loops are compiled (winograd.c, loops.py). Where that could not be done, nothing of this is used.
 

@@ -1,0 +1,53 @@
+"""The forms of the loops for other processors than this one, each in a process of its own."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from framecast.ops.loops import FORMS, available, compiled
+
+WORK = """
+import sys
+import torch
+
+torch.backends.cpu.get_cpu_capability = lambda: sys.argv[1]
+from framecast.ops.choice import use
+from framecast.ops.convolution import convolve
+from framecast.ops.gates import remember
+from framecast.ops.loops import _library, available
+
+assert available(), "not compiled"
+torch.manual_seed(0)
+x, weight = torch.randn(2, 21, 30, 17, requires_grad=True), torch.randn(75, 21, 5, 5, requires_grad=True)
+exact = [each.detach().double().requires_grad_() for each in (x, weight)]
+with use("winograd"):
+    y = convolve(x, weight)
+y2 = torch.nn.functional.conv2d(*exact, padding=2)
+gradients = torch.autograd.grad(y.square().sum(), (x, weight)), torch.autograd.grad(y2.square().sum(), exact)
+gates = [torch.randn(3, 7, 5, 5) for _ in range(4)]
+made, true = remember(*gates), remember(*(each.double() for each in gates))
+for ours, wanted in ((y, y2), *zip(*gradients), *zip(made, true)):
+    assert float((ours - wanted).norm() / wanted.norm()) < 1e-5
+print(_library()._name)
+"""
+RANK = ["DEFAULT", "AVX2", "AVX512"]
+HERE = torch.backends.cpu.get_cpu_capability()
+
+
+@pytest.mark.skipif(not available() or HERE not in RANK, reason="no loops in C for this processor")
+@pytest.mark.parametrize("capability", RANK)
+def test_each_form_computes_the_same(capability: str) -> None:
+    if RANK.index(capability) > RANK.index(HERE):
+        pytest.skip(f"this processor has no {capability}")
+    done = subprocess.run([sys.executable, "-c", WORK, capability], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert FORMS.get(capability, "_loops") + "." in done.stdout
+
+
+def test_without_loops_it_is_said_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("framecast.ops.loops._library", lambda: None)
+    assert not available()
+    with pytest.raises(RuntimeError, match="framecast_cut was not compiled"):
+        compiled("framecast_cut")(1, 2)
