@@ -24,6 +24,7 @@ from framecast.data.quantities import INTENSITY, RAIN_RATE
 from framecast.data.scaling import Unit
 from framecast.forecasting.extrapolation import Extrapolation
 from framecast.models import PredRNNV2
+from framecast.models.counting import multiply_accumulates
 from framecast.ops import free_running
 from framecast.ops.convolution import Transforms, shared
 from framecast.saved import Card, save
@@ -60,7 +61,9 @@ def compare(name: str, repeats: int) -> None:
         forms["extrapolation"] = lambda: extrapolation.forecast_array(moved.astype(np.float32), shape.horizon)
     theirs = plain(context, mask)[0][:, -shape.horizon :]
     difference = float((ours() - theirs).norm() / theirs.norm())
-    print(line(name, alternating(forms, repeats)), f"- relative difference {difference:.0e}", flush=True)
+    times = alternating(forms, repeats)
+    work = 2 * batch * multiply_accumulates(config, shape) / 1e9 / min(times["plain"])
+    print(line(name, times), f"- direct work {work:.0f} GFLOP/s, relative difference {difference:.0e}", flush=True)
 
 
 def starts(repeats: int) -> None:

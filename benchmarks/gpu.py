@@ -24,6 +24,7 @@ from framecast.data.config import MovingDigits
 from framecast.experiment import Experiment, Optimiser
 from framecast.models import PredRNNV2
 from framecast.models.counting import multiply_accumulates
+from framecast.models.layers import channels_last
 from framecast.training.optimiser import build
 from framecast.training.recording import Recorded, cuda_graph
 from framecast.training.step import gradients_of, update
@@ -82,7 +83,7 @@ def ours(config: PredRNNV2, size: int, device: str, precision: Any, recorded: bo
     experiment = Experiment(data=MovingDigits(), model=config, optimiser=Optimiser(learning_rate=1e-4))
     network = config.build(SHAPE).to(device)
     if device == "cuda":
-        network = network.to(memory_format=torch.channels_last)
+        channels_last(network)
     model, optimiser = fabric.setup(network, build(experiment.optimiser, network.parameters()))
     model.train()
     batch, teacher = batch_of(size, device)

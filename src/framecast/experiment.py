@@ -94,12 +94,6 @@ class Experiment:
     optimiser: Optimiser = Optimiser()
     training: Training = Training()
 
-    def __post_init__(self) -> None:
-        if self.training.graph and getattr(self.model, "segment", None) is not None:
-            raise ConfigError(
-                "a recorded step cannot compute activations again: leave model.segment out", where="training.graph"
-            )
-
 
 def read(recipe: str | Path, overrides: Sequence[str] = ()) -> Experiment:
     """The experiment that `recipe` ("file.yaml" or "file.yaml#row") and `overrides` ("key=value") describe.

@@ -10,8 +10,11 @@ import pytest
 import torch
 from pydantic import TypeAdapter
 from safetensors.torch import load_model, save_model
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from framecast.errors import ConfigError
+from framecast.losses import L1L2
 from framecast.models import (
     E3DLSTM,
     MIM,
@@ -33,6 +36,7 @@ from framecast.models import (
     SimVP,
 )
 from framecast.models.counting import multiply_accumulates, parameters
+from framecast.models.layers import channels_last
 from framecast.ops import free_running
 from framecast.ops.choice import use
 from framecast.types import FrameShape
@@ -172,6 +176,43 @@ def test_a_mask_that_is_not_looked_at_changes_nothing(model: Any, monkeypatch: p
     looked_at = model.eval()(windows(), mixed())
     monkeypatch.setattr("framecast.models.rollout._looked_at", lambda teacher: False)
     close(model(windows(), mixed()).frames, looked_at.frames)
+
+
+class NothingFromTheHost(TorchDispatchMode):
+    """Refuses what would wait for a GPU or copy to it: neither can be recorded."""
+
+    WAITS = frozenset(f"aten::{name}" for name in ("_local_scalar_dense", "nonzero", "bincount", "masked_select"))
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name, kwargs = func._schema.name, kwargs or {}
+        assert name not in self.WAITS, f"{name} waits for the GPU"
+        made = func(*args, **kwargs)
+        from_host = any(
+            each.device.type == "cpu" for each in tree_leaves((args, kwargs)) if isinstance(each, torch.Tensor)
+        )
+        to_device = any(each.device.type == "meta" for each in tree_leaves(made) if isinstance(each, torch.Tensor))
+        assert not (name in ("aten::_to_copy", "aten::copy_") and from_host and to_device), "copied from the host"
+        return made
+
+
+def test_a_training_step_can_be_recorded(config: Any) -> None:
+    """Nothing in it depends on what the data hold: on the meta device, where there are none."""
+    shape = shape_for(config)
+    with torch.device("meta"):
+        model = config.build(shape).train()
+        frames = torch.empty(2, STEPS, shape.channels, shape.height, shape.width)
+        teacher = torch.empty(2, STEPS - 1, dtype=torch.bool)
+        actions = torch.empty(2, STEPS, shape.actions) if shape.actions else None
+    with NothingFromTheHost():
+        prediction = model(frames, teacher, actions)
+        target = frames[:, -prediction.frames.shape[1] :] if prediction.target is None else prediction.target
+        (L1L2()(prediction.frames, target, target[:, :, :1] > 0) + sum(prediction.losses.values())).backward()
+
+
+def test_the_layout_of_gpus_changes_nothing(model: Any) -> None:
+    before = model.eval()(windows(), mixed()).frames
+    channels_last(model)
+    close(model(windows(), mixed()).frames, before)
 
 
 def test_the_fast_convolutions_change_rounding_only(model: Any) -> None:

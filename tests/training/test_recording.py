@@ -11,10 +11,11 @@ import torch
 from conftest import changed, weights_of
 from framecast.errors import ConfigError
 from framecast.experiment import Experiment
-from framecast.models import PredRNNV2
+from framecast.models import VQVAE, ModularDesign, MotionRNN, PredRNN, PredRNNV2
 from framecast.training import loop
 from framecast.training.processes import exactly
-from framecast.training.recording import Recorded, Work
+from framecast.training.recording import Recorded, Work, check_recordable
+from framecast.training.stages import first_stage
 from framecast.types import Batch
 
 
@@ -63,8 +64,26 @@ def test_it_is_refused_where_there_is_no_gpu(experiment: Experiment, tmp_path: P
     with pytest.raises(ConfigError, match="recorded on one GPU"):
         list(loop.train(changed(experiment, graph=True), tmp_path / "run"))
     assert not (tmp_path / "run").exists()
-    with pytest.raises(ConfigError, match=r"model\.segment"):
-        replace(changed(experiment, graph=True), model=PredRNNV2(hidden=(8, 8), kernel=3, patch=2, segment=2))
+
+
+@pytest.mark.parametrize(
+    ("model", "why"),
+    [
+        (PredRNNV2(hidden=(8, 8), kernel=3, patch=2, segment=2), "cannot be computed again"),
+        (MotionRNN(backbone=PredRNN(hidden=(8, 8), kernel=3, patch=2, segment=2)), "cannot be computed again"),
+        (VQVAE.tiny(), "revives vectors"),
+    ],
+    ids=["segments", "segments of a backbone", "codebook"],
+)
+def test_what_cannot_be_recorded_is_refused(model: Any, why: str, experiment: Experiment) -> None:
+    with pytest.raises(ConfigError, match=why):
+        check_recordable(model.build(experiment.data.open().shape(None)))
+
+
+def test_the_autoencoder_of_a_recorded_design_is_not_recorded(experiment: Experiment) -> None:
+    stage = first_stage(replace(changed(experiment, graph=True), model=ModularDesign.tiny()))
+    assert stage is not None
+    assert not stage.training.graph
 
 
 def test_deterministic_algorithms_are_for_the_run_only(experiment: Experiment, tmp_path: Path) -> None:

@@ -155,7 +155,7 @@ class Decoder(nn.Module):
         """The next `frames (B, S, C, h, w)` -> the prediction after each, of the same shape, and the next state."""
         f0 = functional.leaky_relu(self.embed0(frames.transpose(1, 2)), SLOPE)
         x = self.drop(f0 + functional.leaky_relu(self.embed1(f0), SLOPE))
-        position = position_code(state.seen, frames.shape[1], self.width).to(x)[:, :, None, None]
+        position = position_code(state.seen, frames.shape[1], self.width, x.device).to(x)[:, :, None, None]
         states = []
         for layer, before in zip(self.layers, state.layers, strict=True):
             x, after = layer(x, position, before)
@@ -164,9 +164,10 @@ class Decoder(nn.Module):
         return predicted, State(state.seen + frames.shape[1], tuple(states))
 
 
-def position_code(first: int, count: int, width: int) -> Tensor:
+def position_code(first: int, count: int, width: int, device: torch.device | None = None) -> Tensor:
     """Of frames `first`, `first + 1`, ...: `(width, count)`."""
-    angle = torch.arange(first, first + count) / 10_000.0 ** (torch.arange(0, width, 2)[:, None] / width)
+    frame = torch.arange(first, first + count, device=device)
+    angle = frame / 10_000.0 ** (torch.arange(0, width, 2, device=device)[:, None] / width)
     return 0.5 * torch.cat([angle.sin(), angle.cos()])
 
 

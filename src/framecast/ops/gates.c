@@ -46,7 +46,7 @@ static void remember(Gates in, float *cell, float *increment, int64_t from, int6
 }
 
 static void remember_back(Gates in, const float *dcell, const float *dincrement, float *di, float *df, float *dg, float *dc,
-                                int64_t from, int64_t to) {
+                          int64_t from, int64_t to) {
     for (int64_t at = from; at < to; at += LANES) {
         int64_t lanes = to - at;
         Lanes i = sigmoid(get(in.i, at, lanes)), f = sigmoid(get(in.f, at, lanes) + in.bias);
@@ -69,7 +69,7 @@ static void expose(const float *o, const float *x, float *hidden, float *gate, i
 }
 
 static void expose_back(const float *o, const float *x, const float *dhidden, const float *dgate, float *d_o, float *dx,
-                              int64_t from, int64_t to) {
+                        int64_t from, int64_t to) {
     for (int64_t at = from; at < to; at += LANES) {
         int64_t lanes = to - at;
         Lanes open = sigmoid(get(o, at, lanes)), shown = hyperbolic(get(x, at, lanes)), after = get(dhidden, at, lanes);
@@ -79,21 +79,21 @@ static void expose_back(const float *o, const float *x, const float *dhidden, co
 }
 
 /* Calls `work` for shares of `count` floats, in as many threads as are worth it. */
-#define SHARED(count, threads, work)                                                                                     \
-    do {                                                                                                                 \
-        int64_t shares = (count + SHARE - 1) / SHARE, several = least(shares, threads);                                  \
-        _Pragma("omp parallel for num_threads(several) schedule(static)") for (int64_t n = 0; n < shares; n++) {         \
-            int64_t from = n * SHARE, to = least(count, from + SHARE);                                                   \
-            work;                                                                                                        \
-        }                                                                                                                \
+#define SHARED(count, threads, work)                                                                                         \
+    do {                                                                                                                     \
+        int64_t shares = (count + SHARE - 1) / SHARE, several = least(shares, threads);                                      \
+        _Pragma("omp parallel for num_threads(several) schedule(static)") for (int64_t n = 0; n < shares; n++) {             \
+            int64_t from = n * SHARE, to = least(count, from + SHARE);                                                       \
+            work;                                                                                                            \
+        }                                                                                                                    \
     } while (0)
 
 void framecast_remember(Gates in, float *cell, float *increment, int64_t count, int threads) {
     SHARED(count, threads, remember(in, cell, increment, from, to));
 }
 
-void framecast_remember_back(Gates in, const float *dcell, const float *dincrement, float *di, float *df, float *dg, float *dc,
-                             int64_t count, int threads) {
+void framecast_remember_back(Gates in, const float *dcell, const float *dincrement, float *di, float *df, float *dg,
+                             float *dc, int64_t count, int threads) {
     SHARED(count, threads, remember_back(in, dcell, dincrement, di, df, dg, dc, from, to));
 }
 

@@ -20,10 +20,15 @@ FORMS = {"AVX512": "_loops_avx512", "AVX2": "_loops_avx2"}
 
 @cache
 def _library() -> ctypes.CDLL | None:
-    """It is loaded after PyTorch, whose threads it then uses."""
+    """It is loaded after PyTorch, whose threads it then uses. One that cannot be loaded here is as good as none."""
     form = FORMS.get(torch.backends.cpu.get_cpu_capability(), "_loops")
     found = find_spec(f"framecast.ops.{form}")
-    return None if found is None or found.origin is None else ctypes.CDLL(found.origin)
+    if found is None or found.origin is None:
+        return None
+    try:
+        return ctypes.CDLL(found.origin)
+    except OSError:
+        return None
 
 
 def available() -> bool:

@@ -20,6 +20,15 @@
 
 typedef Lanes Tile[TILE][TILE];
 
+/* A tile whose 64 places lie `apart`. */
+INLINE void load_tile(const float *from, int64_t apart, int64_t lanes, Tile tile) {
+    for (int p = 0; p < PLACES; p++) tile[p / TILE][p % TILE] = load(from + p * apart, lanes);
+}
+
+INLINE void store_tile(float *to, int64_t apart, int64_t lanes, Tile tile) {
+    for (int p = 0; p < PLACES; p++) store(to + p * apart, tile[p / TILE][p % TILE], lanes);
+}
+
 INLINE int thread_number(void) {
 #ifdef _OPENMP
     return omp_get_thread_num();
@@ -116,7 +125,7 @@ INLINE void apply(const float *matrix, int64_t row, int64_t column, int64_t afte
 }
 
 static void kernel_tile(const float *taps, int64_t lane, int64_t size, const float *matrix, float *u, int64_t apart,
-                              int64_t lanes) {
+                        int64_t lanes) {
     Tile one, other;
     for (int64_t i = 0; i < size; i++)
         for (int64_t j = 0; j < size; j++) {
@@ -126,8 +135,7 @@ static void kernel_tile(const float *taps, int64_t lane, int64_t size, const flo
         }
     apply(matrix, size, 1, TILE, size, size, one, other);
     apply(matrix, size, 1, TILE, size, TILE, other, one);
-    for (int i = 0; i < TILE; i++)
-        for (int j = 0; j < TILE; j++) store(u + (i * TILE + j) * apart, one[i][j], lanes);
+    store_tile(u, apart, lanes, one);
 }
 
 /* U (64, rows, columns) = G g G^T of taps g (size, size), `row` and `column` floats apart; `matrix` is G (8, size). */
@@ -141,10 +149,9 @@ void framecast_kernels(const float *taps, int64_t row, int64_t column, int64_t s
 }
 
 static void taps_tile(const float *u, int64_t apart, const float *matrix, int64_t size, float *taps, int64_t lane,
-                            int64_t lanes) {
+                      int64_t lanes) {
     Tile one, other;
-    for (int i = 0; i < TILE; i++)
-        for (int j = 0; j < TILE; j++) one[i][j] = load(u + (i * TILE + j) * apart, lanes);
+    load_tile(u, apart, lanes, one);
     apply(matrix, 1, size, size, TILE, TILE, one, other);
     apply(matrix, 1, size, size, TILE, size, other, one);
     for (int64_t i = 0; i < size; i++)
@@ -153,8 +160,8 @@ static void taps_tile(const float *u, int64_t apart, const float *matrix, int64_
 }
 
 /* The transpose of `framecast_kernels`: writes the gradient of the taps. */
-void framecast_taps(const float *u, int64_t rows, int64_t columns, const float *matrix, int64_t size, float *taps, int64_t row,
-                    int64_t column, int threads) {
+void framecast_taps(const float *u, int64_t rows, int64_t columns, const float *matrix, int64_t size, float *taps,
+                    int64_t row, int64_t column, int threads) {
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t r = 0; r < rows; r++)
         for (int64_t c = 0; c < columns; c += LANES)
@@ -174,8 +181,7 @@ static void cut_tile(const float *x, Cut cut, int64_t channels, int64_t top, int
             }
         back(one, other);
         back(other, one);
-        for (int i = 0; i < TILE; i++)
-            for (int j = 0; j < TILE; j++) store(tile + (i * TILE + j) * apart + start, one[i][j], lanes);
+        store_tile(tile + start, apart, lanes, one);
     }
 }
 
@@ -191,10 +197,9 @@ void framecast_cut(const float *x, Cut cut, int64_t channels, float *tiles, int6
 }
 
 static void add_tile(const float *tile, int64_t apart, Cut cut, int64_t channels, int64_t top, int64_t left, float *x,
-                           int64_t lanes) {
+                     int64_t lanes) {
     Tile one, other;
-    for (int i = 0; i < TILE; i++)
-        for (int j = 0; j < TILE; j++) one[i][j] = load(tile + (i * TILE + j) * apart, lanes);
+    load_tile(tile, apart, lanes, one);
     forth(one, other);
     forth(other, one);
     for (int64_t i = 0; i < TILE; i++)
@@ -223,28 +228,25 @@ void framecast_add(const float *tiles, int64_t apart, Cut cut, int64_t channels,
 /* out (rows, lanes) = a (rows, depth) b (depth, lanes), or added to it, for a fixed number of rows and registers a row, so
  * that all of it stays in registers: 6 x 4 of the 32 that AVX-512 has, 6 x 2 of the 16 of others. */
 #define WIDE (LANES == 16 ? 4 : 2)
-#define PRODUCT(NAME, ROWS, MANY)                                                                                        \
-    INLINE void NAME(const float *a, int64_t a_row, int64_t a_deep, const float *b, int64_t b_deep, int64_t depth,       \
-                     float *out, int64_t out_row, int add, int64_t lanes, int64_t ahead) {                               \
-        Lanes sum[ROWS][MANY];                                                                                           \
-        _Pragma("GCC unroll 8") for (int r = 0; r < ROWS; r++)                                                           \
-            _Pragma("GCC unroll 8") for (int w = 0; w < MANY; w++)                                                       \
-                sum[r][w] = add ? load(out + r * out_row + w * LANES, lanes) : (Lanes){0};                               \
-        for (int64_t k = 0; k < depth; k++) {                                                                            \
-            Lanes right[MANY];                                                                                           \
-            _Pragma("GCC unroll 8") for (int w = 0; w < MANY; w++)                                                       \
-                right[w] = load(b + k * b_deep + w * LANES, lanes);                                                      \
-            if (ahead)                                                                                                   \
-                _Pragma("GCC unroll 8") for (int w = 0; w < MANY; w++)                                                   \
-                    __builtin_prefetch(b + ahead + k * b_deep + w * LANES, 0, 2);                                        \
-            _Pragma("GCC unroll 8") for (int r = 0; r < ROWS; r++) {                                                     \
-                float left = a[r * a_row + k * a_deep];                                                                  \
-                _Pragma("GCC unroll 8") for (int w = 0; w < MANY; w++) sum[r][w] += left * right[w];                     \
-            }                                                                                                            \
-        }                                                                                                                \
-        _Pragma("GCC unroll 8") for (int r = 0; r < ROWS; r++)                                                           \
-            _Pragma("GCC unroll 8") for (int w = 0; w < MANY; w++)                                                       \
-                store(out + r * out_row + w * LANES, sum[r][w], lanes);                                                  \
+#define PRODUCT(NAME, ROWS, MANY)                                                                                            \
+    INLINE void NAME(const float *a, int64_t a_row, int64_t a_deep, const float *b, int64_t b_deep, int64_t depth,           \
+                     float *out, int64_t out_row, int add, int64_t lanes, int64_t ahead) {                                   \
+        Lanes sum[ROWS][MANY];                                                                                               \
+        _Pragma("GCC unroll 8") for (int r = 0; r < ROWS; r++) _Pragma("GCC unroll 8") for (int w = 0; w < MANY; w++)        \
+            sum[r][w] = add ? load(out + r * out_row + w * LANES, lanes) : (Lanes){0};                                       \
+        for (int64_t k = 0; k < depth; k++) {                                                                                \
+            Lanes right[MANY];                                                                                               \
+            _Pragma("GCC unroll 8") for (int w = 0; w < MANY; w++) right[w] = load(b + k * b_deep + w * LANES, lanes);       \
+            if (ahead)                                                                                                       \
+                _Pragma("GCC unroll 8") for (int w = 0; w < MANY; w++)                                                       \
+                    __builtin_prefetch(b + ahead + k * b_deep + w * LANES, 0, 2);                                            \
+            _Pragma("GCC unroll 8") for (int r = 0; r < ROWS; r++) {                                                         \
+                float left = a[r * a_row + k * a_deep];                                                                      \
+                _Pragma("GCC unroll 8") for (int w = 0; w < MANY; w++) sum[r][w] += left * right[w];                         \
+            }                                                                                                                \
+        }                                                                                                                    \
+        _Pragma("GCC unroll 8") for (int r = 0; r < ROWS; r++) _Pragma("GCC unroll 8") for (int w = 0; w < MANY; w++)        \
+            store(out + r * out_row + w * LANES, sum[r][w], lanes);                                                          \
     }
 
 PRODUCT(six_wide, 6, WIDE)
@@ -254,13 +256,14 @@ PRODUCT(six, 6, 1)
 PRODUCT(two, 2, 1)
 PRODUCT(one, 1, 1)
 
-/* out (rows, width) = a (rows, depth) b (depth, width), or added to it; what lies `ahead` of b is fetched for the next time. */
+/* out (rows, width) = a (rows, depth) b (depth, width), or added to it; what lies `ahead` of b is fetched for the next time.
+ */
 static void product(const float *a, int64_t a_row, int64_t a_deep, const float *b, int64_t b_deep, int64_t depth, float *out,
                     int64_t out_row, int64_t rows, int64_t width, int add, int64_t ahead) {
     for (int64_t w = 0, lanes; w < width; w += lanes) {
         int wide = width - w >= WIDE * LANES;
         lanes = wide ? WIDE * LANES : least(LANES, width - w);
-#define REST a_row, a_deep, b + w, b_deep, depth, out + r * out_row + w, out_row, add
+#define REST a_row, a_deep, b + w, b_deep, depth, out + r *out_row + w, out_row, add
         for (int64_t r = 0, done; r < rows; r += done) {
             done = rows - r >= 6 ? 6 : rows - r >= 2 ? 2 : 1;
             const float *left = a + r * a_row;
@@ -307,17 +310,18 @@ INLINE Results results_of(Cut cut, int64_t n, int64_t channels) {
 }
 
 /* Where an output goes: it lies in one of several maps of `channels` each. */
-INLINE float *place(float *const *maps, int64_t channels, int64_t output) { return maps[output / channels] + output % channels; }
+INLINE float *place(float *const *maps, int64_t channels, int64_t output) {
+    return maps[output / channels] + output % channels;
+}
 
 static void gather_tile(const float *products, int64_t apart, int64_t begin, int64_t outputs, Cut cut, int64_t n,
-                              float *const *maps, int64_t channels) {
+                        float *const *maps, int64_t channels) {
     Results to = results_of(cut, n, channels);
     Tile one, other;
     for (int64_t start = 0, lanes; start < outputs; start += lanes) {
         float *map = place(maps, channels, begin + start) + to.pixel;
         lanes = least(LANES, least(outputs - start, channels - (begin + start) % channels));
-        for (int i = 0; i < TILE; i++)
-            for (int j = 0; j < TILE; j++) one[i][j] = load(products + (i * TILE + j) * apart + start, lanes);
+        load_tile(products + start, apart, lanes, one);
         gather(one, other, cut.step, TILE);
         gather(other, one, cut.step, cut.step);
         for (int64_t i = 0; i < to.below; i++)
@@ -326,8 +330,8 @@ static void gather_tile(const float *products, int64_t apart, int64_t begin, int
 }
 
 /* The products of the tiles from `first` on at one place, summed over the terms. */
-INLINE void products_at(int64_t p, const Term *terms, int64_t count, int64_t first, int64_t many, int64_t begin, int64_t width,
-                        float *products) {
+INLINE void products_at(int64_t p, const Term *terms, int64_t count, int64_t first, int64_t many, int64_t begin,
+                        int64_t width, float *products) {
     for (int64_t t = 0; t < count; t++) {
         Term term = terms[t];
         const float *v = term.v + p * term.apart + first * term.channels, *next = v + term.apart;
@@ -338,8 +342,9 @@ INLINE void products_at(int64_t p, const Term *terms, int64_t count, int64_t fir
     }
 }
 
-/* maps = A^T [ sum over terms of V U ] A. `room` holds framecast_room(threads) floats. Threads share out blocks of tiles and of
- * outputs, for each of which the products stay in the cache until they are gathered; where those are too few, the places. */
+/* maps = A^T [ sum over terms of V U ] A. `room` holds framecast_room(threads) floats. Threads share out blocks of tiles and
+ * of outputs, for each of which the products stay in the cache until they are gathered; where those are too few, the places.
+ */
 void framecast_sum(const Term *terms, int64_t count, Cut cut, int64_t outputs, float *const *maps, int64_t channels,
                    float *room, int threads) {
     int64_t tiles = cut.batch * rows_of(cut) * columns_of(cut);
@@ -352,8 +357,7 @@ void framecast_sum(const Term *terms, int64_t count, Cut cut, int64_t outputs, f
 #pragma omp parallel num_threads(threads)
             {
 #pragma omp for schedule(static)
-                for (int64_t p = 0; p < PLACES; p++)
-                    products_at(p, terms, count, 0, tiles, begin, width, room + p * apart);
+                for (int64_t p = 0; p < PLACES; p++) products_at(p, terms, count, 0, tiles, begin, width, room + p * apart);
 #pragma omp for schedule(static)
                 for (int64_t n = 0; n < tiles; n++)
                     gather_tile(room + n * width, apart, begin, width, cut, n, maps, channels);
@@ -377,7 +381,7 @@ void framecast_sum(const Term *terms, int64_t count, Cut cut, int64_t outputs, f
 }
 
 static void spread_tile(float *products, int64_t apart, int64_t begin, int64_t outputs, Cut cut, int64_t n,
-                              float *const *maps, int64_t channels) {
+                        float *const *maps, int64_t channels) {
     Results to = results_of(cut, n, channels);
     Tile one, other;
     for (int64_t start = 0, lanes; start < outputs; start += lanes) {
@@ -389,8 +393,7 @@ static void spread_tile(float *products, int64_t apart, int64_t begin, int64_t o
             for (int64_t j = 0; j < to.right; j++) one[i][j] = load(map + (i * cut.width + j) * channels, lanes);
         spread(one, other, cut.step, cut.step);
         spread(other, one, cut.step, TILE);
-        for (int i = 0; i < TILE; i++)
-            for (int j = 0; j < TILE; j++) store(products + (i * TILE + j) * apart + start, one[i][j], lanes);
+        store_tile(products + start, apart, lanes, one);
     }
 }
 
@@ -415,11 +418,12 @@ void framecast_gradients(const Term *terms, int64_t count, Cut cut, int64_t outp
                         const float *dm = room + p * apart;
                         int64_t from = term.first + begin, at = p * term.apart + first * term.channels;
                         if (term.dv)
-                            product(dm, width, 1, term.turned + (p * term.outputs + from) * term.channels, term.channels, width,
-                                    term.dv + at, term.channels, many, term.channels, begin > 0 || !term.fresh, 0);
+                            product(dm, width, 1, term.turned + (p * term.outputs + from) * term.channels, term.channels,
+                                    width, term.dv + at, term.channels, many, term.channels, begin > 0 || !term.fresh, 0);
                         if (term.du)
                             product(term.v + at, 1, term.channels, dm, width, many,
-                                    term.du + p * term.channels * term.outputs + from, term.outputs, term.channels, width, 1, 0);
+                                    term.du + p * term.channels * term.outputs + from, term.outputs, term.channels, width, 1,
+                                    0);
                     }
             }
         }

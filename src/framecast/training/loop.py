@@ -19,6 +19,7 @@ from framecast.errors import RunError
 from framecast.experiment import Experiment
 from framecast.models import ModularDesign
 from framecast.models.counting import parameters
+from framecast.models.layers import channels_last
 from framecast.ops.loops import available
 from framecast.training import checkpoint, run
 from framecast.training.events import Event, Finished, Kept, Started, Warned
@@ -27,7 +28,7 @@ from framecast.training.logs import Logs
 from framecast.training.meter import Meter
 from framecast.training.optimiser import build, learning_rate, set_rate, update_average
 from framecast.training.processes import agreed, exactly, interruptible, launch
-from framecast.training.recording import Recorded, cuda_graph
+from framecast.training.recording import Recorded, check_recordable, cuda_graph
 from framecast.training.stages import adopt_autoencoder
 from framecast.training.step import Gradients, gradients_of, move, passes, seed_everything, teacher_mask, update
 from framecast.training.validation import averaged, card_of, keep, validate
@@ -76,8 +77,10 @@ def train(
     average = {name: weight.clone() for name, weight in network.state_dict().items()} if settings.ema else None
     # With its latents cached, a modular design trains its predictor alone, on latents as if they were frames.
     latent = isinstance(experiment.model, ModularDesign) and experiment.model.cache
+    if settings.graph:
+        check_recordable(network)
     if fabric.device.type == "cuda":
-        network.to(memory_format=torch.channels_last)
+        channels_last(network)
     trained = network.to(fabric.device).predictor if latent else network
     model, optimiser = fabric.setup(torch.compile(trained) if settings.compile else trained, optimiser)
     gradients: Gradients = gradients_of(experiment, fabric, model)

@@ -11,8 +11,10 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from framecast.errors import ConfigError
+from framecast.models.autoencoders import VectorQuantised
 from framecast.training.step import Gradients
 from framecast.types import Batch
 
@@ -52,6 +54,22 @@ def _present(batch: Batch, teacher: Tensor) -> list[Tensor]:
 
 def _copied(batch: Batch) -> Batch:
     return Batch(*(None if part is None else part.clone() for part in batch))  # type: ignore[arg-type]
+
+
+def check_recordable(network: nn.Module) -> None:
+    """Raise `ConfigError` for a model whose steps differ by what they find in the data, or are computed again."""
+    if any(getattr(module, "segment", None) is not None for module in network.modules()):
+        raise ConfigError(
+            "activations cannot be computed again in a recorded step",
+            where="model.segment",
+            remedy="leave it out, or training.graph",
+        )
+    if isinstance(network, VectorQuantised):
+        raise ConfigError(
+            "a codebook revives vectors by how often they are used, which a recorded step cannot see",
+            where="training.graph",
+            remedy="leave it out",
+        )
 
 
 def cuda_graph(model: Any, work: Work) -> tuple[Callable[[], None], dict[str, Tensor]]:

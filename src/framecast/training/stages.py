@@ -31,13 +31,14 @@ def first_stage(experiment: Experiment) -> Experiment | None:
     model = experiment.model
     if not isinstance(model, ModularDesign) or model.trained is not None:
         return None
+    training = replace(experiment.training, iterations=model.first.iterations, batch_size=model.first.batch_size)
     return replace(
         experiment,
         model=model.autoencoder,
         curriculum=TeacherForced(),
         loss=L2(),
         optimiser=replace(experiment.optimiser, learning_rate=model.first.learning_rate),
-        training=replace(experiment.training, iterations=model.first.iterations, batch_size=model.first.batch_size),
+        training=replace(training, graph=False),  # a codebook cannot be recorded
     )
 
 
