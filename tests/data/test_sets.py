@@ -20,7 +20,7 @@ import framecast
 from framecast.cli import app
 from framecast.data.batches import Batches
 from framecast.data.config import BAIR, KTH, SEVIR, Data, Human36M, RoboNet, TaxiBJ
-from framecast.data.sets.catalogue import by_name
+from framecast.data.sets.catalogue import CATALOGUE, by_name
 from framecast.data.sets.clips import ClipSource, resized
 from framecast.data.sets.download import Remote, fetch
 from framecast.data.sets.kth import FAST, SLOW, backwards
@@ -355,7 +355,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 def test_a_download_goes_on_where_it_broke_off(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    remote = Remote(server, "set.bin", hashlib.md5(Server.content).hexdigest())
+    remote = Remote(server, "set.bin", f"md5:{hashlib.md5(Server.content).hexdigest()}")
     monkeypatch.setattr(Server, "most", 1_000_000)
     with pytest.raises(DataError, match=r"cannot be fetched.*\n.*fetch it elsewhere and put it at .*set\.bin"):
         fetch(remote, tmp_path)
@@ -370,14 +370,21 @@ def test_a_download_goes_on_where_it_broke_off(server: str, tmp_path: Path, monk
 
 
 def test_a_download_with_another_checksum_is_refused(server: str, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"its MD5 is .* and not 0"):
-        fetch(Remote(server, "set.bin", "0" * 32), tmp_path)
+    with pytest.raises(DataError, match=r"its sha256 is .* and not 0"):
+        fetch(Remote(server, "set.bin", "sha256:" + "0" * 64), tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_closed_network_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"http://127\.0\.0\.1:9/set cannot be fetched"):
-        fetch(Remote("http://127.0.0.1:9/set", "set"), tmp_path)
+        fetch(Remote("http://127.0.0.1:9/set", "set", "md5:0"), tmp_path)
+
+
+def test_every_file_that_can_be_fetched_has_a_checksum() -> None:
+    lengths = {"md5": 32, "sha256": 64}
+    for remote in (remote for known in CATALOGUE for remote in known.files):
+        method, _, stated = remote.checksum.partition(":")
+        assert len(stated) == lengths[method], remote.name
 
 
 def test_sets_are_found_by_a_word_of_their_title() -> None:

@@ -36,10 +36,14 @@ CATALOGUE = (
         "train-images-idx3-ubyte.gz and t10k-images-idx3-ubyte.gz",
         (
             Remote(
-                f"{_MNIST}/train-images-idx3-ubyte.gz", "train-images-idx3-ubyte.gz", "f68b3c2dcbeaaa9fbdd348bbdeb94873"
+                f"{_MNIST}/train-images-idx3-ubyte.gz",
+                "train-images-idx3-ubyte.gz",
+                "md5:f68b3c2dcbeaaa9fbdd348bbdeb94873",
             ),
             Remote(
-                f"{_MNIST}/t10k-images-idx3-ubyte.gz", "t10k-images-idx3-ubyte.gz", "9fb629c4189551a2d022fa330f9573f3"
+                f"{_MNIST}/t10k-images-idx3-ubyte.gz",
+                "t10k-images-idx3-ubyte.gz",
+                "md5:9fb629c4189551a2d022fa330f9573f3",
             ),
         ),
     ),
@@ -50,7 +54,7 @@ CATALOGUE = (
         "not known",
         "820 MB",
         "the file itself: framecast evaluate RUN --data mnist_test_seq.npy",
-        (Remote(_SEQUENCES, "mnist_test_seq.npy", "be083ec986bfe91a449d63653c411eb2"),),
+        (Remote(_SEQUENCES, "mnist_test_seq.npy", "md5:be083ec986bfe91a449d63653c411eb2"),),
     ),
     Known(
         "Moving MNIST as thuml publishes it",
@@ -81,7 +85,7 @@ CATALOGUE = (
         "robonet",
         "https://www.robonet.wiki/",
         "CC BY 4.0",
-        "36 GB",
+        "38.9 GB",
         "<environment>_..._traj<number>.hdf5",
     ),
     Known(
@@ -89,9 +93,15 @@ CATALOGUE = (
         "bair",
         "http://rail.eecs.berkeley.edu/datasets/bair_robot_pushing_dataset_v0.tar",
         "not known",
-        "30 GB",
+        "32.3 GB",
         "softmotion30_44k/train/*.tfrecords and softmotion30_44k/test/*.tfrecords",
-        (Remote(_BAIR, "bair_robot_pushing_dataset_v0.tar"),),
+        (
+            Remote(
+                _BAIR,
+                "bair_robot_pushing_dataset_v0.tar",
+                "sha256:c6f8d164ab2be07174ef597e3e070d7466f3142caddc467b6af119b9458cd9cd",
+            ),
+        ),
     ),
     Known(
         "TaxiBJ",

@@ -16,11 +16,12 @@ _PARTIAL, _UNSATISFIABLE = 206, 416
 
 
 class Remote(NamedTuple):
-    """A file of a set: its address, the name it gets, and its MD5 where the source or a well-known library states it."""
+    """A file of a set: its address, the name it gets, and its checksum, as `sha256:...` or `md5:...`, the way the source or a
+    well-known library states it."""
 
     url: str
     name: str
-    md5: str | None = None
+    checksum: str
 
 
 def fetch(remote: Remote, folder: Path, progress: Callable[[int, int], None] = lambda done, of: None) -> Path:
@@ -72,11 +73,10 @@ def _by_hand(remote: Remote, target: Path, error: Exception) -> DataError:
 
 
 def _check(path: Path, remote: Remote) -> None:
-    if remote.md5 is None:
-        return
+    method, _, stated = remote.checksum.partition(":")
     with path.open("rb") as file:
-        found = hashlib.file_digest(file, "md5").hexdigest()
-    if found != remote.md5:
+        found = hashlib.file_digest(file, method).hexdigest()
+    if found != stated:
         raise DataError(
-            f"its MD5 is {found} and not {remote.md5}: it is damaged, or another file", where=path, remedy="remove it"
+            f"its {method} is {found} and not {stated}: it is damaged, or another file", where=path, remedy="remove it"
         )
