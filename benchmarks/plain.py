@@ -1,4 +1,4 @@
-"""PredRNN-V2 as a reader of the paper would write it at first: every convolution by itself, every gate by itself.
+"""PredRNN-V2 and ModeRNN as a reader of the papers would write them at first: every convolution by itself, every gate by itself.
 
 This is what the speed of framecast is measured against (training.py, forecasting.py); it shares no code with it but the names of
 its weights, so that both can be given the same ones.
@@ -52,47 +52,188 @@ class Cell(nn.Module):
         return o * torch.tanh(self.conv_last(both)), c, m, dc, dm
 
 
-class PlainPredRNNV2(nn.Module):
-    """Equations 2 to 5, with teacher forcing as `rollout` has it."""
+class Rolled(nn.Module):
+    """A network on patches of frames, rolled over time with teacher forcing as `rollout` has it."""
 
-    def __init__(self, channels: int, hidden: tuple[int, ...], kernel: int, patch: int, decoupling: float) -> None:
+    def __init__(self, channels: int, hidden: tuple[int, ...], patch: int) -> None:
         super().__init__()
-        self.patch, self.weight = patch, decoupling
-        pixels = patch**2 * channels
-        self.cells = nn.ModuleList(
-            Cell(inputs, width, kernel) for inputs, width in zip((pixels, *hidden), hidden, strict=False)
-        )
-        self.head = nn.Conv2d(hidden[-1], pixels, 1, bias=False)
-        self.adapter = nn.Conv2d(hidden[0], hidden[0], 1, bias=False)
+        self.patch, self.pixels = patch, patch**2 * channels
+        self.head = nn.Conv2d(hidden[-1], self.pixels, 1, bias=False)
 
-    def forward(self, frames: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
-        """`frames (B, S, C, H, W)`, `teacher (B, T - 1)` -> the frames at 1..T-1, and the decoupling loss."""
+    def start(self, zero: Tensor) -> None:
+        """Begin with an empty state, of maps like `zero (B, D, h, w)`."""
+        raise NotImplementedError
+
+    def step(self, seen: Tensor) -> Tensor:
+        """The top layer's H."""
+        raise NotImplementedError
+
+    def loss(self) -> Tensor | float:
+        """What is added to the loss."""
+        return 0.0
+
+    def forward(self, frames: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor | float]:
+        """`frames (B, S, C, H, W)`, `teacher (B, T - 1)` -> the frames at 1..T-1, and what is added to the loss."""
         batch, available, channels, height, width = frames.shape
         p = self.patch
         x = frames.reshape(batch, available, channels, height // p, p, width // p, p)
         x = x.permute(0, 1, 4, 6, 2, 3, 5).reshape(batch, available, -1, height // p, width // p)
-        zero = x.new_zeros(batch, self.head.in_channels, height // p, width // p)
-        h, c, m = [zero] * len(self.cells), [zero] * len(self.cells), zero
-        outputs, losses = [], []
+        self.start(x.new_zeros(batch, self.head.in_channels, height // p, width // p))
+        outputs: list[Tensor] = []
         for t in range(teacher.shape[1]):
             seen = outputs[-1] if t >= available else x[:, t]
             if 0 < t < available:
                 seen = torch.where(teacher[:, t, None, None, None], x[:, t], outputs[-1])
-            for layer, cell in enumerate(self.cells):
-                h[layer], c[layer], m, dc, dm = cell(seen, h[layer], c[layer], m)
-                seen = h[layer]
-                if self.training:
-                    one = functional.normalize(self.adapter(dc).flatten(2), dim=2)
-                    other = functional.normalize(self.adapter(dm).flatten(2), dim=2)
-                    losses.append(functional.cosine_similarity(one, other, dim=2).abs().mean())
-            outputs.append(self.head(seen))
+            outputs.append(self.head(self.step(seen)))
         y = torch.stack(outputs, dim=1)
         y = y.reshape(batch, -1, p, p, channels, height // p, width // p).permute(0, 1, 4, 5, 2, 6, 3)
-        loss = self.weight * torch.stack(losses).mean() if losses else x.new_zeros(())
-        return y.reshape(batch, -1, channels, height, width), loss
+        return y.reshape(batch, -1, channels, height, width), self.loss()
 
 
-def shared_weights(plain: PlainPredRNNV2, model: nn.Module) -> None:
+class PlainPredRNNV2(Rolled):
+    """Equations 2 to 5."""
+
+    def __init__(self, channels: int, hidden: tuple[int, ...], kernel: int, patch: int, decoupling: float) -> None:
+        super().__init__(channels, hidden, patch)
+        self.weight = decoupling
+        self.cells = nn.ModuleList(
+            Cell(inputs, width, kernel) for inputs, width in zip((self.pixels, *hidden), hidden, strict=False)
+        )
+        self.adapter = nn.Conv2d(hidden[0], hidden[0], 1, bias=False)
+
+    def start(self, zero: Tensor) -> None:
+        self.h, self.c, self.m, self.losses = [zero] * len(self.cells), [zero] * len(self.cells), zero, []
+
+    def step(self, seen: Tensor) -> Tensor:
+        for layer, cell in enumerate(self.cells):
+            self.h[layer], self.c[layer], self.m, dc, dm = cell(seen, self.h[layer], self.c[layer], self.m)
+            seen = self.h[layer]
+            if self.training:
+                one = functional.normalize(self.adapter(dc).flatten(2), dim=2)
+                other = functional.normalize(self.adapter(dm).flatten(2), dim=2)
+                self.losses.append(functional.cosine_similarity(one, other, dim=2).abs().mean())
+        return seen
+
+    def loss(self) -> Tensor | float:
+        return self.weight * torch.stack(self.losses).mean() if self.losses else 0.0
+
+
+class Projection(nn.Module):
+    """A separable convolution with BatchNorm."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.depthwise = nn.Conv2d(inputs, inputs, 3, padding=1, groups=inputs)
+        self.norm = nn.BatchNorm2d(inputs)
+        self.pointwise = nn.Conv2d(inputs, outputs, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.pointwise(self.norm(self.depthwise(x)))
+
+
+class Binding(nn.Module):
+    """Equation 3, with the scale of the released code."""
+
+    def __init__(self, hidden: int, slots: int) -> None:
+        super().__init__()
+        self.slots = slots
+        self.to_q, self.to_k = Projection(hidden, 2 * hidden), Projection(2 * hidden, 2 * hidden)
+        self.to_v = Projection(2 * hidden, 2 * hidden)
+
+    def forward(self, bus: Tensor, seen: Tensor) -> list[Tensor]:
+        q, k, v = (
+            values.reshape(len(values), self.slots, -1, values.shape[-2] * values.shape[-1])
+            for values in (self.to_q(bus), self.to_k(seen), self.to_v(seen))
+        )
+        attention = torch.softmax(q.transpose(2, 3) @ k / bus.shape[1] ** 0.5, dim=-1)
+        bound = (attention @ v.transpose(2, 3)).transpose(2, 3)
+        return [bound[:, n].reshape(len(bus), -1, *bus.shape[2:]) for n in range(self.slots)]
+
+
+class Pooling(nn.Module):
+    """The attention pooling of the released code."""
+
+    def __init__(self, channels: int, width: int) -> None:
+        super().__init__()
+        self.mask = nn.Conv2d(channels, 1, 1)
+        self.bottleneck = nn.Sequential(
+            nn.Conv2d(channels, width, 1), nn.LayerNorm([width, 1, 1]), nn.ReLU(), nn.Conv2d(width, width, 1)
+        )
+
+    def forward(self, seen: Tensor) -> Tensor:
+        attention = torch.softmax(self.mask(seen).flatten(2), dim=2)
+        pooled = (seen.flatten(2) @ attention.transpose(1, 2))[..., None]
+        return torch.sigmoid(self.bottleneck(pooled)).flatten(1)
+
+
+class Fusion(nn.Module):
+    """Equations 4 to 6, with a weight a channel as in the released code."""
+
+    def __init__(self, hidden: int, slots: int) -> None:
+        super().__init__()
+        both = 2 * hidden
+        self.slots = nn.ModuleList(nn.Conv2d(both // slots, both, 3, padding=1) for _ in range(slots))
+        self.shortcut = nn.Conv2d(both, both, 3, padding=1)
+        self.context = Pooling(both, hidden)
+        self.weigh = nn.ModuleList(nn.Linear(hidden, both) for _ in range(slots))
+        self.weigh_shortcut = nn.Linear(hidden, both)
+
+    def forward(self, slots: list[Tensor], seen: Tensor) -> Tensor:
+        terms = [torch.relu(layer(slot)) for layer, slot in zip(self.slots, slots, strict=True)]
+        terms.append(self.shortcut(seen))
+        context = self.context(seen)
+        weights = [torch.sigmoid(layer(context)) for layer in (*self.weigh, self.weigh_shortcut)]
+        return sum(term * weight[..., None, None] for term, weight in zip(terms, weights, strict=True))
+
+
+class FusedGates(nn.Module):
+    """Equation 7, as the released code has it."""
+
+    def __init__(self, hidden: int, slots: int, grid: tuple[int, int]) -> None:
+        super().__init__()
+        self.fuse_og, self.fuse_if = Fusion(hidden, slots), Fusion(hidden, slots)
+        self.norm_og, self.norm_if = nn.LayerNorm([2 * hidden, *grid]), nn.LayerNorm([2 * hidden, *grid])
+
+    def forward(self, slots: list[Tensor], seen: Tensor) -> tuple[Tensor, ...]:
+        o, g = torch.chunk(self.norm_og(self.fuse_og(slots, seen)), 2, dim=1)
+        i, f = torch.chunk(self.norm_if(self.fuse_if(slots, seen)), 2, dim=1)
+        return torch.sigmoid(i), torch.sigmoid(f), torch.tanh(g), torch.sigmoid(o)
+
+
+class ModeCell(nn.Module):
+    """One layer of ModeRNN."""
+
+    def __init__(self, hidden: int, slots: int, grid: tuple[int, int]) -> None:
+        super().__init__()
+        self.binding, self.gates = Binding(hidden, slots), FusedGates(hidden, slots, grid)
+
+    def forward(self, x: Tensor, h: Tensor, bus: Tensor) -> tuple[Tensor, Tensor]:
+        seen = torch.cat([x, h], dim=1)
+        i, f, g, o = self.gates(self.binding(bus, seen), seen)
+        bus = f * bus + i * g
+        return o * torch.tanh(bus), bus
+
+
+class PlainModeRNN(Rolled):
+    """Equations 3 to 7, in the form of the released code."""
+
+    def __init__(self, channels: int, hidden: tuple[int, ...], patch: int, slots: int, grid: tuple[int, int]) -> None:
+        super().__init__(channels, hidden, patch)
+        self.embed = nn.Conv2d(self.pixels, hidden[0], 1, bias=False)
+        self.cells = nn.ModuleList(ModeCell(width, slots, grid) for width in hidden)
+
+    def start(self, zero: Tensor) -> None:
+        self.h, self.bus = [zero] * len(self.cells), [zero] * len(self.cells)
+
+    def step(self, seen: Tensor) -> Tensor:
+        seen = self.embed(seen)
+        for layer, cell in enumerate(self.cells):
+            seen, self.bus[layer] = cell(seen, self.h[layer], self.bus[layer])
+            self.h[layer] = seen
+        return seen
+
+
+def shared_weights(plain: Rolled, model: nn.Module) -> None:
     """Give the plain form the weights of framecast's."""
     names = {"core.": "", "decoupling.adapter": "adapter"}
     weights = {}

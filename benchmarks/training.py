@@ -2,9 +2,10 @@
 
     python benchmarks/training.py [--models predrnn_v2 mim ...] [--repeats 5] [--memory FORM]
 
-Four layers of 64 channels, 5x5 kernels, frames of 64 x 64 in patches of 4, 10 -> 10, batch 8. The plain form of PredRNN-V2 is
-plain.py, written from the equations; that of the others is framecast with `use("direct")`, which is one convolution and one
-gate after the other. `--memory` prints the peak memory of one form in this process, so that each is measured in its own.
+Four layers of 64 channels, 5x5 kernels, frames of 64 x 64 in patches of 4, 10 -> 10, batch 8. The plain forms of PredRNN-V2 and
+ModeRNN are in plain.py, written from the equations; that of the others is framecast with `use("direct")`, which is one
+convolution and one gate after the other. `--memory` prints the peak memory of one form in this process, so that each is
+measured in its own.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 
 import torch
 from measuring import alternating, line, machine
-from plain import PlainPredRNNV2, shared_weights
+from plain import PlainModeRNN, PlainPredRNNV2, Rolled, shared_weights
 
 from framecast.models import (
     MIM,
@@ -61,15 +62,18 @@ def forms(config: Any) -> dict[str, Callable[[], None]]:
         ((predicted - frames[:, 1:]).square().mean() + sum(losses.values())).backward()
         model.zero_grad()
 
-    if not isinstance(config, PredRNNV2):
+    def direct() -> None:
+        with use("direct"):
+            ours()
 
-        def direct() -> None:
-            with use("direct"):
-                ours()
-
+    plain: Rolled
+    if isinstance(config, PredRNNV2):
+        plain = PlainPredRNNV2(1, HIDDEN, config.kernel, config.patch, config.decoupling).train()
+    elif isinstance(config, ModeRNN):
+        grid = SHAPE.height // config.patch, SHAPE.width // config.patch
+        plain = PlainModeRNN(1, HIDDEN, config.patch, config.slots, grid).train()
+    else:
         return {"framecast": ours, "plain": direct}
-
-    plain = PlainPredRNNV2(1, HIDDEN, config.kernel, config.patch, config.decoupling).train()
     shared_weights(plain, model)
 
     def theirs() -> None:

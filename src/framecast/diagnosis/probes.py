@@ -138,7 +138,7 @@ def slot_importance(model: nn.Module, context: Tensor, horizon: int) -> Tensor:
     def caught(module: nn.Module, given: Any, _: Any) -> Any:
         if not isinstance(module, Fusion) or module.context is None:
             return None
-        return torch.stack([weight.flatten(1).mean(1) for weight in module.importance(given[1])], dim=1)
+        return module.importance(given[1]).mean(2).T
 
     with torch.no_grad(), watching(model, caught) as seen:
         model(context, free_running(len(context), context.shape[1], horizon))

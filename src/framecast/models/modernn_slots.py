@@ -26,7 +26,7 @@ is no w_0.
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import torch
 from einops import rearrange
@@ -38,7 +38,9 @@ from framecast.models.core import Cell, Core
 from framecast.models.layers import MapNorm, SameConv
 from framecast.models.recurrent import RecurrentConfig, head, zeros
 from framecast.models.stack import Stack
+from framecast.ops.convolution import convolve
 from framecast.ops.gates import expose, remember
+from framecast.ops.slots import fuse
 from framecast.types import FrameShape, Step, config
 
 Form = Literal["code", "paper"]
@@ -98,7 +100,7 @@ class Binding(nn.Module):
             for values in (self.to_q(bus), self.to_k(seen), v)
         )
         bound = functional.scaled_dot_product_attention(q, k, v, scale=self.scale)
-        return [rearrange(bound[:, n], "b (h w) d -> b d h w", h=height, w=width) for n in range(self.slots)]
+        return list(rearrange(bound, "b n (h w) d -> n b d h w", h=height, w=width).unbind())
 
 
 class Pooling(nn.Module):
@@ -114,8 +116,9 @@ class Pooling(nn.Module):
 
     def forward(self, seen: Tensor) -> Tensor:
         """`seen (B, channels, h, w)` -> `(B, d)` between 0 and 1."""
-        attention = torch.softmax(self.mask(seen).flatten(2), dim=2)
-        pooled = (seen.flatten(2) @ attention.transpose(1, 2))[..., None]
+        pixels = rearrange(seen, "b c h w -> b (h w) c")
+        attention = torch.softmax(functional.linear(pixels, self.mask.weight.flatten(1), self.mask.bias), dim=1)
+        pooled = rearrange(attention.mT @ pixels, "b 1 c -> b c 1 1")
         return torch.sigmoid(self.bottleneck(pooled)).flatten(1)
 
 
@@ -151,20 +154,24 @@ class Fusion(nn.Module):
 
     def forward(self, slots: list[Tensor], seen: Tensor) -> Tensor:
         """N `slots (B, 2D / N, h, w)` and `seen (B, 2D, h, w)` -> `(B, 2D, h, w)`."""
-        layers = [self.slots[n % len(self.slots)] for n in range(len(slots))]
-        terms = [functional.relu(layer(slot)) for layer, slot in zip(layers, slots, strict=True)]
-        if self.shortcut is not None:
-            terms.append(self.shortcut(seen))
-        if self.context is not None:
-            terms = [term * weight for term, weight in zip(terms, self.importance(seen), strict=True)]
-        return torch.stack(terms).sum(0)
+        layers: list[Any] = [self.slots[n % len(self.slots)] for n in range(len(slots))]
+        maps: list[Tensor] = [convolve(slot, layer.weight) for layer, slot in zip(layers, slots, strict=True)]
+        biases: list[Tensor | None] = [layer.bias for layer in layers]
+        if isinstance(self.shortcut, SameConv):
+            maps.append(convolve(seen, self.shortcut.weight))
+            biases.append(self.shortcut.bias)
+        elif self.shortcut is not None:
+            maps.append(seen)
+            biases.append(None)
+        weights = seen.new_ones(len(maps), *seen.shape[:2]) if self.context is None else self.importance(seen)
+        return fuse(maps, biases, weights, rectified=len(slots))
 
-    def importance(self, seen: Tensor) -> list[Tensor]:
-        """The weight of each slot, then of the shortcut: `(B, 2D or 1, 1, 1)` between 0 and 1."""
+    def importance(self, seen: Tensor) -> Tensor:
+        """The weight of each slot, then of the shortcut: `(N or N + 1, B, 2D)` between 0 and 1."""
         assert self.context is not None
         context = self.context(seen)
         linear = [*self.weigh, *([] if self.weigh_shortcut is None else [self.weigh_shortcut])]
-        return [torch.sigmoid(layer(context))[..., None, None] for layer in linear]
+        return torch.sigmoid(torch.stack([layer(context) for layer in linear])).expand(-1, -1, seen.shape[1])
 
 
 class FusedGates(nn.Module):

@@ -225,5 +225,7 @@ def without_inputs(frames: Tensor, inputs: int) -> Tensor:
 
 
 def zeros(like: Tensor, channels: int) -> Tensor:
-    """A zero state `(B, channels, h, w)` with the batch, size, device and dtype of `like (B, C, h, w)`."""
-    return torch.zeros(like.shape[0], channels, *like.shape[2:], device=like.device, dtype=like.dtype)
+    """A zero state `(B, channels, h, w)` with the batch, size, device, dtype and layout of `like (B, C, h, w)`."""
+    layout = torch.channels_last if like.stride(1) == 1 else torch.contiguous_format
+    shape = like.shape[0], channels, *like.shape[2:]
+    return torch.empty(shape, device=like.device, dtype=like.dtype, memory_format=layout).zero_()

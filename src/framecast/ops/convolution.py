@@ -2,9 +2,8 @@
 
 | on | kernel | channels in x channels out, at least | computed |
 | --- | --- | --- | --- |
-| CPU, float32 | 5 x 5 | 1,024 | by `winograd` |
+| CPU, float32 | 5 x 5, 7 x 7 | 1,024 | by `winograd` |
 | | 3 x 3 | 1,024, and 32 tiles of 6 x 6 pixels where gradients are wanted, 8 where not | by `winograd` |
-| | 7 x 7 | 4,096 | by `winograd` |
 | anything else | | | by PyTorch |
 
 Below that, cutting tiles costs more than it saves. `use("direct")` and `use("winograd")` (choice.py) override the rule.
@@ -71,7 +70,7 @@ _here = _Here()
 @contextmanager
 def shared(kept: Transforms | None = None) -> Iterator[None]:
     """Transform each map and each weight once; within another `shared()`, once there. `kept` holds the transforms of weights for
-    the next time, 64 / k^2 times as large as the weights; with gradients, for one backward pass."""
+    the next time, n^2 / k^2 times as large as the weights; with gradients, for one backward pass."""
     before = _here.shared
     _here.shared = before or _Shared(kept)
     try:
@@ -110,8 +109,7 @@ def by_winograd(x: Tensor, weight: Tensor) -> bool:
         return False
     if chosen() == "winograd":
         return True
-    if kernel == 3:
-        batch, _, height, width = x.shape
-        tiles = batch * -(-height // 6) * -(-width // 6)
-        return inputs * outputs >= 1024 and tiles >= (32 if torch.is_grad_enabled() else 8)
-    return inputs * outputs >= (1024 if kernel == 5 else 4096)
+    batch, _, height, width = x.shape
+    tiles = batch * -(-height // 6) * -(-width // 6)
+    enough = kernel > 3 or tiles >= (32 if torch.is_grad_enabled() else 8)
+    return enough and inputs * outputs >= 1024

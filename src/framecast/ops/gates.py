@@ -95,10 +95,10 @@ class _Expose(torch.autograd.Function):
 
 
 def _alike(*tensors: Tensor | None, like: Tensor | None = None) -> list[Any]:
-    """All in the layout of `like`, or of the first: channels-last or contiguous."""
+    """All without gaps, in the order of the axes of `like`, or of the first: channels-last or not."""
     first = tensors[0] if like is None else like
     assert first is not None
-    last = first.dim() == 4 and first.is_contiguous(memory_format=torch.channels_last)
+    last = first.dim() == 4 and first.stride(1) == 1
     layout = torch.channels_last if last else torch.contiguous_format
     return [None if each is None else each.contiguous(memory_format=layout) for each in tensors]
 

@@ -1,14 +1,15 @@
-"""Inner loops in C (winograd.c, gates.c), compiled when framecast is installed, where there is a compiler that can."""
+"""Inner loops in C (winograd.h, gates.c, slots.c), compiled when framecast is installed, where there is a compiler that can."""
 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from importlib.util import find_spec
 from typing import Any
 
 import torch
+from torch import Tensor
 
 ADDRESS, SIZE, COUNT = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int
 """The types of their arguments: a tensor's memory, a number of elements, and how many threads or terms."""
@@ -48,6 +49,12 @@ def compiled(name: str, *arguments: Any, returns: Any = None) -> Callable[..., A
     function = getattr(library, name)
     function.argtypes, function.restype = arguments, returns
     return function  # type: ignore[no-any-return]
+
+
+def addresses(tensors: Iterable[Tensor | None]) -> Any:
+    """Where tensors lie, as the loops take several: an array of addresses, null for None."""
+    found = [None if tensor is None else tensor.data_ptr() for tensor in tensors]
+    return (ctypes.c_void_p * len(found))(*found)
 
 
 def threads() -> int:

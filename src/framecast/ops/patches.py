@@ -1,7 +1,8 @@
 """Space to depth and back: the frame the networks see is smaller and deeper than the frame the data has.
 
 Channel order of a patch: `(row * patch + column) * C + c`, as in the published PredRNN, MotionRNN and OpenSTL code
-(spec/models.md, section 0). The inverse is exact.
+(spec/models.md, section 0). The inverse is exact. In memory the channels of a patch lie together (channels-last), as most
+convolutions read them fastest.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from torch import Tensor
 
 def to_patches(frames: Tensor, patch: int) -> Tensor:
     """`frames (B, T, C, H, W)` -> `(B, T, patch * patch * C, H / patch, W / patch)`."""
-    return rearrange(frames, "b t c (h p) (w q) -> b t (p q c) h w", p=patch, q=patch)
+    return rearrange(frames, "b t c (h p) (w q) -> b t h w (p q c)", p=patch, q=patch).movedim(-1, 2)
 
 
 def from_patches(patches: Tensor, patch: int) -> Tensor:

@@ -1,26 +1,59 @@
-/* The inner loops of winograd.py, where the equations stand. All arrays are float32.
+/* The inner loops of winograd.py, where the equations stand, for tiles of TILE x TILE pixels: winograd_8.c and winograd_10.c
+ * are this file with each of the two sizes. All arrays are float32.
  *
  *   x, maps    (batch, height, width, channels)
- *   V, dV      (64, tiles, channels), U (64, channels, outputs), dM (64, tiles, outputs): `apart` is how far apart the 64 lie
+ *   V, dV      (PLACES, tiles, channels), U (PLACES, channels, outputs), dM (PLACES, tiles, outputs): `apart` is how far
+ * apart the places lie
  *
- * A tile is 8 x 8 pixels, its results are step x step with step = 9 - kernel. Tiles are numbered along the rows of a map, and
- * from map to map. */
+ * The results of a tile are step x step with step = TILE + 1 - kernel. Tiles are numbered along the rows of a map, and from
+ * map to map. */
 #ifdef _OPENMP
 #include <omp.h>
 #endif
 
 #include "lanes.h"
 
-#define TILE 8
 #define PLACES (TILE * TILE)
+#define PAIRS (TILE / 2 - 1)
 #define BLOCK 24       /* tiles whose products lie in the cache when they are gathered */
 #define PIECE 144      /* tiles whose gradients are summed at once */
 #define CHUNK 64       /* outputs, likewise */
 #define WIDE_CHUNK 256 /* outputs of a single block */
 
+/* The points are 0, infinity and PAIRS pairs p, -p. Polynomials in x^2, from the lowest coefficient: AT_ZERO is the product
+ * of x^2 - p^2, brought to size, and x AT_ZERO that of infinity (but for its sign); (x^2 +- p x) AT_POINT[k] are those of the
+ * k-th pair. POWERS are those of p. */
+#if TILE == 8
+#define MOST 6 /* the largest step */
+static const float POWERS[PAIRS][MOST] = {
+    {1, 1, 1, 1, 1, 1}, {1, 2, 4, 8, 16, 32}, {1, 1 / 2.f, 1 / 4.f, 1 / 8.f, 1 / 16.f, 1 / 32.f}};
+static const float AT_ZERO[] = {1 / 4.f, -21 / 16.f, 21 / 16.f, -1 / 4.f};
+static const float AT_POINT[PAIRS][PAIRS] = {
+    {-2 / 9.f, 17 / 18.f, -2 / 9.f}, {4 / 45.f, -4 / 9.f, 16 / 45.f}, {32 / 45.f, -8 / 9.f, 8 / 45.f}};
+#else
+#define MOST 4
+static const float POWERS[PAIRS][MOST] = {
+    {1, 0.4f, 0.16f, 0.064f}, {1, 0.8f, 0.64f, 0.512f}, {1, 1.25f, 1.5625f, 1.953125f}, {1, 2.5f, 6.25f, 15.625f}};
+static const float AT_ZERO[] = {0.0625f, -0.53828125f, 1.0073765625f, -0.53828125f, 0.0625f};
+static const float AT_POINT[PAIRS][PAIRS] = {
+    {0.59549568f, -1.40685868f, 0.80534838f, -0.0952793127f},
+    {-0.122851253f, 0.866101303f, -0.626836256f, 0.0786247995f},
+    {0.0675381944f, -0.538448208f, 0.743975427f, -0.105528423f},
+    {-0.0204610767f, 0.172947259f, -0.302120594f, 0.127881736f},
+};
+#endif
+#define SIGN (PAIRS % 2 ? -1.f : 1.f)
+
+#define JOINED(name, tile) framecast_##name##_##tile
+#define EXPANDED(name, tile) JOINED(name, tile)
+#define EXPORTED(name) EXPANDED(name, TILE)
+
+/* Loops over pairs and over coefficients, which are short and are written out. */
+#define WRITTEN_OUT _Pragma("GCC unroll 8")
+
 typedef Lanes Tile[TILE][TILE];
 
-/* A tile whose 64 places lie `apart`. */
+/* A tile whose places lie `apart`. */
 INLINE void load_tile(const float *from, int64_t apart, int64_t lanes, Tile tile) {
     for (int p = 0; p < PLACES; p++) tile[p / TILE][p % TILE] = load(from + p * apart, lanes);
 }
@@ -47,69 +80,75 @@ INLINE int64_t columns_of(Cut cut) { return (cut.width + cut.step - 1) / cut.ste
 /* B^T from the left, and transposed: twice makes B^T d B. */
 INLINE void back(Tile in, Tile out) {
     for (int j = 0; j < TILE; j++) {
-        Lanes d0 = in[0][j], d1 = in[1][j], d2 = in[2][j], d3 = in[3][j];
-        Lanes d4 = in[4][j], d5 = in[5][j], d6 = in[6][j], d7 = in[7][j];
-        Lanes even = 17 / 18.f * d4 - 2 / 9.f * (d2 + d6), odd = 17 / 18.f * d3 - 2 / 9.f * (d1 + d5);
-        out[j][0] = 1 / 4.f * (d0 - d6) + 21 / 16.f * (d4 - d2);
-        out[j][1] = even + odd;
-        out[j][2] = even - odd;
-        even = 4 / 45.f * d2 - 4 / 9.f * d4 + 16 / 45.f * d6, odd = 8 / 45.f * d1 - 8 / 9.f * d3 + 32 / 45.f * d5;
-        out[j][3] = even + odd;
-        out[j][4] = even - odd;
-        even = 32 / 45.f * d2 - 8 / 9.f * d4 + 8 / 45.f * d6, odd = 16 / 45.f * d1 - 4 / 9.f * d3 + 4 / 45.f * d5;
-        out[j][5] = even + odd;
-        out[j][6] = even - odd;
-        out[j][7] = 1 / 4.f * (d7 - d1) + 21 / 16.f * (d3 - d5);
+        Lanes zero = {0}, infinity = {0};
+        WRITTEN_OUT for (int i = 0; i <= PAIRS; i++) zero += AT_ZERO[i] * in[2 * i][j];
+        WRITTEN_OUT for (int i = 0; i <= PAIRS; i++) infinity += SIGN * AT_ZERO[i] * in[2 * i + 1][j];
+        out[j][0] = zero;
+        out[j][TILE - 1] = infinity;
+        WRITTEN_OUT for (int p = 0; p < PAIRS; p++) {
+            Lanes even = {0}, odd = {0};
+            WRITTEN_OUT for (int i = 0; i < PAIRS; i++) {
+                even += AT_POINT[p][i] * in[2 * i + 2][j];
+                odd += POWERS[p][1] * AT_POINT[p][i] * in[2 * i + 1][j];
+            }
+            out[j][2 * p + 1] = even + odd;
+            out[j][2 * p + 2] = even - odd;
+        }
     }
 }
 
 /* The transpose of `back`: twice makes B v B^T. */
 INLINE void forth(Tile in, Tile out) {
     for (int j = 0; j < TILE; j++) {
-        Lanes v0 = in[0][j], v7 = in[7][j];
-        Lanes even1 = in[1][j] + in[2][j], even2 = in[3][j] + in[4][j], even3 = in[5][j] + in[6][j];
-        Lanes odd1 = in[1][j] - in[2][j], odd2 = in[3][j] - in[4][j], odd3 = in[5][j] - in[6][j];
-        out[j][0] = 1 / 4.f * v0;
-        out[j][1] = -1 / 4.f * v7 - 2 / 9.f * odd1 + 8 / 45.f * odd2 + 16 / 45.f * odd3;
-        out[j][2] = -21 / 16.f * v0 - 2 / 9.f * even1 + 4 / 45.f * even2 + 32 / 45.f * even3;
-        out[j][3] = 21 / 16.f * v7 + 17 / 18.f * odd1 - 8 / 9.f * odd2 - 4 / 9.f * odd3;
-        out[j][4] = 21 / 16.f * v0 + 17 / 18.f * even1 - 4 / 9.f * even2 - 8 / 9.f * even3;
-        out[j][5] = -21 / 16.f * v7 - 2 / 9.f * odd1 + 32 / 45.f * odd2 + 4 / 45.f * odd3;
-        out[j][6] = -1 / 4.f * v0 - 2 / 9.f * even1 + 16 / 45.f * even2 + 8 / 45.f * even3;
-        out[j][7] = 1 / 4.f * v7;
+        Lanes even[PAIRS], odd[PAIRS];
+        WRITTEN_OUT for (int p = 0; p < PAIRS; p++) {
+            even[p] = in[2 * p + 1][j] + in[2 * p + 2][j];
+            odd[p] = POWERS[p][1] * (in[2 * p + 1][j] - in[2 * p + 2][j]);
+        }
+        WRITTEN_OUT for (int i = 0; i <= PAIRS; i++) {
+            Lanes sum = AT_ZERO[i] * in[0][j], beside = SIGN * AT_ZERO[i] * in[TILE - 1][j];
+            WRITTEN_OUT for (int p = 0; p < PAIRS; p++) {
+                if (i > 0) sum += AT_POINT[p][i - 1] * even[p];
+                if (i < PAIRS) beside += AT_POINT[p][i] * odd[p];
+            }
+            out[j][2 * i] = sum;
+            out[j][2 * i + 1] = beside;
+        }
     }
 }
 
 /* A^T from the left, and transposed: twice makes A^T m A. Rows from `step` on hold what is not asked for. */
 INLINE void gather(Tile in, Tile out, int64_t step, int64_t columns) {
     for (int64_t j = 0; j < columns; j++) {
-        Lanes one = in[1][j] + in[2][j], two = in[3][j] + in[4][j], half = in[5][j] + in[6][j];
-        out[j][0] = in[0][j] + one + two + half;
-        out[j][2] = one + 4.f * two + 1 / 4.f * half;
-        out[j][4] = one + 16.f * two + 1 / 16.f * half;
-        one = in[1][j] - in[2][j], two = in[3][j] - in[4][j], half = in[5][j] - in[6][j];
-        out[j][1] = one + 2.f * two + 1 / 2.f * half;
-        out[j][3] = one + 8.f * two + 1 / 8.f * half;
-        out[j][5] = one + 32.f * two + 1 / 32.f * half;
-        out[j][step - 1] += in[7][j];
+        Lanes sum[2][PAIRS];
+        WRITTEN_OUT for (int p = 0; p < PAIRS; p++) {
+            sum[0][p] = in[2 * p + 1][j] + in[2 * p + 2][j];
+            sum[1][p] = in[2 * p + 1][j] - in[2 * p + 2][j];
+        }
+        WRITTEN_OUT for (int r = 0; r < MOST; r++) {
+            Lanes row = {0};
+            if (r == 0) row = in[0][j];
+            WRITTEN_OUT for (int p = 0; p < PAIRS; p++) row += POWERS[p][r] * sum[r % 2][p];
+            out[j][r] = row;
+        }
+        out[j][step - 1] += in[TILE - 1][j];
     }
 }
 
-/* The transpose of `gather`: twice makes A y A^T. Rows 6 and 7 are not read, those from `step` to 5 must be zero. */
+/* The transpose of `gather`: twice makes A y A^T. Rows from MOST on are not read, those from `step` to there must be zero. */
 INLINE void spread(Tile in, Tile out, int64_t step, int64_t columns) {
     for (int64_t j = 0; j < columns; j++) {
-        Lanes y0 = in[0][j], y1 = in[1][j], y2 = in[2][j], y3 = in[3][j], y4 = in[4][j], y5 = in[5][j];
-        Lanes even = y0 + y2 + y4, odd = y1 + y3 + y5;
-        out[j][0] = y0;
-        out[j][1] = even + odd;
-        out[j][2] = even - odd;
-        even = y0 + 4.f * y2 + 16.f * y4, odd = 2.f * y1 + 8.f * y3 + 32.f * y5;
-        out[j][3] = even + odd;
-        out[j][4] = even - odd;
-        even = y0 + 1 / 4.f * y2 + 1 / 16.f * y4, odd = 1 / 2.f * y1 + 1 / 8.f * y3 + 1 / 32.f * y5;
-        out[j][5] = even + odd;
-        out[j][6] = even - odd;
-        out[j][7] = in[step - 1][j];
+        out[j][0] = in[0][j];
+        WRITTEN_OUT for (int p = 0; p < PAIRS; p++) {
+            Lanes even = in[0][j], odd = POWERS[p][1] * in[1][j];
+            WRITTEN_OUT for (int r = 2; r < MOST; r += 2) {
+                even += POWERS[p][r] * in[r][j];
+                odd += POWERS[p][r + 1] * in[r + 1][j];
+            }
+            out[j][2 * p + 1] = even + odd;
+            out[j][2 * p + 2] = even - odd;
+        }
+        out[j][TILE - 1] = in[step - 1][j];
     }
 }
 
@@ -138,8 +177,8 @@ static void kernel_tile(const float *taps, int64_t lane, int64_t size, const flo
     store_tile(u, apart, lanes, one);
 }
 
-/* U (64, rows, columns) = G g G^T of taps g (size, size), `row` and `column` floats apart; `matrix` is G (8, size). */
-void framecast_kernels(const float *taps, int64_t row, int64_t column, int64_t size, const float *matrix, float *u,
+/* U (PLACES, rows, columns) = G g G^T of taps g (size, size), `row` and `column` floats apart; `matrix` is G (TILE, size). */
+void EXPORTED(kernels)(const float *taps, int64_t row, int64_t column, int64_t size, const float *matrix, float *u,
                        int64_t rows, int64_t columns, int threads) {
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t r = 0; r < rows; r++)
@@ -159,8 +198,8 @@ static void taps_tile(const float *u, int64_t apart, const float *matrix, int64_
             for (int64_t n = 0; n < lanes; n++) taps[n * lane + i * size + j] = one[i][j][n];
 }
 
-/* The transpose of `framecast_kernels`: writes the gradient of the taps. */
-void framecast_taps(const float *u, int64_t rows, int64_t columns, const float *matrix, int64_t size, float *taps,
+/* The transpose of `kernels`: writes the gradient of the taps. */
+void EXPORTED(taps)(const float *u, int64_t rows, int64_t columns, const float *matrix, int64_t size, float *taps,
                     int64_t row, int64_t column, int threads) {
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t r = 0; r < rows; r++)
@@ -186,7 +225,7 @@ static void cut_tile(const float *x, Cut cut, int64_t channels, int64_t top, int
 }
 
 /* V = B^T d B for each tile d of x. */
-void framecast_cut(const float *x, Cut cut, int64_t channels, float *tiles, int64_t apart, int threads) {
+void EXPORTED(cut)(const float *x, Cut cut, int64_t channels, float *tiles, int64_t apart, int threads) {
     int64_t rows = rows_of(cut), columns = columns_of(cut), beside = (TILE - cut.step) / 2;
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t n = 0; n < cut.batch * rows * columns; n++) {
@@ -211,8 +250,8 @@ static void add_tile(const float *tile, int64_t apart, Cut cut, int64_t channels
         }
 }
 
-/* The transpose of `framecast_cut`: adds to x. Tiles overlap, so what is done at once are maps and channels. */
-void framecast_add(const float *tiles, int64_t apart, Cut cut, int64_t channels, float *x, int threads) {
+/* The transpose of `cut`: adds to x. Tiles overlap, so what is done at once are maps and channels. */
+void EXPORTED(add)(const float *tiles, int64_t apart, Cut cut, int64_t channels, float *x, int threads) {
     int64_t rows = rows_of(cut), columns = columns_of(cut), beside = (TILE - cut.step) / 2;
 #pragma omp parallel for num_threads(threads) schedule(static) collapse(2)
     for (int64_t map = 0; map < cut.batch; map++)
@@ -232,20 +271,19 @@ void framecast_add(const float *tiles, int64_t apart, Cut cut, int64_t channels,
     INLINE void NAME(const float *a, int64_t a_row, int64_t a_deep, const float *b, int64_t b_deep, int64_t depth,           \
                      float *out, int64_t out_row, int add, int64_t lanes, int64_t ahead) {                                   \
         Lanes sum[ROWS][MANY];                                                                                               \
-        _Pragma("GCC unroll 8") for (int r = 0; r < ROWS; r++) _Pragma("GCC unroll 8") for (int w = 0; w < MANY; w++)        \
-            sum[r][w] = add ? load(out + r * out_row + w * LANES, lanes) : (Lanes){0};                                       \
+        WRITTEN_OUT for (int r = 0; r < ROWS; r++) WRITTEN_OUT for (int w = 0; w < MANY; w++) sum[r][w] =                    \
+            add ? load(out + r * out_row + w * LANES, lanes) : (Lanes){0};                                                   \
         for (int64_t k = 0; k < depth; k++) {                                                                                \
             Lanes right[MANY];                                                                                               \
-            _Pragma("GCC unroll 8") for (int w = 0; w < MANY; w++) right[w] = load(b + k * b_deep + w * LANES, lanes);       \
+            WRITTEN_OUT for (int w = 0; w < MANY; w++) right[w] = load(b + k * b_deep + w * LANES, lanes);                   \
             if (ahead)                                                                                                       \
-                _Pragma("GCC unroll 8") for (int w = 0; w < MANY; w++)                                                       \
-                    __builtin_prefetch(b + ahead + k * b_deep + w * LANES, 0, 2);                                            \
-            _Pragma("GCC unroll 8") for (int r = 0; r < ROWS; r++) {                                                         \
+                WRITTEN_OUT for (int w = 0; w < MANY; w++) __builtin_prefetch(b + ahead + k * b_deep + w * LANES, 0, 2);     \
+            WRITTEN_OUT for (int r = 0; r < ROWS; r++) {                                                                     \
                 float left = a[r * a_row + k * a_deep];                                                                      \
-                _Pragma("GCC unroll 8") for (int w = 0; w < MANY; w++) sum[r][w] += left * right[w];                         \
+                WRITTEN_OUT for (int w = 0; w < MANY; w++) sum[r][w] += left * right[w];                                     \
             }                                                                                                                \
         }                                                                                                                    \
-        _Pragma("GCC unroll 8") for (int r = 0; r < ROWS; r++) _Pragma("GCC unroll 8") for (int w = 0; w < MANY; w++)        \
+        WRITTEN_OUT for (int r = 0; r < ROWS; r++) WRITTEN_OUT for (int w = 0; w < MANY; w++)                                \
             store(out + r * out_row + w * LANES, sum[r][w], lanes);                                                          \
     }
 
@@ -288,7 +326,7 @@ static void product(const float *a, int64_t a_row, int64_t a_deep, const float *
 
 /* One term of a sum of convolutions: from which of its outputs on they are summed. dV and dU may be null: no gradient. */
 typedef struct {
-    const float *v, *u, *turned; /* turned (64, outputs, channels) is U with its last two axes exchanged */
+    const float *v, *u, *turned; /* turned (PLACES, outputs, channels) is U with its last two axes exchanged */
     float *dv, *du;
     int64_t channels, outputs, first, apart;
     int64_t fresh; /* whether dV holds nothing yet that is to be added to */
@@ -342,10 +380,11 @@ INLINE void products_at(int64_t p, const Term *terms, int64_t count, int64_t fir
     }
 }
 
-/* maps = A^T [ sum over terms of V U ] A. `room` holds framecast_room(threads) floats. Threads share out blocks of tiles and
- * of outputs, for each of which the products stay in the cache until they are gathered; where those are too few, the places.
+/* maps = A^T [ sum over terms of V U ] A. `between` holds as many floats as `room` says. Threads share out blocks of tiles
+ * and of outputs, for each of which the products stay in the cache until they are gathered; where those are too few, the
+ * places.
  */
-void framecast_sum(const Term *terms, int64_t count, Cut cut, int64_t outputs, float *const *maps, int64_t channels,
+void EXPORTED(sum)(const Term *terms, int64_t count, Cut cut, int64_t outputs, float *const *maps, int64_t channels,
                    float *room, int threads) {
     int64_t tiles = cut.batch * rows_of(cut) * columns_of(cut);
     int64_t blocks = (tiles + BLOCK - 1) / BLOCK, chunks = (outputs + CHUNK - 1) / CHUNK;
@@ -397,9 +436,9 @@ static void spread_tile(float *products, int64_t apart, int64_t begin, int64_t o
     }
 }
 
-/* The transpose of `framecast_sum`: from the gradients of the maps dM = A dy A^T, and with them dV += dM U^T and
- * dU += V^T dM. `room` holds framecast_room(threads) floats. */
-void framecast_gradients(const Term *terms, int64_t count, Cut cut, int64_t outputs, float *const *maps, int64_t channels,
+/* The transpose of `sum`: from the gradients of the maps dM = A dy A^T, and with them dV += dM U^T and
+ * dU += V^T dM. `between` holds as many floats as `room` says. */
+void EXPORTED(gradients)(const Term *terms, int64_t count, Cut cut, int64_t outputs, float *const *maps, int64_t channels,
                          float *room, int threads) {
     int64_t tiles = cut.batch * rows_of(cut) * columns_of(cut), apart = PIECE * CHUNK + LANES;
     int64_t pieces = (tiles + PIECE - 1) / PIECE, piece = (tiles + pieces - 1) / pieces;
@@ -429,8 +468,8 @@ void framecast_gradients(const Term *terms, int64_t count, Cut cut, int64_t outp
         }
 }
 
-/* Floats that `framecast_sum` and `framecast_gradients` need for what they make on the way. */
-int64_t framecast_room(int threads) {
+/* Floats that `sum` and `gradients` need for what they make on the way. */
+int64_t EXPORTED(room)(int threads) {
     int64_t blocks = threads * (BLOCK * CHUNK + LANES), single = BLOCK * WIDE_CHUNK + LANES, piece = PIECE * CHUNK + LANES;
     int64_t most = blocks > single ? blocks : single;
     return PLACES * (most > piece ? most : piece);

@@ -1,28 +1,34 @@
 """Convolutions by Winograd's minimal filtering, for k x k kernels (k odd, 3 to 7) that keep the size of the map.
 
 Shmuel Winograd, "Arithmetic Complexity of Computations", 1980; Andrew Lavin, Scott Gray, "Fast Algorithms for Convolutional
-Neural Networks", CVPR 2016. A map is cut into tiles of 8 x 8 that overlap by k - 1, and for each tile d and kernel g
+Neural Networks", CVPR 2016. A map is cut into tiles of n x n that overlap by k - 1, and for each tile d and kernel g
 
     V = B^T d B        U = G g G^T        y = A^T [ sum over channels of U . V ] A
 
-gives m x m = (9 - k) x (9 - k) pixels of the result for 64 multiplications, where the direct form needs m^2 k^2: 400 for a 5 x 5
-kernel. The sum over channels is one matrix product for each of the 64 places. B, G and A evaluate polynomials at 0, 1, -1, 2,
--2, 1/2, -1/2 and infinity, so V does not depend on k but for the overlap.
+gives m x m pixels of the result, m = n + 1 - k, for n^2 multiplications, where the direct form needs m^2 k^2. The sum over
+channels is one matrix product for each of the n^2 places.
+
+| kernel | tile | result | multiplications, direct | points, and infinity | relative error |
+| --- | --- | --- | --- | --- | --- |
+| 3 x 3 | 8 x 8 | 6 x 6 | 64, 324 | 0, 1, -1, 2, -2, 1/2, -1/2 | 2e-6 |
+| 5 x 5 | 8 x 8 | 4 x 4 | 64, 400 | the same | 2e-6 |
+| 7 x 7 | 10 x 10 | 4 x 4 | 100, 784 | 0, 2/5, -2/5, 4/5, -4/5, 5/4, -5/4, 5/2, -5/2 | 1e-5 |
+
+The direct form has an error of 2e-7 in float32. B, G and A evaluate polynomials at the points, and V does not depend on k but
+for the overlap. Small points, in pairs p, -p and p, 1/p, keep the error small; those of 10 x 10 were found by trying.
 
 All three transforms are linear, so the gradients are their transposes around the same products; nothing is transformed
 back and forth between the steps of a rollout. `Kernels` holds U, computed once for all steps; its gradient is summed over them
 in place. Tensors are kept channels-last: a pixel's channels lie together, and are worked on a register at a time.
 
-The loops are compiled (winograd.c, loops.py). Where that could not be done, nothing of this is used.
-
-The relative error is about 2e-6 in float32, where the direct form has 2e-7.
+The loops are compiled (winograd.h, loops.py). Where that could not be done, nothing of this is used.
 """
 
 from __future__ import annotations
 
 import ctypes
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -30,28 +36,33 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from framecast.ops.loops import ADDRESS, COUNT, SIZE, compiled, threads
+from framecast.ops.loops import ADDRESS, COUNT, SIZE, addresses, compiled, threads
 
-TILE = 8
-PLACES = TILE**2
 APART = 16
 """Floats between the values of two places: a distance that is a power of two would put them all into one line of the cache."""
 
-_POINTS = (0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5)  # and infinity
+_POINTS = {8: (0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5), 10: (0.0, 0.4, -0.4, 0.8, -0.8, 1.25, -1.25, 2.5, -2.5)}
+"""By the size of a tile; infinity is one more."""
 
 
-def _powers(count: int) -> np.ndarray:
-    """Polynomials of `count` coefficients at the eight points, `(8, count)`; at infinity it is the last coefficient."""
-    finite = np.vander(np.array(_POINTS), count, increasing=True)
+def tile_of(kernel: int) -> int:
+    """The size of the tiles for a kernel."""
+    return 10 if kernel == 7 else 8
+
+
+def _powers(tile: int, count: int) -> np.ndarray:
+    """Polynomials of `count` coefficients at the points, `(tile, count)`; at infinity it is the last coefficient."""
+    finite = np.vander(np.array(_POINTS[tile]), count, increasing=True)
     return np.vstack([finite, np.eye(count)[-1:]])
 
 
 @cache
 def matrices(kernel: int, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
-    """B^T `(8, 8)`, G `(8, kernel)` and A^T `(9 - kernel, 8)`. The rows of B^T are brought to the size of 1."""
-    back = np.linalg.inv(_powers(TILE)).T
+    """B^T `(n, n)`, G `(n, kernel)` and A^T `(n + 1 - kernel, n)`. The rows of B^T are brought to the size of 1."""
+    tile = tile_of(kernel)
+    back = np.linalg.inv(_powers(tile, tile)).T
     scale = 2.0 ** np.round(np.log2(np.abs(back).max(axis=1, keepdims=True)))
-    found = back / scale, scale * _powers(kernel), _powers(TILE + 1 - kernel).T
+    found = back / scale, scale * _powers(tile, kernel), _powers(tile, tile + 1 - kernel).T
     return tuple(torch.from_numpy(np.ascontiguousarray(each)).to(dtype) for each in found)  # type: ignore[return-value]
 
 
@@ -63,7 +74,7 @@ class _Cut(ctypes.Structure):
     @classmethod
     def of(cls, x: Tensor, kernel: int) -> _Cut:
         """Of `x (B, C, h, w)`."""
-        return cls(x.shape[0], x.shape[2], x.shape[3], TILE + 1 - kernel)
+        return cls(x.shape[0], x.shape[2], x.shape[3], tile_of(kernel) + 1 - kernel)
 
     @property
     def tiles(self) -> int:
@@ -72,7 +83,7 @@ class _Cut(ctypes.Structure):
 
 
 class _Term(ctypes.Structure):
-    """A `Term` of winograd.c."""
+    """A `Term` of winograd.h."""
 
     _fields_ = (
         *((name, ctypes.c_void_p) for name in ("v", "u", "turned", "dv", "du")),
@@ -80,13 +91,37 @@ class _Term(ctypes.Structure):
     )
 
 
-_cut_tiles = compiled("framecast_cut", ADDRESS, _Cut, SIZE, ADDRESS, SIZE, COUNT)
-_add_tiles = compiled("framecast_add", ADDRESS, SIZE, _Cut, SIZE, ADDRESS, COUNT)
-_sum = compiled("framecast_sum", ADDRESS, COUNT, _Cut, SIZE, ADDRESS, SIZE, ADDRESS, COUNT)
-_gradients = compiled("framecast_gradients", ADDRESS, COUNT, _Cut, SIZE, ADDRESS, SIZE, ADDRESS, COUNT)
-_make_kernels = compiled("framecast_kernels", ADDRESS, *[SIZE] * 3, ADDRESS, ADDRESS, SIZE, SIZE, COUNT)
-_make_taps = compiled("framecast_taps", ADDRESS, SIZE, SIZE, ADDRESS, SIZE, ADDRESS, SIZE, SIZE, COUNT)
-_room_needed = compiled("framecast_room", COUNT, returns=SIZE)
+class _Loops:
+    """The loops for tiles of one size."""
+
+    def __init__(self, tile: int) -> None:
+        self.places = tile**2
+
+        def loop(name: str, *arguments: Any, returns: Any = None) -> Callable[..., Any]:
+            return compiled(f"framecast_{name}_{tile}", *arguments, returns=returns)
+
+        self.cut = loop("cut", ADDRESS, _Cut, SIZE, ADDRESS, SIZE, COUNT)
+        self.add = loop("add", ADDRESS, SIZE, _Cut, SIZE, ADDRESS, COUNT)
+        self.sum = loop("sum", ADDRESS, COUNT, _Cut, SIZE, ADDRESS, SIZE, ADDRESS, COUNT)
+        self.gradients = loop("gradients", ADDRESS, COUNT, _Cut, SIZE, ADDRESS, SIZE, ADDRESS, COUNT)
+        self.kernels = loop("kernels", ADDRESS, *[SIZE] * 3, ADDRESS, ADDRESS, SIZE, SIZE, COUNT)
+        self.taps = loop("taps", ADDRESS, SIZE, SIZE, ADDRESS, SIZE, ADDRESS, SIZE, SIZE, COUNT)
+        self.room = loop("room", COUNT, returns=SIZE)
+
+    def size(self, cut: _Cut, channels: int) -> int:
+        """Floats of V and what lies between its places."""
+        return self.places * (cut.tiles * channels + APART)
+
+    def between(self) -> int:
+        """The address of what `sum` and `gradients` need for what they make on the way."""
+        return _room("between", self.room(threads())).data_ptr()
+
+
+_LOOPS = {tile: _Loops(tile) for tile in _POINTS}
+
+
+def _loops(kernel: int) -> _Loops:
+    return _LOOPS[tile_of(kernel)]
 
 
 def _empty(*shape: int) -> Tensor:
@@ -108,10 +143,6 @@ class _Room(threading.local):
             kept = self._kept[name] = _empty(size)
         return kept[:size]
 
-    def between(self) -> int:
-        """The address of what the loops need for what they make on the way."""
-        return self("between", _room_needed(threads())).data_ptr()
-
 
 _room = _Room()
 
@@ -121,25 +152,21 @@ def _last(x: Tensor) -> Tensor:
     return x.detach().permute(0, 2, 3, 1).contiguous()
 
 
-def _size(cut: _Cut, channels: int) -> int:
-    """Floats of V and what lies between its places."""
-    return PLACES * (cut.tiles * channels + APART)
-
-
-def _transform(x: Tensor, cut: _Cut, into: Tensor) -> Tensor:
-    """V of maps `x (B, C, h, w)`: `(64, tiles * C + APART)`."""
-    last, maps = _last(x), into.view(PLACES, -1)
-    _cut_tiles(last.data_ptr(), cut, x.shape[1], maps.data_ptr(), maps.stride(0), threads())
+def _transform(x: Tensor, kernel: int, cut: _Cut, into: Tensor) -> Tensor:
+    """V of maps `x (B, C, h, w)`: `(places, tiles * C + APART)`."""
+    loops, last = _loops(kernel), _last(x)
+    maps = into.view(loops.places, -1)
+    loops.cut(last.data_ptr(), cut, x.shape[1], maps.data_ptr(), maps.stride(0), threads())
     return maps
 
 
 def transformed(x: Tensor, kernel: int, free: list[Tensor] | None = None) -> Tensor:
-    """V of maps `x (B, C, h, w)`: `(64, tiles * C + APART)`. Autograd does not follow it. Where one of `free` has its size, it
-    is taken from there and written over."""
+    """V of maps `x (B, C, h, w)`: `(places, tiles * C + APART)`. Autograd does not follow it. Where one of `free` has its size,
+    it is taken from there and written over."""
     cut = _Cut.of(x, kernel)
-    size = _size(cut, x.shape[1])
+    size = _loops(kernel).size(cut, x.shape[1])
     fitting = [number for number, each in enumerate(free or ()) if each.numel() == size]
-    return _transform(x, cut, free.pop(fitting[0]) if free and fitting else _empty(size))
+    return _transform(x, kernel, cut, free.pop(fitting[0]) if free and fitting else _empty(size))
 
 
 class _Gradient:
@@ -157,7 +184,7 @@ class _Gradient:
         return self._sum
 
     def turned(self) -> Tensor:
-        """U as `(64, D, C)`."""
+        """U as `(places, D, C)`."""
         if self._turned is None:
             if self._weight._version != self._version:
                 raise RuntimeError("a weight was changed in place between the forward and the backward pass")
@@ -171,14 +198,15 @@ class _Gradient:
 
 
 def _kernels(weight: Tensor, *, turned: bool = False) -> Tensor:
-    """U `(64, C, D)` of a weight `(D, C, k, k)`, or `(64, D, C)`."""
+    """U `(places, C, D)` of a weight `(D, C, k, k)`, or `(places, D, C)`."""
     outputs, inputs, size = weight.shape[:3]
     _, spread, _ = matrices(size, weight.dtype)
     taps, rows, columns = weight.detach().contiguous(), (size**2, inputs), (inputs * size**2, outputs)
     if turned:
         rows, columns = columns, rows
-    made = _empty(PLACES, rows[1], columns[1])
-    _make_kernels(
+    loops = _loops(size)
+    made = _empty(loops.places, rows[1], columns[1])
+    loops.kernels(
         taps.data_ptr(), rows[0], columns[0], size, spread.data_ptr(), made.data_ptr(), rows[1], columns[1], threads()
     )
     return made
@@ -203,7 +231,7 @@ class _TransformKernels(torch.autograd.Function):
             return None, None
         _, spread, _ = matrices(size, taken.dtype)
         taps = _empty(*ctx.shape)
-        _make_taps(
+        _loops(size).taps(
             taken.data_ptr(),
             inputs,
             outputs,
@@ -218,7 +246,7 @@ class _TransformKernels(torch.autograd.Function):
 
 
 class Kernels:
-    """U `(64, C, D)` of a weight `(D, C, k, k)`. Autograd knows nothing of how its gradient is added up, and must not hold
+    """U `(places, C, D)` of a weight `(D, C, k, k)`. Autograd knows nothing of how its gradient is added up, and must not hold
     what holds U."""
 
     def __init__(self, weight: Tensor) -> None:
@@ -241,11 +269,6 @@ class Run(NamedTuple):
         return last - first
 
 
-def _addresses(tensors: Iterable[Tensor]) -> Any:
-    addresses = [tensor.data_ptr() for tensor in tensors]
-    return (ctypes.c_void_p * len(addresses))(*addresses)
-
-
 def _array(terms: Sequence[_Term]) -> tuple[Any, int]:
     return (_Term * len(terms))(*terms), len(terms)
 
@@ -265,11 +288,11 @@ class _Sums(torch.autograd.Function):
     ) -> tuple[Tensor, ...]:
         ctx.kernel, ctx.runs, ctx.gradients = kernel, runs, gradients
         ctx.save_for_backward(*tensors)
-        cut, made = _Cut.of(tensors[0], kernel), []
+        cut, loops, made = _Cut.of(tensors[0], kernel), _loops(kernel), []
         for run in runs:
             whole = _empty(run.into, cut.batch, cut.height, cut.width, run.outputs // run.into)
             terms = [_term(maps[term], tensors[2 * term + 1], first) for term, first, _ in run.parts]
-            _sum(*_array(terms), cut, run.outputs, _addresses(whole), whole.shape[-1], _room.between(), threads())
+            loops.sum(*_array(terms), cut, run.outputs, addresses(whole), whole.shape[-1], loops.between(), threads())
             made += [each.permute(0, 3, 1, 2) for each in whole.unbind()]
         return tuple(made)
 
@@ -277,13 +300,13 @@ class _Sums(torch.autograd.Function):
     def backward(ctx: Any, *given: Tensor) -> tuple[Any, ...]:
         saved = ctx.saved_tensors
         xs, kernels = saved[::2], saved[1::2]
-        cut = _Cut.of(xs[0], ctx.kernel)
+        cut, loops = _Cut.of(xs[0], ctx.kernel), _loops(ctx.kernel)
         wanted, learned = ctx.needs_input_grad[4::2], ctx.needs_input_grad[5::2]
         maps, changes = [], []
         for number, (x, change, learn) in enumerate(zip(xs, wanted, learned, strict=True)):
-            size = _size(cut, x.shape[1])
-            maps.append(_transform(x, cut, _room(f"V {number}", size)) if learn else None)
-            changes.append(_room(f"dV {number}", size).view(PLACES, -1) if change else None)
+            size = loops.size(cut, x.shape[1])
+            maps.append(_transform(x, ctx.kernel, cut, _room(f"V {number}", size)) if learn else None)
+            changes.append(_room(f"dV {number}", size).view(loops.places, -1) if change else None)
         left, known = [_last(each) for each in given], set()
         for run in ctx.runs:
             terms = []
@@ -297,19 +320,19 @@ class _Sums(torch.autograd.Function):
                     made.du = ctx.gradients[term].of(kernels[term]).data_ptr()
                 terms.append(made)
             here, left = left[: run.into], left[run.into :]
-            _gradients(
-                *_array(terms), cut, run.outputs, _addresses(here), here[0].shape[-1], _room.between(), threads()
+            loops.gradients(
+                *_array(terms), cut, run.outputs, addresses(here), here[0].shape[-1], loops.between(), threads()
             )
         found: list[Tensor | None] = []
         for x, change in zip(xs, changes, strict=True):
-            found += [None if change is None else _put_together(change, cut, x.shape[1]), None]
+            found += [None if change is None else _put_together(change, ctx.kernel, cut, x.shape[1]), None]
         return (None, None, None, None, *found)
 
 
-def _put_together(changes: Tensor, cut: _Cut, channels: int) -> Tensor:
+def _put_together(changes: Tensor, kernel: int, cut: _Cut, channels: int) -> Tensor:
     """The gradient of x `(B, C, h, w)` of that of V: what `_transform` does, transposed."""
     last = _empty(cut.batch, cut.height, cut.width, channels).zero_()
-    _add_tiles(changes.data_ptr(), changes.stride(0), cut, channels, last.data_ptr(), threads())
+    _loops(kernel).add(changes.data_ptr(), changes.stride(0), cut, channels, last.data_ptr(), threads())
     return last.permute(0, 3, 1, 2)
 
 

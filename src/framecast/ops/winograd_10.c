@@ -1,0 +1,3 @@
+#define TILE 10
+
+#include "winograd.h"

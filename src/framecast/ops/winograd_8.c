@@ -1,0 +1,3 @@
+#define TILE 8
+
+#include "winograd.h"
