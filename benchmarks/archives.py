@@ -28,7 +28,7 @@ import xarray as xr
 import zarr
 
 import framecast
-from framecast.data import sources
+from framecast.data import stored
 from framecast.data.batches import Batches
 from framecast.data.config import ArchiveData
 from framecast.data.inspection import bytes_in_words
@@ -105,7 +105,7 @@ def compare(originals: Path, repeats: int) -> None:
         print(f"open {statistics.median(opening):.2f} s, decode all {statistics.median(decoding):.2f} s, "
               f"convert {statistics.median(converting):.2f} s "
               f"({statistics.median(converting) / statistics.median(decoding):.2f} x decoding)")  # fmt: skip
-        sources.KEPT_IN_MEMORY = 0  # as archives are read that do not fit in memory
+        stored.KEPT_IN_MEMORY = 0  # as archives are read that do not fit in memory
         batches = batches_of(store)
         read(batches, 1)
         times: dict[str, list[float]] = {"originals": [], "store": [], "training step": []}
@@ -184,7 +184,7 @@ def synthetic(frames: int) -> None:
               f"{bytes_in_words(seen[-1])}, at most {bytes_in_words(max(seen))}")  # fmt: skip
         took = seconds(lambda: framecast.open(Path(folder) / "archive.zarr"))
         print(f"opened in {took:.2f} s")
-        sources.KEPT_IN_MEMORY = 0
+        stored.KEPT_IN_MEMORY = 0
         batches = batches_of(Path(folder) / "archive.zarr", crop=64)
         read(batches, 5)
         before = process.memory_info().rss

@@ -21,7 +21,7 @@ from pathlib import Path
 import torch
 
 import framecast
-from framecast.data import sources
+from framecast.data import stored
 from framecast.data.batches import Batches
 from framecast.data.config import ArchiveData
 from framecast.data.splits import ByBlocks
@@ -113,11 +113,11 @@ def from_disk(measure: Callable[[], float]) -> Callable[[], float]:
     """The same without keeping decoded archives in memory."""
 
     def measured() -> float:
-        limit, sources.KEPT_IN_MEMORY = sources.KEPT_IN_MEMORY, 0
+        limit, stored.KEPT_IN_MEMORY = stored.KEPT_IN_MEMORY, 0
         try:
             return measure()
         finally:
-            sources.KEPT_IN_MEMORY = limit
+            stored.KEPT_IN_MEMORY = limit
 
     return measured
 

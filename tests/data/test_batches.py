@@ -2,16 +2,22 @@
 
 from dataclasses import replace
 from itertools import islice
+from pathlib import Path
 
+import dask
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 
+import framecast
+from framecast.data import stored
 from framecast.data.batches import Batches, evaluation_batches
-from framecast.data.config import MovingDigits
+from framecast.data.config import ArchiveData, MovingDigits
 from framecast.data.quantities import RAIN_RATE, Quantity
 from framecast.data.scaling import RainLog, Unit
 from framecast.data.sources import Region
+from framecast.data.splits import ByBlocks
 from framecast.errors import ConfigError
 from framecast.types import Batch, FrameShape
 
@@ -126,6 +132,56 @@ def test_evaluation_reads_every_window_once_in_order_and_never_mixes_sizes() -> 
     assert sizes == [(12, 16), (9, 9), (12, 16), (9, 9), (12, 16)]
     ((_, first), *_) = evaluation_batches(Marked(2), Unit(), 2, (6, 8))
     np.testing.assert_array_equal(first.frames[0, 0, 0], np.nan_to_num(Marked().read(0)[0, 0, 3:9, 4:12]))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    """A store of rain with a gap in its frames."""
+    values = np.random.default_rng(0).gamma(0.3, 3.0, (20, 1, 70, 80)).astype(np.float32)
+    values[:, :, :5] = np.nan
+    times = np.datetime64("2020-01-01", "ns") + np.delete(np.arange(21), 9) * np.timedelta64(5, "m")
+    frames = xr.DataArray(
+        values[:, 0], dims=("time", "y", "x"), coords={"time": times}, attrs={"units": "mm/h"}, name="rain"
+    )
+    frames.to_netcdf(tmp_path / "rain.nc", engine="h5netcdf")
+    framecast.convert(tmp_path / "rain.nc", tmp_path / "rain.zarr", chunks=(4, 16, 16))
+    return tmp_path / "rain.zarr"
+
+
+@pytest.mark.parametrize("kept", [0, 2**30])
+def test_parts_are_those_of_the_frames(store: Path, kept: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One stored array is read without Dask, frames made of it in another way with it, small ones from memory."""
+    monkeypatch.setattr(stored, "KEPT_IN_MEMORY", kept)
+    opened = framecast.open(store)
+    place = {"time": slice(3, 9), "y": slice(2, 60), "x": slice(17, 33)}
+    for frames in (
+        opened,
+        opened.isel(time=slice(2, None)),
+        opened.isel(y=slice(None, None, -1)),
+        2 * opened,
+        opened.load(),
+    ):
+        np.testing.assert_array_equal(stored.Parts(frames).read(**place), frames.isel(place).values)
+
+
+def test_a_store_is_sliced_without_planning(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stored, "KEPT_IN_MEMORY", 0)
+    opened = ArchiveData(path=str(store), context=2, horizon=2, split=ByBlocks(validation=0, test=0)).open()
+    assert opened.train is not None
+    expected = opened.train.read(3)
+    monkeypatch.setattr(dask.base, "compute", None)
+    monkeypatch.setattr(dask.array.Array, "compute", None)
+    np.testing.assert_array_equal(opened.train.read(3), expected)
+
+
+def test_splits_share_what_is_kept_and_nobody_writes_to_it(store: Path) -> None:
+    opened = ArchiveData(path=str(store), context=2, horizon=2, split=ByBlocks(validation=0, test=0.4)).open()
+    assert opened.train is not None
+    assert opened.test is not None
+    one, other = opened.train.read(0), opened.test.read(0)
+    assert one.base is other.base
+    with pytest.raises(ValueError, match="read-only"):
+        one[:] = 0
 
 
 def test_impossible_settings() -> None:

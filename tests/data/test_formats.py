@@ -23,6 +23,7 @@ from framecast.data.quantities import (
     pixels_of_dbz,
     rate_of_amount,
 )
+from framecast.data.readers import zarr_store
 from framecast.errors import ConfigError, DataError
 
 
@@ -284,7 +285,10 @@ def test_amounts_over_a_stated_time(tmp_path: Path) -> None:
     assert frames.attrs["units"] == "mm h-1"
 
 
-def test_a_store_behind_an_address(tmp_path: Path) -> None:
+@pytest.mark.parametrize("through", ["obstore", "fsspec"])
+def test_a_store_behind_an_address(tmp_path: Path, through: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if through == "fsspec":
+        monkeypatch.setattr(zarr_store, "find_spec", lambda name: None)
     values = xr.DataArray(
         np.random.default_rng(0).random((24, 8, 8), dtype=np.float32),
         dims=("time", "y", "x"),
@@ -295,10 +299,18 @@ def test_a_store_behind_an_address(tmp_path: Path) -> None:
     values.to_dataset().to_zarr(tmp_path / "store.zarr", zarr_format=3, consolidated=False)
     frames = framecast.open(f"file://{tmp_path}/store.zarr")
     np.testing.assert_array_equal(frames.values[:, 0], values.values)
+    assert isinstance(zarr_store._elsewhere(f"file://{tmp_path}"), str) == (through == "fsspec")
     data = ArchiveData(path=f"file://{tmp_path}/store.zarr", context=1, horizon=1)
     assert data.open().train is not None
     with pytest.raises(DataError, match="incomplete or unreadable"):
         framecast.open(f"file://{tmp_path}/nothing.zarr")
+
+
+def test_an_address_that_only_fsspec_knows() -> None:
+    values = xr.DataArray(np.ones((2, 4, 4), np.float32), dims=("time", "y", "x"), attrs={"units": "mm/h"}, name="rain")
+    values.to_dataset().assign_coords(time=[0, 1]).to_zarr("memory://store.zarr", zarr_format=3, consolidated=False)
+    with pytest.raises(DataError, match="variable 'time' holds no dates"):  # it was read
+        framecast.open("memory://store.zarr")
 
 
 def test_a_foreign_filter_is_refused(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import xarray as xr
 
 import framecast
 from framecast.cli import main
+from framecast.data import stored
 from framecast.data.batches import Batches, evaluation_batches
 from framecast.data.config import ArchiveData
 from framecast.data.inputs import Field, Input, moved
@@ -66,7 +67,11 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return dataset(tmp_path_factory.mktemp("inputs"))
 
 
-def test_inputs_are_scaled_and_stay_as_they_were_last(archive: Path) -> None:
+@pytest.mark.parametrize("kept", [0, 2**30])
+def test_inputs_are_scaled_and_stay_as_they_were_last(
+    archive: Path, kept: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stored, "KEPT_IN_MEMORY", kept)
     source = data(archive).open().train
     assert source is not None
     assert source.shape == (3, 16, 20, 3, 3, 0, 2)

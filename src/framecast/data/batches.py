@@ -77,7 +77,7 @@ class Batches:
     def batch(self, number: int) -> Batch:
         """Batch `number` of the stream."""
         drawn = self.windows(number)
-        frames, *inputs = (np.stack(parts) for parts in zip(*(self._window(*window) for window in drawn), strict=True))
+        frames, *inputs = zip(*(self._window(*window) for window in drawn), strict=True)
         indices = [index for index, _, _ in drawn]
         weights = self.order.weights(indices)
         batch = scaled(frames, indices, self.source, self.scaling, *inputs)
@@ -142,8 +142,7 @@ def evaluation_batches(
 
     for indices in groups:
         region = None if crop is None else _middle(source.size_of(indices[0]), crop)
-        parts = zip(*(read(source, index, region) for index in indices), strict=True)
-        frames, *inputs = (np.stack(part) for part in parts)
+        frames, *inputs = zip(*(read(source, index, region) for index in indices), strict=True)
         yield indices, scaled(frames, indices, source, scaling, *inputs)
 
 
@@ -152,22 +151,25 @@ def _middle(size: tuple[int, int], crop: tuple[int, int]) -> Region:
 
 
 def scaled(
-    physical: np.ndarray,
+    physical: Sequence[np.ndarray],
     indices: Sequence[int],
     source: Source,
     scaling: Scaling,
-    inputs: np.ndarray | None = None,
+    inputs: Sequence[np.ndarray] | None = None,
 ) -> Batch:
-    """Windows `(B, T, C, H, W)` in physical units, those with the numbers `indices`, as a batch with their actions and
-    `inputs (B, T, E, H, W)`; a pixel is valid where all its channels have data."""
-    valid = np.isfinite(physical).all(axis=2, keepdims=True)
+    """Windows `(T, C, H, W)` in physical units, those with the numbers `indices`, as a batch with their actions and `inputs`
+    `(T, E, H, W)`; a pixel is valid where all its channels have data. They are scaled one by one, since one fits in the cache."""
     actions = window_actions(source, indices)
     return Batch(
-        torch.from_numpy(scaling.forward(physical, source.quantity)),
-        torch.from_numpy(valid),
+        _stacked([scaling.forward(window, source.quantity) for window in physical]),
+        _stacked([np.isfinite(window).all(axis=1, keepdims=True) for window in physical]),
         None if actions is None else torch.from_numpy(actions),
-        inputs=None if inputs is None else torch.from_numpy(inputs),
+        inputs=None if inputs is None else _stacked(inputs),
     )
+
+
+def _stacked(windows: Sequence[np.ndarray]) -> torch.Tensor:
+    return torch.from_numpy(np.stack(windows))
 
 
 def window_actions(source: Source, indices: Sequence[int]) -> np.ndarray | None:

@@ -19,6 +19,7 @@ from framecast.data.scaling import Scaling, Unit, check_scaling, default_scaling
 from framecast.data.sets import BAIR, KTH, SEVIR, Human36M, RoboNet, TaxiBJ
 from framecast.data.sources import Check, Sources, WindowSource, check_lengths
 from framecast.data.splits import NAMES, ByBlocks, Split, split
+from framecast.data.stored import Parts
 from framecast.data.varied_digits import MixedDigitSource, VariedDigitSource
 from framecast.data.windows import list_windows, time_step
 from framecast.errors import ConfigError
@@ -117,8 +118,9 @@ class ArchiveData:
         report += found.impossible
         report += [f"{count} window starts refused: {reason}" for reason, count in found.refused.items()]
         report.append(", ".join(f"{len(parts[name])} {name}" for name in NAMES) + " windows")
+        read = [Parts(archive) for archive in archives]
         sources = {
-            name: WindowSource(archives, parts[name], self.context, self.horizon, actions=self.actions, inputs=beside)
+            name: WindowSource(read, parts[name], self.context, self.horizon, actions=self.actions, inputs=beside)
             if parts[name]
             else None
             for name in NAMES

@@ -35,8 +35,8 @@ from framecast.data.readers.options import Options
 from framecast.data.regridding import coarsened, cropped, reprojected
 from framecast.errors import ConfigError, DataError, FramecastError, RunError
 
-CHUNK = (16, 128, 128)
-"""Frames, height and width of a chunk, as float32 1 MiB: a random crop of 128 x 128 touches four in space."""
+CHUNK = (16, 64, 64)
+"""Frames, height and width of a chunk, as float32 256 KiB: of a random crop of 128 x 128 half of what is read is used."""
 SHARD = 64 * 2**20
 """Bytes, as float32, that a shard holds about; two are in memory at a time."""
 MANIFEST = "manifest.json"

@@ -16,6 +16,7 @@ import xarray as xr
 from framecast.data.frames import files_of, same_grid
 from framecast.data.opening import open as open_frames
 from framecast.data.region import Region
+from framecast.data.stored import Parts
 from framecast.errors import ConfigError, DataError
 from framecast.types import config
 
@@ -50,7 +51,7 @@ class Input:
 
 
 class Field:
-    """An input, opened beside the frames that it goes with. A static field is read once."""
+    """An input, opened beside the frames that it goes with. A static field is read once, as is a small one that changes."""
 
     def __init__(self, setting: Input, frames: xr.DataArray, path: str | None) -> None:
         """Raises `DataError` for another grid, for channels, and for times that are none of the frames'."""
@@ -70,6 +71,7 @@ class Field:
                 remedy="bring it to the grid of the frames: framecast convert, --crop, --coarsen, --reproject",
             )
         self._still = None
+        self._parts = Parts(self.values)
         if self.values.sizes["time"] == 1:
             self._still = self._scaled(self.values.values[0])
         elif self.values["time"].dtype.kind != frames["time"].dtype.kind:
@@ -87,9 +89,11 @@ class Field:
         known = self.values["time"].values
         places = np.searchsorted(known, times[:context])
         there = (places < len(known)) & (known[np.minimum(places, len(known) - 1)] == times[:context])
-        cut = self.values.isel(time=places[there], y=rows, x=columns, channel=0)
+        wanted = places[there]
+        first, last = (wanted[0], wanted[-1]) if len(wanted) else (0, -1)
+        cut = self._parts.read(time=slice(first, last + 1), y=rows, x=columns)[wanted - first, 0]
         seen = np.zeros((context, *cut.shape[1:]), dtype=np.float32)
-        seen[there] = self._scaled(cut.variable.compute(scheduler="synchronous").values)
+        seen[there] = self._scaled(cut)
         return np.concatenate([seen, np.repeat(seen[-1:], len(times) - context, axis=0)])
 
     def _scaled(self, values: np.ndarray) -> np.ndarray:

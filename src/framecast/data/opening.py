@@ -37,9 +37,9 @@ def open(
     """Frames `([sequence,] time, channel, y, x)`, lazy, float32, in physical units, with NaN where there is no data.
 
     `path` is a file, a folder, a glob pattern (`archive/**/*.nc`), a list of them, or the address of a Zarr store
-    (`s3://bucket/archive.zarr`, through fsspec). `units` states the units of the
-    values and `time_step` the minutes between frames where the files do not; `variable` names one of several; `dry` is
-    the value that means "observed, and nothing there" where it is not the usual one (0, or -32 dBZ). Of pictures and
+    (`s3://bucket/archive.zarr`, through obstore or fsspec). `units` states the units of the values and `time_step` the
+    minutes between frames where the files do not; `variable` names one of several; `dry` is the value that means
+    "observed, and nothing there" where it is not the usual one (0, or -32 dBZ). Of pictures and
     video, `grey` drops the colours, `size` is another height and width, and `frame_rate` takes fewer frames a second.
 
     Several files are joined along time, and the coordinate `source` says which file a frame came from. A file that is

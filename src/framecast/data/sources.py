@@ -19,12 +19,10 @@ from framecast.data.inputs import Field
 from framecast.data.quantities import Quantity, of
 from framecast.data.region import Region
 from framecast.data.scaling import Scaling
+from framecast.data.stored import Parts
 from framecast.data.windows import Window
 from framecast.errors import ConfigError, DataError
 from framecast.types import FrameShape
-
-KEPT_IN_MEMORY = 2 * 2**30
-"""Bytes up to which an archive, decoded to float32, is read once and kept; a larger one is read window by window."""
 
 
 class Source(Protocol):
@@ -40,7 +38,7 @@ class Source(Protocol):
         ...
 
     def read(self, index: int, region: Region | None = None) -> np.ndarray:
-        """`(T, C, H, W)` float32 in physical units, NaN where there is no data."""
+        """`(T, C, H, W)` float32 in physical units, NaN where there is no data; not to be written to."""
         ...
 
     def seen(self, index: int) -> np.ndarray | None:
@@ -116,13 +114,12 @@ def check_lengths(context: int, horizon: int) -> None:
 
 
 class WindowSource:
-    """Windows of opened archives. Archives of up to `KEPT_IN_MEMORY` bytes are decoded once, at the first read. With
-    `actions` the actions that the archives hold come with the frames, and with `inputs`, those of each archive, what is
-    seen beside them."""
+    """Windows of opened archives, read in `parts`, so that sources share those that are kept in memory. With `actions` the
+    actions that the archives hold come with the frames, and with `inputs`, those of each archive, what is seen beside them."""
 
     def __init__(
         self,
-        archives: Sequence[xr.DataArray],
+        parts: Sequence[Parts],
         windows: Sequence[Window],
         context: int,
         horizon: int,
@@ -130,6 +127,7 @@ class WindowSource:
         actions: bool = False,
         inputs: Sequence[Sequence[Field]] = (),
     ) -> None:
+        self.archives = archives = tuple(each.frames for each in parts)
         first = archives[0]
         for other in archives[1:]:
             if other.attrs["quantity"] != first.attrs["quantity"] or other.sizes["channel"] != first.sizes["channel"]:
@@ -137,7 +135,6 @@ class WindowSource:
                     f"{other.attrs['quantity']} in {other.sizes['channel']} channel(s) cannot be mixed with "
                     f"{first.attrs['quantity']} in {first.sizes['channel']}"
                 )
-        self.archives = tuple(archives)
         self.windows = tuple(windows)
         self.quantity = of(first)
         self._actions = [actions_of(archive) for archive in archives] if actions else []
@@ -156,7 +153,7 @@ class WindowSource:
             extra,
         )
         self._length = context + horizon
-        self._kept: dict[int, np.ndarray] = {}
+        self._parts = tuple(parts)
         self._seen: dict[int, np.ndarray] = {}
         self._lock = threading.Lock()
 
@@ -171,16 +168,12 @@ class WindowSource:
     def read(self, index: int, region: Region | None = None) -> np.ndarray:
         """`(T, C, H, W)` float32 in physical units, NaN where there is no data."""
         window = self.windows[index]
-        archive = self.archives[window.archive]
         rows, columns = (slice(None), slice(None)) if region is None else region.slices
-        place = {"time": slice(window.start, window.start + self._length), "y": rows, "x": columns}
-        if "sequence" in archive.dims:
-            place["sequence"] = slice(window.sequence, window.sequence + 1)
-        if archive.nbytes <= KEPT_IN_MEMORY:
-            values = self._decoded(window.archive)[tuple(place.get(str(dim), slice(None)) for dim in archive.dims)]
-        else:
-            values = archive.isel(place).variable.compute(scheduler="synchronous").values
-        return np.array(values.reshape(self._length, *values.shape[-3:]), dtype=np.float32)
+        times = slice(window.start, window.start + self._length)
+        values = self._parts[window.archive].read(
+            sequence=slice(window.sequence, window.sequence + 1), time=times, y=rows, x=columns
+        )
+        return values.reshape(self._length, *values.shape[-3:]).astype(np.float32, copy=False)
 
     def seen(self, index: int) -> np.ndarray:
         """Where the archive of a window has data, by its first, its middle and its last frame."""
@@ -221,9 +214,3 @@ class WindowSource:
         """Windows that start within one window length of each other share a block."""
         window = self.windows[index]
         return window.archive, window.sequence, window.start // self._length
-
-    def _decoded(self, number: int) -> np.ndarray:
-        with self._lock:
-            if number not in self._kept:
-                self._kept[number] = self.archives[number].values
-            return self._kept[number]

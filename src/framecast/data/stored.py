@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,6 +12,9 @@ import xarray as xr
 from framecast.errors import FramecastError, Unreadable
 
 Change = Callable[[np.ndarray], np.ndarray]
+
+KEPT_IN_MEMORY = 2 * 2**30
+"""Bytes up to which an archive, decoded to float32, is read once and kept; a larger one is read window by window."""
 
 
 class Stored:
@@ -59,6 +63,34 @@ class Row:
     def _read(self, number: int, key: tuple[Any, ...]) -> np.ndarray:
         values = _read(self._variable(number), self._files[number])
         return np.asarray(values.astype(self.dtype, copy=False)[key])
+
+
+class Parts:
+    """Parts of frames, as they are asked for. Frames of up to `KEPT_IN_MEMORY` bytes are decoded once, at the first; where others
+    are one stored array, and nothing else, it is sliced itself: planning with Dask takes longer than reading a window."""
+
+    def __init__(self, frames: xr.DataArray) -> None:
+        self.frames = frames
+        behind = frames.data.dask.get(f"original-{frames.data.name}") if frames.chunks is not None else None
+        self._stored = behind if isinstance(behind, Stored) else None
+        self._kept: np.ndarray | None = None
+        self._lock = threading.Lock()
+
+    def read(self, **place: slice) -> np.ndarray:
+        """The values in `place`, all along the dimensions that it does not name."""
+        key = tuple(place.get(str(dim), slice(None)) for dim in self.frames.dims)
+        if self.frames.nbytes <= KEPT_IN_MEMORY:
+            return self._whole()[key]
+        if self._stored is not None:
+            return self._stored[key]
+        return np.asarray(self.frames[key].variable.compute(scheduler="synchronous").values)
+
+    def _whole(self) -> np.ndarray:
+        with self._lock:
+            if self._kept is None:
+                self._kept = np.asarray(self.frames.values)
+                self._kept.flags.writeable = False
+            return self._kept
 
 
 def _read(variable: xr.Variable, where: str) -> np.ndarray:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import warnings
+from importlib.util import find_spec
 from pathlib import Path
 
 import xarray as xr
+import zarr
+from zarr.abc.store import Store
 
 from framecast.data.readers.netcdf import from_dataset
 from framecast.data.readers.options import Options
 from framecast.errors import Unreadable
 
 RECOGNISES = ["Zarr stores (folders with zarr.json or .zgroup)"]
+_PIPELINE = {"codec_pipeline.path": "zarrs.ZarrsCodecPipeline"}
+"""Reads the many small chunks of a window three times as fast as zarr's own. It writes them in no particular order: not used."""
 
 
 def recognises(path: Path) -> bool:
@@ -20,16 +25,31 @@ def recognises(path: Path) -> bool:
 
 
 def read(path: Path | str, options: Options) -> xr.DataArray:
-    """The one variable on a grid (or `options.variable`). `path` may be an address that fsspec understands. Raises
-    `DataError` and `Unreadable`."""
+    """The one variable on a grid (or `options.variable`). `path` may be the address of a store elsewhere. Raises `DataError`
+    and `Unreadable`."""
+    store = _elsewhere(path) if isinstance(path, str) else path
     consolidated = _consolidated(path) if isinstance(path, Path) else None
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), zarr.config.set({} if isinstance(store, str) else _PIPELINE):
             warnings.simplefilter("ignore", RuntimeWarning)  # that a remote store without consolidated metadata is slow
-            dataset = xr.open_zarr(path, chunks=None, decode_timedelta=False, consolidated=consolidated)
+            warnings.simplefilter("ignore", UserWarning)  # that zarrs leaves some arrays to zarr
+            dataset = xr.open_zarr(store, chunks=None, decode_timedelta=False, consolidated=consolidated)
     except Exception as error:  # zarr has no common error; whatever it raises, this store cannot be opened
         raise Unreadable(f"the store is incomplete or unreadable ({error})", where=path) from error
     return from_dataset(dataset, path, options)
+
+
+def _elsewhere(address: str) -> Store | str:
+    """The store at an address: through obstore where that is installed and knows the address, else left to fsspec."""
+    if find_spec("obstore") is None:
+        return address
+    from obstore.store import from_url
+    from zarr.storage import ObjectStore
+
+    try:
+        return ObjectStore(from_url(address), read_only=True)
+    except Exception:  # it has no common error either
+        return address
 
 
 def _consolidated(path: Path) -> bool:

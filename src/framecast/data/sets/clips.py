@@ -16,8 +16,9 @@ from torch.nn import functional
 from framecast.data.quantities import INTENSITY
 from framecast.data.region import Region
 from framecast.data.scaling import Unit
-from framecast.data.sources import KEPT_IN_MEMORY, Check, Source, Sources, check_lengths, no_actions, no_inputs
+from framecast.data.sources import Check, Source, Sources, check_lengths, no_actions, no_inputs
 from framecast.data.splits import NAMES
+from framecast.data.stored import KEPT_IN_MEMORY
 from framecast.errors import ConfigError, DataError
 from framecast.types import FrameShape, config
 
