@@ -153,6 +153,33 @@ def test_geotiff_and_grib(originals: Path) -> None:
     assert frame[np.isfinite(frame)].min() == 0
 
 
+def test_reflectivity_of_mrms_keeps_three_states(tmp_path: Path) -> None:
+    """A message as MRMS describes it (discipline 209, category 10), in which -999 is no coverage and -99 no echo."""
+    rasterio = pytest.importorskip("rasterio")
+    from rasterio import shutil
+
+    values = np.full((30, 40), -99, dtype=np.float32)
+    values[:5] = -999
+    values[10:20, 10:20] = np.linspace(5, 55, 100).reshape(10, 10)
+    with rasterio.open(
+        tmp_path / "echo.tif", "w", driver="GTiff", width=40, height=30, count=1, dtype="float32",
+        crs="EPSG:4326", transform=rasterio.Affine(0.01, 0, -100, 0, -0.01, 50),
+    ) as file:  # fmt: skip
+        file.write(values, 1)
+    shutil.copy(
+        str(tmp_path / "echo.tif"), str(tmp_path / "echo.grib2"), driver="GRIB", DISCIPLINE="209",
+        IDS="CENTER=161 REF_TIME=2019-06-10T00:00:00Z", PDS_PDTN="0",
+        PDS_TEMPLATE_ASSEMBLED_VALUES="10 0 8 0 97 0 0 0 0 102 0 500 255 0 0",
+    )  # fmt: skip
+    frames = framecast.open(tmp_path / "echo.grib2")
+    assert frames.attrs["units"] == "dBZ"
+    assert frames["time"].values.tolist() == [np.datetime64("2019-06-10", "ns").astype(int)]
+    found = frames.values[0, 0]
+    np.testing.assert_array_equal(np.isnan(found), values == -999)
+    np.testing.assert_array_equal(found == -32, values == -99)
+    np.testing.assert_allclose(found[10:20, 10:20], values[10:20, 10:20], atol=0.01)
+
+
 def test_a_georeferenced_tiff_keeps_grid_and_no_data(tmp_path: Path) -> None:
     rasterio = pytest.importorskip("rasterio")
     values = np.array([[1.5, -9.0], [0.0, 3.0]], dtype=np.float32)
