@@ -36,7 +36,7 @@ from framecast.data.regridding import coarsened, cropped, reprojected
 from framecast.errors import ConfigError, DataError, FramecastError, RunError
 
 CHUNK = (16, 64, 64)
-"""Frames, height and width of a chunk, as float32 256 KiB: of a random crop of 128 x 128 half of what is read is used."""
+"""Frames, height and width of a chunk, as float32 256 KiB: of what is read for a crop of 128 x 128 a quarter is used."""
 SHARD = 64 * 2**20
 """Bytes, as float32, that a shard holds about; two are in memory at a time."""
 MANIFEST = "manifest.json"

@@ -16,6 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from framecast.models.layers import SameConv
+
 
 class Decoupling(nn.Module):
     """`weight` times the mean absolute cosine between the increments of the two memories, channel by channel."""
@@ -23,7 +25,7 @@ class Decoupling(nn.Module):
     def __init__(self, hidden: int, weight: float) -> None:
         super().__init__()
         self.weight = weight
-        self.adapter = nn.Conv2d(hidden, hidden, 1, bias=False)
+        self.adapter = SameConv(hidden, hidden, 1, bias=False)
 
     def forward(self, cell_increment: Tensor, memory_increment: Tensor) -> Tensor:
         """`cell_increment, memory_increment (B, D, h, w)` of one layer at one step -> scalar."""

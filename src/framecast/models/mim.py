@@ -31,7 +31,7 @@ import torch
 from torch import Tensor, nn
 
 from framecast.models.core import Cell
-from framecast.models.layers import GateConv, gates
+from framecast.models.layers import GateConv, SameConv, gates
 from framecast.models.predrnn import FORGET_BIAS, STLSTMCell
 from framecast.models.predrnn import State as STLSTMState
 from framecast.models.recurrent import TwoMemories, zeros
@@ -101,7 +101,7 @@ class MIMBlock(nn.Module):
         self.conv_h = GateConv(hidden, 3 * hidden, kernel, norm)
         self.conv_m = GateConv(hidden, 4 * hidden, kernel, norm)
         self.conv_x = GateConv(hidden, 4 * hidden, kernel, norm)
-        self.conv_last = nn.Conv2d(2 * hidden, hidden, 1, bias=False)
+        self.conv_last = SameConv(2 * hidden, hidden, 1, bias=False)
 
     def start(self, like: Tensor) -> State:
         """Zeros `(B, D, h, w)` for inputs like `like (B, C, h, w)`."""

@@ -26,7 +26,8 @@ is no w_0.
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple, Self
+from collections.abc import Sequence
+from typing import Literal, NamedTuple, Self
 
 import torch
 from einops import rearrange
@@ -38,7 +39,7 @@ from framecast.models.core import Cell, Core
 from framecast.models.layers import MapNorm, SameConv
 from framecast.models.recurrent import RecurrentConfig, head, zeros
 from framecast.models.stack import Stack
-from framecast.ops.convolution import convolve
+from framecast.ops.convolution import convolve_with_each
 from framecast.ops.gates import expose, remember
 from framecast.ops.slots import fuse
 from framecast.types import FrameShape, Step, config
@@ -62,7 +63,7 @@ class Separable(nn.Module):
         super().__init__()
         self.depthwise = nn.Conv2d(inputs, inputs, 3, padding=1, groups=inputs)
         self.norm = nn.BatchNorm2d(inputs)
-        self.pointwise = nn.Conv2d(inputs, outputs, 1)
+        self.pointwise = SameConv(inputs, outputs, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """`x (B, inputs, h, w)` -> `(B, outputs, h, w)`."""
@@ -152,19 +153,19 @@ class Fusion(nn.Module):
             self.weigh = nn.ModuleList(nn.Linear(width, weights) for _ in range(slots))
             self.weigh_shortcut = nn.Linear(width, weights) if shortcut else None
 
-    def forward(self, slots: list[Tensor], seen: Tensor) -> Tensor:
-        """N `slots (B, 2D / N, h, w)` and `seen (B, 2D, h, w)` -> `(B, 2D, h, w)`."""
-        layers: list[Any] = [self.slots[n % len(self.slots)] for n in range(len(slots))]
-        maps: list[Tensor] = [convolve(slot, layer.weight) for layer, slot in zip(layers, slots, strict=True)]
-        biases: list[Tensor | None] = [layer.bias for layer in layers]
-        if isinstance(self.shortcut, SameConv):
-            maps.append(convolve(seen, self.shortcut.weight))
-            biases.append(self.shortcut.bias)
-        elif self.shortcut is not None:
-            maps.append(seen)
-            biases.append(None)
+    def slot(self, n: int) -> SameConv:
+        """The convolution of slot n."""
+        found: SameConv = self.slots[n % len(self.slots)]  # type: ignore[assignment]
+        return found
+
+    def forward(self, maps: list[Tensor], seen: Tensor) -> Tensor:
+        """The N slots and I, convolved without bias `(B, 2D, h, w)`, and `seen (B, 2D, h, w)` -> `(B, 2D, h, w)`."""
+        slots = len(maps) - (self.shortcut is not None)
+        biases = [self.slot(n).bias for n in range(slots)]
+        if self.shortcut is not None:
+            biases.append(getattr(self.shortcut, "bias", None))
         weights = seen.new_ones(len(maps), *seen.shape[:2]) if self.context is None else self.importance(seen)
-        return fuse(maps, biases, weights, rectified=len(slots))
+        return fuse(maps, biases, weights, rectified=slots)
 
     def importance(self, seen: Tensor) -> Tensor:
         """The weight of each slot, then of the shortcut: `(N or N + 1, B, 2D)` between 0 and 1."""
@@ -172,6 +173,18 @@ class Fusion(nn.Module):
         context = self.context(seen)
         linear = [*self.weigh, *([] if self.weigh_shortcut is None else [self.weigh_shortcut])]
         return torch.sigmoid(torch.stack([layer(context) for layer in linear])).expand(-1, -1, seen.shape[1])
+
+
+def fused(fusions: Sequence[Fusion], slots: list[Tensor], seen: Tensor) -> list[Tensor]:
+    """What the `fusions` make of N `slots (B, 2D / N, h, w)` and `seen (B, 2D, h, w)`: `(B, 2D, h, w)` each. Every slot is
+    convolved for all of them at once."""
+    maps = [convolve_with_each(slot, [each.slot(n).weight for each in fusions]) for n, slot in enumerate(slots)]
+    shortcuts = [each.shortcut for each in fusions]
+    if isinstance(shortcuts[0], SameConv):
+        maps.append(convolve_with_each(seen, [each.weight for each in shortcuts if isinstance(each, SameConv)]))
+    elif shortcuts[0] is not None:
+        maps.append([seen] * len(fusions))
+    return [fusion(list(own), seen) for fusion, own in zip(fusions, zip(*maps, strict=True), strict=True)]
 
 
 class FusedGates(nn.Module):
@@ -186,8 +199,9 @@ class FusedGates(nn.Module):
 
     def forward(self, slots: list[Tensor], seen: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Slots and I -> i, f, g, o `(B, D, h, w)` before their nonlinearity."""
-        o, g = torch.chunk(self.norm_og(self.fuse_og(slots, seen)), 2, dim=1)
-        i, f = torch.chunk(self.norm_if(self.fuse_if(slots, seen)), 2, dim=1)
+        one, other = fused([self.fuse_og, self.fuse_if], slots, seen)
+        o, g = torch.chunk(self.norm_og(one), 2, dim=1)
+        i, f = torch.chunk(self.norm_if(other), 2, dim=1)
         return i, f, g, o
 
 
@@ -201,7 +215,7 @@ class GatesOfFusion(nn.Module):
 
     def forward(self, slots: list[Tensor], seen: Tensor) -> tuple[Tensor, ...]:
         """Slots and I -> i, f, g, o `(B, D, h, w)` before their nonlinearity."""
-        return torch.chunk(self.conv(torch.cat([self.fuse(slots, seen), seen], dim=1)), 4, dim=1)
+        return torch.chunk(self.conv(torch.cat([*fused([self.fuse], slots, seen), seen], dim=1)), 4, dim=1)
 
 
 class ModeCell(nn.Module):

@@ -26,7 +26,7 @@ import torch
 from torch import Tensor, nn
 
 from framecast.models.core import Cell, Core
-from framecast.models.layers import GateConv, gates
+from framecast.models.layers import GateConv, SameConv, gates
 from framecast.models.recurrent import TwoMemories, head, zeros
 from framecast.models.stack import Stack
 from framecast.ops.gates import expose, remember
@@ -54,7 +54,7 @@ class STLSTMCell(nn.Module):
         self.conv_h = GateConv(hidden, 4 * hidden, kernel, norm, bias)
         self.conv_m = GateConv(hidden, 3 * hidden, kernel, norm, bias)
         self.conv_o = GateConv(2 * hidden, hidden, kernel, norm, bias)
-        self.conv_last = nn.Conv2d(2 * hidden, hidden, 1, bias=bias)
+        self.conv_last = SameConv(2 * hidden, hidden, 1, bias=bias)
 
     def start(self, like: Tensor) -> State:
         """Zeros `(B, D, h, w)` for inputs like `like (B, C, h, w)`."""

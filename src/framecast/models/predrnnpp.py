@@ -26,7 +26,7 @@ import torch
 from torch import Tensor, nn
 
 from framecast.models.core import Cell
-from framecast.models.layers import GateConv, gates
+from framecast.models.layers import GateConv, SameConv, gates
 from framecast.models.predrnn import FORGET_BIAS, State
 from framecast.models.recurrent import TwoMemories, zeros
 from framecast.ops.gates import remember
@@ -47,7 +47,7 @@ class CausalLSTMCell(nn.Module):
         self.conv_m = GateConv(hidden, 3 * hidden, kernel, norm)
         self.conv_c2m = GateConv(hidden, 4 * hidden, kernel, norm)
         self.conv_om = GateConv(hidden, hidden, kernel, norm)
-        self.conv_last = nn.Conv2d(2 * hidden, hidden, 1, bias=False)
+        self.conv_last = SameConv(2 * hidden, hidden, 1, bias=False)
 
     def start(self, like: Tensor) -> State:
         """Zeros `(B, D, h, w)` for inputs like `like (B, C, h, w)`."""

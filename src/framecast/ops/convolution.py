@@ -4,7 +4,8 @@
 | --- | --- | --- | --- |
 | CPU, float32 | 5 x 5, 7 x 7 | 1,024 | by `winograd` |
 | | 3 x 3 | 1,024, and 32 tiles of 6 x 6 pixels where gradients are wanted, 8 where not | by `winograd` |
-| anything else | | | by PyTorch |
+| CPU | 1 x 1 | any, channels-last | as a linear layer on the channels, by PyTorch |
+| anything else | | | as a convolution, by PyTorch |
 
 Below that, cutting tiles costs more than it saves. `use("direct")` and `use("winograd")` (choice.py) override the rule.
 Within `shared()` - a rollout is - the transform of a map or of a weight that several convolutions read is computed once.
@@ -87,10 +88,20 @@ def next_step() -> None:
 
 def convolve(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """`x (B, C, h, w)` with `weight (D, C, k, k)`, stride 1, zeros around: `(B, D, h, w)`."""
+    if _by_linear(x, weight):
+        return functional.linear(x.movedim(1, -1), weight.flatten(1), bias).movedim(-1, 1)
     if not by_winograd(x, weight):
         return functional.conv2d(x, weight, bias, padding=weight.shape[-1] // 2)
     (result,) = sums([(x, weight)], [winograd.Run(1, ((0, 0, weight.shape[0]),))])
     return result if bias is None else result + bias[:, None, None]
+
+
+def convolve_with_each(x: Tensor, weights: Sequence[Tensor]) -> list[Tensor]:
+    """`convolve(x, weight)` for each of the `weights`, which have one size. For the gradient x is cut only once."""
+    if not by_winograd(x, weights[0]):
+        return [convolve(x, weight) for weight in weights]
+    runs = [winograd.Run(1, ((number, 0, weight.shape[0]),)) for number, weight in enumerate(weights)]
+    return [*sums([(x, weight) for weight in weights], runs)]
 
 
 def sums(terms: Sequence[tuple[Tensor, Tensor]], runs: Sequence[winograd.Run]) -> tuple[Tensor, ...]:
@@ -99,6 +110,11 @@ def sums(terms: Sequence[tuple[Tensor, Tensor]], runs: Sequence[winograd.Run]) -
     own = _here.shared or _Shared()
     found = [(x, own.of_map(x, weight.shape[-1]), own.of_weight(weight)) for x, weight in terms]
     return winograd.sums(found, runs)
+
+
+def _by_linear(x: Tensor, weight: Tensor) -> bool:
+    """Whether a convolution is a product of matrices as it lies in memory."""
+    return weight.shape[-1] == 1 and x.device.type == "cpu" and x.stride(1) == 1 and chosen() != "direct"
 
 
 def by_winograd(x: Tensor, weight: Tensor) -> bool:

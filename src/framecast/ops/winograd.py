@@ -302,20 +302,24 @@ class _Sums(torch.autograd.Function):
         xs, kernels = saved[::2], saved[1::2]
         cut, loops = _Cut.of(xs[0], ctx.kernel), _loops(ctx.kernel)
         wanted, learned = ctx.needs_input_grad[4::2], ctx.needs_input_grad[5::2]
-        maps, changes = [], []
-        for number, (x, change, learn) in enumerate(zip(xs, wanted, learned, strict=True)):
+        maps: dict[int, Tensor] = {}  # of each x, which may be that of several terms: V, and the gradient of V
+        changes: dict[int, Tensor] = {}
+        of = [x.data_ptr() for x in xs]
+        for x, key, change, learn in zip(xs, of, wanted, learned, strict=True):
             size = loops.size(cut, x.shape[1])
-            maps.append(_transform(x, ctx.kernel, cut, _room(f"V {number}", size)) if learn else None)
-            changes.append(_room(f"dV {number}", size).view(loops.places, -1) if change else None)
+            if learn and key not in maps:
+                maps[key] = _transform(x, ctx.kernel, cut, _room(f"V {len(maps)}", size))
+            if change and key not in changes:
+                changes[key] = _room(f"dV {len(changes)}", size).view(loops.places, -1)
         left, known = [_last(each) for each in given], set()
         for run in ctx.runs:
             terms = []
             for term, first, _ in run.parts:
-                made = _term(maps[term], kernels[term], first)
-                if (into := changes[term]) is not None:
+                made = _term(maps.get(of[term]), kernels[term], first)
+                if (into := changes.get(of[term])) is not None:
                     made.dv, made.turned = into.data_ptr(), ctx.gradients[term].turned().data_ptr()
-                    made.apart, made.fresh = into.stride(0), term not in known
-                    known.add(term)
+                    made.apart, made.fresh = into.stride(0), of[term] not in known
+                    known.add(of[term])
                 if learned[term]:
                     made.du = ctx.gradients[term].of(kernels[term]).data_ptr()
                 terms.append(made)
@@ -324,7 +328,8 @@ class _Sums(torch.autograd.Function):
                 *_array(terms), cut, run.outputs, addresses(here), here[0].shape[-1], loops.between(), threads()
             )
         found: list[Tensor | None] = []
-        for x, change in zip(xs, changes, strict=True):
+        for x, key in zip(xs, of, strict=True):
+            change = changes.pop(key, None)  # all of it is the gradient of the first
             found += [None if change is None else _put_together(change, ctx.kernel, cut, x.shape[1]), None]
         return (None, None, None, None, *found)
 
