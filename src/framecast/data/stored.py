@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import dask.array as da
 import numpy as np
 import xarray as xr
 
@@ -71,8 +72,7 @@ class Parts:
 
     def __init__(self, frames: xr.DataArray) -> None:
         self.frames = frames
-        behind = frames.data.dask.get(f"original-{frames.data.name}") if frames.chunks is not None else None
-        self._stored = behind if isinstance(behind, Stored) else None
+        self._stored = _behind(frames.data) if frames.chunks is not None else None
         self._kept: np.ndarray | None = None
         self._lock = threading.Lock()
 
@@ -88,9 +88,16 @@ class Parts:
     def _whole(self) -> np.ndarray:
         with self._lock:
             if self._kept is None:
-                self._kept = np.asarray(self.frames.values)
+                self._kept = np.asarray(self.frames.values).view()  # the frames themselves may be somebody's
                 self._kept.flags.writeable = False
             return self._kept
+
+
+def _behind(array: da.Array) -> Stored | None:
+    """What a Dask array was made of by `from_array`: Dask keeps it in its graph, under the name of that array only."""
+    name = f"original-{array.name}"
+    found = array.dask.layers.get(name, {}).get(name)
+    return found if isinstance(found, Stored) else None
 
 
 def _read(variable: xr.Variable, where: str) -> np.ndarray:
