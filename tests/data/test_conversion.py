@@ -201,6 +201,15 @@ def test_interrupted_while_the_finished_store_is_copied(
     assert sums_are_true(tmp_path / "a.zarr")
 
 
+def test_a_store_goes_on_with_its_own_chunks(tmp_path: Path) -> None:
+    source = archive(tmp_path / "source", range(10))
+    convert(source, tmp_path / "a.zarr", chunks=CHUNKS)
+    archive(source, range(10, 14))
+    assert convert(source, tmp_path / "a.zarr").added == 4
+    with pytest.raises(ConfigError, match="other settings"):
+        convert(source, tmp_path / "a.zarr", chunks=(1, 2, 2))
+
+
 def test_checksums_stay_true_however_a_store_grew(tmp_path: Path, small: None) -> None:
     """Growing, interrupted, gone on with, and interrupted again just before the end."""
     source = archive(tmp_path / "source", range(6))

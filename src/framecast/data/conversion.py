@@ -107,8 +107,9 @@ def convert(
 
     Files that are damaged, lie on another grid or hold another quantity than the first are left out, and so are those that
     come late, with frames before the end of a store that grows. Of frames at one time the first is taken, and a frame that
-    cannot be decoded is stored without data. Without `chunks` they are `CHUNK`, of fewer frames where frames are so large that
-    a shard would not fit in memory. All of it is said in the result and in the manifest. `begun` is told the size
+    cannot be decoded is stored without data.
+    Without `chunks` they are those of the store that grows, of a new one `CHUNK`, of fewer frames where frames are so large
+    that a shard would not fit in memory. All of it is said in the result and in the manifest. `begun` is told the size
     before anything is written, `progress` the frames done and to do.
 
     Raises `DataError`; `ConfigError` where `out` is something else or was made with other settings; `RunError` where it
@@ -123,7 +124,9 @@ def convert(
     if "sequence" in opened.frames.dims:
         raise DataError("a set of clips, not an archive in time", remedy="only frames along one time are converted")
     frames = changes.applied(opened.frames)
-    chunks = chunks or _chunks(frames)
+    _recover(out)
+    there = _manifest(out)
+    chunks = chunks or (tuple(there["plan"]["chunks"]) if there else _chunks(frames))
     try:
         store = _Store(out, frames, changes, chunks, opened.left_out)
         begun(store.size)
@@ -143,7 +146,6 @@ class _Store:
     ) -> None:
         self.out, self.partial = out, out.with_name(f".{out.name}.partial")
         self.name = str(frames.name)
-        _recover(out)
         plan = json.loads(json.dumps(_plan(frames, changes, chunks)))  # as it is read back
         self.length = int(plan["shard"])
         finished = _manifest(out)
