@@ -6,6 +6,8 @@ its weights, so that both can be given the same ones.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -52,7 +54,7 @@ class Cell(nn.Module):
         return o * torch.tanh(self.conv_last(both)), c, m, dc, dm
 
 
-class Rolled(nn.Module):
+class Rolled(nn.Module, ABC):
     """A network on patches of frames, rolled over time with teacher forcing as `rollout` has it."""
 
     def __init__(self, channels: int, hidden: tuple[int, ...], patch: int) -> None:
@@ -60,13 +62,13 @@ class Rolled(nn.Module):
         self.patch, self.pixels = patch, patch**2 * channels
         self.head = nn.Conv2d(hidden[-1], self.pixels, 1, bias=False)
 
+    @abstractmethod
     def start(self, zero: Tensor) -> None:
         """Begin with an empty state, of maps like `zero (B, D, h, w)`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def step(self, seen: Tensor) -> Tensor:
         """The top layer's H."""
-        raise NotImplementedError
 
     def loss(self) -> Tensor | float:
         """What is added to the loss."""

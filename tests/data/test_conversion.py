@@ -201,11 +201,22 @@ def test_interrupted_while_the_finished_store_is_copied(
     assert sums_are_true(tmp_path / "a.zarr")
 
 
-def test_a_store_goes_on_with_its_own_chunks(tmp_path: Path) -> None:
+def test_a_store_goes_on_with_its_own_chunks(tmp_path: Path, small: None) -> None:
     source = archive(tmp_path / "source", range(10))
     convert(source, tmp_path / "a.zarr", chunks=CHUNKS)
     archive(source, range(10, 14))
     assert convert(source, tmp_path / "a.zarr").added == 4
+
+    def interrupt(done: int, of: int) -> None:
+        if done == 8:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        convert(source, tmp_path / "b.zarr", chunks=CHUNKS, progress=interrupt)
+    sizes = []
+    convert(source, tmp_path / "b.zarr", begun=sizes.append)
+    assert sizes[0].already == 8
+    assert content(tmp_path / "a.zarr") == content(tmp_path / "b.zarr")
     with pytest.raises(ConfigError, match="other settings"):
         convert(source, tmp_path / "a.zarr", chunks=(1, 2, 2))
 

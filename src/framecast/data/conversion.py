@@ -35,8 +35,10 @@ from framecast.data.readers.options import Options
 from framecast.data.regridding import coarsened, cropped, reprojected
 from framecast.errors import ConfigError, DataError, FramecastError, RunError
 
-CHUNK = (16, 64, 64)
-"""Frames, height and width of a chunk, as float32 256 KiB: of what is read for a crop of 128 x 128 a quarter is used."""
+Chunks = tuple[int, int, int]
+"""Frames, height and width of a chunk."""
+CHUNK: Chunks = (16, 64, 64)
+"""As float32 256 KiB: of what is read for a crop of 128 x 128 a quarter is used."""
 SHARD = 64 * 2**20
 """Bytes, as float32, that a shard holds about; two are in memory at a time."""
 MANIFEST = "manifest.json"
@@ -98,7 +100,7 @@ def convert(
     out: str | Path,
     *,
     changes: Changes | None = None,
-    chunks: tuple[int, int, int] | None = None,
+    chunks: Chunks | None = None,
     options: Options | None = None,
     begun: Callable[[Size], None] = lambda size: None,
     progress: Callable[[int, int], None] = lambda done, of: None,
@@ -107,10 +109,9 @@ def convert(
 
     Files that are damaged, lie on another grid or hold another quantity than the first are left out, and so are those that
     come late, with frames before the end of a store that grows. Of frames at one time the first is taken, and a frame that
-    cannot be decoded is stored without data.
-    Without `chunks` they are those of the store that grows, of a new one `CHUNK`, of fewer frames where frames are so large
-    that a shard would not fit in memory. All of it is said in the result and in the manifest. `begun` is told the size
-    before anything is written, `progress` the frames done and to do.
+    cannot be decoded is stored without data. All of it is said in the result and in the manifest. Without `chunks` they are
+    those of the store that grows, of a new one `CHUNK`, of fewer frames where a shard would not fit in memory. `begun` is told
+    the size before anything is written, `progress` the frames done and to do.
 
     Raises `DataError`; `ConfigError` where `out` is something else or was made with other settings; `RunError` where it
     cannot be written.
@@ -124,13 +125,10 @@ def convert(
     if "sequence" in opened.frames.dims:
         raise DataError("a set of clips, not an archive in time", remedy="only frames along one time are converted")
     frames = changes.applied(opened.frames)
-    _recover(out)
-    there = _manifest(out)
-    chunks = chunks or (tuple(there["plan"]["chunks"]) if there else _chunks(frames))
     try:
         store = _Store(out, frames, changes, chunks, opened.left_out)
         begun(store.size)
-        store.lay_out(chunks)
+        store.lay_out()
         store.fill(progress)
         return store.finish(frames.attrs["repairs"])
     except OSError as error:
@@ -142,18 +140,20 @@ class _Store:
     there, or of a copy of the finished store. All three go on after the last frame they hold."""
 
     def __init__(
-        self, out: Path, frames: xr.DataArray, changes: Changes, chunks: tuple[int, int, int], left_out: dict[str, str]
+        self, out: Path, frames: xr.DataArray, changes: Changes, chunks: Chunks | None, left_out: dict[str, str]
     ) -> None:
         self.out, self.partial = out, out.with_name(f".{out.name}.partial")
         self.name = str(frames.name)
-        plan = json.loads(json.dumps(_plan(frames, changes, chunks)))  # as it is read back
+        _recover(out)
+        finished, started = _manifest(out), _manifest(self.partial)
+        there = finished or started
+        self.chunks = chunks or (tuple(there["plan"]["chunks"]) if there else _chunks(frames))
+        plan = json.loads(json.dumps(_plan(frames, changes, self.chunks)))  # as it is read back
         self.length = int(plan["shard"])
-        finished = _manifest(out)
         if out.exists() and (finished is None or finished["plan"] != plan):
             what = "was made with other settings, or on another grid" if finished else "was not made by this command"
             raise ConfigError(f"exists already and {what}", where=out, remedy="convert to a new store")
         self.before = int(finished["frames"]) if finished else 0
-        started = _manifest(self.partial)
         if started is None or started["plan"] != plan:
             shutil.rmtree(self.partial, ignore_errors=True)
             started = None
@@ -168,14 +168,14 @@ class _Store:
             bytes=4 * prod(self.frames.shape),
         )
 
-    def lay_out(self, chunks: tuple[int, int, int]) -> None:
+    def lay_out(self) -> None:
         """Make the folder, and room for all frames."""
         if not self.partial.exists() and self.out.exists():
             # The manifest comes last, from `_note`: a copy that was interrupted is none.
             shutil.copytree(self.out, self.partial, copy_function=self._copy, ignore=shutil.ignore_patterns(MANIFEST))
         elif not self.partial.exists():
             self.partial.parent.mkdir(parents=True, exist_ok=True)
-            _create(self.partial, self.frames, chunks, self.length)
+            _create(self.partial, self.frames, self.chunks, self.length)
         for name in (self.name, "time"):
             array = self._array(name)
             array.resize((self.size.frames, *array.shape[1:]))
@@ -277,7 +277,7 @@ class _Store:
         temporary.replace(self.partial / MANIFEST)
 
 
-def _chunks(frames: xr.DataArray) -> tuple[int, int, int]:
+def _chunks(frames: xr.DataArray) -> Chunks:
     """`CHUNK`, of so few frames that one chunk of whole frames is no larger than a shard should be."""
     most = SHARD // (4 * prod(frames.shape[1:]))
     return (min(CHUNK[0], max(most, 1)), *CHUNK[1:])
@@ -317,7 +317,7 @@ def _nothing(plan: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _plan(frames: xr.DataArray, changes: Changes, chunks: tuple[int, int, int]) -> dict[str, Any]:
+def _plan(frames: xr.DataArray, changes: Changes, chunks: Chunks) -> dict[str, Any]:
     """What must stay the same for a store to grow."""
     grid = hashlib.sha256()
     for axis in ("y", "x"):
@@ -346,7 +346,7 @@ def _after(frames: xr.DataArray, manifest: dict[str, Any]) -> tuple[xr.DataArray
     return frames.isel(time=new), dict.fromkeys(sorted(late), why)
 
 
-def _create(partial: Path, frames: xr.DataArray, chunks: tuple[int, int, int], length: int) -> None:
+def _create(partial: Path, frames: xr.DataArray, chunks: Chunks, length: int) -> None:
     """An empty store with the grid of the frames."""
     coordinates = {name: frames[name].variable for name in ("y", "x", "crs") if name in frames.coords}
     clock = frames["time"].dtype.kind == "M"

@@ -142,6 +142,7 @@ class Fusion(nn.Module):
     def __init__(self, hidden: int, slots: int, *, form: Form, isolated: bool, adaptive: bool, shortcut: bool) -> None:
         super().__init__()
         both = 2 * hidden
+        self.count = slots
         self.slots = nn.ModuleList(SameConv(both // slots, both, 3) for _ in range(slots if isolated else 1))
         self.shortcut: nn.Module | None = None
         if shortcut:
@@ -153,19 +154,18 @@ class Fusion(nn.Module):
             self.weigh = nn.ModuleList(nn.Linear(width, weights) for _ in range(slots))
             self.weigh_shortcut = nn.Linear(width, weights) if shortcut else None
 
-    def slot(self, n: int) -> SameConv:
-        """The convolution of slot n."""
-        found: SameConv = self.slots[n % len(self.slots)]  # type: ignore[assignment]
-        return found
+    @property
+    def layers(self) -> list[nn.Module]:
+        """What each slot goes through, and last, where there is a shortcut, I."""
+        slots = [self.slots[n % len(self.slots)] for n in range(self.count)]
+        return slots if self.shortcut is None else [*slots, self.shortcut]
 
-    def forward(self, maps: list[Tensor], seen: Tensor) -> Tensor:
-        """The N slots and I, convolved without bias `(B, 2D, h, w)`, and `seen (B, 2D, h, w)` -> `(B, 2D, h, w)`."""
-        slots = len(maps) - (self.shortcut is not None)
-        biases = [self.slot(n).bias for n in range(slots)]
-        if self.shortcut is not None:
-            biases.append(getattr(self.shortcut, "bias", None))
+    def forward(self, maps: Sequence[Tensor], seen: Tensor) -> Tensor:
+        """What came out of the `layers` but for their biases, `(B, 2D, h, w)` each, and `seen (B, 2D, h, w)` ->
+        `(B, 2D, h, w)`."""
+        biases = [getattr(layer, "bias", None) for layer in self.layers]
         weights = seen.new_ones(len(maps), *seen.shape[:2]) if self.context is None else self.importance(seen)
-        return fuse(maps, biases, weights, rectified=slots)
+        return fuse(maps, biases, weights, rectified=self.count)
 
     def importance(self, seen: Tensor) -> Tensor:
         """The weight of each slot, then of the shortcut: `(N or N + 1, B, 2D)` between 0 and 1."""
@@ -176,15 +176,14 @@ class Fusion(nn.Module):
 
 
 def fused(fusions: Sequence[Fusion], slots: list[Tensor], seen: Tensor) -> list[Tensor]:
-    """What the `fusions` make of N `slots (B, 2D / N, h, w)` and `seen (B, 2D, h, w)`: `(B, 2D, h, w)` each. Every slot is
+    """What the `fusions` make of N `slots (B, 2D / N, h, w)` and `seen (B, 2D, h, w)`: `(B, 2D, h, w)` each. Every map is
     convolved for all of them at once."""
-    maps = [convolve_with_each(slot, [each.slot(n).weight for each in fusions]) for n, slot in enumerate(slots)]
-    shortcuts = [each.shortcut for each in fusions]
-    if isinstance(shortcuts[0], SameConv):
-        maps.append(convolve_with_each(seen, [each.weight for each in shortcuts if isinstance(each, SameConv)]))
-    elif shortcuts[0] is not None:
-        maps.append([seen] * len(fusions))
-    return [fusion(list(own), seen) for fusion, own in zip(fusions, zip(*maps, strict=True), strict=True)]
+    made: list[list[Tensor]] = []
+    for layers in zip(*(each.layers for each in fusions), strict=True):
+        x = slots[len(made)] if len(made) < len(slots) else seen
+        weights = [layer.weight for layer in layers if isinstance(layer, SameConv)]
+        made.append(convolve_with_each(x, weights) if weights else [x] * len(fusions))
+    return [fusion(maps, seen) for fusion, maps in zip(fusions, zip(*made, strict=True), strict=True)]
 
 
 class FusedGates(nn.Module):

@@ -302,9 +302,9 @@ class _Sums(torch.autograd.Function):
         xs, kernels = saved[::2], saved[1::2]
         cut, loops = _Cut.of(xs[0], ctx.kernel), _loops(ctx.kernel)
         wanted, learned = ctx.needs_input_grad[4::2], ctx.needs_input_grad[5::2]
-        maps: dict[int, Tensor] = {}  # of each x, which may be that of several terms: V, and the gradient of V
-        changes: dict[int, Tensor] = {}
-        of = [x.data_ptr() for x in xs]
+        maps: dict[Any, Tensor] = {}  # of each x, which may be that of several terms: V, and the gradient of V
+        changes: dict[Any, Tensor] = {}
+        of = [(x.data_ptr(), x.shape, x.stride()) for x in xs]
         for x, key, change, learn in zip(xs, of, wanted, learned, strict=True):
             size = loops.size(cut, x.shape[1])
             if learn and key not in maps:

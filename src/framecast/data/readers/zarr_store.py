@@ -32,7 +32,7 @@ def read(path: Path | str, options: Options) -> xr.DataArray:
     try:
         with warnings.catch_warnings(), zarr.config.set({} if isinstance(store, str) else _PIPELINE):
             warnings.simplefilter("ignore", RuntimeWarning)  # that a remote store without consolidated metadata is slow
-            warnings.simplefilter("ignore", UserWarning)  # that zarrs leaves some arrays to zarr
+            warnings.filterwarnings("ignore", "Array is unsupported")  # zarrs leaves some to zarr
             dataset = xr.open_zarr(store, chunks=None, decode_timedelta=False, consolidated=consolidated)
     except Exception as error:  # zarr has no common error; whatever it raises, this store cannot be opened
         raise Unreadable(f"the store is incomplete or unreadable ({error})", where=path) from error
