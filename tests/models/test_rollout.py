@@ -83,3 +83,17 @@ def test_checkpointing_changes_no_gradient(segment: int) -> None:
 
     for plain, checkpointed in zip(gradients(None), gradients(segment), strict=True):
         torch.testing.assert_close(plain, checkpointed, atol=1e-7, rtol=1e-5)
+
+
+def test_of_segments_all_but_the_last_are_computed_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[float] = []
+
+    class Counted(AddOne):
+        def step(self, x: Any, state: Any, actions: Any = None) -> Any:
+            seen.append(float(x.detach().mean()))
+            return super().step(x.sin(), state, actions)
+
+    window = torch.stack([torch.full((1, 1, 2, 2), float(t)) for t in range(6)], dim=1).requires_grad_()
+    rollout(Counted(), window, mask(1, 1, 1, 1, 1), segment=2).frames.sum().backward()
+    assert seen[:5] == [0, 1, 2, 3, 4], "one step, two, and two"
+    assert seen[5:] == [1, 2, 0]

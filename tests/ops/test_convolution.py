@@ -19,6 +19,8 @@ from framecast.ops.winograd import Run
 from framecast.types import FrameShape
 
 TOLERANCE = 1e-5
+TOLERANCE_7 = 5e-5
+"""Of 7 x 7 kernels, whose tiles are larger: on maps smaller than the kernel little is summed and the error stays."""
 needs_loops = pytest.mark.skipif(
     not available(), reason="the loops in C were not compiled here: no C compiler with OpenMP"
 )
@@ -72,7 +74,7 @@ def test_any_size_equals_the_direct_form(
         assert true is not None
         assert found.shape == true.shape
         size = float(factors[0].detach().norm() * factors[1].detach().norm())
-        assert float((found - true).detach().norm()) < TOLERANCE * size
+        assert float((found - true).detach().norm()) < (TOLERANCE_7 if kernel == 7 else TOLERANCE) * size
     assert bias.grad is not None
     torch.testing.assert_close(bias.grad.double(), bias2.grad, rtol=1e-4, atol=1e-4)
 
@@ -251,14 +253,18 @@ def test_kept_transforms_follow_their_weights() -> None:
 
 
 @needs_loops
-def test_a_weight_that_is_changed_before_the_backward_pass_is_noticed() -> None:
+def test_gradients_are_those_of_the_weight_as_it_was() -> None:
     x, weight = maps(1, 16, 8, 8), maps(64, 16, 5, 5, seed=1)
+    x2, weight2 = exact(x, weight)
+    functional.conv2d(x2, weight2, padding=2).sum().backward()
     with use("winograd"):
         loss = convolve(x, weight).sum()
     with torch.no_grad():
         weight.mul_(2)
-    with pytest.raises(RuntimeError, match="changed in place"):
-        loss.backward()
+    loss.backward()
+    assert x.grad is not None
+    assert x2.grad is not None
+    assert relative(x.grad, x2.grad) < TOLERANCE
 
 
 def test_gradients_can_be_taken_twice() -> None:

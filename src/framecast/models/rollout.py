@@ -10,6 +10,7 @@ from torch.utils.checkpoint import checkpoint
 
 from framecast.models.core import Core
 from framecast.ops.convolution import Transforms, next_step, shared
+from framecast.ops.memory import return_free
 from framecast.types import Prediction
 
 
@@ -32,8 +33,9 @@ def rollout(
     where `held (C,)` is true are inputs that are not forecast: they are fed back as they were last.
 
     Loss terms of the steps are averaged over time (spec/models.md, section 1.4). With `segment`, the activations
-    within each run of that many steps are computed again in the backward pass instead of being kept: memory falls to
-    about 1/segment of the steps plus one segment, for one more forward pass in time.
+    within each run of that many steps are computed again in the backward pass instead of being kept, but for the last, with
+    which that pass begins: memory falls to the states between the segments and one segment, for nearly one more forward
+    pass in time.
 
     Raises ValueError if the first step is not fed a true frame, or if the mask asks for frames that are not there.
     """
@@ -65,11 +67,19 @@ def rollout(
     if segment is None or not torch.is_grad_enabled():
         outputs, _, losses = advance(0, steps, last, state)
     else:
-        outputs, losses = [], []
-        for start in range(0, steps, segment):
-            stop = min(start + segment, steps)
-            done, state, terms = checkpoint(advance, start, stop, last, state, use_reentrant=False)
-            outputs, losses, last = outputs + done, losses + terms, done[-1]
+
+        def run(*given: Any) -> tuple[list[Tensor], Any, list[dict[str, Tensor]]]:
+            return_free()
+            return advance(*given)
+
+        outputs, losses, start = [], [], 0
+        while start < steps:
+            stop = start + ((steps - start) % segment or segment)  # the first is the shorter one
+            if stop < steps:
+                done, state, terms = checkpoint(run, start, stop, last, state, use_reentrant=False)
+            else:
+                done, state, terms = run(start, stop, last, state)
+            outputs, losses, last, start = outputs + done, losses + terms, done[-1], stop
     mean = {name: torch.stack([terms[name] for terms in losses]).mean() for name in losses[0]}
     return Prediction(torch.stack(outputs, dim=1), mean)
 
