@@ -7,6 +7,7 @@ import pytest
 import xarray as xr
 
 import framecast
+from framecast.data import opening
 from framecast.data.config import ArchiveData
 from framecast.data.conversion import convert
 from framecast.data.readers import netcdf
@@ -47,7 +48,7 @@ def test_three_files_are_opened_and_the_frames_are_the_same(tmp_path: Path, open
     (tmp_path / "README.txt").write_text("about")
     frames = framecast.open(tmp_path, by_name=True)
     assert len(opened) == 3
-    assert "40 files are listed by their names: 3 were opened" in frames.attrs["repairs"]
+    assert "40 files are listed by their names: 3 were opened (--no-by-name opens all)" in frames.attrs["repairs"]
     everything = framecast.open(tmp_path)
     np.testing.assert_array_equal(frames["time"].values, everything["time"].values)
     np.testing.assert_array_equal(frames["source"].values, everything["source"].values)
@@ -93,6 +94,32 @@ def test_all_are_opened_where_names_do_not_tell(tmp_path: Path, why: str) -> Non
     frames = framecast.open(tmp_path, by_name=True)
     assert frames.sizes["time"] == count
     assert "files could not be listed by their names: all were opened" in frames.attrs["repairs"]
+
+
+def test_more_than_a_thousand_are_listed_unless_all_are_wanted(
+    tmp_path: Path, opened: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "MANY", 11)
+    for number in range(12):
+        write(tmp_path, number)
+    many = [framecast.open(source).load() for source in (tmp_path, str(tmp_path / "*.nc"), sorted(tmp_path.iterdir()))]
+    assert len(opened) == 3 * (3 + 12)
+    assert "12 files are listed by their names: 3 were opened (--no-by-name opens all)" in many[0].attrs["repairs"]
+    opened.clear()
+    everything = framecast.open(tmp_path, by_name=False)
+    assert len(opened) == 12
+    for each in many:
+        xr.testing.assert_identical(each.drop_attrs(), everything.load().drop_attrs())
+
+
+def test_a_file_without_a_time_in_its_name_is_not_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opening, "MANY", 3)
+    for number in range(8):
+        write(tmp_path, number)
+    (tmp_path / "README.txt").write_text("about")
+    assert "passed over what is not understood: README.txt" in framecast.open(tmp_path).attrs["repairs"]
+    write(tmp_path, 8).rename(tmp_path / "last.nc")
+    assert framecast.open(tmp_path).sizes["time"] == 9
 
 
 def test_windows_of_training_can_be_listed_too(tmp_path: Path, opened: list[Path]) -> None:

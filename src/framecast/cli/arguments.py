@@ -38,7 +38,10 @@ Grey = Annotated[bool, typer.Option("--grey", help="Of pictures and video: witho
 FrameSize = Annotated[str | None, typer.Option("--size", help="Of pictures and video: another HEIGHTxWIDTH.")]
 FrameRate = Annotated[float | None, typer.Option(help="Of video: so many frames a second.")]
 ByName = Annotated[
-    bool, typer.Option("--by-name", help="Of many files open three, and trust the times in the others' names.")
+    bool | None,
+    typer.Option(
+        help="Of many files open three, and trust the times in the others' names; by default of more than 1,000."
+    ),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
 

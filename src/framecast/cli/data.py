@@ -93,7 +93,7 @@ def convert(
     grey: Grey = False,
     size: FrameSize = None,
     frame_rate: FrameRate = None,
-    by_name: ByName = False,
+    by_name: ByName = None,
 ) -> None:
     """Write an archive as one Zarr store, which training reads fastest. Interrupted, run it again."""
     from rich.console import Console

@@ -85,7 +85,7 @@ def forecast(
     grey: Grey = False,
     size: FrameSize = None,
     frame_rate: FrameRate = None,
-    by_name: ByName = False,
+    by_name: ByName = None,
     actions: Annotated[
         Path | None, typer.Option(help="A .npy with the actions of every step, for a model that takes them.")
     ] = None,

@@ -8,12 +8,14 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from framecast.data.joining import alike, along_time, time_of
+from framecast.data.joining import alike, along_time, first_of, time_of
 from framecast.data.readers import recognised
 from framecast.data.readers.options import Options, Reader
 from framecast.data.stored import Row
 from framecast.errors import DataError, Unreadable
 
+MANY = 1000
+"""Of more files not all are opened if nobody asks for it."""
 _FEWEST = 4
 """Of fewer files all are opened."""
 
@@ -21,10 +23,14 @@ _FEWEST = 4
 def listed(entries: Sequence[Path], options: Options) -> tuple[xr.DataArray, list[Path]] | None:
     """The frames of files with one frame each, along time, as `joining.in_a_row` gives them, and those files. The first, the
     middle and the last are opened; the others are taken to be like them, and checked when they are read. None where that
-    cannot be done: names without date and time, or three files that differ, or whose own times do not follow the names."""
+    cannot be done: names without date and time, another format among them, or three files that differ, or whose own times do
+    not follow the names."""
     files = [file for file in entries if time_of(file.stem) is not None]
     files = [file for file in files if file.suffix == files[0].suffix]
     if len(files) < _FEWEST or (reader := recognised(files[0])) is None:
+        return None
+    passed_over = sorted(set(entries) - set(files))
+    if any(map(recognised, passed_over)):
         return None
     named = np.array([time_of(file.stem) for file in files])
     try:
@@ -48,7 +54,10 @@ def listed(entries: Sequence[Path], options: Options) -> tuple[xr.DataArray, lis
         return frame.variable
 
     row = Row([str(file) for file in files], variable, first.shape)
-    repairs = [*first.attrs.get("repairs", []), f"{len(files)} files are listed by their names: 3 were opened"]
+    said = f"{len(files)} files are listed by their names: 3 were opened (--no-by-name opens all)"
+    repairs = [*first.attrs.get("repairs", []), said]
+    if passed_over:
+        repairs.append(f"passed over what is not understood: {first_of([file.name for file in passed_over])}")
     return along_time(row, first, list(times), repairs), files
 
 

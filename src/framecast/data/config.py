@@ -51,7 +51,7 @@ class ArchiveData:
     grey: bool = False
     size: tuple[int, int] | None = None
     frame_rate: float | None = None
-    by_name: bool = False
+    by_name: bool | None = None
     actions: bool = False
     sampling: Importance | None = None
     inputs: tuple[Input, ...] = ()

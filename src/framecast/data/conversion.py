@@ -32,6 +32,7 @@ from zarr.errors import ZarrUserWarning
 from framecast.data.frames import stamp
 from framecast.data.opening import open_all
 from framecast.data.readers.options import Options
+from framecast.data.readers.zarr_store import PIPELINE
 from framecast.data.regridding import coarsened, cropped, reprojected
 from framecast.errors import ConfigError, DataError, FramecastError, RunError
 
@@ -235,7 +236,8 @@ class _Store:
         )
 
     def _array(self, name: str) -> zarr.Array[Any]:
-        array = zarr.open_group(self.partial, mode="r+", use_consolidated=False)[name]
+        with zarr.config.set({**PIPELINE, "threading.max_workers": 1}):  # one, for the same file each time
+            array = zarr.open_group(self.partial, mode="r+", use_consolidated=False)[name]
         assert isinstance(array, zarr.Array)
         return array
 
@@ -305,16 +307,8 @@ def _manifest(store: Path) -> dict[str, Any] | None:
 
 def _nothing(plan: dict[str, Any]) -> dict[str, Any]:
     """The manifest of a store without frames."""
-    return {
-        "plan": plan,
-        "frames": 0,
-        "last": None,
-        "files": {},
-        "left_out": {},
-        "missing": {},
-        "repairs": [],
-        "stored": {},
-    }
+    empty: dict[str, Any] = {"files": {}, "left_out": {}, "missing": {}, "repairs": [], "stored": {}}
+    return {"plan": plan, "frames": 0, "last": None, **empty}
 
 
 def _plan(frames: xr.DataArray, changes: Changes, chunks: Chunks) -> dict[str, Any]:
@@ -371,7 +365,7 @@ def _create(partial: Path, frames: xr.DataArray, chunks: Chunks, length: int) ->
         shards=(length, channels, -(-height // rows) * rows, -(-width // columns) * columns),
         dtype="float32",
         fill_value=float("nan"),
-        compressors=BloscCodec(cname="zstd", clevel=3, shuffle="shuffle"),
+        compressors=BloscCodec(cname="zstd", clevel=1, shuffle="noshuffle"),  # values of radars repeat whole
         dimension_names=("time", "channel", "y", "x"),
         attributes={
             "units": frames.attrs["units"],

@@ -14,6 +14,7 @@ import numpy as np
 import xarray as xr
 
 from framecast.data.frames import stamp
+from framecast.data.joining import first_of
 from framecast.data.opening import open as open_frames
 from framecast.data.quantities import REFLECTIVITY, Quantity, of
 from framecast.data.splits import NONE, ByBlocks, Split
@@ -25,8 +26,6 @@ _NO_RAIN, _NO_ECHO = 8.0, 3.0
 """mm/h that half of the rain, and dBZ that half of the echoes, hardly ever exceed and fall short of."""
 _USUAL = 0.9
 """Share of the greatest area with data below which a frame deserves a look."""
-_NAMED = 5
-"""How many frames or gaps a concern names."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +95,7 @@ class Inspection:
     @property
     def concerns(self) -> tuple[str, ...]:
         """What was repaired, what is missing, what is suspicious; first what would spoil training."""
-        gaps = [f"{len(self.gaps)} gap(s) in time: {_some(self.gaps)}"] if self.gaps else []
+        gaps = [f"{len(self.gaps)} gap(s) in time: {first_of(self.gaps)}"] if self.gaps else []
         refused = [f"{count} window starts refused: {reason}" for reason, count in self.refused.items()]
         return (
             *self.problems,
@@ -119,7 +118,7 @@ class Inspection:
         least = float(self.coverage[few].min() / usual)
         return [
             f"{few.sum()} frame(s) with data on less than {_USUAL:.0%} of the usual area, {least:.0%} at the least (a radar "
-            f"that dropped out?): {_some(labels)}"
+            f"that dropped out?): {first_of(labels)}"
         ]
 
     def __str__(self) -> str:
@@ -214,7 +213,7 @@ def _gaps(frames: xr.DataArray) -> tuple[str, ...]:
 
 
 def _missing(seen: Survey) -> list[str]:
-    said = [f"{len(seen.empty)} frame(s) without any data: {_some(seen.empty)}"] if seen.empty else []
+    said = [f"{len(seen.empty)} frame(s) without any data: {first_of(seen.empty)}"] if seen.empty else []
     for count, what in (
         (seen.infinite, "infinite"),
         (seen.below, f"below {seen.quantity.lowest:g} {seen.quantity.units}"),
@@ -251,7 +250,7 @@ def _alike(seen: Survey) -> list[str]:
         (seen.alike, "nearly equal to an earlier one"),
     ):
         if frames:
-            said.append(f"{len(frames)} frame(s) {what}: {_some(frames)}")
+            said.append(f"{len(frames)} frame(s) {what}: {first_of(frames)}")
     return said
 
 
@@ -287,8 +286,3 @@ def bytes_in_words(size: float) -> str:
             return f"{size:.3g} {unit}"
         size /= 1024
     return f"{size:,.4g} GiB"
-
-
-def _some(names: Sequence[str]) -> str:
-    more = len(names) - _NAMED
-    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -18,6 +18,8 @@ from framecast.errors import DataError
 _STAMP = re.compile(
     r"(?<!\d)((?:19|20)\d{2})[-_]?(\d{2})[-_]?(\d{2})[-_T]?(\d{2})[-_:]?(\d{2})(?:[-_:]?(\d{2}))?(?!\d)"
 )
+_NAMED = 5
+"""How many names a report gives."""
 
 
 def time_of(name: str) -> np.datetime64 | None:
@@ -29,6 +31,12 @@ def time_of(name: str) -> np.datetime64 | None:
         except ValueError:
             continue
     return None
+
+
+def first_of(names: Sequence[str]) -> str:
+    """The first of many names, for a report."""
+    more = len(names) - _NAMED
+    return "; ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def number_of(file: Path) -> int:

@@ -11,15 +11,12 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
-from framecast.data.by_name import listed
+from framecast.data.by_name import MANY, listed
 from framecast.data.frames import build, order_times
-from framecast.data.joining import check_shapes, differing, in_a_row, join, number_of, other_shapes, time_of
+from framecast.data.joining import check_shapes, differing, first_of, in_a_row, join, number_of, other_shapes, time_of
 from framecast.data.readers import reader_of, recognised, understood, zarr_store
 from framecast.data.readers.options import Options, Reader
 from framecast.errors import DataError, Unreadable
-
-_NAMED = 5
-"""How many files a report names."""
 
 
 def open(
@@ -32,7 +29,7 @@ def open(
     grey: bool = False,
     size: tuple[int, int] | None = None,
     frame_rate: float | None = None,
-    by_name: bool = False,
+    by_name: bool | None = None,
 ) -> xr.DataArray:
     """Frames `([sequence,] time, channel, y, x)`, lazy, float32, in physical units, with NaN where there is no data.
 
@@ -46,8 +43,9 @@ def open(
     incomplete is left out and reported in `attrs["repairs"]`, unless none is left. A single frame without a time stamp
     takes it from its file's name: a date and time (`20150515_1545`, UTC), else the last number as the number of the frame.
 
-    Every file is opened, if only its header, so that what is wrong with an archive is known at once. With `by_name` three
-    of many are: the others are taken to be like them, and what is wrong with one is said when it is read.
+    Every file is opened, if only its header, so that what is wrong with an archive is known at once. With `by_name`, which
+    holds for more than 1,000 files if it is None, three of many are, if dates and times in all names tell their order: the
+    others are taken to be like them, and what is wrong with one is said when it is read.
 
     Raises `DataError` naming file, variable and remedy.
     """
@@ -66,7 +64,7 @@ def open_all(path: str | Path | Sequence[str | Path], options: Options, *, lenie
     the first, and frames whose time another frame has already, where `open` raises `DataError`."""
     if isinstance(path, str) and "://" in path:
         return Opened(order_times(_stepped(_remote(path, options), options.time_step, [])), {})
-    if options.by_name and (found := listed(_entries(path), options)) is not None:
+    if (found := _listed(path, options)) is not None:
         return Opened(order_times(_stepped(_built(*found, options), options.time_step, [])), {})
     files, repairs = _files(path)
     if options.by_name:
@@ -101,7 +99,7 @@ def open_all(path: str | Path | Sequence[str | Path], options: Options, *, lenie
     if left_out:
         why = "do not belong to the others or could not be read" if lenient else "could not be read"
         what = f"{len(left_out)} of {len(files)} files {why} and were left out"
-        repairs.append(f"{what}: {_some([f'{file}: {why}' for file, why in left_out.items()])}")
+        repairs.append(f"{what}: {first_of([f'{file}: {why}' for file, why in left_out.items()])}")
     frames = _stepped(joined, options.time_step, repairs)
     return Opened(order_times(frames, keep_first=lenient), left_out)
 
@@ -110,6 +108,16 @@ def _built(row: xr.DataArray, files: Sequence[Path], options: Options) -> xr.Dat
     """Frames from a row of single ones, a file each."""
     frames = build(row, where=str(files[0]), units=options.units, dry=options.dry)
     return frames.assign_coords(source=("time", [str(file) for file in files]))
+
+
+def _listed(path: str | Path | Sequence[str | Path], options: Options) -> tuple[xr.DataArray, list[Path]] | None:
+    """Many files by their names, where that is wanted and can be done."""
+    if options.by_name is False:
+        return None
+    if options.by_name is None and isinstance(path, str | Path) and recognised(Path(path)):
+        return None  # a store, or a folder of pictures: one thing, with its own order
+    entries = _entries(path)
+    return listed(entries, options) if options.by_name or len(entries) > MANY else None
 
 
 def _entries(path: str | Path | Sequence[str | Path]) -> list[Path]:
@@ -169,16 +177,11 @@ def _sift(entries: list[Path], where: Path) -> tuple[dict[Path, Reader], list[st
         what = "in this folder" if where.is_dir() else "that matches"
         hint = f"; for subfolders: '{where}/**/*'" if any(entry.is_dir() for entry in entries) else ""
         raise DataError(
-            f"nothing {what} is understood ({_some(others) or 'it is empty'})",
+            f"nothing {what} is understood ({first_of(others) or 'it is empty'})",
             where=where,
             remedy=f"understood are {understood()}{hint}",
         )
-    return files, [f"{where}: passed over what is not understood: {_some(others)}"] if others else []
-
-
-def _some(names: Sequence[str]) -> str:
-    more = len(names) - _NAMED
-    return "; ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+    return files, [f"{where}: passed over what is not understood: {first_of(others)}"] if others else []
 
 
 def _natural(file: Path) -> list[tuple[int, str]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime
 import re
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -62,7 +63,7 @@ def read(path: Path, options: Options) -> xr.DataArray:
     grid = Grid.from_corner(projection(_SWISS, path), 255_000, 480_000, 1000, -1000, height, width)
     return single_frame(
         path,
-        lambda: _amounts()[_indices(path)],
+        lambda: _amounts().take(_indices(path)),
         name="precipitation",
         units=options.units,
         shape=(height, width),
@@ -72,13 +73,14 @@ def read(path: Path, options: Options) -> xr.DataArray:
     )
 
 
+@cache
 def _amounts() -> np.ndarray:
-    """The amount in mm of each index."""
+    """The amount in mm of each index, as float32."""
     index = np.arange(256.0)
     amounts = (10 ** ((index - 71.5) / 20) / 316) ** (1 / 1.5)
     amounts[(index < 2) | (index >= 251)] = 0
     amounts[255] = np.nan
-    return amounts
+    return amounts.astype(np.float32)
 
 
 def _indices(path: Path) -> np.ndarray:

@@ -16,7 +16,7 @@ class Options:
     """`units`, `time_step` (minutes) and `variable` where the files do not say; `dry` where it is not the usual value.
 
     Of pictures and video: `grey` instead of colours, another `size` (height, width), and of video fewer frames a second
-    (`frame_rate`). `by_name`: many files are listed by the times in their names."""
+    (`frame_rate`). `by_name`: many files are listed by the times in their names; where None, more than 1,000 are."""
 
     units: str | None = None
     time_step: float | None = None
@@ -25,7 +25,7 @@ class Options:
     grey: bool = False
     size: tuple[int, int] | None = None
     frame_rate: float | None = None
-    by_name: bool = False
+    by_name: bool | None = None
 
     def __post_init__(self) -> None:
         if self.time_step is not None and self.time_step <= 0:
