@@ -49,7 +49,7 @@ static const float AT_POINT[PAIRS][PAIRS] = {
 #define EXPORTED(name) EXPANDED(name, TILE)
 
 /* Loops over pairs and over coefficients, which are short and are written out. */
-#define WRITTEN_OUT _Pragma("GCC unroll 16")
+#define WRITTEN_OUT _Pragma("GCC unroll 8")
 
 typedef Lanes Tile[TILE][TILE];
 
@@ -267,53 +267,6 @@ void EXPORTED(add)(const float *tiles, int64_t apart, Cut cut, int64_t channels,
         }
 }
 
-/* Of two rows, what the transpose of squares of `side` exchanges: the right half of the first and the left of the second. */
-#define FIRST(n, side) ((n) & (side) ? LANES + (n) - (side) : (n))
-#define SECOND(n, side) ((n) & (side) ? LANES + (n) : (n) + (side))
-#define FOUR(of, n, side) of(n, side), of(n + 1, side), of(n + 2, side), of(n + 3, side)
-#if LANES == 16
-#define EACH(of, side) FOUR(of, 0, side), FOUR(of, 4, side), FOUR(of, 8, side), FOUR(of, 12, side)
-#elif LANES == 8
-#define EACH(of, side) FOUR(of, 0, side), FOUR(of, 4, side)
-#else
-#define EACH(of, side) FOUR(of, 0, side)
-#endif
-#ifdef __clang__
-#define PICKED(a, b, of, side) __builtin_shufflevector(a, b, EACH(of, side))
-#else
-#define PICKED(a, b, of, side) __builtin_shuffle(a, b, (Whole){EACH(of, side)})
-#endif
-#define EXCHANGE(square, side)                                                                                               \
-    WRITTEN_OUT for (int i = 0; i < LANES; i++) if (!(i & (side))) {                                                         \
-        Lanes upper = square[i], lower = square[i + (side)];                                                                 \
-        square[i] = PICKED(upper, lower, FIRST, side);                                                                       \
-        square[i + (side)] = PICKED(upper, lower, SECOND, side);                                                             \
-    }
-
-/* to (columns, rows) = from (rows, columns), whose rows lie `row` floats apart; what lies `ahead` is fetched for the next
- * time. */
-static void turn(const float *from, int64_t row, int64_t rows, int64_t columns, float *to, int64_t ahead) {
-    for (int64_t r = 0; r < rows; r += LANES)
-        for (int64_t c = 0; c < columns; c += LANES) {
-            int64_t below = least(LANES, rows - r), right = least(LANES, columns - c);
-            Lanes square[LANES] = {0};
-            for (int64_t i = 0; i < below; i++) {
-                const float *at = from + (r + i) * row + c;
-                square[i] = load(at, right);
-                __builtin_prefetch(at + ahead, 0, 2);
-            }
-            EXCHANGE(square, 1)
-            EXCHANGE(square, 2)
-#if LANES > 4
-            EXCHANGE(square, 4)
-#endif
-#if LANES > 8
-            EXCHANGE(square, 8)
-#endif
-            for (int64_t i = 0; i < right; i++) store(to + (c + i) * rows + r, square[i], below);
-        }
-}
-
 /* out (rows, lanes) = a (rows, depth) b (depth, lanes), or added to it, for a fixed number of rows and registers a row, so
  * that all of it stays in registers: 6 x 4 of the 32 that AVX-512 has, 6 x 2 of the 16 of others. */
 #define WIDE (LANES == 16 ? 4 : 2)
@@ -376,7 +329,7 @@ static void product(const float *a, int64_t a_row, int64_t a_deep, const float *
 
 /* One term of a sum of convolutions: from which of its outputs on they are summed. dV and dU may be null: no gradient. */
 typedef struct {
-    const float *v, *u;
+    const float *v, *u, *turned; /* turned (PLACES, outputs, channels) is U with its last two axes exchanged */
     float *dv, *du;
     int64_t channels, outputs, first, apart;
     int64_t fresh; /* whether dV holds nothing yet that is to be added to */
@@ -506,14 +459,9 @@ void EXPORTED(gradients)(const Term *terms, int64_t count, Cut cut, int64_t outp
                         Term term = terms[t];
                         const float *dm = room + p * apart;
                         int64_t from = term.first + begin, at = p * term.apart + first * term.channels;
-                        const float *u = term.u + p * term.channels * term.outputs + from;
-                        for (int64_t c = 0; term.dv && c < term.channels; c += CHUNK) {
-                            int64_t some = least(CHUNK, term.channels - c);
-                            float turned[CHUNK * CHUNK];
-                            turn(u + c * term.outputs, term.outputs, some, width, turned, term.channels * term.outputs);
-                            product(dm, width, 1, turned, some, width, term.dv + at + c, term.channels, many, some,
-                                    begin > 0 || !term.fresh, 0);
-                        }
+                        if (term.dv)
+                            product(dm, width, 1, term.turned + (p * term.outputs + from) * term.channels, term.channels,
+                                    width, term.dv + at, term.channels, many, term.channels, begin > 0 || !term.fresh, 0);
                         if (term.du)
                             product(term.v + at, 1, term.channels, dm, width, many,
                                     term.du + p * term.channels * term.outputs + from, term.outputs, term.channels, width, 1,

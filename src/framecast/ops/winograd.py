@@ -86,7 +86,7 @@ class _Term(ctypes.Structure):
     """A `Term` of winograd.h."""
 
     _fields_ = (
-        *((name, ctypes.c_void_p) for name in ("v", "u", "dv", "du")),
+        *((name, ctypes.c_void_p) for name in ("v", "u", "turned", "dv", "du")),
         *((name, ctypes.c_int64) for name in ("channels", "outputs", "first", "apart", "fresh")),
     )
 
@@ -170,10 +170,12 @@ def transformed(x: Tensor, kernel: int, free: list[Tensor] | None = None) -> Ten
 
 
 class _Gradient:
-    """The gradient of U, which all products add to in place."""
+    """The gradient of U, which all products add to in place, and U as they read it."""
 
-    def __init__(self) -> None:
+    def __init__(self, weight: Tensor) -> None:
+        self._weight, self._version = weight.detach(), weight._version
         self._sum: Tensor | None = None
+        self._turned: Tensor | None = None
 
     def of(self, kernels: Tensor) -> Tensor:
         """What is added to."""
@@ -181,19 +183,31 @@ class _Gradient:
             self._sum = torch.zeros_like(kernels)
         return self._sum
 
+    def turned(self) -> Tensor:
+        """U as `(places, D, C)`."""
+        if self._turned is None:
+            if self._weight._version != self._version:
+                raise RuntimeError("a weight was changed in place between the forward and the backward pass")
+            self._turned = _kernels(self._weight, turned=True)
+        return self._turned
+
     def take(self) -> Tensor | None:
         """The sum; nothing is left."""
         taken, self._sum = self._sum, None
         return taken
 
 
-def _kernels(weight: Tensor) -> Tensor:
-    """U `(places, C, D)` of a weight `(D, C, k, k)`."""
+def _kernels(weight: Tensor, *, turned: bool = False) -> Tensor:
+    """U `(places, C, D)` of a weight `(D, C, k, k)`, or `(places, D, C)`."""
     outputs, inputs, size = weight.shape[:3]
     _, spread, _ = matrices(size, weight.dtype)
-    taps, made = weight.detach().contiguous(), _empty(tile_of(size) ** 2, inputs, outputs)
-    _loops(size).kernels(
-        taps.data_ptr(), size**2, inputs * size**2, size, spread.data_ptr(), made.data_ptr(), inputs, outputs, threads()
+    taps, rows, columns = weight.detach().contiguous(), (size**2, inputs), (inputs * size**2, outputs)
+    if turned:
+        rows, columns = columns, rows
+    loops = _loops(size)
+    made = _empty(loops.places, rows[1], columns[1])
+    loops.kernels(
+        taps.data_ptr(), rows[0], columns[0], size, spread.data_ptr(), made.data_ptr(), rows[1], columns[1], threads()
     )
     return made
 
@@ -237,7 +251,7 @@ class Kernels:
 
     def __init__(self, weight: Tensor) -> None:
         self.kernel = int(weight.shape[-1])
-        self.gradient = _Gradient()
+        self.gradient = _Gradient(weight)
         self.values: Tensor = _TransformKernels.apply(weight, self.gradient)  # type: ignore[no-untyped-call]
 
 
@@ -303,7 +317,8 @@ class _Sums(torch.autograd.Function):
             for term, first, _ in run.parts:
                 made = _term(maps.get(of[term]), kernels[term], first)
                 if (into := changes.get(of[term])) is not None:
-                    made.dv, made.apart, made.fresh = into.data_ptr(), into.stride(0), of[term] not in known
+                    made.dv, made.turned = into.data_ptr(), ctx.gradients[term].turned().data_ptr()
+                    made.apart, made.fresh = into.stride(0), of[term] not in known
                     known.add(of[term])
                 if learned[term]:
                     made.du = ctx.gradients[term].of(kernels[term]).data_ptr()
