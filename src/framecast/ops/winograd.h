@@ -250,21 +250,18 @@ static void add_tile(const float *tile, int64_t apart, Cut cut, int64_t channels
         }
 }
 
-/* The transpose of `cut`: writes x. Tiles overlap and are added, so what is done at once are maps and channels. */
+/* The transpose of `cut`: adds to x. Tiles overlap, so what is done at once are maps and channels. */
 void EXPORTED(add)(const float *tiles, int64_t apart, Cut cut, int64_t channels, float *x, int threads) {
     int64_t rows = rows_of(cut), columns = columns_of(cut), beside = (TILE - cut.step) / 2;
 #pragma omp parallel for num_threads(threads) schedule(static) collapse(2)
     for (int64_t map = 0; map < cut.batch; map++)
-        for (int64_t start = 0; start < channels; start += LANES) {
-            int64_t pixels = cut.height * cut.width;
-            float *to = x + map * pixels * channels + start;
-            for (int64_t n = 0; n < pixels; n++) store(to + n * channels, (Lanes){0}, channels - start);
+        for (int64_t start = 0; start < channels; start += LANES)
             for (int64_t n = 0; n < rows * columns; n++) {
                 int64_t top = n / columns * cut.step - beside, left = n % columns * cut.step - beside;
                 const float *tile = tiles + (map * rows * columns + n) * channels + start;
-                add_tile(tile, apart, cut, channels, top, left, to, channels - start);
+                add_tile(tile, apart, cut, channels, top, left, x + map * cut.height * cut.width * channels + start,
+                         channels - start);
             }
-        }
 }
 
 /* out (rows, lanes) = a (rows, depth) b (depth, lanes), or added to it, for a fixed number of rows and registers a row, so

@@ -336,7 +336,7 @@ class _Sums(torch.autograd.Function):
 
 def _put_together(changes: Tensor, kernel: int, cut: _Cut, channels: int) -> Tensor:
     """The gradient of x `(B, C, h, w)` of that of V: what `_transform` does, transposed."""
-    last = _empty(cut.batch, cut.height, cut.width, channels)
+    last = _empty(cut.batch, cut.height, cut.width, channels).zero_()
     _loops(kernel).add(changes.data_ptr(), changes.stride(0), cut, channels, last.data_ptr(), threads())
     return last.permute(0, 3, 1, 2)
 
