@@ -106,6 +106,9 @@ def test_more_than_a_thousand_are_listed_unless_all_are_wanted(
     assert len(opened) == 3 * (3 + 12)
     assert "12 files are listed by their names: 3 were opened (--no-by-name opens all)" in many[0].attrs["repairs"]
     opened.clear()
+    convert(tmp_path, tmp_path.with_suffix(".zarr"))
+    assert set(opened[:12]) == set(tmp_path.iterdir()), "what is wrong with one is left out and said"
+    opened.clear()
     everything = framecast.open(tmp_path, by_name=False)
     assert len(opened) == 12
     for each in many:

@@ -40,7 +40,7 @@ FrameRate = Annotated[float | None, typer.Option(help="Of video: so many frames 
 ByName = Annotated[
     bool | None,
     typer.Option(
-        help="Of many files open three, and trust the times in the others' names; by default of more than 1,000."
+        help="Of many files open three and trust the names of the others; by default of more than 1,000, but not to convert them."
     ),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]

@@ -61,10 +61,11 @@ class Opened(NamedTuple):
 
 def open_all(path: str | Path | Sequence[str | Path], options: Options, *, lenient: bool = False) -> Opened:
     """`open` with a list of what was left out. `lenient` also leaves out files on another grid, or of another quantity, than
-    the first, and frames whose time another frame has already, where `open` raises `DataError`."""
+    the first, and frames whose time another frame has already, where `open` raises `DataError`; for that it opens all files
+    if `options.by_name` is None."""
     if isinstance(path, str) and "://" in path:
         return Opened(order_times(_stepped(_remote(path, options), options.time_step, [])), {})
-    if (found := _listed(path, options)) is not None:
+    if (found := _listed(path, options, lenient=lenient)) is not None:
         return Opened(order_times(_stepped(_built(*found, options), options.time_step, [])), {})
     files, repairs = _files(path)
     if options.by_name:
@@ -110,14 +111,17 @@ def _built(row: xr.DataArray, files: Sequence[Path], options: Options) -> xr.Dat
     return frames.assign_coords(source=("time", [str(file) for file in files]))
 
 
-def _listed(path: str | Path | Sequence[str | Path], options: Options) -> tuple[xr.DataArray, list[Path]] | None:
+def _listed(
+    path: str | Path | Sequence[str | Path], options: Options, *, lenient: bool
+) -> tuple[xr.DataArray, list[Path]] | None:
     """Many files by their names, where that is wanted and can be done."""
-    if options.by_name is False:
-        return None
-    if options.by_name is None and isinstance(path, str | Path) and recognised(Path(path)):
-        return None  # a store, or a folder of pictures: one thing, with its own order
-    entries = _entries(path)
-    return listed(entries, options) if options.by_name or len(entries) > MANY else None
+    if options.by_name is None:
+        whole = isinstance(path, str | Path) and recognised(
+            Path(path)
+        )  # a store, or a folder of pictures in its own order
+        if lenient or whole or len(_entries(path)) <= MANY:
+            return None
+    return None if options.by_name is False else listed(_entries(path), options)
 
 
 def _entries(path: str | Path | Sequence[str | Path]) -> list[Path]:

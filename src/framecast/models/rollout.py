@@ -69,7 +69,8 @@ def rollout(
     else:
 
         def run(*given: Any) -> tuple[list[Tensor], Any, list[dict[str, Tensor]]]:
-            return_free()
+            if frames.device.type == "cpu":
+                return_free()
             return advance(*given)
 
         outputs, losses, start = [], [], 0
