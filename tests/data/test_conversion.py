@@ -201,6 +201,20 @@ def test_interrupted_while_the_finished_store_is_copied(
     assert sums_are_true(tmp_path / "a.zarr")
 
 
+def test_files_that_are_in_the_store_are_not_late_wherever_they_lie(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = archive(tmp_path / "source", range(6))
+    convert(source, tmp_path / "a.zarr")
+    archive(source, range(6, 9))
+    monkeypatch.chdir(tmp_path)
+    assert convert("source", "a.zarr").left_out == {}
+    source.rename(tmp_path / "moved")
+    archive(tmp_path / "moved", range(9, 12))
+    grown = convert("moved", "a.zarr")
+    assert (grown.frames, grown.added, grown.left_out) == (12, 3, {})
+
+
 def test_a_store_goes_on_with_its_own_chunks(tmp_path: Path, small: None) -> None:
     source = archive(tmp_path / "source", range(10))
     convert(source, tmp_path / "a.zarr", chunks=CHUNKS)

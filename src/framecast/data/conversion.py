@@ -335,7 +335,12 @@ def _after(frames: xr.DataArray, manifest: dict[str, Any]) -> tuple[xr.DataArray
     times = frames["time"].values
     clock = times.dtype.kind == "M"
     new = times > (np.datetime64(manifest["last"]) if clock else int(manifest["last"]))
-    late = {str(file) for file in frames["source"].values[~new]} - set(manifest["files"])
+    known = {Path(file).absolute() for file in manifest["files"]}
+    sums = {
+        said["sha256"] for said in manifest["files"].values() if "sha256" in said
+    }  # of files that lie elsewhere now
+    others = {file for file in map(str, frames["source"].values[~new]) if Path(file).absolute() not in known}
+    late = {file for file in others if _checksums(Path(file)).get("sha256") not in sums}
     why = f"late: the store went on to {manifest['last']} before it came; convert all to a new store to have it in"
     return frames.isel(time=new), dict.fromkeys(sorted(late), why)
 
