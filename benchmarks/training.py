@@ -88,12 +88,13 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--models", nargs="+", default=list(MODELS), choices=list(MODELS))
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--memory", choices=("framecast", "plain", *SEGMENTS))
-    options = parser.parse_args()
     whole = MODELS["predrnn_v2"]
+    measured = {"framecast": whole, **SEGMENTS}
+    parser.add_argument("--memory", choices=("plain", *measured))
+    options = parser.parse_args()
     if options.memory:
-        segmented = options.memory in SEGMENTS
-        step = forms(SEGMENTS.get(options.memory, whole))["framecast" if segmented else options.memory]
+        config, form = (whole, "plain") if options.memory == "plain" else (measured[options.memory], "framecast")
+        step = forms(config)[form]
         for _ in range(2):
             step()
         print(f"{options.memory}: peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB")

@@ -85,7 +85,7 @@ def test_checkpointing_changes_no_gradient(segment: int) -> None:
         torch.testing.assert_close(plain, checkpointed, atol=1e-7, rtol=1e-5)
 
 
-def test_of_segments_all_but_the_last_are_computed_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_segments_all_but_the_last_are_computed_twice() -> None:
     seen: list[float] = []
 
     class Counted(AddOne):

@@ -152,6 +152,21 @@ def test_a_map_and_a_part_of_it_that_begins_where_it_does_are_two() -> None:
         assert relative(found, wanted) < TOLERANCE
 
 
+@needs_loops
+def test_no_gradient_flows_through_what_was_detached() -> None:
+    x, u, w = maps(2, 8, 9, 10), maps(6, 8, 5, 5, seed=1), maps(6, 8, 5, 5, seed=2)
+    x2, u2, w2 = exact(x, u, w)
+    with use("winograd"):
+        made = sums([(x.detach(), u), (x, w)], [Run(1, ((0, 0, 6), (1, 0, 6)))])
+    made[0].square().sum().backward()
+    true = functional.conv2d(x2.detach(), u2, padding=2) + functional.conv2d(x2, w2, padding=2)
+    true.square().sum().backward()
+    for found, wanted in ((x.grad, x2.grad), (u.grad, u2.grad), (w.grad, w2.grad)):
+        assert found is not None
+        assert wanted is not None
+        assert relative(found, wanted) < TOLERANCE
+
+
 def test_a_1_x_1_convolution_is_a_linear_layer_on_the_channels() -> None:
     x, weight, bias = maps(2, 5, 6, 7), maps(3, 5, 1, 1, seed=1), torch.randn(3)
     found = convolve(x.contiguous(memory_format=torch.channels_last), weight, bias)

@@ -336,9 +336,7 @@ def _after(frames: xr.DataArray, manifest: dict[str, Any]) -> tuple[xr.DataArray
     clock = times.dtype.kind == "M"
     new = times > (np.datetime64(manifest["last"]) if clock else int(manifest["last"]))
     known = {Path(file).absolute() for file in manifest["files"]}
-    sums = {
-        said["sha256"] for said in manifest["files"].values() if "sha256" in said
-    }  # of files that lie elsewhere now
+    sums = {said.get("sha256") for said in manifest["files"].values()} - {None}  # of files that may lie elsewhere now
     others = {file for file in map(str, frames["source"].values[~new]) if Path(file).absolute() not in known}
     late = {file for file in others if _checksums(Path(file)).get("sha256") not in sums}
     why = f"late: the store went on to {manifest['last']} before it came; convert all to a new store to have it in"

@@ -115,13 +115,11 @@ def _listed(
     path: str | Path | Sequence[str | Path], options: Options, *, lenient: bool
 ) -> tuple[xr.DataArray, list[Path]] | None:
     """Many files by their names, where that is wanted and can be done."""
-    if options.by_name is None:
-        whole = isinstance(path, str | Path) and recognised(
-            Path(path)
-        )  # a store, or a folder of pictures in its own order
-        if lenient or whole or len(_entries(path)) <= MANY:
-            return None
-    return None if options.by_name is False else listed(_entries(path), options)
+    whole = isinstance(path, str | Path) and recognised(Path(path))  # a store, or a folder of pictures in its own order
+    if options.by_name is False or (options.by_name is None and (lenient or whole)):
+        return None
+    entries = _entries(path)
+    return listed(entries, options) if options.by_name or len(entries) > MANY else None
 
 
 def _entries(path: str | Path | Sequence[str | Path]) -> list[Path]:

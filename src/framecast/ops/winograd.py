@@ -288,6 +288,8 @@ class _Sums(torch.autograd.Function):
     ) -> tuple[Tensor, ...]:
         ctx.kernel, ctx.runs, ctx.gradients = kernel, runs, gradients
         ctx.save_for_backward(*tensors)
+        xs = tensors[::2]
+        ctx.of = [next(first for first, other in enumerate(xs) if other is x) for x in xs]
         cut, loops, made = _Cut.of(tensors[0], kernel), _loops(kernel), []
         for run in runs:
             whole = _empty(run.into, cut.batch, cut.height, cut.width, run.outputs // run.into)
@@ -302,9 +304,9 @@ class _Sums(torch.autograd.Function):
         xs, kernels = saved[::2], saved[1::2]
         cut, loops = _Cut.of(xs[0], ctx.kernel), _loops(ctx.kernel)
         wanted, learned = ctx.needs_input_grad[4::2], ctx.needs_input_grad[5::2]
-        maps: dict[Any, Tensor] = {}  # of each x, which may be that of several terms: V, and the gradient of V
-        changes: dict[Any, Tensor] = {}
-        of = [(x.data_ptr(), x.shape, x.stride()) for x in xs]
+        maps: dict[int, Tensor] = {}  # of each x, which may be that of several terms: V, and the gradient of V
+        changes: dict[int, Tensor] = {}
+        of = ctx.of  # the first term with the same x
         for x, key, change, learn in zip(xs, of, wanted, learned, strict=True):
             size = loops.size(cut, x.shape[1])
             if learn and key not in maps:
