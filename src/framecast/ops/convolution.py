@@ -7,7 +7,9 @@
 | CPU | 1 x 1 | any, channels-last | as a linear layer on the channels, by PyTorch |
 | anything else | | | as a convolution, by PyTorch |
 
-Below that, cutting tiles costs more than it saves. `use("direct")` and `use("winograd")` (choice.py) override the rule.
+Below that, cutting tiles costs more than it saves. `use("direct")` and `use("winograd")` (choice.py) override the rule. Of
+7 x 7 kernels, whose tiles are larger, fewer than 8 channels in or out and maps smaller than the kernel are always left to
+PyTorch: the error of a tile stays where little is summed over (to 2e-5 of the norms; 7e-6 on all others).
 Within `shared()` - a rollout is - the transform of a map or of a weight that several convolutions read is computed once.
 """
 
@@ -120,12 +122,13 @@ def _by_linear(x: Tensor, weight: Tensor) -> bool:
 def by_winograd(x: Tensor, weight: Tensor) -> bool:
     """Whether the rule, or who overrides it, says so."""
     outputs, inputs, kernel = weight.shape[0], weight.shape[1], weight.shape[-1]
+    batch, _, height, width = x.shape
     able = x.device.type == "cpu" and x.dtype == weight.dtype == torch.float32 and kernel in (3, 5, 7) and available()
-    if not able or chosen() == "direct" or torch.is_autocast_enabled("cpu"):
+    exact = kernel < 7 or (min(inputs, outputs) >= 8 and min(height, width) >= kernel)
+    if not able or not exact or chosen() == "direct" or torch.is_autocast_enabled("cpu"):
         return False
     if chosen() == "winograd":
         return True
-    batch, _, height, width = x.shape
     tiles = batch * -(-height // 6) * -(-width // 6)
     enough = kernel > 3 or tiles >= (32 if torch.is_grad_enabled() else 8)
     return enough and inputs * outputs >= 1024
