@@ -11,7 +11,7 @@ import xarray as xr
 import zarr
 
 import framecast
-from framecast.data import conversion
+from framecast.data import conversion, layout
 from framecast.data.conversion import Changes, convert
 from framecast.errors import ConfigError, DataError
 
@@ -51,7 +51,7 @@ WKT = _wkt()
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shards of four frames."""
-    monkeypatch.setattr(conversion, "SHARD", 4 * 12 * 16 * 4)
+    monkeypatch.setattr(layout, "SHARD", 4 * 12 * 16 * 4)
 
 
 CHUNKS = (2, 8, 8)
@@ -373,7 +373,7 @@ def test_clips_are_no_archive(tmp_path: Path) -> None:
 
 def test_large_frames_are_written_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is in memory at a time is a shard, not sixteen frames of a continent."""
-    monkeypatch.setattr(conversion, "SHARD", 12 * 16 * 4)
+    monkeypatch.setattr(layout, "SHARD", 12 * 16 * 4)
     source = archive(tmp_path / "source", range(3))
     convert(source, tmp_path / "a.zarr")
     array = zarr.open_group(tmp_path / "a.zarr")["rain"]

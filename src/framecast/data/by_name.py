@@ -11,7 +11,7 @@ import xarray as xr
 from framecast.data.joining import alike, along_time, first_of, time_of
 from framecast.data.readers import recognised
 from framecast.data.readers.options import Options, Reader
-from framecast.data.stored import Row
+from framecast.data.stored import row
 from framecast.errors import DataError, Unreadable
 
 MANY = 1000
@@ -53,12 +53,12 @@ def listed(entries: Sequence[Path], options: Options) -> tuple[xr.DataArray, lis
             raise DataError(f"holds {time}, its name says {times[number]}", where=files[number])
         return frame.variable
 
-    row = Row([str(file) for file in files], variable, first.shape)
+    lazy = row([str(file) for file in files], variable, first.variable)
     said = f"{len(files)} files are listed by their names: 3 were opened (--no-by-name opens all)"
     repairs = [*first.attrs.get("repairs", []), said]
     if passed_over:
         repairs.append(f"passed over what is not understood: {first_of([file.name for file in passed_over])}")
-    return along_time(row, first, list(times), repairs), files
+    return along_time(lazy, first, list(times), repairs), files
 
 
 def _frame(reader: Reader, file: Path, options: Options) -> xr.DataArray:

@@ -5,8 +5,6 @@ built beside its final place and moved there when it is whole; interrupted, it i
 files it grows by those that are new. `manifest.json` inside says which files went in, with their checksums, which were left
 out and why, and how the frames were changed on the way.
 
-Chunks are what random crops read; shards, which hold many of them, are what is written at once, and what an object store
-holds as one object.
 """
 
 from __future__ import annotations
@@ -19,6 +17,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -26,24 +25,18 @@ from typing import Any
 import numpy as np
 import xarray as xr
 import zarr
-from zarr.codecs import BloscCodec
 from zarr.errors import ZarrUserWarning
 
 from framecast.data.frames import stamp
+from framecast.data.layout import Chunks, chunks_of, create, frames_of_shard, stored_times
 from framecast.data.opening import open_all
 from framecast.data.readers.options import Options
 from framecast.data.readers.zarr_store import PIPELINE
 from framecast.data.regridding import coarsened, cropped, reprojected
+from framecast.data.stored import Parts
 from framecast.errors import ConfigError, DataError, FramecastError, RunError
 
-Chunks = tuple[int, int, int]
-"""Frames, height and width of a chunk."""
-CHUNK: Chunks = (16, 64, 64)
-"""As float32 256 KiB: of what is read for a crop of 128 x 128 a quarter is used."""
-SHARD = 64 * 2**20
-"""Bytes, as float32, that a shard holds about; two are in memory at a time."""
 MANIFEST = "manifest.json"
-_EPOCH = "nanoseconds since 1970-01-01"
 
 
 @dataclass(frozen=True)
@@ -111,8 +104,8 @@ def convert(
     Files that are damaged, lie on another grid or hold another quantity than the first are left out, and so are those that
     come late, with frames before the end of a store that grows. Of frames at one time the first is taken, and a frame that
     cannot be decoded is stored without data. All of it is said in the result and in the manifest. Without `chunks` they are
-    those of the store that grows, of a new one `CHUNK`, of fewer frames where a shard would not fit in memory. `begun` is told
-    the size before anything is written, `progress` the frames done and to do.
+    those of the store that grows, of a new one those of `layout.chunks_of`. `begun` is told the size before anything is
+    written, `progress` the frames done and to do.
 
     Raises `DataError`; `ConfigError` where `out` is something else or was made with other settings; `RunError` where it
     cannot be written.
@@ -148,7 +141,7 @@ class _Store:
         _recover(out)
         finished, started = _manifest(out), _manifest(self.partial)
         there = finished or started
-        self.chunks = chunks or (tuple(there["plan"]["chunks"]) if there else _chunks(frames))
+        self.chunks = chunks or (tuple(there["plan"]["chunks"]) if there else chunks_of(frames))
         plan = json.loads(json.dumps(_plan(frames, changes, self.chunks)))  # as it is read back
         self.length = int(plan["shard"])
         if out.exists() and (finished is None or finished["plan"] != plan):
@@ -160,6 +153,7 @@ class _Store:
             started = None
         self.manifest: dict[str, Any] = started or finished or _nothing(plan)
         self.frames, late = _after(frames, self.manifest)
+        self.parts, self.threads = Parts(self.frames), os.cpu_count() or 1
         self.manifest["left_out"] |= left_out | late
         self.written = int(self.manifest["frames"])
         self.size = Size(
@@ -176,11 +170,11 @@ class _Store:
             shutil.copytree(self.out, self.partial, copy_function=self._copy, ignore=shutil.ignore_patterns(MANIFEST))
         elif not self.partial.exists():
             self.partial.parent.mkdir(parents=True, exist_ok=True)
-            _create(self.partial, self.frames, self.chunks, self.length)
+            create(self.partial, self.frames, self.chunks, self.length)
         for name in (self.name, "time"):
             array = self._array(name)
             array.resize((self.size.frames, *array.shape[1:]))
-        self._array("time")[self.written :] = _stored_times(self.frames["time"].values)
+        self._array("time")[self.written :] = stored_times(self.frames["time"].values)
         stored = self.manifest["stored"]
         self.manifest["stored"] = {key: sum_ for key, sum_ in stored.items() if not self._rewritten(Path(key))}
         self._note()
@@ -242,20 +236,32 @@ class _Store:
         return array
 
     def _decoded(self, start: int) -> tuple[xr.DataArray, np.ndarray, dict[str, str]]:
-        """The frames of the store from `start` to the end of its shard, their values, and what is missing: a frame that cannot be
-        decoded has no data."""
+        """The frames of the store from `start` to the end of its shard, their values, and what is missing."""
         end = min((start // self.length + 1) * self.length, self.size.frames)
         some = self.frames.isel(time=slice(start - self.written, end - self.written))
-        try:
-            return some, np.asarray(some.values), {}
-        except FramecastError:
-            values, missing = np.full(some.shape, np.nan, dtype=np.float32), {}
-        for k in range(some.sizes["time"]):
-            try:
-                values[k] = some.isel(time=k).values
-            except FramecastError as error:
-                missing[stamp(some["time"].values[k])] = f"{error.where}: {error.what}"
+        values = np.empty(some.shape, dtype=np.float32)
+        missing: dict[str, str] = {}
+        ends = np.cumsum(self.frames.chunksizes["time"]) + self.written
+        cuts = [start, *(int(cut) for cut in ends if start < cut < end), end]
+        with ThreadPoolExecutor(max_workers=self.threads) as pool:
+            pieces = [pool.submit(self._read, a, b, values[a - start : b - start]) for a, b in pairwise(cuts)]
+            for piece in pieces:
+                missing |= piece.result()
         return some, values, missing
+
+    def _read(self, start: int, end: int, values: np.ndarray) -> dict[str, str]:
+        """Read the frames of the store from `start` to `end` into `values`. One that cannot be decoded has no data; the result
+        says why."""
+        place = slice(start - self.written, end - self.written)
+        try:
+            values[:] = self.parts.decoded(time=place)
+        except FramecastError as error:
+            if end - start == 1:
+                values[:] = np.nan
+                return {stamp(self.frames["time"].values[place.start]): f"{error.where}: {error.what}"}
+            alone = [self._read(k, k + 1, values[k - start : k - start + 1]) for k in range(start, end)]
+            return {time: why for each in alone for time, why in each.items()}
+        return {}
 
     def _rewritten(self, key: Path) -> bool:
         """Whether a stored file is one that is written from here on: anything but a full shard of earlier frames."""
@@ -277,12 +283,6 @@ class _Store:
         temporary = self.partial / f"{MANIFEST}.new"
         temporary.write_text(json.dumps(self.manifest, indent=1))
         temporary.replace(self.partial / MANIFEST)
-
-
-def _chunks(frames: xr.DataArray) -> Chunks:
-    """`CHUNK`, of so few frames that one chunk of whole frames is no larger than a shard should be."""
-    most = SHARD // (4 * prod(frames.shape[1:]))
-    return (min(CHUNK[0], max(most, 1)), *CHUNK[1:])
 
 
 def _previous(out: Path) -> Path:
@@ -324,7 +324,7 @@ def _plan(frames: xr.DataArray, changes: Changes, chunks: Chunks) -> dict[str, A
         "grid": grid.hexdigest(),
         "changes": asdict(changes),
         "chunks": list(chunks),
-        "shard": max(SHARD // (4 * prod(frames.shape[1:]) * chunks[0]), 1) * chunks[0],
+        "shard": frames_of_shard(frames, chunks),
     }
 
 
@@ -341,47 +341,6 @@ def _after(frames: xr.DataArray, manifest: dict[str, Any]) -> tuple[xr.DataArray
     late = {file for file in others if _checksums(Path(file)).get("sha256") not in sums}
     why = f"late: the store went on to {manifest['last']} before it came; convert all to a new store to have it in"
     return frames.isel(time=new), dict.fromkeys(sorted(late), why)
-
-
-def _create(partial: Path, frames: xr.DataArray, chunks: Chunks, length: int) -> None:
-    """An empty store with the grid of the frames."""
-    coordinates = {name: frames[name].variable for name in ("y", "x", "crs") if name in frames.coords}
-    clock = frames["time"].dtype.kind == "M"
-    xr.Dataset(coords=coordinates, attrs={"Conventions": "CF-1.10"}).to_zarr(partial, zarr_format=3, consolidated=False)
-    group = zarr.open_group(partial, mode="r+")
-    group.create_array(
-        "time",
-        shape=(0,),
-        chunks=(2**16,),
-        dtype="int64",
-        dimension_names=("time",),
-        attributes={"units": _EPOCH, "calendar": "proleptic_gregorian", "standard_name": "time"}
-        if clock
-        else {"units": "1", "long_name": "number of the frame"},
-    )
-    channels, height, width = frames.shape[1:]
-    rows, columns = min(chunks[1], height), min(chunks[2], width)
-    group.create_array(
-        str(frames.name),
-        shape=(0, channels, height, width),
-        chunks=(chunks[0], channels, rows, columns),
-        shards=(length, channels, -(-height // rows) * rows, -(-width // columns) * columns),
-        dtype="float32",
-        fill_value=float("nan"),
-        compressors=BloscCodec(cname="zstd", clevel=1, shuffle="noshuffle"),  # values of radars repeat whole
-        dimension_names=("time", "channel", "y", "x"),
-        attributes={
-            "units": frames.attrs["units"],
-            "dry": float(frames.attrs["dry"]),
-            **{key: str(frames.attrs[key]) for key in ("long_name", "standard_name") if key in frames.attrs},
-            **({"grid_mapping": "crs"} if "crs" in frames.coords else {}),
-        },
-    )
-
-
-def _stored_times(times: np.ndarray) -> np.ndarray:
-    """Nanoseconds since 1970, or numbers of frames."""
-    return times.astype("datetime64[ns]").astype(np.int64) if times.dtype.kind == "M" else times.astype(np.int64)
 
 
 def _checksums(file: Path) -> dict[str, Any]:

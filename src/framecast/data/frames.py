@@ -19,7 +19,7 @@ import dask.array as da
 import numpy as np
 import xarray as xr
 
-from framecast.data.pieces import pieces
+from framecast.data.pieces import AT_ONCE, pieces
 from framecast.data.quantities import Quantity, identify, with_dry
 from framecast.data.stored import Change, Stored
 from framecast.errors import DataError
@@ -84,15 +84,16 @@ def _lazy(array: xr.DataArray, dims: tuple[str, ...], change: Change, where: str
     if "time" in array.coords and "time" not in array.dims:
         coordinates["time"] = xr.Variable("time", [array["time"].values])
     if array.chunks is None:
-        chunks = pieces({dim: array.sizes.get(dim, 1) for dim in dims}, array.encoding.get("preferred_chunks"))
+        sizes = {dim: array.sizes.get(dim, 1) for dim in dims}
+        chunks = pieces(sizes, array.encoding.get("preferred_chunks")) | array.encoding.get(AT_ONCE, {})
         values = Stored(array, dims, change, where)
         empty = np.empty((0,) * len(dims), np.float32)
         lazy = da.from_array(values, chunks=tuple(chunks[dim] for dim in dims), name=False, meta=empty)
     else:
         missing = [dim for dim in dims if dim not in array.dims]
         variable: Any = array.variable
-        sizes: dict[Any, int] = {**dict.fromkeys(missing, 1), **array.sizes}
-        whole = variable.set_dims(sizes).transpose(*dims)
+        wanted: dict[Any, int] = {**dict.fromkeys(missing, 1), **array.sizes}
+        whole = variable.set_dims(wanted).transpose(*dims)
         lazy = da.map_blocks(change, whole.data, dtype=np.float32, meta=np.empty((0,) * len(dims), np.float32))
     return xr.DataArray(lazy, dims=dims, coords=coordinates, name=array.name, attrs=array.attrs)
 
@@ -223,8 +224,8 @@ def same_grid(one: xr.DataArray, other: xr.DataArray) -> bool:
         if one.sizes[axis] != other.sizes[axis] or (axis in one.coords) != (axis in other.coords):
             return False
         if axis in one.coords:
-            spacing = abs(float(one[axis][1] - one[axis][0])) if one.sizes[axis] > 1 else 1.0
             here, there = one[axis].values, other[axis].values
+            spacing = abs(float(here[1] - here[0])) if len(here) > 1 else 1.0
             if not (np.array_equal(here, there) or np.allclose(here, there, rtol=0, atol=1e-3 * spacing)):
                 return False
     return True

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import dask.array as da
 import numpy as np
 import xarray as xr
 
 from framecast.data.frames import same_grid
-from framecast.data.stored import Row
+from framecast.data.pieces import AT_ONCE
+from framecast.data.stored import row
 from framecast.errors import DataError
 
 _STAMP = re.compile(
@@ -99,22 +99,16 @@ def in_a_row(arrays: Mapping[Path, xr.DataArray]) -> xr.DataArray | None:
     elif any(time is None or np.asarray(time).dtype.kind != "M" for time in times):
         return None
     said = dict.fromkeys(repair for array in frames for repair in array.attrs.get("repairs", []))
-    return along_time(
-        Row([str(file) for file in files], lambda number: frames[number].variable, first.shape),
-        first,
-        times,
-        list(said),
-    )
+    lazy = row([str(file) for file in files], lambda number: frames[number].variable, first.variable)
+    return along_time(lazy, first, times, list(said))
 
 
-def along_time(row: Row, first: xr.DataArray, times: Sequence[Any], repairs: list[str]) -> xr.DataArray:
+def along_time(lazy: xr.Variable, first: xr.DataArray, times: Sequence[Any], repairs: list[str]) -> xr.DataArray:
     """A row of single frames as one array, like the `first` of them in all but time."""
-    lazy = da.from_array(row, chunks=(1, *row.shape[1:]), name=False, meta=np.empty((0,) * row.ndim, row.dtype))
     coordinates = {name: value for name, value in first.coords.items() if name != "time"}
-    joined = xr.DataArray(
-        lazy, dims=("time", *first.dims), coords=coordinates | {"time": ("time", times)}, name=first.name
-    )
+    joined = xr.DataArray(lazy, coords=coordinates | {"time": ("time", times)}, name=first.name)
     joined.attrs = {**first.attrs, "repairs": repairs}
+    joined.encoding[AT_ONCE] = {"time": 1}  # where one file is damaged, the others can be read
     return joined
 
 

@@ -3,19 +3,43 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import dask.array as da
 import numpy as np
 import xarray as xr
+from xarray.backends import BackendArray
+from xarray.core import indexing
 
 from framecast.errors import FramecastError, Unreadable
 
 Change = Callable[[np.ndarray], np.ndarray]
+Place = tuple[int | slice, ...]
+"""A part of an array, as NumPy slices it."""
 
 KEPT_IN_MEMORY = 2 * 2**30
 """Bytes up to which an archive, decoded to float32, is read once and kept; a larger one is read window by window."""
+
+
+class _Lazy(BackendArray):
+    """What xarray asks of an array that it reads lazily."""
+
+    dtype = np.dtype(np.float32)
+
+    def __init__(self, shape: tuple[int, ...], read: Callable[[Place], np.ndarray]) -> None:
+        self.shape, self._read = shape, read
+
+    def __getitem__(self, key: indexing.ExplicitIndexer) -> np.ndarray:
+        basic = indexing.IndexingSupport.BASIC
+        part: np.ndarray = indexing.explicit_indexing_adapter(key, self.shape, basic, self._read)
+        return part
+
+
+def lazily(dims: Sequence[str], shape: Sequence[int], read: Callable[[Place], np.ndarray]) -> xr.Variable:
+    """A variable of float32 whose parts `read` returns, as xarray has those of its own files: Dask would take as long to plan a
+    frame as many a frame takes to decode."""
+    return xr.Variable(dims, indexing.LazilyIndexedArray(_Lazy(tuple(shape), read)))
 
 
 class Stored:
@@ -44,31 +68,27 @@ class Stored:
         return self._change(values)[single]
 
 
-class Row:
-    """Single frames, one from each file, as one array `(time, ...)`: however many they are, they are one array to Dask."""
+def row(files: Sequence[str], variable: Callable[[int], xr.Variable], first: xr.Variable) -> xr.Variable:
+    """Single frames, one from each file, along time: however many they are, they are one array to Dask. `variable` gives the lazy
+    frame of each of the files, by number, all of the dims and shape of the `first`."""
 
-    def __init__(self, files: Sequence[str], variable: Callable[[int], xr.Variable], shape: Sequence[int]) -> None:
-        """`variable` gives the lazy frame of each of the files, by number, all of one `shape`."""
-        self._files, self._variable = files, variable
-        self.dtype = np.dtype(np.float32)
-        self.shape = (len(files), *shape)
-        self.ndim = len(self.shape)
+    def one(number: int, place: Place) -> np.ndarray:
+        values = _read(variable(number), files[number])
+        return np.asarray(values.astype(np.float32, copy=False)[place])
 
-    def __getitem__(self, key: tuple[Any, ...]) -> np.ndarray:
-        numbers = np.arange(len(self._files))[key[0]]
-        frames = [self._read(int(number), key[1:]) for number in np.atleast_1d(numbers)]
-        if not frames:
-            return np.empty((0, *self.shape[1:]), dtype=self.dtype)[(slice(None), *key[1:])]
-        return np.stack(frames) if np.ndim(numbers) else frames[0]
+    def read(place: Place) -> np.ndarray:
+        when, *where = place
+        if not isinstance(when, slice):
+            return one(int(when), tuple(where))
+        frames = [one(number, tuple(where)) for number in range(len(files))[when]]
+        return np.stack(frames) if frames else np.empty((0, *first.shape), np.float32)[(slice(None), *where)]
 
-    def _read(self, number: int, key: tuple[Any, ...]) -> np.ndarray:
-        values = _read(self._variable(number), self._files[number])
-        return np.asarray(values.astype(self.dtype, copy=False)[key])
+    return lazily(("time", *map(str, first.dims)), (len(files), *first.shape), read)
 
 
 class Parts:
-    """Parts of frames, as they are asked for. Frames of up to `KEPT_IN_MEMORY` bytes are decoded once, at the first; where others
-    are one stored array, and nothing else, it is sliced itself: planning with Dask takes longer than reading a window."""
+    """Parts of frames, as they are asked for. Where the frames are one stored array, and nothing else, it is sliced itself:
+    planning with Dask takes longer than reading a window."""
 
     def __init__(self, frames: xr.DataArray) -> None:
         self.frames = frames
@@ -77,13 +97,21 @@ class Parts:
         self._lock = threading.Lock()
 
     def read(self, **place: slice) -> np.ndarray:
-        """The values in `place`, all along the dimensions that it does not name."""
-        key = tuple(place.get(str(dim), slice(None)) for dim in self.frames.dims)
+        """The values in `place`, all along the dimensions that it does not name. Frames of up to `KEPT_IN_MEMORY` bytes are
+        decoded once, at the first call, and kept."""
         if self.frames.nbytes <= KEPT_IN_MEMORY:
-            return self._whole()[key]
+            return self._whole()[self._key(place)]
+        return self.decoded(**place)
+
+    def decoded(self, **place: slice) -> np.ndarray:
+        """The same, read and decoded now."""
+        key = self._key(place)
         if self._stored is not None:
             return self._stored[key]
         return np.asarray(self.frames[key].variable.compute(scheduler="synchronous").values)
+
+    def _key(self, place: Mapping[str, slice]) -> tuple[slice, ...]:
+        return tuple(place.get(str(dim), slice(None)) for dim in self.frames.dims)
 
     def _whole(self) -> np.ndarray:
         with self._lock:

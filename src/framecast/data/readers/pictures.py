@@ -6,14 +6,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-import dask.array as da
 import numpy as np
 import xarray as xr
-from dask.delayed import delayed
 from PIL import Image
 
 from framecast.data.readers.options import Options
 from framecast.data.readers.single import check_size, resized
+from framecast.data.stored import lazily
 from framecast.errors import DataError, Unreadable
 
 RECOGNISES = ["PNG and JPEG pictures and folders of them"]
@@ -76,10 +75,8 @@ def read(path: Path, options: Options) -> xr.DataArray:
     if options.grey and mode.channels == 3:
         mode = _MODES["LA"] if mode.alpha else _MODES["L"]
     shape = (mode.channels, *(options.size or (height, width)))
-    values = da.from_delayed(delayed(_decode)(path, mode, options.size), shape=shape, dtype=np.float32)
-    frame = xr.DataArray(
-        values, dims=("channel", "y", "x"), name="frames", attrs={"units": options.units or mode.units}
-    )
+    lazy = lazily(("channel", "y", "x"), shape, lambda place: _decode(path, mode, options.size)[place])
+    frame = xr.DataArray(lazy, name="frames", attrs={"units": options.units or mode.units})
     frame.attrs["repairs"] = ["fully transparent pixels were read as no data"] if mode.alpha else []
     return frame
 

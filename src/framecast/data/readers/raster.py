@@ -91,7 +91,11 @@ def read(path: Path, options: Options) -> xr.DataArray:
         )
         for band, coding in enumerate(codings, 1)
     ]
-    return bands[0] if len(bands) == 1 else xr.concat(bands, "channel", combine_attrs="override")
+    return (
+        bands[0]
+        if len(bands) == 1
+        else xr.concat([band.chunk() for band in bands], "channel", combine_attrs="override")
+    )
 
 
 def _messages(path: Path, file: Any, options: Options, grid: Grid | None) -> xr.DataArray:
@@ -123,7 +127,9 @@ def _messages(path: Path, file: Any, options: Options, grid: Grid | None) -> xr.
                 grid=grid,
             )
         )
-    return frames[0] if len(frames) == 1 else xr.concat(frames, "time", combine_attrs="override")
+    if len(frames) == 1:
+        return frames[0]
+    return xr.concat([frame.chunk() for frame in frames], "time", combine_attrs="override")
 
 
 @contextmanager

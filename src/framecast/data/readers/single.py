@@ -7,13 +7,12 @@ from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
-import dask.array as da
 import numpy as np
 import xarray as xr
-from dask.delayed import delayed
 
 from framecast.data.readers.grids import Grid
 from framecast.data.readers.options import MEMORY_LIMIT
+from framecast.data.stored import lazily
 from framecast.errors import DataError, Unreadable
 
 
@@ -43,7 +42,7 @@ def single_frame(
     grid: Grid | None = None,
     repairs: tuple[str, ...] = (),
 ) -> xr.DataArray:
-    """The frame `(y, x)` that `decode` returns as float32, NaN where there is no data.
+    """The frame `(y, x)` that `decode` returns as float32, NaN where there is no data, decoded when it is used.
 
     `time` is the time stamp, in UTC where it has no zone; values may be amounts in mm over `minutes`. What
     goes wrong in decoding is raised as `Unreadable` with the name of the file.
@@ -60,12 +59,15 @@ def single_frame(
             ) from error
         return np.asarray(frame, dtype=np.float32).reshape(shape)
 
-    lazy = da.from_delayed(delayed(values, pure=False)(), shape=shape, dtype=np.float32)
-    array = xr.DataArray(lazy, dims=("y", "x"), name=name, coords=grid.coordinates() if grid else None)
+    coordinates = grid.coordinates() if grid else {}
+    if time is not None:
+        coordinates["time"] = utc(time)
     if minutes is not None:
         units = f"mm per {minutes:g} min"
-    array.attrs = {"units": units, "repairs": list(repairs)} | ({"grid_mapping": "crs"} if grid else {})
-    return array if time is None else array.expand_dims(time=[utc(time)])
+    attributes = {"units": units, "repairs": list(repairs)} | ({"grid_mapping": "crs"} if grid else {})
+    return xr.DataArray(
+        lazily(("y", "x"), shape, lambda place: values()[place]), name=name, coords=coordinates, attrs=attributes
+    )
 
 
 def utc(time: datetime.datetime) -> np.datetime64:

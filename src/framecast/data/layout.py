@@ -1,0 +1,87 @@
+"""How a converted archive lies in its Zarr store (conversion.py fills it).
+
+Chunks are what random crops read; shards, which hold many of them, are what is written at once, and what an object store
+holds as one object.
+"""
+
+from __future__ import annotations
+
+from math import prod
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+import zarr
+from zarr.codecs import ZstdCodec
+
+Chunks = tuple[int, int, int]
+"""Frames, height and width of a chunk."""
+CHUNK: Chunks = (16, 64, 64)
+"""As float32 256 KiB: of what is read for a crop of 128 x 128 a quarter is used."""
+SHARD = 64 * 2**20
+"""Bytes, as float32, that a shard holds about; two are in memory at a time."""
+_EPOCH = "nanoseconds since 1970-01-01"
+
+
+def chunks_of(frames: xr.DataArray) -> Chunks:
+    """About `CHUNK`, of so few frames that one chunk of whole frames is no larger than a shard should be."""
+    most = SHARD // _bytes(frames)
+    return (min(CHUNK[0], max(most, 1)), _side(frames.sizes["y"], CHUNK[1]), _side(frames.sizes["x"], CHUNK[2]))
+
+
+def frames_of_shard(frames: xr.DataArray, chunks: Chunks) -> int:
+    """How many frames a shard holds: whole chunks, about `SHARD` bytes."""
+    return max(SHARD // (_bytes(frames) * chunks[0]), 1) * chunks[0]
+
+
+def create(store: Path, frames: xr.DataArray, chunks: Chunks, length: int) -> None:
+    """A store without frames, on the grid of `frames`, with shards of `length` of them."""
+    coordinates = {name: frames[name].variable for name in ("y", "x", "crs") if name in frames.coords}
+    clock = frames["time"].dtype.kind == "M"
+    xr.Dataset(coords=coordinates, attrs={"Conventions": "CF-1.10"}).to_zarr(store, zarr_format=3, consolidated=False)
+    group = zarr.open_group(store, mode="r+")
+    group.create_array(
+        "time",
+        shape=(0,),
+        chunks=(2**16,),
+        dtype="int64",
+        dimension_names=("time",),
+        attributes={"units": _EPOCH, "calendar": "proleptic_gregorian", "standard_name": "time"}
+        if clock
+        else {"units": "1", "long_name": "number of the frame"},
+    )
+    channels, height, width = frames.shape[1:]
+    rows, columns = min(chunks[1], height), min(chunks[2], width)
+    group.create_array(
+        str(frames.name),
+        shape=(0, channels, height, width),
+        chunks=(chunks[0], channels, rows, columns),
+        shards=(length, channels, -(-height // rows) * rows, -(-width // columns) * columns),
+        dtype="float32",
+        fill_value=float("nan"),
+        compressors=ZstdCodec(level=1, checksum=True),  # no bytes are shuffled: values of radars repeat whole
+        dimension_names=("time", "channel", "y", "x"),
+        attributes={
+            "units": frames.attrs["units"],
+            "dry": float(frames.attrs["dry"]),
+            **{key: str(frames.attrs[key]) for key in ("long_name", "standard_name") if key in frames.attrs},
+            **({"grid_mapping": "crs"} if "crs" in frames.coords else {}),
+        },
+    )
+
+
+def stored_times(times: np.ndarray) -> np.ndarray:
+    """Nanoseconds since 1970, or numbers of frames."""
+    return times.astype("datetime64[ns]").astype(np.int64) if times.dtype.kind == "M" else times.astype(np.int64)
+
+
+def _bytes(frames: xr.DataArray) -> int:
+    """Of one frame, as float32."""
+    return 4 * prod(frames.shape[1:])
+
+
+def _side(size: int, wanted: int) -> int:
+    """The divisor of `size` nearest to `wanted` and not far from it, else `wanted`: shards that reach beyond the frame take
+    longer to write."""
+    near = [side for side in range(wanted * 3 // 4, wanted * 3 // 2 + 1) if size % side == 0]
+    return min(near, key=lambda side: abs(side - wanted), default=wanted)
