@@ -11,7 +11,9 @@ import typer
 
 import framecast
 from framecast.cli import data, judging, models
+from framecast.cli.arguments import bar
 from framecast.errors import FramecastError
+from framecast.watched import watch
 
 app = typer.Typer(
     name="framecast",
@@ -25,7 +27,8 @@ app = typer.Typer(
 def main() -> None:
     """Run the command line."""
     try:
-        app(standalone_mode=True)
+        with watch(bar("opening files", least=100)):
+            app(standalone_mode=True)
     except FramecastError as error:
         print(f"framecast: {error}", file=sys.stderr)
         sys.exit(error.exit_code)

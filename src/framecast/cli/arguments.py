@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -101,15 +103,22 @@ def frame_size(text: str | None) -> tuple[int, int] | None:
     return height, width
 
 
-def bar(name: str) -> Callable[[int, int], None]:
-    """A progress bar as a callback, on standard error."""
-    from rich.console import Console
-    from rich.progress import Progress
+def bar(name: str, least: int = 1) -> Callable[[int, int], None]:
+    """A progress bar as a callback, on standard error; none for fewer than `least`."""
 
-    shown = Progress(console=Console(stderr=True), transient=True)
-    task = shown.add_task(name, total=None)
+    @cache
+    def started() -> tuple[Any, Any]:
+        from rich.console import Console
+        from rich.progress import Progress
+
+        shown = Progress(console=Console(stderr=True), transient=True)
+        atexit.register(shown.stop)  # gives the cursor back, whatever ends the program
+        return shown, shown.add_task(name, total=None)
 
     def report(done: int, of: int) -> None:
+        if of < least:
+            return
+        shown, task = started()
         if not shown.live.is_started:
             shown.start()
         shown.update(task, completed=done, total=of)

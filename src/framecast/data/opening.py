@@ -17,6 +17,7 @@ from framecast.data.joining import check_shapes, differing, first_of, in_a_row, 
 from framecast.data.readers import reader_of, recognised, understood, zarr_store
 from framecast.data.readers.options import Options, Reader
 from framecast.errors import DataError, Unreadable
+from framecast.watched import tell
 
 
 def open(
@@ -72,7 +73,8 @@ def open_all(path: str | Path | Sequence[str | Path], options: Options, *, lenie
         repairs.append("files could not be listed by their names: all were opened")
     arrays: dict[Path, xr.DataArray] = {}
     failures: list[DataError] = []
-    for file, reader in files.items():
+    for number, (file, reader) in enumerate(files.items()):
+        tell(number, len(files))
         try:
             arrays[file] = reader.read(file, options)
         except Unreadable as error:
@@ -81,6 +83,7 @@ def open_all(path: str | Path | Sequence[str | Path], options: Options, *, lenie
             if not lenient:
                 raise
             failures.append(error)
+    tell(len(files), len(files))
     if not arrays:
         raise failures[0] if len(files) == 1 else _nothing_left(failures)
     left_out = {str(error.where): error.what for error in failures}
