@@ -13,7 +13,7 @@ from framecast.models import PredRNN
 from framecast.models.layers import GateConv, gates
 from framecast.ops import winograd
 from framecast.ops.choice import Algorithm, use
-from framecast.ops.convolution import Transforms, by_winograd, convolve, convolve_with_each, next_step, shared, sums
+from framecast.ops.convolution import Transforms, by_winograd, convolve, convolve_each, next_step, shared, sums
 from framecast.ops.loops import available
 from framecast.ops.winograd import Run
 from framecast.types import FrameShape
@@ -146,7 +146,7 @@ def test_one_map_is_convolved_with_several_weights(algorithm: Algorithm, learned
     x, u, w = maps(2, 5, 9, 10), maps(7, 5, 3, 3, seed=1), maps(7, 5, 3, 3, seed=2)
     w.requires_grad_(learned)
     with use(algorithm):
-        one, other = convolve_with_each(x, (u, w))
+        one, other = convolve_each([(x, u), (x, w)])
         (one.sum() + other.square().sum()).backward()
     x2, u2, w2 = exact(x, u, w)
     one2, other2 = functional.conv2d(x2, u2, padding=1), functional.conv2d(x2, w2, padding=1)
@@ -156,6 +156,41 @@ def test_one_map_is_convolved_with_several_weights(algorithm: Algorithm, learned
         assert (found is None) == (true is None)
         if found is not None and true is not None:
             assert relative(found, true) < TOLERANCE
+
+
+@pytest.mark.parametrize("algorithm", ["direct", "winograd"])
+@pytest.mark.parametrize("kernel", [1, 3, 5])
+def test_several_maps_are_read_as_one(algorithm: Algorithm, kernel: int) -> None:
+    widths = (9, 20, 8)
+    parts = [
+        maps(2, width, 9, 10, seed=seed).detach().contiguous(memory_format=torch.channels_last).requires_grad_()
+        for seed, width in enumerate(widths)
+    ]
+    weight, bias = maps(12, sum(widths), kernel, kernel, seed=3), maps(12, seed=4)
+    with use(algorithm):
+        found = convolve(tuple(parts), weight, bias)
+        found.square().sum().backward()
+    *parts2, weight2, bias2 = exact(*parts, weight, bias)
+    wanted = functional.conv2d(torch.cat(parts2, dim=1), weight2, bias2, padding=kernel // 2)
+    wanted.square().sum().backward()
+    for ours, true in ((found, wanted), *((a.grad, b.grad) for a, b in zip(parts, parts2, strict=True))):
+        assert relative(ours, true) < TOLERANCE  # type: ignore[arg-type]
+    for ours, true in ((weight.grad, weight2.grad), (bias.grad, bias2.grad)):
+        assert relative(ours, true) < TOLERANCE  # type: ignore[arg-type]
+
+
+@needs_loops
+def test_a_part_of_the_inputs_is_shared_with_another_convolution() -> None:
+    """M is read by the output gate beside C, and alone by the layer above."""
+    c, m = maps(2, 16, 9, 10), maps(2, 16, 9, 10, seed=1)
+    u, w = maps(12, 32, 5, 5, seed=2), maps(8, 16, 5, 5, seed=3)
+    with use("winograd"), shared():
+        (convolve((c, m), u).square().sum() + convolve(m, w).sum()).backward()
+    c2, m2, u2, w2 = exact(c, m, u, w)
+    both = functional.conv2d(torch.cat([c2, m2], dim=1), u2, padding=2)
+    (both.square().sum() + functional.conv2d(m2, w2, padding=2).sum()).backward()
+    for found, true in ((c, c2), (m, m2), (u, u2), (w, w2)):
+        assert relative(found.grad, true.grad) < TOLERANCE  # type: ignore[arg-type]
 
 
 @needs_loops

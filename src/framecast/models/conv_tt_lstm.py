@@ -63,7 +63,7 @@ class ConvTTLSTMCell(nn.Module):
         v = self.windows[0](state.past[:, :, : self.window]).squeeze(2)
         for n, link in enumerate(self.chain, start=1):
             v = self.windows[n](state.past[:, :, n : n + self.window]).squeeze(2) + link(v)
-        i, f, g, o = torch.chunk(self.gates(torch.cat([x, v], dim=1)), 4, dim=1)
+        i, f, g, o = torch.chunk(self.gates(x, v), 4, dim=1)
         c, _ = remember(i, f, g, state.cell)
         h, o = expose(o, c)
         past = torch.cat([state.past[:, :, 1:], h[:, :, None]], dim=2)

@@ -12,11 +12,13 @@ shared by all layers and by both increments (row P6).
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from framecast.models.layers import SameConv
+from framecast.ops.products import products
+
+_LEAST = 1e-24
+"""The square of the least length of an increment that is divided by."""
 
 
 class Decoupling(nn.Module):
@@ -29,6 +31,7 @@ class Decoupling(nn.Module):
 
     def forward(self, cell_increment: Tensor, memory_increment: Tensor) -> Tensor:
         """`cell_increment, memory_increment (B, D, h, w)` of one layer at one step -> scalar."""
-        adapted = self.adapter(torch.cat([cell_increment, memory_increment])).flatten(2)
-        dc, dm = adapted.chunk(2)
-        return self.weight * functional.cosine_similarity(dc, dm, dim=2, eps=1e-12).abs().mean()
+        dc, dm = self.adapter(cell_increment), self.adapter(memory_increment)
+        product, c, m = products(dc, dm).unbind()
+        lengths = c.clamp_min(_LEAST).sqrt() * m.clamp_min(_LEAST).sqrt()
+        return self.weight * (product.abs() / lengths).mean()

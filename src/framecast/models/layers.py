@@ -26,8 +26,8 @@ class SameConv(nn.Conv2d):
     def __init__(self, inputs: int, outputs: int, kernel: int, *, bias: bool = True) -> None:
         super().__init__(inputs, outputs, kernel, padding=kernel // 2, bias=bias)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """`x (B, inputs, h, w)` -> `(B, outputs, h, w)`."""
+    def forward(self, *x: Tensor) -> Tensor:
+        """`x (B, inputs, h, w)`, one map or several that have the inputs together -> `(B, outputs, h, w)`."""
         return convolve(x, self.weight, self.bias)
 
 
@@ -58,9 +58,9 @@ class GateConv(nn.Module):
         self.conv = SameConv(inputs, outputs, kernel, bias=bias)
         self.norm = nn.Identity() if grid is None else MapNorm([outputs, *grid])
 
-    def forward(self, x: Tensor) -> Tensor:
-        """`x (B, inputs, h, w)` -> `(B, outputs, h, w)`."""
-        normed: Tensor = self.norm(self.conv(x))
+    def forward(self, *x: Tensor) -> Tensor:
+        """`x (B, inputs, h, w)`, one map or several that have the inputs together -> `(B, outputs, h, w)`."""
+        normed: Tensor = self.norm(self.conv(*x))
         return normed
 
     def sums_with_others(self, x: Tensor) -> bool:

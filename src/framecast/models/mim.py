@@ -124,7 +124,7 @@ class MIMBlock(nn.Module):
         dc = torch.sigmoid(ix + ih) * torch.tanh(gx + gh)
         c = kept + dc
         m, dm = remember(ix + im, fx + fm, gx + gm, m, FORGET_BIAS)
-        h, o = expose(ox + oh + om, self.conv_last(torch.cat([c, m], dim=1)))
+        h, o = expose(ox + oh + om, self.conv_last(c, m))
         after = State(h, c, private, change, change_cell)
         return Step(h, after, Flow(m, difference), output_gate=o, increments=(dc, dm))
 

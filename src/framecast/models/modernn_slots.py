@@ -39,7 +39,7 @@ from framecast.models.core import Cell, Core
 from framecast.models.layers import MapNorm, SameConv
 from framecast.models.recurrent import RecurrentConfig, head, zeros
 from framecast.models.stack import Stack
-from framecast.ops.convolution import convolve_with_each
+from framecast.ops.convolution import convolve_each
 from framecast.ops.gates import expose, remember
 from framecast.ops.slots import fuse
 from framecast.types import FrameShape, Step, config
@@ -110,10 +110,10 @@ class Pooling(nn.Module):
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
         self.mask = nn.Conv2d(channels, 1, 1)
-        last = nn.Conv2d(width, width, 1)
+        last = SameConv(width, width, 1)
         for weight in last.parameters():
             nn.init.zeros_(weight)
-        self.bottleneck = nn.Sequential(nn.Conv2d(channels, width, 1), nn.LayerNorm([width, 1, 1]), nn.ReLU(), last)
+        self.bottleneck = nn.Sequential(SameConv(channels, width, 1), nn.LayerNorm([width, 1, 1]), nn.ReLU(), last)
 
     def forward(self, seen: Tensor) -> Tensor:
         """`seen (B, channels, h, w)` -> `(B, d)` between 0 and 1."""
@@ -172,18 +172,21 @@ class Fusion(nn.Module):
         assert self.context is not None
         context = self.context(seen)
         linear = [*self.weigh, *([] if self.weigh_shortcut is None else [self.weigh_shortcut])]
-        return torch.sigmoid(torch.stack([layer(context) for layer in linear])).expand(-1, -1, seen.shape[1])
+        weight, bias = (torch.cat([getattr(layer, name) for layer in linear]) for name in ("weight", "bias"))
+        weights = rearrange(torch.sigmoid(functional.linear(context, weight, bias)), "b (n c) -> n b c", n=len(linear))
+        return weights.expand(-1, -1, seen.shape[1])
 
 
 def fused(fusions: Sequence[Fusion], slots: list[Tensor], seen: Tensor) -> list[Tensor]:
-    """What the `fusions` make of N `slots (B, 2D / N, h, w)` and `seen (B, 2D, h, w)`: `(B, 2D, h, w)` each. Every map is
-    convolved for all of them at once."""
-    made: list[list[Tensor]] = []
-    for layers in zip(*(each.layers for each in fusions), strict=True):
-        x = slots[len(made)] if len(made) < len(slots) else seen
-        weights = [layer.weight for layer in layers if isinstance(layer, SameConv)]
-        made.append(convolve_with_each(x, weights) if weights else [x] * len(fusions))
-    return [fusion(maps, seen) for fusion, maps in zip(fusions, zip(*made, strict=True), strict=True)]
+    """What the `fusions` make of N `slots (B, 2D / N, h, w)` and `seen (B, 2D, h, w)`: `(B, 2D, h, w)` each. All their
+    convolutions are made at once."""
+    uses = [
+        [*zip([*slots, seen], fusion.layers, strict=False)] for fusion in fusions
+    ]  # I only where there is a shortcut
+    pairs = [(x, layer.weight) for use in uses for x, layer in use if isinstance(layer, SameConv)]
+    made = iter(convolve_each(pairs))
+    maps = [[next(made) if isinstance(layer, SameConv) else x for x, layer in use] for use in uses]
+    return [fusion(each, seen) for fusion, each in zip(fusions, maps, strict=True)]
 
 
 class FusedGates(nn.Module):

@@ -85,7 +85,7 @@ class PhysicalCell(nn.Module):
     def forward(self, x: Tensor, h: Tensor) -> Tensor:
         """`x, h (B, D, h, w)` -> the next h."""
         predicted = h + self.coefficients(self.norm(self.derivatives(h)))
-        gain = torch.sigmoid(self.gain(torch.cat([x, h], dim=1)))
+        gain = torch.sigmoid(self.gain(x, h))
         corrected: Tensor = predicted + gain * (x - predicted)
         return corrected
 
@@ -108,7 +108,7 @@ class ConvLSTMLayer(nn.Module):
 
     def forward(self, x: Tensor, state: ConvState) -> ConvState:
         """`x (B, inputs, h, w)`."""
-        i, f, o, g = torch.chunk(self.conv(torch.cat([x, state.hidden], dim=1)), 4, dim=1)
+        i, f, o, g = torch.chunk(self.conv(x, state.hidden), 4, dim=1)
         cell, _ = remember(i, f, g, state.cell)
         hidden, _ = expose(o, cell)
         return ConvState(hidden, cell)

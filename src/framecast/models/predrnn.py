@@ -22,7 +22,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, NamedTuple, Self
 
-import torch
 from torch import Tensor, nn
 
 from framecast.models.core import Cell, Core
@@ -76,8 +75,7 @@ class STLSTMCell(nn.Module):
         i, f, g, im, fm, gm, o = made
         c, dc = remember(i, f, g, state.cell, FORGET_BIAS)
         m, dm = remember(im, fm, gm, m, FORGET_BIAS)
-        both = torch.cat([c, m], dim=1)
-        h, o = expose(o + self.conv_o(both), self.conv_last(both))
+        h, o = expose(o + self.conv_o(c, m), self.conv_last(c, m))
         return Step(h, State(h, c), m, output_gate=o, increments=(dc, dm))
 
 

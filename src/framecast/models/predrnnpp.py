@@ -70,7 +70,7 @@ class CausalLSTMCell(nn.Module):
         m, dm = remember(im + ic, fm + fc, gm + gc, torch.tanh(m), FORGET_BIAS)
 
         o = torch.tanh(o + oc + self.conv_om(m))
-        h = o * torch.tanh(self.conv_last(torch.cat([c, m], dim=1)))
+        h = o * torch.tanh(self.conv_last(c, m))
         return Step(h, State(h, c), m, increments=(dc, dm))
 
 

@@ -88,39 +88,81 @@ def next_step() -> None:
         _here.shared.step()
 
 
-def convolve(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+Maps = Tensor | tuple[Tensor, ...]
+"""A map, or several that are read as one with the channels of all."""
+
+
+def joined(x: Maps) -> Tensor:
+    """One map with all channels."""
+    return x if isinstance(x, Tensor) else torch.cat(x, dim=1)
+
+
+def convolve(x: Maps, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """`x (B, C, h, w)` with `weight (D, C, k, k)`, stride 1, zeros around: `(B, D, h, w)`."""
     if _by_linear(x, weight):
-        return functional.linear(x.movedim(1, -1), weight.flatten(1), bias).movedim(-1, 1)
+        return _linear(_each(x), weight.flatten(1), bias)
     if not by_winograd(x, weight):
-        return functional.conv2d(x, weight, bias, padding=weight.shape[-1] // 2)
+        return functional.conv2d(joined(x), weight, bias, padding=weight.shape[-1] // 2)
     (result,) = sums([(x, weight)], [winograd.Run(1, ((0, 0, weight.shape[0]),))])
     return result if bias is None else result + bias[:, None, None]
 
 
-def convolve_with_each(x: Tensor, weights: Sequence[Tensor]) -> list[Tensor]:
-    """`convolve(x, weight)` for each of the `weights`, which have one size. For the gradient x is cut only once."""
-    if not by_winograd(x, weights[0]):
-        return [convolve(x, weight) for weight in weights]
-    runs = [winograd.Run(1, ((number, 0, weight.shape[0]),)) for number, weight in enumerate(weights)]
-    return [*sums([(x, weight) for weight in weights], runs)]
+def convolve_each(pairs: Sequence[tuple[Tensor, Tensor]]) -> list[Tensor]:
+    """`convolve(x, weight)` for each of the pairs, whose maps have one height and width and whose kernels one size. A map is
+    transformed once for all its weights, forward and for the gradient."""
+    fast = [by_winograd(x, weight) for x, weight in pairs]
+    terms = [pair for pair, able in zip(pairs, fast, strict=True) if able]
+    runs = [winograd.Run(1, ((number, 0, weight.shape[0]),)) for number, (_, weight) in enumerate(terms)]
+    made = iter(sums(terms, runs) if terms else ())
+    return [next(made) if able else convolve(*pair) for pair, able in zip(pairs, fast, strict=True)]
 
 
-def sums(terms: Sequence[tuple[Tensor, Tensor]], runs: Sequence[winograd.Run]) -> tuple[Tensor, ...]:
-    """Sums of convolutions, each of a map `(B, C, h, w)` with a weight `(D, C, k, k)` for which `by_winograd` holds: the maps
-    that the `runs` make of them. All kernels have one size."""
+def sums(terms: Sequence[tuple[Maps, Tensor]], runs: Sequence[winograd.Run]) -> tuple[Tensor, ...]:
+    """Sums of convolutions, each of `(B, C, h, w)` with a weight `(D, C, k, k)` for which `by_winograd` holds: the maps that
+    the `runs` make of them. All kernels have one size."""
     own = _here.shared or _Shared()
-    found = [(x, own.of_map(x, weight.shape[-1]), own.of_weight(weight)) for x, weight in terms]
+    found: list[winograd.Term] = []
+    numbers: list[range] = []  # of what was found for each of the terms
+    for x, weight in terms:
+        begin, before = 0, len(found)
+        for map_ in _each(x):
+            found.append(winograd.Term(map_, own.of_map(map_, weight.shape[-1]), own.of_weight(weight), begin))
+            begin += map_.shape[1]
+        numbers.append(range(before, len(found)))
+    if len(found) > len(terms):
+        runs = [
+            winograd.Run(run.into, tuple((n, first, last) for term, first, last in run.parts for n in numbers[term]))
+            for run in runs
+        ]
     return winograd.sums(found, runs)
 
 
-def _by_linear(x: Tensor, weight: Tensor) -> bool:
+def _each(x: Maps) -> tuple[Tensor, ...]:
+    return (x,) if isinstance(x, Tensor) else x
+
+
+def _linear(maps: Sequence[Tensor], weight: Tensor, bias: Tensor | None) -> Tensor:
+    """A linear layer on the channels of all maps together, which are not copied into one."""
+    first, *others = (each.movedim(1, -1) for each in maps)
+    begin = first.shape[-1]
+    result = functional.linear(first, weight[:, :begin], bias)
+    for x in others:
+        end = begin + x.shape[-1]
+        result = torch.addmm(result.flatten(0, -2), x.flatten(0, -2), weight[:, begin:end].t()).view_as(result)
+        begin = end
+    return result.movedim(-1, 1)
+
+
+def _by_linear(x: Maps, weight: Tensor) -> bool:
     """Whether a convolution is a product of matrices as it lies in memory."""
-    return weight.shape[-1] == 1 and x.device.type == "cpu" and x.stride(1) == 1 and chosen() != "direct"
+    if weight.shape[-1] != 1 or chosen() == "direct":
+        return False
+    return all(each.device.type == "cpu" and each.stride(1) == 1 for each in _each(x))
 
 
-def by_winograd(x: Tensor, weight: Tensor) -> bool:
+def by_winograd(x: Maps, weight: Tensor) -> bool:
     """Whether the rule, or who overrides it, says so."""
+    x = _each(x)[0]
     outputs, inputs, kernel = weight.shape[0], weight.shape[1], weight.shape[-1]
     batch, _, height, width = x.shape
     able = x.device.type == "cpu" and x.dtype == weight.dtype == torch.float32 and kernel in (3, 5, 7) and available()

@@ -18,6 +18,7 @@ one loop and its gradient another, which computes the gates again from what they
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Sequence
 from functools import cache, reduce
 from importlib.util import find_spec
 from typing import Any
@@ -32,6 +33,8 @@ from framecast.ops.loops import ADDRESS, COUNT, SIZE, available, compiled, threa
 def remember(i: Tensor, f: Tensor, g: Tensor, c: Tensor, bias: float = 0.0) -> tuple[Tensor, Tensor]:
     """C' and what is added to it, sigma(i) . tanh(g), of the gates before their functions and of C, all of one shape."""
     if fused(i, f, g, c):
+        if not torch.is_grad_enabled():
+            return _remembered(_alike(i, f, g, c), bias)
         made: tuple[Tensor, Tensor] = _Remember.apply(i, f, g, c, bias)  # type: ignore[no-untyped-call]
         return made
     added = torch.sigmoid(i) * torch.tanh(g)
@@ -41,6 +44,8 @@ def remember(i: Tensor, f: Tensor, g: Tensor, c: Tensor, bias: float = 0.0) -> t
 def expose(o: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
     """H' = sigma(o) . tanh(x), and sigma(o); o and x have one shape."""
     if fused(o, x):
+        if not torch.is_grad_enabled():
+            return _exposed(_alike(o, x))
         made: tuple[Tensor, Tensor] = _Expose.apply(o, x)  # type: ignore[no-untyped-call]
         return made
     gate = torch.sigmoid(o)
@@ -64,9 +69,7 @@ class _Remember(torch.autograd.Function):
         ctx.bias = bias
         ctx.save_for_backward(*given)
         ctx.set_materialize_grads(False)
-        cell, added = _empty(*given), _empty(given[0], given[2])
-        _form(i).remember(*given, bias, cell, added)
-        return cell, added
+        return _remembered(given, bias)
 
     @staticmethod
     def backward(ctx: Any, dcell: Tensor | None, dadded: Tensor | None) -> tuple[Tensor | None, ...]:
@@ -82,9 +85,7 @@ class _Expose(torch.autograd.Function):
         given = _alike(o, x)
         ctx.save_for_backward(*given)
         ctx.set_materialize_grads(False)
-        hidden, gate = _empty(*given), _empty(given[0])
-        _form(o).expose(*given, hidden, gate)
-        return hidden, gate
+        return _exposed(given)
 
     @staticmethod
     def backward(ctx: Any, dhidden: Tensor | None, dgate: Tensor | None) -> tuple[Tensor, ...]:
@@ -92,6 +93,18 @@ class _Expose(torch.autograd.Function):
         made = tuple(map(_empty, given))
         _form(given[0]).expose_back(*given, *_alike(dhidden, dgate, like=given[0]), *made)
         return made
+
+
+def _remembered(given: Sequence[Tensor], bias: float) -> tuple[Tensor, Tensor]:
+    cell, added = _empty(*given), _empty(given[0], given[2])
+    _form(cell).remember(*given, bias, cell, added)
+    return cell, added
+
+
+def _exposed(given: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    hidden, gate = _empty(*given), _empty(given[0])
+    _form(gate).expose(*given, hidden, gate)
+    return hidden, gate
 
 
 def _alike(*tensors: Tensor | None, like: Tensor | None = None) -> list[Any]:

@@ -1,4 +1,4 @@
-"""Inner loops in C (winograd.h, gates.c, slots.c), compiled when framecast is installed, where there is a compiler that can."""
+"""Inner loops in C (the files beside this one), compiled when framecast is installed, where there is a compiler that can."""
 
 from __future__ import annotations
 

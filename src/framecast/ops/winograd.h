@@ -324,11 +324,12 @@ static void product(const float *a, int64_t a_row, int64_t a_deep, const float *
     }
 }
 
-/* One term of a sum of convolutions: from which of its outputs on they are summed. dV and dU may be null: no gradient. */
+/* One term of a sum of convolutions: a map of some `channels` of the `inputs` of a weight, which u, turned and du begin at,
+ * and from which of its outputs on they are summed. dV and dU may be null: no gradient. */
 typedef struct {
-    const float *v, *u, *turned; /* turned (PLACES, outputs, channels) is U with its last two axes exchanged */
+    const float *v, *u, *turned; /* turned (PLACES, outputs, inputs) is U with its last two axes exchanged */
     float *dv, *du;
-    int64_t channels, outputs, first, apart;
+    int64_t channels, inputs, outputs, first, apart;
     int64_t fresh; /* whether dV holds nothing yet that is to be added to */
 } Term;
 
@@ -373,10 +374,10 @@ INLINE void products_at(int64_t p, const Term *terms, int64_t count, int64_t fir
     for (int64_t t = 0; t < count; t++) {
         Term term = terms[t];
         const float *v = term.v + p * term.apart + first * term.channels, *next = v + term.apart;
-        const float *u = term.u + p * term.channels * term.outputs + term.first + begin;
+        const float *u = term.u + p * term.inputs * term.outputs + term.first + begin;
         for (int64_t n = 0; n < many * term.channels; n += LANES) __builtin_prefetch(next + n, 0, 2);
         product(v, term.channels, 1, u, term.outputs, term.channels, products, width, many, width, t > 0,
-                term.channels * term.outputs);
+                term.inputs * term.outputs);
     }
 }
 
@@ -457,11 +458,11 @@ void EXPORTED(gradients)(const Term *terms, int64_t count, Cut cut, int64_t outp
                         const float *dm = room + p * apart;
                         int64_t from = term.first + begin, at = p * term.apart + first * term.channels;
                         if (term.dv)
-                            product(dm, width, 1, term.turned + (p * term.outputs + from) * term.channels, term.channels,
-                                    width, term.dv + at, term.channels, many, term.channels, begin > 0 || !term.fresh, 0);
+                            product(dm, width, 1, term.turned + (p * term.outputs + from) * term.inputs, term.inputs, width,
+                                    term.dv + at, term.channels, many, term.channels, begin > 0 || !term.fresh, 0);
                         if (term.du)
                             product(term.v + at, 1, term.channels, dm, width, many,
-                                    term.du + p * term.channels * term.outputs + from, term.outputs, term.channels, width, 1,
+                                    term.du + p * term.inputs * term.outputs + from, term.outputs, term.channels, width, 1,
                                     0);
                     }
             }

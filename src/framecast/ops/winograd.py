@@ -87,7 +87,7 @@ class _Term(ctypes.Structure):
 
     _fields_ = (
         *((name, ctypes.c_void_p) for name in ("v", "u", "turned", "dv", "du")),
-        *((name, ctypes.c_int64) for name in ("channels", "outputs", "first", "apart", "fresh")),
+        *((name, ctypes.c_int64) for name in ("channels", "inputs", "outputs", "first", "apart", "fresh")),
     )
 
 
@@ -255,6 +255,18 @@ class Kernels:
         self.values: Tensor = _TransformKernels.apply(weight, self.gradient)  # type: ignore[no-untyped-call]
 
 
+class Term(NamedTuple):
+    """A map that is convolved with some of the inputs of a weight."""
+
+    x: Tensor
+    """`(B, C, h, w)`."""
+    v: Tensor
+    """Its `transformed`."""
+    kernels: Kernels
+    begin: int
+    """The first of its C inputs of the weight."""
+
+
 class Run(NamedTuple):
     """A sum of convolutions, cut `into` maps of one width: of which terms which outputs are summed, `(term, first, last)`
     each."""
@@ -283,27 +295,22 @@ class _Sums(torch.autograd.Function):
         kernel: int,
         runs: Sequence[Run],
         gradients: Sequence[_Gradient],
+        begins: Sequence[int],
         maps: Sequence[Tensor],
         *tensors: Tensor,
     ) -> tuple[Tensor, ...]:
-        ctx.kernel, ctx.runs, ctx.gradients = kernel, runs, gradients
+        ctx.kernel, ctx.runs, ctx.gradients, ctx.begins = kernel, runs, gradients, begins
         ctx.save_for_backward(*tensors)
         xs = tensors[::2]
         ctx.of = [next(first for first, other in enumerate(xs) if other is x) for x in xs]
-        cut, loops, made = _Cut.of(tensors[0], kernel), _loops(kernel), []
-        for run in runs:
-            whole = _empty(run.into, cut.batch, cut.height, cut.width, run.outputs // run.into)
-            terms = [_term(maps[term], tensors[2 * term + 1], first) for term, first, _ in run.parts]
-            loops.sum(*_array(terms), cut, run.outputs, addresses(whole), whole.shape[-1], loops.between(), threads())
-            made += [each.permute(0, 3, 1, 2) for each in whole.unbind()]
-        return tuple(made)
+        return _summed(xs, kernel, runs, begins, maps, tensors[1::2])
 
     @staticmethod
     def backward(ctx: Any, *given: Tensor) -> tuple[Any, ...]:
         saved = ctx.saved_tensors
         xs, kernels = saved[::2], saved[1::2]
         cut, loops = _Cut.of(xs[0], ctx.kernel), _loops(ctx.kernel)
-        wanted, learned = ctx.needs_input_grad[4::2], ctx.needs_input_grad[5::2]
+        wanted, learned = ctx.needs_input_grad[5::2], ctx.needs_input_grad[6::2]
         maps: dict[int, Tensor] = {}  # of each x, which may be that of several terms: V, and the gradient of V
         changes: dict[int, Tensor] = {}
         of = ctx.of  # the first term with the same x
@@ -317,13 +324,14 @@ class _Sums(torch.autograd.Function):
         for run in ctx.runs:
             terms = []
             for term, first, _ in run.parts:
-                made = _term(maps.get(of[term]), kernels[term], first)
+                begin = ctx.begins[term]
+                made = _term(xs[term], maps.get(of[term]), kernels[term], begin, first)
                 if (into := changes.get(of[term])) is not None:
-                    made.dv, made.turned = into.data_ptr(), ctx.gradients[term].turned().data_ptr()
+                    made.dv, made.turned = into.data_ptr(), ctx.gradients[term].turned()[:, :, begin:].data_ptr()
                     made.apart, made.fresh = into.stride(0), of[term] not in known
                     known.add(of[term])
                 if learned[term]:
-                    made.du = ctx.gradients[term].of(kernels[term]).data_ptr()
+                    made.du = ctx.gradients[term].of(kernels[term])[:, begin:].data_ptr()
                 terms.append(made)
             here, left = left[: run.into], left[run.into :]
             loops.gradients(
@@ -333,7 +341,26 @@ class _Sums(torch.autograd.Function):
         for x, key in zip(xs, of, strict=True):
             change = changes.pop(key, None)  # all of it is the gradient of the first
             found += [None if change is None else _put_together(change, ctx.kernel, cut, x.shape[1]), None]
-        return (None, None, None, None, *found)
+        return (None, None, None, None, None, *found)
+
+
+def _summed(
+    xs: Sequence[Tensor],
+    kernel: int,
+    runs: Sequence[Run],
+    begins: Sequence[int],
+    maps: Sequence[Tensor],
+    kernels: Sequence[Tensor],
+) -> tuple[Tensor, ...]:
+    """The maps of all runs, of x, V and U of each term."""
+    cut, loops = _Cut.of(xs[0], kernel), _loops(kernel)
+    made: list[Tensor] = []
+    for run in runs:
+        whole = _empty(run.into, cut.batch, cut.height, cut.width, run.outputs // run.into)
+        terms = [_term(xs[term], maps[term], kernels[term], begins[term], first) for term, first, _ in run.parts]
+        loops.sum(*_array(terms), cut, run.outputs, addresses(whole), whole.shape[-1], loops.between(), threads())
+        made += [each.permute(0, 3, 1, 2) for each in whole.unbind()]
+    return tuple(made)
 
 
 def _put_together(changes: Tensor, kernel: int, cut: _Cut, channels: int) -> Tensor:
@@ -343,17 +370,27 @@ def _put_together(changes: Tensor, kernel: int, cut: _Cut, channels: int) -> Ten
     return last.permute(0, 3, 1, 2)
 
 
-def _term(maps: Tensor | None, kernels: Tensor, first: int) -> _Term:
+def _term(x: Tensor, maps: Tensor | None, kernels: Tensor, begin: int, first: int) -> _Term:
     """A term without gradients."""
     v, apart = (None, 0) if maps is None else (maps.data_ptr(), maps.stride(0))
+    _, inputs, outputs = kernels.shape
     return _Term(
-        v=v, u=kernels.data_ptr(), channels=kernels.shape[1], outputs=kernels.shape[2], first=first, apart=apart
+        v=v,
+        u=kernels.data_ptr() + begin * outputs * kernels.element_size(),
+        channels=x.shape[1],
+        inputs=inputs,
+        outputs=outputs,
+        first=first,
+        apart=apart,
     )
 
 
-def sums(terms: Sequence[tuple[Tensor, Tensor, Kernels]], runs: Sequence[Run]) -> tuple[Tensor, ...]:
-    """The maps of all `runs`, each `(B, D, H, W)`, channels-last, from terms that are x, its V, and U."""
-    tensors = [tensor for x, _, kernels in terms for tensor in (x, kernels.values)]
-    gradients, maps = [kernels.gradient for _, _, kernels in terms], [v for _, v, _ in terms]
-    results: tuple[Tensor, ...] = _Sums.apply(terms[0][2].kernel, runs, gradients, maps, *tensors)  # type: ignore[no-untyped-call]
+def sums(terms: Sequence[Term], runs: Sequence[Run]) -> tuple[Tensor, ...]:
+    """The maps of all `runs`, each `(B, D, H, W)`, channels-last."""
+    kernel, maps, begins = terms[0].kernels.kernel, [term.v for term in terms], [term.begin for term in terms]
+    if not torch.is_grad_enabled():
+        return _summed([term.x for term in terms], kernel, runs, begins, maps, [term.kernels.values for term in terms])
+    tensors = [tensor for term in terms for tensor in (term.x, term.kernels.values)]
+    gradients = [term.kernels.gradient for term in terms]
+    results: tuple[Tensor, ...] = _Sums.apply(kernel, runs, gradients, begins, maps, *tensors)  # type: ignore[no-untyped-call]
     return results
