@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import reduce
+from functools import cache, reduce
 
 import torch
 from torch import Tensor, nn
@@ -72,33 +72,33 @@ def gates(width: int, *terms: tuple[GateConv, Tensor, Sequence[int]]) -> list[Te
     """Gates of `width` channels, each a sum of convolutions: every term is a layer, the map it is applied to, and the numbers
     of the gates that its outputs add to, in their order. `gates(D, (W_x, x, (0, 1, 2)), (W_h, h, (0, 2)))` are three gates
     of W_x * X, to the first and last of which W_h * H adds its two."""
-    count = 1 + max(max(numbers) for _, _, numbers in terms)
     if not all(layer.sums_with_others(x) for layer, x, _ in terms):
-        added: list[list[Tensor]] = [[] for _ in range(count)]
+        added: list[list[Tensor]] = [[] for _ in range(1 + max(max(numbers) for _, _, numbers in terms))]
         for layer, x, numbers in terms:
             for number, part in zip(numbers, layer(x).chunk(len(numbers), dim=1), strict=True):
                 added[number].append(part)
         return [reduce(torch.add, parts) for parts in added]
-    runs = []
-    for run in _runs(count, [numbers for _, _, numbers in terms]):
-        summed = tuple(
-            (term, numbers.index(run[0]) * width, (numbers.index(run[-1]) + 1) * width)
-            for term, (_, _, numbers) in enumerate(terms)
-            if run[0] in numbers
-        )
-        runs.append(Run(len(run), summed))
+    runs = _runs(width, tuple(tuple(numbers) for _, _, numbers in terms))
     return [*sums([(x, layer.conv.weight) for layer, x, _ in terms], runs)]
 
 
-def _runs(count: int, adding: Sequence[Sequence[int]]) -> list[list[int]]:
-    """Gates 0 to count - 1 in runs to which the same terms add, with neighbouring outputs."""
+@cache
+def _runs(width: int, adding: tuple[tuple[int, ...], ...]) -> list[Run]:
+    """All gates in runs to which the same terms add, with neighbouring outputs; `adding` are the gates of each term."""
     runs: list[list[int]] = []
-    for gate in range(count):
+    for gate in range(1 + max(map(max, adding))):
         here = [numbers.index(gate) if gate in numbers else None for numbers in adding]
-        if runs:
-            before = [numbers.index(gate - 1) + 1 if gate - 1 in numbers else None for numbers in adding]
-            if here == before:
-                runs[-1].append(gate)
-                continue
-        runs.append([gate])
-    return runs
+        before = [numbers.index(gate - 1) + 1 if gate - 1 in numbers else None for numbers in adding]
+        if runs and here == before:
+            runs[-1].append(gate)
+        else:
+            runs.append([gate])
+    return [
+        Run(len(run), tuple(_part(run, width, *term) for term in enumerate(adding) if run[0] in term[1]))
+        for run in runs
+    ]
+
+
+def _part(run: Sequence[int], width: int, term: int, numbers: Sequence[int]) -> tuple[int, int, int]:
+    """Which outputs of a term are summed in a run of gates."""
+    return term, numbers.index(run[0]) * width, (numbers.index(run[-1]) + 1) * width
