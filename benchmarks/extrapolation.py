@@ -46,7 +46,7 @@ class Pysteps:
 
 def main() -> None:
     for path in sys.argv[1:]:
-        frames = framecast.data.open(path)
+        frames = framecast.open(path)
         quantity = of(frames)
         rates = (0.5, 1.0, 2.0, 5.0)
         thresholds = event_thresholds(quantity, rates, ZR())

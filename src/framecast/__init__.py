@@ -11,9 +11,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from framecast.data import open
     from framecast.data.conversion import convert
     from framecast.data.inspection import inspect
+    from framecast.data.opening import open
     from framecast.errors import ConfigError, DataError, FramecastError, RunError
     from framecast.evaluation import evaluate
     from framecast.forecasting.run import load
@@ -33,7 +33,7 @@ _HOME = {
     "evaluate": "framecast.evaluation",
     "inspect": "framecast.data.inspection",
     "load": "framecast.forecasting.run",
-    "open": "framecast.data",
+    "open": "framecast.data.opening",
     "reproduce": "framecast.reproduction",
     "resume": "framecast.training",
     "train": "framecast.training",

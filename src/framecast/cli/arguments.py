@@ -120,6 +120,7 @@ def bar(name: str, least: int = 1) -> Callable[[int, int], None]:
             return
         shown, task = started()
         if not shown.live.is_started:
+            shown.reset(task, total=of)
             shown.start()
         shown.update(task, completed=done, total=of)
         if done == of:

@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from framecast.data.joining import alike, along_time, first_of, time_of
-from framecast.data.readers import recognised
+from framecast.data.readers.formats import recognised
 from framecast.data.readers.options import Options, Reader
 from framecast.data.stored import row
 from framecast.errors import DataError, Unreadable

@@ -12,7 +12,6 @@ from framecast.data.digits import DigitSource, digit_images
 from framecast.data.digits import Split as DigitSplit
 from framecast.data.frames import actions_of, files_of
 from framecast.data.inputs import Input, fields
-from framecast.data.opening import open as open_frames
 from framecast.data.quantities import of
 from framecast.data.sampling import Importance
 from framecast.data.scaling import Scaling, Unit, check_scaling, default_scaling
@@ -80,6 +79,8 @@ class ArchiveData:
 
     def opened(self) -> tuple[xr.DataArray, ...]:
         """The Frames of each path; nothing but headers is read. Raises `DataError`."""
+        from framecast.data.opening import open as open_frames  # all readers; a saved model may need none
+
         return tuple(
             open_frames(
                 path,

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from scipy import ndimage
+import scipy
 
 from framecast.data.quantities import INTENSITY, Quantity
 from framecast.data.region import Region
@@ -145,7 +145,7 @@ def _bundled() -> np.ndarray:
 
 
 def _resized(images: np.ndarray, side: int) -> np.ndarray:
-    zoomed = ndimage.zoom(
+    zoomed = scipy.ndimage.zoom(
         images, (1, side / images.shape[1], side / images.shape[2]), order=3, grid_mode=True, mode="grid-constant"
     )
     return np.asarray(np.clip(zoomed, 0, 1), dtype=np.float32)

@@ -15,7 +15,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import dask.array as da
 import numpy as np
 import xarray as xr
 
@@ -80,6 +79,8 @@ def build(array: xr.DataArray, *, where: str, units: str | None = None, dry: flo
 
 def _lazy(array: xr.DataArray, dims: tuple[str, ...], change: Change, where: str) -> xr.DataArray:
     """The array with these dims and `change` applied, lazily. One that xarray reads lazily is sliced where it lies."""
+    import dask.array as da  # takes half a second: a saved model that is handed an array needs none
+
     coordinates = {name: value for name, value in array.coords.items() if name not in dims or name in array.dims}
     if "time" in array.coords and "time" not in array.dims:
         coordinates["time"] = xr.Variable("time", [array["time"].values])

@@ -14,7 +14,6 @@ import numpy as np
 import xarray as xr
 
 from framecast.data.frames import files_of, same_grid
-from framecast.data.opening import open as open_frames
 from framecast.data.region import Region
 from framecast.data.stored import Parts
 from framecast.errors import ConfigError, DataError
@@ -55,6 +54,8 @@ class Field:
 
     def __init__(self, setting: Input, frames: xr.DataArray, path: str | None) -> None:
         """Raises `DataError` for another grid, for channels, and for times that are none of the frames'."""
+        from framecast.data.opening import open as open_frames  # all readers; a saved model may need none
+
         where = path or sorted(files_of(frames))
         if not where:
             raise DataError(f"{setting.label} needs a path: the frames come from no file", remedy="data.inputs.path")

@@ -14,7 +14,8 @@ import xarray as xr
 from framecast.data.by_name import MANY, listed
 from framecast.data.frames import build, order_times
 from framecast.data.joining import check_shapes, differing, first_of, in_a_row, join, number_of, other_shapes, time_of
-from framecast.data.readers import reader_of, recognised, understood, zarr_store
+from framecast.data.readers import zarr_store
+from framecast.data.readers.formats import reader_of, recognised, understood
 from framecast.data.readers.options import Options, Reader
 from framecast.errors import DataError, Unreadable
 from framecast.watched import tell

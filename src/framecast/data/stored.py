@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import dask.array as da
 import numpy as np
 import xarray as xr
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
 from framecast.errors import FramecastError, Unreadable
+
+if TYPE_CHECKING:
+    import dask.array as da
 
 Change = Callable[[np.ndarray], np.ndarray]
 Place = tuple[int | slice, ...]

@@ -13,7 +13,7 @@ of Moving MNIST. Neither motion nor overlap is printed; digits of one colour are
 from __future__ import annotations
 
 import numpy as np
-from scipy import ndimage
+import scipy
 
 from framecast.data.digits import MNIST_FRAME, DigitSource, place
 
@@ -65,7 +65,7 @@ def drawn(image: np.ndarray, centre: np.ndarray, angle: float, scale: float, siz
     cosine, sine = np.cos(angle) / scale, np.sin(angle) / scale
     back = np.array([[cosine, -sine], [sine, cosine]])
     middle = (np.array(image.shape) - 1) / 2
-    turned: np.ndarray = ndimage.affine_transform(
+    turned: np.ndarray = scipy.ndimage.affine_transform(
         image, back, middle - back @ centre, output_shape=(size, size), order=1, mode="grid-constant"
     )
     return turned

@@ -22,7 +22,6 @@ from pathlib import Path
 from tokenize import TokenError
 from typing import IO
 
-import dask.array as da
 import numpy as np
 import xarray as xr
 
@@ -67,6 +66,8 @@ def read(path: Path, options: Options) -> xr.DataArray:
         raise DataError(f"array {name!r} of shape {values.shape} is empty", where=path)
     dims = _dims(values.shape, path)
     chunks = pieces(dict(zip(dims, values.shape, strict=True)))
+    import dask.array as da  # takes half a second: a saved model that is handed an array needs none
+
     lazy = da.from_array(values, chunks=tuple(chunks[dim] for dim in dims), name=False)
     array = xr.DataArray(lazy, dims=dims, name=name)
     units, repairs = _units(values) if options.units is None else (options.units, [])

@@ -91,11 +91,7 @@ def read(path: Path, options: Options) -> xr.DataArray:
         )
         for band, coding in enumerate(codings, 1)
     ]
-    return (
-        bands[0]
-        if len(bands) == 1
-        else xr.concat([band.chunk() for band in bands], "channel", combine_attrs="override")
-    )
+    return _along("channel", bands)
 
 
 def _messages(path: Path, file: Any, options: Options, grid: Grid | None) -> xr.DataArray:
@@ -127,9 +123,14 @@ def _messages(path: Path, file: Any, options: Options, grid: Grid | None) -> xr.
                 grid=grid,
             )
         )
+    return _along("time", frames)
+
+
+def _along(dim: str, frames: list[xr.DataArray]) -> xr.DataArray:
+    """Several frames as one array that is still lazy; a single one as it is."""
     if len(frames) == 1:
         return frames[0]
-    return xr.concat([frame.chunk() for frame in frames], "time", combine_attrs="override")
+    return xr.concat([frame.chunk() for frame in frames], dim, combine_attrs="override")
 
 
 @contextmanager

@@ -6,14 +6,17 @@ import datetime
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
 
-from framecast.data.readers.grids import Grid
 from framecast.data.readers.options import MEMORY_LIMIT
 from framecast.data.stored import lazily
 from framecast.errors import DataError, Unreadable
+
+if TYPE_CHECKING:
+    from framecast.data.readers.grids import Grid
 
 
 def check_size(path: Path, height: int, width: int, channels: int = 1, itemsize: int = 4) -> None:
