@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import scipy
+import scipy  # its parts are imported when they are first used
 
 from framecast.data.quantities import INTENSITY, Quantity
 from framecast.data.region import Region

@@ -13,7 +13,7 @@ of Moving MNIST. Neither motion nor overlap is printed; digits of one colour are
 from __future__ import annotations
 
 import numpy as np
-import scipy
+import scipy  # its parts are imported when they are first used
 
 from framecast.data.digits import MNIST_FRAME, DigitSource, place
 

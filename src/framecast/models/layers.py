@@ -83,7 +83,7 @@ def gates(width: int, *terms: tuple[GateConv, Tensor, Sequence[int]]) -> list[Te
 
 
 @cache
-def _runs(width: int, adding: tuple[tuple[int, ...], ...]) -> list[Run]:
+def _runs(width: int, adding: tuple[tuple[int, ...], ...]) -> tuple[Run, ...]:
     """All gates in runs to which the same terms add, with neighbouring outputs; `adding` are the gates of each term."""
     runs: list[list[int]] = []
     for gate in range(1 + max(map(max, adding))):
@@ -93,12 +93,14 @@ def _runs(width: int, adding: tuple[tuple[int, ...], ...]) -> list[Run]:
             runs[-1].append(gate)
         else:
             runs.append([gate])
-    return [
-        Run(len(run), tuple(_part(run, width, *term) for term in enumerate(adding) if run[0] in term[1]))
+    return tuple(
+        Run(
+            len(run),
+            tuple(
+                (term, numbers.index(run[0]) * width, (numbers.index(run[-1]) + 1) * width)
+                for term, numbers in enumerate(adding)
+                if run[0] in numbers
+            ),
+        )
         for run in runs
-    ]
-
-
-def _part(run: Sequence[int], width: int, term: int, numbers: Sequence[int]) -> tuple[int, int, int]:
-    """Which outputs of a term are summed in a run of gates."""
-    return term, numbers.index(run[0]) * width, (numbers.index(run[-1]) + 1) * width
+    )

@@ -180,9 +180,8 @@ class Fusion(nn.Module):
 def fused(fusions: Sequence[Fusion], slots: list[Tensor], seen: Tensor) -> list[Tensor]:
     """What the `fusions` make of N `slots (B, 2D / N, h, w)` and `seen (B, 2D, h, w)`: `(B, 2D, h, w)` each. All their
     convolutions are made at once."""
-    uses = [
-        [*zip([*slots, seen], fusion.layers, strict=False)] for fusion in fusions
-    ]  # I only where there is a shortcut
+    inputs = [*slots, seen]  # I is left out where there is no shortcut
+    uses = [[*zip(inputs, fusion.layers, strict=False)] for fusion in fusions]
     pairs = [(x, layer.weight) for use in uses for x, layer in use if isinstance(layer, SameConv)]
     made = iter(convolve_each(pairs))
     maps = [[next(made) if isinstance(layer, SameConv) else x for x, layer in use] for use in uses]

@@ -92,17 +92,12 @@ Maps = Tensor | tuple[Tensor, ...]
 """A map, or several that are read as one with the channels of all."""
 
 
-def joined(x: Maps) -> Tensor:
-    """One map with all channels."""
-    return x if isinstance(x, Tensor) else torch.cat(x, dim=1)
-
-
 def convolve(x: Maps, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """`x (B, C, h, w)` with `weight (D, C, k, k)`, stride 1, zeros around: `(B, D, h, w)`."""
     if _by_linear(x, weight):
         return _linear(_each(x), weight.flatten(1), bias)
     if not by_winograd(x, weight):
-        return functional.conv2d(joined(x), weight, bias, padding=weight.shape[-1] // 2)
+        return functional.conv2d(_joined(x), weight, bias, padding=weight.shape[-1] // 2)
     (result,) = sums([(x, weight)], [winograd.Run(1, ((0, 0, weight.shape[0]),))])
     return result if bias is None else result + bias[:, None, None]
 
@@ -141,6 +136,12 @@ def _each(x: Maps) -> tuple[Tensor, ...]:
     return (x,) if isinstance(x, Tensor) else x
 
 
+def _joined(x: Maps) -> Tensor:
+    """One map with all channels; a single one is not copied."""
+    first, *others = _each(x)
+    return torch.cat([first, *others], dim=1) if others else first
+
+
 def _linear(maps: Sequence[Tensor], weight: Tensor, bias: Tensor | None) -> Tensor:
     """A linear layer on the channels of all maps together, which are not copied into one."""
     first, *others = (each.movedim(1, -1) for each in maps)
@@ -162,10 +163,10 @@ def _by_linear(x: Maps, weight: Tensor) -> bool:
 
 def by_winograd(x: Maps, weight: Tensor) -> bool:
     """Whether the rule, or who overrides it, says so."""
-    x = _each(x)[0]
     outputs, inputs, kernel = weight.shape[0], weight.shape[1], weight.shape[-1]
-    batch, _, height, width = x.shape
-    able = x.device.type == "cpu" and x.dtype == weight.dtype == torch.float32 and kernel in (3, 5, 7) and available()
+    batch, _, height, width = _each(x)[0].shape
+    alike = all(each.device.type == "cpu" and each.dtype == weight.dtype == torch.float32 for each in _each(x))
+    able = alike and kernel in (3, 5, 7) and available()
     exact = kernel < 7 or (min(inputs, outputs) >= 8 and min(height, width) >= kernel)
     if not able or not exact or chosen() == "direct" or torch.is_autocast_enabled("cpu"):
         return False

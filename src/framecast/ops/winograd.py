@@ -172,8 +172,7 @@ def transformed(x: Tensor, kernel: int, free: list[Tensor] | None = None) -> Ten
 class _Gradient:
     """The gradient of U, which all products add to in place, and U as they read it."""
 
-    def __init__(self, weight: Tensor) -> None:
-        self._weight, self._version = weight.detach(), weight._version
+    def __init__(self) -> None:
         self._sum: Tensor | None = None
         self._turned: Tensor | None = None
 
@@ -183,12 +182,10 @@ class _Gradient:
             self._sum = torch.zeros_like(kernels)
         return self._sum
 
-    def turned(self) -> Tensor:
+    def turned(self, kernels: Tensor) -> Tensor:
         """U as `(places, D, C)`."""
         if self._turned is None:
-            if self._weight._version != self._version:
-                raise RuntimeError("a weight was changed in place between the forward and the backward pass")
-            self._turned = _kernels(self._weight, turned=True)
+            self._turned = kernels.transpose(1, 2).contiguous()
         return self._turned
 
     def take(self) -> Tensor | None:
@@ -197,17 +194,13 @@ class _Gradient:
         return taken
 
 
-def _kernels(weight: Tensor, *, turned: bool = False) -> Tensor:
-    """U `(places, C, D)` of a weight `(D, C, k, k)`, or `(places, D, C)`."""
+def _kernels(weight: Tensor) -> Tensor:
+    """U `(places, C, D)` of a weight `(D, C, k, k)`."""
     outputs, inputs, size = weight.shape[:3]
     _, spread, _ = matrices(size, weight.dtype)
-    taps, rows, columns = weight.detach().contiguous(), (size**2, inputs), (inputs * size**2, outputs)
-    if turned:
-        rows, columns = columns, rows
-    loops = _loops(size)
-    made = _empty(loops.places, rows[1], columns[1])
-    loops.kernels(
-        taps.data_ptr(), rows[0], columns[0], size, spread.data_ptr(), made.data_ptr(), rows[1], columns[1], threads()
+    taps, made = weight.detach().contiguous(), _empty(tile_of(size) ** 2, inputs, outputs)
+    _loops(size).kernels(
+        taps.data_ptr(), size**2, inputs * size**2, size, spread.data_ptr(), made.data_ptr(), inputs, outputs, threads()
     )
     return made
 
@@ -251,7 +244,7 @@ class Kernels:
 
     def __init__(self, weight: Tensor) -> None:
         self.kernel = int(weight.shape[-1])
-        self.gradient = _Gradient(weight)
+        self.gradient = _Gradient()
         self.values: Tensor = _TransformKernels.apply(weight, self.gradient)  # type: ignore[no-untyped-call]
 
 
@@ -290,27 +283,20 @@ class _Sums(torch.autograd.Function):
     but computed again."""
 
     @staticmethod
-    def forward(
-        ctx: Any,
-        kernel: int,
-        runs: Sequence[Run],
-        gradients: Sequence[_Gradient],
-        begins: Sequence[int],
-        maps: Sequence[Tensor],
-        *tensors: Tensor,
-    ) -> tuple[Tensor, ...]:
-        ctx.kernel, ctx.runs, ctx.gradients, ctx.begins = kernel, runs, gradients, begins
+    def forward(ctx: Any, terms: Sequence[Term], runs: Sequence[Run], *tensors: Tensor) -> tuple[Tensor, ...]:
+        ctx.kernel, ctx.runs = terms[0].kernels.kernel, runs
+        ctx.gradients, ctx.begins = [term.kernels.gradient for term in terms], [term.begin for term in terms]
         ctx.save_for_backward(*tensors)
         xs = tensors[::2]
         ctx.of = [next(first for first, other in enumerate(xs) if other is x) for x in xs]
-        return _summed(xs, kernel, runs, begins, maps, tensors[1::2])
+        return _summed(terms, runs)
 
     @staticmethod
     def backward(ctx: Any, *given: Tensor) -> tuple[Any, ...]:
         saved = ctx.saved_tensors
         xs, kernels = saved[::2], saved[1::2]
         cut, loops = _Cut.of(xs[0], ctx.kernel), _loops(ctx.kernel)
-        wanted, learned = ctx.needs_input_grad[5::2], ctx.needs_input_grad[6::2]
+        wanted, learned = ctx.needs_input_grad[2::2], ctx.needs_input_grad[3::2]
         maps: dict[int, Tensor] = {}  # of each x, which may be that of several terms: V, and the gradient of V
         changes: dict[int, Tensor] = {}
         of = ctx.of  # the first term with the same x
@@ -324,14 +310,14 @@ class _Sums(torch.autograd.Function):
         for run in ctx.runs:
             terms = []
             for term, first, _ in run.parts:
-                begin = ctx.begins[term]
+                begin, gradient = ctx.begins[term], ctx.gradients[term]
                 made = _term(xs[term], maps.get(of[term]), kernels[term], begin, first)
                 if (into := changes.get(of[term])) is not None:
-                    made.dv, made.turned = into.data_ptr(), ctx.gradients[term].turned()[:, :, begin:].data_ptr()
+                    made.dv, made.turned = into.data_ptr(), gradient.turned(kernels[term])[:, :, begin:].data_ptr()
                     made.apart, made.fresh = into.stride(0), of[term] not in known
                     known.add(of[term])
                 if learned[term]:
-                    made.du = ctx.gradients[term].of(kernels[term])[:, begin:].data_ptr()
+                    made.du = gradient.of(kernels[term])[:, begin:].data_ptr()
                 terms.append(made)
             here, left = left[: run.into], left[run.into :]
             loops.gradients(
@@ -341,24 +327,19 @@ class _Sums(torch.autograd.Function):
         for x, key in zip(xs, of, strict=True):
             change = changes.pop(key, None)  # all of it is the gradient of the first
             found += [None if change is None else _put_together(change, ctx.kernel, cut, x.shape[1]), None]
-        return (None, None, None, None, None, *found)
+        return (None, None, *found)
 
 
-def _summed(
-    xs: Sequence[Tensor],
-    kernel: int,
-    runs: Sequence[Run],
-    begins: Sequence[int],
-    maps: Sequence[Tensor],
-    kernels: Sequence[Tensor],
-) -> tuple[Tensor, ...]:
-    """The maps of all runs, of x, V and U of each term."""
-    cut, loops = _Cut.of(xs[0], kernel), _loops(kernel)
+def _summed(terms: Sequence[Term], runs: Sequence[Run]) -> tuple[Tensor, ...]:
+    """The maps of all runs."""
+    kernel = terms[0].kernels.kernel
+    cut, loops = _Cut.of(terms[0].x, kernel), _loops(kernel)
     made: list[Tensor] = []
     for run in runs:
         whole = _empty(run.into, cut.batch, cut.height, cut.width, run.outputs // run.into)
-        terms = [_term(xs[term], maps[term], kernels[term], begins[term], first) for term, first, _ in run.parts]
-        loops.sum(*_array(terms), cut, run.outputs, addresses(whole), whole.shape[-1], loops.between(), threads())
+        parts = [(terms[number], first) for number, first, _ in run.parts]
+        given = [_term(part.x, part.v, part.kernels.values, part.begin, first) for part, first in parts]
+        loops.sum(*_array(given), cut, run.outputs, addresses(whole), whole.shape[-1], loops.between(), threads())
         made += [each.permute(0, 3, 1, 2) for each in whole.unbind()]
     return tuple(made)
 
@@ -376,7 +357,7 @@ def _term(x: Tensor, maps: Tensor | None, kernels: Tensor, begin: int, first: in
     _, inputs, outputs = kernels.shape
     return _Term(
         v=v,
-        u=kernels.data_ptr() + begin * outputs * kernels.element_size(),
+        u=kernels[:, begin:].data_ptr(),
         channels=x.shape[1],
         inputs=inputs,
         outputs=outputs,
@@ -387,10 +368,8 @@ def _term(x: Tensor, maps: Tensor | None, kernels: Tensor, begin: int, first: in
 
 def sums(terms: Sequence[Term], runs: Sequence[Run]) -> tuple[Tensor, ...]:
     """The maps of all `runs`, each `(B, D, H, W)`, channels-last."""
-    kernel, maps, begins = terms[0].kernels.kernel, [term.v for term in terms], [term.begin for term in terms]
     if not torch.is_grad_enabled():
-        return _summed([term.x for term in terms], kernel, runs, begins, maps, [term.kernels.values for term in terms])
+        return _summed(terms, runs)
     tensors = [tensor for term in terms for tensor in (term.x, term.kernels.values)]
-    gradients = [term.kernels.gradient for term in terms]
-    results: tuple[Tensor, ...] = _Sums.apply(kernel, runs, gradients, begins, maps, *tensors)  # type: ignore[no-untyped-call]
+    results: tuple[Tensor, ...] = _Sums.apply(terms, runs, *tensors)  # type: ignore[no-untyped-call]
     return results

@@ -26,7 +26,6 @@ import numpy as np
 import xarray as xr
 
 from framecast.data.frames import with_actions
-from framecast.data.pieces import pieces
 from framecast.data.readers.options import MEMORY_LIMIT, Options
 from framecast.errors import DataError, Unreadable
 
@@ -65,11 +64,7 @@ def read(path: Path, options: Options) -> xr.DataArray:
     if values.size == 0:
         raise DataError(f"array {name!r} of shape {values.shape} is empty", where=path)
     dims = _dims(values.shape, path)
-    chunks = pieces(dict(zip(dims, values.shape, strict=True)))
-    import dask.array as da  # takes half a second: a saved model that is handed an array needs none
-
-    lazy = da.from_array(values, chunks=tuple(chunks[dim] for dim in dims), name=False)
-    array = xr.DataArray(lazy, dims=dims, name=name)
+    array = xr.DataArray(values, dims=dims, name=name)
     units, repairs = _units(values) if options.units is None else (options.units, [])
     if len(dims) > 3:
         repairs = [*repairs, f"the axes of the array were read as ({', '.join(dims)})"]
