@@ -8,7 +8,6 @@ from typing import ClassVar, Literal
 import numpy as np
 import xarray as xr
 
-import framecast
 from framecast.data.digits import DigitSource, digit_images
 from framecast.data.digits import Split as DigitSplit
 from framecast.data.frames import actions_of, files_of
@@ -80,8 +79,10 @@ class ArchiveData:
 
     def opened(self) -> tuple[xr.DataArray, ...]:
         """The Frames of each path; nothing but headers is read. Raises `DataError`."""
+        from framecast.data.opening import open as open_frames  # all readers; a saved model may need none
+
         return tuple(
-            framecast.open(
+            open_frames(
                 path,
                 units=self.units,
                 time_step=self.time_step,

@@ -13,7 +13,6 @@ from dataclasses import replace
 import numpy as np
 import xarray as xr
 
-import framecast
 from framecast.data.frames import files_of, same_grid
 from framecast.data.region import Region
 from framecast.data.stored import Parts
@@ -55,11 +54,13 @@ class Field:
 
     def __init__(self, setting: Input, frames: xr.DataArray, path: str | None) -> None:
         """Raises `DataError` for another grid, for channels, and for times that are none of the frames'."""
+        from framecast.data.opening import open as open_frames  # all readers; a saved model may need none
+
         where = path or sorted(files_of(frames))
         if not where:
             raise DataError(f"{setting.label} needs a path: the frames come from no file", remedy="data.inputs.path")
         self.setting = setting
-        self.values = framecast.open(where, variable=setting.variable, units="1")
+        self.values = open_frames(where, variable=setting.variable, units="1")
         named = f"{path or where[0]}, variable {self.values.name!r}"
         if self.values.sizes["channel"] != 1 or "sequence" in self.values.dims:
             raise DataError("an input is one value a pixel, in one sequence", where=named)
