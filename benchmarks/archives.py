@@ -5,7 +5,8 @@
 ORIGINALS is a folder of single radar files. Prints, as measured in one process:
 
 * how long opening the folder takes, and converting it, beside decoding its frames once and doing nothing with them;
-* batches of 16 random crops of 128 x 128, 15 frames, from the originals opened anew, and from the store (medians and ratio);
+* batches of 16 random crops of 128 x 128, 15 frames, from the originals opened anew, for which Dask has all cores, and from the
+  store by one loading thread and by two (medians, and of ratios those within one round);
 * how fast PredRNN-V2 (32, 32) takes such batches in;
 * with `--frames`, memory over a synthetic archive of so many frames of 64 x 64: written, converted, opened and sampled;
 * with `--files`, how long so many NetCDF files of one frame take to open, one by one and listed by their names.
@@ -48,14 +49,14 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - begun
 
 
-def batches_of(path: Path, crop: int = CROP) -> Batches:
+def batches_of(path: Path, crop: int = CROP, threads: int = 1) -> Batches:
     """Random crops of an archive, read window by window."""
     data = ArchiveData(
         path=str(path), context=CONTEXT, horizon=HORIZON, split=ByBlocks(validation=0, test=0), min_valid=0
     )
     opened = data.open()
     assert opened.train is not None
-    return Batches(opened.train, opened.scaling, BATCH, crop=(crop, crop), workers=1)
+    return Batches(opened.train, opened.scaling, BATCH, crop=(crop, crop), workers=threads)
 
 
 def read(batches: Batches, count: int) -> None:
@@ -106,20 +107,25 @@ def compare(originals: Path, repeats: int) -> None:
               f"convert {statistics.median(converting):.2f} s "
               f"({statistics.median(converting) / statistics.median(decoding):.2f} x decoding)")  # fmt: skip
         stored.KEPT_IN_MEMORY = 0  # as archives are read that do not fit in memory
-        batches = batches_of(store)
-        read(batches, 1)
-        times: dict[str, list[float]] = {"originals": [], "store": [], "training step": []}
+        one, two = batches_of(store), batches_of(store, threads=2)
         train = step()
         train()
-        for _ in range(repeats):
-            times["originals"].append(seconds(lambda: from_originals(originals)))
-            times["store"].append(seconds(lambda: read(batches, 5)) / 5)
-            times["training step"].append(seconds(train))
-        middle = {name: statistics.median(values) for name, values in times.items()}
-        for name, values in times.items():
-            print(f"a batch of {BATCH}, {name:14} {middle[name]:8.3f} s ({min(values):.3f} to {max(values):.3f})")
-        print(f"the store is {middle['originals'] / middle['store']:.0f} times as fast as the originals and "
-              f"{middle['training step'] / middle['store']:.1f} times as fast as the model")  # fmt: skip
+        works: dict[str, Callable[[], float]] = {
+            "originals": lambda: seconds(lambda: from_originals(originals)),
+            "store": lambda: seconds(lambda: read(one, 20)) / 20,
+            "store, two threads": lambda: seconds(lambda: read(two, 20)) / 20,
+            "training step": lambda: seconds(train),
+        }
+        times = [{name: work() for name, work in works.items()} for _ in range(repeats)]
+        for name in works:
+            each = [row[name] for row in times]
+            print(
+                f"a batch of {BATCH}, {name:18} {statistics.median(each):6.3f} s ({min(each):.3f} to {max(each):.3f})"
+            )
+        for name in ("store", "store, two threads"):
+            for other in ("originals", "training step"):
+                ratios = [row[other] / row[name] for row in times]
+                print(f"{other} / {name}: {statistics.median(ratios):.1f} ({min(ratios):.1f} to {max(ratios):.1f})")
 
 
 def listing(files: int) -> None:

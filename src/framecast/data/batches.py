@@ -9,7 +9,7 @@ takes its part: two processes with batches of 4 see what one process with batche
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -77,10 +77,9 @@ class Batches:
     def batch(self, number: int) -> Batch:
         """Batch `number` of the stream."""
         drawn = self.windows(number)
-        frames, *inputs = zip(*(self._window(*window) for window in drawn), strict=True)
         indices = [index for index, _, _ in drawn]
+        batch = scaled((self._window(*window) for window in drawn), indices, self.source, self.scaling)
         weights = self.order.weights(indices)
-        batch = scaled(frames, indices, self.source, self.scaling, *inputs)
         return batch if weights is None else batch._replace(weights=torch.from_numpy(weights))
 
     def windows(self, number: int) -> list[tuple[int, int, int]]:
@@ -142,34 +141,28 @@ def evaluation_batches(
 
     for indices in groups:
         region = None if crop is None else _middle(source.size_of(indices[0]), crop)
-        frames, *inputs = zip(*(read(source, index, region) for index in indices), strict=True)
-        yield indices, scaled(frames, indices, source, scaling, *inputs)
+        yield indices, scaled((read(source, index, region) for index in indices), indices, source, scaling)
 
 
 def _middle(size: tuple[int, int], crop: tuple[int, int]) -> Region:
     return Region((size[0] - crop[0]) // 2, (size[1] - crop[1]) // 2, *crop)
 
 
-def scaled(
-    physical: Sequence[np.ndarray],
-    indices: Sequence[int],
-    source: Source,
-    scaling: Scaling,
-    inputs: Sequence[np.ndarray] | None = None,
-) -> Batch:
-    """Windows `(T, C, H, W)` in physical units, those with the numbers `indices`, as a batch with their actions and `inputs`
-    `(T, E, H, W)`; a pixel is valid where all its channels have data. They are scaled one by one, since one fits in the cache."""
+def scaled(windows: Iterable[list[np.ndarray]], indices: Sequence[int], source: Source, scaling: Scaling) -> Batch:
+    """The windows with the numbers `indices` as a batch with their actions. Of each, `windows` gives the frames `(T, C, H, W)` in
+    physical units, and the inputs `(T, E, H, W)` where there are any; a pixel is valid where all its channels have data. They
+    are taken one by one, since one fits in the cache."""
+    whole: list[np.ndarray] = []
+    for number, (frames, *inputs) in enumerate(windows):
+        parts = [scaling.forward(frames, source.quantity), np.isfinite(frames).all(axis=1, keepdims=True), *inputs]
+        whole = whole or [np.empty((len(indices), *part.shape), part.dtype) for part in parts]
+        for values, part in zip(whole, parts, strict=True):
+            values[number] = part
+    stacked, valid, *seen = map(torch.from_numpy, whole)
     actions = window_actions(source, indices)
     return Batch(
-        _stacked([scaling.forward(window, source.quantity) for window in physical]),
-        _stacked([np.isfinite(window).all(axis=1, keepdims=True) for window in physical]),
-        None if actions is None else torch.from_numpy(actions),
-        inputs=None if inputs is None else _stacked(inputs),
+        stacked, valid, None if actions is None else torch.from_numpy(actions), inputs=seen[0] if seen else None
     )
-
-
-def _stacked(windows: Sequence[np.ndarray]) -> torch.Tensor:
-    return torch.from_numpy(np.stack(windows))
 
 
 def window_actions(source: Source, indices: Sequence[int]) -> np.ndarray | None:

@@ -16,8 +16,8 @@ from zarr.codecs import ZstdCodec
 
 Chunks = tuple[int, int, int]
 """Frames, height and width of a chunk."""
-CHUNK: Chunks = (16, 64, 64)
-"""As float32 256 KiB: of what is read for a crop of 128 x 128 a quarter is used."""
+CHUNK: Chunks = (8, 64, 64)
+"""As float32 128 KiB: of what is expanded for a crop of 128 x 128 and 15 frames three tenths are used."""
 SHARD = 64 * 2**20
 """Bytes, as float32, that a shard holds about; two are in memory at a time."""
 _EPOCH = "nanoseconds since 1970-01-01"

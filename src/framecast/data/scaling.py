@@ -26,8 +26,11 @@ def _library(values: Any) -> Any:
 
 def _filled(values: Values, quantity: Quantity) -> Values:
     """Missing pixels as dry."""
-    library = _library(values)
-    filled: Values = library.where(library.isnan(values), np.float32(quantity.dry).item(), values)
+    dry, missing = np.float32(quantity.dry).item(), _library(values).isnan(values)
+    if isinstance(values, torch.Tensor):
+        return values.masked_fill(missing, dry)
+    filled: Values = values.copy()
+    np.copyto(filled, dry, where=missing)  # twice as fast as where
     return filled
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -38,7 +38,7 @@ class _Lazy(BackendArray):
         return part
 
 
-def lazily(dims: Sequence[str], shape: Sequence[int], read: Callable[[Place], np.ndarray]) -> xr.Variable:
+def lazily(dims: Sequence[Hashable], shape: Sequence[int], read: Callable[[Place], np.ndarray]) -> xr.Variable:
     """A variable of float32 whose parts `read` returns, as xarray has those of its own files: Dask would take as long to plan a
     frame as many a frame takes to decode."""
     return xr.Variable(dims, indexing.LazilyIndexedArray(_Lazy(tuple(shape), read)))

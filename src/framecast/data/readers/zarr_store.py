@@ -12,6 +12,8 @@ from zarr.abc.store import Store
 
 from framecast.data.readers.netcdf import from_dataset
 from framecast.data.readers.options import Options
+from framecast.data.shards import Shards
+from framecast.data.stored import lazily
 from framecast.errors import Unreadable
 
 RECOGNISES = ["Zarr stores (folders with zarr.json or .zgroup)"]
@@ -37,7 +39,17 @@ def read(path: Path | str, options: Options) -> xr.DataArray:
             dataset = xr.open_zarr(store, chunks=None, decode_timedelta=False, consolidated=consolidated)
     except Exception as error:  # zarr has no common error; whatever it raises, this store cannot be opened
         raise Unreadable(f"the store is incomplete or unreadable ({error})", where=path) from error
-    return from_dataset(dataset, path, options)
+    return from_dataset(_quick(dataset, path) if isinstance(path, Path) else dataset, path, options)
+
+
+def _quick(dataset: xr.Dataset, path: Path) -> xr.Dataset:
+    """The same, with the arrays that `Shards` can read read by it."""
+    found = {}
+    for name, array in dataset.data_vars.items():
+        if shards := Shards.of(path / str(name)):
+            found[name] = lazily(array.dims, array.shape, shards.read)
+            found[name].attrs, found[name].encoding = array.attrs, array.encoding
+    return dataset.assign(found)
 
 
 def _elsewhere(address: str) -> Store | str:
