@@ -163,12 +163,14 @@ def _by_linear(x: Maps, weight: Tensor) -> bool:
 
 def by_winograd(x: Maps, weight: Tensor) -> bool:
     """Whether the rule, or who overrides it, says so."""
-    outputs, inputs, kernel = weight.shape[0], weight.shape[1], weight.shape[-1]
-    batch, _, height, width = _each(x)[0].shape
-    alike = all(each.device.type == "cpu" and each.dtype == weight.dtype == torch.float32 for each in _each(x))
-    able = alike and kernel in (3, 5, 7) and available()
-    exact = kernel < 7 or (min(inputs, outputs) >= 8 and min(height, width) >= kernel)
-    if not able or not exact or chosen() == "direct" or torch.is_autocast_enabled("cpu"):
+    outputs, inputs, kernel, _ = weight.shape
+    if kernel not in (3, 5, 7) or not available() or chosen() == "direct" or torch.is_autocast_enabled("cpu"):
+        return False
+    maps = _each(x)
+    if any(each.dtype != torch.float32 or each.device.type != "cpu" for each in (weight, *maps)):
+        return False
+    batch, _, height, width = maps[0].shape
+    if kernel == 7 and (min(inputs, outputs) < 8 or min(height, width) < kernel):
         return False
     if chosen() == "winograd":
         return True

@@ -54,8 +54,8 @@ def expose(o: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
 
 def fused(*tensors: Tensor) -> bool:
     """Whether there is one loop for it."""
-    (device, *others), dtypes = {each.device.type for each in tensors}, {each.dtype for each in tensors}
-    if chosen() == "direct" or others:
+    device, dtypes = tensors[0].device.type, {each.dtype for each in tensors}
+    if chosen() == "direct" or any(each.device.type != device for each in tensors):
         return False
     if device == "cuda":
         return dtypes <= {torch.float32, torch.bfloat16, torch.float16} and find_spec("triton") is not None

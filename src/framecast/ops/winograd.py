@@ -339,8 +339,9 @@ def _summed(terms: Sequence[Term], runs: Sequence[Run]) -> tuple[Tensor, ...]:
         whole = _empty(run.into, cut.batch, cut.height, cut.width, run.outputs // run.into)
         parts = [(terms[number], first) for number, first, _ in run.parts]
         given = [_term(part.x, part.v, part.kernels.values, part.begin, first) for part, first in parts]
-        loops.sum(*_array(given), cut, run.outputs, addresses(whole), whole.shape[-1], loops.between(), threads())
-        made += [each.permute(0, 3, 1, 2) for each in whole.unbind()]
+        maps = whole.permute(0, 1, 4, 2, 3).unbind()
+        loops.sum(*_array(given), cut, run.outputs, addresses(maps), whole.shape[-1], loops.between(), threads())
+        made += maps
     return tuple(made)
 
 
@@ -355,15 +356,8 @@ def _term(x: Tensor, maps: Tensor | None, kernels: Tensor, begin: int, first: in
     """A term without gradients."""
     v, apart = (None, 0) if maps is None else (maps.data_ptr(), maps.stride(0))
     _, inputs, outputs = kernels.shape
-    return _Term(
-        v=v,
-        u=kernels[:, begin:].data_ptr(),
-        channels=x.shape[1],
-        inputs=inputs,
-        outputs=outputs,
-        first=first,
-        apart=apart,
-    )
+    u = kernels.data_ptr() + kernels.itemsize * begin * outputs
+    return _Term(v, u, None, None, None, x.shape[1], inputs, outputs, first, apart)
 
 
 def sums(terms: Sequence[Term], runs: Sequence[Run]) -> tuple[Tensor, ...]:
