@@ -6,7 +6,9 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Literal
 
+import dask.array as da
 import h5py
 import numpy as np
 import pytest
@@ -370,6 +372,16 @@ def test_declared_sizes_are_checked_before_anything_is_read(tmp_path: Path, orig
         file["dataset1/data1"].create_dataset("data", (100_000, 100_000), "f8", chunks=(100, 100), compression="gzip")
     with pytest.raises(DataError, match="100000 x 100000 pixels"):
         framecast.open(path)
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_a_store_with_chunks_larger_than_the_limit_is_refused(tmp_path: Path, version: Literal[2, 3]) -> None:
+    rain = xr.DataArray(
+        da.zeros((20_000, 20_000), dtype=np.float32, chunks=-1), dims=("y", "x"), attrs={"units": "mm/h"}, name="rain"
+    )
+    rain.to_zarr(tmp_path / "huge.zarr", zarr_format=version, compute=False)
+    with pytest.raises(DataError, match=r"rain is stored in pieces of 1,526 MiB; the limit is 512"):
+        framecast.open(tmp_path / "huge.zarr")
 
 
 def test_times_with_a_zone_are_brought_to_utc_and_those_without_are_utc() -> None:

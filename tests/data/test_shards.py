@@ -117,3 +117,9 @@ def test_damage_is_found_and_names_the_store(store: Path, place: int | None) -> 
     shard.write_bytes(content)
     with pytest.raises(Unreadable, match=r"rain\.zarr"):
         framecast.open(store).values  # noqa: B018
+
+
+def test_damaged_metadata_are_said(store: Path) -> None:
+    (store / "rain" / "zarr.json").write_text("{")
+    with pytest.raises(Unreadable, match=r"rain\.zarr"):
+        framecast.open(store)

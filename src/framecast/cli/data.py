@@ -82,7 +82,7 @@ def convert(
     out: Annotated[Path, typer.Option(help="archive.zarr; one made before grows by the frames that are new.")],
     chunks: Annotated[
         str | None,
-        typer.Option(help="Frames, height and width of a chunk; those of the store that grows, else about 16,64,64."),
+        typer.Option(help="Frames, height and width of a chunk; those of the store that grows, else about 8,64,64."),
     ] = None,
     crop: Annotated[str | None, typer.Option(help="top,left,height,width in pixels.")] = None,
     coarsen: Annotated[int, typer.Option(min=1, help="So many pixels in y and x become one.")] = 1,

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from math import prod
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 
-from framecast.data.readers.options import MEMORY_LIMIT
-from framecast.data.readers.single import first_line
+from framecast.data.readers.single import check_chunk, first_line
 from framecast.errors import DataError, Unreadable
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -58,13 +56,7 @@ def opened(path: Path, form: str) -> Iterator[h5py.File]:
 def check(dataset: h5py.Dataset, path: Path) -> None:
     """Raise `DataError` where a stored chunk would expand to more than `MEMORY_LIMIT`, and where the filters are not among the
     known ones (others are code loaded from elsewhere)."""
-    size = prod(int(length) for length in dataset.chunks or ()) * dataset.dtype.itemsize
-    if size > MEMORY_LIMIT:
-        raise DataError(
-            f"{dataset.name} is stored in pieces of {size / 2**20:,.0f} MiB; the limit is {MEMORY_LIMIT / 2**20:.0f} MiB",
-            where=path,
-            remedy="store it in smaller chunks",
-        )
+    check_chunk(path, str(dataset.name), dataset.chunks or (), dataset.dtype.itemsize)
     properties = dataset.id.get_create_plist()
     filters = [properties.get_filter(number)[0] for number in range(properties.get_nfilters())]
     if unknown := [number for number in filters if number not in _FILTERS]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,17 @@ def check_size(path: Path, height: int, width: int, channels: int = 1, itemsize:
             f"the limit is {MEMORY_LIMIT / 2**20:.0f} MiB a frame",
             where=path,
             remedy="crop or tile it",
+        )
+
+
+def check_chunk(path: Path | str, name: str, chunk: Sequence[int], itemsize: int) -> None:
+    """Raise `DataError` for an array that is stored in chunks which would expand to more than `MEMORY_LIMIT`."""
+    size = prod(map(int, chunk)) * itemsize
+    if size > MEMORY_LIMIT:
+        raise DataError(
+            f"{name} is stored in pieces of {size / 2**20:,.0f} MiB; the limit is {MEMORY_LIMIT / 2**20:.0f} MiB",
+            where=path,
+            remedy="store it in smaller chunks",
         )
 
 

@@ -12,6 +12,7 @@ from zarr.abc.store import Store
 
 from framecast.data.readers.netcdf import from_dataset
 from framecast.data.readers.options import Options
+from framecast.data.readers.single import check_chunk
 from framecast.data.shards import Shards
 from framecast.data.stored import lazily
 from framecast.errors import Unreadable
@@ -37,16 +38,21 @@ def read(path: Path | str, options: Options) -> xr.DataArray:
             warnings.simplefilter("ignore", RuntimeWarning)  # that a remote store without consolidated metadata is slow
             warnings.filterwarnings("ignore", "Array is unsupported")  # zarrs leaves some to zarr
             dataset = xr.open_zarr(store, chunks=None, decode_timedelta=False, consolidated=consolidated)
+        if isinstance(path, Path):
+            dataset = _quick(dataset, path)
     except Exception as error:  # zarr has no common error; whatever it raises, this store cannot be opened
         raise Unreadable(f"the store is incomplete or unreadable ({error})", where=path) from error
-    return from_dataset(_quick(dataset, path) if isinstance(path, Path) else dataset, path, options)
+    for name, array in dataset.data_vars.items():
+        check_chunk(path, str(name), array.encoding.get("chunks") or (), array.dtype.itemsize)
+    return from_dataset(dataset, path, options)
 
 
 def _quick(dataset: xr.Dataset, path: Path) -> xr.Dataset:
     """The same, with the arrays that `Shards` can read read by it."""
     found = {}
     for name, array in dataset.data_vars.items():
-        if shards := Shards.of(path / str(name)):
+        shards = Shards.of(path / str(name))
+        if shards is not None and shards.shape == array.shape:
             found[name] = lazily(array.dims, array.shape, shards.read)
             found[name].attrs, found[name].encoding = array.attrs, array.encoding
     return dataset.assign(found)
