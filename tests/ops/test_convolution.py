@@ -355,6 +355,8 @@ def test_the_rule() -> None:
     weight = maps(64, 32, 5, 5)
     assert by_winograd(large, weight)
     assert not by_winograd(small, maps(64, 8, 5, 5)), "few channels"
+    assert by_winograd(large, maps(16, 32, 5, 5)), "few, but multiples of 16"
+    assert not by_winograd(large, maps(24, 32, 5, 5))
     assert by_winograd(large, maps(64, 32, 3, 3))
     few = maps(1, 32, 16, 16), maps(64, 32, 3, 3)
     assert not by_winograd(*few), "few tiles for the gradient of the weight"
