@@ -379,7 +379,7 @@ def test_a_store_with_chunks_larger_than_the_limit_is_refused(tmp_path: Path, ve
     rain = xr.DataArray(
         da.zeros((20_000, 20_000), dtype=np.float32, chunks=-1), dims=("y", "x"), attrs={"units": "mm/h"}, name="rain"
     )
-    rain.to_zarr(tmp_path / "huge.zarr", zarr_format=version, compute=False)
+    rain.to_zarr(tmp_path / "huge.zarr", zarr_format=version, compute=False, consolidated=False)
     with pytest.raises(DataError, match=r"rain is stored in pieces of 1,526 MiB; the limit is 512"):
         framecast.open(tmp_path / "huge.zarr")
 
