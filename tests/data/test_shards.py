@@ -56,24 +56,22 @@ def test_slices_are_those_of_zarr(
     np.testing.assert_array_equal(read, values[place])
 
 
-@pytest.mark.parametrize(
-    "changed",
-    [
-        {"dtype": "float64"},
-        {"dtype": "int16", "fill_value": 0},
-        {"fill_value": 0.0},
-        {"compressors": BloscCodec(cname="lz4")},
-        {"compressors": None},
-        {"attributes": {"scale_factor": 0.5}},
-        {"chunk_key_encoding": {"name": "v2", "separator": "."}},
-        {"shards": None},
-        {"shards": {"shape": (6, 8, 8), "index_location": "start"}},
-        {"filters": TransposeCodec(order=(2, 0, 1))},
-    ],
-    ids=str,
-)
+_OTHERWISE: dict[str, dict[str, Any]] = {
+    "float64": {"dtype": "float64"},
+    "integers": {"dtype": "int16", "fill_value": 0},
+    "filled with 0": {"fill_value": 0.0},
+    "lz4": {"compressors": BloscCodec(cname="lz4")},
+    "not compressed": {"compressors": None},
+    "scaled": {"attributes": {"scale_factor": 0.5}},
+    "named otherwise": {"chunk_key_encoding": {"name": "v2", "separator": "."}},
+    "no shards": {"shards": None},
+    "index first": {"shards": {"shape": (6, 8, 8), "index_location": "start"}},
+    "transposed": {"filters": TransposeCodec(order=(2, 0, 1))},
+}
+
+
+@pytest.mark.parametrize("changed", _OTHERWISE.values(), ids=_OTHERWISE)
 def test_what_is_stored_in_another_way_is_left_to_zarr(tmp_path: Path, changed: dict[str, Any]) -> None:
-    """Also what differs only in where the index lies, or in the order of the axes."""
     values = np.arange(6 * 8 * 8, dtype=np.float32).reshape(6, 8, 8)
     stated = {"shards": (6, 8, 8)} | changed
     folder = written(tmp_path / "a.zarr", values, (3, 4, 4), stated.pop("shards"), **stated)
