@@ -48,17 +48,17 @@ class Optimiser:
 
 @config
 class Training:
-    """How long, how often, on what. `iterations`, `log_every`, `validate_every` and `checkpoint_every` count iterations;
-    with `reverse_time` each of them makes a second optimiser step on the reversed sequence. `ema` is the decay of an
-    average of the weights that is then validated and saved. After `max_skipped` losses in a row that are not finite,
-    training stops. `accelerator` to `strategy` go to Lightning Fabric as they are. With `graph`, a step on a GPU is recorded
-    once and played back, which takes from it the time of starting thousands of small operations. With `deterministic`, GPUs use
-    only algorithms that give the same result every time, or training stops with their name."""
+    """How long, how often, on what. `iterations`, `log_every`, `validate_every` and `checkpoint_every` count iterations; with
+    `reverse_time` each of them makes a second optimiser step on the reversed sequence. `workers` threads load windows. `ema` is
+    the decay of an average of the weights that is then validated and saved. After `max_skipped` losses in a row that are not
+    finite, training stops. `accelerator` to `strategy` go to Lightning Fabric as they are. With `graph`, a step on a GPU is
+    recorded once and played back, which takes from it the time of starting thousands of small operations. With `deterministic`,
+    GPUs use only algorithms that give the same result every time, or training stops with their name."""
 
     iterations: int = 80_000
     batch_size: int = 8
     seed: int = 0
-    workers: int = 1
+    workers: int = 2
     reverse_time: bool = False
     ema: float | None = None
     max_skipped: int = 10

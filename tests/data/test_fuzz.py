@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import framecast
-from framecast.data.readers.options import MEMORY_LIMIT
+from framecast.data.readers.limits import MEMORY_LIMIT
 from framecast.errors import FramecastError
 
 SEEDS = {

@@ -357,7 +357,7 @@ def _term(x: Tensor, maps: Tensor | None, kernels: Tensor, begin: int, first: in
     v, apart = (None, 0) if maps is None else (maps.data_ptr(), maps.stride(0))
     _, inputs, outputs = kernels.shape
     u = kernels.data_ptr() + kernels.itemsize * begin * outputs
-    return _Term(v, u, None, None, None, x.shape[1], inputs, outputs, first, apart)
+    return _Term(v=v, u=u, channels=x.shape[1], inputs=inputs, outputs=outputs, first=first, apart=apart)
 
 
 def sums(terms: Sequence[Term], runs: Sequence[Run]) -> tuple[Tensor, ...]:

@@ -16,8 +16,9 @@ import numpy as np
 import xarray as xr
 
 from framecast.data.readers.grids import Grid, projected, projection
+from framecast.data.readers.limits import check_size
 from framecast.data.readers.options import Options
-from framecast.data.readers.single import check_size, single_frame
+from framecast.data.readers.single import single_frame
 from framecast.errors import DataError, Unreadable
 
 RECOGNISES = ["FMI pictures (.pgm, .pgm.gz)"]

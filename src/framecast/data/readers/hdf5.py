@@ -10,7 +10,8 @@ from typing import Any
 import h5py
 import numpy as np
 
-from framecast.data.readers.single import check_chunk, first_line
+from framecast.data.readers.limits import check_chunk
+from framecast.data.readers.single import first_line
 from framecast.errors import DataError, Unreadable
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"

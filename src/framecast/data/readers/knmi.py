@@ -17,8 +17,9 @@ import xarray as xr
 
 from framecast.data.readers.grids import Grid, projection
 from framecast.data.readers.hdf5 import check, has, number, opened, text
+from framecast.data.readers.limits import check_size
 from framecast.data.readers.options import Options
-from framecast.data.readers.single import check_size, single_frame
+from framecast.data.readers.single import single_frame
 from framecast.errors import DataError
 
 RECOGNISES = ["KNMI HDF5"]

@@ -17,8 +17,9 @@ import xarray as xr
 from PIL import Image
 
 from framecast.data.readers.grids import Grid, projection
+from framecast.data.readers.limits import check_size
 from framecast.data.readers.options import Options
-from framecast.data.readers.single import check_size, first_line, single_frame
+from framecast.data.readers.single import first_line, single_frame
 from framecast.errors import DataError, Unreadable
 
 RECOGNISES = ["MeteoSwiss AQC pictures (.gif)"]

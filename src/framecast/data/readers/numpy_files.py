@@ -26,7 +26,8 @@ import numpy as np
 import xarray as xr
 
 from framecast.data.frames import with_actions
-from framecast.data.readers.options import MEMORY_LIMIT, Options
+from framecast.data.readers.limits import MEMORY_LIMIT
+from framecast.data.readers.options import Options
 from framecast.errors import DataError, Unreadable
 
 RECOGNISES = ["NumPy arrays (.npy, .npz) and folders of them"]

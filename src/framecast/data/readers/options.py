@@ -55,8 +55,3 @@ class Reader(Protocol):
         `DataError`, and `Unreadable` where the file is damaged.
         """
         ...
-
-
-MEMORY_LIMIT = 512 * 2**20
-"""Bytes that a compressed array, a frame, or a stored chunk may expand to. Uncompressed .npy files, NetCDF and Zarr are
-read piece by piece and have no limit as a whole."""

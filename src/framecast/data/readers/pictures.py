@@ -10,8 +10,9 @@ import numpy as np
 import xarray as xr
 from PIL import Image
 
+from framecast.data.readers.limits import check_size
 from framecast.data.readers.options import Options
-from framecast.data.readers.single import check_size, resized
+from framecast.data.readers.single import resized
 from framecast.data.stored import lazily
 from framecast.errors import DataError, Unreadable
 

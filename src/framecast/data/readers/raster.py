@@ -20,8 +20,9 @@ import xarray as xr
 
 from framecast.data.quantities import REFLECTIVITY
 from framecast.data.readers.grids import Grid, projection
+from framecast.data.readers.limits import check_size
 from framecast.data.readers.options import Options
-from framecast.data.readers.single import check_size, first_line, single_frame
+from framecast.data.readers.single import first_line, single_frame
 from framecast.errors import DataError, Unreadable
 
 RECOGNISES = ["GeoTIFF and GRIB2 (.tif, .grib2)"]

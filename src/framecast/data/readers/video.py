@@ -21,8 +21,9 @@ import xarray as xr
 from dask.delayed import delayed
 
 from framecast.data.pieces import PIECE
+from framecast.data.readers.limits import check_size
 from framecast.data.readers.options import Options
-from framecast.data.readers.single import check_size, first_line
+from framecast.data.readers.single import first_line
 from framecast.errors import DataError, Unreadable
 
 RECOGNISES = ["video (.mp4, .avi, .mov, .mkv, .webm)"]

@@ -10,9 +10,9 @@ import xarray as xr
 import zarr
 from zarr.abc.store import Store
 
+from framecast.data.readers.limits import check_chunk
 from framecast.data.readers.netcdf import from_dataset
 from framecast.data.readers.options import Options
-from framecast.data.readers.single import check_chunk
 from framecast.data.shards import Shards
 from framecast.data.stored import lazily
 from framecast.errors import Unreadable
