@@ -20,6 +20,7 @@ Function = Callable[..., tuple[Tensor, Tensor]]
 FUNCTIONS: dict[str, tuple[Function, int]] = {
     "remember": (lambda *gates: remember(*gates, 1.0), 4),  # type: ignore[call-arg]
     "expose": (expose, 2),
+    "expose a sum": (lambda o, x, more: expose(o, x, more=more), 3),  # type: ignore[misc]
 }
 needs_loops = pytest.mark.skipif(
     not available(), reason="the loops in C were not compiled here: no C compiler with OpenMP"
@@ -99,10 +100,15 @@ gates._form = lambda like: kernels
 gates.fused = lambda *tensors: tensors[0].dtype != torch.float64
 torch.manual_seed(0)
 single, half = torch.float32, torch.bfloat16
+functions = (
+    (lambda *g: gates.remember(*g, 1.0), 4),
+    (gates.expose, 2),
+    (lambda o, x, more: gates.expose(o, x, more=more), 3),
+)
 for dtype, last, tolerance in ((single, single, 4e-6), (half, half, 4e-2), (half, single, 4e-2)):
     for shape in ((2, 3, 5, 7), (1, 16, 16, 9)):
         for uses in ((1, 1), (1, 0), (0, 1)):
-            for function, count in ((lambda *g: gates.remember(*g, 1.0), 4), (gates.expose, 2)):
+            for function, count in functions:
                 results = []
                 values = [torch.randn(shape).to(dtype) for _ in range(count + 2)]
                 for kinds in ([dtype] * (count - 1) + [last], [torch.float64] * count):

@@ -56,16 +56,16 @@ class GateConv(nn.Module):
     ) -> None:
         super().__init__()
         self.conv = SameConv(inputs, outputs, kernel, bias=bias)
-        self.norm = nn.Identity() if grid is None else MapNorm([outputs, *grid])
+        self.norm = None if grid is None else MapNorm([outputs, *grid])
 
     def forward(self, *x: Tensor) -> Tensor:
         """`x (B, inputs, h, w)`, one map or several that have the inputs together -> `(B, outputs, h, w)`."""
-        normed: Tensor = self.norm(self.conv(*x))
-        return normed
+        made: Tensor = self.conv(*x)
+        return made if self.norm is None else self.norm(made)
 
     def sums_with_others(self, x: Tensor) -> bool:
         """Whether it may be summed with others before it is finished: no norm, no bias, and the algorithm gains by it."""
-        return isinstance(self.norm, nn.Identity) and self.conv.bias is None and by_winograd(x, self.conv.weight)
+        return self.norm is None and self.conv.bias is None and by_winograd(x, self.conv.weight)
 
 
 def gates(width: int, *terms: tuple[GateConv, Tensor, Sequence[int]]) -> list[Tensor]:

@@ -75,7 +75,7 @@ class STLSTMCell(nn.Module):
         i, f, g, im, fm, gm, o = made
         c, dc = remember(i, f, g, state.cell, FORGET_BIAS)
         m, dm = remember(im, fm, gm, m, FORGET_BIAS)
-        h, o = expose(o + self.conv_o(c, m), self.conv_last(c, m))
+        h, o = expose(o, self.conv_last(c, m), more=self.conv_o(c, m))
         return Step(h, State(h, c), m, output_gate=o, increments=(dc, dm))
 
 

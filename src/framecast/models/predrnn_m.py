@@ -56,7 +56,7 @@ class MemoryCell(nn.Module):
         of_frame = [] if self.conv_x is None else [(self.conv_x, x, range(4))]
         i, f, g, o = gates(self.hidden, *of_frame, (self.conv_h, h, range(4)), (self.conv_m, m, range(2)))
         m, _ = remember(i, f, g, m, FORGET_BIAS)
-        h, o = expose(o + self.conv_o(m), m)
+        h, o = expose(o, m, more=self.conv_o(m))
         return Step(h, None, Flow(h, m), output_gate=o)
 
 

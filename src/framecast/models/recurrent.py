@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from framecast.errors import ConfigError
 from framecast.models.core import Cell, Core
 from framecast.models.decoupling import Decoupling
+from framecast.models.layers import SameConv
 from framecast.models.rollout import rollout
 from framecast.models.stack import Stack
 from framecast.ops import free_running, from_patches, to_patches
@@ -174,9 +175,9 @@ class TwoMemories(RecurrentConfig):
         return Decoupling(self.hidden[0], self.decoupling) if self.decoupling else None
 
 
-def head(hidden: int, channels: int) -> nn.Conv2d:
+def head(hidden: int, channels: int) -> SameConv:
     """The last layer of most recurrent models: 1x1, linear, without bias."""
-    return nn.Conv2d(hidden, channels, 1, bias=False)
+    return SameConv(hidden, channels, 1, bias=False)
 
 
 def check_divisible(height: int, width: int, patch: int) -> None:

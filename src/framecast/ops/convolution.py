@@ -4,7 +4,7 @@
 | --- | --- | --- | --- |
 | CPU, float32 | 5 x 5, 7 x 7 | 1,024; 512 where both are multiples of 16 | by `winograd` |
 | | 3 x 3 | the same, and 32 tiles of 6 x 6 pixels where gradients are wanted, 8 where not | by `winograd` |
-| CPU | 1 x 1 | any, channels-last | as a linear layer on the channels, by PyTorch |
+| CPU | 1 x 1 | any, channels-last | as a linear layer on the channels (pointwise.py) |
 | anything else | | | as a convolution, by PyTorch |
 
 Below that, cutting tiles costs more than it saves. `use("direct")` and `use("winograd")` (choice.py) override the rule. Of
@@ -16,19 +16,22 @@ Within `shared()` - a rollout is - the transform of a map or of a weight that se
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from framecast.ops import winograd
+from framecast.ops import pointwise, winograd
 from framecast.ops.choice import chosen
 from framecast.ops.loops import available
 
-Transforms = dict[int, tuple[Tensor, int, winograd.Kernels]]
-"""Of weights, by their identity: the weight, its version, and U."""
+T = TypeVar("T")
+
+Transforms = dict[int, tuple[Tensor, int, Any]]
+"""Of weights, by their identity: the weight, its version, and U, or a 1 x 1 one turned."""
 
 
 class _Here(threading.local):
@@ -41,7 +44,7 @@ class _Shared:
     """Transforms that are computed once: of weights as long as this lives, of maps for this step and the next."""
 
     def __init__(self, kept: Transforms | None = None) -> None:
-        self._kernels: Transforms = {} if kept is None else kept
+        self._weights: Transforms = {} if kept is None else kept
         self._now: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
         self._before: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
         self._free: list[Tensor] = []
@@ -54,11 +57,11 @@ class _Shared:
             known = self._now[key] = (x, winograd.transformed(x, kernel, self._free))
         return known[1]
 
-    def of_weight(self, weight: Tensor) -> winograd.Kernels:
-        """U of a weight."""
-        known = self._kernels.get(id(weight))
+    def of_weight(self, weight: Tensor, made: Callable[[Tensor], T]) -> T:
+        """What is `made` of a weight, always the same way."""
+        known = self._weights.get(id(weight))
         if known is None or known[1] != weight._version:
-            known = self._kernels[id(weight)] = (weight, weight._version, winograd.Kernels(weight))
+            known = self._weights[id(weight)] = (weight, weight._version, made(weight))
         return known[2]
 
     def step(self) -> None:
@@ -95,7 +98,11 @@ Maps = Tensor | tuple[Tensor, ...]
 def convolve(x: Maps, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """`x (B, C, h, w)` with `weight (D, C, k, k)`, stride 1, zeros around: `(B, D, h, w)`."""
     if _by_linear(x, weight):
-        return _linear(_each(x), weight.flatten(1), bias)
+        maps = _each(x)
+        if not pointwise.mixes(maps, bias):
+            return pointwise.linear(maps, weight, bias)
+        own = _here.shared or _Shared()
+        return pointwise.mix(maps, own.of_weight(weight, pointwise.turned))
     if not by_winograd(x, weight):
         return functional.conv2d(_joined(x), weight, bias, padding=weight.shape[-1] // 2)
     (result,) = sums([(x, weight)], [winograd.Run(1, ((0, 0, weight.shape[0]),))])
@@ -121,7 +128,9 @@ def sums(terms: Sequence[tuple[Maps, Tensor]], runs: Sequence[winograd.Run]) -> 
     for x, weight in terms:
         begin, before = 0, len(found)
         for map_ in _each(x):
-            found.append(winograd.Term(map_, own.of_map(map_, weight.shape[-1]), own.of_weight(weight), begin))
+            found.append(
+                winograd.Term(map_, own.of_map(map_, weight.shape[-1]), own.of_weight(weight, winograd.Kernels), begin)
+            )
             begin += map_.shape[1]
         numbers.append(range(before, len(found)))
     if len(found) > len(terms):
@@ -142,18 +151,6 @@ def _joined(x: Maps) -> Tensor:
     return torch.cat([first, *others], dim=1) if others else first
 
 
-def _linear(maps: Sequence[Tensor], weight: Tensor, bias: Tensor | None) -> Tensor:
-    """A linear layer on the channels of all maps together, which are not copied into one."""
-    first, *others = (each.movedim(1, -1) for each in maps)
-    begin = first.shape[-1]
-    result = functional.linear(first, weight[:, :begin], bias)
-    for x in others:
-        end = begin + x.shape[-1]
-        result = torch.addmm(result.flatten(0, -2), x.flatten(0, -2), weight[:, begin:end].t()).view_as(result)
-        begin = end
-    return result.movedim(-1, 1)
-
-
 def _by_linear(x: Maps, weight: Tensor) -> bool:
     """Whether a convolution is a product of matrices as it lies in memory."""
     if weight.shape[-1] != 1 or chosen() == "direct":
@@ -164,15 +161,17 @@ def _by_linear(x: Maps, weight: Tensor) -> bool:
 def by_winograd(x: Maps, weight: Tensor) -> bool:
     """Whether the rule, or who overrides it, says so."""
     outputs, inputs, kernel, _ = weight.shape
-    if kernel not in (3, 5, 7) or not available() or chosen() == "direct" or torch.is_autocast_enabled("cpu"):
+    algorithm = chosen()
+    if kernel not in (3, 5, 7) or not available() or algorithm == "direct" or torch.is_autocast_enabled("cpu"):
         return False
     maps = _each(x)
-    if any(each.dtype != torch.float32 or each.device.type != "cpu" for each in (weight, *maps)):
-        return False
+    for each in (weight, *maps):
+        if each.dtype != torch.float32 or not each.is_cpu:
+            return False
     batch, _, height, width = maps[0].shape
     if kernel == 7 and (min(inputs, outputs) < 8 or min(height, width) < kernel):
         return False
-    if chosen() == "winograd":
+    if algorithm == "winograd":
         return True
     tiles = batch * -(-height // 6) * -(-width // 6)
     enough = kernel > 3 or tiles >= (32 if torch.is_grad_enabled() else 8)

@@ -59,49 +59,53 @@ static void remember_back(Gates in, const float *dcell, const float *dincrement,
     }
 }
 
-static void expose(const float *o, const float *x, float *hidden, float *gate, int64_t from, int64_t to) {
+static void expose(const float *o, const float *more, const float *x, float *hidden, float *gate, int64_t from, int64_t to) {
     for (int64_t at = from; at < to; at += LANES) {
         int64_t lanes = to - at;
-        Lanes open = sigmoid(get(o, at, lanes));
+        Lanes open = sigmoid(get(o, at, lanes) + get(more, at, lanes));
         put(gate, at, open, lanes);
         put(hidden, at, open * hyperbolic(get(x, at, lanes)), lanes);
     }
 }
 
-static void expose_back(const float *o, const float *x, const float *dhidden, const float *dgate, float *d_o, float *dx,
-                        int64_t from, int64_t to) {
+static void expose_back(const float *o, const float *more, const float *x, const float *dhidden, const float *dgate,
+                        float *d_o, float *dx, int64_t from, int64_t to) {
     for (int64_t at = from; at < to; at += LANES) {
         int64_t lanes = to - at;
-        Lanes open = sigmoid(get(o, at, lanes)), shown = hyperbolic(get(x, at, lanes)), after = get(dhidden, at, lanes);
+        Lanes open = sigmoid(get(o, at, lanes) + get(more, at, lanes));
+        Lanes shown = hyperbolic(get(x, at, lanes)), after = get(dhidden, at, lanes);
         put(d_o, at, (after * shown + get(dgate, at, lanes)) * open * (1.f - open), lanes);
         put(dx, at, after * open * (1.f - shown * shown), lanes);
     }
 }
 
-/* Calls `work` for shares of `count` floats, in as many threads as are worth it. */
-#define SHARED(count, threads, work)                                                                                         \
+/* Does the work for shares of `count` floats, in as many threads as are worth it. */
+#define SHARED(count, threads, ...)                                                                                          \
     do {                                                                                                                     \
         int64_t shares = (count + SHARE - 1) / SHARE, several = least(shares, threads);                                      \
         _Pragma("omp parallel for num_threads(several) schedule(static)") for (int64_t n = 0; n < shares; n++) {             \
             int64_t from = n * SHARE, to = least(count, from + SHARE);                                                       \
-            work;                                                                                                            \
+            __VA_ARGS__;                                                                                                     \
         }                                                                                                                    \
     } while (0)
 
-void framecast_remember(Gates in, float *cell, float *increment, int64_t count, int threads) {
-    SHARED(count, threads, remember(in, cell, increment, from, to));
+void framecast_remember(const float *i, const float *f, const float *g, const float *c, float bias, float *cell,
+                        float *increment, int64_t count, int threads) {
+    SHARED(count, threads, remember((Gates){i, f, g, c, bias}, cell, increment, from, to));
 }
 
-void framecast_remember_back(Gates in, const float *dcell, const float *dincrement, float *di, float *df, float *dg,
-                             float *dc, int64_t count, int threads) {
-    SHARED(count, threads, remember_back(in, dcell, dincrement, di, df, dg, dc, from, to));
+void framecast_remember_back(const float *i, const float *f, const float *g, const float *c, float bias, const float *dcell,
+                             const float *dincrement, float *di, float *df, float *dg, float *dc, int64_t count,
+                             int threads) {
+    SHARED(count, threads, remember_back((Gates){i, f, g, c, bias}, dcell, dincrement, di, df, dg, dc, from, to));
 }
 
-void framecast_expose(const float *o, const float *x, float *hidden, float *gate, int64_t count, int threads) {
-    SHARED(count, threads, expose(o, x, hidden, gate, from, to));
+void framecast_expose(const float *o, const float *more, const float *x, float *hidden, float *gate, int64_t count,
+                      int threads) {
+    SHARED(count, threads, expose(o, more, x, hidden, gate, from, to));
 }
 
-void framecast_expose_back(const float *o, const float *x, const float *dhidden, const float *dgate, float *d_o, float *dx,
-                           int64_t count, int threads) {
-    SHARED(count, threads, expose_back(o, x, dhidden, dgate, d_o, dx, from, to));
+void framecast_expose_back(const float *o, const float *more, const float *x, const float *dhidden, const float *dgate,
+                           float *d_o, float *dx, int64_t count, int threads) {
+    SHARED(count, threads, expose_back(o, more, x, dhidden, dgate, d_o, dx, from, to));
 }

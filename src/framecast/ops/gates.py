@@ -17,9 +17,8 @@ one loop and its gradient another, which computes the gates again from what they
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Sequence
-from functools import cache, reduce
+from functools import cache
 from importlib.util import find_spec
 from typing import Any
 
@@ -27,7 +26,7 @@ import torch
 from torch import Tensor
 
 from framecast.ops.choice import chosen
-from framecast.ops.loops import ADDRESS, COUNT, SIZE, available, compiled, threads
+from framecast.ops.loops import ADDRESS, COUNT, REAL, SIZE, available, compiled, threads
 
 
 def remember(i: Tensor, f: Tensor, g: Tensor, c: Tensor, bias: float = 0.0) -> tuple[Tensor, Tensor]:
@@ -41,25 +40,25 @@ def remember(i: Tensor, f: Tensor, g: Tensor, c: Tensor, bias: float = 0.0) -> t
     return torch.sigmoid(f + bias) * c + added, added
 
 
-def expose(o: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-    """H' = sigma(o) . tanh(x), and sigma(o); o and x have one shape."""
-    if fused(o, x):
+def expose(o: Tensor, x: Tensor, *, more: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """H' = sigma(o) . tanh(x), and sigma(o), where `more` is added to o; all have one shape."""
+    if fused(o, x) if more is None else fused(o, more, x):
         if not torch.is_grad_enabled():
-            return _exposed(_alike(o, x))
-        made: tuple[Tensor, Tensor] = _Expose.apply(o, x)  # type: ignore[no-untyped-call]
+            return _exposed(_alike(o, more, x))
+        made: tuple[Tensor, Tensor] = _Expose.apply(o, more, x)  # type: ignore[no-untyped-call]
         return made
-    gate = torch.sigmoid(o)
+    gate = torch.sigmoid(o if more is None else o + more)
     return gate * torch.tanh(x), gate
 
 
 def fused(*tensors: Tensor) -> bool:
     """Whether there is one loop for it."""
-    device, dtypes = tensors[0].device.type, {each.dtype for each in tensors}
-    if chosen() == "direct" or any(each.device.type != device for each in tensors):
+    if chosen() == "direct":
         return False
-    if device == "cuda":
+    dtypes, devices = {each.dtype for each in tensors}, {each.device.type for each in tensors}
+    if devices == {"cuda"}:
         return dtypes <= {torch.float32, torch.bfloat16, torch.float16} and find_spec("triton") is not None
-    return device == "cpu" and dtypes == {torch.float32} and available()
+    return devices == {"cpu"} and dtypes == {torch.float32} and available()
 
 
 class _Remember(torch.autograd.Function):
@@ -81,18 +80,18 @@ class _Remember(torch.autograd.Function):
 
 class _Expose(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, o: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-        given = _alike(o, x)
+    def forward(ctx: Any, o: Tensor, more: Tensor | None, x: Tensor) -> tuple[Tensor, Tensor]:
+        given = _alike(o, more, x)
         ctx.save_for_backward(*given)
         ctx.set_materialize_grads(False)
         return _exposed(given)
 
     @staticmethod
-    def backward(ctx: Any, dhidden: Tensor | None, dgate: Tensor | None) -> tuple[Tensor, ...]:
-        given = ctx.saved_tensors
-        made = tuple(map(_empty, given))
-        _form(given[0]).expose_back(*given, *_alike(dhidden, dgate, like=given[0]), *made)
-        return made
+    def backward(ctx: Any, dhidden: Tensor | None, dgate: Tensor | None) -> tuple[Tensor | None, ...]:
+        o, more, x = ctx.saved_tensors
+        do, dx = _empty(o), _empty(x)
+        _form(o).expose_back(o, more, x, *_alike(dhidden, dgate, like=o), do, dx)
+        return do, None if more is None else do.to(more.dtype), dx
 
 
 def _remembered(given: Sequence[Tensor], bias: float) -> tuple[Tensor, Tensor]:
@@ -101,8 +100,10 @@ def _remembered(given: Sequence[Tensor], bias: float) -> tuple[Tensor, Tensor]:
     return cell, added
 
 
-def _exposed(given: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    hidden, gate = _empty(*given), _empty(given[0])
+def _exposed(given: Sequence[Any]) -> tuple[Tensor, Tensor]:
+    o, more, x = given
+    gate = _empty(o) if more is None else _empty(o, more)
+    hidden = _empty(gate, x)
     _form(gate).expose(*given, hidden, gate)
     return hidden, gate
 
@@ -116,9 +117,13 @@ def _alike(*tensors: Tensor | None, like: Tensor | None = None) -> list[Any]:
     return [None if each is None else each.contiguous(memory_format=layout) for each in tensors]
 
 
-def _empty(*tensors: Tensor) -> Tensor:
+def _empty(first: Tensor, *others: Tensor) -> Tensor:
     """Memory for what is made of them, in the precision that PyTorch would give it."""
-    return torch.empty_like(tensors[0], dtype=reduce(torch.promote_types, (each.dtype for each in tensors)))
+    dtype = first.dtype
+    for each in others:
+        if each.dtype != dtype:
+            dtype = torch.promote_types(dtype, each.dtype)
+    return torch.empty_like(first, dtype=dtype)
 
 
 def _form(like: Tensor) -> Any:
@@ -133,46 +138,32 @@ def _kernels() -> Any:
     return kernels
 
 
-class _Gates(ctypes.Structure):
-    """`Gates` of gates.c."""
-
-    _fields_ = (*((name, ctypes.c_void_p) for name in "ifgc"), ("bias", ctypes.c_float))
-
-
-_remember = compiled("framecast_remember", _Gates, *[ADDRESS] * 2, SIZE, COUNT)
-_remember_back = compiled("framecast_remember_back", _Gates, *[ADDRESS] * 6, SIZE, COUNT)
-_expose = compiled("framecast_expose", *[ADDRESS] * 4, SIZE, COUNT)
-_expose_back = compiled("framecast_expose_back", *[ADDRESS] * 6, SIZE, COUNT)
+_remember = compiled("framecast_remember", *[ADDRESS] * 4, REAL, *[ADDRESS] * 2, SIZE, COUNT)
+_remember_back = compiled("framecast_remember_back", *[ADDRESS] * 4, REAL, *[ADDRESS] * 6, SIZE, COUNT)
+_expose = compiled("framecast_expose", *[ADDRESS] * 5, SIZE, COUNT)
+_expose_back = compiled("framecast_expose_back", *[ADDRESS] * 7, SIZE, COUNT)
 
 
 class _Loops:
     """The loops in C, handed tensors of one layout: first what is read, then what is written."""
 
     @staticmethod
-    def remember(*tensors: Any) -> None:
-        gates, size, rest = _split(tensors)
-        _remember(gates, *rest, size, threads())
+    def remember(*given: Any) -> None:
+        _remember(*map(_address, given), given[0].numel(), threads())
 
     @staticmethod
-    def remember_back(*tensors: Any) -> None:
-        gates, size, rest = _split(tensors)
-        _remember_back(gates, *rest, size, threads())
+    def remember_back(*given: Any) -> None:
+        _remember_back(*map(_address, given), given[0].numel(), threads())
 
     @staticmethod
-    def expose(*tensors: Tensor) -> None:
-        _expose(*map(_address, tensors), tensors[0].numel(), threads())
+    def expose(*given: Any) -> None:
+        _expose(*map(_address, given), given[0].numel(), threads())
 
     @staticmethod
-    def expose_back(*tensors: Tensor | None) -> None:
-        assert tensors[0] is not None
-        _expose_back(*map(_address, tensors), tensors[0].numel(), threads())
+    def expose_back(*given: Any) -> None:
+        _expose_back(*map(_address, given), given[0].numel(), threads())
 
 
-def _address(tensor: Tensor | None) -> int | None:
-    return None if tensor is None else tensor.data_ptr()
-
-
-def _split(tensors: tuple[Any, ...]) -> tuple[_Gates, int, list[int | None]]:
-    """i, f, g, c and the bias, how many floats each has, and the addresses of the others."""
-    i, f, g, c, bias, *others = tensors
-    return _Gates(*map(_address, (i, f, g, c)), bias), i.numel(), [*map(_address, others)]
+def _address(given: Any) -> Any:
+    """Of a tensor; None and numbers are handed on."""
+    return given.data_ptr() if isinstance(given, Tensor) else given

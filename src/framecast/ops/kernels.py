@@ -47,23 +47,31 @@ def _remember_back(i, f, g, c, bias, dcell, dadded, di, df, dg, dc, size, BLOCK:
 
 
 @triton.jit
-def _expose(o, x, hidden, gate, size, BLOCK: tl.constexpr):
+def _open(o, more, at, size):
+    total = _read(o, at, size)
+    if more is not None:
+        total += _read(more, at, size)
+    return tl.sigmoid(total)
+
+
+@triton.jit
+def _expose(o, more, x, hidden, gate, size, BLOCK: tl.constexpr):
     at = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
-    o_open = tl.sigmoid(_read(o, at, size))
+    o_open = _open(o, more, at, size)
     tl.store(gate + at, o_open.to(gate.dtype.element_ty), mask=at < size)
     tl.store(hidden + at, (o_open * _tanh(_read(x, at, size))).to(hidden.dtype.element_ty), mask=at < size)
 
 
 @triton.jit
-def _expose_back(o, x, dhidden, dgate, do, dx, size, BLOCK: tl.constexpr):
+def _expose_back(o, more, x, dhidden, dgate, do, dx, size, BLOCK: tl.constexpr):
     at = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
-    o_open, shown = tl.sigmoid(_read(o, at, size)), _tanh(_read(x, at, size))
-    after, more = tl.zeros((BLOCK,), tl.float32), tl.zeros((BLOCK,), tl.float32)
+    o_open, shown = _open(o, more, at, size), _tanh(_read(x, at, size))
+    after, opened = tl.zeros((BLOCK,), tl.float32), tl.zeros((BLOCK,), tl.float32)
     if dhidden is not None:
         after += _read(dhidden, at, size)
     if dgate is not None:
-        more += _read(dgate, at, size)
-    tl.store(do + at, ((after * shown + more) * o_open * (1 - o_open)).to(do.dtype.element_ty), mask=at < size)
+        opened += _read(dgate, at, size)
+    tl.store(do + at, ((after * shown + opened) * o_open * (1 - o_open)).to(do.dtype.element_ty), mask=at < size)
     tl.store(dx + at, (after * o_open * (1 - shown * shown)).to(dx.dtype.element_ty), mask=at < size)
 
 
@@ -83,11 +91,11 @@ def remember_back(*tensors: Any) -> None:
     _launch(_remember_back, *tensors)
 
 
-def expose(*tensors: Tensor) -> None:
-    """o and x; H' and sigma(o) are written."""
+def expose(*tensors: Tensor | None) -> None:
+    """o, what is added to it or None, and x; H' and sigma(o) are written."""
     _launch(_expose, *tensors)
 
 
 def expose_back(*tensors: Tensor | None) -> None:
-    """o, x, and the gradients of H' and of sigma(o), or None; those of o and x are written."""
+    """o, what is added to it or None, x, and the gradients of H' and of sigma(o), or None; those of o and x are written."""
     _launch(_expose_back, *tensors)

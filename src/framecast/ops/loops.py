@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-ADDRESS, SIZE, COUNT = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int
-"""The types of their arguments: a tensor's memory, a number of elements, and how many threads or terms."""
+ADDRESS, SIZE, COUNT, REAL = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int, ctypes.c_float
+"""The types of their arguments: a tensor's memory, a number of elements, how many threads or terms, and a real number."""
 
 
 FORMS = {"AVX512": "_loops_avx512", "AVX2": "_loops_avx2"}

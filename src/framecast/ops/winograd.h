@@ -11,7 +11,7 @@
 #include <omp.h>
 #endif
 
-#include "lanes.h"
+#include "matrix.h"
 
 #define PLACES (TILE * TILE)
 #define PAIRS (TILE / 2 - 1)
@@ -47,9 +47,6 @@ static const float AT_POINT[PAIRS][PAIRS] = {
 #define JOINED(name, tile) framecast_##name##_##tile
 #define EXPANDED(name, tile) JOINED(name, tile)
 #define EXPORTED(name) EXPANDED(name, TILE)
-
-/* Loops over pairs and over coefficients, which are short and are written out. */
-#define WRITTEN_OUT _Pragma("GCC unroll 8")
 
 typedef Lanes Tile[TILE][TILE];
 
@@ -264,74 +261,20 @@ void EXPORTED(add)(const float *tiles, int64_t apart, Cut cut, int64_t channels,
             }
 }
 
-/* out (rows, lanes) = a (rows, depth) b (depth, lanes), or added to it, for a fixed number of rows and registers a row, so
- * that all of it stays in registers: 6 x 4 of the 32 that AVX-512 has, 6 x 2 of the 16 of others. */
-#define WIDE (LANES == 16 ? 4 : 2)
-#define PRODUCT(NAME, ROWS, MANY)                                                                                            \
-    INLINE void NAME(const float *a, int64_t a_row, int64_t a_deep, const float *b, int64_t b_deep, int64_t depth,           \
-                     float *out, int64_t out_row, int add, int64_t lanes, int64_t ahead) {                                   \
-        Lanes sum[ROWS][MANY];                                                                                               \
-        WRITTEN_OUT for (int r = 0; r < ROWS; r++) WRITTEN_OUT for (int w = 0; w < MANY; w++) sum[r][w] =                    \
-            add ? load(out + r * out_row + w * LANES, lanes) : (Lanes){0};                                                   \
-        for (int64_t k = 0; k < depth; k++) {                                                                                \
-            Lanes right[MANY];                                                                                               \
-            WRITTEN_OUT for (int w = 0; w < MANY; w++) right[w] = load(b + k * b_deep + w * LANES, lanes);                   \
-            if (ahead)                                                                                                       \
-                WRITTEN_OUT for (int w = 0; w < MANY; w++) __builtin_prefetch(b + ahead + k * b_deep + w * LANES, 0, 2);     \
-            WRITTEN_OUT for (int r = 0; r < ROWS; r++) {                                                                     \
-                float left = a[r * a_row + k * a_deep];                                                                      \
-                WRITTEN_OUT for (int w = 0; w < MANY; w++) sum[r][w] += left * right[w];                                     \
-            }                                                                                                                \
-        }                                                                                                                    \
-        WRITTEN_OUT for (int r = 0; r < ROWS; r++) WRITTEN_OUT for (int w = 0; w < MANY; w++)                                \
-            store(out + r * out_row + w * LANES, sum[r][w], lanes);                                                          \
-    }
-
-PRODUCT(six_wide, 6, WIDE)
-PRODUCT(two_wide, 2, WIDE)
-PRODUCT(one_wide, 1, WIDE)
-PRODUCT(six, 6, 1)
-PRODUCT(two, 2, 1)
-PRODUCT(one, 1, 1)
-
-/* out (rows, width) = a (rows, depth) b (depth, width), or added to it; what lies `ahead` of b is fetched for the next time.
- */
-static void product(const float *a, int64_t a_row, int64_t a_deep, const float *b, int64_t b_deep, int64_t depth, float *out,
-                    int64_t out_row, int64_t rows, int64_t width, int add, int64_t ahead) {
-    for (int64_t w = 0, lanes; w < width; w += lanes) {
-        int wide = width - w >= WIDE * LANES;
-        lanes = wide ? WIDE * LANES : least(LANES, width - w);
-#define REST a_row, a_deep, b + w, b_deep, depth, out + r *out_row + w, out_row, add
-        for (int64_t r = 0, done; r < rows; r += done) {
-            done = rows - r >= 6 ? 6 : rows - r >= 2 ? 2 : 1;
-            const float *left = a + r * a_row;
-            if (wide && done == 6)
-                six_wide(left, REST, LANES, r == 0 ? ahead : 0);
-            else if (wide && done == 2)
-                two_wide(left, REST, LANES, 0);
-            else if (wide)
-                one_wide(left, REST, LANES, 0);
-            else if (done == 6 && lanes == LANES)
-                six(left, REST, LANES, 0);
-            else if (done == 6)
-                six(left, REST, lanes, 0);
-            else if (done == 2)
-                two(left, REST, lanes, 0);
-            else
-                one(left, REST, lanes, 0);
-        }
-#undef REST
-    }
-}
-
 /* One term of a sum of convolutions: a map of some `channels` of the `inputs` of a weight, which u, turned and du begin at,
  * and from which of its outputs on they are summed. dV and dU may be null: no gradient. */
 typedef struct {
-    const float *v, *u, *turned; /* turned (PLACES, outputs, inputs) is U with its last two axes exchanged */
-    float *dv, *du;
+    const float *v, *u;
     int64_t channels, inputs, outputs, first, apart;
+    const float *turned; /* (PLACES, outputs, inputs): U with its last two axes exchanged */
+    float *dv, *du;
     int64_t fresh; /* whether dV holds nothing yet that is to be added to */
 } Term;
+
+/* A sum of so many `terms`, whose `outputs` are cut into `maps`. */
+typedef struct {
+    int64_t terms, outputs, maps;
+} Run;
 
 /* How many pixels the results of a tile are, and where the first of them lies in maps of `channels`. */
 typedef struct {
@@ -381,12 +324,10 @@ INLINE void products_at(int64_t p, const Term *terms, int64_t count, int64_t fir
     }
 }
 
-/* maps = A^T [ sum over terms of V U ] A. `between` holds as many floats as `room` says. Threads share out blocks of tiles
- * and of outputs, for each of which the products stay in the cache until they are gathered; where those are too few, the
- * places.
- */
-void EXPORTED(sum)(const Term *terms, int64_t count, Cut cut, int64_t outputs, float *const *maps, int64_t channels,
-                   float *room, int threads) {
+/* The maps of one run. Threads share out blocks of tiles and of outputs, for each of which the products stay in the cache
+ * until they are gathered; where those are too few, the places. */
+static void sum_run(const Term *terms, Run run, Cut cut, float *const *maps, float *room, int threads) {
+    int64_t count = run.terms, outputs = run.outputs, channels = outputs / run.maps;
     int64_t tiles = cut.batch * rows_of(cut) * columns_of(cut);
     int64_t blocks = (tiles + BLOCK - 1) / BLOCK, chunks = (outputs + CHUNK - 1) / CHUNK;
     int64_t apart = BLOCK * CHUNK + LANES; /* not a power of two, which would put all places into one line of the cache */
@@ -420,6 +361,15 @@ void EXPORTED(sum)(const Term *terms, int64_t count, Cut cut, int64_t outputs, f
     }
 }
 
+/* maps = A^T [ sum over terms of V U ] A of all runs, one after the other. `room` holds as many floats as `room` says. */
+void EXPORTED(sum)(const Term *terms, const Run *runs, int64_t count, Cut cut, float *const *maps, float *room, int threads) {
+    for (int64_t n = 0; n < count; n++) {
+        sum_run(terms, runs[n], cut, maps, room, threads);
+        terms += runs[n].terms;
+        maps += runs[n].maps;
+    }
+}
+
 static void spread_tile(float *products, int64_t apart, int64_t begin, int64_t outputs, Cut cut, int64_t n,
                         float *const *maps, int64_t channels) {
     Results to = results_of(cut, n, channels);
@@ -437,10 +387,8 @@ static void spread_tile(float *products, int64_t apart, int64_t begin, int64_t o
     }
 }
 
-/* The transpose of `sum`: from the gradients of the maps dM = A dy A^T, and with them dV += dM U^T and
- * dU += V^T dM. `between` holds as many floats as `room` says. */
-void EXPORTED(gradients)(const Term *terms, int64_t count, Cut cut, int64_t outputs, float *const *maps, int64_t channels,
-                         float *room, int threads) {
+static void gradients_of_run(const Term *terms, Run run, Cut cut, float *const *maps, float *room, int threads) {
+    int64_t count = run.terms, outputs = run.outputs, channels = outputs / run.maps;
     int64_t tiles = cut.batch * rows_of(cut) * columns_of(cut), apart = PIECE * CHUNK + LANES;
     int64_t pieces = (tiles + PIECE - 1) / PIECE, piece = (tiles + pieces - 1) / pieces;
     for (int64_t first = 0; first < tiles; first += piece)
@@ -467,6 +415,17 @@ void EXPORTED(gradients)(const Term *terms, int64_t count, Cut cut, int64_t outp
                     }
             }
         }
+}
+
+/* The transpose of `sum`: from the gradients of the maps dM = A dy A^T, and with them dV += dM U^T and
+ * dU += V^T dM. `room` holds as many floats as `room` says. */
+void EXPORTED(gradients)(const Term *terms, const Run *runs, int64_t count, Cut cut, float *const *maps, float *room,
+                         int threads) {
+    for (int64_t n = 0; n < count; n++) {
+        gradients_of_run(terms, runs[n], cut, maps, room, threads);
+        terms += runs[n].terms;
+        maps += runs[n].maps;
+    }
 }
 
 /* Floats that `sum` and `gradients` need for what they make on the way. */

@@ -29,7 +29,8 @@ from __future__ import annotations
 import ctypes
 import threading
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, cached_property, lru_cache
+from itertools import groupby
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -71,24 +72,38 @@ class _Cut(ctypes.Structure):
 
     _fields_ = tuple((name, ctypes.c_int64) for name in ("batch", "height", "width", "step"))
 
-    @classmethod
-    def of(cls, x: Tensor, kernel: int) -> _Cut:
+    @staticmethod
+    def of(x: Tensor, kernel: int) -> _Cut:
         """Of `x (B, C, h, w)`."""
-        return cls(x.shape[0], x.shape[2], x.shape[3], tile_of(kernel) + 1 - kernel)
+        batch, _, height, width = x.shape
+        return _cut(batch, height, width, kernel)
 
-    @property
+    @cached_property
     def tiles(self) -> int:
         """How many there are."""
         return int(self.batch * -(-self.height // self.step) * -(-self.width // self.step))
+
+
+@lru_cache
+def _cut(batch: int, height: int, width: int, kernel: int) -> _Cut:
+    return _Cut(batch, height, width, tile_of(kernel) + 1 - kernel)
 
 
 class _Term(ctypes.Structure):
     """A `Term` of winograd.h."""
 
     _fields_ = (
-        *((name, ctypes.c_void_p) for name in ("v", "u", "turned", "dv", "du")),
-        *((name, ctypes.c_int64) for name in ("channels", "inputs", "outputs", "first", "apart", "fresh")),
+        *((name, ctypes.c_void_p) for name in ("v", "u")),
+        *((name, ctypes.c_int64) for name in ("channels", "inputs", "outputs", "first", "apart")),
+        *((name, ctypes.c_void_p) for name in ("turned", "dv", "du")),
+        ("fresh", ctypes.c_int64),
     )
+
+
+class _Run(ctypes.Structure):
+    """A `Run` of winograd.h."""
+
+    _fields_ = tuple((name, ctypes.c_int64) for name in ("terms", "outputs", "maps"))
 
 
 class _Loops:
@@ -102,8 +117,8 @@ class _Loops:
 
         self.cut = loop("cut", ADDRESS, _Cut, SIZE, ADDRESS, SIZE, COUNT)
         self.add = loop("add", ADDRESS, SIZE, _Cut, SIZE, ADDRESS, COUNT)
-        self.sum = loop("sum", ADDRESS, COUNT, _Cut, SIZE, ADDRESS, SIZE, ADDRESS, COUNT)
-        self.gradients = loop("gradients", ADDRESS, COUNT, _Cut, SIZE, ADDRESS, SIZE, ADDRESS, COUNT)
+        self.sum = loop("sum", ADDRESS, ADDRESS, SIZE, _Cut, ADDRESS, ADDRESS, COUNT)
+        self.gradients = loop("gradients", ADDRESS, ADDRESS, SIZE, _Cut, ADDRESS, ADDRESS, COUNT)
         self.kernels = loop("kernels", ADDRESS, *[SIZE] * 3, ADDRESS, ADDRESS, SIZE, SIZE, COUNT)
         self.taps = loop("taps", ADDRESS, SIZE, SIZE, ADDRESS, SIZE, ADDRESS, SIZE, SIZE, COUNT)
         self.room = loop("room", COUNT, returns=SIZE)
@@ -141,22 +156,22 @@ class _Room(threading.local):
         kept = self._kept.get(name)
         if kept is None or kept.numel() < size:
             kept = self._kept[name] = _empty(size)
-        return kept[:size]
+        return kept if kept.numel() == size else kept[:size]
 
 
 _room = _Room()
 
 
 def _last(x: Tensor) -> Tensor:
-    """`x (B, C, h, w)` as `(B, h, w, C)`, contiguous."""
-    return x.detach().permute(0, 2, 3, 1).contiguous()
+    """`x (B, C, h, w)` with the channels of a pixel together."""
+    return x.detach().contiguous(memory_format=torch.channels_last)
 
 
 def _transform(x: Tensor, kernel: int, cut: _Cut, into: Tensor) -> Tensor:
     """V of maps `x (B, C, h, w)`: `(places, tiles * C + APART)`."""
     loops, last = _loops(kernel), _last(x)
     maps = into.view(loops.places, -1)
-    loops.cut(last.data_ptr(), cut, x.shape[1], maps.data_ptr(), maps.stride(0), threads())
+    loops.cut(last.data_ptr(), cut, last.shape[1], maps.data_ptr(), maps.stride(0), threads())
     return maps
 
 
@@ -274,8 +289,10 @@ class Run(NamedTuple):
         return last - first
 
 
-def _array(terms: Sequence[_Term]) -> tuple[Any, int]:
-    return (_Term * len(terms))(*terms), len(terms)
+def _tables(terms: Sequence[_Term], runs: Sequence[Run]) -> tuple[Any, Any, int]:
+    """The terms of all runs, and the runs."""
+    table = (_Run(len(run.parts), run.outputs, run.into) for run in runs)
+    return (_Term * len(terms))(*terms), (_Run * len(runs))(*table), len(runs)
 
 
 class _Sums(torch.autograd.Function):
@@ -306,23 +323,19 @@ class _Sums(torch.autograd.Function):
                 maps[key] = _transform(x, ctx.kernel, cut, _room(f"V {len(maps)}", size))
             if change and key not in changes:
                 changes[key] = _room(f"dV {len(changes)}", size).view(loops.places, -1)
-        left, known = [_last(each) for each in given], set()
-        for run in ctx.runs:
-            terms = []
-            for term, first, _ in run.parts:
-                begin, gradient = ctx.begins[term], ctx.gradients[term]
-                made = _term(xs[term], maps.get(of[term]), kernels[term], begin, first)
-                if (into := changes.get(of[term])) is not None:
-                    made.dv, made.turned = into.data_ptr(), gradient.turned(kernels[term])[:, :, begin:].data_ptr()
-                    made.apart, made.fresh = into.stride(0), of[term] not in known
-                    known.add(of[term])
-                if learned[term]:
-                    made.du = gradient.of(kernels[term])[:, begin:].data_ptr()
-                terms.append(made)
-            here, left = left[: run.into], left[run.into :]
-            loops.gradients(
-                *_array(terms), cut, run.outputs, addresses(here), here[0].shape[-1], loops.between(), threads()
-            )
+        terms, known = [], set()
+        for term, first, _ in (part for run in ctx.runs for part in run.parts):
+            begin, gradient = ctx.begins[term], ctx.gradients[term]
+            made = _term(xs[term], maps.get(of[term]), kernels[term], begin, first)
+            if (into := changes.get(of[term])) is not None:
+                made.dv, made.turned = into.data_ptr(), gradient.turned(kernels[term])[:, :, begin:].data_ptr()
+                made.apart, made.fresh = into.stride(0), of[term] not in known
+                known.add(of[term])
+            if learned[term]:
+                made.du = gradient.of(kernels[term])[:, begin:].data_ptr()
+            terms.append(made)
+        last = [_last(each) for each in given]
+        loops.gradients(*_tables(terms, ctx.runs), cut, addresses(last), loops.between(), threads())
         found: list[Tensor | None] = []
         for x, key in zip(xs, of, strict=True):
             change = changes.pop(key, None)  # all of it is the gradient of the first
@@ -334,15 +347,17 @@ def _summed(terms: Sequence[Term], runs: Sequence[Run]) -> tuple[Tensor, ...]:
     """The maps of all runs."""
     kernel = terms[0].kernels.kernel
     cut, loops = _Cut.of(terms[0].x, kernel), _loops(kernel)
-    made: list[Tensor] = []
+    given: list[_Term] = []
+    maps: list[Tensor] = []
     for run in runs:
-        whole = _empty(run.into, cut.batch, cut.height, cut.width, run.outputs // run.into)
-        parts = [(terms[number], first) for number, first, _ in run.parts]
-        given = [_term(part.x, part.v, part.kernels.values, part.begin, first) for part, first in parts]
-        maps = whole.permute(0, 1, 4, 2, 3).unbind()
-        loops.sum(*_array(given), cut, run.outputs, addresses(maps), whole.shape[-1], loops.between(), threads())
-        made += maps
-    return tuple(made)
+        for number, first, _ in run.parts:
+            x, v, kernels, begin = terms[number]
+            given.append(_term(x, v, kernels.values, begin, first))
+    for width, alike in groupby(runs, key=lambda run: run.outputs // run.into):
+        whole = _empty(sum(run.into for run in alike), cut.batch, cut.height, cut.width, width)
+        maps += whole.permute(0, 1, 4, 2, 3).unbind()
+    loops.sum(*_tables(given, runs), cut, addresses(maps), loops.between(), threads())
+    return tuple(maps)
 
 
 def _put_together(changes: Tensor, kernel: int, cut: _Cut, channels: int) -> Tensor:
@@ -357,7 +372,7 @@ def _term(x: Tensor, maps: Tensor | None, kernels: Tensor, begin: int, first: in
     v, apart = (None, 0) if maps is None else (maps.data_ptr(), maps.stride(0))
     _, inputs, outputs = kernels.shape
     u = kernels.data_ptr() + kernels.itemsize * begin * outputs
-    return _Term(v=v, u=u, channels=x.shape[1], inputs=inputs, outputs=outputs, first=first, apart=apart)
+    return _Term(v, u, x.shape[1], inputs, outputs, first, apart)
 
 
 def sums(terms: Sequence[Term], runs: Sequence[Run]) -> tuple[Tensor, ...]:

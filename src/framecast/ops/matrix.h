@@ -1,0 +1,73 @@
+/* Products of matrices of float32 that are small in at least one direction, a block of the result at a time in registers. */
+#ifndef MATRIX_H
+#define MATRIX_H
+
+#include "lanes.h"
+
+/* Short loops, which are written out. */
+#define WRITTEN_OUT _Pragma("GCC unroll 8")
+
+/* out (rows, lanes) = a (rows, depth) b (depth, lanes), or added to it, for a fixed number of rows and registers a row, so
+ * that all of it stays in registers: 6 x 4 of the 32 that AVX-512 has, 6 x 2 of the 16 of others. At `next`, where it is not
+ * null, as many rows as b has are fetched from memory, one of `parts` of each. */
+#define WIDE (LANES == 16 ? 4 : 2)
+#define PRODUCT(NAME, ROWS, MANY)                                                                                            \
+    INLINE void NAME(const float *a, int64_t a_row, int64_t a_deep, const float *b, int64_t b_deep, int64_t depth,           \
+                     float *out, int64_t out_row, int add, int64_t lanes, const float *next, int parts) {                    \
+        Lanes sum[ROWS][MANY];                                                                                               \
+        WRITTEN_OUT for (int r = 0; r < ROWS; r++) WRITTEN_OUT for (int w = 0; w < MANY; w++) sum[r][w] =                    \
+            add ? load(out + r * out_row + w * LANES, lanes) : (Lanes){0};                                                   \
+        for (int64_t k = 0; k < depth; k++) {                                                                                \
+            Lanes right[MANY];                                                                                               \
+            WRITTEN_OUT for (int w = 0; w < MANY; w++) right[w] = load(b + k * b_deep + w * LANES, lanes);                   \
+            if (next)                                                                                                        \
+                WRITTEN_OUT for (int w = 0; w < MANY / parts; w++) __builtin_prefetch(next + k * b_deep + w * LANES, 0, 2);  \
+            WRITTEN_OUT for (int r = 0; r < ROWS; r++) {                                                                     \
+                float left = a[r * a_row + k * a_deep];                                                                      \
+                WRITTEN_OUT for (int w = 0; w < MANY; w++) sum[r][w] += left * right[w];                                     \
+            }                                                                                                                \
+        }                                                                                                                    \
+        WRITTEN_OUT for (int r = 0; r < ROWS; r++) WRITTEN_OUT for (int w = 0; w < MANY; w++)                                \
+            store(out + r * out_row + w * LANES, sum[r][w], lanes);                                                          \
+    }
+
+PRODUCT(six_wide, 6, WIDE)
+PRODUCT(two_wide, 2, WIDE)
+PRODUCT(one_wide, 1, WIDE)
+PRODUCT(six, 6, 1)
+PRODUCT(two, 2, 1)
+PRODUCT(one, 1, 1)
+
+/* out (rows, width) = a (rows, depth) b (depth, width), or added to it. What lies `ahead` of b is fetched for the next time,
+ * half of it while the first six rows are worked on and half with the next six: memory keeps up with that. */
+static void product(const float *a, int64_t a_row, int64_t a_deep, const float *b, int64_t b_deep, int64_t depth, float *out,
+                    int64_t out_row, int64_t rows, int64_t width, int add, int64_t ahead) {
+    for (int64_t w = 0, lanes; w < width; w += lanes) {
+        int wide = width - w >= WIDE * LANES;
+        lanes = wide ? WIDE * LANES : least(LANES, width - w);
+#define REST a_row, a_deep, b + w, b_deep, depth, out + r *out_row + w, out_row, add
+        for (int64_t r = 0, done; r < rows; r += done) {
+            done = rows - r >= 6 ? 6 : rows - r >= 2 ? 2 : 1;
+            const float *left = a + r * a_row, *next = ahead ? b + w + ahead : 0;
+            if (wide && done == 6 && rows < 12)
+                six_wide(left, REST, LANES, next, 1);
+            else if (wide && done == 6)
+                six_wide(left, REST, LANES, next && r < 12 ? next + r / 6 * (WIDE / 2) * LANES : 0, 2);
+            else if (wide && done == 2)
+                two_wide(left, REST, LANES, 0, 1);
+            else if (wide)
+                one_wide(left, REST, LANES, 0, 1);
+            else if (done == 6 && lanes == LANES)
+                six(left, REST, LANES, 0, 1);
+            else if (done == 6)
+                six(left, REST, lanes, 0, 1);
+            else if (done == 2)
+                two(left, REST, lanes, 0, 1);
+            else
+                one(left, REST, lanes, 0, 1);
+        }
+#undef REST
+    }
+}
+
+#endif
