@@ -97,7 +97,7 @@ def main() -> None:
         step = forms(config)[form]
         for _ in range(2):
             step()
-        print(f"{options.memory}: peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB")
+        print(f"{options.memory}: peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.3f} GiB")
         return
     from framecast.models.counting import multiply_accumulates  # 70 MiB, which would be measured above
 

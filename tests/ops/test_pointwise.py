@@ -52,15 +52,14 @@ def test_any_size_equals_the_library(
 
 @needs_loops
 def test_where_it_is_one_loop() -> None:
-    maps, _ = drawn([3, 4], 5, 2, 6, 7)
-    assert not mixes(maps, None)
-    with torch.no_grad():
-        assert mixes(maps, None)
-        assert not mixes(maps, torch.zeros(5))
-        assert not mixes([each.double() for each in maps], None)
-        assert not mixes([maps[0], maps[1][:, :, ::2]], None)
-        with torch.autocast("cpu", torch.bfloat16):
-            assert not mixes(maps, None)
+    maps, weight = drawn([3, 4], 5, 2, 6, 7)
+    assert mixes(maps, weight, None)
+    assert not mixes(maps, weight, torch.zeros(5))
+    assert not mixes(maps, weight.double(), None)
+    assert not mixes([each.double() for each in maps], weight, None)
+    assert not mixes([maps[0], maps[1][:, :, ::2]], weight, None)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert not mixes(maps, weight, None)
 
 
 @needs_loops
@@ -80,4 +79,4 @@ def test_a_weight_is_turned_once_and_again_when_it_has_changed() -> None:
 def test_maps_that_are_not_those_of_the_weight() -> None:
     maps, weight = drawn([3, 4], 5, 2, 6, 7)
     with pytest.raises(ValueError, match="channels"):
-        mix(maps[:1], turned(weight))
+        mix(maps[:1], weight, turned(weight))

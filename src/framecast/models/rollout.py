@@ -67,20 +67,16 @@ def rollout(
     if segment is None or not torch.is_grad_enabled():
         outputs, _, losses = advance(0, steps, last, state)
     else:
-
-        def run(*given: Any) -> tuple[list[Tensor], Any, list[dict[str, Tensor]]]:
-            if frames.device.type == "cpu":
-                return_free()
-            return advance(*given)
-
         outputs, losses, start = [], [], 0
         while start < steps:
             stop = start + ((steps - start) % segment or segment)  # the first is the shorter one
             if stop < steps:
-                done, state, terms = checkpoint(run, start, stop, last, state, use_reentrant=False)
+                done, state, terms = checkpoint(advance, start, stop, last, state, use_reentrant=False)
             else:
-                done, state, terms = run(start, stop, last, state)
+                done, state, terms = advance(start, stop, last, state)
             outputs, losses, last, start = outputs + done, losses + terms, done[-1], stop
+        if frames.device.type == "cpu":
+            return_free()  # activations that were not kept
     mean = {name: torch.stack([terms[name] for terms in losses]).mean() for name in losses[0]}
     return Prediction(torch.stack(outputs, dim=1), mean)
 

@@ -99,10 +99,10 @@ def convolve(x: Maps, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """`x (B, C, h, w)` with `weight (D, C, k, k)`, stride 1, zeros around: `(B, D, h, w)`."""
     if _by_linear(x, weight):
         maps = _each(x)
-        if not pointwise.mixes(maps, bias):
+        if not pointwise.mixes(maps, weight, bias):
             return pointwise.linear(maps, weight, bias)
         own = _here.shared or _Shared()
-        return pointwise.mix(maps, own.of_weight(weight, pointwise.turned))
+        return pointwise.mix(maps, weight, own.of_weight(weight, pointwise.turned))
     if not by_winograd(x, weight):
         return functional.conv2d(_joined(x), weight, bias, padding=weight.shape[-1] // 2)
     (result,) = sums([(x, weight)], [winograd.Run(1, ((0, 0, weight.shape[0]),))])

@@ -27,6 +27,7 @@ from torch import Tensor
 
 from framecast.ops.choice import chosen
 from framecast.ops.loops import ADDRESS, COUNT, REAL, SIZE, available, compiled, threads
+from framecast.ops.memory import empty_like
 
 
 def remember(i: Tensor, f: Tensor, g: Tensor, c: Tensor, bias: float = 0.0) -> tuple[Tensor, Tensor]:
@@ -123,7 +124,7 @@ def _empty(first: Tensor, *others: Tensor) -> Tensor:
     for each in others:
         if each.dtype != dtype:
             dtype = torch.promote_types(dtype, each.dtype)
-    return torch.empty_like(first, dtype=dtype)
+    return empty_like(first, dtype)
 
 
 def _form(like: Tensor) -> Any:

@@ -2,58 +2,101 @@
 
     y = W_1 x_1 + W_2 x_2 + ...
 
-On CPUs the channels of a pixel lie together, so that each term is one product of matrices, by PyTorch where gradients are wanted.
-Where they are not, all terms are one loop in C (pointwise.c), which on the small maps of a forecast is done before a general
-product has begun.
+On CPUs the channels of a pixel lie together, so that each term is one product of matrices. In float32, without bias, all of
+them are one loop in C (pointwise.c), which on small maps is done before a general product has begun; the gradients, and
+everything else, are products by PyTorch.
 """
 
 from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
+from itertools import accumulate
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from framecast.ops.loops import ADDRESS, COUNT, SIZE, addresses, available, compiled, threads
+from framecast.ops.memory import empty
 
 _mix = compiled("framecast_mix", *[ADDRESS] * 2, SIZE, ADDRESS, *[SIZE] * 2, ADDRESS, COUNT)
 
 
 def linear(maps: Sequence[Tensor], weight: Tensor, bias: Tensor | None) -> Tensor:
     """`maps (B, C_n, h, w)`, channels-last, with `weight (D, sum of C_n, 1, 1)`: `(B, D, h, w)`."""
-    weight = weight.flatten(1)
-    first, *others = (each.movedim(1, -1) for each in maps)
-    begin = first.shape[-1]
-    result = functional.linear(first, weight[:, :begin], bias)
-    for x in others:
-        end = begin + x.shape[-1]
-        result.view(-1, result.shape[-1]).addmm_(x.flatten(0, -2), weight[:, begin:end].t())
-        begin = end
+    weights = _parts(weight, maps)
+    result = functional.linear(maps[0].movedim(1, -1), weights[0], bias)
+    for x, part in zip(maps[1:], weights[1:], strict=True):
+        result.view(-1, result.shape[-1]).addmm_(x.movedim(1, -1).flatten(0, -2), part.t())
     return result.movedim(-1, 1)
 
 
-def mixes(maps: Sequence[Tensor], bias: Tensor | None) -> bool:
+def mixes(maps: Sequence[Tensor], weight: Tensor, bias: Tensor | None) -> bool:
     """Whether `mix` can be used for maps on the CPU."""
-    if bias is not None or torch.is_grad_enabled() or torch.is_autocast_enabled("cpu") or not available():
+    if bias is not None or weight.dtype != torch.float32 or torch.is_autocast_enabled("cpu") or not available():
         return False
     return all(x.dtype == torch.float32 and x.is_contiguous(memory_format=torch.channels_last) for x in maps)
 
 
 def turned(weight: Tensor) -> Tensor:
-    """`weight (D, C, 1, 1)` as `mix` reads it, `(C, D)`."""
+    """`weight (D, C, 1, 1)` as the loop reads it, `(C, D)`."""
     return weight.detach().flatten(1).t().contiguous()
 
 
-def mix(maps: Sequence[Tensor], matrix: Tensor) -> Tensor:
-    """What `linear` gives, of a weight `turned`, in one loop."""
+def mix(maps: Sequence[Tensor], weight: Tensor, matrix: Tensor) -> Tensor:
+    """What `linear` gives, of a weight and the same `turned`, in one loop."""
+    if torch.is_grad_enabled():
+        result: Tensor = _Mix.apply(matrix, weight, *maps)  # type: ignore[no-untyped-call]
+        return result
+    return _mixed(maps, matrix)
+
+
+class _Mix(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, matrix: Tensor, weight: Tensor, *maps: Tensor) -> Tensor:
+        ctx.save_for_backward(weight, *maps)
+        return _mixed(maps, matrix)
+
+    @staticmethod
+    def backward(ctx: Any, given: Tensor) -> tuple[Tensor | None, ...]:
+        weight, *maps = ctx.saved_tensors
+        _, learned, *wanted = ctx.needs_input_grad
+        after = given.contiguous(memory_format=torch.channels_last).movedim(1, -1).flatten(0, -2)
+        dmaps = [
+            _product(after, part, x) if want else None
+            for x, part, want in zip(maps, _parts(weight, maps), wanted, strict=True)
+        ]
+        if not learned:
+            return None, None, *dmaps
+        dparts = [after.t() @ x.movedim(1, -1).flatten(0, -2) for x in maps]
+        return None, torch.cat(dparts, dim=1).view_as(weight), *dmaps
+
+
+def _parts(weight: Tensor, maps: Sequence[Tensor]) -> list[Tensor]:
+    """The part `(D, C_n)` of a weight that each map has."""
+    ends = [*accumulate(x.shape[1] for x in maps)]
+    flat = weight.flatten(1)
+    return [flat[:, end - x.shape[1] : end] for end, x in zip(ends, maps, strict=True)]
+
+
+def _product(after: Tensor, part: Tensor, x: Tensor) -> Tensor:
+    """`after (pixels, D)` times `part (D, C)`, a map like `x (B, C, h, w)`."""
+    batch, channels, height, width = x.shape
+    result = empty(len(after), channels)
+    torch.mm(after, part, out=result)
+    return result.view(batch, height, width, channels).permute(0, 3, 1, 2)
+
+
+def _mixed(maps: Sequence[Tensor], matrix: Tensor) -> Tensor:
+    """Raises ValueError for maps that are not those of the weight."""
     batch, _, height, width = maps[0].shape
     inputs, outputs = matrix.shape
     channels = [x.shape[1] for x in maps]
     if sum(channels) != inputs:
         raise ValueError(f"maps of {channels} channels, and a weight for {inputs}")
-    result = maps[0].new_empty(batch, height, width, outputs)
+    result = empty(batch, height, width, outputs)
     _mix(
         addresses(maps),
         (ctypes.c_int64 * len(maps))(*channels),

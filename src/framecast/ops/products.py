@@ -15,6 +15,7 @@ from torch import Tensor
 
 from framecast.ops.choice import chosen
 from framecast.ops.loops import ADDRESS, COUNT, SIZE, available, compiled, threads
+from framecast.ops.memory import empty_like
 
 
 def products(a: Tensor, b: Tensor) -> Tensor:
@@ -41,7 +42,7 @@ class _Products(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, given: Tensor) -> tuple[Tensor, Tensor]:
         one, other = ctx.saved_tensors
-        da, db = torch.empty_like(one), torch.empty_like(other)
+        da, db = empty_like(one), empty_like(other)
         changes = given.contiguous()
         _products_back(
             one.data_ptr(),

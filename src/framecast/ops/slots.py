@@ -17,6 +17,7 @@ from torch import Tensor
 
 from framecast.ops.choice import chosen
 from framecast.ops.loops import ADDRESS, COUNT, addresses, available, compiled, threads
+from framecast.ops.memory import empty_like
 
 
 def fuse(maps: Sequence[Tensor], biases: Sequence[Tensor | None], weights: Tensor, rectified: int) -> Tensor:
@@ -54,7 +55,7 @@ class _Fuse(torch.autograd.Function):
         ctx.sizes = _Sizes(len(maps), rectified, batch, height * width, channels)
         ctx.save_for_backward(*given)
         weights, biases, *last = given
-        fused = torch.empty_like(last[0])
+        fused = empty_like(last[0])
         _fuse(addresses(last), biases.data_ptr(), weights.data_ptr(), ctx.sizes, fused.data_ptr(), threads())
         return fused
 
@@ -63,8 +64,7 @@ class _Fuse(torch.autograd.Function):
         weights, biases, *maps = ctx.saved_tensors
         after = _last(given)
         changes = [
-            torch.empty_like(each) if wanted else None
-            for each, wanted in zip(maps, ctx.needs_input_grad[3:], strict=True)
+            empty_like(each) if wanted else None for each, wanted in zip(maps, ctx.needs_input_grad[3:], strict=True)
         ]
         dbiases, dweights = torch.empty_like(weights), torch.empty_like(weights)
         _fuse_back(

@@ -38,6 +38,7 @@ import torch
 from torch import Tensor
 
 from framecast.ops.loops import ADDRESS, COUNT, SIZE, addresses, compiled, threads
+from framecast.ops.memory import empty
 
 APART = 16
 """Floats between the values of two places: a distance that is a power of two would put them all into one line of the cache."""
@@ -139,11 +140,6 @@ def _loops(kernel: int) -> _Loops:
     return _LOOPS[tile_of(kernel)]
 
 
-def _empty(*shape: int) -> Tensor:
-    """Memory as the loops read it, whatever the defaults are at the moment."""
-    return torch.empty(shape, dtype=torch.float32, device="cpu")
-
-
 class _Room(threading.local):
     """Memory for what is needed within one function only, kept: handing pages back and forth to the system costs as much as
     the work."""
@@ -155,7 +151,7 @@ class _Room(threading.local):
         """`size` floats, uninitialised; the next call with this `name` may return the same."""
         kept = self._kept.get(name)
         if kept is None or kept.numel() < size:
-            kept = self._kept[name] = _empty(size)
+            kept = self._kept[name] = empty(size)
         return kept if kept.numel() == size else kept[:size]
 
 
@@ -181,7 +177,7 @@ def transformed(x: Tensor, kernel: int, free: list[Tensor] | None = None) -> Ten
     cut = _Cut.of(x, kernel)
     size = _loops(kernel).size(cut, x.shape[1])
     fitting = [number for number, each in enumerate(free or ()) if each.numel() == size]
-    return _transform(x, kernel, cut, free.pop(fitting[0]) if free and fitting else _empty(size))
+    return _transform(x, kernel, cut, free.pop(fitting[0]) if free and fitting else empty(size))
 
 
 class _Gradient:
@@ -194,13 +190,14 @@ class _Gradient:
     def of(self, kernels: Tensor) -> Tensor:
         """What is added to."""
         if self._sum is None:
-            self._sum = torch.zeros_like(kernels)
+            self._sum = empty(*kernels.shape).zero_()
         return self._sum
 
     def turned(self, kernels: Tensor) -> Tensor:
         """U as `(places, D, C)`."""
         if self._turned is None:
-            self._turned = kernels.transpose(1, 2).contiguous()
+            places, inputs, outputs = kernels.shape
+            self._turned = empty(places, outputs, inputs).copy_(kernels.transpose(1, 2))
         return self._turned
 
     def take(self) -> Tensor | None:
@@ -213,7 +210,7 @@ def _kernels(weight: Tensor) -> Tensor:
     """U `(places, C, D)` of a weight `(D, C, k, k)`."""
     outputs, inputs, size = weight.shape[:3]
     _, spread, _ = matrices(size, weight.dtype)
-    taps, made = weight.detach().contiguous(), _empty(tile_of(size) ** 2, inputs, outputs)
+    taps, made = weight.detach().contiguous(), empty(tile_of(size) ** 2, inputs, outputs)
     _loops(size).kernels(
         taps.data_ptr(), size**2, inputs * size**2, size, spread.data_ptr(), made.data_ptr(), inputs, outputs, threads()
     )
@@ -238,7 +235,7 @@ class _TransformKernels(torch.autograd.Function):
         if taken is None:
             return None, None
         _, spread, _ = matrices(size, taken.dtype)
-        taps = _empty(*ctx.shape)
+        taps = empty(*ctx.shape)
         _loops(size).taps(
             taken.data_ptr(),
             inputs,
@@ -354,7 +351,7 @@ def _summed(terms: Sequence[Term], runs: Sequence[Run]) -> tuple[Tensor, ...]:
             x, v, kernels, begin = terms[number]
             given.append(_term(x, v, kernels.values, begin, first))
     for width, alike in groupby(runs, key=lambda run: run.outputs // run.into):
-        whole = _empty(sum(run.into for run in alike), cut.batch, cut.height, cut.width, width)
+        whole = empty(sum(run.into for run in alike), cut.batch, cut.height, cut.width, width)
         maps += whole.permute(0, 1, 4, 2, 3).unbind()
     loops.sum(*_tables(given, runs), cut, addresses(maps), loops.between(), threads())
     return tuple(maps)
@@ -362,7 +359,7 @@ def _summed(terms: Sequence[Term], runs: Sequence[Run]) -> tuple[Tensor, ...]:
 
 def _put_together(changes: Tensor, kernel: int, cut: _Cut, channels: int) -> Tensor:
     """The gradient of x `(B, C, h, w)` of that of V: what `_transform` does, transposed."""
-    last = _empty(cut.batch, cut.height, cut.width, channels).zero_()
+    last = empty(cut.batch, cut.height, cut.width, channels).zero_()
     _loops(kernel).add(changes.data_ptr(), changes.stride(0), cut, channels, last.data_ptr(), threads())
     return last.permute(0, 3, 1, 2)
 
