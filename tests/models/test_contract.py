@@ -235,13 +235,15 @@ def has_gradient(weight: torch.nn.Parameter) -> bool:
     return weight.grad is not None and bool(weight.grad.any())
 
 
-def test_gradients_reach_every_parameter(model: Any) -> None:
+@pytest.mark.parametrize("half", [False, True], ids=["float32", "bf16"])
+def test_gradients_reach_every_parameter(model: Any, half: bool) -> None:
     """Once they have left the zeros at which some begin."""
     torch.manual_seed(3)
     with torch.no_grad():
         for weight in model.parameters():
             weight.add_(0.05 * torch.randn_like(weight))
-    prediction = model(windows(), mixed())
+    with torch.autocast("cpu", torch.bfloat16, enabled=half):
+        prediction = model(windows(), mixed())
     target = windows()[:, -prediction.frames.shape[1] :] if prediction.target is None else prediction.target
     ((prediction.frames - target) ** 2).mean().add(sum(prediction.losses.values())).backward()
     without = [name for name, weight in model.named_parameters() if weight.requires_grad and not has_gradient(weight)]

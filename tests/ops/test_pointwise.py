@@ -80,3 +80,15 @@ def test_maps_that_are_not_those_of_the_weight() -> None:
     maps, weight = drawn([3, 4], 5, 2, 6, 7)
     with pytest.raises(ValueError, match="channels"):
         mix(maps[:1], weight, turned(weight))
+
+
+@pytest.mark.parametrize("learned", [True, False], ids=["learned", "fixed"])
+def test_in_half_precision_it_is_computed_in_that(learned: bool) -> None:
+    maps, weight = drawn([3, 4], 5, 2, 6, 7)
+    weight.requires_grad_(learned)
+    wanted = functional.conv2d(torch.cat(maps, dim=1), weight)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = convolve((maps[0].bfloat16(), maps[1]), weight)
+    assert found.dtype == torch.bfloat16
+    assert found.requires_grad == learned
+    torch.testing.assert_close(found.float(), wanted, rtol=2e-2, atol=4e-2)

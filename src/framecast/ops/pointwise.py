@@ -29,7 +29,7 @@ def linear(maps: Sequence[Tensor], weight: Tensor, bias: Tensor | None) -> Tenso
     weights = _parts(weight, maps)
     result = functional.linear(maps[0].movedim(1, -1), weights[0], bias)
     for x, part in zip(maps[1:], weights[1:], strict=True):
-        result.view(-1, result.shape[-1]).addmm_(x.movedim(1, -1).flatten(0, -2), part.t())
+        result = result + functional.linear(x.movedim(1, -1), part)
     return result.movedim(-1, 1)
 
 
