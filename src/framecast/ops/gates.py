@@ -43,7 +43,8 @@ def remember(i: Tensor, f: Tensor, g: Tensor, c: Tensor, bias: float = 0.0) -> t
 
 def expose(o: Tensor, x: Tensor, *, more: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """H' = sigma(o) . tanh(x), and sigma(o), where `more` is added to o; all have one shape."""
-    if fused(o, x) if more is None else fused(o, more, x):
+    given = (o, x) if more is None else (o, more, x)
+    if fused(*given):
         if not torch.is_grad_enabled():
             return _exposed(_alike(o, more, x))
         made: tuple[Tensor, Tensor] = _Expose.apply(o, more, x)  # type: ignore[no-untyped-call]

@@ -1,7 +1,7 @@
 /* The inner loop of pointwise.py. */
 #include "matrix.h"
 
-#define BLOCK 24 /* pixels that are worth the start of a thread */
+#define BLOCK 24 /* pixels that a thread takes at once */
 
 /* out (pixels, outputs) = sum over `count` maps x (pixels, channels), of which each has its `channels`, of x W: W (all
  * channels, outputs) has rows for one map after the other. */
