@@ -380,12 +380,9 @@ def test_the_rule() -> None:
 
 
 def test_the_matrices_are_those_of_minimal_filtering() -> None:
-    for kernel in (3, 5, 7):
-        back, spread, gather = winograd.matrices(kernel, torch.float64)
-        signal, taps = (
-            torch.randn(winograd.tile_of(kernel), dtype=torch.float64),
-            torch.randn(kernel, dtype=torch.float64),
-        )
+    for kernel, tile in ((3, 6), (3, 8), (5, 8), (7, 10)):
+        back, spread, gather = winograd.matrices(kernel, tile, torch.float64)
+        signal, taps = torch.randn(tile, dtype=torch.float64), torch.randn(kernel, dtype=torch.float64)
         found = gather @ ((spread @ taps) * (back @ signal))
         wanted = functional.conv1d(signal[None, None], taps[None, None])[0, 0]
         torch.testing.assert_close(found, wanted)

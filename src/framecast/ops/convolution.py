@@ -30,8 +30,8 @@ from framecast.ops.loops import available
 
 T = TypeVar("T")
 
-Transforms = dict[int, tuple[Tensor, int, Any]]
-"""Of weights, by their identity: the weight, its version, and U, or a 1 x 1 one turned."""
+Transforms = dict[tuple[int, ...], tuple[Tensor, int, Any]]
+"""Of weights, by their identity and the size of tiles: the weight, its version, and U, or a 1 x 1 one turned."""
 
 
 class _Here(threading.local):
@@ -57,11 +57,12 @@ class _Shared:
             known = self._now[key] = (x, winograd.transformed(x, kernel, self._free))
         return known[1]
 
-    def of_weight(self, weight: Tensor, made: Callable[[Tensor], T]) -> T:
-        """What is `made` of a weight, always the same way."""
-        known = self._weights.get(id(weight))
+    def of_weight(self, made: Callable[..., T], weight: Tensor, *tile: int) -> T:
+        """What is `made` of a weight, for tiles of one size where that matters."""
+        key = (id(weight), *tile)
+        known = self._weights.get(key)
         if known is None or known[1] != weight._version:
-            known = self._weights[id(weight)] = (weight, weight._version, made(weight))
+            known = self._weights[key] = (weight, weight._version, made(weight, *tile))
         return known[2]
 
     def step(self) -> None:
@@ -102,7 +103,7 @@ def convolve(x: Maps, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         if not pointwise.mixes(maps, weight, bias):
             return pointwise.linear(maps, weight, bias)
         own = _here.shared or _Shared()
-        return pointwise.mix(maps, weight, own.of_weight(weight, pointwise.turned))
+        return pointwise.mix(maps, weight, own.of_weight(pointwise.turned, weight))
     if not by_winograd(x, weight):
         return functional.conv2d(_joined(x), weight, bias, padding=weight.shape[-1] // 2)
     (result,) = sums([(x, weight)], [winograd.Run(1, ((0, 0, weight.shape[0]),))])
@@ -128,9 +129,10 @@ def sums(terms: Sequence[tuple[Maps, Tensor]], runs: Sequence[winograd.Run]) -> 
     for x, weight in terms:
         begin, before = 0, len(found)
         for map_ in _each(x):
-            found.append(
-                winograd.Term(map_, own.of_map(map_, weight.shape[-1]), own.of_weight(weight, winograd.Kernels), begin)
-            )
+            kernel = weight.shape[-1]
+            tile = winograd.tile_of(kernel, *map_.shape[2:])
+            kernels = own.of_weight(winograd.Kernels, weight, tile)
+            found.append(winograd.Term(map_, own.of_map(map_, kernel), kernels, begin))
             begin += map_.shape[1]
         numbers.append(range(before, len(found)))
     if len(found) > len(terms):

@@ -1,5 +1,5 @@
-/* The inner loops of winograd.py, where the equations stand, for tiles of TILE x TILE pixels: winograd_8.c and winograd_10.c
- * are this file with each of the two sizes. All arrays are float32.
+/* The inner loops of winograd.py, where the equations stand, for tiles of TILE x TILE pixels: winograd_6.c, winograd_8.c
+ * and winograd_10.c are this file with each of the three sizes. All arrays are float32.
  *
  *   x, maps    (batch, height, width, channels)
  *   V, dV      (PLACES, tiles, channels), U (PLACES, channels, outputs), dM (PLACES, tiles, outputs): `apart` is how far
@@ -23,8 +23,13 @@
 /* The points are 0, infinity and PAIRS pairs p, -p. Polynomials in x^2, from the lowest coefficient: AT_ZERO is the product
  * of x^2 - p^2, brought to size, and x AT_ZERO that of infinity (but for its sign); (x^2 +- p x) AT_POINT[k] are those of the
  * k-th pair. POWERS are those of p. */
-#if TILE == 8
-#define MOST 6 /* the largest step */
+#if TILE == 6
+#define MOST 4 /* the largest step */
+static const float POWERS[PAIRS][MOST] = {{1, 2 / 3.f, 4 / 9.f, 8 / 27.f}, {1, 1.5f, 2.25f, 3.375f}};
+static const float AT_ZERO[] = {0.5f, -97 / 72.f, 0.5f};
+static const float AT_POINT[PAIRS][PAIRS] = {{729 / 520.f, -81 / 130.f}, {-128 / 585.f, 32 / 65.f}};
+#elif TILE == 8
+#define MOST 6
 static const float POWERS[PAIRS][MOST] = {
     {1, 1, 1, 1, 1, 1}, {1, 2, 4, 8, 16, 32}, {1, 1 / 2.f, 1 / 4.f, 1 / 8.f, 1 / 16.f, 1 / 32.f}};
 static const float AT_ZERO[] = {1 / 4.f, -21 / 16.f, 21 / 16.f, -1 / 4.f};
@@ -132,9 +137,10 @@ INLINE void gather(Tile in, Tile out, int64_t step, int64_t columns) {
     }
 }
 
-/* The transpose of `gather`: twice makes A y A^T. Rows from MOST on are not read, those from `step` to there must be zero. */
-INLINE void spread(Tile in, Tile out, int64_t step, int64_t columns) {
-    for (int64_t j = 0; j < columns; j++) {
+/* The transpose of `gather`, of some columns: twice makes A y A^T. Rows from MOST on are not read, those from `step` to there
+ * must be zero. */
+INLINE void spread(Tile in, Tile out, int64_t step, int64_t from, int64_t until) {
+    for (int64_t j = from; j < until; j++) {
         out[j][0] = in[0][j];
         WRITTEN_OUT for (int p = 0; p < PAIRS; p++) {
             Lanes even = in[0][j], odd = POWERS[p][1] * in[1][j];
@@ -370,61 +376,62 @@ void EXPORTED(sum)(const Term *terms, const Run *runs, int64_t count, Cut cut, f
     }
 }
 
+/* dM of a tile at the places from `first` to `last`. */
 static void spread_tile(float *products, int64_t apart, int64_t begin, int64_t outputs, Cut cut, int64_t n,
-                        float *const *maps, int64_t channels) {
+                        float *const *maps, int64_t channels, int64_t first, int64_t last) {
     Results to = results_of(cut, n, channels);
     Tile one, other;
     for (int64_t start = 0, lanes; start < outputs; start += lanes) {
         const float *map = place(maps, channels, begin + start) + to.pixel;
         lanes = least(LANES, least(outputs - start, channels - (begin + start) % channels));
-        memset(one, 0, sizeof one);
-        memset(other, 0, sizeof other);
-        for (int64_t i = 0; i < to.below; i++)
-            for (int64_t j = 0; j < to.right; j++) one[i][j] = load(map + (i * cut.width + j) * channels, lanes);
-        spread(one, other, cut.step, cut.step);
-        spread(other, one, cut.step, TILE);
-        store_tile(products + start, apart, lanes, one);
+        for (int64_t i = 0; i < MOST; i++)
+            for (int64_t j = 0; j < cut.step; j++) {
+                int inside = i < to.below && j < to.right;
+                one[i][j] = inside ? load(map + (i * cut.width + j) * channels, lanes) : (Lanes){0};
+            }
+        spread(one, other, cut.step, 0, cut.step);
+        memset(other[cut.step], 0, (MOST - cut.step) * sizeof other[0]);
+        spread(other, one, cut.step, first / TILE, (last + TILE - 1) / TILE);
+        for (int64_t p = first; p < last; p++) store(products + p * apart + start, one[p / TILE][p % TILE], lanes);
     }
 }
 
-static void gradients_of_run(const Term *terms, Run run, Cut cut, float *const *maps, float *room, int threads) {
+static void gradients_of_run(const Term *terms, Run run, Cut cut, float *const *maps, float *room, int64_t first_place,
+                             int64_t last_place) {
     int64_t count = run.terms, outputs = run.outputs, channels = outputs / run.maps;
     int64_t tiles = cut.batch * rows_of(cut) * columns_of(cut), apart = PIECE * CHUNK + LANES;
     int64_t pieces = (tiles + PIECE - 1) / PIECE, piece = (tiles + pieces - 1) / pieces;
     for (int64_t first = 0; first < tiles; first += piece)
         for (int64_t begin = 0; begin < outputs; begin += CHUNK) {
             int64_t width = least(CHUNK, outputs - begin), many = least(piece, tiles - first);
-#pragma omp parallel num_threads(threads)
-            {
-#pragma omp for schedule(static)
-                for (int64_t n = 0; n < many; n++)
-                    spread_tile(room + n * width, apart, begin, width, cut, first + n, maps, channels);
-#pragma omp for schedule(static)
-                for (int64_t p = 0; p < PLACES; p++)
-                    for (int64_t t = 0; t < count; t++) {
-                        Term term = terms[t];
-                        const float *dm = room + p * apart;
-                        int64_t from = term.first + begin, at = p * term.apart + first * term.channels;
-                        if (term.dv)
-                            product(dm, width, 1, term.turned + (p * term.outputs + from) * term.inputs, term.inputs, width,
-                                    term.dv + at, term.channels, many, term.channels, begin > 0 || !term.fresh, 0);
-                        if (term.du)
-                            product(term.v + at, 1, term.channels, dm, width, many,
-                                    term.du + p * term.inputs * term.outputs + from, term.outputs, term.channels, width, 1,
-                                    0);
-                    }
-            }
+            for (int64_t n = 0; n < many; n++)
+                spread_tile(room + n * width, apart, begin, width, cut, first + n, maps, channels, first_place, last_place);
+            for (int64_t p = first_place; p < last_place; p++)
+                for (int64_t t = 0; t < count; t++) {
+                    Term term = terms[t];
+                    const float *dm = room + p * apart;
+                    int64_t from = term.first + begin, at = p * term.apart + first * term.channels;
+                    if (term.dv)
+                        product(dm, width, 1, term.turned + (p * term.outputs + from) * term.inputs, term.inputs, width,
+                                term.dv + at, term.channels, many, term.channels, begin > 0 || !term.fresh, 0);
+                    if (term.du)
+                        product(term.v + at, 1, term.channels, dm, width, many,
+                                term.du + p * term.inputs * term.outputs + from, term.outputs, term.channels, width, 1, 0);
+                }
         }
 }
 
-/* The transpose of `sum`: from the gradients of the maps dM = A dy A^T, and with them dV += dM U^T and
- * dU += V^T dM. `room` holds as many floats as `room` says. */
+/* The transpose of `sum`: from the gradients of the maps dM = A dy A^T, and with them dV += dM U^T and dU += V^T dM. Each
+ * thread has some of the places from beginning to end: no other reads what it writes, so it stays in its caches. `room`
+ * holds as many floats as `room` says. */
 void EXPORTED(gradients)(const Term *terms, const Run *runs, int64_t count, Cut cut, float *const *maps, float *room,
                          int threads) {
-    for (int64_t n = 0; n < count; n++) {
-        gradients_of_run(terms, runs[n], cut, maps, room, threads);
-        terms += runs[n].terms;
-        maps += runs[n].maps;
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (int64_t share = 0; share < threads; share++) {
+        const Term *of = terms;
+        float *const *from = maps;
+        for (int64_t n = 0; n < count; of += runs[n].terms, from += runs[n].maps, n++)
+            gradients_of_run(of, runs[n], cut, from, room, PLACES * share / threads, PLACES * (share + 1) / threads);
     }
 }
 

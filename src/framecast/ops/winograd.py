@@ -10,12 +10,15 @@ channels is one matrix product for each of the n^2 places.
 
 | kernel | tile | result | multiplications, direct | points, and infinity | relative error |
 | --- | --- | --- | --- | --- | --- |
+| 3 x 3 | 6 x 6 | 4 x 4 | 36, 144 | 0, 2/3, -2/3, 3/2, -3/2 | 8e-7 |
 | 3 x 3 | 8 x 8 | 6 x 6 | 64, 324 | 0, 1, -1, 2, -2, 1/2, -1/2 | 2e-6 |
 | 5 x 5 | 8 x 8 | 4 x 4 | 64, 400 | the same | 2e-6 |
 | 7 x 7 | 10 x 10 | 4 x 4 | 100, 784 | 0, 2/5, -2/5, 4/5, -4/5, 5/4, -5/4, 5/2, -5/2 | 1e-5 |
 
-The direct form has an error of 2e-7 in float32. B, G and A evaluate polynomials at the points, and V does not depend on k but
-for the overlap. Small points, in pairs p, -p and p, 1/p, keep the error small; those of 10 x 10 were found by trying.
+The direct form has an error of 2e-7 in float32. Of the two sizes for 3 x 3 kernels the one with fewer multiplications for the map
+is taken: tiles of 8 x 8 save more, but reach over the edge of small maps, and U is nearly twice as large. B, G and A evaluate
+polynomials at the points, and V does not depend on k but for the overlap. Small points, in pairs p, -p and p, 1/p, keep the error
+small; those of 10 x 10 were found by trying.
 
 All three transforms are linear, so the gradients are their transposes around the same products; nothing is transformed
 back and forth between the steps of a rollout. `Kernels` holds U, computed once for all steps; its gradient is summed over them
@@ -43,13 +46,25 @@ from framecast.ops.memory import empty
 APART = 16
 """Floats between the values of two places: a distance that is a power of two would put them all into one line of the cache."""
 
-_POINTS = {8: (0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5), 10: (0.0, 0.4, -0.4, 0.8, -0.8, 1.25, -1.25, 2.5, -2.5)}
+_POINTS = {
+    6: (0.0, 2 / 3, -2 / 3, 1.5, -1.5),
+    8: (0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5),
+    10: (0.0, 0.4, -0.4, 0.8, -0.8, 1.25, -1.25, 2.5, -2.5),
+}
 """By the size of a tile; infinity is one more."""
+_TILES = {3: (6, 8), 5: (8,), 7: (10,)}
+"""Their sizes, by that of the kernel."""
 
 
-def tile_of(kernel: int) -> int:
-    """The size of the tiles for a kernel."""
-    return 10 if kernel == 7 else 8
+@lru_cache
+def tile_of(kernel: int, height: int, width: int) -> int:
+    """The size of the tiles of which a map of this size needs the fewest multiplications."""
+
+    def multiplications(tile: int) -> int:
+        step = tile + 1 - kernel
+        return -(-height // step) * -(-width // step) * tile**2
+
+    return min(_TILES[kernel], key=multiplications)
 
 
 def _powers(tile: int, count: int) -> np.ndarray:
@@ -59,9 +74,8 @@ def _powers(tile: int, count: int) -> np.ndarray:
 
 
 @cache
-def matrices(kernel: int, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
-    """B^T `(n, n)`, G `(n, kernel)` and A^T `(n + 1 - kernel, n)`. The rows of B^T are brought to the size of 1."""
-    tile = tile_of(kernel)
+def matrices(kernel: int, tile: int, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
+    """B^T `(n, n)`, G `(n, kernel)` and A^T `(n + 1 - kernel, n)`, n being `tile`. The rows of B^T are brought to the size of 1."""
     back = np.linalg.inv(_powers(tile, tile)).T
     scale = 2.0 ** np.round(np.log2(np.abs(back).max(axis=1, keepdims=True)))
     found = back / scale, scale * _powers(tile, kernel), _powers(tile, tile + 1 - kernel).T
@@ -73,11 +87,19 @@ class _Cut(ctypes.Structure):
 
     _fields_ = tuple((name, ctypes.c_int64) for name in ("batch", "height", "width", "step"))
 
+    tile: int
+    """Not for C, which has loops for each size."""
+
     @staticmethod
     def of(x: Tensor, kernel: int) -> _Cut:
         """Of `x (B, C, h, w)`."""
         batch, _, height, width = x.shape
         return _cut(batch, height, width, kernel)
+
+    @property
+    def loops(self) -> _Loops:
+        """Those for its tiles."""
+        return _LOOPS[self.tile]
 
     @cached_property
     def tiles(self) -> int:
@@ -87,7 +109,10 @@ class _Cut(ctypes.Structure):
 
 @lru_cache
 def _cut(batch: int, height: int, width: int, kernel: int) -> _Cut:
-    return _Cut(batch, height, width, tile_of(kernel) + 1 - kernel)
+    tile = tile_of(kernel, height, width)
+    cut = _Cut(batch, height, width, tile + 1 - kernel)
+    cut.tile = tile
+    return cut
 
 
 class _Term(ctypes.Structure):
@@ -136,10 +161,6 @@ class _Loops:
 _LOOPS = {tile: _Loops(tile) for tile in _POINTS}
 
 
-def _loops(kernel: int) -> _Loops:
-    return _LOOPS[tile_of(kernel)]
-
-
 class _Room(threading.local):
     """Memory for what is needed within one function only, kept: handing pages back and forth to the system costs as much as
     the work."""
@@ -163,9 +184,9 @@ def _last(x: Tensor) -> Tensor:
     return x.detach().contiguous(memory_format=torch.channels_last)
 
 
-def _transform(x: Tensor, kernel: int, cut: _Cut, into: Tensor) -> Tensor:
+def _transform(x: Tensor, cut: _Cut, into: Tensor) -> Tensor:
     """V of maps `x (B, C, h, w)`: `(places, tiles * C + APART)`."""
-    loops, last = _loops(kernel), _last(x)
+    loops, last = cut.loops, _last(x)
     maps = into.view(loops.places, -1)
     loops.cut(last.data_ptr(), cut, last.shape[1], maps.data_ptr(), maps.stride(0), threads())
     return maps
@@ -175,9 +196,9 @@ def transformed(x: Tensor, kernel: int, free: list[Tensor] | None = None) -> Ten
     """V of maps `x (B, C, h, w)`: `(places, tiles * C + APART)`. Autograd does not follow it. Where one of `free` has its size,
     it is taken from there and written over."""
     cut = _Cut.of(x, kernel)
-    size = _loops(kernel).size(cut, x.shape[1])
+    size = cut.loops.size(cut, x.shape[1])
     fitting = [number for number, each in enumerate(free or ()) if each.numel() == size]
-    return _transform(x, kernel, cut, free.pop(fitting[0]) if free and fitting else empty(size))
+    return _transform(x, cut, free.pop(fitting[0]) if free and fitting else empty(size))
 
 
 class _Gradient:
@@ -206,12 +227,12 @@ class _Gradient:
         return taken
 
 
-def _kernels(weight: Tensor) -> Tensor:
+def _kernels(weight: Tensor, tile: int) -> Tensor:
     """U `(places, C, D)` of a weight `(D, C, k, k)`."""
     outputs, inputs, size = weight.shape[:3]
-    _, spread, _ = matrices(size, weight.dtype)
-    taps, made = weight.detach().contiguous(), empty(tile_of(size) ** 2, inputs, outputs)
-    _loops(size).kernels(
+    _, spread, _ = matrices(size, tile, weight.dtype)
+    taps, made = weight.detach().contiguous(), empty(tile**2, inputs, outputs)
+    _LOOPS[tile].kernels(
         taps.data_ptr(), size**2, inputs * size**2, size, spread.data_ptr(), made.data_ptr(), inputs, outputs, threads()
     )
     return made
@@ -221,22 +242,22 @@ class _TransformKernels(torch.autograd.Function):
     """U of a weight; its gradient is what has been added up beside autograd."""
 
     @staticmethod
-    def forward(ctx: Any, weight: Tensor, gradient: _Gradient) -> Tensor:
-        ctx.gradient, ctx.shape = gradient, weight.shape
+    def forward(ctx: Any, weight: Tensor, tile: int, gradient: _Gradient) -> Tensor:
+        ctx.gradient, ctx.shape, ctx.tile = gradient, weight.shape, tile
         ctx.set_materialize_grads(False)
-        return _kernels(weight)
+        return _kernels(weight, tile)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, None]:
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, None, None]:
         outputs, inputs, size = ctx.shape[:3]
         taken = ctx.gradient.take()
         if gradients[0] is not None:
             raise RuntimeError("U is not for use outside of this module")
         if taken is None:
-            return None, None
-        _, spread, _ = matrices(size, taken.dtype)
+            return None, None, None
+        _, spread, _ = matrices(size, ctx.tile, taken.dtype)
         taps = empty(*ctx.shape)
-        _loops(size).taps(
+        _LOOPS[ctx.tile].taps(
             taken.data_ptr(),
             inputs,
             outputs,
@@ -247,17 +268,17 @@ class _TransformKernels(torch.autograd.Function):
             inputs * size**2,
             threads(),
         )
-        return taps, None
+        return taps, None, None
 
 
 class Kernels:
-    """U `(places, C, D)` of a weight `(D, C, k, k)`. Autograd knows nothing of how its gradient is added up, and must not hold
-    what holds U."""
+    """U `(places, C, D)` of a weight `(D, C, k, k)` for tiles of one size. Autograd knows nothing of how its gradient is added
+    up, and must not hold what holds U."""
 
-    def __init__(self, weight: Tensor) -> None:
+    def __init__(self, weight: Tensor, tile: int) -> None:
         self.kernel = int(weight.shape[-1])
         self.gradient = _Gradient()
-        self.values: Tensor = _TransformKernels.apply(weight, self.gradient)  # type: ignore[no-untyped-call]
+        self.values: Tensor = _TransformKernels.apply(weight, tile, self.gradient)  # type: ignore[no-untyped-call]
 
 
 class Term(NamedTuple):
@@ -309,7 +330,8 @@ class _Sums(torch.autograd.Function):
     def backward(ctx: Any, *given: Tensor) -> tuple[Any, ...]:
         saved = ctx.saved_tensors
         xs, kernels = saved[::2], saved[1::2]
-        cut, loops = _Cut.of(xs[0], ctx.kernel), _loops(ctx.kernel)
+        cut = _Cut.of(xs[0], ctx.kernel)
+        loops = cut.loops
         wanted, learned = ctx.needs_input_grad[2::2], ctx.needs_input_grad[3::2]
         maps: dict[int, Tensor] = {}  # of each x, which may be that of several terms: V, and the gradient of V
         changes: dict[int, Tensor] = {}
@@ -317,7 +339,7 @@ class _Sums(torch.autograd.Function):
         for x, key, change, learn in zip(xs, of, wanted, learned, strict=True):
             size = loops.size(cut, x.shape[1])
             if learn and key not in maps:
-                maps[key] = _transform(x, ctx.kernel, cut, _room(f"V {len(maps)}", size))
+                maps[key] = _transform(x, cut, _room(f"V {len(maps)}", size))
             if change and key not in changes:
                 changes[key] = _room(f"dV {len(changes)}", size).view(loops.places, -1)
         terms, known = [], set()
@@ -336,14 +358,14 @@ class _Sums(torch.autograd.Function):
         found: list[Tensor | None] = []
         for x, key in zip(xs, of, strict=True):
             change = changes.pop(key, None)  # all of it is the gradient of the first
-            found += [None if change is None else _put_together(change, ctx.kernel, cut, x.shape[1]), None]
+            found += [None if change is None else _put_together(change, cut, x.shape[1]), None]
         return (None, None, *found)
 
 
 def _summed(terms: Sequence[Term], runs: Sequence[Run]) -> tuple[Tensor, ...]:
     """The maps of all runs."""
-    kernel = terms[0].kernels.kernel
-    cut, loops = _Cut.of(terms[0].x, kernel), _loops(kernel)
+    cut = _Cut.of(terms[0].x, terms[0].kernels.kernel)
+    loops = cut.loops
     given: list[_Term] = []
     maps: list[Tensor] = []
     for run in runs:
@@ -357,10 +379,10 @@ def _summed(terms: Sequence[Term], runs: Sequence[Run]) -> tuple[Tensor, ...]:
     return tuple(maps)
 
 
-def _put_together(changes: Tensor, kernel: int, cut: _Cut, channels: int) -> Tensor:
+def _put_together(changes: Tensor, cut: _Cut, channels: int) -> Tensor:
     """The gradient of x `(B, C, h, w)` of that of V: what `_transform` does, transposed."""
     last = empty(cut.batch, cut.height, cut.width, channels).zero_()
-    _loops(kernel).add(changes.data_ptr(), changes.stride(0), cut, channels, last.data_ptr(), threads())
+    cut.loops.add(changes.data_ptr(), changes.stride(0), cut, channels, last.data_ptr(), threads())
     return last.permute(0, 3, 1, 2)
 
 

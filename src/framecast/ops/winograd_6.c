@@ -1,0 +1,3 @@
+#define TILE 6
+
+#include "winograd.h"
