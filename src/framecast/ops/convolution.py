@@ -3,7 +3,7 @@
 | on | kernel | channels in x channels out, at least | computed |
 | --- | --- | --- | --- |
 | CPU, float32 | 5 x 5, 7 x 7 | 1,024; 512 where both are multiples of 16 | by `winograd` |
-| | 3 x 3 | the same, and 32 tiles of 6 x 6 pixels where gradients are wanted, 8 where not | by `winograd` |
+| | 3 x 3 | the same, and 8 tiles of 6 x 6 pixels | by `winograd` |
 | CPU | 1 x 1 | any, channels-last | as a linear layer on the channels (pointwise.py) |
 | anything else | | | as a convolution, by PyTorch |
 
@@ -175,7 +175,6 @@ def by_winograd(x: Maps, weight: Tensor) -> bool:
         return False
     if algorithm == "winograd":
         return True
-    tiles = batch * -(-height // 6) * -(-width // 6)
-    enough = kernel > 3 or tiles >= (32 if torch.is_grad_enabled() else 8)
+    enough = kernel > 3 or batch * -(-height // 6) * -(-width // 6) >= 8
     whole = inputs % 16 == outputs % 16 == 0  # registers are full
     return enough and inputs * outputs >= (512 if whole else 1024)

@@ -75,7 +75,7 @@ def _powers(tile: int, count: int) -> np.ndarray:
 
 @cache
 def matrices(kernel: int, tile: int, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
-    """B^T `(n, n)`, G `(n, kernel)` and A^T `(n + 1 - kernel, n)`, n being `tile`. The rows of B^T are brought to the size of 1."""
+    """B^T `(n, n)`, G `(n, kernel)`, A^T `(n + 1 - kernel, n)` with n = `tile`. The rows of B^T are brought to the size of 1."""
     back = np.linalg.inv(_powers(tile, tile)).T
     scale = 2.0 ** np.round(np.log2(np.abs(back).max(axis=1, keepdims=True)))
     found = back / scale, scale * _powers(tile, kernel), _powers(tile, tile + 1 - kernel).T
