@@ -3,8 +3,8 @@
     python benchmarks/gpu.py [--repeats 20] [--batches 8 64] [--hidden 128] [--device cuda]
 
 PredRNN-V2: four layers, 5x5 kernels, frames of 64 x 64 in patches of 4, 10 -> 10. A step is forward, backward and AdamW. Forms:
-the plain one; framecast in float32; in bf16 (float32 weights and loss); and in bf16 with the step recorded and played back.
-`--device cpu` rehearses the script, without the recording.
+the plain one; framecast in float32; in bf16 (float32 weights and loss), with one weight gradient for all steps of a rollout and
+with one for each; and in bf16 with the step recorded and played back. `--device cpu` rehearses the script, without the recording.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from framecast.experiment import Experiment, Optimiser
 from framecast.models import PredRNNV2
 from framecast.models.counting import multiply_accumulates
 from framecast.models.layers import channels_last
+from framecast.ops import deferred
 from framecast.training.optimiser import build
 from framecast.training.recording import Recorded, cuda_graph
 from framecast.training.step import gradients_of, update
@@ -93,6 +94,19 @@ def ours(config: PredRNNV2, size: int, device: str, precision: Any, recorded: bo
     return lambda: update(experiment, model, optimiser, gradients, batch, teacher)
 
 
+def step_by_step(work: Callable[[], object]) -> Callable[[], object]:
+    """The same with a weight gradient of each step of the rollout."""
+
+    def without() -> None:
+        kept, deferred.DEVICES = deferred.DEVICES, ()
+        try:
+            work()
+        finally:
+            deferred.DEVICES = kept
+
+    return without
+
+
 def matrix_rate(device: str) -> float:
     """bf16 TFLOP/s of a large matrix product."""
     side = 8192 if device == "cuda" else 512
@@ -109,6 +123,7 @@ def main() -> None:
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
     options = parser.parse_args()
     config, device = PredRNNV2(hidden=(options.hidden,) * 4), options.device
+    deferred.DEVICES = (device,)
     name = torch.cuda.get_device_name() if device == "cuda" else "CPU"
     rate = matrix_rate(device)
     print(f"{name}, torch {torch.__version__}, bf16 matrix product {rate:.1f} TFLOP/s")
@@ -117,6 +132,7 @@ def main() -> None:
             "plain, float32": plain(config, size, device),
             "framecast, float32": ours(config, size, device, "32-true", False),
             "framecast, bf16": ours(config, size, device, "bf16-mixed", False),
+            "gradients of each step": step_by_step(ours(config, size, device, "bf16-mixed", False)),
         }
         if device == "cuda":
             forms["framecast, bf16, recorded"] = ours(config, size, device, "bf16-mixed", True)

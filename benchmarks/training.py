@@ -4,14 +4,16 @@
 
 Four layers of 64 channels, 5x5 kernels, frames of 64 x 64 in patches of 4, 10 -> 10, batch 8. The plain forms of PredRNN-V2 and
 ModeRNN are in plain.py, written from the equations; that of the others is framecast with `use("direct")`, which is one
-convolution and one gate after the other. `--memory` prints the peak memory of one form in this process, so that each is
-measured in its own.
+convolution and one gate after the other. Each model is measured in a process of its own, since what lies where in memory is left
+by what came before. `--memory` prints the peak memory of one form in this process.
 """
 
 from __future__ import annotations
 
 import argparse
 import resource
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -99,16 +101,21 @@ def main() -> None:
             step()
         print(f"{options.memory}: peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.3f} GiB")
         return
+    if len(options.models) > 1:
+        for name in options.models:
+            command = [sys.executable, __file__, "--models", name, "--repeats", str(options.repeats)]
+            subprocess.run(command, check=True)
+        return
     from framecast.models.counting import multiply_accumulates  # 70 MiB, which would be measured above
 
     print(machine())
-    for name in options.models:
-        times = alternating(forms(MODELS[name]), options.repeats)
-        work = 3 * 2 * BATCH * multiply_accumulates(MODELS[name], SHAPE) / 1e9
-        print(line(name, times), f"- direct work {work / min(times['plain']):.0f} GFLOP/s", flush=True)
-    if "predrnn_v2" in options.models:
-        for name, segmented in SEGMENTS.items():
-            both = {name: forms(segmented)["framecast"], "kept": forms(whole)["framecast"]}
+    (name,) = options.models
+    times = alternating(forms(MODELS[name]), options.repeats)
+    work = 3 * 2 * BATCH * multiply_accumulates(MODELS[name], SHAPE) / 1e9
+    print(line(name, times), f"- direct work {work / min(times['plain']):.0f} GFLOP/s", flush=True)
+    if name == "predrnn_v2":
+        for form, segmented in SEGMENTS.items():
+            both = {form: forms(segmented)["framecast"], "kept": forms(whole)["framecast"]}
             print(line("activation checkpointing", alternating(both, options.repeats), of="kept"), flush=True)
 
 

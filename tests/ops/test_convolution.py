@@ -349,6 +349,16 @@ def test_gradients_can_be_taken_twice() -> None:
     assert torch.equal(one, two)
 
 
+def test_a_gradient_that_was_not_asked_for_is_not_counted_in_the_next() -> None:
+    x, weight = maps(1, 2, 8, 8), maps(2, 2, 3, 3, seed=1)
+    with use("winograd"), shared():
+        loss = convolve(x, weight).square().sum()
+    torch.autograd.grad(loss, x, retain_graph=True)
+    first = torch.autograd.grad(loss, weight, retain_graph=True)[0]
+    loss.backward()
+    assert torch.equal(first, weight.grad)
+
+
 @needs_loops
 def test_the_rule() -> None:
     large, small = maps(8, 32, 16, 16), maps(8, 8, 16, 16)

@@ -5,7 +5,7 @@
 | CPU, float32 | 5 x 5, 7 x 7 | 1,024; 512 where both are multiples of 16 | by `winograd` |
 | | 3 x 3 | the same, and 8 tiles of 6 x 6 pixels | by `winograd` |
 | CPU | 1 x 1 | any, channels-last | as a linear layer on the channels (pointwise.py) |
-| anything else | | | as a convolution, by PyTorch |
+| anything else | | | as a convolution, by PyTorch; on GPUs with one weight gradient for all steps (deferred.py) |
 
 Below that, cutting tiles costs more than it saves. `use("direct")` and `use("winograd")` (choice.py) override the rule. Of
 7 x 7 kernels, whose tiles are larger, fewer than 8 channels in or out and maps smaller than the kernel are always left to
@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from framecast.ops import pointwise, winograd
+from framecast.ops import deferred, pointwise, winograd
 from framecast.ops.choice import chosen
 from framecast.ops.loops import available
 
@@ -48,6 +48,7 @@ class _Shared:
         self._now: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
         self._before: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
         self._free: list[Tensor] = []
+        self._deferred: dict[int, tuple[Tensor, deferred.Deferred]] = {}
 
     def of_map(self, x: Tensor, kernel: int) -> Tensor:
         """V of a map. The map is held with it, so that nothing else can have its number."""
@@ -64,6 +65,13 @@ class _Shared:
         if known is None or known[1] != weight._version:
             known = self._weights[key] = (weight, weight._version, made(weight, *tile))
         return known[2]
+
+    def for_all_steps(self, weight: Tensor) -> deferred.Deferred:
+        """The weight as all steps of one rollout read it."""
+        known = self._deferred.get(id(weight))
+        if known is None:
+            known = self._deferred[id(weight)] = (weight, deferred.Deferred(weight))
+        return known[1]
 
     def step(self) -> None:
         """Forget the maps of the step before, and use their memory again."""
@@ -105,9 +113,17 @@ def convolve(x: Maps, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         own = _here.shared or _Shared()
         return pointwise.mix(maps, weight, own.of_weight(pointwise.turned, weight))
     if not by_winograd(x, weight):
-        return functional.conv2d(_joined(x), weight, bias, padding=weight.shape[-1] // 2)
+        return _by_library(_joined(x), weight, bias)
     (result,) = sums([(x, weight)], [winograd.Run(1, ((0, 0, weight.shape[0]),))])
     return result if bias is None else result + bias[:, None, None]
+
+
+def _by_library(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    own = _here.shared
+    if own is None or not deferred.defers(x, weight):
+        return functional.conv2d(x, weight, bias, padding=weight.shape[-1] // 2)
+    made = deferred.convolve(x, own.for_all_steps(weight))
+    return made if bias is None else made + bias.to(made.dtype)[:, None, None]
 
 
 def convolve_each(pairs: Sequence[tuple[Tensor, Tensor]]) -> list[Tensor]:

@@ -40,6 +40,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from framecast.ops.deferred import is_asked_for
 from framecast.ops.loops import ADDRESS, COUNT, SIZE, addresses, compiled, threads
 from framecast.ops.memory import empty
 
@@ -332,7 +333,7 @@ class _Sums(torch.autograd.Function):
         xs, kernels = saved[::2], saved[1::2]
         cut = _Cut.of(xs[0], ctx.kernel)
         loops = cut.loops
-        wanted, learned = ctx.needs_input_grad[2::2], ctx.needs_input_grad[3::2]
+        wanted, learned = ctx.needs_input_grad[2::2], [is_asked_for(node) for node, _ in ctx.next_functions[1::2]]
         maps: dict[int, Tensor] = {}  # of each x, which may be that of several terms: V, and the gradient of V
         changes: dict[int, Tensor] = {}
         of = ctx.of  # the first term with the same x
