@@ -15,6 +15,7 @@ from framecast.ops import winograd
 from framecast.ops.choice import Algorithm, use
 from framecast.ops.convolution import Transforms, by_winograd, convolve, convolve_each, next_step, shared, sums
 from framecast.ops.loops import available
+from framecast.ops.tiles import matrices, tile_of
 from framecast.ops.winograd import Run
 from framecast.types import FrameShape
 
@@ -389,7 +390,7 @@ def test_the_rule() -> None:
 
 def test_the_matrices_are_those_of_minimal_filtering() -> None:
     for kernel, tile in ((3, 6), (3, 8), (5, 8), (7, 10)):
-        back, spread, gather = winograd.matrices(kernel, tile, torch.float64)
+        back, spread, gather = matrices(kernel, tile, torch.float64)
         signal, taps = torch.randn(tile, dtype=torch.float64), torch.randn(kernel, dtype=torch.float64)
         found = gather @ ((spread @ taps) * (back @ signal))
         wanted = functional.conv1d(signal[None, None], taps[None, None])[0, 0]
@@ -403,7 +404,7 @@ def test_the_matrices_are_those_of_minimal_filtering() -> None:
 def test_tiles_are_those_of_which_a_map_needs_the_fewest_multiplications(
     kernel: int, height: int, width: int, tile: int
 ) -> None:
-    assert winograd.tile_of(kernel, height, width) == tile
+    assert tile_of(kernel, height, width) == tile
 
 
 def test_maps_of_two_sizes_read_one_weight_each_by_tiles_of_its_own() -> None:

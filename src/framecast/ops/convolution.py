@@ -27,6 +27,7 @@ from torch.nn import functional
 from framecast.ops import deferred, pointwise, winograd
 from framecast.ops.choice import chosen
 from framecast.ops.loops import available
+from framecast.ops.tiles import tile_of
 
 T = TypeVar("T")
 
@@ -146,8 +147,7 @@ def sums(terms: Sequence[tuple[Maps, Tensor]], runs: Sequence[winograd.Run]) -> 
         begin, before = 0, len(found)
         for map_ in _each(x):
             kernel = weight.shape[-1]
-            tile = winograd.tile_of(kernel, *map_.shape[2:])
-            kernels = own.of_weight(winograd.Kernels, weight, tile)
+            kernels = own.of_weight(winograd.Kernels, weight, tile_of(kernel, *map_.shape[2:]))
             found.append(winograd.Term(map_, own.of_map(map_, kernel), kernels, begin))
             begin += map_.shape[1]
         numbers.append(range(before, len(found)))

@@ -15,10 +15,8 @@ channels is one matrix product for each of the n^2 places.
 | 5 x 5 | 8 x 8 | 4 x 4 | 64, 400 | the same | 2e-6 |
 | 7 x 7 | 10 x 10 | 4 x 4 | 100, 784 | 0, 2/5, -2/5, 4/5, -4/5, 5/4, -5/4, 5/2, -5/2 | 1e-5 |
 
-The direct form has an error of 2e-7 in float32. Of the two sizes for 3 x 3 kernels the one with fewer multiplications for the map
-is taken: tiles of 8 x 8 save more, but reach over the edge of small maps, and U is nearly twice as large. B, G and A evaluate
-polynomials at the points, and V does not depend on k but for the overlap. Small points, in pairs p, -p and p, 1/p, keep the error
-small; those of 10 x 10 were found by trying.
+The direct form has an error of 2e-7 in float32. B, G and A evaluate polynomials at the points (tiles.py), and V does not depend
+on k but for the overlap.
 
 All three transforms are linear, so the gradients are their transposes around the same products; nothing is transformed
 back and forth between the steps of a rollout. `Kernels` holds U, computed once for all steps; its gradient is summed over them
@@ -32,55 +30,20 @@ from __future__ import annotations
 import ctypes
 import threading
 from collections.abc import Callable, Sequence
-from functools import cache, cached_property, lru_cache
+from functools import cached_property, lru_cache
 from itertools import groupby
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from framecast.ops.deferred import is_asked_for
 from framecast.ops.loops import ADDRESS, COUNT, SIZE, addresses, compiled, threads
 from framecast.ops.memory import empty
+from framecast.ops.tiles import POINTS, matrices, tile_of
 
 APART = 16
 """Floats between the values of two places: a distance that is a power of two would put them all into one line of the cache."""
-
-_POINTS = {
-    6: (0.0, 2 / 3, -2 / 3, 1.5, -1.5),
-    8: (0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5),
-    10: (0.0, 0.4, -0.4, 0.8, -0.8, 1.25, -1.25, 2.5, -2.5),
-}
-"""By the size of a tile; infinity is one more."""
-_TILES = {3: (6, 8), 5: (8,), 7: (10,)}
-"""Their sizes, by that of the kernel."""
-
-
-@lru_cache
-def tile_of(kernel: int, height: int, width: int) -> int:
-    """The size of the tiles of which a map of this size needs the fewest multiplications."""
-
-    def multiplications(tile: int) -> int:
-        step = tile + 1 - kernel
-        return -(-height // step) * -(-width // step) * tile**2
-
-    return min(_TILES[kernel], key=multiplications)
-
-
-def _powers(tile: int, count: int) -> np.ndarray:
-    """Polynomials of `count` coefficients at the points, `(tile, count)`; at infinity it is the last coefficient."""
-    finite = np.vander(np.array(_POINTS[tile]), count, increasing=True)
-    return np.vstack([finite, np.eye(count)[-1:]])
-
-
-@cache
-def matrices(kernel: int, tile: int, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
-    """B^T `(n, n)`, G `(n, kernel)`, A^T `(n + 1 - kernel, n)` with n = `tile`. The rows of B^T are brought to the size of 1."""
-    back = np.linalg.inv(_powers(tile, tile)).T
-    scale = 2.0 ** np.round(np.log2(np.abs(back).max(axis=1, keepdims=True)))
-    found = back / scale, scale * _powers(tile, kernel), _powers(tile, tile + 1 - kernel).T
-    return tuple(torch.from_numpy(np.ascontiguousarray(each)).to(dtype) for each in found)  # type: ignore[return-value]
 
 
 class _Cut(ctypes.Structure):
@@ -159,7 +122,7 @@ class _Loops:
         return _room("between", self.room(threads())).data_ptr()
 
 
-_LOOPS = {tile: _Loops(tile) for tile in _POINTS}
+_LOOPS = {tile: _Loops(tile) for tile in POINTS}
 
 
 class _Room(threading.local):
