@@ -49,7 +49,7 @@ class _Shared:
         self._now: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
         self._before: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
         self._free: list[Tensor] = []
-        self._deferred: dict[int, tuple[Tensor, deferred.Deferred]] = {}
+        self._deferred: Transforms = {}
 
     def of_map(self, x: Tensor, kernel: int) -> Tensor:
         """V of a map. The map is held with it, so that nothing else can have its number."""
@@ -61,23 +61,25 @@ class _Shared:
 
     def of_weight(self, made: Callable[..., T], weight: Tensor, *tile: int) -> T:
         """What is `made` of a weight, for tiles of one size where that matters."""
-        key = (id(weight), *tile)
-        known = self._weights.get(key)
-        if known is None or known[1] != weight._version:
-            known = self._weights[key] = (weight, weight._version, made(weight, *tile))
-        return known[2]
+        return _once(self._weights, made, weight, *tile)
 
     def for_all_steps(self, weight: Tensor) -> deferred.Deferred:
-        """The weight as all steps of one rollout read it."""
-        known = self._deferred.get(id(weight))
-        if known is None:
-            known = self._deferred[id(weight)] = (weight, deferred.Deferred(weight))
-        return known[1]
+        """The weight as all steps read it. It is never kept for the next time: it holds the maps of all steps, and those of a
+        segment must be free when the next is computed again."""
+        return _once(self._deferred, deferred.Deferred, weight)
 
     def step(self) -> None:
         """Forget the maps of the step before, and use their memory again."""
         self._free = [values for _, values in self._before.values()]
         self._now, self._before = {}, self._now
+
+
+def _once(known: Transforms, made: Callable[..., T], weight: Tensor, *tile: int) -> T:
+    """What is `made` of a weight, again when that has changed."""
+    key = (id(weight), *tile)
+    if key not in known or known[key][1] != weight._version:
+        known[key] = (weight, weight._version, made(weight, *tile))
+    return known[key][2]  # type: ignore[no-any-return]
 
 
 _here = _Here()

@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.nn.grad import conv2d_input, conv2d_weight
 
+from framecast.ops.backward import is_asked_for
 from framecast.ops.choice import chosen
 
 DEVICES = ("cuda",)
@@ -31,12 +32,6 @@ Pairs = list[tuple[Tensor, Tensor]]
 def defers(x: Tensor, weight: Tensor) -> bool:
     """Whether the rule, or who overrides it, says so."""
     return x.device.type in DEVICES and torch.is_grad_enabled() and weight.requires_grad and chosen() != "direct"
-
-
-def is_asked_for(node: Any) -> bool:
-    """Whether this backward pass comes to `node`, which hands on a gradient that is added up beside autograd: what was added up
-    and not taken would be counted again in the next pass."""
-    return node is not None and bool(torch._C._will_engine_execute_node(node))
 
 
 class Deferred:

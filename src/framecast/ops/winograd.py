@@ -37,7 +37,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from framecast.ops.deferred import is_asked_for
+from framecast.ops.backward import is_asked_for
 from framecast.ops.loops import ADDRESS, COUNT, SIZE, addresses, compiled, threads
 from framecast.ops.memory import empty
 from framecast.ops.tiles import POINTS, matrices, tile_of
