@@ -123,7 +123,6 @@ def main() -> None:
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
     options = parser.parse_args()
     config, device = PredRNNV2(hidden=(options.hidden,) * 4), options.device
-    deferred.DEVICES = (device,)
     name = torch.cuda.get_device_name() if device == "cuda" else "CPU"
     rate = matrix_rate(device)
     print(f"{name}, torch {torch.__version__}, bf16 matrix product {rate:.1f} TFLOP/s")
