@@ -3,8 +3,8 @@ cannot make is left out; all else is in pyproject.toml."""
 
 from setuptools import Extension, setup
 
-SOURCES = ("gates", "pointwise", "products", "slots", "winograd_6", "winograd_8", "winograd_10")
-HEADERS = ("lanes", "matrix", "winograd")
+SOURCES = ("gates", "pointwise", "products", "slots", "windows", "winograd_6", "winograd_8", "winograd_10")
+HEADERS = ("lanes", "matrix", "threads", "winograd")
 PROCESSORS = {
     "": (),
     "_avx2": ("-mavx2", "-mfma", "-DLANES=8"),

@@ -21,11 +21,11 @@ from framecast.data.scaling import default_scaling
 from framecast.data.survey import WET
 from framecast.forecasting.motion import motion
 from framecast.scores import CONVENTIONS, Convention, contingency
-from framecast.scores.fractions import SCALES, SHARES, Windows, among_the_largest, exceeds, fractions_sums
+from framecast.scores.fractions import SCALES, SHARES, among_the_largest, exceeds, fractions_sums
 from framecast.scores.i3d import I3D
 from framecast.scores.objects import Scene, object_threshold, sal, scene
 from framecast.scores.perceptual import LPIPS
-from framecast.scores.probability import BINS, NEIGHBOURHOOD, crps_field, exceedance, probability_sums, rank_histogram
+from framecast.scores.probability import crps_field, ensemble_sums, neighbourhood_sums, rank_histogram
 from framecast.scores.structure import spectrum
 
 _MOTION_SIDE = 96
@@ -181,29 +181,20 @@ def _neighbourhoods(fields: Fields, rules: Rules) -> dict[str, Column]:
 def _probabilities(fields: Fields, members: Mapping[str, np.ndarray], rules: Rules) -> dict[str, Column]:
     """How likely events were said to be, and how often they came: by the share of members, for a single forecast by the share of
     the neighbourhood."""
-    shape, limits = (len(fields.forecasts), *fields.truth.shape[:2]), rules.thresholds
-    binned = torch.zeros(3, *shape[:2], len(limits), BINS, dtype=torch.float64)
-    error, weight = torch.zeros(2, *shape, len(limits), dtype=torch.float64)
-    for b, s in np.ndindex(*shape[1:]):
-        there = fields.valid[b, s, 0]
-        windows = Windows(there, NEIGHBOURHOOD)
-        places = slice(None, None, windows.step)
-        for k, limit in enumerate(limits):
-            came = (fields.truth[b, s, 0] >= limit)[places, places][windows.centre]
-            for f, (name, values) in enumerate(fields.forecasts.items()):
-                if name in members:
-                    share = torch.from_numpy((members[name][:, b, s, 0] >= limit).mean(0))
-                    said = share[places, places][windows.centre]
-                else:
-                    said = exceedance((values[b, s, 0] >= limit) & there, windows)
-                *parts, error[f, b, s, k] = probability_sums(said, came)
-                binned[:, f, b, k] += torch.stack(parts)
-                weight[f, b, s, k] = len(came)
+    true, there, limits = _first(fields.truth), _first(fields.valid), rules.thresholds
+    single = {name: _first(values) for name, values in fields.forecasts.items() if name not in members}
+    sums = dict(
+        zip(single, zip(*neighbourhood_sums([*single.values()], true, there, limits), strict=True), strict=True)
+    )
+    for name, values in members.items():
+        sums[name] = ensemble_sums(torch.from_numpy(values[:, :, :, 0]).flatten(1, 2), true, there, limits)
+    binned, error = (torch.stack([sums[name][k] for name in fields.forecasts]) for k in range(2))
+    binned, error = (each.view(len(sums), *fields.truth.shape[:2], *each.shape[2:]) for each in (binned, error))
     data: dict[str, Column] = {
         "brier": ((*_LEADS, "threshold"), error.numpy()),
-        "brier_weight": ((*_LEADS, "threshold"), weight.numpy()),
+        "brier_weight": ((*_LEADS, "threshold"), binned[..., 0, :].sum(-1).numpy()),
     }
-    for name, part in zip(("counted", "said", "happened"), binned, strict=True):
+    for name, part in zip(("counted", "said", "happened"), binned.sum(2).unbind(-2), strict=True):
         data[f"probability_{name}"] = (("forecaster", "case", "threshold", "probability"), part.numpy())
     return data
 
@@ -222,6 +213,11 @@ def _objects(fields: Fields, rules: Rules) -> dict[str, Column]:
             structure, amplitude, location = sal(forecast, true, diagonal)
             found[:, f, *place] = structure, amplitude, location, abs(structure), abs(amplitude), 1
     return {name: (_LEADS, values) for name, values in zip(_SAL, found, strict=True)}
+
+
+def _first(values: Tensor) -> Tensor:
+    """The first channel of all frames: `(B, S, C, H, W)` -> `(B S, H, W)`."""
+    return values[:, :, 0].flatten(0, 1)
 
 
 _SAL = ("sal_s", "sal_a", "sal_l", "sal_s_size", "sal_a_size", "sal_weight")

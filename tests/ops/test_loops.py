@@ -17,6 +17,7 @@ from framecast.ops.choice import use
 from framecast.ops.convolution import convolve
 from framecast.ops.gates import remember
 from framecast.ops.loops import _library, available
+from framecast.ops.windows import fractions, similarity
 
 assert available(), "not compiled"
 torch.manual_seed(0)
@@ -30,6 +31,12 @@ gates = [torch.randn(3, 7, 5, 5) for _ in range(4)]
 made, true = remember(*gates), remember(*(each.double() for each in gates))
 for ours, wanted in ((y, y2), *zip(*gradients), *zip(made, true)):
     assert float((ours - wanted).norm() / wanted.norm()) < 1e-5
+frames, there = torch.rand(2, 3, 19, 37), torch.rand(3, 19, 37) > 0.2
+error, reference = fractions(frames[0], [frames[1]], there, torch.full((3, 1, 2), 0.5), (1,))
+events = (frames >= 0.5) & there
+assert torch.equal(error[0, :, 0, 0], (events[0] ^ events[1]).double().sum((1, 2)))
+assert torch.equal(reference[0, :, 0, 0], events.double().sum((0, 2, 3)))
+assert torch.equal(similarity(frames[0], frames[0], torch.full((3,), 1 / 3), 0.01, 0.03, 1.0), torch.full((3, 3), 17.0 * 35))
 print(_library()._name)
 """
 RANK = ["DEFAULT", "AVX2", "AVX512"]

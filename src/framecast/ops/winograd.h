@@ -7,11 +7,8 @@
  *
  * The results of a tile are step x step with step = TILE + 1 - kernel. Tiles are numbered along the rows of a map, and from
  * map to map. */
-#ifdef _OPENMP
-#include <omp.h>
-#endif
-
 #include "matrix.h"
+#include "threads.h"
 
 #define PLACES (TILE * TILE)
 #define PAIRS (TILE / 2 - 1)
@@ -62,14 +59,6 @@ INLINE void load_tile(const float *from, int64_t apart, int64_t lanes, Tile tile
 
 INLINE void store_tile(float *to, int64_t apart, int64_t lanes, Tile tile) {
     for (int p = 0; p < PLACES; p++) store(to + p * apart, tile[p / TILE][p % TILE], lanes);
-}
-
-INLINE int thread_number(void) {
-#ifdef _OPENMP
-    return omp_get_thread_num();
-#else
-    return 0;
-#endif
 }
 
 typedef struct {

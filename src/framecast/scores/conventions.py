@@ -9,14 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import product
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from framecast.errors import ConfigError
-from framecast.scores.ssim import gaussian_line, ms_ssim, observed_windows, ssim_map, uniform_line
+from framecast.scores.ssim import gaussian_line, mean_similarity, ms_ssim, ssim_map, uniform_line
 from framecast.scores.structure import gradient_difference, sharpness_difference, strongest_edge
 
 Sums = dict[str, Tensor]
@@ -74,8 +73,6 @@ def _default(prediction: Tensor, truth: Tensor, pictures: Tensor, true_pictures:
     error, picture_error = prediction - truth, pictures.clamp(0, 1) - true_pictures.clamp(0, 1)
     elements = _per_frame(valid.double()) * truth.shape[2]
     shown, true = pictures.clamp(0, 1), true_pictures.clamp(0, 1)
-    similarity, windows = _gaussian_ssim(shown, true, valid)
-    scales, frames = _scales_ssim(shown, true, valid)
     gradients, places = gradient_difference(shown, true, valid)
     return {
         "mse": _per_frame(error**2),
@@ -84,39 +81,23 @@ def _default(prediction: Tensor, truth: Tensor, pictures: Tensor, true_pictures:
         "mae_weight": elements,
         "psnr": _per_frame(picture_error**2),
         "psnr_weight": elements,
-        "ssim": similarity,
-        "ssim_weight": windows,
-        "ms_ssim": scales,
-        "ms_ssim_weight": frames,
+        **_similarities(shown, true, valid),
         "gdl": gradients,
         "gdl_weight": places,
     }
 
 
-def _gaussian_ssim(pictures: Tensor, true_pictures: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
-    """The mean similarity of each frame over the windows without a missing pixel, and 1 where there is any."""
+def _similarities(pictures: Tensor, true_pictures: Tensor, valid: Tensor) -> Sums:
+    """The mean similarity of each frame over the windows without a missing pixel, at one scale and over several, mean of the
+    channels; the weight is 1 where there is one."""
     side = min(11, *(side - (side + 1) % 2 for side in pictures.shape[-2:]))
-    line = gaussian_line(side)
-    similarity, weight = torch.zeros(2, *pictures.shape[:2], dtype=torch.float64)
-    for b, t in product(*map(range, pictures.shape[:2])):
-        counted = observed_windows(valid[b, t, 0], side)
-        if counted.any():
-            channels = zip(pictures[b, t], true_pictures[b, t], strict=True)
-            values = [ssim_map(shown, true, line, 1.0, sample=False)[counted].mean() for shown, true in channels]
-            similarity[b, t], weight[b, t] = torch.stack(values).mean(), 1.0
-    return similarity, weight
-
-
-def _scales_ssim(pictures: Tensor, true_pictures: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
-    """The similarity over scales of each frame, mean of the channels, and 1 where there is one."""
-    similarity, weight = torch.zeros(2, *pictures.shape[:2], dtype=torch.float64)
-    for b, t in product(*map(range, pictures.shape[:2])):
-        channels = zip(pictures[b, t], true_pictures[b, t], strict=True)
-        values = [ms_ssim(shown, true, valid[b, t, 0]) for shown, true in channels]
-        known = [value for value in values if value is not None]
-        if known:
-            similarity[b, t], weight[b, t] = torch.stack(known).mean(), 1.0
-    return similarity, weight
+    shown, true = (values.float().masked_fill(~valid, torch.nan).flatten(0, 2) for values in (pictures, true_pictures))
+    similarity, _ = mean_similarity(shown, true, gaussian_line(side), 1.0)
+    sums: Sums = {}
+    for name, values in (("ssim", similarity), ("ms_ssim", ms_ssim(shown, true))):
+        frames = values.view(pictures.shape[:3]).mean(2)
+        sums |= {name: frames.nan_to_num(0.0), f"{name}_weight": frames.isfinite().double()}
+    return sums
 
 
 def _bytes(pictures: Tensor) -> Tensor:

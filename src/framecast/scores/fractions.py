@@ -24,33 +24,35 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
+from framecast.ops import windows as loops
+
 SCALES = (1, 3, 9, 17, 33, 65)
 """Sides of windows in pixels, odd."""
 SHARES = (0.9, 0.99)
 """Percentiles that thresholds are taken at, as shares of the pixels below them."""
 
-Event = Callable[[Tensor, Tensor], Tensor]
-"""`(field (H, W), where it is valid (H, W)) -> where an event is (H, W)` bool."""
+Limit = Callable[[Tensor, Tensor], float]
+"""`(field (H, W), where it is valid (H, W)) -> from which value on a pixel of it is an event`."""
 
 
-def exceeds(threshold: float) -> Event:
+def exceeds(threshold: float) -> Limit:
     """Events are values at or above a threshold, in the units of the field."""
-    return lambda field, there: (field >= threshold) & there
+    return lambda field, there: threshold
 
 
-def among_the_largest(share: float, wet: float) -> Event:
+def among_the_largest(share: float, wet: float) -> Limit:
     """Events are the wet values, `wet` or more, at or above the quantile `share` of the field."""
 
-    def event(field: Tensor, there: Tensor) -> Tensor:
-        values = field[there]
-        rank = min(int(share * len(values)), len(values) - 1)
-        return (field >= max(float(values.kthvalue(rank + 1).values), wet)) & there
+    def limit(field: Tensor, there: Tensor) -> float:
+        count, largest = int(there.sum()), field[there & (field >= wet)]
+        rank = min(int(share * count), count - 1) - (count - len(largest))  # among those that are wet
+        return float(largest.kthvalue(rank + 1).values) if rank >= 0 else wet
 
-    return event
+    return limit
 
 
 def fractions_sums(
-    predictions: Sequence[Tensor], truth: Tensor, valid: Tensor, events: Sequence[Event], scales: Sequence[int]
+    predictions: Sequence[Tensor], truth: Tensor, valid: Tensor, events: Sequence[Limit], scales: Sequence[int]
 ) -> tuple[Tensor, Tensor]:
     """Both sums, error and reference, of several forecasts of one truth: `(F, B, S, K, L)` float64 for F forecasts, K kinds of
     `events` and L scales.
@@ -58,27 +60,35 @@ def fractions_sums(
     `predictions` and `truth (B, S, C, H, W)` in physical units, of which the first channel is looked at;
     `valid (B, S, 1, H, W)`.
     """
-    shape = (len(predictions), *truth.shape[:2], len(events), len(scales))
-    error, reference = torch.zeros(2, *shape, dtype=torch.float64)
+    true, *said, there = (values[:, :, 0].flatten(0, 1) for values in (truth, *predictions, valid))
+    limits = torch.tensor(
+        [[[limit(field[n], there[n]) for field in (true, *said)] for limit in events] for n in range(len(true))]
+    )
+    form = loops.fractions if loops.counted(true, *said) else _one_by_one
+    error, reference = form(true, said, there, limits, scales)
+    shape = (len(said), *truth.shape[:2], len(events), len(scales))
+    return error.view(shape), reference.view(shape)
+
+
+def _one_by_one(
+    truth: Tensor, forecasts: Sequence[Tensor], valid: Tensor, limits: Tensor, scales: Sequence[int]
+) -> tuple[Tensor, Tensor]:
+    """What `ops.windows.fractions` computes."""
+    error, reference = torch.zeros(2, len(forecasts), *limits.shape[:2], len(scales), dtype=torch.float64)
     windows: list[Windows] = []
-    last: Tensor | None = None
-    for b in range(shape[1]):
-        for s in range(shape[2]):
-            there = valid[b, s, 0]
-            if not there.any():
-                continue
-            if last is None or not torch.equal(there, last):  # what is observed hardly ever changes
-                windows, last = [Windows(there, side) for side in scales], there
-            for k, event in enumerate(events):
-                true = integral(event(truth[b, s, 0], there))
-                said = [integral(event(prediction[b, s, 0], there)) for prediction in predictions]
-                for n, window in enumerate(windows):
-                    po = window.fraction(true)
-                    square = po.square().sum(dtype=torch.float64)
-                    for f, field in enumerate(said):
-                        pf = window.fraction(field)
-                        error[f, b, s, k, n] = (pf - po).square_().sum(dtype=torch.float64)
-                        reference[f, b, s, k, n] = pf.square_().sum(dtype=torch.float64) + square
+    for n, there in enumerate(valid):
+        if n == 0 or not torch.equal(there, valid[n - 1]):  # what is observed hardly ever changes
+            windows = [Windows(there, side) for side in scales]
+        for k, (limit, *others) in enumerate(limits[n].tolist()):
+            true = integral((truth[n] >= limit) & there)
+            said = [integral((field[n] >= other) & there) for field, other in zip(forecasts, others, strict=True)]
+            for number, window in enumerate(windows):
+                po = window.fraction(true)
+                square = po.square().sum(dtype=torch.float64)
+                for f, field in enumerate(said):
+                    pf = window.fraction(field)
+                    error[f, n, k, number] = (pf - po).square_().sum(dtype=torch.float64)
+                    reference[f, n, k, number] = pf.square_().sum(dtype=torch.float64) + square
     return error, reference
 
 
@@ -109,6 +119,10 @@ class Windows:
             padded[rows, columns][size] for rows, columns in ((far, far), (far, near), (near, far), (near, near))
         )
         return inner - left - above + both
+
+    def at(self, field: Tensor) -> Tensor:
+        """The values of a `field (H, W)` at the observed places that windows are moved to."""
+        return field[:: self.step, :: self.step][self.centre]
 
     def fraction(self, integral: Tensor) -> Tensor:
         """Of events among the observed pixels of each window, 0 where its centre is not observed."""

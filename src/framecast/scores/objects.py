@@ -49,16 +49,17 @@ def object_threshold(rates: np.ndarray) -> float:
 def scene(rates: np.ndarray, labels: np.ndarray, valid: int) -> Scene | None:
     """Of `rates (H, W)` in mm/h, 0 where there is no data, whose objects are numbered from 1 in `labels (H, W)`, and which has
     `valid` pixels with data. None without an object."""
-    if not labels.any():
+    places = np.flatnonzero(labels)
+    if not len(places):
         return None
-    numbers = labels.ravel()
-    amount = np.bincount(numbers, rates.ravel())[1:]
-    places = np.indices(rates.shape).reshape(2, -1)
-    centres = np.stack([np.bincount(numbers, rates.ravel() * axis)[1:] for axis in places]) / amount
+    numbers, values = labels.ravel()[places], rates.ravel()[places]
+    amount = np.bincount(numbers, values)[1:]
+    rows_columns = np.divmod(places, rates.shape[1])
+    centres = np.stack([np.bincount(numbers, values * axis)[1:] for axis in rows_columns]) / amount
     largest = np.zeros(len(amount) + 1)
-    np.maximum.at(largest, numbers, rates.ravel())
+    np.maximum.at(largest, numbers, values)
     total = rates.sum(dtype=np.float64)
-    centre = (places * rates.ravel()).sum(1) / total
+    centre = np.array([rates.sum(1 - axis) @ np.arange(length) for axis, length in enumerate(rates.shape)]) / total
     distance = np.hypot(*(centres - centre[:, None]))
     weight = amount / amount.sum()
     return Scene(

@@ -6,11 +6,13 @@ a score of nothing is NaN.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from framecast.ops import windows as loops
 from framecast.scores.fractions import Windows, integral
 
 
@@ -81,6 +83,39 @@ def probability_sums(probability: Tensor, event: Tensor) -> Probabilities:
         torch.bincount(place, part, minlength=BINS) for part in (torch.ones_like(said), said, happened)
     )
     return Probabilities(counted, sums, events, (said - happened).square().sum())
+
+
+def neighbourhood_sums(
+    forecasts: Sequence[Tensor], truth: Tensor, valid: Tensor, limits: Sequence[float]
+) -> tuple[Tensor, Tensor]:
+    """Of single forecasts judged as probabilities, by the share of their neighbourhoods: in each bin the number, the sum of what
+    was said and how often it happened, `(F, N, K, 3, BINS)`, and the sum of squared errors `(F, N, K)`, both float64.
+    `forecasts`, `truth` and `valid (N, H, W)`; events are values at or above one of K `limits`."""
+    if loops.counted(truth, *forecasts):
+        return loops.probabilities(truth, forecasts, valid, limits, NEIGHBOURHOOD, BINS)
+    binned = torch.zeros(len(forecasts), len(truth), len(limits), 3, BINS, dtype=torch.float64)
+    error = torch.zeros(binned.shape[:3], dtype=torch.float64)
+    for n, there in enumerate(valid):
+        windows = Windows(there, NEIGHBOURHOOD)
+        for k, limit in enumerate(limits):
+            came = windows.at(truth[n] >= limit)
+            for f, field in enumerate(forecasts):
+                *parts, error[f, n, k] = probability_sums(exceedance((field[n] >= limit) & there, windows), came)
+                binned[f, n, k] = torch.stack(parts)
+    return binned, error
+
+
+def ensemble_sums(members: Tensor, truth: Tensor, valid: Tensor, limits: Sequence[float]) -> tuple[Tensor, Tensor]:
+    """The same of the share of `members (M, N, H, W)` that have the event, at the same places: `(N, K, 3, BINS)`, `(N, K)`."""
+    binned = torch.zeros(len(truth), len(limits), 3, BINS, dtype=torch.float64)
+    error = torch.zeros(binned.shape[:2], dtype=torch.float64)
+    for n, there in enumerate(valid):
+        windows = Windows(there, NEIGHBOURHOOD)
+        for k, limit in enumerate(limits):
+            share = (members[:, n] >= limit).double().mean(0)
+            *parts, error[n, k] = probability_sums(windows.at(share), windows.at(truth[n] >= limit))
+            binned[n, k] = torch.stack(parts)
+    return binned, error
 
 
 class Reliability(NamedTuple):

@@ -2,13 +2,16 @@
 
 Zhou Wang, Alan Bovik, Hamid Sheikh, Eero Simoncelli, "Image Quality Assessment: From Error Visibility to Structural
 Similarity", IEEE Transactions on Image Processing 2004, equation 13, in windows that lie wholly inside the frame. A window
-is given by its line `(side,)`: its weights are the products of the line's, which sum to 1.
+is given by its line `(side,)`: its weights are the products of the line's, which sum to 1. Missing pixels are NaN, and a window
+that holds one is not counted.
 """
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+
+from framecast.ops import windows as loops
 
 K1, K2 = 0.01, 0.03
 
@@ -49,47 +52,45 @@ def _moments(
     return mx, my, xx, yy, xy
 
 
+def mean_similarity(prediction: Tensor, truth: Tensor, line: Tensor, data_range: float) -> tuple[Tensor, Tensor]:
+    """The means over the windows of each frame of the similarity, and of the part of it that does not look at brightness:
+    `prediction, truth (N, H, W)` -> `(N,)` each, NaN where there is no window without a missing pixel."""
+    c1, c2 = (K1 * data_range) ** 2, (K2 * data_range) ** 2
+    x, y = prediction.to(line.dtype), truth.to(line.dtype)
+    if loops.counted(x, y):
+        *sums, count = loops.similarity(x, y, line, c1, c2, 1.0).unbind(1)
+        similarity, contrast = (total / count for total in sums)
+        return similarity, contrast
+    means = []
+    for one, other in zip(x, y, strict=True):
+        mx, my, xx, yy, xy = _moments(one, other, line, sample=False)
+        part = (2 * xy + c2) / (xx + yy + c2)
+        means.append([values.nanmean() for values in ((2 * mx * my + c1) / (mx**2 + my**2 + c1) * part, part)])
+    similarity, contrast = (torch.stack(each).double() for each in zip(*means, strict=True))
+    return similarity, contrast
+
+
 MS_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 
 
-def ms_ssim(prediction: Tensor, truth: Tensor, valid: Tensor, data_range: float = 1.0) -> Tensor | None:
-    """Similarity over five scales of a frame (Zhou Wang, Eero Simoncelli, Alan Bovik, "Multi-Scale Structural Similarity for
-    Image Quality Assessment", 2003, equation 7): `prediction, truth (H, W)`, `valid (H, W)` bool -> a scalar.
+def ms_ssim(prediction: Tensor, truth: Tensor, data_range: float = 1.0) -> Tensor:
+    """Similarity over five scales of each frame (Zhou Wang, Eero Simoncelli, Alan Bovik, "Multi-Scale Structural Similarity for
+    Image Quality Assessment", 2003, equation 7): `prediction, truth (N, H, W)` -> `(N,)`.
 
     Each scale is the mean of 2 x 2 pixels of the one before. The mean at a scale is over the windows without a missing pixel,
-    and negative means count as 0. None for frames smaller than 176 pixels, and without such a window at some scale.
+    and negative means count as 0. NaN for frames smaller than 176 pixels, and without such a window at some scale.
     """
     line = gaussian_line()
-    if min(prediction.shape) < len(line) * 2 ** (len(MS_WEIGHTS) - 1):
-        return None
-    x, y, there = prediction.to(line.dtype), truth.to(line.dtype), valid
-    total = torch.ones((), dtype=line.dtype)
-    for number, weight in enumerate(MS_WEIGHTS):
-        counted = observed_windows(there, len(line))
-        if not counted.any():
-            return None
-        last = number == len(MS_WEIGHTS) - 1
-        values = (ssim_map if last else contrast_map)(x, y, line, data_range, sample=False)
-        total = total * values[counted].mean().clamp(min=0) ** weight
-        height, width = x.shape[0] // 2 * 2, x.shape[1] // 2 * 2
-        x, y = (nn.functional.avg_pool2d(part[None, None, :height, :width], 2)[0, 0] for part in (x, y))
-        cells = there[:height, :width].reshape(height // 2, 2, width // 2, 2)
-        there = cells.all(3).all(1)
-    return total
-
-
-def contrast_map(prediction: Tensor, truth: Tensor, line: Tensor, data_range: float, *, sample: bool) -> Tensor:
-    """The part of the similarity that does not look at brightness, as `ssim_map`."""
-    _, _, xx, yy, xy = _moments(prediction, truth, line, sample=sample)
-    c2 = (K2 * data_range) ** 2
-    return (2 * xy + c2) / (xx + yy + c2)
-
-
-def observed_windows(valid: Tensor, side: int) -> Tensor:
-    """`valid (H, W)` bool -> which windows hold no missing pixel `(H - side + 1, W - side + 1)`."""
-    if valid.all():
-        return valid[side - 1 :, side - 1 :]
-    return _mean((~valid).float(), torch.ones(side)) < 0.5
+    total = torch.ones(len(truth), dtype=torch.float64)
+    if min(truth.shape[1:]) < len(line) * 2 ** (len(MS_WEIGHTS) - 1):
+        return total * torch.nan
+    x, y = prediction.to(line.dtype), truth.to(line.dtype)
+    for weight in MS_WEIGHTS[:-1]:
+        _, contrast = mean_similarity(x, y, line, data_range)
+        total = total * contrast.clamp(min=0) ** weight
+        x, y = (nn.functional.avg_pool2d(each[:, None], 2)[:, 0] for each in (x, y))
+    similarity, _ = mean_similarity(x, y, line, data_range)
+    return total * similarity.clamp(min=0) ** MS_WEIGHTS[-1]
 
 
 def _mean(field: Tensor, line: Tensor) -> Tensor:

@@ -1,0 +1,194 @@
+/* The inner loops of windows.py, where it stands what they compute. Frames are (height, width), one after the other; `valid`
+ * is 1 where a pixel has data and 0 where not. Threads share out the frames. */
+#include "lanes.h"
+#include "threads.h"
+
+typedef struct {
+    int64_t frames, height, width;
+} Size;
+
+/* How many of the pixels above and to the left of each corner count: (height + 1) rows of (width + 1) corners, with `pad`
+ * more at both ends, which repeat the first and the last. */
+typedef struct {
+    int32_t *corners;
+    int64_t height, width, pad;
+} Counts;
+
+INLINE int64_t row_of(Counts counts) { return counts.width + 1 + 2 * counts.pad; }
+
+INLINE void count_row(const uint8_t *row, const float *field, float limit, Counts counts, int32_t *out) {
+    const int32_t *above = out - row_of(counts);
+    int64_t end = counts.pad + 1 + counts.width;
+    memset(out, 0, (counts.pad + 1) * sizeof *out);
+    for (int64_t c = 0, run = 0; c < counts.width; c++) {
+        run += row[c] & (field ? field[c] >= limit : 1);
+        out[counts.pad + 1 + c] = above[counts.pad + 1 + c] + run;
+    }
+    for (int64_t c = 0; c < counts.pad; c++) out[end + c] = out[end - 1];
+}
+
+/* Of the pixels with data, all, or those of a field at or above a limit. */
+static void count(const uint8_t *valid, const float *field, float limit, Counts counts) {
+    int64_t row = row_of(counts);
+    memset(counts.corners, 0, row * sizeof *counts.corners);
+    for (int64_t r = 0; r < counts.height; r++) {
+        int32_t *out = counts.corners + (r + 1) * row;
+        const uint8_t *pixels = valid + r * counts.width;
+        if (field)
+            count_row(pixels, field + r * counts.width, limit, counts, out);
+        else
+            count_row(pixels, 0, 0, counts, out);
+    }
+}
+
+/* The windows `side` wide around the pixels of row r, cut off at the edge of the frame: the upper left corner of the first,
+ * and how far below it the lower ones lie. */
+typedef struct {
+    int64_t first, below, side;
+} Row;
+
+INLINE Row row_around(Counts counts, int64_t r, int64_t side) {
+    int64_t half = side / 2, top = r > half ? r - half : 0, bottom = least(r + half + 1, counts.height);
+    return (Row){.first = top * row_of(counts) + counts.pad - half, .below = (bottom - top) * row_of(counts), .side = side};
+}
+
+INLINE float inside(const int32_t *corners, Row row, int64_t c) {
+    const int32_t *at = corners + row.first + c;
+    return (float)(at[row.below + row.side] - at[row.below] - at[row.side] + at[0]);
+}
+
+INLINE int64_t step_of(int64_t side) { return side < 16 ? 1 : side / 8; }
+
+INLINE void squares(const uint8_t *valid, int64_t width, int64_t step, Row row, const int32_t *all, const int32_t *true,
+                    const int32_t *said, double *error, double *reference) {
+    float apart = 0, both = 0;
+#pragma omp simd reduction(+ : apart, both)
+    for (int64_t c = 0; c < width; c += step) {
+        float share = valid[c] ? 1 / inside(all, row, c) : 0;
+        float po = inside(true, row, c) * share, pf = inside(said, row, c) * share;
+        apart += (pf - po) * (pf - po);
+        both += pf * pf + po * po;
+    }
+    *error += apart;
+    *reference += both;
+}
+
+/* `fields` are the truth, then the forecasts; an event is a pixel at or above one of the `limits` (frames, events, 1 +
+ * forecasts). Both sums are (forecasts, frames, events, scales). `room` holds 3 `Counts` for each thread. */
+void framecast_fractions(const float *const *fields, int64_t forecasts, const uint8_t *valid, Size size, const float *limits,
+                         int64_t events, const int64_t *sides, int64_t scales, int64_t pad, double *error, double *reference,
+                         int32_t *room, int threads) {
+    int64_t pixels = size.height * size.width, corners = (size.height + 1) * (size.width + 1 + 2 * pad);
+#pragma omp parallel for num_threads(threads) schedule(dynamic)
+    for (int64_t n = 0; n < size.frames; n++) {
+        Counts counts[3];
+        for (int k = 0; k < 3; k++)
+            counts[k] = (Counts){room + (3 * thread_number() + k) * corners, size.height, size.width, pad};
+        count(valid + n * pixels, 0, 0, counts[0]);
+        for (int64_t e = 0; e < events; e++)
+            for (int64_t f = 0; f <= forecasts; f++) {
+                float limit = limits[(n * events + e) * (1 + forecasts) + f];
+                count(valid + n * pixels, fields[f] + n * pixels, limit, counts[f ? 2 : 1]);
+                for (int64_t s = 0; f && s < scales; s++) {
+                    int64_t at = (((f - 1) * size.frames + n) * events + e) * scales + s, step = step_of(sides[s]);
+                    error[at] = reference[at] = 0;
+                    for (int64_t r = 0; r < size.height; r += step) {
+                        const uint8_t *row = valid + n * pixels + r * size.width;
+                        Row around = row_around(counts[0], r, sides[s]);
+#define ROW(step)                                                                                                            \
+    squares(row, size.width, step, around, counts[0].corners, counts[1].corners, counts[2].corners, error + at,              \
+            reference + at)
+                        if (step == 1)
+                            ROW(1);
+                        else
+                            ROW(step);
+#undef ROW
+                    }
+                }
+            }
+    }
+}
+
+/* For each of the `limits`, in each of so many `bins` of probability: how many windows said it, the sum of what they said,
+ * and how many of them had the event at their centre, (forecasts, frames, limits, 3, bins); and the squared error (forecasts,
+ * frames, limits). `room` holds 2 `Counts` for each thread. */
+void framecast_probabilities(const float *const *fields, int64_t forecasts, const uint8_t *valid, Size size,
+                             const float *limits, int64_t events, int64_t side, int64_t bins, double *binned, double *error,
+                             int32_t *room, int threads) {
+    int64_t pixels = size.height * size.width, pad = side / 2, corners = (size.height + 1) * (size.width + 1 + 2 * pad);
+    int64_t step = step_of(side);
+#pragma omp parallel for num_threads(threads) schedule(dynamic)
+    for (int64_t n = 0; n < size.frames; n++) {
+        Counts all = {room + 2 * thread_number() * corners, size.height, size.width, pad}, said = all;
+        said.corners += corners;
+        count(valid + n * pixels, 0, 0, all);
+        for (int64_t f = 0; f < forecasts; f++)
+            for (int64_t e = 0; e < events; e++) {
+                int64_t at = (f * size.frames + n) * events + e;
+                double *many = binned + at * 3 * bins, *sum = many + bins, *came = sum + bins, wrong = 0;
+                memset(many, 0, 3 * bins * sizeof *many);
+                count(valid + n * pixels, fields[1 + f] + n * pixels, limits[e], said);
+                for (int64_t r = 0; r < size.height; r += step) {
+                    Row around = row_around(all, r, side);
+                    for (int64_t c = 0; c < size.width; c += step) {
+                        int64_t pixel = n * pixels + r * size.width + c;
+                        if (!valid[pixel]) continue;
+                        double share = inside(said.corners, around, c) * (1 / inside(all.corners, around, c));
+                        int64_t bin = __builtin_lrint(share * (bins - 1));
+                        int happened = fields[0][pixel] >= limits[e];
+                        many[bin] += 1;
+                        sum[bin] += share;
+                        came[bin] += happened;
+                        wrong += (share - happened) * (share - happened);
+                    }
+                }
+                error[at] = wrong;
+            }
+    }
+}
+
+/* Of windows that lie wholly inside a frame and hold no NaN, the sums of the similarity and of its contrast, and their
+ * number: (frames, 3). The weights of a window are the products of its `line`'s; `room` holds 5 rows for each thread. */
+void framecast_similarity(const float *x, const float *y, Size size, const float *line, int64_t side, float c1, float c2,
+                          float norm, double *sums, float *room, int threads) {
+    int64_t across = size.width - side + 1;
+#pragma omp parallel for num_threads(threads) schedule(dynamic)
+    for (int64_t n = 0; n < size.frames; n++) {
+        float *rows = room + 5 * thread_number() * size.width;
+        double whole = 0, part = 0, counted = 0;
+        for (int64_t r = 0; r + side <= size.height; r++) {
+            for (int64_t c = 0; c < size.width; c += LANES) {
+                Lanes sum[5] = {{0}};
+                for (int64_t k = 0; k < side; k++) {
+                    int64_t at = (n * size.height + r + k) * size.width + c;
+                    Lanes one = load(x + at, size.width - c), other = load(y + at, size.width - c);
+                    Lanes apart = one - other;
+                    sum[0] += line[k] * one;
+                    sum[1] += line[k] * other;
+                    sum[2] += line[k] * one * one;
+                    sum[3] += line[k] * other * other;
+                    sum[4] += line[k] * apart * apart;
+                }
+                for (int q = 0; q < 5; q++) store(rows + q * size.width + c, sum[q], size.width - c);
+            }
+            for (int64_t c = 0; c < across; c += LANES) {
+                Lanes mean[5] = {{0}};
+                for (int64_t k = 0; k < side; k++)
+                    for (int q = 0; q < 5; q++) mean[q] += line[k] * load(rows + q * size.width + c + k, across - c);
+                Lanes xx = norm * (mean[2] - mean[0] * mean[0]), yy = norm * (mean[3] - mean[1] * mean[1]);
+                Lanes apart = mean[0] - mean[1], difference = norm * (mean[4] - apart * apart);
+                Lanes contrast = 1 - difference / (xx + yy + c2);
+                Lanes similarity = (1 - apart * apart / (mean[0] * mean[0] + mean[1] * mean[1] + c1)) * contrast;
+                for (int64_t k = 0; k < least(LANES, across - c); k++)
+                    if (similarity[k] == similarity[k]) {
+                        whole += similarity[k];
+                        part += contrast[k];
+                        counted += 1;
+                    }
+            }
+        }
+        sums[3 * n] = whole;
+        sums[3 * n + 1] = part;
+        sums[3 * n + 2] = counted;
+    }
+}

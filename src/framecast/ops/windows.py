@@ -1,0 +1,132 @@
+"""Sums over windows that are moved over frames, for scores (scores/fractions.py, probability.py, ssim.py), as loops in C
+(windows.c), all frames at once.
+
+Operation by operation, window by window, each map of results is written and read a dozen times. Here no map is written: what
+counts is counted once, so that a window of any size costs four numbers, and sums are made at once. On CPUs, in float32; anywhere
+else, and with `use("direct")`, scores are computed by PyTorch as they are written there.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from framecast.ops.choice import chosen
+from framecast.ops.loops import ADDRESS, COUNT, REAL, SIZE, addresses, available, compiled, threads
+
+
+class _Size(ctypes.Structure):
+    """`Size` of windows.c."""
+
+    _fields_ = tuple((name, ctypes.c_int64) for name in ("frames", "height", "width"))
+
+
+_fractions = compiled(
+    "framecast_fractions", ADDRESS, SIZE, ADDRESS, _Size, ADDRESS, SIZE, ADDRESS, SIZE, SIZE, *[ADDRESS] * 3, COUNT
+)
+_probabilities = compiled(
+    "framecast_probabilities", ADDRESS, SIZE, ADDRESS, _Size, ADDRESS, *[SIZE] * 3, *[ADDRESS] * 3, COUNT
+)
+_similarity = compiled(
+    "framecast_similarity", ADDRESS, ADDRESS, _Size, ADDRESS, SIZE, *[REAL] * 3, *[ADDRESS] * 2, COUNT
+)
+
+
+def counted(*fields: Tensor) -> bool:
+    """Whether there are loops for them."""
+    return chosen() != "direct" and available() and all(x.is_cpu and x.dtype == torch.float32 for x in fields)
+
+
+def fractions(
+    truth: Tensor, forecasts: Sequence[Tensor], valid: Tensor, limits: Tensor, sides: Sequence[int]
+) -> tuple[Tensor, Tensor]:
+    """Sums of (Pf - Po)^2 and of Pf^2 + Po^2, each `(F, N, K, L)` float64, P being the fractions of events among the valid
+    pixels of a window around each valid pixel, every eighth of its side.
+
+    `truth` and each of F `forecasts (N, H, W)`, `valid (N, H, W)` bool; an event is a value at or above one of the `limits
+    (N, K, 1 + F)`, of the truth first. `sides` of L windows are odd."""
+    size, fields, there = _laid_out([truth, *forecasts], valid)
+    limits = limits.float().contiguous()
+    error, reference = torch.empty(2, len(forecasts), *limits.shape[:2], len(sides), dtype=torch.float64)
+    pad = max(sides) // 2
+    room = _counts(3, size, pad)
+    _fractions(
+        addresses(fields),
+        len(forecasts),
+        there.data_ptr(),
+        size,
+        limits.data_ptr(),
+        limits.shape[1],
+        (ctypes.c_int64 * len(sides))(*sides),
+        len(sides),
+        pad,
+        error.data_ptr(),
+        reference.data_ptr(),
+        room.data_ptr(),
+        threads(),
+    )
+    return error, reference
+
+
+def probabilities(
+    truth: Tensor, forecasts: Sequence[Tensor], valid: Tensor, limits: Sequence[float], side: int, bins: int
+) -> tuple[Tensor, Tensor]:
+    """Of events at or above each of K `limits`, said by the fraction of the window around a valid pixel, in `bins` centred on
+    0 to 1: the number, the sum of what was said and how often it happened, `(F, N, K, 3, bins)`, and the sum of squared errors
+    `(F, N, K)`, both float64. `truth`, each of F `forecasts` and `valid` as for `fractions`."""
+    size, fields, there = _laid_out([truth, *forecasts], valid)
+    binned = torch.empty(len(forecasts), len(truth), len(limits), 3, bins, dtype=torch.float64)
+    error = torch.empty(binned.shape[:3], dtype=torch.float64)
+    room = _counts(2, size, side // 2)
+    _probabilities(
+        addresses(fields),
+        len(forecasts),
+        there.data_ptr(),
+        size,
+        (ctypes.c_float * len(limits))(*limits),
+        len(limits),
+        side,
+        bins,
+        binned.data_ptr(),
+        error.data_ptr(),
+        room.data_ptr(),
+        threads(),
+    )
+    return binned, error
+
+
+def similarity(x: Tensor, y: Tensor, line: Tensor, c1: float, c2: float, norm: float) -> Tensor:
+    """Sums of the structural similarity and of its part without brightness over the windows of each frame that hold no NaN, and
+    their number: `x, y (N, H, W)`, weights the products of those of `line (side,)` -> `(N, 3)` float64. `norm` is the factor
+    of variances."""
+    one, other, weights = (values.contiguous() for values in (x, y, line.float()))
+    frames, height, width = one.shape
+    sums = torch.empty(frames, 3, dtype=torch.float64)
+    room = torch.empty(threads(), 5, width)
+    _similarity(
+        one.data_ptr(),
+        other.data_ptr(),
+        _Size(frames, height, width),
+        weights.data_ptr(),
+        len(weights),
+        c1,
+        c2,
+        norm,
+        sums.data_ptr(),
+        room.data_ptr(),
+        threads(),
+    )
+    return sums
+
+
+def _laid_out(fields: Sequence[Tensor], valid: Tensor) -> tuple[_Size, list[Tensor], Tensor]:
+    """As C reads them."""
+    return _Size(*valid.shape), [field.contiguous() for field in fields], valid.contiguous().view(torch.uint8)
+
+
+def _counts(many: int, size: _Size, pad: int) -> Tensor:
+    """Room for so many fields of counts for each thread."""
+    return torch.empty(threads(), many, size.height + 1, size.width + 1 + 2 * pad, dtype=torch.int32)
