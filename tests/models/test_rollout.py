@@ -97,3 +97,21 @@ def test_of_segments_all_but_the_last_are_computed_twice() -> None:
     rollout(Counted(), window, mask(1, 1, 1, 1, 1), segment=2).frames.sum().backward()
     assert seen[:5] == [0, 1, 2, 3, 4], "one step, two, and two"
     assert seen[5:] == [1, 2, 0]
+
+
+def test_segments_count_once_in_the_statistics_of_norms() -> None:
+    from framecast.models import ModeRNN
+    from framecast.types import FrameShape
+
+    window, teacher = torch.rand(2, 6, 1, 8, 8), torch.ones(2, 5, dtype=torch.bool)
+
+    def buffers(segment: int | None) -> list[Any]:
+        torch.manual_seed(0)
+        model = ModeRNN.tiny().build(FrameShape(1, 8, 8, 3, 3))
+        model.segment = segment
+        for _ in range(2):
+            model(window, teacher).frames.square().mean().backward()
+        return [*model.buffers(), *(weight.grad for weight in model.parameters())]
+
+    for plain, checkpointed in zip(buffers(None), buffers(2), strict=True):
+        torch.testing.assert_close(plain, checkpointed, atol=1e-6, rtol=1e-5)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from framecast.models.core import Core
@@ -62,6 +64,14 @@ def rollout(
             next_step()
         return outputs, state, losses
 
+    computed: set[int] = set()
+
+    def segmented(start: int, *more: Any) -> tuple[list[Tensor], Any, list[dict[str, Tensor]]]:
+        again = start in computed
+        computed.add(start)
+        with unchanged(core) if again else nullcontext():
+            return advance(start, *more)
+
     steps, last = len(feed), frames[:, 0]
     state = core.start(last) if state is None else state
     if segment is None or not torch.is_grad_enabled():
@@ -71,7 +81,7 @@ def rollout(
         while start < steps:
             stop = start + ((steps - start) % segment or segment)  # the first is the shorter one
             if stop < steps:
-                done, state, terms = checkpoint(advance, start, stop, last, state, use_reentrant=False)
+                done, state, terms = checkpoint(segmented, start, stop, last, state, use_reentrant=False)
             else:
                 done, state, terms = advance(start, stop, last, state)
             outputs, losses, last, start = outputs + done, losses + terms, done[-1], stop
@@ -79,6 +89,18 @@ def rollout(
             return_free()  # activations that were not kept
     mean = {name: torch.stack([terms[name] for terms in losses]).mean() for name in losses[0]}
     return Prediction(torch.stack(outputs, dim=1), mean)
+
+
+@contextmanager
+def unchanged(core: Core) -> Iterator[None]:
+    """What is done within leaves the buffers of `core` as they were: the running statistics of its norms."""
+    buffers = core.buffers() if isinstance(core, nn.Module) else ()
+    before = [(buffer, buffer.clone()) for buffer in buffers]
+    try:
+        yield
+    finally:
+        for buffer, values in before:
+            buffer.data.copy_(values)  # autograd need not know: in training, statistics are not read
 
 
 def feeds(teacher: Tensor, available: int) -> list[str]:
