@@ -117,3 +117,13 @@ def test_quantised_latents_are_vectors_of_the_codebook() -> None:
     model = config.build(SHAPE._replace(height=16, width=16))
     latents = model.encode(torch.rand(1, 2, 1, 16, 16))
     torch.testing.assert_close(model.autoencoder.snap(latents.flatten(0, 1)), latents.flatten(0, 1))
+
+
+@pytest.mark.parametrize("gradient", [False, True])
+def test_a_codebook_learns_in_float32_whatever_it_is_shown(gradient: bool) -> None:
+    codebook = Codebook(8, 4, gradient=gradient, revive=0.5)
+    z = torch.randn(2, 4, 3, 3)
+    _, numbers = codebook(z)
+    codebook.learn(z.bfloat16(), numbers)
+    assert codebook.sums.dtype == codebook.used.dtype == codebook.vectors.dtype == torch.float32
+    assert codebook.sums.isfinite().all()

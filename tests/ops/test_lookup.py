@@ -31,3 +31,11 @@ def test_taps_without_offset_are_those_of_a_3x3_convolution() -> None:
     taps = sampled(values, torch.zeros(2, 18, 6, 5))
     convolved = torch.einsum("bqnhw,oqn->bohw", taps, weight.flatten(2))
     torch.testing.assert_close(convolved, torch.nn.functional.conv2d(values, weight, padding=1))
+
+
+def test_places_are_exact_in_half_precision() -> None:
+    values = torch.rand(1, 2, 12, 180).bfloat16()
+    rows, columns = places(values)
+    found = look_up(values, rows.expand(1, 12, 180), columns.expand(1, 12, 180))
+    assert found.dtype == torch.bfloat16
+    torch.testing.assert_close(found, values, rtol=0, atol=0.004)

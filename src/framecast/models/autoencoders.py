@@ -105,7 +105,7 @@ class Codebook(nn.Module):
     @torch.no_grad()
     def learn(self, z: Tensor, numbers: Tensor) -> None:
         """Count what was used, move the vectors where no gradient does, and revive the dead."""
-        places = z.movedim(1, -1).flatten(0, 2)
+        places = z.movedim(1, -1).flatten(0, 2).to(self.sums.dtype)
         counts = torch.bincount(numbers.flatten(), minlength=len(self.used)).to(places.dtype)
         sums = torch.zeros_like(self.sums).index_add_(0, numbers.flatten(), places)
         together = distributed.is_available() and distributed.is_initialized()

@@ -123,7 +123,7 @@ def sampled(values: Tensor, offsets: Tensor) -> Tensor:
     """`values (B, q, h, w)` at the 9 taps of each pixel, moved by `offsets (B, 18, h, w)`, bilinear, 0 outside:
     `(B, q, 9, h, w)`."""
     rows, columns = places(values)
-    taps = torch.arange(-1, 2, device=values.device, dtype=values.dtype)
+    taps = torch.arange(-1, 2, device=rows.device, dtype=rows.dtype)
     y = rows + taps.repeat_interleave(3)[:, None, None] + offsets[:, :TAPS]
     x = columns + taps.repeat(3)[:, None, None] + offsets[:, TAPS:]
     found = look_up(values, y.flatten(1, 2), x.flatten(1, 2))

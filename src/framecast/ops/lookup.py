@@ -8,14 +8,18 @@ from torch.nn import functional
 
 
 def look_up(values: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """`values (B, D, h, w)` at `rows, columns (B, r, c)` in pixels, bilinear, 0 outside: `(B, D, r, c)`."""
+    """`values (B, D, h, w)` at `rows, columns (B, r, c)` in pixels, bilinear, 0 outside: `(B, D, r, c)`. It is computed in
+    the precision of the places, which half precision has not."""
     height, width = values.shape[-2:]
     grid = torch.stack([(2 * columns + 1) / width - 1, (2 * rows + 1) / height - 1], dim=-1)
-    return functional.grid_sample(values, grid, align_corners=False)
+    return functional.grid_sample(values.to(grid.dtype), grid, align_corners=False).to(values.dtype)
 
 
 def places(like: Tensor) -> tuple[Tensor, Tensor]:
-    """Rows `(h, 1)` and columns `(w)` of the pixels of `like (..., h, w)`, in its dtype."""
-    height, width = like.shape[-2:]
-    rows = torch.arange(height, device=like.device, dtype=like.dtype)[:, None]
-    return rows, torch.arange(width, device=like.device, dtype=like.dtype)
+    """Rows `(h, 1)` and columns `(w)` of the pixels of `like (..., h, w)`, in its dtype, but at
+    least in float32."""
+    rows, columns = (
+        torch.arange(length, device=like.device, dtype=torch.promote_types(like.dtype, torch.float32))
+        for length in like.shape[-2:]
+    )
+    return rows[:, None], columns
