@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 import triton
 import triton.language as tl
 from torch import Tensor
@@ -76,9 +77,10 @@ def _expose_back(o, more, x, dhidden, dgate, do, dx, size, BLOCK: tl.constexpr):
 
 
 def _launch(kernel: Any, *arguments: Any) -> None:
-    """For as many blocks as the first argument has."""
+    """For as many blocks as the first argument has, on its GPU."""
     size = arguments[0].numel()
-    kernel[(triton.cdiv(size, BLOCK),)](*arguments, size, BLOCK=BLOCK)
+    with torch.cuda.device_of(arguments[0]):  # type: ignore[no-untyped-call]
+        kernel[(triton.cdiv(size, BLOCK),)](*arguments, size, BLOCK=BLOCK)
 
 
 def remember(*tensors: Any) -> None:
