@@ -93,7 +93,7 @@ def test_a_film_of_a_video_looks_like_it(tmp_path: Path, videos: Path) -> None:
 
     pytest.importorskip("av")
     observed = framecast.open(videos / "bigbuckbunny_160x120.avi").isel(time=slice(0, 3))
-    write(Persistence()(observed, 1), tmp_path / "out.gif", context=observed)
+    write(Persistence()(observed, 1), str(tmp_path / "out.gif"), context=observed)
     again = framecast.open(videos / "bigbuckbunny_160x120.avi").isel(time=0).values
     from PIL import Image
 

@@ -38,12 +38,15 @@ def check_target(out: Path, *, overwrite: bool = False) -> None:
         raise ConfigError("its folder does not exist", where=out, remedy=f"make {out.parent} first")
 
 
-def write(forecast: xr.DataArray, out: Path, *, overwrite: bool = False, context: xr.DataArray | None = None) -> None:
+def write(
+    forecast: xr.DataArray, out: str | Path, *, overwrite: bool = False, context: xr.DataArray | None = None
+) -> None:
     """Write `forecast` to `out`, by its suffix: NetCDF or Zarr with the grid, projection, init and lead times, or a film, which
     begins with the frames of `context` where they are given.
 
     It is written under a temporary name in the same folder and moved into place. Raises `ConfigError` and `RunError`.
     """
+    out = Path(out)
     check_target(out, overwrite=overwrite)
     temporary = out.with_name(f".{os.getpid()}.{out.name}")
     try:
