@@ -70,7 +70,7 @@ class Training:
     devices: int = 1
     num_nodes: int = 1
     strategy: str = "auto"
-    precision: str = "32-true"
+    precision: Literal["32-true", "bf16-mixed"] = "32-true"
     compile: bool = False
     graph: bool = False
     deterministic: bool = False

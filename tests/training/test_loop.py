@@ -18,9 +18,12 @@ from torch import Tensor
 from conftest import changed, weights_of
 from framecast.data.config import MovingDigits
 from framecast.errors import ConfigError, RunError
-from framecast.experiment import Experiment, Optimiser, plain
+from framecast.experiment import Experiment, Optimiser, plain, read
+from framecast.models import ModularDesign
+from framecast.models.modular import FirstStage
 from framecast.training.events import Finished, Kept, Progress, Started, Validated, Warned
 from framecast.training.loop import SLOW, train
+from framecast.training.step import update
 
 
 def finish(experiment: Experiment, out: Path, **options: Any) -> list[Any]:
@@ -264,3 +267,37 @@ def test_frames_in_memory_are_trained_on(experiment: Experiment, tmp_path: Path)
     assert finish(own, tmp_path / "run", frames=[frames])[-1].iteration == 2
     with pytest.raises(ConfigError, match="take no frames"):
         finish(replace(own, data=MovingDigits(size=16)), tmp_path / "other", frames=[frames])
+
+
+def test_a_skipped_step_leaves_the_statistics_of_norms(experiment: Experiment) -> None:
+    model = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 1), torch.nn.BatchNorm2d(2))
+    before = {name: values.clone() for name, values in model.state_dict().items()}
+
+    def gradients(batch: Any, teacher: Tensor) -> dict[str, Tensor]:
+        loss = model(torch.full((2, 1, 3, 3), torch.inf)).mean()
+        loss.backward()
+        return {"loss": loss.detach()}
+
+    optimiser = torch.optim.SGD(model.parameters())
+    assert update(experiment, model, optimiser, gradients, None, torch.ones(1)) is None  # type: ignore[arg-type]
+    for name, values in model.state_dict().items():
+        assert torch.equal(values, before[name]), name
+
+
+def test_both_stages_of_two_processes_go_to_one_folder_without_a_name(experiment: Experiment, tmp_path: Path) -> None:
+    model = replace(ModularDesign.tiny(), first=FirstStage(iterations=2, batch_size=2, learning_rate=1e-3))
+    two = changed(replace(experiment, model=model), iterations=2, devices=2, strategy="ddp", validation_windows=0)
+    done = subprocess.run(
+        command(tmp_path, str(recipe(two, tmp_path / "two.yaml"))), capture_output=True, text=True, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    one, other = sorted((tmp_path / "runs").iterdir())
+    assert other.name == f"{one.name}-autoencoder"
+
+
+def test_other_precisions_are_refused(experiment: Experiment, tmp_path: Path) -> None:
+    settings = plain(experiment)
+    settings["training"]["precision"] = "16-mixed"
+    (tmp_path / "half.yaml").write_text(yaml.safe_dump({"base": settings}))
+    with pytest.raises(ConfigError, match="precision"):
+        read(tmp_path / "half.yaml")

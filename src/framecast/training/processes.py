@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -26,7 +27,7 @@ def launch(settings: Training) -> Any:
             devices=settings.devices,
             num_nodes=settings.num_nodes,
             strategy=settings.strategy,
-            precision=settings.precision,  # type: ignore[arg-type]
+            precision=settings.precision,
         )
         fabric.launch()
     except (MisconfigurationException, ValueError, RuntimeError) as error:
@@ -38,6 +39,16 @@ def launch(settings: Training) -> Any:
             remedy="leave it out",
         )
     return fabric
+
+
+def begun(settings: Training) -> int:
+    """The time in seconds, the same in all processes: that of the first."""
+    own = int(time.time())
+    if settings.devices * settings.num_nodes == 1:
+        return own
+    fabric = launch(settings)
+    first = torch.tensor(own if fabric.global_rank == 0 else 0, device=fabric.device)
+    return int(fabric.all_reduce(first, reduce_op="sum"))
 
 
 def _recordable(fabric: Any) -> bool:

@@ -13,6 +13,7 @@ from rich.console import Console
 from framecast.experiment import Experiment, read
 from framecast.training.events import Event, Finished
 from framecast.training.loop import train as train_events
+from framecast.training.processes import begun
 from framecast.training.progress import show
 from framecast.training.run import check_unchanged, settings_of
 from framecast.training.stages import check_cache, first_stage, second_stage
@@ -36,8 +37,10 @@ def train(
     """
     path = [] if data is None else [f"data.path={data if isinstance(data, str) else IN_MEMORY!r}"]
     experiment = recipe if isinstance(recipe, Experiment) else read(recipe, [*path, *overrides])
-    name = f"{experiment.model.name.split(':')[-1]}-{time.strftime('%Y%m%d-%H%M%S')}"
-    folder = Path("runs") / name if out is None else Path(out)
+    if out is None:
+        now = time.strftime("%Y%m%d-%H%M%S", time.localtime(begun(experiment.training)))
+        out = Path("runs") / f"{experiment.model.name.split(':')[-1]}-{now}"
+    folder = Path(out)
     frames = (data,) if isinstance(data, xr.DataArray) else None
     check_cache(experiment)
     stage = first_stage(experiment)

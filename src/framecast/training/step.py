@@ -55,11 +55,14 @@ def update(
     experiment: Experiment, model: Any, optimiser: Any, gradients: Gradients, batch: Batch, teacher: Tensor
 ) -> dict[str, Tensor] | None:
     """One optimiser step on `batch`; the loss and its terms, or None where no step was made because the gradient is not
-    finite. Gradients are shared before they are looked at, so all processes decide alike."""
+    finite; then the model is as it was. Gradients are shared before they are looked at, so all processes decide alike."""
+    before = [(buffer, buffer.clone()) for buffer in model.buffers()]
     losses = gradients(batch, teacher)
     weights = [weight for weight in model.parameters() if weight.grad is not None]
     norm = torch.nn.utils.get_total_norm([weight.grad for weight in weights])
     if not torch.isfinite(norm):
+        for buffer, values in before:
+            buffer.copy_(values)
         return None
     if experiment.optimiser.clip is not None:
         torch.nn.utils.clip_grads_with_norm_(weights, experiment.optimiser.clip, norm)
