@@ -175,6 +175,14 @@ def test_batches_change_nothing(batch_size: int) -> None:
     xr.testing.assert_identical(results[0].sums, results[1].sums)
 
 
+def test_large_frames_are_scored_in_pieces_with_the_same_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = verify({"shifted": Shifted(1.0)}, Clips(rain(5)))
+    monkeypatch.setattr("framecast.tally.PIECE", 1)
+    monkeypatch.setattr("framecast.scoring.MOST", 1)
+    in_pieces = verify({"shifted": Shifted(1.0)}, Clips(rain(5)))
+    xr.testing.assert_allclose(in_pieces.sums, whole.sums, rtol=1e-12)
+
+
 def test_a_limit_spreads_the_cases() -> None:
     result = verify({"persistence": Persistence()}, Clips(rain(9)), limit=3, examples=2)
     assert result.sums["case"].values.tolist() == [0, 4, 8]

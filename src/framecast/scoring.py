@@ -5,6 +5,7 @@ A plan says what to score; it can be cut into parts that are scored anywhere and
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,6 +25,9 @@ from framecast.scores.fractions import SCALES, SHARES
 from framecast.scores.structure import WAVELENGTHS
 from framecast.tally import Networks, Rules, tally
 from framecast.verification import Example, Verification
+
+MOST = 2**24
+"""Pixels of windows that are forecast at once."""
 
 Report = Callable[[int, int], None]
 """Called with the number of cases done and of all cases."""
@@ -212,11 +216,13 @@ def _spread(count: int, limit: int | None) -> list[int]:
 
 
 def _batches(chosen: list[int], size: int, source: Source) -> Iterator[list[int]]:
-    """Numbers of windows in groups of one frame size."""
-    waiting = iter(chosen)
+    """Numbers of windows in groups of one frame size, smaller ones where frames are large."""
+    waiting, frames = iter(chosen), source.shape.context + source.shape.horizon
     while group := list(islice(waiting, size)):
         for shape in dict.fromkeys(source.size_of(index) for index in group):
-            yield [index for index in group if source.size_of(index) == shape]
+            alike = [index for index in group if source.size_of(index) == shape]
+            most = max(1, MOST // (frames * math.prod(shape)))
+            yield from (alike[k : k + most] for k in range(0, len(alike), most))
 
 
 def _forecast(

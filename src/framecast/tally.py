@@ -33,6 +33,9 @@ _MOTION_SIDE = 96
 _TOUCHING = np.ones((3, 3))
 """Pixels that touch at a side or a corner belong to one object."""
 
+PIECE = 2**21
+"""Pixels of a forecast that are scored at once: what is made of them on the way is many times as large."""
+
 Column = tuple[tuple[str, ...], np.ndarray]
 """Dimensions and values."""
 
@@ -78,6 +81,16 @@ class Fields(NamedTuple):
     valid: Tensor
     observed: Tensor
 
+    def at(self, leads: slice) -> Fields:
+        """Some of the lead times."""
+        forecasts, pictures = (
+            {name: values[:, leads] for name, values in each.items()} for each in (self.forecasts, self.pictures)
+        )
+        truth, shown, valid, observed = (
+            values[:, leads] for values in (self.truth, self.true_pictures, self.valid, self.observed)
+        )
+        return Fields(truth, forecasts, shown, pictures, valid, observed)
+
 
 def tally(
     forecasts: Mapping[str, np.ndarray],
@@ -91,13 +104,15 @@ def tally(
     """The sums of `cases`: `forecasts` and `truth (B, S, C, H, W)`, the `members (M, B, S, C, H, W)` of those forecasts that are
     ensembles, and `contexts (B, T, C, H, W)`."""
     fields = _fields(forecasts, truth, rules.quantity)
-    data = _frames(fields, members, rules) | _spectra(fields) | _perceptual(fields, networks)
-    if rules.thresholds:
-        data |= _events(fields, rules) | _probabilities(fields, members, rules)
-        if rules.scales:
-            data |= _neighbourhoods(fields, rules)
-    if rules.quantity.precipitation:
-        data |= _objects(fields, rules)
+    size = max(1, PIECE // truth[:, 0].size)
+    pieces = [slice(lead, lead + size) for lead in range(0, truth.shape[1], size)]
+    data = _joined(
+        [
+            _by_lead_time(fields.at(leads), {name: every[:, :, leads] for name, every in members.items()}, rules)
+            for leads in pieces
+        ]
+    )
+    data |= _perceptual(fields, networks)
     if members:
         data |= _ranks(fields, members, cases)
     data |= _weather(fields, contexts, rules)
@@ -106,6 +121,27 @@ def tally(
     for name, size in zip(("height", "width"), truth.shape[-2:], strict=True):
         data[name] = (("case",), np.full(len(truth), size))
     return xr.Dataset(data, coords={"forecaster": list(forecasts)})
+
+
+def _by_lead_time(fields: Fields, members: Mapping[str, np.ndarray], rules: Rules) -> dict[str, Column]:
+    """What can be computed for some lead times alone."""
+    data = _frames(fields, members, rules) | _spectra(fields)
+    if rules.thresholds:
+        data |= _events(fields, rules) | _probabilities(fields, members, rules)
+        if rules.scales:
+            data |= _neighbourhoods(fields, rules)
+    if rules.quantity.precipitation:
+        data |= _objects(fields, rules)
+    return data
+
+
+def _joined(parts: Sequence[Mapping[str, Column]]) -> dict[str, Column]:
+    """Columns of all lead times from those of some: one after the other, or added up where all have one place."""
+    data: dict[str, Column] = {}
+    for name, (dims, _) in parts[0].items():
+        values = [part[name][1] for part in parts]
+        data[name] = dims, np.concatenate(values, dims.index("lead_time")) if "lead_time" in dims else np.sum(values, 0)
+    return data
 
 
 def _fields(forecasts: Mapping[str, np.ndarray], truth: np.ndarray, quantity: Quantity) -> Fields:

@@ -1,7 +1,9 @@
 /* The inner loops of windows.py, where it stands what they compute. Frames are (height, width), one after the other; `valid`
- * is 1 where a pixel has data and 0 where not. Threads share out the frames. */
+ * is 1 where a pixel has data and 0 where not. Threads share out frames, events, or bands of rows. */
 #include "lanes.h"
 #include "threads.h"
+
+#define BAND 64 /* rows of windows that a thread takes at once */
 
 typedef struct {
     int64_t frames, height, width;
@@ -80,32 +82,31 @@ void framecast_fractions(const float *const *fields, int64_t forecasts, const ui
                          int32_t *room, int threads) {
     int64_t pixels = size.height * size.width, corners = (size.height + 1) * (size.width + 1 + 2 * pad);
 #pragma omp parallel for num_threads(threads) schedule(dynamic)
-    for (int64_t n = 0; n < size.frames; n++) {
+    for (int64_t task = 0; task < size.frames * events; task++) {
+        int64_t n = task / events;
+        const uint8_t *there = valid + n * pixels;
         Counts counts[3];
         for (int k = 0; k < 3; k++)
             counts[k] = (Counts){room + (3 * thread_number() + k) * corners, size.height, size.width, pad};
-        count(valid + n * pixels, 0, 0, counts[0]);
-        for (int64_t e = 0; e < events; e++)
-            for (int64_t f = 0; f <= forecasts; f++) {
-                float limit = limits[(n * events + e) * (1 + forecasts) + f];
-                count(valid + n * pixels, fields[f] + n * pixels, limit, counts[f ? 2 : 1]);
-                for (int64_t s = 0; f && s < scales; s++) {
-                    int64_t at = (((f - 1) * size.frames + n) * events + e) * scales + s, step = step_of(sides[s]);
-                    error[at] = reference[at] = 0;
-                    for (int64_t r = 0; r < size.height; r += step) {
-                        const uint8_t *row = valid + n * pixels + r * size.width;
-                        Row around = row_around(counts[0], r, sides[s]);
+        count(there, 0, 0, counts[0]);
+        for (int64_t f = 0; f <= forecasts; f++) {
+            count(there, fields[f] + n * pixels, limits[task * (1 + forecasts) + f], counts[f ? 2 : 1]);
+            for (int64_t s = 0; f && s < scales; s++) {
+                int64_t at = ((f - 1) * size.frames * events + task) * scales + s, step = step_of(sides[s]);
+                error[at] = reference[at] = 0;
+                for (int64_t r = 0; r < size.height; r += step) {
+                    Row around = row_around(counts[0], r, sides[s]);
 #define ROW(step)                                                                                                            \
-    squares(row, size.width, step, around, counts[0].corners, counts[1].corners, counts[2].corners, error + at,              \
-            reference + at)
-                        if (step == 1)
-                            ROW(1);
-                        else
-                            ROW(step);
+    squares(there + r * size.width, size.width, step, around, counts[0].corners, counts[1].corners, counts[2].corners,       \
+            error + at, reference + at)
+                    if (step == 1)
+                        ROW(1);
+                    else
+                        ROW(step);
 #undef ROW
-                    }
                 }
             }
+        }
     }
 }
 
@@ -118,45 +119,47 @@ void framecast_probabilities(const float *const *fields, int64_t forecasts, cons
     int64_t pixels = size.height * size.width, pad = side / 2, corners = (size.height + 1) * (size.width + 1 + 2 * pad);
     int64_t step = step_of(side);
 #pragma omp parallel for num_threads(threads) schedule(dynamic)
-    for (int64_t n = 0; n < size.frames; n++) {
+    for (int64_t task = 0; task < forecasts * size.frames * events; task++) {
+        int64_t f = task / (size.frames * events), n = task / events % size.frames;
+        const uint8_t *there = valid + n * pixels;
+        const float *true = fields[0] + n * pixels;
+        float limit = limits[task % events];
         Counts all = {room + 2 * thread_number() * corners, size.height, size.width, pad}, said = all;
         said.corners += corners;
-        count(valid + n * pixels, 0, 0, all);
-        for (int64_t f = 0; f < forecasts; f++)
-            for (int64_t e = 0; e < events; e++) {
-                int64_t at = (f * size.frames + n) * events + e;
-                double *many = binned + at * 3 * bins, *sum = many + bins, *came = sum + bins, wrong = 0;
-                memset(many, 0, 3 * bins * sizeof *many);
-                count(valid + n * pixels, fields[1 + f] + n * pixels, limits[e], said);
-                for (int64_t r = 0; r < size.height; r += step) {
-                    Row around = row_around(all, r, side);
-                    for (int64_t c = 0; c < size.width; c += step) {
-                        int64_t pixel = n * pixels + r * size.width + c;
-                        if (!valid[pixel]) continue;
-                        double share = inside(said.corners, around, c) * (1 / inside(all.corners, around, c));
-                        int64_t bin = __builtin_lrint(share * (bins - 1));
-                        int happened = fields[0][pixel] >= limits[e];
-                        many[bin] += 1;
-                        sum[bin] += share;
-                        came[bin] += happened;
-                        wrong += (share - happened) * (share - happened);
-                    }
-                }
-                error[at] = wrong;
+        count(there, 0, 0, all);
+        count(there, fields[1 + f] + n * pixels, limit, said);
+        double *many = binned + task * 3 * bins, *sum = many + bins, *came = sum + bins, wrong = 0;
+        memset(many, 0, 3 * bins * sizeof *many);
+        for (int64_t r = 0; r < size.height; r += step) {
+            Row around = row_around(all, r, side);
+            for (int64_t c = 0; c < size.width; c += step) {
+                if (!there[r * size.width + c]) continue;
+                double share = inside(said.corners, around, c) * (1 / inside(all.corners, around, c));
+                int64_t bin = __builtin_lrint(share * (bins - 1));
+                int happened = true[r * size.width + c] >= limit;
+                many[bin] += 1;
+                sum[bin] += share;
+                came[bin] += happened;
+                wrong += (share - happened) * (share - happened);
             }
+        }
+        error[task] = wrong;
     }
 }
 
 /* Of windows that lie wholly inside a frame and hold no NaN, the sums of the similarity and of its contrast, and their
- * number: (frames, 3). The weights of a window are the products of its `line`'s; `room` holds 5 rows for each thread. */
+ * number: (frames, bands, 3), a band being so many rows of windows. The weights of a window are the products of its `line`'s;
+ * `room` holds 5 rows for each thread. With means x and y, variances xx and yy and covariance xy, 2 x y = x^2 + y^2 - (x -
+ * y)^2 and 2 xy = xx + yy - the variance of the difference, so that it is 1 for equal frames to the last digit. */
 void framecast_similarity(const float *x, const float *y, Size size, const float *line, int64_t side, float c1, float c2,
                           float norm, double *sums, float *room, int threads) {
-    int64_t across = size.width - side + 1;
+    int64_t across = size.width - side + 1, down = size.height - side + 1, bands = (down + BAND - 1) / BAND;
 #pragma omp parallel for num_threads(threads) schedule(dynamic)
-    for (int64_t n = 0; n < size.frames; n++) {
+    for (int64_t task = 0; task < size.frames * bands; task++) {
+        int64_t n = task / bands, first = task % bands * BAND;
         float *rows = room + 5 * thread_number() * size.width;
         double whole = 0, part = 0, counted = 0;
-        for (int64_t r = 0; r + side <= size.height; r++) {
+        for (int64_t r = first; r < least(first + BAND, down); r++) {
             for (int64_t c = 0; c < size.width; c += LANES) {
                 Lanes sum[5] = {{0}};
                 for (int64_t k = 0; k < side; k++) {
@@ -187,8 +190,8 @@ void framecast_similarity(const float *x, const float *y, Size size, const float
                     }
             }
         }
-        sums[3 * n] = whole;
-        sums[3 * n + 1] = part;
-        sums[3 * n + 2] = counted;
+        sums[3 * task] = whole;
+        sums[3 * task + 1] = part;
+        sums[3 * task + 2] = counted;
     }
 }

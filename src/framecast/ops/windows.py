@@ -17,6 +17,9 @@ from torch import Tensor
 from framecast.ops.choice import chosen
 from framecast.ops.loops import ADDRESS, COUNT, REAL, SIZE, addresses, available, compiled, threads
 
+BAND = 64
+"""That of windows.c."""
+
 
 class _Size(ctypes.Structure):
     """`Size` of windows.c."""
@@ -104,7 +107,8 @@ def similarity(x: Tensor, y: Tensor, line: Tensor, c1: float, c2: float, norm: f
     of variances."""
     one, other, weights = (values.contiguous() for values in (x, y, line.float()))
     frames, height, width = one.shape
-    sums = torch.empty(frames, 3, dtype=torch.float64)
+    bands = -(-(height - len(weights) + 1) // BAND)
+    sums = torch.empty(frames, bands, 3, dtype=torch.float64)
     room = torch.empty(threads(), 5, width)
     _similarity(
         one.data_ptr(),
@@ -119,7 +123,7 @@ def similarity(x: Tensor, y: Tensor, line: Tensor, c1: float, c2: float, norm: f
         room.data_ptr(),
         threads(),
     )
-    return sums
+    return sums.sum(1)
 
 
 def _laid_out(fields: Sequence[Tensor], valid: Tensor) -> tuple[_Size, list[Tensor], Tensor]:
