@@ -46,6 +46,17 @@ def test_what_cannot_be_reached_is_said(monkeypatch: pytest.MonkeyPatch) -> None
         share_out(abs, [1], "tcp://127.0.0.1:9")
 
 
+def broken(number: int) -> int:
+    raise (OSError if number else ValueError)("a fault of the work")
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_fault_of_the_work_is_none_of_the_cluster(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    monkeypatch.setattr(sharing, "RETRIES", 0)
+    with pytest.raises((OSError, ValueError), match="a fault of the work"):
+        share_out(broken, [number], "local:1")
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A tiny trained run, and rain it has not seen."""

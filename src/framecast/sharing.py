@@ -41,22 +41,27 @@ def share_out(
             n_workers=int(cluster[6:]), threads_per_worker=1, processes=True, dashboard_address=None, memory_limit=None
         )
     try:
-        with library.Client(place if place is not None else cluster, timeout=TIMEOUT) as client:
+        with _connected(library, place if place is not None else cluster) as client:
             futures = [client.submit(_alone, work, piece, pure=False, retries=RETRIES) for piece in pieces]
             results: dict[Any, T] = {}
             for future, result in library.as_completed(futures, with_results=True):
                 results[future.key] = result
                 finished(result)
             return [results[future.key] for future in futures]
-    except (OSError, TimeoutError, library.scheduler.KilledWorker) as error:
-        raise RunError(
-            f"the cluster {cluster} cannot be reached, or its workers die ({error})", where="--dask"
-        ) from error
-    except ValueError as error:
-        raise ConfigError(f"{cluster!r} is no address of a cluster ({error})", where="--dask") from error
+    except (library.scheduler.KilledWorker, library.comm.CommClosedError) as error:
+        raise RunError(f"the cluster {cluster} is lost, or its workers die ({error})", where="--dask") from error
     finally:
         if place is not None:
             place.close()
+
+
+def _connected(library: Any, cluster: Any) -> Any:
+    try:
+        return library.Client(cluster, timeout=TIMEOUT)
+    except (OSError, TimeoutError) as error:
+        raise RunError(f"the cluster {cluster} cannot be reached ({error})", where="--dask") from error
+    except ValueError as error:
+        raise ConfigError(f"{cluster!r} is no address of a cluster ({error})", where="--dask") from error
 
 
 def _alone(work: Callable[[P], T], piece: P) -> T:
