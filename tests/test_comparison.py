@@ -177,3 +177,22 @@ def test_spectra_and_wet_area_show_what_a_forecast_lost() -> None:
     assert result.score("same", result.fss_measures(0)[0]).value == pytest.approx(1)
     assert result.curve("smooth", result.fss_measures(1)[2]).values.shape == (3,)
     assert 0 < result.frequency(0) < 1
+
+
+def test_dry_blocks_are_no_evidence_about_events() -> None:
+    """One of forty blocks has rain: nothing is known of how CSI would come out elsewhere."""
+    values = np.zeros((40, 5, 1, 20, 20))
+    values[7] = np.random.default_rng(0).gamma(0.6, 5.0, (1, 1, 20, 20))
+    verification = verify({"a": Noisy(0.5, 1), "b": Noisy(1.0, 2)}, Clips(values), scales=(1, 5))
+    assert verification.event("a", "csi", 2).interval is None
+    claims = {claim.score: claim for claim in compare(verification).overall}
+    assert claims["MSE"].blocks == 40
+    for score in ("CSI at 8 mm/h", "FSS at 8 mm/h, 5 pixels"):
+        assert not claims[score].sure
+        assert claims[score].blocks < 40
+
+
+def test_a_score_that_says_nothing_of_the_truth_is_not_claimed() -> None:
+    values = np.random.default_rng(0).gamma(0.6, 3.0, (12, 5, 1, 20, 20))
+    result = compare(verify({"a": Noisy(0.5, 1), "b": Persistence()}, Clips(values), convention="czh98"))
+    assert "LAPLACIAN" not in {claim.score for claim in result.overall}

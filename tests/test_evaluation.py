@@ -131,3 +131,20 @@ def test_a_comparison_says_what_was_seen_in_training(
         main()
     assert stop.value.code == 2
     assert "unknown convention 'strange'" in capsys.readouterr().err
+
+
+def test_a_stride_holds_for_the_runs_own_windows_too(rain: Path, make: Make) -> None:
+    run = make("strided", ArchiveData(path=str(rain), context=3, horizon=3))
+    every, third = (evaluate(run, baselines=("persistence",), stride=stride).cases for stride in (None, 3))
+    assert abs(3 * third - every) < 3
+
+
+def test_climatology_of_elsewhere_is_one_number(rain: Path, make: Make, tmp_path: Path) -> None:
+    run = make("climate", ArchiveData(path=str(rain), context=3, horizon=3))
+    with xr.open_dataset(rain, engine="h5netcdf") as frames:
+        for name, x in (("here", np.arange(20)), ("there", np.arange(20) + 100)):
+            frames.assign_coords(x=x, y=np.arange(16)).to_netcdf(tmp_path / f"{name}.nc", engine="h5netcdf")
+    moved = evaluate(run, str(tmp_path / "there.nc"), baselines=("climatology",))
+    at_home = evaluate(run, baselines=("climatology",))
+    assert np.ptp(moved.examples[0].forecasts["climatology"]) == 0
+    assert np.ptp(at_home.examples[0].forecasts["climatology"]) > 0

@@ -10,7 +10,7 @@ from framecast.data.quantities import INTENSITY, RAIN_RATE, REFLECTIVITY, ZR, Qu
 from framecast.data.sources import Region
 from framecast.errors import DataError
 from framecast.forecasting.persistence import Persistence
-from framecast.measures import frame_measure
+from framecast.measures import CRPS, frame_measure
 from framecast.scoring import verify
 from framecast.types import FrameShape
 from framecast.verification import Verification
@@ -181,6 +181,20 @@ def test_large_frames_are_scored_in_pieces_with_the_same_result(monkeypatch: pyt
     monkeypatch.setattr("framecast.scoring.MOST", 1)
     in_pieces = verify({"shifted": Shifted(1.0)}, Clips(rain(5)))
     xr.testing.assert_allclose(in_pieces.sums, whole.sums, rtol=1e-12)
+
+
+def test_scores_do_not_depend_on_how_often_a_channel_is_repeated() -> None:
+    values = showers(3)
+
+    def scores(channels: int) -> list[float]:
+        several = np.repeat(values, channels, axis=2)
+        result = verify({"some": Ensemble(several, 2.0), "one": Persistence()}, Clips(several))
+        _, skill = result.spread_skill("one")
+        return [result.score("one", CRPS).value, result.frame("one", "mae").value, *skill, result.frequency(0)]
+
+    once, thrice = scores(1), scores(3)
+    assert once[0] == pytest.approx(once[1])
+    assert thrice == pytest.approx(once, rel=1e-6)
 
 
 def test_a_limit_spreads_the_cases() -> None:

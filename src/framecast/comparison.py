@@ -18,7 +18,7 @@ from scipy.optimize import least_squares
 from scipy.stats import norm
 from scipy.stats import t as student
 
-from framecast.measures import Measure, brier_measure, event_measure
+from framecast.measures import Measure, brier_measure, event_measure, informative
 from framecast.scores.bootstrap import REPEATS, drawn, limits, resampled
 from framecast.verification import Verification
 
@@ -112,9 +112,13 @@ def compare(
 
 
 def compared(verification: Verification) -> list[Measure]:
-    """The scores that forecasters are compared in: of frames those that are means of cases, of events CSI, Brier score, and
-    FSS at the middle scale."""
-    found = [measure for measure in verification.frame_measures() if measure.mean and _counted(verification, measure)]
+    """The scores that forecasters are compared in: of frames those that are means of cases and say which is better, of events
+    CSI, Brier score, and FSS at the middle scale."""
+    found = [
+        measure
+        for measure in verification.frame_measures()
+        if measure.mean and measure.lower_is_better is not None and _counted(verification, measure)
+    ]
     for number, rate in enumerate(verification.rates):
         found += [event_measure("csi", number, rate), brier_measure(number, rate)]
         if scales := verification.fss_measures(number):
@@ -140,7 +144,7 @@ def _claim(
     blocks = verification.sums["block"].values
     one, other = (measure.formula(resampled(table, blocks, counts)) for table in tables)
     differences = (one - other)[np.isfinite(one - other)]
-    number = verification.blocks
+    number = int(np.any([informative(measure, table, blocks) for table in tables], axis=0).sum())
     interval, p = (float("nan"), float("nan")), float("nan")
     if number > 1 and len(differences) > 1:
         low, high = limits(differences)

@@ -57,7 +57,7 @@ def evaluate(
     zr: ZR | None = None,
     convention: str = "default",
     horizon: int | None = None,
-    stride: int = 1,
+    stride: int | None = None,
     limit: int | None = None,
     baselines: Sequence[str] = BASELINES[:2],
     inputs: Sequence[str] = (),
@@ -71,6 +71,7 @@ def evaluate(
     needs that looks back furthest; without `data` all must have been trained on the same part of the same data.
 
     `data` is what `framecast.open` takes; without it the run's own test split is used. `rates` are thresholds in mm/h.
+    `stride` is how many frames lie between the starts of windows: 1 unless stated, of the run's own split as in training.
     `inputs` are where that lies which the model sees beside the frames, in the order of training; where it lay in training,
     without. `lpips` are files with the weights of AlexNet and of the linear layers of LPIPS, `fvd` is one with those of I3D;
     without them these scores are not computed. With `out` the sums of all cases are written there as `cases.nc`.
@@ -126,7 +127,7 @@ class Job:
     units: str | None
     variable: str | None
     horizon: int | None
-    stride: int
+    stride: int | None
     baselines: tuple[str, ...]
     inputs: tuple[str, ...] = ()
     weights: Weights = field(default_factory=Weights)
@@ -232,7 +233,10 @@ def baseline(name: str, trained: Trained, sources: Sources, run: Path) -> Foreca
     if name == "extrapolation":
         return Extrapolation(quantity)
     if name == "climatology":
-        return Climatology.of(sources.train or settings_of(run).data.open().train)
+        known = sources if sources.train else settings_of(run).data.open()
+        climate = Climatology.of(known.train)
+        grids = (*known.frames, *sources.frames)
+        return climate if all(same_grid(grids[0], other) for other in grids) else climate.everywhere()
     if name in ("steps", "linda"):
         return (Steps if name == "steps" else Linda)(quantity)
     raise ConfigError(f"unknown baseline {name!r}", where="--baselines", remedy=f"one of: {', '.join(BASELINES)}")
@@ -247,7 +251,7 @@ def windows_of(
     variable: str | None = None,
     context: int | None = None,
     horizon: int | None = None,
-    stride: int = 1,
+    stride: int | None = None,
     inputs: Sequence[Input] | None = None,
 ) -> Sources:
     """The windows to evaluate: all of `data`, opened as those were that the run was trained on (grey, size, frame rate, dry),
@@ -270,7 +274,7 @@ def windows_of(
             by_name=like.by_name,
             context=context,
             horizon=horizon,
-            stride=stride,
+            stride=stride or 1,
             actions=bool(shape.actions),
             inputs=inputs,
             split=ByBlocks(validation=0, test=0),
@@ -280,7 +284,11 @@ def windows_of(
         return replace(sources, test=sources.train, train=None)
     own = settings_of(run).data
     if isinstance(own, ArchiveData):
-        own = replace(own, inputs=inputs)
+        own = replace(own, inputs=inputs, stride=stride or own.stride)
+    elif stride is not None:
+        raise ConfigError(
+            "this data set has windows of its own", where="--stride", remedy="leave it out, or give --data"
+        )
     return replace(own, context=context, horizon=horizon).open()
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from framecast.scores import EVENT_SCORES, Contingency, Convention
+from framecast.scores.bootstrap import by_block
 from framecast.scores.fractions import fss
 from framecast.scores.probability import NEIGHBOURHOOD
 
@@ -29,11 +30,19 @@ class Measure:
     sums: tuple[str, ...]
     formula: Callable[[np.ndarray], np.ndarray]
     lower_is_better: bool | None
-    """None where the best lies in between, as 1 does for the frequency bias."""
+    """None where the best lies in between, as 1 does for the frequency bias, or where there is none."""
+    best: float | None = None
+    """The value of a perfect forecast, where that lies in between."""
     mean: bool = False
     """Whether it is a mean over cases, so that a single case has a value."""
     place: Mapping[str, int] = field(default_factory=dict)
     """Which threshold, scale or share it is for, by dimension."""
+
+
+def informative(measure: Measure, table: np.ndarray, blocks: np.ndarray) -> np.ndarray:
+    """Which blocks of cases have a value by themselves `(B, ...)`: of sums `table (K, N, ...)`. Of an event a dry block says
+    nothing, however many there are."""
+    return np.asarray(np.isfinite(measure.formula(by_block(table, blocks))))
 
 
 def ratio(sums: np.ndarray) -> np.ndarray:
@@ -61,8 +70,9 @@ def event_measure(score: str, number: int, rate: float) -> Measure:
         return EVENT_SCORES[score](Contingency(*torch.from_numpy(sums))).numpy()
 
     title = "Frequency bias" if score == "bias" else _title(score)
+    best = 1.0 if score == "bias" else None
     return Measure(
-        f"{title} at {rate:g} mm/h", Contingency._fields, formula, _better(score), place={"threshold": number}
+        f"{title} at {rate:g} mm/h", Contingency._fields, formula, _better(score), best, place={"threshold": number}
     )
 
 

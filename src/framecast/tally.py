@@ -192,7 +192,8 @@ def _spread(members: Tensor) -> Tensor:
 
 
 def _over_pixels(values: Tensor, valid: Tensor) -> Tensor:
-    return values.masked_fill(~valid, 0.0).flatten(2).sum(2)
+    """The sum over pixels of the mean over channels: `(B, S, C, H, W)` -> `(B, S)`."""
+    return values.masked_fill(~valid, 0.0).mean(2).flatten(2).sum(2)
 
 
 def _events(fields: Fields, rules: Rules) -> dict[str, Column]:

@@ -38,10 +38,11 @@ from framecast.measures import (
     event_measure,
     frame_measure,
     fss_measure,
+    informative,
     percentile_measure,
     ratio,
 )
-from framecast.scores import EVENT_SCORES, Convention
+from framecast.scores import EVENT_SCORES, Contingency, Convention
 from framecast.scores.bootstrap import drawn, limits, resampled
 from framecast.scores.events import EVENT_DEFINITIONS
 from framecast.scores.perceptual import frechet_distance
@@ -167,9 +168,11 @@ class Verification:
         return Curve(*self._judged(measure, self.table(forecaster, measure)))
 
     def _judged(self, measure: Measure, table: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The value of sums of cases `(K, N, ...)`, and between what it lies."""
-        drawn = measure.formula(resampled(table, self.sums["block"].values, self._drawn))
-        return measure.formula(table.sum(1)), *limits(drawn)
+        """The value of sums of cases `(K, N, ...)`, and between what it lies, where at least two blocks say something."""
+        blocks = self.sums["block"].values
+        low, high = limits(measure.formula(resampled(table, blocks, self._drawn)))
+        enough = informative(measure, table, blocks).sum(0) > 1
+        return measure.formula(table.sum(1)), np.where(enough, low, np.nan), np.where(enough, high, np.nan)
 
     @cached_property
     def _drawn(self) -> np.ndarray:
@@ -228,8 +231,9 @@ class Verification:
 
     def frequency(self, threshold: int) -> float:
         """Share of the scored pixels that were events: the fractions skill score of a random forecast."""
-        pixels = float(self.sums["pixels"].sum())
-        return float(self.events(threshold).sum()) / pixels if pixels else float("nan")
+        counts = self.sums.isel(forecaster=0, threshold=threshold)
+        judged = float(sum(counts[name].sum() for name in Contingency._fields))
+        return float(self.events(threshold).sum()) / judged if judged else float("nan")
 
     def probabilities(self, forecaster: str, threshold: int) -> Probabilities:
         """How likely events were said to be and how often they came, over all cases and lead times."""

@@ -83,3 +83,10 @@ def test_a_map_says_what_its_axes_are(
     assert seen == [label]
     assert maps.place(replace(rain, grid=None)) == ""
     assert maps.place(replace(rain, grid=grid._replace(y=grid.y[:5]))) == ""
+
+
+def test_where_nothing_could_be_scored_the_page_says_so(tmp_path: Path) -> None:
+    values = showers(1)
+    values[:, :2] = np.nan  # no basis
+    nothing = verify({"one": Persistence(), "other": Persistence()}, Clips(values))
+    assert "undefined" in framecast.write_report(nothing, tmp_path / "report.html").read_text()

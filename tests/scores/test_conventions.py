@@ -194,3 +194,10 @@ def test_nothing_observed_is_undefined() -> None:
     truth = torch.rand(1, 1, 1, 12, 12)
     scores = scores_of("default", truth, truth, torch.zeros_like(truth, dtype=torch.bool))
     assert all(np.isnan(value) for value in scores.values())
+
+
+def test_frames_without_signal_have_no_ratio_of_it_to_noise() -> None:
+    truth, prediction = torch.rand(2, 1, 1, 12, 12), torch.rand(2, 1, 1, 12, 12)
+    alone = scores_of("openstl", prediction[:1], truth[:1])["snr"]
+    truth[1] = prediction[1] = 0
+    assert scores_of("openstl", prediction, truth)["snr"] == pytest.approx(alone)

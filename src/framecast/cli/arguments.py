@@ -23,7 +23,9 @@ Thresholds = Annotated[str | None, typer.Option(help="Rain rates in mm/h, such a
 Relation = Annotated[str, typer.Option("--zr", help="a,b of Z = a R^b, which leads thresholds to reflectivity.")]
 Convention = Annotated[str, typer.Option(help="default, thuml, czh98 or openstl.")]
 Horizon = Annotated[int | None, typer.Option(min=1, help="Frames ahead; as trained unless stated.")]
-Stride = Annotated[int, typer.Option(min=1, help="Frames between the starts of windows.")]
+Stride = Annotated[
+    int | None, typer.Option(min=1, help="Frames between the starts of windows; 1, or as trained without --data.")
+]
 Limit = Annotated[int | None, typer.Option(min=1, help="At most so many cases, evenly spread.")]
 Cluster = Annotated[
     str | None, typer.Option("--dask", help="Share the cases out: a Dask scheduler's address, or local:N.")

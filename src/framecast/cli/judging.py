@@ -45,7 +45,7 @@ def evaluate(
     zr: Relation = "223,1.53",
     convention: Convention = "default",
     horizon: Horizon = None,
-    stride: Stride = 1,
+    stride: Stride = None,
     limit: Limit = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder for cases.nc and report.html; RUN/evaluation by default.")
@@ -105,7 +105,7 @@ def compare(
     zr: Relation = "223,1.53",
     convention: Convention = "default",
     horizon: Horizon = None,
-    stride: Stride = 1,
+    stride: Stride = None,
     limit: Limit = None,
     out: Annotated[Path, typer.Option(help="Folder for cases.nc and comparison.html.")] = Path("comparison"),
     units: Units = None,

@@ -41,12 +41,15 @@ class Climatology:
             np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0).astype(np.float32)
         )
 
+    def everywhere(self) -> Climatology:
+        """The mean of all pixels, for frames that lie elsewhere."""
+        return Climatology(np.nanmean(self.mean, axis=(1, 2), keepdims=True))
+
     def forecast_array(self, context: np.ndarray, horizon: int) -> np.ndarray:
         """`context (T, C, H, W)` -> `(horizon, C, H, W)`."""
         mean = self.mean
         if mean.shape != context.shape[1:]:
-            overall = np.nanmean(mean, axis=(1, 2)).reshape(-1, 1, 1)
-            mean = np.broadcast_to(overall, context.shape[1:]).astype(np.float32)
+            mean = np.broadcast_to(self.everywhere().mean, context.shape[1:])
         return np.repeat(mean[None], horizon, axis=0)
 
     def __call__(self, frames: xr.DataArray, horizon: int) -> xr.DataArray:

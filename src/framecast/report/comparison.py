@@ -78,6 +78,8 @@ def _skills(comparison: Comparison) -> list[tuple[str, list[str], int, int]]:
 def _curves(comparison: Comparison, leads: np.ndarray, label: str) -> str:
     """Differences against lead time, a panel a score, a line a pair."""
     scores = list(dict.fromkeys(claim.score for claim in comparison.by_lead))
+    if not scores:
+        return ""
     columns = 2
     rows = -(-len(scores) // columns)
     with mpl.rc_context(STYLE):

@@ -60,6 +60,8 @@ def curves(verification: Verification) -> str:
         for measure, lines in drawn.items()
         if any(np.isfinite(line.values).any() for line in lines.values())
     ]
+    if not panels:
+        return ""
     leads, label = lead_labels(verification)
     columns = 2
     rows = -(-len(panels) // columns)
@@ -70,8 +72,8 @@ def curves(verification: Verification) -> str:
                 panel.fill_between(leads, line.low, line.high, color=COLOURS[k % 5], alpha=0.13, linewidth=0)
                 panel.plot(leads, line.values, color=COLOURS[k % 5], marker=MARKS[k % 5], markersize=3.5, label=name)
             panel.set_title(measure.name, loc="left", fontweight="bold")
-            if measure.lower_is_better is None:
-                panel.axhline(1, color="#999999", linewidth=0.8)
+            if measure.best is not None:
+                panel.axhline(measure.best, color="#999999", linewidth=0.8)
         for panel in list(axes.flat)[len(panels) :]:
             panel.set_visible(False)
         for panel in axes[-1]:

@@ -125,10 +125,9 @@ def _truth(verification: Verification) -> str:
     area = float((sums["height"] * sums["width"]).sum()) * sums.sizes["lead_time"]
     text = f"{', '.join(f'{height} x {width}' for height, width in sizes)} pixels"
     text += f", {float(sums['observed'].sum()) / area:.1%} of them observed"
-    scored = float(sums["pixels"].sum())
     for number, rate in enumerate(verification.rates):
-        if scored:
-            text += f", {verification.events(number).sum() / scored:.2%} of the scored at {rate:g} mm/h or more"
+        if np.isfinite(share := verification.frequency(number)):
+            text += f", {share:.2%} of the scored at {rate:g} mm/h or more"
     return text
 
 

@@ -136,14 +136,16 @@ def _published(pictures: Tensor, true_pictures: Tensor, mae_of: Tensor) -> dict[
 def _openstl(_: Tensor, __: Tensor, pictures: Tensor, true_pictures: Tensor, valid: Tensor) -> Sums:
     shown = pictures.clamp(0, 1)
     noise = ((shown - true_pictures) ** 2).flatten(2).mean(2)
-    return _frame_sums(
+    signal = (true_pictures**2).flatten(2).mean(2)
+    sums = _frame_sums(
         valid,
         mse=_per_frame((pictures - true_pictures) ** 2),
         mae=_per_frame((pictures - true_pictures).abs()),
         psnr=-10 * torch.log10(noise),
-        snr=10 * torch.log10((true_pictures**2).flatten(2).mean(2) / noise),
+        snr=(10 * torch.log10(signal / noise)).masked_fill(signal == 0, 0.0),
         ssim=_uniform_ssim(shown, true_pictures, data_range=2.0),
     )
+    return sums | {"snr_weight": sums["snr_weight"].masked_fill(signal == 0, 0.0)}
 
 
 def _uniform_ssim(pictures: Tensor, true_pictures: Tensor, data_range: float) -> Tensor:
@@ -203,7 +205,8 @@ CONVENTIONS: dict[str, Convention] = {
                 "rmse": "root of that mean",
                 "mae": f"absolute error of unclipped pictures, {_FRAME}",
                 "psnr": "of pictures clipped to [0, 1], averaged over frames; infinite for equal frames",
-                "snr": "decibels of the mean square of the truth over that of the error, clipped to [0, 1], averaged over frames",
+                "snr": "decibels of the mean square of the truth over that of the error, clipped to [0, 1], averaged over the "
+                "frames that are not all 0",
                 "ssim": "of pictures clipped to [0, 1] with a data range of 2, uniform window 7x7, sample covariance",
             },
         ),
