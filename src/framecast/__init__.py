@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from framecast.data.conversion import convert
     from framecast.data.inspection import inspect
     from framecast.data.opening import open
-    from framecast.errors import ConfigError, DataError, FramecastError, RunError
+    from framecast.errors import ConfigError, DataError, Exhausted, FramecastError, RunError
     from framecast.evaluation import evaluate
     from framecast.forecasting.run import load
     from framecast.forecasting.write import write
@@ -27,6 +27,7 @@ __version__ = "0.1.0"
 _HOME = {
     "ConfigError": "framecast.errors",
     "DataError": "framecast.errors",
+    "Exhausted": "framecast.errors",
     "FramecastError": "framecast.errors",
     "RunError": "framecast.errors",
     "convert": "framecast.data.conversion",
@@ -44,6 +45,7 @@ _HOME = {
 __all__ = [
     "ConfigError",
     "DataError",
+    "Exhausted",
     "FramecastError",
     "RunError",
     "convert",

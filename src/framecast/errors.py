@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -33,9 +36,36 @@ class Unreadable(DataError):
     """A file that is incomplete or damaged. Among others it is skipped and reported; alone it is an error."""
 
 
+class Exhausted(FramecastError):
+    """This machine has no more open files or memory to read with: no file is damaged by that, and none may be left out."""
+
+
 class ConfigError(FramecastError):
     """A recipe, a setting, or a combination of settings that cannot work."""
 
 
 class RunError(FramecastError):
     """A run that cannot start, continue, or be read back."""
+
+
+@contextmanager
+def blameless(where: str | Path) -> Iterator[None]:
+    """Read a file. Raises `Exhausted` where open files or memory ran out, whatever that was taken for."""
+    try:
+        yield
+    except Exhausted:
+        raise
+    except Exception as error:
+        cause: BaseException | None = error
+        while cause is not None:
+            number = cause.errno if isinstance(cause, OSError) else None
+            if number in (errno.EMFILE, errno.ENFILE):
+                raise Exhausted(
+                    "too many files are open", where=where, remedy="raise the limit: ulimit -n NUMBER"
+                ) from error
+            if number == errno.ENOMEM or isinstance(cause, MemoryError):
+                raise Exhausted(
+                    "not enough memory to read it", where=where, remedy="end what else takes some"
+                ) from error
+            cause = cause.__cause__
+        raise

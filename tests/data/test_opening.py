@@ -1,5 +1,7 @@
 """Opening what people have: the real events, and files written here."""
 
+import errno
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,7 @@ from PIL import Image
 
 import framecast
 from framecast.data.readers.options import Options
-from framecast.errors import DataError
+from framecast.errors import DataError, Exhausted
 
 EVENTS = {
     "mch_20150515": (40, 640, 710, "mm h-1", 0.31, 115.5, 0.173),
@@ -141,6 +143,39 @@ def test_arrays_by_their_number_of_axes(tmp_path: Path, shape: tuple[int, ...], 
     np.savez(tmp_path / "b.npz", frames=np.zeros(shape, dtype=np.uint8))
     assert framecast.open(tmp_path / "a.npy").shape == dims
     assert framecast.open(tmp_path / "b.npz").shape == dims
+
+
+def test_more_arrays_than_files_may_be_open(tmp_path: Path) -> None:
+    for number in range(60):
+        np.save(tmp_path / f"{number}.npy", np.full((4, 6), number, dtype=np.uint8))
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(list(Path("/proc/self/fd").iterdir())) + 30, limits[1]))
+    try:
+        values = framecast.open(tmp_path).values
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    np.testing.assert_allclose(values[:, 0, 0, 0] * 255, np.arange(60), rtol=1e-6)
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EMFILE, "Too many open files"), MemoryError("Unable to allocate")])
+@pytest.mark.parametrize("when", ["opened", "read"])
+def test_a_file_is_not_left_out_for_what_this_machine_lacks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, when: str
+) -> None:
+    for number in range(3):
+        np.save(tmp_path / f"{number}.npy", np.zeros((4, 6), dtype=np.uint8))
+    load = np.load
+    opened: list[Path] = []
+
+    def lacking(path: Path, **options: object) -> np.ndarray:
+        opened.append(path)
+        if len(opened) == {"opened": 2, "read": 5}[when]:
+            raise error
+        return np.asarray(load(path))
+
+    monkeypatch.setattr(np, "load", lacking)
+    with pytest.raises(Exhausted, match=r"too many files|not enough memory"):
+        framecast.convert(tmp_path, tmp_path.with_suffix(".zarr"))
 
 
 def test_nothing_there_is_said(tmp_path: Path) -> None:

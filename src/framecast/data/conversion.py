@@ -34,7 +34,7 @@ from framecast.data.readers.options import Options
 from framecast.data.readers.zarr_store import PIPELINE
 from framecast.data.regridding import coarsened, cropped, reprojected
 from framecast.data.stored import Parts
-from framecast.errors import ConfigError, DataError, FramecastError, RunError
+from framecast.errors import ConfigError, DataError, Exhausted, FramecastError, RunError
 
 MANIFEST = "manifest.json"
 
@@ -255,6 +255,8 @@ class _Store:
         place = slice(start - self.written, end - self.written)
         try:
             values[:] = self.parts.decoded(time=place)
+        except Exhausted:
+            raise
         except FramecastError as error:
             if end - start == 1:
                 values[:] = np.nan

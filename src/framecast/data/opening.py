@@ -17,7 +17,7 @@ from framecast.data.joining import check_shapes, differing, first_of, in_a_row, 
 from framecast.data.readers import zarr_store
 from framecast.data.readers.formats import reader_of, recognised, understood
 from framecast.data.readers.options import Options, Reader
-from framecast.errors import DataError, Unreadable
+from framecast.errors import DataError, Unreadable, blameless
 from framecast.watched import tell
 
 
@@ -49,7 +49,7 @@ def open(
     holds for more than 1,000 files if it is None, three of many are, if dates and times in all names tell their order: the
     others are taken to be like them, and what is wrong with one is said when it is read.
 
-    Raises `DataError` naming file, variable and remedy.
+    Raises `DataError` naming file, variable and remedy, and `Exhausted` where this machine lacks open files or memory.
     """
     return open_all(path, Options(units, time_step, variable, dry, grey, size, frame_rate, by_name)).frames
 
@@ -77,7 +77,8 @@ def open_all(path: str | Path | Sequence[str | Path], options: Options, *, lenie
     for number, (file, reader) in enumerate(files.items()):
         tell(number, len(files))
         try:
-            arrays[file] = reader.read(file, options)
+            with blameless(file):
+                arrays[file] = reader.read(file, options)
         except Unreadable as error:
             failures.append(error)
         except DataError as error:

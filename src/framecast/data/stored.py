@@ -11,7 +11,7 @@ import xarray as xr
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
-from framecast.errors import FramecastError, Unreadable
+from framecast.errors import FramecastError, Unreadable, blameless
 
 if TYPE_CHECKING:
     import dask.array as da
@@ -131,9 +131,10 @@ def _behind(array: da.Array) -> Stored | None:
 
 
 def _read(variable: xr.Variable, where: str) -> np.ndarray:
-    """The values of a lazy variable. Raises `DataError`."""
+    """The values of a lazy variable. Raises `DataError` and `Exhausted`."""
     try:
-        return np.asarray(variable.compute(scheduler="synchronous").values)
+        with blameless(where):
+            return np.asarray(variable.compute(scheduler="synchronous").values)
     except FramecastError:
         raise
     except Exception as error:  # each library has errors of its own; the file is named whatever it is

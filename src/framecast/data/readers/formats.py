@@ -22,7 +22,7 @@ from framecast.data.readers import (
     zarr_store,
 )
 from framecast.data.readers.options import Reader
-from framecast.errors import DataError
+from framecast.errors import DataError, blameless
 
 READERS: tuple[Reader, ...] = (
     zarr_store,
@@ -44,8 +44,9 @@ def understood() -> str:
 
 
 def recognised(path: Path) -> Reader | None:
-    """The reader that recognises `path`; None where there is none."""
-    return next((reader for reader in READERS if reader.recognises(path)), None)
+    """The reader that recognises `path`; None where there is none. Raises `Exhausted`."""
+    with blameless(path):
+        return next((reader for reader in READERS if reader.recognises(path)), None)
 
 
 def reader_of(path: Path) -> Reader:

@@ -28,7 +28,8 @@ import xarray as xr
 from framecast.data.frames import with_actions
 from framecast.data.readers.limits import MEMORY_LIMIT
 from framecast.data.readers.options import Options
-from framecast.errors import DataError, Unreadable
+from framecast.data.stored import lazily
+from framecast.errors import DataError, Unreadable, blameless
 
 RECOGNISES = ["NumPy arrays (.npy, .npz) and folders of them"]
 
@@ -37,7 +38,7 @@ _FEW = 4
 _ACTIONS = "actions"
 _CLIPS = ("clips", "input_raw_data")
 _DAMAGE = (
-    *(ValueError, TypeError, OverflowError, OSError, EOFError, RuntimeError, MemoryError),
+    *(ValueError, TypeError, OverflowError, OSError, EOFError, RuntimeError),
     *(zipfile.BadZipFile, zlib.error),
     *(SyntaxError, TokenError),  # of the header of an array, which NumPy reads as a literal of Python
 )
@@ -55,8 +56,8 @@ def recognises(path: Path) -> bool:
 
 def read(path: Path, options: Options) -> xr.DataArray:
     """The array (or `options.variable` of several). Raises `DataError` and `Unreadable`."""
-    actions = None
-    if path.suffix.lower() == ".npz":
+    actions, zipped = None, path.suffix.lower() == ".npz"
+    if zipped:
         name, values, actions = _npz(path, options)
     else:
         name, values = "frames", _npy(path)
@@ -65,7 +66,8 @@ def read(path: Path, options: Options) -> xr.DataArray:
     if values.size == 0:
         raise DataError(f"array {name!r} of shape {values.shape} is empty", where=path)
     dims = _dims(values.shape, path)
-    array = xr.DataArray(values, dims=dims, name=name)
+    stored = values if zipped else _reopened(path, dims, values.shape)
+    array = xr.DataArray(stored, dims=dims, name=name)
     units, repairs = _units(values) if options.units is None else (options.units, [])
     if len(dims) > 3:
         repairs = [*repairs, f"the axes of the array were read as ({', '.join(dims)})"]
@@ -82,14 +84,14 @@ def array_of(path: Path) -> np.ndarray:
 
 
 def arrays_of(path: Path, names: Sequence[str], largest: int = MEMORY_LIMIT) -> list[np.ndarray]:
-    """Some arrays of an .npz, each of at most `largest` bytes. Raises `DataError`."""
+    """Some arrays of an .npz, each of at most `largest` bytes. Raises `DataError` and `Exhausted`."""
     headers = _headers(path)
     for name in names:
         if name not in headers or headers[name][1].kind not in "fiub":
             raise DataError(f"no array {name!r} of numbers", where=path, remedy=f"arrays: {', '.join(headers)}")
         _check_expanded(name, *headers[name], path, largest)
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with blameless(path), np.load(path, allow_pickle=False) as file:
             return [file[name] for name in names]
     except _DAMAGE as error:
         raise _refusal(path, str(error)) from error
@@ -101,6 +103,11 @@ def _npy(path: Path) -> np.ndarray:
     except _DAMAGE as error:
         raise _refusal(path, str(error)) from error
     return values
+
+
+def _reopened(path: Path, dims: tuple[str, ...], shape: tuple[int, ...]) -> xr.Variable:
+    """The array in a .npy file, mapped anew for each part that is read: a mapping that is kept is a file that stays open."""
+    return lazily(dims, shape, lambda place: np.array(_npy(path)[place], dtype=np.float32))
 
 
 def _npz(path: Path, options: Options) -> tuple[str, np.ndarray, np.ndarray | None]:
