@@ -145,6 +145,23 @@ def test_arrays_by_their_number_of_axes(tmp_path: Path, shape: tuple[int, ...], 
     assert framecast.open(tmp_path / "b.npz").shape == dims
 
 
+@pytest.mark.parametrize(("mode", "channels"), [("L", 1), ("1", 1), ("I;16", 1), ("P", 3), ("RGB", 3)])
+def test_a_transparent_colour_is_no_data(tmp_path: Path, mode: str, channels: int) -> None:
+    there = np.ones((4, 6), dtype=bool)
+    there[1:3, 2] = False
+    kinds = {"1": bool, "I;16": np.uint16}
+    values = there.astype(kinds.get(mode, np.uint8))
+    picture = Image.fromarray(np.stack([values] * 3, axis=-1) if mode == "RGB" else values)
+    if mode == "P":
+        picture.putpalette([9, 8, 7, 1, 2, 3])
+    picture.save(tmp_path / "a.png", transparency=(0, 0, 0) if mode == "RGB" else 0)
+    for grey in (False, True):
+        frames = framecast.open(tmp_path / "a.png", grey=grey)
+        assert frames.sizes["channel"] == (1 if grey else channels)
+        np.testing.assert_array_equal(frames.notnull().values[0], np.broadcast_to(there, frames.shape[1:]))
+        assert "fully transparent pixels were read as no data" in frames.attrs["repairs"]
+
+
 def test_more_arrays_than_files_may_be_open(tmp_path: Path) -> None:
     for number in range(60):
         np.save(tmp_path / f"{number}.npy", np.full((4, 6), number, dtype=np.uint8))

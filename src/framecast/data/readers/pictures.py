@@ -1,5 +1,5 @@
-"""Pictures: a PNG or JPEG is one frame, grey or colour, of 8 or 16 bits. Where there is an alpha channel, pixels that are
-fully transparent are no data."""
+"""Pictures: a PNG or JPEG is one frame, grey or colour, of 8 or 16 bits. Where there is an alpha channel, or a colour
+that is declared transparent (tRNS), pixels that are fully transparent are no data."""
 
 from __future__ import annotations
 
@@ -45,6 +45,8 @@ _MODES = {
     "RGBA": _Mode("RGBA", 3),
     "I;16": _Mode("I;16", 1, "0-65535"),
 }
+_WITH_ALPHA = {"1": "LA", "L": "LA", "P": "RGBA", "RGB": "RGBA"}
+"""The modes as which pictures with a transparent colour are read; Pillow has none for 16 bits with alpha."""
 
 
 def recognises(path: Path) -> bool:
@@ -62,6 +64,7 @@ def read(path: Path, options: Options) -> xr.DataArray:
     try:
         with Image.open(path, formats=_FORMATS) as picture:
             (width, height), name, form = picture.size, picture.mode, picture.format
+            transparent = "transparency" in picture.info
             check_size(path, height, width, channels=4)
             picture.verify()  # the sums of the chunks of a PNG tell a truncated one without decoding pixels
     except Image.DecompressionBombError as error:
@@ -72,13 +75,13 @@ def read(path: Path, options: Options) -> xr.DataArray:
         raise Unreadable("the picture is incomplete or unreadable (it has no end)", where=path)
     if name not in _MODES:
         raise DataError(f"a picture of mode {name!r}", where=path, remedy=f"expected one of {', '.join(_MODES)}")
-    mode = _MODES[name]
+    mode = _MODES[_WITH_ALPHA.get(name, name) if transparent else name]
     if options.grey and mode.channels == 3:
         mode = _MODES["LA"] if mode.alpha else _MODES["L"]
     shape = (mode.channels, *(options.size or (height, width)))
     lazy = lazily(("channel", "y", "x"), shape, lambda place: _decode(path, mode, options.size)[place])
     frame = xr.DataArray(lazy, name="frames", attrs={"units": options.units or mode.units})
-    frame.attrs["repairs"] = ["fully transparent pixels were read as no data"] if mode.alpha else []
+    frame.attrs["repairs"] = ["fully transparent pixels were read as no data"] if mode.alpha or transparent else []
     return frame
 
 
@@ -94,10 +97,13 @@ def _decode(path: Path, mode: _Mode, size: tuple[int, int] | None) -> np.ndarray
     pixels that have data."""
     try:
         with Image.open(path, formats=_FORMATS) as picture:
+            transparent = picture.info.get("transparency")
             pixels = np.atleast_3d(np.asarray(picture.convert(mode.plain) if picture.mode != mode.plain else picture))
     except (OSError, SyntaxError, ValueError) as error:
         raise Unreadable(f"the picture cannot be decoded ({error})", where=path) from error
     values = pixels[..., : mode.channels].astype(np.float32)
     if mode.alpha:
         values[pixels[..., -1] == 0] = np.nan
+    elif transparent is not None:
+        values[pixels == transparent] = np.nan
     return np.stack([resized(values[..., channel], size) for channel in range(mode.channels)])
