@@ -32,6 +32,10 @@ def save(path: Path, array: xr.DataArray) -> Path:
         ("66_20201031_001000.prcp-c10", "2020-10-31T00:10:00"),
         ("radar-2020-10-31T23-55-30Z", "2020-10-31T23:55:30"),
         ("a_20209931_0000_20201031_0010", "2020-10-31T00:10"),
+        ("rain_2020010112", "2020-01-01T12:00"),
+        ("a_2020010112_20200101_1305", "2020-01-01T13:05"),
+        ("frame_2020010124", None),
+        ("frame_2020130112", None),
         ("frame_0042", None),
         ("202010", None),
         ("123456789012345678", None),
@@ -46,6 +50,13 @@ def test_a_name_without_number_gives_no_order() -> None:
     assert number_of(Path("run2_frame_007.png")) == 7
     with pytest.raises(DataError, match="neither a date and time nor a number"):
         number_of(Path("rain.png"))
+
+
+def test_numbers_too_large_for_a_time_step_are_refused(tmp_path: Path) -> None:
+    for number in (2020990112, 2020990113):
+        np.save(tmp_path / f"rain_{number}.npy", np.zeros((4, 4), dtype=np.uint8))
+    with pytest.raises(DataError, match=r"rain_2020990113\.npy: .* 2020990113 would, at 60 minutes .* 2262"):
+        framecast.open(tmp_path, time_step=60)
 
 
 def test_files_that_overlap_are_one_archive(tmp_path: Path) -> None:

@@ -18,13 +18,15 @@ from framecast.errors import DataError
 _STAMP = re.compile(
     r"(?<!\d)((?:19|20)\d{2})[-_]?(\d{2})[-_]?(\d{2})[-_T]?(\d{2})[-_:]?(\d{2})(?:[-_:]?(\d{2}))?(?!\d)"
 )
+_HOUR = re.compile(r"(?<!\d)((?:19|20)\d{2})(\d{2})(\d{2})([01]\d|2[0-3])()()(?!\d)")
+"""Ten digits that end with the hour, without minutes and seconds."""
 _NAMED = 5
 """How many names a report gives."""
 
 
 def time_of(name: str) -> np.datetime64 | None:
-    """The date and time in a file's name (`66_20201031_001000.prcp`), None where there is none."""
-    for match in _STAMP.finditer(name):
+    """The date and time in a file's name (`66_20201031_001000.prcp`, `2020103100`), None where there is none."""
+    for match in (*_STAMP.finditer(name), *_HOUR.finditer(name)):
         year, month, day, hour, minute, second = (part or "00" for part in match.groups())
         try:
             return np.datetime64(f"{year}-{month}-{day}T{hour}:{minute}:{second}", "ns")

@@ -219,12 +219,21 @@ def _frames(array: xr.DataArray, file: Path, options: Options, files: int) -> xr
 
 
 def _with_step(frames: xr.DataArray, minutes: float) -> xr.DataArray:
-    """Frames without clock at a stated step, counted from the beginning of 1970."""
+    """Frames without clock at a stated step, counted from the beginning of 1970. Raises `DataError` for numbers beyond what a
+    time can be."""
     if frames["time"].dtype.kind == "M":
         said = f"the stated time step of {minutes:g} minutes was not needed: the frames have time stamps"
     else:
         step = np.timedelta64(round(minutes * 60e9), "ns")
-        frames = frames.assign_coords(time=np.datetime64(0, "ns") + frames["time"].values * step)
+        numbers = frames["time"].values
+        last = int(np.argmax(numbers))
+        if int(numbers[last]) * round(minutes * 60e9) > np.iinfo(np.int64).max:
+            raise DataError(
+                f"the frame with the number {numbers[last]} would, at {minutes:g} minutes a frame, lie after the year 2262",
+                where=str(frames["source"].values[last]),
+                remedy="number the frames from 0, or name them by date and time: rain_20200101_1205.png",
+            )
+        frames = frames.assign_coords(time=np.datetime64(0, "ns") + numbers * step)
         said = f"times are counted from 1970 at the stated step of {minutes:g} minutes"
     frames.attrs["repairs"] = [*frames.attrs["repairs"], said]
     return frames
