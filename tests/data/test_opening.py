@@ -91,6 +91,21 @@ def test_rates_per_second_become_rates_per_hour(tmp_path: Path) -> None:
     np.testing.assert_allclose(framecast.open(tmp_path / "slow.nc").values[:, 0], rain().values, rtol=1e-5)
 
 
+def test_amounts_of_several_frames_become_rates_where_they_are_over_one_time(tmp_path: Path) -> None:
+    amounts = rain().assign_attrs(units="mm").to_dataset()
+    end = amounts["time"].values
+    ten = np.timedelta64(10, "m")
+    wrong = end - np.array([1, 1, 2, 1]) * ten
+    for name, start in {"one": end - ten, "two": wrong, "none": np.arange(4)}.items():
+        amounts.assign(start_time=("time", start), valid_time=("time", end)).to_netcdf(tmp_path / f"{name}.nc")
+    np.testing.assert_allclose(framecast.open(tmp_path / "one.nc").values[:, 0], rain().values * 6, rtol=1e-6)
+    for name, said in {"two": "are 10, 20 minutes apart", "none": "hold no dates"}.items():
+        with pytest.raises(DataError, match=rf"(?s){name}\.nc: .*{said}\n.*--units \"mm per"):
+            framecast.open(tmp_path / f"{name}.nc")
+        frames = framecast.open(tmp_path / f"{name}.nc", units="mm per 5 min")
+        np.testing.assert_allclose(frames.values[:, 0], rain().values * 12, rtol=1e-6)
+
+
 def test_one_of_several_variables_must_be_named(tmp_path: Path) -> None:
     both = xr.Dataset({"rain": rain(), "snow": rain().rename("snow")})
     both.to_netcdf(tmp_path / "both.nc", engine="h5netcdf")

@@ -83,7 +83,7 @@ def from_dataset(dataset: xr.Dataset, path: Path | str, options: Options) -> xr.
     array = array.drop_vars([name for name in array.coords if name not in array.dims and name in ours.values()])
     array = array.rename({dim: name for dim, name in ours.items() if dim != name})
     array.encoding["preferred_chunks"] = {ours[dim]: size for dim, size in stored.items() if dim in ours}
-    array = _as_rate(_with_time(array, dataset, path, options), dataset)
+    array = _as_rate(_with_time(array, dataset, path, options), dataset, path, options)
     array.attrs = {name: value for name, value in array.attrs.items() if name != "grid_mapping"}
     if mapping in dataset.variables:
         array = array.assign_coords(crs=xr.Variable((), 0, dataset[mapping].attrs))
@@ -173,12 +173,25 @@ def _with_time(array: xr.DataArray, dataset: xr.Dataset, path: Path | str, optio
     return array
 
 
-def _as_rate(array: xr.DataArray, dataset: xr.Dataset) -> xr.DataArray:
-    """An amount (mm, kg m-2) between `start_time` and `valid_time` as the rate over that time, in mm/h."""
+def _as_rate(array: xr.DataArray, dataset: xr.Dataset, path: Path | str, options: Options) -> xr.DataArray:
+    """An amount (mm, kg m-2) between `start_time` and `valid_time` as the rate over that time, in mm/h. Raises `DataError`
+    where they do not say one time for all frames, unless units are stated."""
     units = str(array.attrs.get("units", "")).strip()
     if units not in ("kg m-2", "mm") or not {"start_time", "valid_time"} <= set(dataset.variables):
         return array
-    minutes = float((dataset["valid_time"].values - dataset["start_time"].values) / np.timedelta64(1, "m"))
+    start, end = dataset["start_time"], dataset["valid_time"]
+    dates = start.dtype.kind == end.dtype.kind == "M"
+    spans = np.unique((end - start).values / np.timedelta64(1, "m")) if dates else np.array([])
+    if len(spans) != 1 or not spans[0] > 0:
+        if options.units is not None:
+            return array
+        said = f"are {', '.join(f'{span:g}' for span in spans[:5])} minutes apart" if dates else "hold no dates"
+        raise DataError(
+            f"variable {array.name!r} is an amount in {units}, but start_time and valid_time {said}",
+            where=path,
+            remedy='state over how many minutes: --units "mm per 5 min" (in Python: units="mm per 5 min")',
+        )
+    minutes = float(spans[0])
     rate = array.copy()
     rate.attrs = {
         **array.attrs,
