@@ -160,6 +160,13 @@ def test_arrays_by_their_number_of_axes(tmp_path: Path, shape: tuple[int, ...], 
     assert framecast.open(tmp_path / "b.npz").shape == dims
 
 
+@pytest.mark.parametrize("shape", [(), (6,), (1, 2, 3, 4, 5, 6)])
+def test_arrays_of_too_few_or_many_axes_are_refused(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    np.save(tmp_path / "a.npy", np.zeros(shape, dtype=np.uint8))
+    with pytest.raises(DataError, match=r"a\.npy: .* is not frames\n.*2 to 5 dimensions"):
+        framecast.open(tmp_path / "a.npy")
+
+
 @pytest.mark.parametrize(("mode", "channels"), [("L", 1), ("1", 1), ("I;16", 1), ("P", 3), ("RGB", 3)])
 def test_a_transparent_colour_is_no_data(tmp_path: Path, mode: str, channels: int) -> None:
     there = np.ones((4, 6), dtype=bool)

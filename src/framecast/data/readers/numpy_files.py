@@ -208,6 +208,8 @@ def _refusal(path: Path, why: str) -> DataError:
 
 def _dims(shape: tuple[int, ...], path: Path) -> tuple[str, ...]:
     """Which axis is which, by the rules above."""
+    if not 2 <= len(shape) <= 5:
+        raise DataError(f"an array of shape {shape} is not frames", where=path, remedy="expected 2 to 5 dimensions")
     last_is_channel = shape[-1] <= _FEW
     if len(shape) == 2:
         return ("y", "x")
@@ -219,9 +221,7 @@ def _dims(shape: tuple[int, ...], path: Path) -> tuple[str, ...]:
         if shape[1] <= _FEW:
             return ("time", "channel", "y", "x")
         return ("time", "y", "x", "channel") if last_is_channel else ("sequence", "time", "y", "x")
-    if len(shape) == 5:
-        return ("sequence", "time", *(("y", "x", "channel") if last_is_channel else ("channel", "y", "x")))
-    raise DataError(f"an array of shape {shape} is not frames", where=path, remedy="expected 2 to 5 dimensions")
+    return ("sequence", "time", *(("y", "x", "channel") if last_is_channel else ("channel", "y", "x")))
 
 
 def _units(values: np.ndarray) -> tuple[str, list[str]]:
