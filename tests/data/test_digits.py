@@ -101,6 +101,7 @@ def test_real_digits(shared_data: Path) -> None:
     [
         (b"", "not an IDX file"),
         (np.array([0x0803, 5, 28, 28], dtype=">u4").tobytes() + b"\0" * 784, "declares 5 images, holds 1"),
+        (np.array([0x0803, 1, 28, 28], dtype=">u4").tobytes() + b"\0" * 785, "declares 1 images, holds more"),
         (np.array([0x0803, 2**20, 2**10, 2**10], dtype=">u4").tobytes(), "more than 1 GiB"),
     ],
 )
@@ -111,12 +112,15 @@ def test_broken_idx_files(tmp_path: Path, content: bytes, message: str) -> None:
 
 
 def test_a_damaged_gzip_file_is_refused(tmp_path: Path) -> None:
-    whole = gzip.compress(
-        np.array([0x0803, 9, 28, 28], dtype=">u4").tobytes() + np.random.default_rng(0).bytes(9 * 784)
-    )
+    images = np.random.default_rng(0).integers(0, 2, 9 * 784, dtype=np.uint8)
+    whole = gzip.compress(np.array([0x0803, 9, 28, 28], dtype=">u4").tobytes() + images.tobytes())
     (tmp_path / "x.gz").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(DataError, match="incomplete or unreadable"):
         read_idx(tmp_path / "x.gz")
+    for place in range(60, len(whole), 7):  # some make pixels wrong, some break the stream
+        (tmp_path / "x.gz").write_bytes(whole[:place] + bytes([whole[place] ^ 32]) + whole[place + 1 :])
+        with pytest.raises(DataError, match=r"incomplete or unreadable|holds"):
+            read_idx(tmp_path / "x.gz")
 
 
 def test_settings_are_checked() -> None:

@@ -9,6 +9,7 @@ turned round, without reflecting the overshoot. Positions are truncated to pixel
 from __future__ import annotations
 
 import gzip
+import zlib
 from pathlib import Path
 from typing import Literal
 
@@ -170,9 +171,12 @@ def read_idx(path: Path) -> np.ndarray:
             count, rows, columns = (int(size) for size in header[1:])
             if count * rows * columns > 2**30:
                 raise DataError(f"declares {count} images of {rows} x {columns}: more than 1 GiB", where=path)
-            data = file.read(count * rows * columns)
-    except (OSError, EOFError) as error:
-        raise DataError(f"the file is incomplete or unreadable ({error})", where=path) from error
+            data = file.read(count * rows * columns + 1)  # to the end, where gzip compares its checksum
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(
+            f"the file is incomplete or unreadable ({error})", where=path, remedy="fetch the file again"
+        ) from error
     if len(data) != count * rows * columns:
-        raise DataError(f"declares {count} images, holds {len(data) // max(rows * columns, 1)}", where=path)
+        held = "more" if len(data) > count * rows * columns else len(data) // max(rows * columns, 1)
+        raise DataError(f"declares {count} images, holds {held}", where=path, remedy="fetch the file again")
     return np.frombuffer(data, dtype=np.uint8).reshape(count, rows, columns)
