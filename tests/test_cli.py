@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+from PIL import Image
 from typer.testing import CliRunner
 
 import framecast
@@ -250,6 +251,23 @@ def test_inspect_ends_with_1_where_training_would_be_spoilt(
     code, out, _ = run(monkeypatch, capsys, "inspect", rain, "--context", 100)
     assert code == 1
     assert "!! no window of 110 frames" in out
+
+
+def test_inspect_leaves_out_a_damaged_file_where_all_are_opened(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    for minute in range(8):
+        pixels = np.random.default_rng(minute).integers(0, 255, (16, 16), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"rain_20200101_000{minute}.png")
+    damaged = tmp_path / "rain_20200101_0003.png"
+    damaged.write_bytes(damaged.read_bytes()[:200])
+    code, _, err = run(monkeypatch, capsys, "inspect", tmp_path, "--by-name")
+    assert code == 2
+    assert f"{damaged.name}: " in err
+    assert "--no-by-name (data.by_name=false) leaves it out" in err
+    code, out, _ = run(monkeypatch, capsys, "inspect", tmp_path, "--no-by-name", "--context", 1, "--horizon", 1)
+    assert code == 0
+    assert "1 of 8 files could not be read and were left out" in out
 
 
 def test_convert_says_size_frames_and_what_was_left_out(

@@ -67,9 +67,9 @@ def test_what_is_wrong_is_said_when_it_is_read(tmp_path: Path) -> None:
     broken.write_bytes(broken.read_bytes()[:900])
     frames = framecast.open(tmp_path, by_name=True)
     for number, file, what in (
-        (3, wrong, "differs"),
-        (4, late, "its name says"),
-        (5, broken, "format|cannot|incomplete"),
+        (3, wrong, r"differs.*\n.*one by one"),
+        (4, late, r"its name says.*\n.*--no-by-name .* takes the times"),
+        (5, broken, r"(format|cannot|incomplete).*\n.*--no-by-name \(data\.by_name=false\) leaves it out"),
     ):
         with pytest.raises(DataError, match=what) as error:
             frames.isel(time=number).load()

@@ -32,6 +32,7 @@ def inspect(
     grey: Grey = False,
     size: FrameSize = None,
     frame_rate: FrameRate = None,
+    by_name: ByName = None,
     recipe: Annotated[
         str | None, typer.Option(help="Estimate memory and time of a training step of this recipe.")
     ] = None,
@@ -47,7 +48,14 @@ def inspect(
     console = Console()
     sides = frame_size(size)
     frames = framecast.open(
-        path, units=units, time_step=time_step, variable=variable, grey=grey, size=sides, frame_rate=frame_rate
+        path,
+        units=units,
+        time_step=time_step,
+        variable=variable,
+        grey=grey,
+        size=sides,
+        frame_rate=frame_rate,
+        by_name=by_name,
     )
     seen = framecast.inspect(frames, context=context, horizon=horizon)
     facts = dict(seen.facts)
@@ -58,6 +66,7 @@ def inspect(
         stated = {"units": units, "time_step": time_step, "variable": variable, "frame_rate": frame_rate}
         settings = [f"data.{name}={value}" for name, value in stated.items() if value is not None]
         settings += ["data.grey=true"] if grey else []
+        settings += [f"data.by_name={str(by_name).lower()}"] if by_name is not None else []
         settings += [f"data.size=[{sides[0]},{sides[1]}]"] if sides else []
         facts |= estimate(read(recipe, [f"data.path={path}", *settings]))
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))

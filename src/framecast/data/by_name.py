@@ -12,10 +12,11 @@ from framecast.data.joining import alike, along_time, first_of, time_of
 from framecast.data.readers.formats import recognised
 from framecast.data.readers.options import Options, Reader
 from framecast.data.stored import row
-from framecast.errors import DataError, Unreadable
+from framecast.errors import DataError, Unreadable, blameless
 
 MANY = 1000
 """Of more files not all are opened if nobody asks for it."""
+_ALL = "--no-by-name (data.by_name=false)"
 _FEWEST = 4
 """Of fewer files all are opened."""
 
@@ -46,11 +47,23 @@ def listed(entries: Sequence[Path], options: Options) -> tuple[xr.DataArray, lis
     times = named + late.pop()
 
     def variable(number: int) -> xr.Variable:
-        frame = _frame(reader, files[number], options)
+        try:
+            frame = _frame(reader, files[number], options)
+        except Unreadable as error:
+            remedies = [error.remedy, f"{_ALL} leaves it out"]
+            raise Unreadable(error.what, where=error.where, remedy="; ".join(filter(None, remedies))) from error
         if not alike(first, frame):
-            raise DataError(f"differs from {files[0].name} in size, grid or units", where=files[number])
+            raise DataError(
+                f"differs from {files[0].name} in size, grid or units",
+                where=files[number],
+                remedy="open archives that differ one by one",
+            )
         if (time := _own(frame, times[number])) != times[number]:
-            raise DataError(f"holds {time}, its name says {times[number]}", where=files[number])
+            raise DataError(
+                f"holds {time}, its name says {times[number]}",
+                where=files[number],
+                remedy=f"{_ALL} takes the times that the files hold",
+            )
         return frame.variable
 
     lazy = row([str(file) for file in files], variable, first.variable)
@@ -62,10 +75,11 @@ def listed(entries: Sequence[Path], options: Options) -> tuple[xr.DataArray, lis
 
 
 def _frame(reader: Reader, file: Path, options: Options) -> xr.DataArray:
-    """The frame in a file, without an axis of time. Raises `DataError`."""
-    if not reader.recognises(file):
-        raise Unreadable("not of the format of the others", where=file)
-    array = reader.read(file, options)
+    """The frame in a file, without an axis of time. Raises `DataError` and `Exhausted`."""
+    with blameless(file):
+        if not reader.recognises(file):
+            raise Unreadable("not of the format of the others", where=file)
+        array = reader.read(file, options)
     return array.isel(time=0) if array.sizes.get("time") == 1 else array
 
 

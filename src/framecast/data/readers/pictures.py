@@ -21,6 +21,7 @@ RECOGNISES = ["PNG and JPEG pictures and folders of them"]
 _SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
 _SUFFIXES = (".png", ".jpg", ".jpeg")
 _FORMATS = ["PNG", "JPEG"]
+_REMEDY = "fetch the file again"
 _END_OF_JPEG = b"\xff\xd9"
 
 
@@ -70,9 +71,9 @@ def read(path: Path, options: Options) -> xr.DataArray:
     except Image.DecompressionBombError as error:
         raise DataError(f"refused before decoding: {error}", where=path, remedy="crop or tile the picture") from error
     except (OSError, SyntaxError, ValueError) as error:
-        raise Unreadable(f"the picture is incomplete or unreadable ({error})", where=path) from error
+        raise Unreadable(f"the picture is incomplete or unreadable ({error})", where=path, remedy=_REMEDY) from error
     if form == "JPEG" and not _ends(path):
-        raise Unreadable("the picture is incomplete or unreadable (it has no end)", where=path)
+        raise Unreadable("the picture is incomplete or unreadable (it has no end)", where=path, remedy=_REMEDY)
     if name not in _MODES:
         raise DataError(f"a picture of mode {name!r}", where=path, remedy=f"expected one of {', '.join(_MODES)}")
     mode = _MODES[_WITH_ALPHA.get(name, name) if transparent else name]
@@ -100,7 +101,7 @@ def _decode(path: Path, mode: _Mode, size: tuple[int, int] | None) -> np.ndarray
             transparent = picture.info.get("transparency")
             pixels = np.atleast_3d(np.asarray(picture.convert(mode.plain) if picture.mode != mode.plain else picture))
     except (OSError, SyntaxError, ValueError) as error:
-        raise Unreadable(f"the picture cannot be decoded ({error})", where=path) from error
+        raise Unreadable(f"the picture cannot be decoded ({error})", where=path, remedy=_REMEDY) from error
     values = pixels[..., : mode.channels].astype(np.float32)
     if mode.alpha:
         values[pixels[..., -1] == 0] = np.nan
