@@ -118,6 +118,14 @@ def test_a_gap_of_one_window_lies_between_blocks(validation: float, test: float,
     assert parts["validation"][-1].start + length - 1 + length < parts["test"][0].start
 
 
+@pytest.mark.parametrize("length", [4, 20])
+def test_a_gap_of_one_window_lies_beside_dates(length: int) -> None:
+    """In an archive that is shorter than the gaps on both sides and a frame too."""
+    labels = ByDates(test=dates(25, 28)).labels([archive(list(range(30)))], length)[0][0]
+    assert np.flatnonzero(labels == 0).tolist() == [*range(25 - length), *range(28 + length, 30)]
+    assert np.flatnonzero(labels == 2).tolist() == [25, 26, 27]
+
+
 @given(validation=st.floats(0.1, 0.3), test=st.floats(0.1, 0.3))
 def test_sets_of_clips_are_split_by_clip(validation: float, test: float) -> None:
     frames = clips(20, 6)

@@ -107,7 +107,7 @@ class ByDates:
             for label, period in ((1, self.validation), (2, self.test)):
                 if period is not None:
                     inside = (times >= _utc(period[0])) & (times < _utc(period[1]))
-                    near = np.convolve(inside, np.ones(2 * length + 1), mode="same")[: len(times)] > 0
+                    near = np.convolve(inside, np.ones(2 * length + 1))[length : length + len(times)] > 0
                     labels[near & (labels == 0)] = NONE
                     labels[inside] = label
             result.append(np.tile(labels, (frames.sizes.get("sequence", 1), 1)))
