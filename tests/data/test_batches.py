@@ -194,3 +194,5 @@ def test_impossible_settings() -> None:
         batches(rotations=True)
     with pytest.raises(ConfigError, match="several sizes"):
         Batches(Marked(4, ((12, 16), (9, 9))), Unit(), 2)
+    with pytest.raises(ConfigError, match="does not fit"):  # however many windows there are
+        Batches(Marked(20_000), Unit(), 2, crop=(32, 32))

@@ -61,9 +61,7 @@ class Batches:
         height, width = self.crop or self.source.shape[1:3]
         if self.rotations and height != width:
             raise ConfigError(f"frames of {height} x {width} cannot be turned by quarters", where="data.rotations")
-        sizes = (
-            {self.source.size_of(index) for index in range(len(self.source))} if len(self.source) < 10_000 else set()
-        )
+        sizes = {self.source.size_of(index) for index in range(len(self.source))}
         if self.crop is None and len(sizes) > 1:
             raise ConfigError(f"frames of several sizes {sorted(sizes)}", where="data.crop", remedy="set a crop")
         for low, wide in sizes:

@@ -153,6 +153,7 @@ class WindowSource:
             extra,
         )
         self._length = context + horizon
+        self._sizes = [(archive.sizes["y"], archive.sizes["x"]) for archive in archives]
         self._parts = tuple(parts)
         self._seen: dict[int, np.ndarray] = {}
         self._lock = threading.Lock()
@@ -162,8 +163,7 @@ class WindowSource:
 
     def size_of(self, index: int) -> tuple[int, int]:
         """Height and width of the frames of a window."""
-        archive = self.archives[self.windows[index].archive]
-        return archive.sizes["y"], archive.sizes["x"]
+        return self._sizes[self.windows[index].archive]
 
     def read(self, index: int, region: Region | None = None) -> np.ndarray:
         """`(T, C, H, W)` float32 in physical units, NaN where there is no data."""
