@@ -3,6 +3,7 @@
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from weakref import WeakSet
 
 import dask
 import numpy as np
@@ -185,6 +186,21 @@ def test_splits_share_what_is_kept_and_nobody_writes_to_it(store: Path) -> None:
     frames = framecast.open(store).load()
     stored.Parts(frames).read(time=slice(0, 1))
     frames[:] = 0  # whose they are may
+
+
+def test_all_archives_together_are_kept_up_to_the_limit(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The room of one that is gone is free again."""
+
+    def kept(parts: stored.Parts) -> bool:
+        return np.shares_memory(parts.read(time=slice(0, 2)), parts.read(time=slice(0, 2)))
+
+    opened = framecast.open(store)
+    monkeypatch.setattr(stored, "KEPT_IN_MEMORY", 2.5 * opened.nbytes)
+    monkeypatch.setattr(stored, "_KEEPING", WeakSet())  # without what other tests left behind
+    archives = [stored.Parts(opened) for _ in range(4)]
+    assert [kept(parts) for parts in archives] == [True, True, False, False]
+    del archives[0]
+    assert [kept(parts) for parts in (*archives, stored.Parts(opened))] == [True, False, False, True]
 
 
 def test_impossible_settings() -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 import numpy as np
 import xarray as xr
@@ -21,7 +23,8 @@ Place = tuple[int | slice, ...]
 """A part of an array, as NumPy slices it."""
 
 KEPT_IN_MEMORY = 2 * 2**30
-"""Bytes up to which an archive, decoded to float32, is read once and kept; a larger one is read window by window."""
+"""Bytes of archives, decoded to float32, that a process reads once and keeps; those that find no room are read window by
+window."""
 
 
 class _Lazy(BackendArray):
@@ -99,11 +102,9 @@ class Parts:
         self._lock = threading.Lock()
 
     def read(self, **place: slice) -> np.ndarray:
-        """The values in `place`, all along the dimensions that it does not name. Frames of up to `KEPT_IN_MEMORY` bytes are
-        decoded once, at the first call, and kept."""
-        if self.frames.nbytes <= KEPT_IN_MEMORY:
-            return self._whole()[self._key(place)]
-        return self.decoded(**place)
+        """The values in `place`, all along the dimensions that it does not name. Frames for which there is room in
+        `KEPT_IN_MEMORY` are decoded once, at the first call, and kept."""
+        return self._whole()[self._key(place)] if self._fits else self.decoded(**place)
 
     def decoded(self, **place: slice) -> np.ndarray:
         """The same, read and decoded now."""
@@ -115,12 +116,25 @@ class Parts:
     def _key(self, place: Mapping[str, slice]) -> tuple[slice, ...]:
         return tuple(place.get(str(dim), slice(None)) for dim in self.frames.dims)
 
+    @cached_property
+    def _fits(self) -> bool:
+        """Whether there is room for the frames beside all that are kept. It is theirs until nobody has these parts any more."""
+        with _CHOOSING:
+            others = sum(each.frames.nbytes for each in _KEEPING if each is not self)
+            if fits := others + self.frames.nbytes <= KEPT_IN_MEMORY:
+                _KEEPING.add(self)
+            return fits
+
     def _whole(self) -> np.ndarray:
         with self._lock:
             if self._kept is None:
                 self._kept = np.asarray(self.frames.values).view()  # the frames themselves may be somebody's
                 self._kept.flags.writeable = False
             return self._kept
+
+
+_KEEPING: WeakSet[Parts] = WeakSet()
+_CHOOSING = threading.Lock()
 
 
 def _behind(array: da.Array) -> Stored | None:
