@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 import xarray as xr
 import zarr
+from PIL import Image
 
 import framecast
 from framecast.data import conversion, layout
 from framecast.data.conversion import Changes, convert
+from framecast.data.readers.options import Options
 from framecast.errors import ConfigError, DataError
 
 START = np.datetime64("2020-01-01T00:00", "ns")
@@ -61,6 +63,15 @@ def archive(folder: Path, numbers: range) -> Path:
     folder.mkdir(exist_ok=True)
     for number in numbers:
         write_frame(folder, number)
+    return folder
+
+
+def pictures(folder: Path, numbers: range) -> Path:
+    """Pictures with numbers in their names, always the same for a number."""
+    folder.mkdir(exist_ok=True)
+    for number in numbers:
+        pixels = np.random.default_rng(number).integers(0, 255, (8, 8), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"p_{number:03d}.png")
     return folder
 
 
@@ -356,13 +367,72 @@ def test_reflectivity_is_averaged_as_z() -> None:
 
 def test_video_becomes_a_store_of_numbered_frames(videos: Path, tmp_path: Path) -> None:
     pytest.importorskip("av")
-    from framecast.data.readers.options import Options
-
     source = videos / "bigbuckbunny_160x120.avi"
     convert(source, tmp_path / "a.zarr", options=Options(grey=True))
     frames = framecast.open(tmp_path / "a.zarr")
     np.testing.assert_array_equal(frames.values, framecast.open(source, grey=True).values)
     assert frames["time"].values.tolist() == list(range(132))
+
+
+@pytest.mark.parametrize(("first", "then"), [(None, 5), (5, None), (5, 10)])
+def test_a_store_of_pictures_keeps_its_clock(tmp_path: Path, first: float | None, then: float | None) -> None:
+    """Numbers of frames, or times of a stated step, do not go on as the other, and a late picture shifts no number."""
+    folder = pictures(tmp_path / "pics", range(2, 6))
+    convert(folder, tmp_path / "a.zarr", options=Options(time_step=first))
+    with pytest.raises(ConfigError, match=r"other settings.*time_step"):
+        convert(folder, tmp_path / "a.zarr", options=Options(time_step=then))
+    pictures(folder, range(1, 8))
+    grown = convert(folder, tmp_path / "a.zarr", options=Options(time_step=first))
+    assert (grown.frames, list(grown.left_out)) == (6, [str(folder / "p_001.png")])
+
+
+def test_a_store_made_before_clocks_were_noted_grows_where_it_was_of_numbers(tmp_path: Path) -> None:
+    folder = pictures(tmp_path / "pics", range(3))
+    for name, step in (("numbers", None), ("times", 5)):
+        convert(folder, tmp_path / f"{name}.zarr", options=Options(time_step=step))
+        manifest = tmp_path / f"{name}.zarr/manifest.json"
+        said = json.loads(manifest.read_text())
+        del said["plan"]["clock"], said["plan"]["time_step"]
+        manifest.write_text(json.dumps(said))
+    pictures(folder, range(5))
+    assert convert(folder, tmp_path / "numbers.zarr").frames == 5
+    for step in (None, 5):
+        with pytest.raises(ConfigError, match="other settings"):
+            convert(folder, tmp_path / "times.zarr", options=Options(time_step=step))
+
+
+@pytest.mark.parametrize(("step", "changed"), [(None, "a"), (5, "a"), (None, "b")])
+def test_frames_that_are_counted_through_are_not_stored_twice(tmp_path: Path, step: float | None, changed: str) -> None:
+    """A file that comes before others, or is longer now, shifts their numbers."""
+    folder, options = tmp_path / "clips", Options(time_step=step)
+    folder.mkdir()
+    frames = np.random.default_rng(0).integers(0, 255, (20, 8, 8), dtype=np.uint8)
+    np.save(folder / "b.npy", frames[:12])
+    np.save(folder / "c.npy", frames[:12])
+    convert(folder, tmp_path / "a.zarr", options=options)
+    np.save(folder / "c.npy", frames[:15])
+    np.save(folder / "d.npy", frames[:4])
+    assert convert(folder, tmp_path / "a.zarr", options=options).added == 7
+    np.save(folder / f"{changed}.npy", frames)
+    with pytest.raises(ConfigError, match=rf"numbers of its frames have shifted.*{changed}\.npy"):
+        convert(folder, tmp_path / "a.zarr", options=options)
+
+
+def test_interrupted_and_with_other_numbers_a_conversion_begins_anew(tmp_path: Path, small: None) -> None:
+    folder = tmp_path / "clips"
+    folder.mkdir()
+    frames = np.random.default_rng(0).integers(0, 255, (20, 8, 8), dtype=np.uint8)
+    np.save(folder / "b.npy", frames)
+
+    def interrupt(done: int, of: int) -> None:
+        if done == 8:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        convert(folder, tmp_path / "a.zarr", progress=interrupt)
+    np.save(folder / "a.npy", frames[:5])
+    convert(folder, tmp_path / "a.zarr")
+    np.testing.assert_array_equal(framecast.open(tmp_path / "a.zarr").values, framecast.open(folder).values)
 
 
 def test_clips_are_no_archive(tmp_path: Path) -> None:

@@ -28,8 +28,9 @@ import zarr
 from zarr.errors import ZarrUserWarning
 
 from framecast.data.frames import stamp
+from framecast.data.joining import first_of
 from framecast.data.layout import Chunks, chunks_of, create, frames_of_shard, stored_times
-from framecast.data.opening import open_all
+from framecast.data.opening import Opened, open_all
 from framecast.data.readers.options import Options
 from framecast.data.readers.zarr_store import PIPELINE
 from framecast.data.regridding import coarsened, cropped, reprojected
@@ -107,8 +108,8 @@ def convert(
     those of the store that grows, of a new one those of `layout.chunks_of`. `begun` is told the size before anything is
     written, `progress` the frames done and to do.
 
-    Raises `DataError`; `ConfigError` where `out` is something else or was made with other settings; `RunError` where it
-    cannot be written.
+    Raises `DataError`; `ConfigError` where `out` is something else, was made with other settings, or holds frames without a
+    clock whose numbers have shifted; `RunError` where it cannot be written.
     """
     out, changes = Path(out), changes or Changes()
     if out.suffix != ".zarr":
@@ -120,7 +121,7 @@ def convert(
         raise DataError("a set of clips, not an archive in time", remedy="only frames along one time are converted")
     frames = changes.applied(opened.frames)
     try:
-        store = _Store(out, frames, changes, chunks, opened.left_out)
+        store = _Store(out, opened._replace(frames=frames), changes, chunks)
         begun(store.size)
         store.lay_out()
         store.fill(progress)
@@ -133,28 +134,26 @@ class _Store:
     """A store that is being built, in a folder beside its final place: of nothing, of what an interrupted conversion left
     there, or of a copy of the finished store. All three go on after the last frame they hold."""
 
-    def __init__(
-        self, out: Path, frames: xr.DataArray, changes: Changes, chunks: Chunks | None, left_out: dict[str, str]
-    ) -> None:
+    def __init__(self, out: Path, opened: Opened, changes: Changes, chunks: Chunks | None) -> None:
+        frames = opened.frames
         self.out, self.partial = out, out.with_name(f".{out.name}.partial")
         self.name = str(frames.name)
         _recover(out)
         finished, started = _manifest(out), _manifest(self.partial)
         there = finished or started
         self.chunks = chunks or (tuple(there["plan"]["chunks"]) if there else chunks_of(frames))
-        plan = json.loads(json.dumps(_plan(frames, changes, self.chunks)))  # as it is read back
+        plan = json.loads(json.dumps(_plan(opened, changes, self.chunks)))  # as it is read back
         self.length = int(plan["shard"])
-        if out.exists() and (finished is None or finished["plan"] != plan):
-            what = "was made with other settings, or on another grid" if finished else "was not made by this command"
-            raise ConfigError(f"exists already and {what}", where=out, remedy="convert to a new store")
+        if out.exists() and (why := _ended(finished, plan, frames)):
+            raise ConfigError(f"exists already and {why}", where=out, remedy="convert to a new store")
         self.before = int(finished["frames"]) if finished else 0
-        if started is None or started["plan"] != plan:
+        if _ended(started, plan, frames):
             shutil.rmtree(self.partial, ignore_errors=True)
             started = None
         self.manifest: dict[str, Any] = started or finished or _nothing(plan)
         self.frames, late = _after(frames, self.manifest)
         self.parts, self.threads = Parts(self.frames), os.cpu_count() or 1
-        self.manifest["left_out"] |= left_out | late
+        self.manifest["left_out"] |= opened.left_out | late
         self.written = int(self.manifest["frames"])
         self.size = Size(
             frames=self.written + self.frames.sizes["time"],
@@ -304,7 +303,10 @@ def _manifest(store: Path) -> dict[str, Any] | None:
         manifest = json.loads((store / MANIFEST).read_text())
     except (OSError, ValueError):
         return None
-    return manifest if isinstance(manifest, dict) and manifest.keys() >= _nothing({}).keys() else None
+    if not isinstance(manifest, dict) or not manifest.keys() >= _nothing({}).keys():
+        return None
+    manifest["plan"] = {"clock": "T" in str(manifest["last"]), "time_step": None} | manifest["plan"]  # not noted once
+    return manifest
 
 
 def _nothing(plan: dict[str, Any]) -> dict[str, Any]:
@@ -313,8 +315,9 @@ def _nothing(plan: dict[str, Any]) -> dict[str, Any]:
     return {"plan": plan, "frames": 0, "last": None, **empty}
 
 
-def _plan(frames: xr.DataArray, changes: Changes, chunks: Chunks) -> dict[str, Any]:
+def _plan(opened: Opened, changes: Changes, chunks: Chunks) -> dict[str, Any]:
     """What must stay the same for a store to grow."""
+    frames = opened.frames
     grid = hashlib.sha256()
     for axis in ("y", "x"):
         grid.update(np.round(frames[axis].values, 3).tobytes() if axis in frames.coords else b"")
@@ -324,19 +327,45 @@ def _plan(frames: xr.DataArray, changes: Changes, chunks: Chunks) -> dict[str, A
         "dry": float(frames.attrs["dry"]),
         "size": [frames.sizes[dim] for dim in ("channel", "y", "x")],
         "grid": grid.hexdigest(),
+        "clock": frames["time"].dtype.kind == "M",
+        "time_step": opened.time_step,
         "changes": asdict(changes),
         "chunks": list(chunks),
         "shard": frames_of_shard(frames, chunks),
     }
 
 
+def _ended(manifest: dict[str, Any] | None, plan: dict[str, Any], frames: xr.DataArray) -> str:
+    """Why a store cannot go on with these frames; nothing where it can."""
+    if manifest is None:
+        return "was not made by this command"
+    if differing := [key for key in plan if manifest["plan"].get(key) != plan[key]]:
+        return f"was made with other settings, or on another grid ({', '.join(differing)})"
+    if moved := _shifted(frames, manifest):
+        why = "frames without a clock are counted through, and new or longer than before is"
+        return f"the numbers of its frames have shifted: {why} {first_of(moved)}"
+    return ""
+
+
+def _shifted(frames: xr.DataArray, manifest: dict[str, Any]) -> list[str]:
+    """The files by which frames that are counted through have other numbers than in a store: new ones before its end, and those
+    that are longer now, but for the last. None where there is a clock, or a file is one frame with the number in its name."""
+    plan, files = manifest["plan"], list(map(str, frames["source"].values))
+    if (plan["clock"] and plan["time_step"] is None) or len(set(files)) == len(files):
+        return []
+    new, late = _after(frames, manifest)
+    there = list(dict.fromkeys(files[: len(files) - new.sizes["time"]]))
+    sizes = {Path(file).absolute(): said.get("bytes") for file, said in manifest["files"].items()}
+    longer = (file for file in there[:-1] if sizes.get(Path(file).absolute()) not in (None, Path(file).stat().st_size))
+    return [*late, *longer]
+
+
 def _after(frames: xr.DataArray, manifest: dict[str, Any]) -> tuple[xr.DataArray, dict[str, str]]:
     """The frames after the last one of a store, and the files among the others that are not in it."""
     if manifest["last"] is None:
         return frames, {}
-    times = frames["time"].values
-    clock = times.dtype.kind == "M"
-    new = times > (np.datetime64(manifest["last"]) if clock else int(manifest["last"]))
+    clock = manifest["plan"]["clock"]
+    new = frames["time"].values > (np.datetime64(manifest["last"]) if clock else int(manifest["last"]))
     known = {Path(file).absolute() for file in manifest["files"]}
     sums = {said.get("sha256") for said in manifest["files"].values()} - {None}  # of files that may lie elsewhere now
     others = {file for file in map(str, frames["source"].values[~new]) if Path(file).absolute() not in known}

@@ -55,10 +55,11 @@ def open(
 
 
 class Opened(NamedTuple):
-    """Frames, and the files that were left out with the reasons."""
+    """Frames, the files that were left out with the reasons, and the time step in minutes where times were made of it."""
 
     frames: xr.DataArray
     left_out: dict[str, str]
+    time_step: float | None
 
 
 def open_all(path: str | Path | Sequence[str | Path], options: Options, *, lenient: bool = False) -> Opened:
@@ -66,9 +67,9 @@ def open_all(path: str | Path | Sequence[str | Path], options: Options, *, lenie
     the first, and frames whose time another frame has already, where `open` raises `DataError`; for that it opens all files
     if `options.by_name` is None."""
     if isinstance(path, str) and "://" in path:
-        return Opened(order_times(_stepped(_remote(path, options), options.time_step, [])), {})
+        return _opened(_remote(path, options), options)
     if (found := _listed(path, options, lenient=lenient)) is not None:
-        return Opened(order_times(_stepped(_built(*found, options), options.time_step, [])), {})
+        return _opened(_built(*found, options), options)
     files, repairs = _files(path)
     if options.by_name:
         repairs.append("files could not be listed by their names: all were opened")
@@ -106,8 +107,7 @@ def open_all(path: str | Path | Sequence[str | Path], options: Options, *, lenie
         why = "do not belong to the others or could not be read" if lenient else "could not be read"
         what = f"{len(left_out)} of {len(files)} files {why} and were left out"
         repairs.append(f"{what}: {first_of([f'{file}: {why}' for file, why in left_out.items()])}")
-    frames = _stepped(joined, options.time_step, repairs)
-    return Opened(order_times(frames, keep_first=lenient), left_out)
+    return _opened(joined, options, repairs, left_out, keep_first=lenient)
 
 
 def _built(row: xr.DataArray, files: Sequence[Path], options: Options) -> xr.DataArray:
@@ -136,12 +136,20 @@ def _entries(path: str | Path | Sequence[str | Path]) -> list[Path]:
     return sorted((file for file in found if not file.name.startswith(".")), key=_natural)
 
 
-def _stepped(frames: xr.DataArray, time_step: float | None, repairs: list[str]) -> xr.DataArray:
-    """Frames at the stated time step, with what was repaired before."""
-    if time_step is not None:
-        frames = _with_step(frames, time_step)
+def _opened(
+    frames: xr.DataArray,
+    options: Options,
+    repairs: Sequence[str] = (),
+    left_out: dict[str, str] | None = None,
+    *,
+    keep_first: bool = False,
+) -> Opened:
+    """Frames at the stated time step and in order, with what was repaired before."""
+    time_step = None if frames["time"].dtype.kind == "M" else options.time_step
+    if options.time_step is not None:
+        frames = _with_step(frames, options.time_step)
     frames.attrs["repairs"] = [*repairs, *frames.attrs["repairs"]]
-    return frames
+    return Opened(order_times(frames, keep_first=keep_first), left_out or {}, time_step)
 
 
 def _remote(address: str, options: Options) -> xr.DataArray:
