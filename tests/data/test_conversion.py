@@ -5,6 +5,7 @@ import shutil
 from hashlib import sha256
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import xarray as xr
@@ -327,6 +328,31 @@ def test_a_frame_that_cannot_be_decoded_has_no_data_and_is_said(originals: Path,
     if done.missing:  # a decoder may also make something of it
         assert list(done.missing) == ["2015-05-15T15:50:00 UTC"]
         assert np.isnan(framecast.open(tmp_path / "a.zarr").values[1]).all()
+
+
+@pytest.mark.parametrize("damaged", [["a"], ["b"], ["a", "b"], ["a", "c"], ["a", "b", "c"]])
+def test_of_frames_at_one_time_the_first_that_can_be_read_is_taken(tmp_path: Path, damaged: list[str]) -> None:
+    source = archive(tmp_path / "source", range(2))
+    copied = {"a": 1.0, "b": 2.0, "c": 3.0}
+    for name, value in copied.items():
+        with xr.open_dataset(write_frame(tmp_path, 3, value=value)) as frame:
+            frame.to_netcdf(source / f"x_{name}.nc", engine="h5netcdf", encoding={"rain": {"zlib": True}})
+    for name in damaged:
+        with h5py.File(source / f"x_{name}.nc") as file:
+            begin = file["rain"].id.get_chunk_info(0).byte_offset
+        with (source / f"x_{name}.nc").open("r+b") as file:
+            file.seek(begin)
+            file.write(b"\xff" * 8)
+    done = convert(source, tmp_path / "a.zarr")
+    good = [value for name, value in copied.items() if name not in damaged]
+    frames = framecast.open(tmp_path / "a.zarr")
+    assert len(frames) == 3
+    np.testing.assert_array_equal(frames.values[2], good[0] if good else np.nan)
+    assert len(done.missing) == (not good)
+    lost = damaged if good else damaged[1:]
+    (said,) = [said for said in done.repairs if "cannot be read" in said]
+    assert said.startswith(f"{len(lost)} frame(s)")
+    assert all(f"x_{name}.nc (2020-01-01T00:15:00 UTC)" in said for name in lost)
 
 
 def test_cropped_coarser_reprojected(radar: Path, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ import xarray as xr
 from framecast.data.pieces import AT_ONCE, pieces
 from framecast.data.quantities import Quantity, identify, with_dry
 from framecast.data.stored import Change, Stored
-from framecast.errors import DataError
+from framecast.errors import DataError, FramecastError
 
 DIMS = ("time", "channel", "y", "x")
 _PIXELS = ("channel", "y", "x")
@@ -131,7 +131,7 @@ def impossible(covered: xr.DataArray, quantity: Quantity) -> tuple[str, ...]:
 
 def order_times(frames: xr.DataArray, *, keep_first: bool = False) -> xr.DataArray:
     """Sort frames by time and drop exact copies, each reported; conflicting copies raise `DataError`, or, with `keep_first`,
-    are dropped and reported too."""
+    are dropped and reported too, as are those that cannot be read."""
     times, where = frames["time"].values, _where(frames)
     if times.dtype.kind == "M" and np.isnat(times).any():
         missing = int(np.flatnonzero(np.isnat(times))[0])
@@ -145,9 +145,27 @@ def order_times(frames: xr.DataArray, *, keep_first: bool = False) -> xr.DataArr
         )
         times, where = frames["time"].values, _where(frames)
     copies = np.flatnonzero(np.diff(times).astype(np.int64) == 0) + 1
-    conflicts = 0
-    for index in copies:
-        one, other = frames.isel(time=index - 1).values, frames.isel(time=index).values
+    dropped: set[int] = set()
+    damaged: list[str] = []
+    conflicts, kept = 0, 0
+
+    def read(index: int) -> np.ndarray | None:
+        try:
+            return frames.isel(time=index).values
+        except FramecastError:
+            if not keep_first:
+                raise
+            return None
+
+    for index in map(int, copies):
+        kept = kept if index - 1 in dropped else index - 1
+        one, other = read(kept), read(index)
+        if one is None or other is None:
+            gone, kept = (index, kept) if other is None else (kept, index)
+            dropped.add(gone)
+            damaged.append(f"{where[gone]} ({stamp(times[gone])})")
+            continue
+        dropped.add(index)
         if not np.array_equal(one, other, equal_nan=True):
             conflicts += 1
             if keep_first:
@@ -159,14 +177,17 @@ def order_times(frames: xr.DataArray, *, keep_first: bool = False) -> xr.DataArr
                 remedy="remove one of them, or correct its time stamp",
             )
     if len(copies):
-        frames = frames.isel(time=np.setdiff1d(np.arange(len(times)), copies))
-        if exact := len(copies) - conflicts:
+        frames = frames.isel(time=np.setdiff1d(np.arange(len(times)), sorted(dropped)))
+        if exact := len(copies) - conflicts - len(damaged):
             said = f"{exact} frame(s) with a repeated time were exact copies and were dropped"
             repairs.append(f"{where[copies[0]]}: {said}")
         if conflicts:
             repairs.append(
                 f"{conflicts} frame(s) with the time of another, different one were dropped: the first was kept"
             )
+        if damaged:
+            said = f"{len(damaged)} frame(s) that cannot be read were dropped, since another has their time"
+            repairs.append(f"{said}: {'; '.join(damaged)}")
     frames.attrs["repairs"] = repairs
     return frames
 
