@@ -21,7 +21,7 @@ import xarray as xr
 from framecast.data.pieces import AT_ONCE, pieces
 from framecast.data.quantities import Quantity, identify, with_dry
 from framecast.data.stored import Change, Stored
-from framecast.errors import DataError, FramecastError
+from framecast.errors import DataError, Exhausted, FramecastError
 
 DIMS = ("time", "channel", "y", "x")
 _PIXELS = ("channel", "y", "x")
@@ -152,8 +152,8 @@ def order_times(frames: xr.DataArray, *, keep_first: bool = False) -> xr.DataArr
     def read(index: int) -> np.ndarray | None:
         try:
             return frames.isel(time=index).values
-        except FramecastError:
-            if not keep_first:
+        except FramecastError as error:
+            if not keep_first or isinstance(error, Exhausted):
                 raise
             return None
 

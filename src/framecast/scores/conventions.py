@@ -96,7 +96,8 @@ def _similarities(pictures: Tensor, true_pictures: Tensor, valid: Tensor) -> Sum
     sums: Sums = {}
     for name, values in (("ssim", similarity), ("ms_ssim", ms_ssim(shown, true))):
         frames = values.view(pictures.shape[:3]).mean(2)
-        sums |= {name: frames.nan_to_num(0.0), f"{name}_weight": frames.isfinite().double()}
+        known = frames.isfinite()
+        sums |= {name: frames.masked_fill(~known, 0.0), f"{name}_weight": known.double()}
     return sums
 
 
