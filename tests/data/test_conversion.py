@@ -15,6 +15,7 @@ from PIL import Image
 import framecast
 from framecast.data import conversion, layout
 from framecast.data.conversion import Changes, convert
+from framecast.data.frames import actions_of
 from framecast.data.readers.options import Options
 from framecast.errors import ConfigError, DataError
 
@@ -459,6 +460,30 @@ def test_interrupted_and_with_other_numbers_a_conversion_begins_anew(tmp_path: P
     np.save(folder / "a.npy", frames[:5])
     convert(folder, tmp_path / "a.zarr")
     np.testing.assert_array_equal(framecast.open(tmp_path / "a.zarr").values, framecast.open(folder).values)
+
+
+def test_actions_go_along(tmp_path: Path, small: None) -> None:
+    """Interrupted, gone on with, grown, without new frames; and a store without actions has no room for them."""
+    chance = np.random.default_rng(0)
+    frames, actions = chance.integers(0, 255, (30, 8, 8), dtype=np.uint8), chance.normal(size=(30, 3))
+
+    def interrupt(done: int, of: int) -> None:
+        if done == 8:
+            raise KeyboardInterrupt
+
+    source, store = tmp_path / "robot.npz", tmp_path / "a.zarr"
+    np.savez(source, frames=frames[:20], actions=actions[:20])
+    with pytest.raises(KeyboardInterrupt):
+        convert(source, store, progress=interrupt)
+    for length in (20, 20, 30):
+        np.savez(source, frames=frames[:length], actions=actions[:length])
+        convert(source, store)
+        found = framecast.open(store)
+        np.testing.assert_array_equal(found.values, framecast.open(source).values)
+        np.testing.assert_array_equal(actions_of(found), actions_of(framecast.open(source)))
+    np.savez(source, frames=frames)
+    with pytest.raises(ConfigError, match=r"other settings.*\(actions\)"):
+        convert(source, store)
 
 
 def test_clips_are_no_archive(tmp_path: Path) -> None:

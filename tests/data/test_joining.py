@@ -8,6 +8,7 @@ import xarray as xr
 from PIL import Image
 
 import framecast
+from framecast.data.frames import actions_of
 from framecast.data.joining import number_of, time_of
 from framecast.errors import DataError
 
@@ -75,6 +76,25 @@ def test_files_that_contradict_each_other_are_refused_by_name(tmp_path: Path) ->
         framecast.open(
             [tmp_path / "a.nc", save(tmp_path / "b.nc", (day("2020-01-01T00:20", 3) + 1).assign_attrs(units="mm/h"))]
         )
+
+
+def with_actions(path: Path, frames: int, numbers: int) -> np.ndarray:
+    actions = np.random.default_rng(len(path.name) + frames).normal(size=(frames, numbers)).astype(np.float32)
+    np.savez(path, frames=np.zeros((frames, 1, 8, 8), np.uint8), **({"actions": actions} if numbers else {}))
+    return actions
+
+
+def test_actions_of_single_frames_are_each_their_own(tmp_path: Path) -> None:
+    taken = [with_actions(tmp_path / f"frame_{'0' * k}{k}.npz", 1, 3) for k in range(4)]
+    np.testing.assert_array_equal(actions_of(framecast.open(tmp_path))[0], np.concatenate(taken))
+
+
+@pytest.mark.parametrize("numbers", [0, 2])
+def test_files_with_other_actions_are_refused(tmp_path: Path, numbers: int) -> None:
+    with_actions(tmp_path / "a.npz", 5, 3)
+    with_actions(tmp_path / "b.npz", 5, numbers)
+    with pytest.raises(DataError, match=rf"b\.npz: {numbers} action\(s\) and not the 3"):
+        framecast.open(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -27,9 +27,9 @@ import xarray as xr
 import zarr
 from zarr.errors import ZarrUserWarning
 
-from framecast.data.frames import stamp
+from framecast.data.frames import action_names, stamp
 from framecast.data.joining import first_of
-from framecast.data.layout import Chunks, chunks_of, create, frames_of_shard, stored_times
+from framecast.data.layout import Chunks, beside, chunks_of, create, frames_of_shard
 from framecast.data.opening import Opened, open_all
 from framecast.data.readers.options import Options
 from framecast.data.readers.zarr_store import PIPELINE
@@ -170,10 +170,12 @@ class _Store:
         elif not self.partial.exists():
             self.partial.parent.mkdir(parents=True, exist_ok=True)
             create(self.partial, self.frames, self.chunks, self.length)
-        for name in (self.name, "time"):
+        others = beside(self.frames)
+        for name in (self.name, *others):
             array = self._array(name)
             array.resize((self.size.frames, *array.shape[1:]))
-        self._array("time")[self.written :] = stored_times(self.frames["time"].values)
+        for name, values in others.items():
+            self._array(name)[self.written :] = values
         stored = self.manifest["stored"]
         self.manifest["stored"] = {key: sum_ for key, sum_ in stored.items() if not self._rewritten(Path(key))}
         self._note()
@@ -305,7 +307,8 @@ def _manifest(store: Path) -> dict[str, Any] | None:
         return None
     if not isinstance(manifest, dict) or not manifest.keys() >= _nothing({}).keys():
         return None
-    manifest["plan"] = {"clock": "T" in str(manifest["last"]), "time_step": None} | manifest["plan"]  # not noted once
+    not_noted_once = {"clock": "T" in str(manifest["last"]), "time_step": None, "actions": 0}
+    manifest["plan"] = not_noted_once | manifest["plan"]
     return manifest
 
 
@@ -326,6 +329,7 @@ def _plan(opened: Opened, changes: Changes, chunks: Chunks) -> dict[str, Any]:
         "units": frames.attrs["units"],
         "dry": float(frames.attrs["dry"]),
         "size": [frames.sizes[dim] for dim in ("channel", "y", "x")],
+        "actions": len(action_names(frames)),
         "grid": grid.hexdigest(),
         "clock": frames["time"].dtype.kind == "M",
         "time_step": opened.time_step,

@@ -219,12 +219,17 @@ def with_actions(array: xr.DataArray, actions: np.ndarray, where: object) -> xr.
     return array.assign_coords({f"{_ACTION}{k}": (dims, each) for k, each in enumerate(numbers)})
 
 
+def action_names(frames: xr.DataArray) -> list[str]:
+    """The coordinates of Frames that hold actions, in their order; none where they have none."""
+    return sorted(
+        (name for name in map(str, frames.coords) if name.startswith(_ACTION)), key=lambda name: int(name[7:])
+    )
+
+
 def actions_of(frames: xr.DataArray) -> np.ndarray:
     """The actions of Frames `(sequence, time, A)`, the sequence being 1 where there is one only. Raises `DataError`
     where the frames have none."""
-    names = sorted(
-        (name for name in map(str, frames.coords) if name.startswith(_ACTION)), key=lambda name: int(name[7:])
-    )
+    names = action_names(frames)
     if not names:
         raise DataError(
             "the frames have no actions",
@@ -232,7 +237,7 @@ def actions_of(frames: xr.DataArray) -> np.ndarray:
             remedy="give an array `actions` of one row for each frame beside them (NetCDF, .npz), or data.actions=false",
         )
     actions = np.stack([frames[name].values for name in names], axis=-1)
-    return np.asarray(actions.reshape(-1, *actions.shape[-2:]))
+    return actions if "sequence" in frames.dims else actions[np.newaxis]
 
 
 def stamp(time: np.datetime64 | int) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from framecast.data.frames import same_grid
+from framecast.data.frames import action_names, same_grid
 from framecast.data.pieces import AT_ONCE
 from framecast.data.stored import row
 from framecast.errors import DataError
@@ -118,6 +118,8 @@ def alike(first: xr.DataArray, other: xr.DataArray) -> bool:
     """Whether two single frames, as read, differ in nothing but time, values and repairs."""
     if other.dims != first.dims or other.shape != first.shape or other.name != first.name:
         return False
+    if action_names(first):  # they change from frame to frame
+        return False
     if other.coords.keys() - {"time"} != first.coords.keys() - {"time"}:
         return False
     about, about_first = ({k: v for k, v in array.attrs.items() if k != "repairs"} for array in (other, first))
@@ -155,6 +157,8 @@ def _difference(part: xr.DataArray, first: xr.DataArray) -> str | None:
         return f"dry is {part.attrs['dry']:g} and not the {first.attrs['dry']:g}"
     if part.sizes["channel"] != first.sizes["channel"]:
         return f"{part.sizes['channel']} channel(s) and not the {first.sizes['channel']}"
+    if len(action_names(part)) != len(action_names(first)):
+        return f"{len(action_names(part))} action(s) and not the {len(action_names(first))}"
     if not same_grid(first, part):
         return "other y or x coordinates than those"
     if part["time"].dtype.kind != first["time"].dtype.kind:

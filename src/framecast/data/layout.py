@@ -14,6 +14,8 @@ import xarray as xr
 import zarr
 from zarr.codecs import ZstdCodec
 
+from framecast.data.frames import action_names, actions_of
+
 Chunks = tuple[int, int, int]
 """Frames, height and width of a chunk."""
 CHUNK: Chunks = (8, 64, 64)
@@ -35,7 +37,7 @@ def frames_of_shard(frames: xr.DataArray, chunks: Chunks) -> int:
 
 
 def create(store: Path, frames: xr.DataArray, chunks: Chunks, length: int) -> None:
-    """A store without frames, on the grid of `frames`, with shards of `length` of them."""
+    """A store without frames, on the grid of `frames` and for as many actions, with shards of `length` frames."""
     coordinates = {name: frames[name].variable for name in ("y", "x", "crs") if name in frames.coords}
     clock = frames["time"].dtype.kind == "M"
     xr.Dataset(coords=coordinates, attrs={"Conventions": "CF-1.10"}).to_zarr(store, zarr_format=3, consolidated=False)
@@ -50,6 +52,15 @@ def create(store: Path, frames: xr.DataArray, chunks: Chunks, length: int) -> No
         if clock
         else {"units": "1", "long_name": "number of the frame"},
     )
+    if actions := len(action_names(frames)):
+        group.create_array(
+            "actions",
+            shape=(0, actions),
+            chunks=(2**16, actions),
+            dtype="float32",
+            fill_value=float("nan"),
+            dimension_names=("time", "action"),
+        )
     channels, height, width = frames.shape[1:]
     rows, columns = min(chunks[1], height), min(chunks[2], width)
     group.create_array(
@@ -70,9 +81,12 @@ def create(store: Path, frames: xr.DataArray, chunks: Chunks, length: int) -> No
     )
 
 
-def stored_times(times: np.ndarray) -> np.ndarray:
-    """Nanoseconds since 1970, or numbers of frames."""
-    return times.astype("datetime64[ns]").astype(np.int64) if times.dtype.kind == "M" else times.astype(np.int64)
+def beside(frames: xr.DataArray) -> dict[str, np.ndarray]:
+    """The arrays of a store that stand beside the frames: `time`, nanoseconds since 1970 or numbers of frames, and, where the
+    frames have actions, `actions (time, A)`."""
+    times = frames["time"].values
+    numbers = times.astype("datetime64[ns]").astype(np.int64) if times.dtype.kind == "M" else times.astype(np.int64)
+    return {"time": numbers} | ({"actions": actions_of(frames)[0]} if action_names(frames) else {})
 
 
 def _bytes(frames: xr.DataArray) -> int:
