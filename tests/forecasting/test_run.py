@@ -40,6 +40,12 @@ def frames(count: int = 6, height: int = 16, width: int = 16, minutes: int = 5) 
     )
 
 
+@pytest.mark.parametrize("horizon", [0, -2])
+def test_no_horizon_is_refused(horizon: int) -> None:
+    with pytest.raises(DataError, match="horizon"):
+        trained()(frames(), horizon)
+
+
 @pytest.mark.parametrize("horizon", [1, 2, 7])
 def test_any_horizon_from_the_newest_frames(horizon: int) -> None:
     forecast = trained()(frames(), horizon)

@@ -10,6 +10,7 @@ import torch
 
 from framecast.errors import DataError
 from framecast.interop import reference
+from framecast.interop.weights import read_weights
 
 FILES = [
     "convlstm",
@@ -94,3 +95,9 @@ def test_unknown_names_are_refused(parity: Path) -> None:
         reference.load(meta, {key: value for key, value in weights.items() if "conv_m.0" not in key})
     with pytest.raises(DataError, match="'lstm'"):
         reference.load({"model": "lstm", "config": {}}, {})
+
+
+def test_what_is_no_checkpoint_is_said_to_be_none(tmp_path: Path) -> None:
+    (tmp_path / "text.pth").write_text("this is not an HDF5 file.\n")
+    with pytest.raises(DataError, match=r"text\.pth"):
+        read_weights(tmp_path / "text.pth")

@@ -240,3 +240,9 @@ def test_what_is_dry_is_never_among_the_largest() -> None:
     assert limit(dry[0, 0, 0], valid[0, 0, 0]) == 0.1
     assert limit(wet[0, 0, 0], valid[0, 0, 0]) == 0.1, "fewer are wet than the share: all that are"
     assert limit(wet[0, 0, 0], ~valid[0, 0, 0]) == 0.1, "nothing is observed"
+
+
+def test_fss_is_0_where_nothing_that_was_said_came() -> None:
+    """To the last digit, whatever the sums were rounded to."""
+    reference = torch.tensor([1.0, 3.0], dtype=torch.float64)
+    assert fss(reference * (1 + 1e-8), reference).tolist() == [0, 0]

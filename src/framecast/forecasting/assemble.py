@@ -72,7 +72,10 @@ def assemble(values: np.ndarray, frames: xr.DataArray, name: str) -> xr.DataArra
 def forecast_frames(
     forecaster: Forecaster, frames: xr.DataArray, context: int, horizon: int, **more: np.ndarray
 ) -> xr.DataArray:
-    """The Forecast of the `horizon` frames after the newest `context` frames; `more`, such as actions, for one that takes it."""
+    """The Forecast of the `horizon` frames after the newest `context` frames; `more`, such as actions, for one that takes it.
+    Raises `DataError` for a horizon of no frame."""
+    if horizon < 1:
+        raise DataError(f"a horizon of {horizon} frames", remedy="at least 1")
     used = newest(frames, context)
     step_source = frames if frames.sizes["time"] > 1 else used
     values = forecaster.forecast_array(used.values, horizon, **more)

@@ -32,8 +32,8 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             where=path,
             remedy="save its state dict alone, where you trust it: torch.save(model.state_dict(), ...)",
         ) from error
-    except (OSError, RuntimeError, SafetensorError, EOFError, ValueError, KeyError) as error:
-        raise DataError(f"not a readable checkpoint ({error})", where=path) from error
+    except (OSError, RuntimeError, SafetensorError, EOFError, ValueError, LookupError) as error:
+        raise DataError(f"not a readable checkpoint ({str(error) or type(error).__name__})", where=path) from error
     for _ in range(2):
         inner = [
             name for name in _CONTAINERS if isinstance(content, Mapping) and isinstance(content.get(name), Mapping)

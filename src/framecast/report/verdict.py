@@ -46,4 +46,4 @@ def _compared(measure: Measure, model: str, ours: Score, name: str, theirs: Scor
     else:
         sure = "(without interval) "
     told = f"{ours.value:.3g} against {theirs.value:.3g}"
-    return f"{measure.name} of {model} is {sure}{word} than that of {name} ({told})"
+    return f"{measure.name} of {model} is {sure}{word} {'to' if word == 'equal' else 'than'} that of {name} ({told})"

@@ -93,8 +93,9 @@ def _one_by_one(
 
 
 def fss(error: Tensor, reference: Tensor) -> Tensor:
-    """The score from sums of any shape; undefined, NaN, without any event, forecast or observed."""
-    return torch.where(reference > 0, 1 - error / reference.clamp(min=1e-300), torch.nan)
+    """The score from sums of any shape, from 0 to 1; undefined, NaN, without any event, forecast or observed."""
+    score = (1 - error / reference.clamp(min=1e-300)).clamp(min=0)  # which rounding may fall below
+    return torch.where(reference > 0, score, torch.nan)
 
 
 class Windows:
