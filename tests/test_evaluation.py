@@ -10,6 +10,7 @@ import pytest
 import xarray as xr
 from PIL import Image
 
+import framecast
 from framecast.cli import main
 from framecast.data.config import ArchiveData
 from framecast.data.splits import ByBlocks
@@ -103,6 +104,64 @@ def test_test_data_are_opened_as_the_training_data_were(make: Make, tmp_path: Pa
     run = make("grey", ArchiveData(path=str(tmp_path / "train"), context=3, horizon=3, grey=True, size=(12, 16)))
     result = evaluate(run, str(tmp_path / "test"), limit=2)
     assert result.examples[0].truth.shape == (3, 1, 12, 16)
+
+
+def test_what_training_was_told_of_its_files_need_not_be_said_again(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Units and time step, which arrays do not say: in every command that reads new ones; what is stated there goes before."""
+    for part in ("train", "new"):
+        np.save(tmp_path / f"{part}.npy", np.random.default_rng(0).gamma(1, 2, (40, 16, 20)).astype(np.float32))
+    run = make(
+        "arrays", ArchiveData(path=str(tmp_path / "train.npy"), context=3, horizon=3, units="mm h-1", time_step=5)
+    )
+    new, next_ = str(tmp_path / "new.npy"), str(tmp_path / "next.nc")
+    commands = (
+        ("evaluate", run, "--data", new, "--limit", 2),
+        ("compare", run, "--data", new, "--limit", 2, "--out", tmp_path / "comparison"),
+        ("forecast", run, "--data", new, "--horizon", 3, "--out", next_),
+        ("diagnose", run, "gradients", "--data", new, "--limit", 1),
+    )
+    for command in commands:
+        monkeypatch.setattr(sys, "argv", ["framecast", *map(str, command), "--time-step", "10"])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        assert stop.value.code == 2
+        assert "a time step of 10 minutes, but the model was trained on 5" in capsys.readouterr().err
+        monkeypatch.setattr(sys, "argv", ["framecast", *map(str, command)])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        assert stop.value.code in (0, None), capsys.readouterr().err
+    with xr.open_dataset(next_, decode_timedelta=True) as forecast:
+        assert forecast["lead_time"].values[-1] == np.timedelta64(15, "m")
+
+
+def test_frames_that_are_open_can_be_judged(rain: Path, make: Make) -> None:
+    run = make("open", ArchiveData(path=str(rain), context=3, horizon=3))
+    frames = framecast.open(rain)
+    opened, read = (evaluate(run, data, baselines=(), limit=4) for data in (frames, rain))
+    xr.testing.assert_equal(opened.sums, read.sums)
+    with pytest.raises(ConfigError, match=r"cannot be shared out\n.*path"):
+        evaluate(run, frames, cluster="local:1")
+
+
+def test_what_was_repaired_is_said_with_the_scores(
+    make: Make, rain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with xr.open_dataarray(rain) as frames:
+        impossible = frames.isel(time=slice(12)).copy()
+    impossible[:, :2] = -1
+    impossible.to_netcdf(tmp_path / "below.nc", engine="h5netcdf")
+    run = make("repaired", ArchiveData(path=str(rain), context=3, horizon=3))
+    for command, words in (("evaluate", "480 pixel(s) in 12 frame(s)"), ("forecast", "120 pixel(s) in 3 frame(s)")):
+        more = ("--horizon", "2", "--out", str(tmp_path / "next.nc")) if command == "forecast" else ()
+        monkeypatch.setattr(sys, "argv", ["framecast", command, str(run), "--data", str(tmp_path / "below.nc"), *more])
+        monkeypatch.setenv("COLUMNS", "200")
+        with pytest.raises(SystemExit):
+            main()
+        said = "".join(capsys.readouterr())
+        assert f"{words} are below 0 mm h-1, which cannot be and count as no data" in said
+    assert "which cannot be and count as no data" in (run / "evaluation" / "report.html").read_text()
 
 
 def test_a_comparison_says_what_was_seen_in_training(

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from framecast.data.quantities import REFLECTIVITY, with_dry
+from framecast.data.readers.options import Options
 from framecast.data.scaling import DBZ
 from framecast.errors import RunError
 from framecast.models import PredRNNV2
@@ -27,7 +28,10 @@ def folder(tmp_path: Path) -> Path:
 def test_a_saved_model_comes_back(tmp_path: Path) -> None:
     torch.manual_seed(1)
     model = CONFIG.build(SHAPE).eval()
-    card = Card(CONFIG, DBZ(low=-5), with_dry(REFLECTIVITY, -10.0), SHAPE, 300.0, {"spacing": 1000}, {"loss": 0.5})
+    reading = Options(units="dBZ", time_step=5.0, grey=True, size=(16, 16))
+    card = Card(
+        CONFIG, DBZ(low=-5), with_dry(REFLECTIVITY, -10.0), SHAPE, 300.0, {"spacing": 1}, {"loss": 0.5}, reading=reading
+    )
     save(tmp_path / "model", model, card)
     again, same = load(tmp_path / "model")
     assert same == card

@@ -9,6 +9,7 @@ import pytest
 import xarray as xr
 
 from framecast import sharing
+from framecast.data.readers.options import Options
 from framecast.errors import ConfigError, RunError
 from framecast.evaluation import Job, evaluate
 from framecast.experiment import Experiment, Optimiser, Training
@@ -112,7 +113,7 @@ def test_killed_midway_the_result_is_the_same(run: tuple[Path, Path], tmp_path: 
     from framecast.scoring import assemble, plan, score
 
     folder, data = run
-    job = Job((("model", str(folder)),), str(data), None, None, None, 1, ("persistence",))
+    job = Job((("model", str(folder)),), str(data), Options(), None, 1, ("persistence",))
     forecasters, sources, _ = job.opened()
     source = sources.test
     assert source is not None

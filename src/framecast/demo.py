@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from rich.console import Console
 from framecast.curriculum import ReverseScheduled
 from framecast.data.config import ArchiveData, Data, MovingDigits
 from framecast.data.quantities import INTENSITY
+from framecast.data.readers.options import AS_IT_IS, Options
 from framecast.data.splits import ByBlocks
 from framecast.errors import RunError
 from framecast.evaluation import evaluate, facts_of
@@ -34,16 +36,16 @@ TESTED = 200
 def demo(
     data: str | None = None,
     *,
+    options: Options = AS_IT_IS,
     digits: str = "bundled",
     out: str | Path = "demo",
     iterations: int = ITERATIONS,
-    units: str | None = None,
     console: Console | None = None,
 ) -> tuple[Verification, Path]:
     """Run the demonstration into the folder `out`, which is made anew; returns the scores and the path of the report.
 
-    `data` are your own frames (what `framecast.open` takes); without it digits move: scikit-learn's ("bundled") or those
-    of a folder with MNIST's IDX files. Raises `DataError`, `ConfigError` and `RunError`.
+    `data` are your own frames: what `framecast.open` takes, read as `options` state. Without it digits move: scikit-learn's
+    ("bundled") or those of a folder with MNIST's IDX files. Raises `DataError`, `ConfigError` and `RunError`.
     """
     console = console or Console()
     folder = Path(out)
@@ -56,7 +58,7 @@ def demo(
     (folder / ".framecast-demo").touch()
 
     begun = time.perf_counter()
-    experiment = _experiment(data, digits, units, iterations)
+    experiment = _experiment(data, options, digits, iterations)
     run = train(experiment, out=folder / "run", console=console)
     trained_in = time.perf_counter() - begun
     console.print("verifying on sequences never seen in training ...")
@@ -84,7 +86,7 @@ def _newest(data: Data) -> xr.DataArray:
     )
 
 
-def _experiment(data: str | None, digits: str, units: str | None, iterations: int) -> Experiment:
+def _experiment(data: str | None, options: Options, digits: str, iterations: int) -> Experiment:
     """A small PredRNN-V2 with the settings that learn most in three minutes."""
     settings: Data
     if data is None:
@@ -92,13 +94,11 @@ def _experiment(data: str | None, digits: str, units: str | None, iterations: in
             images=digits, size=32, digits=2, context=10, horizon=10, train=20_000, validation=32, test=TESTED
         )
     else:
-        settings = ArchiveData(path=data, units=units, context=6, horizon=6, split=ByBlocks(validation=0.15, test=0.2))
-        frames = settings.opened()[0]
-        height, width = frames.sizes["y"], frames.sizes["x"]
-        side = min(64, height // 4 * 4, width // 4 * 4)
-        settings = ArchiveData(
-            path=data, units=units, context=6, horizon=6, split=settings.split, crop=side, flips=True
+        archive = ArchiveData(
+            path=data, **vars(options), context=6, horizon=6, flips=True, split=ByBlocks(validation=0.15, test=0.2)
         )
+        sizes = archive.opened()[0].sizes
+        settings = replace(archive, crop=min(64, sizes["y"] // 4 * 4, sizes["x"] // 4 * 4))
     return Experiment(
         data=settings,
         model=PredRNNV2(hidden=(32, 32), kernel=5, patch=4, decoupling=0.02),

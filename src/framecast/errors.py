@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import errno
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+
+def option(name: str, value: object) -> str:
+    """How something is stated of the files that are read: on the command line, to `train`, in Python."""
+    text = shlex.quote(str(value))
+    return f"--{name.replace('_', '-')} {text} (for train: data.{name}={text}; in Python: {name}={value!r})"
 
 
 class FramecastError(Exception):

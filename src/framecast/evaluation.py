@@ -16,10 +16,11 @@ import xarray as xr
 from pyproj import CRS
 from pyproj.exceptions import CRSError
 
-from framecast.data.config import ArchiveData, Data
+from framecast.data.config import IN_MEMORY, ArchiveData, Data
 from framecast.data.frames import files_of, same_grid
 from framecast.data.inputs import Input, moved
 from framecast.data.quantities import ZR
+from framecast.data.readers.options import AS_IT_IS, Options
 from framecast.data.sources import Source, Sources
 from framecast.data.splits import ByBlocks
 from framecast.errors import ConfigError, DataError
@@ -48,10 +49,9 @@ BASELINES = ("persistence", "extrapolation", "climatology", "steps", "linda")
 
 def evaluate(
     run: str | Path | Mapping[str, str | Path],
-    data: str | None = None,
+    data: str | Path | xr.DataArray | None = None,
     *,
-    units: str | None = None,
-    variable: str | None = None,
+    options: Options = AS_IT_IS,
     out: str | Path | None = None,
     rates: tuple[float, ...] | None = None,
     zr: ZR | None = None,
@@ -70,7 +70,8 @@ def evaluate(
     name, on the same cases and pixels. Of several the test split is that of the first, and windows are as long as the model
     needs that looks back furthest; without `data` all must have been trained on the same part of the same data.
 
-    `data` is what `framecast.open` takes; without it the run's own test split is used. `rates` are thresholds in mm/h.
+    `data` are opened Frames or what `framecast.open` takes, read as in training where `options` state nothing else; without
+    it the run's own test split is used. `rates` are thresholds in mm/h.
     `stride` is how many frames lie between the starts of windows: 1 unless stated, of the run's own split as in training.
     `inputs` are where that lies which the model sees beside the frames, in the order of training; where it lay in training,
     without. `lpips` are files with the weights of AlexNet and of the linear layers of LPIPS, `fvd` is one with those of I3D;
@@ -83,14 +84,17 @@ def evaluate(
     job = Job(
         runs=tuple((name, str(folder)) for name, folder in runs.items()),
         data=data,
-        units=units,
-        variable=variable,
+        options=options,
         horizon=horizon,
         stride=stride,
         baselines=tuple(baselines),
         inputs=tuple(inputs),
         weights=Weights(tuple(map(str, lpips)), None if fvd is None else str(fvd), convention),
     )
+    if cluster is not None and isinstance(data, xr.DataArray):
+        raise ConfigError(
+            "frames in memory cannot be shared out", where="cluster", remedy="give the path of the frames"
+        )
     forecasters, sources, networks = job.opened()
     source = _tested(sources)
     todo = plan(source, rates=rates, zr=zr, convention=convention, limit=limit)
@@ -99,7 +103,7 @@ def evaluate(
     else:
         parts = distributed(job, todo, cluster, report)
     verification = replace(assemble(parts, todo, source, sources.step), grid=_grid(sources.frames))
-    verification.sums.attrs |= job.weights.described()
+    verification.sums.attrs |= job.weights.described() | {"repairs": "\n".join(sources.repairs)}
     if out is not None:
         verification.save(Path(out) / CASES)
     return verification
@@ -123,9 +127,8 @@ class Job:
     """Which models are judged on which windows: what a process needs to know to score some of them."""
 
     runs: tuple[tuple[str, str], ...]
-    data: str | None
-    units: str | None
-    variable: str | None
+    data: str | Path | xr.DataArray | None
+    options: Options
     horizon: int | None
     stride: int | None
     baselines: tuple[str, ...]
@@ -147,8 +150,7 @@ class Job:
             run,
             first,
             self.data,
-            units=self.units,
-            variable=self.variable,
+            options=self.options,
             context=max(model.context for model in models.values()),
             horizon=self.horizon,
             stride=self.stride,
@@ -245,33 +247,25 @@ def baseline(name: str, trained: Trained, sources: Sources, run: Path) -> Foreca
 def windows_of(
     run: Path,
     trained: Trained,
-    data: str | None = None,
+    data: str | Path | xr.DataArray | None = None,
     *,
-    units: str | None = None,
-    variable: str | None = None,
+    options: Options = AS_IT_IS,
     context: int | None = None,
     horizon: int | None = None,
     stride: int | None = None,
     inputs: Sequence[Input] | None = None,
 ) -> Sources:
-    """The windows to evaluate: all of `data`, opened as those were that the run was trained on (grey, size, frame rate, dry),
-    else the test split of the run. `context`, `horizon` and `inputs` are those of the model unless stated. Raises `DataError`
-    where there is none."""
+    """The windows to evaluate: all of `data`, read as those were that the model was trained on where `options` state nothing
+    else; without it the test split of the run. `context`, `horizon` and `inputs` are those of the model unless stated. Raises
+    `DataError` where there is none."""
     shape = trained.card.shape
     context, horizon = context or shape.context, horizon or shape.horizon
     inputs = tuple(trained.card.inputs if inputs is None else inputs)
     if data is not None:
-        known = settings_of(run).data if (run / EXPERIMENT).is_file() else None
-        like = known if isinstance(known, ArchiveData) else ArchiveData(path=data)
+        frames = (data,) if isinstance(data, xr.DataArray) else None
         archive = ArchiveData(
-            path=data,
-            units=units,
-            variable=variable,
-            dry=like.dry,
-            grey=like.grey,
-            size=like.size,
-            frame_rate=like.frame_rate,
-            by_name=like.by_name,
+            path=IN_MEMORY if frames else str(data),
+            **vars(options.over(trained.card.reading)),
             context=context,
             horizon=horizon,
             stride=stride or 1,
@@ -279,7 +273,7 @@ def windows_of(
             inputs=inputs,
             split=ByBlocks(validation=0, test=0),
         )
-        sources = archive.open()
+        sources = archive.open(frames=frames)
         trained.check(sources.frames[0])
         return replace(sources, test=sources.train, train=None)
     own = settings_of(run).data
@@ -292,7 +286,7 @@ def windows_of(
     return replace(own, context=context, horizon=horizon).open()
 
 
-def trained_on(run: str | Path, data: str | None) -> tuple[str, ...]:
+def trained_on(run: str | Path, data: str | Path | None, options: Options = AS_IT_IS) -> tuple[str, ...]:
     """Those files of `data` on which the run was trained, so that scores on them flatter the model. Nothing where that
     cannot be told: a saved model without its run, files that are gone."""
     if data is None or not (Path(run) / EXPERIMENT).is_file():
@@ -302,14 +296,15 @@ def trained_on(run: str | Path, data: str | None) -> tuple[str, ...]:
         return ()
     try:
         before = {file for frames in settings.opened() for file in files_of(frames)}
-        return tuple(sorted(before & files_of(replace(settings, path=data).opened()[0])))
+        now = replace(settings, path=str(data), **vars(options.over(settings.reading)))
+        return tuple(sorted(before & files_of(now.opened()[0])))
     except DataError:
         return ()
 
 
-def warning(run: str | Path, data: str | None) -> str:
+def warning(run: str | Path, data: str | Path | None, options: Options = AS_IT_IS) -> str:
     """What makes scores of a run on `data` look better than they are; empty where nothing is known to."""
-    seen = trained_on(run, data)
+    seen = trained_on(run, data, options)
     names = ", ".join(Path(file).name for file in seen[:5])
     return f"the model was trained on {len(seen)} of these files: {names}" if seen else ""
 

@@ -18,6 +18,7 @@ from torch import nn
 
 from framecast.data.inputs import Input
 from framecast.data.quantities import QUANTITIES, Quantity, with_dry
+from framecast.data.readers.options import AS_IT_IS, Options
 from framecast.data.scaling import Scaling
 from framecast.errors import FramecastError, RunError
 from framecast.experiment import parse, plain
@@ -33,7 +34,7 @@ WEIGHTS, CARD = "weights.safetensors", "card.json"
 class Card:
     """What a model was built for and trained on. `step_seconds` is the time between frames, None where there is no clock;
     `grid` the size, spacing and projection of the training data, for information; `scores` what validation gave; `inputs` what it
-    sees beside the frames, and where that lay."""
+    sees beside the frames, and where that lay; `reading` how the files of the training data were read."""
 
     model: ModelConfig
     scaling: Scaling
@@ -43,6 +44,7 @@ class Card:
     grid: dict[str, Any] = field(default_factory=dict)
     scores: dict[str, float] = field(default_factory=dict)
     inputs: tuple[Input, ...] = ()
+    reading: Options = AS_IT_IS
 
 
 def save(folder: Path, model: nn.Module, card: Card) -> None:
@@ -62,6 +64,7 @@ def save(folder: Path, model: nn.Module, card: Card) -> None:
         "grid": card.grid,
         "scores": card.scores,
         "inputs": [plain(each) for each in card.inputs],
+        "reading": plain(card.reading),
     }
     (temporary / CARD).write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
     old = folder.with_name(f".{folder.name}.old")
@@ -119,6 +122,7 @@ def _card(content: dict[str, Any], where: str) -> Card:
             grid=content["grid"],
             scores=content["scores"],
             inputs=tuple(parse(Input, each, where=where) for each in content.get("inputs", [])),
+            reading=parse(Options, content.get("reading", {}), where=where),
         )
     except FramecastError as error:
         raise RunError(f"the card cannot be read: {error.what}", where=error.where or where) from error

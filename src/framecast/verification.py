@@ -121,6 +121,11 @@ class Verification:
         return [str(name) for name in self.sums["forecaster"].values]
 
     @property
+    def repairs(self) -> list[str]:
+        """What was repaired, left out or refused of the data, in words."""
+        return str(self.sums.attrs.get("repairs", "")).splitlines()
+
+    @property
     def cases(self) -> int:
         """Number of cases."""
         return int(self.sums.sizes["case"])

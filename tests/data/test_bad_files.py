@@ -51,7 +51,7 @@ def test_missing_step_is_a_gap_that_no_window_spans(bad: Path) -> None:
     starts = {window.start for window in sources.train.windows}  # type: ignore[union-attr]
     assert starts
     assert not any(start <= gap < start + 3 for start in starts)
-    assert any("crosses a gap" in line for line in sources.report)
+    assert any("crosses a gap" in line for line in sources.repairs)
     assert any("gap(s) in time" in concern for concern in framecast.inspect(frames, context=2, horizon=2).concerns)
 
 

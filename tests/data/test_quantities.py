@@ -22,6 +22,7 @@ from framecast.data.quantities import (
     identify,
     of,
     pixels_of_dbz,
+    settled,
 )
 from framecast.errors import DataError
 
@@ -65,6 +66,29 @@ def test_no_units_are_no_units(units: str | None) -> None:
     with pytest.raises(DataError, match="variable 'v' has no units") as error:
         identify(units, variable="v", where="f.nc")
     assert "--units" in str(error.value.remedy)
+
+
+@pytest.mark.parametrize(
+    ("stated", "found", "units"),
+    [
+        (None, "dBZ", "dBZ"),
+        ("dBZ", None, "dBZ"),
+        ("mm per 5 min", "mm", "mm per 5 min"),
+        ("0-255", "1", "0-255"),
+        ("mm/h", "kg m-2 h-1", "kg m-2 h-1"),
+        (None, None, None),
+    ],
+)
+def test_units_are_stated_where_the_file_says_none(stated: str | None, found: str | None, units: str | None) -> None:
+    assert settled(stated, found, variable="v", where="f.nc") == units
+
+
+@pytest.mark.parametrize(("stated", "found"), [("mm h-1", "dBZ"), ("parsec", "dBZ"), ("mm per 10 min", "mm per 5 min")])
+def test_units_that_contradict_those_of_the_file_are_refused(stated: str, found: str) -> None:
+    with pytest.raises(DataError, match=f"variable 'v' has units '{found}', but '{stated}' are stated") as error:
+        settled(stated, found, variable="v", where="f.nc")
+    assert "f.nc" in str(error.value)
+    assert f"--units '{found}'" in str(error.value.remedy)
 
 
 relations = st.builds(ZR, a=st.floats(50, 500), b=st.floats(1.1, 2.5))

@@ -2,37 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 import framecast
-from framecast.cli.arguments import (
-    ByName,
-    FrameRate,
-    FrameSize,
-    Grey,
-    TimeStep,
-    Units,
-    Variable,
-    bar,
-    frame_size,
-    whole_numbers,
-)
+from framecast.cli.arguments import Reading, bar, spread, whole_numbers
 
 
+@spread
 def inspect(
+    reading: Reading,
     path: Annotated[str, typer.Argument(help="A file, folder or glob pattern of frames.")],
     context: Annotated[int, typer.Option(min=1)] = 10,
     horizon: Annotated[int, typer.Option(min=1)] = 10,
-    units: Units = None,
-    time_step: TimeStep = None,
-    variable: Variable = None,
-    grey: Grey = False,
-    size: FrameSize = None,
-    frame_rate: FrameRate = None,
-    by_name: ByName = None,
     recipe: Annotated[
         str | None, typer.Option(help="Estimate memory and time of a training step of this recipe.")
     ] = None,
@@ -46,29 +31,16 @@ def inspect(
     from rich.text import Text
 
     console = Console()
-    sides = frame_size(size)
-    frames = framecast.open(
-        path,
-        units=units,
-        time_step=time_step,
-        variable=variable,
-        grey=grey,
-        size=sides,
-        frame_rate=frame_rate,
-        by_name=by_name,
-    )
+    options = reading.options
+    frames = framecast.open(path, **vars(options))
     seen = framecast.inspect(frames, context=context, horizon=horizon)
     facts = dict(seen.facts)
     if recipe is not None:
         from framecast.estimate import estimate
         from framecast.experiment import read
 
-        stated = {"units": units, "time_step": time_step, "variable": variable, "frame_rate": frame_rate}
-        settings = [f"data.{name}={value}" for name, value in stated.items() if value is not None]
-        settings += ["data.grey=true"] if grey else []
-        settings += [f"data.by_name={str(by_name).lower()}"] if by_name is not None else []
-        settings += [f"data.size=[{sides[0]},{sides[1]}]"] if sides else []
-        facts |= estimate(read(recipe, [f"data.path={path}", *settings]))
+        settings = [f"data.{name}={json.dumps(value)}" for name, value in options.stated.items()]
+        facts |= estimate(read(recipe, [f"data.path={json.dumps(path)}", *settings]))
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     for name, value in facts.items():
         table.add_row(Text(name, style="bold"), Text(value))
@@ -86,7 +58,9 @@ def inspect(
         raise typer.Exit(1)
 
 
+@spread
 def convert(
+    reading: Reading,
     source: Annotated[str, typer.Argument(help="A file, folder or glob pattern of frames.")],
     out: Annotated[Path, typer.Option(help="archive.zarr; one made before grows by the frames that are new.")],
     chunks: Annotated[
@@ -96,13 +70,6 @@ def convert(
     crop: Annotated[str | None, typer.Option(help="top,left,height,width in pixels.")] = None,
     coarsen: Annotated[int, typer.Option(min=1, help="So many pixels in y and x become one.")] = 1,
     reproject: Annotated[str | None, typer.Option(help="Onto a grid of another projection: EPSG:3035.")] = None,
-    units: Units = None,
-    time_step: TimeStep = None,
-    variable: Variable = None,
-    grey: Grey = False,
-    size: FrameSize = None,
-    frame_rate: FrameRate = None,
-    by_name: ByName = None,
 ) -> None:
     """Write an archive as one Zarr store, which training reads fastest. Interrupted, run it again."""
     from rich.console import Console
@@ -111,7 +78,6 @@ def convert(
 
     from framecast.data.conversion import Changes, Size
     from framecast.data.inspection import bytes_in_words
-    from framecast.data.readers.options import Options
 
     console = Console()
 
@@ -130,15 +96,7 @@ def convert(
         out,
         changes=Changes(None if four is None else (four[0], four[1], four[2], four[3]), coarsen, reproject),
         chunks=None if three is None else (three[0], three[1], three[2]),
-        options=Options(
-            units=units,
-            time_step=time_step,
-            variable=variable,
-            grey=grey,
-            size=frame_size(size),
-            frame_rate=frame_rate,
-            by_name=by_name,
-        ),
+        options=reading.options,
         begun=say_size,
         progress=bar("converting"),
     )

@@ -9,27 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import framecast
-from framecast.cli.arguments import (
-    Baselines,
-    Cluster,
-    Convention,
-    Fvd,
-    Horizon,
-    Inputs,
-    Limit,
-    Lpips,
-    OptionalData,
-    Relation,
-    Stride,
-    Thresholds,
-    Units,
-    Variable,
-    bar,
-    by_name,
-    names,
-    rates,
-    relation,
-)
+from framecast.cli.arguments import Judging, Reading, by_name, spread
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -38,55 +18,30 @@ if TYPE_CHECKING:
     from framecast.verification import Score, Verification
 
 
+@spread
 def evaluate(
     run: Annotated[Path, typer.Argument(help="The folder of a run.")],
-    data: OptionalData = None,
-    thresholds: Thresholds = None,
-    zr: Relation = "223,1.53",
-    convention: Convention = "default",
-    horizon: Horizon = None,
-    stride: Stride = None,
-    limit: Limit = None,
+    judging: Judging,
+    reading: Reading,
     out: Annotated[
         Path | None, typer.Option(help="Folder for cases.nc and report.html; RUN/evaluation by default.")
     ] = None,
-    units: Units = None,
-    variable: Variable = None,
-    baselines: Baselines = "persistence,extrapolation",
-    inputs: Inputs = None,
-    lpips: Lpips = None,
-    fvd: Fvd = None,
-    dask: Cluster = None,
 ) -> None:
     """Score a model beside persistence and extrapolation, by lead time and threshold, and write a report."""
     from rich.console import Console
 
     from framecast.evaluation import facts_of, settings_text, warning
 
-    console, folder = Console(), out or run / "evaluation"
-    verification = framecast.evaluate(
-        run,
-        data,
-        units=units,
-        variable=variable,
-        out=folder,
-        rates=rates(thresholds),
-        zr=relation(zr),
-        convention=convention,
-        horizon=horizon,
-        stride=stride,
-        limit=limit,
-        baselines=names(baselines),
-        inputs=inputs or (),
-        lpips=lpips or (),
-        fvd=fvd,
-        cluster=dask,
-        report=bar("verifying"),
-    )
+    console, folder, data = Console(), out or run / "evaluation", judging.data
+    verification = judging.scores(run, folder, reading)
     facts = facts_of(run, framecast.load(run)) | ({"verified on": data} if data else {})
-    if beware := warning(run, data):
+    if beware := warning(run, data, reading.options):
         facts["beware"] = beware
-        _warn(console, beware)
+        warn(console, beware)
+    if verification.repairs:
+        facts["repaired"] = "; ".join(verification.repairs)
+    for said in verification.repairs:
+        warn(console, said)
     report = framecast.write_report(
         verification,
         folder / "report.html",
@@ -98,23 +53,12 @@ def evaluate(
     console.print(f"sums: {folder / 'cases.nc'}\nreport: {report}", highlight=False, markup=False, soft_wrap=True)
 
 
+@spread
 def compare(
     runs: Annotated[list[Path], typer.Argument(help="The folders of runs, or of saved models.")],
-    data: OptionalData = None,
-    thresholds: Thresholds = None,
-    zr: Relation = "223,1.53",
-    convention: Convention = "default",
-    horizon: Horizon = None,
-    stride: Stride = None,
-    limit: Limit = None,
+    judging: Judging,
+    reading: Reading,
     out: Annotated[Path, typer.Option(help="Folder for cases.nc and comparison.html.")] = Path("comparison"),
-    units: Units = None,
-    variable: Variable = None,
-    baselines: Baselines = "persistence,extrapolation",
-    inputs: Inputs = None,
-    lpips: Lpips = None,
-    fvd: Fvd = None,
-    dask: Cluster = None,
 ) -> None:
     """Say whether models differ, from each other and from baselines, on the same cases: intervals, tests, verdicts."""
     from rich.console import Console
@@ -124,27 +68,10 @@ def compare(
     from framecast.report.comparison import write_comparison
 
     named = by_name(runs)
-    verification = framecast.evaluate(
-        named,
-        data,
-        units=units,
-        variable=variable,
-        out=out,
-        rates=rates(thresholds),
-        zr=relation(zr),
-        convention=convention,
-        horizon=horizon,
-        stride=stride,
-        limit=limit,
-        baselines=names(baselines),
-        inputs=inputs or (),
-        lpips=lpips or (),
-        fvd=fvd,
-        cluster=dask,
-        report=bar("verifying"),
-    )
+    verification = judging.scores(named, out, reading)
     result = claims_of(verification, list(named))
-    warnings = [f"{name}: {beware}" for name, run in named.items() if (beware := warning(run, data))]
+    seen = {name: warning(run, judging.data, reading.options) for name, run in named.items()}
+    warnings = [*verification.repairs, *(f"{name}: {beware}" for name, beware in seen.items() if beware)]
     if result.days == 1:
         warnings.append("all cases are of a single day: what is claimed is claimed of that day's weather")
     page = write_comparison(
@@ -152,7 +79,7 @@ def compare(
     )
     console = Console()
     for text in warnings:
-        _warn(console, text)
+        warn(console, text)
     for claim in result.overall:
         console.print(claim.verdict, highlight=False, markup=False, soft_wrap=True)
     for name in named:
@@ -162,7 +89,8 @@ def compare(
     console.print(f"report: {page}", highlight=False, markup=False, soft_wrap=True)
 
 
-def _warn(console: Console, text: str) -> None:
+def warn(console: Console, text: str) -> None:
+    """Say something that should not be missed."""
     console.print(f"! {text}", style="yellow", highlight=False, markup=False, soft_wrap=True)
 
 

@@ -9,31 +9,26 @@ import typer
 
 import framecast
 from framecast.cli.arguments import (
-    ByName,
     DataPath,
-    FrameRate,
-    FrameSize,
-    Grey,
     Inputs,
     OptionalData,
     Overwrite,
-    TimeStep,
-    Units,
-    Variable,
+    Reading,
     by_name,
-    frame_size,
     numbers,
+    spread,
     whole_numbers,
 )
-from framecast.cli.judging import brief, print_scores
+from framecast.cli.judging import brief, print_scores, warn
 
 
+@spread
 def demo(
+    reading: Reading,
     data: OptionalData = None,
     out: Annotated[Path, typer.Option(help="Folder for everything the demonstration makes.")] = Path("demo"),
     digits: Annotated[str, typer.Option(help="'bundled', or a folder with MNIST's IDX files.")] = "bundled",
     iterations: Annotated[int | None, typer.Option(help="How long to train.", min=1)] = None,
-    units: Units = None,
 ) -> None:
     """Train, verify against baselines, forecast and write a report: a few minutes on two cores."""
     from rich.console import Console
@@ -43,7 +38,12 @@ def demo(
 
     console = Console()
     verification, report = run_demo(
-        data, digits=digits, out=out, iterations=iterations or ITERATIONS, units=units, console=console
+        data,
+        options=reading.options,
+        digits=digits,
+        out=out,
+        iterations=iterations or ITERATIONS,
+        console=console,
     )
     print_scores(verification, console)
     console.print(f"report: {report}", highlight=False, markup=False, soft_wrap=True)
@@ -74,18 +74,13 @@ def train(
     print(go_on(resume, int(lengths[-1]) if lengths else None))
 
 
+@spread
 def forecast(
+    reading: Reading,
     run: Annotated[Path, typer.Argument(help="The folder of a run or of a saved model.")],
     data: DataPath,
     horizon: Annotated[int, typer.Option(min=1, help="How many frames to forecast; may be longer than trained.")],
     out: Annotated[Path, typer.Option(help="nowcast.nc, nowcast.zarr, or to look at: nowcast.mp4, nowcast.gif")],
-    units: Units = None,
-    time_step: TimeStep = None,
-    variable: Variable = None,
-    grey: Grey = False,
-    size: FrameSize = None,
-    frame_rate: FrameRate = None,
-    by_name: ByName = None,
     actions: Annotated[
         Path | None, typer.Option(help="A .npy with the actions of every step, for a model that takes them.")
     ] = None,
@@ -97,30 +92,30 @@ def forecast(
     overwrite: Overwrite = False,
 ) -> None:
     """Forecast the frames after the newest ones, on their grid, without any future frame."""
+    from rich.console import Console
+
+    from framecast.data.frames import coverage, impossible
     from framecast.data.inputs import moved
+    from framecast.data.quantities import of
     from framecast.data.readers.numpy_files import array_of
     from framecast.forecasting.write import check_target
 
     check_target(out, overwrite=overwrite)
-    frames = framecast.open(
-        data,
-        units=units,
-        time_step=time_step,
-        variable=variable,
-        grey=grey,
-        size=frame_size(size),
-        frame_rate=frame_rate,
-        by_name=by_name,
-    )
-    taken = None if actions is None else array_of(actions)
     trained = framecast.load(run, tile=tile, overlap=overlap)
-    context = frames.isel(time=slice(-trained.context, None)) if "sequence" not in frames.dims else None
+    frames = framecast.open(data, **vars(reading.options.over(trained.card.reading)))
+    newest = frames.isel(time=slice(-trained.context, None))
+    for said in (*frames.attrs["repairs"], *impossible(coverage(newest), of(newest))):
+        warn(Console(stderr=True), said)
+    taken = None if actions is None else array_of(actions)
+    context = newest if "sequence" not in frames.dims else None
     beside = moved(trained.card.inputs, inputs or ())
     framecast.write(trained.forecast(frames, horizon, taken, beside), out, overwrite=overwrite, context=context)
     print(out)
 
 
+@spread
 def diagnose(
+    reading: Reading,
     run: Annotated[Path, typer.Argument(help="The folder of a run or of a saved model.")],
     kind: Annotated[
         str, typer.Argument(help="decoupling, gradients, response, collapse, slots, motion, attention, attribution")
@@ -148,9 +143,17 @@ def diagnose(
         raise ConfigError("models are only put beside each other in collapse", where="--beside")
     if beside:
         page = out or run / "diagnosis-collapse-across.html"
-        found, page = across(by_name([run, *beside]), data, out=page, limit=limit, reach=reach, min_samples=min_samples)
+        found, page = across(
+            by_name([run, *beside]),
+            data,
+            options=reading.options,
+            out=page,
+            limit=limit,
+            reach=reach,
+            min_samples=min_samples,
+        )
     else:
-        found, page = look(run, kind, data, out=out, limit=limit)
+        found, page = look(run, kind, data, options=reading.options, out=out, limit=limit)
     console = Console()
     console.print(found.verdict, highlight=False, markup=False)
     for name, value in found.facts.items():

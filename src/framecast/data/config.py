@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -11,8 +12,10 @@ import xarray as xr
 from framecast.data.digits import DigitSource, digit_images
 from framecast.data.digits import Split as DigitSplit
 from framecast.data.frames import actions_of, files_of
-from framecast.data.inputs import Input, fields
+from framecast.data.inputs import Input
+from framecast.data.inputs import fields as fields_of
 from framecast.data.quantities import of
+from framecast.data.readers.options import Options
 from framecast.data.sampling import Importance
 from framecast.data.scaling import Scaling, Unit, check_scaling, default_scaling
 from framecast.data.sets import BAIR, KTH, SEVIR, Human36M, RoboNet, TaxiBJ
@@ -23,6 +26,9 @@ from framecast.data.varied_digits import MixedDigitSource, VariedDigitSource
 from framecast.data.windows import list_windows, time_step
 from framecast.errors import ConfigError
 from framecast.types import FrameShape, config
+
+IN_MEMORY = "(frames in memory)"
+"""The path of Frames that were opened before."""
 
 
 @config
@@ -77,24 +83,16 @@ class ArchiveData:
         """What the data are, in words."""
         return ", ".join(self.paths)
 
+    @property
+    def reading(self) -> Options:
+        """How the files are read."""
+        return Options(**{each.name: getattr(self, each.name) for each in fields(Options)})
+
     def opened(self) -> tuple[xr.DataArray, ...]:
         """The Frames of each path; nothing but headers is read. Raises `DataError`."""
         from framecast.data.opening import open as open_frames  # all readers; a saved model may need none
 
-        return tuple(
-            open_frames(
-                path,
-                units=self.units,
-                time_step=self.time_step,
-                variable=self.variable,
-                dry=self.dry,
-                grey=self.grey,
-                size=self.size,
-                frame_rate=self.frame_rate,
-                by_name=self.by_name,
-            )
-            for path in self.paths
-        )
+        return tuple(open_frames(path, **vars(self.reading)) for path in self.paths)
 
     def open(self, check: Check = lambda shape: None, frames: Sequence[xr.DataArray] | None = None) -> Sources:
         """Open the archives (or take `frames`, opened before) and list the windows.
@@ -108,17 +106,17 @@ class ArchiveData:
         extra = len(self.inputs)
         channels = archives[0].sizes["channel"] + extra
         check(FrameShape(channels, height, width, self.context, self.horizon, taken, extra))
-        beside = fields(self.inputs, archives)
+        beside = fields_of(self.inputs, archives)
         scaling = self.scaling or default_scaling(of(archives[0]))
         check_scaling(scaling, of(archives[0]))
         found = list_windows(
             archives, context=self.context, horizon=self.horizon, stride=self.stride, min_valid=self.min_valid
         )
         parts = split(found, archives, self.split)
-        report = [repair for frames in archives for repair in frames.attrs["repairs"]]
-        report += found.impossible
-        report += [f"{count} window starts refused: {reason}" for reason, count in found.refused.items()]
-        report.append(", ".join(f"{len(parts[name])} {name}" for name in NAMES) + " windows")
+        repairs = [repair for frames in archives for repair in frames.attrs["repairs"]]
+        repairs += found.impossible
+        repairs += [f"{count} window starts refused: {reason}" for reason, count in found.refused.items()]
+        report = [", ".join(f"{len(parts[name])} {name}" for name in NAMES) + " windows"]
         read = [Parts(archive) for archive in archives]
         sources = {
             name: WindowSource(read, parts[name], self.context, self.horizon, actions=self.actions, inputs=beside)
@@ -137,6 +135,7 @@ class ArchiveData:
             scaling=scaling,
             step=step if isinstance(step, np.timedelta64) else None,
             report=tuple(report),
+            repairs=tuple(repairs),
             frames=archives,
             probabilities=probabilities,
         )

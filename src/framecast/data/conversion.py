@@ -31,7 +31,7 @@ from framecast.data.frames import action_names, stamp
 from framecast.data.joining import first_of
 from framecast.data.layout import Chunks, beside, chunks_of, create, frames_of_shard
 from framecast.data.opening import Opened, open_all
-from framecast.data.readers.options import Options
+from framecast.data.readers.options import AS_IT_IS, Options
 from framecast.data.readers.zarr_store import PIPELINE
 from framecast.data.regridding import coarsened, cropped, reprojected
 from framecast.data.stored import Parts
@@ -96,7 +96,7 @@ def convert(
     *,
     changes: Changes | None = None,
     chunks: Chunks | None = None,
-    options: Options | None = None,
+    options: Options = AS_IT_IS,
     begun: Callable[[Size], None] = lambda size: None,
     progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> Conversion:
@@ -116,7 +116,7 @@ def convert(
         raise ConfigError(f"{out.suffix or 'no suffix'} is no format", where=out, remedy="name it ....zarr")
     if chunks is not None and min(chunks) < 1:
         raise ConfigError(f"chunks of {' x '.join(map(str, chunks))}", where="--chunks")
-    opened = open_all(source, options or Options(), lenient=True)
+    opened = open_all(source, options, lenient=True)
     if "sequence" in opened.frames.dims:
         raise DataError("a set of clips, not an archive in time", remedy="only frames along one time are converted")
     frames = changes.applied(opened.frames)

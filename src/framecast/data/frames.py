@@ -19,7 +19,7 @@ import numpy as np
 import xarray as xr
 
 from framecast.data.pieces import AT_ONCE, pieces
-from framecast.data.quantities import Quantity, identify, with_dry
+from framecast.data.quantities import Quantity, identify, settled, with_dry
 from framecast.data.stored import Change, Stored
 from framecast.errors import DataError, Exhausted, FramecastError
 
@@ -33,11 +33,13 @@ _INFINITE, _BELOW = np.uint32(0x7FC00001), np.uint32(0x7FC00002)
 def build(array: xr.DataArray, *, where: str, units: str | None = None, dry: float | None = None) -> xr.DataArray:
     """Frames from an array with dims `([sequence,] [time,] [channel,] y, x)`, as a reader returns it.
 
-    `units` and `dry` stand in for those in the attributes, `where` is the file for messages. Raises `DataError` for units
-    that are not understood and for dims that are not those of frames.
+    `units` are stated for those that say none in their attributes, `dry` stands in for that in the attributes, `where` is the
+    file for messages. Raises `DataError` for units that are not understood or that contradict those of the file, and for dims
+    that are not those of frames.
     """
-    units = units or array.attrs.get("units")
-    quantity, factor, offset = meaning = identify(units, variable=str(array.name or "frames"), where=where)
+    name = str(array.name or "frames")
+    units = settled(units, array.attrs.get("units"), variable=name, where=where)
+    quantity, factor, offset = meaning = identify(units, variable=name, where=where)
     repairs = list(array.attrs.get("repairs", []))
     known = ("sequence", *DIMS) if "sequence" in array.dims else DIMS
     if not set(array.dims) <= set(known) or not {"y", "x"} <= set(array.dims):
@@ -74,7 +76,7 @@ def build(array: xr.DataArray, *, where: str, units: str | None = None, dry: flo
     }
     if "time" in values.coords and values["time"].dtype.kind == "M":  # frames without clock have numbers
         values["time"] = values["time"].astype("datetime64[ns]", keep_attrs=True)
-    return values.rename(array.name or "frames")
+    return values.rename(name)
 
 
 def _lazy(array: xr.DataArray, dims: tuple[str, ...], change: Change, where: str) -> xr.DataArray:

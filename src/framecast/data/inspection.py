@@ -20,7 +20,7 @@ from framecast.data.quantities import REFLECTIVITY, Quantity, of
 from framecast.data.splits import NONE, ByBlocks, Split
 from framecast.data.survey import WET, Survey, survey
 from framecast.data.windows import list_windows, regular, time_step
-from framecast.errors import DataError
+from framecast.errors import DataError, option
 
 _NO_RAIN, _NO_ECHO = 8.0, 3.0
 """mm/h that half of the rain, and dBZ that half of the echoes, hardly ever exceed and fall short of."""
@@ -264,7 +264,7 @@ def _range(seen: Survey) -> list[str]:
     if quantity.name == "reflectivity" and not seen.dry:
         said.append(
             f"no pixel holds the dry value, {quantity.dry:g} dBZ; the lowest is {seen.lowest:g}: "
-            "if it means no echo, state it (in Python: dry=...)"
+            f"if it means no echo, state it: {option('dry', round(seen.lowest, 2))}"
         )
     if quantity.name in WET and not seen.wet:
         said.append("no wet pixel at all: event scores will be undefined")

@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeVar, cast
 import numpy as np
 import xarray as xr
 
-from framecast.errors import ConfigError, DataError
+from framecast.errors import ConfigError, DataError, option
 from framecast.types import config
 
 Numbers = TypeVar("Numbers", float, np.ndarray)
@@ -102,18 +102,46 @@ def identify(units: str | None, *, variable: str, where: object) -> Meaning:
     Spellings differ: "mm/h", "mm hr**-1" and "mm.h-1" are the same. Raises `DataError` that names the variable, the units
     found, the units understood, and how to state them.
     """
-    found = " ".join(str(units or "").split())
-    for known, meaning in _UNITS.items():
-        if found and (found == known or _plain(found) == _plain(known)):
-            return meaning
-    if (amount := _AMOUNT.fullmatch(found)) and float(amount[1]) > 0:
-        return Meaning(RAIN_RATE, rate_of_amount(1.0, float(amount[1])))
+    found = _written(units)
+    if (meaning := _meaning(found)) is not None:
+        return meaning
     what = f"variable {variable!r} has units {found!r}" if found else f"variable {variable!r} has no units"
     raise DataError(
         f"{what}; understood are {understood()}",
         where=str(where),
-        remedy="state the units of the values: --units 'mm h-1', for 8-bit pictures 0-255 (in Python: units='mm h-1')",
+        remedy=f"state the units of the values, for 8-bit pictures 0-255: {option('units', 'mm h-1')}",
     )
+
+
+def settled(stated: str | None, found: str | None, *, variable: str, where: object) -> str | None:
+    """The units of values: those the file states, else those that a person does; 1, which says no more than that there is no
+    unit, gives way to them too. Raises `DataError` where both are understood and mean different things."""
+    theirs = _meaning(_written(found))
+    if stated is None or theirs is None or theirs == Meaning(INTENSITY):
+        return stated or found
+    if _meaning(_written(stated)) != theirs:
+        raise DataError(
+            f"variable {variable!r} has units {_written(found)!r}, but {stated!r} are stated",
+            where=str(where),
+            remedy=f"state no units, or those of the file: --units '{_written(found)}'; where the file is wrong, correct it",
+        )
+    return found
+
+
+def _written(units: str | None) -> str:
+    """Units with single spaces."""
+    return " ".join(str(units or "").split())
+
+
+def _meaning(units: str) -> Meaning | None:
+    """What values in `units` are; None where that is not understood."""
+    for known, meaning in _UNITS.items():
+        if units and (units == known or _plain(units) == _plain(known)):
+            return meaning
+    amount = _AMOUNT.fullmatch(units)
+    if amount and float(amount[1]) > 0:
+        return Meaning(RAIN_RATE, rate_of_amount(1.0, float(amount[1])))
+    return None
 
 
 def _plain(units: str) -> str:

@@ -70,8 +70,8 @@ Check = Callable[[FrameShape], None]
 class Sources:
     """A data set, opened: the windows of each split (None where there are none) and how they are scaled.
 
-    `step` is the time between frames, None where there is no clock; `report` says in words what was found and repaired;
-    `frames` are the opened archives, none for generated data.
+    `step` is the time between frames, None where there is no clock; `report` says in words what was found, `repairs` what was
+    repaired, left out or refused; `frames` are the opened archives, none for generated data.
     """
 
     train: Source | None
@@ -80,6 +80,7 @@ class Sources:
     scaling: Scaling
     step: np.timedelta64 | None
     report: tuple[str, ...]
+    repairs: tuple[str, ...] = ()
     frames: tuple[xr.DataArray, ...] = ()
     probabilities: np.ndarray | None = None
     """With which each training window is drawn `(n,)`; None where each comes once an epoch."""

@@ -11,8 +11,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+import xarray as xr
 from scipy.stats import pearsonr, spearmanr
 
+from framecast.data.readers.options import AS_IT_IS, Options
 from framecast.diagnosis import probes
 from framecast.diagnosis.groups import Groups, a_distance, grouped, scaled
 from framecast.diagnosis.pages import Found, Windows, flat, plot, scatter, windows_for, write
@@ -85,8 +87,9 @@ def collapse(model: Any, windows: Windows) -> Found:
 
 def across(
     runs: Mapping[str, str | Path],
-    data: str | None = None,
+    data: str | Path | xr.DataArray | None = None,
     *,
+    options: Options = AS_IT_IS,
     out: str | Path,
     limit: int = 32,
     reach: float = 1.0,
@@ -105,7 +108,7 @@ def across(
     first: Windows | None = None
     for name, run in runs.items():
         trained = load(run, device="cpu")
-        windows = windows_for(Path(run), trained, data, limit)
+        windows = windows_for(Path(run), trained, data, options, limit)
         if first is not None and not (first.context == windows.context and torch.equal(first.frames, windows.frames)):
             raise ConfigError(
                 f"{name} would not look at the windows that {next(iter(runs))} looks at",

@@ -8,7 +8,9 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+import xarray as xr
 
+from framecast.data.readers.options import AS_IT_IS, Options
 from framecast.diagnosis import probes
 from framecast.diagnosis.collapse import collapse
 from framecast.diagnosis.groups import grouped, scaled
@@ -21,15 +23,22 @@ from framecast.report.figures import COLOURS
 
 
 def diagnose(
-    run: str | Path, kind: str, data: str | None = None, *, out: str | Path | None = None, limit: int = 32
+    run: str | Path,
+    kind: str,
+    data: str | Path | xr.DataArray | None = None,
+    *,
+    options: Options = AS_IT_IS,
+    out: str | Path | None = None,
+    limit: int = 32,
 ) -> tuple[Found, Path]:
-    """Look inside the model of `run` on `limit` windows of `data` (its own test split without), and write the page to `out`
-    (`RUN/diagnosis-KIND.html` without). Frames are cut to the size of training. Raises `ConfigError` for an unknown kind and for
-    one that the model has nothing for, `DataError` without windows, `RunError`."""
+    """Look inside the model of `run` on `limit` windows of `data` (its own test split without), read as in training where
+    `options` state nothing else, and write the page to `out` (`RUN/diagnosis-KIND.html` without). Frames are cut to the size of
+    training. Raises `ConfigError` for an unknown kind and for one that the model has nothing for, `DataError` without windows,
+    `RunError`."""
     if kind not in KINDS:
         raise ConfigError(f"unknown kind {kind!r}", remedy=f"one of: {', '.join(KINDS)}")
     trained = load(run, device="cpu")
-    windows = windows_for(Path(run), trained, data, limit)
+    windows = windows_for(Path(run), trained, data, options, limit)
     try:
         found = KINDS[kind](trained.model, windows)
     except ValueError as error:

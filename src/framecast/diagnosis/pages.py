@@ -10,12 +10,14 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+import xarray as xr
 from markupsafe import Markup
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 from torch import Tensor
 
 from framecast.data.batches import evaluation_batches
+from framecast.data.readers.options import Options
 from framecast.errors import ConfigError, DataError
 from framecast.evaluation import windows_of
 from framecast.forecasting.run import Trained
@@ -50,11 +52,13 @@ class Found(NamedTuple):
     figures: list[Figure]
 
 
-def windows_for(run: Path, trained: Trained, data: str | None, limit: int) -> Windows:
+def windows_for(
+    run: Path, trained: Trained, data: str | Path | xr.DataArray | None, options: Options, limit: int
+) -> Windows:
     shape = trained.card.shape
     if shape.actions or shape.inputs:
         raise ConfigError("models with actions or inputs are not diagnosed", where=run)
-    sources = windows_of(run, trained, data)
+    sources = windows_of(run, trained, data, options=options)
     if sources.test is None:
         raise DataError("no window is left for the test", remedy="give data: --data PATH")
     size = min(shape.height, sources.test.size_of(0)[0]), min(shape.width, sources.test.size_of(0)[1])

@@ -114,7 +114,8 @@ def train(
     if chief and not resume:
         run.begin(out, experiment)
     logs = Logs(out, done) if chief else None
-    yield Started(out, done, settings.iterations, parameters(network), str(fabric.device), sources.report)
+    found = (*sources.repairs, *sources.report)
+    yield Started(out, done, settings.iterations, parameters(network), str(fabric.device), found)
     if fabric.device.type == "cpu" and not available():
         warnings = [*warnings, SLOW]
     yield from (Warned(done, message) for message in warnings)

@@ -10,6 +10,7 @@ from pathlib import Path
 import xarray as xr
 from rich.console import Console
 
+from framecast.data.config import IN_MEMORY
 from framecast.experiment import Experiment, read
 from framecast.training.events import Event, Finished
 from framecast.training.loop import train as train_events
@@ -17,8 +18,6 @@ from framecast.training.processes import begun
 from framecast.training.progress import show
 from framecast.training.run import check_unchanged, settings_of
 from framecast.training.stages import check_cache, first_stage, second_stage
-
-IN_MEMORY = "(frames in memory)"
 
 
 def train(

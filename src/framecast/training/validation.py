@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from framecast.data.batches import evaluation_batches
+from framecast.data.readers.options import AS_IT_IS
 from framecast.data.sources import Sources
 from framecast.experiment import Experiment
 from framecast.models.autoencoders import Autoencoder
@@ -71,6 +72,7 @@ def card_of(experiment: Experiment, sources: Sources) -> Card:
         step_seconds=None if sources.step is None else float(sources.step / np.timedelta64(1, "s")),
         grid=grid,
         inputs=getattr(experiment.data, "inputs", ()),
+        reading=getattr(experiment.data, "reading", AS_IT_IS),
     )
 
 

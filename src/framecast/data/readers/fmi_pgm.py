@@ -48,7 +48,7 @@ def recognises(path: Path) -> bool:
         return False
 
 
-def read(path: Path, options: Options) -> xr.DataArray:
+def read(path: Path, _options: Options) -> xr.DataArray:
     """One frame. Raises `DataError` and `Unreadable`."""
     header = _header(path)
     check_size(path, header.height, header.width)
@@ -69,7 +69,7 @@ def read(path: Path, options: Options) -> xr.DataArray:
         path,
         lambda: _decode(path, header),
         name="reflectivity",
-        units=options.units or "dBZ",
+        units="dBZ",
         shape=(header.height, header.width),
         time=time,
         grid=_grid(degrees, corners, header, path),

@@ -33,7 +33,7 @@ def recognises(path: Path) -> bool:
     return has(path, "overview", "geographic", "image1/image_data")
 
 
-def read(path: Path, options: Options) -> xr.DataArray:
+def read(path: Path, _options: Options) -> xr.DataArray:
     """The first image. Raises `DataError` and `Unreadable`."""
     with opened(path, _FORM) as file:
         data = file["image1/image_data"]
@@ -68,7 +68,7 @@ def read(path: Path, options: Options) -> xr.DataArray:
         path,
         decode,
         name="accumulation" if amount else "reflectivity",
-        units=options.units or "dBZ",
+        units="dBZ",
         shape=(height, width),
         time=time,
         minutes=minutes if amount else None,

@@ -42,7 +42,7 @@ def recognises(path: Path) -> bool:
     return start[:4] == b"GIF8" and _PRODUCT.search(start) is not None
 
 
-def read(path: Path, options: Options) -> xr.DataArray:
+def read(path: Path, _options: Options) -> xr.DataArray:
     """One frame. Raises `DataError` and `Unreadable`."""
     content = path.read_bytes()
     found, interval = _PRODUCT.search(content), _MINUTES.search(content)
@@ -66,7 +66,6 @@ def read(path: Path, options: Options) -> xr.DataArray:
         path,
         lambda: _amounts().take(_indices(path)),
         name="precipitation",
-        units=options.units,
         shape=(height, width),
         time=time,
         minutes=max(float(interval[1]), 1.0) if interval else 5.0,

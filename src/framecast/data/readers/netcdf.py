@@ -13,7 +13,7 @@ from framecast.data.frames import with_actions
 from framecast.data.readers.hdf5 import check, opened
 from framecast.data.readers.options import Options
 from framecast.data.readers.single import first_line
-from framecast.errors import DataError, Unreadable
+from framecast.errors import DataError, Unreadable, option
 
 RECOGNISES = ["CF NetCDF (.nc)"]
 
@@ -122,7 +122,7 @@ def _variable(dataset: xr.Dataset, path: Path | str, options: Options) -> xr.Dat
         raise DataError(
             f"several variables on a grid: {', '.join(map(str, found))}",
             where=path,
-            remedy=f"name one: --variable {found[0]} (in Python: variable={found[0]!r})",
+            remedy=f"name one: {option('variable', str(found[0]))}",
         )
     if not found:
         names = ", ".join(map(str, dataset.data_vars))
@@ -168,7 +168,7 @@ def _with_time(array: xr.DataArray, dataset: xr.Dataset, path: Path | str, optio
         raise DataError(
             f"the {array.sizes['time']} frames of variable {array.name!r} have no time coordinate",
             where=path,
-            remedy="state the minutes between frames: --time-step 5 (in Python: time_step=5)",
+            remedy=f"state the minutes between frames: {option('time_step', 5)}",
         )
     return array
 
@@ -189,7 +189,7 @@ def _as_rate(array: xr.DataArray, dataset: xr.Dataset, path: Path | str, options
         raise DataError(
             f"variable {array.name!r} is an amount in {units}, but start_time and valid_time {said}",
             where=path,
-            remedy='state over how many minutes: --units "mm per 5 min" (in Python: units="mm per 5 min")',
+            remedy=f"state over how many minutes: {option('units', 'mm per 5 min')}",
         )
     minutes = float(spans[0])
     rate = array.copy()

@@ -29,7 +29,7 @@ from framecast.data.frames import with_actions
 from framecast.data.readers.limits import MEMORY_LIMIT
 from framecast.data.readers.options import Options
 from framecast.data.stored import lazily
-from framecast.errors import DataError, Unreadable, blameless
+from framecast.errors import DataError, Unreadable, blameless, option
 
 RECOGNISES = ["NumPy arrays (.npy, .npz) and folders of them"]
 
@@ -181,7 +181,7 @@ def _chosen(headers: dict[str, tuple[tuple[int, ...], np.dtype]], path: Path, op
         raise DataError(
             f"expected one array of frames, found {', '.join(names or headers) or 'none'}",
             where=path,
-            remedy="name one: --variable NAME (in Python: variable='NAME')",
+            remedy=f"name one: {option('variable', 'NAME')}",
         )
     if headers[names[0]][1].hasobject:
         raise _refusal(path, f"array {names[0]!r} holds Python objects")

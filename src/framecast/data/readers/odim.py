@@ -23,7 +23,7 @@ from framecast.data.readers.hdf5 import check, has, number, opened, text
 from framecast.data.readers.limits import check_size
 from framecast.data.readers.options import Options
 from framecast.data.readers.single import single_frame
-from framecast.errors import DataError, Unreadable
+from framecast.errors import DataError, Unreadable, option
 
 RECOGNISES = ["ODIM HDF5 composites"]
 
@@ -69,7 +69,7 @@ def read(path: Path, options: Options) -> xr.DataArray:
         path,
         lambda: _decode(path, place, what, _QUANTITIES[name]),
         name=name,
-        units=options.units or _QUANTITIES[name].units,
+        units=_QUANTITIES[name].units,
         shape=(height, width),
         time=time,
         minutes=minutes,
@@ -118,7 +118,7 @@ def _chosen(fields: list[_Field], path: Path, options: Options) -> _Field:
         raise DataError(
             f"several fields: {places}",
             where=path,
-            remedy=f"name one quantity: --variable {names[0]}; of several heights only one can be read",
+            remedy=f"name one quantity: {option('variable', names[0])}; of several heights only one can be read",
         )
     return fields[0]
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import xarray as xr
 
@@ -34,6 +34,19 @@ class Options:
             raise DataError(f"a size of {self.size[0]} x {self.size[1]}", remedy="both must be greater than 0")
         if self.frame_rate is not None and self.frame_rate <= 0:
             raise DataError(f"{self.frame_rate:g} frames a second", remedy="it must be greater than 0")
+
+    @property
+    def stated(self) -> dict[str, Any]:
+        """What is stated, by name."""
+        return {each.name: value for each in fields(self) if (value := getattr(self, each.name)) != each.default}
+
+    def over(self, other: Options) -> Options:
+        """What is stated here, and where nothing is, what `other` states."""
+        return replace(other, **self.stated)
+
+
+AS_IT_IS = Options()
+"""Nothing stated."""
 
 
 class Reader(Protocol):

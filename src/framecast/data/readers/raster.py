@@ -23,7 +23,7 @@ from framecast.data.readers.grids import Grid, projection
 from framecast.data.readers.limits import check_size
 from framecast.data.readers.options import Options
 from framecast.data.readers.single import first_line, single_frame
-from framecast.errors import DataError, Unreadable
+from framecast.errors import DataError, Unreadable, option
 
 RECOGNISES = ["GeoTIFF and GRIB2 (.tif, .grib2)"]
 
@@ -68,7 +68,7 @@ def read(path: Path, options: Options) -> xr.DataArray:
         if file.driver == "GRIB":
             return _messages(path, file, options, grid)
         items, unit = _items(file.tags().get("GDAL_METADATA", ""))
-        units = options.units or unit or file.units[0] or file.tags().get("units")
+        units = unit or file.units[0] or file.tags().get("units")
         stamp = items.get("observation time")
         codings = [
             _Coding(
@@ -104,7 +104,7 @@ def _messages(path: Path, file: Any, options: Options, grid: Grid | None) -> xr.
         raise DataError(
             f"no element {name!r}" if name not in elements else f"several elements: {', '.join(elements)}",
             where=path,
-            remedy=f"name one: --variable {elements[0]}",
+            remedy=f"name one: {option('variable', elements[0])}",
         )
     frames = []
     for band in (band for band, each in tags.items() if each["GRIB_ELEMENT"] == name):
@@ -118,7 +118,7 @@ def _messages(path: Path, file: Any, options: Options, grid: Grid | None) -> xr.
                 path,
                 lambda band=band, coding=coding: _decode(path, band, coding),  # type: ignore[misc]
                 name=name,
-                units=options.units or units,
+                units=units,
                 shape=(file.height, file.width),
                 time=datetime.datetime.fromtimestamp(seconds, datetime.UTC),
                 grid=grid,
