@@ -71,9 +71,20 @@ def test_forecasts_that_are_equal_never_differ() -> None:
     assert all(claim.p == 1 for claim in result.overall if claim.p == claim.p)
 
 
-def test_few_blocks_claim_nothing() -> None:
-    claim = compare(judged(0.1, 5.0, cases=FEWEST - 1)).overall[0]
-    assert "are too few to tell" in claim.verdict
+def test_few_blocks_claim_nothing(tmp_path: Path) -> None:
+    result = compare(judged(0.1, 5.0, cases=FEWEST - 1))
+    assert "4 independent blocks are too few to tell" in result.overall[0].verdict
+    assert all(np.isnan(claim.p) and not claim.sure for claim in result.overall + result.by_lead)
+    text = write_comparison(result, tmp_path / "page.html").read_text()
+    assert "With fewer than 5 independent blocks nothing is claimed.</p>" in text
+    assert "<td>too few blocks</td>" in text
+    assert "point is filled" not in text
+    assert "Skill over extrapolation" not in text  # there is none to compare with
+    enough = write_comparison(compare(judged(0.1, 5.0, cases=FEWEST)), tmp_path / "page.html").read_text()
+    assert "point is filled" in enough
+    one = compare(judged(0.1, 5.0, cases=1))
+    assert "1 independent block is too few to tell" in one.overall[0].verdict
+    assert "nan" not in write_comparison(one, tmp_path / "page.html").read_text().split("The numbers")[1]
 
 
 def test_undefined_scores_are_said_to_be() -> None:

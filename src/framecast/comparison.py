@@ -5,11 +5,13 @@ interval from a bootstrap over independent blocks of cases, drawn for both alike
 large where there is none: the larger of two, from the bootstrap's spread with a t distribution of as many degrees of freedom
 as there are blocks less one, and, for scores that are means over cases, from the test of Amanda Hering and Marc Genton
 ("Comparing Spatial Predictions", Technometrics 2011), which models how far apart in time cases are alike. The p of all claims
-of a table are corrected for how many they are (Sture Holm, 1979). With fewer than `FEWEST` blocks nothing is claimed.
+of a table are corrected for how many they are (Sture Holm, 1979). With fewer than `FEWEST` blocks there is no p, and nothing is
+claimed. The verdict of a report makes the same claims.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import combinations
 
@@ -38,7 +40,7 @@ class Claim:
     interval: tuple[float, float]
     """Of the difference of the first from the second, 95 %."""
     p: float
-    """Corrected for the number of claims in its table."""
+    """Corrected for the number of claims in its table; NaN with too few blocks."""
     blocks: int
     cases: int
     lower_is_better: bool
@@ -49,9 +51,14 @@ class Claim:
         return self.values[0] - self.values[1]
 
     @property
+    def too_few(self) -> bool:
+        """Whether there are too few blocks for any claim."""
+        return self.blocks < FEWEST
+
+    @property
     def sure(self) -> bool:
         """Whether a difference can be claimed."""
-        return self.blocks >= FEWEST and self.p < LEVEL
+        return self.p < LEVEL
 
     @property
     def verdict(self) -> str:
@@ -59,14 +66,19 @@ class Claim:
         told = f"{self.values[0]:.4g} against {self.values[1]:.4g}"
         if np.isnan(self.difference):
             return f"{self.score} is undefined for {self.one} or {self.other}"
-        if self.blocks < FEWEST:
-            few = f"{self.blocks} independent block(s) are too few to tell"
+        if self.too_few:
+            few = f"{independent(self.blocks)} {'is' if self.blocks == 1 else 'are'} too few to tell"
             return f"{self.score}: {self.one} and {self.other}, {told}; {few}"
-        sure = f"p = {self.p:.2g}, {self.blocks} independent blocks"
+        sure = f"p = {self.p:.2g}, {independent(self.blocks)}"
         if not self.sure:
             return f"{self.score}: no evidence of a difference between {self.one} and {self.other} ({told}; {sure})"
         better = (self.difference < 0) == self.lower_is_better
         return f"{self.score}: {self.one} is {'better' if better else 'worse'} than {self.other} ({told}; {sure})"
+
+
+def independent(blocks: int) -> str:
+    """How many independent blocks, in words."""
+    return "1 independent block" if blocks == 1 else f"{blocks} independent blocks"
 
 
 @dataclass(frozen=True)
@@ -95,20 +107,40 @@ def compare(
     verification: Verification, judged: list[str] | None = None, *, repeats: int = REPEATS, seed: int = 0
 ) -> Comparison:
     """Compare each of the forecasters `judged` (all unless stated) with every other forecaster, in every score."""
+    counts = drawn(verification.sums["block"].values, repeats, seed)
+    by_lead = [
+        _claim(verification, measure, pair, lead, both[..., lead], counts)
+        for measure, pair, both in _paired(verification, judged)
+        for lead in range(both.shape[3])
+    ]
+    overall = over_all_leads(verification, judged, repeats=repeats, seed=seed)
+    return Comparison(verification, overall, _corrected(by_lead))
+
+
+def over_all_leads(
+    verification: Verification, judged: list[str] | None = None, *, repeats: int = REPEATS, seed: int = 0
+) -> list[Claim]:
+    """What `compare` claims over all lead times."""
+    counts = drawn(verification.sums["block"].values, repeats, seed)
+    return _corrected(
+        [
+            _claim(verification, measure, pair, None, both.sum(3), counts)
+            for measure, pair, both in _paired(verification, judged)
+        ]
+    )
+
+
+def _paired(
+    verification: Verification, judged: list[str] | None
+) -> Iterator[tuple[Measure, tuple[str, str], np.ndarray]]:
+    """Each score and pair to compare, with the sums of cases of both `(2, K, N, S)`."""
     names = verification.forecasters
     judged = names if judged is None else judged
     pairs = [(a, b) for a, b in combinations(names, 2) if a in judged or b in judged]
-    counts = drawn(verification.sums["block"].values, repeats, seed)
-    overall, by_lead = [], []
     for measure in compared(verification):
         tables = {name: verification.table(name, measure) for name in names}
         for pair in pairs:
-            both = np.stack([tables[name] for name in pair])
-            overall.append(_claim(verification, measure, pair, None, both.sum(3), counts))
-            by_lead += [
-                _claim(verification, measure, pair, lead, both[..., lead], counts) for lead in range(both.shape[3])
-            ]
-    return Comparison(verification, _corrected(overall), _corrected(by_lead))
+            yield measure, pair, np.stack([tables[name] for name in pair])
 
 
 def compared(verification: Verification) -> list[Measure]:
@@ -149,6 +181,7 @@ def _claim(
     if number > 1 and len(differences) > 1:
         low, high = limits(differences)
         interval = (float(low), float(high))
+    if number >= FEWEST and len(differences) > 1:
         spread = differences.std(ddof=1) * np.sqrt(number / (number - 1))  # few blocks drawn again vary too little
         p = 1.0
         if spread > 0 and values[0] != values[1]:

@@ -8,10 +8,13 @@ import pytest
 from pyproj import CRS
 
 import framecast
+from framecast.comparison import FEWEST, compare
 from framecast.data.quantities import INTENSITY
 from framecast.forecasting.persistence import Persistence
+from framecast.report.verdict import verdict
 from framecast.scoring import verify
 from framecast.verification import Grid, Verification
+from test_comparison import Noisy, judged
 from test_verification import Clips, Ensemble, showers
 
 SWISS = CRS.from_epsg(21781).to_wkt()
@@ -90,3 +93,24 @@ def test_where_nothing_could_be_scored_the_page_says_so(tmp_path: Path) -> None:
     values[:, :2] = np.nan  # no basis
     nothing = verify({"one": Persistence(), "other": Persistence()}, Clips(values))
     assert "undefined" in framecast.write_report(nothing, tmp_path / "report.html").read_text()
+
+
+def test_the_verdict_claims_what_a_comparison_claims(tmp_path: Path) -> None:
+    few, enough = (judged(0.1, 5.0, cases=count) for count in (FEWEST - 1, 2 * FEWEST))
+    for verification in (few, enough):
+        claims = {claim.score: claim.verdict for claim in compare(verification, ["a"]).overall}
+        said = verdict(verification)
+        assert all(claims[score] in said for score in ("MSE", "SSIM", "CSI at 2 mm/h"))
+        assert said in framecast.write_report(verification, tmp_path / "report.html").read_text()
+    assert verdict(few).startswith("On 4 cases (4 independent blocks). MSE: a and b, ")
+    assert "better" not in verdict(few)
+    assert "MSE: a is better than b (" in verdict(enough)
+
+
+def test_the_verdict_is_against_the_best_baseline() -> None:
+    chance = np.random.default_rng(0)
+    values = chance.gamma(0.6, 3.0, (8, 1, 1, 20, 20)) * (1 + 0.05 * chance.standard_normal((8, 5, 1, 1, 1)))
+    forecasters = {"model": Noisy(1.0, 0), "bad": Noisy(5.0, 1), "good": Noisy(0.1, 2)}
+    said = verdict(verify(forecasters, Clips(values)))
+    assert "MSE: model is worse than good (" in said
+    assert "bad" not in said

@@ -45,9 +45,10 @@ def write_comparison(
         pairs=list(pairs.items()),
         skill_names=verification.forecasters,
         skills=_skills(comparison),
-        by_lead=[(claim, f"{leads[claim.lead or 0]:g}") for claim in comparison.by_lead],
+        by_lead=[_numbers(claim, leads) for claim in comparison.by_lead],
         lead_label=label,
         curves=Markup(_curves(comparison, leads, label)),
+        caption=_caption(comparison.by_lead),
         method=_METHOD,
         definitions=verification.definitions(),
     )
@@ -58,6 +59,32 @@ def _days(comparison: Comparison) -> str:
     if comparison.days is None:
         return ""
     return " of a single day" if comparison.days == 1 else f" of {comparison.days} days"
+
+
+def _numbers(claim: Claim, leads: np.ndarray) -> tuple[str, ...]:
+    """A row of the table of all claims."""
+    one, other = (_told(value, ".4g") for value in claim.values)
+    difference, low, high = (_told(value, ".3g") for value in (claim.difference, *claim.interval))
+    return (
+        claim.score,
+        f"{claim.one}, {claim.other}",
+        f"{leads[claim.lead or 0]:g}",
+        f"{one}, {other}",
+        difference if np.isnan(claim.interval).any() else f"{difference} ({low} to {high})",
+        "too few blocks" if claim.too_few else _told(claim.p, ".2g"),
+    )
+
+
+def _told(value: float, form: str) -> str:
+    return "undefined" if np.isnan(value) else f"{value:{form}}"
+
+
+def _caption(claims: Sequence[Claim]) -> str:
+    """What the points of the curves mean; filled ones are spoken of only where there may be some."""
+    said = "Differences with 95 % intervals"
+    if all(claim.too_few for claim in claims):
+        return f"{said}. With fewer than {FEWEST} independent blocks nothing is claimed."
+    return f"{said}; where p, corrected for the number of claims in this table, is below {LEVEL:g} the point is filled."
 
 
 def _skills(comparison: Comparison) -> list[tuple[str, list[str], int, int]]:
