@@ -13,6 +13,8 @@ from typer.testing import CliRunner
 
 import framecast
 from framecast.cli import app, main
+from framecast.cli.judging import brief
+from framecast.verification import Score
 
 FRAMECAST = [sys.executable, "-m", "framecast.cli"]
 COMMANDS = ("demo", "inspect", "convert", "train", "evaluate", "forecast")
@@ -347,3 +349,24 @@ def test_an_archive_without_any_rain(
         values = forecast["rainfall_rate"].values
         observed = np.isfinite(framecast.open(dry).values).any(axis=0)
         assert np.isfinite(values[..., observed[0]]).all()
+
+
+@pytest.mark.parametrize(
+    ("value", "half", "shown"),
+    [
+        (164.3, 12.7, "164 ± 13"),
+        (56.78, 0.96, "56.8 ± 1.0"),
+        (0.85312, 0.0127, "0.85 ± 0.01"),
+        (0.85312, 0.00005, "0.85312 ± 0.00005"),
+        (0.0, 0.0, "0 ± 0"),
+        (12345.6, 234.5, "12346 ± 234"),
+    ],
+)
+def test_a_score_and_its_interval_end_at_the_same_digit(value: float, half: float, shown: str) -> None:
+    assert brief(Score(value, (value - half, value + half))) == shown
+
+
+def test_a_score_without_interval_or_value() -> None:
+    assert brief(Score(0.85312, None)) == "0.853"
+    assert brief(Score(float("nan"), None)) == "undefined"
+    assert brief(None) == ""

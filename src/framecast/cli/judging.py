@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -129,11 +130,15 @@ def print_scores(verification: Verification, console: Console) -> None:
 
 
 def brief(score: Score | None) -> str:
-    """A value and half the width of its interval."""
+    """A value and half the width of its interval, that to one digit, or to the unit, and both to the same place."""
     if score is None:
         return ""
     if score.value != score.value:
         return "undefined"
     if score.interval is None:
         return f"{score.value:.3g}"
-    return f"{score.value:.3g} ±{(score.interval[1] - score.interval[0]) / 2:.1g}"
+    half = (score.interval[1] - score.interval[0]) / 2
+    if half == 0:
+        return f"{score.value:.3g} ± 0"
+    places = max(0, -math.floor(math.log10(half)))
+    return f"{score.value:.{places}f} ± {half:.{places}f}"
