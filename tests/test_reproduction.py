@@ -11,7 +11,7 @@ from framecast.cli import app
 from framecast.curriculum import ReverseScheduled, Scheduled
 from framecast.errors import ConfigError
 from framecast.experiment import read
-from framecast.reproduction import Reproduced, reproduce, scaled
+from framecast.reproduction import Reproduced, changed, reproduce, scaled
 from framecast.verification import Score
 
 RECIPE = """
@@ -45,20 +45,54 @@ def test_rows_with_printed_scores_are_run_and_not_twice(recipe: Path, tmp_path: 
     ]
     assert results[2].ours is None
     assert results[2].verdict == "not computed"
+    assert results[0].changes == ("training.iterations 40 -> 2", "data.images MNIST -> bundled")  # of 4 windows all
     log = tmp_path / "out" / "table" / "one" / "log.csv"
     written = log.stat().st_mtime_ns
     again = reproduce(f"{recipe}#one", scale=0.05, out=tmp_path / "out", console=quiet)
     assert log.stat().st_mtime_ns == written
     assert [result.ours for result in again] == [result.ours for result in results]
-    with pytest.raises(ConfigError):
+    with pytest.raises(ConfigError, match="a run of 2 iterations is here, not of 4"):
         reproduce(recipe, scale=0.1, out=tmp_path / "out", console=quiet)
+    with pytest.raises(ConfigError, match="settings differ"):
+        reproduce(recipe, ["model.hidden=[4]"], scale=0.05, out=tmp_path / "out", console=quiet)
 
 
-def test_the_command_prints_ours_beside_theirs(recipe: Path, tmp_path: Path) -> None:
-    said = CliRunner().invoke(app, ["reproduce", str(recipe), "--scale", "0.05", "--out", str(tmp_path / "out")])
+def test_the_command_prints_ours_beside_theirs_and_what_was_changed(recipe: Path, tmp_path: Path) -> None:
+    changes = ["model.hidden=[4]", "training.iterations=2", "training.workers=0"]
+    said = CliRunner().invoke(app, ["reproduce", str(recipe), *changes, "--out", str(tmp_path / "out")])
     assert said.exit_code == 0, said.exception
     for word in ("one", "MSE", "SSIM", "0.9", "not computed"):
         assert word in said.output
+    words = " ".join(said.output.replace("│", " ").split())
+    for word in ("not comparable: model.hidden", "[4, 4] -> [4]", "40 -> 2"):
+        assert word in words
+    assert "reached" not in words
+    assert "workers" not in words
+
+
+def test_settings_that_decide_the_result_are_named() -> None:
+    row = "recipes/moving_mnist.yaml#predrnn_v2"
+    whole = read(row, ["data.images=mnist/"])
+    assert changed(read(row), whole) == []
+    assert changed(read(row), read(row)) == ["data.images MNIST -> bundled"]
+    same = [
+        "data.images=mnist/",
+        "training.seed=3",
+        "training.accelerator=cpu",
+        "model.segment=5",
+        "training.log_every=1",
+    ]
+    assert changed(read(row), read(row, same)) == []
+    assert changed(whole, scaled(whole, 0.01)) == [
+        "curriculum.start 25000 -> 250",
+        "curriculum.stop 50000 -> 500",
+        "curriculum.alpha 2500.0 -> 25.0",
+        "training.iterations 80000 -> 800",
+    ]
+    other = changed(whole, read(row, ["data.images=mnist/", "curriculum.name=none", "training.devices=2"]))
+    assert "curriculum.name reverse_scheduled -> none" in other
+    assert "curriculum.stop 50000 -> absent" in other
+    assert "training.devices 1 -> 2" in other
 
 
 def test_a_scaled_experiment_shrinks_its_curriculum_alike() -> None:
@@ -71,14 +105,16 @@ def test_a_scaled_experiment_shrinks_its_curriculum_alike() -> None:
 
 
 def test_verdicts() -> None:
-    def verdict(score: str, ours: float, theirs: float, scale: float = 1.0) -> str:
-        return Reproduced("row", score, Score(ours, None), theirs, scale).verdict
+    def verdict(score: str, ours: float, theirs: float, *changes: str) -> str:
+        return Reproduced("row", score, Score(ours, None), theirs, changes).verdict
 
     assert verdict("mse", 50.0, 49.0) == "reached"
     assert verdict("mse", 98.0, 49.0) == "100% worse"
     assert verdict("mse", 24.5, 49.0) == "50% better"
     assert verdict("ssim", 0.45, 0.9) == "50% worse"
-    assert verdict("ssim", 0.45, 0.9, 0.01) == "50% worse, at 0.01 of the training"
+    assert verdict("ssim", 0.9, 0.9, "training.iterations 8 -> 4", "20 test windows only") == (
+        "not comparable: training.iterations 8 -> 4, 20 test windows only"
+    )
 
 
 def test_nothing_to_compare_with(recipe: Path) -> None:

@@ -1,24 +1,27 @@
 """Rows of published tables, run again, and ours beside theirs.
 
 A recipe holds a table: what all rows share, and for each row what differs and the scores that are printed. Scaled down, a
-row trains for a share of the iterations, with its curriculum shrunk alike, and on a share of the test sequences: that shows
-that it runs and learns, not that the number is reached.
+row trains for a share of the iterations, with its curriculum shrunk alike, and is judged on a share of the test sequences: that
+shows that it runs and learns, not that the number is reached. Whatever was changed is named beside the numbers, and nothing is
+said of them then.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from fnmatch import fnmatch
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
 from framecast.curriculum import ReverseScheduled, Scheduled
 from framecast.errors import ConfigError
 from framecast.evaluation import evaluate
-from framecast.experiment import Experiment, printed, read, rows
+from framecast.experiment import Experiment, plain, printed, read, rows
 from framecast.training import resume, train
-from framecast.training.run import check_unchanged
+from framecast.training.run import check_unchanged, settings_of
 from framecast.training.stages import second_stage
 from framecast.verification import Score
 
@@ -27,30 +30,37 @@ CLOSE = 0.05
 CASES, LEAST_CASES = 1_000, 20
 """How many test windows a share of the training is judged by: this share of the first, never fewer than the second."""
 HIGHER = ("ssim", "psnr")
+FREE = (
+    "data.path",
+    "data.images",
+    "model*.segment",
+    *(f"training.{name}" for name in ("seed", "workers", "max_skipped", "log_every", "checkpoint_every")),
+    *(f"training.{name}" for name in ("accelerator", "strategy", "compile", "graph", "deterministic")),
+)
+"""Settings that no paper prints: where things lie, and how the machine computes the same."""
 
 
 @dataclass(frozen=True)
 class Reproduced:
-    """A score of a row: `ours`, None where it is not computed here, and what is printed, `theirs`."""
+    """A score of a row: `ours`, None where it is not computed here, and what is printed, `theirs`. `changes` are the settings in
+    which ours is not the row of the recipe, each in words."""
 
     row: str
     score: str
     ours: Score | None
     theirs: float
-    scale: float
+    changes: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> str:
         """In words."""
         if self.ours is None:
             return "not computed"
+        if self.changes:
+            return f"not comparable: {', '.join(self.changes)}"
         gain = self.ours.value / self.theirs - 1
         gain = gain if self.score in HIGHER else -gain
-        if abs(gain) <= CLOSE:
-            word = "reached"
-        else:
-            word = f"{abs(gain):.0%} {'better' if gain > 0 else 'worse'}"
-        return word if self.scale == 1 else f"{word}, at {self.scale:g} of the training"
+        return "reached" if abs(gain) <= CLOSE else f"{abs(gain):.0%} {'better' if gain > 0 else 'worse'}"
 
 
 def reproduce(
@@ -76,17 +86,39 @@ def reproduce(
     for name in names:
         paper = dict(printed(file, name))
         convention, horizon = str(paper.pop("convention", "default")), paper.pop("horizon", None)
-        experiment = scaled(read(f"{file}#{name}", overrides), scale)
+        whole, experiment = read(f"{file}#{name}"), scaled(read(f"{file}#{name}", overrides), scale)
         run = _trained(experiment, Path(out) / Path(file).stem / name, console)
         if run is None:
             break
         limit = None if scale == 1 else max(round(scale * CASES), LEAST_CASES)
         verification = evaluate(run, convention=convention, horizon=horizon, limit=limit)
+        changes = changed(whole, experiment)
+        if verification.cases == limit:
+            changes.append(f"{limit} test windows only")
         for score, value in paper.items():
             known = score in verification.frame_scores
             ours = verification.frame(verification.forecasters[0], score) if known else None
-            results.append(Reproduced(name, score, ours, float(value), scale))
+            results.append(Reproduced(name, score, ours, float(value), tuple(changes)))
     return results
+
+
+def changed(whole: Experiment, ours: Experiment) -> list[str]:
+    """In words, each setting that decides the result and in which `ours` is not the row of the recipe, `whole`."""
+    before, after = _flat(plain(whole)), _flat(plain(ours))
+    found = [
+        f"{key} {before.get(key, 'absent')} -> {after.get(key, 'absent')}"
+        for key in {**before, **after}
+        if before.get(key, "absent") != after.get(key, "absent") and not any(fnmatch(key, free) for free in FREE)
+    ]
+    return [*found, "data.images MNIST -> bundled"] if after.get("data.images") == "bundled" else found
+
+
+def _flat(settings: dict[str, Any], above: str = "") -> dict[str, Any]:
+    """Settings by their full names: data.path, model.hidden, ..."""
+    found: dict[str, Any] = {}
+    for key, value in settings.items():
+        found |= _flat(value, f"{above}{key}.") if isinstance(value, dict) else {f"{above}{key}": value}
+    return found
 
 
 def _trained(experiment: Experiment, out: Path, console: Console | None) -> Path | None:
@@ -95,6 +127,12 @@ def _trained(experiment: Experiment, out: Path, console: Console | None) -> Path
         train(experiment, out=out, console=console)
     else:
         check_unchanged(out, second_stage(experiment, out)[0])
+        if (length := settings_of(out).training.iterations) != experiment.training.iterations:
+            raise ConfigError(
+                f"a run of {length} iterations is here, not of {experiment.training.iterations}",
+                where=out,
+                remedy="name another --out",
+            )
         if not (out / "last").is_dir():
             resume(out, console=console)
     return out if (out / "last").is_dir() else None
@@ -107,8 +145,6 @@ def scaled(experiment: Experiment, scale: float) -> Experiment:
         return max(round(number * scale), 1)
 
     training, curriculum = experiment.training, experiment.curriculum
-    iterations = share(training.iterations)
-    every = {name: min(getattr(training, name), iterations) for name in ("validate_every", "checkpoint_every")}
     if isinstance(curriculum, Scheduled):
         curriculum = replace(curriculum, stop=share(curriculum.stop))
     elif isinstance(curriculum, ReverseScheduled):
@@ -116,4 +152,4 @@ def scaled(experiment: Experiment, scale: float) -> Experiment:
         curriculum = replace(
             curriculum, start=start, stop=max(share(curriculum.stop), start + 1), alpha=curriculum.alpha * scale
         )
-    return replace(experiment, training=replace(training, iterations=iterations, **every), curriculum=curriculum)
+    return replace(experiment, training=replace(training, iterations=share(training.iterations)), curriculum=curriculum)
