@@ -3,15 +3,19 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
 from framecast.data.config import MovingDigits
-from framecast.diagnosis import KINDS, across, diagnose
-from framecast.diagnosis.collapse import correlated
+from framecast.diagnosis import KINDS, across, diagnose, kinds, probes
+from framecast.diagnosis.collapse import collapse, correlated
+from framecast.diagnosis.pages import Windows, flat
 from framecast.errors import ConfigError
 from framecast.experiment import Experiment, Optimiser, Training
 from framecast.models import MoDeRNN, ModeRNN, MotionRNN, PredRNN, PredRNNV2
 from framecast.training import train
+from framecast.types import FrameShape
 
 CELLS: Any = {"hidden": (8, 8), "kernel": 3}
 MODELS: dict[str, Any] = {
@@ -99,3 +103,59 @@ def test_a_correlation_that_is_known() -> None:
     assert found.facts["none"].startswith("silhouette undefined")
     few = correlated({"a": (0.1, 30.0), "b": (float("nan"), 20.0), "c": (0.5, 10.0)})
     assert "2 have a silhouette: too few" in few.verdict
+    assert len(few.figures) == 1
+    none = correlated(dict.fromkeys("abc", (float("nan"), 30.0)))
+    assert none.figures == []
+    same = correlated({"a": (0.5, 30.0), "b": (0.5, 20.0), "c": (0.5, 10.0)})
+    assert "nan" not in same.verdict
+    assert "all the same" in same.verdict
+
+
+def test_gradients_that_are_0_leave_gaps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a logarithmic axis they would fall out of the picture."""
+    lines: list[np.ndarray] = []
+
+    def noted(draw: Any, *_: Any) -> str:
+        import matplotlib.pyplot as plt
+
+        figure, axes = plt.subplots()
+        draw(axes)
+        lines.extend(np.asarray(line.get_ydata()) for line in axes.lines[:-1])
+        plt.close(figure)
+        return "drawn"
+
+    monkeypatch.setattr(kinds, "plot", noted)
+    nan = float("nan")
+    norms = torch.tensor([[0.0, 2.0, nan], [0.0, 1.0, 4.0]])
+    monkeypatch.setattr(probes, "gradient_norms", lambda *_: norms)
+    windows = Windows(torch.zeros(1, 4, 1, 8, 8), 2, 2)
+    found = kinds.gradients(None, windows)
+    np.testing.assert_array_equal(lines, [[nan, 2, nan], [nan, 1, 4]])
+    assert "with 0 of the strength" in found.verdict
+    norms[:] = 0
+    nothing = kinds.gradients(None, windows)
+    assert nothing.figures == []
+    assert "no gradient is above 0" in nothing.verdict
+
+
+def small() -> Any:
+    torch.manual_seed(0)
+    return PredRNN(**CELLS).build(FrameShape(1, 16, 16, 3, 2)).eval()
+
+
+def test_too_few_sequences_for_groups_are_said_and_not_drawn() -> None:
+    found = collapse(small(), Windows(torch.rand(3, 5, 1, 16, 16), 3, 2))
+    assert found.figures == []
+    assert found.verdict == "Too few sequences for groups of features: 3, not 4."
+    assert found.facts["silhouette"] == "undefined, needs two groups of several sequences"
+    assert "nan" not in str(found.facts)
+
+
+def test_sequences_that_are_all_the_same_are_said_and_not_drawn() -> None:
+    """Dry weather: t-SNE of features without any spread ends the process."""
+    found = collapse(small(), Windows(torch.zeros(16, 5, 1, 16, 16), 3, 2))
+    assert found.figures == []
+    assert "the same features" in found.verdict
+    assert "nan" not in str(found.facts)
+    with pytest.raises(ValueError, match="all features are the same"):
+        flat(np.ones((16, 4)))

@@ -16,12 +16,14 @@ from scipy.stats import pearsonr, spearmanr
 
 from framecast.data.readers.options import AS_IT_IS, Options
 from framecast.diagnosis import probes
-from framecast.diagnosis.groups import Groups, a_distance, grouped, scaled
-from framecast.diagnosis.pages import Found, Windows, flat, plot, scatter, windows_for, write
+from framecast.diagnosis.groups import FEWEST, Groups, a_distance, grouped, scaled
+from framecast.diagnosis.pages import Figure, Found, Windows, flat, plot, scatter, told, windows_for, write
 from framecast.errors import ConfigError
 from framecast.forecasting.run import load
 from framecast.report.figures import COLOURS
 from framecast.scores.structure import gradient_difference
+
+_TWO_GROUPS, _SEQUENCES = "two groups of several sequences", f"{FEWEST} sequences"
 
 
 class Seen(NamedTuple):
@@ -35,13 +37,13 @@ class Seen(NamedTuple):
     distance: float
 
 
-def _seen(model: Any, windows: Windows, reach: float = 1.5, min_samples: int = 4) -> Seen:
+def _seen(model: Any, windows: Windows, reach: float = 1.5, min_samples: int = FEWEST) -> Seen:
     said = probes.features(model, windows.past, windows.horizon).numpy()
     true = probes.features(model, windows.past, windows.horizon, windows.future).numpy()
     forecast = model.forecast(windows.past, windows.horizon)
     valid = torch.ones_like(windows.future[:, :, :1], dtype=torch.bool)
     total, count = gradient_difference(forecast.detach().double(), windows.future.double(), valid)
-    distance = a_distance(true, said) if len(said) >= 4 else float("nan")
+    distance = a_distance(true, said) if len(said) >= FEWEST else float("nan")
     return Seen(
         said,
         true,
@@ -56,33 +58,39 @@ def collapse(model: Any, windows: Windows) -> Found:
     said, true, groups, gdl, distance = _seen(model, windows)
     facts = {
         "groups found": f"{groups.number}, {int((groups.labels < 0).sum())} of {len(said)} sequences in none (left out)",
-        "silhouette": f"{groups.silhouette:.3f}",
+        "silhouette": told(groups.silhouette, _TWO_GROUPS),
         "how": f"DBSCAN, eps {groups.eps:.3g}, at least {groups.min_samples} neighbours, features scaled to standard deviation 1",
-        "A-distance of truth and forecast": f"{distance:.3f} (0: the features are alike, 2: always told apart)",
+        "A-distance of truth and forecast (0: the features are alike, 2: always told apart)": told(
+            distance, _SEQUENCES
+        ),
         "gradient difference": f"{gdl:.4g}",
     }
     between = [
         f"{i} and {j}: {a_distance(said[groups.labels == i], said[groups.labels == j]):.2f}"
         for i in range(groups.number) for j in range(i)
-        if min((groups.labels == i).sum(), (groups.labels == j).sum()) >= 4
+        if min((groups.labels == i).sum(), (groups.labels == j).sum()) >= FEWEST
     ]  # fmt: skip
     if between:
         facts["A-distance between groups"] = "; ".join(between)
+    if len(said) < FEWEST:
+        return Found(f"Too few sequences for groups of features: {len(said)}, not {FEWEST}.", facts, [])
+    if not np.ptp(np.concatenate([said, true]), axis=0).any():
+        return Found("All sequences have the same features: nothing tells them apart.", facts, [])
+    number = "1 group" if groups.number == 1 else f"{groups.number} groups"
+    verdict = f"{number} of features; silhouette {told(groups.silhouette, _TWO_GROUPS)}."
+    return Found(verdict, facts, _drawn(said, true, groups.labels))
+
+
+def _drawn(said: np.ndarray, true: np.ndarray, labels: np.ndarray) -> list[Figure]:
+    """Both features `(N, D)` in two dimensions."""
     points = flat(scaled(np.concatenate([said, true])))
     kinds = np.repeat([0, 1], [len(said), len(true)])
-    verdict = f"{groups.number} group(s) of features; " + (
-        "no silhouette with fewer than two." if np.isnan(groups.silhouette) else f"silhouette {groups.silhouette:.3f}."
-    )
-    return Found(
-        verdict,
-        facts,
-        [
-            ("Features", "One point a sequence, the top hidden state averaged over space and the predicted steps.",
-             plot(lambda axes: scatter(axes, points[: len(said)], groups.labels, {-1: "no group"}), (5, 4))),
-            ("Truth and forecast", "The same, and the features where the true frames are fed.",
-             plot(lambda axes: scatter(axes, points, kinds, {0: "forecast", 1: "truth"}), (5, 4))),
-        ],
-    )  # fmt: skip
+    return [
+        ("Features", "One point a sequence, the top hidden state averaged over space and the predicted steps.",
+         plot(lambda axes: scatter(axes, points[: len(said)], labels, {-1: "no group"}), (5, 4))),
+        ("Truth and forecast", "The same, and the features where the true frames are fed.",
+         plot(lambda axes: scatter(axes, points, kinds, {0: "forecast", 1: "truth"}), (5, 4))),
+    ]  # fmt: skip
 
 
 def across(
@@ -93,7 +101,7 @@ def across(
     out: str | Path,
     limit: int = 32,
     reach: float = 1.0,
-    min_samples: int = 4,
+    min_samples: int = FEWEST,
 ) -> tuple[Found, Path]:
     """Do forecasts blur where features collapse? The silhouette of several models, by name, against their gradient difference on
     the same windows, with the correlation of both (ModeRNN, tables III and IV); written to `out`. `reach` and `min_samples`
@@ -123,7 +131,8 @@ def across(
         groups = each.groups
         found.facts[f"{name}: how"] = (
             f"{groups.number} groups, {int((groups.labels < 0).sum())} of {len(each.said)} sequences in none (left out), eps "
-            f"{groups.eps:.3g}, at least {groups.min_samples} neighbours; A-distance of truth and forecast {each.distance:.3f}"
+            f"{groups.eps:.3g}, at least {groups.min_samples} neighbours; A-distance of truth and forecast "
+            f"{told(each.distance, _SEQUENCES)}"
         )
     facts = {"windows": f"{len(first.frames)}, {first.context} + {first.horizon} frames"}
     return found, write(found, Path(out), "Mode collapse across models", facts)
@@ -133,12 +142,14 @@ def correlated(values: Mapping[str, tuple[float, float]]) -> Found:
     """What silhouettes and gradient differences of models, by name, say together."""
     known = {name: pair for name, pair in values.items() if np.isfinite(pair).all()}
     facts = {
-        name: f"silhouette {'undefined' if np.isnan(one) else f'{one:.3f}'}, gradient difference {other:.4g}"
+        name: f"silhouette {told(one, _TWO_GROUPS)}; gradient difference {other:.4g}"
         for name, (one, other) in values.items()
     }
     verdict = f"Of {len(values)} models {len(known)} have a silhouette: too few for a correlation."
-    if len(known) >= 3:
-        one, other = np.array(list(known.values())).T
+    one, other = np.array(list(known.values())).reshape(-1, 2).T
+    if len(known) >= 3 and not (np.ptp(one) and np.ptp(other)):
+        verdict = "The silhouettes, or the gradient differences, are all the same: no correlation."
+    elif len(known) >= 3:
         linear, ranks = pearsonr(one, other), spearmanr(one, other)
         verdict = (
             f"Correlation of silhouette and gradient difference over {len(known)} models: {linear.statistic:.2f} "
@@ -152,4 +163,4 @@ def correlated(values: Mapping[str, tuple[float, float]]) -> Found:
         axes.set(xlabel="silhouette of the features", ylabel="gradient difference of the forecasts")
 
     said = "A point a model: to the right, features keep motions apart; below, forecasts keep edges."
-    return Found(verdict, facts, [("Features and forecasts", said, plot(draw, (5, 4)))])
+    return Found(verdict, facts, [("Features and forecasts", said, plot(draw, (5, 4)))] if known else [])

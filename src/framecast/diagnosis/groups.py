@@ -18,6 +18,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 Noise = Literal["dropped", "a group"]
+FEWEST = 4
+"""Features that a group, or a set of an A-distance, has at least."""
 
 
 class Groups(NamedTuple):
@@ -45,7 +47,7 @@ def grouped(
     *,
     eps: float | None = None,
     reach: float = 1.5,
-    min_samples: int = 4,
+    min_samples: int = FEWEST,
     labels: np.ndarray | None = None,
     noise: Noise = "dropped",
 ) -> Groups:
@@ -67,8 +69,8 @@ def grouped(
 
 def a_distance(one: np.ndarray, other: np.ndarray, seed: int = 0) -> float:
     """2 (1 - 2 e), with e the error of a logistic regression that is trained on half of each set `(N, D)` and tested on the
-    other half; at least 0. Raises ValueError for sets of fewer than four."""
-    if min(len(one), len(other)) < 4:
+    other half; at least 0. Raises ValueError for sets of fewer than `FEWEST`."""
+    if min(len(one), len(other)) < FEWEST:
         raise ValueError("an A-distance needs at least four features of each set")
     chance = np.random.default_rng(seed)
     halves: list[tuple[np.ndarray, np.ndarray]] = []

@@ -14,7 +14,7 @@ from framecast.data.readers.options import AS_IT_IS, Options
 from framecast.diagnosis import probes
 from framecast.diagnosis.collapse import collapse
 from framecast.diagnosis.groups import grouped, scaled
-from framecast.diagnosis.pages import Found, Windows, flat, maps, plot, scatter, windows_for, write
+from framecast.diagnosis.pages import Found, Windows, flat, maps, plot, scatter, told, windows_for, write
 from framecast.errors import ConfigError
 from framecast.forecasting.run import load
 from framecast.models.modernn_dcb import attention_maps
@@ -76,7 +76,7 @@ def decoupling(model: Any, windows: Windows) -> Found:
 
     return Found(
         f"The increments of both memories have a mean absolute cosine of {cosine.mean():.3f}; 0 is decoupled, 1 the same.",
-        {"silhouette of the increments of C and of M": f"{apart:.3f} (features scaled to standard deviation 1)"},
+        {"silhouette of the increments of C and of M (scaled to standard deviation 1)": told(apart, "two windows")},
         [
             ("Cosine of the increments", "By layer and step, the true frames being fed.", plot(curve)),
             ("Increments", "Mean over space at the last step, one point a sequence and layer.",
@@ -88,12 +88,18 @@ def decoupling(model: Any, windows: Windows) -> Found:
 def gradients(model: Any, windows: Windows) -> Found:
     """How far back does the error reach? PredRNN-V2 (2022), figure 8."""
     norms = probes.gradient_norms(model, windows.frames[:8], windows.context).numpy()
-    last = norms[-1]
-    known = last[np.isfinite(last) & (last > 0)]
-    kept = known[0] / known[-1] if len(known) else float("nan")
+    seen = np.where(norms > 0, norms, np.nan)  # a logarithmic axis has no 0
+    first, last = norms[-1, [0, -1]]
+    if np.isnan(seen).all():
+        return Found("No error pulls at any hidden state: no gradient is above 0.", {}, [])
+    pull = (
+        f"with {first / last:.2g} of the strength"
+        if first >= 0 and last > 0
+        else "with an undefined share of the strength"
+    )
 
     def draw(axes: Any) -> None:
-        for k, line in enumerate(norms):
+        for k, line in enumerate(seen):
             axes.plot(
                 range(1, len(line) + 1),
                 line,
@@ -105,7 +111,7 @@ def gradients(model: Any, windows: Windows) -> Found:
         axes.legend(frameon=False, fontsize=7, ncols=6, title="error at lead time")
 
     return Found(
-        f"The error at the last lead time pulls at the first hidden state with {kept:.2g} of the strength at the last one.",
+        f"The error at the last lead time pulls at the first hidden state {pull} at the last one.",
         {},
         [
             (

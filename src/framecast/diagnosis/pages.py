@@ -104,8 +104,16 @@ def scatter(axes: Any, points: np.ndarray, labels: np.ndarray, names: dict[int, 
     axes.set(xticks=[], yticks=[])
 
 
+def told(value: float, needs: str) -> str:
+    """A number, or that it is undefined and what it needs."""
+    return f"undefined, needs {needs}" if np.isnan(value) else f"{value:.3f}"
+
+
 def flat(features: np.ndarray) -> np.ndarray:
-    """Features in two dimensions: t-SNE where there are enough of them, else PCA."""
+    """Features in two dimensions: t-SNE where there are enough of them, else PCA. Raises ValueError where they are all the same:
+    scikit-learn's t-SNE ends the process then."""
+    if not np.ptp(features, axis=0).any():
+        raise ValueError("all features are the same")
     if len(features) < 12:
         return np.asarray(PCA(2).fit_transform(features))
     return np.asarray(

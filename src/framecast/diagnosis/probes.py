@@ -70,7 +70,7 @@ def features(model: nn.Module, context: Tensor, horizon: int, future: Tensor | N
 
 def gradient_norms(model: nn.Module, frames: Tensor, context: int) -> Tensor:
     """How strongly the error at each lead time pulls at the top hidden state of each earlier step `(S, T - 1)`: the norm of the
-    gradient, 0 or NaN for later steps (PredRNN-V2, 2022, figure 8)."""
+    gradient, NaN for later steps (PredRNN-V2, 2022, figure 8)."""
     length = frames.shape[1]
     with torch.enable_grad():
         predicted, steps = steps_of(model, frames[:, :context], free_running(len(frames), context, length - context))
@@ -80,8 +80,9 @@ def gradient_norms(model: nn.Module, frames: Tensor, context: int) -> Tensor:
         rows = []
         for lead in range(context, length):
             error = (predicted[:, lead - 1] - frames[:, lead]).square().mean()
-            pulls = torch.autograd.grad(error, hidden, retain_graph=True, allow_unused=True)
-            rows.append([float("nan") if pull is None else float(pull.norm()) for pull in pulls])
+            pulls = torch.autograd.grad(error, hidden[:lead], retain_graph=True, allow_unused=True)
+            later = [float("nan")] * (len(hidden) - lead)
+            rows.append([0.0 if pull is None else float(pull.norm()) for pull in pulls] + later)
     return torch.tensor(rows)
 
 
