@@ -81,6 +81,7 @@ def test_settings_that_decide_the_result_are_named() -> None:
         "training.accelerator=cpu",
         "model.segment=5",
         "training.log_every=1",
+        "training.mlflow=http://server",
     ]
     assert changed(read(row), read(row, same)) == []
     assert changed(whole, scaled(whole, 0.01)) == [

@@ -53,7 +53,8 @@ class Training:
     the decay of an average of the weights that is then validated and saved. After `max_skipped` losses in a row that are not
     finite, training stops. `accelerator` to `strategy` go to Lightning Fabric as they are. With `graph`, a step on a GPU is
     recorded once and played back, which takes from it the time of starting thousands of small operations. With `deterministic`,
-    GPUs use only algorithms that give the same result every time, or training stops with their name."""
+    GPUs use only algorithms that give the same result every time, or training stops with their name. `mlflow` is the address of
+    an MLflow server (its tracking URI) that is sent the curves as well."""
 
     iterations: int = 80_000
     batch_size: int = 8
@@ -74,6 +75,7 @@ class Training:
     compile: bool = False
     graph: bool = False
     deterministic: bool = False
+    mlflow: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("iterations", "batch_size", "max_skipped", "log_every", "validate_every", "checkpoint_every"):

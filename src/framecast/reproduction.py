@@ -35,7 +35,7 @@ FREE = (
     "data.images",
     "model*.segment",
     *(f"training.{name}" for name in ("seed", "workers", "max_skipped", "log_every", "checkpoint_every")),
-    *(f"training.{name}" for name in ("accelerator", "strategy", "compile", "graph", "deterministic")),
+    *(f"training.{name}" for name in ("accelerator", "strategy", "compile", "graph", "deterministic", "mlflow")),
 )
 """Settings that no paper prints: where things lie, and how the machine computes the same."""
 

@@ -1,9 +1,12 @@
-"""Logs of a run: CSV, TensorBoard, and pictures of validation forecasts."""
+"""Logs of a run: CSV, TensorBoard, MLflow where it is asked for, and pictures of validation forecasts."""
 
 from __future__ import annotations
 
 import csv
 import io
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,22 +14,92 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
+from framecast.errors import ConfigError
 from framecast.training.events import Progress, Validated
 
 _SCALE, _GAP = 3, 2
 
 
+class MLflow:
+    """Curves in a run of MLflow, by the methods of TensorBoard's writer. Training goes on without a server that no longer
+    answers: nothing more is sent then, and `trouble` says why. Raises `ConfigError` where MLflow is not installed or `uri` is no
+    place for a run."""
+
+    EXPERIMENT, RUN = "framecast", "mlflow.txt"
+
+    def __init__(self, uri: str) -> None:
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # it would report its use elsewhere
+        os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")  # with its 7 a step could take four minutes
+        try:
+            from mlflow.tracking import MlflowClient
+        except ImportError as error:
+            raise ConfigError(
+                "MLflow is not installed", where="training.mlflow", remedy="pip install 'framecast[mlflow]'"
+            ) from error
+        self.trouble = ""
+        self._uri, self._run = uri, ""
+        self._sent: dict[str, int] = {}
+        with self._usable():
+            self._client = MlflowClient(tracking_uri=uri)
+            found = self._client.get_experiment_by_name(self.EXPERIMENT)
+            self._experiment = found.experiment_id if found else self._client.create_experiment(self.EXPERIMENT)
+
+    def begin(self, out: Path) -> None:
+        """Go on with the run of MLflow that is named in the folder `out`, after the last value of each of its curves; else begin
+        one, and name it there."""
+        with self._usable():
+            if (out / self.RUN).is_file():
+                self._run = (out / self.RUN).read_text().strip()
+                self._client.update_run(self._run, status="RUNNING")
+                for name in self._client.get_run(self._run).data.metrics:
+                    history = self._client.get_metric_history(self._run, name)
+                    self._sent[name] = max(value.step for value in history)
+            else:
+                self._run = self._client.create_run(self._experiment, run_name=out.name).info.run_id
+                (out / self.RUN).write_text(f"{self._run}\n")
+
+    def add_scalar(self, name: str, value: float, iteration: int) -> None:
+        """A value of a curve, where it is not there already."""
+        if iteration > self._sent.get(name, -1):
+            self._send(lambda: self._client.log_metric(self._run, name, value, step=iteration))
+
+    def close(self) -> None:
+        """Say that nothing more comes."""
+        self._send(lambda: self._client.set_terminated(self._run))
+
+    def _send(self, call: Callable[[], None]) -> None:
+        if self.trouble:
+            return
+        try:
+            call()
+        except Exception as error:  # MLflow's own, and those of whatever lies below it
+            self.trouble = f"MLflow at {self._uri} fails, and gets no more curves ({error}); log.csv has all of them"
+
+    @contextmanager
+    def _usable(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            raise ConfigError(f"{self._uri} cannot be used: {error}", where="training.mlflow") from error
+
+
 class Logs:
-    """Rows in `log.csv` and curves in `tensorboard/`, continued at `iteration` without rows that come twice."""
+    """Rows in `log.csv` and curves in `tensorboard/`, and in `mlflow` where it is given, continued at `iteration` without rows
+    that come twice."""
 
     FIELDS = ("iteration", "loss", "learning_rate", "frames_per_second", "validation_loss", "terms")
 
-    def __init__(self, out: Path, iteration: int) -> None:
+    def __init__(self, out: Path, iteration: int, mlflow: MLflow | None = None) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
         self._file = out / "log.csv"
         self._forget_after(iteration)
-        self._board: Any = SummaryWriter(str(out / "tensorboard"), purge_step=iteration)
+        self._mlflow, self._told = mlflow, False
+        if mlflow is not None:
+            mlflow.begin(out)
+        board: Any = SummaryWriter(str(out / "tensorboard"), purge_step=iteration)
+        self._boards = [board] if mlflow is None else [board, mlflow]
 
     def progress(self, event: Progress) -> None:
         """Losses, learning rate and speed."""
@@ -52,11 +125,20 @@ class Logs:
             file.write(line.getvalue())
         for name, value in values.items():
             if isinstance(value, float):
-                self._board.add_scalar(name, value, iteration)
+                for board in self._boards:
+                    board.add_scalar(name, value, iteration)
+
+    def trouble(self) -> str:
+        """Why curves get lost, the first time that it is asked after they do; else nothing."""
+        if self._mlflow is None or self._told:
+            return ""
+        self._told = bool(self._mlflow.trouble)
+        return self._mlflow.trouble
 
     def close(self) -> None:
         """Write out what is waiting."""
-        self._board.close()
+        for board in self._boards:
+            board.close()
 
     def _forget_after(self, iteration: int) -> None:
         rows = []

@@ -24,7 +24,7 @@ from framecast.ops.loops import available
 from framecast.training import checkpoint, run
 from framecast.training.events import Event, Finished, Kept, Started, Warned
 from framecast.training.latents import cached
-from framecast.training.logs import Logs
+from framecast.training.logs import Logs, MLflow
 from framecast.training.meter import Meter
 from framecast.training.optimiser import build, learning_rate, set_rate, update_average
 from framecast.training.processes import agreed, exactly, interruptible, launch
@@ -53,6 +53,7 @@ def train(
     chief = fabric.global_rank == 0
     if chief:
         run.check_unchanged(out, experiment) if resume else run.check_new(out)
+    mlflow = MLflow(settings.mlflow) if chief and settings.mlflow is not None else None
     sources = data.open(experiment.model.check, frames)
     shape = sources.shape(data.crop_size)
     assert sources.train is not None
@@ -113,7 +114,7 @@ def train(
 
     if chief and not resume:
         run.begin(out, experiment)
-    logs = Logs(out, done) if chief else None
+    logs = Logs(out, done, mlflow) if chief else None
     found = (*sources.repairs, *sources.report)
     yield Started(out, done, settings.iterations, parameters(network), str(fabric.device), found)
     if fabric.device.type == "cpu" and not available():
@@ -153,6 +154,8 @@ def train(
                 if logs:
                     logs.progress(progress)
                 yield progress
+                if logs and (trouble := logs.trouble()):
+                    yield Warned(done, trouble)
             if done % settings.validate_every == 0 or last:
                 if chief and logs:
                     with averaged(network, average) as weights:

@@ -2,7 +2,7 @@
 
 experiment.yaml   the resolved settings        log.csv, tensorboard/   losses, rates, speeds
 checkpoints/      to go on from                pictures/               validation forecasts
-best/, last/      trained models to use
+best/, last/      trained models to use        mlflow.txt              the name of its run in MLflow, where it has one
 """
 
 from __future__ import annotations
