@@ -224,6 +224,17 @@ def test_nothing_there_is_said(tmp_path: Path) -> None:
         framecast.open(tmp_path)
 
 
+def test_what_is_to_be_typed_is_quoted_for_the_shell(tmp_path: Path) -> None:
+    folder = tmp_path / "my radar"
+    (folder / "2020").mkdir(parents=True)
+    with pytest.raises(DataError, match=rf"for subfolders: '{folder}/\*\*/\*'$"):
+        framecast.open(folder)
+    both = xr.Dataset({"rain rate": rain(), "snow": rain().rename("snow")})
+    both.to_netcdf(folder / "both.nc", engine="h5netcdf")
+    with pytest.raises(DataError, match=r"--variable 'rain rate' \("):
+        framecast.open(folder / "both.nc")
+
+
 def test_frames_without_clock_keep_their_numbers_in_a_store(tmp_path: Path) -> None:
     np.save(tmp_path / "frames.npy", np.random.default_rng(0).random((7, 8, 9)).astype(np.float32))
     before = framecast.open(tmp_path / "frames.npy", units="0-1")

@@ -6,6 +6,7 @@ import glob
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from shlex import quote
 from typing import NamedTuple
 
 import numpy as np
@@ -190,7 +191,7 @@ def _sift(entries: list[Path], where: Path) -> tuple[dict[Path, Reader], list[st
     others = [file.name for file in entries if file not in files]
     if not files:
         what = "in this folder" if where.is_dir() else "that matches"
-        hint = f"; for subfolders: '{where}/**/*'" if any(entry.is_dir() for entry in entries) else ""
+        hint = f"; for subfolders: {quote(f'{where}/**/*')}" if any(entry.is_dir() for entry in entries) else ""
         raise DataError(
             f"nothing {what} is understood ({first_of(others) or 'it is empty'})",
             where=where,

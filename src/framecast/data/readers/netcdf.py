@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from pathlib import Path
+from shlex import quote
 
 import h5py
 import numpy as np
@@ -122,7 +123,7 @@ def _variable(dataset: xr.Dataset, path: Path | str, options: Options) -> xr.Dat
         raise DataError(
             f"several variables on a grid: {', '.join(map(str, found))}",
             where=path,
-            remedy=f"name one: --variable {found[0]} (in Python: variable={found[0]!r})",
+            remedy=f"name one: --variable {quote(str(found[0]))} (in Python: variable={found[0]!r})",
         )
     if not found:
         names = ", ".join(map(str, dataset.data_vars))

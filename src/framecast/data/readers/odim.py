@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import datetime
 from pathlib import Path
+from shlex import quote
 from typing import NamedTuple
 
 import h5py
@@ -118,7 +119,7 @@ def _chosen(fields: list[_Field], path: Path, options: Options) -> _Field:
         raise DataError(
             f"several fields: {places}",
             where=path,
-            remedy=f"name one quantity: --variable {names[0]}; of several heights only one can be read",
+            remedy=f"name one quantity: --variable {quote(names[0])}; of several heights only one can be read",
         )
     return fields[0]
 

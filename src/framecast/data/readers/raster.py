@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shlex import quote
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -104,7 +105,7 @@ def _messages(path: Path, file: Any, options: Options, grid: Grid | None) -> xr.
         raise DataError(
             f"no element {name!r}" if name not in elements else f"several elements: {', '.join(elements)}",
             where=path,
-            remedy=f"name one: --variable {elements[0]}",
+            remedy=f"name one: --variable {quote(elements[0])}",
         )
     frames = []
     for band in (band for band, each in tags.items() if each["GRIB_ELEMENT"] == name):
