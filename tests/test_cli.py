@@ -253,6 +253,18 @@ def test_inspect_ends_with_1_where_training_would_be_spoilt(
     assert "!! no window of 110 frames" in out
 
 
+def test_inspect_says_what_it_found_before_why_a_recipe_will_not_do(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], rain: Path, trained: Path, tmp_path: Path
+) -> None:
+    short = tmp_path / "an hour & a half.nc"
+    framecast.open(rain).isel(time=slice(0, 18)).drop_vars("source").to_netcdf(short, engine="h5netcdf")
+    code, out, err = run(monkeypatch, capsys, "inspect", short, "--recipe", trained / "experiment.yaml")
+    assert code == 2
+    assert "rain rate in mm h-1" in out
+    assert f"{short}, variable 'rain': no window is left for training" in err
+    assert "of 18 frames there are" in err
+
+
 def test_inspect_leaves_out_a_damaged_file_where_all_are_opened(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -20,7 +20,7 @@ from framecast.data.config import ArchiveData, Data
 from framecast.data.frames import files_of, same_grid
 from framecast.data.inputs import Input, moved
 from framecast.data.quantities import ZR
-from framecast.data.sources import Source, Sources
+from framecast.data.sources import Sources
 from framecast.data.splits import ByBlocks
 from framecast.errors import ConfigError, DataError
 from framecast.experiment import Experiment, plain
@@ -92,7 +92,7 @@ def evaluate(
         weights=Weights(tuple(map(str, lpips)), None if fvd is None else str(fvd), convention),
     )
     forecasters, sources, networks = job.opened()
-    source = _tested(sources)
+    source = sources.held_out()
     todo = plan(source, rates=rates, zr=zr, convention=convention, limit=limit)
     if cluster is None:
         parts = [score(todo, forecasters, source, report, networks)]
@@ -208,7 +208,7 @@ _opened = lru_cache(maxsize=1)(Job.opened)
 
 def _scored(job: Job, todo: Plan) -> Part:
     forecasters, sources, networks = _opened(job)
-    return score(todo, forecasters, _tested(sources), networks=networks)
+    return score(todo, forecasters, sources.held_out(), networks=networks)
 
 
 def distributed(job: Job, todo: Plan, cluster: str, report: Report = lambda done, of: None) -> list[Part]:
@@ -312,12 +312,6 @@ def warning(run: str | Path, data: str | None) -> str:
     seen = trained_on(run, data)
     names = ", ".join(Path(file).name for file in seen[:5])
     return f"the model was trained on {len(seen)} of these files: {names}" if seen else ""
-
-
-def _tested(sources: Sources) -> Source:
-    if sources.test is None:
-        raise DataError("no window is left for the test", remedy="give data to evaluate on: --data PATH")
-    return sources.test
 
 
 def facts_of(run: str | Path, trained: Trained) -> dict[str, str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from shlex import quote
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,6 +22,9 @@ from framecast.cli.arguments import (
     frame_size,
     whole_numbers,
 )
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 def inspect(
@@ -42,7 +47,6 @@ def inspect(
 
     Ends with 1 where something would spoil training."""
     from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
     console = Console()
@@ -58,21 +62,7 @@ def inspect(
         by_name=by_name,
     )
     seen = framecast.inspect(frames, context=context, horizon=horizon)
-    facts = dict(seen.facts)
-    if recipe is not None:
-        from framecast.estimate import estimate
-        from framecast.experiment import read
-
-        stated = {"units": units, "time_step": time_step, "variable": variable, "frame_rate": frame_rate}
-        settings = [f"data.{name}={value}" for name, value in stated.items() if value is not None]
-        settings += ["data.grey=true"] if grey else []
-        settings += [f"data.by_name={str(by_name).lower()}"] if by_name is not None else []
-        settings += [f"data.size=[{sides[0]},{sides[1]}]"] if sides else []
-        facts |= estimate(read(recipe, [f"data.path={path}", *settings]))
-    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-    for name, value in facts.items():
-        table.add_row(Text(name, style="bold"), Text(value))
-    console.print(table)
+    _show(seen.facts, console)
     for concern in seen.concerns:
         mark = ("!! ", "red") if concern in seen.problems else ("! ", "yellow")
         console.print(Text.assemble(mark, concern))
@@ -82,8 +72,29 @@ def inspect(
         from framecast.report.inspection import write_inspection
 
         print(write_inspection(seen, html, title=f"What is in {path}"))
+    if recipe is not None:
+        from framecast.estimate import estimate
+        from framecast.experiment import read
+
+        stated = {"units": units, "time_step": time_step, "variable": variable, "frame_rate": frame_rate}
+        settings = [f"data.{name}={value}" for name, value in stated.items() if value is not None]
+        settings += ["data.grey=true"] if grey else []
+        settings += [f"data.by_name={str(by_name).lower()}"] if by_name is not None else []
+        settings += [f"data.size=[{sides[0]},{sides[1]}]"] if sides else []
+        _show(estimate(read(recipe, [f"data.path={path}", *settings])), console)
     if seen.problems:
         raise typer.Exit(1)
+
+
+def _show(facts: Mapping[str, str], console: Console) -> None:
+    """Names and values, one below the other."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    for name, value in facts.items():
+        table.add_row(Text(name, style="bold"), Text(value))
+    console.print(table)
 
 
 def convert(
@@ -106,7 +117,6 @@ def convert(
 ) -> None:
     """Write an archive as one Zarr store, which training reads fastest. Interrupted, run it again."""
     from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
     from framecast.data.conversion import Changes, Size
@@ -142,15 +152,13 @@ def convert(
         begun=say_size,
         progress=bar("converting"),
     )
-    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-    for name, value in (
-        ("frames", f"{done.frames:,}, {done.added:,} of them new"),
-        ("files", f"{done.files:,} read, {len(done.left_out):,} left out"),
-        ("on disk", bytes_in_words(done.bytes)),
-        ("manifest", str(done.out / "manifest.json")),
-    ):
-        table.add_row(Text(name, style="bold"), Text(value))
-    console.print(table)
+    facts = {
+        "frames": f"{done.frames:,}, {done.added:,} of them new",
+        "files": f"{done.files:,} read, {len(done.left_out):,} left out",
+        "on disk": bytes_in_words(done.bytes),
+        "manifest": str(done.out / "manifest.json"),
+    }
+    _show(facts, console)
     for what, listed in (("left out", done.left_out), ("without data", done.missing)):
         for where, why in listed.items():
             console.print(Text.assemble(("! ", "yellow"), f"{what}: {where}: {why}"), soft_wrap=True)
@@ -179,4 +187,4 @@ def datasets(
         for name in ("data", "source", "terms", "size", "layout"):
             console.print(Text(f"  {name:<7} {getattr(known, name)}"), soft_wrap=True)
         if known.files:
-            console.print(Text(f"  fetch   framecast datasets --fetch '{known.title}'"), soft_wrap=True)
+            console.print(Text(f"  fetch   framecast datasets --fetch {quote(known.title)}"), soft_wrap=True)

@@ -27,7 +27,7 @@ import xarray as xr
 import zarr
 from zarr.errors import ZarrUserWarning
 
-from framecast.data.frames import action_names, stamp
+from framecast.data.frames import action_names, named, stamp
 from framecast.data.joining import first_of
 from framecast.data.layout import Chunks, beside, chunks_of, create, frames_of_shard
 from framecast.data.opening import Opened, open_all
@@ -118,7 +118,11 @@ def convert(
         raise ConfigError(f"chunks of {' x '.join(map(str, chunks))}", where="--chunks")
     opened = open_all(source, options or Options(), lenient=True)
     if "sequence" in opened.frames.dims:
-        raise DataError("a set of clips, not an archive in time", remedy="only frames along one time are converted")
+        raise DataError(
+            "a set of clips, not an archive in time",
+            where=named(opened.frames),
+            remedy="only frames along one time are converted",
+        )
     frames = changes.applied(opened.frames)
     try:
         store = _Store(out, opened._replace(frames=frames), changes, chunks)

@@ -204,6 +204,16 @@ def files_of(frames: xr.DataArray) -> set[str]:
     return {str(Path(str(file)).resolve()) for file in frames["source"].values.ravel()}
 
 
+def named(*archives: xr.DataArray) -> str:
+    """Where Frames come from, for messages: the file, or the first of several and how many more, and the variable."""
+    said = []
+    for frames in archives:
+        files = sorted({str(file) for file in frames["source"].values.flat}) if "source" in frames.coords else []
+        more = f" and {len(files) - 1} more files" if len(files) > 1 else ""
+        said.append(f"{files[0] if files else 'frames in memory'}{more}, variable {frames.name!r}")
+    return "; ".join(said)
+
+
 def with_actions(array: xr.DataArray, actions: np.ndarray, where: object) -> xr.DataArray:
     """Frames as a reader returns them, with the actions `([sequence,] time, A)` that were taken at each of them, one
     coordinate for each number. Raises `DataError` where there are not as many actions as frames."""

@@ -158,7 +158,9 @@ class ClipData(ABC):
         counts = [f"{len(source or ())} {name}" for name, source in zip(NAMES, sources, strict=True)]
         report = (f"{', '.join(counts)} windows of {len(training)} training and {len(tested)} test clips",)
         train, validation, test = sources
-        return Sources(train, validation, test, scaling=Unit(), step=None, report=report)
+        return Sources(
+            train, validation, test, scaling=Unit(), step=None, report=report, where=self.path, parts=report[0]
+        )
 
 
 def _source(clips: Sequence[Clip], shape: FrameShape) -> Source | None:
