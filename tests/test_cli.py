@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from typer.testing import CliRunner
 
 import framecast
 from framecast.cli import app, main
+from framecast.data import layout
 
 FRAMECAST = [sys.executable, "-m", "framecast.cli"]
 COMMANDS = ("demo", "inspect", "convert", "train", "evaluate", "forecast")
@@ -293,12 +295,38 @@ def test_convert_says_size_frames_and_what_was_left_out(
     assert code == 0
     assert "60 frames of 1 x 12 x 14; to write: " in out
     assert "1 read, 1 left out" in out
+    assert out.count("b.nc") == 1
     assert "b.nc: the file is incomplete" in out
     code, out, _ = run(monkeypatch, capsys, "convert", source, "--out", tmp_path / "a.zarr", "--coarsen", 2)
-    assert "60 of them there already" in out
+    assert "continues after 60 of them there already" in out
     code, _, err = run(monkeypatch, capsys, "convert", source, "--out", tmp_path / "b.zarr", "--crop", "1,2")
     assert code == 2
     assert "4 whole numbers" in err
+
+
+def test_convert_that_is_interrupted_says_what_is_kept_and_goes_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], rain: Path, tmp_path: Path
+) -> None:
+    def interrupting(name: str) -> Callable[[int, int], None]:
+        def show(done: int, of: int) -> None:
+            if done:
+                raise KeyboardInterrupt
+
+        return show
+
+    convert = ("convert", rain, "--out", tmp_path / "a.zarr", "--chunks", "8,24,28")
+    monkeypatch.setattr(layout, "SHARD", 16 * 4 * 24 * 28)
+    with monkeypatch.context() as interrupted:
+        interrupted.setattr(framecast.cli.data, "bar", interrupting)
+        code, _, err = run(interrupted, capsys, *convert)
+    assert code == 130
+    assert err.splitlines() == [
+        "16 of 60 frames are written and kept; the same command goes on from there",
+        "framecast: interrupted",
+    ]
+    code, out, _ = run(monkeypatch, capsys, *convert)
+    assert code == 0
+    assert "continues after 16 of them there already" in out
 
 
 def test_a_fault_of_ours_ends_with_1(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from shlex import quote
@@ -126,32 +127,45 @@ def convert(
     console = Console()
 
     def say_size(size: Size) -> None:
-        there = f", {size.already:,} of them there already" if size.already else ""
+        there = f"; continues after {size.already:,} of them there already" if size.already else ""
         console.print(
             f"{size.frames:,} frames of {' x '.join(map(str, size.shape))}{there}; to write: "
             f"{bytes_in_words(size.bytes)} before compression",
             highlight=False,
         )
 
+    kept, show = "no new frames", bar("converting")
+
+    def note(frames: int, of: int) -> None:
+        nonlocal kept
+        kept = f"{frames:,} of {of:,} frames"
+        show(frames, of)
+
     four = None if crop is None else whole_numbers(crop, "--crop", 4)
     three = None if chunks is None else whole_numbers(chunks, "--chunks", 3)
-    done = framecast.convert(
-        source,
-        out,
-        changes=Changes(None if four is None else (four[0], four[1], four[2], four[3]), coarsen, reproject),
-        chunks=None if three is None else (three[0], three[1], three[2]),
-        options=Options(
-            units=units,
-            time_step=time_step,
-            variable=variable,
-            grey=grey,
-            size=frame_size(size),
-            frame_rate=frame_rate,
-            by_name=by_name,
-        ),
-        begun=say_size,
-        progress=bar("converting"),
+    changes = Changes(None if four is None else (four[0], four[1], four[2], four[3]), coarsen, reproject)
+    options = Options(
+        units=units,
+        time_step=time_step,
+        variable=variable,
+        grey=grey,
+        size=frame_size(size),
+        frame_rate=frame_rate,
+        by_name=by_name,
     )
+    try:
+        done = framecast.convert(
+            source,
+            out,
+            changes=changes,
+            chunks=None if three is None else (three[0], three[1], three[2]),
+            options=options,
+            begun=say_size,
+            progress=note,
+        )
+    except KeyboardInterrupt:
+        print(f"{kept} are written and kept; the same command goes on from there", file=sys.stderr)
+        raise
     facts = {
         "frames": f"{done.frames:,}, {done.added:,} of them new",
         "files": f"{done.files:,} read, {len(done.left_out):,} left out",
