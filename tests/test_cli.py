@@ -218,6 +218,8 @@ def test_the_report_stands_alone(trained: Path, rain: Path, tmp_path: Path) -> N
         (("evaluate", "/nowhere", "--thresholds", "much"), "not numbers"),
         (("forecast", "/nowhere", "--data", "x", "--horizon", "2", "--out", "x.txt"), "x.txt"),
         (("inspect", "/nowhere"), "/nowhere"),
+        (("inspect", "/nowhere", "--size", "32"), "--size: '32' is not HEIGHTxWIDTH"),
+        (("import", "x.pt", "--from", "tctn", "--out", "x", "--size", "32,32"), "--size: '32,32' is not HEIGHTxWIDTH"),
     ],
 )
 def test_what_was_given_wrong_ends_with_2_and_a_remedy(
