@@ -2,6 +2,8 @@
 
 import errno
 import resource
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -182,6 +184,35 @@ def test_a_transparent_colour_is_no_data(tmp_path: Path, mode: str, channels: in
         assert frames.sizes["channel"] == (1 if grey else channels)
         np.testing.assert_array_equal(frames.notnull().values[0], np.broadcast_to(there, frames.shape[1:]))
         assert "fully transparent pixels were read as no data" in frames.attrs["repairs"]
+
+
+def png(path: Path, bits: int, colour: int, row: bytes, width: int, transparent: bytes) -> None:
+    """One row of pixels as it lies in the file; Pillow writes no such PNG."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = struct.pack(">IIBBBBB", width, 1, bits, colour, 0, 0, 0)
+    chunks = [chunk(b"IHDR", header), chunk(b"tRNS", transparent), chunk(b"IDAT", zlib.compress(b"\0" + row))]
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunks) + chunk(b"IEND", b""))
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4])
+def test_a_transparent_grey_of_few_bits_is_no_data(tmp_path: Path, bits: int) -> None:
+    values = np.arange(16) % 2**bits
+    row = np.packbits(values[:, None] >> np.arange(bits)[::-1] & 1).tobytes()
+    transparent = 2**bits - 1
+    png(tmp_path / "a.png", bits, 0, row, 16, struct.pack(">H", transparent))
+    found = framecast.open(tmp_path / "a.png").values[0, 0, 0]
+    np.testing.assert_allclose(found, np.where(values == transparent, np.nan, values / transparent), rtol=1e-6)
+
+
+def test_a_transparent_colour_that_cannot_be_found_is_refused(tmp_path: Path) -> None:
+    """258 and 259 are both 1 in the upper 8 bits."""
+    row = struct.pack(">6H", 258, 5, 7, 259, 5, 7)
+    png(tmp_path / "a.png", 16, 2, row, 2, struct.pack(">3H", 258, 5, 7))
+    with pytest.raises(DataError, match=r"a\.png: a transparent colour among colours of 16 bits"):
+        framecast.open(tmp_path / "a.png")
 
 
 def test_more_arrays_than_files_may_be_open(tmp_path: Path) -> None:
