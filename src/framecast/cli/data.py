@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -77,12 +78,18 @@ def inspect(
         from framecast.estimate import estimate
         from framecast.experiment import read
 
-        stated = {"units": units, "time_step": time_step, "variable": variable, "frame_rate": frame_rate}
-        settings = [f"data.{name}={value}" for name, value in stated.items() if value is not None]
-        settings += ["data.grey=true"] if grey else []
-        settings += [f"data.by_name={str(by_name).lower()}"] if by_name is not None else []
-        settings += [f"data.size=[{sides[0]},{sides[1]}]"] if sides else []
-        _show(estimate(read(recipe, [f"data.path={path}", *settings])), console)
+        stated = {
+            "path": path,
+            "units": units,
+            "time_step": time_step,
+            "variable": variable,
+            "grey": grey or None,
+            "size": sides,
+            "frame_rate": frame_rate,
+            "by_name": by_name,
+        }
+        settings = [f"data.{name}={json.dumps(value)}" for name, value in stated.items() if value is not None]
+        _show(estimate(read(recipe, settings)), console)
     if seen.problems:
         raise typer.Exit(1)
 
