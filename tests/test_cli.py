@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from typer.testing import CliRunner
 import framecast
 from framecast.cli import app, main
 from framecast.cli.judging import brief
+from framecast.data import layout
 from framecast.verification import Score
 
 FRAMECAST = [sys.executable, "-m", "framecast.cli"]
@@ -218,6 +220,8 @@ def test_the_report_stands_alone(trained: Path, rain: Path, tmp_path: Path) -> N
         (("evaluate", "/nowhere", "--thresholds", "much"), "not numbers"),
         (("forecast", "/nowhere", "--data", "x", "--horizon", "2", "--out", "x.txt"), "x.txt"),
         (("inspect", "/nowhere"), "/nowhere"),
+        (("inspect", "/nowhere", "--size", "32"), "--size: '32' is not HEIGHTxWIDTH"),
+        (("import", "x.pt", "--from", "tctn", "--out", "x", "--size", "32,32"), "--size: '32,32' is not HEIGHTxWIDTH"),
     ],
 )
 def test_what_was_given_wrong_ends_with_2_and_a_remedy(
@@ -255,6 +259,19 @@ def test_inspect_ends_with_1_where_training_would_be_spoilt(
     assert "!! no window of 110 frames" in out
 
 
+def test_inspect_says_what_it_found_before_why_a_recipe_will_not_do(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], rain: Path, trained: Path, tmp_path: Path
+) -> None:
+    short = tmp_path / "an hour & a half.nc"
+    framecast.open(rain).isel(time=slice(0, 18)).drop_vars("source").to_netcdf(short, engine="h5netcdf")
+    monkeypatch.chdir(tmp_path)
+    code, out, err = run(monkeypatch, capsys, "inspect", "*.nc", "--recipe", trained / "experiment.yaml")
+    assert code == 2
+    assert "rain rate in mm h-1" in out
+    assert f"{short.name}, variable 'rain': no window is left for training" in err
+    assert "of 18 frames there are" in err
+
+
 def test_inspect_leaves_out_a_damaged_file_where_all_are_opened(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -283,12 +300,38 @@ def test_convert_says_size_frames_and_what_was_left_out(
     assert code == 0
     assert "60 frames of 1 x 12 x 14; to write: " in out
     assert "1 read, 1 left out" in out
+    assert out.count("b.nc") == 1
     assert "b.nc: the file is incomplete" in out
     code, out, _ = run(monkeypatch, capsys, "convert", source, "--out", tmp_path / "a.zarr", "--coarsen", 2)
-    assert "60 of them there already" in out
+    assert "continues after 60 of them there already" in out
     code, _, err = run(monkeypatch, capsys, "convert", source, "--out", tmp_path / "b.zarr", "--crop", "1,2")
     assert code == 2
     assert "4 whole numbers" in err
+
+
+def test_convert_that_is_interrupted_says_what_is_kept_and_goes_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], rain: Path, tmp_path: Path
+) -> None:
+    def interrupting(name: str) -> Callable[[int, int], None]:
+        def show(done: int, of: int) -> None:
+            if done:
+                raise KeyboardInterrupt
+
+        return show
+
+    convert = ("convert", rain, "--out", tmp_path / "a.zarr", "--chunks", "8,24,28")
+    monkeypatch.setattr(layout, "SHARD", 16 * 4 * 24 * 28)
+    with monkeypatch.context() as interrupted:
+        interrupted.setattr(framecast.cli.data, "bar", interrupting)
+        code, _, err = run(interrupted, capsys, *convert)
+    assert code == 130
+    assert err.splitlines() == [
+        "16 of 60 frames are written and kept; the same command goes on from there",
+        "framecast: interrupted",
+    ]
+    code, out, _ = run(monkeypatch, capsys, *convert)
+    assert code == 0
+    assert "continues after 16 of them there already" in out
 
 
 def test_a_fault_of_ours_ends_with_1(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -78,6 +78,7 @@ def test_a_kind_inside_a_kind(recipe: Path) -> None:
         ("data.min_valid=2", "min_valid"),
         ("training.iterations", "not of the form key=value"),
         ("model=[1", "is not YAML"),
+        ("data.path=*/my rain.nc", r"""(?s)is not YAML.*too: 'data\.path="\*/my rain\.nc"'$"""),
     ],
 )
 def test_mistakes_are_named(recipe: Path, override: str, said: str) -> None:

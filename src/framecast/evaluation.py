@@ -21,7 +21,7 @@ from framecast.data.frames import files_of, same_grid
 from framecast.data.inputs import Input, moved
 from framecast.data.quantities import ZR
 from framecast.data.readers.options import AS_IT_IS, Options
-from framecast.data.sources import Source, Sources
+from framecast.data.sources import Sources
 from framecast.data.splits import ByBlocks
 from framecast.errors import ConfigError, DataError
 from framecast.experiment import Experiment, plain
@@ -96,7 +96,7 @@ def evaluate(
             "frames in memory cannot be shared out", where="cluster", remedy="give the path of the frames"
         )
     forecasters, sources, networks = job.opened()
-    source = _tested(sources)
+    source = sources.held_out()
     todo = plan(source, rates=rates, zr=zr, convention=convention, limit=limit)
     if cluster is None:
         parts = [score(todo, forecasters, source, report, networks)]
@@ -210,7 +210,7 @@ _opened = lru_cache(maxsize=1)(Job.opened)
 
 def _scored(job: Job, todo: Plan) -> Part:
     forecasters, sources, networks = _opened(job)
-    return score(todo, forecasters, _tested(sources), networks=networks)
+    return score(todo, forecasters, sources.held_out(), networks=networks)
 
 
 def distributed(job: Job, todo: Plan, cluster: str, report: Report = lambda done, of: None) -> list[Part]:
@@ -307,12 +307,6 @@ def warning(run: str | Path, data: str | Path | None, options: Options = AS_IT_I
     seen = trained_on(run, data, options)
     names = ", ".join(Path(file).name for file in seen[:5])
     return f"the model was trained on {len(seen)} of these files: {names}" if seen else ""
-
-
-def _tested(sources: Sources) -> Source:
-    if sources.test is None:
-        raise DataError("no window is left for the test", remedy="give data to evaluate on: --data PATH")
-    return sources.test
 
 
 def facts_of(run: str | Path, trained: Trained) -> dict[str, str]:

@@ -11,9 +11,11 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import importlib
+import json
 import types
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from shlex import quote
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import yaml
@@ -108,7 +110,8 @@ def read(recipe: str | Path, overrides: Sequence[str] = ()) -> Experiment:
         key, equals, text = override.partition("=")
         if not equals or not key:
             raise ConfigError(f"{override!r} is not of the form key=value", where="command line")
-        nested: Any = _yaml(text, f"command line, {key}")
+        quoted = quote(f"{key}={json.dumps(text)}")
+        nested: Any = _yaml(text, f"command line, {key}", f"quote a path or a word for YAML too: {quoted}")
         for part in reversed(key.split(".")):
             nested = {part: nested}
         settings = merged(settings, nested)
@@ -156,11 +159,11 @@ def _settings(file: Path, row: str) -> dict[str, Any]:
     return settings
 
 
-def _yaml(text: str, where: str) -> Any:
+def _yaml(text: str, where: str, remedy: str | None = None) -> Any:
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise ConfigError(f"is not YAML: {error}", where=where) from error
+        raise ConfigError(f"is not YAML: {error}", where=where, remedy=remedy) from error
 
 
 def merged(base: Any, difference: Any) -> Any:

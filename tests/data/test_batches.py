@@ -3,7 +3,7 @@
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
 import dask
 import numpy as np
@@ -196,7 +196,7 @@ def test_all_archives_together_are_kept_up_to_the_limit(store: Path, monkeypatch
 
     opened = framecast.open(store)
     monkeypatch.setattr(stored, "KEPT_IN_MEMORY", 2.5 * opened.nbytes)
-    monkeypatch.setattr(stored, "_KEEPING", WeakSet())  # without what other tests left behind
+    monkeypatch.setattr(stored, "_KEEPING", WeakKeyDictionary())  # without what other tests left behind
     archives = [stored.Parts(opened) for _ in range(4)]
     assert [kept(parts) for parts in archives] == [True, True, False, False]
     del archives[0]

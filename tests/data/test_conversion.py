@@ -107,11 +107,16 @@ def test_frames_come_back_as_they_were(tmp_path: Path, small: None) -> None:
     assert array.shards == (4, 1, 16, 16)
 
 
+def manifest_of(store: Path) -> str:
+    """The manifest, with the order of what is in it."""
+    return (store / "manifest.json").read_text()
+
+
 def test_the_manifest_has_the_checksums_of_what_went_in_and_what_came_out(tmp_path: Path, small: None) -> None:
     source = archive(tmp_path / "source", range(6))
     convert(source, tmp_path / "a.zarr", chunks=CHUNKS)
     manifest = json.loads((tmp_path / "a.zarr/manifest.json").read_text())
-    assert len(manifest["files"]) == 6
+    assert list(manifest["files"]) == [str(source / f"rain_{number:03d}.nc") for number in range(6)], "as in time"
     for file, about in manifest["files"].items():
         assert about == {"bytes": Path(file).stat().st_size, "sha256": sha256(Path(file).read_bytes()).hexdigest()}
     assert manifest["stored"] == {
@@ -140,6 +145,7 @@ def test_interrupted_anywhere_and_run_again_gives_the_same_store(tmp_path: Path,
     convert(source, tmp_path / "a.zarr", chunks=CHUNKS, begun=sizes.append)
     assert sizes[0].already == 4 * min(stop, 2) + 2 * (stop == 3)
     assert content(tmp_path / "a.zarr") == content(tmp_path / "whole.zarr")
+    assert manifest_of(tmp_path / "a.zarr") == manifest_of(tmp_path / "whole.zarr")
 
 
 def test_an_archive_grows_by_new_days(tmp_path: Path, small: None) -> None:
@@ -154,6 +160,7 @@ def test_an_archive_grows_by_new_days(tmp_path: Path, small: None) -> None:
     np.testing.assert_array_equal(new.values, framecast.open(source).values)
     convert(source, tmp_path / "at_once.zarr", chunks=CHUNKS)
     assert content(tmp_path / "a.zarr") == content(tmp_path / "at_once.zarr")
+    assert manifest_of(tmp_path / "a.zarr") == manifest_of(tmp_path / "at_once.zarr")
     assert convert(source, tmp_path / "a.zarr", chunks=CHUNKS).added == 0
     assert not list(tmp_path.glob(".a.zarr.*"))
 

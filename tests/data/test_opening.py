@@ -2,6 +2,8 @@
 
 import errno
 import resource
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -184,6 +186,35 @@ def test_a_transparent_colour_is_no_data(tmp_path: Path, mode: str, channels: in
         assert "fully transparent pixels were read as no data" in frames.attrs["repairs"]
 
 
+def png(path: Path, bits: int, colour: int, row: bytes, width: int, transparent: bytes) -> None:
+    """One row of pixels as it lies in the file; Pillow writes no such PNG."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = struct.pack(">IIBBBBB", width, 1, bits, colour, 0, 0, 0)
+    chunks = [chunk(b"IHDR", header), chunk(b"tRNS", transparent), chunk(b"IDAT", zlib.compress(b"\0" + row))]
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunks) + chunk(b"IEND", b""))
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4])
+def test_a_transparent_grey_of_few_bits_is_no_data(tmp_path: Path, bits: int) -> None:
+    values = np.arange(16) % 2**bits
+    row = np.packbits(values[:, None] >> np.arange(bits)[::-1] & 1).tobytes()
+    transparent = 2**bits - 1
+    png(tmp_path / "a.png", bits, 0, row, 16, struct.pack(">H", transparent))
+    found = framecast.open(tmp_path / "a.png").values[0, 0, 0]
+    np.testing.assert_allclose(found, np.where(values == transparent, np.nan, values / transparent), rtol=1e-6)
+
+
+def test_a_transparent_colour_that_cannot_be_found_is_refused(tmp_path: Path) -> None:
+    """258 and 259 are both 1 in the upper 8 bits."""
+    row = struct.pack(">6H", 258, 5, 7, 259, 5, 7)
+    png(tmp_path / "a.png", 16, 2, row, 2, struct.pack(">3H", 258, 5, 7))
+    with pytest.raises(DataError, match=r"a\.png: a transparent colour among colours of 16 bits"):
+        framecast.open(tmp_path / "a.png")
+
+
 def test_more_arrays_than_files_may_be_open(tmp_path: Path) -> None:
     for number in range(60):
         np.save(tmp_path / f"{number}.npy", np.full((4, 6), number, dtype=np.uint8))
@@ -222,6 +253,17 @@ def test_nothing_there_is_said(tmp_path: Path) -> None:
         framecast.open(tmp_path / "absent.nc")
     with pytest.raises(DataError, match="nothing in this folder is understood"):
         framecast.open(tmp_path)
+
+
+def test_what_is_to_be_typed_is_quoted_for_the_shell(tmp_path: Path) -> None:
+    folder = tmp_path / "my radar"
+    (folder / "2020").mkdir(parents=True)
+    with pytest.raises(DataError, match=rf"for subfolders: '{folder}/\*\*/\*'$"):
+        framecast.open(folder)
+    both = xr.Dataset({"rain rate": rain(), "snow": rain().rename("snow")})
+    both.to_netcdf(folder / "both.nc", engine="h5netcdf")
+    with pytest.raises(DataError, match=r"--variable 'rain rate' \("):
+        framecast.open(folder / "both.nc")
 
 
 def test_frames_without_clock_keep_their_numbers_in_a_store(tmp_path: Path) -> None:

@@ -3,12 +3,13 @@
 import hashlib
 import io
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
 from typing import ClassVar
+from weakref import WeakKeyDictionary
 
 import h5py
 import numpy as np
@@ -18,14 +19,16 @@ from typer.testing import CliRunner
 
 import framecast
 from framecast.cli import app
+from framecast.data import stored
 from framecast.data.batches import Batches
 from framecast.data.config import BAIR, KTH, SEVIR, Data, Human36M, RoboNet, TaxiBJ
 from framecast.data.sets.catalogue import CATALOGUE, by_name
-from framecast.data.sets.clips import ClipSource, resized
+from framecast.data.sets.clips import Clip, ClipSource, resized
 from framecast.data.sets.download import Remote, fetch
 from framecast.data.sets.kth import FAST, SLOW, backwards
 from framecast.data.sources import Region
 from framecast.errors import ConfigError, DataError
+from framecast.types import FrameShape
 
 
 def jpeg(path: Path, value: int, size: tuple[int, int] = (12, 16), marked: bool = False) -> None:
@@ -61,6 +64,29 @@ def test_kth_has_the_windows_of_the_paper(kth: Path) -> None:
     newest = train.read(0)
     assert newest.shape == (4, 1, 16, 16)
     assert newest[:, 0].mean((1, 2)) == pytest.approx(np.array([210, 220, 230, 240]) / 255, abs=0.01)
+
+
+def test_all_clips_together_are_kept_up_to_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The splits share the room, and that of a set that is gone is free again."""
+    decoded: list[int] = []
+
+    def frames(numbers: Sequence[int]) -> np.ndarray:
+        decoded.extend(numbers)
+        return np.zeros((len(numbers), 1, 8, 8), np.float32)
+
+    def again(clips: ClipSource) -> int:
+        """How many frames of a window that was read before are decoded anew."""
+        clips.read(0)
+        decoded.clear()
+        clips.read(0)
+        return len(decoded)
+
+    monkeypatch.setattr(stored, "KEPT_IN_MEMORY", 5 * 4 * 8 * 8)
+    monkeypatch.setattr(stored, "_KEEPING", WeakKeyDictionary())  # without what other tests left behind
+    sources = [ClipSource([Clip("a", [range(3)], frames)], FrameShape(1, 8, 8, 2, 1)) for _ in range(3)]
+    assert [again(each) for each in sources] == [0, 1, 3]
+    del sources[0]
+    assert [again(each) for each in sources] == [0, 1]
 
 
 def test_windows_never_cross_a_gap() -> None:

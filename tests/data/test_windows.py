@@ -1,6 +1,7 @@
 """Windows cover unbroken, observed frames only; splits share no frame, whatever the rule."""
 
 import datetime
+import re
 from itertools import pairwise
 from pathlib import Path
 
@@ -74,6 +75,44 @@ def test_windows_are_exactly_the_unbroken_observed_ones(
     ]
     assert set(spread) <= set(good)
     assert all(later - earlier >= stride for earlier, later in pairwise(spread))
+
+
+@pytest.mark.parametrize(
+    ("frames", "said"),
+    [
+        (
+            archive([0, 1, 2, 3, 5, 6]),
+            r"in 6 frames, of which at most 4 in a row.*refused: crosses a gap\n.* of 4 frames",
+        ),
+        (
+            archive([0, 1, 2], files=["a.nc", "b.nc", "c.nc"]),
+            r"^a\.nc and 2 more files, variable 'frames': .*most 3 in a row",
+        ),
+        (
+            archive(list(range(9)), np.full((9, 4, 4), np.nan)),
+            r"at most 0 in a row(.|\n)*-> look at the variable, its units",
+        ),
+        (archive([0]), "at most 1 in a row can be used\n  -> give more frames in a row$"),
+    ],
+)
+def test_where_there_is_no_window_it_is_said_why_and_what_helps(frames: xr.DataArray, said: str) -> None:
+    with pytest.raises(DataError) as refusal:
+        list_windows([frames], context=3, horizon=2)
+    assert str(refusal.value).startswith("a.nc")
+    assert re.search(said, str(refusal.value)), str(refusal.value)
+
+
+def test_what_the_split_leaves_for_training_is_said() -> None:
+    data = ArchiveData(path="a.nc", context=3, horizon=2, split=ByBlocks(validation=0.4, test=0))
+    sources = data.open(frames=[archive([*range(9), *range(10, 16)])])
+    with pytest.raises(ConfigError) as refusal:
+        sources.shape(None)
+    said = str(refusal.value)
+    assert said.startswith("a.nc, variable 'frames': no window is left for training: windows take 5 frames in a row")
+    assert "of 15 frames there are 4 for training (at most 4 in a row), 6 for validation" in said
+    assert "none for test, 5 between them" in said
+    with pytest.raises(DataError, match=r"left for the test(.|\n)*none for test(.|\n)*--data PATH"):
+        sources.held_out()
 
 
 def dates(first: int, last: int) -> tuple[datetime.datetime, datetime.datetime]:

@@ -93,9 +93,13 @@ def test_other_sizes_work_where_the_model_allows() -> None:
     [
         (lambda f: f.assign_attrs(quantity="reflectivity", units="dBZ"), "trained on rain_rate"),
         (lambda f: xr.concat([f, f], "channel"), r"2 channel\(s\)"),
-        (lambda f: f.isel(time=slice(0, 2)), "2 frames found, 3 needed"),
+        (lambda f: f.isel(time=slice(0, 2)), "frames in memory, variable .*: 2 frames found, 3 needed"),
         (lambda f: f.isel(time=[0, 1, 2, 3, 5]), "a frame is missing among them"),
-        (lambda f: f.where(f["time"] != f["time"][-1]), "no data at all in the frame"),
+        (
+            lambda f: f.where(f["time"] != f["time"][-1]),
+            r"1 of the newest 3 frames, first at 2.*UTC\n  -> give frames that end",
+        ),
+        (lambda f: f.where(f < 0), r"3 of the newest 3 frames(.|\n)*-> look at the variable, its units"),
     ],
 )
 def test_frames_that_do_not_fit_are_refused(change, said: str) -> None:

@@ -97,7 +97,11 @@ def test_unknown_names_are_refused(parity: Path) -> None:
         reference.load({"model": "lstm", "config": {}}, {})
 
 
-def test_what_is_no_checkpoint_is_said_to_be_none(tmp_path: Path) -> None:
-    (tmp_path / "text.pth").write_text("this is not an HDF5 file.\n")
-    with pytest.raises(DataError, match=r"text\.pth"):
-        read_weights(tmp_path / "text.pth")
+@pytest.mark.parametrize(
+    "content",
+    [b"this is not an HDF5 file.\n", b"\x89HDF\r\n\x1a\n" + bytes(64), b"\x89PNG\r\n\x1a\n", b"GRIB" + bytes(64), b""],
+)
+def test_what_is_no_checkpoint_is_said_to_be_none(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "rain.pth").write_bytes(content)
+    with pytest.raises(DataError, match=r"rain\.pth: not a checkpoint"):
+        read_weights(tmp_path / "rain.pth")

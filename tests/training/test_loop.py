@@ -116,6 +116,10 @@ def test_an_existing_run_is_never_overwritten(experiment: Experiment, tmp_path: 
     with pytest.raises(RunError, match="something here already"):
         finish(experiment, tmp_path / "run")
     assert (tmp_path / "run" / "last" / "weights.safetensors").read_bytes() == before
+    (tmp_path / "my run").mkdir()
+    (tmp_path / "my run" / "notes.txt").touch()
+    with pytest.raises(RunError, match=r"--resume '.*my run'`"):
+        finish(experiment, tmp_path / "my run")
 
 
 def test_a_bad_model_leaves_nothing_behind(experiment: Experiment, tmp_path: Path) -> None:

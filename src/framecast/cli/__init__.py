@@ -32,7 +32,9 @@ def main() -> None:
     except FramecastError as error:
         print(f"framecast: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit) as stop:
+        if isinstance(stop, SystemExit) and stop.code != 130:  # which typer makes of Ctrl-C
+            raise
         print("framecast: interrupted", file=sys.stderr)
         sys.exit(130)
     except Exception as error:

@@ -165,12 +165,19 @@ def whole_numbers(text: str, where: str, count: int) -> tuple[int, ...]:
     return tuple(int(number) for number in found)
 
 
+def height_width(text: str) -> tuple[int, int]:
+    """64x64 as numbers. Raises `ConfigError`."""
+    from framecast.errors import ConfigError
+
+    height, cross, width = text.partition("x")
+    if not (cross and height.isdecimal() and width.isdecimal()):
+        raise ConfigError(f"{text!r} is not HEIGHTxWIDTH", where="--size", remedy="such as 64x64")
+    return int(height), int(width)
+
+
 def frame_size(text: str | None) -> tuple[int, int] | None:
-    """64x64 as height and width. Raises `ConfigError`."""
-    if text is None:
-        return None
-    height, width = whole_numbers(text.replace("x", ","), "--size", 2)
-    return height, width
+    """The same, where it is stated."""
+    return None if text is None else height_width(text)
 
 
 def bar(name: str, least: int = 1) -> Callable[[int, int], None]:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from shlex import quote
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 import framecast
 from framecast.cli.arguments import Reading, bar, spread, whole_numbers
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 @spread
@@ -27,24 +33,13 @@ def inspect(
 
     Ends with 1 where something would spoil training."""
     from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
     console = Console()
     options = reading.options
     frames = framecast.open(path, **vars(options))
     seen = framecast.inspect(frames, context=context, horizon=horizon)
-    facts = dict(seen.facts)
-    if recipe is not None:
-        from framecast.estimate import estimate
-        from framecast.experiment import read
-
-        settings = [f"data.{name}={json.dumps(value)}" for name, value in options.stated.items()]
-        facts |= estimate(read(recipe, [f"data.path={json.dumps(path)}", *settings]))
-    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-    for name, value in facts.items():
-        table.add_row(Text(name, style="bold"), Text(value))
-    console.print(table)
+    _show(seen.facts, console)
     for concern in seen.concerns:
         mark = ("!! ", "red") if concern in seen.problems else ("! ", "yellow")
         console.print(Text.assemble(mark, concern))
@@ -54,8 +49,26 @@ def inspect(
         from framecast.report.inspection import write_inspection
 
         print(write_inspection(seen, html, title=f"What is in {path}"))
+    if recipe is not None:
+        from framecast.estimate import estimate
+        from framecast.experiment import read
+
+        stated = {"path": path, **options.stated}
+        settings = [f"data.{name}={json.dumps(value)}" for name, value in stated.items()]
+        _show(estimate(read(recipe, settings)), console)
     if seen.problems:
         raise typer.Exit(1)
+
+
+def _show(facts: Mapping[str, str], console: Console) -> None:
+    """Names and values, one below the other."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    for name, value in facts.items():
+        table.add_row(Text(name, style="bold"), Text(value))
+    console.print(table)
 
 
 @spread
@@ -73,7 +86,6 @@ def convert(
 ) -> None:
     """Write an archive as one Zarr store, which training reads fastest. Interrupted, run it again."""
     from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
     from framecast.data.conversion import Changes, Size
@@ -82,33 +94,43 @@ def convert(
     console = Console()
 
     def say_size(size: Size) -> None:
-        there = f", {size.already:,} of them there already" if size.already else ""
+        there = f"; continues after {size.already:,} of them there already" if size.already else ""
         console.print(
             f"{size.frames:,} frames of {' x '.join(map(str, size.shape))}{there}; to write: "
             f"{bytes_in_words(size.bytes)} before compression",
             highlight=False,
         )
 
+    kept, show = "no new frames", bar("converting")
+
+    def note(frames: int, of: int) -> None:
+        nonlocal kept
+        kept = f"{frames:,} of {of:,} frames"
+        show(frames, of)
+
     four = None if crop is None else whole_numbers(crop, "--crop", 4)
     three = None if chunks is None else whole_numbers(chunks, "--chunks", 3)
-    done = framecast.convert(
-        source,
-        out,
-        changes=Changes(None if four is None else (four[0], four[1], four[2], four[3]), coarsen, reproject),
-        chunks=None if three is None else (three[0], three[1], three[2]),
-        options=reading.options,
-        begun=say_size,
-        progress=bar("converting"),
-    )
-    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-    for name, value in (
-        ("frames", f"{done.frames:,}, {done.added:,} of them new"),
-        ("files", f"{done.files:,} read, {len(done.left_out):,} left out"),
-        ("on disk", bytes_in_words(done.bytes)),
-        ("manifest", str(done.out / "manifest.json")),
-    ):
-        table.add_row(Text(name, style="bold"), Text(value))
-    console.print(table)
+    changes = Changes(None if four is None else (four[0], four[1], four[2], four[3]), coarsen, reproject)
+    try:
+        done = framecast.convert(
+            source,
+            out,
+            changes=changes,
+            chunks=None if three is None else (three[0], three[1], three[2]),
+            options=reading.options,
+            begun=say_size,
+            progress=note,
+        )
+    except KeyboardInterrupt:
+        print(f"{kept} are written and kept; the same command goes on from there", file=sys.stderr)
+        raise
+    facts = {
+        "frames": f"{done.frames:,}, {done.added:,} of them new",
+        "files": f"{done.files:,} read, {len(done.left_out):,} left out",
+        "on disk": bytes_in_words(done.bytes),
+        "manifest": str(done.out / "manifest.json"),
+    }
+    _show(facts, console)
     for what, listed in (("left out", done.left_out), ("without data", done.missing)):
         for where, why in listed.items():
             console.print(Text.assemble(("! ", "yellow"), f"{what}: {where}: {why}"), soft_wrap=True)
@@ -137,4 +159,4 @@ def datasets(
         for name in ("data", "source", "terms", "size", "layout"):
             console.print(Text(f"  {name:<7} {getattr(known, name)}"), soft_wrap=True)
         if known.files:
-            console.print(Text(f"  fetch   framecast datasets --fetch '{known.title}'"), soft_wrap=True)
+            console.print(Text(f"  fetch   framecast datasets --fetch {quote(known.title)}"), soft_wrap=True)

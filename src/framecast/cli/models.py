@@ -15,9 +15,9 @@ from framecast.cli.arguments import (
     Overwrite,
     Reading,
     by_name,
+    height_width,
     numbers,
     spread,
-    whole_numbers,
 )
 from framecast.cli.judging import brief, print_scores, warn
 
@@ -186,7 +186,7 @@ def import_(
     checkpoint: Annotated[Path, typer.Argument(help="A checkpoint of a published implementation.")],
     source: Annotated[str, typer.Option("--from", help="thuml-predrnn, openstl, ...: a wrong name lists them.")],
     out: Annotated[Path, typer.Option(help="A new folder for the model.")],
-    size: Annotated[str, typer.Option(help="Height x width of its frames.")] = "64x64",
+    size: Annotated[str, typer.Option(help="HEIGHTxWIDTH of its frames.")] = "64x64",
     channels: Annotated[int, typer.Option(min=1)] = 1,
     patch: Annotated[int, typer.Option(min=1, help="Its patch size.")] = 4,
     context: Annotated[int, typer.Option(min=1)] = 10,
@@ -200,7 +200,7 @@ def import_(
     from framecast.published import import_checkpoint, write
     from framecast.types import FrameShape
 
-    height, width = whole_numbers(size.replace("x", ","), "--size", 2)
+    height, width = height_width(size)
     settings = dict(text.partition("=")[::2] for text in setting or [])
     imported = import_checkpoint(
         checkpoint,

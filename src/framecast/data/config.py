@@ -11,7 +11,7 @@ import xarray as xr
 
 from framecast.data.digits import DigitSource, digit_images
 from framecast.data.digits import Split as DigitSplit
-from framecast.data.frames import actions_of, files_of
+from framecast.data.frames import actions_of, files_of, named
 from framecast.data.inputs import Input
 from framecast.data.inputs import fields as fields_of
 from framecast.data.quantities import of
@@ -20,7 +20,7 @@ from framecast.data.sampling import Importance
 from framecast.data.scaling import Scaling, Unit, check_scaling, default_scaling
 from framecast.data.sets import BAIR, KTH, SEVIR, Human36M, RoboNet, TaxiBJ
 from framecast.data.sources import Check, Sources, WindowSource, check_lengths
-from framecast.data.splits import NAMES, ByBlocks, Split, split
+from framecast.data.splits import NAMES, ByBlocks, Split, shared_out, split
 from framecast.data.stored import Parts
 from framecast.data.varied_digits import MixedDigitSource, VariedDigitSource
 from framecast.data.windows import list_windows, time_step
@@ -138,6 +138,8 @@ class ArchiveData:
             repairs=tuple(repairs),
             frames=archives,
             probabilities=probabilities,
+            where=named(*archives),
+            parts="" if all(parts.values()) else shared_out(found, archives, self.split),
         )
 
 

@@ -27,7 +27,7 @@ import xarray as xr
 import zarr
 from zarr.errors import ZarrUserWarning
 
-from framecast.data.frames import action_names, stamp
+from framecast.data.frames import action_names, named, stamp
 from framecast.data.joining import first_of
 from framecast.data.layout import Chunks, beside, chunks_of, create, frames_of_shard
 from framecast.data.opening import Opened, open_all
@@ -118,7 +118,11 @@ def convert(
         raise ConfigError(f"chunks of {' x '.join(map(str, chunks))}", where="--chunks")
     opened = open_all(source, options, lenient=True)
     if "sequence" in opened.frames.dims:
-        raise DataError("a set of clips, not an archive in time", remedy="only frames along one time are converted")
+        raise DataError(
+            "a set of clips, not an archive in time",
+            where=named(opened.frames),
+            remedy="only frames along one time are converted",
+        )
     frames = changes.applied(opened.frames)
     try:
         store = _Store(out, opened._replace(frames=frames), changes, chunks)
@@ -192,9 +196,10 @@ class _Store:
                 end = start + len(values)
                 coming = ahead.submit(self._decoded, end)
                 array[start:end] = values
-                for file in set(map(str, some["source"].values)) - summed:
-                    self.manifest["files"][file] = _checksums(Path(file))
-                    summed.add(file)
+                for file in dict.fromkeys(map(str, some["source"].values)):
+                    if file not in summed:
+                        self.manifest["files"][file] = _checksums(Path(file))
+                        summed.add(file)
                 self.manifest["missing"] |= missing
                 self.manifest |= {"frames": end, "last": str(some["time"].values[-1])}
                 self._note()
@@ -203,10 +208,10 @@ class _Store:
 
     def finish(self, repairs: Sequence[str]) -> Conversion:
         """Move the store to its place."""
-        for file in sorted((self.partial / self.name / "c").rglob("*")):
-            key = file.relative_to(self.partial)
-            if file.is_file() and str(key) not in self.manifest["stored"]:
-                self.manifest["stored"][str(key)] = _sha256(file)
+        files = sorted(file for file in (self.partial / self.name / "c").rglob("*") if file.is_file())
+        known = self.manifest["stored"]
+        keys = {str(file.relative_to(self.partial)): file for file in files}
+        self.manifest["stored"] = {key: known.get(key) or _sha256(file) for key, file in keys.items()}
         left_out = self.manifest["left_out"]
         self.manifest["left_out"] = {file: why for file, why in left_out.items() if file not in self.manifest["files"]}
         self.manifest["repairs"] = list(dict.fromkeys([*self.manifest["repairs"], *repairs]))
@@ -308,7 +313,8 @@ def _manifest(store: Path) -> dict[str, Any] | None:
     if not isinstance(manifest, dict) or not manifest.keys() >= _nothing({}).keys():
         return None
     not_noted_once = {"clock": "T" in str(manifest["last"]), "time_step": None, "actions": 0}
-    manifest["plan"] = not_noted_once | manifest["plan"]
+    for key, value in not_noted_once.items():
+        manifest["plan"].setdefault(key, value)
     return manifest
 
 

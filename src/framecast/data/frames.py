@@ -84,8 +84,9 @@ def _lazy(array: xr.DataArray, dims: tuple[str, ...], change: Change, where: str
     import dask.array as da  # takes half a second: a saved model that is handed an array needs none
 
     coordinates = {name: value for name, value in array.coords.items() if name not in dims or name in array.dims}
-    if "time" in array.coords and "time" not in array.dims:
-        coordinates["time"] = xr.Variable("time", [array["time"].values])
+    if "time" not in array.dims:  # what a single frame has of its own, as an axis of one
+        own: list[Any] = [array[name] for name in ("time", *action_names(array)) if name in array.coords]
+        coordinates |= {each.name: each.variable.set_dims((*each.dims, "time")) for each in own}
     if array.chunks is None:
         sizes = {dim: array.sizes.get(dim, 1) for dim in dims}
         chunks = pieces(sizes, array.encoding.get("preferred_chunks")) | array.encoding.get(AT_ONCE, {})
@@ -204,6 +205,16 @@ def files_of(frames: xr.DataArray) -> set[str]:
     if "source" not in frames.coords:
         return set()
     return {str(Path(str(file)).resolve()) for file in frames["source"].values.ravel()}
+
+
+def named(*archives: xr.DataArray) -> str:
+    """Where Frames come from, for messages: the file, or the first of several and how many more, and the variable."""
+    said = []
+    for frames in archives:
+        files = sorted({str(file) for file in frames["source"].values.flat}) if "source" in frames.coords else []
+        more = f" and {len(files) - 1} more files" if len(files) > 1 else ""
+        said.append(f"{files[0] if files else 'frames in memory'}{more}, variable {frames.name!r}")
+    return "; ".join(said)
 
 
 def with_actions(array: xr.DataArray, actions: np.ndarray, where: object) -> xr.DataArray:

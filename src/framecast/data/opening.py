@@ -6,6 +6,7 @@ import glob
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from shlex import quote
 from typing import NamedTuple
 
 import numpy as np
@@ -103,9 +104,8 @@ def open_all(path: str | Path | Sequence[str | Path], options: Options, *, lenie
             left_out |= {str(file): why for file, why in differing(parts).items()}
             parts = {file: part for file, part in parts.items() if str(file) not in left_out}
         joined = join(parts)
-    if left_out:
-        why = "do not belong to the others or could not be read" if lenient else "could not be read"
-        what = f"{len(left_out)} of {len(files)} files {why} and were left out"
+    if left_out and not lenient:  # else the list itself is wanted
+        what = f"{len(left_out)} of {len(files)} files could not be read and were left out"
         repairs.append(f"{what}: {first_of([f'{file}: {why}' for file, why in left_out.items()])}")
     return _opened(joined, options, repairs, left_out, keep_first=lenient)
 
@@ -190,7 +190,7 @@ def _sift(entries: list[Path], where: Path) -> tuple[dict[Path, Reader], list[st
     others = [file.name for file in entries if file not in files]
     if not files:
         what = "in this folder" if where.is_dir() else "that matches"
-        hint = f"; for subfolders: '{where}/**/*'" if any(entry.is_dir() for entry in entries) else ""
+        hint = f"; for subfolders: {quote(f'{where}/**/*')}" if any(entry.is_dir() for entry in entries) else ""
         raise DataError(
             f"nothing {what} is understood ({first_of(others) or 'it is empty'})",
             where=where,

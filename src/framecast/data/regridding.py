@@ -14,6 +14,7 @@ import xarray as xr
 from pyproj import CRS, Transformer
 from pyproj.exceptions import ProjError
 
+from framecast.data.frames import named
 from framecast.data.quantities import of
 from framecast.data.readers.grids import grid_mapping
 from framecast.errors import ConfigError, DataError
@@ -64,7 +65,7 @@ def reprojected(frames: xr.DataArray, target: str) -> xr.DataArray:
     covers all of them: each pixel takes the nearest one. Raises `DataError` without a projection to start from and
     `ConfigError` for a target that is none."""
     if "crs" not in frames.coords or "y" not in frames.coords or min(frames.sizes["y"], frames.sizes["x"]) < 2:
-        raise DataError("the frames state no projection, so they cannot be reprojected")
+        raise DataError("the frames state no projection, so they cannot be reprojected", where=named(frames))
     try:
         there, here = CRS.from_user_input(target), CRS.from_cf(frames["crs"].attrs)
         forward = Transformer.from_crs(here, there, always_xy=True)

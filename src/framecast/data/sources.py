@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 import xarray as xr
 
-from framecast.data.frames import actions_of
+from framecast.data.frames import actions_of, named
 from framecast.data.inputs import Field
 from framecast.data.quantities import Quantity, of
 from framecast.data.region import Region
@@ -71,7 +71,8 @@ class Sources:
     """A data set, opened: the windows of each split (None where there are none) and how they are scaled.
 
     `step` is the time between frames, None where there is no clock; `report` says in words what was found, `repairs` what was
-    repaired, left out or refused; `frames` are the opened archives, none for generated data.
+    repaired, left out or refused; `frames` are the opened archives, none for generated data. `where` names the files, and `parts`
+    says how they were shared out, where a split has no window.
     """
 
     train: Source | None
@@ -84,17 +85,32 @@ class Sources:
     frames: tuple[xr.DataArray, ...] = ()
     probabilities: np.ndarray | None = None
     """With which each training window is drawn `(n,)`; None where each comes once an epoch."""
+    where: str | None = None
+    parts: str = ""
 
     def shape(self, crop: tuple[int, int] | None) -> FrameShape:
         """What a model is built for: the frames of the training windows, cropped. Raises `ConfigError` without any."""
         if self.train is None:
             raise ConfigError(
-                "no window is left for training",
-                where="data.split",
-                remedy="give more frames, shorter windows, or hold out less: data.split={name: blocks, validation: 0.3, test: 0}",
+                self._none_left("training"),
+                where=self.where,
+                remedy="give more frames, shorten the windows (data.context, data.horizon), or hold out less (data.split)",
             )
         shape = self.train.shape
         return shape if crop is None else shape._replace(height=crop[0], width=crop[1])
+
+    def held_out(self) -> Source:
+        """The windows of the test. Raises `DataError` without any."""
+        if self.test is None:
+            raise DataError(
+                self._none_left("the test"),
+                where=self.where,
+                remedy="give data to evaluate on: --data PATH",
+            )
+        return self.test
+
+    def _none_left(self, part: str) -> str:
+        return f"no window is left for {part}" + (f": {self.parts}" if self.parts else "")
 
 
 def no_actions(length: int) -> np.ndarray:
@@ -134,14 +150,15 @@ class WindowSource:
             if other.attrs["quantity"] != first.attrs["quantity"] or other.sizes["channel"] != first.sizes["channel"]:
                 raise DataError(
                     f"{other.attrs['quantity']} in {other.sizes['channel']} channel(s) cannot be mixed with "
-                    f"{first.attrs['quantity']} in {first.sizes['channel']}"
+                    f"{first.attrs['quantity']} in {first.sizes['channel']}",
+                    where=named(first, other),
                 )
         self.windows = tuple(windows)
         self.quantity = of(first)
         self._actions = [actions_of(archive) for archive in archives] if actions else []
         sizes = {each.shape[-1] for each in self._actions}
         if len(sizes) > 1:
-            raise DataError(f"archives with different numbers of actions: {sorted(sizes)}")
+            raise DataError(f"archives with different numbers of actions: {sorted(sizes)}", where=named(*archives))
         self._inputs = [list(fields) for fields in inputs] or [[] for _ in archives]
         extra = len(self._inputs[0])
         self.shape = FrameShape(

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import xarray as xr
@@ -23,8 +23,8 @@ Place = tuple[int | slice, ...]
 """A part of an array, as NumPy slices it."""
 
 KEPT_IN_MEMORY = 2 * 2**30
-"""Bytes of archives, decoded to float32, that a process reads once and keeps; those that find no room are read window by
-window."""
+"""Bytes of frames, decoded to float32, that a process reads once and keeps, archives whole and clips frame by frame; what
+finds no room is read window by window."""
 
 
 class _Lazy(BackendArray):
@@ -118,12 +118,8 @@ class Parts:
 
     @cached_property
     def _fits(self) -> bool:
-        """Whether there is room for the frames beside all that are kept. It is theirs until nobody has these parts any more."""
-        with _CHOOSING:
-            others = sum(each.frames.nbytes for each in _KEEPING if each is not self)
-            if fits := others + self.frames.nbytes <= KEPT_IN_MEMORY:
-                _KEEPING.add(self)
-            return fits
+        """Whether the frames are kept in memory."""
+        return keeps(self, self.frames.nbytes)
 
     def _whole(self) -> np.ndarray:
         with self._lock:
@@ -133,7 +129,16 @@ class Parts:
             return self._kept
 
 
-_KEEPING: WeakSet[Parts] = WeakSet()
+def keeps(owner: object, size: int) -> bool:
+    """Whether there is room in `KEPT_IN_MEMORY` for `size` bytes beside all that is kept. They are the owner's then, with those
+    that it has, until nobody has it any more."""
+    with _CHOOSING:
+        if fits := sum(_KEEPING.values()) + size <= KEPT_IN_MEMORY:
+            _KEEPING[owner] = _KEEPING.get(owner, 0) + size
+        return fits
+
+
+_KEEPING: WeakKeyDictionary[object, int] = WeakKeyDictionary()
 _CHOOSING = threading.Lock()
 
 

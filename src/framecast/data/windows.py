@@ -16,9 +16,12 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
-from framecast.data.frames import coverage, impossible
+from framecast.data.frames import coverage, impossible, named
 from framecast.data.quantities import of
 from framecast.errors import DataError
+
+NO_DATA = "look at the variable, its units, and what the file declares as missing"
+"""What to do about frames of which none has any data."""
 
 
 class Window(NamedTuple):
@@ -50,7 +53,9 @@ def time_step(frames: xr.DataArray) -> np.timedelta64 | int:
     """
     times = frames["time"].values
     if len(times) < 2:
-        raise DataError("a single frame has no time step", remedy="open at least context + horizon frames")
+        raise DataError(
+            "a single frame has no time step", where=named(frames), remedy="open at least context + horizon frames"
+        )
     steps, counts = np.unique(np.diff(times), return_counts=True)
     step = steps[np.argmax(counts)]
     return step if times.dtype.kind == "M" else int(step)
@@ -61,6 +66,19 @@ def regular(frames: xr.DataArray) -> np.ndarray:
     step = time_step(frames)
     tolerance = step // 10 if isinstance(step, np.timedelta64) else 0
     return np.asarray(np.abs(np.diff(frames["time"].values) - step) <= tolerance)
+
+
+def longest(frames: xr.DataArray, wanted: np.ndarray) -> int:
+    """The most frames in a row, one step apart, that are all `wanted (sequence, time)`."""
+    if frames.sizes["time"] < 2:
+        return int(wanted.any())
+    ends = ~regular(frames) | ~wanted[:, 1:] | ~wanted[:, :-1]
+    found = 0
+    for row, end in zip(wanted, ends, strict=True):
+        starts = np.concatenate([[0], np.flatnonzero(end) + 1])
+        lengths = np.diff(np.append(starts, len(row)))
+        found = max(found, int(lengths[row[starts]].max(initial=0)))
+    return found
 
 
 def list_windows(
@@ -81,11 +99,14 @@ def list_windows(
     steps = {str(time_step(frames)) for frames in archives if frames.sizes["time"] > 1}
     if len(steps) > 1:
         raise DataError(
-            f"archives with different time steps: {', '.join(sorted(steps))}", remedy="train on archives with one step"
+            f"archives with different time steps: {', '.join(sorted(steps))}",
+            where=named(*archives),
+            remedy="train on archives with one step",
         )
     windows: list[Window] = []
     refused: Counter[str] = Counter()
     impossible_pixels: tuple[str, ...] = ()
+    usable: list[np.ndarray] = []
     for number, frames in enumerate(archives):
         shares = np.ones((frames.sizes.get("sequence", 1), frames.sizes["time"]))
         if min_valid > 0:
@@ -93,8 +114,9 @@ def list_windows(
             impossible_pixels += impossible(found, of(frames))
             shares = found.values.reshape(shares.shape)
         windows += _of_archive(number, frames, length, stride, min_valid, shares, refused)
+        usable.append((shares > 0) & (shares >= min_valid * shares.max(initial=0.0)))
     if not windows:
-        raise DataError(_why_none(archives, context, horizon, refused), remedy="use a shorter context or horizon")
+        raise _no_window(archives, context, horizon, usable, refused)
     return WindowList(tuple(windows), length, dict(refused), impossible_pixels)
 
 
@@ -132,7 +154,18 @@ def _of_archive(
     return windows
 
 
-def _why_none(archives: Sequence[xr.DataArray], context: int, horizon: int, refused: Counter[str]) -> str:
-    longest = max(frames.sizes["time"] for frames in archives)
-    what = f"no window of {context + horizon} frames ({context} context + {horizon} horizon) in {longest} frames found"
-    return what + "".join(f"; {count} {reason}" for reason, count in refused.items())
+def _no_window(
+    archives: Sequence[xr.DataArray], context: int, horizon: int, usable: Sequence[np.ndarray], refused: Counter[str]
+) -> DataError:
+    most = max(longest(frames, wanted) for frames, wanted in zip(archives, usable, strict=True))
+    what = (
+        f"no window of {context + horizon} frames ({context} context + {horizon} horizon) in "
+        f"{sum(frames.sizes['time'] for frames in archives)} frames, of which at most {most} in a row can be used"
+    )
+    remedy = "give more frames in a row"
+    if most == 0:
+        remedy = NO_DATA
+    elif most > 1:
+        remedy += f", or take a context and a horizon of {most} frames together"
+    reasons = "".join(f"; {count} window starts refused: {reason}" for reason, count in refused.items())
+    return DataError(what + reasons, where=named(*archives), remedy=remedy)

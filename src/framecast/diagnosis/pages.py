@@ -18,7 +18,7 @@ from torch import Tensor
 
 from framecast.data.batches import evaluation_batches
 from framecast.data.readers.options import Options
-from framecast.errors import ConfigError, DataError
+from framecast.errors import ConfigError
 from framecast.evaluation import windows_of
 from framecast.forecasting.run import Trained
 from framecast.report.figures import COLOURS, STYLE, png, svg
@@ -59,13 +59,12 @@ def windows_for(
     if shape.actions or shape.inputs:
         raise ConfigError("models with actions or inputs are not diagnosed", where=run)
     sources = windows_of(run, trained, data, options=options)
-    if sources.test is None:
-        raise DataError("no window is left for the test", remedy="give data: --data PATH")
-    size = min(shape.height, sources.test.size_of(0)[0]), min(shape.width, sources.test.size_of(0)[1])
-    chosen = range(0, len(sources.test), max(1, len(sources.test) // limit))[:limit]
-    batches = evaluation_batches(sources.test, trained.card.scaling, 1, size, chosen)
+    source = sources.held_out()
+    size = min(shape.height, source.size_of(0)[0]), min(shape.width, source.size_of(0)[1])
+    chosen = range(0, len(source), max(1, len(source) // limit))[:limit]
+    batches = evaluation_batches(source, trained.card.scaling, 1, size, chosen)
     frames = torch.cat([batch.frames for _, batch in batches])
-    return Windows(frames, shape.context, sources.test.shape.horizon)
+    return Windows(frames, shape.context, source.shape.horizon)
 
 
 def plot(draw: Callable[[Any], None], size: tuple[float, float] = (8.4, 2.8), columns: int = 1) -> str:

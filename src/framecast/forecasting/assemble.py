@@ -12,7 +12,8 @@ from typing import Protocol
 import numpy as np
 import xarray as xr
 
-from framecast.data.windows import time_step
+from framecast.data.frames import named, stamp
+from framecast.data.windows import NO_DATA, time_step
 from framecast.errors import DataError
 
 
@@ -29,10 +30,15 @@ class Forecaster(Protocol):
 
 def newest(frames: xr.DataArray, count: int) -> xr.DataArray:
     """The newest `count` frames. Raises `DataError` where there are fewer, or where they are not one step apart."""
+    where = named(frames)
     if "sequence" in frames.dims:
-        raise DataError(f"{frames.sizes['sequence']} sequences; forecast one: frames.isel(sequence=0)")
+        raise DataError(
+            f"{frames.sizes['sequence']} sequences, not one",
+            where=where,
+            remedy="forecast one: frames.isel(sequence=0)",
+        )
     if frames.sizes["time"] < count:
-        raise DataError(f"{frames.sizes['time']} frames found, {count} needed", remedy="open more frames")
+        raise DataError(f"{frames.sizes['time']} frames found, {count} needed", where=where, remedy="open more frames")
     newest_ones = frames.isel(time=slice(-count, None))
     if count > 1:
         step, gaps = time_step(frames), np.diff(newest_ones["time"].values)
@@ -40,13 +46,18 @@ def newest(frames: xr.DataArray, count: int) -> xr.DataArray:
         if (np.abs(gaps - step) > tolerance).any():
             raise DataError(
                 f"the newest {count} frames are not one step apart: a frame is missing among them",
+                where=where,
                 remedy="supply the missing frame, or end the frames before the gap",
             )
-    missing = [
-        str(t) for t, frame in zip(newest_ones["time"].values, newest_ones.values, strict=True) if np.isnan(frame).all()
-    ]
-    if missing:
-        raise DataError(f"no data at all in the frame of {missing[0]}", remedy="end the frames before it")
+    missing = np.isnan(newest_ones.values).all((1, 2, 3))
+    if missing.any():
+        first = int(missing.argmax())
+        time = stamp(newest_ones["time"].values[first])
+        raise DataError(
+            f"no data at all in {missing.sum()} of the newest {count} frames, first at {time}",
+            where=named(newest_ones.isel(time=first)),
+            remedy=NO_DATA if missing.all() else "give frames that end before it",
+        )
     return newest_ones
 
 
@@ -75,7 +86,7 @@ def forecast_frames(
     """The Forecast of the `horizon` frames after the newest `context` frames; `more`, such as actions, for one that takes it.
     Raises `DataError` for a horizon of no frame."""
     if horizon < 1:
-        raise DataError(f"a horizon of {horizon} frames", remedy="at least 1")
+        raise DataError(f"a horizon of {horizon} frames", where=named(frames), remedy="at least 1")
     used = newest(frames, context)
     step_source = frames if frames.sizes["time"] > 1 else used
     values = forecaster.forecast_array(used.values, horizon, **more)

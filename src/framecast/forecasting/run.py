@@ -11,6 +11,7 @@ import torch
 import xarray as xr
 from torch.nn import functional
 
+from framecast.data.frames import named
 from framecast.data.inputs import Input, fields
 from framecast.data.quantities import of
 from framecast.data.windows import time_step
@@ -156,7 +157,7 @@ class Trained:
 
     def check(self, frames: xr.DataArray) -> None:
         """Raise `DataError` for frames that the model was not made for."""
-        quantity, card, where = of(frames), self.card, _where(frames)
+        quantity, card, where = of(frames), self.card, named(frames)
         if quantity.name != card.quantity.name:
             raise DataError(
                 f"{quantity.name} in {quantity.units}, but the model was trained on {card.quantity.name}",
@@ -179,13 +180,6 @@ class Trained:
                 where=where,
                 remedy="bring the frames to that step, or train on data with this one",
             )
-
-
-def _where(frames: xr.DataArray) -> str:
-    """File and variable of opened frames."""
-    if "source" not in frames.coords:
-        return f"variable {frames.name!r}"
-    return f"{frames['source'].values.flat[0]}, variable {frames.name!r}"
 
 
 def load(folder: str | Path, device: str | None = None, *, tile: int | None = None, overlap: int = 64) -> Trained:

@@ -16,6 +16,8 @@ from framecast.errors import DataError
 
 _CONTAINERS = ("net_param", "state_dict", "model_state_dict", "model", "net")
 _PREFIXES = ("module.", "model.", "network.")
+_SIGNATURES = (b"PK", b"\x80")
+"""How what `torch.save` and `pickle` write begins: as a zip file, or with the number of pickle's protocol."""
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
@@ -25,6 +27,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             content: Any = load_file(path)
         else:
+            _check_signature(path)
             content = torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError as error:
         raise DataError(
@@ -45,6 +48,16 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     while (prefix := _common_prefix(weights)) is not None:
         weights = {name.removeprefix(prefix): value for name, value in weights.items()}
     return weights
+
+
+def _check_signature(path: Path) -> None:
+    with path.open("rb") as file:
+        if not file.read(2).startswith(_SIGNATURES):
+            raise DataError(
+                "not a checkpoint: neither written by torch.save nor a pickle",
+                where=path,
+                remedy="give the file of weights as it was published: .pt, .pth, .ckpt, .pkl or .safetensors",
+            )
 
 
 def _common_prefix(weights: Mapping[str, Tensor]) -> str | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from shlex import quote
 
 import yaml
 
@@ -24,7 +25,7 @@ def check_new(out: Path) -> None:
         raise RunError(
             "there is something here already",
             where=out,
-            remedy=f"go on with `framecast train --resume {out}`, or name another --out",
+            remedy=f"go on with `framecast train --resume {quote(str(out))}`, or name another --out",
         )
 
 

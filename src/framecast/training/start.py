@@ -6,6 +6,7 @@ import dataclasses
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from shlex import quote
 
 import xarray as xr
 from rich.console import Console
@@ -81,7 +82,7 @@ def _shown(happenings: Iterator[Event], console: Console | None) -> Finished:
     if finished.interrupted:
         console.print(
             f"interrupted at iteration {finished.iteration}, everything is saved; "
-            f"go on with: framecast train --resume {finished.out}",
+            f"go on with: framecast train --resume {quote(str(finished.out))}",
             highlight=False,
             soft_wrap=True,
         )

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
-from PIL import Image
+from PIL import Image, ImageFile
 
 from framecast.data.readers.limits import check_size
 from framecast.data.readers.options import Options
@@ -48,6 +48,10 @@ _MODES = {
 }
 _WITH_ALPHA = {"1": "LA", "L": "LA", "P": "RGBA", "RGB": "RGBA"}
 """The modes as which pictures with a transparent colour are read; Pillow has none for 16 bits with alpha."""
+_FEW_BITS = {"L;2": 85, "L;4": 17}
+"""By what Pillow multiplies grey of 2 and 4 bits to have 8; the transparent one is left as it is."""
+_CUT = "RGB;16B"
+"""Colour of 16 bits, of which Pillow keeps 8: too few to find the transparent one."""
 
 
 def recognises(path: Path) -> bool:
@@ -65,7 +69,7 @@ def read(path: Path, options: Options) -> xr.DataArray:
     try:
         with Image.open(path, formats=_FORMATS) as picture:
             (width, height), name, form = picture.size, picture.mode, picture.format
-            transparent = "transparency" in picture.info
+            transparent, stored = "transparency" in picture.info, _stored(picture)
             check_size(path, height, width, channels=4)
             picture.verify()  # the sums of the chunks of a PNG tell a truncated one without decoding pixels
     except Image.DecompressionBombError as error:
@@ -74,6 +78,12 @@ def read(path: Path, options: Options) -> xr.DataArray:
         raise Unreadable(f"the picture is incomplete or unreadable ({error})", where=path, remedy=_REMEDY) from error
     if form == "JPEG" and not _ends(path):
         raise Unreadable("the picture is incomplete or unreadable (it has no end)", where=path, remedy=_REMEDY)
+    if transparent and stored == _CUT:
+        raise DataError(
+            "a transparent colour among colours of 16 bits, of which only 8 are read",
+            where=path,
+            remedy="save it with 8 bits, or with an alpha channel",
+        )
     if name not in _MODES:
         raise DataError(f"a picture of mode {name!r}", where=path, remedy=f"expected one of {', '.join(_MODES)}")
     mode = _MODES[_WITH_ALPHA.get(name, name) if transparent else name]
@@ -84,6 +94,11 @@ def read(path: Path, options: Options) -> xr.DataArray:
     frame = xr.DataArray(lazy, name="frames", attrs={"units": options.units or mode.units})
     frame.attrs["repairs"] = ["fully transparent pixels were read as no data"] if mode.alpha or transparent else []
     return frame
+
+
+def _stored(picture: ImageFile.ImageFile) -> str:
+    """How the pixels of a picture lie in its file, in Pillow's words; nothing where there are none."""
+    return str(picture.tile[0][3]) if picture.tile else ""
 
 
 def _ends(path: Path) -> bool:
@@ -98,6 +113,8 @@ def _decode(path: Path, mode: _Mode, size: tuple[int, int] | None) -> np.ndarray
     pixels that have data."""
     try:
         with Image.open(path, formats=_FORMATS) as picture:
+            if "transparency" in picture.info and (factor := _FEW_BITS.get(_stored(picture))):
+                picture.info["transparency"] *= factor
             transparent = picture.info.get("transparency")
             pixels = np.atleast_3d(np.asarray(picture.convert(mode.plain) if picture.mode != mode.plain else picture))
     except (OSError, SyntaxError, ValueError) as error:

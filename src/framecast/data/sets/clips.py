@@ -18,7 +18,7 @@ from framecast.data.region import Region
 from framecast.data.scaling import Unit
 from framecast.data.sources import Check, Source, Sources, check_lengths, no_actions, no_inputs
 from framecast.data.splits import NAMES
-from framecast.data.stored import KEPT_IN_MEMORY
+from framecast.data.stored import keeps
 from framecast.errors import ConfigError, DataError
 from framecast.types import FrameShape, config
 
@@ -36,8 +36,8 @@ class Clip(NamedTuple):
 
 
 class ClipSource:
-    """The windows of some clips, one clip after the other. Frames are decoded when they are first used, and kept while all
-    that is kept is less than `KEPT_IN_MEMORY`."""
+    """The windows of some clips, one clip after the other. Frames are decoded when they are first used, and kept while there
+    is room in `KEPT_IN_MEMORY`."""
 
     quantity = INTENSITY
 
@@ -46,7 +46,6 @@ class ClipSource:
         self._clips = tuple(clips)
         self._windows = [(number, window) for number, clip in enumerate(clips) for window in clip.windows]
         self._kept: dict[tuple[int, int], np.ndarray] = {}
-        self._bytes = 0
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -74,9 +73,8 @@ class ClipSource:
     def _keep(self, number: int, frames: dict[int, np.ndarray]) -> None:
         with self._lock:
             for frame, values in frames.items():
-                if self._bytes < KEPT_IN_MEMORY and (number, frame) not in self._kept:
+                if (number, frame) not in self._kept and keeps(self, values.nbytes):
                     self._kept[number, frame] = values
-                    self._bytes += values.nbytes
 
     def seen(self, index: int) -> None:
         """Everywhere."""
@@ -158,7 +156,9 @@ class ClipData(ABC):
         counts = [f"{len(source or ())} {name}" for name, source in zip(NAMES, sources, strict=True)]
         report = (f"{', '.join(counts)} windows of {len(training)} training and {len(tested)} test clips",)
         train, validation, test = sources
-        return Sources(train, validation, test, scaling=Unit(), step=None, report=report)
+        return Sources(
+            train, validation, test, scaling=Unit(), step=None, report=report, where=self.path, parts=report[0]
+        )
 
 
 def _source(clips: Sequence[Clip], shape: FrameShape) -> Source | None:
