@@ -74,7 +74,7 @@ class ClipSource:
         with self._lock:
             for frame, values in frames.items():
                 if (number, frame) not in self._kept and keeps(self, values.nbytes):
-                    self._kept[number, frame] = values
+                    self._kept[number, frame] = values.copy()  # not a view of the whole window
 
     def seen(self, index: int) -> None:
         """Everywhere."""
