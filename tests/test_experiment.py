@@ -71,9 +71,7 @@ def test_a_kind_inside_a_kind(recipe: Path) -> None:
         ("model.hiden=[4]", r"unknown key 'hiden', did you mean 'hidden'\?"),
         ("modle.hidden=[4]", r"unknown key 'modle', did you mean 'model'\?"),
         ("model.name=predrn", r"name 'predrn' is not known, did you mean 'predrnn'\?"),
-        ("model.hidden=wide", "model.hidden.*'wide' will not do"),
-        ("optimiser.learning_rate=fast", "optimiser.learning_rate.*'fast' will not do"),
-        ("optimiser.schedule=stepwise", "optimiser.schedule"),
+        ("optimiser.name=adam", r"unknown key 'name'"),
         ("training.iterations=0", "must be at least 1"),
         ("data.min_valid=2", "min_valid"),
         ("training.iterations", "not of the form key=value"),
@@ -84,6 +82,91 @@ def test_a_kind_inside_a_kind(recipe: Path) -> None:
 def test_mistakes_are_named(recipe: Path, override: str, said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         read(f"{recipe}#same", [override])
+
+
+@pytest.mark.parametrize(
+    ("override", "expected", "remedy"),
+    [
+        ("data.size=64x64", "'64x64' given, expected a list of 2 whole numbers or null", "data.size=[64,64]"),
+        (
+            "data.crop=128,128",
+            "'128,128' given, expected a whole number or a list of 2 whole numbers or null",
+            "data.crop=[128,128]",
+        ),
+        ("model.hidden=8", "8 given, expected a list of whole numbers", "model.hidden=[8]"),
+        ("model.hidden=wide", "'wide' given, expected a list of whole numbers", "model.hidden=[128,128,128,128]"),
+        ("model.hidden=", "nothing given, expected a list of whole numbers", "model.hidden=[128,128,128,128]"),
+        ("training.iterations=many", "'many' given, expected a whole number", "training.iterations=80000"),
+        ("training.ema=None", "'None' given, expected a number or null", "training.ema=null"),
+        ("data.flips=2", "2 given, expected true or false", "data.flips=false"),
+        (
+            "optimiser.schedule=stepwise",
+            "'stepwise' given, expected constant or cosine or one_cycle",
+            "optimiser.schedule=constant",
+        ),
+        ("data.units=1", "1 given, expected text or null", """'data.units="1"'"""),
+        (
+            "data.split={name: file, test: '*2017*'}",
+            "'*2017*' given, expected a list of texts",
+            """'data.split.test=["*2017*"]'""",
+        ),
+        (
+            "data.split={name: dates, test: 2017}",
+            "2017 given, expected a list of 2 dates or null",
+            """'data.split.test=["2017-01-01","2018-01-01"]'""",
+        ),
+        ("loss=l1", "'l1' given, expected settings, {name: NAME, KEY: VALUE, ...}", "loss.name=l1"),
+        (
+            "data.split=time",
+            "'time' given, expected settings, {name: NAME, KEY: VALUE, ...}",
+            "data.split.KEY=VALUE; name is one of: blocks, file, dates",
+        ),
+        ("data.sampling=wet", "'wet' given, expected settings, {KEY: VALUE, ...}", "known: by, least, saturation"),
+        (
+            "data.inputs=terrain.tif",
+            "'terrain.tif' given, expected a list of settings in braces",
+            """'data.inputs=[{"path":"terrain.tif"}]'""",
+        ),
+        ("data.inputs=[{path: a, high: tall}]", "'tall' given, expected a number", "such as high: 1.0"),
+        ("data.inputs=[{path: a, hihg: 3}]", "unknown key 'hihg', did you mean 'high'?", "path, variable, low, high"),
+    ],
+)
+def test_a_value_of_another_kind_is_said_in_plain_words(
+    recipe: Path, override: str, expected: str, remedy: str
+) -> None:
+    """One message, whatever kinds would do: what was given, what is expected, and how that is written."""
+    with pytest.raises(ConfigError) as error:
+        read(f"{recipe}#same", [override])
+    assert error.value.what == expected
+    assert str(error.value.remedy).endswith(remedy)
+    assert str(error.value.where).startswith(f"{recipe}#same, {override.partition('=')[0]}")
+
+
+@pytest.mark.parametrize(
+    ("override", "remedy"),
+    [
+        ("data.size=64x64", "data.size=[64,64]"),
+        ("data.path=2017", 'data.path="2017"'),
+        ("data.split={name: dates, test: 2017}", 'data.split.test=["2017-01-01","2018-01-01"]'),
+        ("training.ema=None", "training.ema=null"),
+    ],
+)
+def test_what_is_suggested_will_do(recipe: Path, override: str, remedy: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        read(f"{recipe}#same", [override])
+    assert str(error.value.remedy).removeprefix("such as ").strip("'") == remedy
+    read(f"{recipe}#same", ["data.split.name=dates", remedy] if "dates" in override else [remedy])
+
+
+def test_settings_that_are_no_list_and_rows_that_are_none_are_said(recipe: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="expected a list of settings"):
+        read(f"{recipe}#same", "model.hidden=[4]")
+    (tmp_path / "rows.yaml").write_text("base: {}\nrows: [same, other]")
+    with pytest.raises(ConfigError, match="rows are not settings by name"):
+        read(tmp_path / "rows.yaml")
+    (tmp_path / "text.yaml").write_text("base: {}\nrows: {same: convlstm}")
+    with pytest.raises(ConfigError, match="rows are not settings by name"):
+        read(f"{tmp_path / 'text.yaml'}#same")
 
 
 def test_missing_files_rows_and_keys_are_named(recipe: Path, tmp_path: Path) -> None:

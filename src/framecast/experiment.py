@@ -9,9 +9,11 @@ says which; giving another name starts from that kind's defaults.
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import difflib
 import importlib
 import json
+import re
 import types
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -106,6 +108,8 @@ def read(recipe: str | Path, overrides: Sequence[str] = ()) -> Experiment:
     """
     name, _, row = str(recipe).partition("#")
     settings = _settings(Path(name), row)
+    if isinstance(overrides, str):
+        raise ConfigError(f"{overrides!r} given, expected a list of settings", remedy=f"[{overrides!r}]")
     for override in sorted(overrides, key=lambda text: not text.partition("=")[0].endswith(".name")):
         key, equals, text = override.partition("=")
         if not equals or not key:
@@ -150,6 +154,8 @@ def _settings(file: Path, row: str) -> dict[str, Any]:
         return content
     _known(content, ("base", "rows", "title", "source"), str(file))
     known = content.get("rows") or {}
+    if not isinstance(known, dict) or not all(isinstance(each or {}, dict) for each in known.values()):
+        raise ConfigError("rows are not settings by name", where=file, remedy="rows: {NAME: {KEY: VALUE, ...}, ...}")
     if not row and len(known) == 1:
         row = next(iter(known))
     if row and row not in known:
@@ -181,8 +187,12 @@ def parse(kind: Any, value: Any, *, where: str, default: Any = dataclasses.MISSI
     `where` names the place for messages; `default` is what stands where the value is absent. Raises `ConfigError`.
     """
     options: list[Any] = [option for option in _options(kind) if dataclasses.is_dataclass(option)]
-    if not options or not isinstance(value, Mapping):
-        return _leaf(kind, value, where)
+    if get_origin(kind) is tuple and dataclasses.is_dataclass(get_args(kind)[0]) and isinstance(value, list):
+        return tuple(parse(get_args(kind)[0], each, where=f"{where}[{number}]") for number, each in enumerate(value))
+    if not options or (value is None and types.NoneType in _options(kind)):
+        return _leaf(kind, value, where, default)
+    if not isinstance(value, Mapping):
+        raise _not_settings(options, value, where)
     chosen = options[0] if len(options) == 1 else _by_name(options, value, where, default)
     hints = get_type_hints(chosen)
     fields = {field.name: field for field in dataclasses.fields(chosen)}
@@ -226,12 +236,85 @@ def outsider(name: str, where: str) -> Any:
     return found
 
 
-def _leaf(kind: Any, value: Any, where: str) -> Any:
+def _not_settings(options: list[Any], value: Any, where: str) -> ConfigError:
+    """What to say of a value in place of the settings of a config, or of one of several: `loss=l1` for `loss.name=l1`."""
+    names = [option.name for option in options if hasattr(option, "name")]
+    what = f"{_shown(value)} given, expected settings, {{{'name: NAME, ' if names else ''}KEY: VALUE, ...}}"
+    if value in names:
+        return ConfigError(what, where=where, remedy=f"{_key(where)}.name={value}")
+    if names:
+        remedy = f"one by one: {_key(where)}.KEY=VALUE; name is one of: {', '.join(names)}"
+    else:
+        remedy = f"known: {', '.join(field.name for field in dataclasses.fields(options[0]))}"
+    return ConfigError(what, where=where, remedy=remedy)
+
+
+def _leaf(kind: Any, value: Any, where: str, default: Any) -> Any:
     try:
         return TypeAdapter(kind).validate_python(value)
     except ValidationError as error:
-        said = "; ".join(dict.fromkeys(problem["msg"] for problem in error.errors()))
-        raise ConfigError(f"{value!r} will not do: {said}", where=where) from error
+        key, spelt = _key(where), _spelt(kind, value, default)
+        setting = f"{key.rpartition('.')[2]}: {spelt}" if "]" in key else f"{key}={spelt}"
+        raise ConfigError(
+            f"{_shown(value)} given, expected {_expected(kind)}",
+            where=where,
+            remedy=spelt and "such as " + (f"'{setting}'" if '"' in setting else setting),
+        ) from error
+
+
+def _shown(value: Any) -> str:
+    return "nothing" if value is None else repr(value)
+
+
+def _key(where: str) -> str:
+    """The key in the name of a place, "recipe.yaml, data.size"."""
+    return where.rpartition(", ")[2]
+
+
+_WORDS = {
+    bool: ("true or false", "of true and false"),
+    int: ("a whole number", "whole numbers"),
+    float: ("a number", "numbers"),
+    str: ("text", "texts"),
+    datetime.datetime: ("a date", "dates"),
+    types.NoneType: ("null", ""),
+}
+"""Kinds of values in words: one, and many."""
+_EXAMPLES: tuple[Any, ...] = (["2017-01-01", "2018-01-01"], [64, 64], 0.5, 8, [{"path": "terrain.tif"}])
+
+
+def _expected(kind: Any) -> str:
+    """In words what a value must be."""
+    parts = get_args(kind)
+    if len(options := _options(kind)) > 1:
+        return " or ".join(_expected(option) for option in options)
+    if get_origin(kind) is Literal:
+        return " or ".join(map(str, parts))
+    if get_origin(kind) is tuple:
+        many = _WORDS.get(parts[0], ("", "settings in braces"))[1]
+        return f"a list of {many}" if parts[-1] is ... else f"a list of {len(parts)} {many}"
+    return _WORDS[kind][0] if kind in _WORDS else getattr(kind, "__name__", str(kind))
+
+
+def _spelt(kind: Any, value: Any, default: Any) -> str | None:
+    """A value of this kind as it is written in YAML: made of what was given where that can be, else the default or an
+    example; None where there is none."""
+    numbers = [yaml.safe_load(number) for number in re.findall(r"\d+(?:\.\d+)?", str(value))]
+    texts = (
+        [list(map(str, value))] if isinstance(value, list) else [str(value)] if isinstance(value, int | float) else []
+    )
+    nothing = [None] if value == "None" else []
+    for candidate in (*nothing, numbers, [value], *texts, default, *_EXAMPLES):
+        if candidate in (dataclasses.MISSING, [], ()) or (candidate is None and not nothing):
+            continue
+        try:
+            TypeAdapter(kind).validate_python(candidate)
+        except (ValidationError, ConfigError):
+            continue
+        if isinstance(candidate, str) and yaml.safe_load(candidate) == candidate:
+            return candidate
+        return json.dumps(to_jsonable_python(candidate), separators=(",", ":"))
+    return None
 
 
 def _known(value: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:
