@@ -169,6 +169,31 @@ def test_settings_that_are_no_list_and_rows_that_are_none_are_said(recipe: Path,
         read(f"{tmp_path / 'text.yaml'}#same")
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("data.crop", "0"),
+        ("data.crop", "[-8,8]"),
+        ("data.split.test", "[2016, 2017]"),
+        ("data.split.test", "[2017-01-01, 2016-01-01]"),
+        ("optimiser.learning_rate", ".nan"),
+        ("optimiser.betas", "[0.9,2]"),
+        ("optimiser.clip", "0"),
+        ("optimiser.weight_decay", "-1"),
+        ("optimiser.warmup", "-1"),
+        ("training.seed", "-1"),
+        ("training.workers", "-1"),
+        ("training.validation_windows", "-1"),
+    ],
+)
+def test_a_value_that_cannot_work_is_refused_before_anything_begins(recipe: Path, key: str, value: str) -> None:
+    """Years are among them: they would be taken for seconds since 1970."""
+    dates = ["data.split.name=dates"] if "split" in key else []
+    with pytest.raises(ConfigError) as error:
+        read(f"{recipe}#same", [*dates, f"{key}={value}"])
+    assert str(error.value.where).endswith(key)
+
+
 def test_missing_files_rows_and_keys_are_named(recipe: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"no row 'smae', did you mean 'same'\?"):
         read(f"{recipe}#smae")

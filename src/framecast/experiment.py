@@ -21,7 +21,7 @@ from shlex import quote
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import yaml
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 from pydantic_core import to_jsonable_python
 
 from framecast.curriculum import Curriculum, NoSampling
@@ -46,8 +46,17 @@ class Optimiser:
     warmup: int = 0
 
     def __post_init__(self) -> None:
-        if self.learning_rate <= 0:
+        if not self.learning_rate > 0:
             raise ConfigError(f"{self.learning_rate} must be greater than 0", where="optimiser.learning_rate")
+        if not all(0 <= beta < 1 for beta in self.betas):
+            raise ConfigError(f"{list(self.betas)} must be at least 0 and below 1", where="optimiser.betas")
+        if self.clip is not None and not self.clip > 0:
+            raise ConfigError(
+                f"{self.clip} must be greater than 0", where="optimiser.clip", remedy="null clips nothing"
+            )
+        for name in ("weight_decay", "warmup"):
+            if not getattr(self, name) >= 0:
+                raise ConfigError(f"{getattr(self, name)} must be at least 0", where=f"optimiser.{name}")
 
 
 @config
@@ -85,6 +94,9 @@ class Training:
         for name in ("iterations", "batch_size", "max_skipped", "log_every", "validate_every", "checkpoint_every"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{getattr(self, name)} must be at least 1", where=f"training.{name}")
+        for name in ("seed", "workers", "validation_windows"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"{getattr(self, name)} must be at least 0", where=f"training.{name}")
         if self.ema is not None and not 0 < self.ema < 1:
             raise ConfigError(f"{self.ema} must lie between 0 and 1", where="training.ema")
 
@@ -251,8 +263,8 @@ def _not_settings(options: list[Any], value: Any, where: str) -> ConfigError:
 
 def _leaf(kind: Any, value: Any, where: str, default: Any) -> Any:
     try:
-        return TypeAdapter(kind).validate_python(value)
-    except ValidationError as error:
+        return _validated(kind, value)
+    except ValueError as error:
         key, spelt = _key(where), _spelt(kind, value, default)
         setting = f"{key.rpartition('.')[2]}: {spelt}" if "]" in key else f"{key}={spelt}"
         raise ConfigError(
@@ -260,6 +272,13 @@ def _leaf(kind: Any, value: Any, where: str, default: Any) -> Any:
             where=where,
             remedy=spelt and "such as " + (f"'{setting}'" if '"' in setting else setting),
         ) from error
+
+
+def _validated(kind: Any, value: Any) -> Any:
+    """Raises `ValueError`, also for a year in place of a date: pydantic takes it for seconds since 1970."""
+    if "datetime" in str(kind) and isinstance(value, list) and any(str(each).isdecimal() for each in value):
+        raise ValueError("a number is no date")
+    return TypeAdapter(kind).validate_python(value)
 
 
 def _shown(value: Any) -> str:
@@ -308,8 +327,8 @@ def _spelt(kind: Any, value: Any, default: Any) -> str | None:
         if candidate in (dataclasses.MISSING, [], ()) or (candidate is None and not nothing):
             continue
         try:
-            TypeAdapter(kind).validate_python(candidate)
-        except (ValidationError, ConfigError):
+            _validated(kind, candidate)
+        except (ValueError, ConfigError):
             continue
         if isinstance(candidate, str) and yaml.safe_load(candidate) == candidate:
             return candidate

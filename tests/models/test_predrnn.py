@@ -28,6 +28,13 @@ def test_counts_are_those_of_the_papers(config: PredRNN, shape: FrameShape, weig
         assert multiply_accumulates(config, shape) == pytest.approx(work, rel=1e-3)
 
 
+@pytest.mark.parametrize("setting", ["patch", "segment"])
+@pytest.mark.parametrize("value", [0, -1])
+def test_what_cannot_be_built_is_refused_by_name(setting: str, value: int) -> None:
+    with pytest.raises(ConfigError, match=f"model.{setting}: .*expected at least 1"):
+        PredRNN(hidden=(4,), **{setting: value}).build(FrameShape(1, 8, 8, 2, 2))
+
+
 def test_the_memory_zigzags() -> None:
     """Up the layers within a step, from the top layer to the bottom one between steps."""
     torch.manual_seed(0)

@@ -122,6 +122,11 @@ def test_an_existing_run_is_never_overwritten(experiment: Experiment, tmp_path: 
         finish(experiment, tmp_path / "my run")
 
 
+def test_devices_that_this_machine_has_not_are_said(experiment: Experiment, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be used on this machine"):
+        finish(changed(experiment, devices=-1), tmp_path / "run")
+
+
 def test_a_bad_model_leaves_nothing_behind(experiment: Experiment, tmp_path: Path) -> None:
     wrong = replace(experiment, model=replace(experiment.model, patch=5))
     with pytest.raises(ConfigError, match="patches of 5 x 5"):

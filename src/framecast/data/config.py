@@ -67,6 +67,9 @@ class ArchiveData:
             raise ConfigError(f"stride {self.stride} must be at least 1", where="data.stride")
         if not 0 <= self.min_valid <= 1:
             raise ConfigError(f"min_valid {self.min_valid} is not a share between 0 and 1", where="data.min_valid")
+        if self.crop_size is not None and min(self.crop_size) < 1:
+            height, width = self.crop_size
+            raise ConfigError(f"a crop of {height} x {width} pixels, expected at least 1 x 1", where="data.crop")
 
     @property
     def crop_size(self) -> tuple[int, int] | None:

@@ -96,6 +96,13 @@ class ByDates:
     validation: tuple[datetime.datetime, datetime.datetime] | None = None
     test: tuple[datetime.datetime, datetime.datetime] | None = None
 
+    def __post_init__(self) -> None:
+        for name, period in (("validation", self.validation), ("test", self.test)):
+            if period is not None and not _utc(period[0]) < _utc(period[1]):
+                raise ConfigError(
+                    f"a period from {period[0]} to {period[1]} has no time in it", where=f"data.split.{name}"
+                )
+
     def labels(self, archives: Sequence[xr.DataArray], length: int) -> list[np.ndarray]:
         """For each archive the label of each frame, `(sequence, time)`. Raises `ConfigError` for frames without clock."""
         result = []

@@ -61,6 +61,8 @@ class Recurrent(nn.Module):
         inputs: int = 0,
     ) -> None:
         super().__init__()
+        if segment is not None and segment < 1:
+            raise ConfigError(f"segments of {segment} steps, expected at least 1", where="model.segment")
         self.core = core
         self.codec = codec
         self.tied_to = tied_to
@@ -182,6 +184,8 @@ def head(hidden: int, channels: int) -> SameConv:
 
 def check_divisible(height: int, width: int, patch: int) -> None:
     """Raise `ConfigError` unless frames of `height` x `width` can be cut into patches."""
+    if patch < 1:
+        raise ConfigError(f"patches of {patch} x {patch} pixels, expected at least 1 x 1", where="model.patch")
     if height % patch or width % patch:
         raise ConfigError(
             f"frames of {height} x {width} cannot be cut into patches of {patch} x {patch}",

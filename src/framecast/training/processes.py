@@ -30,7 +30,7 @@ def launch(settings: Training) -> Any:
             precision=settings.precision,
         )
         fabric.launch()
-    except (MisconfigurationException, ValueError, RuntimeError) as error:
+    except (MisconfigurationException, ValueError, TypeError, RuntimeError) as error:
         raise ConfigError(f"cannot be used on this machine: {error}", where="training") from error
     if settings.graph and not _recordable(fabric):
         raise ConfigError(
