@@ -241,6 +241,47 @@ def test_what_was_given_wrong_ends_with_2_and_a_remedy(
     assert [path.name for path in tmp_path.iterdir()] == ["recipes"], "nothing is half-written"
 
 
+@pytest.fixture(scope="module")
+def in_memory(rain: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "in_memory"
+    return framecast.train("recipes/radar.yaml#predrnn_v2", SMALL, data=framecast.open(rain), out=out)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "remedy"),
+    [
+        (("train", "--resume"), (), "framecast.resume(RUN, data=frames)"),
+        (("evaluate",), (), "--data PATH (in Python: data=PATH)"),
+        (("evaluate",), ("--data", "RAIN", "--baselines", "climatology"), "leave the climatology out"),
+        (("diagnose",), ("gradients",), "--data PATH (in Python: data=PATH)"),
+    ],
+)
+def test_a_run_trained_on_frames_in_memory_says_so(
+    before: tuple[str, ...],
+    after: tuple[str, ...],
+    remedy: str,
+    in_memory: Path,
+    rain: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    given = [str(rain) if word == "RAIN" else word for word in after]
+    code, out, err = run(monkeypatch, capsys, *before, in_memory, *given)
+    assert code == 2
+    assert f"{in_memory}: was trained on frames in memory" in err
+    assert remedy in err
+    assert "Traceback" not in out + err
+
+
+def test_a_run_trained_on_frames_in_memory_goes_on_with_them(in_memory: Path, rain: Path) -> None:
+    for call in (framecast.resume, framecast.evaluate):
+        with pytest.raises(framecast.RunError, match="was trained on frames in memory"):
+            call(in_memory)
+    with pytest.raises(framecast.DataError, match="they were frames in memory"):
+        framecast.train(in_memory / "experiment.yaml", out=in_memory.with_name("again"))
+    assert framecast.evaluate(in_memory, str(rain), limit=2).cases == 2
+
+
 def test_options_that_do_not_exist_end_with_2() -> None:
     done = subprocess.run([*FRAMECAST, "inspect", "--colour"], capture_output=True, text=True, check=False)
     assert done.returncode == 2

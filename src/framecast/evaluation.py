@@ -37,7 +37,7 @@ from framecast.scores import named
 from framecast.scoring import Part, Plan, Report, assemble, plan, score
 from framecast.sharing import share_out
 from framecast.tally import Networks
-from framecast.training.run import EXPERIMENT, settings_of
+from framecast.training.run import EXPERIMENT, check_in_files, settings_of
 from framecast.verification import Grid, Verification
 
 CASES = "cases.nc"
@@ -235,13 +235,20 @@ def baseline(name: str, trained: Trained, sources: Sources, run: Path) -> Foreca
     if name == "extrapolation":
         return Extrapolation(quantity)
     if name == "climatology":
-        known = sources if sources.train else settings_of(run).data.open()
+        known = sources if sources.train else _training(run)
         climate = Climatology.of(known.train)
         grids = (*known.frames, *sources.frames)
         return climate if all(same_grid(grids[0], other) for other in grids) else climate.everywhere()
     if name in ("steps", "linda"):
         return (Steps if name == "steps" else Linda)(quantity)
     raise ConfigError(f"unknown baseline {name!r}", where="--baselines", remedy=f"one of: {', '.join(BASELINES)}")
+
+
+def _training(run: Path) -> Sources:
+    """What the run was trained on. Raises `DataError` and `RunError`."""
+    experiment = settings_of(run)
+    check_in_files(experiment, run, "leave the climatology out, which is the mean of the training frames")
+    return experiment.data.open()
 
 
 def windows_of(
@@ -276,7 +283,9 @@ def windows_of(
         sources = archive.open(frames=frames)
         trained.check(sources.frames[0])
         return replace(sources, test=sources.train, train=None)
-    own = settings_of(run).data
+    experiment = settings_of(run)
+    check_in_files(experiment, run, "give frames to look at: --data PATH (in Python: data=PATH)")
+    own = experiment.data
     if isinstance(own, ArchiveData):
         own = replace(own, inputs=inputs, stride=stride or own.stride)
     elif stride is not None:

@@ -16,7 +16,7 @@ import yaml
 from torch import Tensor
 
 from conftest import changed, weights_of
-from framecast.data.config import MovingDigits
+from framecast.data.config import ArchiveData, MovingDigits
 from framecast.errors import ConfigError, RunError
 from framecast.experiment import Experiment, Optimiser, plain, read
 from framecast.models import ModularDesign
@@ -270,12 +270,33 @@ def test_frames_in_memory_are_trained_on(experiment: Experiment, tmp_path: Path)
 
     np.save(tmp_path / "frames.npy", np.random.default_rng(0).integers(0, 255, (40, 16, 16), dtype=np.uint8))
     frames = framecast.open(tmp_path / "frames.npy")
-    from framecast.data.config import ArchiveData
 
     own = replace(changed(experiment, iterations=2), data=ArchiveData(path="(in memory)", context=2, horizon=2))
     assert finish(own, tmp_path / "run", frames=[frames])[-1].iteration == 2
     with pytest.raises(ConfigError, match="take no frames"):
         finish(replace(own, data=MovingDigits(size=16)), tmp_path / "other", frames=[frames])
+
+
+def test_an_interrupted_run_says_how_it_goes_on(
+    experiment: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import io
+
+    import numpy as np
+    from rich.console import Console
+
+    import framecast
+
+    def interrupted(experiment: Experiment, out: Path, **options: Any) -> Any:
+        yield Finished(out, 3, interrupted=True)
+
+    monkeypatch.setattr("framecast.training.start.train_events", interrupted)
+    np.save(tmp_path / "frames.npy", np.zeros((9, 16, 16), dtype=np.uint8))
+    own = replace(experiment, data=ArchiveData(path=str(tmp_path / "frames.npy")))
+    for data, said in ((None, "framecast train --resume"), (framecast.open(own.data.path), ", data=frames)")):
+        console = Console(file=io.StringIO(), width=200)
+        framecast.train(own, data=data, out=tmp_path / "run", console=console)
+        assert said in console.file.getvalue()  # type: ignore[attr-defined]
 
 
 def test_a_skipped_step_leaves_the_statistics_of_norms(experiment: Experiment) -> None:

@@ -24,11 +24,11 @@ from framecast.data.splits import NAMES, ByBlocks, Split, shared_out, split
 from framecast.data.stored import Parts
 from framecast.data.varied_digits import MixedDigitSource, VariedDigitSource
 from framecast.data.windows import list_windows, time_step
-from framecast.errors import ConfigError
+from framecast.errors import ConfigError, DataError
 from framecast.types import FrameShape, config
 
 IN_MEMORY = "(frames in memory)"
-"""The path of Frames that were opened before."""
+"""The path of frames that were in memory when a run was trained on them."""
 
 
 @config
@@ -91,10 +91,21 @@ class ArchiveData:
         """How the files are read."""
         return Options(**{each.name: getattr(self, each.name) for each in fields(Options)})
 
+    @property
+    def in_memory(self) -> bool:
+        """Whether they were in memory, so that nothing can be opened."""
+        return self.path == IN_MEMORY
+
     def opened(self) -> tuple[xr.DataArray, ...]:
         """The Frames of each path; nothing but headers is read. Raises `DataError`."""
         from framecast.data.opening import open as open_frames  # all readers; a saved model may need none
 
+        if self.in_memory:
+            raise DataError(
+                "they were frames in memory, which no file holds",
+                where="data.path",
+                remedy="give them again, in Python: data=frames; or name files: data.path=PATH",
+            )
         return tuple(open_frames(path, **vars(self.reading)) for path in self.paths)
 
     def open(self, check: Check = lambda shape: None, frames: Sequence[xr.DataArray] | None = None) -> Sources:

@@ -13,6 +13,7 @@ from shlex import quote
 
 import yaml
 
+from framecast.data.config import ArchiveData
 from framecast.errors import ConfigError, RunError
 from framecast.experiment import Experiment, plain, read
 
@@ -41,8 +42,18 @@ def begin(out: Path, experiment: Experiment) -> None:
 def settings_of(out: Path) -> Experiment:
     """The experiment of an existing run. Raises `RunError` where there is none."""
     if not (out / EXPERIMENT).is_file():
-        raise RunError(f"not a run: it has no {EXPERIMENT}", where=out)
+        raise RunError(
+            f"not a run: it has no {EXPERIMENT}",
+            where=out,
+            remedy="give the folder that training made; a saved model alone is judged on other data: --data PATH",
+        )
     return read(out / EXPERIMENT)
+
+
+def check_in_files(experiment: Experiment, out: Path, remedy: str) -> None:
+    """Raise `RunError` with `remedy` where the run in `out` was trained on frames in memory, so that they are not there."""
+    if isinstance(experiment.data, ArchiveData) and experiment.data.in_memory:
+        raise RunError("was trained on frames in memory, which no file holds", where=out, remedy=remedy)
 
 
 def check_unchanged(out: Path, experiment: Experiment) -> None:

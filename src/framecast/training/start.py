@@ -17,7 +17,7 @@ from framecast.training.events import Event, Finished
 from framecast.training.loop import train as train_events
 from framecast.training.processes import begun
 from framecast.training.progress import show
-from framecast.training.run import check_unchanged, settings_of
+from framecast.training.run import check_in_files, check_unchanged, settings_of
 from framecast.training.stages import check_cache, first_stage, second_stage
 
 
@@ -47,7 +47,7 @@ def train(
     experiment, beside = second_stage(experiment, folder)
     if stage is not None and _interrupted(stage, beside, frames, console):
         return beside
-    return _shown(train_events(experiment, folder, frames=frames), console).out
+    return _shown(train_events(experiment, folder, frames=frames), console, frames).out
 
 
 def _interrupted(stage: Experiment, out: Path, frames: tuple[xr.DataArray] | None, console: Console | None) -> bool:
@@ -56,7 +56,7 @@ def _interrupted(stage: Experiment, out: Path, frames: tuple[xr.DataArray] | Non
     if (out / "last").is_dir():
         check_unchanged(out, stage)
         return False
-    return _shown(train_events(stage, out, resume=out.exists(), frames=frames), console).interrupted
+    return _shown(train_events(stage, out, resume=out.exists(), frames=frames), console, frames).interrupted
 
 
 def resume(
@@ -67,22 +67,26 @@ def resume(
     console: Console | None = None,
 ) -> Path:
     """Go on with the run in `folder`, to `iterations` where that is more than it was begun with. `data` are the Frames it
-    was begun with, where those were in memory."""
+    was begun with, where those were in memory. Raises `ConfigError`, `DataError` and `RunError`."""
     experiment = settings_of(Path(folder))
+    if data is None:
+        check_in_files(experiment, Path(folder), "give them again, in Python: framecast.resume(RUN, data=frames)")
     if iterations is not None:
         longer = dataclasses.replace(experiment.training, iterations=iterations)
         experiment = dataclasses.replace(experiment, training=longer)
     frames = None if data is None else (data,)
-    return _shown(train_events(experiment, Path(folder), resume=True, frames=frames), console).out
+    return _shown(train_events(experiment, Path(folder), resume=True, frames=frames), console, frames).out
 
 
-def _shown(happenings: Iterator[Event], console: Console | None) -> Finished:
+def _shown(happenings: Iterator[Event], console: Console | None, frames: tuple[xr.DataArray] | None) -> Finished:
     console = console or Console(stderr=True)
     finished = show(happenings, console)
     if finished.interrupted:
+        command = f"framecast train --resume {quote(str(finished.out))}"
+        call = f"framecast.resume({str(finished.out)!r}, data=frames)"
         console.print(
             f"interrupted at iteration {finished.iteration}, everything is saved; "
-            f"go on with: framecast train --resume {quote(str(finished.out))}",
+            f"go on with: {command if frames is None else call}",
             highlight=False,
             soft_wrap=True,
         )
