@@ -4,6 +4,7 @@ import json
 import shutil
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -307,6 +308,12 @@ def test_late_frames_are_left_out_and_said(tmp_path: Path, small: None) -> None:
     done = convert(source, tmp_path / "a.zarr", chunks=CHUNKS)
     assert done.frames == 4
     assert "late" in done.left_out[str(source / "rain_000.nc")]
+
+
+@pytest.mark.parametrize("chunks", [(8, 64), (8, 64, 64, 1), (1.5, 8, 8), (0, 8, 8), 8, "8,64,64"])
+def test_chunks_that_are_none_are_refused(tmp_path: Path, chunks: Any) -> None:
+    with pytest.raises(ConfigError, match="chunks"):
+        convert(tmp_path, tmp_path / "a.zarr", chunks=chunks)
 
 
 def test_other_settings_and_other_stores_are_refused(tmp_path: Path) -> None:

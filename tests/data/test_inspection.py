@@ -9,6 +9,7 @@ import xarray as xr
 import framecast
 from framecast.data.inspection import Inspection
 from framecast.data.survey import survey
+from framecast.errors import ConfigError
 from framecast.report.inspection import write_inspection
 
 
@@ -61,6 +62,14 @@ def test_frames_held_out_that_are_in_training_too(change: object) -> None:
     values[58] = change(values[5])  # type: ignore[operator]
     problems = look(values).problems
     assert problems == ("1 frame(s) held out for validation and test are in the training part too, or nearly",)
+
+
+@pytest.mark.parametrize("name", ["context", "horizon", "stride"])
+@pytest.mark.parametrize("value", [0, -1, "3", 2.5])
+def test_windows_that_cannot_be_are_refused(name: str, value: object) -> None:
+    """A stride of 0 would never come to an end."""
+    with pytest.raises(ConfigError, match=f"{name}: {value!r} given, expected a whole number of at least 1"):
+        framecast.inspect(frames(rain(9)), **{name: value})  # type: ignore[arg-type]
 
 
 def test_neighbours_may_be_alike() -> None:

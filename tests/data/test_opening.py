@@ -1,10 +1,12 @@
 """Opening what people have: the real events, and files written here."""
 
 import errno
+import re
 import resource
 import struct
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -264,6 +266,46 @@ def test_what_is_to_be_typed_is_quoted_for_the_shell(tmp_path: Path) -> None:
     both.to_netcdf(folder / "both.nc", engine="h5netcdf")
     with pytest.raises(DataError, match=r"--variable 'rain rate' \("):
         framecast.open(folder / "both.nc")
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        (None, "None given"),
+        ("", "'' given"),
+        (3, "3 given"),
+        (["a.nc", 3], "3 given"),
+        (np.zeros((4, 8, 8)), "ndarray given"),
+        (xr.DataArray(np.zeros((4, 8, 8))), "DataArray given"),
+        (Path().glob("*.nc"), "generator given"),
+    ],
+)
+def test_what_is_no_path_is_said(path: Any, said: str, tmp_path: Path) -> None:
+    for call in (framecast.open, lambda given: framecast.convert(given, tmp_path / "out.zarr")):
+        with pytest.raises(DataError, match=f"{said}, expected a path, or a list of paths"):
+            call(path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"time_step": "5"},
+        {"time_step": np.timedelta64(5, "m")},
+        {"time_step": float("nan")},
+        {"frame_rate": "5"},
+        {"frame_rate": 0},
+        {"size": 64},
+        {"size": "64x64"},
+        {"size": (64, 64, 3)},
+        {"size": (64.5, 64)},
+        {"dry": "none"},
+    ],
+)
+def test_an_option_of_another_kind_is_said(option: dict[str, Any], tmp_path: Path) -> None:
+    np.save(tmp_path / "frames.npy", np.zeros((4, 8, 8), dtype=np.uint8))
+    with pytest.raises(DataError, match=re.escape(repr(next(iter(option.values()))))):
+        framecast.open(tmp_path / "frames.npy", **option)
 
 
 def test_frames_without_clock_keep_their_numbers_in_a_store(tmp_path: Path) -> None:

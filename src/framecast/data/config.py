@@ -11,7 +11,7 @@ import xarray as xr
 
 from framecast.data.digits import DigitSource, digit_images
 from framecast.data.digits import Split as DigitSplit
-from framecast.data.frames import actions_of, files_of, named
+from framecast.data.frames import actions_of, check_frames, files_of, named
 from framecast.data.inputs import Input
 from framecast.data.inputs import fields as fields_of
 from framecast.data.quantities import of
@@ -113,7 +113,7 @@ class ArchiveData:
 
         `check` is handed the shape of the training frames before any frame is read. Raises `DataError`, `ConfigError`.
         """
-        archives = self.opened() if frames is None else tuple(frames)
+        archives = self.opened() if frames is None else tuple(map(check_frames, frames))
         _check_disjoint(archives)
         height, width = self.crop_size or archives[0].shape[-2:]
         taken = actions_of(archives[0]).shape[-1] if self.actions else 0
@@ -127,7 +127,7 @@ class ArchiveData:
             archives, context=self.context, horizon=self.horizon, stride=self.stride, min_valid=self.min_valid
         )
         parts = split(found, archives, self.split)
-        repairs = [repair for frames in archives for repair in frames.attrs["repairs"]]
+        repairs = [repair for frames in archives for repair in frames.attrs.get("repairs", ())]
         repairs += found.impossible
         repairs += [f"{count} window starts refused: {reason}" for reason, count in found.refused.items()]
         report = [", ".join(f"{len(parts[name])} {name}" for name in NAMES) + " windows"]

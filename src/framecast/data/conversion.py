@@ -27,6 +27,7 @@ import xarray as xr
 import zarr
 from zarr.errors import ZarrUserWarning
 
+from framecast.checks import a_path, at_least_one, several
 from framecast.data.frames import action_names, named, stamp
 from framecast.data.joining import first_of
 from framecast.data.layout import Chunks, beside, chunks_of, create, frames_of_shard
@@ -111,11 +112,15 @@ def convert(
     Raises `DataError`; `ConfigError` where `out` is something else, was made with other settings, or holds frames without a
     clock whose numbers have shifted; `RunError` where it cannot be written.
     """
-    out, changes = Path(out), changes or Changes()
+    out, changes = a_path(out, "the path of a store, ....zarr"), changes or Changes()
     if out.suffix != ".zarr":
         raise ConfigError(f"{out.suffix or 'no suffix'} is no format", where=out, remedy="name it ....zarr")
-    if chunks is not None and min(chunks) < 1:
-        raise ConfigError(f"chunks of {' x '.join(map(str, chunks))}", where="--chunks")
+    if chunks is not None and len(sides := several(chunks, "--chunks")) != 3:
+        raise ConfigError(
+            f"chunks of {' x '.join(map(str, sides))}, expected frames x height x width", where="--chunks"
+        )
+    for side in chunks or ():
+        at_least_one(chunks=side)
     opened = open_all(source, options, lenient=True)
     if "sequence" in opened.frames.dims:
         raise DataError(

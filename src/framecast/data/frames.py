@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from framecast.checks import in_words
 from framecast.data.pieces import AT_ONCE, pieces
-from framecast.data.quantities import Quantity, identify, settled, with_dry
+from framecast.data.quantities import QUANTITIES, Quantity, identify, settled, with_dry
 from framecast.data.stored import Change, Stored
 from framecast.errors import DataError, Exhausted, FramecastError
 
@@ -77,6 +78,42 @@ def build(array: xr.DataArray, *, where: str, units: str | None = None, dry: flo
     if "time" in values.coords and values["time"].dtype.kind == "M":  # frames without clock have numbers
         values["time"] = values["time"].astype("datetime64[ns]", keep_attrs=True)
     return values.rename(name)
+
+
+def check_frames(frames: Any) -> xr.DataArray:
+    """The same frames. Raises `DataError` for anything but Frames as `framecast.open` gives them."""
+    if not isinstance(frames, xr.DataArray):
+        raise DataError(
+            f"{in_words(frames)} given, expected frames, an xarray.DataArray",
+            remedy="framecast.open(PATH) gives them; it opens arrays too, once they are saved: numpy.save('frames.npy', array)",
+        )
+    where = named(frames)
+    if frames.dims not in (DIMS, ("sequence", *DIMS)):
+        raise DataError(
+            f"dims {frames.dims} are not those of frames, {DIMS}",
+            where=where,
+            remedy="keep all and their order: frames.isel(channel=[0]), frames.transpose('time', 'channel', 'y', 'x')",
+        )
+    if not frames.size:
+        raise DataError(
+            f"frames of {dict(frames.sizes)} hold nothing", where=where, remedy="select at least one of each"
+        )
+    if frames.attrs.get("quantity") not in QUANTITIES or "dry" not in frames.attrs:
+        raise DataError(
+            "the attributes quantity and dry that framecast.open gives are gone",
+            where=where,
+            remedy="keep them: frames.assign_attrs(opened.attrs)",
+        )
+    if frames.dtype.kind != "f":
+        raise DataError(f"{frames.dtype} values", where=where, remedy="frames.astype('float32')")
+    times = frames["time"].values
+    if times.dtype.kind not in "Miu":
+        raise DataError(
+            f"times of type {times.dtype}", where=where, remedy="give datetime64, or whole numbers that count frames"
+        )
+    if (np.diff(times).astype(np.int64) <= 0).any():
+        raise DataError("times repeat or go back", where=where, remedy="frames.sortby('time').drop_duplicates('time')")
+    return frames
 
 
 def _lazy(array: xr.DataArray, dims: tuple[str, ...], change: Change, where: str) -> xr.DataArray:

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from framecast.data.frames import stamp
+from framecast.checks import at_least_one
+from framecast.data.frames import check_frames, stamp
 from framecast.data.joining import first_of
 from framecast.data.opening import open as open_frames
 from framecast.data.quantities import REFLECTIVITY, Quantity, of
@@ -140,15 +141,17 @@ def inspect(
     dry: float | None = None,
     split: Split | None = None,
 ) -> Inspection:
-    """Look at opened Frames, or at what `framecast.open` takes. Raises `DataError` where it cannot be opened.
+    """Look at opened Frames, or at what `framecast.open` takes. Raises `DataError` where it cannot be opened, and `ConfigError`
+    for windows that cannot be.
 
     `context`, `horizon`, `stride` and `min_valid` are those of the windows to count, `split` the rule by which frames are
     held out (by blocks of time unless stated).
     """
-    if isinstance(data, xr.DataArray):
-        frames = data
-    else:
+    at_least_one(context=context, horizon=horizon, stride=stride)
+    if isinstance(data, str | Path | list | tuple):
         frames = open_frames(data, units=units, time_step=time_step, variable=variable, dry=dry)
+    else:
+        frames = check_frames(data)
     found, covered = survey(frames)
     windows, refused, none = 0, {}, None
     try:

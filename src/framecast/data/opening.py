@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
+from framecast.checks import in_words
 from framecast.data.by_name import MANY, listed
 from framecast.data.frames import build, order_times
 from framecast.data.joining import check_shapes, differing, first_of, in_a_row, join, number_of, other_shapes, time_of
@@ -67,6 +68,7 @@ def open_all(path: str | Path | Sequence[str | Path], options: Options, *, lenie
     """`open` with a list of what was left out. `lenient` also leaves out files on another grid, or of another quantity, than
     the first, and frames whose time another frame has already, where `open` raises `DataError`; for that it opens all files
     if `options.by_name` is None."""
+    check_paths(path)
     if isinstance(path, str) and "://" in path:
         return _opened(_remote(path, options), options)
     if (found := _listed(path, options, lenient=lenient)) is not None:
@@ -108,6 +110,18 @@ def open_all(path: str | Path | Sequence[str | Path], options: Options, *, lenie
         what = f"{len(left_out)} of {len(files)} files could not be read and were left out"
         repairs.append(f"{what}: {first_of([f'{file}: {why}' for file, why in left_out.items()])}")
     return _opened(joined, options, repairs, left_out, keep_first=lenient)
+
+
+def check_paths(path: object) -> None:
+    """Raise `DataError` for what is neither a path nor a list of paths."""
+    several = path if isinstance(path, list | tuple) else [path]
+    for one in several:
+        if not isinstance(one, str | Path) or not str(one):
+            raise DataError(
+                f"{in_words(one)} given, expected a path, or a list of paths",
+                remedy="such as 'archive/' or sorted(folder.glob('*.nc')); frames in memory are written first: "
+                "frames.to_netcdf('frames.nc')",
+            )
 
 
 def _built(row: xr.DataArray, files: Sequence[Path], options: Options) -> xr.DataArray:
@@ -178,7 +192,11 @@ def _files(path: str | Path | Sequence[str | Path]) -> tuple[dict[Path, Reader],
         return _sift(entries, where)
     matches = sorted(map(Path, glob.glob(str(path), recursive=True)), key=_natural)
     if not matches:
-        raise DataError("no such file or folder", where=where)
+        raise DataError(
+            "no such file or folder",
+            where=where,
+            remedy="give a file, a folder or a glob pattern; in a recipe: data.path=PATH",
+        )
     if all(match.is_dir() for match in matches):
         return _files(matches)
     return _sift(matches, where)

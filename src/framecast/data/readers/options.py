@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from numbers import Integral
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import xarray as xr
 
+from framecast.checks import positive
 from framecast.errors import DataError
 
 
@@ -28,12 +31,14 @@ class Options:
     by_name: bool | None = None
 
     def __post_init__(self) -> None:
-        if self.time_step is not None and self.time_step <= 0:
-            raise DataError(f"a time step of {self.time_step:g} minutes", remedy="it must be greater than 0")
-        if self.size is not None and min(self.size) < 1:
-            raise DataError(f"a size of {self.size[0]} x {self.size[1]}", remedy="both must be greater than 0")
-        if self.frame_rate is not None and self.frame_rate <= 0:
-            raise DataError(f"{self.frame_rate:g} frames a second", remedy="it must be greater than 0")
+        if self.time_step is not None and not positive(self.time_step):
+            raise DataError(f"a time step of {self.time_step!r} minutes", remedy="a number greater than 0")
+        if self.size is not None and not _two_sides(self.size):
+            raise DataError(f"a size of {self.size!r}", remedy="height and width, both greater than 0: (64, 64)")
+        if self.frame_rate is not None and not positive(self.frame_rate):
+            raise DataError(f"{self.frame_rate!r} frames a second", remedy="a number greater than 0")
+        if not isinstance(self.dry, int | float | np.number | None):
+            raise DataError(f"a dry value of {self.dry!r}", remedy="a number")
 
     @property
     def stated(self) -> dict[str, Any]:
@@ -43,6 +48,15 @@ class Options:
     def over(self, other: Options) -> Options:
         """What is stated here, and where nothing is, what `other` states."""
         return replace(other, **self.stated)
+
+
+def _two_sides(value: Any) -> bool:
+    """Whether it is a height and a width."""
+    return (
+        isinstance(value, list | tuple)
+        and len(value) == 2
+        and all(isinstance(k, Integral) and int(k) > 0 for k in value)
+    )
 
 
 AS_IT_IS = Options()

@@ -1,0 +1,56 @@
+"""What functions check of what they are given, where it would otherwise fail deep inside or mean something else."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterable
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from framecast.errors import ConfigError, RunError
+
+
+def in_words(value: object) -> str:
+    """A value for messages: itself where that is short, else its type."""
+    return repr(value) if value is None or isinstance(value, str | int | float) else type(value).__name__
+
+
+def a_path(value: object, expected: str) -> Path:
+    """`value` as a path. Raises `ConfigError` for what is none, and says what was `expected`."""
+    if not isinstance(value, str | os.PathLike):
+        raise ConfigError(f"{in_words(value)} given, expected {expected}")
+    return Path(value)
+
+
+def a_folder(value: object) -> Path:
+    """The folder at `value`, made where there is none. Raises `ConfigError` for what is no path, and `RunError`."""
+    folder = a_path(value, "a folder")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"the folder cannot be made ({error})", where=folder) from error
+    return folder
+
+
+def at_least_one(**counts: object) -> None:
+    """Raise `ConfigError`, with its name, for a count that is no whole number from 1 on. None is not looked at."""
+    for name, count in counts.items():
+        if count is not None and (not isinstance(count, Integral) or count < 1):
+            raise ConfigError(f"{in_words(count)} given, expected a whole number of at least 1", where=name)
+
+
+def positive(value: Any) -> bool:
+    """Whether it is a number above 0. numpy.timedelta64 says that it is a number, and is none."""
+    return not isinstance(value, np.timedelta64) and isinstance(value, Real) and 0 < float(value) < math.inf
+
+
+def several(values: Any, where: str) -> tuple[Any, ...]:
+    """`values` as a tuple. Raises `ConfigError` for a single text, whose letters would be taken for them, and for no list."""
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        remedy = f"[{values!r}]" if isinstance(values, str) else None
+        raise ConfigError(f"{in_words(values)} given, expected a list", where=where, remedy=remedy)
+    return tuple(values)
