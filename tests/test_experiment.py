@@ -159,7 +159,7 @@ def test_what_is_suggested_will_do(recipe: Path, override: str, remedy: str) -> 
 
 
 def test_settings_that_are_no_list_and_rows_that_are_none_are_said(recipe: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="expected a list of settings"):
+    with pytest.raises(ConfigError, match="given, expected a list"):
         read(f"{recipe}#same", "model.hidden=[4]")
     (tmp_path / "rows.yaml").write_text("base: {}\nrows: [same, other]")
     with pytest.raises(ConfigError, match="rows are not settings by name"):

@@ -24,6 +24,7 @@ import yaml
 from pydantic import TypeAdapter
 from pydantic_core import to_jsonable_python
 
+from framecast.checks import several
 from framecast.curriculum import Curriculum, NoSampling
 from framecast.data.config import Data
 from framecast.errors import ConfigError
@@ -120,9 +121,9 @@ def read(recipe: str | Path, overrides: Sequence[str] = ()) -> Experiment:
     """
     name, _, row = str(recipe).partition("#")
     settings = _settings(Path(name), row)
-    if isinstance(overrides, str):
-        raise ConfigError(f"{overrides!r} given, expected a list of settings", remedy=f"[{overrides!r}]")
-    for override in sorted(overrides, key=lambda text: not text.partition("=")[0].endswith(".name")):
+    for override in sorted(
+        map(str, several(overrides, "settings")), key=lambda text: not text.partition("=")[0].endswith(".name")
+    ):
         key, equals, text = override.partition("=")
         if not equals or not key:
             raise ConfigError(f"{override!r} is not of the form key=value", where="command line")

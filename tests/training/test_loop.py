@@ -17,7 +17,7 @@ from torch import Tensor
 
 from conftest import changed, weights_of
 from framecast.data.config import ArchiveData, MovingDigits
-from framecast.errors import ConfigError, RunError
+from framecast.errors import ConfigError, FramecastError, RunError
 from framecast.experiment import Experiment, Optimiser, plain, read
 from framecast.models import ModularDesign
 from framecast.models.modular import FirstStage
@@ -275,6 +275,51 @@ def test_frames_in_memory_are_trained_on(experiment: Experiment, tmp_path: Path)
     assert finish(own, tmp_path / "run", frames=[frames])[-1].iteration == 2
     with pytest.raises(ConfigError, match="take no frames"):
         finish(replace(own, data=MovingDigits(size=16)), tmp_path / "other", frames=[frames])
+
+
+def test_what_is_given_beside_an_experiment_is_used_or_refused(experiment: Experiment, tmp_path: Path) -> None:
+    import numpy as np
+
+    import framecast
+
+    np.save(tmp_path / "frames.npy", np.random.default_rng(0).integers(0, 255, (40, 16, 16), dtype=np.uint8))
+    own = replace(changed(experiment, iterations=1), data=ArchiveData(path="/nowhere", context=2, horizon=2))
+    run = framecast.train(own, data=tmp_path / "frames.npy", out=tmp_path / "run")
+    assert read(run / "experiment.yaml").data.path == str(tmp_path / "frames.npy")  # type: ignore[union-attr]
+    run = framecast.train(own, data=framecast.open(tmp_path / "frames.npy"), out=tmp_path / "other")
+    with pytest.raises(RunError, match="was trained on frames in memory"):
+        framecast.resume(run)
+    with pytest.raises(ConfigError, match=r"'training\.seed=1' beside an Experiment"):
+        framecast.train(own, ["training.seed=1"])
+    with pytest.raises(ConfigError, match="moving_digits takes no other data"):
+        framecast.train(experiment, data=tmp_path / "frames.npy")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "said"),
+    [
+        ((3,), {}, "3 given, expected the folder of a run"),
+        (("run", "5"), {}, "iterations: '5' given"),
+        (("run", 0), {}, "iterations: 0 given"),
+        (("run",), {"data": "archive/"}, "'archive/' given, expected frames"),
+    ],
+)
+def test_what_no_run_goes_on_with_is_said(
+    arguments: tuple[Any, ...],
+    options: dict[str, Any],
+    said: str,
+    experiment: Experiment,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import framecast
+
+    monkeypatch.chdir(tmp_path)
+    own = replace(experiment, data=ArchiveData(path="(frames in memory)", context=2, horizon=2))
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "experiment.yaml").write_text(yaml.safe_dump(plain(own)))
+    with pytest.raises(FramecastError, match=said):
+        framecast.resume(*arguments, **options)
 
 
 def test_an_interrupted_run_says_how_it_goes_on(

@@ -11,7 +11,10 @@ from shlex import quote
 import xarray as xr
 from rich.console import Console
 
-from framecast.data.config import IN_MEMORY
+from framecast.checks import a_path, at_least_one, several
+from framecast.data.config import IN_MEMORY, ArchiveData
+from framecast.data.frames import check_frames
+from framecast.errors import ConfigError
 from framecast.experiment import Experiment, read
 from framecast.training.events import Event, Finished
 from framecast.training.loop import train as train_events
@@ -25,22 +28,26 @@ def train(
     recipe: str | Path | Experiment,
     overrides: Sequence[str] = (),
     *,
-    data: xr.DataArray | str | None = None,
+    data: xr.DataArray | str | Path | None = None,
     out: str | Path | None = None,
     console: Console | None = None,
 ) -> Path:
     """Train as `recipe` ("file.yaml#row", with `overrides` "key=value") says, and return the folder of the run.
 
-    `data` are opened Frames, or a path that stands in for `data.path`. `out` is a new folder, `runs/<model>-<time>` by
+    `data` are opened Frames, or a path; they stand in for `data.path`. `out` is a new folder, `runs/<model>-<time>` by
     default. Progress is shown on `console` (standard error). Ctrl-C and SIGTERM save and return; `resume` goes on. Raises
     `ConfigError`, `DataError` and `RunError`.
     """
-    path = [] if data is None else [f"data.path={data if isinstance(data, str) else IN_MEMORY!r}"]
-    experiment = recipe if isinstance(recipe, Experiment) else read(recipe, [*path, *overrides])
+    overrides = several(overrides, "settings")
+    path = None if data is None else _path(data)
+    if isinstance(recipe, Experiment):
+        experiment = _changed(recipe, path, overrides)
+    else:
+        experiment = read(recipe, [*([] if path is None else [f"data.path={path!r}"]), *overrides])
     if out is None:
         now = time.strftime("%Y%m%d-%H%M%S", time.localtime(begun(experiment.training)))
         out = Path("runs") / f"{experiment.model.name.split(':')[-1]}-{now}"
-    folder = Path(out)
+    folder = a_path(out, "a new folder")
     frames = (data,) if isinstance(data, xr.DataArray) else None
     check_cache(experiment)
     stage = first_stage(experiment)
@@ -48,6 +55,27 @@ def train(
     if stage is not None and _interrupted(stage, beside, frames, console):
         return beside
     return _shown(train_events(experiment, folder, frames=frames), console, frames).out
+
+
+def _path(data: xr.DataArray | str | Path) -> str:
+    """What stands in `data.path` for the data of a run. Raises `DataError` for what is neither frames nor a path."""
+    if isinstance(data, str | Path):
+        return str(data)
+    check_frames(data)
+    return IN_MEMORY
+
+
+def _changed(experiment: Experiment, path: str | None, overrides: Sequence[str]) -> Experiment:
+    """An experiment on the data at `path`. Raises `ConfigError` where it has none, and for settings beside it."""
+    if overrides:
+        raise ConfigError(
+            f"{overrides[0]!r} beside an Experiment", remedy="change it with dataclasses.replace, or give a recipe"
+        )
+    if path is None:
+        return experiment
+    if not isinstance(experiment.data, ArchiveData):
+        raise ConfigError(f"{experiment.data.name} takes no other data", where="data")
+    return dataclasses.replace(experiment, data=dataclasses.replace(experiment.data, path=path))
 
 
 def _interrupted(stage: Experiment, out: Path, frames: tuple[xr.DataArray] | None, console: Console | None) -> bool:
@@ -68,14 +96,16 @@ def resume(
 ) -> Path:
     """Go on with the run in `folder`, to `iterations` where that is more than it was begun with. `data` are the Frames it
     was begun with, where those were in memory. Raises `ConfigError`, `DataError` and `RunError`."""
-    experiment = settings_of(Path(folder))
+    at_least_one(iterations=iterations)
+    run = a_path(folder, "the folder of a run")
+    experiment = settings_of(run)
     if data is None:
-        check_in_files(experiment, Path(folder), "give them again, in Python: framecast.resume(RUN, data=frames)")
+        check_in_files(experiment, run, "give them again, in Python: framecast.resume(RUN, data=frames)")
     if iterations is not None:
         longer = dataclasses.replace(experiment.training, iterations=iterations)
         experiment = dataclasses.replace(experiment, training=longer)
     frames = None if data is None else (data,)
-    return _shown(train_events(experiment, Path(folder), resume=True, frames=frames), console, frames).out
+    return _shown(train_events(experiment, run, resume=True, frames=frames), console, frames).out
 
 
 def _shown(happenings: Iterator[Event], console: Console | None, frames: tuple[xr.DataArray] | None) -> Finished:
