@@ -1,15 +1,18 @@
 """A trained model on new Frames: no future, any horizon, any size, and honest about what it does not know."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 import xarray as xr
 
+import framecast
 from framecast.data.quantities import RAIN_RATE
 from framecast.data.scaling import RainLog
 from framecast.errors import ConfigError, DataError, RunError
+from framecast.forecasting.persistence import Persistence
 from framecast.forecasting.run import Trained, load
 from framecast.models import ConvLSTM, PredRNN
 from framecast.saved import Card, save
@@ -40,10 +43,45 @@ def frames(count: int = 6, height: int = 16, width: int = 16, minutes: int = 5) 
     )
 
 
-@pytest.mark.parametrize("horizon", [0, -2])
-def test_no_horizon_is_refused(horizon: int) -> None:
-    with pytest.raises(DataError, match="horizon"):
-        trained()(frames(), horizon)
+@pytest.mark.parametrize("horizon", [0, -2, 2.0, "2", None])
+def test_what_is_no_horizon_is_refused(horizon: Any) -> None:
+    for forecast in (trained(), Persistence()):
+        with pytest.raises(DataError, match="a horizon of"):
+            forecast(frames(), horizon)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda f: f.values, "ndarray given, expected frames"),
+        (lambda f: torch.from_numpy(f.values), "Tensor given, expected frames"),
+        (lambda f: "archive/", "'archive/' given, expected frames"),
+        (lambda f: Path("archive"), "given, expected frames"),
+        (lambda f: f.to_dataset(name="rain"), "Dataset given, expected frames"),
+        (lambda f: f.isel(channel=0), r"dims \('time', 'y', 'x'\) are not those of frames"),
+        (lambda f: f.isel(time=-1), "are not those of frames"),
+        (lambda f: f.transpose("y", "x", "time", "channel"), "are not those of frames"),
+        (lambda f: f.rename(y="lat", x="lon"), "are not those of frames"),
+        (lambda f: f.isel(time=slice(0, 0)), "hold nothing"),
+        (lambda f: f.drop_attrs(), "attributes quantity and dry"),
+        (lambda f: f.assign_attrs(quantity="smell"), "attributes quantity and dry"),
+        (lambda f: f.astype("int16"), "int16 values"),
+        (lambda f: f.assign_coords(time=[str(time) for time in f["time"].values]), "times of type"),
+        (lambda f: f.isel(time=slice(None, None, -1)), "times repeat or go back"),
+        (lambda f: f.isel(time=[0, 1, 2, 2]), "times repeat or go back"),
+    ],
+)
+def test_what_are_no_frames_is_refused_wherever_frames_are_taken(change: Any, said: str, tmp_path: Path) -> None:
+    given = change(frames())
+    recipe = "recipes/radar.yaml#convlstm"
+    calls = [lambda: trained()(given, 2), lambda: Persistence()(given, 2)]
+    if not isinstance(given, str | Path):
+        calls += [lambda: framecast.inspect(given), lambda: framecast.train(recipe, data=given, out=tmp_path / "run")]
+    for call in calls:
+        with pytest.raises(DataError, match=said) as error:
+            call()
+        assert error.value.remedy
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("horizon", [1, 2, 7])
@@ -123,3 +161,21 @@ def test_saved_and_loaded_it_forecasts_the_same(tmp_path: Path) -> None:
 def test_no_model_is_said(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="no trained model here"):
         load(tmp_path)
+    with pytest.raises(ConfigError, match="Trained given, expected the folder of a run"):
+        load(trained())  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"device": "cude"}, "device 'cude' cannot be used"),
+        ({"tile": 0}, "tile: 0 given"),
+        ({"tile": "32"}, "tile: '32' given"),
+        ({"tile": (32, 32)}, "tile: tuple given"),
+    ],
+)
+def test_a_device_or_tile_that_is_none_is_said(options: dict[str, Any], said: str, tmp_path: Path) -> None:
+    model = trained()
+    save(tmp_path / "model", model.model, model.card)
+    with pytest.raises(ConfigError, match=said):
+        load(tmp_path / "model", **options)

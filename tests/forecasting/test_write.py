@@ -1,13 +1,14 @@
 """Forecasts in files: the same grid and values when read back, and nothing half-written."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import xarray as xr
 from test_run import frames
 
-from framecast.errors import ConfigError
+from framecast.errors import ConfigError, DataError
 from framecast.forecasting.persistence import Persistence
 from framecast.forecasting.write import write
 
@@ -54,6 +55,33 @@ def test_nothing_is_half_written(tmp_path: Path, name: str, monkeypatch: pytest.
     with pytest.raises(Exception, match="No space left"):
         write(Persistence()(frames(), 1), tmp_path / name)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda forecast: forecast.values,
+        lambda forecast: forecast.to_dataset(name="rain"),
+        lambda forecast: frames(),
+        lambda forecast: forecast.isel(init_time=0),
+        lambda forecast: forecast.isel(lead_time=slice(0, 0)),
+        lambda forecast: forecast.drop_attrs(),
+    ],
+)
+@pytest.mark.parametrize("name", ["out.nc", "out.zarr", "out.gif"])
+def test_what_is_no_forecast_is_refused(change: Any, name: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError) as error:
+        write(change(Persistence()(frames(), 2)), tmp_path / name)
+    assert error.value.remedy
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_arguments_that_are_swapped_or_no_frames_are_said(tmp_path: Path) -> None:
+    forecast = Persistence()(frames(), 2)
+    with pytest.raises(ConfigError, match="DataArray given, expected the path"):
+        write("out.nc", forecast)  # type: ignore[arg-type]
+    with pytest.raises(DataError, match="ndarray given, expected frames"):
+        write(forecast, tmp_path / "out.gif", context=frames().values)  # type: ignore[arg-type]
 
 
 def test_unknown_formats_and_folders_are_refused(tmp_path: Path) -> None:

@@ -7,14 +7,18 @@ have no clock). NaN means that the forecast has no basis there.
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Protocol
 
 import numpy as np
 import xarray as xr
 
-from framecast.data.frames import named, stamp
+from framecast.checks import in_words
+from framecast.data.frames import check_frames, named, stamp
 from framecast.data.windows import NO_DATA, time_step
 from framecast.errors import DataError
+
+DIMS = ("init_time", "lead_time", "channel", "y", "x")
 
 
 class Forecaster(Protocol):
@@ -74,19 +78,25 @@ def assemble(values: np.ndarray, frames: xr.DataArray, name: str) -> xr.DataArra
     return xr.DataArray(
         values[None].astype(np.float32),
         coords=coords,
-        dims=("init_time", "lead_time", "channel", "y", "x"),
+        dims=DIMS,
         name=frames.name,
         attrs={**attributes, "forecaster": name},
     )
+
+
+def check_horizon(horizon: object) -> None:
+    """Raise `DataError` for what is no number of frames."""
+    if not isinstance(horizon, Integral) or horizon < 1:
+        raise DataError(f"a horizon of {in_words(horizon)} frames", remedy="a whole number, at least 1")
 
 
 def forecast_frames(
     forecaster: Forecaster, frames: xr.DataArray, context: int, horizon: int, **more: np.ndarray
 ) -> xr.DataArray:
     """The Forecast of the `horizon` frames after the newest `context` frames; `more`, such as actions, for one that takes it.
-    Raises `DataError` for a horizon of no frame."""
-    if horizon < 1:
-        raise DataError(f"a horizon of {horizon} frames", where=named(frames), remedy="at least 1")
+    Raises `DataError` for what are no Frames, and for a horizon of no frame."""
+    check_frames(frames)
+    check_horizon(horizon)
     used = newest(frames, context)
     step_source = frames if frames.sizes["time"] > 1 else used
     values = forecaster.forecast_array(used.values, horizon, **more)

@@ -11,12 +11,13 @@ import torch
 import xarray as xr
 from torch.nn import functional
 
-from framecast.data.frames import named
+from framecast.checks import a_path, at_least_one
+from framecast.data.frames import check_frames, named
 from framecast.data.inputs import Input, fields
 from framecast.data.quantities import of
 from framecast.data.windows import time_step
 from framecast.errors import ConfigError, DataError
-from framecast.forecasting.assemble import forecast_frames
+from framecast.forecasting.assemble import check_horizon, forecast_frames
 from framecast.forecasting.tiling import tiled
 from framecast.ops.convolution import Transforms, shared
 from framecast.saved import Card, find
@@ -75,6 +76,7 @@ class Trained:
         and `ConfigError` for a size it cannot take.
         """
         self.check(frames)
+        check_horizon(horizon)
         self._check_actions(actions, horizon)
         taken = {} if actions is None or not self.card.shape.actions else {"actions": actions}
         if self.inputs:
@@ -156,7 +158,8 @@ class Trained:
             )
 
     def check(self, frames: xr.DataArray) -> None:
-        """Raise `DataError` for frames that the model was not made for."""
+        """Raise `DataError` for what are no Frames, and for frames that the model was not made for."""
+        check_frames(frames)
         quantity, card, where = of(frames), self.card, named(frames)
         if quantity.name != card.quantity.name:
             raise DataError(
@@ -186,7 +189,20 @@ def load(folder: str | Path, device: str | None = None, *, tile: int | None = No
     """The trained model in `folder`: that of a saved model, or the best (else the last) of a run.
 
     `device` is the GPU where there is one; for `tile` and `overlap` see `Trained`. Raises `RunError` where there is no whole
-    model.
+    model, and `ConfigError` for a device that is not there.
     """
-    model, card = load_saved(find(Path(folder)))
-    return Trained(model, card, device or ("cuda" if torch.cuda.is_available() else "cpu"), tile=tile, overlap=overlap)
+    at_least_one(tile=tile)
+    model, card = load_saved(find(a_path(folder, "the folder of a run, or of a saved model")))
+    return Trained(model, card, _device(device), tile=tile, overlap=overlap)
+
+
+def _device(name: str | None) -> torch.device:
+    """A device of this machine: the GPU where there is one, unless stated. Raises `ConfigError`."""
+    try:
+        device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, TypeError) as error:
+        raise ConfigError(
+            f"device {name!r} cannot be used ({str(error).splitlines()[0]})", remedy="device='cpu'"
+        ) from error
+    return device

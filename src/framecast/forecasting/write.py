@@ -15,8 +15,11 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from framecast.checks import a_path, in_words
+from framecast.data.frames import check_frames
 from framecast.data.quantities import QUANTITIES
-from framecast.errors import ConfigError, RunError
+from framecast.errors import ConfigError, DataError, RunError
+from framecast.forecasting.assemble import DIMS
 
 SUFFIXES = (".nc", ".zarr", ".mp4", ".gif")
 FRAME_RATE = 10
@@ -38,15 +41,30 @@ def check_target(out: Path, *, overwrite: bool = False) -> None:
         raise ConfigError("its folder does not exist", where=out, remedy=f"make {out.parent} first")
 
 
+def check_forecast(forecast: Any) -> None:
+    """Raise `DataError` for anything but a Forecast."""
+    remedy = "write what a model's forecast(frames, horizon) gives; frames are written with frames.to_netcdf(PATH)"
+    if not isinstance(forecast, xr.DataArray):
+        raise DataError(f"{in_words(forecast)} given, expected a forecast, an xarray.DataArray", remedy=remedy)
+    if forecast.dims != DIMS or not {"init_time", "lead_time"} <= set(forecast.coords) or not forecast.size:
+        raise DataError(f"{dict(forecast.sizes)} are not the sizes of a forecast, {DIMS}", remedy=remedy)
+    if forecast.attrs.get("quantity") not in QUANTITIES:
+        raise DataError("the attributes of the forecast are gone", remedy="keep them: .assign_attrs(forecast.attrs)")
+
+
 def write(
     forecast: xr.DataArray, out: str | Path, *, overwrite: bool = False, context: xr.DataArray | None = None
 ) -> None:
     """Write `forecast` to `out`, by its suffix: NetCDF or Zarr with the grid, projection, init and lead times, or a film, which
     begins with the frames of `context` where they are given.
 
-    It is written under a temporary name in the same folder and moved into place. Raises `ConfigError` and `RunError`.
+    It is written under a temporary name in the same folder and moved into place. Raises `DataError` for what is no Forecast,
+    `ConfigError` and `RunError`.
     """
-    out = Path(out)
+    out = a_path(out, "the path of a file to write")
+    check_forecast(forecast)
+    if context is not None:
+        check_frames(context)
     check_target(out, overwrite=overwrite)
     temporary = out.with_name(f".{os.getpid()}.{out.name}")
     try:
