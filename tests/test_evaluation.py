@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ import framecast
 from framecast.cli import main
 from framecast.data.config import ArchiveData
 from framecast.data.splits import ByBlocks
-from framecast.errors import ConfigError
+from framecast.errors import ConfigError, FramecastError, RunError
 from framecast.evaluation import evaluate
 from framecast.experiment import Experiment, Optimiser, Training
 from framecast.forecasting.run import load
@@ -190,6 +191,44 @@ def test_a_comparison_says_what_was_seen_in_training(
         main()
     assert stop.value.code == 2
     assert "unknown convention 'strange'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"limit": 0}, "limit: 0 given, expected a whole number"),
+        ({"limit": 2.5}, "limit: 2.5 given, expected a whole number"),
+        ({"horizon": 0}, "horizon: 0 given, expected a whole number"),
+        ({"stride": 0}, "stride: 0 given, expected a whole number"),
+        ({"rates": 1.0}, "thresholds: 1.0 given, expected a list"),
+        ({"rates": ("1",)}, "thresholds: '1' given, expected a rain rate"),
+        ({"rates": (-1.0,)}, "thresholds: -1.0 given, expected a rain rate"),
+        ({"zr": (200, 1.6)}, r"zr: \(200, 1.6\) given, expected .*ZR"),
+        ({"baselines": "persistence"}, "baselines: 'persistence' given, expected a list"),
+        ({"data": xr.DataArray(np.zeros((4, 8, 8)))}, "dims .* are not those of frames"),
+    ],
+)
+def test_what_cannot_be_evaluated_is_said(options: dict[str, Any], said: str, rain: Path, make: Make) -> None:
+    run = make("said", ArchiveData(path=str(rain), context=2, horizon=2))
+    with pytest.raises(FramecastError, match=said):
+        evaluate(run, **options)
+
+
+def test_what_is_no_run_is_said() -> None:
+    for run, said in (({}, "no run given"), (3, "3 given, expected the folder"), (["a"], "list given, expected")):
+        with pytest.raises(ConfigError, match=said):
+            evaluate(run)  # type: ignore[arg-type]
+
+
+def test_where_sums_cannot_be_written_is_said_before_they_are_made(rain: Path, make: Make, tmp_path: Path) -> None:
+    run = make("unwritten", ArchiveData(path=str(rain), context=2, horizon=2))
+    (tmp_path / "file").touch()
+    for out in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(RunError, match="cannot be made"):
+            evaluate(run, limit=1, out=out, report=lambda done, of: pytest.fail("something was scored"))
+    verification = evaluate(run, Path(rain), limit=1)
+    with pytest.raises(RunError, match="cannot be written"):
+        verification.save(tmp_path / "file" / "cases.nc")
 
 
 def test_a_stride_holds_for_the_runs_own_windows_too(rain: Path, make: Make) -> None:

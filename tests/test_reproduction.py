@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -123,3 +124,9 @@ def test_nothing_to_compare_with(recipe: Path) -> None:
         reproduce(f"{recipe}#two")
     with pytest.raises(ConfigError, match="above 0"):
         reproduce(recipe, scale=0)
+
+
+@pytest.mark.parametrize("scale", [0, -1, 2, "1", float("nan")])
+def test_a_scale_that_is_none_is_refused(scale: Any) -> None:
+    with pytest.raises(ConfigError, match="not above 0 and at most 1"):
+        reproduce("recipes/moving_mnist.yaml", scale=scale)

@@ -16,9 +16,11 @@ import xarray as xr
 from pyproj import CRS
 from pyproj.exceptions import CRSError
 
+from framecast.checks import a_folder, a_path, at_least_one, several
 from framecast.data.config import IN_MEMORY, ArchiveData, Data
 from framecast.data.frames import files_of, same_grid
 from framecast.data.inputs import Input, moved
+from framecast.data.opening import open as open_frames
 from framecast.data.quantities import ZR
 from framecast.data.readers.options import AS_IT_IS, Options
 from framecast.data.sources import Sources
@@ -47,9 +49,13 @@ BASELINES = ("persistence", "extrapolation", "climatology", "steps", "linda")
 """What a forecast can be judged beside: always the first two, unless others are named."""
 
 
+Given = str | Path | Sequence[str | Path] | xr.DataArray
+"""Frames to judge on: what `framecast.open` takes, or what it gives."""
+
+
 def evaluate(
     run: str | Path | Mapping[str, str | Path],
-    data: str | Path | xr.DataArray | None = None,
+    data: Given | None = None,
     *,
     options: Options = AS_IT_IS,
     out: str | Path | None = None,
@@ -80,16 +86,19 @@ def evaluate(
     out; the result is the same. Raises `DataError`, `ConfigError` and `RunError`.
     """
     named(convention)  # what is misspelt is said before anything is opened
+    at_least_one(horizon=horizon, stride=stride, limit=limit)
     runs = run if isinstance(run, Mapping) else {load(run).name: run}
+    if not runs:
+        raise ConfigError("no run given")
     job = Job(
-        runs=tuple((name, str(folder)) for name, folder in runs.items()),
+        runs=tuple((name, str(a_path(folder, "the folder of a run"))) for name, folder in runs.items()),
         data=data,
         options=options,
         horizon=horizon,
         stride=stride,
-        baselines=tuple(baselines),
-        inputs=tuple(inputs),
-        weights=Weights(tuple(map(str, lpips)), None if fvd is None else str(fvd), convention),
+        baselines=several(baselines, "baselines"),
+        inputs=several(inputs, "inputs"),
+        weights=Weights(tuple(map(str, several(lpips, "lpips"))), None if fvd is None else str(fvd), convention),
     )
     if cluster is not None and isinstance(data, xr.DataArray):
         raise ConfigError(
@@ -98,6 +107,8 @@ def evaluate(
     forecasters, sources, networks = job.opened()
     source = sources.held_out()
     todo = plan(source, rates=rates, zr=zr, convention=convention, limit=limit)
+    if out is not None:
+        a_folder(out)  # hours before what is written there
     if cluster is None:
         parts = [score(todo, forecasters, source, report, networks)]
     else:
@@ -127,7 +138,7 @@ class Job:
     """Which models are judged on which windows: what a process needs to know to score some of them."""
 
     runs: tuple[tuple[str, str], ...]
-    data: str | Path | xr.DataArray | None
+    data: Given | None
     options: Options
     horizon: int | None
     stride: int | None
@@ -254,7 +265,7 @@ def _training(run: Path) -> Sources:
 def windows_of(
     run: Path,
     trained: Trained,
-    data: str | Path | xr.DataArray | None = None,
+    data: Given | None = None,
     *,
     options: Options = AS_IT_IS,
     context: int | None = None,
@@ -269,10 +280,8 @@ def windows_of(
     context, horizon = context or shape.context, horizon or shape.horizon
     inputs = tuple(trained.card.inputs if inputs is None else inputs)
     if data is not None:
-        frames = (data,) if isinstance(data, xr.DataArray) else None
         archive = ArchiveData(
-            path=IN_MEMORY if frames else str(data),
-            **vars(options.over(trained.card.reading)),
+            path=IN_MEMORY,
             context=context,
             horizon=horizon,
             stride=stride or 1,
@@ -280,7 +289,7 @@ def windows_of(
             inputs=inputs,
             split=ByBlocks(validation=0, test=0),
         )
-        sources = archive.open(frames=frames)
+        sources = archive.open(frames=[opened(data, options.over(trained.card.reading))])
         trained.check(sources.frames[0])
         return replace(sources, test=sources.train, train=None)
     experiment = settings_of(run)
@@ -295,7 +304,12 @@ def windows_of(
     return replace(own, context=context, horizon=horizon).open()
 
 
-def trained_on(run: str | Path, data: str | Path | None, options: Options = AS_IT_IS) -> tuple[str, ...]:
+def opened(data: Given, options: Options) -> xr.DataArray:
+    """Frames, where they are not open. Raises `DataError`."""
+    return data if isinstance(data, xr.DataArray) else open_frames(data, **vars(options))
+
+
+def trained_on(run: str | Path, data: Given | None, options: Options = AS_IT_IS) -> tuple[str, ...]:
     """Those files of `data` on which the run was trained, so that scores on them flatter the model. Nothing where that
     cannot be told: a saved model without its run, files that are gone."""
     if data is None or not (Path(run) / EXPERIMENT).is_file():
@@ -305,13 +319,12 @@ def trained_on(run: str | Path, data: str | Path | None, options: Options = AS_I
         return ()
     try:
         before = {file for frames in settings.opened() for file in files_of(frames)}
-        now = replace(settings, path=str(data), **vars(options.over(settings.reading)))
-        return tuple(sorted(before & files_of(now.opened()[0])))
+        return tuple(sorted(before & files_of(opened(data, options.over(settings.reading)))))
     except DataError:
         return ()
 
 
-def warning(run: str | Path, data: str | Path | None, options: Options = AS_IT_IS) -> str:
+def warning(run: str | Path, data: Given | None, options: Options = AS_IT_IS) -> str:
     """What makes scores of a run on `data` look better than they are; empty where nothing is known to."""
     seen = trained_on(run, data, options)
     names = ", ".join(Path(file).name for file in seen[:5])

@@ -16,6 +16,7 @@ from typing import Any
 
 from rich.console import Console
 
+from framecast.checks import positive
 from framecast.curriculum import ReverseScheduled, Scheduled
 from framecast.errors import ConfigError
 from framecast.evaluation import evaluate
@@ -76,8 +77,8 @@ def reproduce(
     Runs are kept in `out`, one folder a row; those that are finished are not trained again, interrupted ones go on. Raises
     `ConfigError` where no row has printed scores or `scale` is not above 0 and at most 1.
     """
-    if not 0 < scale <= 1:
-        raise ConfigError(f"{scale:g} is not above 0 and at most 1", where="--scale")
+    if not positive(scale) or scale > 1:
+        raise ConfigError(f"{scale} is not above 0 and at most 1", where="--scale")
     file, _, row = str(recipe).partition("#")
     names = [name for name in ([row] if row else rows(file)) if printed(file, name)]
     if not names:

@@ -15,10 +15,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
+from framecast.checks import positive, several
 from framecast.data.batches import window_actions
 from framecast.data.quantities import ZR, event_thresholds
 from framecast.data.sources import Source
-from framecast.errors import DataError
+from framecast.errors import ConfigError, DataError
 from framecast.forecasting.assemble import Forecaster
 from framecast.scores import named
 from framecast.scores.fractions import SCALES, SHARES
@@ -71,7 +72,13 @@ def plan(
     examples: int = 4,
     scales: tuple[int, ...] = SCALES,
 ) -> Plan:
-    """What `verify` does, as a plan. Raises `DataError` where there is no window, `ConfigError` for an unknown convention."""
+    """What `verify` does, as a plan. Raises `DataError` where there is no window, `ConfigError` for an unknown convention and for
+    thresholds that are none."""
+    for rate in () if rates is None else several(rates, "thresholds"):
+        if not positive(rate):
+            raise ConfigError(f"{rate!r} given, expected a rain rate in mm/h, above 0", where="thresholds")
+    if not isinstance(zr, ZR | None):
+        raise ConfigError(f"{zr!r} given, expected framecast.data.quantities.ZR(a=223, b=1.53)", where="zr")
     if len(source) == 0:
         raise DataError("there is no window to evaluate")
     quantity = source.quantity

@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -348,7 +349,8 @@ class Verification:
         except OSError as error:
             raise RunError(f"cannot be written ({error})", where=path) from error
         finally:
-            temporary.unlink(missing_ok=True)
+            with suppress(OSError):
+                temporary.unlink()
 
 
 def _thirds(kind: str, values: np.ndarray, form: str) -> list[Regime]:

@@ -10,6 +10,7 @@ from pyproj import CRS
 import framecast
 from framecast.comparison import FEWEST, compare
 from framecast.data.quantities import INTENSITY
+from framecast.errors import DataError, RunError
 from framecast.forecasting.persistence import Persistence
 from framecast.report.verdict import verdict
 from framecast.scoring import verify
@@ -54,6 +55,15 @@ def test_every_part_that_there_is_something_for(rain: Verification, tmp_path: Pa
     assert rain.checksum in text
     assert "not computed: it needs weights" in text
     assert len(text) < 3e6
+
+
+def test_what_is_no_verification_and_nowhere_to_write_are_said(rain: Verification, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"'report\.html' given, expected a verification"):
+        framecast.write_report("report.html", rain)  # type: ignore[arg-type]
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(RunError, match="cannot be written"):
+        framecast.write_report(rain, tmp_path / "folder")
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"], "nothing is half-written"
 
 
 def test_pictures_have_no_rain_and_lie_nowhere(tmp_path: Path) -> None:

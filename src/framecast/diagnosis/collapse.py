@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-import xarray as xr
 from scipy.stats import pearsonr, spearmanr
 
 from framecast.data.readers.options import AS_IT_IS, Options
@@ -19,6 +18,7 @@ from framecast.diagnosis import probes
 from framecast.diagnosis.groups import FEWEST, Groups, a_distance, grouped, scaled
 from framecast.diagnosis.pages import Figure, Found, Windows, flat, plot, scatter, told, windows_for, write
 from framecast.errors import ConfigError
+from framecast.evaluation import Given
 from framecast.forecasting.run import load
 from framecast.report.figures import COLOURS
 from framecast.scores.structure import gradient_difference
@@ -95,7 +95,7 @@ def _drawn(said: np.ndarray, true: np.ndarray, labels: np.ndarray) -> list[Figur
 
 def across(
     runs: Mapping[str, str | Path],
-    data: str | Path | xr.DataArray | None = None,
+    data: Given | None = None,
     *,
     options: Options = AS_IT_IS,
     out: str | Path,

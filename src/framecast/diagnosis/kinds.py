@@ -8,7 +8,6 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-import xarray as xr
 
 from framecast.data.readers.options import AS_IT_IS, Options
 from framecast.diagnosis import probes
@@ -16,6 +15,7 @@ from framecast.diagnosis.collapse import collapse
 from framecast.diagnosis.groups import grouped, scaled
 from framecast.diagnosis.pages import Found, Windows, flat, maps, plot, scatter, told, windows_for, write
 from framecast.errors import ConfigError
+from framecast.evaluation import Given
 from framecast.forecasting.run import load
 from framecast.models.modernn_dcb import attention_maps
 from framecast.models.motionrnn import Motion
@@ -25,7 +25,7 @@ from framecast.report.figures import COLOURS
 def diagnose(
     run: str | Path,
     kind: str,
-    data: str | Path | xr.DataArray | None = None,
+    data: Given | None = None,
     *,
     options: Options = AS_IT_IS,
     out: str | Path | None = None,

@@ -10,16 +10,16 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-import xarray as xr
 from markupsafe import Markup
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 from torch import Tensor
 
+from framecast.checks import at_least_one
 from framecast.data.batches import evaluation_batches
 from framecast.data.readers.options import Options
 from framecast.errors import ConfigError
-from framecast.evaluation import windows_of
+from framecast.evaluation import Given, windows_of
 from framecast.forecasting.run import Trained
 from framecast.report.figures import COLOURS, STYLE, png, svg
 from framecast.report.page import write_page
@@ -52,9 +52,8 @@ class Found(NamedTuple):
     figures: list[Figure]
 
 
-def windows_for(
-    run: Path, trained: Trained, data: str | Path | xr.DataArray | None, options: Options, limit: int
-) -> Windows:
+def windows_for(run: Path, trained: Trained, data: Given | None, options: Options, limit: int) -> Windows:
+    at_least_one(limit=limit)
     shape = trained.card.shape
     if shape.actions or shape.inputs:
         raise ConfigError("models with actions or inputs are not diagnosed", where=run)

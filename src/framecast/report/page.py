@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, select_autoescape
 from markupsafe import Markup
 
-from framecast.errors import RunError
+from framecast.checks import a_path, in_words
+from framecast.errors import DataError, RunError
 from framecast.measures import Measure
 from framecast.report.figures import animation, curves, lead_labels, legend, performance, spectra, strip
 from framecast.report.maps import place
@@ -34,14 +36,19 @@ def write_report(
     """Write the report of a verification to `out` and return its path.
 
     `facts` are said in a table as they are: what was trained, on what, at what cost; `settings` are a text to unfold: all that
-    the training was told. Raises `RunError`.
+    the training was told. Raises `DataError` and `RunError`.
     """
+    if not isinstance(verification, Verification):
+        raise DataError(
+            f"{in_words(verification)} given, expected a verification", remedy="framecast.evaluate gives one"
+        )
+    out = a_path(out, "the path of a page to write")
     leads, label = lead_labels(verification)
     frames, objects = verification.frame_measures(), verification.object_measures()
     thresholds = range(len(verification.thresholds))
     return write_page(
         "page.html",
-        Path(out),
+        out,
         title=title,
         verdict=verdict(verification),
         facts={**(facts or {}), **_facts(verification)},
@@ -87,6 +94,8 @@ def write_page(template: str, path: Path, **values: Any) -> Path:
         temporary.write_text(text, encoding="utf-8")
         temporary.replace(path)
     except OSError as error:
+        with suppress(OSError):
+            temporary.unlink()
         raise RunError(f"the report cannot be written ({error})", where=path) from error
     return path
 
