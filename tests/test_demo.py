@@ -8,7 +8,7 @@ import xarray as xr
 from rich.console import Console
 
 from framecast.demo import demo
-from framecast.errors import RunError
+from framecast.errors import DataError, RunError
 
 QUIET = Console(quiet=True)
 
@@ -31,6 +31,17 @@ def test_on_own_frames(tmp_path: Path) -> None:
     np.save(tmp_path / "own.npy", np.array(values).astype(np.uint8))
     verification, _ = demo(str(tmp_path / "own.npy"), out=tmp_path / "demo", iterations=2, console=QUIET)
     assert verification.cases > 0
+
+
+def test_data_that_are_not_there_leave_everything_as_it_was(tmp_path: Path) -> None:
+    (tmp_path / "demo").mkdir()
+    for name in (".framecast-demo", "report.html"):
+        (tmp_path / "demo" / name).touch()
+    with pytest.raises(DataError, match="no such file"):
+        demo(str(tmp_path / "absent.nc"), out=tmp_path / "demo", iterations=1, console=QUIET)
+    assert (tmp_path / "demo" / "report.html").exists()
+    with pytest.raises(RunError, match="cannot be made"):
+        demo(out=tmp_path / "demo" / "report.html" / "below", iterations=1, console=QUIET)
 
 
 def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:

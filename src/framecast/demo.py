@@ -12,6 +12,7 @@ import torch
 import xarray as xr
 from rich.console import Console
 
+from framecast.checks import a_folder
 from framecast.curriculum import ReverseScheduled
 from framecast.data.config import ArchiveData, Data, MovingDigits
 from framecast.data.quantities import INTENSITY
@@ -53,12 +54,11 @@ def demo(
         raise RunError(
             "exists and is not from an earlier demonstration", where=folder, remedy="name another with --out"
         )
+    experiment = _experiment(data, options, digits, iterations)
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    (folder / ".framecast-demo").touch()
+    (a_folder(folder) / ".framecast-demo").touch()
 
     begun = time.perf_counter()
-    experiment = _experiment(data, options, digits, iterations)
     run = train(experiment, out=folder / "run", console=console)
     trained_in = time.perf_counter() - begun
     console.print("verifying on sequences never seen in training ...")
