@@ -222,6 +222,7 @@ def test_the_report_stands_alone(trained: Path, rain: Path, tmp_path: Path) -> N
         (("inspect", "/nowhere"), "/nowhere"),
         (("inspect", "/nowhere", "--size", "32"), "--size: '32' is not HEIGHTxWIDTH"),
         (("import", "x.pt", "--from", "tctn", "--out", "x", "--size", "32,32"), "--size: '32,32' is not HEIGHTxWIDTH"),
+        (("convert", "/nowhere", "--out", "x.zarr", "--chunks", "inf,8,8"), "not 3 whole numbers"),
     ],
 )
 def test_what_was_given_wrong_ends_with_2_and_a_remedy(

@@ -114,7 +114,7 @@ class Judging:
             horizon=self.horizon,
             stride=self.stride,
             limit=self.limit,
-            baselines=[name for name in self.baselines.split(",") if name],
+            baselines=[name.strip() for name in self.baselines.split(",") if name.strip()],
             inputs=self.inputs or (),
             lpips=self.lpips or (),
             fvd=self.fvd,
@@ -160,7 +160,7 @@ def whole_numbers(text: str, where: str, count: int) -> tuple[int, ...]:
     from framecast.errors import ConfigError
 
     found = numbers(text, where)
-    if len(found) != count or any(number != int(number) for number in found):
+    if len(found) != count or not all(number.is_integer() for number in found):
         raise ConfigError(f"{text!r} are not {count} whole numbers separated by commas", where=where)
     return tuple(int(number) for number in found)
 
