@@ -91,8 +91,9 @@ def training(processes: int, workers: int) -> float:
     import yaml
 
     from framecast.data.config import MovingDigits
-    from framecast.experiment import Experiment, Training, plain
+    from framecast.experiment import Experiment, Training
     from framecast.models import PredRNNV2
+    from framecast.settings import plain
 
     experiment = Experiment(
         data=MovingDigits(size=128),

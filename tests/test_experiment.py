@@ -11,8 +11,9 @@ from framecast.data.scaling import RainLog
 from framecast.data.sets.clips import ClipData
 from framecast.data.splits import ByFile
 from framecast.errors import ConfigError
-from framecast.experiment import Experiment, merged, parse, plain, read, schema
+from framecast.experiment import Experiment, read, schema
 from framecast.models import ConvLSTM, PredRNNV2
+from framecast.settings import merged, parse, plain
 from framecast.types import FrameShape
 
 RECIPES = Path(__file__).parents[1] / "recipes"

@@ -26,7 +26,7 @@ from framecast.data.readers.options import AS_IT_IS, Options
 from framecast.data.sources import Sources
 from framecast.data.splits import ByBlocks
 from framecast.errors import ConfigError, DataError
-from framecast.experiment import Experiment, plain
+from framecast.experiment import Experiment
 from framecast.forecasting.assemble import Forecaster
 from framecast.forecasting.climatology import Climatology
 from framecast.forecasting.ensembles import Linda, Steps
@@ -37,6 +37,7 @@ from framecast.models.counting import multiply_accumulates, parameters
 from framecast.networks import Weights
 from framecast.scores import named
 from framecast.scoring import Part, Plan, Report, assemble, plan, score
+from framecast.settings import plain
 from framecast.sharing import share_out
 from framecast.tally import Networks
 from framecast.training.run import EXPERIMENT, check_in_files, settings_of

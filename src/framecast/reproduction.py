@@ -20,7 +20,8 @@ from framecast.checks import positive
 from framecast.curriculum import ReverseScheduled, Scheduled
 from framecast.errors import ConfigError
 from framecast.evaluation import evaluate
-from framecast.experiment import Experiment, plain, printed, read, rows
+from framecast.experiment import Experiment, printed, read, rows
+from framecast.settings import plain
 from framecast.training import resume, train
 from framecast.training.run import check_unchanged, settings_of
 from framecast.training.stages import second_stage

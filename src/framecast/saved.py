@@ -21,9 +21,9 @@ from framecast.data.quantities import QUANTITIES, Quantity, with_dry
 from framecast.data.readers.options import AS_IT_IS, Options
 from framecast.data.scaling import Scaling
 from framecast.errors import FramecastError, RunError
-from framecast.experiment import parse, plain
 from framecast.models import Model
 from framecast.models.core import ModelConfig
+from framecast.settings import parse, plain
 from framecast.types import FrameShape
 
 VERSION = 1

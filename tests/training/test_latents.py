@@ -14,10 +14,11 @@ from safetensors.torch import load_file
 
 from framecast.data.config import ArchiveData
 from framecast.errors import ConfigError
-from framecast.experiment import Experiment, Optimiser, plain
+from framecast.experiment import Experiment, Optimiser
 from framecast.models import ModularDesign
 from framecast.models.modular import FirstStage
 from framecast.ops import all_valid
+from framecast.settings import plain
 from framecast.training import resume, train
 
 QUIET = Console(quiet=True)

@@ -27,10 +27,10 @@ import xarray as xr
 import zarr
 from zarr.errors import ZarrUserWarning
 
-from framecast.checks import a_path, at_least_one, several
+from framecast.checks import a_path
 from framecast.data.frames import action_names, named, stamp
 from framecast.data.joining import first_of
-from framecast.data.layout import Chunks, beside, chunks_of, create, frames_of_shard
+from framecast.data.layout import Chunks, beside, check_chunks, chunks_of, create, frames_of_shard
 from framecast.data.opening import Opened, open_all
 from framecast.data.readers.options import AS_IT_IS, Options
 from framecast.data.readers.zarr_store import PIPELINE
@@ -115,12 +115,7 @@ def convert(
     out, changes = a_path(out, "the path of a store, ....zarr"), changes or Changes()
     if out.suffix != ".zarr":
         raise ConfigError(f"{out.suffix or 'no suffix'} is no format", where=out, remedy="name it ....zarr")
-    if chunks is not None and len(sides := several(chunks, "--chunks")) != 3:
-        raise ConfigError(
-            f"chunks of {' x '.join(map(str, sides))}, expected frames x height x width", where="--chunks"
-        )
-    for side in chunks or ():
-        at_least_one(chunks=side)
+    check_chunks(chunks)
     opened = open_all(source, options, lenient=True)
     if "sequence" in opened.frames.dims:
         raise DataError(

@@ -14,7 +14,9 @@ import xarray as xr
 import zarr
 from zarr.codecs import ZstdCodec
 
+from framecast.checks import at_least_one, several
 from framecast.data.frames import action_names, actions_of
+from framecast.errors import ConfigError
 
 Chunks = tuple[int, int, int]
 """Frames, height and width of a chunk."""
@@ -23,6 +25,17 @@ CHUNK: Chunks = (8, 64, 64)
 SHARD = 64 * 2**20
 """Bytes, as float32, that a shard holds about; two are in memory at a time."""
 _EPOCH = "nanoseconds since 1970-01-01"
+
+
+def check_chunks(chunks: Chunks | None) -> None:
+    """Raise `ConfigError` for chunks that are not three whole numbers from 1 on."""
+    if chunks is None:
+        return
+    if len(several(chunks, "--chunks")) != 3:
+        said = " x ".join(map(str, chunks))
+        raise ConfigError(f"chunks of {said}, expected frames x height x width", where="--chunks")
+    for side in chunks:
+        at_least_one(chunks=side)
 
 
 def chunks_of(frames: xr.DataArray) -> Chunks:

@@ -15,7 +15,8 @@ import yaml
 
 from framecast.data.config import ArchiveData
 from framecast.errors import ConfigError, RunError
-from framecast.experiment import Experiment, plain, read
+from framecast.experiment import Experiment, read
+from framecast.settings import plain
 
 EXPERIMENT = "experiment.yaml"
 
