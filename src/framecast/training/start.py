@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -43,7 +44,7 @@ def train(
     if isinstance(recipe, Experiment):
         experiment = _changed(recipe, path, overrides)
     else:
-        experiment = read(recipe, [*([] if path is None else [f"data.path={path!r}"]), *overrides])
+        experiment = read(recipe, [*([] if path is None else [f"data.path={json.dumps(path)}"]), *overrides])
     if out is None:
         now = time.strftime("%Y%m%d-%H%M%S", time.localtime(begun(experiment.training)))
         out = Path("runs") / f"{experiment.model.name.split(':')[-1]}-{now}"
