@@ -20,7 +20,7 @@ from framecast.checks import a_folder, a_path, at_least_one, several
 from framecast.data.config import IN_MEMORY, ArchiveData, Data
 from framecast.data.frames import files_of, same_grid
 from framecast.data.inputs import Input, moved
-from framecast.data.opening import open as open_frames
+from framecast.data.opening import open_like
 from framecast.data.quantities import ZR
 from framecast.data.readers.options import AS_IT_IS, Options
 from framecast.data.sources import Sources
@@ -290,9 +290,14 @@ def windows_of(
             inputs=inputs,
             split=ByBlocks(validation=0, test=0),
         )
-        sources = archive.open(frames=[opened(data, options.over(trained.card.reading))])
+        sources = archive.open(frames=[opened(data, options, trained.card.reading)])
         trained.check(sources.frames[0])
         return replace(sources, test=sources.train, train=None)
+    if options.stated:
+        raise ConfigError(
+            f"the run's own test split is read as in training, but {', '.join(options.stated)} is stated",
+            remedy="leave that out, or give --data",
+        )
     experiment = settings_of(run)
     check_in_files(experiment, run, "give frames to look at: --data PATH (in Python: data=PATH)")
     own = experiment.data
@@ -305,9 +310,9 @@ def windows_of(
     return replace(own, context=context, horizon=horizon).open()
 
 
-def opened(data: Given, options: Options) -> xr.DataArray:
-    """Frames, where they are not open. Raises `DataError`."""
-    return data if isinstance(data, xr.DataArray) else open_frames(data, **vars(options))
+def opened(data: Given, options: Options, before: Options) -> xr.DataArray:
+    """Frames, read as those of training were, `before`, where they are not open. Raises `DataError`."""
+    return data if isinstance(data, xr.DataArray) else open_like(data, options, before)
 
 
 def trained_on(run: str | Path, data: Given | None, options: Options = AS_IT_IS) -> tuple[str, ...]:
@@ -320,7 +325,7 @@ def trained_on(run: str | Path, data: Given | None, options: Options = AS_IT_IS)
         return ()
     try:
         before = {file for frames in settings.opened() for file in files_of(frames)}
-        return tuple(sorted(before & files_of(opened(data, options.over(settings.reading)))))
+        return tuple(sorted(before & files_of(opened(data, options, settings.reading))))
     except DataError:
         return ()
 

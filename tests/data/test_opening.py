@@ -14,6 +14,7 @@ import xarray as xr
 from PIL import Image
 
 import framecast
+from framecast.data.opening import open_like
 from framecast.data.readers.options import Options
 from framecast.errors import DataError, Exhausted
 
@@ -316,3 +317,48 @@ def test_frames_without_clock_keep_their_numbers_in_a_store(tmp_path: Path) -> N
     np.testing.assert_array_equal(after["time"].values, before["time"].values)
     assert after["time"].dtype.kind == "i"
     np.testing.assert_array_equal(after.values, before.values)
+
+
+TRAINING = Options(variable="rainfall", units="mm per 5 min", time_step=5.0, by_name=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "units", "left"),
+    [
+        ("rainfall", "", ""),
+        ("rainfall", "mm h-1", "units 'mm per 5 min'"),
+        ("rain", "", "variable 'rainfall'"),
+        ("rain", "mm h-1", "variable 'rainfall', units 'mm per 5 min'"),
+    ],
+)
+def test_what_training_was_told_gives_way_to_what_other_files_say(
+    tmp_path: Path, name: str, units: str, left: str
+) -> None:
+    """Trained on one format, used on another."""
+    values = np.ones((4, 6, 8), np.float32)
+    xr.DataArray(values, dims=("time", "y", "x"), name=name, attrs={"units": units} if units else {}).to_netcdf(
+        tmp_path / "new.nc", engine="h5netcdf"
+    )
+    frames = open_like(tmp_path / "new.nc", Options(), TRAINING)
+    assert float(frames.max()) == (1 if units else 12)
+    said = [repair for repair in frames.attrs["repairs"] if repair.startswith("read without")]
+    assert [repair.partition(" of training: ")[0] for repair in said] == ([f"read without {left}"] if left else [])
+
+
+def test_what_is_stated_gives_way_to_nothing_and_an_error_says_what_is_from_training(tmp_path: Path) -> None:
+    xr.DataArray(np.ones((4, 6, 8)), dims=("time", "y", "x"), name="rain", attrs={"units": "mm h-1"}).to_netcdf(
+        tmp_path / "new.nc", engine="h5netcdf"
+    )
+    with pytest.raises(DataError, match=r"no variable 'rainfall'\n"):
+        open_like(tmp_path / "new.nc", Options(variable="rainfall", time_step=5), Options(time_step=10))
+    with pytest.raises(DataError, match=r"has units 'mm h-1', but 'dBZ' are stated \(from training: variable 'rain'\)"):
+        open_like(tmp_path / "new.nc", Options(units="dBZ", time_step=5), Options(variable="rain"))
+
+
+def test_a_damaged_file_is_left_out_however_the_files_of_training_were_listed(tmp_path: Path) -> None:
+    for minute in range(0, 20, 5):
+        Image.fromarray(np.full((6, 8), minute, np.uint8)).save(tmp_path / f"rain_20200101_12{minute:02d}.png")
+    damaged = tmp_path / "rain_20200101_1210.png"
+    damaged.write_bytes(damaged.read_bytes()[:20])
+    frames = open_like(tmp_path, Options(), Options(by_name=True)).load()
+    assert frames.sizes["time"] == 3

@@ -96,13 +96,14 @@ def forecast(
 
     from framecast.data.frames import coverage, impossible
     from framecast.data.inputs import moved
+    from framecast.data.opening import open_like
     from framecast.data.quantities import of
     from framecast.data.readers.numpy_files import array_of
     from framecast.forecasting.write import check_target
 
     check_target(out, overwrite=overwrite)
     trained = framecast.load(run, tile=tile, overlap=overlap)
-    frames = framecast.open(data, **vars(reading.options.over(trained.card.reading)))
+    frames = open_like(data, reading.options, trained.card.reading)
     newest = frames.isel(time=slice(-trained.context, None))
     for said in (*frames.attrs["repairs"], *impossible(coverage(newest), of(newest))):
         warn(Console(stderr=True), said)

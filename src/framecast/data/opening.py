@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import glob
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import chain, combinations
 from pathlib import Path
 from shlex import quote
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -54,6 +56,47 @@ def open(
     Raises `DataError` naming file, variable and remedy, and `Exhausted` where this machine lacks open files or memory.
     """
     return open_all(path, Options(units, time_step, variable, dry, grey, size, frame_rate, by_name)).frames
+
+
+def open_like(path: str | Path | Sequence[str | Path], options: Options, before: Options) -> xr.DataArray:
+    """Frames read as those of training were, `before`, where `options` state nothing else.
+
+    The variable and the units of training give way, reported in `attrs["repairs"]`, where these files have no such variable or
+    other units: without them they can be read. Raises `DataError`, which then names what was taken from training.
+    """
+    before = replace(before, by_name=None)  # how many files are opened belongs to an archive
+    wanted = options.over(before)
+    taken = {name: value for name, value in before.stated.items() if name not in options.stated}
+    failure: DataError | None = None
+    for left in _subsets([name for name in ("variable", "units") if name in taken]):
+        less: dict[str, Any] = dict.fromkeys(left)
+        try:
+            frames = open_all(path, replace(wanted, **less)).frames
+        except DataError as error:
+            failure = failure or error
+            continue
+        if failure is not None:
+            without = _in_words({name: taken[name] for name in left})
+            frames.attrs["repairs"] = [
+                f"read without {without} of training: {failure.what}",
+                *frames.attrs["repairs"],
+            ]
+        return frames
+    assert failure is not None
+    if taken:
+        said = f"{failure.what} (from training: {_in_words(taken)})"
+        raise type(failure)(said, where=failure.where, remedy=failure.remedy) from failure
+    raise failure
+
+
+def _subsets(names: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    """None of the names, each alone, all of them."""
+    return chain.from_iterable(combinations(names, count) for count in range(len(names) + 1))
+
+
+def _in_words(stated: dict[str, object]) -> str:
+    """What is stated, for messages."""
+    return ", ".join(f"{name} {value!r}" for name, value in stated.items())
 
 
 class Opened(NamedTuple):
