@@ -24,6 +24,7 @@ from framecast.models.modular import FirstStage
 from framecast.settings import plain
 from framecast.training.events import Finished, Kept, Progress, Started, Validated, Warned
 from framecast.training.loop import SLOW, train
+from framecast.training.run import settings_of
 from framecast.training.step import update
 
 
@@ -31,10 +32,10 @@ def finish(experiment: Experiment, out: Path, **options: Any) -> list[Any]:
     return list(train(experiment, out, **options))
 
 
-def stop_after(experiment: Experiment, out: Path, iteration: int) -> list[Any]:
+def stop_after(experiment: Experiment, out: Path, iteration: int, *, resume: bool = False) -> list[Any]:
     """Train, and raise SIGTERM at the first progress event at or after `iteration`."""
     seen = []
-    for event in train(experiment, out):
+    for event in train(experiment, out, resume=resume):
         seen.append(event)
         if isinstance(event, Progress) and event.iteration >= iteration:
             signal.raise_signal(signal.SIGTERM)
@@ -109,6 +110,16 @@ def test_a_longer_run_may_be_asked_for_and_nothing_else(experiment: Experiment, 
     assert torch.equal(weights_of(tmp_path / "whole"), weights_of(tmp_path / "parts"))
     with pytest.raises(ConfigError, match="settings differ"):
         finish(changed(constant, iterations=15, batch_size=3), tmp_path / "parts", resume=True)
+    with pytest.raises(ConfigError, match="15 iterations are done, more than 12"):
+        finish(constant, tmp_path / "parts", resume=True)
+
+
+def test_a_longer_run_that_stops_knows_its_new_length(experiment: Experiment, tmp_path: Path) -> None:
+    finish(experiment, tmp_path / "run")
+    stop_after(changed(experiment, iterations=18), tmp_path / "run", 14, resume=True)
+    again = settings_of(tmp_path / "run")
+    assert again.training.iterations == 18
+    assert finish(again, tmp_path / "run", resume=True)[-1] == Finished(tmp_path / "run", 18, interrupted=False)
 
 
 def test_an_existing_run_is_never_overwritten(experiment: Experiment, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import torch
 import xarray as xr
 
 from framecast.data.batches import Batches
-from framecast.errors import RunError
+from framecast.errors import ConfigError, RunError
 from framecast.experiment import Experiment
 from framecast.models import ModularDesign
 from framecast.models.counting import parameters
@@ -94,6 +94,10 @@ def train(
     if resume:
         content, warnings = checkpoint.read(out / "checkpoints")
         done, skipped, best, average = (content[key] for key in ("iteration", "skipped", "best", "average"))
+        if settings.iterations < done:
+            raise ConfigError(
+                f"{done} iterations are done, more than {settings.iterations}", where="training.iterations"
+            )
         network.load_state_dict(content["model"])
         optimiser.load_state_dict(content["optimiser"])
     if average is not None:
@@ -112,7 +116,7 @@ def train(
             checkpoint.write(out / "checkpoints", done, content)
         fabric.barrier()
 
-    if chief and not resume:
+    if chief:
         run.begin(out, experiment)
     logs = Logs(out, done, mlflow) if chief else None
     found = (*sources.repairs, *sources.report)

@@ -32,10 +32,12 @@ def check_new(out: Path) -> None:
 
 
 def begin(out: Path, experiment: Experiment) -> None:
-    """Make the folder of a new run. Raises `RunError` where it cannot be written."""
+    """Make the folder of a run; one that goes on takes over its new length. Raises `RunError` where it cannot be written."""
+    temporary = out / f".{EXPERIMENT}"
     try:
         out.mkdir(parents=True, exist_ok=True)
-        (out / EXPERIMENT).write_text(yaml.safe_dump(plain(experiment), sort_keys=False))
+        temporary.write_text(yaml.safe_dump(plain(experiment), sort_keys=False))
+        temporary.replace(out / EXPERIMENT)
     except OSError as error:
         raise RunError(f"the folder cannot be written ({error})", where=out) from error
 
