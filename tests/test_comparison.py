@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 
 from framecast.comparison import FEWEST, compare, hering_genton
-from framecast.data.quantities import RAIN_RATE
+from framecast.data.quantities import INTENSITY, RAIN_RATE
 from framecast.forecasting.extrapolation import Extrapolation
 from framecast.forecasting.persistence import Persistence
 from framecast.report.comparison import write_comparison
@@ -69,6 +69,31 @@ def test_forecasts_that_are_equal_never_differ() -> None:
     values = np.random.default_rng(0).gamma(0.6, 3.0, (12, 5, 1, 20, 20))
     result = compare(verify({"a": Persistence(), "b": Persistence()}, Clips(values)))
     assert all(claim.p == 1 for claim in result.overall if claim.p == claim.p)
+
+
+class Mostly:
+    """The truth, but in some cases the newest frame."""
+
+    name = "mostly"
+
+    def __init__(self, values: np.ndarray) -> None:
+        self.known = {frames[1].tobytes(): frames[2:] for frames in values[:-8]}
+
+    def forecast_array(self, context: np.ndarray, horizon: int) -> np.ndarray:
+        return self.known.get(context[-1].tobytes(), np.repeat(context[-1:], horizon, axis=0))
+
+
+def test_an_infinite_score_is_not_compared() -> None:
+    """PSNR by the convention of OpenSTL is a mean over frames, infinite where one is perfect."""
+    values = np.random.default_rng(0).random((16, 5, 1, 20, 20)).astype(np.float32)
+    result = compare(
+        verify({"a": Mostly(values), "b": Persistence()}, Clips(values, INTENSITY), convention="openstl"), repeats=200
+    )
+    claims = [claim for claim in [*result.overall, *result.by_lead] if claim.score == "PSNR"]
+    assert claims
+    for claim in claims:
+        assert not claim.sure
+        assert claim.verdict.endswith("what is infinite cannot be compared")
 
 
 def test_few_blocks_claim_nothing(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ class Claim:
     interval: tuple[float, float]
     """Of the difference of the first from the second, 95 %."""
     p: float
-    """Corrected for the number of claims in its table; NaN with too few blocks."""
+    """Corrected for the number of claims in its table; NaN with too few blocks, and where a value is not finite."""
     blocks: int
     cases: int
     lower_is_better: bool
@@ -64,6 +64,8 @@ class Claim:
     def verdict(self) -> str:
         """In words."""
         told = f"{self.values[0]:.4g} against {self.values[1]:.4g}"
+        if np.isinf(self.values).any():
+            return f"{self.score}: {self.one} and {self.other}, {told}; what is infinite cannot be compared"
         if np.isnan(self.difference):
             return f"{self.score} is undefined for {self.one} or {self.other}"
         if self.too_few:
@@ -181,7 +183,7 @@ def _claim(
     if number > 1 and len(differences) > 1:
         low, high = limits(differences)
         interval = (float(low), float(high))
-    if number >= FEWEST and len(differences) > 1:
+    if number >= FEWEST and len(differences) > 1 and np.isfinite(values).all():
         spread = differences.std(ddof=1) * np.sqrt(number / (number - 1))  # few blocks drawn again vary too little
         p = 1.0
         if spread > 0 and values[0] != values[1]:
