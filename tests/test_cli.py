@@ -10,13 +10,17 @@ import numpy as np
 import pytest
 import xarray as xr
 from PIL import Image
+from rich.console import Console
 from typer.testing import CliRunner
 
 import framecast
 from framecast.cli import app, main
-from framecast.cli.judging import brief
+from framecast.cli.judging import brief, print_scores
 from framecast.data import layout
+from framecast.forecasting.persistence import Persistence
+from framecast.scoring import verify
 from framecast.verification import Score
+from test_verification import Clips
 
 FRAMECAST = [sys.executable, "-m", "framecast.cli"]
 COMMANDS = ("demo", "inspect", "convert", "train", "evaluate", "forecast")
@@ -455,3 +459,16 @@ def test_a_score_without_interval_or_value() -> None:
     assert brief(Score(0.85312, None)) == "0.853"
     assert brief(Score(float("nan"), None)) == "undefined"
     assert brief(None) == ""
+
+
+def test_many_scores_are_printed_whole_in_80_columns(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("framecast.cli.judging._FRAMES", ("MSE", "RMSE", "MAE", "PSNR", "SSIM", "GDL"))
+    values = np.random.default_rng(0).gamma(0.6, 3.0, (8, 5, 1, 20, 20))
+    result = verify({"a_model_of_mine": Persistence(), "persistence": Persistence()}, Clips(values))
+    print_scores(result, Console(width=80))
+    out = capsys.readouterr().out
+    assert "…" not in out
+    assert out.count("a_model_of_mine  ") == 2 + len(result.rates)
+    assert "SSIM" in out

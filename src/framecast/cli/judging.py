@@ -96,6 +96,8 @@ def warn(console: Console, text: str) -> None:
 
 
 _FRAMES, _EVENTS = ("MSE", "MAE", "SSIM", "CRPS", "LPIPS"), ("csi", "pod", "far", "bias")
+_GAP = 2
+"""Blanks between two columns of a table."""
 
 
 def print_scores(verification: Verification, console: Console) -> None:
@@ -107,13 +109,21 @@ def print_scores(verification: Verification, console: Console) -> None:
     from framecast.report.verdict import verdict
 
     def scores(title: str, measures: Sequence[Measure], heads: Sequence[str]) -> None:
-        table = Table(title=title, box=SIMPLE)
-        table.add_column("", min_width=max(map(len, verification.forecasters)))
-        for head in heads:
-            table.add_column(head, justify="right", no_wrap=True)
-        for forecaster in verification.forecasters:
-            table.add_row(forecaster, *(brief(verification.score(forecaster, measure)) for measure in measures))
-        console.print(table)
+        names = verification.forecasters
+        columns = [
+            [head, *(brief(verification.score(name, measure)) for name in names)]
+            for head, measure in zip(heads, measures, strict=True)
+        ]
+        for some in abreast(columns, console.width - max(map(len, names)) - _GAP):
+            table = Table(
+                title=title if some[0] is columns[0] else None, box=SIMPLE, collapse_padding=True, pad_edge=False
+            )
+            table.add_column("", no_wrap=True)
+            for head, *_ in some:
+                table.add_column(head, justify="right", no_wrap=True)
+            for name, *values in zip(names, *(values for _, *values in some), strict=True):
+                table.add_row(name, *values)
+            console.print(table)
 
     frames = [measure for measure in verification.frame_measures() if measure.name in _FRAMES]
     title = f"{verification.cases} cases, convention {verification.convention.name}"
@@ -127,6 +137,20 @@ def print_scores(verification: Verification, console: Console) -> None:
         console.print(f"FVD of {verification.cases} clips: {values}", highlight=False)
     console.print("± is half of the 95 % interval; the report has them whole, and more scores", highlight=False)
     console.print(verdict(verification), highlight=False)
+
+
+def abreast(columns: Sequence[list[str]], width: int) -> list[list[list[str]]]:
+    """The columns in groups that fit into a width."""
+    groups: list[list[list[str]]] = [[]]
+    used = 0
+    for column in columns:
+        wide = max(map(len, column)) + _GAP
+        if groups[-1] and used + wide > width:
+            groups.append([])
+            used = 0
+        groups[-1].append(column)
+        used += wide
+    return groups
 
 
 def brief(score: Score | None) -> str:
