@@ -3,11 +3,13 @@
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 import xarray as xr
 from test_run import frames
 
+import framecast
 from framecast.errors import ConfigError, DataError
 from framecast.forecasting.persistence import Persistence
 from framecast.forecasting.write import write
@@ -35,6 +37,17 @@ def test_read_back_with_xarray_it_is_the_same(tmp_path: Path, name: str) -> None
     np.testing.assert_array_equal(again["lead_time"].values / np.timedelta64(1, "m"), [5, 10, 15, 20])
     np.testing.assert_array_equal(again["time"].values[0], observed["time"].values[-1] + again["lead_time"].values)
     assert again["init_time"].attrs["standard_name"] == "forecast_reference_time"
+    if name.endswith("nc"):
+        with h5py.File(tmp_path / name) as file:
+            assert all("_FillValue" not in file[axis].attrs for axis in ("x", "y"))
+
+
+def test_frames_of_a_store_are_forecast_into_a_store(tmp_path: Path) -> None:
+    """How one keeps its coordinates is no matter to the other."""
+    frames().to_dataset().drop_encoding().to_zarr(tmp_path / "archive.zarr", zarr_format=3)
+    forecast = Persistence()(framecast.open(tmp_path / "archive.zarr"), 2)
+    write(forecast, tmp_path / "out.zarr")
+    np.testing.assert_array_equal(opened(tmp_path / "out.zarr")["y"], frames()["y"])
 
 
 def test_nothing_is_overwritten_unasked(tmp_path: Path) -> None:

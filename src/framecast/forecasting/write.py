@@ -129,12 +129,14 @@ def _write_mp4(pictures: list[np.ndarray], path: Path) -> None:
 
 def to_dataset(forecast: xr.DataArray) -> xr.Dataset:
     """The Forecast as a CF dataset; `time (init_time, lead_time)` is the time a frame is valid."""
-    variable = forecast.copy()
+    variable = forecast.drop_encoding()  # how the source stores its coordinates is no matter
     mapping = variable.attrs.pop("grid_mapping", None)
     variable.encoding = {"zlib": True, "complevel": 1, "_FillValue": np.float32(np.nan), "dtype": "float32"}
     if mapping is not None:
         variable.encoding["grid_mapping"] = mapping
     dataset = variable.to_dataset(name=str(forecast.name))
+    for axis in {"y", "x"} & set(dataset.coords):
+        dataset[axis].encoding = {"_FillValue": None}  # CF: coordinates have no missing values
     if forecast["init_time"].dtype.kind == "M":
         valid = (forecast["init_time"] + forecast["lead_time"]).transpose("init_time", "lead_time")
         dataset = dataset.assign_coords(time=valid)
