@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from pyproj import CRS
@@ -12,6 +13,7 @@ from framecast.comparison import FEWEST, compare
 from framecast.data.quantities import INTENSITY
 from framecast.errors import DataError, RunError
 from framecast.forecasting.persistence import Persistence
+from framecast.report.figures import shared_lead_axis
 from framecast.report.verdict import verdict
 from framecast.scoring import verify
 from framecast.verification import Grid, Verification
@@ -124,3 +126,19 @@ def test_the_verdict_is_against_the_best_baseline() -> None:
     said = verdict(verify(forecasters, Clips(values)))
     assert "MSE: model is worse than good (" in said
     assert "bad" not in said
+
+
+@pytest.mark.parametrize("panels", [1, 2, 3, 4])
+@pytest.mark.parametrize(("leads", "ticks"), [([1, 2], [1, 2]), (np.arange(5.0, 65, 5), [10, 20, 30, 40, 50, 60])])
+def test_ticks_are_lead_times_named_below_each_column(panels: int, leads: list[float], ticks: list[float]) -> None:
+    figure, axes = plt.subplots(2, 2, sharex=True, squeeze=False)
+    for panel in axes.flat:
+        panel.plot(leads, leads)
+    shared_lead_axis(axes, panels, np.array(leads), "lead time (frames)")
+    figure.canvas.draw()
+    named = [k for k, panel in enumerate(axes.flat) if panel.get_visible() and panel.get_xlabel()]
+    assert named == {1: [0], 2: [0, 1], 3: [1, 2], 4: [2, 3]}[panels]
+    for k in named:
+        labels = axes.flat[k].get_xticklabels()
+        assert [float(label.get_text()) for label in labels if label.get_visible()] == ticks
+    plt.close(figure)

@@ -11,7 +11,7 @@ import numpy as np
 from markupsafe import Markup
 
 from framecast.comparison import FEWEST, LEVEL, Claim, Comparison
-from framecast.report.figures import COLOURS, MARKS, STYLE, lead_labels, svg
+from framecast.report.figures import COLOURS, MARKS, STYLE, lead_labels, shared_lead_axis, svg
 from framecast.report.page import write_page
 from framecast.report.verdict import cases
 from framecast.verification import Verification
@@ -129,10 +129,7 @@ def _curves(comparison: Comparison, leads: np.ndarray, label: str) -> str:
                     )
             panel.axhline(0, color="#999999", linewidth=0.8)
             panel.set_title(score, loc="left", fontweight="bold")
-        for panel in list(axes.flat)[len(scores) :]:
-            panel.set_visible(False)
-        for panel in axes[-1]:
-            panel.set_xlabel(label)
+        shared_lead_axis(axes, len(scores), leads, label)
         handles, labels = axes[0, 0].get_legend_handles_labels()
         figure.legend(
             handles, labels, loc="upper center", ncols=min(len(labels), 3), frameon=False, bbox_to_anchor=(0.5, 1.0)

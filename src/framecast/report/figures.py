@@ -24,7 +24,7 @@ from framecast.verification import Example, Verification
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00")
 MARKS = ("o", "s", "^", "D", "v")
-_LARGEST, _COLUMNS, _DPI = 200, 10, 110
+_LARGEST, _COLUMNS, _DPI, _TICKS = 200, 10, 110, 8
 STYLE: Any = {
     "font.family": "sans-serif",
     "font.size": 9,
@@ -43,6 +43,22 @@ def lead_labels(verification: Verification) -> tuple[np.ndarray, str]:
     if leads.dtype.kind == "m":
         return leads / np.timedelta64(1, "m"), "lead time (minutes)"
     return leads, "lead time (frames)"
+
+
+def shared_lead_axis(axes: np.ndarray, panels: int, leads: np.ndarray, label: str) -> None:
+    """Of a grid of panels of which so many are drawn: hide the others, and name lead times below the last of each column."""
+    for panel in axes.flat[panels:]:
+        panel.set_visible(False)
+    for panel in axes.flat[max(panels - axes.shape[1], 0) : panels]:
+        panel.tick_params(labelbottom=True)
+        lead_axis(panel, leads, label)
+
+
+def lead_axis(panel: Any, leads: np.ndarray, label: str) -> None:
+    """The x axis, with ticks at lead times and nowhere between."""
+    every = -(-len(leads) // _TICKS)
+    panel.set_xticks(leads[every - 1 :: every])
+    panel.set_xlabel(label)
 
 
 def curves(verification: Verification) -> str:
@@ -74,10 +90,7 @@ def curves(verification: Verification) -> str:
             panel.set_title(measure.name, loc="left", fontweight="bold")
             if measure.best is not None:
                 panel.axhline(measure.best, color="#999999", linewidth=0.8)
-        for panel in list(axes.flat)[len(panels) :]:
-            panel.set_visible(False)
-        for panel in axes[-1]:
-            panel.set_xlabel(label)
+        shared_lead_axis(axes, len(panels), leads, label)
         handles, labels = axes[0, 0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="upper center", ncols=len(labels), frameon=False, bbox_to_anchor=(0.5, 1.0))
         figure.tight_layout(rect=(0, 0, 1, 1 - 0.3 / (2.3 * rows)))
@@ -215,7 +228,7 @@ def spectra(verification: Verification) -> str:
                     leads, verification.wet_ratio(name), color=COLOURS[k % 5], marker=MARKS[k % 5], markersize=3
                 )
             axes[2].axhline(1, color="#999999", linewidth=0.8)
-            axes[2].set_xlabel(label)
+            lead_axis(axes[2], leads, label)
             axes[2].set_title("Wet area", loc="left", fontweight="bold")
         handles, labels = axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="upper center", ncols=len(labels), frameon=False, bbox_to_anchor=(0.5, 1.0))

@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from markupsafe import Markup
 from matplotlib.colors import ListedColormap
+from matplotlib.dates import ConciseDateFormatter
 
 from framecast.colours import scale_of
 from framecast.data.inspection import Inspection
@@ -67,7 +68,11 @@ def _in_time(seen: Inspection) -> str:
         axes.set_ylim(-0.03, 1.03)
         axes.set_ylabel("share")
         axes.legend(frameon=False, ncols=2, loc="lower left", bbox_to_anchor=(0, 1))
-        figure.autofmt_xdate() if times.dtype.kind == "M" else axes.set_xlabel("frame")
+        if times.dtype.kind == "M":
+            axes.xaxis.set_major_formatter(ConciseDateFormatter(axes.xaxis.get_major_locator()))
+            axes.set_xlabel("UTC")
+        else:
+            axes.set_xlabel("frame")
         figure.tight_layout()
         return svg(figure) if len(times) < 2000 else f'<img alt="shares in time" src="{png(figure)}">'
 

@@ -6,7 +6,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 
-from framecast.report.figures import COLOURS, MARKS, STYLE, lead_labels, svg
+from framecast.report.figures import COLOURS, MARKS, STYLE, lead_axis, lead_labels, svg
 from framecast.scores.probability import reliability, roc
 from framecast.verification import Verification
 
@@ -73,7 +73,8 @@ def ensembles(verification: Verification) -> str:
                 zip(("spread", "error of the mean"), verification.spread_skill(name), strict=True)
             ):
                 right.plot(leads, line, color=COLOURS[k], marker=MARKS[k], markersize=3.5, label=what)
-            right.set(xlabel=label, ylabel=verification.quantity.units, ylim=(0, None))
+            right.set(ylabel=verification.quantity.units, ylim=(0, None))
+            lead_axis(right, leads, label)
             right.set_title(f"{name}: spread and error", loc="left", fontweight="bold")
             right.legend(frameon=False, fontsize=8)
         figure.tight_layout()
