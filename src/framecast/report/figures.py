@@ -193,7 +193,14 @@ def performance(verification: Verification) -> str:
             axes.plot([p[2] for p in mine], [p[3] for p in mine], color=COLOURS[k % 5], marker=MARKS[k % 5], label=name)
             for _, number, right, up in mine:
                 if np.isfinite(right) and np.isfinite(up):
-                    axes.annotate(f" {verification.rates[number]:g}", (right, up), fontsize=7, color=COLOURS[k % 5])
+                    axes.annotate(
+                        f"{verification.rates[number]:g}",
+                        (right, up),
+                        xytext=(6, -3),
+                        textcoords="offset points",
+                        fontsize=7,
+                        color=COLOURS[k % 5],
+                    )
         axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="success ratio (1 - FAR)", ylabel="POD")
         axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
         figure.tight_layout()
@@ -204,6 +211,7 @@ def spectra(verification: Verification) -> str:
     """Power of each forecast over that of the truth against wavelength, at the first and the last lead time, and the wet area
     over that of the truth against lead time, as inline SVG; empty where the truth shows nothing."""
     leads, label = lead_labels(verification)
+    unit = label[label.index("(") + 1 : -1]
     waves = verification.sums["wavelength"].values
     truth = verification.power()
     if not (truth > 0).any():
@@ -221,7 +229,7 @@ def spectra(verification: Verification) -> str:
             panel.set_xscale("log", base=2)
             panel.set_yscale("log")
             panel.set_xlabel("wavelength (pixels)")
-            panel.set_title(f"Power, {label.split(' (')[0]} {leads[lead]:g}", loc="left", fontweight="bold")
+            panel.set_title(f"Power after {leads[lead]:g} {unit}", loc="left", fontweight="bold")
         if wet:
             for k, name in enumerate(verification.forecasters):
                 axes[2].plot(
