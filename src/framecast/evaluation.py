@@ -292,7 +292,11 @@ def windows_of(
         )
         sources = archive.open(frames=[opened(data, options, trained.card.reading)])
         trained.check(sources.frames[0])
-        return replace(sources, test=sources.train, train=None)
+        judged = replace(sources, test=sources.train, train=None)
+        if (found := judged.held_out().shape.actions) != shape.actions:
+            said = f"actions of {found} numbers, but {trained.name} was trained on actions of {shape.actions}"
+            raise DataError(said, where=sources.where, remedy="give data with the actions that it was trained on")
+        return judged
     if options.stated:
         raise ConfigError(
             f"the run's own test split is read as in training, but {', '.join(options.stated)} is stated",

@@ -117,3 +117,31 @@ def test_as_many_actions_as_frames(tmp_path: Path) -> None:
     np.savez(tmp_path / "clip.npz", frames=np.zeros((6, 8, 8), dtype=np.uint8), actions=np.zeros((5, 2)))
     with pytest.raises(DataError, match="one row of actions for each frame"):
         framecast.open(tmp_path / "clip.npz")
+
+
+def test_actions_that_are_no_numbers_or_too_few_of_them_are_named(
+    pushing: Experiment, archive: Path, tmp_path: Path
+) -> None:
+    run = train(pushing, out=tmp_path / "run", console=QUIET)
+    frames, actions = pushed(4, 6)
+    actions[2, 3, 1] = np.nan
+    np.savez(tmp_path / "gap.npz", frames=frames, actions=actions)
+    gap = replace(pushing.data, path=str(tmp_path / "gap.npz"))  # type: ignore[type-var]
+    with pytest.raises(DataError, match="not a number, first at frame 3"):
+        train(replace(pushing, data=gap), out=tmp_path / "gap", console=QUIET)
+    with pytest.raises(DataError, match="not a number, first at frame 3"):
+        framecast.evaluate(run, str(tmp_path / "gap.npz"))
+    opened = framecast.open(archive).isel(sequence=0)
+    with pytest.raises(DataError, match="the action of step 3 is not a number"):
+        framecast.load(run).forecast(opened, 3, actions[2])
+
+    np.savez(tmp_path / "narrow.npz", frames=frames, actions=np.zeros((4, 6, 1)))
+    with pytest.raises(DataError, match="actions of 1 numbers, but predrnn_action was trained on actions of 2"):
+        framecast.evaluate(run, str(tmp_path / "narrow.npz"))
+
+
+def test_a_model_without_actions_is_given_none(pushing: Experiment, archive: Path, tmp_path: Path) -> None:
+    data = replace(pushing.data, actions=False)  # type: ignore[type-var]
+    run = train(replace(pushing, data=data, model=PredRNNV2.tiny()), out=tmp_path / "run", console=QUIET)
+    with pytest.raises(DataError, match="predrnn_v2 takes no actions"):
+        framecast.load(run).forecast(framecast.open(archive).isel(sequence=0), 3, np.zeros((5, 2)))

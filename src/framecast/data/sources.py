@@ -130,6 +130,19 @@ def check_lengths(context: int, horizon: int) -> None:
         raise ConfigError(f"context {context} and horizon {horizon} must be at least 1", where="data")
 
 
+def _actions(frames: xr.DataArray) -> np.ndarray:
+    """The actions of Frames `(sequence, time, A)`. Raises `DataError` where one is not a number."""
+    actions = actions_of(frames)
+    missing = np.argwhere(~np.isfinite(actions).all(-1))
+    if len(missing):
+        raise DataError(
+            f"{len(missing)} frame(s) without an action: one that is not a number, first at frame {missing[0, 1]}",
+            where=named(frames),
+            remedy="give every frame an action, 0 where nothing is done",
+        )
+    return actions
+
+
 class WindowSource:
     """Windows of opened archives, read in `parts`, so that sources share those that are kept in memory. With `actions` the
     actions that the archives hold come with the frames, and with `inputs`, those of each archive, what is seen beside them."""
@@ -155,7 +168,7 @@ class WindowSource:
                 )
         self.windows = tuple(windows)
         self.quantity = of(first)
-        self._actions = [actions_of(archive) for archive in archives] if actions else []
+        self._actions = [_actions(archive) for archive in archives] if actions else []
         sizes = {each.shape[-1] for each in self._actions}
         if len(sizes) > 1:
             raise DataError(f"archives with different numbers of actions: {sorted(sizes)}", where=named(*archives))

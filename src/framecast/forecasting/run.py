@@ -72,13 +72,13 @@ class Trained:
         `horizon` may be longer than the model was trained for. `actions (context + horizon - 1 or more, A)` are those of a
         model with actions, from the first of the frames it sees on. `inputs` say where that lies what it sees beside the frames;
         where it lay in training, without. Raises `DataError` for frames of another quantity,
-        number of channels or time step than the model was trained on, for actions that are missing or of another number,
-        and `ConfigError` for a size it cannot take.
+        number of channels or time step than the model was trained on, for actions that are missing, not numbers, of another
+        number or not taken, and `ConfigError` for a size it cannot take.
         """
         self.check(frames)
         check_horizon(horizon)
         self._check_actions(actions, horizon)
-        taken = {} if actions is None or not self.card.shape.actions else {"actions": actions}
+        taken = {} if actions is None else {"actions": actions}
         if self.inputs:
             taken["inputs"] = self._beside(frames, self.card.inputs if inputs is None else inputs)
         return forecast_frames(self, frames, self.context, horizon, **taken)
@@ -148,6 +148,8 @@ class Trained:
         """Raise `DataError` for actions that do not fit."""
         numbers, steps = self.card.shape.actions, self.context + horizon - 1
         if not numbers:
+            if actions is not None:
+                raise DataError(f"{self.name} takes no actions, and some were given", remedy="leave them out")
             return
         if actions is None or actions.ndim != 2 or actions.shape[1] != numbers or len(actions) < steps:
             found = "none were given" if actions is None else f"found an array of shape {actions.shape}"
@@ -156,6 +158,9 @@ class Trained:
                 remedy="give --actions FILE.npy (in Python: actions=array): a row for each step, from the first frame "
                 "that the model sees to the last but one that is forecast",
             )
+        if not np.isfinite(actions[:steps]).all():
+            missing = np.flatnonzero(~np.isfinite(actions[:steps]).all(1))[0]
+            raise DataError(f"the action of step {missing} is not a number", remedy="give 0 where nothing is done")
 
     def check(self, frames: xr.DataArray) -> None:
         """Raise `DataError` for what are no Frames, and for frames that the model was not made for."""
