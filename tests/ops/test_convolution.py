@@ -228,6 +228,7 @@ def test_no_gradient_flows_through_what_was_detached() -> None:
 
 def test_a_1_x_1_convolution_is_a_linear_layer_on_the_channels() -> None:
     x, weight, bias = maps(2, 5, 6, 7), maps(3, 5, 1, 1, seed=1), torch.randn(3)
+    x, weight, bias = x.double(), weight.double(), bias.double()
     found = convolve(x.contiguous(memory_format=torch.channels_last), weight, bias)
     assert type(found.grad_fn).__name__ in ("PermuteBackward0", "MovedimBackward0")
     torch.testing.assert_close(found, functional.conv2d(x, weight, bias))

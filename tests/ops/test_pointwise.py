@@ -39,10 +39,10 @@ def test_any_size_equals_the_library(
     bias = torch.linspace(-1, 1, outputs) if biased else None
     with torch.no_grad():
         found = convolve(tuple(maps), weight, bias)
-    leaves = [each.requires_grad_() for each in (*maps, weight)]
+    leaves = [each.requires_grad_() for each in (weight, *maps, *([] if bias is None else [bias]))]
     learned = convolve(tuple(maps), weight, bias)
     exact = [each.detach().double().requires_grad_() for each in leaves]
-    true = functional.conv2d(torch.cat(exact[:-1], dim=1), exact[-1], None if bias is None else bias.double())
+    true = functional.conv2d(torch.cat(exact[1 : 1 + len(maps)], dim=1), exact[0], exact[-1] if biased else None)
     for ours in (found, learned):
         torch.testing.assert_close(ours.double(), true, rtol=1e-5, atol=1e-5)
     gradients = torch.autograd.grad(learned.square().sum(), leaves)
@@ -54,7 +54,8 @@ def test_any_size_equals_the_library(
 def test_where_it_is_one_loop() -> None:
     maps, weight = drawn([3, 4], 5, 2, 6, 7)
     assert mixes(maps, weight, None)
-    assert not mixes(maps, weight, torch.zeros(5))
+    assert mixes(maps, weight, torch.zeros(5))
+    assert not mixes(maps, weight, torch.zeros(5).double())
     assert not mixes(maps, weight.double(), None)
     assert not mixes([each.double() for each in maps], weight, None)
     assert not mixes([maps[0], maps[1][:, :, ::2]], weight, None)
@@ -79,7 +80,7 @@ def test_a_weight_is_turned_once_and_again_when_it_has_changed() -> None:
 def test_maps_that_are_not_those_of_the_weight() -> None:
     maps, weight = drawn([3, 4], 5, 2, 6, 7)
     with pytest.raises(ValueError, match="channels"):
-        mix(maps[:1], weight, turned(weight))
+        mix(maps[:1], weight, None, turned(weight))
 
 
 @pytest.mark.parametrize("learned", [True, False], ids=["learned", "fixed"])

@@ -39,6 +39,7 @@ from framecast.models.core import Cell, Core
 from framecast.models.layers import MapNorm, SameConv
 from framecast.models.recurrent import RecurrentConfig, head, zeros
 from framecast.models.stack import Stack
+from framecast.ops.attention import attend
 from framecast.ops.convolution import convolve_each
 from framecast.ops.gates import expose, remember
 from framecast.ops.slots import fuse
@@ -95,13 +96,7 @@ class Binding(nn.Module):
         v = self.to_v(seen)
         if not self.attention:
             return list(torch.chunk(v, self.slots, dim=1))
-        height, width = v.shape[-2:]
-        q, k, v = (
-            rearrange(values, "b (n d) h w -> b n (h w) d", n=self.slots)
-            for values in (self.to_q(bus), self.to_k(seen), v)
-        )
-        bound = functional.scaled_dot_product_attention(q, k, v, scale=self.scale)
-        return list(rearrange(bound, "b n (h w) d -> n b d h w", h=height, w=width).unbind())
+        return attend(self.to_q(bus), self.to_k(seen), v, heads=self.slots, scale=self.scale)
 
 
 class Pooling(nn.Module):

@@ -18,13 +18,13 @@ from typing import ClassVar, Literal, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from framecast.errors import ConfigError
 from framecast.models.convlstm import ConvLSTMCell
 from framecast.models.convlstm import State as ConvLSTMState
 from framecast.models.core import Cell
 from framecast.models.recurrent import RecurrentConfig, zeros
+from framecast.ops.attention import attend
 from framecast.types import FrameShape, Step, config
 
 
@@ -50,18 +50,13 @@ class SelfAttentionMemory(nn.Module):
     def forward(self, h: Tensor, m: Tensor) -> tuple[Tensor, Tensor]:
         """`h, m (B, D, h, w)` -> the same, updated."""
         query = self.query(h)
-        z_h = self._attended(query, self.key_h(h), self.value_h(h))
-        z_m = self._attended(query, self.key_m(m), self.value_m(m))
+        (z_h,) = attend(query, self.key_h(h), self.value_h(h), heads=1, scale=1.0)
+        (z_m,) = attend(query, self.key_m(m), self.value_m(m), heads=1, scale=1.0)
         z = self.join(torch.cat([z_h, z_m], dim=1))
         i, g, o = torch.chunk(self.gates(torch.cat([z, h], dim=1)), 3, dim=1)
         i = torch.sigmoid(i)
         m = (1 - i) * m + i * torch.tanh(g)
         return torch.sigmoid(o) * m, m
-
-    def _attended(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        q, k, v = (part.flatten(2).transpose(1, 2) for part in (query, key, value))
-        attended = functional.scaled_dot_product_attention(q, k, v, scale=1.0)
-        return attended.transpose(1, 2).reshape(value.shape)
 
 
 class SAConvLSTMCell(nn.Module):

@@ -114,7 +114,7 @@ def convolve(x: Maps, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         if not pointwise.mixes(maps, weight, bias):
             return pointwise.linear(maps, weight, bias)
         own = _here.shared or _Shared()
-        return pointwise.mix(maps, weight, own.of_weight(pointwise.turned, weight))
+        return pointwise.mix(maps, weight, bias, own.of_weight(pointwise.turned, weight))
     if not by_winograd(x, weight):
         return _by_library(_joined(x), weight, bias)
     (result,) = sums([(x, weight)], [winograd.Run(1, ((0, 0, weight.shape[0]),))])

@@ -8,8 +8,8 @@
 #define WRITTEN_OUT _Pragma("GCC unroll 8")
 
 /* out (rows, lanes) = a (rows, depth) b (depth, lanes), or added to it, for a fixed number of rows and registers a row, so
- * that all of it stays in registers: 6 x 4 of the 32 that AVX-512 has, 6 x 2 of the 16 of others. At `next`, where it is not
- * null, as many rows as b has are fetched from memory, one of `parts` of each. */
+ * that all of it stays in registers: 6 x 4 of the 32 that AVX-512 has, 6 x 2 of the 16 of others, and half of that. At
+ * `next`, where it is not null, as many rows as b has are fetched from memory, one of `parts` of each. */
 #define WIDE (LANES == 16 ? 4 : 2)
 #define PRODUCT(NAME, ROWS, MANY)                                                                                            \
     INLINE void NAME(const float *a, int64_t a_row, int64_t a_deep, const float *b, int64_t b_deep, int64_t depth,           \
@@ -34,6 +34,9 @@
 PRODUCT(six_wide, 6, WIDE)
 PRODUCT(two_wide, 2, WIDE)
 PRODUCT(one_wide, 1, WIDE)
+PRODUCT(six_half, 6, WIDE / 2)
+PRODUCT(two_half, 2, WIDE / 2)
+PRODUCT(one_half, 1, WIDE / 2)
 PRODUCT(six, 6, 1)
 PRODUCT(two, 2, 1)
 PRODUCT(one, 1, 1)
@@ -43,8 +46,8 @@ PRODUCT(one, 1, 1)
 static void product(const float *a, int64_t a_row, int64_t a_deep, const float *b, int64_t b_deep, int64_t depth, float *out,
                     int64_t out_row, int64_t rows, int64_t width, int add, int64_t ahead) {
     for (int64_t w = 0, lanes; w < width; w += lanes) {
-        int wide = width - w >= WIDE * LANES;
-        lanes = wide ? WIDE * LANES : least(LANES, width - w);
+        int wide = width - w >= WIDE * LANES, half = !wide && width - w >= WIDE / 2 * LANES;
+        lanes = wide ? WIDE * LANES : half ? WIDE / 2 * LANES : least(LANES, width - w);
 #define REST a_row, a_deep, b + w, b_deep, depth, out + r *out_row + w, out_row, add
         for (int64_t r = 0, done; r < rows; r += done) {
             done = rows - r >= 6 ? 6 : rows - r >= 2 ? 2 : 1;
@@ -57,6 +60,12 @@ static void product(const float *a, int64_t a_row, int64_t a_deep, const float *
                 two_wide(left, REST, LANES, 0, 1);
             else if (wide)
                 one_wide(left, REST, LANES, 0, 1);
+            else if (half && done == 6)
+                six_half(left, REST, LANES, 0, 1);
+            else if (half && done == 2)
+                two_half(left, REST, LANES, 0, 1);
+            else if (half)
+                one_half(left, REST, LANES, 0, 1);
             else if (done == 6 && lanes == LANES)
                 six(left, REST, LANES, 0, 1);
             else if (done == 6)

@@ -1,10 +1,10 @@
 """1 x 1 convolutions: a linear layer on the channels of each pixel, of several maps as if they were one.
 
-    y = W_1 x_1 + W_2 x_2 + ...
+    y = W_1 x_1 + W_2 x_2 + ... + b
 
-On CPUs the channels of a pixel lie together, so that each term is one product of matrices. In float32, without bias, all of
-them are one loop in C (pointwise.c), which on small maps is done before a general product has begun; the gradients, and
-everything else, are products by PyTorch.
+On CPUs the channels of a pixel lie together, so that each term is one product of matrices. In float32 all of them are one loop
+in C (pointwise.c), which on small maps is done before a general product has begun; the gradients, and everything else, are
+products by PyTorch.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from torch.nn import functional
 from framecast.ops.loops import ADDRESS, COUNT, SIZE, addresses, available, compiled, threads
 from framecast.ops.memory import empty
 
-_mix = compiled("framecast_mix", *[ADDRESS] * 2, SIZE, ADDRESS, *[SIZE] * 2, ADDRESS, COUNT)
+_mix = compiled("framecast_mix", *[ADDRESS] * 2, SIZE, *[ADDRESS] * 2, *[SIZE] * 2, ADDRESS, COUNT)
 
 
 def linear(maps: Sequence[Tensor], weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -34,10 +34,12 @@ def linear(maps: Sequence[Tensor], weight: Tensor, bias: Tensor | None) -> Tenso
 
 
 def mixes(maps: Sequence[Tensor], weight: Tensor, bias: Tensor | None) -> bool:
-    """Whether `mix` can be used for maps on the CPU."""
-    if bias is not None or weight.dtype != torch.float32 or torch.is_autocast_enabled("cpu") or not available():
+    """Whether `mix` can be used for maps on the CPU. Maps of one pixel are a product as they are."""
+    if maps[0].shape[2:] == (1, 1) or torch.is_autocast_enabled("cpu") or not available():
         return False
-    return all(x.dtype == torch.float32 and x.is_contiguous(memory_format=torch.channels_last) for x in maps)
+    if any(each is not None and each.dtype != torch.float32 for each in (weight, bias, *maps)):
+        return False
+    return all(x.is_contiguous(memory_format=torch.channels_last) for x in maps)
 
 
 def turned(weight: Tensor) -> Tensor:
@@ -45,33 +47,34 @@ def turned(weight: Tensor) -> Tensor:
     return weight.detach().flatten(1).t().contiguous()
 
 
-def mix(maps: Sequence[Tensor], weight: Tensor, matrix: Tensor) -> Tensor:
+def mix(maps: Sequence[Tensor], weight: Tensor, bias: Tensor | None, matrix: Tensor) -> Tensor:
     """What `linear` gives, of a weight and the same `turned`, in one loop."""
     if torch.is_grad_enabled():
-        result: Tensor = _Mix.apply(matrix, weight, *maps)  # type: ignore[no-untyped-call]
+        result: Tensor = _Mix.apply(matrix, weight, bias, *maps)  # type: ignore[no-untyped-call]
         return result
-    return _mixed(maps, matrix)
+    return _mixed(maps, matrix, bias)
 
 
 class _Mix(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, matrix: Tensor, weight: Tensor, *maps: Tensor) -> Tensor:
+    def forward(ctx: Any, matrix: Tensor, weight: Tensor, bias: Tensor | None, *maps: Tensor) -> Tensor:
         ctx.save_for_backward(weight, *maps)
-        return _mixed(maps, matrix)
+        return _mixed(maps, matrix, bias)
 
     @staticmethod
     def backward(ctx: Any, given: Tensor) -> tuple[Tensor | None, ...]:
         weight, *maps = ctx.saved_tensors
-        _, learned, *wanted = ctx.needs_input_grad
+        _, learned, biased, *wanted = ctx.needs_input_grad
         after = given.contiguous(memory_format=torch.channels_last).movedim(1, -1).flatten(0, -2)
         dmaps = [
             _product(after, part, x) if want else None
             for x, part, want in zip(maps, _parts(weight, maps), wanted, strict=True)
         ]
+        dbias = after.sum(0) if biased else None
         if not learned:
-            return None, None, *dmaps
+            return None, None, dbias, *dmaps
         dparts = [after.t() @ x.movedim(1, -1).flatten(0, -2) for x in maps]
-        return None, torch.cat(dparts, dim=1).view_as(weight), *dmaps
+        return None, torch.cat(dparts, dim=1).view_as(weight), dbias, *dmaps
 
 
 def _parts(weight: Tensor, maps: Sequence[Tensor]) -> list[Tensor]:
@@ -89,19 +92,21 @@ def _product(after: Tensor, part: Tensor, x: Tensor) -> Tensor:
     return result.view(batch, height, width, channels).permute(0, 3, 1, 2)
 
 
-def _mixed(maps: Sequence[Tensor], matrix: Tensor) -> Tensor:
+def _mixed(maps: Sequence[Tensor], matrix: Tensor, bias: Tensor | None) -> Tensor:
     """Raises ValueError for maps that are not those of the weight."""
     batch, _, height, width = maps[0].shape
     inputs, outputs = matrix.shape
     channels = [x.shape[1] for x in maps]
     if sum(channels) != inputs:
         raise ValueError(f"maps of {channels} channels, and a weight for {inputs}")
+    added = None if bias is None else bias.contiguous()
     result = empty(batch, height, width, outputs)
     _mix(
         addresses(maps),
         (ctypes.c_int64 * len(maps))(*channels),
         len(maps),
         matrix.data_ptr(),
+        None if added is None else added.data_ptr(),
         batch * height * width,
         outputs,
         result.data_ptr(),

@@ -30,26 +30,52 @@ void framecast_fuse(const float *const *maps, const float *biases, const float *
     }
 }
 
+typedef struct {
+    const float *map, *bias, *weight, *dout;
+    float *dmap, *dbias, *dweight;
+} Slot;
+
+/* The gradients of one map of one of the batch, in channels that fill `many` registers, or that are fewer than one. */
+INLINE void fuse_slot_back(Slot slot, Sizes sizes, int rectified, int64_t lanes, int many) {
+    Lanes bias[4], weight[4], dbias[4] = {{0}}, dweight[4] = {{0}};
+    for (int k = 0; k < many; k++) bias[k] = load(slot.bias + k * LANES, lanes);
+    for (int k = 0; k < many; k++) weight[k] = load(slot.weight + k * LANES, lanes);
+    for (int64_t place = 0; place < sizes.pixels * sizes.channels; place += sizes.channels)
+        for (int k = 0; k < many; k++) {
+            int64_t at = place + k * LANES;
+            Lanes after = load(slot.dout + at, lanes), dmap = weight[k] * after;
+            Lanes value = slot_at(slot.map + at, bias[k], rectified, lanes);
+            if (rectified) dmap = (Lanes)((Whole)dmap & (value > 0));
+            if (slot.dmap) store(slot.dmap + at, dmap, lanes);
+            dbias[k] += dmap;
+            dweight[k] += after * value;
+        }
+    for (int k = 0; k < many; k++) store(slot.dbias + k * LANES, dbias[k], lanes);
+    for (int k = 0; k < many; k++) store(slot.dweight + k * LANES, dweight[k], lanes);
+}
+
 /* The gradients of the maps, where they are wanted, of the weights, and of the biases for each of the batch. */
 void framecast_fuse_back(const float *const *maps, const float *biases, const float *weights, Sizes sizes, const float *dout,
                          float *const *dmaps, float *dbiases, float *dweights, int threads) {
-    int64_t channels = sizes.channels, blocks = (channels + LANES - 1) / LANES;
+    int64_t channels = sizes.channels;
 #pragma omp parallel for num_threads(threads) schedule(static)
-    for (int64_t task = 0; task < sizes.batch * blocks; task++)
-        for (int64_t n = 0; n < sizes.slots; n++) {
-            int64_t c = task % blocks * LANES, lanes = channels - c, one = task / blocks;
-            int64_t at = (n * sizes.batch + one) * channels + c, first = one * sizes.pixels * channels + c;
-            Lanes bias = load(biases + n * channels + c, lanes), weight = load(weights + at, lanes);
-            Lanes dbias = {0}, dweight = {0};
-            for (int64_t place = first; place < first + sizes.pixels * channels; place += channels) {
-                Lanes after = load(dout + place, lanes);
-                Lanes slot = slot_at(maps[n] + place, bias, n < sizes.rectified, lanes), dslot = weight * after;
-                if (n < sizes.rectified) dslot = (Lanes)((Whole)dslot & (slot > 0));
-                if (dmaps[n]) store(dmaps[n] + place, dslot, lanes);
-                dbias += dslot;
-                dweight += after * slot;
-            }
-            store(dbiases + at, dbias, lanes);
-            store(dweights + at, dweight, lanes);
+    for (int64_t task = 0; task < sizes.batch * sizes.slots; task++) {
+        int64_t one = task / sizes.slots, n = task % sizes.slots, first = one * sizes.pixels * channels;
+        for (int64_t c = 0, done; c < channels; c += done) {
+            int64_t left = channels - c, at = (n * sizes.batch + one) * channels + c;
+            Slot slot = {.map = maps[n] + first + c,
+                         .bias = biases + n * channels + c,
+                         .weight = weights + at,
+                         .dout = dout + first + c,
+                         .dmap = dmaps[n] ? dmaps[n] + first + c : 0,
+                         .dbias = dbiases + at,
+                         .dweight = dweights + at};
+            int rectified = n < sizes.rectified, many = left >= 4 * LANES ? 4 : 1;
+            done = least(left, many * LANES);
+            if (many == 4)
+                fuse_slot_back(slot, sizes, rectified, LANES, 4);
+            else
+                fuse_slot_back(slot, sizes, rectified, done, 1);
         }
+    }
 }

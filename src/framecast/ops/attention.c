@@ -1,0 +1,134 @@
+/* The inner loops of attention.py, where the equations stand. Maps are (batch, pixels, channels); those of q, k and v have
+ * the channels of one head after the other. A thread takes a head, and of its queries a block at once. */
+#include <float.h>
+
+#include "exponential.h"
+#include "matrix.h"
+#include "threads.h"
+
+#define BLOCK 24 /* queries, so that their scores stay in cache */
+
+/* `channels` of a query, and of a key; of a value they are `values`. */
+typedef struct {
+    int64_t batch, heads, queries, keys, channels, values;
+    float scale;
+} Sizes;
+
+/* What belongs to one head: its first channel at the first pixel. The gradients are those of q, k and v. */
+typedef struct {
+    const float *q, *k, *v;
+    float *dq, *dk, *dv;
+} Head;
+
+INLINE int64_t registers(int64_t count) { return (count + LANES - 1) / LANES * LANES; }
+
+/* Where a head begins in a map of `pixels` with `channels` each. */
+INLINE int64_t place(Sizes sizes, int64_t task, int64_t pixels, int64_t channels) {
+    return (task / sizes.heads * pixels * sizes.heads + task % sizes.heads) * channels;
+}
+
+/* (pixels, channels), of which each pixel lies `apart` from the next -> (channels, whole registers of pixels), zeros last. */
+static void turn(const float *from, int64_t apart, int64_t pixels, int64_t channels, float *to) {
+    int64_t row = registers(pixels);
+    for (int64_t first = 0; first < row; first += LANES)
+        for (int64_t c = 0; c < channels; c++) {
+            Lanes values = {0};
+            for (int64_t n = 0; n < least(LANES, pixels - first); n++) values[n] = from[(first + n) * apart + c];
+            store(to + c * row + first, values, LANES);
+        }
+}
+
+INLINE float sum_of(Lanes values) {
+    float sum = 0;
+    for (int n = 0; n < LANES; n++) sum += values[n];
+    return sum;
+}
+
+INLINE float largest_of(Lanes values) {
+    float largest = values[0];
+    for (int n = 1; n < LANES; n++) largest = values[n] > largest ? values[n] : largest;
+    return largest;
+}
+
+/* Rows of inner products q k, in place, to the shares that the keys have: zero behind the last of them. */
+static void soften(float *scores, int64_t rows, Sizes sizes) {
+    int64_t row = registers(sizes.keys);
+    for (float *here = scores; here < scores + rows * row; here += row) {
+        for (int64_t c = sizes.keys; c < row; c++) here[c] = -FLT_MAX;
+        Lanes most = load(here, LANES), sum = {0};
+        for (int64_t c = LANES; c < row; c += LANES) {
+            Lanes values = load(here + c, LANES);
+            most = choose(values > most, values, most);
+        }
+        float largest = largest_of(most);
+        for (int64_t c = 0; c < row; c += LANES) {
+            Lanes share = exponential((load(here + c, LANES) - largest) * sizes.scale);
+            store(here + c, share, LANES);
+            sum += share;
+        }
+        float whole = 1 / sum_of(sum);
+        for (int64_t c = 0; c < row; c += LANES) store(here + c, load(here + c, LANES) * whole, LANES);
+    }
+}
+
+/* The gradients of the inner products, in place of those of the `shares`. */
+static void soften_back(const float *shares, float *changes, int64_t rows, Sizes sizes) {
+    int64_t row = registers(sizes.keys);
+    for (int64_t at = 0; at < rows * row; at += row) {
+        Lanes sum = {0};
+        for (int64_t c = at; c < at + row; c += LANES) sum += load(shares + c, LANES) * load(changes + c, LANES);
+        float mean = sum_of(sum);
+        for (int64_t c = at; c < at + row; c += LANES)
+            store(changes + c, load(shares + c, LANES) * (load(changes + c, LANES) - mean) * sizes.scale, LANES);
+    }
+}
+
+/* `out` is a map (batch, queries, values) for each head. `room` holds channels + BLOCK rows of whole registers of keys for
+ * each thread. */
+void framecast_attend(const float *q, const float *k, const float *v, Sizes sizes, float *const *out, float *room,
+                      int threads) {
+    int64_t row = registers(sizes.keys), apart = sizes.heads * sizes.channels;
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (int64_t task = 0; task < sizes.batch * sizes.heads; task++) {
+        const float *queries = q + place(sizes, task, sizes.queries, sizes.channels);
+        const float *values = v + place(sizes, task, sizes.keys, sizes.values);
+        float *attended = out[task % sizes.heads] + task / sizes.heads * sizes.queries * sizes.values;
+        float *keys = room + thread_number() * (sizes.channels + BLOCK) * row, *shares = keys + sizes.channels * row;
+        turn(k + place(sizes, task, sizes.keys, sizes.channels), apart, sizes.keys, sizes.channels, keys);
+        for (int64_t first = 0; first < sizes.queries; first += BLOCK) {
+            int64_t rows = least(BLOCK, sizes.queries - first);
+            product(queries + first * apart, apart, 1, keys, row, sizes.channels, shares, row, rows, row, 0, 0);
+            soften(shares, rows, sizes);
+            product(shares, row, 1, values, sizes.heads * sizes.values, sizes.keys, attended + first * sizes.values,
+                    sizes.values, rows, sizes.values, 0, 0);
+        }
+    }
+}
+
+/* The gradients of q, k and v. `room` holds channels + values + 2 BLOCK such rows for each thread. */
+void framecast_attend_back(const float *q, const float *k, const float *v, Sizes sizes, const float *const *dout, float *dq,
+                           float *dk, float *dv, float *room, int threads) {
+    int64_t row = registers(sizes.keys), apart = sizes.heads * sizes.channels, beside = sizes.heads * sizes.values;
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (int64_t task = 0; task < sizes.batch * sizes.heads; task++) {
+        int64_t of_q = place(sizes, task, sizes.queries, sizes.channels);
+        int64_t of_k = place(sizes, task, sizes.keys, sizes.channels), of_v = place(sizes, task, sizes.keys, sizes.values);
+        const float *given = dout[task % sizes.heads] + task / sizes.heads * sizes.queries * sizes.values;
+        float *keys = room + thread_number() * (sizes.channels + sizes.values + 2 * BLOCK) * row;
+        float *values = keys + sizes.channels * row, *shares = values + sizes.values * row, *changes = shares + BLOCK * row;
+        turn(k + of_k, apart, sizes.keys, sizes.channels, keys);
+        turn(v + of_v, beside, sizes.keys, sizes.values, values);
+        for (int64_t first = 0; first < sizes.queries; first += BLOCK) {
+            int64_t rows = least(BLOCK, sizes.queries - first);
+            const float *queries = q + of_q + first * apart, *after = given + first * sizes.values;
+            product(queries, apart, 1, keys, row, sizes.channels, shares, row, rows, row, 0, 0);
+            soften(shares, rows, sizes);
+            product(shares, 1, row, after, sizes.values, rows, dv + of_v, beside, sizes.keys, sizes.values, first > 0, 0);
+            product(after, sizes.values, 1, values, row, sizes.values, changes, row, rows, row, 0, 0);
+            soften_back(shares, changes, rows, sizes);
+            product(changes, row, 1, k + of_k, apart, sizes.keys, dq + of_q + first * apart, apart, rows, sizes.channels, 0,
+                    0);
+            product(changes, 1, row, queries, apart, rows, dk + of_k, apart, sizes.keys, sizes.channels, first > 0, 0);
+        }
+    }
+}
