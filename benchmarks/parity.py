@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,16 +16,28 @@ import torch
 from framecast.interop import reference
 
 
-def differences(path: Path) -> tuple[float, float, float]:
-    """Largest absolute difference of the outputs, relative difference of the loss and of the gradient norms that are not 0
-    but for rounding."""
+def differences(path: Path) -> tuple[float, float, float, float]:
+    """Largest absolute difference of the outputs, relative differences of the loss and of the gradient norms that are not 0
+    but for rounding, and of the same in double precision: one ReLU's number near 0 can have either sign in single."""
     with np.load(path) as file:
         meta = json.loads(str(file["meta"]))
         arrays = {key: torch.tensor(file[key]) for key in file.files if key != "meta"}
     weights = {key[2:]: arrays.pop(key) for key in list(arrays) if key.startswith("w/")}
     model = reference.load(meta, weights)
     ours = reference.run(model, meta, arrays)
-    ours["loss"].backward()
+    output = (ours["y"] - arrays["y"]).abs().max().item()
+    loss = abs(ours["loss"].item() / arrays["loss"].item() - 1)
+    single = gradients(model, ours["loss"], meta, weights)
+    double = {key: array.double() for key, array in arrays.items()}
+    model = reference.load(meta, weights).double()
+    return output, loss, single, gradients(model, reference.run(model, meta, double)["loss"], meta, weights)
+
+
+def gradients(
+    model: torch.nn.Module, loss: torch.Tensor, meta: dict[str, Any], weights: dict[str, torch.Tensor]
+) -> float:
+    """Largest relative difference of the norms."""
+    loss.backward()
     named = dict(model.named_parameters())
     norms = {
         theirs: named[mine].grad.norm().item()
@@ -32,18 +45,16 @@ def differences(path: Path) -> tuple[float, float, float]:
         if mine in named and named[mine].grad is not None
     }
     largest = max(meta["grad_norms"].values())
-    gradients = max(abs(norms[key] - norm) / norm for key, norm in meta["grad_norms"].items() if norm > 1e-4 * largest)
-    output = (ours["y"] - arrays["y"]).abs().max().item()
-    return output, abs(ours["loss"].item() / arrays["loss"].item() - 1), gradients
+    return max(abs(norms[key] - norm) / norm for key, norm in meta["grad_norms"].items() if norm > 1e-4 * largest)
 
 
 def main(folder: str) -> None:
     """Print a table."""
-    print(f"{'reference':28} {'outputs':>10} {'loss, rel.':>12} {'gradients, rel.':>16}")
+    print(f"{'reference':28} {'outputs':>10} {'loss, rel.':>12} {'gradients, rel.':>16} {'in double':>12}")
     for path in sorted(Path(folder).glob("*.npz")):
         if path.stem in reference.REFERENCES:
-            output, loss, gradients = differences(path)
-            print(f"{path.stem:28} {output:10.1e} {loss:12.1e} {gradients:16.1e}")
+            output, *relative = differences(path)
+            print(f"{path.stem:28} {output:10.1e} {relative[0]:12.1e} {relative[1]:16.1e} {relative[2]:12.1e}")
 
 
 if __name__ == "__main__":

@@ -48,18 +48,22 @@ def test_outputs_loss_and_gradients_are_those_of_the_published_code(parity: Path
     y, loss = arrays.pop("y"), arrays.pop("loss")
     model = reference.load(meta, weights)
     ours = reference.run(model, meta, arrays)
-    ours["loss"].backward()
 
-    atol = 1e-4 if name == "modernn_slots_train" else 1e-5  # batch statistics amplify rounding
-    torch.testing.assert_close(ours["y"], y, atol=atol, rtol=1e-4)
+    in_training = name == "modernn_slots_train"  # batch statistics amplify rounding
+    torch.testing.assert_close(ours["y"], y, atol=1e-4 if in_training else 1e-5, rtol=1e-4)
     torch.testing.assert_close(ours["loss"].double(), loss, atol=0, rtol=1e-5)
+    if in_training:  # one ReLU gets a number so near 0 that its sign, and 1 % of the gradients, is the rounding's
+        model = reference.load(meta, weights).double()
+        ours = reference.run(model, meta, {key: array.double() for key, array in arrays.items()})
+    ours["loss"].backward()
     parameters = dict(model.named_parameters())
     translated = reference.names(meta, weights)
     assert set(translated.values()) == set(model.state_dict())
     gradients = {
         theirs: parameters[mine].grad.norm().item() for theirs, mine in translated.items() if mine in parameters
     }
-    assert gradients == pytest.approx(meta["grad_norms"], rel=1e-3, abs=1e-5)  # some are 0 but for rounding
+    rounding = 2e-5 if in_training else 1e-5  # some are 0
+    assert gradients == pytest.approx(meta["grad_norms"], rel=1e-3, abs=rounding)
 
 
 @pytest.mark.parametrize("name", [name for name in FILES if not re.search("action|simvp|phydnet", name)])
