@@ -8,7 +8,7 @@ import xarray as xr
 
 from framecast.data.quantities import INTENSITY, RAIN_RATE, REFLECTIVITY, ZR, Quantity
 from framecast.data.sources import Region
-from framecast.errors import DataError
+from framecast.errors import ConfigError, DataError
 from framecast.forecasting.persistence import Persistence
 from framecast.measures import CRPS, frame_measure
 from framecast.scoring import verify
@@ -153,9 +153,10 @@ def test_thresholds_are_led_to_reflectivity_by_the_stated_relation() -> None:
 
 
 def test_pictures_have_no_events() -> None:
-    result = verify(
-        {"persistence": Persistence()}, Clips(np.random.default_rng(0).random((2, 5, 3, 12, 12)), INTENSITY)
-    )
+    pictures = Clips(np.random.default_rng(0).random((2, 5, 3, 12, 12)), INTENSITY)
+    with pytest.raises(ConfigError, match="thresholds: rain rates given, and the frames are intensity"):
+        verify({"persistence": Persistence()}, pictures, rates=(0.5,))
+    result = verify({"persistence": Persistence()}, pictures)
     assert result.event_scores == []
     assert result.thresholds == ()
 

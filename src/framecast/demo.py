@@ -19,8 +19,9 @@ from framecast.data.quantities import INTENSITY
 from framecast.data.readers.options import AS_IT_IS, Options
 from framecast.data.splits import ByBlocks
 from framecast.errors import RunError
-from framecast.evaluation import evaluate, facts_of
+from framecast.evaluation import evaluate
 from framecast.experiment import Experiment, Optimiser, Training
+from framecast.facts import facts_of
 from framecast.forecasting.run import load
 from framecast.forecasting.write import write
 from framecast.losses import L1L2

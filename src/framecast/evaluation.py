@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import psutil
-import torch
 import xarray as xr
 from pyproj import CRS
 from pyproj.exceptions import CRSError
 
 from framecast.checks import a_folder, a_path, at_least_one, several
-from framecast.data.config import IN_MEMORY, ArchiveData, Data
+from framecast.data.config import IN_MEMORY, ArchiveData
 from framecast.data.frames import files_of, same_grid
 from framecast.data.inputs import Input, moved
 from framecast.data.opening import open_like
@@ -26,18 +22,15 @@ from framecast.data.readers.options import AS_IT_IS, Options
 from framecast.data.sources import Sources
 from framecast.data.splits import ByBlocks
 from framecast.errors import ConfigError, DataError
-from framecast.experiment import Experiment
 from framecast.forecasting.assemble import Forecaster
 from framecast.forecasting.climatology import Climatology
 from framecast.forecasting.ensembles import Linda, Steps
 from framecast.forecasting.extrapolation import Extrapolation
 from framecast.forecasting.persistence import Persistence
 from framecast.forecasting.run import Trained, load
-from framecast.models.counting import multiply_accumulates, parameters
 from framecast.networks import Weights
 from framecast.scores import named
 from framecast.scoring import Part, Plan, Report, assemble, plan, score
-from framecast.settings import plain
 from framecast.sharing import share_out
 from framecast.tally import Networks
 from framecast.training.run import EXPERIMENT, check_in_files, settings_of
@@ -75,16 +68,20 @@ def evaluate(
 ) -> Verification:
     """Score the model of `run` beside `baselines`, whole frames, every window of the test data; or the models of several runs, by
     name, on the same cases and pixels. Of several the test split is that of the first, and windows are as long as the model
-    needs that looks back furthest; without `data` all must have been trained on the same part of the same data.
+    needs that looks back furthest; without `data` all must have been trained on the same part of the same data. Returns the
+    sums of every case, and the scores they make.
 
     `data` are opened Frames or what `framecast.open` takes, read as in training where `options` state nothing else; without
-    it the run's own test split is used. `rates` are thresholds in mm/h.
-    `stride` is how many frames lie between the starts of windows: 1 unless stated, of the run's own split as in training.
-    `inputs` are where that lies which the model sees beside the frames, in the order of training; where it lay in training,
-    without. `lpips` are files with the weights of AlexNet and of the linear layers of LPIPS, `fvd` is one with those of I3D;
-    without them these scores are not computed. With `out` the sums of all cases are written there as `cases.nc`.
+    it the run's own test split is used. `rates` are thresholds in mm/h (0.5, 2 and 8 for rain), led to reflectivity by `zr`;
+    `convention` is how frame scores are computed: "default", "thuml", "czh98" or "openstl". Windows have the `horizon` of
+    training unless stated; of more than `limit` so many are taken, evenly spread. `stride` is how many frames lie between the
+    starts of windows: 1 unless stated, of the run's own split as in training. `inputs` are where that lies which the model sees
+    beside the frames, in the order of training; where it lay in training, without. `lpips` are files with the weights of
+    AlexNet and of the linear layers of LPIPS, `fvd` is one with those of I3D; without them these scores are not computed. With
+    `out` the sums of all cases are written there as `cases.nc`.
     `cluster` is the address of a Dask scheduler, or "local:N" for N processes on this machine, among which the cases are shared
-    out; the result is the same. Raises `DataError`, `ConfigError` and `RunError`.
+    out; the result is the same. `report` is told the cases done and to do. Raises `DataError` for what cannot be read or holds
+    no window, `ConfigError` for what cannot be asked for, and `RunError` where there is no trained model.
     """
     named(convention)  # what is misspelt is said before anything is opened
     at_least_one(horizon=horizon, stride=stride, limit=limit)
@@ -107,7 +104,7 @@ def evaluate(
         )
     forecasters, sources, networks = job.opened()
     source = sources.held_out()
-    todo = plan(source, rates=rates, zr=zr, convention=convention, limit=limit)
+    todo = plan(source, rates=rates, zr=zr, convention=convention, limit=limit, where=sources.where)
     if out is not None:
         a_folder(out)  # hours before what is written there
     if cluster is None:
@@ -248,7 +245,7 @@ def baseline(name: str, trained: Trained, sources: Sources, run: Path) -> Foreca
         return Extrapolation(quantity)
     if name == "climatology":
         known = sources if sources.train else _training(run)
-        climate = Climatology.of(known.train)
+        climate = Climatology.of(known.train, known.where)
         grids = (*known.frames, *sources.frames)
         return climate if all(same_grid(grids[0], other) for other in grids) else climate.everywhere()
     if name in ("steps", "linda"):
@@ -339,59 +336,3 @@ def warning(run: str | Path, data: Given | None, options: Options = AS_IT_IS) ->
     seen = trained_on(run, data, options)
     names = ", ".join(Path(file).name for file in seen[:5])
     return f"the model was trained on {len(seen)} of these files: {names}" if seen else ""
-
-
-def facts_of(run: str | Path, trained: Trained) -> dict[str, str]:
-    """What a report says of a model: its settings, its data, its cost."""
-    card, facts = trained.card, {}
-    if (Path(run) / EXPERIMENT).is_file():
-        facts = _experiment_facts(settings_of(Path(run)))
-    work = multiply_accumulates(card.model, card.shape) / 1e9
-    shape = card.shape
-    return {
-        "model": f"{card.model.name}, {parameters(trained.model):,} weights",
-        "window": f"{shape.context} + {shape.horizon} frames of {shape.height} x {shape.width}",
-        **facts,
-        "scaling": ", ".join(f"{key} {value}" for key, value in plain(card.scaling).items() if key != "zr"),
-        "cost of a forecast": f"{work:.2f} G multiply-accumulates at that size; {_timed(trained)}",
-    }
-
-
-def settings_text(run: str | Path) -> str:
-    """All that the training of a run was told, as YAML; nothing for a saved model without its run."""
-    path = Path(run) / EXPERIMENT
-    return path.read_text() if path.is_file() else ""
-
-
-def _experiment_facts(experiment: Experiment) -> dict[str, str]:
-    data, training = experiment.data, experiment.training
-    return {
-        "data": data.described,
-        "split": _split(data),
-        "trained": f"{training.iterations:,} iterations of {training.batch_size} windows, loss {experiment.loss.name}, "
-        f"curriculum {experiment.curriculum.name}, seed {training.seed}",
-    }
-
-
-def _split(data: Data) -> str:
-    """How training, validation and test were kept apart."""
-    split = getattr(data, "split", None)
-    return (
-        "that of the data set" if split is None else ", ".join(f"{key} {value}" for key, value in plain(split).items())
-    )
-
-
-def _timed(trained: Trained) -> str:
-    """The time of one forecast at the size of training, and the memory of this process."""
-    shape = trained.card.shape
-    context, inputs = np.split(
-        np.zeros((1, shape.context, shape.channels, shape.height, shape.width), dtype=np.float32),
-        [shape.predicted],
-        axis=2,
-    )
-    actions = np.zeros((1, shape.context + shape.horizon, shape.actions), dtype=np.float32)
-    trained.forecast_arrays(context, shape.horizon, actions, inputs)
-    begun = time.perf_counter()
-    trained.forecast_arrays(context, shape.horizon, actions, inputs)
-    seconds, memory = time.perf_counter() - begun, psutil.Process().memory_info().rss
-    return f"{seconds:.2f} s on {trained.device.type} ({torch.get_num_threads()} threads), process at {memory / 2**30:.1f} GiB"

@@ -71,17 +71,22 @@ def plan(
     batch_size: int = 4,
     examples: int = 4,
     scales: tuple[int, ...] = SCALES,
+    where: str | None = None,
 ) -> Plan:
     """What `verify` does, as a plan. Raises `DataError` where there is no window, `ConfigError` for an unknown convention and for
-    thresholds that are none."""
+    thresholds that are none, or given for what is no rain."""
     for rate in () if rates is None else several(rates, "thresholds"):
         if not positive(rate):
             raise ConfigError(f"{rate!r} given, expected a rain rate in mm/h, above 0", where="thresholds")
     if not isinstance(zr, ZR | None):
         raise ConfigError(f"{zr!r} given, expected framecast.data.quantities.ZR(a=223, b=1.53)", where="zr")
     if len(source) == 0:
-        raise DataError("there is no window to evaluate")
+        raise DataError("there is no window to evaluate", where=where, remedy="give more frames: --data PATH")
     quantity = source.quantity
+    if rates and not quantity.precipitation:
+        raise ConfigError(
+            f"rain rates given, and the frames are {quantity.name}", where="thresholds", remedy="leave them out"
+        )
     rates = (quantity.thresholds if rates is None else rates) if quantity.precipitation else ()
     chosen = _spread(len(source), limit)
     shown = frozenset(chosen[k] for k in _spread(len(chosen), examples)) if examples else frozenset()

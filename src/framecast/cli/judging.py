@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @spread
 def evaluate(
-    run: Annotated[Path, typer.Argument(help="The folder of a run.")],
+    run: Annotated[Path, typer.Argument(help="The folder of a run; with --data, of a saved model too.")],
     judging: Judging,
     reading: Reading,
     out: Annotated[
@@ -31,7 +31,8 @@ def evaluate(
     """Score a model beside persistence and extrapolation, by lead time and threshold, and write a report."""
     from rich.console import Console
 
-    from framecast.evaluation import facts_of, settings_text, warning
+    from framecast.evaluation import warning
+    from framecast.facts import facts_of, settings_text
 
     console, folder, data = Console(), out or run / "evaluation", judging.data
     verification = judging.scores(run, folder, reading)

@@ -22,10 +22,14 @@ class Climatology:
         self.mean = mean
 
     @staticmethod
-    def of(source: Source | None) -> Climatology:
-        """Of the training windows. Raises `DataError` without any."""
+    def of(source: Source | None, where: str | None = None) -> Climatology:
+        """Of the training windows, which are in the files `where`. Raises `DataError` without any."""
         if source is None or not len(source):
-            raise DataError("there is no training window, so there is no climatology")
+            raise DataError(
+                "there is no training window, so there is no climatology",
+                where=where,
+                remedy="leave the climatology out, or hold out less (data.split)",
+            )
         chosen = np.unique(np.linspace(0, len(source) - 1, min(FRAMES, len(source))).round().astype(int))
         total = count = None
         for index in chosen:

@@ -1,0 +1,73 @@
+"""What a report says of a run beside its scores: its model, its data, its training, its cost."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+import torch
+
+from framecast.data.config import Data
+from framecast.experiment import Experiment
+from framecast.forecasting.run import Trained
+from framecast.models.counting import multiply_accumulates, parameters
+from framecast.settings import plain
+from framecast.training.run import EXPERIMENT, settings_of
+
+
+def facts_of(run: str | Path, trained: Trained) -> dict[str, str]:
+    """What a report says of a model: its settings, its data, its cost."""
+    card, facts = trained.card, {}
+    if (Path(run) / EXPERIMENT).is_file():
+        facts = _experiment_facts(settings_of(Path(run)))
+    work = multiply_accumulates(card.model, card.shape) / 1e9
+    shape = card.shape
+    return {
+        "model": f"{card.model.name}, {parameters(trained.model):,} weights",
+        "window": f"{shape.context} + {shape.horizon} frames of {shape.height} x {shape.width}",
+        **facts,
+        "scaling": ", ".join(f"{key} {value}" for key, value in plain(card.scaling).items() if key != "zr"),
+        "cost of a forecast": f"{work:.2f} G multiply-accumulates at that size; {_timed(trained)}",
+    }
+
+
+def settings_text(run: str | Path) -> str:
+    """All that the training of a run was told, as YAML; nothing for a saved model without its run."""
+    path = Path(run) / EXPERIMENT
+    return path.read_text() if path.is_file() else ""
+
+
+def _experiment_facts(experiment: Experiment) -> dict[str, str]:
+    data, training = experiment.data, experiment.training
+    return {
+        "data": data.described,
+        "split": _split(data),
+        "trained": f"{training.iterations:,} iterations of {training.batch_size} windows, loss {experiment.loss.name}, "
+        f"curriculum {experiment.curriculum.name}, seed {training.seed}",
+    }
+
+
+def _split(data: Data) -> str:
+    """How training, validation and test were kept apart."""
+    split = getattr(data, "split", None)
+    return (
+        "that of the data set" if split is None else ", ".join(f"{key} {value}" for key, value in plain(split).items())
+    )
+
+
+def _timed(trained: Trained) -> str:
+    """The time of one forecast at the size of training, and the memory of this process."""
+    shape = trained.card.shape
+    context, inputs = np.split(
+        np.zeros((1, shape.context, shape.channels, shape.height, shape.width), dtype=np.float32),
+        [shape.predicted],
+        axis=2,
+    )
+    actions = np.zeros((1, shape.context + shape.horizon, shape.actions), dtype=np.float32)
+    trained.forecast_arrays(context, shape.horizon, actions, inputs)
+    begun = time.perf_counter()
+    trained.forecast_arrays(context, shape.horizon, actions, inputs)
+    seconds, memory = time.perf_counter() - begun, psutil.Process().memory_info().rss
+    return f"{seconds:.2f} s on {trained.device.type} ({torch.get_num_threads()} threads), process at {memory / 2**30:.1f} GiB"
