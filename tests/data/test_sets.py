@@ -3,7 +3,8 @@
 import hashlib
 import io
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -22,6 +23,7 @@ from framecast.cli import app
 from framecast.data import stored
 from framecast.data.batches import Batches
 from framecast.data.config import BAIR, KTH, SEVIR, Data, Human36M, RoboNet, TaxiBJ
+from framecast.data.sets.bair import SIDE
 from framecast.data.sets.catalogue import CATALOGUE, by_name
 from framecast.data.sets.clips import Clip, ClipSource, resized
 from framecast.data.sets.download import Remote, fetch
@@ -135,11 +137,14 @@ def field(number: int, content: bytes) -> bytes:
     return varint(number << 3 | 2) + varint(len(content)) + content
 
 
-def record(frames: np.ndarray, actions: np.ndarray) -> bytes:
+def record(frames: np.ndarray, actions: Sequence[np.ndarray | bytes | None]) -> bytes:
+    """One of BAIR; an action may be missing, or other bytes than four numbers."""
     features = {}
     for t, (frame, action) in enumerate(zip(frames, actions, strict=True)):
         features[f"{t}/image_aux1/encoded"] = field(1, field(1, frame.tobytes()))
-        features[f"{t}/action"] = field(2, field(1, action.astype("<f4").tobytes()))
+        if action is not None:
+            stored = action if isinstance(action, bytes) else action.astype("<f4").tobytes()
+            features[f"{t}/action"] = field(2, field(1, stored))
     entries = [field(1, field(1, name.encode()) + field(2, value)) for name, value in features.items()]
     example = field(1, b"".join(entries))
     return struct.pack("<Q", len(example)) + b"\0" * 4 + example + b"\0" * 4
@@ -153,7 +158,7 @@ def bair(tmp_path: Path) -> Path:
         folder.mkdir(parents=True)
         frames = chance.integers(0, 256, (count, 5, 64, 64, 3), dtype=np.uint8)
         actions = np.arange(count * 5 * 4).reshape(count, 5, 4)
-        content = b"".join(record(*pair) for pair in zip(frames, actions, strict=True))
+        content = b"".join(record(one, list(taken)) for one, taken in zip(frames, actions, strict=True))
         (folder / "traj_0_to_255.tfrecords").write_bytes(content)
         np.save(tmp_path / f"{part}.npy", frames)
     return tmp_path
@@ -189,6 +194,29 @@ def test_a_record_that_is_no_example_is_named(bair: Path) -> None:
     file.write_bytes(struct.pack("<Q", 30) + b"\0" * 4 + b"\x0b" * 30 + b"\0" * 4)
     with pytest.raises(DataError, match="no TensorFlow example"):
         BAIR(path=str(bair), horizon=1).open()
+
+
+@pytest.mark.parametrize(
+    ("third", "said"),
+    [
+        (np.zeros(5), "the action of frame 3 has 20 bytes, expected 4 x 4"),
+        (np.array([0, 1, np.nan, 0]), "the action of frame 3 is not a number"),
+        (b"abcde", "the action of frame 3 has 5 bytes"),
+    ],
+)
+def test_an_action_of_bair_that_is_none_is_named(bair: Path, third: np.ndarray | bytes, said: str) -> None:
+    frames = np.zeros((4, SIDE, SIDE, 3), dtype=np.uint8)
+    file = bair / "softmotion30_44k" / "train" / "traj_0_to_255.tfrecords"
+    data = BAIR(path=str(bair), horizon=2, actions=True)
+    file.write_bytes(record(frames, [np.zeros(4), np.zeros(4), np.zeros(4), third]))
+    with pytest.raises(DataError, match=said):
+        source(data).actions(0)
+    file.write_bytes(record(frames, [np.zeros(4), None, np.zeros(4), np.zeros(4)]))
+    with pytest.raises(DataError, match="the action of frame 1 has 0 bytes"):
+        source(replace(data, horizon=1)).actions(0)
+    file.write_bytes(record(frames, [None] * 4))
+    with pytest.raises(DataError, match="record 0 has no actions"):
+        data.open()
 
 
 def trajectory(path: Path, length: int, *, encoding: str, numbers: int = 4, image_format: str = "RGB") -> None:
@@ -262,6 +290,63 @@ def test_a_damaged_trajectory_is_named(tmp_path: Path) -> None:
         RoboNet(path=str(tmp_path), environments=("penn",)).open()
 
 
+def without(name: str, *, instead: object = None) -> Callable[[h5py.File], None]:
+    """Takes a part of a trajectory out, and puts another in its place."""
+
+    def change(file: h5py.File) -> None:
+        del file[name]
+        if instead is not None:
+            file[name] = instead
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (without("policy/actions"), "no policy/actions of numbers"),
+        (without("policy/actions", instead=np.zeros(9)), "no policy/actions of numbers"),
+        (without("policy/actions", instead=np.array([[b"a"] * 4] * 9)), "no policy/actions of numbers"),
+        (without("policy/actions", instead=np.full((9, 4), np.nan)), "the action of frame 0 is not a number"),
+        (without("env/cam0_video", instead=np.zeros(3)), "no env/cam0_video"),
+        (without("env/cam0_video/frame3"), "'frame3'"),
+        (without("env/cam0_video/frame3", instead=np.zeros(9, np.uint8)), "frame 3 is no whole picture"),
+        (lambda file: file.create_dataset("env/cam0_video/frames", data=np.zeros(9, np.uint8)), "attribute: 'T'"),
+    ],
+)
+def test_what_is_wrong_in_a_trajectory_is_said(tmp_path: Path, damage: Callable[[h5py.File], None], said: str) -> None:
+    trajectory(tmp_path / "penn_traj0.hdf5", 10, encoding="jpg")
+    with h5py.File(tmp_path / "penn_traj0.hdf5", "a") as file:
+        damage(file)
+    data = RoboNet(path=str(tmp_path), size=16, context=2, horizon=2, environments=("penn",), actions=True)
+    with pytest.raises(DataError, match=f"(?s)penn_traj0.*{said}"):
+        read_all(source(data))
+
+
+def read_all(clips: ClipSource) -> None:
+    for index in range(len(clips)):
+        clips.read(index)
+        clips.actions(index)
+
+
+def test_robots_that_are_not_there_are_named(tmp_path: Path) -> None:
+    trajectory(tmp_path / "penn_traj0.hdf5", 5, encoding="jpg")
+    with pytest.raises(DataError, match=r"(?s)no trajectory of berkley and stanford.*data\.environments=\[penn\]"):
+        RoboNet(path=str(tmp_path), environments=("berkley", "penn", "stanford")).open()
+
+
+def test_other_names_among_the_pictures_of_human36m_are_passed_over(tmp_path: Path) -> None:
+    for k in range(9):
+        jpeg(tmp_path / f"S1_Walking.54138969_{5 * k + 1:06d}.jpg", 10 * k)
+    data = Human36M(path=str(tmp_path), size=8, context=2, horizon=2)
+    windows = len(source(data))
+    for name in ("S1_Walking.jpg", "S1_Walking.54138969_last.jpg", "S1_.jpg"):
+        jpeg(tmp_path / name, 0)
+    assert len(source(data)) == windows
+    with pytest.raises(DataError, match=r"(?s)no picture of Wlaking.*scenarios: Walking"):
+        replace(data, scenarios=("Wlaking",)).open()
+
+
 @pytest.mark.parametrize("kind", [KTH, Human36M, RoboNet, BAIR])
 def test_a_folder_without_the_set_is_said(kind: type[KTH], tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no window"):
@@ -270,6 +355,13 @@ def test_a_folder_without_the_set_is_said(kind: type[KTH], tmp_path: Path) -> No
         kind(path=str(tmp_path / "nowhere")).open()
     with pytest.raises(ConfigError, match="validation"):
         kind(path=str(tmp_path), validation=1.0)
+    with pytest.raises(ConfigError, match=r"data\.size"):
+        kind(path=str(tmp_path), size=0)
+
+
+def test_clips_that_are_too_short_are_said_to_be(kth: Path) -> None:
+    with pytest.raises(DataError, match=r"(?s)no window of 50 frames in 12 clips.*shorten the windows"):
+        KTH(path=str(kth), horizon=40).open()
 
 
 def test_the_catalogue_names_every_set() -> None:
@@ -312,6 +404,53 @@ def test_taxibj_windows_are_those_of_the_file(tmp_path: Path) -> None:
     assert train.shape == (2, 32, 32, 2, 4, 0, 0)
     with pytest.raises(ConfigError, match=r"4 \+ 4 frames of 32 x 32"):
         TaxiBJ(path=str(tmp_path), horizon=5)
+
+
+@pytest.mark.parametrize(("wrong", "said"), [(np.nan, "from nan to nan"), (90, "to 90 in X_train")])
+def test_flows_that_are_none_are_said(tmp_path: Path, wrong: float, said: str) -> None:
+    arrays = {f"{kind}_{part}": np.zeros((2, 4, 2, 32, 32), np.float32) for part in ("train", "test") for kind in "XY"}
+    arrays["X_train"][1, 2] = wrong
+    np.savez(tmp_path / "dataset.npz", **arrays)
+    with pytest.raises(DataError, match=f"(?s){said}.*expected about -1 to 1"):
+        TaxiBJ(path=str(tmp_path)).open()
+
+
+EVENTS = "vil/2019/SEVIR_VIL_STORMEVENTS_2019_0101_0630.h5"
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (f"S1,{EVENTS},first,vil,2019-02-15 20:00:00", "line 3: no row of an event at a date"),
+        (f"S1,{EVENTS},1,vil,15.6.2019 20:00", "line 3: no row of an event at a date"),
+        ("S1,,,vil,", "line 3: no row of an event at a date"),
+        (f"S1,{EVENTS},7,vil,2019-02-15 20:00:00", "with a row 7 for S1"),
+        ("\udcff", "CATALOG.csv: no table of text"),
+    ],
+)
+def test_what_is_wrong_in_the_catalogue_of_sevir_is_said(tmp_path: Path, line: str, said: str) -> None:
+    (tmp_path / "data" / EVENTS).parent.mkdir(parents=True)
+    with h5py.File(tmp_path / "data" / EVENTS, "w") as file:
+        file["vil"] = np.zeros((2, 8, 8, 49), np.uint8)
+    rows = ["id,file_name,file_index,img_type,time_utc", f"S0,{EVENTS},0.0,vil,2019-02-15 20:00:00"]
+    (tmp_path / "CATALOG.csv").write_text("\n".join([*rows, line]), errors="surrogateescape")
+    with pytest.raises(DataError, match=f"(?s){said}"):
+        read_all(source(SEVIR(path=str(tmp_path), size=8)))
+
+
+@pytest.mark.parametrize(
+    ("vil", "said"),
+    [(np.zeros((1, 8, 8, 49)), "no vil of bytes"), (np.zeros((1, 8, 8, 24), np.uint8), r"shape \(1, 8, 8, 24\)")],
+)
+def test_what_is_no_vil_is_said(tmp_path: Path, vil: np.ndarray, said: str) -> None:
+    (tmp_path / "data" / EVENTS).parent.mkdir(parents=True)
+    with h5py.File(tmp_path / "data" / EVENTS, "w") as file:
+        file["vil"] = vil
+    (tmp_path / "CATALOG.csv").write_text(
+        f"id,file_name,file_index,img_type,time_utc\nS0,{EVENTS},0,vil,2019-02-15 20:00:00"
+    )
+    with pytest.raises(DataError, match=said):
+        source(SEVIR(path=str(tmp_path), size=8)).read(0)
 
 
 def test_sevir_is_split_by_date(tmp_path: Path) -> None:

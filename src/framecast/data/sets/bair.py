@@ -18,11 +18,11 @@ from typing import Literal
 
 import numpy as np
 
-from framecast.data.sets.clips import Clip, ClipData, Part, matching, resized
+from framecast.data.sets.clips import Clip, ClipData, Part, check_actions, matching, resized
 from framecast.errors import DataError
 from framecast.types import config
 
-SIDE = 64
+SIDE, NUMBERS = 64, 4
 _LARGEST_RECORD = 64 * 2**20
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
@@ -38,7 +38,7 @@ class BAIR(ClipData):
     @property
     def number_of_actions(self) -> int:
         """Four, where they are asked for."""
-        return 4 if self.actions else 0
+        return NUMBERS if self.actions else 0
 
     def clips(self, part: Part) -> Iterator[Clip]:
         """One clip for each record."""
@@ -48,6 +48,12 @@ class BAIR(ClipData):
             for number, (start, size) in enumerate(_records(file)):
                 if size not in counts:
                     counts[size] = sum(key.endswith("/action") for key in _example(file, start, size))
+                    if not counts[size]:
+                        raise DataError(
+                            f"record {number} has no actions, so it is none of BAIR",
+                            where=file,
+                            remedy="fetch it again",
+                        )
                 windows = [range(first, first + length) for first in range(counts[size] - length + 1)]
                 at = (file, start, size)
                 frames, actions = partial(_frames, *at, self.size), partial(_actions, *at)
@@ -128,13 +134,23 @@ def _frames(file: Path, start: int, size: int, side: int, numbers: Sequence[int]
 def _picture(example: dict[str, bytes], number: int, file: Path) -> np.ndarray:
     pixels = np.frombuffer(example.get(f"{number}/image_aux1/encoded", b""), dtype=np.uint8)
     if pixels.size != SIDE * SIDE * 3:
-        raise DataError(f"frame {number} has {pixels.size} bytes, expected {SIDE} x {SIDE} x 3", where=file)
+        raise DataError(
+            f"frame {number} has {pixels.size} bytes, expected {SIDE} x {SIDE} x 3",
+            where=file,
+            remedy="fetch it again",
+        )
     return pixels.reshape(SIDE, SIDE, 3)
 
 
 def _actions(file: Path, start: int, size: int, numbers: Sequence[int]) -> np.ndarray:
     example = _example(file, start, size)
-    actions = [np.frombuffer(example[f"{number}/action"], dtype="<f4") for number in numbers]
-    if any(action.size != 4 for action in actions):
-        raise DataError("an action that has not four numbers", where=file)
-    return np.stack(actions).astype(np.float32)
+    actions = [example.get(f"{number}/action", b"") for number in numbers]
+    for number, action in zip(numbers, actions, strict=True):
+        if len(action) != 4 * NUMBERS:
+            raise DataError(
+                f"the action of frame {number} has {len(action)} bytes, expected {NUMBERS} x 4",
+                where=file,
+                remedy="fetch it again",
+            )
+    values = np.stack([np.frombuffer(action, dtype="<f4") for action in actions])
+    return check_actions(values.astype(np.float32), numbers, file)

@@ -137,7 +137,7 @@ def by_name(name: str) -> Known:
     found = exact or [known for known in found if known.files] or found
     if len(found) != 1:
         what = f"{len(found)} sets are called {name!r}" if found else f"no set is called {name!r}"
-        raise DataError(what, remedy=f"sets: {', '.join(known.title for known in found or CATALOGUE)}")
+        raise DataError(what, remedy=f"sets: {'; '.join(known.title for known in found or CATALOGUE)}")
     if not found[0].files:
         raise DataError(
             f"{found[0].title} cannot be fetched from here",

@@ -112,6 +112,8 @@ class ClipData(ABC):
 
     def __post_init__(self) -> None:
         check_lengths(self.context, self.horizon)
+        if self.size < 1:
+            raise ConfigError(f"a size of {self.size} pixels, expected at least 1", where="data.size")
         if not 0 <= self.validation < 1:
             raise ConfigError(f"validation {self.validation} is no share below 1", where="data.validation")
 
@@ -148,10 +150,12 @@ class ClipData(ABC):
         kept = len(training) - held_out
         sources = [_source(clips, shape) for clips in (training[:kept], training[kept:], tested)]
         if not any(sources):
+            clips = len(training) + len(tested)
+            layout = f"see `framecast datasets` for how the files of {self.name} must lie"
             raise DataError(
-                f"no window of {shape.context + shape.horizon} frames in {len(training) + len(tested)} clips",
+                f"no window of {shape.context + shape.horizon} frames in {clips} clips",
                 where=self.path,
-                remedy=f"see `framecast datasets` for how the files of {self.name} must lie",
+                remedy=f"shorten the windows (data.context, data.horizon), or {layout}" if clips else layout,
             )
         counts = [f"{len(source or ())} {name}" for name, source in zip(NAMES, sources, strict=True)]
         report = (f"{', '.join(counts)} windows of {len(training)} training and {len(tested)} test clips",)
@@ -164,6 +168,18 @@ class ClipData(ABC):
 def _source(clips: Sequence[Clip], shape: FrameShape) -> Source | None:
     source = ClipSource(clips, shape)
     return source if len(source) else None
+
+
+def check_actions(actions: np.ndarray, numbers: Sequence[int], where: Path) -> np.ndarray:
+    """The actions `(T, A)` of frames `numbers`. Raises `DataError` where one is not a number."""
+    finite = np.isfinite(actions).all(1)
+    if not finite.all():
+        raise DataError(
+            f"the action of frame {numbers[int(np.argmin(finite))]} is not a number",
+            where=where,
+            remedy="fetch it again",
+        )
+    return actions
 
 
 def pictures(files: Sequence[Path], size: int, prepare: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:

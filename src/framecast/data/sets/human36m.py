@@ -11,6 +11,7 @@ the default here.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import groupby
@@ -20,6 +21,7 @@ from typing import Literal
 import numpy as np
 
 from framecast.data.sets.clips import Clip, ClipData, Part, matching, pictures
+from framecast.errors import DataError
 from framecast.types import config
 
 SUBJECTS = {"train": ("S1", "S5", "S6", "S7", "S8"), "test": ("S9", "S11")}
@@ -28,6 +30,7 @@ INTERVAL = 2
 """Files from one frame of a sequence to the next."""
 FILES_EVERY = 5
 """Frames of the video from one file to the next."""
+_NAME = re.compile(r"(S\d+)_([^_.]+).*_(\d+)\.jpg")
 
 
 @config
@@ -43,7 +46,17 @@ class Human36M(ClipData):
     def clips(self, part: Part) -> Iterator[Clip]:
         """One clip for each video of one camera."""
         span = INTERVAL * (self.context + self.horizon - 1)
-        files = [file for file in matching(Path(self.path), "S*_*.jpg") if self._used(file, part)]
+        found = [(_NAME.fullmatch(file.name), file) for file in matching(Path(self.path), "S*_*.jpg")]
+        named = [(name[1], name[2], file) for name, file in found if name is not None]
+        there = {scenario for _, scenario, _ in named}
+        if there and (missing := [scenario for scenario in self.scenarios if scenario not in there]):
+            raise DataError(
+                f"no picture of {' and '.join(missing)}",
+                where=self.path,
+                remedy=f"data.scenarios: {', '.join(sorted(there))}",
+            )
+        wanted = self.scenarios or there
+        files = [file for subject, scenario, file in named if subject in SUBJECTS[part] and scenario in wanted]
         # The loader of the papers walks through the sorted files of all videos with one stride, so where the windows of a
         # video begin may follow from the video before it; and it needs one file more than the last window covers.
         next_start = position = 0
@@ -61,10 +74,6 @@ class Human36M(ClipData):
                 next_start += BETWEEN_STARTS[part]
             position += len(clip)
             yield Clip(video, windows, partial(_frames, clip, self.size))
-
-    def _used(self, file: Path, part: Part) -> bool:
-        subject, scenario = file.name.split(".")[0].split("_")[:2]
-        return subject in SUBJECTS[part] and (not self.scenarios or scenario in self.scenarios)
 
 
 def _frames(files: Sequence[Path], size: int, numbers: Sequence[int]) -> np.ndarray:

@@ -39,7 +39,7 @@ class KTH(ClipData):
             stride = length if action in SLOW else 3
             for folder in matching(Path(self.path) / action, "person*"):
                 person = _PERSON.match(folder.name)
-                if person is None or (int(person[1]) <= 16) != (part == "train"):
+                if person is None or not folder.is_dir() or (int(person[1]) <= 16) != (part == "train"):
                     continue
                 found = [(_NUMBER.match(file.name), file) for file in matching(folder, "image*")]
                 files = {int(name[1]): file for name, file in found if name is not None}

@@ -18,18 +18,20 @@ import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import h5py
 import numpy as np
 from PIL import Image
 
-from framecast.data.sets.clips import Clip, ClipData, Part
+from framecast.data.readers.hdf5 import check, opened
+from framecast.data.sets.clips import Clip, ClipData, Part, check_actions
 from framecast.errors import ConfigError, DataError
 from framecast.types import config
 
 TRAINING, TEST = 2_500, 2_000
 BETWEEN_STARTS = 3
+FORM = "a trajectory of RoboNet"
 _TRAJECTORY = re.compile(r"traj[_-]?(\d+)")
 
 
@@ -51,15 +53,33 @@ class RoboNet(ClipData):
     def clips(self, part: Part) -> Iterator[Clip]:
         """One clip for each trajectory."""
         length = self.context + self.horizon
+        found = {name: sorted(Path(self.path).rglob(f"{name}*.hdf5"), key=_number) for name in self.environments}
+        if any(found.values()) and (missing := [name for name, files in found.items() if not files]):
+            raise DataError(
+                f"no trajectory of {' and '.join(missing)}",
+                where=self.path,
+                remedy=f"data.environments=[{','.join(name for name, files in found.items() if files)}]",
+            )
         for environment in self.environments:
-            files = sorted(Path(self.path).rglob(f"{environment}*.hdf5"), key=_number)
+            files = found[environment]
             chosen = files[:TRAINING] if part == "train" else files[TRAINING : TRAINING + TEST]
             stride = BETWEEN_STARTS if part == "train" else length
             for file in chosen:
-                count = _count(file)
+                count = self._count(file)
                 windows = [range(first, first + length) for first in range(0, count - length + 1, stride)]
                 frames = partial(_frames, file, self.size)
                 yield Clip(file.stem, windows, frames, partial(_actions, file, self.action_size))
+
+    def _count(self, file: Path) -> int:
+        """How many frames have an action or follow one. Raises `ConfigError` for actions of more numbers than are asked for."""
+        count, numbers = _sizes(file)
+        if numbers > self.number_of_actions and self.actions:
+            raise ConfigError(
+                f"{file.name} has actions of {numbers} numbers, more than {self.action_size}",
+                where="data.action_size",
+                remedy=f"data.action_size={numbers}",
+            )
+        return count
 
 
 def _number(file: Path) -> tuple[int, str]:
@@ -67,52 +87,56 @@ def _number(file: Path) -> tuple[int, str]:
     return (int(found[1]) if found else 0), file.name
 
 
-def _open(file: Path) -> h5py.File:
-    try:
-        return h5py.File(file, "r")
-    except OSError as error:
-        raise DataError(
-            f"the file is incomplete or unreadable ({error})", where=file, remedy="fetch it again"
-        ) from error
-
-
-def _camera(content: h5py.File, file: Path) -> Any:
-    try:
-        return content["env/cam0_video"]
-    except KeyError as error:
-        raise DataError("no env/cam0_video, so no trajectory of RoboNet", where=file) from error
+def _camera(content: h5py.File, file: Path) -> h5py.Group:
+    camera = content.get("env/cam0_video")
+    if not isinstance(camera, h5py.Group):
+        raise DataError("no env/cam0_video, so no trajectory of RoboNet", where=file)
+    return camera
 
 
 @lru_cache(maxsize=100_000)
-def _count(file: Path) -> int:
-    """How many frames have an action or follow one."""
-    with _open(file) as content:
+def _sizes(file: Path) -> tuple[int, int]:
+    """How many frames have an action or follow one, and how many numbers an action has. Raises `DataError`."""
+    with opened(file, FORM) as content:
         camera = _camera(content, file)
         frames = int(camera["frames"].attrs["T"]) if "frames" in camera else len(camera)
-        return min(frames, int(content["policy/actions"].shape[0]) + 1)
+        actions = content.get("policy/actions")
+        if not isinstance(actions, h5py.Dataset) or actions.ndim != 2 or actions.dtype.kind not in "fiu":
+            raise DataError("no policy/actions of numbers (T, A), so no trajectory of RoboNet", where=file)
+        check(actions, file)
+        return min(frames, len(actions) + 1), actions.shape[1]
 
 
 def _frames(file: Path, size: int, numbers: Sequence[int]) -> np.ndarray:
-    with _open(file) as content:
+    with opened(file, FORM) as content:
         camera = _camera(content, file)
         if "frames" in camera:
             first = camera["frames"]
-            pixels = _video(first[:].tobytes(), numbers, file)
+            pixels = _video(_bytes(first, file), numbers, file)
         else:
-            first = camera["frame0"]
-            pixels = [_picture(camera[f"frame{number}"][:].tobytes(), file) for number in numbers]
+            stored = [camera[f"frame{number}"] for number in numbers]
+            first = stored[0]
+            pixels = [
+                _picture(_bytes(picture, file), number, file) for picture, number in zip(stored, numbers, strict=True)
+            ]
         swapped = first.attrs.get("image_format", "RGB") in ("BGR", b"BGR")
     frames = [np.asarray(picture.resize((size, size), Image.Resampling.BILINEAR)) for picture in pixels]
     values = np.stack(frames).astype(np.float32) / 255
     return np.ascontiguousarray((values[..., ::-1] if swapped else values).transpose(0, 3, 1, 2))
 
 
-def _picture(content: bytes, file: Path) -> Image.Image:
+def _bytes(stored: h5py.Dataset, file: Path) -> bytes:
+    check(stored, file)
+    content: bytes = stored[:].tobytes()
+    return content
+
+
+def _picture(content: bytes, number: int, file: Path) -> Image.Image:
     try:
         with Image.open(io.BytesIO(content), formats=["JPEG", "PNG"]) as picture:
             return picture.convert("RGB")
-    except (OSError, SyntaxError, ValueError) as error:
-        raise DataError(f"a frame cannot be decoded ({error})", where=file, remedy="fetch it again") from error
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise DataError(f"frame {number} is no whole picture", where=file, remedy="fetch it again") from error
 
 
 def _video(content: bytes, numbers: Sequence[int], file: Path) -> list[Image.Image]:
@@ -139,13 +163,9 @@ def _video(content: bytes, numbers: Sequence[int], file: Path) -> list[Image.Ima
 
 def _actions(file: Path, size: int, numbers: Sequence[int]) -> np.ndarray:
     """`(T, size)`; the last frame of a trajectory has no action, which is 0."""
-    with _open(file) as content:
+    with opened(file, FORM) as content:
         actions = np.asarray(content["policy/actions"], dtype=np.float32)
-    if actions.shape[1] > size:
-        raise ConfigError(
-            f"{file.name} has actions of {actions.shape[1]} numbers, more than {size}", where="data.action_size"
-        )
     padded = np.zeros((max(numbers) + 1, size), dtype=np.float32)
     known = actions[: len(padded)]
     padded[: len(known), : known.shape[1]] = known
-    return padded[list(numbers)]
+    return check_actions(padded[list(numbers)], numbers, file)

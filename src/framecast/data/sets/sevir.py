@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+import h5py
 import numpy as np
 
 from framecast.data.readers.hdf5 import check, opened
@@ -61,26 +63,41 @@ def _events(folder: Path) -> list[_Event]:
     catalogue = folder / "CATALOG.csv"
     if not catalogue.is_file():
         raise DataError("no such file", where=catalogue, remedy="see `framecast datasets` for sevir")
-    with catalogue.open(newline="", encoding="utf-8") as file:
-        rows = csv.DictReader(file)
-        needed = {"id", "file_name", "file_index", "img_type", "time_utc"}
-        if missing := needed - set(rows.fieldnames or ()):
-            raise DataError(f"no column {', '.join(sorted(missing))}", where=catalogue)
-        events = []
-        for row in rows:
-            if row["img_type"] == "vil":
-                path = (folder / "data" / row["file_name"]).resolve()
-                if not path.is_relative_to(folder.resolve()):
-                    raise DataError(f"{row['file_name']} lies outside the folder", where=catalogue)
-                if path.is_file():
-                    events.append(_Event(path, int(row["file_index"]), row["time_utc"], row["id"]))
-    return sorted(events, key=lambda event: (event.time, event.name))
+    try:
+        with catalogue.open(newline="", encoding="utf-8") as file:
+            rows = csv.DictReader(file)
+            if missing := {"id", "file_name", "file_index", "img_type", "time_utc"} - set(rows.fieldnames or ()):
+                raise DataError(f"no column {', '.join(sorted(missing))}", where=catalogue, remedy="fetch it again")
+            listed = [(rows.line_num, row) for row in rows if row["img_type"] == "vil"]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"no table of text ({error})", where=catalogue, remedy="fetch it again") from error
+    events = [_event(folder, row, f"{catalogue}, line {line}") for line, row in listed]
+    return sorted((event for event in events if event.file.is_file()), key=lambda event: (event.time, event.name))
+
+
+def _event(folder: Path, row: dict[str, str], where: str) -> _Event:
+    """What a line of the catalogue says. Raises `DataError`."""
+    try:
+        path = (folder / "data" / row["file_name"]).resolve()
+        number, time = int(float(row["file_index"])), datetime.fromisoformat(row["time_utc"])
+    except (TypeError, ValueError, OverflowError) as error:
+        raise DataError(f"no row of an event at a date ({error})", where=where, remedy="fetch it again") from error
+    if not path.is_relative_to(folder.resolve()):
+        raise DataError(f"{row['file_name']} lies outside the folder", where=where)
+    return _Event(path, number, f"{time:%Y-%m-%d %H:%M:%S}", row["id"])
 
 
 def _frames(event: _Event, size: int, frames: Sequence[int]) -> np.ndarray:
     with opened(event.file, "SEVIR") as file:
-        check(file["vil"], event.file)
-        pixels = file["vil"][event.row]
-    if pixels.ndim != 3 or pixels.shape[-1] != FRAMES:
-        raise DataError(f"an event of shape {pixels.shape}, expected (384, 384, {FRAMES})", where=event.file)
+        stored = file.get("vil")
+        if not isinstance(stored, h5py.Dataset) or stored.dtype != np.uint8:
+            raise DataError("no vil of bytes", where=event.file, remedy="see `framecast datasets` for sevir")
+        check(stored, event.file)
+        if stored.ndim != 4 or stored.shape[-1] != FRAMES or not 0 <= event.row < len(stored):
+            raise DataError(
+                f"vil of shape {stored.shape}, expected (N, 384, 384, {FRAMES}) with a row {event.row} for {event.name}",
+                where=event.file,
+                remedy="fetch it again, and CATALOG.csv",
+            )
+        pixels = stored[event.row]
     return np.stack([resized(pixels[..., k, None], size) for k in frames])

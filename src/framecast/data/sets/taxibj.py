@@ -20,6 +20,8 @@ from framecast.errors import ConfigError, DataError
 from framecast.types import config
 
 SIDE, STEPS = 32, 4
+LARGEST = 2
+"""The test may lie a little outside -1 to 1, which is the range of the training; a count of taxis lies far outside."""
 
 
 @config
@@ -55,7 +57,14 @@ def _windows(file: Path, part: Part) -> np.ndarray:
     expected = (STEPS, 2, SIDE, SIDE)
     if past.shape[1:] != expected or future.shape != past.shape:
         raise DataError(f"arrays of shape {past.shape} and {future.shape}, expected (N, 4, 2, 32, 32)", where=file)
-    return np.concatenate([past, future], axis=1).astype(np.float32)
+    flows = np.concatenate([past, future], axis=1).astype(np.float32)
+    if flows.size and not (np.abs(flows) <= LARGEST).all():
+        raise DataError(
+            f"values from {flows.min():g} to {flows.max():g} in X_{part} and Y_{part}, expected about -1 to 1",
+            where=file,
+            remedy="divide the flows by half of the largest one, and take 1 away",
+        )
+    return flows
 
 
 def _frames(file: Path, part: Part, number: int, frames: Sequence[int]) -> np.ndarray:
