@@ -1,6 +1,7 @@
 """Intervals: what they must contain, and when there are none."""
 
 import numpy as np
+import pytest
 
 from framecast.scores.bootstrap import by_block, drawn, limits, resampled
 
@@ -49,3 +50,9 @@ def test_limits_are_of_what_is_defined() -> None:
     low, high = limits(values, level=0.9)
     assert np.isnan(low[0])
     assert 1 <= low[1] < high[1] <= 3
+
+
+@pytest.mark.filterwarnings("error")
+def test_an_infinite_sum_has_no_interval_and_warns_of_nothing() -> None:
+    values = np.array([1.0, np.inf, 2.0, 3.0])
+    assert np.isnan(interval(values, np.arange(4))).all()

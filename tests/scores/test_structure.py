@@ -246,3 +246,12 @@ def test_fss_is_0_where_nothing_that_was_said_came() -> None:
     """To the last digit, whatever the sums were rounded to."""
     reference = torch.tensor([1.0, 3.0], dtype=torch.float64)
     assert fss(reference * (1 + 1e-8), reference).tolist() == [0, 0]
+
+
+def test_events_of_the_forecast_alone_score_0_and_none_at_all_is_undefined() -> None:
+    chance = torch.Generator().manual_seed(0)
+    said, valid = 3 * torch.rand(1, 2, 1, 64, 64, generator=chance), torch.rand(1, 2, 1, 64, 64, generator=chance) > 0.1
+    dry = torch.zeros_like(said)
+    score = fss(*fractions_sums([said, dry], dry, valid, [exceeds(1.0)], (1, 3, 9, 17, 33, 65)))
+    assert (score[0] == 0).all()
+    assert score[1].isnan().all()

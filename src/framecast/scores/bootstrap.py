@@ -30,8 +30,12 @@ def drawn(blocks: np.ndarray, repeats: int = REPEATS, seed: int = 0) -> np.ndarr
 
 
 def resampled(table: np.ndarray, blocks: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """The sums of each repeat: `table (K, N, ...)` and `counts (R, B)`, from `drawn`, -> `(K, R, ...)`."""
-    return np.asarray(np.moveaxis(np.tensordot(counts, by_block(table, blocks), axes=(1, 1)), 0, 1))
+    """The sums of each repeat: `table (K, N, ...)` and `counts (R, B)`, from `drawn`, -> `(K, R, ...)`. NaN in all repeats where
+    the sum of a block is not finite: leaving that block out, as some repeats do, would say how sure another score is."""
+    sums = by_block(table, blocks)
+    finite = np.isfinite(sums)
+    result = np.moveaxis(np.tensordot(counts, np.where(finite, sums, 0), axes=(1, 1)), 0, 1)
+    return np.where(finite.all(axis=1)[:, None], result, np.nan)
 
 
 def limits(values: np.ndarray, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:

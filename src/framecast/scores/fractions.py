@@ -31,6 +31,9 @@ SCALES = (1, 3, 9, 17, 33, 65)
 SHARES = (0.9, 0.99)
 """Percentiles that thresholds are taken at, as shares of the pixels below them."""
 
+_ROUNDING = 1e-6
+"""Fractions are float32: a score nearer to 0 is 0, which rounding may fall below or lie above."""
+
 Limit = Callable[[Tensor, Tensor], float]
 """`(field (H, W), where it is valid (H, W)) -> from which value on a pixel of it is an event`."""
 
@@ -93,9 +96,10 @@ def _one_by_one(
 
 
 def fss(error: Tensor, reference: Tensor) -> Tensor:
-    """The score from sums of any shape, from 0 to 1; undefined, NaN, without any event, forecast or observed."""
-    score = (1 - error / reference.clamp(min=1e-300)).clamp(min=0)  # which rounding may fall below
-    return torch.where(reference > 0, score, torch.nan)
+    """The score from sums of any shape, from 0 to 1; undefined, NaN, where no event was forecast and none observed; 0 where
+    either has none."""
+    score = 1 - error / reference.clamp(min=1e-300)
+    return torch.where(reference > 0, score.masked_fill(score < _ROUNDING, 0.0), torch.nan)
 
 
 class Windows:
