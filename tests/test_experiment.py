@@ -1,5 +1,6 @@
 """Recipes: merging, overriding, and errors that say where and what."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from framecast.data.sets.clips import ClipData
 from framecast.data.splits import ByFile
 from framecast.errors import ConfigError
 from framecast.experiment import Experiment, read, schema
-from framecast.models import ConvLSTM, PredRNNV2
+from framecast.models import ConvLSTM, ModularDesign, MotionRNN, PredRNNV2
 from framecast.settings import merged, parse, plain
 from framecast.types import FrameShape
 
@@ -56,6 +57,16 @@ def test_single_settings_are_changed_by_key_and_value(recipe: Path) -> None:
     assert changed.data == ArchiveData(path="elsewhere/", context=5, scaling=RainLog(floor=0.2))
 
 
+def test_a_part_of_a_model_keeps_what_is_not_stated_of_it(recipe: Path) -> None:
+    """The predictor of a modular design is by default a smaller one than PredRNN's own default, on patches of one pixel."""
+    modular = read(f"{recipe}#same", ["model.name=modular", "model.predictor.hidden=[4,4]"]).model
+    assert modular == ModularDesign(predictor=replace(ModularDesign().predictor, hidden=(4, 4)))
+    around = read(f"{recipe}#same", ["model.name=motionrnn", "model.backbone.kernel=3"]).model
+    assert around == MotionRNN(backbone=replace(MotionRNN().backbone, kernel=3))
+    other = read(f"{recipe}#same", ["model.name=modular", "model.predictor.name=convlstm"]).model
+    assert other == ModularDesign(predictor=ConvLSTM())
+
+
 def test_another_kind_starts_from_its_defaults_whatever_the_order(recipe: Path) -> None:
     for overrides in (["model.kernel=3", "model.name=convlstm"], ["model.name=convlstm", "model.kernel=3"]):
         assert read(f"{recipe}#same", overrides).model == ConvLSTM(kernel=3)
@@ -77,6 +88,7 @@ def test_a_kind_inside_a_kind(recipe: Path) -> None:
         ("data.min_valid=2", "min_valid"),
         ("training.iterations", "not of the form key=value"),
         ("model=[1", "is not YAML"),
+        ("data.split={name: file, test: [*2017*]}", r"""(?s)is not YAML.*too: such as test: \["\*2017\*"\]$"""),
         ("data.path=*/my rain.nc", r"""(?s)is not YAML.*too: 'data\.path="\*/my rain\.nc"'$"""),
     ],
 )

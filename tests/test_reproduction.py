@@ -120,6 +120,8 @@ def test_verdicts() -> None:
 
 
 def test_nothing_to_compare_with(recipe: Path) -> None:
+    with pytest.raises(ConfigError, match="no row 'nope'"):
+        reproduce(f"{recipe}#nope")
     with pytest.raises(ConfigError, match="no printed scores"):
         reproduce(f"{recipe}#two")
     with pytest.raises(ConfigError, match="above 0"):

@@ -7,10 +7,11 @@ settings are changed by `key=value`, `model.hidden=[64,64]`. How they become con
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from shlex import quote
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import yaml
 
@@ -105,8 +106,9 @@ class Experiment:
     training: Training = Training()
 
 
-def read(recipe: str | Path, overrides: Sequence[str] = ()) -> Experiment:
-    """The experiment that `recipe` ("file.yaml" or "file.yaml#row") and `overrides` ("key=value") describe.
+def read(recipe: str | Path, overrides: Sequence[str] = (), *, path: str | None = None) -> Experiment:
+    """The experiment that `recipe` ("file.yaml" or "file.yaml#row") and `overrides` ("key=value") describe; `path` is where
+    its data are, whatever those say.
 
     Raises `ConfigError` naming the file, the key and what was expected.
     """
@@ -118,13 +120,28 @@ def read(recipe: str | Path, overrides: Sequence[str] = ()) -> Experiment:
         key, equals, text = override.partition("=")
         if not equals or not key:
             raise ConfigError(f"{override!r} is not of the form key=value", where="command line")
-        quoted = quote(f"{key}={json.dumps(text)}")
+        inside = text.startswith(("{", "["))
+        quoted = """such as test: ["*2017*"]""" if inside else quote(f"{key}={json.dumps(text)}")
         nested: Any = _yaml(text, f"command line, {key}", f"quote a path or a word for YAML too: {quoted}")
         for part in reversed(key.split(".")):
             nested = {part: nested}
         settings = merged(settings, nested)
+    if path is not None:
+        _check_has_path(settings.get("data"), str(recipe))
+        settings = merged(settings, {"data": {"path": path}})
     experiment: Experiment = parse(Experiment, settings, where=str(recipe))
     return experiment
+
+
+def _check_has_path(data: Any, where: str) -> None:
+    """Raise `ConfigError` for the settings of data that are generated."""
+    name = data.get("name") if isinstance(data, Mapping) else None
+    if any(kind.name == name and "path" not in {each.name for each in fields(kind)} for kind in get_args(Data)):
+        raise ConfigError(
+            f"{name} is generated and takes no other data",
+            where=where,
+            remedy="add the setting data.name=archive, for frames that framecast.open reads",
+        )
 
 
 def rows(file: str | Path) -> list[str]:

@@ -75,12 +75,15 @@ def reproduce(
 ) -> list[Reproduced]:
     """Train and verify the rows of `recipe` ("file.yaml", or "file.yaml#row" for one) that have printed scores.
 
-    Runs are kept in `out`, one folder a row; those that are finished are not trained again, interrupted ones go on. Raises
-    `ConfigError` where no row has printed scores or `scale` is not above 0 and at most 1.
+    `overrides` are "key=value". Runs are kept in `out`, one folder a row; those that are finished are not trained again,
+    interrupted ones go on. Returns ours beside the printed one for each score of each row. Raises `ConfigError` where no row has
+    printed scores or `scale` is not above 0 and at most 1, and what `train` and `evaluate` raise.
     """
     if not positive(scale) or scale > 1:
         raise ConfigError(f"{scale} is not above 0 and at most 1", where="--scale")
     file, _, row = str(recipe).partition("#")
+    if row:
+        read(str(recipe))  # what is misspelt is said first
     names = [name for name in ([row] if row else rows(file)) if printed(file, name)]
     if not names:
         raise ConfigError("no printed scores to compare with", where=str(recipe))

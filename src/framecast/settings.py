@@ -36,7 +36,8 @@ def merged(base: Any, difference: Any) -> Any:
 def parse(kind: Any, value: Any, *, where: str, default: Any = dataclasses.MISSING) -> Any:
     """`value`, plain data, as `kind`: a config, one of several configs by `name`, or anything pydantic validates.
 
-    `where` names the place for messages; `default` is what stands where the value is absent. Raises `ConfigError`.
+    `where` names the place for messages; `default` is what stands where the value is absent, and of a config of its kind what
+    the value does not state. Raises `ConfigError`.
     """
     options: list[Any] = [option for option in _options(kind) if dataclasses.is_dataclass(option)]
     if get_origin(kind) is tuple and dataclasses.is_dataclass(get_args(kind)[0]) and isinstance(value, list):
@@ -57,7 +58,7 @@ def parse(kind: Any, value: Any, *, where: str, default: Any = dataclasses.MISSI
                    default=fields[key].default)
         for key, part in value.items()
     }  # fmt: skip
-    return chosen(**read)
+    return dataclasses.replace(default, **read) if isinstance(default, chosen) else chosen(**read)
 
 
 def _options(kind: Any) -> tuple[Any, ...]:

@@ -10,6 +10,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 import framecast
+from conftest import changed
 from framecast.cli import app
 from framecast.data.config import ArchiveData
 from framecast.data.splits import ByBlocks
@@ -69,7 +70,7 @@ def test_actions_lead_from_the_file_to_the_forecast(pushing: Experiment, archive
     with xr.open_dataarray(tmp_path / "out.nc") as written:
         np.testing.assert_allclose(written.values, model.forecast(opened, 3, moved).values, atol=1e-6)
 
-    for wrong in (None, moved[:4], moved[:, :1], moved[0]):
+    for wrong in (None, moved[:4], moved[:, :1], moved[0], actions[0]):
         with pytest.raises(DataError, match="actions of 5 steps, 2 numbers each"):
             model.forecast(opened, 3, wrong)
     assert "training step" in estimate(pushing)
@@ -79,9 +80,9 @@ def test_an_action_at_a_step_changes_only_what_comes_after(pushing: Experiment, 
     model = framecast.load(train(pushing, out=tmp_path / "run", console=QUIET))
     frames, actions = pushed(1, 6)
     context = frames[:, :3].astype(np.float32) / 255
-    changed = actions.copy()
-    changed[:, 3] += 2
-    one, other = (model.forecast_arrays(context, 3, each) for each in (actions, changed))
+    others = actions.copy()
+    others[:, 3] += 2
+    one, other = (model.forecast_arrays(context, 3, each) for each in (actions, others))
     assert np.array_equal(one[:, 0], other[:, 0]), "the action at frame 3 leads to frame 4"
     assert not np.allclose(one[:, 1], other[:, 1])
 
@@ -117,6 +118,37 @@ def test_as_many_actions_as_frames(tmp_path: Path) -> None:
     np.savez(tmp_path / "clip.npz", frames=np.zeros((6, 8, 8), dtype=np.uint8), actions=np.zeros((5, 2)))
     with pytest.raises(DataError, match="one row of actions for each frame"):
         framecast.open(tmp_path / "clip.npz")
+
+
+def test_actions_in_a_file_are_numbers_in_rows(tmp_path: Path) -> None:
+    frames = np.zeros((6, 8, 8), dtype=np.uint8)
+    np.savez(tmp_path / "clip.npz", frames=frames, actions=np.full((6, 2), "left"))
+    with pytest.raises(DataError, match="actions of <U4, not numbers"):
+        framecast.open(tmp_path / "clip.npz")
+    np.savez(tmp_path / "clip.npz", frames=frames, actions=np.zeros(6))
+    with pytest.raises(DataError, match=r"actions of shape \(6,\)(.|\n)*actions\[\.\.\., None\]"):
+        framecast.open(tmp_path / "clip.npz")
+    np.savez(tmp_path / "clip.npz", frames=frames, actions=np.zeros((6, 2)))
+    assert (
+        framecast.inspect(framecast.open(tmp_path / "clip.npz"), context=2, horizon=2).facts["actions"].startswith("2 ")
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("none.npy", "no such file"), ("clip.npz", "is no .npy"), ("a.txt", "is no")]
+)
+def test_a_file_without_actions_is_named(
+    pushing: Experiment, archive: Path, tmp_path: Path, name: str, said: str
+) -> None:
+    run = train(changed(pushing, iterations=1), out=tmp_path / "run", console=QUIET)
+    np.save(tmp_path / "one.npy", pushed(1, 12)[0][0, :3])
+    np.savez(tmp_path / "clip.npz", actions=np.zeros((5, 2)))
+    (tmp_path / "a.txt").write_text("0 0")
+    options = {"--data": "one.npy", "--actions": name, "--out": "out.nc"}
+    given = [part for option, file in options.items() for part in (option, str(tmp_path / file))]
+    result = CliRunner().invoke(app, ["forecast", str(run), "--horizon", "3", *given])
+    assert isinstance(result.exception, DataError)
+    assert f"{name}: {said}" in str(result.exception)
 
 
 def test_actions_that_are_no_numbers_or_too_few_of_them_are_named(

@@ -305,6 +305,13 @@ def test_what_is_given_beside_an_experiment_is_used_or_refused(experiment: Exper
         framecast.train(own, ["training.seed=1"])
     with pytest.raises(ConfigError, match="moving_digits takes no other data"):
         framecast.train(experiment, data=tmp_path / "frames.npy")
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(yaml.safe_dump(plain(experiment)))
+    for data in (tmp_path / "frames.npy", framecast.open(tmp_path / "frames.npy")):
+        with pytest.raises(ConfigError, match=r"moving_digits is generated(.|\n)*data\.name=archive"):
+            framecast.train(recipe, data=data)
+        settings = ["data.name=archive", "data.context=2", "data.horizon=2", "training.iterations=1"]
+        framecast.train(recipe, settings, data=data, out=tmp_path / f"as-{type(data).__name__}")
 
 
 @pytest.mark.parametrize(

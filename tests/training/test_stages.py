@@ -1,6 +1,8 @@
 """A modular design trains in one call: the autoencoder first, where there is none, then the predictor."""
 
+import io
 import shutil
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,9 +15,9 @@ import framecast
 from conftest import changed
 from framecast.errors import ConfigError, RunError
 from framecast.experiment import Experiment, Optimiser
-from framecast.models import VAE, ModularDesign
+from framecast.models import VAE, ModularDesign, PredRNN
 from framecast.models.modular import FirstStage
-from framecast.training import train
+from framecast.training import resume, train
 from framecast.training.stages import adopt_autoencoder, first_stage, second_stage
 from framecast.types import FrameShape
 
@@ -46,6 +48,66 @@ def test_both_stages_in_one_call_and_the_first_is_reused(experiment: Experiment,
     shutil.rmtree(out)
     with pytest.raises(ConfigError):
         train(changed(experiment, seed=1), out=out, console=QUIET)
+
+
+class Stopping(io.StringIO):
+    """A console's file that ends training where `text` is printed."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.text = text
+
+    def write(self, text: str) -> int:
+        if self.text in text:
+            signal.raise_signal(signal.SIGTERM)
+        return super().write(text)
+
+
+def test_both_stages_go_on_where_they_were_interrupted(experiment: Experiment, tmp_path: Path) -> None:
+    model = replace(ModularDesign.tiny(), first=FirstStage(iterations=8, batch_size=2, learning_rate=1e-3))
+    experiment = replace(experiment, model=model)
+    whole = train(experiment, out=tmp_path / "whole", console=QUIET)
+
+    said = Stopping("4/8 ")
+    out = train(experiment, out=tmp_path / "run", console=Console(file=said, width=200))
+    assert out == tmp_path / "run"
+    assert (
+        f"iteration 5 of the first stage, everything is saved; go on with: framecast train --resume {out}"
+        in " ".join(said.getvalue().split())
+    )
+    assert not (tmp_path / "run-autoencoder" / "last").exists()
+    with pytest.raises(RunError, match="no trained model"):
+        framecast.load(out)
+    said = Stopping("6/12 ")
+    assert resume(out, console=Console(file=said, width=200)) == out
+    assert "interrupted at iteration 7, everything" in said.getvalue()
+    resume(out, console=QUIET)
+    for folder in ("-autoencoder", ""):
+        expected, found = (load_file(f"{run}{folder}/last/weights.safetensors") for run in (whole, out))
+        assert all(torch.equal(weight, found[name]) for name, weight in expected.items())
+
+
+def test_the_command_that_was_interrupted_goes_on_as_well(experiment: Experiment, tmp_path: Path) -> None:
+    model = replace(ModularDesign.tiny(), first=FirstStage(iterations=4, batch_size=2))
+    experiment = replace(experiment, model=model)
+    train(experiment, out=tmp_path / "run", console=Console(file=Stopping("2/4 ")))
+    assert (train(experiment, out=tmp_path / "run", console=QUIET) / "last").is_dir()
+
+
+def test_what_is_wrong_is_said_before_the_first_stage(experiment: Experiment, tmp_path: Path) -> None:
+    model = ModularDesign.tiny()
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "notes.txt").touch()
+    with pytest.raises(RunError, match="something here already"):
+        train(replace(experiment, model=model), out=tmp_path / "full", console=QUIET)
+    patches = replace(model, predictor=PredRNN(hidden=(4,), patch=3))
+    with pytest.raises(ConfigError, match="cannot be cut into patches"):
+        train(replace(experiment, model=patches), out=tmp_path / "patches", console=QUIET)
+    with pytest.raises(ConfigError, match="graph"):
+        train(changed(replace(experiment, model=model), graph=True), out=tmp_path / "graph", console=QUIET)
+    with pytest.raises(ConfigError, match=r"model\.first\.iterations: 0"):
+        train(replace(experiment, model=replace(model, first=FirstStage(iterations=0))), console=QUIET)
+    assert [each.name for each in tmp_path.iterdir()] == ["full"]
 
 
 def test_an_autoencoder_that_is_missing_or_another_is_named(experiment: Experiment, tmp_path: Path) -> None:

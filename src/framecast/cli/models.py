@@ -26,9 +26,13 @@ from framecast.cli.judging import brief, print_scores, warn
 def demo(
     reading: Reading,
     data: OptionalData = None,
-    out: Annotated[Path, typer.Option(help="Folder for everything the demonstration makes.")] = Path("demo"),
-    digits: Annotated[str, typer.Option(help="'bundled', or a folder with MNIST's IDX files.")] = "bundled",
-    iterations: Annotated[int | None, typer.Option(help="How long to train.", min=1)] = None,
+    out: Annotated[
+        Path, typer.Option(help="Folder for everything it makes; one of an earlier demo is replaced.")
+    ] = Path("demo"),
+    digits: Annotated[
+        str, typer.Option(help="Without --data: 'bundled', or a folder with MNIST's IDX files.")
+    ] = "bundled",
+    iterations: Annotated[int | None, typer.Option(help="How long to train; 550 unless stated.", min=1)] = None,
 ) -> None:
     """Train, verify against baselines, forecast and write a report: a few minutes on two cores."""
     from rich.console import Console
@@ -50,10 +54,13 @@ def demo(
 
 
 def train(
-    recipe: Annotated[str | None, typer.Argument(help="recipes/radar.yaml#predrnn_v2")] = None,
-    settings: Annotated[list[str] | None, typer.Argument(help="key=value ...")] = None,
+    recipe: Annotated[str | None, typer.Argument(help="A row of a recipe: recipes/radar.yaml#predrnn_v2")] = None,
+    settings: Annotated[list[str] | None, typer.Argument(help="What to change in it: data.path=archive/ ...")] = None,
     out: Annotated[Path | None, typer.Option(help="A new folder; runs/<model>-<time> by default.")] = None,
-    resume: Annotated[Path | None, typer.Option(help="Go on with this run, exactly where it stopped.")] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(help="Go on with this run, exactly where it stopped; training.iterations=N makes it longer."),
+    ] = None,
 ) -> None:
     """Train a model as a recipe says, or go on with a run."""
     from framecast.errors import ConfigError
@@ -69,7 +76,7 @@ def train(
         return
     given = [text for text in (recipe, *(settings or [])) if text]
     lengths = [text.removeprefix("training.iterations=") for text in given]
-    if not all(text.isdigit() for text in lengths):
+    if not all(text.isdecimal() for text in lengths):
         raise ConfigError("with --resume only training.iterations=NUMBER may be given", where="command line")
     print(go_on(resume, int(lengths[-1]) if lengths else None))
 
@@ -124,7 +131,9 @@ def diagnose(
     data: OptionalData = None,
     beside: Annotated[
         list[Path] | None,
-        typer.Option(help="More runs, for collapse: do forecasts blur where features collapse? The correlation."),
+        typer.Option(
+            help="Two runs or more, for collapse: do forecasts blur where features collapse? The correlation."
+        ),
     ] = None,
     reach: Annotated[
         float, typer.Option(help="With --beside: eps of DBSCAN, in median distances to a neighbour.")
@@ -164,9 +173,11 @@ def diagnose(
 
 def reproduce(
     recipe: Annotated[str, typer.Argument(help="recipes/moving_mnist.yaml, or one row of it: ...yaml#predrnn")],
-    settings: Annotated[list[str] | None, typer.Argument(help="key=value ...")] = None,
+    settings: Annotated[list[str] | None, typer.Argument(help="What to change in it: data.images=mnist/ ...")] = None,
     scale: Annotated[float, typer.Option(help="Share of the published training, 1 for all of it.")] = 1.0,
-    out: Annotated[Path, typer.Option(help="Folder for the runs.")] = Path("runs/reproduced"),
+    out: Annotated[Path, typer.Option(help="Folder for the runs; finished ones are not trained again.")] = Path(
+        "runs/reproduced"
+    ),
 ) -> None:
     """Run the rows of a published table again, and print ours beside theirs."""
     from rich.console import Console
@@ -188,10 +199,10 @@ def import_(
     source: Annotated[str, typer.Option("--from", help="thuml-predrnn, openstl, ...: a wrong name lists them.")],
     out: Annotated[Path, typer.Option(help="A new folder for the model.")],
     size: Annotated[str, typer.Option(help="HEIGHTxWIDTH of its frames.")] = "64x64",
-    channels: Annotated[int, typer.Option(min=1)] = 1,
+    channels: Annotated[int, typer.Option(min=1, help="Channels of its frames.")] = 1,
     patch: Annotated[int, typer.Option(min=1, help="Its patch size.")] = 4,
-    context: Annotated[int, typer.Option(min=1)] = 10,
-    horizon: Annotated[int, typer.Option(min=1)] = 10,
+    context: Annotated[int, typer.Option(min=1, help="Frames that it sees.")] = 10,
+    horizon: Annotated[int, typer.Option(min=1, help="Frames that it was trained to forecast.")] = 10,
     actions: Annotated[int, typer.Option(min=0, help="Numbers in an action, for models that take them.")] = 0,
     setting: Annotated[
         list[str] | None, typer.Option("--set", help="key=value of its own settings, where unusual: n_heads=4")

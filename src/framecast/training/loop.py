@@ -15,6 +15,7 @@ import torch
 import xarray as xr
 
 from framecast.data.batches import Batches
+from framecast.data.sources import Check
 from framecast.errors import ConfigError, RunError
 from framecast.experiment import Experiment
 from framecast.models import ModularDesign
@@ -40,13 +41,18 @@ SLOW = (
 
 
 def train(
-    experiment: Experiment, out: Path, *, resume: bool = False, frames: Sequence[xr.DataArray] | None = None
+    experiment: Experiment,
+    out: Path,
+    *,
+    resume: bool = False,
+    frames: Sequence[xr.DataArray] | None = None,
+    check: Check | None = None,
 ) -> Iterator[Event]:
     """Train into the folder `out`, or go on there with `resume`, and yield what happens.
 
-    `frames` stand in for the files that `experiment.data` names. SIGTERM and Ctrl-C end the iteration, save and finish
-    cleanly. Raises `ConfigError`, `DataError` and `RunError`; the last also after `max_skipped` steps in a row whose
-    gradient was not finite, with the last good checkpoint untouched.
+    `frames` stand in for the files that `experiment.data` names; `check` is handed their shape in place of the model's own
+    check. SIGTERM and Ctrl-C end the iteration, save and finish cleanly. Raises `ConfigError`, `DataError` and `RunError`; the
+    last also after `max_skipped` steps in a row whose gradient was not finite, with the last good checkpoint untouched.
     """
     settings, data = experiment.training, experiment.data
     fabric = launch(settings)
@@ -54,7 +60,7 @@ def train(
     if chief:
         run.check_unchanged(out, experiment) if resume else run.check_new(out)
     mlflow = MLflow(settings.mlflow) if chief and settings.mlflow is not None else None
-    sources = data.open(experiment.model.check, frames)
+    sources = data.open(check or experiment.model.check, frames)
     shape = sources.shape(data.crop_size)
     assert sources.train is not None
     batches = Batches(
@@ -92,7 +98,7 @@ def train(
     done, skipped, best = 0, 0, float("inf")
     warnings: list[str] = []
     if resume:
-        content, warnings = checkpoint.read(out / "checkpoints")
+        content, warnings = checkpoint.read(out / run.CHECKPOINTS)
         done, skipped, best, average = (content[key] for key in ("iteration", "skipped", "best", "average"))
         if settings.iterations < done:
             raise ConfigError(
@@ -113,7 +119,7 @@ def train(
                 "model": network.state_dict(),
                 "optimiser": optimiser.state_dict(),
             }
-            checkpoint.write(out / "checkpoints", done, content)
+            checkpoint.write(out / run.CHECKPOINTS, done, content)
         fabric.barrier()
 
     if chief:

@@ -18,12 +18,17 @@ from framecast.errors import ConfigError, RunError
 from framecast.experiment import Experiment, read
 from framecast.settings import plain
 
-EXPERIMENT = "experiment.yaml"
+EXPERIMENT, CHECKPOINTS = "experiment.yaml", "checkpoints"
+
+
+def has_begun(out: Path) -> bool:
+    """Whether there is something to go on from, and not the settings alone, which wait for a first stage."""
+    return (out / CHECKPOINTS).exists()
 
 
 def check_new(out: Path) -> None:
-    """Raise `RunError` where a new run would overwrite something."""
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    """Raise `RunError` where a new run would overwrite more than the settings of one that has not begun."""
+    if out.exists() and (not out.is_dir() or {each.name for each in out.iterdir()} - {EXPERIMENT}):
         raise RunError(
             "there is something here already",
             where=out,

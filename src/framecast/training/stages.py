@@ -12,6 +12,7 @@ from framecast.experiment import Experiment
 from framecast.losses import L2
 from framecast.models import ModularDesign
 from framecast.saved import find, load
+from framecast.training.run import has_begun
 
 
 def check_cache(experiment: Experiment) -> None:
@@ -31,13 +32,19 @@ def first_stage(experiment: Experiment) -> Experiment | None:
     model = experiment.model
     if not isinstance(model, ModularDesign) or model.trained is not None:
         return None
-    training = replace(experiment.training, iterations=model.first.iterations, batch_size=model.first.batch_size)
+    first = model.first
+    try:
+        training = replace(experiment.training, iterations=first.iterations, batch_size=first.batch_size)
+        optimiser = replace(experiment.optimiser, learning_rate=first.learning_rate)
+    except ConfigError as error:
+        where = f"model.first.{str(error.where).rpartition('.')[2]}"
+        raise ConfigError(error.what, where=where, remedy=error.remedy) from error
     return replace(
         experiment,
         model=model.autoencoder,
         curriculum=TeacherForced(),
         loss=L2(),
-        optimiser=replace(experiment.optimiser, learning_rate=model.first.learning_rate),
+        optimiser=optimiser,
         training=replace(training, graph=False),  # a codebook cannot be recorded
     )
 
@@ -45,10 +52,21 @@ def first_stage(experiment: Experiment) -> Experiment | None:
 def second_stage(experiment: Experiment, out: Path) -> tuple[Experiment, Path]:
     """The training in `out` after the first stage, and the folder of that, which is beside `out`. An experiment of one
     stage comes back as it is."""
-    first = out.with_name(f"{out.name}-autoencoder").absolute()
+    first = _beside(out)
     if isinstance(experiment.model, ModularDesign) and experiment.model.trained is None:
         experiment = replace(experiment, model=replace(experiment.model, trained=str(first)))
     return experiment, first
+
+
+def _beside(out: Path) -> Path:
+    return out.with_name(f"{out.name}-autoencoder").absolute()
+
+
+def unfinished(experiment: Experiment, out: Path) -> Path | None:
+    """The folder of the first stage, where the run in `out` waits for it; None where it does not."""
+    first = _beside(out)
+    waits = isinstance(experiment.model, ModularDesign) and experiment.model.trained == str(first)
+    return first if waits and not has_begun(out) and not (first / "last").is_dir() else None
 
 
 def adopt_autoencoder(network: Any, model: ModularDesign) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,12 +16,12 @@ from framecast.data.config import IN_MEMORY, ArchiveData
 from framecast.data.frames import check_frames
 from framecast.errors import ConfigError
 from framecast.experiment import Experiment, read
-from framecast.training.events import Event, Finished
+from framecast.training.events import Event, Finished, Started
 from framecast.training.loop import train as train_events
-from framecast.training.processes import begun
+from framecast.training.processes import begun, launch
 from framecast.training.progress import show
-from framecast.training.run import check_in_files, check_unchanged, settings_of
-from framecast.training.stages import check_cache, first_stage, second_stage
+from framecast.training.run import begin, check_in_files, check_new, check_unchanged, has_begun, settings_of
+from framecast.training.stages import check_cache, first_stage, second_stage, unfinished
 
 
 def train(
@@ -37,14 +36,14 @@ def train(
 
     `data` are opened Frames, or a path; they stand in for `data.path`. `out` is a new folder, `runs/<model>-<time>` by
     default. Progress is shown on `console` (standard error). Ctrl-C and SIGTERM save and return; `resume` goes on. Raises
-    `ConfigError`, `DataError` and `RunError`.
+    `ConfigError`, `DataError`, and `RunError`, also where `out` exists already.
     """
     overrides = several(overrides, "settings")
     path = None if data is None else _path(data)
     if isinstance(recipe, Experiment):
         experiment = _changed(recipe, path, overrides)
     else:
-        experiment = read(recipe, [*([] if path is None else [f"data.path={json.dumps(path)}"]), *overrides])
+        experiment = read(recipe, overrides, path=path)
     if out is None:
         now = time.strftime("%Y%m%d-%H%M%S", time.localtime(begun(experiment.training)))
         out = Path("runs") / f"{experiment.model.name.split(':')[-1]}-{now}"
@@ -53,9 +52,14 @@ def train(
     check_cache(experiment)
     stage = first_stage(experiment)
     experiment, beside = second_stage(experiment, folder)
-    if stage is not None and _interrupted(stage, beside, frames, console):
-        return beside
-    return _shown(train_events(experiment, folder, frames=frames), console, frames).out
+    if stage is not None:
+        if _is_chief(experiment):
+            check_new(folder)
+        if (beside / "last").is_dir():
+            check_unchanged(beside, stage)
+        elif _shown(_first(stage, beside, experiment, folder, frames), folder, console, frames).interrupted:
+            return folder
+    return _shown(train_events(experiment, folder, frames=frames), folder, console, frames).out
 
 
 def _path(data: xr.DataArray | str | Path) -> str:
@@ -75,17 +79,27 @@ def _changed(experiment: Experiment, path: str | None, overrides: Sequence[str])
     if path is None:
         return experiment
     if not isinstance(experiment.data, ArchiveData):
-        raise ConfigError(f"{experiment.data.name} takes no other data", where="data")
+        raise ConfigError(
+            f"{experiment.data.name} takes no other data", where="data", remedy="give an experiment on an archive"
+        )
     return dataclasses.replace(experiment, data=dataclasses.replace(experiment.data, path=path))
 
 
-def _interrupted(stage: Experiment, out: Path, frames: tuple[xr.DataArray] | None, console: Console | None) -> bool:
-    """Train the first stage, or go on with one that was interrupted; one that is finished, with the same settings, is used
-    as it is. Returns whether it was interrupted (again)."""
-    if (out / "last").is_dir():
-        check_unchanged(out, stage)
-        return False
-    return _shown(train_events(stage, out, resume=out.exists(), frames=frames), console, frames).interrupted
+def _first(
+    stage: Experiment, beside: Path, second: Experiment, out: Path, frames: tuple[xr.DataArray] | None
+) -> Iterator[Event]:
+    """Train the first stage in the folder `beside`, or go on with it, for a `second` one that is to follow in `out`, where its
+    settings are kept from the beginning, so that `resume` finds them. What is wrong with them is said before."""
+    chief = _is_chief(second)
+    for event in train_events(stage, beside, resume=beside.exists(), frames=frames, check=second.model.check):
+        if chief and isinstance(event, Started):
+            begin(out, second)
+        yield event
+
+
+def _is_chief(experiment: Experiment) -> bool:
+    """Whether this is the process that writes. Raises `ConfigError` where there is no such device."""
+    return bool(launch(experiment.training).global_rank == 0)
 
 
 def resume(
@@ -95,8 +109,9 @@ def resume(
     data: xr.DataArray | None = None,
     console: Console | None = None,
 ) -> Path:
-    """Go on with the run in `folder`, to `iterations` where that is more than it was begun with. `data` are the Frames it
-    was begun with, where those were in memory. Raises `ConfigError`, `DataError` and `RunError`."""
+    """Go on with the run in `folder`, and return it: to `iterations` in all where they are stated, no fewer than are done; with
+    its first stage, where that was interrupted. `data` are the Frames it was begun with, where those were in memory. Raises
+    `ConfigError`, `DataError` and `RunError`."""
     at_least_one(iterations=iterations)
     run = a_path(folder, "the folder of a run")
     experiment = settings_of(run)
@@ -106,17 +121,24 @@ def resume(
         longer = dataclasses.replace(experiment.training, iterations=iterations)
         experiment = dataclasses.replace(experiment, training=longer)
     frames = None if data is None else (data,)
-    return _shown(train_events(experiment, run, resume=True, frames=frames), console, frames).out
+    if (beside := unfinished(experiment, run)) is not None:
+        happenings = _first(settings_of(beside), beside, experiment, run, frames)
+        if _shown(happenings, run, console, frames).interrupted:
+            return run
+    return _shown(train_events(experiment, run, resume=has_begun(run), frames=frames), run, console, frames).out
 
 
-def _shown(happenings: Iterator[Event], console: Console | None, frames: tuple[xr.DataArray] | None) -> Finished:
+def _shown(
+    happenings: Iterator[Event], run: Path, console: Console | None, frames: tuple[xr.DataArray] | None
+) -> Finished:
     console = console or Console(stderr=True)
     finished = show(happenings, console)
     if finished.interrupted:
-        command = f"framecast train --resume {quote(str(finished.out))}"
-        call = f"framecast.resume({str(finished.out)!r}, data=frames)"
+        command = f"framecast train --resume {quote(str(run))}"
+        call = f"framecast.resume({str(run)!r}, data=frames)"
+        stage = "" if finished.out == run else " of the first stage"
         console.print(
-            f"interrupted at iteration {finished.iteration}, everything is saved; "
+            f"interrupted at iteration {finished.iteration}{stage}, everything is saved; "
             f"go on with: {command if frames is None else call}",
             highlight=False,
             soft_wrap=True,
