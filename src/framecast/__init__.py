@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from framecast.data.conversion import convert
     from framecast.data.inspection import inspect
     from framecast.data.opening import open
+    from framecast.data.readers.options import Options
     from framecast.errors import ConfigError, DataError, Exhausted, FramecastError, RunError
     from framecast.evaluation import evaluate
     from framecast.forecasting.run import load

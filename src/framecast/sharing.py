@@ -35,7 +35,7 @@ def share_out(
     library: Any = distributed
     place: Any = None
     if cluster.startswith("local:"):
-        if not cluster[6:].isdigit() or int(cluster[6:]) < 1:
+        if not cluster[6:].isdecimal() or int(cluster[6:]) < 1:
             raise ConfigError(f"{cluster!r} is no number of processes", where="--dask", remedy="local:4")
         place = library.LocalCluster(
             n_workers=int(cluster[6:]), threads_per_worker=1, processes=True, dashboard_address=None, memory_limit=None

@@ -205,6 +205,8 @@ def test_a_forecast_sees_them_from_where_they_are(runs: dict[str, Path], archive
     np.testing.assert_allclose(tiled.values[0, 0, :, :, 3:-3], forecast.values[0, 0, :, :, 3:-3], atol=1e-4)
     with pytest.raises(ConfigError, match="sees 2 inputs"):
         trained.forecast_array(frames.values[:3], 1)
+    with pytest.raises(DataError, match=r"inputs: .*\(1, 3, 2, 16, 20\)"):
+        trained.forecast_array(frames.values[:3], 1, inputs=np.zeros((2, 2, 16, 20), np.float32))
 
 
 def test_nothing_of_the_future_is_seen(runs: dict[str, Path], archive: Path, tmp_path: Path) -> None:

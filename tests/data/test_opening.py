@@ -15,7 +15,7 @@ from PIL import Image
 
 import framecast
 from framecast.data.opening import open_like
-from framecast.data.readers.options import Options
+from framecast.data.readers.options import AS_IT_IS, Options
 from framecast.errors import DataError, Exhausted
 
 EVENTS = {
@@ -196,7 +196,8 @@ def png(path: Path, bits: int, colour: int, row: bytes, width: int, transparent:
         return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
     header = struct.pack(">IIBBBBB", width, 1, bits, colour, 0, 0, 0)
-    chunks = [chunk(b"IHDR", header), chunk(b"tRNS", transparent), chunk(b"IDAT", zlib.compress(b"\0" + row))]
+    chunks = [chunk(b"IHDR", header), *([chunk(b"tRNS", transparent)] if transparent else [])]
+    chunks.append(chunk(b"IDAT", zlib.compress(b"\0" + row)))
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunks) + chunk(b"IEND", b""))
 
 
@@ -345,6 +346,29 @@ def test_what_training_was_told_gives_way_to_what_other_files_say(
     assert [repair.partition(" of training: ")[0] for repair in said] == ([f"read without {left}"] if left else [])
 
 
+def test_what_is_read_as_in_training_is_said_once(tmp_path: Path) -> None:
+    chance = np.random.default_rng(0)
+    for number in range(3):
+        for name in (f"plain/{number}.png", f"clock/rain_20200101_120{number}.png"):
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            Image.fromarray(chance.integers(0, 255, (8, 8, 3), dtype=np.uint8)).save(tmp_path / name)
+    before = Options(grey=True, size=(4, 4), time_step=5)
+
+    def said(name: str, options: Options) -> list[str]:
+        repairs = open_like(tmp_path / name, options, before).attrs["repairs"]
+        return [repair for repair in repairs if any(word in repair for word in ("training", "needed", "effect"))]
+
+    assert said("plain", AS_IT_IS) == ["read as in training: time step 5 minutes, grey, size 4x4"]
+    assert said("clock", AS_IT_IS) == ["read as in training: grey, size 4x4"]
+    assert said("clock", Options(size=(6, 6))) == ["read as in training: grey"]
+    assert said("plain", before) == []
+    times = np.datetime64("2020-01-01", "ns") + np.arange(3) * np.timedelta64(1, "h")
+    xr.DataArray(
+        np.ones((3, 6, 8), np.float32), {"time": times}, ("time", "y", "x"), "rain", attrs={"units": "mm h-1"}
+    ).to_netcdf(tmp_path / "rain.nc", engine="h5netcdf")
+    assert said("rain.nc", AS_IT_IS) == ["grey, size 4x4 had no effect on these files"]
+
+
 def test_what_is_stated_gives_way_to_nothing_and_an_error_says_what_is_from_training(tmp_path: Path) -> None:
     xr.DataArray(np.ones((4, 6, 8)), dims=("time", "y", "x"), name="rain", attrs={"units": "mm h-1"}).to_netcdf(
         tmp_path / "new.nc", engine="h5netcdf"
@@ -362,3 +386,17 @@ def test_a_damaged_file_is_left_out_however_the_files_of_training_were_listed(tm
     damaged.write_bytes(damaged.read_bytes()[:20])
     frames = open_like(tmp_path, Options(), Options(by_name=True)).load()
     assert frames.sizes["time"] == 3
+
+
+def test_grey_of_16_bits_with_alpha_is_refused(tmp_path: Path) -> None:
+    png(tmp_path / "a.png", 16, 4, struct.pack(">4H", 258, 65535, 259, 0), 2, b"")
+    with pytest.raises(DataError, match=r"a\.png: grey of 16 bits with an alpha channel"):
+        framecast.open(tmp_path / "a.png")
+
+
+def test_a_pattern_to_be_typed_means_the_folder_it_names(tmp_path: Path) -> None:
+    folder = tmp_path / "radar[1]"
+    (folder / "2020").mkdir(parents=True)
+    with pytest.raises(DataError) as caught:
+        framecast.open(folder)
+    assert "radar[[]1]/**/*" in str(caught.value)

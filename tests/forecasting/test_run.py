@@ -179,3 +179,22 @@ def test_a_device_or_tile_that_is_none_is_said(options: dict[str, Any], said: st
     save(tmp_path / "model", model.model, model.card)
     with pytest.raises(ConfigError, match=said):
         load(tmp_path / "model", **options)
+
+
+@pytest.mark.parametrize(
+    ("context", "said"),
+    [
+        (np.zeros((3, 16, 16), np.float32), "shape"),
+        (np.zeros((2, 1, 16, 16), np.float32), "expected 3 frames or more of 1 channel"),
+        (np.zeros((3, 2, 16, 16), np.float32), "expected 3 frames or more of 1 channel"),
+        (np.zeros((3, 1, 16, 16), np.uint8), "uint8"),
+        ([[1.0]], "list given"),
+    ],
+)
+def test_an_array_that_is_no_context_is_refused(context: Any, said: str) -> None:
+    with pytest.raises(DataError, match=f"context: .*{said}"):
+        trained().forecast_array(context, 2)
+
+
+def test_a_context_may_have_more_frames() -> None:
+    assert trained().forecast_array(np.zeros((5, 1, 16, 16), np.float32), 2).shape == (2, 1, 16, 16)

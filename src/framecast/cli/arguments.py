@@ -81,7 +81,7 @@ class Judging:
     """On what models are judged, beside what, and how."""
 
     data: OptionalData = None
-    thresholds: Annotated[str | None, typer.Option(help="Rain rates in mm/h, such as 0.5,2,8.")] = None
+    thresholds: Annotated[str | None, typer.Option(help="Rain rates in mm/h; 0.5,2,8 unless stated.")] = None
     zr: Annotated[str, typer.Option(help="a,b of Z = a R^b, which leads thresholds to reflectivity.")] = "223,1.53"
     convention: Annotated[str, typer.Option(help="default, thuml, czh98 or openstl.")] = "default"
     horizon: Annotated[int | None, typer.Option(min=1, help="Frames ahead; as trained unless stated.")] = None

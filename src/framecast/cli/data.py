@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 def inspect(
     reading: Reading,
     path: Annotated[str, typer.Argument(help="A file, folder or glob pattern of frames.")],
-    context: Annotated[int, typer.Option(min=1)] = 10,
-    horizon: Annotated[int, typer.Option(min=1)] = 10,
+    context: Annotated[int, typer.Option(min=1, help="Frames seen, in the windows to count.")] = 10,
+    horizon: Annotated[int, typer.Option(min=1, help="Frames to forecast, in the windows to count.")] = 10,
     recipe: Annotated[
-        str | None, typer.Option(help="Estimate memory and time of a training step of this recipe.")
+        str | None, typer.Option(help="Measure memory and time of a training step of this recipe.")
     ] = None,
     html: Annotated[Path | None, typer.Option(help="Write it as a page with pictures too.")] = None,
 ) -> None:
@@ -139,7 +139,7 @@ def convert(
 
 
 def datasets(
-    fetch: Annotated[str | None, typer.Option(help="Fetch the files of this set (a word of its title).")] = None,
+    fetch: Annotated[str | None, typer.Option(help="Fetch the files of this set: its title, or a part of it.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for what is fetched.")] = Path("data"),
 ) -> None:
     """The benchmark sets of the papers: where they come from, their terms and sizes, how their files must lie."""

@@ -256,14 +256,16 @@ def named(*archives: xr.DataArray) -> str:
 
 def with_actions(array: xr.DataArray, actions: np.ndarray, where: object) -> xr.DataArray:
     """Frames as a reader returns them, with the actions `([sequence,] time, A)` that were taken at each of them, one
-    coordinate for each number. Raises `DataError` where there are not as many actions as frames."""
+    coordinate for each number. Raises `DataError` for what are no numbers, or not as many actions as frames."""
     dims = [dim for dim in ("sequence", "time") if dim in array.dims]
     sizes = tuple(array.sizes[dim] for dim in dims)
+    if actions.dtype.kind not in "fiub":
+        raise DataError(f"actions of {actions.dtype}, not numbers", where=str(where), remedy="save plain numbers")
     if actions.shape[:-1] != sizes or actions.ndim != len(dims) + 1:
         raise DataError(
             f"actions of shape {actions.shape} for frames of {dict(zip(dims, sizes, strict=True))}",
             where=str(where),
-            remedy="give one row of actions for each frame",
+            remedy="give one row of actions for each frame; one number each is a row too: actions[..., None]",
         )
     numbers = np.moveaxis(actions.astype(np.float32), -1, 0)
     return array.assign_coords({f"{_ACTION}{k}": (dims, each) for k, each in enumerate(numbers)})
@@ -284,7 +286,8 @@ def actions_of(frames: xr.DataArray) -> np.ndarray:
         raise DataError(
             "the frames have no actions",
             where=min(files_of(frames), default="frames in memory"),
-            remedy="give an array `actions` of one row for each frame beside them (NetCDF, .npz), or data.actions=false",
+            remedy="give an array `actions` of one row for each frame beside them (NetCDF, .npz), or take a model without: "
+            "data.actions=false in training",
         )
     actions = np.stack([frames[name].values for name in names], axis=-1)
     return actions if "sequence" in frames.dims else actions[np.newaxis]

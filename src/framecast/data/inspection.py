@@ -14,7 +14,7 @@ import numpy as np
 import xarray as xr
 
 from framecast.checks import at_least_one
-from framecast.data.frames import check_frames, stamp
+from framecast.data.frames import action_names, check_frames, stamp
 from framecast.data.joining import first_of
 from framecast.data.opening import open as open_frames
 from framecast.data.quantities import REFLECTIVITY, Quantity, of
@@ -141,8 +141,8 @@ def inspect(
     dry: float | None = None,
     split: Split | None = None,
 ) -> Inspection:
-    """Look at opened Frames, or at what `framecast.open` takes. Raises `DataError` where it cannot be opened, and `ConfigError`
-    for windows that cannot be.
+    """Look at opened Frames, or at what `framecast.open` takes, which `units` to `dry` say how to read (of Frames they are not
+    looked at). Raises `DataError` where it cannot be opened, and `ConfigError` for windows that cannot be.
 
     `context`, `horizon`, `stride` and `min_valid` are those of the windows to count, `split` the rule by which frames are
     held out (by blocks of time unless stated).
@@ -202,6 +202,8 @@ def _axes(frames: xr.DataArray) -> dict[str, str]:
         if axis in frames.coords and frames.sizes[axis] > 1:
             values, unit = frames[axis].values, frames[axis].attrs.get("units", "")
             axes[axis] = f"{values[0]:g} to {values[-1]:g} {unit}, every {values[1] - values[0]:g}"
+    if numbers := len(action_names(frames)):
+        axes["actions"] = f"{numbers} number(s) a frame, for a model that takes them: data.actions=true"
     if "crs" in frames.coords:
         axes["projection"] = str(frames["crs"].attrs.get("grid_mapping_name", "stated, without a name"))
     return axes

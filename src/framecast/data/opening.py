@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain, combinations
 from pathlib import Path
@@ -18,7 +18,7 @@ from framecast.checks import in_words
 from framecast.data.by_name import MANY, listed
 from framecast.data.frames import build, order_times
 from framecast.data.joining import check_shapes, differing, first_of, in_a_row, join, number_of, other_shapes, time_of
-from framecast.data.readers import zarr_store
+from framecast.data.readers import pictures, video, zarr_store
 from framecast.data.readers.formats import reader_of, recognised, understood
 from framecast.data.readers.options import Options, Reader
 from framecast.errors import DataError, Unreadable, blameless
@@ -53,13 +53,14 @@ def open(
     holds for more than 1,000 files if it is None, three of many are, if dates and times in all names tell their order: the
     others are taken to be like them, and what is wrong with one is said when it is read.
 
-    Raises `DataError` naming file, variable and remedy, and `Exhausted` where this machine lacks open files or memory.
+    Raises `DataError` naming file, variable and remedy, or the option that cannot be, and `Exhausted` where this machine lacks
+    open files or memory.
     """
     return open_all(path, Options(units, time_step, variable, dry, grey, size, frame_rate, by_name)).frames
 
 
 def open_like(path: str | Path | Sequence[str | Path], options: Options, before: Options) -> xr.DataArray:
-    """Frames read as those of training were, `before`, where `options` state nothing else.
+    """Frames read as those of training were, `before`, where `options` state nothing else; `attrs["repairs"]` says so.
 
     The variable and the units of training give way, reported in `attrs["repairs"]`, where these files have no such variable or
     other units: without them they can be read. Raises `DataError`, which then names what was taken from training.
@@ -71,21 +72,23 @@ def open_like(path: str | Path | Sequence[str | Path], options: Options, before:
     for left in _subsets([name for name in ("variable", "units") if name in taken]):
         less: dict[str, Any] = dict.fromkeys(left)
         try:
-            frames = open_all(path, replace(wanted, **less)).frames
+            opened = open_all(path, replace(wanted, **less))
         except DataError as error:
             failure = failure or error
             continue
+        frames, said = opened.frames, []
         if failure is not None:
             without = _in_words({name: taken[name] for name in left})
-            frames.attrs["repairs"] = [
-                f"read without {without} of training: {failure.what}",
-                *frames.attrs["repairs"],
-            ]
+            said.append(f"read without {without} of training: {failure.what}")
+        if kept := {name: value for name, value in taken.items() if name not in left and _applied(name, value, opened)}:
+            said.append(f"read as in training: {_in_words(kept)}")
+        needless = _not_needed(taken["time_step"]) if "time_step" in taken else None
+        frames.attrs["repairs"] = [*said, *(repair for repair in frames.attrs["repairs"] if repair != needless)]
         return frames
     assert failure is not None
     if taken:
-        said = f"{failure.what} (from training: {_in_words(taken)})"
-        raise type(failure)(said, where=failure.where, remedy=failure.remedy) from failure
+        what = f"{failure.what} (from training: {_in_words(taken)})"
+        raise type(failure)(what, where=failure.where, remedy=failure.remedy) from failure
     raise failure
 
 
@@ -94,9 +97,29 @@ def _subsets(names: Sequence[str]) -> Iterator[tuple[str, ...]]:
     return chain.from_iterable(combinations(names, count) for count in range(len(names) + 1))
 
 
-def _in_words(stated: dict[str, object]) -> str:
+def _in_words(stated: dict[str, Any]) -> str:
     """What is stated, for messages."""
-    return ", ".join(f"{name} {value!r}" for name, value in stated.items())
+    special: dict[str, Callable[[Any], str]] = {
+        "grey": lambda value: "grey",
+        "size": lambda value: f"size {value[0]}x{value[1]}",
+        "time_step": lambda value: f"time step {value:g} minutes",
+    }
+    return ", ".join(
+        special[name](value) if name in special else f"{name.replace('_', ' ')} {value!r}"
+        for name, value in stated.items()
+    )
+
+
+def _applied(name: str, value: Any, opened: Opened) -> bool:
+    """Whether what was stated had a say: a clock needs no time step, a NetCDF file is not resized."""
+    frames = opened.frames
+    if name == "time_step":
+        return opened.time_step is not None
+    if name == "variable":
+        return bool(frames.name == value)
+    readers = {"grey": (pictures, video), "size": (pictures, video), "frame_rate": (video,)}
+    source = Path(str(frames["source"].values[0]))
+    return name not in readers or any(reader.recognises(source) for reader in readers[name])
 
 
 class Opened(NamedTuple):
@@ -205,8 +228,15 @@ def _opened(
     time_step = None if frames["time"].dtype.kind == "M" else options.time_step
     if options.time_step is not None:
         frames = _with_step(frames, options.time_step)
-    frames.attrs["repairs"] = [*repairs, *frames.attrs["repairs"]]
-    return Opened(order_times(frames, keep_first=keep_first), left_out or {}, time_step)
+    opened = Opened(order_times(frames, keep_first=keep_first), left_out or {}, time_step)
+    needless = {
+        name: value
+        for name, value in options.stated.items()
+        if name in ("grey", "size", "frame_rate") and not _applied(name, value, opened)
+    }
+    said = [f"{_in_words(needless)} had no effect on these files"] if needless else []
+    opened.frames.attrs["repairs"] = [*repairs, *said, *opened.frames.attrs["repairs"]]
+    return opened
 
 
 def _remote(address: str, options: Options) -> xr.DataArray:
@@ -251,7 +281,11 @@ def _sift(entries: list[Path], where: Path) -> tuple[dict[Path, Reader], list[st
     others = [file.name for file in entries if file not in files]
     if not files:
         what = "in this folder" if where.is_dir() else "that matches"
-        hint = f"; for subfolders: {quote(f'{where}/**/*')}" if any(entry.is_dir() for entry in entries) else ""
+        hint = (
+            f"; for subfolders: {quote(f'{glob.escape(str(where))}/**/*')}"
+            if any(entry.is_dir() for entry in entries)
+            else ""
+        )
         raise DataError(
             f"nothing {what} is understood ({first_of(others) or 'it is empty'})",
             where=where,
@@ -287,11 +321,15 @@ def _frames(array: xr.DataArray, file: Path, options: Options, files: int) -> xr
     return frames.assign_coords(time=[number_of(file) if files > 1 else 0])
 
 
+def _not_needed(minutes: float) -> str:
+    return f"the stated time step of {minutes:g} minutes was not needed: the frames have time stamps"
+
+
 def _with_step(frames: xr.DataArray, minutes: float) -> xr.DataArray:
     """Frames without clock at a stated step, counted from the beginning of 1970. Raises `DataError` for numbers beyond what a
     time can be."""
     if frames["time"].dtype.kind == "M":
-        said = f"the stated time step of {minutes:g} minutes was not needed: the frames have time stamps"
+        said = _not_needed(minutes)
     else:
         step = np.timedelta64(round(minutes * 60e9), "ns")
         numbers = frames["time"].values

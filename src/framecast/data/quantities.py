@@ -13,6 +13,7 @@ from typing import NamedTuple, TypeVar, cast
 import numpy as np
 import xarray as xr
 
+from framecast.checks import positive
 from framecast.errors import ConfigError, DataError, option
 from framecast.types import config
 
@@ -179,8 +180,10 @@ class ZR:
     b: float = 1.53
 
     def __post_init__(self) -> None:
-        if not (self.a > 0 and self.b > 0):
-            raise ConfigError(f"Z = {self.a:g} R^{self.b:g} is no Z-R relation: both numbers are above 0", where="zr")
+        if not (positive(self.a) and positive(self.b)):
+            raise ConfigError(
+                f"Z = {self.a} R^{self.b} is no Z-R relation: both numbers are finite and above 0", where="zr"
+            )
 
     def reflectivity(self, rate: Numbers) -> Numbers:
         """dBZ of a rain rate in mm/h greater than 0; -inf where it is 0."""

@@ -11,7 +11,7 @@ import torch
 import xarray as xr
 from torch.nn import functional
 
-from framecast.checks import a_path, at_least_one
+from framecast.checks import a_path, at_least_one, in_words
 from framecast.data.frames import check_frames, named
 from framecast.data.inputs import Input, fields
 from framecast.data.quantities import of
@@ -69,10 +69,10 @@ class Trained:
     ) -> xr.DataArray:
         """The Forecast `(init_time, lead_time, channel, y, x)` after the newest frames of `frames`.
 
-        `horizon` may be longer than the model was trained for. `actions (context + horizon - 1 or more, A)` are those of a
-        model with actions, from the first of the frames it sees on. `inputs` say where that lies what it sees beside the frames;
-        where it lay in training, without. Raises `DataError` for frames of another quantity,
-        number of channels or time step than the model was trained on, for actions that are missing, not numbers, of another
+        `horizon` may be longer than the model was trained for. `actions (context + horizon - 1, or one more, A)` are those of
+        a model with actions, from the first of the frames it sees on. `inputs` say where that lies what it sees beside the
+        frames; where it lay in training, without. Raises `DataError` for frames of another quantity, number of channels or
+        time step than the model was trained on, for actions that are missing, too many, not numbers, of another
         number or not taken, and `ConfigError` for a size it cannot take.
         """
         self.check(frames)
@@ -101,6 +101,7 @@ class Trained:
     ) -> np.ndarray:
         """`context (T, C, H, W)` in physical units, NaN where there is no data -> `(horizon, C, H, W)`; `inputs (T, E, H, W)`,
         from 0 to 1, for a model that sees something beside the frames."""
+        self._check_array(context, "TCHW")
         one = [None if part is None else part[None] for part in (actions, inputs)]
         forecast: np.ndarray = self.forecast_arrays(context[None], horizon, *one)[0]
         return forecast
@@ -111,10 +112,19 @@ class Trained:
     ) -> np.ndarray:
         """`contexts (B, T, C, H, W)` -> `(B, horizon, C, H, W)`, in physical units; `actions (B, T + horizon - 1 or more,
         A)` and `inputs (B, T, E, H, W)`, from 0 to 1, where the model has such. Raises `ConfigError` for a size that the
-        model cannot take, and where its inputs are missing."""
+        model cannot take, and where its inputs are missing, and `DataError` for contexts of another shape or kind."""
+        self._check_array(contexts, "BTCHW")
+        check_horizon(horizon)
         if self.inputs:
             if inputs is None:
                 raise ConfigError(f"{self.name} sees {self.inputs} inputs beside the frames, and none are given")
+            beside = (*contexts.shape[:2], self.inputs, *contexts.shape[3:])
+            if inputs.shape != beside:
+                raise DataError(
+                    f"an array of shape {inputs.shape}, expected {beside}",
+                    where="inputs",
+                    remedy="give what the model sees beside each frame of the context, of the same size",
+                )
             contexts = np.concatenate([contexts, inputs.astype(contexts.dtype)], axis=2)
         if self.tile is not None and max(contexts.shape[-2:]) > self.tile:
             model = self.card.model
@@ -123,6 +133,20 @@ class Trained:
                 lambda part: self._at_once(part, horizon, actions), contexts, self.tile, self.overlap, multiple
             )
         return self._at_once(contexts, horizon, actions)
+
+    def _check_array(self, context: Any, axes: str) -> None:
+        """Raise `DataError` for what is no context with these axes."""
+        remedy = f"give float32 in physical units, ({', '.join(axes)}), NaN where there is no data"
+        if not isinstance(context, np.ndarray) or context.dtype.kind != "f":
+            found = f"an array of {context.dtype}" if isinstance(context, np.ndarray) else in_words(context)
+            raise DataError(
+                f"{found} given, expected an array of floating-point numbers", where="context", remedy=remedy
+            )
+        channels = self.card.shape.predicted
+        whole = context.ndim == len(axes) and context.size > 0
+        if not whole or context.shape[-4] < self.context or context.shape[-3] != channels:
+            said = f"{self.context} frames or more of {channels} channel(s)"
+            raise DataError(f"an array of shape {context.shape}, expected {said}", where="context", remedy=remedy)
 
     def _at_once(self, contexts: np.ndarray, horizon: int, actions: np.ndarray | None) -> np.ndarray:
         """The forecast of whole frames; the last channels of `contexts` are the inputs."""
@@ -151,7 +175,8 @@ class Trained:
             if actions is not None:
                 raise DataError(f"{self.name} takes no actions, and some were given", remedy="leave them out")
             return
-        if actions is None or actions.ndim != 2 or actions.shape[1] != numbers or len(actions) < steps:
+        # One more, that of the last frame, changes nothing; more than that are actions of other frames.
+        if actions is None or actions.ndim != 2 or actions.shape[1] != numbers or len(actions) - steps not in (0, 1):
             found = "none were given" if actions is None else f"found an array of shape {actions.shape}"
             raise DataError(
                 f"{self.name} needs the actions of {steps} steps, {numbers} numbers each; {found}",
@@ -194,7 +219,7 @@ def load(folder: str | Path, device: str | None = None, *, tile: int | None = No
     """The trained model in `folder`: that of a saved model, or the best (else the last) of a run.
 
     `device` is the GPU where there is one; for `tile` and `overlap` see `Trained`. Raises `RunError` where there is no whole
-    model, and `ConfigError` for a device that is not there.
+    model, and `ConfigError` for a device that is not there or no size of a tile (forecasting does for an overlap as large).
     """
     at_least_one(tile=tile)
     model, card = load_saved(find(a_path(folder, "the folder of a run, or of a saved model")))

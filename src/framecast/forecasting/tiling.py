@@ -25,7 +25,8 @@ def tiled(
     of `tile` pixels. They begin at multiples of `multiple`, as the model's patches do, and the last may be smaller; with None
     they all have one size, wherever they begin. Raises `ConfigError` for an overlap that leaves no way forward."""
     if overlap < 0 or tile - overlap < (multiple or 1):
-        raise ConfigError(f"an overlap of {overlap} in tiles of {tile} x {tile}", remedy="choose a smaller overlap")
+        remedy = "choose a smaller overlap" if overlap > 0 else "choose 0 or more, and larger tiles"
+        raise ConfigError(f"an overlap of {overlap} in tiles of {tile} x {tile}", remedy=remedy)
     size = contexts.shape[-2:]
     result: np.ndarray | None = None
     total = np.zeros(size, dtype=np.float32)

@@ -59,7 +59,8 @@ def write(
     begins with the frames of `context` where they are given.
 
     It is written under a temporary name in the same folder and moved into place. Raises `DataError` for what is no Forecast,
-    `ConfigError` and `RunError`.
+    `ConfigError` for a suffix of no format, a folder that is not there and, without `overwrite`, a file that is, and `RunError`
+    where it cannot be written.
     """
     out = a_path(out, "the path of a file to write")
     check_forecast(forecast)

@@ -33,10 +33,10 @@ def write_report(
     facts: Mapping[str, str] | None = None,
     settings: str = "",
 ) -> Path:
-    """Write the report of a verification to `out` and return its path.
+    """Write the report of a verification to `out`, in place of what is there, and return its path. Its folder is made.
 
     `facts` are said in a table as they are: what was trained, on what, at what cost; `settings` are a text to unfold: all that
-    the training was told. Raises `DataError` and `RunError`.
+    the training was told. Raises `DataError` for what is no verification, and `RunError` where it cannot be written.
     """
     if not isinstance(verification, Verification):
         raise DataError(

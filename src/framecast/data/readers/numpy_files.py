@@ -48,8 +48,10 @@ def recognises(path: Path) -> bool:
     """By signature of .npy, by suffix for .npz (any zip file has its signature)."""
     if not path.is_file():
         return False
-    if path.suffix.lower() in (".npy", ".npz"):
-        return True
+    return path.suffix.lower() in (".npy", ".npz") or _is_npy(path)
+
+
+def _is_npy(path: Path) -> bool:
     with path.open("rb") as file:
         return file.read(6) == b"\x93NUMPY"
 
@@ -77,6 +79,10 @@ def read(path: Path, options: Options) -> xr.DataArray:
 
 def array_of(path: Path) -> np.ndarray:
     """The numbers in a .npy file. Raises `DataError`."""
+    if not path.is_file():
+        raise DataError("no such file", where=path)
+    if not _is_npy(path):
+        raise DataError("is no .npy file", where=path, remedy="write it by numpy.save(PATH, array)")
     values = _npy(path)
     if values.dtype.kind not in "fiub":
         raise DataError(f"an array of {values.dtype}, not numbers", where=path)

@@ -19,7 +19,8 @@ class Options:
     """`units`, `time_step` (minutes) and `variable` where the files do not say; `dry` where it is not the usual value.
 
     Of pictures and video: `grey` instead of colours, another `size` (height, width), and of video fewer frames a second
-    (`frame_rate`). `by_name`: many files are listed by the times in their names; where None, more than 1,000 are."""
+    (`frame_rate`). `by_name`: many files are listed by the times in their names; where None, more than 1,000 are.
+    Raises `DataError` for a `time_step`, `size` or `frame_rate` not above 0, and a `dry` that is no number."""
 
     units: str | None = None
     time_step: float | None = None

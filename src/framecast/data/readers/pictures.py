@@ -50,6 +50,8 @@ _WITH_ALPHA = {"1": "LA", "L": "LA", "P": "RGBA", "RGB": "RGBA"}
 """The modes as which pictures with a transparent colour are read; Pillow has none for 16 bits with alpha."""
 _FEW_BITS = {"L;2": 85, "L;4": 17}
 """By what Pillow multiplies grey of 2 and 4 bits to have 8; the transparent one is left as it is."""
+_GREY_WITH_ALPHA = "LA;16B"
+"""Grey of 16 bits with alpha, which Pillow reads as colour of 8."""
 _CUT = "RGB;16B"
 """Colour of 16 bits, of which Pillow keeps 8: too few to find the transparent one."""
 
@@ -83,6 +85,12 @@ def read(path: Path, options: Options) -> xr.DataArray:
             "a transparent colour among colours of 16 bits, of which only 8 are read",
             where=path,
             remedy="save it with 8 bits, or with an alpha channel",
+        )
+    if stored == _GREY_WITH_ALPHA:
+        raise DataError(
+            "grey of 16 bits with an alpha channel, of which only 8 would be read",
+            where=path,
+            remedy="save it as grey of 16 bits without alpha, with no data as a transparent colour (tRNS)",
         )
     if name not in _MODES:
         raise DataError(f"a picture of mode {name!r}", where=path, remedy=f"expected one of {', '.join(_MODES)}")
