@@ -8,15 +8,17 @@
 #define WRITTEN_OUT _Pragma("GCC unroll 8")
 
 /* out (rows, lanes) = a (rows, depth) b (depth, lanes), or added to it, for a fixed number of rows and registers a row, so
- * that all of it stays in registers: 6 x 4 of the 32 that AVX-512 has, 6 x 2 of the 16 of others, and half of that. At
- * `next`, where it is not null, as many rows as b has are fetched from memory, one of `parts` of each. */
+ * that all of it stays in registers: 6 x 4 of the 32 that AVX-512 has, 6 x 2 of the 16 of others, and half of that. What is
+ * added to is fetched from memory meanwhile, and at `next`, where it is not null, as many rows as b has, one of `parts` of
+ * each. */
 #define WIDE (LANES == 16 ? 4 : 2)
 #define PRODUCT(NAME, ROWS, MANY)                                                                                            \
     INLINE void NAME(const float *a, int64_t a_row, int64_t a_deep, const float *b, int64_t b_deep, int64_t depth,           \
                      float *out, int64_t out_row, int add, int64_t lanes, const float *next, int parts) {                    \
-        Lanes sum[ROWS][MANY];                                                                                               \
-        WRITTEN_OUT for (int r = 0; r < ROWS; r++) WRITTEN_OUT for (int w = 0; w < MANY; w++) sum[r][w] =                    \
-            add ? load(out + r * out_row + w * LANES, lanes) : (Lanes){0};                                                   \
+        Lanes sum[ROWS][MANY] = {0};                                                                                         \
+        if (add)                                                                                                             \
+            WRITTEN_OUT for (int r = 0; r < ROWS; r++) WRITTEN_OUT for (int w = 0; w < MANY; w++)                            \
+                __builtin_prefetch(out + r * out_row + w * LANES, 1);                                                        \
         for (int64_t k = 0; k < depth; k++) {                                                                                \
             Lanes right[MANY];                                                                                               \
             WRITTEN_OUT for (int w = 0; w < MANY; w++) right[w] = load(b + k * b_deep + w * LANES, lanes);                   \
@@ -27,8 +29,10 @@
                 WRITTEN_OUT for (int w = 0; w < MANY; w++) sum[r][w] += left * right[w];                                     \
             }                                                                                                                \
         }                                                                                                                    \
-        WRITTEN_OUT for (int r = 0; r < ROWS; r++) WRITTEN_OUT for (int w = 0; w < MANY; w++)                                \
-            store(out + r * out_row + w * LANES, sum[r][w], lanes);                                                          \
+        WRITTEN_OUT for (int r = 0; r < ROWS; r++) WRITTEN_OUT for (int w = 0; w < MANY; w++) {                              \
+            float *to = out + r * out_row + w * LANES;                                                                       \
+            store(to, add ? load(to, lanes) + sum[r][w] : sum[r][w], lanes);                                                 \
+        }                                                                                                                    \
     }
 
 PRODUCT(six_wide, 6, WIDE)

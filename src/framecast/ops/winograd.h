@@ -2,8 +2,9 @@
  * and winograd_10.c are this file with each of the three sizes. All arrays are float32.
  *
  *   x, maps    (batch, height, width, channels)
- *   V, dV      (PLACES, tiles, channels), U (PLACES, channels, outputs), dM (PLACES, tiles, outputs): `apart` is how far
- * apart the places lie
+ *   V, dV      (PLACES, tiles, channels), dM (PLACES, tiles, outputs): `apart` is how far apart the places lie
+ *   U, dU      panels of PANEL outputs (the last may have fewer), each (PLACES, inputs, outputs of the panel): what is
+ * multiplied at once lies together, which caches of any size read fastest
  *
  * The results of a tile are step x step with step = TILE + 1 - kernel. Tiles are numbered along the rows of a map, and from
  * map to map. */
@@ -11,10 +12,11 @@
 #include "threads.h"
 #include "transforms.h"
 
-#define BLOCK 24       /* tiles whose products lie in the cache when they are gathered */
+#define BLOCK 32       /* tiles whose products lie in the cache when they are gathered */
 #define PIECE 144      /* tiles whose gradients are summed at once */
 #define CHUNK 64       /* outputs, likewise */
 #define WIDE_CHUNK 256 /* outputs of a single block */
+#define PANEL 64       /* outputs of which the weights lie together; known to winograd.py */
 
 #define JOINED(name, tile) framecast_##name##_##tile
 #define EXPANDED(name, tile) JOINED(name, tile)
@@ -26,6 +28,17 @@ typedef struct {
 
 INLINE int64_t rows_of(Cut cut) { return (cut.height + cut.step - 1) / cut.step; }
 INLINE int64_t columns_of(Cut cut) { return (cut.width + cut.step - 1) / cut.step; }
+
+/* Where the weights of `inputs` for outputs from `output` on lie in U at a place: how many of them are in one panel, in rows
+ * that long. */
+typedef struct {
+    int64_t at, row, width;
+} Part;
+
+INLINE Part part_of(int64_t inputs, int64_t outputs, int64_t place, int64_t input, int64_t output) {
+    int64_t inside = output % PANEL, begin = output - inside, row = least(PANEL, outputs - begin);
+    return (Part){(begin * PLACES + place * row) * inputs + input * row + inside, row, row - inside};
+}
 
 static void kernel_tile(const float *taps, int64_t lane, int64_t size, const float *matrix, float *u, int64_t apart,
                         int64_t lanes) {
@@ -41,14 +54,16 @@ static void kernel_tile(const float *taps, int64_t lane, int64_t size, const flo
     store_tile(u, apart, lanes, one);
 }
 
-/* U (PLACES, rows, columns) = G g G^T of taps g (size, size), `row` and `column` floats apart; `matrix` is G (TILE, size). */
-void EXPORTED(kernels)(const float *taps, int64_t row, int64_t column, int64_t size, const float *matrix, float *u,
-                       int64_t rows, int64_t columns, int threads) {
+/* U = G g G^T of taps g (outputs, inputs, size, size); `matrix` is G (TILE, size). */
+void EXPORTED(kernels)(const float *taps, int64_t size, const float *matrix, float *u, int64_t inputs, int64_t outputs,
+                       int threads) {
 #pragma omp parallel for num_threads(threads) schedule(static)
-    for (int64_t r = 0; r < rows; r++)
-        for (int64_t c = 0; c < columns; c += LANES)
-            kernel_tile(taps + r * row + c * column, column, size, matrix, u + r * columns + c, rows * columns,
-                        least(LANES, columns - c));
+    for (int64_t i = 0; i < inputs; i++)
+        for (int64_t o = 0; o < outputs; o += LANES) {
+            Part to = part_of(inputs, outputs, 0, i, o);
+            kernel_tile(taps + (o * inputs + i) * size * size, inputs * size * size, size, matrix, u + to.at, inputs * to.row,
+                        least(LANES, to.width));
+        }
 }
 
 static void taps_tile(const float *u, int64_t apart, const float *matrix, int64_t size, float *taps, int64_t lane,
@@ -63,13 +78,15 @@ static void taps_tile(const float *u, int64_t apart, const float *matrix, int64_
 }
 
 /* The transpose of `kernels`: writes the gradient of the taps. */
-void EXPORTED(taps)(const float *u, int64_t rows, int64_t columns, const float *matrix, int64_t size, float *taps,
-                    int64_t row, int64_t column, int threads) {
+void EXPORTED(taps)(const float *u, int64_t inputs, int64_t outputs, const float *matrix, int64_t size, float *taps,
+                    int threads) {
 #pragma omp parallel for num_threads(threads) schedule(static)
-    for (int64_t r = 0; r < rows; r++)
-        for (int64_t c = 0; c < columns; c += LANES)
-            taps_tile(u + r * columns + c, rows * columns, matrix, size, taps + r * row + c * column, column,
-                      least(LANES, columns - c));
+    for (int64_t i = 0; i < inputs; i++)
+        for (int64_t o = 0; o < outputs; o += LANES) {
+            Part from = part_of(inputs, outputs, 0, i, o);
+            taps_tile(u + from.at, inputs * from.row, matrix, size, taps + (o * inputs + i) * size * size,
+                      inputs * size * size, least(LANES, from.width));
+        }
 }
 
 static void cut_tile(const float *x, Cut cut, int64_t channels, int64_t top, int64_t left, float *tile, int64_t apart) {
@@ -128,12 +145,12 @@ void EXPORTED(add)(const float *tiles, int64_t apart, Cut cut, int64_t channels,
             }
 }
 
-/* One term of a sum of convolutions: a map of some `channels` of the `inputs` of a weight, which u, turned and du begin at,
- * and from which of its outputs on they are summed. dV and dU may be null: no gradient. */
+/* One term of a sum of convolutions: a map whose `channels` are the `inputs` of a weight from `begin` on, and from which of
+ * its outputs on they are summed. dV and dU may be null: no gradient. */
 typedef struct {
     const float *v, *u;
-    int64_t channels, inputs, outputs, first, apart;
-    const float *turned; /* (PLACES, outputs, inputs): U with its last two axes exchanged */
+    int64_t channels, inputs, begin, outputs, first, apart;
+    const float *turned; /* (PLACES, outputs, inputs): U with inputs last */
     float *dv, *du;
     int64_t fresh; /* whether dV holds nothing yet that is to be added to */
 } Term;
@@ -184,10 +201,13 @@ INLINE void products_at(int64_t p, const Term *terms, int64_t count, int64_t fir
     for (int64_t t = 0; t < count; t++) {
         Term term = terms[t];
         const float *v = term.v + p * term.apart + first * term.channels, *next = v + term.apart;
-        const float *u = term.u + p * term.inputs * term.outputs + term.first + begin;
         for (int64_t n = 0; n < many * term.channels; n += LANES) __builtin_prefetch(next + n, 0, 2);
-        product(v, term.channels, 1, u, term.outputs, term.channels, products, width, many, width, t > 0,
-                term.inputs * term.outputs);
+        for (int64_t w = 0, wide; w < width; w += wide) {
+            Part of = part_of(term.inputs, term.outputs, p, term.begin, term.first + begin + w);
+            wide = least(of.width, width - w);
+            product(v, term.channels, 1, term.u + of.at, of.row, term.channels, products + w, width, many, wide, t > 0,
+                    term.inputs * of.row);
+        }
     }
 }
 
@@ -267,11 +287,14 @@ static void gradients_of_run(const Term *terms, Run run, Cut cut, float *const *
                     const float *dm = room + p * apart;
                     int64_t from = term.first + begin, at = p * term.apart + first * term.channels;
                     if (term.dv)
-                        product(dm, width, 1, term.turned + (p * term.outputs + from) * term.inputs, term.inputs, width,
-                                term.dv + at, term.channels, many, term.channels, begin > 0 || !term.fresh, 0);
-                    if (term.du)
-                        product(term.v + at, 1, term.channels, dm, width, many,
-                                term.du + p * term.inputs * term.outputs + from, term.outputs, term.channels, width, 1, 0);
+                        product(dm, width, 1, term.turned + (p * term.outputs + from) * term.inputs + term.begin, term.inputs,
+                                width, term.dv + at, term.channels, many, term.channels, begin > 0 || !term.fresh, 0);
+                    for (int64_t w = 0, wide; term.du && w < width; w += wide) {
+                        Part to = part_of(term.inputs, term.outputs, p, term.begin, from + w);
+                        wide = least(to.width, width - w);
+                        product(term.v + at, 1, term.channels, dm + w, width, many, term.du + to.at, to.row, term.channels,
+                                wide, 1, 0);
+                    }
                 }
         }
 }

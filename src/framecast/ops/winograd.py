@@ -42,6 +42,8 @@ from framecast.ops.loops import ADDRESS, COUNT, SIZE, addresses, compiled, threa
 from framecast.ops.memory import empty
 from framecast.ops.tiles import POINTS, matrices, tile_of
 
+PANEL = 64
+"""Outputs of a weight that lie together in U (winograd.h)."""
 APART = 16
 """Floats between the values of two places: a distance that is a power of two would put them all into one line of the cache."""
 
@@ -84,7 +86,7 @@ class _Term(ctypes.Structure):
 
     _fields_ = (
         *((name, ctypes.c_void_p) for name in ("v", "u")),
-        *((name, ctypes.c_int64) for name in ("channels", "inputs", "outputs", "first", "apart")),
+        *((name, ctypes.c_int64) for name in ("channels", "inputs", "begin", "outputs", "first", "apart")),
         *((name, ctypes.c_void_p) for name in ("turned", "dv", "du")),
         ("fresh", ctypes.c_int64),
     )
@@ -109,8 +111,8 @@ class _Loops:
         self.add = loop("add", ADDRESS, SIZE, _Cut, SIZE, ADDRESS, COUNT)
         self.sum = loop("sum", ADDRESS, ADDRESS, SIZE, _Cut, ADDRESS, ADDRESS, COUNT)
         self.gradients = loop("gradients", ADDRESS, ADDRESS, SIZE, _Cut, ADDRESS, ADDRESS, COUNT)
-        self.kernels = loop("kernels", ADDRESS, *[SIZE] * 3, ADDRESS, ADDRESS, SIZE, SIZE, COUNT)
-        self.taps = loop("taps", ADDRESS, SIZE, SIZE, ADDRESS, SIZE, ADDRESS, SIZE, SIZE, COUNT)
+        self.kernels = loop("kernels", ADDRESS, SIZE, ADDRESS, ADDRESS, SIZE, SIZE, COUNT)
+        self.taps = loop("taps", ADDRESS, SIZE, SIZE, ADDRESS, SIZE, ADDRESS, COUNT)
         self.room = loop("room", COUNT, returns=SIZE)
 
     def size(self, cut: _Cut, channels: int) -> int:
@@ -168,7 +170,8 @@ def transformed(x: Tensor, kernel: int, free: list[Tensor] | None = None) -> Ten
 class _Gradient:
     """The gradient of U, which all products add to in place, and U as they read it."""
 
-    def __init__(self) -> None:
+    def __init__(self, places: int, inputs: int, outputs: int) -> None:
+        self.places, self.inputs, self.outputs = places, inputs, outputs
         self._sum: Tensor | None = None
         self._turned: Tensor | None = None
 
@@ -181,8 +184,11 @@ class _Gradient:
     def turned(self, kernels: Tensor) -> Tensor:
         """U as `(places, D, C)`."""
         if self._turned is None:
-            places, inputs, outputs = kernels.shape
-            self._turned = empty(places, outputs, inputs).copy_(kernels.transpose(1, 2))
+            self._turned = empty(self.places, self.outputs, self.inputs)
+            for begin in range(0, self.outputs, PANEL):
+                panel = self._turned[:, begin : begin + PANEL]
+                values = kernels[self.places * self.inputs * begin :][: panel.numel()]
+                panel.copy_(values.view(self.places, self.inputs, -1).transpose(1, 2))
         return self._turned
 
     def take(self) -> Tensor | None:
@@ -192,13 +198,12 @@ class _Gradient:
 
 
 def _kernels(weight: Tensor, tile: int) -> Tensor:
-    """U `(places, C, D)` of a weight `(D, C, k, k)`."""
+    """U of a weight `(D, C, k, k)`: panels of `PANEL` outputs, each `(places, C, PANEL)`, one after the other."""
     outputs, inputs, size = weight.shape[:3]
     _, spread, _ = matrices(size, tile, weight.dtype)
-    taps, made = weight.detach().contiguous(), empty(tile**2, inputs, outputs)
-    _LOOPS[tile].kernels(
-        taps.data_ptr(), size**2, inputs * size**2, size, spread.data_ptr(), made.data_ptr(), inputs, outputs, threads()
-    )
+    taps, made = weight.detach().contiguous(), empty(tile**2 * inputs * outputs)
+    loops = _LOOPS[tile]
+    loops.kernels(taps.data_ptr(), size, spread.data_ptr(), made.data_ptr(), inputs, outputs, threads())
     return made
 
 
@@ -220,28 +225,18 @@ class _TransformKernels(torch.autograd.Function):
         if taken is None:
             return None, None, None
         _, spread, _ = matrices(size, ctx.tile, taken.dtype)
-        taps = empty(*ctx.shape)
-        _LOOPS[ctx.tile].taps(
-            taken.data_ptr(),
-            inputs,
-            outputs,
-            spread.data_ptr(),
-            size,
-            taps.data_ptr(),
-            size**2,
-            inputs * size**2,
-            threads(),
-        )
+        taps, loops = empty(*ctx.shape), _LOOPS[ctx.tile]
+        loops.taps(taken.data_ptr(), inputs, outputs, spread.data_ptr(), size, taps.data_ptr(), threads())
         return taps, None, None
 
 
 class Kernels:
-    """U `(places, C, D)` of a weight `(D, C, k, k)` for tiles of one size. Autograd knows nothing of how its gradient is added
-    up, and must not hold what holds U."""
+    """U of a weight `(D, C, k, k)` for tiles of one size. Autograd knows nothing of how its gradient is added up, and must not
+    hold what holds U."""
 
     def __init__(self, weight: Tensor, tile: int) -> None:
-        self.kernel = int(weight.shape[-1])
-        self.gradient = _Gradient()
+        outputs, inputs, self.kernel = weight.shape[:3]
+        self.gradient = _Gradient(tile**2, inputs, outputs)
         self.values: Tensor = _TransformKernels.apply(weight, tile, self.gradient)  # type: ignore[no-untyped-call]
 
 
@@ -309,13 +304,13 @@ class _Sums(torch.autograd.Function):
         terms, known = [], set()
         for term, first, _ in (part for run in ctx.runs for part in run.parts):
             begin, gradient = ctx.begins[term], ctx.gradients[term]
-            made = _term(xs[term], maps.get(of[term]), kernels[term], begin, first)
+            made = _term(xs[term], maps.get(of[term]), gradient, kernels[term], begin, first)
             if (into := changes.get(of[term])) is not None:
-                made.dv, made.turned = into.data_ptr(), gradient.turned(kernels[term])[:, :, begin:].data_ptr()
+                made.dv, made.turned = into.data_ptr(), gradient.turned(kernels[term]).data_ptr()
                 made.apart, made.fresh = into.stride(0), of[term] not in known
                 known.add(of[term])
             if learned[term]:
-                made.du = gradient.of(kernels[term])[:, begin:].data_ptr()
+                made.du = gradient.of(kernels[term]).data_ptr()
             terms.append(made)
         last = [_last(each) for each in given]
         loops.gradients(*_tables(terms, ctx.runs), cut, addresses(last), loops.between(), threads())
@@ -335,7 +330,7 @@ def _summed(terms: Sequence[Term], runs: Sequence[Run]) -> tuple[Tensor, ...]:
     for run in runs:
         for number, first, _ in run.parts:
             x, v, kernels, begin = terms[number]
-            given.append(_term(x, v, kernels.values, begin, first))
+            given.append(_term(x, v, kernels.gradient, kernels.values, begin, first))
     for width, alike in groupby(runs, key=lambda run: run.outputs // run.into):
         whole = empty(sum(run.into for run in alike), cut.batch, cut.height, cut.width, width)
         maps += whole.permute(0, 1, 4, 2, 3).unbind()
@@ -350,12 +345,10 @@ def _put_together(changes: Tensor, cut: _Cut, channels: int) -> Tensor:
     return last.permute(0, 3, 1, 2)
 
 
-def _term(x: Tensor, maps: Tensor | None, kernels: Tensor, begin: int, first: int) -> _Term:
+def _term(x: Tensor, maps: Tensor | None, gradient: _Gradient, kernels: Tensor, begin: int, first: int) -> _Term:
     """A term without gradients."""
     v, apart = (None, 0) if maps is None else (maps.data_ptr(), maps.stride(0))
-    _, inputs, outputs = kernels.shape
-    u = kernels.data_ptr() + kernels.itemsize * begin * outputs
-    return _Term(v, u, x.shape[1], inputs, outputs, first, apart)
+    return _Term(v, kernels.data_ptr(), x.shape[1], gradient.inputs, begin, gradient.outputs, first, apart)
 
 
 def sums(terms: Sequence[Term], runs: Sequence[Run]) -> tuple[Tensor, ...]:
