@@ -35,6 +35,7 @@ from framecast.models import (
     PredRNNV2,
 )
 from framecast.ops.choice import use
+from framecast.ops.memory import keep_free
 from framecast.types import FrameShape
 
 SHAPE = FrameShape(1, 64, 64, 10, 10)
@@ -110,6 +111,7 @@ def main() -> None:
     measured = {"framecast": whole, **SEGMENTS}
     parser.add_argument("--memory", choices=("plain", *measured))
     options = parser.parse_args()
+    keep_free()  # as training does
     if options.memory:
         config, form = (whole, "plain") if options.memory == "plain" else (measured[options.memory], "framecast")
         step = forms(config, optimised=True)[form]

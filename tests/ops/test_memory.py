@@ -1,6 +1,8 @@
 """Memory for maps is what PyTorch would give, and free memory goes back to the system where the C library can do that."""
 
 import ctypes
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -13,11 +15,35 @@ def test_another_c_library_is_left_alone(error: type[Exception], monkeypatch: py
     def missing(name: None) -> ctypes.CDLL:
         raise error
 
-    memory.return_free()
-    memory._trim.cache_clear()
+    memory._library.cache_clear()
     monkeypatch.setattr(memory.ctypes, "CDLL", missing)
+    memory.keep_free()
     memory.return_free()
-    memory._trim.cache_clear()
+    memory._library.cache_clear()
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="not the GNU C library")
+def test_what_is_free_is_kept_until_it_is_returned() -> None:
+    """In a process of its own, since it holds for all of it."""
+    script = """
+import psutil
+from framecast.ops import memory
+
+def resident():
+    return psutil.Process().memory_info().rss / 2**20
+
+memory.keep_free()
+before = resident()
+held = [memory.empty(4 * 2**20).fill_(1) for _ in range(16)]  # 16 MiB each
+del held
+print(resident() - before)
+memory.return_free()
+print(resident() - before)
+"""
+    made = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    kept, left = map(float, made.stdout.split())
+    assert kept > 200
+    assert left < 50
 
 
 @pytest.mark.parametrize("shape", [(3, 5), (0, 4), (7, memory.LARGE), (memory.LARGE,)])

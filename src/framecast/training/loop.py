@@ -22,6 +22,7 @@ from framecast.models import ModularDesign
 from framecast.models.counting import parameters
 from framecast.models.layers import channels_last
 from framecast.ops.loops import available
+from framecast.ops.memory import keep_free, return_free
 from framecast.training import checkpoint, run
 from framecast.training.events import Event, Finished, Kept, Started, Warned
 from framecast.training.latents import cached
@@ -57,6 +58,8 @@ def train(
     settings, data = experiment.training, experiment.data
     fabric = launch(settings)
     chief = fabric.global_rank == 0
+    if fabric.device.type == "cpu":
+        keep_free()
     if chief:
         run.check_unchanged(out, experiment) if resume else run.check_new(out)
     mlflow = MLflow(settings.mlflow) if chief and settings.mlflow is not None else None
@@ -188,6 +191,7 @@ def train(
             with averaged(network, average) as weights:
                 keep(out / "last", weights, card, iteration=float(done))
     fabric.barrier()
+    return_free()
     yield Finished(out, done, interrupted=not finished)
 
 
