@@ -97,10 +97,10 @@ void framecast_attend(const float *q, const float *k, const float *v, Sizes size
         turn(k + place(sizes, task, sizes.keys, sizes.channels), apart, sizes.keys, sizes.channels, keys);
         for (int64_t first = 0; first < sizes.queries; first += BLOCK) {
             int64_t rows = least(BLOCK, sizes.queries - first);
-            product(queries + first * apart, apart, 1, keys, row, sizes.channels, shares, row, rows, row, 0, 0);
+            product(queries + first * apart, apart, 1, keys, row, sizes.channels, shares, row, rows, row, 0, NOTHING);
             soften(shares, rows, sizes);
             product(shares, row, 1, values, sizes.heads * sizes.values, sizes.keys, attended + first * sizes.values,
-                    sizes.values, rows, sizes.values, 0, 0);
+                    sizes.values, rows, sizes.values, 0, NOTHING);
         }
     }
 }
@@ -121,14 +121,15 @@ void framecast_attend_back(const float *q, const float *k, const float *v, Sizes
         for (int64_t first = 0; first < sizes.queries; first += BLOCK) {
             int64_t rows = least(BLOCK, sizes.queries - first);
             const float *queries = q + of_q + first * apart, *after = given + first * sizes.values;
-            product(queries, apart, 1, keys, row, sizes.channels, shares, row, rows, row, 0, 0);
+            product(queries, apart, 1, keys, row, sizes.channels, shares, row, rows, row, 0, NOTHING);
             soften(shares, rows, sizes);
-            product(shares, 1, row, after, sizes.values, rows, dv + of_v, beside, sizes.keys, sizes.values, first > 0, 0);
-            product(after, sizes.values, 1, values, row, sizes.values, changes, row, rows, row, 0, 0);
+            product(shares, 1, row, after, sizes.values, rows, dv + of_v, beside, sizes.keys, sizes.values, first > 0,
+                    NOTHING);
+            product(after, sizes.values, 1, values, row, sizes.values, changes, row, rows, row, 0, NOTHING);
             soften_back(shares, changes, rows, sizes);
             product(changes, row, 1, k + of_k, apart, sizes.keys, dq + of_q + first * apart, apart, rows, sizes.channels, 0,
-                    0);
-            product(changes, 1, row, queries, apart, rows, dk + of_k, apart, sizes.keys, sizes.channels, first > 0, 0);
+                    NOTHING);
+            product(changes, 1, row, queries, apart, rows, dk + of_k, apart, sizes.keys, sizes.channels, first > 0, NOTHING);
         }
     }
 }

@@ -7,14 +7,15 @@
 /* Short loops, which are written out. */
 #define WRITTEN_OUT _Pragma("GCC unroll 8")
 
+#define LINE 16 /* floats in a line of the caches */
+
 /* out (rows, lanes) = a (rows, depth) b (depth, lanes), or added to it, for a fixed number of rows and registers a row, so
  * that all of it stays in registers: 6 x 4 of the 32 that AVX-512 has, 6 x 2 of the 16 of others, and half of that. What is
- * added to is fetched from memory meanwhile, and at `next`, where it is not null, as many rows as b has, one of `parts` of
- * each. */
+ * added to is fetched from memory meanwhile, and from `next` on, where it is not null, a line for each row of b. */
 #define WIDE (LANES == 16 ? 4 : 2)
 #define PRODUCT(NAME, ROWS, MANY)                                                                                            \
     INLINE void NAME(const float *a, int64_t a_row, int64_t a_deep, const float *b, int64_t b_deep, int64_t depth,           \
-                     float *out, int64_t out_row, int add, int64_t lanes, const float *next, int parts) {                    \
+                     float *out, int64_t out_row, int add, int64_t lanes, const float *next) {                               \
         Lanes sum[ROWS][MANY] = {0};                                                                                         \
         if (add)                                                                                                             \
             WRITTEN_OUT for (int r = 0; r < ROWS; r++) WRITTEN_OUT for (int w = 0; w < MANY; w++)                            \
@@ -22,8 +23,7 @@
         for (int64_t k = 0; k < depth; k++) {                                                                                \
             Lanes right[MANY];                                                                                               \
             WRITTEN_OUT for (int w = 0; w < MANY; w++) right[w] = load(b + k * b_deep + w * LANES, lanes);                   \
-            if (next)                                                                                                        \
-                WRITTEN_OUT for (int w = 0; w < MANY / parts; w++) __builtin_prefetch(next + k * b_deep + w * LANES, 0, 2);  \
+            if (next) __builtin_prefetch(next + k * LINE, 0, 2);                                                             \
             WRITTEN_OUT for (int r = 0; r < ROWS; r++) {                                                                     \
                 float left = a[r * a_row + k * a_deep];                                                                      \
                 WRITTEN_OUT for (int w = 0; w < MANY; w++) sum[r][w] += left * right[w];                                     \
@@ -45,39 +45,52 @@ PRODUCT(six, 6, 1)
 PRODUCT(two, 2, 1)
 PRODUCT(one, 1, 1)
 
-/* out (rows, width) = a (rows, depth) b (depth, width), or added to it. What lies `ahead` of b is fetched for the next time,
- * half of it while the first six rows are worked on and half with the next six: memory keeps up with that. */
+/* What is fetched into the second cache during a product, for the next one: some floats, then some others. They come evenly:
+ * memory keeps up with a line for each row of b, and what is computed does not wait. */
+typedef struct {
+    const float *one, *other;
+    int64_t ones, others;
+} Ahead;
+
+#define NOTHING ((Ahead){0})
+
+/* From where on to fetch when so many floats are `fetched`; null if none are left. */
+INLINE const float *next_of(Ahead ahead, int64_t fetched) {
+    if (fetched < ahead.ones) return ahead.one + fetched;
+    return fetched < ahead.ones + ahead.others ? ahead.other + fetched - ahead.ones : 0;
+}
+
+/* out (rows, width) = a (rows, depth) b (depth, width), or added to it. */
 static void product(const float *a, int64_t a_row, int64_t a_deep, const float *b, int64_t b_deep, int64_t depth, float *out,
-                    int64_t out_row, int64_t rows, int64_t width, int add, int64_t ahead) {
+                    int64_t out_row, int64_t rows, int64_t width, int add, Ahead ahead) {
+    int64_t fetched = 0;
     for (int64_t w = 0, lanes; w < width; w += lanes) {
         int wide = width - w >= WIDE * LANES, half = !wide && width - w >= WIDE / 2 * LANES;
         lanes = wide ? WIDE * LANES : half ? WIDE / 2 * LANES : least(LANES, width - w);
 #define REST a_row, a_deep, b + w, b_deep, depth, out + r *out_row + w, out_row, add
-        for (int64_t r = 0, done; r < rows; r += done) {
+        for (int64_t r = 0, done; r < rows; r += done, fetched += depth * LINE) {
             done = rows - r >= 6 ? 6 : rows - r >= 2 ? 2 : 1;
-            const float *left = a + r * a_row, *next = ahead ? b + w + ahead : 0;
-            if (wide && done == 6 && rows < 12)
-                six_wide(left, REST, LANES, next, 1);
-            else if (wide && done == 6)
-                six_wide(left, REST, LANES, next && r < 12 ? next + r / 6 * (WIDE / 2) * LANES : 0, 2);
+            const float *left = a + r * a_row, *next = next_of(ahead, fetched);
+            if (wide && done == 6)
+                six_wide(left, REST, LANES, next);
             else if (wide && done == 2)
-                two_wide(left, REST, LANES, 0, 1);
+                two_wide(left, REST, LANES, next);
             else if (wide)
-                one_wide(left, REST, LANES, 0, 1);
+                one_wide(left, REST, LANES, next);
             else if (half && done == 6)
-                six_half(left, REST, LANES, 0, 1);
+                six_half(left, REST, LANES, next);
             else if (half && done == 2)
-                two_half(left, REST, LANES, 0, 1);
+                two_half(left, REST, LANES, next);
             else if (half)
-                one_half(left, REST, LANES, 0, 1);
+                one_half(left, REST, LANES, next);
             else if (done == 6 && lanes == LANES)
-                six(left, REST, LANES, 0, 1);
+                six(left, REST, LANES, next);
             else if (done == 6)
-                six(left, REST, lanes, 0, 1);
+                six(left, REST, lanes, next);
             else if (done == 2)
-                two(left, REST, lanes, 0, 1);
+                two(left, REST, lanes, next);
             else
-                one(left, REST, lanes, 0, 1);
+                one(left, REST, lanes, next);
         }
 #undef REST
     }

@@ -15,7 +15,7 @@ void framecast_mix(const float *const *maps, const int64_t *channels, int64_t co
         for (int64_t n = first; bias && n < first + rows; n++) memcpy(out + n * outputs, bias, outputs * sizeof(float));
         for (int64_t m = 0; m < count; m++) {
             product(maps[m] + first * channels[m], channels[m], 1, part, outputs, channels[m], out + first * outputs, outputs,
-                    rows, outputs, bias || m > 0, 0);
+                    rows, outputs, bias || m > 0, NOTHING);
             part += channels[m] * outputs;
         }
     }

@@ -200,13 +200,14 @@ INLINE void products_at(int64_t p, const Term *terms, int64_t count, int64_t fir
                         int64_t width, float *products) {
     for (int64_t t = 0; t < count; t++) {
         Term term = terms[t];
-        const float *v = term.v + p * term.apart + first * term.channels, *next = v + term.apart;
-        for (int64_t n = 0; n < many * term.channels; n += LANES) __builtin_prefetch(next + n, 0, 2);
+        const float *v = term.v + p * term.apart + first * term.channels;
         for (int64_t w = 0, wide; w < width; w += wide) {
             Part of = part_of(term.inputs, term.outputs, p, term.begin, term.first + begin + w);
             wide = least(of.width, width - w);
-            product(v, term.channels, 1, term.u + of.at, of.row, term.channels, products + w, width, many, wide, t > 0,
-                    term.inputs * of.row);
+            const float *u = term.u + of.at;
+            Ahead ahead = {u + term.inputs * of.row, v + term.apart, term.channels * of.row,
+                           w > 0 ? 0 : many * term.channels};
+            product(v, term.channels, 1, u, of.row, term.channels, products + w, width, many, wide, t > 0, ahead);
         }
     }
 }
@@ -286,14 +287,18 @@ static void gradients_of_run(const Term *terms, Run run, Cut cut, float *const *
                     Term term = terms[t];
                     const float *dm = room + p * apart;
                     int64_t from = term.first + begin, at = p * term.apart + first * term.channels;
-                    if (term.dv)
-                        product(dm, width, 1, term.turned + (p * term.outputs + from) * term.inputs + term.begin, term.inputs,
-                                width, term.dv + at, term.channels, many, term.channels, begin > 0 || !term.fresh, 0);
+                    if (term.dv) {
+                        const float *turned = term.turned + (p * term.outputs + from) * term.inputs + term.begin;
+                        Ahead ahead = {turned + term.outputs * term.inputs, 0, width * term.inputs, 0};
+                        if (term.du) ahead.other = term.v + at + term.apart, ahead.others = many * term.channels;
+                        product(dm, width, 1, turned, term.inputs, width, term.dv + at, term.channels, many, term.channels,
+                                begin > 0 || !term.fresh, ahead);
+                    }
                     for (int64_t w = 0, wide; term.du && w < width; w += wide) {
                         Part to = part_of(term.inputs, term.outputs, p, term.begin, from + w);
                         wide = least(to.width, width - w);
                         product(term.v + at, 1, term.channels, dm + w, width, many, term.du + to.at, to.row, term.channels,
-                                wide, 1, 0);
+                                wide, 1, NOTHING);
                     }
                 }
         }
