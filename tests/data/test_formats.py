@@ -397,8 +397,3 @@ def test_importing_framecast_needs_no_extra() -> None:
     assert (
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
     )
-
-
-def test_rain_of_meteoswiss_pictures_has_its_standard_name(originals: Path) -> None:
-    frames = framecast.open(next((originals / "mch_gif/20150515").iterdir()))
-    assert frames.attrs["standard_name"] == "lwe_precipitation_rate"

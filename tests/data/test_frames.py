@@ -112,6 +112,24 @@ def test_opened_frames_can_be_written_and_opened_again(bad: Path, tmp_path: Path
     assert again.attrs["dry"] == 0.1
 
 
+@pytest.mark.parametrize(
+    ("units", "stated", "name"),
+    [
+        ("mm h-1", None, "lwe_precipitation_rate"),
+        ("mm h-1", "rainfall_rate", "rainfall_rate"),
+        ("kg m-2 s-1", "precipitation_flux", "lwe_precipitation_rate"),
+        ("mm per 5 min", "thickness_of_rainfall_amount", "rainfall_rate"),
+        ("dBZ", None, "equivalent_reflectivity_factor"),
+        ("0-255", None, None),
+    ],
+)
+def test_frames_have_the_standard_name_of_what_they_hold(units: str, stated: str | None, name: str | None) -> None:
+    """Not that of the file where its values were converted to another quantity."""
+    attributes = {"units": units} | ({"standard_name": stated} if stated else {})
+    frames = build(stored(np.ones((1, 4, 5))).assign_attrs(attributes), where="x.nc")
+    assert frames.attrs.get("standard_name") == name
+
+
 def test_the_same_grid_is_the_same_pixels() -> None:
     one = stored(np.zeros((1, 4, 5))).assign_coords(y=np.arange(4.0) * 1000, x=np.arange(5.0) * 1000)
     assert same_grid(one, one.assign_coords(y=one["y"] + 0.5))

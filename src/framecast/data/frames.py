@@ -20,7 +20,7 @@ import xarray as xr
 
 from framecast.checks import in_words
 from framecast.data.pieces import AT_ONCE, pieces
-from framecast.data.quantities import QUANTITIES, Quantity, identify, settled, with_dry
+from framecast.data.quantities import QUANTITIES, Quantity, identify, settled, standard_name, with_dry
 from framecast.data.stored import Change, Stored
 from framecast.errors import DataError, Exhausted, FramecastError
 
@@ -73,8 +73,10 @@ def build(array: xr.DataArray, *, where: str, units: str | None = None, dry: flo
         "quantity": quantity.name,
         "dry": quantity.dry,
         "repairs": repairs,
-        **{key: array.attrs[key] for key in ("long_name", "standard_name", "grid_mapping") if key in array.attrs},
+        **{key: array.attrs[key] for key in ("long_name", "grid_mapping") if key in array.attrs},
     }
+    if known_as := standard_name(array.attrs.get("standard_name"), quantity):
+        values.attrs["standard_name"] = known_as
     if "time" in values.coords and values["time"].dtype.kind == "M":  # frames without clock have numbers
         values["time"] = values["time"].astype("datetime64[ns]", keep_attrs=True)
     return values.rename(name)

@@ -33,6 +33,8 @@ class Quantity:
     plausible: float
     thresholds: tuple[float, ...]
     """Default thresholds of the event scores, in mm/h for rain rate and reflectivity."""
+    standard_name: str | None = None
+    """That of the CF conventions, where a file states none."""
 
     @property
     def precipitation(self) -> bool:
@@ -41,10 +43,27 @@ class Quantity:
 
 
 _RAIN_THRESHOLDS = (0.5, 2.0, 8.0)
-RAIN_RATE = Quantity("rain_rate", "mm h-1", 0.0, 0.0, 400.0, _RAIN_THRESHOLDS)
-REFLECTIVITY = Quantity("reflectivity", "dBZ", -32.0, -100.0, 80.0, _RAIN_THRESHOLDS)
+RAIN_RATE = Quantity("rain_rate", "mm h-1", 0.0, 0.0, 400.0, _RAIN_THRESHOLDS, "lwe_precipitation_rate")
+REFLECTIVITY = Quantity("reflectivity", "dBZ", -32.0, -100.0, 80.0, _RAIN_THRESHOLDS, "equivalent_reflectivity_factor")
 INTENSITY = Quantity("intensity", "1", 0.0, -np.inf, 1.0, ())
 QUANTITIES = {quantity.name: quantity for quantity in (RAIN_RATE, REFLECTIVITY, INTENSITY)}
+
+
+_AS_RATE = {
+    "precipitation_flux": "lwe_precipitation_rate",
+    "precipitation_amount": "lwe_precipitation_rate",
+    "lwe_thickness_of_precipitation_amount": "lwe_precipitation_rate",
+    "rainfall_flux": "rainfall_rate",
+    "rainfall_amount": "rainfall_rate",
+    "thickness_of_rainfall_amount": "rainfall_rate",
+}
+"""CF names of masses and amounts of rain, and those of the rates that they become."""
+
+
+def standard_name(stated: str | None, quantity: Quantity) -> str | None:
+    """The CF name of a quantity in its own unit, given that which a file states for what it holds."""
+    name = stated or quantity.standard_name
+    return _AS_RATE.get(str(name), name)
 
 
 class Meaning(NamedTuple):

@@ -62,7 +62,7 @@ def read(path: Path, _options: Options) -> xr.DataArray:
     except ValueError as error:
         raise Unreadable(f"the time {found[0].decode()} is none", where=path) from error
     grid = Grid.from_corner(projection(_SWISS, path), 255_000, 480_000, 1000, -1000, height, width)
-    frame = single_frame(
+    return single_frame(
         path,
         lambda: _amounts().take(_indices(path)),
         name="precipitation",
@@ -71,7 +71,6 @@ def read(path: Path, _options: Options) -> xr.DataArray:
         minutes=max(float(interval[1]), 1.0) if interval else 5.0,
         grid=grid,
     )
-    return frame.assign_attrs(standard_name="lwe_precipitation_rate")  # CF: rain or snow, as a depth of water
 
 
 @cache
