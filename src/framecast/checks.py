@@ -48,6 +48,12 @@ def positive(value: Any) -> bool:
     return not isinstance(value, np.timedelta64) and isinstance(value, Real) and 0 < float(value) < math.inf
 
 
+def check_share(value: Any, where: str) -> None:
+    """Raise `ConfigError` for what is no number from 0 to 1."""
+    if not isinstance(value, Real) or not 0 <= float(value) <= 1:
+        raise ConfigError(f"{in_words(value)} is not a share between 0 and 1", where=where)
+
+
 def several(values: Any, where: str) -> tuple[Any, ...]:
     """`values` as a tuple. Raises `ConfigError` for a single text, whose letters would be taken for them, and for no list."""
     if isinstance(values, str) or not isinstance(values, Iterable):

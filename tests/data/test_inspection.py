@@ -72,6 +72,15 @@ def test_windows_that_cannot_be_are_refused(name: str, value: object) -> None:
         framecast.inspect(frames(rain(9)), **{name: value})  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("name", "value"), [("min_valid", 3), ("min_valid", -0.1), ("min_valid", "x"), ("units", "mm/h")]
+)
+def test_options_that_cannot_be_are_refused(name: str, value: object) -> None:
+    """Units are stated where frames are opened."""
+    with pytest.raises(ConfigError, match=f"^{name}: "):
+        framecast.inspect(frames(rain(9)), **{name: value})  # type: ignore[arg-type]
+
+
 def test_neighbours_may_be_alike() -> None:
     """A standing cloud is no leak."""
     values = np.repeat(rain(60)[:1], 60, axis=0) * np.linspace(1, 1.01, 60)[:, None, None]

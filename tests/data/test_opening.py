@@ -302,6 +302,8 @@ def test_what_is_no_path_is_said(path: Any, said: str, tmp_path: Path) -> None:
         {"size": (64, 64, 3)},
         {"size": (64.5, 64)},
         {"dry": "none"},
+        {"by_name": "x"},
+        {"grey": 1},
     ],
 )
 def test_an_option_of_another_kind_is_said(option: dict[str, Any], tmp_path: Path) -> None:
@@ -386,6 +388,14 @@ def test_a_damaged_file_is_left_out_however_the_files_of_training_were_listed(tm
     damaged.write_bytes(damaged.read_bytes()[:20])
     frames = open_like(tmp_path, Options(), Options(by_name=True)).load()
     assert frames.sizes["time"] == 3
+
+
+@pytest.mark.parametrize(("colour", "alpha"), [(2, ()), (6, (65535,))])
+def test_that_colours_of_16_bits_are_read_as_8_is_said(tmp_path: Path, colour: int, alpha: tuple[int, ...]) -> None:
+    png(tmp_path / "a.png", 16, colour, np.array([258, 514, 770, *alpha], dtype=">u2").tobytes(), 1, b"")
+    frames = framecast.open(tmp_path / "a.png")
+    assert "colours of 16 bits were read as 8" in frames.attrs["repairs"]
+    np.testing.assert_allclose(frames.values.ravel() * 255, [1, 2, 3], rtol=1e-6)
 
 
 def test_grey_of_16_bits_with_alpha_is_refused(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 import numpy as np
 import xarray as xr
 
+from framecast.checks import check_share
 from framecast.data.digits import DigitSource, digit_images
 from framecast.data.digits import Split as DigitSplit
 from framecast.data.frames import actions_of, check_frames, files_of, named
@@ -65,8 +66,7 @@ class ArchiveData:
         check_lengths(self.context, self.horizon)
         if self.stride < 1:
             raise ConfigError(f"stride {self.stride} must be at least 1", where="data.stride")
-        if not 0 <= self.min_valid <= 1:
-            raise ConfigError(f"min_valid {self.min_valid} is not a share between 0 and 1", where="data.min_valid")
+        check_share(self.min_valid, "data.min_valid")
         if self.crop_size is not None and min(self.crop_size) < 1:
             height, width = self.crop_size
             raise ConfigError(f"a crop of {height} x {width} pixels, expected at least 1 x 1", where="data.crop")

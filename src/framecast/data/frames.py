@@ -251,7 +251,7 @@ def named(*archives: xr.DataArray) -> str:
     said = []
     for frames in archives:
         files = sorted({str(file) for file in frames["source"].values.flat}) if "source" in frames.coords else []
-        more = f" and {len(files) - 1} more files" if len(files) > 1 else ""
+        more = f" and {len(files) - 1} more file{'s' * (len(files) > 2)}" if len(files) > 1 else ""
         said.append(f"{files[0] if files else 'frames in memory'}{more}, variable {frames.name!r}")
     return "; ".join(said)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from framecast.checks import at_least_one
+from framecast.checks import at_least_one, check_share
 from framecast.data.frames import action_names, check_frames, stamp
 from framecast.data.joining import first_of
 from framecast.data.opening import open as open_frames
@@ -21,7 +21,7 @@ from framecast.data.quantities import REFLECTIVITY, Quantity, of
 from framecast.data.splits import NONE, ByBlocks, Split
 from framecast.data.survey import WET, Survey, survey
 from framecast.data.windows import list_windows, regular, time_step
-from framecast.errors import DataError, option
+from framecast.errors import ConfigError, DataError, option
 
 _NO_RAIN, _NO_ECHO = 8.0, 3.0
 """mm/h that half of the rain, and dBZ that half of the echoes, hardly ever exceed and fall short of."""
@@ -141,17 +141,23 @@ def inspect(
     dry: float | None = None,
     split: Split | None = None,
 ) -> Inspection:
-    """Look at opened Frames, or at what `framecast.open` takes, which `units` to `dry` say how to read (of Frames they are not
-    looked at). Raises `DataError` where it cannot be opened, and `ConfigError` for windows that cannot be.
+    """Look at opened Frames, or at what `framecast.open` takes, which `units` to `dry` say how to read. Raises `DataError` where
+    it cannot be opened, and `ConfigError` for windows that cannot be and for `units` to `dry` beside what is open already.
 
     `context`, `horizon`, `stride` and `min_valid` are those of the windows to count, `split` the rule by which frames are
     held out (by blocks of time unless stated).
     """
     at_least_one(context=context, horizon=horizon, stride=stride)
+    check_share(min_valid, "min_valid")
+    reading = {"units": units, "time_step": time_step, "variable": variable, "dry": dry}
     if isinstance(data, str | Path | list | tuple):
-        frames = open_frames(data, units=units, time_step=time_step, variable=variable, dry=dry)
+        frames = open_frames(data, **reading)  # type: ignore[arg-type]
     else:
         frames = check_frames(data)
+        for name in (name for name, value in reading.items() if value is not None):
+            raise ConfigError(
+                "given for frames that are open already", where=name, remedy=f"framecast.open(path, {name}=...)"
+            )
     found, covered = survey(frames)
     windows, refused, none = 0, {}, None
     try:

@@ -143,7 +143,9 @@ def _check(settings: RecurrentConfig, shape: FrameShape) -> None:
         raise ConfigError(f"hidden size {settings.hidden[0]} is not even", where="model.hidden")
     if not shape.actions:
         raise ConfigError(
-            f"{settings.name} needs actions, and the data has none", where="model.name", remedy="use a model without"
+            f"{settings.name} needs actions, and the data has none",
+            where="model.name",
+            remedy="data.actions=true where the files hold some, or a model without",
         )
 
 

@@ -20,7 +20,8 @@ class Options:
 
     Of pictures and video: `grey` instead of colours, another `size` (height, width), and of video fewer frames a second
     (`frame_rate`). `by_name`: many files are listed by the times in their names; where None, more than 1,000 are.
-    Raises `DataError` for a `time_step`, `size` or `frame_rate` not above 0, and a `dry` that is no number."""
+    Raises `DataError` for a `time_step`, `size` or `frame_rate` not above 0, a `dry` that is no number, and a `grey` or `by_name`
+    that is neither true nor false."""
 
     units: str | None = None
     time_step: float | None = None
@@ -40,6 +41,9 @@ class Options:
             raise DataError(f"{self.frame_rate!r} frames a second", remedy="a number greater than 0")
         if not isinstance(self.dry, int | float | np.number | None):
             raise DataError(f"a dry value of {self.dry!r}", remedy="a number")
+        for name, value in {"grey": self.grey, "by_name": self.by_name}.items():
+            if not isinstance(value, bool | None):
+                raise DataError(f"{name} {value!r}", remedy="true or false")
 
     @property
     def stated(self) -> dict[str, Any]:

@@ -54,6 +54,7 @@ _GREY_WITH_ALPHA = "LA;16B"
 """Grey of 16 bits with alpha, which Pillow reads as colour of 8."""
 _CUT = "RGB;16B"
 """Colour of 16 bits, of which Pillow keeps 8: too few to find the transparent one."""
+_COLOURS_OF_16 = (_CUT, "RGBA;16B")
 
 
 def recognises(path: Path) -> bool:
@@ -100,7 +101,10 @@ def read(path: Path, options: Options) -> xr.DataArray:
     shape = (mode.channels, *(options.size or (height, width)))
     lazy = lazily(("channel", "y", "x"), shape, lambda place: _decode(path, mode, options.size)[place])
     frame = xr.DataArray(lazy, name="frames", attrs={"units": options.units or mode.units})
-    frame.attrs["repairs"] = ["fully transparent pixels were read as no data"] if mode.alpha or transparent else []
+    frame.attrs["repairs"] = [
+        *(["fully transparent pixels were read as no data"] if mode.alpha or transparent else []),
+        *(["colours of 16 bits were read as 8"] if stored in _COLOURS_OF_16 else []),
+    ]
     return frame
 
 
