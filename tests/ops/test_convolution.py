@@ -124,7 +124,7 @@ def test_sums_take_their_part_of_each_weight() -> None:
     x, h = maps(2, 3, 9, 10), maps(2, 5, 9, 10, seed=1)
     u, w = maps(12, 3, 5, 5, seed=2), maps(8, 5, 5, 5, seed=3)
     with shared():
-        one, other, third = sums([(x, u), (h, w)], [Run(2, ((0, 4, 12), (1, 0, 8))), Run(1, ((0, 0, 4),))])
+        one, other, third = sums([(x, u), (h, w)], (Run(2, ((0, 4, 12), (1, 0, 8))), Run(1, ((0, 0, 4),))))
     (one.sum() + (2 * other).sum() + third.square().sum()).backward()
     x2, h2, u2, w2 = exact(x, h, u, w)
     both = functional.conv2d(x2, u2[4:], padding=2) + functional.conv2d(h2, w2, padding=2)
@@ -200,7 +200,7 @@ def test_a_part_of_the_inputs_is_shared_with_another_convolution() -> None:
 def test_a_map_and_a_part_of_it_that_begins_where_it_does_are_two() -> None:
     x, u, w = maps(2, 8, 9, 10), maps(6, 8, 5, 5, seed=1), maps(6, 4, 5, 5, seed=2)
     with use("winograd"):
-        made = sums([(x, u), (x[:, :4], w)], [Run(1, ((0, 0, 6), (1, 0, 6)))])
+        made = sums([(x, u), (x[:, :4], w)], (Run(1, ((0, 0, 6), (1, 0, 6))),))
     made[0].square().sum().backward()
     x2, u2, w2 = exact(x, u, w)
     true = functional.conv2d(x2, u2, padding=2) + functional.conv2d(x2[:, :4], w2, padding=2)
@@ -216,7 +216,7 @@ def test_no_gradient_flows_through_what_was_detached() -> None:
     x, u, w = maps(2, 8, 9, 10), maps(6, 8, 5, 5, seed=1), maps(6, 8, 5, 5, seed=2)
     x2, u2, w2 = exact(x, u, w)
     with use("winograd"):
-        made = sums([(x.detach(), u), (x, w)], [Run(1, ((0, 0, 6), (1, 0, 6)))])
+        made = sums([(x.detach(), u), (x, w)], (Run(1, ((0, 0, 6), (1, 0, 6))),))
     made[0].square().sum().backward()
     true = functional.conv2d(x2.detach(), u2, padding=2) + functional.conv2d(x2, w2, padding=2)
     true.square().sum().backward()

@@ -63,23 +63,29 @@ class GateConv(nn.Module):
         made: Tensor = self.conv(*x)
         return made if self.norm is None else self.norm(made)
 
-    def sums_with_others(self, x: Tensor) -> bool:
-        """Whether it may be summed with others before it is finished: no norm, no bias, and the algorithm gains by it."""
-        return self.norm is None and self.conv.bias is None and by_winograd(x, self.conv.weight)
+    def alone(self) -> Tensor | None:
+        """The weight, where there is nothing else: no norm, no bias. Then it may be summed with others before it is finished."""
+        conv = self.conv
+        return conv.weight if self.norm is None and conv.bias is None else None
 
 
 def gates(width: int, *terms: tuple[GateConv, Tensor, Sequence[int]]) -> list[Tensor]:
     """Gates of `width` channels, each a sum of convolutions: every term is a layer, the map it is applied to, and the numbers
     of the gates that its outputs add to, in their order. `gates(D, (W_x, x, (0, 1, 2)), (W_h, h, (0, 2)))` are three gates
     of W_x * X, to the first and last of which W_h * H adds its two."""
-    if not all(layer.sums_with_others(x) for layer, x, _ in terms):
+    found: list[tuple[Tensor, Tensor]] = []
+    for layer, x, _ in terms:
+        weight = layer.alone()
+        if weight is not None and by_winograd(x, weight):
+            found.append((x, weight))
+    if len(found) < len(terms):
         added: list[list[Tensor]] = [[] for _ in range(1 + max(max(numbers) for _, _, numbers in terms))]
         for layer, x, numbers in terms:
             for number, part in zip(numbers, layer(x).chunk(len(numbers), dim=1), strict=True):
                 added[number].append(part)
         return [reduce(torch.add, parts) for parts in added]
     runs = _runs(width, tuple(tuple(numbers) for _, _, numbers in terms))
-    return [*sums([(x, layer.conv.weight) for layer, x, _ in terms], runs)]
+    return [*sums(found, runs)]
 
 
 @cache

@@ -18,6 +18,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
+from itertools import accumulate
 from typing import Any, TypeVar
 
 import torch
@@ -25,7 +27,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from framecast.ops import deferred, pointwise, winograd
-from framecast.ops.choice import chosen
+from framecast.ops.choice import Algorithm, chosen
 from framecast.ops.loops import available
 from framecast.ops.tiles import tile_of
 
@@ -117,7 +119,7 @@ def convolve(x: Maps, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         return pointwise.mix(maps, weight, bias, own.of_weight(pointwise.turned, weight))
     if not by_winograd(x, weight):
         return _by_library(_joined(x), weight, bias)
-    (result,) = sums([(x, weight)], [winograd.Run(1, ((0, 0, weight.shape[0]),))])
+    (result,) = sums([(x, weight)], (winograd.Run(1, ((0, 0, weight.shape[0]),)),))
     return result if bias is None else result + bias[:, None, None]
 
 
@@ -134,31 +136,42 @@ def convolve_each(pairs: Sequence[tuple[Tensor, Tensor]]) -> list[Tensor]:
     transformed once for all its weights, forward and for the gradient."""
     fast = [by_winograd(x, weight) for x, weight in pairs]
     terms = [pair for pair, able in zip(pairs, fast, strict=True) if able]
-    runs = [winograd.Run(1, ((number, 0, weight.shape[0]),)) for number, (_, weight) in enumerate(terms)]
+    runs = tuple(winograd.Run(1, ((number, 0, weight.shape[0]),)) for number, (_, weight) in enumerate(terms))
     made = iter(sums(terms, runs) if terms else ())
     return [next(made) if able else convolve(*pair) for pair, able in zip(pairs, fast, strict=True)]
 
 
-def sums(terms: Sequence[tuple[Maps, Tensor]], runs: Sequence[winograd.Run]) -> tuple[Tensor, ...]:
+def sums(terms: Sequence[tuple[Maps, Tensor]], runs: tuple[winograd.Run, ...]) -> tuple[Tensor, ...]:
     """Sums of convolutions, each of `(B, C, h, w)` with a weight `(D, C, k, k)` for which `by_winograd` holds: the maps that
     the `runs` make of them. All kernels have one size."""
     own = _here.shared or _Shared()
     found: list[winograd.Term] = []
-    numbers: list[range] = []  # of what was found for each of the terms
     for x, weight in terms:
-        begin, before = 0, len(found)
+        begin, kernel = 0, weight.shape[-1]
         for map_ in _each(x):
-            kernel = weight.shape[-1]
             kernels = own.of_weight(winograd.Kernels, weight, tile_of(kernel, *map_.shape[2:]))
             found.append(winograd.Term(map_, own.of_map(map_, kernel), kernels, begin))
             begin += map_.shape[1]
-        numbers.append(range(before, len(found)))
     if len(found) > len(terms):
-        runs = [
-            winograd.Run(run.into, tuple((n, first, last) for term, first, last in run.parts for n in numbers[term]))
-            for run in runs
-        ]
+        runs = _for_each_map(runs, tuple(len(_each(x)) for x, _ in terms))
     return winograd.sums(found, runs)
+
+
+@lru_cache
+def _for_each_map(runs: tuple[winograd.Run, ...], maps: tuple[int, ...]) -> tuple[winograd.Run, ...]:
+    """The `runs` of terms of so many maps, in terms of the maps."""
+    ends = tuple(accumulate(maps))
+    return tuple(
+        winograd.Run(
+            run.into,
+            tuple(
+                (number, first, last)
+                for term, first, last in run.parts
+                for number in range(ends[term] - maps[term], ends[term])
+            ),
+        )
+        for run in runs
+    )
 
 
 def _each(x: Maps) -> tuple[Tensor, ...]:
@@ -180,15 +193,23 @@ def _by_linear(x: Maps, weight: Tensor) -> bool:
 
 def by_winograd(x: Maps, weight: Tensor) -> bool:
     """Whether the rule, or who overrides it, says so."""
-    outputs, inputs, kernel, _ = weight.shape
     algorithm = chosen()
-    if kernel not in (3, 5, 7) or not available() or algorithm == "direct" or torch.is_autocast_enabled("cpu"):
+    if algorithm == "direct" or not available() or torch.is_autocast_enabled("cpu"):
         return False
     maps = _each(x)
     for each in (weight, *maps):
         if each.dtype != torch.float32 or not each.is_cpu:
             return False
-    batch, _, height, width = maps[0].shape
+    return _gains(weight.shape, maps[0].shape, algorithm)
+
+
+@lru_cache
+def _gains(weight: torch.Size, maps: torch.Size, algorithm: Algorithm) -> bool:
+    """Whether `winograd` is the faster one, or wanted, where it can be used."""
+    outputs, inputs, kernel, _ = weight
+    if kernel not in (3, 5, 7):
+        return False
+    batch, _, height, width = maps
     if kernel == 7 and (min(inputs, outputs) < 8 or min(height, width) < kernel):
         return False
     if algorithm == "winograd":

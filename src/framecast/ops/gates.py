@@ -29,6 +29,8 @@ from framecast.ops.choice import chosen
 from framecast.ops.loops import ADDRESS, COUNT, REAL, SIZE, available, compiled, threads
 from framecast.ops.memory import empty_like
 
+_IN_TRITON = (torch.float32, torch.bfloat16, torch.float16)
+
 
 def remember(i: Tensor, f: Tensor, g: Tensor, c: Tensor, bias: float = 0.0) -> tuple[Tensor, Tensor]:
     """C' and what is added to it, sigma(i) . tanh(g), of the gates before their functions and of C, all of one shape."""
@@ -57,10 +59,11 @@ def fused(*tensors: Tensor) -> bool:
     """Whether there is one loop for it."""
     if chosen() == "direct":
         return False
-    dtypes, devices = {each.dtype for each in tensors}, {each.device.type for each in tensors}
-    if devices == {"cuda"}:
-        return dtypes <= {torch.float32, torch.bfloat16, torch.float16} and find_spec("triton") is not None
-    return devices == {"cpu"} and dtypes == {torch.float32} and available()
+    if all(each.is_cpu and each.dtype == torch.float32 for each in tensors):
+        return available()
+    if all(each.is_cuda and each.dtype in _IN_TRITON for each in tensors):
+        return find_spec("triton") is not None
+    return False
 
 
 class _Remember(torch.autograd.Function):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from importlib.util import find_spec
 from typing import Any
@@ -51,10 +51,20 @@ def compiled(name: str, *arguments: Any, returns: Any = None) -> Callable[..., A
     return function  # type: ignore[no-any-return]
 
 
+def packed(kind: Any, values: Sequence[Any]) -> Any:
+    """Values as the loops take several: an array of a type of C."""
+    return _array(kind, len(values))(*values)
+
+
+@cache
+def _array(kind: Any, count: int) -> Any:
+    """The type of such an array: making one takes longer than what is done with it, and ctypes forgets those not in use."""
+    return kind * count
+
+
 def addresses(tensors: Iterable[Tensor | None]) -> Any:
-    """Where tensors lie, as the loops take several: an array of addresses, null for None."""
-    found = [None if tensor is None else tensor.data_ptr() for tensor in tensors]
-    return (ctypes.c_void_p * len(found))(*found)
+    """Where tensors lie, null for None."""
+    return packed(ADDRESS, [None if tensor is None else tensor.data_ptr() for tensor in tensors])
 
 
 def threads() -> int:

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-LARGE = 2**16
+LARGE = 2**17
 """Floats from which on it matters: asking NumPy takes two microseconds longer."""
 ALIGNED = 64
 """Bytes."""

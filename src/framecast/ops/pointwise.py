@@ -9,7 +9,6 @@ products by PyTorch.
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any
@@ -18,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from framecast.ops.loops import ADDRESS, COUNT, SIZE, addresses, available, compiled, threads
+from framecast.ops.loops import ADDRESS, COUNT, SIZE, addresses, available, compiled, packed, threads
 from framecast.ops.memory import empty
 
 _mix = compiled("framecast_mix", *[ADDRESS] * 2, SIZE, *[ADDRESS] * 2, *[SIZE] * 2, ADDRESS, COUNT)
@@ -103,7 +102,7 @@ def _mixed(maps: Sequence[Tensor], matrix: Tensor, bias: Tensor | None) -> Tenso
     result = empty(batch, height, width, outputs)
     _mix(
         addresses(maps),
-        (ctypes.c_int64 * len(maps))(*channels),
+        packed(SIZE, channels),
         len(maps),
         matrix.data_ptr(),
         None if added is None else added.data_ptr(),

@@ -1,4 +1,5 @@
-/* The transforms of winograd.h, where TILE is set: of tiles in registers, from both sides. */
+/* The transforms of winograd.h, where TILE is set, of one row or column of a tile: that of a tile is done to all its columns
+ * and then to the rows of what that gives, or the other way round. */
 #ifndef TRANSFORMS_H
 #define TRANSFORMS_H
 
@@ -36,102 +37,85 @@ static const float AT_POINT[PAIRS][PAIRS] = {
 #endif
 #define SIGN (PAIRS % 2 ? -1.f : 1.f)
 
-typedef Lanes Tile[TILE][TILE];
+/* One row or column of a tile, in registers. */
+typedef Lanes Line[TILE];
 
-/* A tile whose places lie `apart`. */
-INLINE void load_tile(const float *from, int64_t apart, int64_t lanes, Tile tile) {
-    for (int p = 0; p < PLACES; p++) tile[p / TILE][p % TILE] = load(from + p * apart, lanes);
-}
-
-INLINE void store_tile(float *to, int64_t apart, int64_t lanes, Tile tile) {
-    for (int p = 0; p < PLACES; p++) store(to + p * apart, tile[p / TILE][p % TILE], lanes);
-}
-
-/* B^T from the left, and transposed: twice makes B^T d B. */
-INLINE void back(Tile in, Tile out) {
-    for (int j = 0; j < TILE; j++) {
-        Lanes zero = {0}, infinity = {0};
-        WRITTEN_OUT for (int i = 0; i <= PAIRS; i++) zero += AT_ZERO[i] * in[2 * i][j];
-        WRITTEN_OUT for (int i = 0; i <= PAIRS; i++) infinity += SIGN * AT_ZERO[i] * in[2 * i + 1][j];
-        out[j][0] = zero;
-        out[j][TILE - 1] = infinity;
-        WRITTEN_OUT for (int p = 0; p < PAIRS; p++) {
-            Lanes even = {0}, odd = {0};
-            WRITTEN_OUT for (int i = 0; i < PAIRS; i++) {
-                even += AT_POINT[p][i] * in[2 * i + 2][j];
-                odd += POWERS[p][1] * AT_POINT[p][i] * in[2 * i + 1][j];
-            }
-            out[j][2 * p + 1] = even + odd;
-            out[j][2 * p + 2] = even - odd;
+/* B^T in. */
+INLINE void back(const Line in, Line out) {
+    Lanes zero = {0}, infinity = {0};
+    WRITTEN_OUT for (int i = 0; i <= PAIRS; i++) zero += AT_ZERO[i] * in[2 * i];
+    WRITTEN_OUT for (int i = 0; i <= PAIRS; i++) infinity += SIGN * AT_ZERO[i] * in[2 * i + 1];
+    out[0] = zero;
+    out[TILE - 1] = infinity;
+    WRITTEN_OUT for (int p = 0; p < PAIRS; p++) {
+        Lanes even = {0}, odd = {0};
+        WRITTEN_OUT for (int i = 0; i < PAIRS; i++) {
+            even += AT_POINT[p][i] * in[2 * i + 2];
+            odd += POWERS[p][1] * AT_POINT[p][i] * in[2 * i + 1];
         }
+        out[2 * p + 1] = even + odd;
+        out[2 * p + 2] = even - odd;
     }
 }
 
-/* The transpose of `back`: twice makes B v B^T. */
-INLINE void forth(Tile in, Tile out) {
-    for (int j = 0; j < TILE; j++) {
-        Lanes even[PAIRS], odd[PAIRS];
+/* B in. */
+INLINE void forth(const Line in, Line out) {
+    Lanes even[PAIRS], odd[PAIRS];
+    WRITTEN_OUT for (int p = 0; p < PAIRS; p++) {
+        even[p] = in[2 * p + 1] + in[2 * p + 2];
+        odd[p] = POWERS[p][1] * (in[2 * p + 1] - in[2 * p + 2]);
+    }
+    WRITTEN_OUT for (int i = 0; i <= PAIRS; i++) {
+        Lanes sum = AT_ZERO[i] * in[0], beside = SIGN * AT_ZERO[i] * in[TILE - 1];
         WRITTEN_OUT for (int p = 0; p < PAIRS; p++) {
-            even[p] = in[2 * p + 1][j] + in[2 * p + 2][j];
-            odd[p] = POWERS[p][1] * (in[2 * p + 1][j] - in[2 * p + 2][j]);
+            if (i > 0) sum += AT_POINT[p][i - 1] * even[p];
+            if (i < PAIRS) beside += AT_POINT[p][i] * odd[p];
         }
-        WRITTEN_OUT for (int i = 0; i <= PAIRS; i++) {
-            Lanes sum = AT_ZERO[i] * in[0][j], beside = SIGN * AT_ZERO[i] * in[TILE - 1][j];
-            WRITTEN_OUT for (int p = 0; p < PAIRS; p++) {
-                if (i > 0) sum += AT_POINT[p][i - 1] * even[p];
-                if (i < PAIRS) beside += AT_POINT[p][i] * odd[p];
-            }
-            out[j][2 * i] = sum;
-            out[j][2 * i + 1] = beside;
-        }
+        out[2 * i] = sum;
+        out[2 * i + 1] = beside;
     }
 }
 
-/* A^T from the left, and transposed: twice makes A^T m A. Rows from `step` on hold what is not asked for. */
-INLINE void gather(Tile in, Tile out, int64_t step, int64_t columns) {
-    for (int64_t j = 0; j < columns; j++) {
-        Lanes sum[2][PAIRS];
-        WRITTEN_OUT for (int p = 0; p < PAIRS; p++) {
-            sum[0][p] = in[2 * p + 1][j] + in[2 * p + 2][j];
-            sum[1][p] = in[2 * p + 1][j] - in[2 * p + 2][j];
-        }
-        WRITTEN_OUT for (int r = 0; r < MOST; r++) {
-            Lanes row = {0};
-            if (r == 0) row = in[0][j];
-            WRITTEN_OUT for (int p = 0; p < PAIRS; p++) row += POWERS[p][r] * sum[r % 2][p];
-            out[j][r] = row;
-        }
-        out[j][step - 1] += in[TILE - 1][j];
+/* A^T in: `step` results. */
+INLINE void gather(const Line in, Line out, int64_t step) {
+    Lanes sum[2][PAIRS];
+    WRITTEN_OUT for (int p = 0; p < PAIRS; p++) {
+        sum[0][p] = in[2 * p + 1] + in[2 * p + 2];
+        sum[1][p] = in[2 * p + 1] - in[2 * p + 2];
+    }
+    WRITTEN_OUT for (int r = 0; r < MOST; r++) {
+        Lanes result = {0};
+        if (r == 0) result = in[0];
+        if (r == step - 1) result = in[TILE - 1];
+        WRITTEN_OUT for (int p = 0; p < PAIRS; p++) result += POWERS[p][r] * sum[r % 2][p];
+        out[r] = result;
     }
 }
 
-/* The transpose of `gather`, of some columns: twice makes A y A^T. Rows from MOST on are not read, those from `step` to there
- * must be zero. */
-INLINE void spread(Tile in, Tile out, int64_t step, int64_t from, int64_t until) {
-    for (int64_t j = from; j < until; j++) {
-        out[j][0] = in[0][j];
-        WRITTEN_OUT for (int p = 0; p < PAIRS; p++) {
-            Lanes even = in[0][j], odd = POWERS[p][1] * in[1][j];
-            WRITTEN_OUT for (int r = 2; r < MOST; r += 2) {
-                even += POWERS[p][r] * in[r][j];
-                odd += POWERS[p][r + 1] * in[r + 1][j];
-            }
-            out[j][2 * p + 1] = even + odd;
-            out[j][2 * p + 2] = even - odd;
+/* A in, of which those from `step` on are zero. */
+INLINE void spread(const Line in, Line out, int64_t step) {
+    out[0] = in[0];
+    WRITTEN_OUT for (int p = 0; p < PAIRS; p++) {
+        Lanes even = in[0], odd = POWERS[p][1] * in[1];
+        WRITTEN_OUT for (int r = 2; r < MOST; r += 2) {
+            even += POWERS[p][r] * in[r];
+            odd += POWERS[p][r + 1] * in[r + 1];
         }
-        out[j][TILE - 1] = in[step - 1][j];
+        out[2 * p + 1] = even + odd;
+        out[2 * p + 2] = even - odd;
+    }
+    WRITTEN_OUT for (int r = 1; r < MOST; r++) {
+        if (r == step - 1) out[TILE - 1] = in[r];
     }
 }
 
-/* out = matrix (after, before) from the left, and transposed: twice makes G g G^T, or G^T u G. */
-INLINE void apply(const float *matrix, int64_t row, int64_t column, int64_t after, int64_t before, int64_t columns, Tile in,
-                  Tile out) {
-    for (int64_t j = 0; j < columns; j++)
-        for (int64_t i = 0; i < after; i++) {
-            Lanes sum = {0};
-            for (int64_t k = 0; k < before; k++) sum += matrix[i * row + k * column] * in[k][j];
-            out[j][i] = sum;
-        }
+/* A matrix (after, before) times in. */
+INLINE void apply(const float *matrix, int64_t row, int64_t column, int64_t after, int64_t before, const Line in, Line out) {
+    for (int64_t i = 0; i < after; i++) {
+        Lanes sum = {0};
+        for (int64_t k = 0; k < before; k++) sum += matrix[i * row + k * column] * in[k];
+        out[i] = sum;
+    }
 }
 
 #endif

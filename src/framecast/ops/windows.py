@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from framecast.ops.choice import chosen
-from framecast.ops.loops import ADDRESS, COUNT, REAL, SIZE, addresses, available, compiled, threads
+from framecast.ops.loops import ADDRESS, COUNT, REAL, SIZE, addresses, available, compiled, packed, threads
 
 BAND = 64
 """That of windows.c."""
@@ -63,7 +63,7 @@ def fractions(
         size,
         limits.data_ptr(),
         limits.shape[1],
-        (ctypes.c_int64 * len(sides))(*sides),
+        packed(SIZE, sides),
         len(sides),
         pad,
         error.data_ptr(),
@@ -89,7 +89,7 @@ def probabilities(
         len(forecasts),
         there.data_ptr(),
         size,
-        (ctypes.c_float * len(limits))(*limits),
+        packed(REAL, limits),
         len(limits),
         side,
         bins,

@@ -40,18 +40,27 @@ INLINE Part part_of(int64_t inputs, int64_t outputs, int64_t place, int64_t inpu
     return (Part){(begin * PLACES + place * row) * inputs + input * row + inside, row, row - inside};
 }
 
+/* Column `q` of a tile whose places lie `apart`. */
+INLINE void load_column(const float *from, int64_t apart, int64_t q, int64_t lanes, Line column) {
+    WRITTEN_OUT for (int p = 0; p < TILE; p++) column[p] = load(from + (p * TILE + q) * apart, lanes);
+}
+
 static void kernel_tile(const float *taps, int64_t lane, int64_t size, const float *matrix, float *u, int64_t apart,
                         int64_t lanes) {
-    Tile one, other;
-    for (int64_t i = 0; i < size; i++)
-        for (int64_t j = 0; j < size; j++) {
+    Line half[TILE], in, out;
+    for (int64_t j = 0; j < size; j++) {
+        for (int64_t i = 0; i < size; i++) {
             Lanes values = {0};
             for (int64_t n = 0; n < lanes; n++) values[n] = taps[n * lane + i * size + j];
-            one[i][j] = values;
+            in[i] = values;
         }
-    apply(matrix, size, 1, TILE, size, size, one, other);
-    apply(matrix, size, 1, TILE, size, TILE, other, one);
-    store_tile(u, apart, lanes, one);
+        apply(matrix, size, 1, TILE, size, in, out);
+        for (int p = 0; p < TILE; p++) half[p][j] = out[p];
+    }
+    for (int p = 0; p < TILE; p++) {
+        apply(matrix, size, 1, TILE, size, half[p], out);
+        for (int q = 0; q < TILE; q++) store(u + (p * TILE + q) * apart, out[q], lanes);
+    }
 }
 
 /* U = G g G^T of taps g (outputs, inputs, size, size); `matrix` is G (TILE, size). */
@@ -68,13 +77,17 @@ void EXPORTED(kernels)(const float *taps, int64_t size, const float *matrix, flo
 
 static void taps_tile(const float *u, int64_t apart, const float *matrix, int64_t size, float *taps, int64_t lane,
                       int64_t lanes) {
-    Tile one, other;
-    load_tile(u, apart, lanes, one);
-    apply(matrix, 1, size, size, TILE, TILE, one, other);
-    apply(matrix, 1, size, size, TILE, size, other, one);
-    for (int64_t i = 0; i < size; i++)
+    Line half[TILE], in, out;
+    for (int q = 0; q < TILE; q++) {
+        load_column(u, apart, q, lanes, in);
+        apply(matrix, 1, size, size, TILE, in, out);
+        for (int64_t i = 0; i < size; i++) half[i][q] = out[i];
+    }
+    for (int64_t i = 0; i < size; i++) {
+        apply(matrix, 1, size, size, TILE, half[i], out);
         for (int64_t j = 0; j < size; j++)
-            for (int64_t n = 0; n < lanes; n++) taps[n * lane + i * size + j] = one[i][j][n];
+            for (int64_t n = 0; n < lanes; n++) taps[n * lane + i * size + j] = out[j][n];
+    }
 }
 
 /* The transpose of `kernels`: writes the gradient of the taps. */
@@ -89,46 +102,62 @@ void EXPORTED(taps)(const float *u, int64_t inputs, int64_t outputs, const float
         }
 }
 
+/* Results are kept until all are there: stores that lie far apart take half the time when they come together. */
 static void cut_tile(const float *x, Cut cut, int64_t channels, int64_t top, int64_t left, float *tile, int64_t apart) {
-    Tile one, other;
+    Line half[TILE], whole[TILE], in, out;
     for (int64_t start = 0; start < channels; start += LANES) {
         int64_t lanes = channels - start;
-        for (int i = 0; i < TILE; i++)
-            for (int j = 0; j < TILE; j++) {
-                int64_t row = top + i, column = left + j;
-                int inside = row >= 0 && row < cut.height && column >= 0 && column < cut.width;
-                one[i][j] = inside ? load(x + (row * cut.width + column) * channels + start, lanes) : (Lanes){0};
+        for (int i = 0; i < TILE; i++) {
+            int64_t row = top + i;
+            int there = row >= 0 && row < cut.height;
+            WRITTEN_OUT for (int j = 0; j < TILE; j++) {
+                int64_t column = left + j;
+                int inside = there && column >= 0 && column < cut.width;
+                in[j] = inside ? load(x + (row * cut.width + column) * channels + start, lanes) : (Lanes){0};
             }
-        back(one, other);
-        back(other, one);
-        store_tile(tile + start, apart, lanes, one);
+            back(in, out);
+            WRITTEN_OUT for (int q = 0; q < TILE; q++) half[q][i] = out[q];
+        }
+        for (int q = 0; q < TILE; q++) {
+            back(half[q], out);
+            WRITTEN_OUT for (int p = 0; p < TILE; p++) whole[p][q] = out[p];
+        }
+        for (int p = 0; p < PLACES; p++) store_past(tile + start + p * apart, whole[p / TILE][p % TILE], lanes);
     }
 }
 
 /* V = B^T d B for each tile d of x. */
 void EXPORTED(cut)(const float *x, Cut cut, int64_t channels, float *tiles, int64_t apart, int threads) {
     int64_t rows = rows_of(cut), columns = columns_of(cut), beside = (TILE - cut.step) / 2;
-#pragma omp parallel for num_threads(threads) schedule(static)
-    for (int64_t n = 0; n < cut.batch * rows * columns; n++) {
-        int64_t top = n / columns % rows * cut.step - beside, left = n % columns * cut.step - beside;
-        const float *map = x + n / (rows * columns) * cut.height * cut.width * channels;
-        cut_tile(map, cut, channels, top, left, tiles + n * channels, apart);
+#pragma omp parallel num_threads(threads)
+    {
+#pragma omp for schedule(static)
+        for (int64_t n = 0; n < cut.batch * rows * columns; n++) {
+            int64_t top = n / columns % rows * cut.step - beside, left = n % columns * cut.step - beside;
+            const float *map = x + n / (rows * columns) * cut.height * cut.width * channels;
+            cut_tile(map, cut, channels, top, left, tiles + n * channels, apart);
+        }
+        stored_past();
     }
 }
 
 static void add_tile(const float *tile, int64_t apart, Cut cut, int64_t channels, int64_t top, int64_t left, float *x,
                      int64_t lanes) {
-    Tile one, other;
-    load_tile(tile, apart, lanes, one);
-    forth(one, other);
-    forth(other, one);
-    for (int64_t i = 0; i < TILE; i++)
-        for (int64_t j = 0; j < TILE; j++) {
-            int64_t row = top + i, column = left + j;
-            if (row < 0 || row >= cut.height || column < 0 || column >= cut.width) continue;
+    Line half[TILE], in, out;
+    for (int q = 0; q < TILE; q++) {
+        load_column(tile, apart, q, lanes, in);
+        forth(in, out);
+        WRITTEN_OUT for (int i = 0; i < TILE; i++) half[i][q] = out[i];
+    }
+    for (int64_t row = top < 0 ? 0 : top; row < least(top + TILE, cut.height); row++) {
+        forth(half[row - top], out);
+        WRITTEN_OUT for (int j = 0; j < TILE; j++) {
+            int64_t column = left + j;
+            if (column < 0 || column >= cut.width) continue;
             float *pixel = x + (row * cut.width + column) * channels;
-            store(pixel, load(pixel, lanes) + one[i][j], lanes);
+            store(pixel, load(pixel, lanes) + out[j], lanes);
         }
+    }
 }
 
 /* The transpose of `cut`: adds to x. Tiles overlap, so what is done at once are maps and channels. */
@@ -183,15 +212,21 @@ INLINE float *place(float *const *maps, int64_t channels, int64_t output) {
 static void gather_tile(const float *products, int64_t apart, int64_t begin, int64_t outputs, Cut cut, int64_t n,
                         float *const *maps, int64_t channels) {
     Results to = results_of(cut, n, channels);
-    Tile one, other;
+    Line half[MOST], in, out;
     for (int64_t start = 0, lanes; start < outputs; start += lanes) {
         float *map = place(maps, channels, begin + start) + to.pixel;
         lanes = least(LANES, least(outputs - start, channels - (begin + start) % channels));
-        load_tile(products + start, apart, lanes, one);
-        gather(one, other, cut.step, TILE);
-        gather(other, one, cut.step, cut.step);
-        for (int64_t i = 0; i < to.below; i++)
-            for (int64_t j = 0; j < to.right; j++) store(map + (i * cut.width + j) * channels, one[i][j], lanes);
+        for (int q = 0; q < TILE; q++) {
+            load_column(products + start, apart, q, lanes, in);
+            gather(in, out, cut.step);
+            WRITTEN_OUT for (int i = 0; i < MOST; i++) half[i][q] = out[i];
+        }
+        for (int64_t i = 0; i < to.below; i++) {
+            gather(half[i], out, cut.step);
+            WRITTEN_OUT for (int j = 0; j < MOST; j++) {
+                if (j < to.right) store(map + (i * cut.width + j) * channels, out[j], lanes);
+            }
+        }
     }
 }
 
@@ -256,19 +291,25 @@ void EXPORTED(sum)(const Term *terms, const Run *runs, int64_t count, Cut cut, f
 static void spread_tile(float *products, int64_t apart, int64_t begin, int64_t outputs, Cut cut, int64_t n,
                         float *const *maps, int64_t channels, int64_t first, int64_t last) {
     Results to = results_of(cut, n, channels);
-    Tile one, other;
+    Line half[TILE], in, out;
     for (int64_t start = 0, lanes; start < outputs; start += lanes) {
         const float *map = place(maps, channels, begin + start) + to.pixel;
         lanes = least(LANES, least(outputs - start, channels - (begin + start) % channels));
-        for (int64_t i = 0; i < MOST; i++)
-            for (int64_t j = 0; j < cut.step; j++) {
+        for (int j = 0; j < MOST; j++) {
+            WRITTEN_OUT for (int i = 0; i < MOST; i++) {
                 int inside = i < to.below && j < to.right;
-                one[i][j] = inside ? load(map + (i * cut.width + j) * channels, lanes) : (Lanes){0};
+                in[i] = inside ? load(map + (i * cut.width + j) * channels, lanes) : (Lanes){0};
             }
-        spread(one, other, cut.step, 0, cut.step);
-        memset(other[cut.step], 0, (MOST - cut.step) * sizeof other[0]);
-        spread(other, one, cut.step, first / TILE, (last + TILE - 1) / TILE);
-        for (int64_t p = first; p < last; p++) store(products + p * apart + start, one[p / TILE][p % TILE], lanes);
+            spread(in, out, cut.step);
+            WRITTEN_OUT for (int p = 0; p < TILE; p++) half[p][j] = out[p];
+        }
+        for (int64_t p = first / TILE; p < (last + TILE - 1) / TILE; p++) {
+            spread(half[p], out, cut.step);
+            WRITTEN_OUT for (int q = 0; q < TILE; q++) {
+                int64_t place = p * TILE + q;
+                if (place >= first && place < last) store(products + place * apart + start, out[q], lanes);
+            }
+        }
     }
 }
 

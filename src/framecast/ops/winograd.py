@@ -38,7 +38,7 @@ import torch
 from torch import Tensor
 
 from framecast.ops.backward import is_asked_for
-from framecast.ops.loops import ADDRESS, COUNT, SIZE, addresses, compiled, threads
+from framecast.ops.loops import ADDRESS, COUNT, SIZE, addresses, compiled, packed, threads
 from framecast.ops.memory import empty
 from framecast.ops.tiles import POINTS, matrices, tile_of
 
@@ -146,7 +146,9 @@ _room = _Room()
 
 
 def _last(x: Tensor) -> Tensor:
-    """`x (B, C, h, w)` with the channels of a pixel together."""
+    """`x (B, C, h, w)` with the channels of a pixel together; autograd does not follow it."""
+    if x.is_contiguous(memory_format=torch.channels_last):
+        return x
     return x.detach().contiguous(memory_format=torch.channels_last)
 
 
@@ -266,10 +268,17 @@ class Run(NamedTuple):
         return last - first
 
 
-def _tables(terms: Sequence[_Term], runs: Sequence[Run]) -> tuple[Any, Any, int]:
-    """The terms of all runs, and the runs."""
-    table = (_Run(len(run.parts), run.outputs, run.into) for run in runs)
-    return (_Term * len(terms))(*terms), (_Run * len(runs))(*table), len(runs)
+@lru_cache
+def _table(runs: tuple[Run, ...]) -> Any:
+    """The runs."""
+    return packed(_Run, [_Run(len(run.parts), run.outputs, run.into) for run in runs])
+
+
+@lru_cache
+def _widths(runs: tuple[Run, ...]) -> tuple[tuple[int, int], ...]:
+    """How many maps the runs make, and of how many channels: neighbouring ones together where they have one width."""
+    alike = groupby(runs, key=lambda run: run.outputs // run.into)
+    return tuple((sum(run.into for run in some), width) for width, some in alike)
 
 
 class _Sums(torch.autograd.Function):
@@ -277,7 +286,7 @@ class _Sums(torch.autograd.Function):
     but computed again."""
 
     @staticmethod
-    def forward(ctx: Any, terms: Sequence[Term], runs: Sequence[Run], *tensors: Tensor) -> tuple[Tensor, ...]:
+    def forward(ctx: Any, terms: Sequence[Term], runs: tuple[Run, ...], *tensors: Tensor) -> tuple[Tensor, ...]:
         ctx.kernel, ctx.runs = terms[0].kernels.kernel, runs
         ctx.gradients, ctx.begins = [term.kernels.gradient for term in terms], [term.begin for term in terms]
         ctx.save_for_backward(*tensors)
@@ -313,7 +322,8 @@ class _Sums(torch.autograd.Function):
                 made.du = gradient.of(kernels[term]).data_ptr()
             terms.append(made)
         last = [_last(each) for each in given]
-        loops.gradients(*_tables(terms, ctx.runs), cut, addresses(last), loops.between(), threads())
+        table = packed(_Term, terms), _table(ctx.runs), len(ctx.runs)
+        loops.gradients(*table, cut, addresses(last), loops.between(), threads())
         found: list[Tensor | None] = []
         for x, key in zip(xs, of, strict=True):
             change = changes.pop(key, None)  # all of it is the gradient of the first
@@ -321,7 +331,7 @@ class _Sums(torch.autograd.Function):
         return (None, None, *found)
 
 
-def _summed(terms: Sequence[Term], runs: Sequence[Run]) -> tuple[Tensor, ...]:
+def _summed(terms: Sequence[Term], runs: tuple[Run, ...]) -> tuple[Tensor, ...]:
     """The maps of all runs."""
     cut = _Cut.of(terms[0].x, terms[0].kernels.kernel)
     loops = cut.loops
@@ -331,10 +341,10 @@ def _summed(terms: Sequence[Term], runs: Sequence[Run]) -> tuple[Tensor, ...]:
         for number, first, _ in run.parts:
             x, v, kernels, begin = terms[number]
             given.append(_term(x, v, kernels.gradient, kernels.values, begin, first))
-    for width, alike in groupby(runs, key=lambda run: run.outputs // run.into):
-        whole = empty(sum(run.into for run in alike), cut.batch, cut.height, cut.width, width)
-        maps += whole.permute(0, 1, 4, 2, 3).unbind()
-    loops.sum(*_tables(given, runs), cut, addresses(maps), loops.between(), threads())
+    for many, width in _widths(runs):
+        maps += empty(many, cut.batch, cut.height, cut.width, width).permute(0, 1, 4, 2, 3).unbind()
+    table = packed(_Term, given), _table(runs), len(runs)
+    loops.sum(*table, cut, addresses(maps), loops.between(), threads())
     return tuple(maps)
 
 
@@ -351,7 +361,7 @@ def _term(x: Tensor, maps: Tensor | None, gradient: _Gradient, kernels: Tensor, 
     return _Term(v, kernels.data_ptr(), x.shape[1], gradient.inputs, begin, gradient.outputs, first, apart)
 
 
-def sums(terms: Sequence[Term], runs: Sequence[Run]) -> tuple[Tensor, ...]:
+def sums(terms: Sequence[Term], runs: tuple[Run, ...]) -> tuple[Tensor, ...]:
     """The maps of all `runs`, each `(B, D, H, W)`, channels-last."""
     if not torch.is_grad_enabled():
         return _summed(terms, runs)
