@@ -65,13 +65,15 @@ def test_a_mask_that_asks_for_the_future_is_refused() -> None:
 
 
 @pytest.mark.parametrize("segment", [1, 2, 5, 9])
-def test_checkpointing_changes_no_gradient(segment: int) -> None:
+@pytest.mark.parametrize("norm", [False, True])
+def test_checkpointing_changes_no_gradient(segment: int, norm: bool) -> None:
+    """With norms whose weights are laid out anew once for all steps too."""
     from framecast.models import PredRNNV2
     from framecast.types import FrameShape
 
     torch.manual_seed(0)
-    model = PredRNNV2.tiny().build(FrameShape(1, 8, 8, 3, 3))
-    window, teacher = torch.rand(2, 6, 1, 8, 8), torch.rand(2, 5) < 0.5
+    model = PredRNNV2(hidden=(32, 32), patch=2, layer_norm=norm).build(FrameShape(1, 16, 16, 3, 3))
+    window, teacher = torch.rand(2, 6, 1, 16, 16), torch.rand(2, 5) < 0.5
     teacher[:, 0] = True
 
     def gradients(segment: int | None) -> list[Any]:

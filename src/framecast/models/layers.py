@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from framecast.ops.convolution import by_winograd, convolve, sums
+from framecast.ops.convolution import by_winograd, convolve, once, sums
 from framecast.ops.winograd import Run
 
 
@@ -39,9 +39,14 @@ class MapNorm(nn.LayerNorm):
         if x.is_contiguous() or not x.is_contiguous(memory_format=torch.channels_last):
             return super().forward(x)
         channels, height, width = self.normalized_shape
-        weight, bias = self.weight.permute(1, 2, 0), self.bias.permute(1, 2, 0)
+        weight, bias = once(_channels_last, self.weight), once(_channels_last, self.bias)
         last = functional.layer_norm(x.permute(0, 2, 3, 1), (height, width, channels), weight, bias, self.eps)
         return last.permute(0, 3, 1, 2)
+
+
+def _channels_last(weight: Tensor) -> Tensor:
+    """`(D, h, w)` -> `(h, w, D)`."""
+    return weight.permute(1, 2, 0).contiguous()
 
 
 class GateConv(nn.Module):

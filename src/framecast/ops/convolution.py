@@ -105,6 +105,11 @@ def next_step() -> None:
         _here.shared.step()
 
 
+def once(made: Callable[[Tensor], T], weight: Tensor) -> T:
+    """What is `made` of a weight; within `shared()`, once."""
+    return made(weight) if _here.shared is None else _here.shared.of_weight(made, weight)
+
+
 Maps = Tensor | tuple[Tensor, ...]
 """A map, or several that are read as one with the channels of all."""
 
@@ -115,8 +120,7 @@ def convolve(x: Maps, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         maps = _each(x)
         if not pointwise.mixes(maps, weight, bias):
             return pointwise.linear(maps, weight, bias)
-        own = _here.shared or _Shared()
-        return pointwise.mix(maps, weight, bias, own.of_weight(pointwise.turned, weight))
+        return pointwise.mix(maps, weight, bias, once(pointwise.turned, weight))
     if not by_winograd(x, weight):
         return _by_library(_joined(x), weight, bias)
     (result,) = sums([(x, weight)], (winograd.Run(1, ((0, 0, weight.shape[0]),)),))
