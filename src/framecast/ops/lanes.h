@@ -9,9 +9,6 @@
 #ifndef LANES
 #define LANES 4
 #endif
-#if LANES == 16
-#include <immintrin.h>
-#endif
 #define INLINE static inline __attribute__((always_inline))
 
 typedef float Lanes __attribute__((vector_size(LANES * sizeof(float)), aligned(sizeof(float))));
@@ -30,25 +27,6 @@ INLINE void store(float *to, Lanes values, int64_t count) {
         *(Lanes *)to = values;
     else
         memcpy(to, &values, count * sizeof(float));
-}
-
-/* Past the caches, where a register is a whole line of them and `to` the beginning of one: for what is more than they hold,
- * in half the time. */
-INLINE void store_past(float *to, Lanes values, int64_t count) {
-#if LANES == 16
-    if (count >= LANES && (uintptr_t)to % sizeof(Lanes) == 0) {
-        _mm512_stream_ps(to, (__m512)values);
-        return;
-    }
-#endif
-    store(to, values, count);
-}
-
-/* After which other threads see what this one has stored past the caches. */
-INLINE void stored_past(void) {
-#if LANES == 16
-    _mm_sfence();
-#endif
 }
 
 INLINE int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }

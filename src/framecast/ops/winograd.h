@@ -9,6 +9,7 @@
  * The results of a tile are step x step with step = TILE + 1 - kernel. Tiles are numbered along the rows of a map, and from
  * map to map. */
 #include "matrix.h"
+#include "past.h"
 #include "threads.h"
 #include "transforms.h"
 
@@ -103,7 +104,8 @@ void EXPORTED(taps)(const float *u, int64_t inputs, int64_t outputs, const float
 }
 
 /* Results are kept until all are there: stores that lie far apart take half the time when they come together. */
-static void cut_tile(const float *x, Cut cut, int64_t channels, int64_t top, int64_t left, float *tile, int64_t apart) {
+static void cut_tile(const float *x, Cut cut, int64_t channels, int64_t top, int64_t left, float *tile, int64_t apart,
+                     int past) {
     Line half[TILE], whole[TILE], in, out;
     for (int64_t start = 0; start < channels; start += LANES) {
         int64_t lanes = channels - start;
@@ -122,20 +124,28 @@ static void cut_tile(const float *x, Cut cut, int64_t channels, int64_t top, int
             back(half[q], out);
             WRITTEN_OUT for (int p = 0; p < TILE; p++) whole[p][q] = out[p];
         }
-        for (int p = 0; p < PLACES; p++) store_past(tile + start + p * apart, whole[p / TILE][p % TILE], lanes);
+        for (int p = 0; p < PLACES; p++) {
+            float *to = tile + start + p * apart;
+            if (past)
+                store_past(to, whole[p / TILE][p % TILE]);
+            else
+                store(to, whole[p / TILE][p % TILE], lanes);
+        }
     }
 }
 
 /* V = B^T d B for each tile d of x. */
 void EXPORTED(cut)(const float *x, Cut cut, int64_t channels, float *tiles, int64_t apart, int threads) {
     int64_t rows = rows_of(cut), columns = columns_of(cut), beside = (TILE - cut.step) / 2;
+    int64_t count = cut.batch * rows * columns;
+    int past = goes_past(tiles, PLACES * count * channels, channels, apart);
 #pragma omp parallel num_threads(threads)
     {
 #pragma omp for schedule(static)
-        for (int64_t n = 0; n < cut.batch * rows * columns; n++) {
+        for (int64_t n = 0; n < count; n++) {
             int64_t top = n / columns % rows * cut.step - beside, left = n % columns * cut.step - beside;
             const float *map = x + n / (rows * columns) * cut.height * cut.width * channels;
-            cut_tile(map, cut, channels, top, left, tiles + n * channels, apart);
+            cut_tile(map, cut, channels, top, left, tiles + n * channels, apart, past);
         }
         stored_past();
     }
