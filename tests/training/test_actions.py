@@ -73,6 +73,14 @@ def test_actions_lead_from_the_file_to_the_forecast(pushing: Experiment, archive
     for wrong in (None, moved[:4], moved[:, :1], moved[0], actions[0]):
         with pytest.raises(DataError, match="actions of 5 steps, 2 numbers each"):
             model.forecast(opened, 3, wrong)
+    for given in (moved.tolist(), np.array("x")):
+        with pytest.raises(DataError, match=r"actions of 5 steps, 2 numbers each; found (list|an array of <U1)"):
+            model.forecast(opened, 3, given)
+    context = frames[0, :3].astype(np.float32) / 255
+    for given in (None, moved[:4], moved[:, :1], moved[0]):
+        with pytest.raises(DataError, match=r"actions: .* given, expected \(1, 5, 2\), or more steps"):
+            model.forecast_array(context, 3, given)
+    np.testing.assert_array_equal(*(model.forecast_array(context, 3, given) for given in (moved, moved.tolist())))
     assert "training step" in estimate(pushing)
 
 

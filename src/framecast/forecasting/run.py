@@ -102,7 +102,7 @@ class Trained:
         """`context (T, C, H, W)` in physical units, NaN where there is no data -> `(horizon, C, H, W)`; `inputs (T, E, H, W)`,
         from 0 to 1, for a model that sees something beside the frames."""
         self._check_array(context, "TCHW")
-        one = [None if part is None else part[None] for part in (actions, inputs)]
+        one = [None if part is None else np.asarray(part)[None] for part in (actions, inputs)]
         forecast: np.ndarray = self.forecast_arrays(context[None], horizon, *one)[0]
         return forecast
 
@@ -112,9 +112,10 @@ class Trained:
     ) -> np.ndarray:
         """`contexts (B, T, C, H, W)` -> `(B, horizon, C, H, W)`, in physical units; `actions (B, T + horizon - 1 or more,
         A)` and `inputs (B, T, E, H, W)`, from 0 to 1, where the model has such. Raises `ConfigError` for a size that the
-        model cannot take, and where its inputs are missing, and `DataError` for contexts of another shape or kind."""
+        model cannot take, and where its inputs are missing, and `DataError` for contexts or actions of another shape or kind."""
         self._check_array(contexts, "BTCHW")
         check_horizon(horizon)
+        self._check_action_arrays(actions, len(contexts), contexts.shape[1] + horizon - 1)
         if self.inputs:
             if inputs is None:
                 raise ConfigError(f"{self.name} sees {self.inputs} inputs beside the frames, and none are given")
@@ -138,9 +139,8 @@ class Trained:
         """Raise `DataError` for what is no context with these axes."""
         remedy = f"give float32 in physical units, ({', '.join(axes)}), NaN where there is no data"
         if not isinstance(context, np.ndarray) or context.dtype.kind != "f":
-            found = f"an array of {context.dtype}" if isinstance(context, np.ndarray) else in_words(context)
             raise DataError(
-                f"{found} given, expected an array of floating-point numbers", where="context", remedy=remedy
+                f"{_what(context)} given, expected an array of floating-point numbers", where="context", remedy=remedy
             )
         channels = self.card.shape.predicted
         whole = context.ndim == len(axes) and context.size > 0
@@ -168,7 +168,16 @@ class Trained:
         without_basis = np.isnan(contexts).all(axis=1, keepdims=True)
         return np.where(without_basis, np.float32(np.nan), physical)
 
-    def _check_actions(self, actions: np.ndarray | None, horizon: int) -> None:
+    def _check_action_arrays(self, actions: Any, count: int, steps: int) -> None:
+        """Raise `DataError` for what are no actions `(count, steps or more, A)`, where the model takes any."""
+        numbers = self.card.shape.actions
+        array = isinstance(actions, np.ndarray) and actions.dtype.kind in "fiub"
+        fits = array and actions.ndim == 3 and actions.shape[::2] == (count, numbers) and actions.shape[1] >= steps
+        if numbers and not fits:
+            found = f"an array of shape {actions.shape}" if array else _what(actions)
+            raise DataError(f"{found} given, expected {(count, steps, numbers)}, or more steps", where="actions")
+
+    def _check_actions(self, actions: Any, horizon: int) -> None:
         """Raise `DataError` for actions that do not fit."""
         numbers, steps = self.card.shape.actions, self.context + horizon - 1
         if not numbers:
@@ -176,8 +185,9 @@ class Trained:
                 raise DataError(f"{self.name} takes no actions, and some were given", remedy="leave them out")
             return
         # One more, that of the last frame, changes nothing; more than that are actions of other frames.
-        if actions is None or actions.ndim != 2 or actions.shape[1] != numbers or len(actions) - steps not in (0, 1):
-            found = "none were given" if actions is None else f"found an array of shape {actions.shape}"
+        array = isinstance(actions, np.ndarray) and actions.dtype.kind in "fiub"
+        if not array or actions.ndim != 2 or actions.shape[1] != numbers or len(actions) - steps not in (0, 1):
+            found = f"found an array of shape {actions.shape}" if array else f"found {_what(actions)}"
             raise DataError(
                 f"{self.name} needs the actions of {steps} steps, {numbers} numbers each; {found}",
                 remedy="give --actions FILE.npy (in Python: actions=array): a row for each step, from the first frame "
@@ -213,6 +223,13 @@ class Trained:
                 where=where,
                 remedy="bring the frames to that step, or train on data with this one",
             )
+
+
+def _what(given: Any) -> str:
+    """What is no array of numbers, in words."""
+    if isinstance(given, np.ndarray):
+        return f"an array of {given.dtype}"
+    return "none" if given is None else in_words(given)
 
 
 def load(folder: str | Path, device: str | None = None, *, tile: int | None = None, overlap: int = 64) -> Trained:
