@@ -50,8 +50,10 @@ def measure(setting: Setting) -> dict[str, float]:
 
     from framecast.models import PredRNNV2
     from framecast.models.counting import multiply_accumulates
+    from framecast.ops.memory import keep_free
     from framecast.types import FrameShape
 
+    keep_free()  # as training does
     shape = FrameShape(1, setting.size, setting.size, setting.length // 2, setting.length // 2)
     config = PredRNNV2(hidden=(setting.hidden, setting.hidden))
     model = config.build(shape)
