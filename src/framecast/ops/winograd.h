@@ -259,8 +259,9 @@ INLINE void products_at(int64_t p, const Term *terms, int64_t count, int64_t fir
 
 /* The maps of one run, within a parallel region. Threads share out blocks of tiles and of outputs, for each of which the
  * products stay in the cache until they are gathered, and go on to the next run when there are none left; where there are too
- * few, they share out the places. */
-static void sum_run(const Term *terms, Run run, Cut cut, float *const *maps, float *room) {
+ * few, they share out the places, and gather from one of two rooms in `turn`, so that none waits for who gathers from the
+ * other. */
+static void sum_run(const Term *terms, Run run, Cut cut, float *const *maps, float *room, int *turn) {
     int64_t count = run.terms, outputs = run.outputs, channels = outputs / run.maps;
     int64_t tiles = cut.batch * rows_of(cut) * columns_of(cut);
     int64_t blocks = (tiles + BLOCK - 1) / BLOCK, chunks = (outputs + CHUNK - 1) / CHUNK;
@@ -269,10 +270,12 @@ static void sum_run(const Term *terms, Run run, Cut cut, float *const *maps, flo
         apart = BLOCK * WIDE_CHUNK + LANES;
         for (int64_t begin = 0; begin < outputs; begin += WIDE_CHUNK) {
             int64_t width = least(WIDE_CHUNK, outputs - begin);
+            float *products = room + (*turn)++ % 2 * PLACES * apart;
 #pragma omp for schedule(static)
-            for (int64_t p = 0; p < PLACES; p++) products_at(p, terms, count, 0, tiles, begin, width, room + p * apart);
-#pragma omp for schedule(static)
-            for (int64_t n = 0; n < tiles; n++) gather_tile(room + n * width, apart, begin, width, cut, n, maps, channels);
+            for (int64_t p = 0; p < PLACES; p++) products_at(p, terms, count, 0, tiles, begin, width, products + p * apart);
+#pragma omp for schedule(static) nowait
+            for (int64_t n = 0; n < tiles; n++)
+                gather_tile(products + n * width, apart, begin, width, cut, n, maps, channels);
         }
         return;
     }
@@ -293,7 +296,9 @@ void EXPORTED(sum)(const Term *terms, const Run *runs, int64_t count, Cut cut, f
     {
         const Term *of = terms;
         float *const *into = maps;
-        for (int64_t n = 0; n < count; of += runs[n].terms, into += runs[n].maps, n++) sum_run(of, runs[n], cut, into, room);
+        int turn = 0;
+        for (int64_t n = 0; n < count; of += runs[n].terms, into += runs[n].maps, n++)
+            sum_run(of, runs[n], cut, into, room, &turn);
     }
 }
 
@@ -371,7 +376,8 @@ void EXPORTED(gradients)(const Term *terms, const Run *runs, int64_t count, Cut 
 
 /* Floats that `sum` and `gradients` need for what they make on the way. */
 int64_t EXPORTED(room)(int threads) {
-    int64_t blocks = threads * (BLOCK * CHUNK + LANES), single = BLOCK * WIDE_CHUNK + LANES, piece = PIECE * CHUNK + LANES;
+    int64_t blocks = threads * (BLOCK * CHUNK + LANES), single = 2 * (BLOCK * WIDE_CHUNK + LANES),
+            piece = PIECE * CHUNK + LANES;
     int64_t most = blocks > single ? blocks : single;
     return PLACES * (most > piece ? most : piece);
 }
