@@ -10,7 +10,7 @@ from framecast.data.quantities import INTENSITY
 from framecast.data.scaling import Unit
 from framecast.errors import ConfigError
 from framecast.forecasting.run import Trained
-from framecast.forecasting.tiling import tiled
+from framecast.forecasting.tiling import check_overlap, tiled
 from framecast.models import MIM, ConvLSTM
 from framecast.saved import Card
 from framecast.types import FrameShape
@@ -59,5 +59,7 @@ def test_tiles_lead_a_model_of_one_size_to_larger_frames() -> None:
 
 
 def test_an_overlap_as_large_as_a_tile_is_refused() -> None:
-    with pytest.raises(ConfigError, match="overlap"):
-        tiled(lambda part: part, np.zeros((1, 1, 1, 9, 9), dtype=np.float32), 4, 4, 1)
+    with pytest.raises(ConfigError, match=r"an overlap of 4 in tiles of 4 x 4\n.*choose a smaller overlap"):
+        check_overlap(4, 4, 1)
+    with pytest.raises(ConfigError, match="an overlap of 16 in tiles of 16 x 16"):
+        model(MIM.tiny(), 16, tile=16, overlap=16)

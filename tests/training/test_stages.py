@@ -121,8 +121,11 @@ def test_an_autoencoder_that_is_missing_or_another_is_named(experiment: Experime
     assert stage is not None
     trained = str(train(stage, out=tmp_path / "stage", console=QUIET))
     adopt_autoencoder(network, replace(model, trained=trained))
-    with pytest.raises(ConfigError, match="not VAE"):
+    with pytest.raises(ConfigError, match="holds an autoencoder with name vqvae, not vae"):
         adopt_autoencoder(network, replace(model, autoencoder=VAE.tiny(), trained=trained))
+    wider = replace(model.autoencoder, width=64)
+    with pytest.raises(ConfigError, match="an autoencoder with width 16, not 64"):
+        adopt_autoencoder(network, replace(model, autoencoder=wider, trained=trained))
 
 
 def test_an_experiment_of_one_stage_is_left_as_it_is(experiment: Experiment, tmp_path: Path) -> None:

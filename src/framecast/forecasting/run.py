@@ -18,7 +18,7 @@ from framecast.data.quantities import of
 from framecast.data.windows import time_step
 from framecast.errors import ConfigError, DataError
 from framecast.forecasting.assemble import check_horizon, forecast_frames
-from framecast.forecasting.tiling import tiled
+from framecast.forecasting.tiling import check_overlap, tiled
 from framecast.ops.convolution import Transforms, shared
 from framecast.saved import Card, find
 from framecast.saved import load as load_saved
@@ -31,7 +31,7 @@ class Trained:
     context was shown to the model as dry. Frames whose sides are no multiple of what the model needs are continued at
     the bottom and the right by their border, and the forecast is cut back. With `tile`, larger frames are forecast in tiles
     of so many pixels that share `overlap` of them, see `tiling`: in the memory of a tile, and also by a model that works
-    for one size only.
+    for one size only. Raises `ConfigError` for an overlap as large as a tile.
     """
 
     def __init__(
@@ -49,6 +49,8 @@ class Trained:
         self.tile = tile
         self.overlap = overlap
         self._transforms: Transforms = {}
+        if tile is not None:
+            check_overlap(tile, overlap, self._aligned)
 
     @property
     def name(self) -> str:
@@ -84,6 +86,12 @@ class Trained:
         return forecast_frames(self, frames, self.context, horizon, **taken)
 
     forecast = __call__
+
+    @property
+    def _aligned(self) -> int | None:
+        """Where tiles may begin: at multiples of this, anywhere where None, since all have one size."""
+        model = self.card.model
+        return None if model.tied_to_size else model.multiple
 
     @property
     def inputs(self) -> int:
@@ -128,10 +136,8 @@ class Trained:
                 )
             contexts = np.concatenate([contexts, inputs.astype(contexts.dtype)], axis=2)
         if self.tile is not None and max(contexts.shape[-2:]) > self.tile:
-            model = self.card.model
-            multiple = None if model.tied_to_size else model.multiple
             return tiled(
-                lambda part: self._at_once(part, horizon, actions), contexts, self.tile, self.overlap, multiple
+                lambda part: self._at_once(part, horizon, actions), contexts, self.tile, self.overlap, self._aligned
             )
         return self._at_once(contexts, horizon, actions)
 
@@ -236,7 +242,7 @@ def load(folder: str | Path, device: str | None = None, *, tile: int | None = No
     """The trained model in `folder`: that of a saved model, or the best (else the last) of a run.
 
     `device` is the GPU where there is one; for `tile` and `overlap` see `Trained`. Raises `RunError` where there is no whole
-    model, and `ConfigError` for a device that is not there or no size of a tile (forecasting does for an overlap as large).
+    model, and `ConfigError` for a device that is not there, no size of a tile, or an overlap as large.
     """
     at_least_one(tile=tile)
     model, card = load_saved(find(a_path(folder, "the folder of a run, or of a saved model")))

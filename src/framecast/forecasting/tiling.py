@@ -18,15 +18,19 @@ _LEAST = 1e-6
 """The weight of what is not used, so that a pixel which all tiles have at their border still has a value."""
 
 
+def check_overlap(tile: int, overlap: int, multiple: int | None) -> None:
+    """Raise `ConfigError` for an overlap that leaves tiles no way forward; `multiple` as in `tiled`."""
+    if overlap < 0 or tile - overlap < (multiple or 1):
+        remedy = "choose a smaller overlap" if overlap > 0 else "choose 0 or more, and larger tiles"
+        raise ConfigError(f"an overlap of {overlap} in tiles of {tile} x {tile}", remedy=remedy)
+
+
 def tiled(
     forecast: Callable[[np.ndarray], np.ndarray], contexts: np.ndarray, tile: int, overlap: int, multiple: int | None
 ) -> np.ndarray:
     """`forecast` maps `(B, T, C, h, w)` to `(B, S, C, h, w)`; applied to square tiles of `contexts (B, T, C, H, W)` with sides
     of `tile` pixels. They begin at multiples of `multiple`, as the model's patches do, and the last may be smaller; with None
-    they all have one size, wherever they begin. Raises `ConfigError` for an overlap that leaves no way forward."""
-    if overlap < 0 or tile - overlap < (multiple or 1):
-        remedy = "choose a smaller overlap" if overlap > 0 else "choose 0 or more, and larger tiles"
-        raise ConfigError(f"an overlap of {overlap} in tiles of {tile} x {tile}", remedy=remedy)
+    they all have one size, wherever they begin."""
     size = contexts.shape[-2:]
     result: np.ndarray | None = None
     total = np.zeros(size, dtype=np.float32)

@@ -26,6 +26,7 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn import functional
 
+from framecast.checks import at_least_one
 from framecast.errors import ConfigError
 from framecast.models.recurrent import check_divisible, check_no_inputs
 from framecast.types import FrameShape, Prediction, config
@@ -246,8 +247,9 @@ class _Sizes:
 
     def check(self, shape: FrameShape) -> None:
         """Raise `ConfigError` if this cannot be built for `shape`."""
-        if self.width < 2 or self.width % 2 or self.latent < 1:
-            raise ConfigError(f"width {self.width} is even, latent {self.latent} at least 1", where="model.width")
+        if self.width < 2 or self.width % 2:
+            raise ConfigError(f"{self.width} given, expected an even number of at least 2", where="model.width")
+        at_least_one(**{"model.latent": self.latent})
         check_divisible(shape.height, shape.width, REDUCTION)
         check_no_inputs(shape, "an autoencoder")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -77,8 +77,16 @@ def adopt_autoencoder(network: Any, model: ModularDesign) -> None:
     trained, card = load(find(Path(model.trained)))
     if card.model != model.autoencoder:
         raise ConfigError(
-            f"{model.trained} holds {card.model}, not {model.autoencoder}",
+            f"{model.trained} holds an autoencoder with {_difference(card.model, model.autoencoder)}",
             where="model.autoencoder",
             remedy="give the settings with which it was trained",
         )
     network.autoencoder.load_state_dict(trained.state_dict())
+
+
+def _difference(found: Any, wanted: Any) -> str:
+    """In which settings one is not the other."""
+    values = [(each.name, getattr(found, each.name), getattr(wanted, each.name, None)) for each in fields(found)]
+    if type(found) is not type(wanted):
+        values = [value for value in values if value[0] == "name"]
+    return ", ".join(f"{name} {value}, not {other}" for name, value, other in values if value != other)
