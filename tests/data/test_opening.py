@@ -259,9 +259,21 @@ def test_nothing_there_is_said(tmp_path: Path) -> None:
         framecast.open(tmp_path)
 
 
+@pytest.mark.parametrize("by_name", [None, True])
+def test_folders_by_year_and_day_are_one_archive(tmp_path: Path, by_name: bool | None) -> None:
+    for number in range(4):
+        day = tmp_path / "2020" / ("01" if number < 2 else "02")
+        day.mkdir(parents=True, exist_ok=True)
+        np.save(day / f"rain_202001{day.name}_120{number}.npy", np.full((8, 8), number, dtype=np.float32))
+    frames = framecast.open(tmp_path, units="mm h-1", by_name=by_name)
+    assert frames[:, 0, 0, 0].values.tolist() == [0, 1, 2, 3]
+    assert [Path(str(source)).parent.name for source in frames["source"].values] == ["01", "01", "02", "02"]
+
+
 def test_what_is_to_be_typed_is_quoted_for_the_shell(tmp_path: Path) -> None:
     folder = tmp_path / "my radar"
     (folder / "2020").mkdir(parents=True)
+    (folder / "notes.txt").touch()
     with pytest.raises(DataError, match=rf"for subfolders: '{folder}/\*\*/\*'$"):
         framecast.open(folder)
     both = xr.Dataset({"rain rate": rain(), "snow": rain().rename("snow")})
@@ -407,6 +419,7 @@ def test_grey_of_16_bits_with_alpha_is_refused(tmp_path: Path) -> None:
 def test_a_pattern_to_be_typed_means_the_folder_it_names(tmp_path: Path) -> None:
     folder = tmp_path / "radar[1]"
     (folder / "2020").mkdir(parents=True)
+    (folder / "notes.txt").touch()
     with pytest.raises(DataError) as caught:
         framecast.open(folder)
     assert "radar[[]1]/**/*" in str(caught.value)

@@ -24,6 +24,9 @@ from framecast.data.readers.options import Options, Reader
 from framecast.errors import DataError, Unreadable, blameless
 from framecast.watched import tell
 
+DEPTH = 4
+"""How deep folders may lie in one another: by year, month, day and hour."""
+
 
 def open(
     path: str | Path | Sequence[str | Path],
@@ -39,11 +42,11 @@ def open(
 ) -> xr.DataArray:
     """Frames `([sequence,] time, channel, y, x)`, lazy, float32, in physical units, with NaN where there is no data.
 
-    `path` is a file, a folder, a glob pattern (`archive/**/*.nc`), a list of them, or the address of a Zarr store
-    (`s3://bucket/archive.zarr`, through obstore or fsspec). `units` states the units of the values and `time_step` the
-    minutes between frames where the files do not; `variable` names one of several; `dry` is the value that means
-    "observed, and nothing there" where it is not the usual one (0, or -32 dBZ). Of pictures and
-    video, `grey` drops the colours, `size` is another height and width, and `frame_rate` takes fewer frames a second.
+    `path` is a file, a folder (one of nothing but folders stands for what lies in those), a glob pattern (`archive/**/*.nc`), a
+    list of them, or the address of a Zarr store (`s3://bucket/archive.zarr`, through obstore or fsspec). `units` states the
+    units of the values and `time_step` the minutes between frames where the files do not; `variable` names one of several;
+    `dry` is the value that means "observed, and nothing there" where it is not the usual one (0, or -32 dBZ). Of pictures
+    and video, `grey` drops the colours, `size` is another height and width, and `frame_rate` takes fewer frames a second.
 
     Several files are joined along time, and the coordinate `source` says which file a frame came from. A file that is
     incomplete is left out and reported in `attrs["repairs"]`, unless none is left. A single frame without a time stamp
@@ -212,8 +215,22 @@ def _entries(path: str | Path | Sequence[str | Path]) -> list[Path]:
     if not isinstance(path, str | Path):
         return [file for one in path for file in _entries(one)]
     where = Path(path)
-    found = where.iterdir() if where.is_dir() else map(Path, glob.glob(str(path), recursive=True))
-    return sorted((file for file in found if not file.name.startswith(".")), key=_natural)
+    if where.is_dir():
+        return _inside(where)
+    return sorted((file for file in map(Path, glob.glob(str(path), recursive=True)) if not _hidden(file)), key=_natural)
+
+
+def _inside(folder: Path, depth: int = DEPTH) -> list[Path]:
+    """What lies in a folder, in the natural order of its name; where that is nothing but folders that are no data themselves, as
+    in archives by year and day, what lies in those."""
+    entries = sorted((entry for entry in folder.iterdir() if not _hidden(entry)), key=_natural)
+    if depth == 0 or not all(entry.is_dir() and not recognised(entry) for entry in entries):
+        return entries
+    return [inner for entry in entries for inner in _inside(entry, depth - 1)]
+
+
+def _hidden(file: Path) -> bool:
+    return file.name.startswith(".")
 
 
 def _opened(
@@ -261,8 +278,7 @@ def _files(path: str | Path | Sequence[str | Path]) -> tuple[dict[Path, Reader],
     if where.is_dir() and (reader := recognised(where)):
         return {where: reader}, []
     if where.is_dir():
-        entries = sorted((file for file in where.iterdir() if not file.name.startswith(".")), key=_natural)
-        return _sift(entries, where)
+        return _sift(_inside(where), where)
     matches = sorted(map(Path, glob.glob(str(path), recursive=True)), key=_natural)
     if not matches:
         raise DataError(
