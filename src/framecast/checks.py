@@ -26,6 +26,15 @@ def a_path(value: object, expected: str) -> Path:
     return Path(value)
 
 
+def a_page(value: object) -> Path:
+    """`value` as the path of a page to write. Raises `ConfigError` for what is no path or no name of a page."""
+    path = a_path(value, "the path of a page to write")
+    if path.suffix != ".html" or path.is_dir():
+        what = "is a folder" if path.is_dir() else f"{path.suffix or 'no suffix'} is no format of a page"
+        raise ConfigError(what, where=path, remedy="name a file that ends in .html")
+    return path
+
+
 def a_folder(value: object) -> Path:
     """The folder at `value`, made where there is none. Raises `ConfigError` for what is no path, and `RunError`."""
     folder = a_path(value, "a folder")

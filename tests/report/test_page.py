@@ -11,7 +11,7 @@ from pyproj import CRS
 import framecast
 from framecast.comparison import FEWEST, compare
 from framecast.data.quantities import INTENSITY
-from framecast.errors import DataError, RunError
+from framecast.errors import ConfigError, DataError, RunError
 from framecast.forecasting.persistence import Persistence
 from framecast.report.figures import shared_lead_axis
 from framecast.report.verdict import verdict
@@ -63,9 +63,17 @@ def test_what_is_no_verification_and_nowhere_to_write_are_said(rain: Verificatio
     with pytest.raises(DataError, match=r"'report\.html' given, expected a verification"):
         framecast.write_report("report.html", rain)  # type: ignore[arg-type]
     (tmp_path / "folder").mkdir()
+    for name, said in (
+        ("folder", "folder: is a folder"),
+        ("page", "page: no suffix is no format"),
+        ("a.pdf", ".pdf is no"),
+    ):
+        with pytest.raises(ConfigError, match=said):
+            framecast.write_report(rain, tmp_path / name)
+    (tmp_path / "file").touch()
     with pytest.raises(RunError, match="cannot be written"):
-        framecast.write_report(rain, tmp_path / "folder")
-    assert [path.name for path in tmp_path.iterdir()] == ["folder"], "nothing is half-written"
+        framecast.write_report(rain, tmp_path / "file" / "page.html")
+    assert {path.name for path in tmp_path.iterdir()} == {"folder", "file"}, "nothing is half-written"
 
 
 def test_pictures_have_no_rain_and_lie_nowhere(tmp_path: Path) -> None:

@@ -35,8 +35,11 @@ def inspect(
     from rich.console import Console
     from rich.text import Text
 
+    from framecast.checks import a_page
+
     console = Console()
     options = reading.options
+    page = None if html is None else a_page(html)
     frames = framecast.open(path, **vars(options))
     seen = framecast.inspect(frames, context=context, horizon=horizon)
     _show(seen.facts, console)
@@ -45,10 +48,10 @@ def inspect(
         console.print(Text.assemble(mark, concern))
     if not seen.concerns:
         console.print("nothing suspicious")
-    if html is not None:
+    if page is not None:
         from framecast.report.inspection import write_inspection
 
-        print(write_inspection(seen, html, title=f"What is in {path}"))
+        print(write_inspection(seen, page, title=f"What is in {path}"))
     if recipe is not None:
         from framecast.estimate import estimate
         from framecast.experiment import read

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from scipy.stats import pearsonr, spearmanr
 
+from framecast.checks import a_page
 from framecast.data.readers.options import AS_IT_IS, Options
 from framecast.diagnosis import probes
 from framecast.diagnosis.groups import FEWEST, Groups, a_distance, grouped, scaled
@@ -107,11 +108,12 @@ def across(
     the same windows, with the correlation of both (ModeRNN, tables III and IV); written to `out`. `reach` and `min_samples`
     are those of `groups.grouped`, on features scaled to standard deviation 1: a model's own distances set its eps.
 
-    Raises `ConfigError` for fewer than three models, or for models that would not look at the same windows; `DataError`
-    without windows, `RunError`.
+    Raises `ConfigError` for fewer than three models, for models that would not look at the same windows, and for `out` that is
+    no page; `DataError` without windows, `RunError`.
     """
     if len(runs) < 3:
         raise ConfigError("a correlation needs at least three models", where=", ".join(runs), remedy="name more runs")
+    page = a_page(out)
     seen: dict[str, Seen] = {}
     first: Windows | None = None
     for name, run in runs.items():
@@ -135,7 +137,7 @@ def across(
             f"{told(each.distance, _SEQUENCES)}"
         )
     facts = {"windows": f"{len(first.frames)}, {first.context} + {first.horizon} frames"}
-    return found, write(found, Path(out), "Mode collapse across models", facts)
+    return found, write(found, page, "Mode collapse across models", facts)
 
 
 def correlated(values: Mapping[str, tuple[float, float]]) -> Found:

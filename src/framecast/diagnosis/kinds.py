@@ -9,6 +9,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 
+from framecast.checks import a_page
 from framecast.data.readers.options import AS_IT_IS, Options
 from framecast.diagnosis import probes
 from framecast.diagnosis.collapse import collapse
@@ -33,19 +34,20 @@ def diagnose(
 ) -> tuple[Found, Path]:
     """Look inside the model of `run` on `limit` windows of `data` (its own test split without), read as in training where
     `options` state nothing else, and write the page to `out` (`RUN/diagnosis-KIND.html` without). Frames are cut to the size of
-    training. Raises `ConfigError` for an unknown kind and for one that the model has nothing for, `DataError` without windows,
-    `RunError`."""
+    training. Raises `ConfigError` for an unknown kind, for one that the model has nothing for and for `out` that is no page,
+    `DataError` without windows, `RunError`."""
     if kind not in KINDS:
         raise ConfigError(f"unknown kind {kind!r}", remedy=f"one of: {', '.join(KINDS)}")
+    page = Path(run) / f"diagnosis-{kind}.html" if out is None else a_page(out)
     trained = load(run, device="cpu")
     windows = windows_for(Path(run), trained, data, options, limit)
     try:
         found = KINDS[kind](trained.model, windows)
     except ValueError as error:
         raise ConfigError(f"nothing to diagnose: {error}", where=f"{run}, {kind}") from error
-    page = write(
+    write(
         found,
-        Path(out) if out is not None else Path(run) / f"diagnosis-{kind}.html",
+        page,
         f"{kind.capitalize()} of {trained.name}",
         {"model": str(run), "windows": f"{len(windows.frames)}, {windows.context} + {windows.horizon} frames"},
     )

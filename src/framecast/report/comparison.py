@@ -10,6 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from markupsafe import Markup
 
+from framecast.checks import a_page
 from framecast.comparison import FEWEST, LEVEL, Claim, Comparison
 from framecast.report.figures import COLOURS, MARKS, STYLE, lead_labels, shared_lead_axis, svg
 from framecast.report.page import write_page
@@ -28,7 +29,7 @@ _METHOD = (
 def write_comparison(
     comparison: Comparison, out: str | Path, *, title: str = "Comparison", warnings: Sequence[str] = ()
 ) -> Path:
-    """Write the page to `out` and return its path; `warnings` are said first. Raises `RunError`."""
+    """Write the page to `out` and return its path; `warnings` are said first. Raises `ConfigError` and `RunError`."""
     verification = comparison.verification
     leads, label = lead_labels(verification)
     pairs: dict[str, list[Claim]] = {}
@@ -37,7 +38,7 @@ def write_comparison(
     sure = sum(claim.sure for claim in comparison.overall)
     return write_page(
         "comparison.html",
-        Path(out),
+        a_page(out),
         title=title,
         warnings=warnings,
         cases=f"On {cases(verification)}{_days(comparison)}",

@@ -11,6 +11,7 @@ from markupsafe import Markup
 from matplotlib.colors import ListedColormap
 from matplotlib.dates import ConciseDateFormatter
 
+from framecast.checks import a_page
 from framecast.colours import scale_of
 from framecast.data.inspection import Inspection
 from framecast.data.survey import BINS, WET
@@ -22,7 +23,7 @@ _DAYS = 400
 
 
 def write_inspection(seen: Inspection, out: str | Path, *, title: str = "What is in the data") -> Path:
-    """Write the page to `out` and return its path. Raises `RunError`."""
+    """Write the page to `out` and return its path. Raises `ConfigError` and `RunError`."""
     problems = seen.problems
     verdict = "nothing suspicious" if not seen.concerns else f"{len(seen.concerns)} thing(s) worth a look"
     if problems:
@@ -38,7 +39,7 @@ def write_inspection(seen: Inspection, out: str | Path, *, title: str = "What is
         figures.insert(1, ("Calendar", said, _calendar(seen)))
     return write_page(
         "inspection.html",
-        Path(out),
+        a_page(out),
         title=title,
         verdict=verdict,
         problems=problems,

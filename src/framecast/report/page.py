@@ -14,7 +14,7 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, select_autoescape
 from markupsafe import Markup
 
-from framecast.checks import a_path, in_words
+from framecast.checks import a_page, in_words
 from framecast.errors import DataError, RunError
 from framecast.measures import Measure
 from framecast.report.figures import animation, curves, lead_labels, legend, performance, spectra, strip
@@ -36,13 +36,14 @@ def write_report(
     """Write the report of a verification to `out`, in place of what is there, and return its path. Its folder is made.
 
     `facts` are said in a table as they are: what was trained, on what, at what cost; `settings` are a text to unfold: all that
-    the training was told. Raises `DataError` for what is no verification, and `RunError` where it cannot be written.
+    the training was told. Raises `DataError` for what is no verification, `ConfigError` for `out` that is no page, and
+    `RunError` where it cannot be written.
     """
     if not isinstance(verification, Verification):
         raise DataError(
             f"{in_words(verification)} given, expected a verification", remedy="framecast.evaluate gives one"
         )
-    out = a_path(out, "the path of a page to write")
+    out = a_page(out)
     leads, label = lead_labels(verification)
     frames, objects = verification.frame_measures(), verification.object_measures()
     thresholds = range(len(verification.thresholds))
