@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -120,14 +121,11 @@ def _curves(comparison: Comparison, leads: np.ndarray, label: str) -> str:
             for k, ((one, other), claims) in enumerate(pairs.items()):
                 middle = np.array([claim.difference for claim in claims])
                 low, high = np.array([claim.interval for claim in claims]).T
-                colour = COLOURS[k % 5]
-                panel.fill_between(leads, low, high, color=colour, alpha=0.12, linewidth=0)
-                panel.plot(leads, middle, color=colour, linewidth=1, label=f"{one} - {other}")
                 sure = np.array([claim.sure for claim in claims])
-                for chosen, face in ((sure, colour), (~sure, "white")):
-                    panel.plot(
-                        leads[chosen], middle[chosen], MARKS[k % 5], color=colour, markerfacecolor=face, markersize=4
-                    )
+                look: dict[str, Any] = {"color": COLOURS[k % 5], "marker": MARKS[k % 5], "markersize": 4}
+                panel.fill_between(leads, low, high, color=look["color"], alpha=0.12, linewidth=0)
+                panel.plot(leads, middle, linewidth=1, label=f"{one} - {other}", **look)
+                panel.plot(leads[~sure], middle[~sure], linestyle="", markerfacecolor="white", **look)
             panel.axhline(0, color="#999999", linewidth=0.8)
             panel.set_title(score, loc="left", fontweight="bold")
         shared_lead_axis(axes, len(scores), leads, label)
