@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain, combinations
 from pathlib import Path
-from shlex import quote
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -42,7 +41,7 @@ def open(
 ) -> xr.DataArray:
     """Frames `([sequence,] time, channel, y, x)`, lazy, float32, in physical units, with NaN where there is no data.
 
-    `path` is a file, a folder (one of nothing but folders stands for what lies in those), a glob pattern (`archive/**/*.nc`), a
+    `path` is a file, a folder (one without data stands for what lies in its folders), a glob pattern (`archive/**/*.nc`), a
     list of them, or the address of a Zarr store (`s3://bucket/archive.zarr`, through obstore or fsspec). `units` states the
     units of the values and `time_step` the minutes between frames where the files do not; `variable` names one of several;
     `dry` is the value that means "observed, and nothing there" where it is not the usual one (0, or -32 dBZ). Of pictures
@@ -214,23 +213,21 @@ def _entries(path: str | Path | Sequence[str | Path]) -> list[Path]:
     """The files that a path stands for, in the natural order of their names; none are opened."""
     if not isinstance(path, str | Path):
         return [file for one in path for file in _entries(one)]
-    where = Path(path)
-    if where.is_dir():
-        return _inside(where)
-    return sorted((file for file in map(Path, glob.glob(str(path), recursive=True)) if not _hidden(file)), key=_natural)
+    if Path(path).is_dir():
+        return _within(_listing(Path(path)))
+    return _within(sorted(map(Path, glob.glob(str(path), recursive=True)), key=_natural))
 
 
-def _inside(folder: Path, depth: int = DEPTH) -> list[Path]:
-    """What lies in a folder, in the natural order of its name; where that is nothing but folders that are no data themselves, as
-    in archives by year and day, what lies in those."""
-    entries = sorted((entry for entry in folder.iterdir() if not _hidden(entry)), key=_natural)
-    if depth == 0 or not all(entry.is_dir() and not recognised(entry) for entry in entries):
+def _listing(folder: Path) -> list[Path]:
+    return sorted((entry for entry in folder.iterdir() if not entry.name.startswith(".")), key=_natural)
+
+
+def _within(entries: list[Path], depth: int = DEPTH) -> list[Path]:
+    """The entries of a folder; where none is data, what lies in the folders among them, as in archives by year and day."""
+    if depth == 0 or any(map(recognised, entries)) or not any(entry.is_dir() for entry in entries):
         return entries
-    return [inner for entry in entries for inner in _inside(entry, depth - 1)]
-
-
-def _hidden(file: Path) -> bool:
-    return file.name.startswith(".")
+    within = [_within(_listing(entry), depth - 1) if entry.is_dir() else [entry] for entry in entries]
+    return [*chain.from_iterable(within)]
 
 
 def _opened(
@@ -277,18 +274,14 @@ def _files(path: str | Path | Sequence[str | Path]) -> tuple[dict[Path, Reader],
         return {where: reader_of(where)}, []
     if where.is_dir() and (reader := recognised(where)):
         return {where: reader}, []
-    if where.is_dir():
-        return _sift(_inside(where), where)
-    matches = sorted(map(Path, glob.glob(str(path), recursive=True)), key=_natural)
-    if not matches:
+    entries = _entries(path)
+    if not entries and not where.is_dir():
         raise DataError(
             "no such file or folder",
             where=where,
             remedy="give a file, a folder or a glob pattern; in a recipe: data.path=PATH",
         )
-    if all(match.is_dir() for match in matches):
-        return _files(matches)
-    return _sift(matches, where)
+    return _sift(entries, where)
 
 
 def _sift(entries: list[Path], where: Path) -> tuple[dict[Path, Reader], list[str]]:
@@ -297,15 +290,10 @@ def _sift(entries: list[Path], where: Path) -> tuple[dict[Path, Reader], list[st
     others = [file.name for file in entries if file not in files]
     if not files:
         what = "in this folder" if where.is_dir() else "that matches"
-        hint = (
-            f"; for subfolders: {quote(f'{glob.escape(str(where))}/**/*')}"
-            if any(entry.is_dir() for entry in entries)
-            else ""
-        )
         raise DataError(
             f"nothing {what} is understood ({first_of(others) or 'it is empty'})",
             where=where,
-            remedy=f"understood are {understood()}{hint}",
+            remedy=f"understood are {understood()}",
         )
     return files, [f"{where}: passed over what is not understood: {first_of(others)}"] if others else []
 
