@@ -210,11 +210,14 @@ def _listed(
 
 
 def _entries(path: str | Path | Sequence[str | Path]) -> list[Path]:
-    """The files that a path stands for, in the natural order of their names; none are opened."""
+    """The files that a path stands for, in the natural order of their names; none are read."""
     if not isinstance(path, str | Path):
         return [file for one in path for file in _entries(one)]
-    if Path(path).is_dir():
-        return _within(_listing(Path(path)))
+    where = Path(path)
+    if where.is_file():
+        return [where]
+    if where.is_dir():
+        return _within(_listing(where))
     return _within(sorted(map(Path, glob.glob(str(path), recursive=True)), key=_natural))
 
 
