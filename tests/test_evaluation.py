@@ -214,6 +214,11 @@ def test_what_cannot_be_evaluated_is_said(options: dict[str, Any], said: str, ra
         evaluate(run, **options)
 
 
+def test_a_run_is_not_replaced_by_a_baseline_of_its_name(rain: Path) -> None:
+    with pytest.raises(ConfigError, match="'persistence' names a run and a baseline"):
+        framecast.evaluate({"persistence": "run"}, rain)
+
+
 def test_what_is_no_run_is_said() -> None:
     for run, said in (({}, "no run given"), (3, "3 given, expected the folder"), (["a"], "list given, expected")):
         with pytest.raises(ConfigError, match=said):

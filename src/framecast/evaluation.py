@@ -146,6 +146,13 @@ class Job:
 
     def opened(self) -> tuple[dict[str, Forecaster], Sources, Networks]:
         """The forecasters by name, the windows, and the networks of scores. Raises `DataError`, `ConfigError` and `RunError`."""
+        for name, folder in self.runs:
+            if name in self.baselines:
+                raise ConfigError(
+                    f"{name!r} names a run and a baseline",
+                    where=folder,
+                    remedy="give the folder of the run another name, or leave that baseline out",
+                )
         networks = self.weights.networks()
         models = {name: load(run) for name, run in self.runs}
         (first_name, first), *others = models.items()

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from framecast.data.quantities import INTENSITY
 from framecast.data.scaling import Unit
-from framecast.errors import ConfigError
+from framecast.errors import ConfigError, DataError, RunError
 from framecast.forecasting.run import Trained
 from framecast.forecasting.tiling import check_overlap, tiled
 from framecast.models import MIM, ConvLSTM
@@ -63,3 +63,18 @@ def test_an_overlap_as_large_as_a_tile_is_refused() -> None:
         check_overlap(4, 4, 1)
     with pytest.raises(ConfigError, match="an overlap of 16 in tiles of 16 x 16"):
         model(MIM.tiny(), 16, tile=16, overlap=16)
+
+
+def test_a_model_with_spoilt_weights_is_not_taken_for_missing_data() -> None:
+    trained = model(ConvLSTM(hidden=(6,), kernel=3, patch=2), 16)
+    context = np.random.default_rng(0).random((2, 1, 16, 16), dtype=np.float32)
+    context[:, :, :4] = np.nan
+    assert np.isnan(trained.forecast_array(context, 2)[:, :, :4]).all()
+    infinite = context.copy()
+    infinite[0, 0, 8, 8] = np.inf
+    with pytest.raises(DataError, match="infinite values"):
+        trained.forecast_array(infinite, 2)
+    for weight in trained.model.parameters():
+        weight.data.fill_(float("nan"))
+    with pytest.raises(RunError, match="not finite where there are data"):
+        trained.forecast_array(context, 2)

@@ -59,6 +59,19 @@ def test_nothing_is_overwritten_unasked(tmp_path: Path) -> None:
     assert opened(tmp_path / "out.nc").sizes["lead_time"] == 1
 
 
+def test_only_a_store_is_replaced_by_a_store(tmp_path: Path) -> None:
+    out = tmp_path / "out.zarr"
+    out.mkdir()
+    (out / "notes.txt").write_text("precious")
+    with pytest.raises(ConfigError, match="no Zarr store"):
+        write(Persistence()(frames(), 1), out, overwrite=True)
+    assert (out / "notes.txt").read_text() == "precious"
+    (out / "notes.txt").unlink()
+    out.rmdir()
+    for _ in range(2):
+        write(Persistence()(frames(), 1), out, overwrite=True)
+
+
 @pytest.mark.parametrize("name", ["out.nc", "out.zarr"])
 def test_nothing_is_half_written(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(*_: object, **__: object) -> None:

@@ -50,6 +50,13 @@ def test_both_stages_in_one_call_and_the_first_is_reused(experiment: Experiment,
         train(changed(experiment, seed=1), out=out, console=QUIET)
 
 
+def test_a_run_may_be_where_one_is(experiment: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    train(changed(experiment, iterations=1), out=Path("."), console=QUIET)
+    resume(".", iterations=2, console=QUIET)
+    assert (tmp_path / "last").is_dir()
+
+
 class Stopping(io.StringIO):
     """A console's file that ends training where `text` is printed."""
 

@@ -16,7 +16,7 @@ from framecast.data.frames import check_frames, named
 from framecast.data.inputs import Input, fields
 from framecast.data.quantities import of
 from framecast.data.windows import time_step
-from framecast.errors import ConfigError, DataError
+from framecast.errors import ConfigError, DataError, RunError
 from framecast.forecasting.assemble import check_horizon, forecast_frames
 from framecast.forecasting.tiling import check_overlap, tiled
 from framecast.ops.convolution import Transforms, shared
@@ -120,7 +120,8 @@ class Trained:
     ) -> np.ndarray:
         """`contexts (B, T, C, H, W)` -> `(B, horizon, C, H, W)`, in physical units; `actions (B, T + horizon - 1 or more,
         A)` and `inputs (B, T, E, H, W)`, from 0 to 1, where the model has such. Raises `ConfigError` for a size that the
-        model cannot take, and where its inputs are missing, and `DataError` for contexts or actions of another shape or kind."""
+        model cannot take, and where its inputs are missing, `DataError` for contexts or actions of another shape or kind, and
+        `RunError` for a model whose forecast is not finite where there are data."""
         self._check_array(contexts, "BTCHW")
         check_horizon(horizon)
         self._check_action_arrays(actions, len(contexts), contexts.shape[1] + horizon - 1)
@@ -153,6 +154,8 @@ class Trained:
         if not whole or context.shape[-4] < self.context or context.shape[-3] != channels:
             said = f"{self.context} frames or more of {channels} channel(s)"
             raise DataError(f"an array of shape {context.shape}, expected {said}", where="context", remedy=remedy)
+        if np.isinf(context).any():
+            raise DataError("infinite values", where="context", remedy=remedy)
 
     def _at_once(self, contexts: np.ndarray, horizon: int, actions: np.ndarray | None) -> np.ndarray:
         """The forecast of whole frames; the last channels of `contexts` are the inputs."""
@@ -172,6 +175,11 @@ class Trained:
             forecast = self.model.forecast(scaled.float(), horizon, taken)[..., :height, :width].float().cpu()
         physical = self.card.scaling.inverse(forecast, self.card.quantity).numpy()
         without_basis = np.isnan(contexts).all(axis=1, keepdims=True)
+        if not (np.isfinite(physical) | without_basis).all():
+            raise RunError(
+                f"{self.name} forecasts values that are not finite where there are data: its weights are spoilt",
+                remedy="train it again, with a smaller optimiser.learning_rate or with optimiser.clip",
+            )
         return np.where(without_basis, np.float32(np.nan), physical)
 
     def _check_action_arrays(self, actions: Any, count: int, steps: int) -> None:

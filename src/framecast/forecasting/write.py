@@ -18,6 +18,7 @@ import xarray as xr
 from framecast.checks import a_path, in_words
 from framecast.data.frames import check_frames
 from framecast.data.quantities import QUANTITIES
+from framecast.data.readers import zarr_store
 from framecast.errors import ConfigError, DataError, RunError
 from framecast.forecasting.assemble import DIMS
 
@@ -37,6 +38,8 @@ def check_target(out: Path, *, overwrite: bool = False) -> None:
         raise ConfigError("MP4 needs PyAV", where=out, remedy='pip install "framecast[video]", or write a .gif')
     if out.exists() and not overwrite:
         raise ConfigError("exists already", where=out, remedy="name another file, or allow it with --overwrite")
+    if out.is_dir() and not zarr_store.recognises(out):
+        raise ConfigError("a folder that is no Zarr store", where=out, remedy="name another file")
     if not out.absolute().parent.is_dir():
         raise ConfigError("its folder does not exist", where=out, remedy=f"make {out.parent} first")
 

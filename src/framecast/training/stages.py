@@ -59,7 +59,8 @@ def second_stage(experiment: Experiment, out: Path) -> tuple[Experiment, Path]:
 
 
 def _beside(out: Path) -> Path:
-    return out.with_name(f"{out.name}-autoencoder").absolute()
+    whole = out.absolute()  # "." has no name
+    return whole.with_name(f"{whole.name}-autoencoder")
 
 
 def unfinished(experiment: Experiment, out: Path) -> Path | None:
