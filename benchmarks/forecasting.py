@@ -20,6 +20,7 @@ import torch
 from measuring import alternating, line, machine, seconds
 from plain import PlainPredRNNV2, shared_weights
 
+from framecast.checkpoints.model_folder import Card, save
 from framecast.data.quantities import INTENSITY, RAIN_RATE
 from framecast.data.scaling import Unit
 from framecast.forecasting.extrapolation import Extrapolation
@@ -27,7 +28,6 @@ from framecast.models import PredRNNV2
 from framecast.models.counting import multiply_accumulates
 from framecast.ops import free_running
 from framecast.ops.convolution import Transforms, shared
-from framecast.saved import Card, save
 from framecast.types import FrameShape
 
 CASES = {

@@ -20,8 +20,8 @@ from lightning_fabric import Fabric
 from plain import PlainPredRNNV2, shared_weights
 from torch import Tensor
 
+from framecast.config.experiment import Experiment, Optimiser
 from framecast.data.config import MovingDigits
-from framecast.experiment import Experiment, Optimiser
 from framecast.models import PredRNNV2
 from framecast.models.counting import multiply_accumulates
 from framecast.models.layers import channels_last

@@ -19,9 +19,9 @@ from typing import Any
 import psutil
 from rich.console import Console
 
+from framecast.config.experiment import Experiment, Optimiser, Training
 from framecast.curriculum import NoSampling, ReverseScheduled, TeacherForced
 from framecast.data.config import MovingDigits
-from framecast.experiment import Experiment, Optimiser, Training
 from framecast.forecasting.extrapolation import Extrapolation
 from framecast.forecasting.persistence import Persistence
 from framecast.forecasting.run import load

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from framecast.interop import reference
+from framecast.checkpoints.published import reference
 
 
 def differences(path: Path) -> tuple[float, float, float, float]:

@@ -17,9 +17,9 @@ from typing import Any
 
 from rich.console import Console
 
+from framecast.config.experiment import Experiment, Optimiser, Training
 from framecast.curriculum import ReverseScheduled
 from framecast.data.config import MovingDigits
-from framecast.experiment import Experiment, Optimiser, Training
 from framecast.forecasting.run import load
 from framecast.losses import L1L2
 from framecast.models import PredRNNV2

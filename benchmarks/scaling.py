@@ -92,10 +92,10 @@ def training(processes: int, workers: int) -> float:
     """Frames a second, the median between logs."""
     import yaml
 
+    from framecast.config.experiment import Experiment, Training
+    from framecast.config.parsing import plain
     from framecast.data.config import MovingDigits
-    from framecast.experiment import Experiment, Training
     from framecast.models import PredRNNV2
-    from framecast.settings import plain
 
     experiment = Experiment(
         data=MovingDigits(size=128),

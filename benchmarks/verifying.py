@@ -13,6 +13,7 @@ import argparse
 import torch
 from measuring import machine, seconds
 
+from framecast.checkpoints.model_folder import Card
 from framecast.data.config import ArchiveData
 from framecast.data.scaling import default_scaling
 from framecast.data.sources import Source
@@ -22,7 +23,6 @@ from framecast.forecasting.extrapolation import Extrapolation
 from framecast.forecasting.persistence import Persistence
 from framecast.forecasting.run import Trained
 from framecast.models import PredRNNV2
-from framecast.saved import Card
 from framecast.scoring import verify
 
 CONTEXT, HORIZON, SIDE = 5, 12, 256

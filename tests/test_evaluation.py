@@ -13,11 +13,11 @@ from PIL import Image
 
 import framecast
 from framecast.cli import main
+from framecast.config.experiment import Experiment, Optimiser, Training
 from framecast.data.config import ArchiveData
 from framecast.data.splits import ByBlocks
 from framecast.errors import ConfigError, FramecastError, RunError
 from framecast.evaluation import evaluate
-from framecast.experiment import Experiment, Optimiser, Training
 from framecast.forecasting.run import load
 from framecast.models import ConvLSTM
 from framecast.training import train

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from framecast.cli import main
+from framecast.config.experiment import Experiment, Optimiser, Training
 from framecast.data.config import ArchiveData
 from framecast.errors import DataError
 from framecast.evaluation import evaluate
-from framecast.experiment import Experiment, Optimiser, Training
 from framecast.models import ConvLSTM
 from framecast.networks import Weights
 from framecast.scores.i3d import I3D

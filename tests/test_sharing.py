@@ -9,10 +9,10 @@ import pytest
 import xarray as xr
 
 from framecast import sharing
+from framecast.config.experiment import Experiment, Optimiser, Training
 from framecast.data.readers.options import Options
 from framecast.errors import ConfigError, RunError
 from framecast.evaluation import Job, evaluate
-from framecast.experiment import Experiment, Optimiser, Training
 from framecast.models import ConvLSTM
 from framecast.scoring import Part, Plan
 from framecast.sharing import share_out

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from framecast.forecasting.run import load
     from framecast.forecasting.write import write
     from framecast.report import write_report
-    from framecast.reproduction import reproduce
     from framecast.training import resume, train
+    from framecast.workflows.reproduce import reproduce
 
 __version__ = "0.1.0"
 
@@ -37,7 +37,7 @@ _HOME = {
     "inspect": "framecast.data.inspection",
     "load": "framecast.forecasting.run",
     "open": "framecast.data.opening",
-    "reproduce": "framecast.reproduction",
+    "reproduce": "framecast.workflows.reproduce",
     "resume": "framecast.training",
     "train": "framecast.training",
     "write": "framecast.forecasting.write",

@@ -12,8 +12,8 @@ from typing import TypeVar
 
 from torch import Tensor, nn
 
+from framecast.checkpoints.published.weights import read_weights
 from framecast.errors import DataError
-from framecast.interop.weights import read_weights
 from framecast.scores import named
 from framecast.scores.i3d import I3D
 from framecast.scores.perceptual import LPIPS

@@ -12,6 +12,7 @@ import xarray as xr
 
 import framecast
 from framecast.cli import main
+from framecast.config.experiment import Experiment, Optimiser, Training
 from framecast.data import stored
 from framecast.data.batches import Batches, evaluation_batches
 from framecast.data.config import ArchiveData
@@ -21,7 +22,6 @@ from framecast.data.scaling import Unit
 from framecast.data.splits import ByBlocks
 from framecast.errors import ConfigError, DataError
 from framecast.evaluation import evaluate
-from framecast.experiment import Experiment, Optimiser, Training
 from framecast.forecasting.run import load
 from framecast.models import ConvLSTM, SimVP
 from framecast.training import train

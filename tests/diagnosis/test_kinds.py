@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 
+from framecast.config.experiment import Experiment, Optimiser, Training
 from framecast.data.config import MovingDigits
 from framecast.diagnosis import KINDS, across, diagnose, kinds, probes
 from framecast.diagnosis.collapse import collapse, correlated
 from framecast.diagnosis.pages import Windows, flat
 from framecast.errors import ConfigError
-from framecast.experiment import Experiment, Optimiser, Training
 from framecast.models import MoDeRNN, ModeRNN, MotionRNN, PredRNN, PredRNNV2
 from framecast.training import train
 from framecast.types import FrameShape

@@ -9,13 +9,13 @@ import torch
 import xarray as xr
 
 import framecast
+from framecast.checkpoints.model_folder import Card, save
 from framecast.data.quantities import RAIN_RATE
 from framecast.data.scaling import RainLog
 from framecast.errors import ConfigError, DataError, RunError
 from framecast.forecasting.persistence import Persistence
 from framecast.forecasting.run import Trained, load
 from framecast.models import ConvLSTM, PredRNN
-from framecast.saved import Card, save
 from framecast.types import FrameShape
 
 SHAPE = FrameShape(1, 16, 16, 3, 2)

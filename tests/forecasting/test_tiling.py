@@ -6,13 +6,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from framecast.checkpoints.model_folder import Card
 from framecast.data.quantities import INTENSITY
 from framecast.data.scaling import Unit
 from framecast.errors import ConfigError, DataError, RunError
 from framecast.forecasting.run import Trained
 from framecast.forecasting.tiling import check_overlap, tiled
 from framecast.models import MIM, ConvLSTM
-from framecast.saved import Card
 from framecast.types import FrameShape
 
 

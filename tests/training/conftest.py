@@ -8,9 +8,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from framecast.config.experiment import Experiment, Optimiser, Training
 from framecast.curriculum import ReverseScheduled
 from framecast.data.config import MovingDigits
-from framecast.experiment import Experiment, Optimiser, Training
 from framecast.models import PredRNNV2
 
 TRAINING = Training(

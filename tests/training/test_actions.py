@@ -12,13 +12,13 @@ from typer.testing import CliRunner
 import framecast
 from conftest import changed
 from framecast.cli import app
+from framecast.config.experiment import Experiment
 from framecast.data.config import ArchiveData
 from framecast.data.splits import ByBlocks
 from framecast.errors import ConfigError, DataError
-from framecast.estimate import estimate
-from framecast.experiment import Experiment
 from framecast.models import ActionPredRNN, PredRNNV2
 from framecast.training import train
+from framecast.training.cost import estimate
 
 QUIET = Console(quiet=True)
 

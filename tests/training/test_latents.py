@@ -12,13 +12,13 @@ import yaml
 from rich.console import Console
 from safetensors.torch import load_file
 
+from framecast.config.experiment import Experiment, Optimiser
+from framecast.config.parsing import plain
 from framecast.data.config import ArchiveData
 from framecast.errors import ConfigError
-from framecast.experiment import Experiment, Optimiser
 from framecast.models import ModularDesign
 from framecast.models.modular import FirstStage
 from framecast.ops import all_valid
-from framecast.settings import plain
 from framecast.training import resume, train
 
 QUIET = Console(quiet=True)

@@ -16,12 +16,12 @@ import yaml
 from torch import Tensor
 
 from conftest import changed, weights_of
+from framecast.config.experiment import Experiment, Optimiser, read
+from framecast.config.parsing import plain
 from framecast.data.config import ArchiveData, MovingDigits
 from framecast.errors import ConfigError, FramecastError, RunError
-from framecast.experiment import Experiment, Optimiser, read
 from framecast.models import ModularDesign
 from framecast.models.modular import FirstStage
-from framecast.settings import plain
 from framecast.training.events import Finished, Kept, Progress, Started, Validated, Warned
 from framecast.training.loop import SLOW, train
 from framecast.training.run import settings_of

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from conftest import changed
+from framecast.config.experiment import Experiment
 from framecast.errors import ConfigError
-from framecast.experiment import Experiment
 from framecast.training.events import Finished, Progress, Warned
 from framecast.training.loop import train
 

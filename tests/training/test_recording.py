@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from conftest import changed, weights_of
+from framecast.config.experiment import Experiment
 from framecast.errors import ConfigError
-from framecast.experiment import Experiment
 from framecast.models import VQVAE, ModularDesign, MotionRNN, PredRNN, PredRNNV2
 from framecast.training import loop
 from framecast.training.processes import exactly

@@ -13,8 +13,8 @@ from safetensors.torch import load_file
 
 import framecast
 from conftest import changed
+from framecast.config.experiment import Experiment, Optimiser
 from framecast.errors import ConfigError, RunError
-from framecast.experiment import Experiment, Optimiser
 from framecast.models import VAE, ModularDesign, PredRNN
 from framecast.models.modular import FirstStage
 from framecast.training import resume, train

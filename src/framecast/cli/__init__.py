@@ -13,7 +13,7 @@ import framecast
 from framecast.cli import data, judging, models
 from framecast.cli.arguments import bar
 from framecast.errors import FramecastError
-from framecast.watched import watch
+from framecast.progress import watch
 
 app = typer.Typer(
     name="framecast",

@@ -53,8 +53,8 @@ def inspect(
 
         print(write_inspection(seen, page, title=f"What is in {path}"))
     if recipe is not None:
-        from framecast.estimate import estimate
-        from framecast.experiment import read
+        from framecast.config.experiment import read
+        from framecast.training.cost import estimate
 
         stated = {"path": path, **options.stated}
         settings = [f"data.{name}={json.dumps(value)}" for name, value in stated.items()]

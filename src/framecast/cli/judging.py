@@ -32,7 +32,7 @@ def evaluate(
     from rich.console import Console
 
     from framecast.evaluation import warning
-    from framecast.facts import facts_of, settings_text
+    from framecast.report.run_summary import facts_of, settings_text
 
     console, folder, data = Console(), out or run / "evaluation", judging.data
     verification = judging.scores(run, folder, reading)

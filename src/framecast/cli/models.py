@@ -37,8 +37,8 @@ def demo(
     """Train, verify against baselines, forecast and write a report: a few minutes on two cores."""
     from rich.console import Console
 
-    from framecast.demo import ITERATIONS
-    from framecast.demo import demo as run_demo
+    from framecast.workflows.demo import ITERATIONS
+    from framecast.workflows.demo import demo as run_demo
 
     console = Console()
     verification, report = run_demo(
@@ -183,7 +183,7 @@ def reproduce(
     from rich.console import Console
     from rich.table import Table
 
-    from framecast.reproduction import reproduce as run_again
+    from framecast.workflows.reproduce import reproduce as run_again
 
     results = run_again(recipe, settings or [], scale=scale, out=out)
     table = Table(title=recipe)
@@ -209,7 +209,7 @@ def import_(
     ] = None,
 ) -> None:
     """Turn a published checkpoint into a model of framecast. Nothing but weights is ever loaded."""
-    from framecast.published import import_checkpoint, write
+    from framecast.checkpoints.importing import import_checkpoint, write
     from framecast.types import FrameShape
 
     height, width = height_width(size)

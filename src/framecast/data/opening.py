@@ -21,7 +21,7 @@ from framecast.data.readers import pictures, video, zarr_store
 from framecast.data.readers.formats import reader_of, recognised, understood
 from framecast.data.readers.options import Options, Reader
 from framecast.errors import DataError, Unreadable, blameless
-from framecast.watched import tell
+from framecast.progress import tell
 
 DEPTH = 4
 """How deep folders may lie in one another: by year, month, day and hour."""

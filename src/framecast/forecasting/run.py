@@ -11,6 +11,8 @@ import torch
 import xarray as xr
 from torch.nn import functional
 
+from framecast.checkpoints.model_folder import Card, find
+from framecast.checkpoints.model_folder import load as load_saved
 from framecast.checks import a_path, at_least_one, in_words
 from framecast.data.frames import check_frames, named
 from framecast.data.inputs import Input, fields
@@ -20,8 +22,6 @@ from framecast.errors import ConfigError, DataError, RunError
 from framecast.forecasting.assemble import check_horizon, forecast_frames
 from framecast.forecasting.tiling import check_overlap, tiled
 from framecast.ops.convolution import Transforms, shared
-from framecast.saved import Card, find
-from framecast.saved import load as load_saved
 
 
 class Trained:

@@ -14,10 +14,10 @@ from typing import Any
 import torch
 import xarray as xr
 
+from framecast.config.experiment import Experiment
 from framecast.data.batches import Batches
 from framecast.data.sources import Check
 from framecast.errors import ConfigError, RunError
-from framecast.experiment import Experiment
 from framecast.models import ModularDesign
 from framecast.models.counting import parameters
 from framecast.models.layers import channels_last

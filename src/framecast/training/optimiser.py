@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from framecast.experiment import Optimiser
+from framecast.config.experiment import Optimiser
 
 ONE_CYCLE_START = 1 / 25
 ONE_CYCLE_RISE = 0.3

@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 
+from framecast.config.experiment import Training
 from framecast.errors import ConfigError
-from framecast.experiment import Training
 
 
 def launch(settings: Training) -> Any:

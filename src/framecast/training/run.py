@@ -13,10 +13,10 @@ from shlex import quote
 
 import yaml
 
+from framecast.config.experiment import Experiment, read
+from framecast.config.parsing import plain
 from framecast.data.config import ArchiveData
 from framecast.errors import ConfigError, RunError
-from framecast.experiment import Experiment, read
-from framecast.settings import plain
 
 EXPERIMENT, CHECKPOINTS = "experiment.yaml", "checkpoints"
 

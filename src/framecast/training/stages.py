@@ -6,12 +6,12 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+from framecast.checkpoints.model_folder import find, load
+from framecast.config.experiment import Experiment
 from framecast.curriculum import TeacherForced
 from framecast.errors import ConfigError
-from framecast.experiment import Experiment
 from framecast.losses import L2
 from framecast.models import ModularDesign
-from framecast.saved import find, load
 from framecast.training.run import has_begun
 
 

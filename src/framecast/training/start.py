@@ -12,10 +12,10 @@ import xarray as xr
 from rich.console import Console
 
 from framecast.checks import a_path, at_least_one, several
+from framecast.config.experiment import Experiment, read
 from framecast.data.config import IN_MEMORY, ArchiveData
 from framecast.data.frames import check_frames
 from framecast.errors import ConfigError
-from framecast.experiment import Experiment, read
 from framecast.training.events import Event, Finished, Started
 from framecast.training.loop import train as train_events
 from framecast.training.processes import begun, launch

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from framecast.config.experiment import Experiment
 from framecast.errors import ConfigError
-from framecast.experiment import Experiment
 from framecast.ops import all_valid
 from framecast.types import Batch, Prediction
 

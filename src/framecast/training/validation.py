@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from framecast.checkpoints.model_folder import Card, save
+from framecast.config.experiment import Experiment
 from framecast.data.batches import evaluation_batches
 from framecast.data.readers.options import AS_IT_IS
 from framecast.data.sources import Sources
-from framecast.experiment import Experiment
 from framecast.models.autoencoders import Autoencoder
-from framecast.saved import Card, save
 from framecast.training.events import Validated
 from framecast.training.logs import draw_strip
 from framecast.training.step import move

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from framecast.interop.rows import CELLS, ENCODERS, HEAD, PARTS, Meta, Reference, Weights, stack_sizes
+from framecast.checkpoints.published.rows import CELLS, ENCODERS, HEAD, PARTS, Meta, Reference, Weights, stack_sizes
 from framecast.models import E3DLSTM, MIM, ActionPredRNN, ConvLSTM, MotionRNN, PredRNN, PredRNNPlusPlus, PredRNNV2
 from framecast.models.motionrnn import Motion, MotionState
 from framecast.models.predrnn import State as STLSTMState

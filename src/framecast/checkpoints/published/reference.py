@@ -14,11 +14,11 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
+from framecast.checkpoints.published.modernn import MODERNN
+from framecast.checkpoints.published.others import OTHERS
+from framecast.checkpoints.published.recurrent import RECURRENT
+from framecast.checkpoints.published.rows import Meta, Reference, Weights
 from framecast.errors import DataError
-from framecast.interop.modernn import MODERNN
-from framecast.interop.others import OTHERS
-from framecast.interop.recurrent import RECURRENT
-from framecast.interop.rows import Meta, Reference, Weights
 from framecast.models.core import ModelConfig
 from framecast.ops import free_running
 from framecast.types import FrameShape

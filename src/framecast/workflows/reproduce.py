@@ -17,11 +17,11 @@ from typing import Any
 from rich.console import Console
 
 from framecast.checks import positive
+from framecast.config.experiment import Experiment, printed, read, rows
+from framecast.config.parsing import plain
 from framecast.curriculum import ReverseScheduled, Scheduled
 from framecast.errors import ConfigError
 from framecast.evaluation import evaluate
-from framecast.experiment import Experiment, printed, read, rows
-from framecast.settings import plain
 from framecast.training import resume, train
 from framecast.training.run import check_unchanged, settings_of
 from framecast.training.stages import second_stage

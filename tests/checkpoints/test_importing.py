@@ -12,9 +12,9 @@ from safetensors.torch import save_file
 from typer.testing import CliRunner
 
 import framecast
+from framecast.checkpoints.importing import SOURCES, import_checkpoint, read_weights, write
 from framecast.cli import app
 from framecast.errors import ConfigError, DataError
-from framecast.published import SOURCES, import_checkpoint, read_weights, write
 from framecast.types import FrameShape
 
 CONTAINERS = {

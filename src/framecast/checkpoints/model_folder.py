@@ -16,6 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from framecast.config.parsing import parse, plain
 from framecast.data.inputs import Input
 from framecast.data.quantities import QUANTITIES, Quantity, with_dry
 from framecast.data.readers.options import AS_IT_IS, Options
@@ -23,7 +24,6 @@ from framecast.data.scaling import Scaling
 from framecast.errors import FramecastError, RunError
 from framecast.models import Model
 from framecast.models.core import ModelConfig
-from framecast.settings import parse, plain
 from framecast.types import FrameShape
 
 VERSION = 1

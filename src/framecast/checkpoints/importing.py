@@ -13,12 +13,12 @@ from typing import Any
 
 from torch import nn
 
+from framecast.checkpoints.model_folder import Card, save
+from framecast.checkpoints.published import reference
+from framecast.checkpoints.published.weights import read_weights
 from framecast.data.quantities import INTENSITY
 from framecast.data.scaling import Unit
 from framecast.errors import ConfigError, DataError, FramecastError
-from framecast.interop import reference
-from framecast.interop.weights import read_weights
-from framecast.saved import Card, save
 from framecast.types import FrameShape
 
 SOURCES: dict[str, tuple[str, ...]] = {

@@ -6,18 +6,18 @@ from pathlib import Path
 import pytest
 import yaml
 
+from framecast.config.experiment import Experiment, read, schema
+from framecast.config.parsing import merged, parse, plain
 from framecast.curriculum import NoSampling, Scheduled
 from framecast.data.config import ArchiveData
 from framecast.data.scaling import RainLog
 from framecast.data.sets.clips import ClipData
 from framecast.data.splits import ByFile
 from framecast.errors import ConfigError
-from framecast.experiment import Experiment, read, schema
 from framecast.models import ConvLSTM, ModularDesign, MotionRNN, PredRNNV2
-from framecast.settings import merged, parse, plain
 from framecast.types import FrameShape
 
-RECIPES = Path(__file__).parents[1] / "recipes"
+RECIPES = Path(__file__).parents[2] / "recipes"
 
 
 @pytest.fixture

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from framecast.checkpoints.model_folder import CARD, WEIGHTS, Card, load, save
 from framecast.data.quantities import REFLECTIVITY, with_dry
 from framecast.data.readers.options import Options
 from framecast.data.scaling import DBZ
 from framecast.errors import RunError
 from framecast.models import PredRNNV2
-from framecast.saved import CARD, WEIGHTS, Card, load, save
 from framecast.types import FrameShape
 
 CONFIG = PredRNNV2.tiny()

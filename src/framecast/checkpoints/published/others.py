@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from framecast.interop.rows import PARTS, Layout, Reference, Weights, layers, widths
+from framecast.checkpoints.published.rows import PARTS, Layout, Reference, Weights, layers, widths
 from framecast.models import TCTN, PhyDNet, SimVP
 
 _PHYDNET = {

@@ -9,11 +9,11 @@ import numpy as np
 import psutil
 import torch
 
+from framecast.config.experiment import Experiment
+from framecast.config.parsing import plain
 from framecast.data.config import Data
-from framecast.experiment import Experiment
 from framecast.forecasting.run import Trained
 from framecast.models.counting import multiply_accumulates, parameters
-from framecast.settings import plain
 from framecast.training.run import EXPERIMENT, settings_of
 
 

@@ -9,11 +9,11 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from framecast.cli import app
+from framecast.config.experiment import read
 from framecast.curriculum import ReverseScheduled, Scheduled
 from framecast.errors import ConfigError
-from framecast.experiment import read
-from framecast.reproduction import Reproduced, changed, reproduce, scaled
 from framecast.verification import Score
+from framecast.workflows.reproduce import Reproduced, changed, reproduce, scaled
 
 RECIPE = """
 title: A table

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from framecast.interop.rows import ENCODERS, HEAD, PARTS, Layout, Meta, Name, Reference, Weights, layers, widths
+from framecast.checkpoints.published.rows import (
+    ENCODERS,
+    HEAD,
+    PARTS,
+    Layout,
+    Meta,
+    Name,
+    Reference,
+    Weights,
+    layers,
+    widths,
+)
 from framecast.models import ActionModeRNN, MoDeRNN, ModeRNN
 
 _MODECELL: tuple[tuple[str, Name], ...] = (

@@ -7,14 +7,14 @@ import pytest
 import xarray as xr
 from rich.console import Console
 
-from framecast.demo import demo
 from framecast.errors import DataError, RunError
+from framecast.workflows.demo import demo
 
 QUIET = Console(quiet=True)
 
 
 def test_on_moving_digits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("framecast.demo.TESTED", 4)
+    monkeypatch.setattr("framecast.workflows.demo.TESTED", 4)
     verification, report = demo(out=tmp_path / "demo", iterations=4, console=QUIET)
     assert verification.cases == 4
     assert list(verification.forecasters) == ["predrnn_v2", "persistence", "extrapolation"]

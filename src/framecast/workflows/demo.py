@@ -13,6 +13,7 @@ import xarray as xr
 from rich.console import Console
 
 from framecast.checks import a_folder
+from framecast.config.experiment import Experiment, Optimiser, Training
 from framecast.curriculum import ReverseScheduled
 from framecast.data.config import ArchiveData, Data, MovingDigits
 from framecast.data.quantities import INTENSITY
@@ -20,13 +21,12 @@ from framecast.data.readers.options import AS_IT_IS, Options
 from framecast.data.splits import ByBlocks
 from framecast.errors import RunError
 from framecast.evaluation import evaluate
-from framecast.experiment import Experiment, Optimiser, Training
-from framecast.facts import facts_of
 from framecast.forecasting.run import load
 from framecast.forecasting.write import write
 from framecast.losses import L1L2
 from framecast.models import PredRNNV2
 from framecast.report import write_report
+from framecast.report.run_summary import facts_of
 from framecast.training import train
 from framecast.verification import Verification
 

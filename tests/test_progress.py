@@ -8,7 +8,7 @@ from rich.progress import Progress
 
 import framecast
 from framecast.cli.arguments import bar
-from framecast.watched import tell, watch
+from framecast.progress import tell, watch
 
 
 def test_every_file_is_told_of(tmp_path: Path) -> None:

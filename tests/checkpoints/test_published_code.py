@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from framecast.checkpoints.published import reference
+from framecast.checkpoints.published.weights import read_weights
 from framecast.errors import DataError
-from framecast.interop import reference
-from framecast.interop.weights import read_weights
 
 FILES = [
     "convlstm",

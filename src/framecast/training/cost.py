@@ -7,7 +7,7 @@ import time
 import psutil
 import torch
 
-from framecast.experiment import Experiment
+from framecast.config.experiment import Experiment
 from framecast.models.counting import multiply_accumulates, parameters
 from framecast.ops import free_running
 from framecast.training.step import frame_loss

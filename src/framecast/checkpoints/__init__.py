@@ -1,0 +1,1 @@
+"""Trained weights: framecast's own model folders, and checkpoints of published implementations."""
