@@ -14,7 +14,7 @@ import numpy as np
 
 import framecast.data
 from framecast.data.quantities import ZR, Quantity, event_thresholds, of
-from framecast.forecasting.extrapolation import Extrapolation
+from framecast.forecasting.baselines.extrapolation import Extrapolation
 
 CONTEXT, HORIZON, EVERY = 4, 12, 8
 

@@ -23,7 +23,7 @@ from plain import PlainPredRNNV2, shared_weights
 from framecast.checkpoints.model_folder import Card, save
 from framecast.data.quantities import INTENSITY, RAIN_RATE
 from framecast.data.scaling import Unit
-from framecast.forecasting.extrapolation import Extrapolation
+from framecast.forecasting.baselines.extrapolation import Extrapolation
 from framecast.models import PredRNNV2
 from framecast.models.counting import multiply_accumulates
 from framecast.ops import free_running

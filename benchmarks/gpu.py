@@ -26,8 +26,8 @@ from framecast.models import PredRNNV2
 from framecast.models.counting import multiply_accumulates
 from framecast.models.layers import channels_last
 from framecast.ops import deferred
+from framecast.training.cuda_graph import Recorded, cuda_graph
 from framecast.training.optimiser import build
-from framecast.training.recording import Recorded, cuda_graph
 from framecast.training.step import gradients_of, update
 from framecast.types import Batch, FrameShape
 

@@ -22,9 +22,9 @@ from rich.console import Console
 from framecast.config.experiment import Experiment, Optimiser, Training
 from framecast.curriculum import NoSampling, ReverseScheduled, TeacherForced
 from framecast.data.config import MovingDigits
-from framecast.forecasting.extrapolation import Extrapolation
-from framecast.forecasting.persistence import Persistence
-from framecast.forecasting.run import load
+from framecast.forecasting.baselines.extrapolation import Extrapolation
+from framecast.forecasting.baselines.persistence import Persistence
+from framecast.forecasting.trained_model import load
 from framecast.losses import L1L2
 from framecast.models import (
     E3DLSTM,
@@ -49,8 +49,8 @@ from framecast.models import (
 )
 from framecast.models.counting import parameters
 from framecast.models.modular import FirstStage
-from framecast.scoring import verify
 from framecast.training import train
+from framecast.verification.run import verify
 
 TWO: Any = {"hidden": (32, 32)}
 MODELS: dict[str, Any] = {

@@ -20,11 +20,11 @@ from rich.console import Console
 from framecast.config.experiment import Experiment, Optimiser, Training
 from framecast.curriculum import ReverseScheduled
 from framecast.data.config import MovingDigits
-from framecast.forecasting.run import load
+from framecast.forecasting.trained_model import load
 from framecast.losses import L1L2
 from framecast.models import PredRNNV2
-from framecast.scoring import verify
 from framecast.training import train
+from framecast.verification.run import verify
 
 PRECISIONS = ("32-true", "bf16-mixed")
 SCORES = ("mse", "ssim")

@@ -18,12 +18,12 @@ from framecast.data.config import ArchiveData
 from framecast.data.scaling import default_scaling
 from framecast.data.sources import Source
 from framecast.data.splits import ByBlocks
-from framecast.forecasting.assemble import Forecaster
-from framecast.forecasting.extrapolation import Extrapolation
-from framecast.forecasting.persistence import Persistence
-from framecast.forecasting.run import Trained
+from framecast.forecasting.baselines.extrapolation import Extrapolation
+from framecast.forecasting.baselines.persistence import Persistence
+from framecast.forecasting.labels import Forecaster
+from framecast.forecasting.trained_model import Trained
 from framecast.models import PredRNNV2
-from framecast.scoring import verify
+from framecast.verification.run import verify
 
 CONTEXT, HORIZON, SIDE = 5, 12, 256
 

@@ -13,9 +13,9 @@ import numpy as np
 import framecast
 from framecast.data.config import ArchiveData
 from framecast.data.splits import ByBlocks
-from framecast.forecasting.extrapolation import Extrapolation
-from framecast.forecasting.persistence import Persistence
-from framecast.scoring import verify
+from framecast.forecasting.baselines.extrapolation import Extrapolation
+from framecast.forecasting.baselines.persistence import Persistence
+from framecast.verification.run import verify
 
 
 class Mean:

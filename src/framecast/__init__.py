@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from framecast.data.opening import open
     from framecast.data.readers.options import Options
     from framecast.errors import ConfigError, DataError, Exhausted, FramecastError, RunError
-    from framecast.evaluation import evaluate
-    from framecast.forecasting.run import load
+    from framecast.forecasting.trained_model import load
     from framecast.forecasting.write import write
     from framecast.report import write_report
     from framecast.training import resume, train
+    from framecast.verification.evaluate import evaluate
     from framecast.workflows.reproduce import reproduce
 
 __version__ = "0.1.0"
@@ -33,9 +33,9 @@ _HOME = {
     "Options": "framecast.data.readers.options",
     "RunError": "framecast.errors",
     "convert": "framecast.data.conversion",
-    "evaluate": "framecast.evaluation",
+    "evaluate": "framecast.verification.evaluate",
     "inspect": "framecast.data.inspection",
-    "load": "framecast.forecasting.run",
+    "load": "framecast.forecasting.trained_model",
     "open": "framecast.data.opening",
     "reproduce": "framecast.workflows.reproduce",
     "resume": "framecast.training",

@@ -11,16 +11,16 @@ import pytest
 import xarray as xr
 from PIL import Image
 from rich.console import Console
+from test_result import Clips
 from typer.testing import CliRunner
 
 import framecast
 from framecast.cli import app, main
 from framecast.cli.judging import brief, print_scores
 from framecast.data import layout
-from framecast.forecasting.persistence import Persistence
-from framecast.scoring import verify
-from framecast.verification import Score
-from test_verification import Clips
+from framecast.forecasting.baselines.persistence import Persistence
+from framecast.verification.result import Score
+from framecast.verification.run import verify
 
 FRAMECAST = [sys.executable, "-m", "framecast.cli"]
 COMMANDS = ("demo", "inspect", "convert", "train", "evaluate", "forecast")

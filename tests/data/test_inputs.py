@@ -21,10 +21,10 @@ from framecast.data.region import Region
 from framecast.data.scaling import Unit
 from framecast.data.splits import ByBlocks
 from framecast.errors import ConfigError, DataError
-from framecast.evaluation import evaluate
-from framecast.forecasting.run import load
+from framecast.forecasting.trained_model import load
 from framecast.models import ConvLSTM, SimVP
 from framecast.training import train
+from framecast.verification.evaluate import evaluate
 
 STEP = np.timedelta64(5, "m")
 TERRAIN = Input(path="terrain.nc", variable="height", low=0, high=3000)

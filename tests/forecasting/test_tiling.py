@@ -10,8 +10,8 @@ from framecast.checkpoints.model_folder import Card
 from framecast.data.quantities import INTENSITY
 from framecast.data.scaling import Unit
 from framecast.errors import ConfigError, DataError, RunError
-from framecast.forecasting.run import Trained
 from framecast.forecasting.tiling import check_overlap, tiled
+from framecast.forecasting.trained_model import Trained
 from framecast.models import MIM, ConvLSTM
 from framecast.types import FrameShape
 

@@ -7,11 +7,11 @@ import h5py
 import numpy as np
 import pytest
 import xarray as xr
-from test_run import frames
+from test_trained_model import frames
 
 import framecast
 from framecast.errors import ConfigError, DataError
-from framecast.forecasting.persistence import Persistence
+from framecast.forecasting.baselines.persistence import Persistence
 from framecast.forecasting.write import write
 
 

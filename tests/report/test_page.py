@@ -7,18 +7,18 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from pyproj import CRS
+from test_comparison import Noisy, judged
+from test_result import Clips, Ensemble, showers
 
 import framecast
-from framecast.comparison import FEWEST, compare
 from framecast.data.quantities import INTENSITY
 from framecast.errors import ConfigError, DataError, RunError
-from framecast.forecasting.persistence import Persistence
+from framecast.forecasting.baselines.persistence import Persistence
 from framecast.report.figures import shared_lead_axis
 from framecast.report.verdict import verdict
-from framecast.scoring import verify
-from framecast.verification import Grid, Verification
-from test_comparison import Noisy, judged
-from test_verification import Clips, Ensemble, showers
+from framecast.verification.comparison import FEWEST, compare
+from framecast.verification.result import Grid, Verification
+from framecast.verification.run import verify
 
 SWISS = CRS.from_epsg(21781).to_wkt()
 

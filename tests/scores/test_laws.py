@@ -8,12 +8,12 @@ import pytest
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from test_result import Clips, Ensemble, Truth, showers
 
-from framecast.forecasting.persistence import Persistence
-from framecast.measures import Measure
-from framecast.scoring import verify
-from framecast.verification import Verification
-from test_verification import Clips, Ensemble, Truth, showers
+from framecast.forecasting.baselines.persistence import Persistence
+from framecast.verification.metrics import Measure
+from framecast.verification.result import Verification
+from framecast.verification.run import verify
 
 RANGES = {
     "SSIM": (-1, 1),

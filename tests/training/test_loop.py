@@ -24,7 +24,7 @@ from framecast.models import ModularDesign
 from framecast.models.modular import FirstStage
 from framecast.training.events import Finished, Kept, Progress, Started, Validated, Warned
 from framecast.training.loop import SLOW, train
-from framecast.training.run import settings_of
+from framecast.training.run_folder import settings_of
 from framecast.training.step import update
 
 
@@ -182,7 +182,9 @@ class SometimesBroken:
 def test_a_loss_that_is_not_finite_is_skipped_and_counted(
     experiment: Experiment, tmp_path: Path, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr("framecast.training.run.plain", lambda settings: plain(replace(settings, loss=experiment.loss)))
+    monkeypatch.setattr(
+        "framecast.training.run_folder.plain", lambda settings: plain(replace(settings, loss=experiment.loss))
+    )
     broken = replace(changed(experiment, validation_windows=0), loss=SometimesBroken({3, 4}))  # type: ignore[arg-type]
     events = finish(broken, tmp_path / "run")
     messages = [event.message for event in events if isinstance(event, Warned) and event.message != SLOW]
@@ -193,7 +195,9 @@ def test_a_loss_that_is_not_finite_is_skipped_and_counted(
 def test_too_many_in_a_row_stop_training_with_the_checkpoint_intact(
     experiment: Experiment, tmp_path: Path, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr("framecast.training.run.plain", lambda settings: plain(replace(settings, loss=experiment.loss)))
+    monkeypatch.setattr(
+        "framecast.training.run_folder.plain", lambda settings: plain(replace(settings, loss=experiment.loss))
+    )
     broken = replace(
         changed(experiment, validation_windows=0, max_skipped=3),
         loss=SometimesBroken(set(range(6, 100))),  # type: ignore[arg-type]
@@ -354,7 +358,7 @@ def test_an_interrupted_run_says_how_it_goes_on(
     def interrupted(experiment: Experiment, out: Path, **options: Any) -> Any:
         yield Finished(out, 3, interrupted=True)
 
-    monkeypatch.setattr("framecast.training.start.train_events", interrupted)
+    monkeypatch.setattr("framecast.training.api.train_events", interrupted)
     np.save(tmp_path / "frames.npy", np.zeros((9, 16, 16), dtype=np.uint8))
     own = replace(experiment, data=ArchiveData(path=str(tmp_path / "frames.npy")))
     for data, said in ((None, "framecast train --resume"), (framecast.open(own.data.path), ", data=frames)")):

@@ -12,7 +12,7 @@ from framecast.cli import app
 from framecast.config.experiment import read
 from framecast.curriculum import ReverseScheduled, Scheduled
 from framecast.errors import ConfigError
-from framecast.verification import Score
+from framecast.verification.result import Score
 from framecast.workflows.reproduce import Reproduced, changed, reproduce, scaled
 
 RECIPE = """

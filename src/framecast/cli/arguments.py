@@ -17,7 +17,7 @@ import framecast
 if TYPE_CHECKING:
     from framecast.data.quantities import ZR
     from framecast.data.readers.options import Options
-    from framecast.verification import Verification
+    from framecast.verification.result import Verification
 
 DataPath = Annotated[str, typer.Option("--data", help="A file, folder or glob pattern of frames.")]
 OptionalData = Annotated[str | None, typer.Option("--data", help="A file, folder or glob pattern of frames.")]

@@ -15,8 +15,8 @@ from framecast.cli.arguments import Judging, Reading, by_name, spread
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from framecast.measures import Measure
-    from framecast.verification import Score, Verification
+    from framecast.verification.metrics import Measure
+    from framecast.verification.result import Score, Verification
 
 
 @spread
@@ -31,8 +31,8 @@ def evaluate(
     """Score a model beside persistence and extrapolation, by lead time and threshold, and write a report."""
     from rich.console import Console
 
-    from framecast.evaluation import warning
     from framecast.report.run_summary import facts_of, settings_text
+    from framecast.verification.evaluate import warning
 
     console, folder, data = Console(), out or run / "evaluation", judging.data
     verification = judging.scores(run, folder, reading)
@@ -65,9 +65,9 @@ def compare(
     """Say whether models differ, from each other and from baselines, on the same cases: intervals, tests, verdicts."""
     from rich.console import Console
 
-    from framecast.comparison import compare as claims_of
-    from framecast.evaluation import warning
     from framecast.report.comparison import write_comparison
+    from framecast.verification.comparison import compare as claims_of
+    from framecast.verification.evaluate import warning
 
     named = by_name(runs)
     verification = judging.scores(named, out, reading)
@@ -106,8 +106,8 @@ def print_scores(verification: Verification, console: Console) -> None:
     from rich.box import SIMPLE
     from rich.table import Table
 
-    from framecast.measures import event_measure
     from framecast.report.verdict import verdict
+    from framecast.verification.metrics import event_measure
 
     def scores(title: str, measures: Sequence[Measure], heads: Sequence[str]) -> None:
         names = verification.forecasters

@@ -19,10 +19,10 @@ from framecast.diagnosis import probes
 from framecast.diagnosis.groups import FEWEST, Groups, a_distance, grouped, scaled
 from framecast.diagnosis.pages import Figure, Found, Windows, flat, plot, scatter, told, windows_for, write
 from framecast.errors import ConfigError
-from framecast.evaluation import Given
-from framecast.forecasting.run import load
+from framecast.forecasting.trained_model import load
 from framecast.report.figures import COLOURS
 from framecast.scores.structure import gradient_difference
+from framecast.verification.evaluate import Given
 
 _TWO_GROUPS, _SEQUENCES = "two groups of several sequences", f"{FEWEST} sequences"
 

@@ -16,11 +16,11 @@ from framecast.diagnosis.collapse import collapse
 from framecast.diagnosis.groups import grouped, scaled
 from framecast.diagnosis.pages import Found, Windows, flat, maps, plot, scatter, told, windows_for, write
 from framecast.errors import ConfigError
-from framecast.evaluation import Given
-from framecast.forecasting.run import load
+from framecast.forecasting.trained_model import load
 from framecast.models.modernn_dcb import attention_maps
 from framecast.models.motionrnn import Motion
 from framecast.report.figures import COLOURS
+from framecast.verification.evaluate import Given
 
 
 def diagnose(

@@ -19,10 +19,10 @@ from framecast.checks import at_least_one
 from framecast.data.batches import evaluation_batches
 from framecast.data.readers.options import Options
 from framecast.errors import ConfigError
-from framecast.evaluation import Given, windows_of
-from framecast.forecasting.run import Trained
+from framecast.forecasting.trained_model import Trained
 from framecast.report.figures import COLOURS, STYLE, png, svg
 from framecast.report.page import write_page
+from framecast.verification.evaluate import Given, windows_of
 
 Figure = tuple[str, str, str]
 """Heading, what is seen, and the picture as inline SVG or an image."""

@@ -20,7 +20,7 @@ from framecast.data.frames import check_frames
 from framecast.data.quantities import QUANTITIES
 from framecast.data.readers import zarr_store
 from framecast.errors import ConfigError, DataError, RunError
-from framecast.forecasting.assemble import DIMS
+from framecast.forecasting.labels import DIMS
 
 SUFFIXES = (".nc", ".zarr", ".mp4", ".gif")
 FRAME_RATE = 10

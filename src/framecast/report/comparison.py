@@ -12,11 +12,11 @@ import numpy as np
 from markupsafe import Markup
 
 from framecast.checks import a_page
-from framecast.comparison import FEWEST, LEVEL, Claim, Comparison
 from framecast.report.figures import COLOURS, MARKS, STYLE, lead_labels, shared_lead_axis, svg
 from framecast.report.page import write_page
 from framecast.report.verdict import cases
-from framecast.verification import Verification
+from framecast.verification.comparison import FEWEST, LEVEL, Claim, Comparison
+from framecast.verification.result import Verification
 
 _METHOD = (
     "All forecasters are scored on the same cases and pixels. Intervals are those of a bootstrap over independent blocks of "

@@ -19,8 +19,8 @@ from matplotlib.figure import Figure
 from framecast.colours import Scale, scale_of
 from framecast.data.quantities import Quantity
 from framecast.data.scaling import default_scaling
-from framecast.measures import event_measure
-from framecast.verification import Example, Verification
+from framecast.verification.metrics import event_measure
+from framecast.verification.result import Example, Verification
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00")
 MARKS = ("o", "s", "^", "D", "v")

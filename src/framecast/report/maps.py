@@ -13,7 +13,7 @@ from pyproj.exceptions import CRSError
 
 from framecast.colours import scale_of
 from framecast.report.figures import STYLE, png
-from framecast.verification import Verification
+from framecast.verification.result import Verification
 
 _LARGEST = 400
 _KILOMETRES = {"m": 1e-3, "km": 1.0}

@@ -16,13 +16,13 @@ from markupsafe import Markup
 
 from framecast.checks import a_page, in_words
 from framecast.errors import DataError, RunError
-from framecast.measures import Measure
 from framecast.report.figures import animation, curves, lead_labels, legend, performance, spectra, strip
 from framecast.report.maps import place
 from framecast.report.probabilities import diagrams, ensembles
 from framecast.report.verdict import cases, verdict
 from framecast.scores.probability import NEIGHBOURHOOD, brier, roc
-from framecast.verification import Example, Score, Verification
+from framecast.verification.metrics import Measure
+from framecast.verification.result import Example, Score, Verification
 
 
 def write_report(

@@ -8,7 +8,7 @@ import numpy as np
 
 from framecast.report.figures import COLOURS, MARKS, STYLE, lead_axis, lead_labels, svg
 from framecast.scores.probability import reliability, roc
-from framecast.verification import Verification
+from framecast.verification.result import Verification
 
 _FEW = 50
 """A bin of fewer forecasts is not drawn: its frequency says nothing."""

@@ -12,9 +12,9 @@ import torch
 from framecast.config.experiment import Experiment
 from framecast.config.parsing import plain
 from framecast.data.config import Data
-from framecast.forecasting.run import Trained
+from framecast.forecasting.trained_model import Trained
 from framecast.models.counting import multiply_accumulates, parameters
-from framecast.training.run import EXPERIMENT, settings_of
+from framecast.training.run_folder import EXPERIMENT, settings_of
 
 
 def facts_of(run: str | Path, trained: Trained) -> dict[str, str]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from framecast.comparison import Claim, independent, over_all_leads
-from framecast.measures import event_measure, frame_measure
-from framecast.verification import Verification
+from framecast.verification.comparison import Claim, independent, over_all_leads
+from framecast.verification.metrics import event_measure, frame_measure
+from framecast.verification.result import Verification
 
 
 def verdict(verification: Verification) -> str:

@@ -23,16 +23,17 @@ from framecast.models.counting import parameters
 from framecast.models.layers import channels_last
 from framecast.ops.loops import available
 from framecast.ops.memory import keep_free, return_free
-from framecast.training import checkpoint, run
+from framecast.training import resume_state as checkpoint
+from framecast.training import run_folder as run
+from framecast.training.cuda_graph import Recorded, check_recordable, cuda_graph
+from framecast.training.distributed import agreed, exactly, interruptible, launch
 from framecast.training.events import Event, Finished, Kept, Started, Warned
-from framecast.training.latents import cached
+from framecast.training.latent_cache import cached
 from framecast.training.logs import Logs, MLflow
-from framecast.training.meter import Meter
 from framecast.training.optimiser import build, learning_rate, set_rate, update_average
-from framecast.training.processes import agreed, exactly, interruptible, launch
-from framecast.training.recording import Recorded, check_recordable, cuda_graph
-from framecast.training.stages import adopt_autoencoder
 from framecast.training.step import Gradients, gradients_of, move, passes, seed_everything, teacher_mask, update
+from framecast.training.throughput import Meter
+from framecast.training.two_stage import adopt_autoencoder
 from framecast.training.validation import averaged, card_of, keep, validate
 
 SLOW = (

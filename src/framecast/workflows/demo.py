@@ -20,15 +20,15 @@ from framecast.data.quantities import INTENSITY
 from framecast.data.readers.options import AS_IT_IS, Options
 from framecast.data.splits import ByBlocks
 from framecast.errors import RunError
-from framecast.evaluation import evaluate
-from framecast.forecasting.run import load
+from framecast.forecasting.trained_model import load
 from framecast.forecasting.write import write
 from framecast.losses import L1L2
 from framecast.models import PredRNNV2
 from framecast.report import write_report
 from framecast.report.run_summary import facts_of
 from framecast.training import train
-from framecast.verification import Verification
+from framecast.verification.evaluate import evaluate
+from framecast.verification.result import Verification
 
 ITERATIONS = 550
 TESTED = 200

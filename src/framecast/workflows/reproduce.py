@@ -21,11 +21,11 @@ from framecast.config.experiment import Experiment, printed, read, rows
 from framecast.config.parsing import plain
 from framecast.curriculum import ReverseScheduled, Scheduled
 from framecast.errors import ConfigError
-from framecast.evaluation import evaluate
 from framecast.training import resume, train
-from framecast.training.run import check_unchanged, settings_of
-from framecast.training.stages import second_stage
-from framecast.verification import Score
+from framecast.training.run_folder import check_unchanged, settings_of
+from framecast.training.two_stage import second_stage
+from framecast.verification.evaluate import evaluate
+from framecast.verification.result import Score
 
 CLOSE = 0.05
 """A score within this share of the printed one counts as reached."""

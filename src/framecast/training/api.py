@@ -16,12 +16,12 @@ from framecast.config.experiment import Experiment, read
 from framecast.data.config import IN_MEMORY, ArchiveData
 from framecast.data.frames import check_frames
 from framecast.errors import ConfigError
+from framecast.training.distributed import begun, launch
 from framecast.training.events import Event, Finished, Started
 from framecast.training.loop import train as train_events
-from framecast.training.processes import begun, launch
 from framecast.training.progress import show
-from framecast.training.run import begin, check_in_files, check_new, check_unchanged, has_begun, settings_of
-from framecast.training.stages import check_cache, first_stage, second_stage, unfinished
+from framecast.training.run_folder import begin, check_in_files, check_new, check_unchanged, has_begun, settings_of
+from framecast.training.two_stage import check_cache, first_stage, second_stage, unfinished
 
 
 def train(

@@ -21,9 +21,9 @@ import xarray as xr
 from framecast.data.quantities import ZR, Quantity, of
 from framecast.data.scaling import RainLog
 from framecast.errors import ConfigError
-from framecast.forecasting.assemble import forecast_frames
-from framecast.forecasting.extrapolation import Extrapolation
-from framecast.forecasting.motion import motion
+from framecast.forecasting.baselines.extrapolation import Extrapolation
+from framecast.forecasting.baselines.optical_flow import motion
+from framecast.forecasting.labels import forecast_frames
 
 _LEAST_WET = 0.005
 """Share of wet pixels below which there is nothing to work with."""

@@ -5,15 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+from test_result import Clips
 
-from framecast.comparison import FEWEST, compare, hering_genton
 from framecast.data.quantities import INTENSITY, RAIN_RATE
-from framecast.forecasting.extrapolation import Extrapolation
-from framecast.forecasting.persistence import Persistence
+from framecast.forecasting.baselines.extrapolation import Extrapolation
+from framecast.forecasting.baselines.persistence import Persistence
 from framecast.report.comparison import write_comparison
-from framecast.scoring import verify
-from framecast.verification import Verification
-from test_verification import Clips
+from framecast.verification.comparison import FEWEST, compare, hering_genton
+from framecast.verification.result import Verification
+from framecast.verification.run import verify
 
 
 class Noisy:

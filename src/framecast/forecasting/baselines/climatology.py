@@ -7,7 +7,7 @@ import xarray as xr
 
 from framecast.data.sources import Source
 from framecast.errors import DataError
-from framecast.forecasting.assemble import forecast_frames
+from framecast.forecasting.labels import forecast_frames
 
 FRAMES = 512
 """Windows that the mean is taken over at most, evenly spread; of each the first frame."""

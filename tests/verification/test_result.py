@@ -9,11 +9,11 @@ import xarray as xr
 from framecast.data.quantities import INTENSITY, RAIN_RATE, REFLECTIVITY, ZR, Quantity
 from framecast.data.sources import Region
 from framecast.errors import ConfigError, DataError
-from framecast.forecasting.persistence import Persistence
-from framecast.measures import CRPS, frame_measure
-from framecast.scoring import verify
+from framecast.forecasting.baselines.persistence import Persistence
 from framecast.types import FrameShape
-from framecast.verification import Verification
+from framecast.verification.metrics import CRPS, frame_measure
+from framecast.verification.result import Verification
+from framecast.verification.run import verify
 
 
 class Clips:
@@ -178,8 +178,8 @@ def test_batches_change_nothing(batch_size: int) -> None:
 
 def test_large_frames_are_scored_in_pieces_with_the_same_result(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = verify({"shifted": Shifted(1.0)}, Clips(rain(5)))
-    monkeypatch.setattr("framecast.tally.PIECE", 1)
-    monkeypatch.setattr("framecast.scoring.MOST", 1)
+    monkeypatch.setattr("framecast.verification.case_sums.PIECE", 1)
+    monkeypatch.setattr("framecast.verification.run.MOST", 1)
     in_pieces = verify({"shifted": Shifted(1.0)}, Clips(rain(5)))
     xr.testing.assert_allclose(in_pieces.sums, whole.sums, rtol=1e-12)
 

@@ -22,19 +22,19 @@ from framecast.data.readers.options import AS_IT_IS, Options
 from framecast.data.sources import Sources
 from framecast.data.splits import ByBlocks
 from framecast.errors import ConfigError, DataError
-from framecast.forecasting.assemble import Forecaster
-from framecast.forecasting.climatology import Climatology
-from framecast.forecasting.ensembles import Linda, Steps
-from framecast.forecasting.extrapolation import Extrapolation
-from framecast.forecasting.persistence import Persistence
-from framecast.forecasting.run import Trained, load
-from framecast.networks import Weights
+from framecast.forecasting.baselines.climatology import Climatology
+from framecast.forecasting.baselines.extrapolation import Extrapolation
+from framecast.forecasting.baselines.persistence import Persistence
+from framecast.forecasting.baselines.pysteps_ensembles import Linda, Steps
+from framecast.forecasting.labels import Forecaster
+from framecast.forecasting.trained_model import Trained, load
 from framecast.scores import named
-from framecast.scoring import Part, Plan, Report, assemble, plan, score
-from framecast.sharing import share_out
-from framecast.tally import Networks
-from framecast.training.run import EXPERIMENT, check_in_files, settings_of
-from framecast.verification import Grid, Verification
+from framecast.training.run_folder import EXPERIMENT, check_in_files, settings_of
+from framecast.verification.case_sums import Networks
+from framecast.verification.dask_cluster import share_out
+from framecast.verification.perceptual_weights import Weights
+from framecast.verification.result import Grid, Verification
+from framecast.verification.run import Part, Plan, Report, assemble, plan, score
 
 CASES = "cases.nc"
 BATCHES = 2

@@ -13,11 +13,11 @@ from framecast.cli import main
 from framecast.config.experiment import Experiment, Optimiser, Training
 from framecast.data.config import ArchiveData
 from framecast.errors import DataError
-from framecast.evaluation import evaluate
 from framecast.models import ConvLSTM
-from framecast.networks import Weights
 from framecast.scores.i3d import I3D
 from framecast.training import train
+from framecast.verification.evaluate import evaluate
+from framecast.verification.perceptual_weights import Weights
 
 LINEAR = Path(str(files("torchmetrics"))) / "functional/image/lpips_models/alex.pth"
 """The published linear layers, which torchmetrics has in its package."""

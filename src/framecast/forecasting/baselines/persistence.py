@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from framecast.forecasting.assemble import forecast_frames
+from framecast.forecasting.labels import forecast_frames
 
 
 class Persistence:

@@ -19,7 +19,7 @@ from framecast.data.inputs import Input, fields
 from framecast.data.quantities import of
 from framecast.data.windows import time_step
 from framecast.errors import ConfigError, DataError, RunError
-from framecast.forecasting.assemble import check_horizon, forecast_frames
+from framecast.forecasting.labels import check_horizon, forecast_frames
 from framecast.forecasting.tiling import check_overlap, tiled
 from framecast.ops.convolution import Transforms, shared
 

@@ -7,9 +7,9 @@ import pytest
 
 import framecast
 from framecast.data.quantities import INTENSITY, RAIN_RATE
-from framecast.forecasting.extrapolation import Extrapolation, advect
-from framecast.forecasting.motion import motion
-from framecast.forecasting.persistence import Persistence
+from framecast.forecasting.baselines.extrapolation import Extrapolation, advect
+from framecast.forecasting.baselines.optical_flow import motion
+from framecast.forecasting.baselines.persistence import Persistence
 
 
 def rain(height: int = 96, width: int = 112, seed: int = 0) -> np.ndarray:

@@ -26,7 +26,12 @@ import xarray as xr
 from framecast.data.quantities import Quantity
 from framecast.data.scaling import default_scaling
 from framecast.errors import RunError
-from framecast.measures import (
+from framecast.scores import EVENT_SCORES, Contingency, Convention
+from framecast.scores.bootstrap import drawn, limits, resampled
+from framecast.scores.events import EVENT_DEFINITIONS
+from framecast.scores.perceptual import frechet_distance
+from framecast.scores.probability import Probabilities
+from framecast.verification.metrics import (
     CRPS,
     CRPS_DEFINITION,
     FVD_DEFINITION,
@@ -43,11 +48,6 @@ from framecast.measures import (
     percentile_measure,
     ratio,
 )
-from framecast.scores import EVENT_SCORES, Contingency, Convention
-from framecast.scores.bootstrap import drawn, limits, resampled
-from framecast.scores.events import EVENT_DEFINITIONS
-from framecast.scores.perceptual import frechet_distance
-from framecast.scores.probability import Probabilities
 
 _ABSENT = "not computed: it needs weights that others trained, given with"
 

@@ -13,9 +13,9 @@ from framecast.config.experiment import Experiment
 from framecast.errors import ConfigError
 from framecast.models import VQVAE, ModularDesign, MotionRNN, PredRNN, PredRNNV2
 from framecast.training import loop
-from framecast.training.processes import exactly
-from framecast.training.recording import Recorded, Work, check_recordable
-from framecast.training.stages import first_stage
+from framecast.training.cuda_graph import Recorded, Work, check_recordable
+from framecast.training.distributed import exactly
+from framecast.training.two_stage import first_stage
 from framecast.types import Batch
 
 
@@ -35,7 +35,7 @@ def test_a_recorded_run_ends_with_the_same_weights(
 ) -> None:
     list(loop.train(experiment, tmp_path / "plain"))
     monkeypatch.setattr(loop, "cuda_graph", again)
-    monkeypatch.setattr("framecast.training.processes._recordable", lambda fabric: True)
+    monkeypatch.setattr("framecast.training.distributed._recordable", lambda fabric: True)
     monkeypatch.setattr("framecast.models.rollout._looked_at", lambda teacher: False)
     list(loop.train(changed(experiment, graph=True), tmp_path / "recorded"))
     torch.testing.assert_close(weights_of(tmp_path / "recorded"), weights_of(tmp_path / "plain"), rtol=1e-4, atol=1e-6)

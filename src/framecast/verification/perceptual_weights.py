@@ -17,7 +17,7 @@ from framecast.errors import DataError
 from framecast.scores import named
 from framecast.scores.i3d import I3D
 from framecast.scores.perceptual import LPIPS
-from framecast.tally import Networks
+from framecast.verification.case_sums import Networks
 
 Network = TypeVar("Network", bound=nn.Module)
 

@@ -12,7 +12,7 @@ from framecast.curriculum import TeacherForced
 from framecast.errors import ConfigError
 from framecast.losses import L2
 from framecast.models import ModularDesign
-from framecast.training.run import has_begun
+from framecast.training.run_folder import has_begun
 
 
 def check_cache(experiment: Experiment) -> None:

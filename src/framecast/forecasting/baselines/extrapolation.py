@@ -15,8 +15,8 @@ from torch.nn import functional
 
 from framecast.data.quantities import Quantity, of
 from framecast.data.scaling import RainLog
-from framecast.forecasting.assemble import forecast_frames
-from framecast.forecasting.motion import motion
+from framecast.forecasting.baselines.optical_flow import motion
+from framecast.forecasting.labels import forecast_frames
 
 
 class Extrapolation:

@@ -1,6 +1,6 @@
 """The sums of a few cases: everything that scores are made of, for each case and lead time.
 
-What is summed is documented where it is computed (`framecast.scores`) and turned into scores by `framecast.measures`.
+What is summed is documented where it is computed (`framecast.scores`) and turned into scores by `framecast.verification.metrics`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch import Tensor
 from framecast.data.quantities import ZR, Quantity
 from framecast.data.scaling import default_scaling
 from framecast.data.survey import WET
-from framecast.forecasting.motion import motion
+from framecast.forecasting.baselines.optical_flow import motion
 from framecast.scores import CONVENTIONS, Convention, contingency
 from framecast.scores.fractions import SCALES, SHARES, among_the_largest, exceeds, fractions_sums
 from framecast.scores.i3d import I3D

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from framecast import sharing
 from framecast.config.experiment import Experiment, Optimiser, Training
 from framecast.data.readers.options import Options
 from framecast.errors import ConfigError, RunError
-from framecast.evaluation import Job, evaluate
 from framecast.models import ConvLSTM
-from framecast.scoring import Part, Plan
-from framecast.sharing import share_out
 from framecast.training import train
+from framecast.verification.dask_cluster import share_out
+from framecast.verification.evaluate import Job, evaluate
+from framecast.verification.result import dask_cluster as sharing
+from framecast.verification.run import Part, Plan
 
 pytest.importorskip("distributed")
 
@@ -101,7 +101,7 @@ def test_on_a_cluster_the_result_is_the_same(run: tuple[Path, Path], tmp_path: P
 
 def scored_or_dead(folder: Path, job: Job, todo: Plan) -> Part:
     """Dies once, midway."""
-    from framecast.evaluation import _scored
+    from framecast.verification.evaluate import _scored
 
     if todo.cases[0] > 8 and not (folder / "died").exists():
         (folder / "died").touch()
@@ -110,7 +110,7 @@ def scored_or_dead(folder: Path, job: Job, todo: Plan) -> Part:
 
 
 def test_killed_midway_the_result_is_the_same(run: tuple[Path, Path], tmp_path: Path) -> None:
-    from framecast.scoring import assemble, plan, score
+    from framecast.verification.run import assemble, plan, score
 
     folder, data = run
     job = Job((("model", str(folder)),), str(data), Options(), None, 1, ("persistence",))

@@ -20,12 +20,12 @@ from framecast.data.batches import window_actions
 from framecast.data.quantities import ZR, event_thresholds
 from framecast.data.sources import Source
 from framecast.errors import ConfigError, DataError
-from framecast.forecasting.assemble import Forecaster
+from framecast.forecasting.labels import Forecaster
 from framecast.scores import named
 from framecast.scores.fractions import SCALES, SHARES
 from framecast.scores.structure import WAVELENGTHS
-from framecast.tally import Networks, Rules, tally
-from framecast.verification import Example, Verification
+from framecast.verification.case_sums import Networks, Rules, tally
+from framecast.verification.result import Example, Verification
 
 MOST = 2**24
 """Pixels of windows that are forecast at once."""

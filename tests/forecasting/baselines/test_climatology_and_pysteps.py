@@ -5,8 +5,8 @@ import pytest
 
 from framecast.data.quantities import INTENSITY, RAIN_RATE, REFLECTIVITY, ZR
 from framecast.errors import ConfigError, DataError
-from framecast.forecasting.climatology import Climatology
-from framecast.forecasting.ensembles import Linda, Steps
+from framecast.forecasting.baselines.climatology import Climatology
+from framecast.forecasting.baselines.pysteps_ensembles import Linda, Steps
 
 
 class Windows:

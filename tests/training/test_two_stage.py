@@ -18,7 +18,7 @@ from framecast.errors import ConfigError, RunError
 from framecast.models import VAE, ModularDesign, PredRNN
 from framecast.models.modular import FirstStage
 from framecast.training import resume, train
-from framecast.training.stages import adopt_autoencoder, first_stage, second_stage
+from framecast.training.two_stage import adopt_autoencoder, first_stage, second_stage
 from framecast.types import FrameShape
 
 QUIET = Console(quiet=True)

@@ -13,8 +13,8 @@ from framecast.checkpoints.model_folder import Card, save
 from framecast.data.quantities import RAIN_RATE
 from framecast.data.scaling import RainLog
 from framecast.errors import ConfigError, DataError, RunError
-from framecast.forecasting.persistence import Persistence
-from framecast.forecasting.run import Trained, load
+from framecast.forecasting.baselines.persistence import Persistence
+from framecast.forecasting.trained_model import Trained, load
 from framecast.models import ConvLSTM, PredRNN
 from framecast.types import FrameShape
 

@@ -20,9 +20,9 @@ from scipy.optimize import least_squares
 from scipy.stats import norm
 from scipy.stats import t as student
 
-from framecast.measures import Measure, brier_measure, event_measure, informative
 from framecast.scores.bootstrap import REPEATS, drawn, limits, resampled
-from framecast.verification import Verification
+from framecast.verification.metrics import Measure, brier_measure, event_measure, informative
+from framecast.verification.result import Verification
 
 FEWEST = 5
 LEVEL = 0.05

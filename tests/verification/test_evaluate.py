@@ -17,10 +17,10 @@ from framecast.config.experiment import Experiment, Optimiser, Training
 from framecast.data.config import ArchiveData
 from framecast.data.splits import ByBlocks
 from framecast.errors import ConfigError, FramecastError, RunError
-from framecast.evaluation import evaluate
-from framecast.forecasting.run import load
+from framecast.forecasting.trained_model import load
 from framecast.models import ConvLSTM
 from framecast.training import train
+from framecast.verification.evaluate import evaluate
 
 Make = Callable[..., Path]
 

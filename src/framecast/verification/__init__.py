@@ -1,0 +1,1 @@
+"""From forecasts and observed frames to scores: windows, sums per case, metrics, comparison."""
