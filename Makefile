@@ -24,7 +24,7 @@ lint: $(VENV)/.test
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-$(VENV)/.core: pyproject.toml setup.py constraints.txt $(wildcard src/framecast/ops/*.c src/framecast/ops/*.h)
+$(VENV)/.core: pyproject.toml setup.py constraints.txt $(wildcard src/framecast/ops/native/*.c src/framecast/ops/native/*.h)
 	$(PYTHON) -c 'import sys; sys.exit("framecast needs Python 3.11 or newer, this is " + sys.version) if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) torch==2.13.0

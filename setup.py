@@ -1,5 +1,5 @@
-"""The loops in C, loaded as libraries, not as Python modules (ops/loops.py), for three kinds of processors. What a compiler
-cannot make is left out; all else is in pyproject.toml."""
+"""The loops in C, loaded as libraries, not as Python modules (ops/native/library.py), for three kinds of processors. What a
+compiler cannot make is left out; all else is in pyproject.toml."""
 
 from setuptools import Extension, setup
 
@@ -14,9 +14,9 @@ PROCESSORS = {
 setup(
     ext_modules=[
         Extension(
-            f"framecast.ops._loops{kind}",
-            sources=[f"src/framecast/ops/{name}.c" for name in SOURCES],
-            depends=[f"src/framecast/ops/{name}.h" for name in HEADERS],
+            f"framecast.ops.native._loops{kind}",
+            sources=[f"src/framecast/ops/native/{name}.c" for name in SOURCES],
+            depends=[f"src/framecast/ops/native/{name}.h" for name in HEADERS],
             extra_compile_args=["-O3", "-fopenmp", *flags],
             extra_link_args=["-fopenmp"],
             optional=True,

@@ -30,7 +30,7 @@ from framecast.models import (
     PredRNNV2,
     SimVP,
 )
-from framecast.models.counting import multiply_accumulates, parameters
+from framecast.models.parts.flops import multiply_accumulates, parameters
 from framecast.types import FrameShape
 
 HUMAN = FrameShape(3, 128, 128, 4, 4)

@@ -25,7 +25,7 @@ from framecast.data.quantities import INTENSITY, RAIN_RATE
 from framecast.data.scaling import Unit
 from framecast.forecasting.baselines.extrapolation import Extrapolation
 from framecast.models import PredRNNV2
-from framecast.models.counting import multiply_accumulates
+from framecast.models.parts.flops import multiply_accumulates
 from framecast.ops import free_running
 from framecast.ops.convolution import Transforms, shared
 from framecast.types import FrameShape

@@ -23,8 +23,8 @@ from torch import Tensor
 from framecast.config.experiment import Experiment, Optimiser
 from framecast.data.config import MovingDigits
 from framecast.models import PredRNNV2
-from framecast.models.counting import multiply_accumulates
-from framecast.models.layers import channels_last
+from framecast.models.parts.flops import multiply_accumulates
+from framecast.models.parts.layers import channels_last
 from framecast.ops import deferred
 from framecast.training.cuda_graph import Recorded, cuda_graph
 from framecast.training.optimiser import build

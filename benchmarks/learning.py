@@ -47,8 +47,8 @@ from framecast.models import (
     SimVP,
     TrajGRU,
 )
-from framecast.models.counting import parameters
 from framecast.models.modular import FirstStage
+from framecast.models.parts.flops import parameters
 from framecast.training import train
 from framecast.verification.run import verify
 

@@ -49,8 +49,8 @@ def measure(setting: Setting) -> dict[str, float]:
     from measuring import fastest
 
     from framecast.models import PredRNNV2
-    from framecast.models.counting import multiply_accumulates
-    from framecast.ops.memory import keep_free
+    from framecast.models.parts.flops import multiply_accumulates
+    from framecast.ops.native.memory import keep_free
     from framecast.types import FrameShape
 
     keep_free()  # as training does

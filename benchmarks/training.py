@@ -35,7 +35,7 @@ from framecast.models import (
     PredRNNV2,
 )
 from framecast.ops.choice import use
-from framecast.ops.memory import keep_free
+from framecast.ops.native.memory import keep_free
 from framecast.types import FrameShape
 
 SHAPE = FrameShape(1, 64, 64, 10, 10)
@@ -124,7 +124,7 @@ def main() -> None:
             command = [sys.executable, __file__, "--models", name, "--repeats", str(options.repeats)]
             subprocess.run(command, check=True)
         return
-    from framecast.models.counting import multiply_accumulates  # 70 MiB, which would be measured above
+    from framecast.models.parts.flops import multiply_accumulates  # 70 MiB, which would be measured above
 
     print(machine())
     (name,) = options.models

@@ -8,7 +8,7 @@ import torch
 from framecast.errors import ConfigError
 from framecast.models import VAE, VQVAE, ModularDesign, PredRNN
 from framecast.models.autoencoders import Codebook, perplexity
-from framecast.models.counting import parameters
+from framecast.models.parts.flops import parameters
 from framecast.ops import free_running
 from framecast.types import FrameShape
 

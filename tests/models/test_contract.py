@@ -35,8 +35,8 @@ from framecast.models import (
     SAConvLSTM,
     SimVP,
 )
-from framecast.models.counting import multiply_accumulates, parameters
-from framecast.models.layers import channels_last
+from framecast.models.parts.flops import multiply_accumulates, parameters
+from framecast.models.parts.layers import channels_last
 from framecast.ops import free_running
 from framecast.ops.choice import use
 from framecast.types import FrameShape
@@ -174,7 +174,7 @@ def test_forecasts_any_horizon(model: Any, horizon: int) -> None:
 def test_a_mask_that_is_not_looked_at_changes_nothing(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """As when a GPU records a step: all steps are then computed as mixtures."""
     looked_at = model.eval()(windows(), mixed())
-    monkeypatch.setattr("framecast.models.rollout._looked_at", lambda teacher: False)
+    monkeypatch.setattr("framecast.models.parts.rollout._looked_at", lambda teacher: False)
     close(model(windows(), mixed()).frames, looked_at.frames)
 
 

@@ -5,7 +5,7 @@ import torch
 
 from framecast.models import ConvLSTM
 from framecast.models.convlstm import ConvLSTMCell, State
-from framecast.models.counting import multiply_accumulates, parameters
+from framecast.models.parts.flops import multiply_accumulates, parameters
 from framecast.types import FrameShape
 
 

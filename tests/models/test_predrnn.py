@@ -5,8 +5,8 @@ import torch
 
 from framecast.errors import ConfigError
 from framecast.models import PredRNN, PredRNNV2
-from framecast.models.counting import multiply_accumulates, parameters
-from framecast.models.decoupling import Decoupling
+from framecast.models.parts.decoupling import Decoupling
+from framecast.models.parts.flops import multiply_accumulates, parameters
 from framecast.models.predrnn import STLSTMCell
 from framecast.types import FrameShape
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from framecast.ops import attention
 from framecast.ops.attention import attend
 from framecast.ops.choice import use
-from framecast.ops.loops import available, threads
+from framecast.ops.native.library import available, threads
 
 needs_loops = pytest.mark.skipif(
     not available(), reason="the loops in C were not compiled here: no C compiler with OpenMP"

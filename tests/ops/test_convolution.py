@@ -10,11 +10,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from framecast.models import PredRNN
-from framecast.models.layers import GateConv, SameConv, gates
+from framecast.models.parts.layers import GateConv, SameConv, gates
 from framecast.ops import winograd
 from framecast.ops.choice import Algorithm, use
 from framecast.ops.convolution import Transforms, by_winograd, convolve, convolve_each, next_step, shared, sums
-from framecast.ops.loops import available
+from framecast.ops.native.library import available
 from framecast.ops.tiles import matrices, tile_of
 from framecast.ops.winograd import Run
 from framecast.types import FrameShape

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from framecast.ops.choice import use
 from framecast.ops.gates import expose, fused, remember
-from framecast.ops.loops import available
+from framecast.ops.native.library import available
 
 Function = Callable[..., tuple[Tensor, Tensor]]
 FUNCTIONS: dict[str, tuple[Function, int]] = {

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from framecast.ops.choice import use
-from framecast.ops.loops import available
+from framecast.ops.native.library import available
 from framecast.scores.fractions import SCALES, among_the_largest, exceeds, fractions_sums
 from framecast.scores.probability import neighbourhood_sums
 from framecast.scores.ssim import gaussian_line, mean_similarity, ms_ssim

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from framecast.ops.convolution import Transforms, convolve, shared
-from framecast.ops.loops import available
+from framecast.ops.native.library import available
 from framecast.ops.pointwise import mix, mixes, turned
 
 needs_loops = pytest.mark.skipif(

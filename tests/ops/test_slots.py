@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from framecast.ops.choice import use
-from framecast.ops.loops import available
+from framecast.ops.native.library import available
 from framecast.ops.slots import fuse
 
 needs_loops = pytest.mark.skipif(

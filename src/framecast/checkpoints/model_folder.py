@@ -23,7 +23,7 @@ from framecast.data.readers.options import AS_IT_IS, Options
 from framecast.data.scaling import Scaling
 from framecast.errors import FramecastError, RunError
 from framecast.models import Model
-from framecast.models.core import ModelConfig
+from framecast.models.parts.protocols import ModelConfig
 from framecast.types import FrameShape
 
 VERSION = 1

@@ -23,13 +23,11 @@ import torch
 from torch import Tensor, nn
 
 from framecast.errors import ConfigError
-from framecast.models.decoupling import Decoupling
-from framecast.models.layers import GateConv, gates
 from framecast.models.modernn_slots import ModeCell, ModeRNN
 from framecast.models.modernn_slots import State as ModeState
-from framecast.models.predrnn import State as STLSTMState
-from framecast.models.predrnn import STLSTMCell
-from framecast.models.recurrent import (
+from framecast.models.parts.decoupling import Decoupling
+from framecast.models.parts.layers import GateConv, gates
+from framecast.models.parts.recurrent import (
     Patches,
     Recurrent,
     RecurrentConfig,
@@ -38,7 +36,9 @@ from framecast.models.recurrent import (
     check_layers,
     zeros,
 )
-from framecast.models.stack import Stack, StackState
+from framecast.models.parts.stack import Stack, StackState
+from framecast.models.predrnn import State as STLSTMState
+from framecast.models.predrnn import STLSTMCell
 from framecast.types import FrameShape, Step, Stepped, config
 
 

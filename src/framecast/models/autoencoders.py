@@ -28,7 +28,7 @@ from torch.nn import functional
 
 from framecast.checks import at_least_one
 from framecast.errors import ConfigError
-from framecast.models.recurrent import check_divisible, check_no_inputs
+from framecast.models.parts.recurrent import check_divisible, check_no_inputs
 from framecast.types import FrameShape, Prediction, config
 
 DECAY = 0.99

@@ -21,9 +21,9 @@ import torch
 from torch import Tensor, nn
 
 from framecast.errors import ConfigError
-from framecast.models.core import Cell
-from framecast.models.layers import SameConv
-from framecast.models.recurrent import RecurrentConfig, zeros
+from framecast.models.parts.layers import SameConv
+from framecast.models.parts.protocols import Cell
+from framecast.models.parts.recurrent import RecurrentConfig, zeros
 from framecast.ops.gates import expose, remember
 from framecast.types import FrameShape, Step, config
 

@@ -22,9 +22,9 @@ from typing import ClassVar, Literal, NamedTuple, Self
 import torch
 from torch import Tensor, nn
 
-from framecast.models.core import Cell
-from framecast.models.layers import GateConv, SameConv, gates
-from framecast.models.recurrent import RecurrentConfig, zeros
+from framecast.models.parts.layers import GateConv, SameConv, gates
+from framecast.models.parts.protocols import Cell
+from framecast.models.parts.recurrent import RecurrentConfig, zeros
 from framecast.ops.gates import expose, remember
 from framecast.types import Step, config
 

@@ -24,10 +24,10 @@ from typing import Literal, NamedTuple, Self
 import torch
 from torch import Tensor, nn
 
-from framecast.models.core import Cell, Core
+from framecast.models.parts.protocols import Cell, Core
+from framecast.models.parts.recurrent import RecurrentConfig
+from framecast.models.parts.stack import Stack
 from framecast.models.predrnn import FORGET_BIAS
-from framecast.models.recurrent import RecurrentConfig
-from framecast.models.stack import Stack
 from framecast.ops.gates import remember
 from framecast.types import Step, config
 

@@ -30,11 +30,11 @@ from typing import Literal, NamedTuple, Self
 import torch
 from torch import Tensor, nn
 
-from framecast.models.core import Cell
-from framecast.models.layers import GateConv, SameConv, gates
+from framecast.models.parts.layers import GateConv, SameConv, gates
+from framecast.models.parts.protocols import Cell
+from framecast.models.parts.recurrent import TwoMemories, zeros
 from framecast.models.predrnn import FORGET_BIAS, STLSTMCell
 from framecast.models.predrnn import State as STLSTMState
-from framecast.models.recurrent import TwoMemories, zeros
 from framecast.ops.gates import expose, remember
 from framecast.types import Step, config
 

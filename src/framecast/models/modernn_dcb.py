@@ -26,11 +26,11 @@ import torch
 from torch import Tensor, nn
 
 from framecast.errors import ConfigError
-from framecast.models.core import Cell, Core
-from framecast.models.layers import GateConv, MapNorm, gates
+from framecast.models.parts.layers import GateConv, MapNorm, gates
+from framecast.models.parts.protocols import Cell, Core
+from framecast.models.parts.recurrent import Recurrent, RecurrentConfig, check_layers, zeros
+from framecast.models.parts.stack import Stack
 from framecast.models.predrnn import FORGET_BIAS
-from framecast.models.recurrent import Recurrent, RecurrentConfig, check_layers, zeros
-from framecast.models.stack import Stack
 from framecast.ops.gates import expose, remember
 from framecast.types import FrameShape, Step, config
 

@@ -35,10 +35,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from framecast.errors import ConfigError
-from framecast.models.core import Cell, Core
-from framecast.models.layers import MapNorm, SameConv
-from framecast.models.recurrent import RecurrentConfig, head, zeros
-from framecast.models.stack import Stack
+from framecast.models.parts.layers import MapNorm, SameConv
+from framecast.models.parts.protocols import Cell, Core
+from framecast.models.parts.recurrent import RecurrentConfig, head, zeros
+from framecast.models.parts.stack import Stack
 from framecast.ops.attention import attend
 from framecast.ops.convolution import convolve_each
 from framecast.ops.gates import expose, remember

@@ -36,14 +36,14 @@ from torch import Tensor, nn
 
 from framecast.errors import ConfigError
 from framecast.models.convlstm import ConvLSTM
-from framecast.models.core import Cell
-from framecast.models.decoupling import Decoupling
 from framecast.models.e3dlstm import DEPTH, E3DLSTM, FrameHead
-from framecast.models.layers import SameConv
 from framecast.models.mim import MIM
+from framecast.models.parts.decoupling import Decoupling
+from framecast.models.parts.layers import SameConv
+from framecast.models.parts.protocols import Cell
+from framecast.models.parts.recurrent import Patches, Recurrent, check_divisible, head
+from framecast.models.parts.stack import Stack, StackState
 from framecast.models.predrnn import PredRNN, PredRNNV2
-from framecast.models.recurrent import Patches, Recurrent, check_divisible, head
-from framecast.models.stack import Stack, StackState
 from framecast.ops import look_up, places
 from framecast.types import FrameShape, Stepped, config
 

@@ -27,8 +27,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from framecast.errors import ConfigError
-from framecast.models.layers import SameConv
-from framecast.models.recurrent import Patches, Recurrent, check_divisible, check_no_actions, zeros
+from framecast.models.parts.layers import SameConv
+from framecast.models.parts.recurrent import Patches, Recurrent, check_divisible, check_no_actions, zeros
 from framecast.ops.gates import expose, remember
 from framecast.types import FrameShape, Stepped, config
 

@@ -24,10 +24,10 @@ from typing import Literal, NamedTuple, Self
 
 from torch import Tensor, nn
 
-from framecast.models.core import Cell, Core
-from framecast.models.layers import GateConv, SameConv, gates
-from framecast.models.recurrent import TwoMemories, head, zeros
-from framecast.models.stack import Stack
+from framecast.models.parts.layers import GateConv, SameConv, gates
+from framecast.models.parts.protocols import Cell, Core
+from framecast.models.parts.recurrent import TwoMemories, head, zeros
+from framecast.models.parts.stack import Stack
 from framecast.ops.gates import expose, remember
 from framecast.types import Step, config
 

@@ -21,10 +21,10 @@ from typing import Literal, NamedTuple, Self
 
 from torch import Tensor, nn
 
-from framecast.models.core import Cell
-from framecast.models.layers import GateConv, gates
+from framecast.models.parts.layers import GateConv, gates
+from framecast.models.parts.protocols import Cell
+from framecast.models.parts.recurrent import RecurrentConfig, zeros
 from framecast.models.predrnn import FORGET_BIAS
-from framecast.models.recurrent import RecurrentConfig, zeros
 from framecast.ops.gates import expose, remember
 from framecast.types import Step, config
 

@@ -22,8 +22,8 @@ from torch import Tensor, nn
 from framecast.errors import ConfigError
 from framecast.models.convlstm import ConvLSTMCell
 from framecast.models.convlstm import State as ConvLSTMState
-from framecast.models.core import Cell
-from framecast.models.recurrent import RecurrentConfig, zeros
+from framecast.models.parts.protocols import Cell
+from framecast.models.parts.recurrent import RecurrentConfig, zeros
 from framecast.ops.attention import attend
 from framecast.types import FrameShape, Step, config
 

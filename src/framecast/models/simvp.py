@@ -29,7 +29,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from framecast.errors import ConfigError
-from framecast.models.recurrent import check_divisible, check_no_actions, without_inputs
+from framecast.models.parts.recurrent import check_divisible, check_no_actions, without_inputs
 from framecast.types import FrameShape, Prediction, config
 
 LAYER_SCALE = 1e-2

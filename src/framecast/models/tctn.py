@@ -28,8 +28,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from framecast.errors import ConfigError
-from framecast.models.recurrent import Patches, check_divisible, check_no_actions, without_inputs
-from framecast.models.rollout import feeds
+from framecast.models.parts.recurrent import Patches, check_divisible, check_no_actions, without_inputs
+from framecast.models.parts.rollout import feeds
 from framecast.ops import free_running
 from framecast.types import FrameShape, Prediction, config
 

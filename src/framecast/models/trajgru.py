@@ -24,9 +24,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from framecast.errors import ConfigError
-from framecast.models.core import Cell
-from framecast.models.layers import SameConv
-from framecast.models.recurrent import RecurrentConfig, zeros
+from framecast.models.parts.layers import SameConv
+from framecast.models.parts.protocols import Cell
+from framecast.models.parts.recurrent import RecurrentConfig, zeros
 from framecast.ops import look_up, places
 from framecast.types import FrameShape, Step, config
 

@@ -20,8 +20,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from framecast.ops.choice import chosen
-from framecast.ops.loops import ADDRESS, COUNT, addresses, available, compiled, threads
-from framecast.ops.memory import empty, empty_like
+from framecast.ops.native.library import ADDRESS, COUNT, addresses, available, compiled, threads
+from framecast.ops.native.memory import empty, empty_like
 
 MANY = 4096
 """Keys beyond which PyTorch is faster."""

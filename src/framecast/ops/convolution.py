@@ -28,7 +28,7 @@ from torch.nn import functional
 
 from framecast.ops import deferred, pointwise, winograd
 from framecast.ops.choice import Algorithm, chosen
-from framecast.ops.loops import available
+from framecast.ops.native.library import available
 from framecast.ops.tiles import tile_of
 
 T = TypeVar("T")

@@ -26,8 +26,8 @@ import torch
 from torch import Tensor
 
 from framecast.ops.choice import chosen
-from framecast.ops.loops import ADDRESS, COUNT, REAL, SIZE, available, compiled, threads
-from framecast.ops.memory import empty_like
+from framecast.ops.native.library import ADDRESS, COUNT, REAL, SIZE, available, compiled, threads
+from framecast.ops.native.memory import empty_like
 
 _IN_TRITON = (torch.float32, torch.bfloat16, torch.float16)
 

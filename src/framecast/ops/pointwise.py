@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from framecast.ops.loops import ADDRESS, COUNT, SIZE, addresses, available, compiled, packed, threads
-from framecast.ops.memory import empty
+from framecast.ops.native.library import ADDRESS, COUNT, SIZE, addresses, available, compiled, packed, threads
+from framecast.ops.native.memory import empty
 
 _mix = compiled("framecast_mix", *[ADDRESS] * 2, SIZE, *[ADDRESS] * 2, *[SIZE] * 2, ADDRESS, COUNT)
 

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from framecast.ops.choice import chosen
-from framecast.ops.loops import ADDRESS, COUNT, SIZE, available, compiled, threads
-from framecast.ops.memory import empty_like
+from framecast.ops.native.library import ADDRESS, COUNT, SIZE, available, compiled, threads
+from framecast.ops.native.memory import empty_like
 
 
 def products(a: Tensor, b: Tensor) -> Tensor:

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from framecast.ops.choice import chosen
-from framecast.ops.loops import ADDRESS, COUNT, addresses, available, compiled, threads
-from framecast.ops.memory import empty_like
+from framecast.ops.native.library import ADDRESS, COUNT, addresses, available, compiled, threads
+from framecast.ops.native.memory import empty_like
 
 
 def fuse(maps: Sequence[Tensor], biases: Sequence[Tensor | None], weights: Tensor, rectified: int) -> Tensor:

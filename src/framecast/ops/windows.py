@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from framecast.ops.choice import chosen
-from framecast.ops.loops import ADDRESS, COUNT, REAL, SIZE, addresses, available, compiled, packed, threads
+from framecast.ops.native.library import ADDRESS, COUNT, REAL, SIZE, addresses, available, compiled, packed, threads
 
 BAND = 64
 """That of windows.c."""

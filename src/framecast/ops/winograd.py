@@ -22,7 +22,7 @@ All three transforms are linear, so the gradients are their transposes around th
 back and forth between the steps of a rollout. `Kernels` holds U, computed once for all steps; its gradient is summed over them
 in place. Tensors are kept channels-last: a pixel's channels lie together, and are worked on a register at a time.
 
-The loops are compiled (winograd.h, loops.py). Where that could not be done, nothing of this is used.
+The loops are compiled (native/winograd.h, native/library.py). Where that could not be done, nothing of this is used.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ import torch
 from torch import Tensor
 
 from framecast.ops.backward import is_asked_for
-from framecast.ops.loops import ADDRESS, COUNT, SIZE, addresses, compiled, packed, threads
-from framecast.ops.memory import empty
+from framecast.ops.native.library import ADDRESS, COUNT, SIZE, addresses, compiled, packed, threads
+from framecast.ops.native.memory import empty
 from framecast.ops.tiles import POINTS, matrices, tile_of
 
 PANEL = 64

@@ -13,7 +13,7 @@ from framecast.config.experiment import Experiment
 from framecast.config.parsing import plain
 from framecast.data.config import Data
 from framecast.forecasting.trained_model import Trained
-from framecast.models.counting import multiply_accumulates, parameters
+from framecast.models.parts.flops import multiply_accumulates, parameters
 from framecast.training.run_folder import EXPERIMENT, settings_of
 
 

@@ -8,7 +8,7 @@ import psutil
 import torch
 
 from framecast.config.experiment import Experiment
-from framecast.models.counting import multiply_accumulates, parameters
+from framecast.models.parts.flops import multiply_accumulates, parameters
 from framecast.ops import free_running
 from framecast.training.step import frame_loss
 from framecast.types import Batch

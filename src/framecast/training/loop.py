@@ -19,10 +19,10 @@ from framecast.data.batches import Batches
 from framecast.data.sources import Check
 from framecast.errors import ConfigError, RunError
 from framecast.models import ModularDesign
-from framecast.models.counting import parameters
-from framecast.models.layers import channels_last
-from framecast.ops.loops import available
-from framecast.ops.memory import keep_free, return_free
+from framecast.models.parts.flops import parameters
+from framecast.models.parts.layers import channels_last
+from framecast.ops.native.library import available
+from framecast.ops.native.memory import keep_free, return_free
 from framecast.training import resume_state as checkpoint
 from framecast.training import run_folder as run
 from framecast.training.cuda_graph import Recorded, check_recordable, cuda_graph

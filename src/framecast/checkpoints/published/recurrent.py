@@ -11,8 +11,8 @@ from torch import Tensor
 from framecast.checkpoints.published.rows import CELLS, ENCODERS, HEAD, PARTS, Meta, Reference, Weights, stack_sizes
 from framecast.models import E3DLSTM, MIM, ActionPredRNN, ConvLSTM, MotionRNN, PredRNN, PredRNNPlusPlus, PredRNNV2
 from framecast.models.motionrnn import Motion, MotionState
+from framecast.models.parts.stack import StackState
 from framecast.models.predrnn import State as STLSTMState
-from framecast.models.stack import StackState
 
 _MIM_GATES = {"conv_t_cc": "conv_h", "conv_s_cc": "conv_m", "conv_x_cc": "conv_x"}
 _MIM_MEMORY = {

@@ -19,7 +19,7 @@ from framecast.checkpoints.published.others import OTHERS
 from framecast.checkpoints.published.recurrent import RECURRENT
 from framecast.checkpoints.published.rows import Meta, Reference, Weights
 from framecast.errors import DataError
-from framecast.models.core import ModelConfig
+from framecast.models.parts.protocols import ModelConfig
 from framecast.ops import free_running
 from framecast.types import FrameShape
 

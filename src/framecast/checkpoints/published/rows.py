@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from framecast.models.core import ModelConfig
+from framecast.models.parts.protocols import ModelConfig
 
 Meta = Mapping[str, Any]
 

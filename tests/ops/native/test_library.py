@@ -6,7 +6,7 @@ import sys
 import pytest
 import torch
 
-from framecast.ops.loops import FORMS, available, compiled
+from framecast.ops.native.library import FORMS, available, compiled
 
 WORK = """
 import sys
@@ -16,7 +16,7 @@ torch.backends.cpu.get_cpu_capability = lambda: sys.argv[1]
 from framecast.ops.choice import use
 from framecast.ops.convolution import convolve
 from framecast.ops.gates import remember
-from framecast.ops.loops import _library, available
+from framecast.ops.native.library import _library, available
 from framecast.ops.windows import fractions, similarity
 
 assert available(), "not compiled"
@@ -54,7 +54,7 @@ def test_each_form_computes_the_same(capability: str) -> None:
 
 
 def test_without_loops_it_is_said_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("framecast.ops.loops._library", lambda: None)
+    monkeypatch.setattr("framecast.ops.native.library._library", lambda: None)
     assert not available()
     with pytest.raises(RuntimeError, match="framecast_cut was not compiled"):
         compiled("framecast_cut")(1, 2)

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from framecast.errors import ConfigError
-from framecast.models.core import Cell, Core
-from framecast.models.decoupling import Decoupling
-from framecast.models.layers import SameConv
-from framecast.models.rollout import rollout
-from framecast.models.stack import Stack
+from framecast.models.parts.decoupling import Decoupling
+from framecast.models.parts.layers import SameConv
+from framecast.models.parts.protocols import Cell, Core
+from framecast.models.parts.rollout import rollout
+from framecast.models.parts.stack import Stack
 from framecast.ops import free_running, from_patches, to_patches
 from framecast.types import FrameShape, Prediction, config
 

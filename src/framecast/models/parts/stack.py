@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from framecast.models.core import Cell
-from framecast.models.decoupling import Decoupling
+from framecast.models.parts.decoupling import Decoupling
+from framecast.models.parts.protocols import Cell
 from framecast.types import Step, Stepped
 
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from framecast.models.layers import MapNorm
+from framecast.models.parts.layers import MapNorm
 
 
 def test_the_norm_of_a_map_does_not_depend_on_its_layout() -> None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from framecast.models.layers import SameConv
+from framecast.models.parts.layers import SameConv
 from framecast.ops.products import products
 
 _LEAST = 1e-24

@@ -7,7 +7,7 @@ import sys
 import pytest
 import torch
 
-from framecast.ops import memory
+from framecast.ops.native import memory
 
 
 @pytest.mark.parametrize("error", [AttributeError, OSError, TypeError])
@@ -27,7 +27,7 @@ def test_what_is_free_is_kept_until_it_is_returned() -> None:
     """In a process of its own, since it holds for all of it."""
     script = """
 import psutil
-from framecast.ops import memory
+from framecast.ops.native import memory
 
 def resident():
     return psutil.Process().memory_info().rss / 2**20

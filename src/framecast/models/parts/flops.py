@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from framecast.models.core import ModelConfig
+from framecast.models.parts.protocols import ModelConfig
 from framecast.ops import free_running
 from framecast.types import FrameShape
 

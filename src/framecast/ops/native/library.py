@@ -23,7 +23,7 @@ FORMS = {"AVX512": "_loops_avx512", "AVX2": "_loops_avx2"}
 def _library() -> ctypes.CDLL | None:
     """It is loaded after PyTorch, whose threads it then uses. One that cannot be loaded here is as good as none."""
     form = FORMS.get(torch.backends.cpu.get_cpu_capability(), "_loops")
-    found = find_spec(f"framecast.ops.{form}")
+    found = find_spec(f"framecast.ops.native.{form}")
     if found is None or found.origin is None:
         return None
     try:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from framecast.models.rollout import rollout
+from framecast.models.parts.rollout import rollout
 from framecast.types import Stepped
 
 

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from framecast.models.core import Core
+from framecast.models.parts.protocols import Core
 from framecast.ops.convolution import Transforms, next_step, shared
-from framecast.ops.memory import return_free
+from framecast.ops.native.memory import return_free
 from framecast.types import Prediction
 
 
