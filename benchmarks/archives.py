@@ -29,11 +29,11 @@ import xarray as xr
 import zarr
 
 import framecast
-from framecast.data import stored
-from framecast.data.batches import Batches
-from framecast.data.config import ArchiveData
-from framecast.data.inspection import bytes_in_words
-from framecast.data.splits import ByBlocks
+from framecast.data import lazy as stored
+from framecast.data.datasets import ArchiveData
+from framecast.data.inspection.inspect import bytes_in_words
+from framecast.data.windows.batches import Batches
+from framecast.data.windows.splits import ByBlocks
 from framecast.losses import L1L2
 from framecast.models import PredRNNV2
 from framecast.ops import free_running

@@ -21,7 +21,7 @@ from plain import PlainPredRNNV2, shared_weights
 from torch import Tensor
 
 from framecast.config.experiment import Experiment, Optimiser
-from framecast.data.config import MovingDigits
+from framecast.data.datasets import MovingDigits
 from framecast.models import PredRNNV2
 from framecast.models.parts.flops import multiply_accumulates
 from framecast.models.parts.layers import channels_last

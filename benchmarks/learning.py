@@ -21,7 +21,7 @@ from rich.console import Console
 
 from framecast.config.experiment import Experiment, Optimiser, Training
 from framecast.curriculum import NoSampling, ReverseScheduled, TeacherForced
-from framecast.data.config import MovingDigits
+from framecast.data.datasets import MovingDigits
 from framecast.forecasting.baselines.extrapolation import Extrapolation
 from framecast.forecasting.baselines.persistence import Persistence
 from framecast.forecasting.trained_model import load

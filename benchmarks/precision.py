@@ -19,7 +19,7 @@ from rich.console import Console
 
 from framecast.config.experiment import Experiment, Optimiser, Training
 from framecast.curriculum import ReverseScheduled
-from framecast.data.config import MovingDigits
+from framecast.data.datasets import MovingDigits
 from framecast.forecasting.trained_model import load
 from framecast.losses import L1L2
 from framecast.models import PredRNNV2

@@ -14,10 +14,10 @@ import torch
 from measuring import machine, seconds
 
 from framecast.checkpoints.model_folder import Card
-from framecast.data.config import ArchiveData
+from framecast.data.datasets import ArchiveData
 from framecast.data.scaling import default_scaling
-from framecast.data.sources import Source
-from framecast.data.splits import ByBlocks
+from framecast.data.windows.sources import Source
+from framecast.data.windows.splits import ByBlocks
 from framecast.forecasting.baselines.extrapolation import Extrapolation
 from framecast.forecasting.baselines.persistence import Persistence
 from framecast.forecasting.labels import Forecaster

@@ -11,8 +11,8 @@ import sys
 import numpy as np
 
 import framecast
-from framecast.data.config import ArchiveData
-from framecast.data.splits import ByBlocks
+from framecast.data.datasets import ArchiveData
+from framecast.data.windows.splits import ByBlocks
 from framecast.forecasting.baselines.extrapolation import Extrapolation
 from framecast.forecasting.baselines.persistence import Persistence
 from framecast.verification.run import verify

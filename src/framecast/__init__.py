@@ -11,10 +11,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from framecast.data.conversion import convert
-    from framecast.data.inspection import inspect
-    from framecast.data.opening import open
+    from framecast.data.archives.opening import open
+    from framecast.data.inspection.inspect import inspect
     from framecast.data.readers.options import Options
+    from framecast.data.store.conversion import convert
     from framecast.errors import ConfigError, DataError, Exhausted, FramecastError, RunError
     from framecast.forecasting.trained_model import load
     from framecast.forecasting.write import write
@@ -32,11 +32,11 @@ _HOME = {
     "FramecastError": "framecast.errors",
     "Options": "framecast.data.readers.options",
     "RunError": "framecast.errors",
-    "convert": "framecast.data.conversion",
+    "convert": "framecast.data.store.conversion",
     "evaluate": "framecast.verification.evaluate",
-    "inspect": "framecast.data.inspection",
+    "inspect": "framecast.data.inspection.inspect",
     "load": "framecast.forecasting.trained_model",
-    "open": "framecast.data.opening",
+    "open": "framecast.data.archives.opening",
     "reproduce": "framecast.workflows.reproduce",
     "resume": "framecast.training",
     "train": "framecast.training",

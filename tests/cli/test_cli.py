@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 import framecast
 from framecast.cli import app, main
 from framecast.cli.judging import brief, print_scores
-from framecast.data import layout
+from framecast.data.store import layout
 from framecast.forecasting.baselines.persistence import Persistence
 from framecast.verification.result import Score
 from framecast.verification.run import verify

@@ -9,10 +9,10 @@ import yaml
 from framecast.config.experiment import Experiment, read, schema
 from framecast.config.parsing import merged, parse, plain
 from framecast.curriculum import NoSampling, Scheduled
-from framecast.data.config import ArchiveData
+from framecast.data.datasets import ArchiveData
 from framecast.data.scaling import RainLog
 from framecast.data.sets.clips import ClipData
-from framecast.data.splits import ByFile
+from framecast.data.windows.splits import ByFile
 from framecast.errors import ConfigError
 from framecast.models import ConvLSTM, ModularDesign, MotionRNN, PredRNNV2
 from framecast.types import FrameShape

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from framecast.config.experiment import Experiment, Optimiser, Training
-from framecast.data.config import MovingDigits
+from framecast.data.datasets import MovingDigits
 from framecast.diagnosis import KINDS, across, diagnose, kinds, probes
 from framecast.diagnosis.collapse import collapse, correlated
 from framecast.diagnosis.pages import Windows, flat

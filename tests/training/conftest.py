@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 
 from framecast.config.experiment import Experiment, Optimiser, Training
 from framecast.curriculum import ReverseScheduled
-from framecast.data.config import MovingDigits
+from framecast.data.datasets import MovingDigits
 from framecast.models import PredRNNV2
 
 TRAINING = Training(

@@ -13,8 +13,8 @@ import framecast
 from conftest import changed
 from framecast.cli import app
 from framecast.config.experiment import Experiment
-from framecast.data.config import ArchiveData
-from framecast.data.splits import ByBlocks
+from framecast.data.datasets import ArchiveData
+from framecast.data.windows.splits import ByBlocks
 from framecast.errors import ConfigError, DataError
 from framecast.models import ActionPredRNN, PredRNNV2
 from framecast.training import train

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 
 from framecast.config.experiment import Experiment, Optimiser
 from framecast.config.parsing import plain
-from framecast.data.config import ArchiveData
+from framecast.data.datasets import ArchiveData
 from framecast.errors import ConfigError
 from framecast.models import ModularDesign
 from framecast.models.modular import FirstStage

@@ -18,7 +18,7 @@ from torch import Tensor
 from conftest import changed, weights_of
 from framecast.config.experiment import Experiment, Optimiser, read
 from framecast.config.parsing import plain
-from framecast.data.config import ArchiveData, MovingDigits
+from framecast.data.datasets import ArchiveData, MovingDigits
 from framecast.errors import ConfigError, FramecastError, RunError
 from framecast.models import ModularDesign
 from framecast.models.modular import FirstStage

@@ -73,7 +73,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         name="rain",
     )
     frames.to_netcdf(folder / "rain.nc", engine="h5netcdf")
-    from framecast.data.config import ArchiveData
+    from framecast.data.datasets import ArchiveData
 
     experiment = Experiment(
         data=ArchiveData(path=str(folder / "rain.nc"), context=3, horizon=3),

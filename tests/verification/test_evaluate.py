@@ -14,8 +14,8 @@ from PIL import Image
 import framecast
 from framecast.cli import main
 from framecast.config.experiment import Experiment, Optimiser, Training
-from framecast.data.config import ArchiveData
-from framecast.data.splits import ByBlocks
+from framecast.data.datasets import ArchiveData
+from framecast.data.windows.splits import ByBlocks
 from framecast.errors import ConfigError, FramecastError, RunError
 from framecast.forecasting.trained_model import load
 from framecast.models import ConvLSTM

@@ -11,7 +11,7 @@ import torch
 
 from framecast.cli import main
 from framecast.config.experiment import Experiment, Optimiser, Training
-from framecast.data.config import ArchiveData
+from framecast.data.datasets import ArchiveData
 from framecast.errors import DataError
 from framecast.models import ConvLSTM
 from framecast.scores.i3d import I3D

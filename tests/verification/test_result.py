@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 
 from framecast.data.quantities import INTENSITY, RAIN_RATE, REFLECTIVITY, ZR, Quantity
-from framecast.data.sources import Region
+from framecast.data.windows.sources import Region
 from framecast.errors import ConfigError, DataError
 from framecast.forecasting.baselines.persistence import Persistence
 from framecast.types import FrameShape

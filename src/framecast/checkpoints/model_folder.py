@@ -17,10 +17,10 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from framecast.config.parsing import parse, plain
-from framecast.data.inputs import Input
 from framecast.data.quantities import QUANTITIES, Quantity, with_dry
 from framecast.data.readers.options import AS_IT_IS, Options
 from framecast.data.scaling import Scaling
+from framecast.data.windows.inputs import Input
 from framecast.errors import FramecastError, RunError
 from framecast.models import Model
 from framecast.models.parts.protocols import ModelConfig

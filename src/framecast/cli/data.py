@@ -91,8 +91,8 @@ def convert(
     from rich.console import Console
     from rich.text import Text
 
-    from framecast.data.conversion import Changes, Size
-    from framecast.data.inspection import bytes_in_words
+    from framecast.data.inspection.inspect import bytes_in_words
+    from framecast.data.store.conversion import Changes, Size
 
     console = Console()
 

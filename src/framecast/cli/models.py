@@ -101,11 +101,11 @@ def forecast(
     """Forecast the frames after the newest ones, on their grid, without any future frame."""
     from rich.console import Console
 
+    from framecast.data.archives.opening import open_like
     from framecast.data.frames import coverage, impossible
-    from framecast.data.inputs import moved
-    from framecast.data.opening import open_like
     from framecast.data.quantities import of
     from framecast.data.readers.numpy_files import array_of
+    from framecast.data.windows.inputs import moved
     from framecast.forecasting.write import check_target
 
     check_target(out, overwrite=overwrite)

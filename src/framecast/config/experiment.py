@@ -18,7 +18,7 @@ import yaml
 from framecast.checks import several
 from framecast.config.parsing import check_keys, merged, nearest, parse, schema_of
 from framecast.curriculum import Curriculum, NoSampling
-from framecast.data.config import Data
+from framecast.data.datasets import Data
 from framecast.errors import ConfigError
 from framecast.losses import L2, Loss
 from framecast.models import Model

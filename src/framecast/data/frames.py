@@ -19,9 +19,9 @@ import numpy as np
 import xarray as xr
 
 from framecast.checks import in_words
-from framecast.data.pieces import AT_ONCE, pieces
+from framecast.data.chunking import AT_ONCE, pieces
+from framecast.data.lazy import Change, Stored
 from framecast.data.quantities import QUANTITIES, Quantity, identify, settled, standard_name, with_dry
-from framecast.data.stored import Change, Stored
 from framecast.errors import DataError, Exhausted, FramecastError
 
 DIMS = ("time", "channel", "y", "x")

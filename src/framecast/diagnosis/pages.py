@@ -16,8 +16,8 @@ from sklearn.manifold import TSNE
 from torch import Tensor
 
 from framecast.checks import at_least_one
-from framecast.data.batches import evaluation_batches
 from framecast.data.readers.options import Options
+from framecast.data.windows.batches import evaluation_batches
 from framecast.errors import ConfigError
 from framecast.forecasting.trained_model import Trained
 from framecast.report.figures import COLOURS, STYLE, png, svg

@@ -15,7 +15,7 @@ import xarray as xr
 
 from framecast.checks import in_words
 from framecast.data.frames import check_frames, named, stamp
-from framecast.data.windows import NO_DATA, time_step
+from framecast.data.windows.index import NO_DATA, time_step
 from framecast.errors import DataError
 
 DIMS = ("init_time", "lead_time", "channel", "y", "x")

@@ -15,9 +15,9 @@ from framecast.checkpoints.model_folder import Card, find
 from framecast.checkpoints.model_folder import load as load_saved
 from framecast.checks import a_path, at_least_one, in_words
 from framecast.data.frames import check_frames, named
-from framecast.data.inputs import Input, fields
 from framecast.data.quantities import of
-from framecast.data.windows import time_step
+from framecast.data.windows.index import time_step
+from framecast.data.windows.inputs import Input, fields
 from framecast.errors import ConfigError, DataError, RunError
 from framecast.forecasting.labels import check_horizon, forecast_frames
 from framecast.forecasting.tiling import check_overlap, tiled

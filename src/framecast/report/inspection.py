@@ -13,8 +13,8 @@ from matplotlib.dates import ConciseDateFormatter
 
 from framecast.checks import a_page
 from framecast.colours import scale_of
-from framecast.data.inspection import Inspection
-from framecast.data.survey import BINS, WET
+from framecast.data.inspection.inspect import Inspection
+from framecast.data.inspection.survey import BINS, WET
 from framecast.report.figures import COLOURS, STYLE, bare, legend, png, svg
 from framecast.report.page import write_page
 

@@ -11,7 +11,7 @@ import torch
 
 from framecast.config.experiment import Experiment
 from framecast.config.parsing import plain
-from framecast.data.config import Data
+from framecast.data.datasets import Data
 from framecast.forecasting.trained_model import Trained
 from framecast.models.parts.flops import multiply_accumulates, parameters
 from framecast.training.run_folder import EXPERIMENT, settings_of

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from framecast.checks import a_path, at_least_one, several
 from framecast.config.experiment import Experiment, read
-from framecast.data.config import IN_MEMORY, ArchiveData
+from framecast.data.datasets import IN_MEMORY, ArchiveData
 from framecast.data.frames import check_frames
 from framecast.errors import ConfigError
 from framecast.training.distributed import begun, launch

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from framecast.data.batches import Batches, scaled
+from framecast.data.windows.batches import Batches, scaled
 from framecast.errors import RunError
 from framecast.models.modular import Modular
 from framecast.ops import all_valid

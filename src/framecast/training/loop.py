@@ -15,8 +15,8 @@ import torch
 import xarray as xr
 
 from framecast.config.experiment import Experiment
-from framecast.data.batches import Batches
-from framecast.data.sources import Check
+from framecast.data.windows.batches import Batches
+from framecast.data.windows.sources import Check
 from framecast.errors import ConfigError, RunError
 from framecast.models import ModularDesign
 from framecast.models.parts.flops import parameters

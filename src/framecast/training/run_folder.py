@@ -15,7 +15,7 @@ import yaml
 
 from framecast.config.experiment import Experiment, read
 from framecast.config.parsing import plain
-from framecast.data.config import ArchiveData
+from framecast.data.datasets import ArchiveData
 from framecast.errors import ConfigError, RunError
 
 EXPERIMENT, CHECKPOINTS = "experiment.yaml", "checkpoints"

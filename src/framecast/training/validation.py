@@ -14,9 +14,9 @@ from torch import Tensor
 
 from framecast.checkpoints.model_folder import Card, save
 from framecast.config.experiment import Experiment
-from framecast.data.batches import evaluation_batches
 from framecast.data.readers.options import AS_IT_IS
-from framecast.data.sources import Sources
+from framecast.data.windows.batches import evaluation_batches
+from framecast.data.windows.sources import Sources
 from framecast.models.autoencoders import Autoencoder
 from framecast.training.events import Validated
 from framecast.training.logs import draw_strip

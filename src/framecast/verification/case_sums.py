@@ -16,9 +16,9 @@ import xarray as xr
 from scipy import ndimage
 from torch import Tensor
 
+from framecast.data.inspection.survey import WET
 from framecast.data.quantities import ZR, Quantity
 from framecast.data.scaling import default_scaling
-from framecast.data.survey import WET
 from framecast.forecasting.baselines.optical_flow import motion
 from framecast.scores import CONVENTIONS, Convention, contingency
 from framecast.scores.fractions import SCALES, SHARES, among_the_largest, exceeds, fractions_sums

@@ -13,14 +13,14 @@ from pyproj import CRS
 from pyproj.exceptions import CRSError
 
 from framecast.checks import a_folder, a_path, at_least_one, several
-from framecast.data.config import IN_MEMORY, ArchiveData
+from framecast.data.archives.opening import open_like
+from framecast.data.datasets import IN_MEMORY, ArchiveData
 from framecast.data.frames import files_of, same_grid
-from framecast.data.inputs import Input, moved
-from framecast.data.opening import open_like
 from framecast.data.quantities import ZR
 from framecast.data.readers.options import AS_IT_IS, Options
-from framecast.data.sources import Sources
-from framecast.data.splits import ByBlocks
+from framecast.data.windows.inputs import Input, moved
+from framecast.data.windows.sources import Sources
+from framecast.data.windows.splits import ByBlocks
 from framecast.errors import ConfigError, DataError
 from framecast.forecasting.baselines.climatology import Climatology
 from framecast.forecasting.baselines.extrapolation import Extrapolation

@@ -16,9 +16,9 @@ import numpy as np
 import xarray as xr
 
 from framecast.checks import positive, several
-from framecast.data.batches import window_actions
 from framecast.data.quantities import ZR, event_thresholds
-from framecast.data.sources import Source
+from framecast.data.windows.batches import window_actions
+from framecast.data.windows.sources import Source
 from framecast.errors import ConfigError, DataError
 from framecast.forecasting.labels import Forecaster
 from framecast.scores import named

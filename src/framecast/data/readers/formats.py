@@ -9,18 +9,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from framecast.data.readers import (
-    fmi_pgm,
-    knmi,
-    meteoswiss_gif,
-    netcdf,
-    numpy_files,
-    odim,
-    pictures,
-    raster,
-    video,
-    zarr_store,
-)
+from framecast.data.readers import fmi_pgm, knmi, meteoswiss_gif, netcdf, numpy_files, odim, raster, video, zarr_store
+from framecast.data.readers import images as pictures
 from framecast.data.readers.options import Reader
 from framecast.errors import DataError, blameless
 

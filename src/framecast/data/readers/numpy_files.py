@@ -26,9 +26,9 @@ import numpy as np
 import xarray as xr
 
 from framecast.data.frames import with_actions
+from framecast.data.lazy import lazily
 from framecast.data.readers.limits import MEMORY_LIMIT
 from framecast.data.readers.options import Options
-from framecast.data.stored import lazily
 from framecast.errors import DataError, Unreadable, blameless, option
 
 RECOGNISES = ["NumPy arrays (.npy, .npz) and folders of them"]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from framecast.data.stored import lazily
+from framecast.data.lazy import lazily
 from framecast.errors import DataError, Unreadable
 
 if TYPE_CHECKING:

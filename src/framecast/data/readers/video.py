@@ -20,7 +20,7 @@ import numpy as np
 import xarray as xr
 from dask.delayed import delayed
 
-from framecast.data.pieces import PIECE
+from framecast.data.chunking import PIECE
 from framecast.data.readers.limits import check_size
 from framecast.data.readers.options import Options
 from framecast.data.readers.single import first_line

@@ -10,11 +10,11 @@ import xarray as xr
 import zarr
 from zarr.abc.store import Store
 
+from framecast.data.lazy import lazily
 from framecast.data.readers.limits import check_chunk
 from framecast.data.readers.netcdf import from_dataset
 from framecast.data.readers.options import Options
-from framecast.data.shards import Shards
-from framecast.data.stored import lazily
+from framecast.data.readers.zarr_shards import Shards
 from framecast.errors import Unreadable
 
 RECOGNISES = ["Zarr stores (folders with zarr.json or .zgroup)"]

@@ -13,12 +13,12 @@ import torch
 from PIL import Image
 from torch.nn import functional
 
+from framecast.data.lazy import keeps
 from framecast.data.quantities import INTENSITY
 from framecast.data.region import Region
 from framecast.data.scaling import Unit
-from framecast.data.sources import Check, Source, Sources, check_lengths, no_actions, no_inputs
-from framecast.data.splits import NAMES
-from framecast.data.stored import keeps
+from framecast.data.windows.sources import Check, Source, Sources, check_lengths, no_actions, no_inputs
+from framecast.data.windows.splits import NAMES
 from framecast.errors import ConfigError, DataError
 from framecast.types import FrameShape, config
 

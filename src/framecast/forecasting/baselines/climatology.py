@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from framecast.data.sources import Source
+from framecast.data.windows.sources import Source
 from framecast.errors import DataError
 from framecast.forecasting.labels import forecast_frames
 

@@ -1,0 +1,1 @@
+"""Archives of many files: finding, opening and joining them."""

@@ -1,0 +1,188 @@
+"""Several files as one archive: along time, on one grid, each frame with the file it came from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from framecast.data.chunking import AT_ONCE
+from framecast.data.frames import action_names, same_grid
+from framecast.data.lazy import row
+from framecast.errors import DataError
+
+_STAMP = re.compile(
+    r"(?<!\d)((?:19|20)\d{2})[-_]?(\d{2})[-_]?(\d{2})[-_T]?(\d{2})[-_:]?(\d{2})(?:[-_:]?(\d{2}))?(?!\d)"
+)
+_HOUR = re.compile(r"(?<!\d)((?:19|20)\d{2})(\d{2})(\d{2})([01]\d|2[0-3])()()(?!\d)")
+"""Ten digits that end with the hour, without minutes and seconds."""
+_NAMED = 5
+"""How many names a report gives."""
+
+
+def time_of(name: str) -> np.datetime64 | None:
+    """The date and time in a file's name (`66_20201031_001000.prcp`, `2020103100`), None where there is none."""
+    for match in (*_STAMP.finditer(name), *_HOUR.finditer(name)):
+        year, month, day, hour, minute, second = (part or "00" for part in match.groups())
+        try:
+            return np.datetime64(f"{year}-{month}-{day}T{hour}:{minute}:{second}", "ns")
+        except ValueError:
+            continue
+    return None
+
+
+def first_of(names: Sequence[str]) -> str:
+    """The first of many names, for a report."""
+    more = len(names) - _NAMED
+    return "; ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def number_of(file: Path) -> int:
+    """The number of a frame in its file's name, the last one. Raises `DataError` where there is none."""
+    numbers = re.findall(r"\d+", file.stem)
+    if not numbers:
+        raise DataError(
+            "a single frame whose name holds neither a date and time nor a number",
+            where=file,
+            remedy="name the files in the order of time: frame_000.png, frame_001.png, ...",
+        )
+    return int(numbers[-1])
+
+
+def other_shapes(arrays: Mapping[Path, xr.DataArray]) -> dict[Path, str]:
+    """The files whose frames have another height or width than those of the first, and which."""
+    (first, one), *others = arrays.items()
+    return {
+        file: f"frames of {_size(array)}, but {first.name} has {_size(one)}"
+        for file, array in others
+        if any(array.sizes.get(axis) != one.sizes.get(axis) for axis in ("y", "x"))
+    }
+
+
+def check_shapes(arrays: Mapping[Path, xr.DataArray]) -> None:
+    """Raise `DataError` where a file has frames of another height or width than the first."""
+    for file, why in other_shapes(arrays).items():
+        raise DataError(why, where=file, remedy="open archives on different grids one by one")
+
+
+def differing(parts: Mapping[Path, xr.DataArray]) -> dict[Path, str]:
+    """The files whose Frames cannot be joined with those of the first, and why."""
+    (first_file, first), *others = parts.items()
+    return {file: f"{why} of {first_file.name}" for file, part in others if (why := _difference(part, first))}
+
+
+def _size(array: xr.DataArray) -> str:
+    return f"{array.sizes.get('y')} x {array.sizes.get('x')}"
+
+
+def in_a_row(arrays: Mapping[Path, xr.DataArray]) -> xr.DataArray | None:
+    """Single frames as their readers return them, along time, as if one file held them all; None where they differ in
+    anything but their time and what was repaired, or where their times are not all of one kind.
+
+    A hundred thousand files are then no more work for Dask than one.
+    """
+    files, frames = list(arrays), list(arrays.values())
+    frames = [array.isel(time=0) if array.sizes.get("time") == 1 else array for array in frames]
+    first = frames[0]
+    if "time" in first.dims or "sequence" in first.dims or not all(alike(first, other) for other in frames[1:]):
+        return None
+    times: list[Any] = [
+        array["time"].values if "time" in array.coords else time_of(file.stem)
+        for array, file in zip(frames, files, strict=True)
+    ]
+    if all(time is None for time in times):
+        times = [number_of(file) for file in files]
+        if len(set(times)) < len(times):
+            return None
+    elif any(time is None or np.asarray(time).dtype.kind != "M" for time in times):
+        return None
+    said = dict.fromkeys(repair for array in frames for repair in array.attrs.get("repairs", []))
+    lazy = row([str(file) for file in files], lambda number: frames[number].variable, first.variable)
+    return along_time(lazy, first, times, list(said))
+
+
+def along_time(lazy: xr.Variable, first: xr.DataArray, times: Sequence[Any], repairs: list[str]) -> xr.DataArray:
+    """A row of single frames as one array, like the `first` of them in all but time."""
+    coordinates = {name: value for name, value in first.coords.items() if name != "time"}
+    joined = xr.DataArray(lazy, coords=coordinates | {"time": ("time", times)}, name=first.name)
+    joined.attrs = {**first.attrs, "repairs": repairs}
+    joined.encoding[AT_ONCE] = {"time": 1}  # where one file is damaged, the others can be read
+    return joined
+
+
+def alike(first: xr.DataArray, other: xr.DataArray) -> bool:
+    """Whether two single frames, as read, differ in nothing but time, values and repairs."""
+    if other.dims != first.dims or other.shape != first.shape or other.name != first.name:
+        return False
+    if action_names(first):  # they change from frame to frame
+        return False
+    if other.coords.keys() - {"time"} != first.coords.keys() - {"time"}:
+        return False
+    about, about_first = ({k: v for k, v in array.attrs.items() if k != "repairs"} for array in (other, first))
+    return str(about) == str(about_first) and same_grid(first, other)
+
+
+def join(parts: Mapping[Path, xr.DataArray]) -> xr.DataArray:
+    """Several Frames along time, each frame with the file it came from in the coordinate `source`.
+
+    Raises `DataError` where they differ in grid, quantity or kind of time.
+    """
+    labelled = [part.assign_coords(source=("time", [str(file)] * part.sizes["time"])) for file, part in parts.items()]
+    if len(parts) == 1:
+        return labelled[0]
+    for file, why in differing(parts).items():
+        raise DataError(
+            f"{why}: they cannot be joined along time", where=file, remedy="open archives that differ one by one"
+        )
+    first = labelled[0]
+    if first["time"].dtype.kind != "M":
+        labelled = _count_through(labelled)
+    joined = xr.concat(labelled, "time", coords="minimal", compat="override", join="override", combine_attrs="override")
+    said = dict.fromkeys(repair for part in parts.values() for repair in part.attrs["repairs"])
+    joined.attrs = {**first.attrs, "repairs": list(said)}
+    return joined
+
+
+def _difference(part: xr.DataArray, first: xr.DataArray) -> str | None:
+    """In what two Frames differ that must not."""
+    if "sequence" in part.dims or "sequence" in first.dims:
+        return f"a set of clips with dims {part.dims} beside the frames"
+    if part.attrs["quantity"] != first.attrs["quantity"]:
+        return f"{part.attrs['quantity']} ({part.attrs['units']}) and not the {first.attrs['quantity']}"
+    if part.attrs["dry"] != first.attrs["dry"]:
+        return f"dry is {part.attrs['dry']:g} and not the {first.attrs['dry']:g}"
+    if part.sizes["channel"] != first.sizes["channel"]:
+        return f"{part.sizes['channel']} channel(s) and not the {first.sizes['channel']}"
+    if len(action_names(part)) != len(action_names(first)):
+        return f"{len(action_names(part))} action(s) and not the {len(action_names(first))}"
+    if not same_grid(first, part):
+        return "other y or x coordinates than those"
+    if part["time"].dtype.kind != first["time"].dtype.kind:
+        return "times of another kind (dates, numbers of frames) than those"
+    return None
+
+
+def _count_through(parts: list[xr.DataArray]) -> list[xr.DataArray]:
+    """Frames without clock. Single frames keep the numbers of their names, which must differ; clips are counted through,
+    with a gap between files, so that no window crosses from one to the next."""
+    if all(part.sizes["time"] == 1 for part in parts):
+        known: dict[int, str] = {}
+        for part in parts:
+            number, file = int(part["time"].values[0]), str(part["source"].values[0])
+            if number in known:
+                raise DataError(
+                    f"frame number {number}, as {Path(known[number]).name}: which comes first?",
+                    where=file,
+                    remedy="number the frames of one clip through; open several clips one by one",
+                )
+            known[number] = file
+        return parts
+    counted, start = [], 0
+    for part in parts:
+        counted.append(part.assign_coords(time=np.arange(start, start + part.sizes["time"])))
+        start += part.sizes["time"] + 1
+    return counted

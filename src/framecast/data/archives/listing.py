@@ -1,0 +1,90 @@
+"""Archives of many small files, listed by the times in their names: of thousands of files three are opened."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from framecast.data.archives.joining import alike, along_time, first_of, time_of
+from framecast.data.lazy import row
+from framecast.data.readers.formats import recognised
+from framecast.data.readers.options import Options, Reader
+from framecast.errors import DataError, Unreadable, blameless
+
+MANY = 1000
+"""Of more files not all are opened if nobody asks for it."""
+_ALL = "--no-by-name (data.by_name=false)"
+_FEWEST = 4
+"""Of fewer files all are opened."""
+
+
+def listed(entries: Sequence[Path], options: Options) -> tuple[xr.DataArray, list[Path]] | None:
+    """The frames of files with one frame each, along time, as `joining.in_a_row` gives them, and those files. The first, the
+    middle and the last are opened; the others are taken to be like them, and checked when they are read. None where that
+    cannot be done: names without date and time, another format among them, or three files that differ, or whose own times do
+    not follow the names."""
+    files = [file for file in entries if time_of(file.stem) is not None]
+    files = [file for file in files if file.suffix == files[0].suffix]
+    if len(files) < _FEWEST or (reader := recognised(files[0])) is None:
+        return None
+    passed_over = sorted(set(entries) - set(files))
+    if any(map(recognised, passed_over)):
+        return None
+    named = np.array([time_of(file.stem) for file in files])
+    try:
+        first, *others = (_frame(reader, files[k], options) for k in (0, len(files) // 2, -1))
+    except Unreadable:
+        return None
+    if "time" in first.dims or "sequence" in first.dims or not all(alike(first, other) for other in others):
+        return None
+    places = (0, len(files) // 2, -1)
+    late = {_own(frame, named[k]) - named[k] for k, frame in zip(places, (first, *others), strict=True)}
+    if len(late) > 1:
+        return None
+    times = named + late.pop()
+
+    def variable(number: int) -> xr.Variable:
+        try:
+            frame = _frame(reader, files[number], options)
+        except Unreadable as error:
+            remedies = [error.remedy, f"{_ALL} leaves it out"]
+            raise Unreadable(error.what, where=error.where, remedy="; ".join(filter(None, remedies))) from error
+        if not alike(first, frame):
+            raise DataError(
+                f"differs from {files[0].name} in size, grid or units",
+                where=files[number],
+                remedy="open archives that differ one by one",
+            )
+        if (time := _own(frame, times[number])) != times[number]:
+            raise DataError(
+                f"holds {time}, its name says {times[number]}",
+                where=files[number],
+                remedy=f"{_ALL} takes the times that the files hold",
+            )
+        return frame.variable
+
+    lazy = row([str(file) for file in files], variable, first.variable)
+    said = f"{len(files)} files are listed by their names: 3 were opened (--no-by-name opens all)"
+    repairs = [*first.attrs.get("repairs", []), said]
+    if passed_over:
+        repairs.append(f"passed over what is not understood: {first_of([file.name for file in passed_over])}")
+    return along_time(lazy, first, list(times), repairs), files
+
+
+def _frame(reader: Reader, file: Path, options: Options) -> xr.DataArray:
+    """The frame in a file, without an axis of time. Raises `DataError` and `Exhausted`."""
+    with blameless(file):
+        if not reader.recognises(file):
+            raise Unreadable("not of the format of the others", where=file)
+        array = reader.read(file, options)
+    return array.isel(time=0) if array.sizes.get("time") == 1 else array
+
+
+def _own(frame: xr.DataArray, otherwise: np.datetime64) -> np.datetime64:
+    """The time that a frame says itself."""
+    if "time" not in frame.coords:
+        return otherwise
+    return np.datetime64(frame["time"].values.astype("datetime64[ns]").item(), "ns")

@@ -1,0 +1,266 @@
+"""The settings of a data set, and what opening it gives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import ClassVar, Literal
+
+import numpy as np
+import xarray as xr
+
+from framecast.checks import check_share
+from framecast.data.frames import actions_of, check_frames, files_of, named
+from framecast.data.lazy import Parts
+from framecast.data.quantities import of
+from framecast.data.readers.options import Options
+from framecast.data.scaling import Scaling, Unit, check_scaling, default_scaling
+from framecast.data.sets import BAIR, KTH, SEVIR, Human36M, RoboNet, TaxiBJ
+from framecast.data.synthetic.moving_mnist import DigitSource, digit_images
+from framecast.data.synthetic.moving_mnist import Split as DigitSplit
+from framecast.data.synthetic.varied_mnist import MixedDigitSource, VariedDigitSource
+from framecast.data.windows.index import list_windows, time_step
+from framecast.data.windows.inputs import Input
+from framecast.data.windows.inputs import fields as fields_of
+from framecast.data.windows.sampling import Importance
+from framecast.data.windows.sources import Check, Sources, WindowSource, check_lengths
+from framecast.data.windows.splits import NAMES, ByBlocks, Split, shared_out, split
+from framecast.errors import ConfigError, DataError
+from framecast.types import FrameShape, config
+
+IN_MEMORY = "(frames in memory)"
+"""The path of frames that were in memory when a run was trained on them."""
+
+
+@config
+class ArchiveData:
+    """Frames from files. `path` is what `framecast.open` takes; a list of them is opened one by one, so that archives on
+    different grids can be trained on together with `crop`. `scaling` follows the quantity where it is not stated. With
+    `sampling`, training windows with rain come more often than dry ones. `inputs` are seen beside the frames.
+    """
+
+    name: Literal["archive"] = "archive"
+    path: str | tuple[str, ...]
+    context: int = 10
+    horizon: int = 10
+    stride: int = 1
+    min_valid: float = 0.5
+    split: Split = ByBlocks()
+    crop: int | tuple[int, int] | None = None
+    flips: bool = False
+    rotations: bool = False
+    scaling: Scaling | None = None
+    units: str | None = None
+    time_step: float | None = None
+    variable: str | None = None
+    dry: float | None = None
+    grey: bool = False
+    size: tuple[int, int] | None = None
+    frame_rate: float | None = None
+    by_name: bool | None = None
+    actions: bool = False
+    sampling: Importance | None = None
+    inputs: tuple[Input, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_lengths(self.context, self.horizon)
+        if self.stride < 1:
+            raise ConfigError(f"stride {self.stride} must be at least 1", where="data.stride")
+        check_share(self.min_valid, "data.min_valid")
+        if self.crop_size is not None and min(self.crop_size) < 1:
+            height, width = self.crop_size
+            raise ConfigError(f"a crop of {height} x {width} pixels, expected at least 1 x 1", where="data.crop")
+
+    @property
+    def crop_size(self) -> tuple[int, int] | None:
+        """Height and width of training crops."""
+        return (self.crop, self.crop) if isinstance(self.crop, int) else self.crop
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """What is opened, one by one."""
+        return (self.path,) if isinstance(self.path, str) else self.path
+
+    @property
+    def described(self) -> str:
+        """What the data are, in words."""
+        return ", ".join(self.paths)
+
+    @property
+    def reading(self) -> Options:
+        """How the files are read."""
+        return Options(**{each.name: getattr(self, each.name) for each in fields(Options)})
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether they were in memory, so that nothing can be opened."""
+        return self.path == IN_MEMORY
+
+    def opened(self) -> tuple[xr.DataArray, ...]:
+        """The Frames of each path; nothing but headers is read. Raises `DataError`."""
+        from framecast.data.archives.opening import open as open_frames  # all readers; a saved model may need none
+
+        if self.in_memory:
+            raise DataError(
+                "they were frames in memory, which no file holds",
+                where="data.path",
+                remedy="give them again, in Python: data=frames; or name files: data.path=PATH",
+            )
+        return tuple(open_frames(path, **vars(self.reading)) for path in self.paths)
+
+    def open(self, check: Check = lambda shape: None, frames: Sequence[xr.DataArray] | None = None) -> Sources:
+        """Open the archives (or take `frames`, opened before) and list the windows.
+
+        `check` is handed the shape of the training frames before any frame is read. Raises `DataError`, `ConfigError`.
+        """
+        archives = self.opened() if frames is None else tuple(map(check_frames, frames))
+        _check_disjoint(archives)
+        height, width = self.crop_size or archives[0].shape[-2:]
+        taken = actions_of(archives[0]).shape[-1] if self.actions else 0
+        extra = len(self.inputs)
+        channels = archives[0].sizes["channel"] + extra
+        check(FrameShape(channels, height, width, self.context, self.horizon, taken, extra))
+        beside = fields_of(self.inputs, archives)
+        scaling = self.scaling or default_scaling(of(archives[0]))
+        check_scaling(scaling, of(archives[0]))
+        found = list_windows(
+            archives, context=self.context, horizon=self.horizon, stride=self.stride, min_valid=self.min_valid
+        )
+        parts = split(found, archives, self.split)
+        repairs = [repair for frames in archives for repair in frames.attrs.get("repairs", ())]
+        repairs += found.impossible
+        repairs += [f"{count} window starts refused: {reason}" for reason, count in found.refused.items()]
+        report = [", ".join(f"{len(parts[name])} {name}" for name in NAMES) + " windows"]
+        read = [Parts(archive) for archive in archives]
+        sources = {
+            name: WindowSource(read, parts[name], self.context, self.horizon, actions=self.actions, inputs=beside)
+            if parts[name]
+            else None
+            for name in NAMES
+        }
+        probabilities = None
+        if self.sampling is not None and parts["train"]:
+            probabilities = self.sampling.probabilities(archives, parts["train"], self.context + self.horizon)
+            often = probabilities.max() / probabilities.min()
+            report.append(f"windows are drawn by {self.sampling.by}, some up to {often:.3g} times as often as others")
+        step = time_step(archives[0])
+        return Sources(
+            **sources,
+            scaling=scaling,
+            step=step if isinstance(step, np.timedelta64) else None,
+            report=tuple(report),
+            repairs=tuple(repairs),
+            frames=archives,
+            probabilities=probabilities,
+            where=named(*archives),
+            parts="" if all(parts.values()) else shared_out(found, archives, self.split),
+        )
+
+
+@config
+class _Digits:
+    """Digits, generated. `images` is "bundled" or a folder with MNIST's IDX files; `digits` is how many there are."""
+
+    source: ClassVar[type[DigitSource]]
+
+    name: str
+    images: str = "bundled"
+    size: int = 64
+    digits: int = 2
+    context: int = 10
+    horizon: int = 10
+    train: int = 10_000
+    validation: int = 100
+    test: int = 1_000
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_lengths(self.context, self.horizon)
+        if min(self.size, self.digits, self.train) < 1 or min(self.validation, self.test) < 0:
+            raise ConfigError("size, digits and train must be at least 1, validation and test at least 0", where="data")
+
+    crop_size = None
+    flips = False
+    rotations = False
+
+    @property
+    def described(self) -> str:
+        """What the data are, in words."""
+        return f"{self.name.replace('_', ' ')} ({self.images})"
+
+    def open(self, check: Check = lambda shape: None, frames: Sequence[xr.DataArray] | None = None) -> Sources:
+        """The generators of each split. `check` is handed the shape of the frames first. Raises `DataError` and
+        `ConfigError`, the latter too where `frames` are given."""
+        if frames is not None:
+            raise ConfigError("digits are generated and take no frames", where="data.name")
+        check(FrameShape(self.source.channels, self.size, self.size, self.context, self.horizon))
+        report = (
+            f"{self.train} train, {self.validation} validation, {self.test} test sequences, made from disjoint digits"
+        )
+        return Sources(
+            train=self._part("train", self.train),
+            validation=self._part("validation", self.validation) if self.validation else None,
+            test=self._part("test", self.test) if self.test else None,
+            scaling=Unit(),
+            step=None,
+            report=(report,),
+        )
+
+    def _part(self, part: DigitSplit, number: int) -> DigitSource:
+        return self.source(
+            digit_images(self.images, part, self.size),
+            size=self.size,
+            digits=self.digits,
+            context=self.context,
+            horizon=self.horizon,
+            count=number,
+            seed=self.seed,
+            split=part,
+        )
+
+
+@config
+class MovingDigits(_Digits):
+    """Moving MNIST."""
+
+    source: ClassVar[type[DigitSource]] = DigitSource
+    name: Literal["moving_digits"] = "moving_digits"
+
+
+@config
+class VariedDigits(_Digits):
+    """V-MNIST: digits that rotate and grow as they move."""
+
+    source: ClassVar[type[DigitSource]] = VariedDigitSource
+    name: Literal["varied_digits"] = "varied_digits"
+    train: int = 100_000
+    test: int = 10_000
+
+
+@config
+class MixedDigits(_Digits):
+    """Mixed Moving MNIST: two to `digits` digits in red, green or blue."""
+
+    source: ClassVar[type[DigitSource]] = MixedDigitSource
+    name: Literal["mixed_digits"] = "mixed_digits"
+    digits: int = 3
+    train: int = 30_000
+    validation: int = 6_000
+    test: int = 5_000
+
+
+Data = ArchiveData | MovingDigits | VariedDigits | MixedDigits | KTH | Human36M | RoboNet | BAIR | TaxiBJ | SEVIR
+
+
+def _check_disjoint(archives: Sequence[xr.DataArray]) -> None:
+    """Raise `ConfigError` where one file is part of two archives: its frames could be in two splits."""
+    seen: set[str] = set()
+    for frames in archives:
+        files = files_of(frames)
+        if twice := seen & files:
+            raise ConfigError(
+                "the same file in two archives, so that a frame could be in two splits",
+                where=f"data.path, {min(twice)}",
+                remedy="name each file once",
+            )
+        seen |= files

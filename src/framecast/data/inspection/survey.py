@@ -1,0 +1,190 @@
+"""What one pass over the frames finds. A piece of the archive at a time is in memory, whatever its length."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from itertools import accumulate, pairwise
+
+import numpy as np
+import xarray as xr
+
+from framecast.data.chunking import pieces
+from framecast.data.frames import coverage, stamp
+from framecast.data.quantities import Quantity, of
+
+BINS = {
+    "rain_rate": np.geomspace(0.01, 1000, 51),
+    "reflectivity": np.linspace(-32, 80, 57),
+    "intensity": np.linspace(0, 1, 65),
+}
+"""Edges of the bins in which values are counted, in the unit of the quantity; what lies outside counts at the end."""
+_SAMPLE = 2**16
+"""Pixels of a frame, evenly taken, that are counted in the bins."""
+_CELLS = 16
+"""Side of the small picture by which frames are compared."""
+WET = {"rain_rate": 0.1, "reflectivity": 15.0}
+"""From which value on a pixel counts as wet, in the unit of the quantity."""
+
+NEIGHBOURS = 20
+"""Frames within which nearly equal ones are no surprise: clouds stand, and so do cameras."""
+Place = tuple[int, int]
+"""A frame by its sequence and its number in time."""
+
+
+@dataclass
+class Survey:
+    """Counts of pixels, and the frames that deserve a look, by name."""
+
+    quantity: Quantity
+    pixels: int = 0
+    missing: int = 0
+    wet: int = 0
+    dry: int = 0
+    """Pixels that hold exactly the dry value."""
+    infinite: int = 0
+    below: int = 0
+    """Pixels that were infinite or below what the quantity can be, and count as missing."""
+    lowest: float = np.inf
+    highest: float = -np.inf
+    driest: float = 1.0
+    wettest: float = 0.0
+    """Share of wet pixels among the observed ones, in the frame that has least and in the one that has most."""
+    empty: list[str] = field(default_factory=list)
+    """Frames without any data."""
+    stuck: list[str] = field(default_factory=list)
+    """Frames equal to the one before."""
+    repeated: list[str] = field(default_factory=list)
+    """Frames equal to an earlier one that is not the one before."""
+    alike: list[str] = field(default_factory=list)
+    """Frames nearly equal to an earlier one at least `NEIGHBOURS` frames away: the same small picture, made larger or smaller,
+    brighter or packed anew."""
+    pairs: list[tuple[Place, Place]] = field(default_factory=list)
+    """Of the frames in `repeated` and `alike`: the earlier one and this one."""
+    histogram: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    """How many of a sample of the observed pixels lie in each of `BINS`; of rain only those above the first edge."""
+    wet_shares: list[float] = field(default_factory=list)
+    """Of each frame, the share of wet pixels among the observed ones; NaN where there are none."""
+    seen_at: np.ndarray | None = None
+    """How many frames have data at each pixel `(H, W)`."""
+    wettest_frame: np.ndarray | None = None
+    """`(C, H, W)`: the frame with the most wet pixels, the one with the highest mean where nothing is ever wet."""
+    _most: tuple[int, float] = (-1, 0.0)
+    _last: dict[int, bytes] = field(default_factory=dict)
+    _seen: dict[bytes, Place] = field(default_factory=dict)
+
+    @property
+    def observed(self) -> int:
+        """Pixels with data."""
+        return self.pixels - self.missing
+
+    def add(self, frame: np.ndarray, label: str, place: Place) -> None:
+        """Count one frame `(C, H, W)`. Frames that show one value only (dry ones) may be alike."""
+        sequence = place[0]
+        there = np.isfinite(frame).all(axis=0)
+        self.seen_at = there.astype(np.int64) if self.seen_at is None else self.seen_at + there
+        seen = frame.size - int(np.isnan(frame).sum())
+        self.pixels += frame.size
+        self.missing += frame.size - seen
+        digest = b""
+        if seen:
+            low, high = float(np.fmin.reduce(frame, axis=None)), float(np.fmax.reduce(frame, axis=None))
+            self.lowest, self.highest = min(self.lowest, low), max(self.highest, high)
+            self.dry += int((frame == np.float32(self.quantity.dry)).sum())
+            wet = int((frame >= WET.get(self.quantity.name, np.inf)).sum())
+            self.wet += wet
+            self.driest, self.wettest = min(self.driest, wet / seen), max(self.wettest, wet / seen)
+            self.wet_shares.append(wet / seen)
+            self._count(frame)
+            if (much := (wet, float(np.nanmean(frame)))) > self._most:
+                self._most, self.wettest_frame = much, frame.copy()
+            if low < high:
+                digest = blake2b(np.ascontiguousarray(frame).data, digest_size=16).digest()
+        else:
+            self.empty.append(label)
+            self.wet_shares.append(np.nan)
+        if digest and digest == self._last.get(sequence):
+            self.stuck.append(label)
+        elif digest:
+            self._compare(digest, _small(frame), label, place)
+        self._last[sequence] = digest
+
+    def _count(self, frame: np.ndarray) -> None:
+        """Count the values in their bins."""
+        edges = BINS[self.quantity.name]
+        some = frame.ravel()[:: max(frame.size // _SAMPLE, 1)]
+        some = some[np.isfinite(some)]
+        if self.quantity.name == "rain_rate":
+            some, edges = np.log10(some[some >= edges[0]]), np.log10(edges)
+        counts, _ = np.histogram(np.clip(some, edges[0], edges[-1]), bins=edges)
+        self.histogram = counts if not self.histogram.size else self.histogram + counts
+
+    def _compare(self, digest: bytes, small: bytes, label: str, place: Place) -> None:
+        """Look for the same, or nearly the same, frame among the earlier ones."""
+        if (earlier := self._seen.get(digest)) is not None:
+            self.repeated.append(label)
+            self.pairs.append((earlier, place))
+        elif (earlier := self._seen.get(small)) is not None and (
+            earlier[0] != place[0] or place[1] - earlier[1] >= NEIGHBOURS
+        ):
+            self.alike.append(label)
+            self.pairs.append((earlier, place))
+        self._seen.setdefault(digest, place)
+        if small:
+            self._seen.setdefault(small, place)
+
+    def quantile(self, share: float) -> float:
+        """The value below which `share` of the counted pixels lie, as far as the bins tell; NaN where none were counted."""
+        if not self.histogram.sum():
+            return np.nan
+        place = int(np.searchsorted(np.cumsum(self.histogram), share * self.histogram.sum()))
+        return float(BINS[self.quantity.name][place])
+
+
+def _small(frame: np.ndarray) -> bytes:
+    """A fingerprint that nearly equal frames share: means of 16 x 16 cells, in half standard deviations, no data as the
+    mean; empty where the frame is too small or shows nothing."""
+    height, width = (side // _CELLS * _CELLS for side in frame.shape[-2:])
+    if not height or not width:
+        return b""
+    first = frame[0, :height, :width]
+    values = np.where(np.isfinite(first), first, np.nanmean(frame[0]))
+    cells = values.reshape(_CELLS, height // _CELLS, _CELLS, width // _CELLS).mean((1, 3))
+    spread = float(cells.std())
+    if not np.isfinite(spread) or spread < 1e-6 * max(abs(float(cells.mean())), 1e-6):
+        return b""
+    return bytes(b"small" + np.rint((cells - cells.mean()) / spread * 2).astype(np.int8).tobytes())
+
+
+def survey(frames: xr.DataArray) -> tuple[Survey, xr.DataArray]:
+    """Look at every frame once: what was found, and the share of pixels with data `([sequence,] time)` as
+    `frames.coverage` gives it."""
+    clips = "sequence" in frames.dims
+    frames = frames if clips else frames.expand_dims("sequence")
+    sizes = {str(dim): size for dim, size in frames.sizes.items()}
+    frames = frames if frames.chunks is not None else frames.chunk(pieces(sizes))
+    found, shares = Survey(of(frames)), []
+    for some in _spans(frames, "sequence"):
+        row = []
+        for times in _spans(frames, "time"):
+            piece = frames.isel(sequence=some, time=times).compute()
+            row.append(coverage(piece))
+            found.infinite += int(row[-1]["infinite"].sum())
+            found.below += int(row[-1]["below"].sum())
+            labels = [stamp(time) for time in piece["time"].values]
+            for i, j in np.ndindex(piece.shape[:2]):
+                number = some.start + i
+                label = f"sequence {number}, {labels[j]}" if clips else labels[j]
+                found.add(piece.values[i, j], label, (number, times.start + j))
+        shares.append(_concat(row, "time"))
+    covered = _concat(shares, "sequence")
+    return found, covered if clips else covered.isel(sequence=0, drop=True)
+
+
+def _spans(frames: xr.DataArray, dim: str) -> list[slice]:
+    """The pieces of an archive along a dimension, as they are stored."""
+    return [slice(*ends) for ends in pairwise(accumulate(frames.chunksizes[dim], initial=0))]
+
+
+def _concat(parts: list[xr.DataArray], dim: str) -> xr.DataArray:
+    return xr.concat(parts, dim, coords="minimal", compat="override", join="override", combine_attrs="override")

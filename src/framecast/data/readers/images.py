@@ -1,0 +1,139 @@
+"""Pictures: a PNG or JPEG is one frame, grey or colour, of 8 or 16 bits. Where there is an alpha channel, or a colour
+that is declared transparent (tRNS), pixels that are fully transparent are no data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+from PIL import Image, ImageFile
+
+from framecast.data.lazy import lazily
+from framecast.data.readers.limits import check_size
+from framecast.data.readers.options import Options
+from framecast.data.readers.single import resized
+from framecast.errors import DataError, Unreadable
+
+RECOGNISES = ["PNG and JPEG pictures and folders of them"]
+
+_SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
+_SUFFIXES = (".png", ".jpg", ".jpeg")
+_FORMATS = ["PNG", "JPEG"]
+_REMEDY = "fetch the file again"
+_END_OF_JPEG = b"\xff\xd9"
+
+
+class _Mode(NamedTuple):
+    """How pictures of one of Pillow's modes are read: as which mode, into how many channels."""
+
+    plain: str
+    channels: int
+    units: str = "0-255"
+
+    @property
+    def alpha(self) -> bool:
+        return self.plain.endswith("A")
+
+
+_MODES = {
+    "1": _Mode("L", 1),
+    "L": _Mode("L", 1),
+    "LA": _Mode("LA", 1),
+    "P": _Mode("RGB", 3),
+    "RGB": _Mode("RGB", 3),
+    "RGBA": _Mode("RGBA", 3),
+    "I;16": _Mode("I;16", 1, "0-65535"),
+}
+_WITH_ALPHA = {"1": "LA", "L": "LA", "P": "RGBA", "RGB": "RGBA"}
+"""The modes as which pictures with a transparent colour are read; Pillow has none for 16 bits with alpha."""
+_FEW_BITS = {"L;2": 85, "L;4": 17}
+"""By what Pillow multiplies grey of 2 and 4 bits to have 8; the transparent one is left as it is."""
+_GREY_WITH_ALPHA = "LA;16B"
+"""Grey of 16 bits with alpha, which Pillow reads as colour of 8."""
+_CUT = "RGB;16B"
+"""Colour of 16 bits, of which Pillow keeps 8: too few to find the transparent one."""
+_COLOURS_OF_16 = (_CUT, "RGBA;16B")
+
+
+def recognises(path: Path) -> bool:
+    """By signature, and by name so that an empty or damaged .png is still called a picture."""
+    if not path.is_file():
+        return False
+    if path.suffix.lower() in _SUFFIXES:
+        return True
+    with path.open("rb") as file:
+        return file.read(8).startswith(_SIGNATURES)
+
+
+def read(path: Path, options: Options) -> xr.DataArray:
+    """One frame; pixels are decoded when they are used. Raises `DataError` and `Unreadable`."""
+    try:
+        with Image.open(path, formats=_FORMATS) as picture:
+            (width, height), name, form = picture.size, picture.mode, picture.format
+            transparent, stored = "transparency" in picture.info, _stored(picture)
+            check_size(path, height, width, channels=4)
+            picture.verify()  # the sums of the chunks of a PNG tell a truncated one without decoding pixels
+    except Image.DecompressionBombError as error:
+        raise DataError(f"refused before decoding: {error}", where=path, remedy="crop or tile the picture") from error
+    except (OSError, SyntaxError, ValueError) as error:
+        raise Unreadable(f"the picture is incomplete or unreadable ({error})", where=path, remedy=_REMEDY) from error
+    if form == "JPEG" and not _ends(path):
+        raise Unreadable("the picture is incomplete or unreadable (it has no end)", where=path, remedy=_REMEDY)
+    if transparent and stored == _CUT:
+        raise DataError(
+            "a transparent colour among colours of 16 bits, of which only 8 are read",
+            where=path,
+            remedy="save it with 8 bits, or with an alpha channel",
+        )
+    if stored == _GREY_WITH_ALPHA:
+        raise DataError(
+            "grey of 16 bits with an alpha channel, of which only 8 would be read",
+            where=path,
+            remedy="save it as grey of 16 bits without alpha, with no data as a transparent colour (tRNS)",
+        )
+    if name not in _MODES:
+        raise DataError(f"a picture of mode {name!r}", where=path, remedy=f"expected one of {', '.join(_MODES)}")
+    mode = _MODES[_WITH_ALPHA.get(name, name) if transparent else name]
+    if options.grey and mode.channels == 3:
+        mode = _MODES["LA"] if mode.alpha else _MODES["L"]
+    shape = (mode.channels, *(options.size or (height, width)))
+    lazy = lazily(("channel", "y", "x"), shape, lambda place: _decode(path, mode, options.size)[place])
+    frame = xr.DataArray(lazy, name="frames", attrs={"units": options.units or mode.units})
+    frame.attrs["repairs"] = [
+        *(["fully transparent pixels were read as no data"] if mode.alpha or transparent else []),
+        *(["colours of 16 bits were read as 8"] if stored in _COLOURS_OF_16 else []),
+    ]
+    return frame
+
+
+def _stored(picture: ImageFile.ImageFile) -> str:
+    """How the pixels of a picture lie in its file, in Pillow's words; nothing where there are none."""
+    return str(picture.tile[0][3]) if picture.tile else ""
+
+
+def _ends(path: Path) -> bool:
+    """Whether the marker of the end stands near the end of a JPEG."""
+    with path.open("rb") as file:
+        file.seek(max(path.stat().st_size - 4096, 0))
+        return _END_OF_JPEG in file.read()
+
+
+def _decode(path: Path, mode: _Mode, size: tuple[int, int] | None) -> np.ndarray:
+    """Pixel values `(channel, y, x)` as stored, NaN where they are fully transparent. Another size is made by areas, of the
+    pixels that have data."""
+    try:
+        with Image.open(path, formats=_FORMATS) as picture:
+            if "transparency" in picture.info and (factor := _FEW_BITS.get(_stored(picture))):
+                picture.info["transparency"] *= factor
+            transparent = picture.info.get("transparency")
+            pixels = np.atleast_3d(np.asarray(picture.convert(mode.plain) if picture.mode != mode.plain else picture))
+    except (OSError, SyntaxError, ValueError) as error:
+        raise Unreadable(f"the picture cannot be decoded ({error})", where=path, remedy=_REMEDY) from error
+    values = pixels[..., : mode.channels].astype(np.float32)
+    if mode.alpha:
+        values[pixels[..., -1] == 0] = np.nan
+    elif transparent is not None:
+        values[pixels == transparent] = np.nan
+    return np.stack([resized(values[..., channel], size) for channel in range(mode.channels)])

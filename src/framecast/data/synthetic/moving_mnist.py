@@ -1,0 +1,182 @@
+"""Moving digits: sequences of handwritten digits that move and bounce, made on the fly.
+
+The rules of Moving MNIST (Srivastava et al. 2015) as the released generators have them (spec/models.md, section 11): each
+digit starts anywhere, at any angle, with a constant speed of 0.1 of the free range per frame (3.6 pixels for digits of
+28 in frames of 64). Each frame steps first; a coordinate that leaves [0, 1] is clamped to the wall and its velocity
+turned round, without reflecting the overshoot. Positions are truncated to pixels, digits combined by their maximum.
+"""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import scipy  # its parts are imported when they are first used
+
+from framecast.data.quantities import INTENSITY, Quantity
+from framecast.data.region import Region
+from framecast.data.windows.sources import no_actions, no_inputs
+from framecast.errors import ConfigError, DataError
+from framecast.types import FrameShape
+
+SPEED = 0.1
+MNIST_DIGIT, MNIST_FRAME = 28, 64
+_SPLITS = ("train", "validation", "test")
+Split = Literal["train", "validation", "test"]
+
+
+class DigitSource:
+    """Sequence `index` depends on nothing but the digits, `seed`, the split and `index`."""
+
+    quantity: Quantity = INTENSITY
+    channels = 1
+
+    def __init__(
+        self,
+        images: np.ndarray,
+        *,
+        size: int,
+        digits: int,
+        context: int,
+        horizon: int,
+        count: int,
+        seed: int,
+        split: Split,
+    ) -> None:
+        if images.shape[-1] >= size:
+            raise ConfigError(f"digits of {images.shape[-1]} pixels do not fit in frames of {size}", where="data.size")
+        self.images = images
+        self.shape = FrameShape(self.channels, size, size, context, horizon)
+        self.digits, self.length = digits, context + horizon
+        self._count = count
+        self._seed = [seed, _SPLITS.index(split)]
+
+    def __len__(self) -> int:
+        return self._count
+
+    def size_of(self, index: int) -> tuple[int, int]:
+        """Height and width of the frames."""
+        return self.shape.height, self.shape.width
+
+    def read(self, index: int, region: Region | None = None) -> np.ndarray:
+        """`(T, C, H, W)` float32 between 0 and 1."""
+        frames = self._sequence(np.random.default_rng([*self._seed, index]))
+        if region is None:
+            return frames
+        return frames[..., *region.slices]
+
+    def _sequence(self, chance: np.random.Generator) -> np.ndarray:
+        frames = np.zeros((self.length, 1, self.shape.height, self.shape.width), dtype=np.float32)
+        for _ in range(self.digits):
+            place(frames[:, 0], self.images[chance.integers(len(self.images))], chance)
+        return frames
+
+    def seen(self, index: int) -> None:
+        """Everywhere."""
+
+    def actions(self, index: int) -> np.ndarray:
+        """Digits obey nobody: `(T, 0)`."""
+        return no_actions(self.length)
+
+    def inputs(self, index: int, region: Region | None = None) -> np.ndarray:
+        """Nothing is seen beside digits: `(T, 0, H, W)`."""
+        return no_inputs(self.length, self.size_of(index), region)
+
+    def init_time(self, index: int) -> int:
+        """The number of the sequence."""
+        return index
+
+    def block(self, index: int) -> tuple[int, ...]:
+        """Every sequence is independent of every other."""
+        return (index,)
+
+
+def place(frames: np.ndarray, image: np.ndarray, chance: np.random.Generator) -> None:
+    """Let `image (d, d)` move through `frames (T, H, W)`, combined with what is there by the maximum."""
+    side = image.shape[-1]
+    for frame, (top, left) in zip(frames, _path(chance, len(frames), frames.shape[-1] - side), strict=True):
+        part = frame[top : top + side, left : left + side]
+        np.maximum(part, image, out=part)
+
+
+def _path(chance: np.random.Generator, length: int, free: int) -> np.ndarray:
+    """Top-left corners `(length, 2)` of a digit, in pixels, within a free range of `free` pixels."""
+    place = chance.random(2)
+    angle = chance.random() * 2 * np.pi
+    velocity = SPEED * np.array([np.sin(angle), np.cos(angle)])
+    corners = np.empty((length, 2), dtype=np.int64)
+    for t in range(length):
+        place = place + velocity
+        out = (place <= 0) | (place >= 1)
+        place = np.clip(place, 0, 1)
+        velocity = np.where(out, -velocity, velocity)
+        corners[t] = free * place
+    return corners
+
+
+def digit_images(where: str, split: Split, size: int) -> np.ndarray:
+    """Digit images `(N, d, d)` between 0 and 1 of one split, none of which is in another split.
+
+    `where` is "bundled" (the 1,797 digits of scikit-learn, 8 x 8, enlarged smoothly) or a folder with MNIST's IDX files,
+    gzipped or not; there, test digits come from the t10k file and validation digits are the last 10,000 of the training
+    file. In frames smaller than 64 the digits shrink alike. Raises `DataError`.
+    """
+    if where == "bundled":
+        images = _bundled()
+        # The digits are stored writer by writer: contiguous parts keep most writers apart as well.
+        bounds = {"train": (0.0, 0.7), "validation": (0.7, 0.8), "test": (0.8, 1.0)}[split]
+        images = images[round(bounds[0] * len(images)) : round(bounds[1] * len(images))]
+    else:
+        images = read_idx(_idx_file(Path(where), "t10k" if split == "test" else "train")).astype(np.float32) / 255
+        held_out = min(10_000, len(images) // 6)
+        if split != "test":
+            images = images[:-held_out] if split == "train" else images[-held_out:]
+    side = min(MNIST_DIGIT, round(MNIST_DIGIT * size / MNIST_FRAME))
+    return images if images.shape[-1] == side else _resized(images, side)
+
+
+def _bundled() -> np.ndarray:
+    from sklearn.datasets import load_digits
+
+    small = load_digits().images.astype(np.float32) / 16
+    return _resized(np.pad(small, ((0, 0), (1, 1), (1, 1))), MNIST_DIGIT)
+
+
+def _resized(images: np.ndarray, side: int) -> np.ndarray:
+    zoomed = scipy.ndimage.zoom(
+        images, (1, side / images.shape[1], side / images.shape[2]), order=3, grid_mode=True, mode="grid-constant"
+    )
+    return np.asarray(np.clip(zoomed, 0, 1), dtype=np.float32)
+
+
+def _idx_file(folder: Path, part: str) -> Path:
+    for name in (f"{part}-images-idx3-ubyte.gz", f"{part}-images-idx3-ubyte", f"{part}-images.idx3-ubyte"):
+        if (folder / name).is_file():
+            return folder / name
+    raise DataError(
+        f"no {part}-images-idx3-ubyte[.gz] here", where=folder, remedy="point to a folder with MNIST's own IDX files"
+    )
+
+
+def read_idx(path: Path) -> np.ndarray:
+    """Images `(N, rows, columns)` uint8 of an IDX file, gzipped or not. Raises `DataError` for anything else."""
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            header = np.frombuffer(file.read(16), dtype=">u4")
+            if len(header) != 4 or header[0] != 0x0803:
+                raise DataError("not an IDX file of images", where=path, remedy="expected MNIST's own files")
+            count, rows, columns = (int(size) for size in header[1:])
+            if count * rows * columns > 2**30:
+                raise DataError(f"declares {count} images of {rows} x {columns}: more than 1 GiB", where=path)
+            data = file.read(count * rows * columns + 1)  # to the end, where gzip compares its checksum
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(
+            f"the file is incomplete or unreadable ({error})", where=path, remedy="fetch the file again"
+        ) from error
+    if len(data) != count * rows * columns:
+        held = "more" if len(data) > count * rows * columns else len(data) // max(rows * columns, 1)
+        raise DataError(f"declares {count} images, holds {held}", where=path, remedy="fetch the file again")
+    return np.frombuffer(data, dtype=np.uint8).reshape(count, rows, columns)

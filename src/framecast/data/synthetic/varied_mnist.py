@@ -1,0 +1,84 @@
+"""Digits that rotate and grow as they move, and digits in colours: harder relatives of Moving MNIST.
+
+*Varied* (V-MNIST, Wu et al. 2021, MotionRNN): digits move, rotate and scale at once. The paper prints no ranges; the rules
+are those of Moving MNIST++ (Shi et al. 2017; spec/models.md, section 11) with ranges that are wider: a digit has a constant
+velocity and turns by a constant angle each frame; its scale is divided by a constant factor while frame // 5 is even, and
+multiplied by it while it is odd; its centre stays within a margin, clamped there with its velocity turned round. Positions
+are not rounded.
+
+*Mixed* (Mixed Moving MNIST, Yao et al. 2022, ModeRNN): two or three digits, each red, green or blue, which move by the rules
+of Moving MNIST. Neither motion nor overlap is printed; digits of one colour are combined by their maximum.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy  # its parts are imported when they are first used
+
+from framecast.data.synthetic.moving_mnist import MNIST_FRAME, DigitSource, place
+
+TURN = np.deg2rad(45.0)
+"""The largest rotation a frame, in radians; 30 degrees in Moving MNIST++."""
+GROWTH = 1.2
+"""The largest factor of the scale a frame; 1.1 in Moving MNIST++."""
+FASTEST = 5.0
+"""The largest speed, in pixels of a frame of 64; 3.6 in Moving MNIST++."""
+MARGIN = 10.0
+"""How near the centre of a digit comes to the border, in pixels of a frame of 64."""
+PERIOD = 5
+COLOURS = 3
+
+
+class VariedDigitSource(DigitSource):
+    """Sequence `index` depends on nothing but the digits, the seed, the split and `index`."""
+
+    def _sequence(self, chance: np.random.Generator) -> np.ndarray:
+        frames = np.zeros((self.length, 1, self.shape.height, self.shape.width), dtype=np.float32)
+        for _ in range(self.digits):
+            image = self.images[chance.integers(len(self.images))]
+            for t, (centre, angle, scale) in enumerate(self._motion(chance)):
+                np.maximum(frames[t, 0], drawn(image, centre, angle, scale, self.shape.height), out=frames[t, 0])
+        return frames
+
+    def _motion(self, chance: np.random.Generator) -> list[tuple[np.ndarray, float, float]]:
+        """Centre (row, column), angle and scale of a digit in each frame."""
+        unit = self.shape.height / MNIST_FRAME
+        low, high = MARGIN * unit, (MNIST_FRAME - MARGIN) * unit
+        centre = chance.uniform(low, high, 2)
+        direction = chance.uniform(0, 2 * np.pi)
+        velocity = chance.uniform(0, FASTEST) * unit * np.array([np.sin(direction), np.cos(direction)])
+        turn, growth = chance.uniform(-TURN, TURN), chance.uniform(1 / GROWTH, GROWTH)
+        angle, scale, motion = 0.0, 1.0, []
+        for t in range(self.length):
+            if t:
+                centre = centre + velocity
+                out = (centre <= low) | (centre >= high)
+                centre, velocity = np.clip(centre, low, high), np.where(out, -velocity, velocity)
+                angle += turn
+                scale = scale / growth if (t // PERIOD) % 2 == 0 else scale * growth
+            motion.append((centre, angle, scale))
+        return motion
+
+
+def drawn(image: np.ndarray, centre: np.ndarray, angle: float, scale: float, size: int) -> np.ndarray:
+    """`image (d, d)` turned, scaled and put with its middle at `centre` in a frame `(size, size)`, bilinear."""
+    cosine, sine = np.cos(angle) / scale, np.sin(angle) / scale
+    back = np.array([[cosine, -sine], [sine, cosine]])
+    middle = (np.array(image.shape) - 1) / 2
+    turned: np.ndarray = scipy.ndimage.affine_transform(
+        image, back, middle - back @ centre, output_shape=(size, size), order=1, mode="grid-constant"
+    )
+    return turned
+
+
+class MixedDigitSource(DigitSource):
+    """Two to `digits` digits in three colours; sequence `index` depends on the digits, the seed, the split and `index`."""
+
+    channels = COLOURS
+
+    def _sequence(self, chance: np.random.Generator) -> np.ndarray:
+        frames = np.zeros((self.length, COLOURS, self.shape.height, self.shape.width), dtype=np.float32)
+        for _ in range(int(chance.integers(min(2, self.digits), self.digits + 1))):
+            colour = int(chance.integers(COLOURS))
+            place(frames[:, colour], self.images[chance.integers(len(self.images))], chance)
+        return frames

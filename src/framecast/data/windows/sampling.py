@@ -1,0 +1,81 @@
+"""Which windows a model trains on: each once an epoch in a random order, or those with rain more often than those without.
+
+Most of a radar archive is dry. Drawing a window with probability p instead of 1 / n, and weighing what is computed from it
+by w = 1 / (n p), leaves every mean over the archive what it was: the mean of w over what is drawn is 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, Literal
+
+import numpy as np
+import xarray as xr
+
+from framecast.data.inspection.survey import WET
+from framecast.data.quantities import ZR, of
+from framecast.data.windows.index import Window
+from framecast.errors import ConfigError
+from framecast.types import config
+
+
+@config
+class Importance:
+    """Windows are drawn in proportion to `least` + the mean over their observed pixels of what `by` says: "wet", 1 where a
+    pixel is wet, or "intensity", 1 - exp(-R / `saturation`) of a rain rate R in mm/h (Ravuri et al., 2021, importance
+    sampling). Dry windows are drawn too, the less often the smaller `least` is."""
+
+    by: Literal["wet", "intensity"] = "wet"
+    least: float = 0.02
+    saturation: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not (self.least > 0 and self.saturation > 0):
+            raise ConfigError("least and saturation must be greater than 0", where="data.sampling")
+
+    def of_frames(self, frames: xr.DataArray) -> np.ndarray:
+        """The mean over the observed pixels of each frame `(sequence, time)`; 0 where there is none. Reads all frames once.
+        Raises `ConfigError` for pictures, which have no rain."""
+        quantity = of(frames)
+        if not quantity.precipitation:
+            raise ConfigError(f"{quantity.name} cannot be sampled by rain", where="data.sampling")
+        if self.by == "wet":
+            worth = (frames >= WET[quantity.name]).astype(np.float32)
+        else:
+            rate: Any = frames
+            if quantity.name == "reflectivity":
+                zr = ZR()
+                rate = (10 ** (frames / 10) / zr.a) ** (1 / zr.b)
+            worth = 1 - np.exp(-rate / self.saturation)
+        mean = worth.where(frames.notnull()).mean(("channel", "y", "x")).compute()
+        return np.asarray(mean.fillna(0.0).values.reshape(-1, frames.sizes["time"]))
+
+    def probabilities(self, archives: Sequence[xr.DataArray], windows: Sequence[Window], length: int) -> np.ndarray:
+        """With which each window is drawn `(n,)`, 1 in all."""
+        worth = [self.of_frames(frames) for frames in archives]
+        values = np.array([worth[w.archive][w.sequence, w.start : w.start + length].mean() for w in windows])
+        return np.asarray((self.least + values) / (self.least + values).sum())
+
+
+class Order:
+    """In which order windows come: every one once an epoch, or drawn anew with `probabilities (n,)`."""
+
+    def __init__(self, windows: int, probabilities: np.ndarray | None = None) -> None:
+        self.windows, self.probabilities = windows, probabilities
+        self.epoch = lru_cache(maxsize=4)(self._epoch)
+
+    def _epoch(self, seed: int, epoch: int) -> np.ndarray:
+        """The numbers of the windows of an epoch, as many as there are windows, a function of seed and epoch alone."""
+        chance = np.random.default_rng([seed, epoch])
+        if self.probabilities is None:
+            return chance.permutation(self.windows)
+        places = (chance.random() + np.arange(self.windows)) / self.windows  # evenly spread: as little chance as can be
+        drawn = np.searchsorted(np.cumsum(self.probabilities)[:-1], places)
+        return chance.permutation(drawn)
+
+    def weights(self, indices: Sequence[int]) -> np.ndarray | None:
+        """What to weigh windows by, 1 / (n p); None where all are alike."""
+        if self.probabilities is None:
+            return None
+        return np.asarray(1 / (self.windows * self.probabilities[list(indices)]), dtype=np.float32)

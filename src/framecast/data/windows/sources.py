@@ -1,0 +1,247 @@
+"""Sources of windows: what batches are made of.
+
+A source has a `shape`, a `quantity`, a length, and `read(index, region)`, a pure function of its arguments: the same
+window in any thread, in any order.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import xarray as xr
+
+from framecast.data.frames import actions_of, named
+from framecast.data.lazy import Parts
+from framecast.data.quantities import Quantity, of
+from framecast.data.region import Region
+from framecast.data.scaling import Scaling
+from framecast.data.windows.index import Window
+from framecast.data.windows.inputs import Field
+from framecast.errors import ConfigError, DataError
+from framecast.types import FrameShape
+
+
+class Source(Protocol):
+    """Windows by number."""
+
+    shape: FrameShape
+    quantity: Quantity
+
+    def __len__(self) -> int: ...
+
+    def size_of(self, index: int) -> tuple[int, int]:
+        """Height and width of the frames of a window; they differ where archives lie on different grids."""
+        ...
+
+    def read(self, index: int, region: Region | None = None) -> np.ndarray:
+        """`(T, C, H, W)` float32 in physical units, NaN where there is no data; not to be written to."""
+        ...
+
+    def seen(self, index: int) -> np.ndarray | None:
+        """Where the frames of a window usually have data `(H, W)` bool, for choosing crops; None for everywhere."""
+        ...
+
+    def actions(self, index: int) -> np.ndarray:
+        """The actions of a window `(T, A)` float32, with A = `shape.actions`, which may be 0."""
+        ...
+
+    def inputs(self, index: int, region: Region | None = None) -> np.ndarray:
+        """What is seen beside the frames of a window `(T, E, H, W)` float32, with E = `shape.inputs`, which may be 0."""
+        ...
+
+    def init_time(self, index: int) -> np.datetime64 | int:
+        """The time of the last frame of the context; the number of the window where there is no clock."""
+        ...
+
+    def block(self, index: int) -> tuple[int, ...]:
+        """What a window is independent of: windows of different blocks, but for neighbours, share no frame."""
+        ...
+
+
+Check = Callable[[FrameShape], None]
+"""Raises `ConfigError` where a model cannot be built for a shape."""
+
+
+@dataclass(frozen=True)
+class Sources:
+    """A data set, opened: the windows of each split (None where there are none) and how they are scaled.
+
+    `step` is the time between frames, None where there is no clock; `report` says in words what was found, `repairs` what was
+    repaired, left out or refused; `frames` are the opened archives, none for generated data. `where` names the files, and `parts`
+    says how they were shared out, where a split has no window.
+    """
+
+    train: Source | None
+    validation: Source | None
+    test: Source | None
+    scaling: Scaling
+    step: np.timedelta64 | None
+    report: tuple[str, ...]
+    repairs: tuple[str, ...] = ()
+    frames: tuple[xr.DataArray, ...] = ()
+    probabilities: np.ndarray | None = None
+    """With which each training window is drawn `(n,)`; None where each comes once an epoch."""
+    where: str | None = None
+    parts: str = ""
+
+    def shape(self, crop: tuple[int, int] | None) -> FrameShape:
+        """What a model is built for: the frames of the training windows, cropped. Raises `ConfigError` without any."""
+        if self.train is None:
+            raise ConfigError(
+                self._none_left("training"),
+                where=self.where,
+                remedy="give more frames, shorten the windows (data.context, data.horizon), or hold out less (data.split)",
+            )
+        shape = self.train.shape
+        return shape if crop is None else shape._replace(height=crop[0], width=crop[1])
+
+    def held_out(self) -> Source:
+        """The windows of the test. Raises `DataError` without any."""
+        if self.test is None:
+            raise DataError(
+                self._none_left("the test"),
+                where=self.where,
+                remedy="give data to evaluate on: --data PATH",
+            )
+        return self.test
+
+    def _none_left(self, part: str) -> str:
+        return f"no window is left for {part}" + (f": {self.parts}" if self.parts else "")
+
+
+def no_actions(length: int) -> np.ndarray:
+    """The actions of a window of a source that has none, `(T, 0)`."""
+    return np.zeros((length, 0), dtype=np.float32)
+
+
+def no_inputs(length: int, size: tuple[int, int], region: Region | None) -> np.ndarray:
+    """The inputs of a window of a source that has none, `(T, 0, H, W)`."""
+    height, width = size if region is None else (region.height, region.width)
+    return np.zeros((length, 0, height, width), dtype=np.float32)
+
+
+def check_lengths(context: int, horizon: int) -> None:
+    """Raise `ConfigError` for a window without a past or a future."""
+    if context < 1 or horizon < 1:
+        raise ConfigError(f"context {context} and horizon {horizon} must be at least 1", where="data")
+
+
+def _actions(frames: xr.DataArray) -> np.ndarray:
+    """The actions of Frames `(sequence, time, A)`. Raises `DataError` where one is not a number."""
+    actions = actions_of(frames)
+    missing = np.argwhere(~np.isfinite(actions).all(-1))
+    if len(missing):
+        raise DataError(
+            f"{len(missing)} frame(s) without an action: one that is not a number, first at frame {missing[0, 1]}",
+            where=named(frames),
+            remedy="give every frame an action, 0 where nothing is done",
+        )
+    return actions
+
+
+class WindowSource:
+    """Windows of opened archives, read in `parts`, so that sources share those that are kept in memory. With `actions` the
+    actions that the archives hold come with the frames, and with `inputs`, those of each archive, what is seen beside them."""
+
+    def __init__(
+        self,
+        parts: Sequence[Parts],
+        windows: Sequence[Window],
+        context: int,
+        horizon: int,
+        *,
+        actions: bool = False,
+        inputs: Sequence[Sequence[Field]] = (),
+    ) -> None:
+        self.archives = archives = tuple(each.frames for each in parts)
+        first = archives[0]
+        for other in archives[1:]:
+            if other.attrs["quantity"] != first.attrs["quantity"] or other.sizes["channel"] != first.sizes["channel"]:
+                raise DataError(
+                    f"{other.attrs['quantity']} in {other.sizes['channel']} channel(s) cannot be mixed with "
+                    f"{first.attrs['quantity']} in {first.sizes['channel']}",
+                    where=named(first, other),
+                )
+        self.windows = tuple(windows)
+        self.quantity = of(first)
+        self._actions = [_actions(archive) for archive in archives] if actions else []
+        sizes = {each.shape[-1] for each in self._actions}
+        if len(sizes) > 1:
+            raise DataError(f"archives with different numbers of actions: {sorted(sizes)}", where=named(*archives))
+        self._inputs = [list(fields) for fields in inputs] or [[] for _ in archives]
+        extra = len(self._inputs[0])
+        self.shape = FrameShape(
+            first.sizes["channel"] + extra,
+            first.sizes["y"],
+            first.sizes["x"],
+            context,
+            horizon,
+            max(sizes, default=0),
+            extra,
+        )
+        self._length = context + horizon
+        self._sizes = [(archive.sizes["y"], archive.sizes["x"]) for archive in archives]
+        self._parts = tuple(parts)
+        self._seen: dict[int, np.ndarray] = {}
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self.windows)
+
+    def size_of(self, index: int) -> tuple[int, int]:
+        """Height and width of the frames of a window."""
+        return self._sizes[self.windows[index].archive]
+
+    def read(self, index: int, region: Region | None = None) -> np.ndarray:
+        """`(T, C, H, W)` float32 in physical units, NaN where there is no data."""
+        window = self.windows[index]
+        rows, columns = (slice(None), slice(None)) if region is None else region.slices
+        times = slice(window.start, window.start + self._length)
+        values = self._parts[window.archive].read(
+            sequence=slice(window.sequence, window.sequence + 1), time=times, y=rows, x=columns
+        )
+        return values.reshape(self._length, *values.shape[-3:]).astype(np.float32, copy=False)
+
+    def seen(self, index: int) -> np.ndarray:
+        """Where the archive of a window has data, by its first, its middle and its last frame."""
+        number = self.windows[index].archive
+        with self._lock:
+            if number not in self._seen:
+                archive = self.archives[number]
+                some = archive.isel(time=sorted({0, archive.sizes["time"] // 2, archive.sizes["time"] - 1}))
+                if "sequence" in archive.dims:
+                    some = some.isel(sequence=0)
+                self._seen[number] = some.notnull().all("channel").any("time").values
+            return self._seen[number]
+
+    def actions(self, index: int) -> np.ndarray:
+        """The actions of a window `(T, A)`; A is 0 where they are not asked for."""
+        if not self._actions:
+            return no_actions(self._length)
+        window = self.windows[index]
+        taken = self._actions[window.archive][window.sequence, window.start : window.start + self._length]
+        return np.asarray(taken, dtype=np.float32)
+
+    def inputs(self, index: int, region: Region | None = None) -> np.ndarray:
+        """What is seen beside the frames of a window `(T, E, H, W)`, after the context as it was last."""
+        window = self.windows[index]
+        fields = self._inputs[window.archive]
+        if not fields:
+            return no_inputs(self._length, self.size_of(index), region)
+        times = self.archives[window.archive]["time"].values[window.start : window.start + self._length]
+        return np.stack([field.read(times, self.shape.context, region) for field in fields], axis=1)
+
+    def init_time(self, index: int) -> np.datetime64 | int:
+        """The time of the last frame of the context; the number of the window where there is no clock."""
+        window = self.windows[index]
+        time = self.archives[window.archive]["time"].values[window.start + self.shape.context - 1]
+        return time if isinstance(time, np.datetime64) else index
+
+    def block(self, index: int) -> tuple[int, ...]:
+        """Windows that start within one window length of each other share a block."""
+        window = self.windows[index]
+        return window.archive, window.sequence, window.start // self._length
