@@ -12,7 +12,8 @@ import xarray as xr
 from rich.console import Console
 
 from framecast.checks import a_path, at_least_one, several
-from framecast.config.experiment import Experiment, read
+from framecast.config.experiment import Experiment
+from framecast.config.recipes import read
 from framecast.data.datasets import IN_MEMORY, ArchiveData
 from framecast.data.frames import check_frames
 from framecast.errors import ConfigError
