@@ -13,9 +13,9 @@ from framecast.data.readers.options import Options
 from framecast.errors import ConfigError, RunError
 from framecast.models import ConvLSTM
 from framecast.training import train
+from framecast.verification import dask_cluster as sharing
 from framecast.verification.dask_cluster import share_out
 from framecast.verification.evaluate import Job, evaluate
-from framecast.verification.result import dask_cluster as sharing
 from framecast.verification.run import Part, Plan
 
 pytest.importorskip("distributed")
