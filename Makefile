@@ -28,7 +28,7 @@ $(VENV)/.core: pyproject.toml setup.py constraints.txt $(wildcard src/framecast/
 	$(PYTHON) -c 'import sys; sys.exit("framecast needs Python 3.11 or newer, this is " + sys.version) if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) torch==2.13.0
-	$(PIP) --editable .
+	$(PIP) --editable '.[demo]'
 	touch $@
 
 # pysteps and scores are second opinions: some tests compare with them and are skipped, saying so, where they cannot be

@@ -3,7 +3,7 @@
     python benchmarks/learning.py [--images FOLDER_OF_MNIST] [--iterations 250] [--only NAME ...] --out docs/models.md
 
 Frames of 32 x 32, two digits, 10 frames in and 10 out; test sequences are made of digits never seen in training. The table
-is written anew after each model; models that stand in it already are kept.
+is written anew after each model from `benchmarks/results/learning.json`; models that are measured there are kept.
 """
 
 from __future__ import annotations
@@ -107,6 +107,10 @@ def experiment(name: str, images: str, iterations: int) -> Experiment:
     )
 
 
+RESULTS = Path(__file__).parent / "results" / "learning.json"
+"""What is measured so far; the table is made of it."""
+
+
 def measured(name: str, images: str, iterations: int, folder: Path) -> dict[str, Any]:
     """Train and verify one model."""
     settings = experiment(name, images, iterations)
@@ -156,7 +160,7 @@ validation; memory is that of the process after training.
         if "weights" in row:
             cost = f" {row['weights']:,} | {row['seconds']:.0f} s | {row['memory']:.1f} GiB |"
         text += f"| {name} | {row['mse']:.4f} | {row['ssim']:.3f} |{cost}\n"
-    return text + f"\n<!-- {json.dumps(rows)} -->\n"
+    return text
 
 
 def main() -> None:
@@ -167,9 +171,7 @@ def main() -> None:
     options.add_argument("--only", nargs="*", default=list(MODELS))
     options.add_argument("--out", type=Path, required=True)
     given = options.parse_args()
-    rows: dict[str, dict[str, Any]] = {}
-    if given.out.exists() and "<!-- {" in (text := given.out.read_text()):
-        rows = json.loads(text.split("<!-- ")[1].split(" -->")[0])
+    rows: dict[str, dict[str, Any]] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     if "persistence" not in rows:
         rows |= baselines(given.images)
     for name in given.only:
@@ -178,6 +180,7 @@ def main() -> None:
             rows[name] = measured(name, given.images, given.iterations, folder)
             shutil.rmtree(folder)
             print(name, rows[name], flush=True)
+            RESULTS.write_text(json.dumps(rows, indent=1) + "\n")
             given.out.write_text(page(rows, given.iterations))
 
 

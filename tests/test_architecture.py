@@ -27,3 +27,8 @@ def test_missing_pixels_are_filled_in_scaling_only() -> None:
 def test_files_stay_readable() -> None:
     long = {path.name: n for path in SOURCE.rglob("*.py") if (n := len(path.read_text().splitlines())) > 400}
     assert long == {}
+
+
+def test_the_root_holds_what_everything_shares_and_nothing_else() -> None:
+    shared = {"__init__", "errors", "types", "checks", "progress", "curriculum", "losses", "colours"}
+    assert {path.stem for path in SOURCE.glob("*.py")} == shared

@@ -34,7 +34,7 @@ def test_the_python_of_the_readme(radar: Path, tmp_path: Path, monkeypatch: pyte
     with xr.open_dataset(radar / "mch_20150515.nc", engine="h5netcdf") as event:
         few = event.isel(y=slice(200, 264), x=slice(200, 264))
         few.to_netcdf(tmp_path / "archive" / "few.nc", engine="h5netcdf")
-    recipe = yaml.safe_load((ROOT / "recipes" / "radar.yaml").read_text())
+    recipe = yaml.safe_load((ROOT / "src" / "framecast" / "recipes" / "radar.yaml").read_text())
     recipe["base"]["data"] |= {"crop": 32, "horizon": 2, "split": {"name": "blocks", "test": 0.0}}
     recipe["base"]["model"]["hidden"] = [4, 4]
     recipe["base"]["training"] |= {"iterations": 2, "batch_size": 2, "validation_windows": 1}

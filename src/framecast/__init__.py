@@ -1,7 +1,7 @@
 """framecast learns to predict the next frames of a spatiotemporal sequence and says how good the prediction is.
 
     frames = framecast.open("archive/")                      # xarray, lazy, physical units, NaN where there is no data
-    run = framecast.train("recipes/radar.yaml#predrnn_v2", data=frames)
+    run = framecast.train("radar#predrnn_v2", data=frames)
     forecast = framecast.load(run).forecast(frames, horizon=18)
 
 Names are imported when they are first used, so that importing framecast is quick.
@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from framecast.config.recipes import recipes
     from framecast.data.archives.opening import open
     from framecast.data.inspection.inspect import inspect
     from framecast.data.readers.options import Options
@@ -37,6 +38,7 @@ _HOME = {
     "inspect": "framecast.data.inspection.inspect",
     "load": "framecast.forecasting.trained_model",
     "open": "framecast.data.archives.opening",
+    "recipes": "framecast.config.recipes",
     "reproduce": "framecast.workflows.reproduce",
     "resume": "framecast.training",
     "train": "framecast.training",
@@ -56,6 +58,7 @@ __all__ = [
     "inspect",
     "load",
     "open",
+    "recipes",
     "reproduce",
     "resume",
     "train",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterable
+from importlib import import_module
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,24 @@ def at_least_one(**counts: object) -> None:
 def positive(value: Any) -> bool:
     """Whether it is a number above 0. numpy.timedelta64 says that it is a number, and is none."""
     return not isinstance(value, np.timedelta64) and isinstance(value, Real) and 0 < float(value) < math.inf
+
+
+_PROJECTS = {"sklearn": "scikit-learn", "av": "PyAV", "lightning_fabric": "lightning-fabric", "mlflow": "MLflow"}
+"""Modules that are installed under another name."""
+
+
+def require(*modules: str, extra: str, purpose: str, where: str | Path | None = None) -> None:
+    """Import optional modules, before what needs them begins. Raises `ConfigError`, which names the `extra` that installs
+    them, for one that is not installed: "`purpose` needs scikit-learn"."""
+    for module in modules:
+        try:
+            import_module(module)
+        except ImportError as error:
+            raise ConfigError(
+                f"{purpose} needs {_PROJECTS.get(module, module)}, which is not installed",
+                where=where,
+                remedy=f'pip install "framecast[{extra}]"',
+            ) from error
 
 
 def check_share(value: Any, where: str) -> None:

@@ -16,8 +16,9 @@ import yaml
 from torch import Tensor
 
 from conftest import changed, weights_of
-from framecast.config.experiment import Experiment, Optimiser, read
+from framecast.config.experiment import Experiment, Optimiser
 from framecast.config.parsing import plain
+from framecast.config.recipes import read
 from framecast.data.datasets import ArchiveData, MovingDigits
 from framecast.errors import ConfigError, FramecastError, RunError
 from framecast.models import ModularDesign

@@ -19,7 +19,7 @@ def test_without_mlflow_the_remedy_is_named(
 ) -> None:
     monkeypatch.setitem(sys.modules, "mlflow", None)
     monkeypatch.setitem(sys.modules, "mlflow.tracking", None)
-    with pytest.raises(ConfigError, match=r"pip install 'framecast\[mlflow\]'"):
+    with pytest.raises(ConfigError, match=r'pip install "framecast\[mlflow\]"'):
         list(train(changed(experiment, mlflow="http://nowhere"), tmp_path / "run"))
     assert not (tmp_path / "run").exists()
 

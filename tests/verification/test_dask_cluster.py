@@ -13,7 +13,7 @@ from framecast.data.readers.options import Options
 from framecast.errors import ConfigError, RunError
 from framecast.models import ConvLSTM
 from framecast.training import train
-from framecast.verification import dask_cluster
+from framecast.verification import dask_cluster as sharing
 from framecast.verification.dask_cluster import share_out
 from framecast.verification.evaluate import Job, evaluate
 from framecast.verification.run import Part, Plan
@@ -40,7 +40,7 @@ def test_a_worker_that_dies_costs_nothing_but_time(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_reached_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dask_cluster, "TIMEOUT", 1)
+    monkeypatch.setattr(sharing, "TIMEOUT", 1)
     with pytest.raises(ConfigError, match="no number of processes"):
         share_out(abs, [1], "local:none")
     with pytest.raises((RunError, ConfigError), match="cluster"):
@@ -53,7 +53,7 @@ def broken(number: int) -> int:
 
 @pytest.mark.parametrize("number", [0, 1])
 def test_a_fault_of_the_work_is_none_of_the_cluster(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
-    monkeypatch.setattr(dask_cluster, "RETRIES", 0)
+    monkeypatch.setattr(sharing, "RETRIES", 0)
     with pytest.raises((OSError, ValueError), match="a fault of the work"):
         share_out(broken, [number], "local:1")
 

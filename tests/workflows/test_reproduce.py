@@ -9,7 +9,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from framecast.cli import app
-from framecast.config.experiment import read
+from framecast.config.recipes import read
 from framecast.curriculum import ReverseScheduled, Scheduled
 from framecast.errors import ConfigError
 from framecast.verification.result import Score

@@ -53,7 +53,7 @@ def inspect(
 
         print(write_inspection(seen, page, title=f"What is in {path}"))
     if recipe is not None:
-        from framecast.config.experiment import read
+        from framecast.config.recipes import read
         from framecast.training.cost import estimate
 
         stated = {"path": path, **options.stated}

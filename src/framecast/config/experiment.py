@@ -1,22 +1,12 @@
-"""An experiment: data, model, curriculum, loss, optimiser and training, read from a recipe.
+"""An experiment: data, model, curriculum, loss, optimiser and training, as dataclasses that check their values.
 
-A recipe is a YAML file with a `base` and `rows` that differ from it; `recipes/radar.yaml#predrnn_v2` names a row. Single
-settings are changed by `key=value`, `model.hidden=[64,64]`. How they become configs is told in `settings`.
+They are made in Python or read from a recipe (`config/recipes.py`); `config/parsing.py` makes them of plain data.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import fields
-from pathlib import Path
-from shlex import quote
-from typing import Any, Literal, get_args
+from typing import Literal
 
-import yaml
-
-from framecast.checks import several
-from framecast.config.parsing import check_keys, merged, nearest, parse, schema_of
 from framecast.curriculum import Curriculum, NoSampling
 from framecast.data.datasets import Data
 from framecast.errors import ConfigError
@@ -104,95 +94,3 @@ class Experiment:
     loss: Loss = L2()
     optimiser: Optimiser = Optimiser()
     training: Training = Training()
-
-
-def read(recipe: str | Path, overrides: Sequence[str] = (), *, path: str | None = None) -> Experiment:
-    """The experiment that `recipe` ("file.yaml" or "file.yaml#row") and `overrides` ("key=value") describe; `path` is where
-    its data are, whatever those say.
-
-    Raises `ConfigError` naming the file, the key and what was expected.
-    """
-    name, _, row = str(recipe).partition("#")
-    settings = _settings(Path(name), row)
-    for override in sorted(
-        map(str, several(overrides, "settings")), key=lambda text: not text.partition("=")[0].endswith(".name")
-    ):
-        key, equals, text = override.partition("=")
-        if not equals or not key:
-            raise ConfigError(f"{override!r} is not of the form key=value", where="command line")
-        inside = text.startswith(("{", "["))
-        quoted = """such as test: ["*2017*"]""" if inside else quote(f"{key}={json.dumps(text)}")
-        nested: Any = _yaml(text, f"command line, {key}", f"quote a path or a word for YAML too: {quoted}")
-        for part in reversed(key.split(".")):
-            nested = {part: nested}
-        settings = merged(settings, nested)
-    if path is not None:
-        _check_has_path(settings.get("data"), str(recipe))
-        settings = merged(settings, {"data": {"path": path}})
-    experiment: Experiment = parse(Experiment, settings, where=str(recipe))
-    return experiment
-
-
-def _check_has_path(data: Any, where: str) -> None:
-    """Raise `ConfigError` for the settings of data that are generated."""
-    name = data.get("name") if isinstance(data, Mapping) else None
-    if any(kind.name == name and "path" not in {each.name for each in fields(kind)} for kind in get_args(Data)):
-        raise ConfigError(
-            f"{name} is generated and takes no other data",
-            where=where,
-            remedy="add the setting data.name=archive, for frames that framecast.open reads",
-        )
-
-
-def rows(file: str | Path) -> list[str]:
-    """The names of the rows of a recipe. Raises `ConfigError`."""
-    return list(_content(Path(file)).get("rows") or {})
-
-
-def printed(file: str | Path, row: str) -> dict[str, Any]:
-    """The scores that are printed for a row, their `convention`, and the `horizon` they are over where that is not the
-    one of training; nothing where none are printed. Raises `ConfigError`."""
-    return dict((_content(Path(file)).get("rows") or {}).get(row, {}).get("paper") or {})
-
-
-def _content(file: Path) -> dict[str, Any]:
-    try:
-        text = file.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot be read ({error})", where=file, remedy="give the path of a recipe") from error
-    content = _yaml(text, str(file))
-    if not isinstance(content, dict):
-        raise ConfigError("is not a recipe", where=file, remedy="expected keys base and rows, or data, model, ...")
-    return content
-
-
-def _settings(file: Path, row: str) -> dict[str, Any]:
-    """The settings of a row of a recipe, or of a plain experiment file."""
-    content = _content(file)
-    if "base" not in content:
-        if row:
-            raise ConfigError(f"has no rows, so no row {row!r}", where=file)
-        return content
-    check_keys(content, ("base", "rows", "title", "source"), str(file))
-    known = content.get("rows") or {}
-    if not isinstance(known, dict) or not all(isinstance(each or {}, dict) for each in known.values()):
-        raise ConfigError("rows are not settings by name", where=file, remedy="rows: {NAME: {KEY: VALUE, ...}, ...}")
-    if not row and len(known) == 1:
-        row = next(iter(known))
-    if row and row not in known:
-        raise ConfigError(f"no row {row!r}{nearest(row, known)}", where=file, remedy=f"rows: {', '.join(known)}")
-    difference = {key: value for key, value in (known.get(row) or {}).items() if key != "paper"}
-    settings: dict[str, Any] = merged(content["base"], difference)
-    return settings
-
-
-def _yaml(text: str, where: str, remedy: str | None = None) -> Any:
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"is not YAML: {error}", where=where, remedy=remedy) from error
-
-
-def schema() -> dict[str, Any]:
-    """The JSON schema of an experiment, for editors."""
-    return schema_of(Experiment)

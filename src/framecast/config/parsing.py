@@ -195,8 +195,3 @@ def plain(settings: Any) -> dict[str, Any]:
     """A config as plain data that YAML and JSON can hold, and that `parse` reads back."""
     content: dict[str, Any] = to_jsonable_python(dataclasses.asdict(settings))
     return content
-
-
-def schema_of(kind: Any) -> dict[str, Any]:
-    """The JSON schema of a config, for editors."""
-    return TypeAdapter(kind).json_schema()

@@ -1,21 +1,20 @@
 """Writing a Forecast, whole or not at all: as CF NetCDF or Zarr, or as something to look at, MP4 or GIF.
 
 A film has the context, where it is given, and then the forecast, whose frames have an orange edge; colours are those of the
-report. MP4 is written through PyAV (`pip install "framecast[video]"`), GIF needs nothing.
+report (`pip install "framecast[report]"`). MP4 is written through PyAV (`pip install "framecast[video]"`).
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from framecast.checks import a_path, in_words
+from framecast.checks import a_path, in_words, require
 from framecast.data.frames import check_frames
 from framecast.data.quantities import QUANTITIES
 from framecast.data.readers import zarr_store
@@ -34,8 +33,10 @@ def check_target(out: Path, *, overwrite: bool = False) -> None:
     """Raise `ConfigError` where a forecast cannot be written to `out`, before anything is computed."""
     if out.suffix not in SUFFIXES:
         raise ConfigError(f"{out.suffix or 'no suffix'} is no format", where=out, remedy=f"use {', '.join(SUFFIXES)}")
-    if out.suffix == ".mp4" and find_spec("av") is None:
-        raise ConfigError("MP4 needs PyAV", where=out, remedy='pip install "framecast[video]", or write a .gif')
+    if out.suffix == ".gif":
+        require("matplotlib", extra="report", purpose="a film", where=out)
+    if out.suffix == ".mp4":
+        require("av", "matplotlib", extra="video,report", purpose="a film as MP4", where=out)
     if out.exists() and not overwrite:
         raise ConfigError("exists already", where=out, remedy="name another file, or allow it with --overwrite")
     if out.is_dir() and not zarr_store.recognises(out):

@@ -11,8 +11,9 @@ from shlex import quote
 import xarray as xr
 from rich.console import Console
 
-from framecast.checks import a_path, at_least_one, several
-from framecast.config.experiment import Experiment, read
+from framecast.checks import a_path, at_least_one, require, several
+from framecast.config.experiment import Experiment
+from framecast.config.recipes import read
 from framecast.data.datasets import IN_MEMORY, ArchiveData
 from framecast.data.frames import check_frames
 from framecast.errors import ConfigError
@@ -38,6 +39,7 @@ def train(
     default. Progress is shown on `console` (standard error). Ctrl-C and SIGTERM save and return; `resume` goes on. Raises
     `ConfigError`, `DataError`, and `RunError`, also where `out` exists already.
     """
+    require("lightning_fabric", "tensorboard", "psutil", extra="train", purpose="training")
     overrides = several(overrides, "settings")
     path = None if data is None else _path(data)
     if isinstance(recipe, Experiment):
@@ -112,6 +114,7 @@ def resume(
     """Go on with the run in `folder`, and return it: to `iterations` in all where they are stated, no fewer than are done; with
     its first stage, where that was interrupted. `data` are the Frames it was begun with, where those were in memory. Raises
     `ConfigError`, `DataError` and `RunError`."""
+    require("lightning_fabric", "tensorboard", "psutil", extra="train", purpose="training")
     at_least_one(iterations=iterations)
     run = a_path(folder, "the folder of a run")
     experiment = settings_of(run)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 
-import psutil
 import torch
 
+from framecast.checks import require
 from framecast.config.experiment import Experiment
 from framecast.models.parts.flops import multiply_accumulates, parameters
 from framecast.ops import free_running
@@ -16,6 +16,9 @@ from framecast.types import Batch
 
 def estimate(experiment: Experiment) -> dict[str, str]:
     """Weights, work, time and memory of one training step, in words. Raises `ConfigError` and `DataError`."""
+    require("psutil", extra="train", purpose="measuring a training step")
+    import psutil
+
     sources = experiment.data.open(experiment.model.check)
     shape, size = sources.shape(experiment.data.crop_size), experiment.training.batch_size
     torch.manual_seed(0)

@@ -12,12 +12,14 @@ from typing import Any
 
 import torch
 
+from framecast.checks import require
 from framecast.config.experiment import Training
 from framecast.errors import ConfigError
 
 
 def launch(settings: Training) -> Any:
     """A launched Fabric with the devices, precision and processes that the settings ask for. Raises `ConfigError`."""
+    require("lightning_fabric", extra="train", purpose="training")
     from lightning_fabric import Fabric
     from lightning_fabric.utilities.exceptions import MisconfigurationException
 

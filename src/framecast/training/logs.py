@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
+from framecast.checks import require
 from framecast.errors import ConfigError
 from framecast.training.events import Progress, Validated
 
@@ -31,12 +32,9 @@ class MLflow:
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # it would report its use elsewhere
         os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")  # with its 7 a step could take four minutes
-        try:
-            from mlflow.tracking import MlflowClient
-        except ImportError as error:
-            raise ConfigError(
-                "MLflow is not installed", where="training.mlflow", remedy="pip install 'framecast[mlflow]'"
-            ) from error
+        require("mlflow", extra="mlflow", purpose="a curve there", where="training.mlflow")
+        from mlflow.tracking import MlflowClient
+
         self.trouble = ""
         self._uri, self._run = uri, ""
         self._sent: dict[str, int] = {}
@@ -91,6 +89,7 @@ class Logs:
     FIELDS = ("iteration", "loss", "learning_rate", "frames_per_second", "validation_loss", "terms")
 
     def __init__(self, out: Path, iteration: int, mlflow: MLflow | None = None) -> None:
+        require("tensorboard", extra="train", purpose="training")
         from torch.utils.tensorboard import SummaryWriter
 
         self._file = out / "log.csv"

@@ -13,8 +13,9 @@ from shlex import quote
 
 import yaml
 
-from framecast.config.experiment import Experiment, read
+from framecast.config.experiment import Experiment
 from framecast.config.parsing import plain
+from framecast.config.recipes import read
 from framecast.data.datasets import ArchiveData
 from framecast.errors import ConfigError, RunError
 

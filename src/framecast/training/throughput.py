@@ -6,7 +6,6 @@ import time
 from collections import defaultdict
 from typing import Any
 
-import psutil
 import torch
 from torch import Tensor
 
@@ -32,6 +31,8 @@ class Meter:
 
     def progress(self, done: int, learning_rate: float, fabric: Any) -> Progress:
         """The event, and a new beginning. All processes must call it together."""
+        import psutil
+
         means = {name: float(fabric.all_reduce(torch.stack(values).mean())) for name, values in self._values.items()}
         seconds = (time.perf_counter() - self._begun) / max(done - self._done, 1)
         on_gpu = fabric.device.type == "cuda"

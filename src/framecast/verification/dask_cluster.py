@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import dask
 
+from framecast.checks import require
 from framecast.errors import ConfigError, RunError
 
 T = TypeVar("T")
@@ -26,12 +27,9 @@ def share_out(
     `ConfigError` where `distributed` is not installed or the address is none, `RunError` where the cluster cannot be reached,
     and what `work` raises, after `RETRIES` tries.
     """
-    try:
-        import distributed
-    except ImportError as error:
-        raise ConfigError(
-            "sharing work out needs dask.distributed", remedy='pip install "framecast[cluster]"'
-        ) from error
+    require("distributed", extra="cluster", purpose="sharing work out")
+    import distributed
+
     library: Any = distributed
     place: Any = None
     if cluster.startswith("local:"):

@@ -12,7 +12,7 @@ import torch
 import xarray as xr
 from rich.console import Console
 
-from framecast.checks import a_folder
+from framecast.checks import a_folder, require
 from framecast.config.experiment import Experiment, Optimiser, Training
 from framecast.curriculum import ReverseScheduled
 from framecast.data.datasets import ArchiveData, Data, MovingDigits
@@ -24,8 +24,6 @@ from framecast.forecasting.trained_model import load
 from framecast.forecasting.write import write
 from framecast.losses import L1L2
 from framecast.models import PredRNNV2
-from framecast.report import write_report
-from framecast.report.run_summary import facts_of
 from framecast.training import train
 from framecast.verification.evaluate import evaluate
 from framecast.verification.result import Verification
@@ -33,6 +31,8 @@ from framecast.verification.result import Verification
 ITERATIONS = 550
 TESTED = 200
 """Moving-digit sequences that are held out for the scores."""
+_NEEDED = ("lightning_fabric", "tensorboard", "psutil", "matplotlib", "jinja2", "sklearn")
+"""It trains, reports, and draws the handwriting of scikit-learn."""
 
 
 def demo(
@@ -49,6 +49,10 @@ def demo(
     `data` are your own frames: what `framecast.open` takes, read as `options` state. Without it digits move: scikit-learn's
     ("bundled") or those of a folder with MNIST's IDX files. Raises `DataError`, `ConfigError` and `RunError`.
     """
+    require(*_NEEDED, extra="demo", purpose="the demonstration")
+    from framecast.report import write_report
+    from framecast.report.run_summary import facts_of
+
     console = console or Console()
     folder = Path(out)
     if folder.exists() and not (folder / ".framecast-demo").exists():

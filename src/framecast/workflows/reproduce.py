@@ -17,8 +17,9 @@ from typing import Any
 from rich.console import Console
 
 from framecast.checks import positive
-from framecast.config.experiment import Experiment, printed, read, rows
+from framecast.config.experiment import Experiment
 from framecast.config.parsing import plain
+from framecast.config.recipes import printed, read, rows
 from framecast.curriculum import ReverseScheduled, Scheduled
 from framecast.errors import ConfigError
 from framecast.training import resume, train

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
+from framecast.checks import require
 from framecast.data.quantities import REFLECTIVITY
 from framecast.data.readers.grids import Grid, projection
 from framecast.data.readers.limits import check_size
@@ -136,14 +137,11 @@ def _along(dim: str, frames: list[xr.DataArray]) -> xr.DataArray:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
-    """The file as rasterio opens it, by the driver of its signature only. Raises `DataError` without rasterio, and
+    """The file as rasterio opens it, by the driver of its signature only. Raises `ConfigError` without rasterio, and
     `Unreadable`."""
-    try:
-        import rasterio
-    except ImportError as error:
-        raise DataError(
-            "GeoTIFF and GRIB2 need rasterio", where=path, remedy='pip install "framecast[raster]"'
-        ) from error
+    require("rasterio", extra="raster", purpose="a GeoTIFF or GRIB2 file", where=path)
+    import rasterio
+
     try:
         with path.open("rb") as file:
             driver = "GRIB" if file.read(4) == b"GRIB" else "GTiff"

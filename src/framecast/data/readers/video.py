@@ -20,6 +20,7 @@ import numpy as np
 import xarray as xr
 from dask.delayed import delayed
 
+from framecast.checks import require
 from framecast.data.chunking import PIECE
 from framecast.data.readers.limits import check_size
 from framecast.data.readers.options import Options
@@ -105,11 +106,11 @@ def _every(rate: float, wanted: float, path: Path) -> int:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
-    """The container and its first video stream. Raises `DataError` without PyAV or a stream, else `Unreadable`."""
-    try:
-        import av
-    except ImportError as error:
-        raise DataError("video needs PyAV", where=path, remedy='pip install "framecast[video]"') from error
+    """The container and its first video stream. Raises `ConfigError` without PyAV, `DataError` without a stream,
+    else `Unreadable`."""
+    require("av", extra="video", purpose="video", where=path)
+    import av
+
     try:
         with av.open(str(path.absolute()), mode="r", options={"protocol_whitelist": "file"}) as container:
             if not container.streams.video:

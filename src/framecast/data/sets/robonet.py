@@ -24,6 +24,7 @@ import h5py
 import numpy as np
 from PIL import Image
 
+from framecast.checks import require
 from framecast.data.readers.hdf5 import check, opened
 from framecast.data.sets.clips import Clip, ClipData, Part, check_actions
 from framecast.errors import ConfigError, DataError
@@ -141,10 +142,9 @@ def _picture(content: bytes, number: int, file: Path) -> Image.Image:
 
 def _video(content: bytes, numbers: Sequence[int], file: Path) -> list[Image.Image]:
     """The frames of a video in memory."""
-    try:
-        import av
-    except ImportError as error:
-        raise ConfigError("MP4 frames need PyAV", where=str(file), remedy="pip install 'framecast[video]'") from error
+    require("av", extra="video", purpose="video", where=file)
+    import av
+
     wanted, last = set(numbers), max(numbers)
     found: dict[int, Image.Image] = {}
     try:

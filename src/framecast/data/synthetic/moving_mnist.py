@@ -16,6 +16,7 @@ from typing import Literal
 import numpy as np
 import scipy  # its parts are imported when they are first used
 
+from framecast.checks import require
 from framecast.data.quantities import INTENSITY, Quantity
 from framecast.data.region import Region
 from framecast.data.windows.sources import no_actions, no_inputs
@@ -139,6 +140,7 @@ def digit_images(where: str, split: Split, size: int) -> np.ndarray:
 
 
 def _bundled() -> np.ndarray:
+    require("sklearn", extra="demo", purpose='the handwriting of images="bundled"')
     from sklearn.datasets import load_digits
 
     small = load_digits().images.astype(np.float32) / 16

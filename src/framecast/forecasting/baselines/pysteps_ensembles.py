@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from framecast.checks import require
 from framecast.data.quantities import ZR, Quantity, of
 from framecast.data.scaling import RainLog
 from framecast.errors import ConfigError
@@ -39,10 +40,7 @@ class _Ensemble(ABC):
     def __init__(self, quantity: Quantity, members: int = 8, seed: int = 0) -> None:
         if not quantity.precipitation:
             raise ConfigError(f"{self.name} forecasts rain, not {quantity.name}", where="--baselines")
-        try:
-            import pysteps  # noqa: F401
-        except ImportError as error:
-            raise ConfigError(f"{self.name} needs pysteps", remedy='pip install "framecast[oracles]"') from error
+        require("pysteps", extra="oracles", purpose=self.name)
         self.quantity, self.members, self.seed = quantity, members, seed
 
     def forecast_members(self, context: np.ndarray, horizon: int) -> np.ndarray:

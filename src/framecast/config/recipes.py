@@ -1,0 +1,163 @@
+"""Recipes: YAML files of published tables, and how a row of one becomes an experiment.
+
+A recipe has a `base` and `rows` that differ from it; `radar#predrnn_v2` names a row. It is found by its path or, where no such
+file exists, by its name among those that the package holds (`framecast/recipes`): `radar`, `radar.yaml` and
+`recipes/radar.yaml` are all the same one. Single settings are changed by `key=value`, `model.hidden=[64,64]`. This module
+touches the file of the recipe only, not the data that it names.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import cache
+from pathlib import Path
+from shlex import quote
+from typing import Any, get_args
+
+import yaml
+
+from framecast.checks import several
+from framecast.config.experiment import Experiment
+from framecast.config.parsing import check_keys, merged, nearest, parse
+from framecast.data.datasets import Data
+from framecast.errors import ConfigError
+
+PACKAGED = Path(__file__).parents[1] / "recipes"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a recipe of the package holds: the title of the table, where it is printed, and the names of its rows."""
+
+    title: str
+    source: str | None
+    rows: tuple[str, ...]
+
+
+def recipes() -> dict[str, Recipe]:
+    """The recipes that the package holds, by name: `train(f"{name}#{row}")` trains a row of one."""
+    content = {name: _content(path) for name, path in _packaged().items()}
+    return {
+        name: Recipe(str(each.get("title", name)), each.get("source"), tuple(each["rows"]))
+        for name, each in content.items()
+    }
+
+
+def read(recipe: str | Path, overrides: Sequence[str] = (), *, path: str | None = None) -> Experiment:
+    """The experiment that `recipe` (a file or the name of a recipe of the package, with "#row" for one row of it) and `overrides`
+    ("key=value") describe; `path` is where its data are, whatever those say.
+
+    Raises `ConfigError` naming the file, the key and what was expected, and for a table of several rows without a row.
+    """
+    settings = _settings(*_split(recipe))
+    for override in sorted(
+        map(str, several(overrides, "settings")), key=lambda text: not text.partition("=")[0].endswith(".name")
+    ):
+        key, equals, text = override.partition("=")
+        if not equals or not key:
+            raise ConfigError(f"{override!r} is not of the form key=value", where="command line")
+        inside = text.startswith(("{", "["))
+        quoted = """such as test: ["*2017*"]""" if inside else quote(f"{key}={json.dumps(text)}")
+        nested: Any = _yaml(text, f"command line, {key}", f"quote a path or a word for YAML too: {quoted}")
+        for part in reversed(key.split(".")):
+            nested = {part: nested}
+        settings = merged(settings, nested)
+    if path is not None:
+        _check_has_path(settings.get("data"), str(recipe))
+        settings = merged(settings, {"data": {"path": path}})
+    experiment: Experiment = parse(Experiment, settings, where=str(recipe))
+    return experiment
+
+
+def rows(recipe: str | Path) -> list[str]:
+    """The names of the rows of a recipe, a file or a name. Raises `ConfigError`."""
+    return list(_content(_located(str(recipe))).get("rows") or {})
+
+
+def printed(recipe: str | Path, row: str) -> dict[str, Any]:
+    """The scores that are printed for a row, their `convention`, and the `horizon` they are over where that is not the
+    one of training; nothing where none are printed. Raises `ConfigError`."""
+    return dict((_content(_located(str(recipe))).get("rows") or {}).get(row, {}).get("paper") or {})
+
+
+@cache
+def _packaged() -> dict[str, Path]:
+    """The files of the recipes in the package, by name."""
+    return {path.stem: path for path in sorted(PACKAGED.glob("*.yaml"))}
+
+
+def _split(recipe: str | Path) -> tuple[Path, str]:
+    """The file of a recipe and the name of a row, empty where none is named. Raises `ConfigError`."""
+    if Path(recipe).is_file():  # "#" may stand in the name of a folder
+        return Path(recipe), ""
+    name, _, row = str(recipe).partition("#")
+    return _located(name), row
+
+
+def _located(name: str) -> Path:
+    """The file at a path, else the recipe of the package that `name` names. Raises `ConfigError`."""
+    path = Path(name)
+    if path.is_file():
+        return path
+    known = _packaged()
+    if path.parent in (Path("."), Path("recipes")) and path.suffix in ("", ".yaml") and path.stem in known:
+        return known[path.stem]
+    raise ConfigError(
+        f"no such file, and no recipe of that name{nearest(path.stem, known)}",
+        where=name,
+        remedy=f"give the path of a recipe, or one of: {', '.join(known)}",
+    )
+
+
+def _check_has_path(data: Any, where: str) -> None:
+    """Raise `ConfigError` for the settings of data that are generated."""
+    name = data.get("name") if isinstance(data, Mapping) else None
+    if any(kind.name == name and "path" not in {each.name for each in fields(kind)} for kind in get_args(Data)):
+        raise ConfigError(
+            f"{name} is generated and takes no other data",
+            where=where,
+            remedy="add the setting data.name=archive, for frames that framecast.open reads",
+        )
+
+
+def _content(file: Path) -> dict[str, Any]:
+    try:
+        text = file.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot be read ({error})", where=file, remedy="give the path of a recipe") from error
+    content = _yaml(text, str(file))
+    if not isinstance(content, dict):
+        raise ConfigError("is not a recipe", where=file, remedy="expected keys base and rows, or data, model, ...")
+    return content
+
+
+def _settings(file: Path, row: str) -> dict[str, Any]:
+    """The settings of a row of a recipe, or of a plain experiment file."""
+    content = _content(file)
+    if "base" not in content:
+        if row:
+            raise ConfigError(f"has no rows, so no row {row!r}", where=file)
+        return content
+    check_keys(content, ("base", "rows", "title", "source"), str(file))
+    known = content.get("rows") or {}
+    if not isinstance(known, dict) or not all(isinstance(each or {}, dict) for each in known.values()):
+        raise ConfigError("rows are not settings by name", where=file, remedy="rows: {NAME: {KEY: VALUE, ...}, ...}")
+    if not row and len(known) == 1:
+        row = next(iter(known))
+    if not row and known:
+        name = file.stem if file in _packaged().values() else file
+        raise ConfigError(f"has {len(known)} rows", where=name, remedy=f"name one: {name}#ROW, of {', '.join(known)}")
+    if row and row not in known:
+        raise ConfigError(f"no row {row!r}{nearest(row, known)}", where=file, remedy=f"rows: {', '.join(known)}")
+    difference = {key: value for key, value in (known.get(row) or {}).items() if key != "paper"}
+    settings: dict[str, Any] = merged(content["base"], difference)
+    return settings
+
+
+def _yaml(text: str, where: str, remedy: str | None = None) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"is not YAML: {error}", where=where, remedy=remedy) from error
