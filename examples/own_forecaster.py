@@ -1,7 +1,8 @@
 """Verify a forecast of your own beside the baselines, and write the report.
 
-A forecaster is anything with a `name` and `forecast_array(context, horizon)`: from `(T, C, H, W)` in physical units, NaN
-where there is no data, to `(horizon, C, H, W)`. Here: the mean of the context.
+A forecaster has a `name`, a `context_length` (the least number of frames that it needs) and one method, `forecast(context,
+horizon)`: from `context.frames (B, T, C, H, W)` in physical units, NaN where there is no data, to `(M, B, horizon, C, H, W)`
+with M members, 1 for a single forecast. Here: the mean of the context.
 
     python examples/own_forecaster.py archive/ report.html
 """
@@ -15,6 +16,7 @@ from framecast.data.datasets import ArchiveData
 from framecast.data.windows.splits import ByBlocks
 from framecast.forecasting.baselines.extrapolation import Extrapolation
 from framecast.forecasting.baselines.persistence import Persistence
+from framecast.forecasting.protocol import Context
 from framecast.verification.run import verify
 
 
@@ -22,12 +24,14 @@ class Mean:
     """The mean of what was seen, at every lead time; no value where nothing was seen."""
 
     name = "mean of the context"
+    context_length = 1
 
-    def forecast_array(self, context: np.ndarray, horizon: int) -> np.ndarray:
-        seen = np.isfinite(context)
-        count = seen.sum(axis=0)
-        mean = np.where(count > 0, np.where(seen, context, 0).sum(axis=0) / np.maximum(count, 1), np.nan)
-        return np.repeat(mean[None].astype(np.float32), horizon, axis=0)
+    def forecast(self, context: Context, /, horizon: int) -> np.ndarray:
+        observed = np.isfinite(context.frames)
+        count = observed.sum(axis=1, keepdims=True)
+        total = np.where(observed, context.frames, 0).sum(axis=1, keepdims=True)
+        mean = np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(np.float32)
+        return np.repeat(mean, horizon, axis=1)[None]
 
 
 def main(data: str, report: str) -> None:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -20,7 +20,7 @@ from framecast.data.quantities import ZR, event_thresholds
 from framecast.data.windows.batches import window_actions
 from framecast.data.windows.sources import Source
 from framecast.errors import ConfigError, DataError
-from framecast.forecasting.labels import Forecaster
+from framecast.forecasting.protocol import Context, Forecaster, check_length, forecast_cases
 from framecast.scores import named
 from framecast.scores.fractions import SCALES, SHARES
 from framecast.scores.structure import WAVELENGTHS
@@ -138,6 +138,9 @@ def score(
 ) -> Part:
     """Forecast the cases of a plan and score them, with LPIPS and features for FVD where there are `networks` for them."""
     networks = networks or Networks()
+    for forecaster in forecasters.values():
+        check_length(forecaster, source.shape.context)
+    fallbacks: dict[str, list[np.ndarray]] = {}
     rows: list[xr.Dataset] = []
     kept: list[Example] = []
     order: list[int] = []
@@ -146,20 +149,22 @@ def score(
     for indices in _batches(list(todo.cases), todo.batch_size, source):
         windows = np.stack([source.read(index) for index in indices])
         contexts, truth = windows[:, : source.shape.context], windows[:, source.shape.context :]
-        horizon, actions = source.shape.horizon, window_actions(source, indices)
         inputs = None
         if source.shape.inputs:
             inputs = np.stack([source.inputs(index) for index in indices])[:, : source.shape.context]
+        context = Context(contexts, window_actions(source, indices), inputs)
         members: dict[str, np.ndarray] = {}
         forecasts: dict[str, np.ndarray] = {}
         for name, forecaster in forecasters.items():
             begun = time.perf_counter()
-            if hasattr(forecaster, "forecast_members"):
-                members[name] = _members(forecaster, contexts, horizon)
-                forecasts[name] = members[name].mean(0)
-            else:
-                forecasts[name] = _forecast(forecaster, contexts, horizon, actions, inputs)
+            values, fallback = forecast_cases(forecaster, context, source.shape.horizon)
             seconds[name] += time.perf_counter() - begun
+            # the deterministic scores of an ensemble are those of its mean
+            forecasts[name] = values[0] if len(values) == 1 else values.mean(0)
+            if len(values) > 1:
+                members[name] = values
+            if fallback is not None:
+                fallbacks.setdefault(name, []).append(fallback)
         rows.append(tally(forecasts, members, truth, contexts, indices, todo.rules, networks))
         errors = _relative_error(rows[-1])
         for k, index in enumerate(indices):
@@ -172,6 +177,11 @@ def score(
         order += indices
         report(len(order), len(todo.cases))
     sums = xr.concat(rows, "case", data_vars="all", coords="minimal", compat="override")
+    if fallbacks:
+        counts = [
+            np.concatenate(fallbacks[name]) if name in fallbacks else np.zeros(len(order)) for name in forecasters
+        ]
+        sums["fallback_cases"] = (("forecaster", "case"), np.stack(counts).astype(np.int8))
     return Part(order, sums, kept, extremes, seconds)
 
 
@@ -235,30 +245,3 @@ def _batches(chosen: list[int], size: int, source: Source) -> Iterator[list[int]
             alike = [index for index in group if source.size_of(index) == shape]
             most = max(1, MOST // (frames * math.prod(shape)))
             yield from (alike[k : k + most] for k in range(0, len(alike), most))
-
-
-def _forecast(
-    forecaster: Forecaster,
-    contexts: np.ndarray,
-    horizon: int,
-    actions: np.ndarray | None,
-    inputs: np.ndarray | None,
-) -> np.ndarray:
-    """`contexts (B, T, C, H, W)` -> `(B, horizon, C, H, W)`, at once where the forecaster can, which is then told of
-    `actions (B, T + horizon, A)` and `inputs (B, T, E, H, W)` where it takes such. One that needs a shorter context
-    gets its end."""
-    together: Any = getattr(forecaster, "forecast_arrays", None)
-    needed: int = getattr(forecaster, "context", None) or contexts.shape[1]
-    unused = contexts.shape[1] - needed
-    contexts = contexts[:, unused:]
-    if together is None:
-        return np.stack([forecaster.forecast_array(context, horizon) for context in contexts])
-    more = {} if actions is None else {"actions": actions[:, unused:]}
-    if inputs is not None and getattr(forecaster, "inputs", False):
-        more["inputs"] = inputs[:, unused:]
-    return np.asarray(together(contexts, horizon, **more))
-
-
-def _members(forecaster: Any, contexts: np.ndarray, horizon: int) -> np.ndarray:
-    """`contexts (B, T, C, H, W)` -> the members of an ensemble `(M, B, horizon, C, H, W)`."""
-    return np.stack([forecaster.forecast_members(context, horizon) for context in contexts], axis=1)
