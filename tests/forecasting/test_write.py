@@ -13,7 +13,8 @@ import framecast
 from framecast.errors import ConfigError, DataError
 from framecast.forecasting.baselines.persistence import Persistence
 from framecast.forecasting.labels import run
-from framecast.forecasting.write import write
+from framecast.forecasting.protocol import Context
+from framecast.forecasting.write import film, write
 
 
 def opened(path: Path) -> xr.Dataset:
@@ -155,3 +156,37 @@ def test_a_film_of_a_video_looks_like_it(tmp_path: Path, videos: Path) -> None:
     with Image.open(tmp_path / "out.gif") as picture:
         shown = np.asarray(picture.convert("RGB"))[::2, ::2]
     assert np.abs(shown.transpose(2, 0, 1) / 255 - again).mean() < 0.05
+
+
+class Members:
+    """Three members, the newest frame times 1, 2 and 3."""
+
+    name = "members"
+    context_length = 1
+
+    def forecast(self, context: Context, /, horizon: int) -> np.ndarray:
+        return np.stack([k * context.frames[:, -1:].repeat(horizon, axis=1) for k in (1, 2, 3)])
+
+
+@pytest.mark.parametrize("name", ["out.nc", "out.zarr"])
+def test_members_are_the_same_when_read_back(tmp_path: Path, name: str) -> None:
+    forecast = run(Members(), frames(), 4)
+    assert forecast.dims == ("init_time", "member", "lead_time", "channel", "y", "x")
+    write(forecast, tmp_path / name)
+    again = opened(tmp_path / name)
+    assert again["rain"].dims == forecast.dims
+    np.testing.assert_array_equal(again["rain"].values, forecast.values)
+    assert again["member"].values.tolist() == [0, 1, 2]
+    assert again["member"].attrs["standard_name"] == "realization"
+    assert again["time"].dims == ("init_time", "lead_time")
+    one = forecast.isel(member=[2])
+    write(one, tmp_path / f"one-{name}")
+    assert opened(tmp_path / f"one-{name}")["member"].values.tolist() == [2]
+
+
+def test_a_film_of_an_ensemble_shows_its_mean() -> None:
+    observed = frames()
+    images = film(run(Members(), observed, 2), observed)
+    expected = film((2 * run(Persistence(), observed, 2)).assign_attrs(observed.attrs), observed)
+    assert len(images) == observed.sizes["time"] + 2
+    np.testing.assert_array_equal(images, expected)

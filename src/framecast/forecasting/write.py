@@ -1,7 +1,8 @@
 """Writing a Forecast, whole or not at all: as CF NetCDF or Zarr, or as something to look at, MP4 or GIF.
 
-A film has the context, where it is given, and then the forecast, whose frames have an orange edge; colours are those of the
-report. MP4 is written through PyAV (`pip install "framecast[video]"`), GIF needs nothing.
+An ensemble has a dimension `member` (CF: realization). A film has the context, where it is given, and then the forecast, of an
+ensemble its mean, whose frames have an orange edge; colours are those of the report. MP4 is written through PyAV
+(`pip install "framecast[video]"`), GIF needs nothing.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from framecast.data.frames import check_frames
 from framecast.data.quantities import QUANTITIES
 from framecast.data.readers import zarr_store
 from framecast.errors import ConfigError, DataError, RunError
-from framecast.forecasting.labels import DIMS
+from framecast.forecasting.labels import DIMS, MEMBER_DIMS
 
 SUFFIXES = (".nc", ".zarr", ".mp4", ".gif")
 FRAME_RATE = 10
@@ -49,7 +50,11 @@ def check_forecast(forecast: Any) -> None:
     remedy = "write what a model's forecast(frames, horizon) gives; frames are written with frames.to_netcdf(PATH)"
     if not isinstance(forecast, xr.DataArray):
         raise DataError(f"{in_words(forecast)} given, expected a forecast, an xarray.DataArray", remedy=remedy)
-    if forecast.dims != DIMS or not {"init_time", "lead_time"} <= set(forecast.coords) or not forecast.size:
+    if (
+        forecast.dims not in (DIMS, MEMBER_DIMS)
+        or not {"init_time", "lead_time"} <= set(forecast.coords)
+        or not forecast.size
+    ):
         raise DataError(f"{dict(forecast.sizes)} are not the sizes of a forecast, {DIMS}", remedy=remedy)
     if forecast.attrs.get("quantity") not in QUANTITIES:
         raise DataError("the attributes of the forecast are gone", remedy="keep them: .assign_attrs(forecast.attrs)")
@@ -99,7 +104,8 @@ def film(forecast: xr.DataArray, context: xr.DataArray | None = None) -> list[np
 
     scale = scale_of(QUANTITIES[forecast.attrs["quantity"]])
     past = [] if context is None else [_enlarged(scale.paint(frame)) for frame in context.values]
-    future = [_enlarged(scale.paint(frame)) for frame in forecast.values.reshape(-1, *forecast.shape[-3:])]
+    values = forecast.values.mean(1) if "member" in forecast.dims else forecast.values
+    future = [_enlarged(scale.paint(frame)) for frame in values.reshape(-1, *values.shape[-3:])]
     for picture in future:
         picture[:3], picture[-3:], picture[:, :3], picture[:, -3:] = _EDGE, _EDGE, _EDGE, _EDGE
     return past + future
@@ -139,6 +145,9 @@ def to_dataset(forecast: xr.DataArray) -> xr.Dataset:
     if mapping is not None:
         variable.encoding["grid_mapping"] = mapping
     dataset = variable.to_dataset(name=str(forecast.name))
+    if "member" in dataset.dims:
+        members = dataset.coords.get("member", np.arange(dataset.sizes["member"]))
+        dataset = dataset.assign_coords(member=("member", np.asarray(members), {"standard_name": "realization"}))
     for axis in {"y", "x"} & set(dataset.coords):
         dataset[axis].encoding = {"_FillValue": None}  # CF: coordinates have no missing values
     if forecast["init_time"].dtype.kind == "M":
