@@ -10,16 +10,26 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
 
 from framecast.checks import positive, several
+from framecast.data.archives.opening import open as open_frames
+from framecast.data.datasets import IN_MEMORY, ArchiveData
+from framecast.data.frames import action_names
 from framecast.data.quantities import ZR, event_thresholds
+from framecast.data.readers.options import AS_IT_IS, Options
+from framecast.data.scaling import default_scaling
 from framecast.data.windows.batches import window_actions
-from framecast.data.windows.sources import Source
+from framecast.data.windows.sources import Source, Sources
+from framecast.data.windows.splits import ByBlocks
 from framecast.errors import ConfigError, DataError
+from framecast.forecasting.baselines import BaselineData, build
+from framecast.forecasting.baselines import check as check_baselines
+from framecast.forecasting.labels import RECENT
 from framecast.forecasting.protocol import Context, Forecaster, check_length, forecast_cases
 from framecast.scores import named
 from framecast.scores.fractions import SCALES, SHARES
@@ -32,6 +42,12 @@ MOST = 2**24
 
 Report = Callable[[int, int], None]
 """Called with the number of cases done and of all cases."""
+FramesLike = str | Path | Sequence[str | Path] | xr.DataArray
+"""Frames: what `framecast.open` takes, or what it gives."""
+
+
+def _unreported(*_: int) -> None:
+    """What is told of progress where nobody asked for it."""
 
 
 @dataclass(frozen=True)
@@ -98,9 +114,14 @@ def plan(
 
 
 def verify(
-    forecasters: Mapping[str, Forecaster],
-    source: Source,
+    forecasters: Mapping[str, Forecaster] | Sequence[Forecaster],
+    data: FramesLike | Source,
     *,
+    context: int | None = None,
+    horizon: int | None = None,
+    stride: int = 1,
+    options: Options = AS_IT_IS,
+    baselines: Sequence[str] = (),
     rates: tuple[float, ...] | None = None,
     zr: ZR | None = None,
     convention: str = "default",
@@ -109,13 +130,37 @@ def verify(
     batch_size: int = 4,
     examples: int = 4,
     scales: tuple[int, ...] = SCALES,
-    report: Report = lambda done, of: None,
+    report: Report | None = None,
 ) -> Verification:
-    """Forecast every window of `source` (or `limit` of them, evenly spread) with every forecaster, and score them.
+    """Forecast every window of `data` (or `limit` of them, evenly spread) with every forecaster, and score them.
 
-    `rates` are thresholds in mm/h (default: those of the quantity), led to reflectivity by `zr`. `step` is the time
-    between frames; `scales` are the sides of neighbourhoods in pixels. Raises `DataError` where there is no window.
+    `forecasters` are anything with `framecast.Forecaster`'s method, by name or in a list; the first is judged. `baselines` are
+    names of `framecast.baselines()` that come after them. `data` are opened Frames or what `framecast.open` takes, read as
+    `options` state: windows of `context` frames (the most that a forecaster needs, and at least 4, unless stated) and `horizon`
+    more, `stride` frames apart. It may also be a source of windows, which has lengths of its own.
+
+    `rates` are thresholds in mm/h (default: those of the quantity), converted to reflectivity by `zr`; `convention` is how frame
+    scores are computed; `step` is the time between frames, that of the frames unless stated; `scales` are the sides of
+    neighbourhoods in pixels; `examples` cases are kept to look at. `report` is told the cases done and of how many. Raises
+    `DataError` for data without a window, and `ConfigError` for arguments that cannot work.
     """
+    check_baselines(baselines)
+    named_ones = dict(forecasters if isinstance(forecasters, Mapping) else _by_name(forecasters))
+    if isinstance(data, str | Path | xr.DataArray | Sequence):
+        least = max([RECENT, *(each.context_length for each in named_ones.values())])
+        sources = _windows(data, options, context or least, horizon, stride)
+    elif context is None and horizon is None:
+        sources = Sources(None, None, data, default_scaling(data.quantity), None, ())
+    else:
+        raise ConfigError("a source of windows has a context and a horizon of its own", remedy="leave them out")
+    source, step = sources.held_out(), sources.step if step is None else step
+    for name in baselines:
+        if name in named_ones:
+            raise ConfigError(f"{name!r} names a forecaster and a baseline", where="baselines")
+        known = BaselineData(source.quantity, step, sources.frames, lambda: sources)
+        named_ones[name] = build(name, known)
+    if not named_ones:
+        raise ConfigError("no forecaster given", where="forecasters")
     todo = plan(
         source,
         rates=rates,
@@ -126,14 +171,41 @@ def verify(
         examples=examples,
         scales=scales,
     )
-    return assemble([score(todo, forecasters, source, report)], todo, source, step)
+    result = assemble([score(todo, named_ones, source, report or _unreported)], todo, source, step)
+    result.sums.attrs["repairs"] = "\n".join(sources.repairs)
+    return result
+
+
+def _by_name(forecasters: Sequence[Forecaster]) -> dict[str, Forecaster]:
+    """Forecasters by their names. Raises `ConfigError` for two of one name."""
+    by_name = {each.name: each for each in forecasters}
+    if len(by_name) < len(forecasters):
+        raise ConfigError("two forecasters have one name", where="forecasters", remedy="give them by name: {name: ...}")
+    return by_name
+
+
+def _windows(data: FramesLike, options: Options, context: int, horizon: int | None, stride: int) -> Sources:
+    """All windows of some frames. Raises `DataError` and `ConfigError`."""
+    if horizon is None:
+        raise ConfigError("no horizon given", where="horizon", remedy="how many frames to forecast, such as horizon=12")
+    frames = data if isinstance(data, xr.DataArray) else open_frames(data, **vars(options))
+    archive = ArchiveData(
+        path=IN_MEMORY,
+        context=context,
+        horizon=horizon,
+        stride=stride,
+        actions=bool(action_names(frames)),
+        split=ByBlocks(validation=0, test=0),
+    )
+    sources = archive.open(frames=[frames])
+    return replace(sources, test=sources.train, train=None)
 
 
 def score(
     todo: Plan,
     forecasters: Mapping[str, Forecaster],
     source: Source,
-    report: Report = lambda done, of: None,
+    report: Report = _unreported,
     networks: Networks | None = None,
 ) -> Part:
     """Forecast the cases of a plan and score them, with LPIPS and features for FVD where there are `networks` for them."""
