@@ -47,6 +47,19 @@ def values(forecaster: Forecaster, given: np.ndarray, horizon: int = HORIZON) ->
 
 
 @cache
+def learns(name: str) -> bool:
+    """Whether a baseline is made from training windows: it may have a forecast where the context has no data."""
+    opened = []
+
+    def training() -> Sources:
+        opened.append(name)
+        return climate()
+
+    build(name, BaselineData(RAIN_RATE, np.timedelta64(5, "m"), (), training))
+    return bool(opened)
+
+
+@cache
 def usual(name: str) -> np.ndarray:
     """What a baseline says of the usual context; those of pysteps take seconds."""
     return values(made(name), context())
@@ -104,7 +117,7 @@ def test_three_states_of_pixels(name: str) -> None:
     forecaster, given = made(name), context()
     given[..., :8, :8] = np.nan
     result = values(forecaster, given)
-    if name != "climatology":  # which knows the place from training
+    if not learns(name):
         assert np.isnan(result[:, :, 0, :, 2, 2]).all()
     assert np.isfinite(result[..., 14:20, 16:24]).all()
     known = result[np.isfinite(result)]
@@ -114,9 +127,10 @@ def test_three_states_of_pixels(name: str) -> None:
 
 @every
 def test_no_data_at_all_gives_none(name: str) -> None:
-    if name == "climatology":
+    forecaster = made(name)
+    if learns(name):
         pytest.skip("knows the place from training")
-    assert np.isnan(values(made(name), np.full_like(context(), np.nan))).all()
+    assert np.isnan(values(forecaster, np.full_like(context(), np.nan))).all()
 
 
 @every
@@ -144,7 +158,7 @@ def test_a_fallback_is_counted(name: str) -> None:
         assert fallback is not None
         assert fallback.tolist() == [False, True]
     else:
-        assert fallback is None
+        assert fallback is None or fallback.shape == (2,)
 
 
 @pytest.mark.parametrize("name", ["steps", "linda"])
@@ -171,13 +185,13 @@ def test_labels_are_those_of_the_frames(name: str) -> None:
     observed = frames(5, HEIGHT, WIDTH)
     observed[:] = shower(5, WIDTH)[:, :, :HEIGHT]
     forecast = run(made(name), observed, HORIZON)
-    ensemble = name in ("steps", "linda")
+    ensemble = len(usual(name)) > 1
     assert forecast.dims == ("init_time", *(["member"] if ensemble else []), "lead_time", "channel", "y", "x")
     assert forecast.attrs["forecaster"] == name
     assert forecast["init_time"].values[0] == observed["time"].values[-1]
     np.testing.assert_array_equal(forecast["x"], observed["x"])
     assert "fallback" not in forecast.attrs
-    if ensemble:
+    if name in ("steps", "linda"):
         dry = xr.zeros_like(observed)
         assert "a simpler method" in run(made(name), dry, HORIZON).attrs["fallback"]
 
