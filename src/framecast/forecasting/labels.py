@@ -68,9 +68,9 @@ def newest(frames: xr.DataArray, count: int) -> xr.DataArray:
         )
     if frames.sizes["time"] < count:
         raise DataError(f"{frames.sizes['time']} frames found, {count} needed", where=where, remedy="open more frames")
-    newest_ones = frames.isel(time=slice(-count, None))
+    used = frames.isel(time=slice(-count, None))
     if count > 1:
-        step, gaps = time_step(frames), np.diff(newest_ones["time"].values)
+        step, gaps = time_step(frames), np.diff(used["time"].values)
         tolerance = step // 10 if isinstance(step, np.timedelta64) else 0
         if (np.abs(gaps - step) > tolerance).any():
             raise DataError(
@@ -78,16 +78,16 @@ def newest(frames: xr.DataArray, count: int) -> xr.DataArray:
                 where=where,
                 remedy="supply the missing frame, or end the frames before the gap",
             )
-    missing = np.isnan(newest_ones.values).all((1, 2, 3))
+    missing = np.isnan(used.values).all((1, 2, 3))
     if missing.any():
         first = int(missing.argmax())
-        time = stamp(newest_ones["time"].values[first])
+        time = stamp(used["time"].values[first])
         raise DataError(
             f"no data at all in {missing.sum()} of the newest {count} frames, first at {time}",
-            where=named(newest_ones.isel(time=first)),
+            where=named(used.isel(time=first)),
             remedy=NO_DATA if missing.all() else "give frames that end before it",
         )
-    return newest_ones
+    return used
 
 
 def assemble(values: np.ndarray, frames: xr.DataArray, name: str) -> xr.DataArray:

@@ -1,4 +1,4 @@
-"""Whether frames, contexts, actions and extra inputs fit a trained model, by its card."""
+"""Checks that frames, contexts, actions and extra inputs fit a trained model, by its card."""
 
 from __future__ import annotations
 
@@ -103,13 +103,15 @@ def _check_actions_array(card: Card, context: Context, horizon: int) -> None:
 
 def _check_inputs_array(card: Card, context: Context) -> None:
     if context.inputs is None:
-        raise ConfigError(f"{card.model.name} sees {card.shape.inputs} inputs beside the frames, and none are given")
+        raise ConfigError(
+            f"{card.model.name} sees {card.shape.inputs} inputs in addition to the frames, and none are given"
+        )
     expected = (*context.frames.shape[:2], card.shape.inputs, *context.frames.shape[3:])
     if context.inputs.shape != expected:
         raise DataError(
             f"an array of shape {context.inputs.shape}, expected {expected}",
             where="inputs",
-            remedy="give what the model sees beside each frame of the context, of the same size",
+            remedy="give the extra inputs of each frame of the context, of the same size",
         )
 
 

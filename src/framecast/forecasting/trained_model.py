@@ -24,7 +24,7 @@ from framecast.ops.convolution import Transforms, shared
 
 
 class Trained:
-    """A trained model with what its card says.
+    """A trained model and its card; a forecaster.
 
     A forecast is NaN where no frame of the context has data: there it has no basis. Elsewhere a missing pixel of the
     context was shown to the model as dry. Frames whose sides are no multiple of what the model needs are continued at
@@ -180,7 +180,7 @@ def load(folder: str | Path, device: str | None = None, *, tile: int | None = No
     """The trained model in `folder`: that of a saved model, or the best (else the last) of a run.
 
     `device` is the GPU where there is one; for `tile` and `overlap` see `Trained`. Raises `RunError` where there is no whole
-    model, and `ConfigError` for a device that is not there, no size of a tile, or an overlap as large.
+    model, and `ConfigError` for a device that this machine does not have, a tile that is no size, or an overlap as large.
     """
     at_least_one(tile=tile)
     model, card = load_saved(find(a_path(folder, "the folder of a run, or of a saved model")))

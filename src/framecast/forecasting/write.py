@@ -78,8 +78,8 @@ def write(
     temporary = out.with_name(f".{os.getpid()}.{out.name}")
     try:
         if out.suffix in (".mp4", ".gif"):
-            pictures = film(forecast, context)
-            (_write_gif if out.suffix == ".gif" else _write_mp4)(pictures, temporary)
+            images = film(forecast, context)
+            (_write_gif if out.suffix == ".gif" else _write_mp4)(images, temporary)
             temporary.replace(out)
             return
         dataset = to_dataset(forecast)
@@ -99,41 +99,41 @@ def write(
 
 
 def film(forecast: xr.DataArray, context: xr.DataArray | None = None) -> list[np.ndarray]:
-    """The pictures `(H, W, 3)` uint8 of a film: those of the context, then those of the forecast with an orange edge."""
+    """The images `(H, W, 3)` uint8 of a film: those of the context, then those of the forecast with an orange edge."""
     from framecast.colours import scale_of
 
     scale = scale_of(QUANTITIES[forecast.attrs["quantity"]])
     past = [] if context is None else [_enlarged(scale.paint(frame)) for frame in context.values]
     values = forecast.values.mean(1) if "member" in forecast.dims else forecast.values
     future = [_enlarged(scale.paint(frame)) for frame in values.reshape(-1, *values.shape[-3:])]
-    for picture in future:
-        picture[:3], picture[-3:], picture[:, :3], picture[:, -3:] = _EDGE, _EDGE, _EDGE, _EDGE
+    for image in future:
+        image[:3], image[-3:], image[:, :3], image[:, -3:] = _EDGE, _EDGE, _EDGE, _EDGE
     return past + future
 
 
-def _enlarged(picture: np.ndarray) -> np.ndarray:
+def _enlarged(image: np.ndarray) -> np.ndarray:
     """Drawn in larger pixels where it is small, with even sides, as films need them."""
-    times = max(1, -(-_LEAST_SIDE // max(picture.shape[:2])))
-    large = picture.repeat(times, axis=0).repeat(times, axis=1)
+    times = max(1, -(-_LEAST_SIDE // max(image.shape[:2])))
+    large = image.repeat(times, axis=0).repeat(times, axis=1)
     return np.ascontiguousarray(np.pad(large, ((0, large.shape[0] % 2), (0, large.shape[1] % 2), (0, 0)), mode="edge"))
 
 
-def _write_gif(pictures: list[np.ndarray], path: Path) -> None:
+def _write_gif(images: list[np.ndarray], path: Path) -> None:
     from PIL import Image
 
-    first, *others = [Image.fromarray(picture) for picture in pictures]
+    first, *others = [Image.fromarray(image) for image in images]
     first.save(path, format="GIF", save_all=True, append_images=others, duration=1000 // FRAME_RATE, loop=0)
 
 
-def _write_mp4(pictures: list[np.ndarray], path: Path) -> None:
+def _write_mp4(images: list[np.ndarray], path: Path) -> None:
     import av
 
     with av.open(str(path), mode="w", format="mp4") as container:
         stream: Any = container.add_stream("libx264", rate=FRAME_RATE, options={"crf": "18"})
-        stream.height, stream.width = pictures[0].shape[:2]
+        stream.height, stream.width = images[0].shape[:2]
         stream.pix_fmt = "yuv420p"
-        for picture in pictures:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        for image in images:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
         container.mux(stream.encode())
 
 

@@ -1,4 +1,4 @@
-"""Scoring: every window of a source forecast by every forecaster, and what is kept of it.
+"""Scoring: every window of a source forecast by every forecaster, and the sums that are kept of it.
 
 A plan says what to score; it can be cut into parts that are scored anywhere and put together again.
 """
@@ -47,7 +47,7 @@ FramesLike = str | Path | Sequence[str | Path] | xr.DataArray
 
 
 def _unreported(*_: int) -> None:
-    """What is told of progress where nobody asked for it."""
+    """Progress that nobody asked for."""
 
 
 @dataclass(frozen=True)
@@ -141,8 +141,8 @@ def verify(
 
     `rates` are thresholds in mm/h (default: those of the quantity), converted to reflectivity by `zr`; `convention` is how frame
     scores are computed; `step` is the time between frames, that of the frames unless stated; `scales` are the sides of
-    neighbourhoods in pixels; `examples` cases are kept to look at. `report` is told the cases done and of how many. Raises
-    `DataError` for data without a window, and `ConfigError` for arguments that cannot work.
+    neighbourhoods in pixels; `examples` cases are kept to look at. `report` is called with the number of cases done and that
+    of all cases. Raises `DataError` for data without a window, and `ConfigError` for arguments that cannot work.
     """
     check_baselines(baselines)
     named_ones = dict(forecasters if isinstance(forecasters, Mapping) else _by_name(forecasters))
@@ -157,8 +157,8 @@ def verify(
     for name in baselines:
         if name in named_ones:
             raise ConfigError(f"{name!r} names a forecaster and a baseline", where="baselines")
-        known = BaselineData(source.quantity, step, sources.frames, lambda: sources)
-        named_ones[name] = build(name, known)
+        baseline_data = BaselineData(source.quantity, step, sources.frames, lambda: sources)
+        named_ones[name] = build(name, baseline_data)
     if not named_ones:
         raise ConfigError("no forecaster given", where="forecasters")
     todo = plan(
@@ -240,8 +240,8 @@ def score(
         rows.append(tally(forecasts, members, truth, contexts, indices, todo.rules, networks))
         errors = _relative_error(rows[-1])
         for k, index in enumerate(indices):
-            pictures = {name: forecast[k] for name, forecast in forecasts.items()}
-            example = Example(index, source.init_time(index), contexts[k], truth[k], pictures)
+            images = {name: forecast[k] for name, forecast in forecasts.items()}
+            example = Example(index, source.init_time(index), contexts[k], truth[k], images)
             if index in todo.shown:
                 kept.append(example)
             if todo.shown:
@@ -257,11 +257,11 @@ def score(
     return Part(order, sums, kept, extremes, seconds)
 
 
-def _keep_extreme(known: dict[str, tuple[float, Example]], new: Mapping[str, tuple[float, Example]]) -> None:
+def _keep_extreme(extremes: dict[str, tuple[float, Example]], new: Mapping[str, tuple[float, Example]]) -> None:
     """Keep the more extreme of two cases, the earlier one of equals."""
     for why, (error, example) in new.items():
-        if error < (known[why][0] if why in known else np.inf):
-            known[why] = (error, example._replace(why=why))
+        if error < (extremes[why][0] if why in extremes else np.inf):
+            extremes[why] = (error, example._replace(why=why))
 
 
 def assemble(parts: Sequence[Part], todo: Plan, source: Source, step: np.timedelta64 | None = None) -> Verification:

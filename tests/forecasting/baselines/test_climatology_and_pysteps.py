@@ -45,7 +45,7 @@ def test_climatology_is_the_mean_of_what_was_observed() -> None:
     assert forecast[3, 0, 1, 1] == pytest.approx(values[20:, 0, 0, 1, 1].mean(), rel=1e-5)
     other = climate.forecast(Context(np.zeros((1, 2, 1, 9, 9), np.float32)), 1)
     assert np.ptp(other) == 0
-    with pytest.raises(DataError, match=r"rain\.nc: there is no training window"):
+    with pytest.raises(DataError, match=r"rain\.nc: no training window"):
         Climatology.of(None, "rain.nc")
 
 

@@ -28,7 +28,7 @@ class Climatology:
         """Of the training windows, which are in the files `where`. Raises `DataError` without any."""
         if source is None or not len(source):
             raise DataError(
-                "there is no training window, so there is no climatology",
+                "no training window, so no climatology",
                 where=where,
                 remedy="leave the climatology out, or hold out less (data.split)",
             )
@@ -38,9 +38,9 @@ class Climatology:
             frame = source.read(int(index))[0].astype(np.float64)
             if total is not None and frame.shape != total.shape:
                 continue  # archives on different grids: those of the first
-            there = np.isfinite(frame)
-            total = np.where(there, frame, 0) + (0 if total is None else total)
-            count = there + (0 if count is None else count)
+            valid = np.isfinite(frame)
+            total = np.where(valid, frame, 0) + (0 if total is None else total)
+            count = valid + (0 if count is None else count)
         assert total is not None
         assert count is not None
         return Climatology(

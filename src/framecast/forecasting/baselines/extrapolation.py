@@ -2,7 +2,7 @@
 
 Semi-Lagrangian and backward: each pixel of the forecast is followed back along the motion field to where it came from in
 the newest frame (Germann and Zawadzki, "Scale-Dependence of the Predictability of Precipitation from Continental Radar
-Images", 2002). Where it came from outside the observed area the forecast has no basis and is NaN; pictures, which have no
+Images", 2002). Where it came from outside the observed area the forecast has no basis and is NaN; images, which have no
 surroundings that a radar could have seen, are continued by their border instead.
 """
 
@@ -38,10 +38,10 @@ class Extrapolation:
     def _moved(self, frames: np.ndarray, horizon: int) -> np.ndarray:
         """The forecast `(L, C, H, W)` of one case, `frames (T, C, H, W)`."""
         recent = frames[-self.recent :]
-        seen = RainLog().forward(recent, self.quantity) if self.quantity.precipitation else recent
-        seen = np.where(np.isfinite(seen), seen, 0.0).mean(axis=1)
+        fields = RainLog().forward(recent, self.quantity) if self.quantity.precipitation else recent
+        fields = np.where(np.isfinite(fields), fields, 0.0).mean(axis=1)
         surroundings = not self.quantity.precipitation
-        return advect(frames[-1], motion(seen), horizon, self.quantity.dry, continued=surroundings)
+        return advect(frames[-1], motion(fields), horizon, self.quantity.dry, continued=surroundings)
 
 
 EXTRAPOLATION = Baseline(
@@ -69,9 +69,9 @@ def advect(frame: np.ndarray, flow: np.ndarray, horizon: int, dry: float, *, con
             move = _sample(field[:, :2], origin - move / 2)
         origin = origin - move
         values = _sample(field[:, 2 : 2 + channels], origin)
-        gone = _sample(field[:, 2 + channels :], origin, mode="nearest") > 0.5
+        no_data = _sample(field[:, 2 + channels :], origin, mode="nearest") > 0.5
         inside = (origin >= -0.5).all(0) & (origin[0] <= height - 0.5) & (origin[1] <= width - 0.5)
-        steps.append(torch.where(gone | ~(inside | continued), torch.nan, values))
+        steps.append(torch.where(no_data | ~(inside | continued), torch.nan, values))
     return torch.stack(steps).numpy()
 
 

@@ -61,8 +61,8 @@ class _Ensemble(ABC):
         rate = np.where(np.isfinite(rate), rate, 0.0)
         if (rate[-1] >= _WET).mean() < _LEAST_WET:
             return None
-        seen = RainLog().forward(frames[-4:, 0], self.quantity)
-        velocity = motion(np.where(np.isfinite(seen), seen, 0.0))[::-1].astype(np.float64)
+        fields = RainLog().forward(frames[-4:, 0], self.quantity)
+        velocity = motion(np.where(np.isfinite(fields), fields, 0.0))[::-1].astype(np.float64)
         try:
             with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), np.errstate(all="ignore"):
                 warnings.simplefilter("ignore")
