@@ -15,6 +15,7 @@ import numpy as np
 import framecast.data
 from framecast.data.quantities import ZR, Quantity, event_thresholds, of
 from framecast.forecasting.baselines.extrapolation import Extrapolation
+from framecast.forecasting.protocol import Context
 
 CONTEXT, HORIZON, EVERY = 4, 12, 8
 
@@ -23,25 +24,32 @@ class Pysteps:
     """pysteps' Lucas-Kanade motion field and semi-Lagrangian advection, with its defaults."""
 
     name = "pysteps"
+    context_length = 2
 
     def __init__(self, quantity: Quantity) -> None:
         self.quantity = quantity
 
-    def forecast_array(self, context: np.ndarray, horizon: int) -> np.ndarray:
-        """`context (T, 1, H, W)` -> `(horizon, 1, H, W)`."""
+    def forecast(self, context: Context, /, horizon: int) -> np.ndarray:
+        """`(1, B, horizon, 1, H, W)`."""
         try:
-            from pysteps import extrapolation, motion
+            import pysteps  # noqa: F401
         except ImportError as error:
             raise SystemExit("pysteps is needed: pip install 'framecast[oracles]'") from error
 
-        seen = np.where(np.isnan(context[:, 0]), self.quantity.dry, context[:, 0])
+        return np.stack([self._moved(frames, horizon) for frames in context.frames])[None]
+
+    def _moved(self, frames: np.ndarray, horizon: int) -> np.ndarray:
+        """`frames (T, 1, H, W)` -> `(horizon, 1, H, W)`."""
+        from pysteps import extrapolation, motion
+
+        seen = np.where(np.isnan(frames[:, 0]), self.quantity.dry, frames[:, 0])
         if self.quantity.name == "rain_rate":
             seen = 10 * np.log10(np.maximum(seen, 0.1))
         else:
             seen = np.maximum(seen, ZR().reflectivity(0.1))
         flow = motion.get_method("lucaskanade")(seen)
         advect = extrapolation.get_method("semilagrangian")
-        return advect(context[-1, 0], flow, horizon, allow_nonfinite_values=True)[:, None]
+        return advect(frames[-1, 0], flow, horizon, allow_nonfinite_values=True)[:, None]
 
 
 def main() -> None:
@@ -58,7 +66,7 @@ def main() -> None:
             forecasts = []
             for k, forecaster in enumerate((Extrapolation(quantity), Pysteps(quantity))):
                 begun = time.perf_counter()
-                forecasts.append(forecaster.forecast_array(context, HORIZON))
+                forecasts.append(forecaster.forecast(Context(context[None]), HORIZON)[0, 0])
                 seconds[k] += time.perf_counter() - begun
             valid = np.isfinite(truth) & np.isfinite(forecasts[0]) & np.isfinite(forecasts[1])
             for k, forecast in enumerate(forecasts):

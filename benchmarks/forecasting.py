@@ -24,6 +24,7 @@ from framecast.checkpoints.model_folder import Card, save
 from framecast.data.quantities import INTENSITY, RAIN_RATE
 from framecast.data.scaling import Unit
 from framecast.forecasting.baselines.extrapolation import Extrapolation
+from framecast.forecasting.protocol import Context
 from framecast.models import PredRNNV2
 from framecast.models.parts.flops import multiply_accumulates
 from framecast.ops import free_running
@@ -58,7 +59,8 @@ def compare(name: str, repeats: int) -> None:
     if shape.height > 64:
         moved = np.stack([np.roll(np.random.default_rng(0).gamma(0.3, 2.0, (1, 640, 710)), t, -1) for t in range(5)])
         extrapolation = Extrapolation(RAIN_RATE)
-        forms["extrapolation"] = lambda: extrapolation.forecast_array(moved.astype(np.float32), shape.horizon)
+        moving = Context(moved.astype(np.float32)[None])
+        forms["extrapolation"] = lambda: extrapolation.forecast(moving, shape.horizon)
     theirs = plain(context, mask)[0][:, -shape.horizon :]
     difference = float((ours() - theirs).norm() / theirs.norm())
     times = alternating(forms, repeats)
@@ -74,7 +76,8 @@ def starts(repeats: int) -> None:
         save(Path(folder) / "model", config.build(shape), Card(config, Unit(), INTENSITY, shape, None))
         forecast = (
             "import framecast, numpy as np; "
-            f"framecast.load('{folder}/model').forecast_array(np.zeros((10, 1, 64, 64), np.float32), 10)"
+            "from framecast.forecasting.protocol import Context; "
+            f"framecast.load('{folder}/model').forecast(Context(np.zeros((1, 10, 1, 64, 64), np.float32)), 10)"
         )
         commands = {
             "framecast --help": [str(Path(sys.executable).with_name("framecast")), "--help"],

@@ -20,7 +20,7 @@ from framecast.data.windows.sources import Source
 from framecast.data.windows.splits import ByBlocks
 from framecast.forecasting.baselines.extrapolation import Extrapolation
 from framecast.forecasting.baselines.persistence import Persistence
-from framecast.forecasting.labels import Forecaster
+from framecast.forecasting.protocol import Forecaster
 from framecast.forecasting.trained_model import Trained
 from framecast.models import PredRNNV2
 from framecast.verification.run import verify

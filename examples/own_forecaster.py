@@ -1,7 +1,8 @@
-"""Verify a forecast of your own beside the baselines, and write the report.
+"""Verify a forecaster of your own against the baselines, and write the report.
 
-A forecaster is anything with a `name` and `forecast_array(context, horizon)`: from `(T, C, H, W)` in physical units, NaN
-where there is no data, to `(horizon, C, H, W)`. Here: the mean of the context.
+A forecaster has a `name`, a `context_length` (the least number of frames that it needs) and one method, `forecast(context,
+horizon)`: from `context.frames (B, T, C, H, W)` in physical units, NaN where there is no data, to `(M, B, horizon, C, H, W)`
+with M members, 1 for a single forecast. Here: the mean of the context.
 
     python examples/own_forecaster.py archive/ report.html
 """
@@ -11,32 +12,27 @@ import sys
 import numpy as np
 
 import framecast
-from framecast.data.datasets import ArchiveData
-from framecast.data.windows.splits import ByBlocks
-from framecast.forecasting.baselines.extrapolation import Extrapolation
-from framecast.forecasting.baselines.persistence import Persistence
-from framecast.verification.run import verify
 
 
 class Mean:
-    """The mean of what was seen, at every lead time; no value where nothing was seen."""
+    """The mean of the context, at every lead time; no value where nothing was observed."""
 
     name = "mean of the context"
+    context_length = 1
 
-    def forecast_array(self, context: np.ndarray, horizon: int) -> np.ndarray:
-        seen = np.isfinite(context)
-        count = seen.sum(axis=0)
-        mean = np.where(count > 0, np.where(seen, context, 0).sum(axis=0) / np.maximum(count, 1), np.nan)
-        return np.repeat(mean[None].astype(np.float32), horizon, axis=0)
+    def forecast(self, context: framecast.Context, /, horizon: int) -> np.ndarray:
+        observed = np.isfinite(context.frames)
+        count = observed.sum(axis=1, keepdims=True)
+        total = np.where(observed, context.frames, 0).sum(axis=1, keepdims=True)
+        mean = np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(np.float32)
+        return np.repeat(mean, horizon, axis=1)[None]
 
 
 def main(data: str, report: str) -> None:
     """Score every fourth window of `data` and write `report`."""
-    sources = ArchiveData(path=data, context=5, horizon=6, stride=4, split=ByBlocks(validation=0, test=0)).open()
-    assert sources.train is not None
-    quantity = sources.train.quantity
-    forecasters = {f.name: f for f in (Mean(), Persistence(), Extrapolation(quantity))}
-    verification = verify(forecasters, sources.train, step=sources.step)
+    verification = framecast.verify(
+        [Mean()], data, context=5, horizon=6, stride=4, baselines=("persistence", "extrapolation")
+    )
     for name in verification.forecasters:
         print(f"{name:22} MSE {verification.frame(name, 'mse').value:.4g}")
     print(framecast.write_report(verification, report, title="A forecast of my own", facts={"data": data}))

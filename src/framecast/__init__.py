@@ -17,24 +17,32 @@ if TYPE_CHECKING:
     from framecast.data.readers.options import Options
     from framecast.data.store.conversion import convert
     from framecast.errors import ConfigError, DataError, Exhausted, FramecastError, RunError
+    from framecast.forecasting.api import forecast
+    from framecast.forecasting.baselines import baselines
+    from framecast.forecasting.protocol import Context, Forecaster
     from framecast.forecasting.trained_model import load
     from framecast.forecasting.write import write
     from framecast.report import write_report
     from framecast.training import resume, train
     from framecast.verification.evaluate import evaluate
+    from framecast.verification.run import verify
     from framecast.workflows.reproduce import reproduce
 
 __version__ = "0.1.0"
 
 _HOME = {
     "ConfigError": "framecast.errors",
+    "Context": "framecast.forecasting.protocol",
     "DataError": "framecast.errors",
     "Exhausted": "framecast.errors",
+    "Forecaster": "framecast.forecasting.protocol",
     "FramecastError": "framecast.errors",
     "Options": "framecast.data.readers.options",
     "RunError": "framecast.errors",
+    "baselines": "framecast.forecasting.baselines",
     "convert": "framecast.data.store.conversion",
     "evaluate": "framecast.verification.evaluate",
+    "forecast": "framecast.forecasting.api",
     "inspect": "framecast.data.inspection.inspect",
     "load": "framecast.forecasting.trained_model",
     "open": "framecast.data.archives.opening",
@@ -42,19 +50,24 @@ _HOME = {
     "reproduce": "framecast.workflows.reproduce",
     "resume": "framecast.training",
     "train": "framecast.training",
+    "verify": "framecast.verification.run",
     "write": "framecast.forecasting.write",
     "write_report": "framecast.report",
 }
 
 __all__ = [
     "ConfigError",
+    "Context",
     "DataError",
     "Exhausted",
+    "Forecaster",
     "FramecastError",
     "Options",
     "RunError",
+    "baselines",
     "convert",
     "evaluate",
+    "forecast",
     "inspect",
     "load",
     "open",
@@ -62,6 +75,7 @@ __all__ = [
     "reproduce",
     "resume",
     "train",
+    "verify",
     "write",
     "write_report",
 ]

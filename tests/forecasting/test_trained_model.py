@@ -14,6 +14,8 @@ from framecast.data.quantities import RAIN_RATE
 from framecast.data.scaling import RainLog
 from framecast.errors import ConfigError, DataError, RunError
 from framecast.forecasting.baselines.persistence import Persistence
+from framecast.forecasting.labels import run
+from framecast.forecasting.protocol import Context
 from framecast.forecasting.trained_model import Trained, load
 from framecast.models import ConvLSTM, PredRNN
 from framecast.types import FrameShape
@@ -45,9 +47,9 @@ def frames(count: int = 6, height: int = 16, width: int = 16, minutes: int = 5) 
 
 @pytest.mark.parametrize("horizon", [0, -2, 2.0, "2", None])
 def test_what_is_no_horizon_is_refused(horizon: Any) -> None:
-    for forecast in (trained(), Persistence()):
+    for forecaster in (trained(), Persistence()):
         with pytest.raises(DataError, match="a horizon of"):
-            forecast(frames(), horizon)
+            run(forecaster, frames(), horizon)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +76,7 @@ def test_what_is_no_horizon_is_refused(horizon: Any) -> None:
 def test_what_are_no_frames_is_refused_wherever_frames_are_taken(change: Any, said: str, tmp_path: Path) -> None:
     given = change(frames())
     recipe = "recipes/radar.yaml#convlstm"
-    calls = [lambda: trained()(given, 2), lambda: Persistence()(given, 2)]
+    calls = [lambda: trained()(given, 2), lambda: run(Persistence(), given, 2)]
     if not isinstance(given, str | Path):
         calls += [lambda: framecast.inspect(given), lambda: framecast.train(recipe, data=given, out=tmp_path / "run")]
     for call in calls:
@@ -184,17 +186,20 @@ def test_a_device_or_tile_that_is_none_is_said(options: dict[str, Any], said: st
 @pytest.mark.parametrize(
     ("context", "said"),
     [
-        (np.zeros((3, 16, 16), np.float32), "shape"),
-        (np.zeros((2, 1, 16, 16), np.float32), "expected 3 frames or more of 1 channel"),
-        (np.zeros((3, 2, 16, 16), np.float32), "expected 3 frames or more of 1 channel"),
-        (np.zeros((3, 1, 16, 16), np.uint8), "uint8"),
+        (np.zeros((3, 1, 16, 16), np.float32), "shape"),
+        (np.zeros((1, 2, 1, 16, 16), np.float32), "expected 3 frames or more of 1 channel"),
+        (np.zeros((1, 3, 2, 16, 16), np.float32), "expected 3 frames or more of 1 channel"),
+        (np.zeros((1, 3, 1, 16, 16), np.uint8), "uint8"),
         ([[1.0]], "list given"),
     ],
 )
 def test_an_array_that_is_no_context_is_refused(context: Any, said: str) -> None:
     with pytest.raises(DataError, match=f"context: .*{said}"):
-        trained().forecast_array(context, 2)
+        trained().forecast(Context(context), 2)
 
 
-def test_a_context_may_have_more_frames() -> None:
-    assert trained().forecast_array(np.zeros((5, 1, 16, 16), np.float32), 2).shape == (2, 1, 16, 16)
+def test_of_a_longer_context_the_end_is_used() -> None:
+    longer = frames(5).values[None]
+    forecast = trained().forecast(Context(longer), 2)
+    assert forecast.shape == (1, 1, 2, 1, 16, 16)
+    np.testing.assert_array_equal(forecast, trained().forecast(Context(longer[:, -3:]), 2))

@@ -12,7 +12,9 @@ from test_trained_model import frames
 import framecast
 from framecast.errors import ConfigError, DataError
 from framecast.forecasting.baselines.persistence import Persistence
-from framecast.forecasting.write import write
+from framecast.forecasting.labels import run
+from framecast.forecasting.protocol import Context
+from framecast.forecasting.write import film, write
 
 
 def opened(path: Path) -> xr.Dataset:
@@ -24,7 +26,7 @@ def opened(path: Path) -> xr.Dataset:
 def test_read_back_with_xarray_it_is_the_same(tmp_path: Path, name: str) -> None:
     observed = frames()
     observed[dict(time=-1, y=0)] = np.nan
-    forecast = Persistence()(observed, 4)
+    forecast = run(Persistence(), observed, 4)
     write(forecast, tmp_path / name)
     again = opened(tmp_path / name)
     np.testing.assert_array_equal(again["rain"].values, forecast.values)
@@ -45,7 +47,7 @@ def test_read_back_with_xarray_it_is_the_same(tmp_path: Path, name: str) -> None
 def test_frames_of_a_store_are_forecast_into_a_store(tmp_path: Path) -> None:
     """How one keeps its coordinates is no matter to the other."""
     frames().to_dataset().drop_encoding().to_zarr(tmp_path / "archive.zarr", zarr_format=3)
-    forecast = Persistence()(framecast.open(tmp_path / "archive.zarr"), 2)
+    forecast = run(Persistence(), framecast.open(tmp_path / "archive.zarr"), 2)
     write(forecast, tmp_path / "out.zarr")
     np.testing.assert_array_equal(opened(tmp_path / "out.zarr")["y"], frames()["y"])
 
@@ -53,9 +55,9 @@ def test_frames_of_a_store_are_forecast_into_a_store(tmp_path: Path) -> None:
 def test_nothing_is_overwritten_unasked(tmp_path: Path) -> None:
     (tmp_path / "out.nc").write_text("precious")
     with pytest.raises(ConfigError, match="exists already"):
-        write(Persistence()(frames(), 1), tmp_path / "out.nc")
+        write(run(Persistence(), frames(), 1), tmp_path / "out.nc")
     assert (tmp_path / "out.nc").read_text() == "precious"
-    write(Persistence()(frames(), 1), tmp_path / "out.nc", overwrite=True)
+    write(run(Persistence(), frames(), 1), tmp_path / "out.nc", overwrite=True)
     assert opened(tmp_path / "out.nc").sizes["lead_time"] == 1
 
 
@@ -64,12 +66,12 @@ def test_only_a_store_is_replaced_by_a_store(tmp_path: Path) -> None:
     out.mkdir()
     (out / "notes.txt").write_text("precious")
     with pytest.raises(ConfigError, match="no Zarr store"):
-        write(Persistence()(frames(), 1), out, overwrite=True)
+        write(run(Persistence(), frames(), 1), out, overwrite=True)
     assert (out / "notes.txt").read_text() == "precious"
     (out / "notes.txt").unlink()
     out.rmdir()
     for _ in range(2):
-        write(Persistence()(frames(), 1), out, overwrite=True)
+        write(run(Persistence(), frames(), 1), out, overwrite=True)
 
 
 @pytest.mark.parametrize("name", ["out.nc", "out.zarr"])
@@ -79,7 +81,7 @@ def test_nothing_is_half_written(tmp_path: Path, name: str, monkeypatch: pytest.
 
     monkeypatch.setattr(xr.Dataset, "to_netcdf" if name.endswith("nc") else "to_zarr", fails)
     with pytest.raises(Exception, match="No space left"):
-        write(Persistence()(frames(), 1), tmp_path / name)
+        write(run(Persistence(), frames(), 1), tmp_path / name)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -97,13 +99,13 @@ def test_nothing_is_half_written(tmp_path: Path, name: str, monkeypatch: pytest.
 @pytest.mark.parametrize("name", ["out.nc", "out.zarr", "out.gif"])
 def test_what_is_no_forecast_is_refused(change: Any, name: str, tmp_path: Path) -> None:
     with pytest.raises(DataError) as error:
-        write(change(Persistence()(frames(), 2)), tmp_path / name)
+        write(change(run(Persistence(), frames(), 2)), tmp_path / name)
     assert error.value.remedy
     assert list(tmp_path.iterdir()) == []
 
 
 def test_arguments_that_are_swapped_or_no_frames_are_said(tmp_path: Path) -> None:
-    forecast = Persistence()(frames(), 2)
+    forecast = run(Persistence(), frames(), 2)
     with pytest.raises(ConfigError, match="DataArray given, expected the path"):
         write("out.nc", forecast)  # type: ignore[arg-type]
     with pytest.raises(DataError, match="ndarray given, expected frames"):
@@ -112,14 +114,14 @@ def test_arguments_that_are_swapped_or_no_frames_are_said(tmp_path: Path) -> Non
 
 def test_unknown_formats_and_folders_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="is no format"):
-        write(Persistence()(frames(), 1), tmp_path / "out.bmp")
+        write(run(Persistence(), frames(), 1), tmp_path / "out.bmp")
     with pytest.raises(ConfigError, match="folder does not exist"):
-        write(Persistence()(frames(), 1), tmp_path / "absent" / "out.nc")
+        write(run(Persistence(), frames(), 1), tmp_path / "absent" / "out.nc")
 
 
 def test_frames_without_clock_keep_their_numbers(tmp_path: Path) -> None:
     clip = frames().assign_coords(time=np.arange(6))
-    write(Persistence()(clip, 3), tmp_path / "out.nc")
+    write(run(Persistence(), clip, 3), tmp_path / "out.nc")
     assert opened(tmp_path / "out.nc")["lead_time"].values.tolist() == [1, 2, 3]
 
 
@@ -127,7 +129,7 @@ def test_frames_without_clock_keep_their_numbers(tmp_path: Path) -> None:
 def test_a_film_has_the_context_and_then_the_forecast(tmp_path: Path, name: str) -> None:
     av = pytest.importorskip("av")
     observed = frames()
-    forecast = Persistence()(observed, 4)
+    forecast = run(Persistence(), observed, 4)
     forecast = forecast * xr.DataArray(
         [1.0, 3, 9, 27], dims="lead_time"
     )  # frames that are alike would become one in a GIF
@@ -147,10 +149,44 @@ def test_a_film_of_a_video_looks_like_it(tmp_path: Path, videos: Path) -> None:
 
     pytest.importorskip("av")
     observed = framecast.open(videos / "bigbuckbunny_160x120.avi").isel(time=slice(0, 3))
-    write(Persistence()(observed, 1), str(tmp_path / "out.gif"), context=observed)
+    write(run(Persistence(), observed, 1), str(tmp_path / "out.gif"), context=observed)
     again = framecast.open(videos / "bigbuckbunny_160x120.avi").isel(time=0).values
     from PIL import Image
 
     with Image.open(tmp_path / "out.gif") as picture:
         shown = np.asarray(picture.convert("RGB"))[::2, ::2]
     assert np.abs(shown.transpose(2, 0, 1) / 255 - again).mean() < 0.05
+
+
+class Members:
+    """Three members, the newest frame times 1, 2 and 3."""
+
+    name = "members"
+    context_length = 1
+
+    def forecast(self, context: Context, /, horizon: int) -> np.ndarray:
+        return np.stack([k * context.frames[:, -1:].repeat(horizon, axis=1) for k in (1, 2, 3)])
+
+
+@pytest.mark.parametrize("name", ["out.nc", "out.zarr"])
+def test_members_are_the_same_when_read_back(tmp_path: Path, name: str) -> None:
+    forecast = run(Members(), frames(), 4)
+    assert forecast.dims == ("init_time", "member", "lead_time", "channel", "y", "x")
+    write(forecast, tmp_path / name)
+    again = opened(tmp_path / name)
+    assert again["rain"].dims == forecast.dims
+    np.testing.assert_array_equal(again["rain"].values, forecast.values)
+    assert again["member"].values.tolist() == [0, 1, 2]
+    assert again["member"].attrs["standard_name"] == "realization"
+    assert again["time"].dims == ("init_time", "lead_time")
+    one = forecast.isel(member=[2])
+    write(one, tmp_path / f"one-{name}")
+    assert opened(tmp_path / f"one-{name}")["member"].values.tolist() == [2]
+
+
+def test_a_film_of_an_ensemble_shows_its_mean() -> None:
+    observed = frames()
+    images = film(run(Members(), observed, 2), observed)
+    expected = film((2 * run(Persistence(), observed, 2)).assign_attrs(observed.attrs), observed)
+    assert len(images) == observed.sizes["time"] + 2
+    np.testing.assert_array_equal(images, expected)

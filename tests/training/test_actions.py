@@ -16,6 +16,7 @@ from framecast.config.experiment import Experiment
 from framecast.data.datasets import ArchiveData
 from framecast.data.windows.splits import ByBlocks
 from framecast.errors import ConfigError, DataError
+from framecast.forecasting.protocol import Context
 from framecast.models import ActionPredRNN, PredRNNV2
 from framecast.training import train
 from framecast.training.cost import estimate
@@ -76,11 +77,10 @@ def test_actions_lead_from_the_file_to_the_forecast(pushing: Experiment, archive
     for given in (moved.tolist(), np.array("x")):
         with pytest.raises(DataError, match=r"actions of 5 steps, 2 numbers each; found (list|an array of <U1)"):
             model.forecast(opened, 3, given)
-    context = frames[0, :3].astype(np.float32) / 255
-    for given in (None, moved[:4], moved[:, :1], moved[0]):
+    context = frames[:1, :3].astype(np.float32) / 255
+    for given in (None, moved[None, :4], moved[None, :, :1], moved):
         with pytest.raises(DataError, match=r"actions: .* given, expected \(1, 5, 2\), or more steps"):
-            model.forecast_array(context, 3, given)
-    np.testing.assert_array_equal(*(model.forecast_array(context, 3, given) for given in (moved, moved.tolist())))
+            model.forecast(Context(context, given), 3)
     assert "training step" in estimate(pushing)
 
 
@@ -90,7 +90,7 @@ def test_an_action_at_a_step_changes_only_what_comes_after(pushing: Experiment, 
     context = frames[:, :3].astype(np.float32) / 255
     others = actions.copy()
     others[:, 3] += 2
-    one, other = (model.forecast_arrays(context, 3, each) for each in (actions, others))
+    one, other = (model.forecast(Context(context, each), 3)[0] for each in (actions, others))
     assert np.array_equal(one[:, 0], other[:, 0]), "the action at frame 3 leads to frame 4"
     assert not np.allclose(one[:, 1], other[:, 1])
 

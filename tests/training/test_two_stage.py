@@ -15,6 +15,7 @@ import framecast
 from conftest import changed
 from framecast.config.experiment import Experiment, Optimiser
 from framecast.errors import ConfigError, RunError
+from framecast.forecasting.protocol import Context
 from framecast.models import VAE, ModularDesign, PredRNN
 from framecast.models.modular import FirstStage
 from framecast.training import resume, train
@@ -36,7 +37,7 @@ def test_both_stages_in_one_call_and_the_first_is_reused(experiment: Experiment,
 
     forecaster = framecast.load(out)
     context = torch.rand(1, 3, 1, 16, 16).numpy()
-    assert forecaster.forecast_arrays(context, 5).shape == (1, 5, 1, 16, 16)
+    assert forecaster.forecast(Context(context), 5).shape == (1, 1, 5, 1, 16, 16)
 
     written = (first / "log.csv").stat().st_mtime_ns
     shutil.rmtree(out)

@@ -10,6 +10,7 @@ from test_result import Clips
 from framecast.data.quantities import INTENSITY, RAIN_RATE
 from framecast.forecasting.baselines.extrapolation import Extrapolation
 from framecast.forecasting.baselines.persistence import Persistence
+from framecast.forecasting.protocol import Context
 from framecast.report.comparison import write_comparison
 from framecast.verification.comparison import FEWEST, compare, hering_genton
 from framecast.verification.result import Verification
@@ -20,12 +21,13 @@ class Noisy:
     """The newest frame with noise of a given size."""
 
     name = "noisy"
+    context_length = 1
 
     def __init__(self, noise: float, seed: int) -> None:
         self.noise, self.chance = noise, np.random.default_rng(seed)
 
-    def forecast_array(self, context: np.ndarray, horizon: int) -> np.ndarray:
-        frames = np.repeat(context[-1:], horizon, axis=0)
+    def forecast(self, context: Context, /, horizon: int) -> np.ndarray:
+        frames = np.repeat(context.frames[:, -1:], horizon, axis=1)[None]
         return (frames + self.noise * self.chance.standard_normal(frames.shape)).clip(0).astype(np.float32)
 
 
@@ -75,12 +77,15 @@ class Mostly:
     """The truth, but in some cases the newest frame."""
 
     name = "mostly"
+    context_length = 1
 
     def __init__(self, values: np.ndarray) -> None:
         self.known = {frames[1].tobytes(): frames[2:] for frames in values[:-8]}
 
-    def forecast_array(self, context: np.ndarray, horizon: int) -> np.ndarray:
-        return self.known.get(context[-1].tobytes(), np.repeat(context[-1:], horizon, axis=0))
+    def forecast(self, context: Context, /, horizon: int) -> np.ndarray:
+        newest = context.frames[:, -1]
+        cases = [self.known.get(frame.tobytes(), np.repeat(frame[None], horizon, axis=0)) for frame in newest]
+        return np.stack(cases)[None]
 
 
 def test_an_infinite_score_is_not_compared() -> None:
@@ -197,11 +202,12 @@ def test_regimes_split_the_cases_by_what_was_observed() -> None:
 def test_spectra_and_wet_area_show_what_a_forecast_lost() -> None:
     class Smooth:
         name = "smooth"
+        context_length = 1
 
-        def forecast_array(self, context: np.ndarray, horizon: int) -> np.ndarray:
+        def forecast(self, context: Context, /, horizon: int) -> np.ndarray:
             from scipy.ndimage import uniform_filter
 
-            return np.repeat(uniform_filter(context[-1:], (1, 1, 5, 5)), horizon, axis=0)
+            return np.repeat(uniform_filter(context.frames[:, -1:], (1, 1, 1, 5, 5)), horizon, axis=1)[None]
 
     first = np.random.default_rng(0).gamma(0.3, 3.0, (4, 1, 1, 64, 64))
     result = verify({"smooth": Smooth(), "same": Persistence()}, Clips(np.repeat(first, 5, axis=1)))

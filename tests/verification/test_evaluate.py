@@ -17,6 +17,7 @@ from framecast.config.experiment import Experiment, Optimiser, Training
 from framecast.data.datasets import ArchiveData
 from framecast.data.windows.splits import ByBlocks
 from framecast.errors import ConfigError, FramecastError, RunError
+from framecast.forecasting.protocol import Context
 from framecast.forecasting.trained_model import load
 from framecast.models import ConvLSTM
 from framecast.training import train
@@ -69,7 +70,7 @@ def test_each_model_gets_the_frames_before_the_forecast_that_it_needs(rain: Path
             assert len(example.context) == 5
             for name, run in order.items():
                 model = load(run)
-                alone = model.forecast_array(example.context[-model.context :], 3)
+                alone = model.forecast(Context(example.context[None, -model.context :]), 3)[0, 0]
                 np.testing.assert_allclose(example.forecasts[name], alone, atol=1e-5)
 
 

@@ -10,6 +10,7 @@ from framecast.data.quantities import INTENSITY, RAIN_RATE, REFLECTIVITY, ZR, Qu
 from framecast.data.windows.sources import Region
 from framecast.errors import ConfigError, DataError
 from framecast.forecasting.baselines.persistence import Persistence
+from framecast.forecasting.protocol import Context
 from framecast.types import FrameShape
 from framecast.verification.metrics import CRPS, frame_measure
 from framecast.verification.result import Verification
@@ -44,26 +45,33 @@ class Shifted:
     """A forecast that is wrong by a constant, and without basis in its first row."""
 
     name = "shifted"
+    context_length = 1
 
     def __init__(self, by: float) -> None:
         self.by = by
 
-    def forecast_array(self, context: np.ndarray, horizon: int) -> np.ndarray:
-        forecast = np.repeat(context[-1:] + np.float32(self.by), horizon, axis=0)
-        forecast[:, :, 0] = np.nan
-        return forecast
+    def forecast(self, context: Context, /, horizon: int) -> np.ndarray:
+        forecast = np.repeat(context.frames[:, -1:] + np.float32(self.by), horizon, axis=1)
+        forecast[..., 0, :] = np.nan
+        return forecast[None]
 
 
 class Truth:
     """A forecast that knows the future, as no forecaster can, with `noise` added; `members` futures where more than one."""
 
     name = "truth"
+    context_length = 2
+    members = 1
 
     def __init__(self, values: np.ndarray, noise: float = 0.0, seed: int = 0) -> None:
         self.values, self.noise, self.chance = values.astype(np.float32), noise, np.random.default_rng(seed)
 
-    def forecast_array(self, context: np.ndarray, horizon: int) -> np.ndarray:
-        known = next(window for window in self.values if np.array_equal(window[:2], context, equal_nan=True))
+    def forecast(self, context: Context, /, horizon: int) -> np.ndarray:
+        cases = [np.stack([self._case(frames) for _ in range(self.members)]) for frames in context.frames]
+        return np.stack(cases, axis=1)
+
+    def _case(self, frames: np.ndarray) -> np.ndarray:
+        known = next(window for window in self.values if np.array_equal(window[:2], frames, equal_nan=True))
         noise = self.noise * self.chance.standard_normal(known[2:].shape)
         return np.asarray((known[2:] + noise).clip(0), dtype=np.float32)
 
@@ -71,8 +79,7 @@ class Truth:
 class Ensemble(Truth):
     """Several of them."""
 
-    def forecast_members(self, context: np.ndarray, horizon: int) -> np.ndarray:
-        return np.stack([self.forecast_array(context, horizon) for _ in range(4)])
+    members = 4
 
 
 def showers(seed: int, cases: int = 6, missing: bool = True) -> np.ndarray:

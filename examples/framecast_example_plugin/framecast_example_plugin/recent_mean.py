@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from framecast.forecasting.protocol import Context
 
 from framecast.forecasting.baselines import Baseline
+from framecast.forecasting.protocol import Context
 
 
 class RecentMean:

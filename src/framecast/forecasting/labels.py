@@ -1,14 +1,14 @@
-"""From arrays back to labels: the Forecast.
+"""From arrays back to labels, once for all forecasters: the Forecast.
 
-`xarray.DataArray` with dims `(init_time, lead_time, channel, y, x)`, in the units and on the grid of the frames it
-continues. `init_time` is the time of the newest frame, `lead_time` a timedelta64 (the number of the step where the frames
-have no clock). NaN means that the forecast has no basis there.
+`xarray.DataArray` with dims `(init_time, lead_time, channel, y, x)`, or `(init_time, member, lead_time, channel, y, x)` for
+an ensemble, in the units and on the grid of the frames it continues. `init_time` is the time of the newest frame,
+`lead_time` a timedelta64 (the number of the step where the frames have no clock). NaN means that the forecast has no basis
+there.
 """
 
 from __future__ import annotations
 
 from numbers import Integral
-from typing import Protocol
 
 import numpy as np
 import xarray as xr
@@ -17,19 +17,44 @@ from framecast.checks import in_words
 from framecast.data.frames import check_frames, named, stamp
 from framecast.data.windows.index import NO_DATA, time_step
 from framecast.errors import DataError
+from framecast.forecasting.protocol import Context, Forecaster, forecast_cases
 
 DIMS = ("init_time", "lead_time", "channel", "y", "x")
+MEMBER_DIMS = ("init_time", "member", "lead_time", "channel", "y", "x")
+RECENT = 4
+"""Frames that a forecaster is given, where there are so many, even if it needs fewer: enough to see motion."""
 
 
-class Forecaster(Protocol):
-    """A source of forecasts on arrays in physical units, NaN where there is no data."""
+def run(
+    forecaster: Forecaster,
+    frames: xr.DataArray,
+    horizon: int,
+    *,
+    context: int | None = None,
+    actions: np.ndarray | None = None,
+    inputs: np.ndarray | None = None,
+) -> xr.DataArray:
+    """The Forecast of the `horizon` frames after the newest of `frames`.
 
-    @property
-    def name(self) -> str: ...
-
-    def forecast_array(self, context: np.ndarray, horizon: int) -> np.ndarray:
-        """`context (T, C, H, W)` -> `(horizon, C, H, W)`."""
-        ...
+    The forecaster is given the newest `context` frames, unless stated as many as it needs and at least `RECENT` where there
+    are so many, with `actions (T + L, A)` and extra `inputs (T, E, H, W)` of these. The attribute `fallback` of the
+    Forecast says where a simpler method had to forecast in its place. Raises `DataError` for what are no Frames, for frames
+    that are too few, not one step apart or without data, and for a horizon of no frame.
+    """
+    check_frames(frames)
+    check_horizon(horizon)
+    length = context or max(forecaster.context_length, min(RECENT, frames.sizes["time"]))
+    used = newest(frames, length)
+    case = Context(
+        used.values[None],
+        None if actions is None else np.asarray(actions)[None],
+        None if inputs is None else inputs[None],
+    )
+    values, fallback = forecast_cases(forecaster, case, horizon)
+    forecast = assemble(values[:, 0], frames if frames.sizes["time"] > 1 else used, forecaster.name)
+    if fallback is not None and fallback[0]:
+        forecast.attrs["fallback"] = f"{forecaster.name} cannot work with these frames; a simpler method forecast them"
+    return forecast
 
 
 def newest(frames: xr.DataArray, count: int) -> xr.DataArray:
@@ -43,9 +68,9 @@ def newest(frames: xr.DataArray, count: int) -> xr.DataArray:
         )
     if frames.sizes["time"] < count:
         raise DataError(f"{frames.sizes['time']} frames found, {count} needed", where=where, remedy="open more frames")
-    newest_ones = frames.isel(time=slice(-count, None))
+    used = frames.isel(time=slice(-count, None))
     if count > 1:
-        step, gaps = time_step(frames), np.diff(newest_ones["time"].values)
+        step, gaps = time_step(frames), np.diff(used["time"].values)
         tolerance = step // 10 if isinstance(step, np.timedelta64) else 0
         if (np.abs(gaps - step) > tolerance).any():
             raise DataError(
@@ -53,32 +78,35 @@ def newest(frames: xr.DataArray, count: int) -> xr.DataArray:
                 where=where,
                 remedy="supply the missing frame, or end the frames before the gap",
             )
-    missing = np.isnan(newest_ones.values).all((1, 2, 3))
+    missing = np.isnan(used.values).all((1, 2, 3))
     if missing.any():
         first = int(missing.argmax())
-        time = stamp(newest_ones["time"].values[first])
+        time = stamp(used["time"].values[first])
         raise DataError(
             f"no data at all in {missing.sum()} of the newest {count} frames, first at {time}",
-            where=named(newest_ones.isel(time=first)),
+            where=named(used.isel(time=first)),
             remedy=NO_DATA if missing.all() else "give frames that end before it",
         )
-    return newest_ones
+    return used
 
 
 def assemble(values: np.ndarray, frames: xr.DataArray, name: str) -> xr.DataArray:
-    """`values (L, C, H, W)` as the Forecast that continues `frames`."""
+    """`values (M, L, C, H, W)` as the Forecast that continues `frames`; without members if M is 1."""
     step = time_step(frames)
-    leads = np.arange(1, len(values) + 1)
+    members, horizon = values.shape[:2]
+    leads = np.arange(1, horizon + 1)
     coords = {
         "init_time": [frames["time"].values[-1]],
         "lead_time": leads * step if isinstance(step, np.timedelta64) else leads,
         **{axis: frames[axis] for axis in ("channel", "y", "x", "crs") if axis in frames.coords},
     }
+    if members > 1:
+        coords["member"] = np.arange(members)
     attributes = {key: value for key, value in frames.attrs.items() if key != "repairs"}
     return xr.DataArray(
-        values[None].astype(np.float32),
+        (values[None] if members > 1 else values).astype(np.float32),
         coords=coords,
-        dims=DIMS,
+        dims=MEMBER_DIMS if members > 1 else DIMS,
         name=frames.name,
         attrs={**attributes, "forecaster": name},
     )
@@ -88,16 +116,3 @@ def check_horizon(horizon: object) -> None:
     """Raise `DataError` for what is no number of frames."""
     if not isinstance(horizon, Integral) or horizon < 1:
         raise DataError(f"a horizon of {in_words(horizon)} frames", remedy="a whole number, at least 1")
-
-
-def forecast_frames(
-    forecaster: Forecaster, frames: xr.DataArray, context: int, horizon: int, **more: np.ndarray
-) -> xr.DataArray:
-    """The Forecast of the `horizon` frames after the newest `context` frames; `more`, such as actions, for one that takes it.
-    Raises `DataError` for what are no Frames, and for a horizon of no frame."""
-    check_frames(frames)
-    check_horizon(horizon)
-    used = newest(frames, context)
-    step_source = frames if frames.sizes["time"] > 1 else used
-    values = forecaster.forecast_array(used.values, horizon, **more)
-    return assemble(values, step_source, forecaster.name)

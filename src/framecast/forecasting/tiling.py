@@ -35,14 +35,14 @@ def tiled(
     result: np.ndarray | None = None
     total = np.zeros(size, dtype=np.float32)
     for top, left in product(*(_starts(length, tile, overlap, multiple) for length in size)):
-        here = (..., slice(top, top + tile), slice(left, left + tile))
-        said = forecast(np.ascontiguousarray(contexts[here]))
-        down = _weights(top, said.shape[-2], size[0], tile, overlap)
-        weight = np.outer(down, _weights(left, said.shape[-1], size[1], tile, overlap))
+        place = (..., slice(top, top + tile), slice(left, left + tile))
+        part = forecast(np.ascontiguousarray(contexts[place]))
+        down = _weights(top, part.shape[-2], size[0], tile, overlap)
+        weight = np.outer(down, _weights(left, part.shape[-1], size[1], tile, overlap))
         if result is None:
-            result = np.zeros((*said.shape[:-2], *size), dtype=np.float32)
-        result[here] += weight * said
-        total[here[1:]] += weight
+            result = np.zeros((*part.shape[:-2], *size), dtype=np.float32)
+        result[place] += weight * part
+        total[place[1:]] += weight
     assert result is not None
     return np.asarray(result / total, dtype=np.float32)
 

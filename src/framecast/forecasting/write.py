@@ -1,7 +1,8 @@
 """Writing a Forecast, whole or not at all: as CF NetCDF or Zarr, or as something to look at, MP4 or GIF.
 
-A film has the context, where it is given, and then the forecast, whose frames have an orange edge; colours are those of the
-report (`pip install "framecast[report]"`). MP4 is written through PyAV (`pip install "framecast[video]"`).
+An ensemble has a dimension `member` (CF: realization). A film has the context, where it is given, and then the forecast, of an
+ensemble its mean, whose frames have an orange edge; colours are those of the report (`pip install "framecast[report]"`). MP4
+is written through PyAV (`pip install "framecast[video]"`).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from framecast.data.frames import check_frames
 from framecast.data.quantities import QUANTITIES
 from framecast.data.readers import zarr_store
 from framecast.errors import ConfigError, DataError, RunError
-from framecast.forecasting.labels import DIMS
+from framecast.forecasting.labels import DIMS, MEMBER_DIMS
 
 SUFFIXES = (".nc", ".zarr", ".mp4", ".gif")
 FRAME_RATE = 10
@@ -50,7 +51,11 @@ def check_forecast(forecast: Any) -> None:
     remedy = "write what a model's forecast(frames, horizon) gives; frames are written with frames.to_netcdf(PATH)"
     if not isinstance(forecast, xr.DataArray):
         raise DataError(f"{in_words(forecast)} given, expected a forecast, an xarray.DataArray", remedy=remedy)
-    if forecast.dims != DIMS or not {"init_time", "lead_time"} <= set(forecast.coords) or not forecast.size:
+    if (
+        forecast.dims not in (DIMS, MEMBER_DIMS)
+        or not {"init_time", "lead_time"} <= set(forecast.coords)
+        or not forecast.size
+    ):
         raise DataError(f"{dict(forecast.sizes)} are not the sizes of a forecast, {DIMS}", remedy=remedy)
     if forecast.attrs.get("quantity") not in QUANTITIES:
         raise DataError("the attributes of the forecast are gone", remedy="keep them: .assign_attrs(forecast.attrs)")
@@ -74,8 +79,8 @@ def write(
     temporary = out.with_name(f".{os.getpid()}.{out.name}")
     try:
         if out.suffix in (".mp4", ".gif"):
-            pictures = film(forecast, context)
-            (_write_gif if out.suffix == ".gif" else _write_mp4)(pictures, temporary)
+            images = film(forecast, context)
+            (_write_gif if out.suffix == ".gif" else _write_mp4)(images, temporary)
             temporary.replace(out)
             return
         dataset = to_dataset(forecast)
@@ -95,40 +100,41 @@ def write(
 
 
 def film(forecast: xr.DataArray, context: xr.DataArray | None = None) -> list[np.ndarray]:
-    """The pictures `(H, W, 3)` uint8 of a film: those of the context, then those of the forecast with an orange edge."""
+    """The images `(H, W, 3)` uint8 of a film: those of the context, then those of the forecast with an orange edge."""
     from framecast.colours import scale_of
 
     scale = scale_of(QUANTITIES[forecast.attrs["quantity"]])
     past = [] if context is None else [_enlarged(scale.paint(frame)) for frame in context.values]
-    future = [_enlarged(scale.paint(frame)) for frame in forecast.values.reshape(-1, *forecast.shape[-3:])]
-    for picture in future:
-        picture[:3], picture[-3:], picture[:, :3], picture[:, -3:] = _EDGE, _EDGE, _EDGE, _EDGE
+    values = forecast.values.mean(1) if "member" in forecast.dims else forecast.values
+    future = [_enlarged(scale.paint(frame)) for frame in values.reshape(-1, *values.shape[-3:])]
+    for image in future:
+        image[:3], image[-3:], image[:, :3], image[:, -3:] = _EDGE, _EDGE, _EDGE, _EDGE
     return past + future
 
 
-def _enlarged(picture: np.ndarray) -> np.ndarray:
+def _enlarged(image: np.ndarray) -> np.ndarray:
     """Drawn in larger pixels where it is small, with even sides, as films need them."""
-    times = max(1, -(-_LEAST_SIDE // max(picture.shape[:2])))
-    large = picture.repeat(times, axis=0).repeat(times, axis=1)
+    times = max(1, -(-_LEAST_SIDE // max(image.shape[:2])))
+    large = image.repeat(times, axis=0).repeat(times, axis=1)
     return np.ascontiguousarray(np.pad(large, ((0, large.shape[0] % 2), (0, large.shape[1] % 2), (0, 0)), mode="edge"))
 
 
-def _write_gif(pictures: list[np.ndarray], path: Path) -> None:
+def _write_gif(images: list[np.ndarray], path: Path) -> None:
     from PIL import Image
 
-    first, *others = [Image.fromarray(picture) for picture in pictures]
+    first, *others = [Image.fromarray(image) for image in images]
     first.save(path, format="GIF", save_all=True, append_images=others, duration=1000 // FRAME_RATE, loop=0)
 
 
-def _write_mp4(pictures: list[np.ndarray], path: Path) -> None:
+def _write_mp4(images: list[np.ndarray], path: Path) -> None:
     import av
 
     with av.open(str(path), mode="w", format="mp4") as container:
         stream: Any = container.add_stream("libx264", rate=FRAME_RATE, options={"crf": "18"})
-        stream.height, stream.width = pictures[0].shape[:2]
+        stream.height, stream.width = images[0].shape[:2]
         stream.pix_fmt = "yuv420p"
-        for picture in pictures:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        for image in images:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
         container.mux(stream.encode())
 
 
@@ -140,6 +146,9 @@ def to_dataset(forecast: xr.DataArray) -> xr.Dataset:
     if mapping is not None:
         variable.encoding["grid_mapping"] = mapping
     dataset = variable.to_dataset(name=str(forecast.name))
+    if "member" in dataset.dims:
+        members = dataset.coords.get("member", np.arange(dataset.sizes["member"]))
+        dataset = dataset.assign_coords(member=("member", np.asarray(members), {"standard_name": "realization"}))
     for axis in {"y", "x"} & set(dataset.coords):
         dataset[axis].encoding = {"_FillValue": None}  # CF: coordinates have no missing values
     if forecast["init_time"].dtype.kind == "M":

@@ -12,6 +12,7 @@ import torch
 from framecast.config.experiment import Experiment
 from framecast.config.parsing import plain
 from framecast.data.datasets import Data
+from framecast.forecasting.protocol import Context
 from framecast.forecasting.trained_model import Trained
 from framecast.models.parts.flops import multiply_accumulates, parameters
 from framecast.training.run_folder import EXPERIMENT, settings_of
@@ -66,8 +67,8 @@ def _timed(trained: Trained) -> str:
         axis=2,
     )
     actions = np.zeros((1, shape.context + shape.horizon, shape.actions), dtype=np.float32)
-    trained.forecast_arrays(context, shape.horizon, actions, inputs)
+    trained.forecast(Context(context, actions, inputs), shape.horizon)
     begun = time.perf_counter()
-    trained.forecast_arrays(context, shape.horizon, actions, inputs)
+    trained.forecast(Context(context, actions, inputs), shape.horizon)
     seconds, memory = time.perf_counter() - begun, psutil.Process().memory_info().rss
     return f"{seconds:.2f} s on {trained.device.type} ({torch.get_num_threads()} threads), process at {memory / 2**30:.1f} GiB"

@@ -22,11 +22,8 @@ from framecast.data.windows.inputs import Input, moved
 from framecast.data.windows.sources import Sources
 from framecast.data.windows.splits import ByBlocks
 from framecast.errors import ConfigError, DataError
-from framecast.forecasting.baselines.climatology import Climatology
-from framecast.forecasting.baselines.extrapolation import Extrapolation
-from framecast.forecasting.baselines.persistence import Persistence
-from framecast.forecasting.baselines.pysteps_ensembles import Linda, Steps
-from framecast.forecasting.labels import Forecaster
+from framecast.forecasting.baselines import DEFAULT, BaselineData, build
+from framecast.forecasting.protocol import Forecaster
 from framecast.forecasting.trained_model import Trained, load
 from framecast.scores import named
 from framecast.training.run_folder import EXPERIMENT, check_in_files, settings_of
@@ -39,9 +36,6 @@ from framecast.verification.run import Part, Plan, Report, assemble, plan, score
 CASES = "cases.nc"
 BATCHES = 2
 """Batches of cases that a worker of a cluster scores at a time."""
-BASELINES = ("persistence", "extrapolation", "climatology", "steps", "linda")
-"""What a forecast can be judged beside: always the first two, unless others are named."""
-
 
 Given = str | Path | Sequence[str | Path] | xr.DataArray
 """Frames to judge on: what `framecast.open` takes, or what it gives."""
@@ -59,7 +53,7 @@ def evaluate(
     horizon: int | None = None,
     stride: int | None = None,
     limit: int | None = None,
-    baselines: Sequence[str] = BASELINES[:2],
+    baselines: Sequence[str] = DEFAULT,
     inputs: Sequence[str] = (),
     lpips: Sequence[str | Path] = (),
     fvd: str | Path | None = None,
@@ -244,20 +238,12 @@ def distributed(job: Job, todo: Plan, cluster: str, report: Report = lambda done
 
 
 def baseline(name: str, trained: Trained, sources: Sources, run: Path) -> Forecaster:
-    """One of `BASELINES`. Raises `ConfigError` for another name, or where it needs what is not installed."""
-    quantity = trained.card.quantity
-    if name == "persistence":
-        return Persistence()
-    if name == "extrapolation":
-        return Extrapolation(quantity)
-    if name == "climatology":
-        known = sources if sources.train else _training(run)
-        climate = Climatology.of(known.train, known.where)
-        grids = (*known.frames, *sources.frames)
-        return climate if all(same_grid(grids[0], other) for other in grids) else climate.everywhere()
-    if name in ("steps", "linda"):
-        return (Steps if name == "steps" else Linda)(quantity)
-    raise ConfigError(f"unknown baseline {name!r}", where="--baselines", remedy=f"one of: {', '.join(BASELINES)}")
+    """The baseline of that name, for the windows of `sources`. Raises `ConfigError` for one that cannot be made."""
+
+    def training() -> Sources:
+        return sources if sources.train else _training(run)
+
+    return build(name, BaselineData(trained.card.quantity, sources.step, sources.frames, training))
 
 
 def _training(run: Path) -> Sources:

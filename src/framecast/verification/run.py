@@ -1,4 +1,4 @@
-"""Scoring: every window of a source forecast by every forecaster, and what is kept of it.
+"""Scoring: every window of a source forecast by every forecaster, and the sums that are kept of it.
 
 A plan says what to score; it can be cut into parts that are scored anywhere and put together again.
 """
@@ -10,17 +10,27 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
 
 from framecast.checks import positive, several
+from framecast.data.archives.opening import open as open_frames
+from framecast.data.datasets import IN_MEMORY, ArchiveData
+from framecast.data.frames import action_names
 from framecast.data.quantities import ZR, event_thresholds
+from framecast.data.readers.options import AS_IT_IS, Options
+from framecast.data.scaling import default_scaling
 from framecast.data.windows.batches import window_actions
-from framecast.data.windows.sources import Source
+from framecast.data.windows.sources import Source, Sources
+from framecast.data.windows.splits import ByBlocks
 from framecast.errors import ConfigError, DataError
-from framecast.forecasting.labels import Forecaster
+from framecast.forecasting.baselines import BaselineData, build
+from framecast.forecasting.baselines import check as check_baselines
+from framecast.forecasting.labels import RECENT
+from framecast.forecasting.protocol import Context, Forecaster, check_length, forecast_cases
 from framecast.scores import named
 from framecast.scores.fractions import SCALES, SHARES
 from framecast.scores.structure import WAVELENGTHS
@@ -32,6 +42,12 @@ MOST = 2**24
 
 Report = Callable[[int, int], None]
 """Called with the number of cases done and of all cases."""
+FramesLike = str | Path | Sequence[str | Path] | xr.DataArray
+"""Frames: what `framecast.open` takes, or what it gives."""
+
+
+def _unreported(*_: int) -> None:
+    """Progress that nobody asked for."""
 
 
 @dataclass(frozen=True)
@@ -98,9 +114,14 @@ def plan(
 
 
 def verify(
-    forecasters: Mapping[str, Forecaster],
-    source: Source,
+    forecasters: Mapping[str, Forecaster] | Sequence[Forecaster],
+    data: FramesLike | Source,
     *,
+    context: int | None = None,
+    horizon: int | None = None,
+    stride: int = 1,
+    options: Options = AS_IT_IS,
+    baselines: Sequence[str] = (),
     rates: tuple[float, ...] | None = None,
     zr: ZR | None = None,
     convention: str = "default",
@@ -109,13 +130,37 @@ def verify(
     batch_size: int = 4,
     examples: int = 4,
     scales: tuple[int, ...] = SCALES,
-    report: Report = lambda done, of: None,
+    report: Report | None = None,
 ) -> Verification:
-    """Forecast every window of `source` (or `limit` of them, evenly spread) with every forecaster, and score them.
+    """Forecast every window of `data` (or `limit` of them, evenly spread) with every forecaster, and score them.
 
-    `rates` are thresholds in mm/h (default: those of the quantity), led to reflectivity by `zr`. `step` is the time
-    between frames; `scales` are the sides of neighbourhoods in pixels. Raises `DataError` where there is no window.
+    `forecasters` are anything with `framecast.Forecaster`'s method, by name or in a list; the first is judged. `baselines` are
+    names of `framecast.baselines()` that come after them. `data` are opened Frames or what `framecast.open` takes, read as
+    `options` state: windows of `context` frames (the most that a forecaster needs, and at least 4, unless stated) and `horizon`
+    more, `stride` frames apart. It may also be a source of windows, which has lengths of its own.
+
+    `rates` are thresholds in mm/h (default: those of the quantity), converted to reflectivity by `zr`; `convention` is how frame
+    scores are computed; `step` is the time between frames, that of the frames unless stated; `scales` are the sides of
+    neighbourhoods in pixels; `examples` cases are kept to look at. `report` is called with the number of cases done and that
+    of all cases. Raises `DataError` for data without a window, and `ConfigError` for arguments that cannot work.
     """
+    check_baselines(baselines)
+    named_ones = dict(forecasters if isinstance(forecasters, Mapping) else _by_name(forecasters))
+    if isinstance(data, str | Path | xr.DataArray | Sequence):
+        least = max([RECENT, *(each.context_length for each in named_ones.values())])
+        sources = _windows(data, options, context or least, horizon, stride)
+    elif context is None and horizon is None:
+        sources = Sources(None, None, data, default_scaling(data.quantity), None, ())
+    else:
+        raise ConfigError("a source of windows has a context and a horizon of its own", remedy="leave them out")
+    source, step = sources.held_out(), sources.step if step is None else step
+    for name in baselines:
+        if name in named_ones:
+            raise ConfigError(f"{name!r} names a forecaster and a baseline", where="baselines")
+        baseline_data = BaselineData(source.quantity, step, sources.frames, lambda: sources)
+        named_ones[name] = build(name, baseline_data)
+    if not named_ones:
+        raise ConfigError("no forecaster given", where="forecasters")
     todo = plan(
         source,
         rates=rates,
@@ -126,18 +171,48 @@ def verify(
         examples=examples,
         scales=scales,
     )
-    return assemble([score(todo, forecasters, source, report)], todo, source, step)
+    result = assemble([score(todo, named_ones, source, report or _unreported)], todo, source, step)
+    result.sums.attrs["repairs"] = "\n".join(sources.repairs)
+    return result
+
+
+def _by_name(forecasters: Sequence[Forecaster]) -> dict[str, Forecaster]:
+    """Forecasters by their names. Raises `ConfigError` for two of one name."""
+    by_name = {each.name: each for each in forecasters}
+    if len(by_name) < len(forecasters):
+        raise ConfigError("two forecasters have one name", where="forecasters", remedy="give them by name: {name: ...}")
+    return by_name
+
+
+def _windows(data: FramesLike, options: Options, context: int, horizon: int | None, stride: int) -> Sources:
+    """All windows of some frames. Raises `DataError` and `ConfigError`."""
+    if horizon is None:
+        raise ConfigError("no horizon given", where="horizon", remedy="how many frames to forecast, such as horizon=12")
+    frames = data if isinstance(data, xr.DataArray) else open_frames(data, **vars(options))
+    archive = ArchiveData(
+        path=IN_MEMORY,
+        context=context,
+        horizon=horizon,
+        stride=stride,
+        actions=bool(action_names(frames)),
+        split=ByBlocks(validation=0, test=0),
+    )
+    sources = archive.open(frames=[frames])
+    return replace(sources, test=sources.train, train=None)
 
 
 def score(
     todo: Plan,
     forecasters: Mapping[str, Forecaster],
     source: Source,
-    report: Report = lambda done, of: None,
+    report: Report = _unreported,
     networks: Networks | None = None,
 ) -> Part:
     """Forecast the cases of a plan and score them, with LPIPS and features for FVD where there are `networks` for them."""
     networks = networks or Networks()
+    for forecaster in forecasters.values():
+        check_length(forecaster, source.shape.context)
+    fallbacks: dict[str, list[np.ndarray]] = {}
     rows: list[xr.Dataset] = []
     kept: list[Example] = []
     order: list[int] = []
@@ -146,25 +221,27 @@ def score(
     for indices in _batches(list(todo.cases), todo.batch_size, source):
         windows = np.stack([source.read(index) for index in indices])
         contexts, truth = windows[:, : source.shape.context], windows[:, source.shape.context :]
-        horizon, actions = source.shape.horizon, window_actions(source, indices)
         inputs = None
         if source.shape.inputs:
             inputs = np.stack([source.inputs(index) for index in indices])[:, : source.shape.context]
+        context = Context(contexts, window_actions(source, indices), inputs)
         members: dict[str, np.ndarray] = {}
         forecasts: dict[str, np.ndarray] = {}
         for name, forecaster in forecasters.items():
             begun = time.perf_counter()
-            if hasattr(forecaster, "forecast_members"):
-                members[name] = _members(forecaster, contexts, horizon)
-                forecasts[name] = members[name].mean(0)
-            else:
-                forecasts[name] = _forecast(forecaster, contexts, horizon, actions, inputs)
+            values, fallback = forecast_cases(forecaster, context, source.shape.horizon)
             seconds[name] += time.perf_counter() - begun
+            # the deterministic scores of an ensemble are those of its mean
+            forecasts[name] = values[0] if len(values) == 1 else values.mean(0)
+            if len(values) > 1:
+                members[name] = values
+            if fallback is not None:
+                fallbacks.setdefault(name, []).append(fallback)
         rows.append(tally(forecasts, members, truth, contexts, indices, todo.rules, networks))
         errors = _relative_error(rows[-1])
         for k, index in enumerate(indices):
-            pictures = {name: forecast[k] for name, forecast in forecasts.items()}
-            example = Example(index, source.init_time(index), contexts[k], truth[k], pictures)
+            images = {name: forecast[k] for name, forecast in forecasts.items()}
+            example = Example(index, source.init_time(index), contexts[k], truth[k], images)
             if index in todo.shown:
                 kept.append(example)
             if todo.shown:
@@ -172,14 +249,19 @@ def score(
         order += indices
         report(len(order), len(todo.cases))
     sums = xr.concat(rows, "case", data_vars="all", coords="minimal", compat="override")
+    if fallbacks:
+        counts = [
+            np.concatenate(fallbacks[name]) if name in fallbacks else np.zeros(len(order)) for name in forecasters
+        ]
+        sums["fallback_cases"] = (("forecaster", "case"), np.stack(counts).astype(np.int8))
     return Part(order, sums, kept, extremes, seconds)
 
 
-def _keep_extreme(known: dict[str, tuple[float, Example]], new: Mapping[str, tuple[float, Example]]) -> None:
+def _keep_extreme(extremes: dict[str, tuple[float, Example]], new: Mapping[str, tuple[float, Example]]) -> None:
     """Keep the more extreme of two cases, the earlier one of equals."""
     for why, (error, example) in new.items():
-        if error < (known[why][0] if why in known else np.inf):
-            known[why] = (error, example._replace(why=why))
+        if error < (extremes[why][0] if why in extremes else np.inf):
+            extremes[why] = (error, example._replace(why=why))
 
 
 def assemble(parts: Sequence[Part], todo: Plan, source: Source, step: np.timedelta64 | None = None) -> Verification:
@@ -235,30 +317,3 @@ def _batches(chosen: list[int], size: int, source: Source) -> Iterator[list[int]
             alike = [index for index in group if source.size_of(index) == shape]
             most = max(1, MOST // (frames * math.prod(shape)))
             yield from (alike[k : k + most] for k in range(0, len(alike), most))
-
-
-def _forecast(
-    forecaster: Forecaster,
-    contexts: np.ndarray,
-    horizon: int,
-    actions: np.ndarray | None,
-    inputs: np.ndarray | None,
-) -> np.ndarray:
-    """`contexts (B, T, C, H, W)` -> `(B, horizon, C, H, W)`, at once where the forecaster can, which is then told of
-    `actions (B, T + horizon, A)` and `inputs (B, T, E, H, W)` where it takes such. One that needs a shorter context
-    gets its end."""
-    together: Any = getattr(forecaster, "forecast_arrays", None)
-    needed: int = getattr(forecaster, "context", None) or contexts.shape[1]
-    unused = contexts.shape[1] - needed
-    contexts = contexts[:, unused:]
-    if together is None:
-        return np.stack([forecaster.forecast_array(context, horizon) for context in contexts])
-    more = {} if actions is None else {"actions": actions[:, unused:]}
-    if inputs is not None and getattr(forecaster, "inputs", False):
-        more["inputs"] = inputs[:, unused:]
-    return np.asarray(together(contexts, horizon, **more))
-
-
-def _members(forecaster: Any, contexts: np.ndarray, horizon: int) -> np.ndarray:
-    """`contexts (B, T, C, H, W)` -> the members of an ensemble `(M, B, horizon, C, H, W)`."""
-    return np.stack([forecaster.forecast_members(context, horizon) for context in contexts], axis=1)

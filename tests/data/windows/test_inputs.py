@@ -21,6 +21,7 @@ from framecast.data.windows.batches import Batches, evaluation_batches
 from framecast.data.windows.inputs import Field, Input, moved
 from framecast.data.windows.splits import ByBlocks
 from framecast.errors import ConfigError, DataError
+from framecast.forecasting.protocol import Context
 from framecast.forecasting.trained_model import load
 from framecast.models import ConvLSTM, SimVP
 from framecast.training import train
@@ -204,9 +205,9 @@ def test_a_forecast_sees_them_from_where_they_are(runs: dict[str, Path], archive
     tiled = load(runs["seeing"], tile=16, overlap=10).forecast(frames.isel(time=slice(0, 20)), 1)
     np.testing.assert_allclose(tiled.values[0, 0, :, :, 3:-3], forecast.values[0, 0, :, :, 3:-3], atol=1e-4)
     with pytest.raises(ConfigError, match="sees 2 inputs"):
-        trained.forecast_array(frames.values[:3], 1)
+        trained.forecast(Context(frames.values[None, :3]), 1)
     with pytest.raises(DataError, match=r"inputs: .*\(1, 3, 2, 16, 20\)"):
-        trained.forecast_array(frames.values[:3], 1, inputs=np.zeros((2, 2, 16, 20), np.float32))
+        trained.forecast(Context(frames.values[None, :3], inputs=np.zeros((1, 2, 2, 16, 20), np.float32)), 1)
 
 
 def test_nothing_of_the_future_is_seen(runs: dict[str, Path], archive: Path, tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ from framecast.data.quantities import INTENSITY, RAIN_RATE
 from framecast.forecasting.baselines.extrapolation import Extrapolation, advect
 from framecast.forecasting.baselines.optical_flow import motion
 from framecast.forecasting.baselines.persistence import Persistence
+from framecast.forecasting.labels import run
+from framecast.forecasting.protocol import Context
 
 
 def rain(height: int = 96, width: int = 112, seed: int = 0) -> np.ndarray:
@@ -29,7 +31,7 @@ def moving(velocity: tuple[int, int], length: int) -> np.ndarray:
 def test_persistence_stays() -> None:
     context = rain()[None, None].repeat(3, 0)
     context[-1, 0, 0, 0] = np.nan
-    forecast = Persistence().forecast_array(context, 4)
+    forecast = Persistence().forecast(Context(context[None]), 4)[0, 0]
     assert forecast.shape == (4, 1, 96, 112)
     for frame in forecast:
         np.testing.assert_array_equal(frame, context[-1])
@@ -45,7 +47,7 @@ def test_steady_motion_is_found(velocity: tuple[int, int]) -> None:
 @pytest.mark.parametrize("velocity", [(2, 0), (0, -3), (1, 2)])
 def test_steady_motion_is_continued(velocity: tuple[int, int]) -> None:
     frames = moving(velocity, 10)
-    forecast = Extrapolation(RAIN_RATE).forecast_array(frames[:4], 6)
+    forecast = Extrapolation(RAIN_RATE).forecast(Context(frames[None, :4]), 6)[0, 0]
     inner = np.s_[:, :, 24:-24, 24:-24]
     extrapolated = np.abs(forecast - frames[4:])[inner].mean()
     persisted = np.abs(frames[3:4] - frames[4:])[inner].mean()
@@ -73,7 +75,7 @@ def test_no_data_moves_along() -> None:
 
 def test_pictures_are_continued_by_their_border() -> None:
     frames = moving((2, 0), 4) / 20
-    assert np.isfinite(Extrapolation(INTENSITY).forecast_array(frames, 5)).all()
+    assert np.isfinite(Extrapolation(INTENSITY).forecast(Context(frames[None]), 5)[0, 0]).all()
 
 
 def partly(change: str) -> np.ndarray:
@@ -99,7 +101,7 @@ def partly(change: str) -> np.ndarray:
 )
 def test_awkward_fields_give_a_forecast(change: str) -> None:
     frames = partly(change)
-    forecast = Extrapolation(RAIN_RATE).forecast_array(frames, 3)
+    forecast = Extrapolation(RAIN_RATE).forecast(Context(frames[None]), 3)[0, 0]
     known = forecast[np.isfinite(forecast)]
     assert (known >= 0).all()
     assert (known <= np.nanmax(frames, initial=0)).all()
@@ -110,12 +112,14 @@ def test_awkward_fields_give_a_forecast(change: str) -> None:
 
 def test_one_frame_has_no_motion() -> None:
     context = rain()[None, None]
-    np.testing.assert_allclose(Extrapolation(RAIN_RATE).forecast_array(context, 2)[1], context[0], atol=1e-4)
+    np.testing.assert_allclose(
+        Extrapolation(RAIN_RATE).forecast(Context(context[None]), 2)[0, 0][1], context[0], atol=1e-4
+    )
 
 
 def test_the_forecast_continues_the_frames(radar: Path) -> None:
     frames = framecast.open(radar / "mch_20150515.nc").isel(time=slice(0, 5))
-    forecast = Extrapolation(RAIN_RATE)(frames, 3)
+    forecast = run(Extrapolation(RAIN_RATE), frames, 3)
     assert forecast.dims == ("init_time", "lead_time", "channel", "y", "x")
     assert forecast["init_time"].values[0] == frames["time"].values[-1]
     assert (forecast["lead_time"].values / np.timedelta64(1, "m")).tolist() == [5, 10, 15]
@@ -136,7 +140,7 @@ def test_as_good_as_pysteps_on_a_real_event(radar: Path) -> None:
     decibels = 10 * np.log10(np.maximum(np.nan_to_num(context[:, 0]), 0.1))
     flow = motions.get_method("lucaskanade")(decibels, verbose=False)
     theirs = extrapolation.get_method("semilagrangian")(context[-1, 0], flow, 12, allow_nonfinite_values=True)[:, None]
-    ours = Extrapolation(RAIN_RATE).forecast_array(context, 12)
+    ours = Extrapolation(RAIN_RATE).forecast(Context(context[None]), 12)[0, 0]
     valid = np.isfinite(truth) & np.isfinite(ours) & np.isfinite(theirs)
     for threshold in (0.5, 1.0, 2.0):
         event = (truth >= threshold) & valid

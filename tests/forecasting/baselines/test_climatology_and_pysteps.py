@@ -7,6 +7,7 @@ from framecast.data.quantities import INTENSITY, RAIN_RATE, REFLECTIVITY, ZR
 from framecast.errors import ConfigError, DataError
 from framecast.forecasting.baselines.climatology import Climatology
 from framecast.forecasting.baselines.pysteps_ensembles import Linda, Steps
+from framecast.forecasting.protocol import Context
 
 
 class Windows:
@@ -38,13 +39,13 @@ def test_climatology_is_the_mean_of_what_was_observed() -> None:
     values[:, 0, 0, 0, 0] = np.nan
     values[:20, 0, 0, 1, 1] = np.nan
     climate = Climatology.of(Windows(values))  # type: ignore[arg-type]
-    forecast = climate.forecast_array(np.zeros((2, 1, 6, 7), np.float32), 4)
+    forecast = climate.forecast(Context(np.zeros((1, 2, 1, 6, 7), np.float32)), 4)[0, 0]
     assert forecast.shape == (4, 1, 6, 7)
     assert np.isnan(forecast[:, 0, 0, 0]).all()
     assert forecast[3, 0, 1, 1] == pytest.approx(values[20:, 0, 0, 1, 1].mean(), rel=1e-5)
-    other = climate.forecast_array(np.zeros((2, 1, 9, 9), np.float32), 1)
+    other = climate.forecast(Context(np.zeros((1, 2, 1, 9, 9), np.float32)), 1)
     assert np.ptp(other) == 0
-    with pytest.raises(DataError, match=r"rain\.nc: there is no training window"):
+    with pytest.raises(DataError, match=r"rain\.nc: no training window"):
         Climatology.of(None, "rain.nc")
 
 
@@ -53,25 +54,28 @@ def test_ensembles_follow_the_rain_and_spread(kind: type[Steps], size: int) -> N
     pytest.importorskip("pysteps")
     frames = shower(7, size)
     ensemble = kind(RAIN_RATE, members=3)
-    members = ensemble.forecast_members(frames[:4], 3)
+    context = Context(frames[None, :4])
+    every, fallback = ensemble.forecast(context, 3)
+    members = every[:, 0]
+    assert not fallback.any()
     assert members.shape == (3, 3, 1, size, size)
     there = np.isfinite(members).all((0, 2))
     truth = frames[4:, 0]
     error = np.abs(members.mean(0)[:, 0] - truth)[there].mean()
     assert error < 0.9 * np.abs(frames[3, 0] - truth)[there].mean()  # better than persistence
     assert members.std(0)[:, 0][there].mean() > 0
-    np.testing.assert_array_equal(members, ensemble.forecast_members(frames[:4], 3))
-    np.testing.assert_allclose(ensemble.forecast_array(frames[:4], 3), members.mean(0), rtol=1e-6)
+    np.testing.assert_array_equal(every, ensemble.forecast(context, 3).values)
 
 
 def test_steps_on_reflectivity_and_on_nothing() -> None:
     pytest.importorskip("pysteps")
     frames = shower()
     dbz = np.where(frames > 0, ZR().reflectivity(np.maximum(frames, 0.1)), -32).astype(np.float32)
-    members = Steps(REFLECTIVITY, members=2).forecast_members(dbz, 2)
+    members = Steps(REFLECTIVITY, members=2).forecast(Context(dbz[None]), 2).values
     assert np.nanmin(members) == -32
     assert 20 < np.nanmax(members) < 60
-    dry = Steps(RAIN_RATE, members=2).forecast_members(np.zeros((4, 1, 64, 64), np.float32), 2)
-    assert (dry == 0).all()
+    dry = Steps(RAIN_RATE, members=2).forecast(Context(np.zeros((1, 4, 1, 64, 64), np.float32)), 2)
+    assert (dry.values == 0).all()
+    assert dry.fallback.all()
     with pytest.raises(ConfigError, match="forecasts rain, not intensity"):
         Steps(INTENSITY)

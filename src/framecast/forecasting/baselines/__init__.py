@@ -1,1 +1,138 @@
-"""Forecasts that nothing was trained for, which a learned forecast has to beat; one file each."""
+"""Forecasts that nothing was trained for, which a learned forecast has to beat: the registry.
+
+A baseline is a record, `Baseline`, in a file of its own, and one line of `BASELINES`. Packages of others add theirs by an
+entry point of the group `framecast.baselines` that leads to such a record. A record is imported when it is first used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from framecast.checks import require
+from framecast.errors import ConfigError
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from framecast.data.quantities import Quantity
+    from framecast.data.windows.sources import Sources
+    from framecast.forecasting.protocol import Forecaster
+
+GROUP = "framecast.baselines"
+"""The group of entry points."""
+
+BASELINES = {
+    "persistence": "framecast.forecasting.baselines.persistence:PERSISTENCE",
+    "extrapolation": "framecast.forecasting.baselines.extrapolation:EXTRAPOLATION",
+    "climatology": "framecast.forecasting.baselines.climatology:CLIMATOLOGY",
+    "steps": "framecast.forecasting.baselines.pysteps_ensembles:STEPS",
+    "linda": "framecast.forecasting.baselines.pysteps_ensembles:LINDA",
+}
+"""Where the records are, by the names of the baselines: module and attribute."""
+DEFAULT = ("persistence", "extrapolation")
+"""The baselines that a forecast is judged against unless others are named."""
+
+
+@dataclass(frozen=True)
+class BaselineData:
+    """What a baseline may be made from: the `quantity` that is forecast, the `step` between frames (None without a clock), the
+    opened archives `frames` that it forecasts (none for generated data), and `training`, which opens the windows of training
+    when it is called."""
+
+    quantity: Quantity
+    step: np.timedelta64 | None
+    frames: Sequence[xr.DataArray]
+    training: Callable[[], Sources]
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A baseline: its name, what it is in one line, and how it is made. `requires` are modules that it needs, which the
+    `extra` of framecast installs."""
+
+    name: str
+    summary: str
+    build: Callable[[BaselineData], Forecaster]
+    requires: tuple[str, ...] = ()
+    extra: str | None = None
+
+
+def baselines() -> dict[str, str]:
+    """All baselines by name, those of installed packages too, with what each is in one line.
+
+    Raises `ConfigError` if one of another package cannot be loaded.
+    """
+    return {name: find(name).summary for name in names()}
+
+
+def names() -> list[str]:
+    """The names of all baselines, those of installed packages too, which are not loaded for it."""
+    return list(dict.fromkeys([*BASELINES, *sorted(entry_points(group=GROUP).names)]))
+
+
+def find(name: str) -> Baseline:
+    """The record of a baseline. Raises `ConfigError` for an unknown name, a name that is taken twice, and a record that cannot be
+    loaded."""
+    others = tuple(entry_points(group=GROUP, name=name))
+    if len(others) + (name in BASELINES) > 1:
+        owners = [*(["framecast"] if name in BASELINES else []), *map(_owner, others)]
+        raise ConfigError(
+            f"the name {name!r} is taken by the baselines of {' and '.join(owners)}",
+            where="baselines",
+            remedy="uninstall one of them",
+        )
+    if name in BASELINES:
+        module, attribute = BASELINES[name].split(":")
+        record: Baseline = getattr(import_module(module), attribute)
+        return record
+    if not others:
+        raise ConfigError(f"unknown baseline {name!r}", where="baselines", remedy=f"one of: {', '.join(names())}")
+    return _loaded(others[0])
+
+
+def check(chosen: Sequence[str]) -> None:
+    """Raise `ConfigError` for baselines that cannot be made: unknown ones, and those that need what is not installed."""
+    for name in chosen:
+        record = find(name)
+        if record.extra is not None:
+            require(*record.requires, extra=record.extra, purpose=name, where="baselines")
+        elif missing := [module for module in record.requires if find_spec(module) is None]:
+            modules = ", ".join(missing)
+            raise ConfigError(f"{name} needs {modules}", where="baselines", remedy=f"install {modules}")
+
+
+def build(name: str, data: BaselineData) -> Forecaster:
+    """The baseline of that name. Raises `ConfigError` as `check`, and what its record raises."""
+    check([name])
+    return find(name).build(data)
+
+
+def _loaded(entry: EntryPoint) -> Baseline:
+    """The record of another package. Raises `ConfigError`."""
+    where = f"baseline {entry.name!r} of {_owner(entry)} ({entry.value})"
+    try:
+        record = entry.load()
+    except Exception as error:  # whatever the code of others does
+        raise ConfigError(
+            f"cannot be loaded ({type(error).__name__}: {error})",
+            where=where,
+            remedy="repair or uninstall that package",
+        ) from error
+    if not isinstance(record, Baseline) or record.name != entry.name:
+        raise ConfigError(
+            "is no framecast.forecasting.baselines.Baseline of that name",
+            where=where,
+            remedy="repair or uninstall that package",
+        )
+    return record
+
+
+def _owner(entry: EntryPoint) -> str:
+    return "an unknown package" if entry.dist is None else str(entry.dist.name)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-import xarray as xr
 
+from framecast.data.frames import same_grid
 from framecast.data.windows.sources import Source
 from framecast.errors import DataError
-from framecast.forecasting.labels import forecast_frames
+from framecast.forecasting.baselines import Baseline, BaselineData
+from framecast.forecasting.protocol import Context, check_length
 
 FRAMES = 512
 """Windows that the mean is taken over at most, evenly spread; of each the first frame."""
@@ -17,6 +18,7 @@ class Climatology:
     """The mean at each pixel, where training and forecast lie on the same grid, else the mean of all pixels."""
 
     name = "climatology"
+    context_length = 1
 
     def __init__(self, mean: np.ndarray) -> None:
         self.mean = mean
@@ -26,7 +28,7 @@ class Climatology:
         """Of the training windows, which are in the files `where`. Raises `DataError` without any."""
         if source is None or not len(source):
             raise DataError(
-                "there is no training window, so there is no climatology",
+                "no training window, so no climatology",
                 where=where,
                 remedy="leave the climatology out, or hold out less (data.split)",
             )
@@ -36,9 +38,9 @@ class Climatology:
             frame = source.read(int(index))[0].astype(np.float64)
             if total is not None and frame.shape != total.shape:
                 continue  # archives on different grids: those of the first
-            there = np.isfinite(frame)
-            total = np.where(there, frame, 0) + (0 if total is None else total)
-            count = there + (0 if count is None else count)
+            valid = np.isfinite(frame)
+            total = np.where(valid, frame, 0) + (0 if total is None else total)
+            count = valid + (0 if count is None else count)
         assert total is not None
         assert count is not None
         return Climatology(
@@ -49,13 +51,20 @@ class Climatology:
         """The mean of all pixels, for frames that lie elsewhere."""
         return Climatology(np.nanmean(self.mean, axis=(1, 2), keepdims=True))
 
-    def forecast_array(self, context: np.ndarray, horizon: int) -> np.ndarray:
-        """`context (T, C, H, W)` -> `(horizon, C, H, W)`."""
-        mean = self.mean
-        if mean.shape != context.shape[1:]:
-            mean = np.broadcast_to(self.everywhere().mean, context.shape[1:])
-        return np.repeat(mean[None], horizon, axis=0)
+    def forecast(self, context: Context, /, horizon: int) -> np.ndarray:
+        """The mean at every lead time, `(1, B, L, C, H, W)`."""
+        check_length(self, context.length)
+        mean, shape = self.mean, context.frames.shape[2:]
+        if mean.shape != shape:
+            mean = np.broadcast_to(self.everywhere().mean, shape)
+        return np.broadcast_to(mean, (1, len(context.frames), horizon, *shape)).copy()
 
-    def __call__(self, frames: xr.DataArray, horizon: int) -> xr.DataArray:
-        """The Forecast that continues `frames`."""
-        return forecast_frames(self, frames, 1, horizon)
+
+def _build(data: BaselineData) -> Climatology:
+    training = data.training()
+    climatology = Climatology.of(training.train, training.where)
+    grids = (*training.frames, *data.frames)
+    return climatology if all(same_grid(grids[0], other) for other in grids) else climatology.everywhere()
+
+
+CLIMATOLOGY = Baseline("climatology", "the mean of the training frames", _build)

@@ -2,7 +2,7 @@
 
 Semi-Lagrangian and backward: each pixel of the forecast is followed back along the motion field to where it came from in
 the newest frame (Germann and Zawadzki, "Scale-Dependence of the Predictability of Precipitation from Continental Radar
-Images", 2002). Where it came from outside the observed area the forecast has no basis and is NaN; pictures, which have no
+Images", 2002). Where it came from outside the observed area the forecast has no basis and is NaN; images, which have no
 surroundings that a radar could have seen, are continued by their border instead.
 """
 
@@ -10,38 +10,45 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-import xarray as xr
 from torch.nn import functional
 
-from framecast.data.quantities import Quantity, of
+from framecast.data.quantities import Quantity
 from framecast.data.scaling import RainLog
+from framecast.forecasting.baselines import Baseline
 from framecast.forecasting.baselines.optical_flow import motion
-from framecast.forecasting.labels import forecast_frames
+from framecast.forecasting.protocol import Context, check_length
 
 
 class Extrapolation:
-    """The baseline that a nowcast has to beat. Motion is estimated from at most the last `frames` of the context, on the
-    logarithm of the rain rate where the quantity is rain or reflectivity."""
+    """The baseline that a nowcast has to beat. Motion is estimated from at most the last `recent` frames of the context, on the
+    logarithm of the rain rate where the quantity is rain or reflectivity; with a single frame there is none."""
 
     name = "extrapolation"
+    context_length = 1
 
-    def __init__(self, quantity: Quantity, frames: int = 4) -> None:
+    def __init__(self, quantity: Quantity, recent: int = 4) -> None:
         self.quantity = quantity
-        self.frames = frames
+        self.recent = recent
 
-    def forecast_array(self, context: np.ndarray, horizon: int) -> np.ndarray:
-        """`context (T, C, H, W)` -> `(horizon, C, H, W)`, all channels moved alike."""
-        recent = context[-self.frames :]
-        seen = RainLog().forward(recent, self.quantity) if self.quantity.precipitation else recent
-        seen = np.where(np.isfinite(seen), seen, 0.0).mean(axis=1)
+    def forecast(self, context: Context, /, horizon: int) -> np.ndarray:
+        """The newest frames moved on, `(1, B, L, C, H, W)`, all channels alike."""
+        check_length(self, context.length)
+        return np.stack([self._moved(frames, horizon) for frames in context.frames])[None]
+
+    def _moved(self, frames: np.ndarray, horizon: int) -> np.ndarray:
+        """The forecast `(L, C, H, W)` of one case, `frames (T, C, H, W)`."""
+        recent = frames[-self.recent :]
+        fields = RainLog().forward(recent, self.quantity) if self.quantity.precipitation else recent
+        fields = np.where(np.isfinite(fields), fields, 0.0).mean(axis=1)
         surroundings = not self.quantity.precipitation
-        return advect(context[-1], motion(seen), horizon, self.quantity.dry, continued=surroundings)
+        return advect(frames[-1], motion(fields), horizon, self.quantity.dry, continued=surroundings)
 
-    def __call__(self, frames: xr.DataArray, horizon: int) -> xr.DataArray:
-        """The Forecast that continues `frames`; with a single frame there is no motion."""
-        return forecast_frames(
-            Extrapolation(of(frames), self.frames), frames, min(self.frames, frames.sizes["time"]), horizon
-        )
+
+EXTRAPOLATION = Baseline(
+    "extrapolation",
+    "the newest frame moves on along the motion of the context (Lagrangian persistence)",
+    lambda data: Extrapolation(data.quantity),
+)
 
 
 def advect(frame: np.ndarray, flow: np.ndarray, horizon: int, dry: float, *, continued: bool = False) -> np.ndarray:
@@ -62,9 +69,9 @@ def advect(frame: np.ndarray, flow: np.ndarray, horizon: int, dry: float, *, con
             move = _sample(field[:, :2], origin - move / 2)
         origin = origin - move
         values = _sample(field[:, 2 : 2 + channels], origin)
-        gone = _sample(field[:, 2 + channels :], origin, mode="nearest") > 0.5
+        no_data = _sample(field[:, 2 + channels :], origin, mode="nearest") > 0.5
         inside = (origin >= -0.5).all(0) & (origin[0] <= height - 0.5) & (origin[1] <= width - 0.5)
-        steps.append(torch.where(gone | ~(inside | continued), torch.nan, values))
+        steps.append(torch.where(no_data | ~(inside | continued), torch.nan, values))
     return torch.stack(steps).numpy()
 
 

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import numpy as np
-import xarray as xr
 
-from framecast.forecasting.labels import forecast_frames
+from framecast.forecasting.baselines import Baseline
+from framecast.forecasting.protocol import Context, check_length
 
 
 class Persistence:
     """The baseline that a forecast has to beat to be one."""
 
     name = "persistence"
+    context_length = 1
 
-    def forecast_array(self, context: np.ndarray, horizon: int) -> np.ndarray:
-        """`context (T, C, H, W)` -> `(horizon, C, H, W)`."""
-        return np.repeat(context[-1:], horizon, axis=0)
+    def forecast(self, context: Context, /, horizon: int) -> np.ndarray:
+        """The newest frame `horizon` times, `(1, B, L, C, H, W)`."""
+        check_length(self, context.length)
+        return np.repeat(context.frames[:, -1:], horizon, axis=1)[None]
 
-    def __call__(self, frames: xr.DataArray, horizon: int) -> xr.DataArray:
-        """The Forecast that continues `frames`."""
-        return forecast_frames(self, frames, 1, horizon)
+
+PERSISTENCE = Baseline("persistence", "the newest frame stays", lambda data: Persistence())

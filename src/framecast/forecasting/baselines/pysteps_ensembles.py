@@ -2,8 +2,8 @@
 
 STEPS: Neill Bowler, Clive Pierce, Alan Seed, "STEPS: A probabilistic precipitation forecasting scheme", 2006. LINDA: Seppo
 Pulkkinen, V. Chandrasekar, Tero Niemi, "Lagrangian Integro-Difference Equation Model for Precipitation Nowcasting", 2021.
-Both run as pysteps implements them, on our motion field, on the decibels of the rain rate; where the context is (nearly) dry
-they have nothing to work with, and every member is the extrapolation.
+Both run as pysteps implements them, on our motion field, on the decibels of the rain rate; where they cannot work with
+a context, as a (nearly) dry one, every member is the extrapolation, and the case is reported as a fallback.
 """
 
 from __future__ import annotations
@@ -16,15 +16,14 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import xarray as xr
 
-from framecast.checks import require
-from framecast.data.quantities import ZR, Quantity, of
+from framecast.data.quantities import ZR, Quantity
 from framecast.data.scaling import RainLog
 from framecast.errors import ConfigError
+from framecast.forecasting.baselines import Baseline
 from framecast.forecasting.baselines.extrapolation import Extrapolation
 from framecast.forecasting.baselines.optical_flow import motion
-from framecast.forecasting.labels import forecast_frames
+from framecast.forecasting.protocol import Context, Forecasts, check_length
 
 _LEAST_WET = 0.005
 """Share of wet pixels below which there is nothing to work with."""
@@ -32,55 +31,55 @@ _WET, _DRY_DB, _WET_DB = 0.1, -15.0, -10.0
 
 
 class _Ensemble(ABC):
-    """What both have in common. The forecast of one field is the mean of the members."""
+    """What both have in common."""
 
     name: str
-    needed: int
+    context_length = 3
 
     def __init__(self, quantity: Quantity, members: int = 8, seed: int = 0) -> None:
         if not quantity.precipitation:
-            raise ConfigError(f"{self.name} forecasts rain, not {quantity.name}", where="--baselines")
-        require("pysteps", extra="oracles", purpose=self.name)
+            raise ConfigError(f"{self.name} forecasts rain, not {quantity.name}", where="baselines")
         self.quantity, self.members, self.seed = quantity, members, seed
 
-    def forecast_members(self, context: np.ndarray, horizon: int) -> np.ndarray:
-        """`context (T, C, H, W)`, of which the first channel is used -> `(members, horizon, 1, H, W)`."""
-        extrapolated = Extrapolation(self.quantity).forecast_array(context, horizon)
+    def forecast(self, context: Context, /, horizon: int) -> Forecasts:
+        """Members `(M, B, L, C, H, W)`, all channels as the first, and which cases are extrapolated in their place."""
+        check_length(self, context.length)
+        extrapolated = Extrapolation(self.quantity).forecast(context, horizon)[0]
+        cases = [self._case(*case, horizon) for case in zip(context.frames, extrapolated, strict=True)]
+        members = [
+            np.repeat(moved[None], self.members, 0) if case is None else case
+            for case, moved in zip(cases, extrapolated, strict=True)
+        ]
+        return Forecasts(np.stack(members, axis=1), np.array([case is None for case in cases]))
+
+    def _case(self, frames: np.ndarray, extrapolated: np.ndarray, horizon: int) -> np.ndarray | None:
+        """The members `(M, L, C, H, W)` of one case, `frames (T, C, H, W)`, with data where the extrapolation `(L, C, H, W)` has
+        some; None where pysteps cannot work."""
         zr, logarithmic = ZR(), self.quantity.name == "reflectivity"
-        recent = context[-self.needed :, 0].astype(np.float64)
+        recent = frames[-self.context_length :, 0].astype(np.float64)
         rate = zr.rain_rate(recent) if logarithmic else recent
         rate = np.where(np.isfinite(rate), rate, 0.0)
-        everything = np.broadcast_to(extrapolated, (self.members, *extrapolated.shape))
-        if len(recent) < self.needed or (rate[-1] >= _WET).mean() < _LEAST_WET:
-            return everything.copy()
-        seen = RainLog().forward(context[-4:, 0], self.quantity)
-        velocity = motion(np.where(np.isfinite(seen), seen, 0.0))[::-1].astype(np.float64)
+        if (rate[-1] >= _WET).mean() < _LEAST_WET:
+            return None
+        fields = RainLog().forward(frames[-4:, 0], self.quantity)
+        velocity = motion(np.where(np.isfinite(fields), fields, 0.0))[::-1].astype(np.float64)
         try:
             with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), np.errstate(all="ignore"):
                 warnings.simplefilter("ignore")
                 rates = self.run(rate, velocity, horizon)
-        except (ValueError, RuntimeError, np.linalg.LinAlgError):  # rain too little for it to find what it looks for
-            return everything.copy()
+        except (ValueError, RuntimeError, np.linalg.LinAlgError):  # too little rain for what pysteps estimates
+            return None
         values = (
             np.where(rates >= _WET, zr.reflectivity(np.maximum(rates, _WET)), self.quantity.dry)
             if logarithmic
             else rates
         )
-        missing = ~np.isfinite(extrapolated)
         values = np.where(np.isfinite(values), values, self.quantity.dry)
-        return np.where(missing, np.nan, values[:, :, None]).astype(np.float32)
+        return np.where(~np.isfinite(extrapolated), np.nan, values[:, :, None]).astype(np.float32)
 
     @abstractmethod
     def run(self, rate: np.ndarray, velocity: np.ndarray, horizon: int) -> np.ndarray:
         """Rain rates `(members, horizon, H, W)`."""
-
-    def forecast_array(self, context: np.ndarray, horizon: int) -> np.ndarray:
-        """The mean of the members, `(horizon, C, H, W)`."""
-        return np.asarray(self.forecast_members(context, horizon).mean(0))
-
-    def __call__(self, frames: xr.DataArray, horizon: int) -> xr.DataArray:
-        """The Forecast that continues `frames`."""
-        return forecast_frames(type(self)(of(frames), self.members, self.seed), frames, self.needed, horizon)
 
 
 def _decibels(rate: np.ndarray) -> np.ndarray:
@@ -91,7 +90,6 @@ class Steps(_Ensemble):
     """Cascades of scales, each an autoregression along the motion, with noise of the same structure as the rain."""
 
     name = "steps"
-    needed = 3
 
     def run(self, rate: np.ndarray, velocity: np.ndarray, horizon: int) -> np.ndarray:
         """Rain rates `(members, horizon, H, W)`."""
@@ -119,7 +117,6 @@ class Linda(_Ensemble):
     """Cells of rain, each with its own growth and decay."""
 
     name = "linda"
-    needed = 3
 
     def run(self, rate: np.ndarray, velocity: np.ndarray, horizon: int) -> np.ndarray:
         """Rain rates `(members, horizon, H, W)`."""
@@ -140,3 +137,19 @@ class Linda(_Ensemble):
                 num_workers=1,
             )
         )
+
+
+STEPS = Baseline(
+    "steps",
+    "an ensemble: cascades of scales along the motion, with noise (pysteps)",
+    lambda data: Steps(data.quantity),
+    requires=("pysteps",),
+    extra="oracles",
+)
+LINDA = Baseline(
+    "linda",
+    "an ensemble: cells of rain that grow and decay along the motion (pysteps)",
+    lambda data: Linda(data.quantity),
+    requires=("pysteps",),
+    extra="oracles",
+)

@@ -1,0 +1,264 @@
+"""What holds for every baseline, and how those of other packages come in."""
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+from test_climatology_and_pysteps import Windows, shower
+from test_trained_model import frames
+
+import framecast.forecasting.baselines as registry
+from framecast.data.quantities import RAIN_RATE
+from framecast.data.scaling import RainLog
+from framecast.data.windows.sources import Sources
+from framecast.errors import ConfigError
+from framecast.forecasting.baselines import BASELINES, BaselineData, baselines, build, check, find, names
+from framecast.forecasting.labels import run
+from framecast.forecasting.protocol import Context, Forecaster, forecast_cases
+
+HEIGHT, WIDTH, HORIZON = 32, 40, 2
+
+
+def context(length: int = 4) -> np.ndarray:
+    """Rain `(B, T, C, H, W)` in two cases, of which the second moves the other way; not square."""
+    moving = shower(7, WIDTH)[:, :, :HEIGHT]
+    return np.stack([moving[:4], moving[:2:-1]])[:, -length:]
+
+
+def climate(mean: float = 1.0) -> Sources:
+    """Training windows, all of them dry if `mean` is 0."""
+    rain = (
+        np.random.default_rng(0).gamma(0.5, 2 * mean, (5, 2, 1, HEIGHT, WIDTH)) if mean else np.zeros((5, 2, 1, 8, 8))
+    )
+    return Sources(Windows(rain), None, None, RainLog(), None, ())  # type: ignore[arg-type]
+
+
+def made(name: str, mean: float = 1.0) -> Forecaster:
+    """The baseline of that name; skipped without what it needs."""
+    for module in find(name).requires:
+        pytest.importorskip(module)
+    return build(name, BaselineData(RAIN_RATE, np.timedelta64(5, "m"), (), lambda: climate(mean)))
+
+
+def values(forecaster: Forecaster, given: np.ndarray, horizon: int = HORIZON) -> np.ndarray:
+    return forecast_cases(forecaster, Context(given), horizon)[0]
+
+
+@cache
+def learns(name: str) -> bool:
+    """Whether a baseline is made from training windows: it may have a forecast where the context has no data."""
+    opened = []
+
+    def training() -> Sources:
+        opened.append(name)
+        return climate()
+
+    build(name, BaselineData(RAIN_RATE, np.timedelta64(5, "m"), (), training))
+    return bool(opened)
+
+
+@cache
+def usual(name: str) -> np.ndarray:
+    """What a baseline says of the usual context; those of pysteps take seconds."""
+    return values(made(name), context())
+
+
+every = pytest.mark.parametrize("name", list(BASELINES))
+
+
+@every
+def test_a_record_has_the_name_of_its_baseline(name: str) -> None:
+    assert find(name).name == name == made(name).name
+    assert find(name).summary == baselines()[name]
+    assert "\n" not in find(name).summary
+
+
+@every
+def test_shape_and_kind(name: str) -> None:
+    assert usual(name).shape[1:] == (2, HORIZON, 1, HEIGHT, WIDTH)
+    assert usual(name).dtype == np.float32
+
+
+@every
+def test_of_a_longer_context_the_end_is_used_and_nothing_is_changed(name: str) -> None:
+    given = context()[:1]
+    longer = np.concatenate([np.full_like(given, 7.0), given], axis=1)
+    before = longer.copy()
+    np.testing.assert_array_equal(values(made(name), longer), usual(name)[:, :1])
+    np.testing.assert_array_equal(longer, before)
+
+
+@every
+def test_two_cases_are_as_each_alone(name: str) -> None:
+    forecaster, given = made(name), context()
+    alone = [values(forecaster, given[k : k + 1]) for k in range(2)]
+    np.testing.assert_array_equal(usual(name), np.concatenate(alone, axis=1))
+
+
+@every
+def test_the_same_again_and_by_another_of_its_kind(name: str) -> None:
+    forecaster, given = made(name), context()[1:]
+    for _ in range(2):
+        np.testing.assert_array_equal(usual(name)[:, 1:], values(forecaster, given))
+
+
+@every
+def test_of_a_longer_horizon_the_beginning_is_the_same(name: str) -> None:
+    if len(usual(name)) > 1:
+        pytest.skip("another horizon, other noise")
+    np.testing.assert_array_equal(usual(name), values(made(name), context(), HORIZON + 2)[:, :, :HORIZON])
+
+
+@every
+def test_three_states_of_pixels(name: str) -> None:
+    """No data is NaN, and nothing is NaN where there is a basis; dry is not NaN, and values are rain rates."""
+    forecaster, given = made(name), context()
+    given[..., :8, :8] = np.nan
+    result = values(forecaster, given)
+    if not learns(name):
+        assert np.isnan(result[:, :, 0, :, 2, 2]).all()
+    assert np.isfinite(result[..., 14:20, 16:24]).all()
+    known = result[np.isfinite(result)]
+    assert (known >= 0).all()
+    np.testing.assert_array_equal(np.isnan(result).any(0), np.isnan(result).all(0), err_msg="all members alike")
+
+
+@every
+def test_no_data_at_all_gives_none(name: str) -> None:
+    forecaster = made(name)
+    if learns(name):
+        pytest.skip("knows the place from training")
+    assert np.isnan(values(forecaster, np.full_like(context(), np.nan))).all()
+
+
+@every
+def test_dry_stays_dry(name: str) -> None:
+    result = values(made(name, mean=0.0), np.zeros_like(context()))
+    assert (result[np.isfinite(result)] == 0).all()
+    assert np.isfinite(result).any()
+
+
+@every
+def test_too_short_a_context_is_an_error(name: str) -> None:
+    forecaster = made(name)
+    needed = forecaster.context_length
+    with pytest.raises(ConfigError, match=f"{name} needs a context of {needed} frames, {needed - 1} given"):
+        forecaster.forecast(Context(context()[:, : needed - 1]), HORIZON)
+
+
+@every
+def test_a_fallback_is_counted(name: str) -> None:
+    """Rain in the first case, none in the second."""
+    given = context()
+    given[1] = 0
+    _, fallback = forecast_cases(made(name), Context(given), HORIZON)
+    if name in ("steps", "linda"):
+        assert fallback is not None
+        assert fallback.tolist() == [False, True]
+    else:
+        assert fallback is None or fallback.shape == (2,)
+
+
+@pytest.mark.parametrize("name", ["steps", "linda"])
+@pytest.mark.parametrize("error", [ValueError, RuntimeError, np.linalg.LinAlgError])
+def test_a_case_in_which_pysteps_fails_is_counted(
+    name: str, error: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forecaster = made(name)
+
+    def fails(*_: object) -> np.ndarray:
+        raise error("too few wet pixels")
+
+    monkeypatch.setattr(type(forecaster), "run", fails)
+    members, fallback = forecast_cases(forecaster, Context(context()), HORIZON)
+    assert fallback is not None
+    assert fallback.all()
+    extrapolated = values(made("extrapolation"), context())
+    for member in members:
+        np.testing.assert_array_equal(member, extrapolated[0])
+
+
+@every
+def test_labels_are_those_of_the_frames(name: str) -> None:
+    observed = frames(5, HEIGHT, WIDTH)
+    observed[:] = shower(5, WIDTH)[:, :, :HEIGHT]
+    forecast = run(made(name), observed, HORIZON)
+    ensemble = len(usual(name)) > 1
+    assert forecast.dims == ("init_time", *(["member"] if ensemble else []), "lead_time", "channel", "y", "x")
+    assert forecast.attrs["forecaster"] == name
+    assert forecast["init_time"].values[0] == observed["time"].values[-1]
+    np.testing.assert_array_equal(forecast["x"], observed["x"])
+    assert "fallback" not in forecast.attrs
+    if name in ("steps", "linda"):
+        dry = xr.zeros_like(observed)
+        assert "a simpler method" in run(made(name), dry, HORIZON).attrs["fallback"]
+
+
+def test_what_is_missing_is_named_before_anything_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "find_spec", lambda module: None)
+    check(["persistence", "climatology"])
+    with pytest.raises(ConfigError, match=r'steps needs pysteps\n.*pip install "framecast\[oracles\]"'):
+        check(["persistence", "steps"])
+    with pytest.raises(ConfigError, match=r"unknown baseline 'persistance'\n.*one of: persistence, extrapolation"):
+        check(["persistance"])
+
+
+OTHERS = """
+import numpy as np
+from framecast.forecasting.baselines import Baseline
+
+class Zero:
+    name = "zero"
+    context_length = 1
+
+    def forecast(self, context, /, horizon):
+        cases, _, *frame = context.frames.shape
+        return np.zeros((1, cases, horizon, *frame), np.float32)
+
+ZERO = Baseline("zero", "no rain at all", lambda data: Zero())
+"""
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A package that is installed, with the entry points of `entry_points.txt`, which tests write."""
+    (tmp_path / "others_forecasts.py").write_text(OTHERS)
+    info = tmp_path / "others_forecasts-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: others-forecasts\nVersion: 1.0\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return info / "entry_points.txt"
+
+
+def test_packages_of_others_add_theirs(package: Path) -> None:
+    package.write_text("[framecast.baselines]\nzero = others_forecasts:ZERO\n")
+    assert names() == [*BASELINES, "zero"]
+    assert baselines()["zero"] == "no rain at all"
+    assert not values(made("zero"), context()).any()
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ("zero = others_forecasts:ABSENT", r"'zero' of others-forecasts \(others_forecasts:ABSENT\): cannot be loaded"),
+        ("zero = not_there_at_all:ZERO", r"cannot be loaded \(ModuleNotFoundError: No module"),
+        ("zero = others_forecasts:Zero", "is no framecast.*Baseline of that name"),
+        ("nought = others_forecasts:ZERO", "'nought' of .*is no framecast.*Baseline of that name"),
+    ],
+)
+def test_a_broken_one_is_named(package: Path, entry: str, message: str) -> None:
+    package.write_text(f"[framecast.baselines]\n{entry}\n")
+    assert find("persistence").name == "persistence", "the others work"
+    with pytest.raises(ConfigError, match=message):
+        find(entry.split(" ")[0])
+    with pytest.raises(ConfigError, match=message):
+        baselines()
+
+
+def test_a_name_that_is_taken_is_refused(package: Path) -> None:
+    package.write_text("[framecast.baselines]\npersistence = others_forecasts:ZERO\n")
+    with pytest.raises(ConfigError, match="'persistence' is taken by the baselines of framecast and others-forecasts"):
+        find("persistence")
+    assert find("extrapolation").name == "extrapolation"
