@@ -201,6 +201,10 @@ class VectorQuantised(Autoencoder):
             self.codebook.learn(encoded, numbers)
         return encoded + (quantised - encoded).detach(), losses
 
+    def unrecordable(self) -> str:
+        """Never: see `Codebook.learn`."""
+        return "a codebook revives vectors by how often they are used, which a recorded step cannot see"
+
     def snap(self, latents: Tensor) -> Tensor:
         """The nearest vectors."""
         quantised: Tensor = self.codebook(latents)[0]

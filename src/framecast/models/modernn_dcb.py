@@ -20,7 +20,7 @@ prediction (DC5, DC6).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from framecast.errors import ConfigError
 from framecast.models.parts.layers import GateConv, MapNorm, gates
 from framecast.models.parts.protocols import Cell, Core
-from framecast.models.parts.recurrent import Recurrent, RecurrentConfig, check_layers, zeros
+from framecast.models.parts.recurrent import RecurrentConfig, check_layers, zeros
 from framecast.models.parts.stack import Stack
 from framecast.models.predrnn import FORGET_BIAS
 from framecast.ops.gates import expose, remember
@@ -45,6 +45,8 @@ class State(NamedTuple):
 class DetailContext(nn.Module):
     """Input and context weigh each other, `steps` times in turn."""
 
+    probe = "attention"
+
     def __init__(self, hidden: int, kernels: tuple[int, ...], steps: int, scale: float, norm: tuple[int, int]) -> None:
         super().__init__()
         self.steps = steps
@@ -60,6 +62,10 @@ class DetailContext(nn.Module):
     def attention(self, x: Tensor, h: Tensor) -> list[Tensor]:
         """The weights of each half-step, `(B, D, h, w)` between 0 and `scale`: of x, of h, of x, ..."""
         return [weight for _, _, weight in self._half_steps(x, h)]
+
+    def observe(self, inputs: tuple[Any, ...], output: Any) -> list[Tensor]:
+        """The weights of each half-step, for diagnosis."""
+        return self.attention(*inputs)
 
     def _half_steps(self, x: Tensor, h: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         for step in range(self.steps):
@@ -95,25 +101,6 @@ class DetailContextCell(nn.Module):
         c = self.norm_c(c)
         h, o = expose(o, c)
         return Step(h, State(h, c), memory, output_gate=o)
-
-
-@torch.no_grad()
-def attention_maps(model: Recurrent, frames: Tensor) -> list[list[list[Tensor]]]:
-    """The attention of each layer at each frame of `frames (B, T, C, H, W)`, fed one by one: `[t][layer][half-step]`,
-    each `(B, D, h, w)`."""
-    seen: list[list[Tensor]] = []
-    blocks = [cell.context for cell in model.core.cells]  # type: ignore[attr-defined]
-    hooks = [
-        block.register_forward_hook(lambda block, given, _: seen.append(block.attention(*given))) for block in blocks
-    ]
-    try:
-        state = model.start(frames[:, 0])
-        for t in range(frames.shape[1]):
-            _, state = model.step(frames[:, t], state)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return [seen[t * len(blocks) : (t + 1) * len(blocks)] for t in range(frames.shape[1])]
 
 
 @config

@@ -27,7 +27,7 @@ is no w_0.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import torch
 from einops import rearrange
@@ -75,6 +75,8 @@ class Separable(nn.Module):
 class Binding(nn.Module):
     """Slots from the bus and from I: equation 3."""
 
+    probe = "slots"
+
     def __init__(self, hidden: int, slots: int, *, form: Form, separable: bool, attention: bool) -> None:
         super().__init__()
         self.slots = slots
@@ -97,6 +99,10 @@ class Binding(nn.Module):
         if not self.attention:
             return list(torch.chunk(v, self.slots, dim=1))
         return attend(self.to_q(bus), self.to_k(seen), v, heads=self.slots, scale=self.scale)
+
+    def observe(self, inputs: tuple[Any, ...], output: list[Tensor]) -> list[Tensor]:
+        """The slots, for diagnosis."""
+        return output
 
 
 class Pooling(nn.Module):
@@ -134,6 +140,8 @@ class Mean(nn.Module):
 class Fusion(nn.Module):
     """The weighted sum of slots and shortcut: equations 4-6. `isolated`: each slot has a convolution of its own."""
 
+    probe = "slot_weights"
+
     def __init__(self, hidden: int, slots: int, *, form: Form, isolated: bool, adaptive: bool, shortcut: bool) -> None:
         super().__init__()
         both = 2 * hidden
@@ -161,6 +169,10 @@ class Fusion(nn.Module):
         biases = [getattr(layer, "bias", None) for layer in self.layers]
         weights = seen.new_ones(len(maps), *seen.shape[:2]) if self.context is None else self.importance(seen)
         return fuse(maps, biases, weights, rectified=self.count)
+
+    def observe(self, inputs: tuple[Any, ...], output: Tensor) -> Tensor | None:
+        """The weights of slots and shortcut, mean over channels `(B, N)`, for diagnosis; None where they are not weighed."""
+        return None if self.context is None else self.importance(inputs[1]).mean(2).T
 
     def importance(self, seen: Tensor) -> Tensor:
         """The weight of each slot, then of the shortcut: `(N or N + 1, B, 2D)` between 0 and 1."""

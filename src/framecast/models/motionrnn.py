@@ -60,6 +60,8 @@ class Motion(NamedTuple):
 class MotionGRU(nn.Module):
     """The motion between two layers of `hidden` channels. `depth` is that of cells with a depth axis, else 0."""
 
+    probe = "motion"
+
     def __init__(
         self, hidden: int, kernel: int, *, alpha: float, transient: bool, momentum: bool, depth: int = 0
     ) -> None:
@@ -98,6 +100,10 @@ class MotionGRU(nn.Module):
         decoded = self.decode(moved[:, :, None] if self._depth else moved)
         g = torch.sigmoid(self.gate(torch.cat([decoded, hidden], dim=1)))
         return g * decoded + (1 - g) * hidden, after
+
+    def observe(self, inputs: tuple[Any, ...], output: tuple[Tensor, Motion]) -> Motion:
+        """The motion, for diagnosis."""
+        return output[1]
 
     def _after(self, encoded: Tensor, motion: Motion) -> Motion:
         previous = motion.filter

@@ -97,6 +97,12 @@ class Recurrent(nn.Module):
         stepped = self.core.step(self.codec.encode(frame[:, None])[:, 0], state, action)
         return without_inputs(self.codec.decode(stepped.output[:, None]), self.inputs)[:, 0], stepped.state
 
+    def unrecordable(self) -> str | None:
+        """Segments are not."""
+        return (
+            None if self.segment is None else "activations cannot be computed again in a recorded step (model.segment)"
+        )
+
     def _check_size(self, frames: Tensor) -> None:
         height, width = frames.shape[-2:]
         if self.tied_to is not None and (height, width) != self.tied_to:
