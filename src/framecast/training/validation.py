@@ -69,7 +69,7 @@ def card_of(experiment: Experiment, sources: Sources) -> Card:
         step_seconds=None if sources.step is None else float(sources.step / np.timedelta64(1, "s")),
         grid=grid,
         inputs=getattr(experiment.data, "inputs", ()),
-        reading=getattr(experiment.data, "reading", AS_IT_IS),
+        read_options=getattr(experiment.data, "reading", AS_IT_IS),
     )
 
 
