@@ -28,11 +28,11 @@ from torch import Tensor, nn
 from framecast.errors import ConfigError
 from framecast.models.parts.layers import GateConv, MapNorm, gates
 from framecast.models.parts.protocols import Cell, Core
-from framecast.models.parts.recurrent import RecurrentConfig, check_layers, zeros
+from framecast.models.parts.recurrent import RecurrentConfig, zeros
 from framecast.models.parts.stack import Stack
 from framecast.models.predrnn import FORGET_BIAS
 from framecast.ops.gates import expose, remember
-from framecast.types import FrameShape, Step, config
+from framecast.types import Step, config
 
 
 class State(NamedTuple):
@@ -120,15 +120,10 @@ class MoDeRNN(RecurrentConfig):
         """A model of some thousand weights, for tests and demonstrations."""
         return cls(hidden=(6, 6), patch=4)
 
-    def check(self, shape: FrameShape) -> None:
-        """Raise `ConfigError` if this cannot be built for `shape`."""
-        super().check(shape)
-        for kernel in self.kernels:
-            check_layers(self.hidden, kernel, equal=True)
+    def __post_init__(self) -> None:
+        super().__post_init__()
         if not self.layer_norm:
             raise ConfigError("its LayerNorms are part of the model", where="model.layer_norm")
-        if not self.kernels or self.half_steps < 1:
-            raise ConfigError("at least one kernel and one half-step", where="model.half_steps")
 
     def cells(self, channels: int, grid: tuple[int, int]) -> list[Cell]:
         """The layers."""

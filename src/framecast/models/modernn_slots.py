@@ -27,7 +27,7 @@ is no w_0.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 import torch
 from einops import rearrange
@@ -43,7 +43,7 @@ from framecast.ops.attention import attend
 from framecast.ops.convolution import convolve_each
 from framecast.ops.gates import expose, remember
 from framecast.ops.slots import fuse
-from framecast.types import FrameShape, Step, config
+from framecast.types import Step, config
 
 Form = Literal["code", "paper"]
 NARROWEST = 32
@@ -269,6 +269,9 @@ class ModeCell(nn.Module):
 class ModeRNN(RecurrentConfig):
     """ModeCells of one width with `slots` slots. The other settings are told in the head of this file."""
 
+    fixed_kernel: ClassVar[bool] = True
+    """Whether `kernel` is that of the cells, which is 3."""
+
     name: Literal["modernn_slots"] = "modernn_slots"
     hidden: tuple[int, ...] = (64, 64, 64, 64)
     kernel: int = 3
@@ -292,16 +295,9 @@ class ModeRNN(RecurrentConfig):
         """The LayerNorms of the released code have one weight a pixel."""
         return self.form == "code"
 
-    def check(self, shape: FrameShape) -> None:
-        """Raise `ConfigError` if this cannot be built for `shape`."""
-        super().check(shape)
-        self.check_slots()
-        if self.kernel != 3:
-            raise ConfigError(f"kernel {self.kernel}: its convolutions are 3x3", where="model.kernel")
-
-    def check_slots(self) -> None:
-        """Raise `ConfigError` for slots that cannot be made, and norms that cannot be left out."""
-        if self.slots < 1 or 2 * self.hidden[0] % self.slots:
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if 2 * self.hidden[0] % self.slots:
             raise ConfigError(
                 f"{2 * self.hidden[0]} channels cannot be split into {self.slots} slots",
                 where="model.slots",
@@ -309,6 +305,8 @@ class ModeRNN(RecurrentConfig):
             )
         if self.form == "code" and not self.layer_norm:
             raise ConfigError("its LayerNorms are part of the released form", where="model.layer_norm")
+        if self.fixed_kernel and self.kernel != 3:
+            raise ConfigError(f"kernel {self.kernel}: its convolutions are 3x3", where="model.kernel")
 
     def cells(self, channels: int, grid: tuple[int, int]) -> list[Cell]:
         """The layers."""

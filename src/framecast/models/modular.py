@@ -20,13 +20,13 @@ from typing import Any, Literal, Self
 import torch
 from torch import Tensor, nn
 
-from framecast.checks import at_least_one
 from framecast.errors import ConfigError
 from framecast.models.autoencoders import REDUCTION, VAE, VQVAE, Autoencoder
 from framecast.models.convlstm import ConvLSTM
 from framecast.models.modernn_slots import ModeRNN
 from framecast.models.motionrnn import MotionRNN
 from framecast.models.parts.capabilities import Pretraining, why_unrecordable
+from framecast.models.parts.sizes import check_sizes
 from framecast.models.predrnn import PredRNN, PredRNNV2
 from framecast.models.predrnn_m import PredRNNMOnly
 from framecast.models.predrnnpp import PredRNNPlusPlus
@@ -87,7 +87,7 @@ class FirstStage:
     learning_rate: float = 3e-4
 
     def __post_init__(self) -> None:
-        at_least_one(**{"model.first.iterations": self.iterations, "model.first.batch_size": self.batch_size})
+        check_sizes(self, "model.first")
         if not self.learning_rate > 0:
             raise ConfigError(f"{self.learning_rate} must be greater than 0", where="model.first.learning_rate")
 
