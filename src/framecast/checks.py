@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import cache
 from importlib import import_module
+from importlib.metadata import entry_points
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
@@ -88,3 +90,29 @@ def several(values: Any, where: str) -> tuple[Any, ...]:
         remedy = f"[{values!r}]" if isinstance(values, str) else None
         raise ConfigError(f"{in_words(values)} given, expected a list", where=where, remedy=remedy)
     return tuple(values)
+
+
+@cache
+def plugins(group: str) -> dict[str, Callable[[], Any]]:
+    """What installed packages add to an entry point group such as `framecast.models`: by name, a function that loads it, which
+    raises `ConfigError` where it cannot be imported. Raises `ConfigError` where two packages add the same name."""
+    found: dict[str, Any] = {}
+    for entry in entry_points(group=group):
+        if entry.name in found and found[entry.name].value != entry.value:
+            both = f"{found[entry.name].value} and {entry.value}"
+            raise ConfigError(
+                f"two installed packages add {entry.name!r} ({both})", where=group, remedy="uninstall one"
+            )
+        found[entry.name] = entry
+
+    def loader(entry: Any) -> Callable[[], Any]:
+        def load() -> Any:
+            try:
+                return entry.load()
+            except Exception as error:  # whatever goes wrong in the code of others
+                what = f"{entry.name!r} ({entry.value}) cannot be imported ({type(error).__name__}: {error})"
+                raise ConfigError(what, where=group, remedy="mend or uninstall the package that adds it") from error
+
+        return load
+
+    return {name: loader(entry) for name, entry in found.items()}

@@ -3,7 +3,7 @@
 A curriculum is a pure function `(iteration, batch, context, horizon, generator) -> teacher (batch, T - 1)`, bool, with
 T = context + horizon. Column t says whether step t is fed the true frame t or the model's own prediction of it; column
 0 is always true. Coins are flipped for each sequence and step. `iteration` counts from 0; the published schedules
-count from 1, so k = iteration + 1 below.
+count from 1, so k = iteration + 1 below. `scaled(scale)` is the curriculum for a training of another length.
 
 Sources: scheduled sampling, Bengio et al. 2015, as used by Wang et al. 2022 (equation 8); reverse scheduled sampling,
 Wang et al. 2022, section 4.3 (equation 9); numbers of the released code in spec/models.md, section 9.
@@ -12,7 +12,8 @@ Wang et al. 2022, section 4.3 (equation 9); numbers of the released code in spec
 from __future__ import annotations
 
 import math
-from typing import Literal
+from dataclasses import replace
+from typing import Literal, Self
 
 import torch
 from torch import Tensor
@@ -38,6 +39,10 @@ class NoSampling:
         """The teacher mask `(batch, context + horizon - 1)`; the same at every iteration."""
         return free_running(batch, context, horizon)
 
+    def scaled(self, scale: float) -> Self:
+        """The same."""
+        return self
+
 
 @config
 class TeacherForced:
@@ -48,6 +53,10 @@ class TeacherForced:
     def __call__(self, iteration: int, batch: int, context: int, horizon: int, coins: torch.Generator) -> Tensor:
         """The teacher mask `(batch, context + horizon - 1)`; the same at every iteration."""
         return torch.ones(batch, context + horizon - 1, dtype=torch.bool)
+
+    def scaled(self, scale: float) -> Self:
+        """The same."""
+        return self
 
 
 @config
@@ -76,6 +85,10 @@ class Scheduled:
     def __call__(self, iteration: int, batch: int, context: int, horizon: int, coins: torch.Generator) -> Tensor:
         """The teacher mask `(batch, context + horizon - 1)` of one iteration."""
         return _flip(1.0, self.eta(iteration), batch, context, horizon, coins)
+
+    def scaled(self, scale: float) -> Self:
+        """The schedule for a training of `scale` times as many iterations."""
+        return replace(self, stop=max(round(self.stop * scale), 1))
 
 
 @config
@@ -130,6 +143,11 @@ class ReverseScheduled:
     def __call__(self, iteration: int, batch: int, context: int, horizon: int, coins: torch.Generator) -> Tensor:
         """The teacher mask `(batch, context + horizon - 1)` of one iteration."""
         return _flip(self.epsilon(iteration), self.eta(iteration), batch, context, horizon, coins)
+
+    def scaled(self, scale: float) -> Self:
+        """The schedule for a training of `scale` times as many iterations."""
+        start = round(self.start * scale)
+        return replace(self, start=start, stop=max(round(self.stop * scale), start + 1), alpha=self.alpha * scale)
 
 
 Curriculum = NoSampling | TeacherForced | Scheduled | ReverseScheduled

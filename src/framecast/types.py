@@ -33,15 +33,11 @@ class FrameShape(NamedTuple):
 class Batch(NamedTuple):
     """Normalised windows. `frames (B, T, C, H, W)` float, `valid (B, T, 1, H, W)` bool, `actions (B, T, A)` or None.
     `inputs (B, T, E, H, W)` is what a model sees beside the frames and does not forecast; after the context it stays as it was
-    last, so that it holds nothing of the future.
-
-    `weights (B,)`: where windows are not drawn evenly, what a mean over them must weigh each by to be a mean over the
-    archive; the training loss does not."""
+    last, so that it holds nothing of the future."""
 
     frames: Tensor
     valid: Tensor
     actions: Tensor | None = None
-    weights: Tensor | None = None
     inputs: Tensor | None = None
 
     @property

@@ -28,9 +28,16 @@ def folder(tmp_path: Path) -> Path:
 def test_a_saved_model_comes_back(tmp_path: Path) -> None:
     torch.manual_seed(1)
     model = CONFIG.build(SHAPE).eval()
-    reading = Options(units="dBZ", time_step=5.0, grey=True, size=(16, 16))
+    options = Options(units="dBZ", time_step=5.0, grey=True, size=(16, 16))
     card = Card(
-        CONFIG, DBZ(low=-5), with_dry(REFLECTIVITY, -10.0), SHAPE, 300.0, {"spacing": 1}, {"loss": 0.5}, reading=reading
+        CONFIG,
+        DBZ(low=-5),
+        with_dry(REFLECTIVITY, -10.0),
+        SHAPE,
+        300.0,
+        {"spacing": 1},
+        {"loss": 0.5},
+        read_options=options,
     )
     save(tmp_path / "model", model, card)
     again, same = load(tmp_path / "model")
@@ -64,7 +71,7 @@ def test_half_a_model_is_refused(folder: Path, name: str, damage: str) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"framecast": 99}, "version 99"),
+        ({"format_version": 99}, "version 99"),
         ({"quantity": {"name": "smell", "units": "1", "dry": 0}}, "unknown quantity 'smell'"),
         ({"model": {"name": "oracle"}}, "cannot be read"),
         ({"model": {"name": "predrnn_v2", "hidden": [6, 6]}}, "do not fit together"),

@@ -31,7 +31,7 @@ def test_counts_are_those_of_the_papers(config: PredRNN, shape: FrameShape, weig
 @pytest.mark.parametrize("setting", ["patch", "segment"])
 @pytest.mark.parametrize("value", [0, -1])
 def test_what_cannot_be_built_is_refused_by_name(setting: str, value: int) -> None:
-    with pytest.raises(ConfigError, match=f"model.{setting}: .*expected at least 1"):
+    with pytest.raises(ConfigError, match=f"model.{setting}: .*at least 1"):
         PredRNN(hidden=(4,), **{setting: value}).build(FrameShape(1, 8, 8, 2, 2))
 
 

@@ -12,7 +12,7 @@ from conftest import changed, weights_of
 from framecast.config.experiment import Experiment
 from framecast.errors import ConfigError
 from framecast.models import VQVAE, ModularDesign, MotionRNN, PredRNN, PredRNNV2
-from framecast.training import loop
+from framecast.training import loop, run
 from framecast.training.cuda_graph import Recorded, Work, check_recordable
 from framecast.training.distributed import exactly
 from framecast.training.two_stage import first_stage
@@ -34,7 +34,7 @@ def test_a_recorded_run_ends_with_the_same_weights(
     experiment: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     list(loop.train(experiment, tmp_path / "plain"))
-    monkeypatch.setattr(loop, "cuda_graph", again)
+    monkeypatch.setattr(run, "cuda_graph", again)
     monkeypatch.setattr("framecast.training.distributed._recordable", lambda fabric: True)
     monkeypatch.setattr("framecast.models.parts.rollout._looked_at", lambda teacher: False)
     list(loop.train(changed(experiment, graph=True), tmp_path / "recorded"))

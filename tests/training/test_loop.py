@@ -24,7 +24,8 @@ from framecast.errors import ConfigError, FramecastError, RunError
 from framecast.models import ModularDesign
 from framecast.models.modular import FirstStage
 from framecast.training.events import Finished, Kept, Progress, Started, Validated, Warned
-from framecast.training.loop import SLOW, train
+from framecast.training.loop import train
+from framecast.training.run import SLOW
 from framecast.training.run_folder import settings_of
 from framecast.training.step import update
 
@@ -72,7 +73,7 @@ def test_a_run_leaves_everything_behind(experiment: Experiment, tmp_path: Path) 
 def test_it_is_said_where_training_is_slow(
     experiment: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("framecast.training.loop.available", lambda: False)
+    monkeypatch.setattr("framecast.training.run.available", lambda: False)
     events = finish(changed(experiment, iterations=1), tmp_path / "run")
     assert [event.message for event in events if isinstance(event, Warned)] == [SLOW]
 

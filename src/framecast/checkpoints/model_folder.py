@@ -26,7 +26,8 @@ from framecast.models import Model
 from framecast.models.parts.protocols import ModelConfig
 from framecast.types import FrameShape
 
-VERSION = 1
+VERSION = 2
+"""The format of a card that is written. 1 had `framecast` for `format_version`, and `reading` for `read_options`."""
 WEIGHTS, CARD = "weights.safetensors", "card.json"
 
 
@@ -34,7 +35,7 @@ WEIGHTS, CARD = "weights.safetensors", "card.json"
 class Card:
     """What a model was built for and trained on. `step_seconds` is the time between frames, None where there is no clock;
     `grid` the size, spacing and projection of the training data, for information; `scores` what validation gave; `inputs` what it
-    sees beside the frames, and where that lay; `reading` how the files of the training data were read."""
+    sees beside the frames, and where that lay; `read_options` how the files of the training data were read."""
 
     model: ModelConfig
     scaling: Scaling
@@ -44,7 +45,7 @@ class Card:
     grid: dict[str, Any] = field(default_factory=dict)
     scores: dict[str, float] = field(default_factory=dict)
     inputs: tuple[Input, ...] = ()
-    reading: Options = AS_IT_IS
+    read_options: Options = AS_IT_IS
 
 
 def save(folder: Path, model: nn.Module, card: Card) -> None:
@@ -55,7 +56,7 @@ def save(folder: Path, model: nn.Module, card: Card) -> None:
     weights = {name: weight.detach().cpu().contiguous() for name, weight in model.state_dict().items()}
     save_file(weights, temporary / WEIGHTS)
     content = {
-        "framecast": VERSION,
+        "format_version": VERSION,
         "model": plain(card.model),
         "scaling": plain(card.scaling),
         "quantity": {"name": card.quantity.name, "units": card.quantity.units, "dry": card.quantity.dry},
@@ -64,7 +65,7 @@ def save(folder: Path, model: nn.Module, card: Card) -> None:
         "grid": card.grid,
         "scores": card.scores,
         "inputs": [plain(each) for each in card.inputs],
-        "reading": plain(card.reading),
+        "read_options": plain(card.read_options),
     }
     (temporary / CARD).write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
     old = folder.with_name(f".{folder.name}.old")
@@ -106,9 +107,22 @@ def find(folder: Path) -> Path:
     )
 
 
+def _migrated(content: dict[str, Any], where: str) -> dict[str, Any]:
+    """A card as version 2 has it, from any version. Raises `RunError` for one that is newer, or of no version."""
+    version = content.get("format_version", content.get("framecast"))
+    if version not in (1, VERSION):
+        raise RunError(
+            f"a card of version {version!r}, expected 1 to {VERSION}",
+            where=where,
+            remedy="use the framecast that wrote it, or a newer one",
+        )
+    if version == 1 and "reading" in content:
+        content = {**content, "read_options": content["reading"]}
+    return content
+
+
 def _card(content: dict[str, Any], where: str) -> Card:
-    if content.get("framecast") != VERSION:
-        raise RunError(f"a card of version {content.get('framecast')!r}, expected {VERSION}", where=where)
+    content = _migrated(content, where)
     quantity = content["quantity"]
     if quantity["name"] not in QUANTITIES:
         raise RunError(f"unknown quantity {quantity['name']!r}", where=where)
@@ -122,7 +136,7 @@ def _card(content: dict[str, Any], where: str) -> Card:
             grid=content["grid"],
             scores=content["scores"],
             inputs=tuple(parse(Input, each, where=where) for each in content.get("inputs", [])),
-            reading=parse(Options, content.get("reading", {}), where=where),
+            read_options=parse(Options, content.get("read_options", {}), where=where),
         )
     except FramecastError as error:
         raise RunError(f"the card cannot be read: {error.what}", where=error.where or where) from error

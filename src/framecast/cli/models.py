@@ -110,7 +110,7 @@ def forecast(
 
     check_target(out, overwrite=overwrite)
     trained = framecast.load(run, tile=tile, overlap=overlap)
-    frames = open_like(data, reading.options, trained.card.reading)
+    frames = open_like(data, reading.options, trained.card.read_options)
     newest = frames.isel(time=slice(-trained.context, None))
     for said in (*frames.attrs["repairs"], *impossible(coverage(newest), of(newest))):
         warn(Console(stderr=True), said)

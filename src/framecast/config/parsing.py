@@ -20,8 +20,12 @@ import yaml
 from pydantic import TypeAdapter
 from pydantic_core import to_jsonable_python
 
+from framecast.checks import plugins
 from framecast.errors import ConfigError
 from framecast.models import Model
+
+MODELS = "framecast.models"
+"""The entry point group by which packages add models."""
 
 
 def merged(base: Any, difference: Any) -> Any:
@@ -66,32 +70,50 @@ def _options(kind: Any) -> tuple[Any, ...]:
 
 
 def _by_name(options: list[Any], value: Mapping[str, Any], where: str, default: Any) -> Any:
-    """The config whose `name` the value gives, or `package.module:Config` of an outsider's model."""
+    """The config whose `name` the value gives. Of models also one that an installed package adds (entry points in the group
+    `framecast.models`), or an outsider's, named `package.module:Config`."""
     names = {option.name: option for option in options}
     name = value.get("name", getattr(default, "name", None))
+    of_others = plugins(MODELS) if set(options) == set(get_args(Model)) else None
     if name in names:
+        if of_others and name in of_others:
+            raise ConfigError(f"an installed package adds {name!r}, which is in framecast", where=MODELS)
         return names[name]
-    if isinstance(name, str) and ":" in name and set(options) == set(get_args(Model)):
-        return outsider(name, where)
-    what = "name must be given" if name is None else f"name {name!r} is not known{nearest(str(name), names)}"
-    raise ConfigError(what, where=where, remedy=f"one of: {', '.join(names)}")
+    if of_others is not None and isinstance(name, str):
+        if name in of_others:
+            chosen = _config_of(of_others[name](), name, where)
+            if (own := getattr(chosen, "name", None)) != name:  # what is saved could not be read back
+                raise ConfigError(f"the config that is added as {name!r} has the name {own!r}", where=MODELS)
+            return chosen
+        if ":" in name:
+            return outsider(name, where)
+    known = (*names, *(of_others or ()))
+    what = "name must be given" if name is None else f"name {name!r} is not known{nearest(str(name), known)}"
+    raise ConfigError(what, where=where, remedy=f"one of: {', '.join(known)}")
 
 
 def outsider(name: str, where: str) -> Any:
     """The config class that "package.module:Config" names. Its field `name` must have that very text as default."""
     module, _, attribute = name.partition(":")
     try:
-        found = getattr(importlib.import_module(module), attribute)
+        chosen = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
         raise ConfigError(f"model {name!r} cannot be imported ({error})", where=where) from error
-    if not dataclasses.is_dataclass(found) or not hasattr(found, "build"):
+    return _config_of(chosen, name, where)
+
+
+def _config_of(chosen: Any, name: str, where: str) -> Any:
+    """`chosen`, which is named `name`, if it is a model's config."""
+    if not dataclasses.is_dataclass(chosen) or not callable(getattr(chosen, "build", None)):
         raise ConfigError(f"{name!r} is not a model's config", where=where, remedy="see docs/adding_a_model.md")
-    return found
+    return chosen
 
 
 def _not_settings(options: list[Any], value: Any, where: str) -> ConfigError:
     """What to say of a value in place of the settings of a config, or of one of several: `loss=l1` for `loss.name=l1`."""
-    names = [option.name for option in options if hasattr(option, "name")]
+    names: list[Any] = [
+        each.default for option in options for each in dataclasses.fields(option) if each.name == "name"
+    ]
     what = f"{_shown(value)} given, expected settings, {{{'name: NAME, ' if names else ''}KEY: VALUE, ...}}"
     if value in names:
         return ConfigError(what, where=where, remedy=f"{_key(where)}.name={value}")

@@ -17,7 +17,6 @@ from framecast.diagnosis.groups import grouped, scaled
 from framecast.diagnosis.pages import Found, Windows, flat, maps, plot, scatter, told, windows_for, write
 from framecast.errors import ConfigError
 from framecast.forecasting.trained_model import load
-from framecast.models.modernn_dcb import attention_maps
 from framecast.models.motionrnn import Motion
 from framecast.report.figures import COLOURS
 from framecast.verification.evaluate import Given
@@ -218,9 +217,7 @@ def motion(model: Any, windows: Windows) -> Found:
 
 def attention(model: Any, windows: Windows) -> Found:
     """Where does MoDeRNN look? MoDeRNN (2022), figure 3."""
-    if not hasattr(model, "core") or not all(hasattr(cell, "context") for cell in getattr(model.core, "cells", [None])):
-        raise ValueError("the model has no Detail Context Block")
-    weights = attention_maps(model, windows.frames[:1])
+    weights = probes.attention_maps(model, windows.frames[:1])
     steps = range(0, len(weights), max(1, len(weights) // 8))
     rows = [
         (f"layer {layer + 1}", [weights[t][layer][-1][0].mean(0).numpy() for t in steps])

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from framecast.models.modernn_slots import Binding, Fusion
-from framecast.models.motionrnn import TAPS, Motion, MotionGRU
+from framecast.models.motionrnn import TAPS, Motion
+from framecast.models.parts.capabilities import probed
 from framecast.ops import free_running
 from framecast.types import Step
 
 
 @contextmanager
-def watching(model: nn.Module, wanted: Callable[[nn.Module, Any, Any], Any]) -> Iterator[list[Any]]:
+def watching(model: nn.Module, wanted: Callable[[Any, Any, Any], Any]) -> Iterator[list[Any]]:
     """What `wanted(module, inputs, output)` returns for every module that is called, in order, where it is not None."""
     seen: list[Any] = []
 
@@ -118,14 +118,16 @@ def arrows(motion: Motion, factor: int) -> Tensor:
     return -factor * torch.stack([rows, columns], dim=1)
 
 
+def observing(model: nn.Module, probe: str) -> AbstractContextManager[list[Any]]:
+    """What the submodules with the probe point `probe` (`models.parts.capabilities.Probed`) show, call by call, in order."""
+    probes = set(probed(model, probe))
+    return watching(model, lambda module, given, output: module.observe(given, output) if module in probes else None)
+
+
 def motions(model: nn.Module, context: Tensor, horizon: int) -> list[list[Motion]]:
     """The motion of each MotionGRU at each step `[t][layer]`."""
-
-    def caught(module: nn.Module, _: Any, output: Any) -> Any:
-        return output[1] if isinstance(module, MotionGRU) else None
-
     teacher = free_running(len(context), context.shape[1], horizon)
-    with torch.no_grad(), watching(model, caught) as seen:
+    with torch.no_grad(), observing(model, "motion") as seen:
         model(context, teacher)
     count = len(seen) // teacher.shape[1]
     if not count:
@@ -133,15 +135,21 @@ def motions(model: nn.Module, context: Tensor, horizon: int) -> list[list[Motion
     return [seen[t * count : (t + 1) * count] for t in range(teacher.shape[1])]
 
 
+def attention_maps(model: Any, frames: Tensor) -> list[list[list[Tensor]]]:
+    """The attention of each Detail Context Block at each frame of `frames (B, T, C, H, W)`, fed one by one:
+    `[t][layer][half-step]`, each `(B, D, h, w)`."""
+    if not (count := len(probed(model, "attention"))):
+        raise ValueError("the model has no Detail Context Block")
+    with torch.no_grad(), observing(model, "attention") as seen:
+        state = model.start(frames[:, 0])
+        for t in range(frames.shape[1]):
+            _, state = model.step(frames[:, t], state)
+    return [seen[t * count : (t + 1) * count] for t in range(frames.shape[1])]
+
+
 def slot_importance(model: nn.Module, context: Tensor, horizon: int) -> Tensor:
     """How much each slot, and last the shortcut, counts in the fusion, mean over steps, layers and channels `(B, N)`."""
-
-    def caught(module: nn.Module, given: Any, _: Any) -> Any:
-        if not isinstance(module, Fusion) or module.context is None:
-            return None
-        return module.importance(given[1]).mean(2).T
-
-    with torch.no_grad(), watching(model, caught) as seen:
+    with torch.no_grad(), observing(model, "slot_weights") as seen:
         model(context, free_running(len(context), context.shape[1], horizon))
     if not seen:
         raise ValueError("the model has no slots that are weighed")
@@ -151,10 +159,9 @@ def slot_importance(model: nn.Module, context: Tensor, horizon: int) -> Tensor:
 def slot_swap(model: nn.Module, context: Tensor, horizon: int) -> Tensor:
     """How much the forecast changes, as root mean squared difference, where what is bound to slot i is handed to slot j and the
     other way round `(N, N)` (ModeRNN, figure 14); 0 on the diagonal."""
-    bindings = [module for module in model.modules() if isinstance(module, Binding)]
+    bindings = probed(model, "slots")
     if not bindings:
         raise ValueError("the model binds no slots")
-    count = bindings[0].slots
     teacher = free_running(len(context), context.shape[1], horizon)
 
     def forecast(i: int, j: int) -> Tensor:
@@ -172,7 +179,9 @@ def slot_swap(model: nn.Module, context: Tensor, horizon: int) -> Tensor:
             for hook in hooks:
                 hook.remove()
 
-    plain = forecast(0, 0)
+    with observing(model, "slots") as seen:
+        plain = forecast(0, 0)
+    count = len(seen[0])
     changes = torch.zeros(count, count)
     for i in range(count):
         for j in range(i + 1, count):

@@ -48,7 +48,7 @@ def forecast(
     if target is not None:
         check_target(target, overwrite=overwrite)
     model = load(run, device, tile=tile, overlap=overlap)
-    frames = check_frames(data) if isinstance(data, xr.DataArray) else open_like(data, options, model.card.reading)
+    frames = check_frames(data) if isinstance(data, xr.DataArray) else open_like(data, options, model.card.read_options)
     newest = frames.isel(time=slice(-model.context, None))
     moves = array_of(Path(actions)) if isinstance(actions, str | Path) else actions
     result = model.forecast(frames, horizon, moves, moved(model.card.inputs, inputs))

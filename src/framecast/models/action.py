@@ -17,7 +17,7 @@ ModeCell plain 3x3 projections.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import torch
 from torch import Tensor, nn
@@ -33,7 +33,6 @@ from framecast.models.parts.recurrent import (
     RecurrentConfig,
     TwoMemories,
     check_divisible,
-    check_layers,
     zeros,
 )
 from framecast.models.parts.stack import Stack, StackState
@@ -136,11 +135,14 @@ def quarter(height: int, width: int) -> tuple[int, int]:
     return (height + 3) // 4, (width + 3) // 4
 
 
+def _check_even(hidden: tuple[int, ...]) -> None:
+    """The encoders have half the channels of the cells."""
+    if hidden[0] % 2:
+        raise ConfigError(f"hidden size {hidden[0]} is not even", where="model.hidden")
+
+
 def _check(settings: RecurrentConfig, shape: FrameShape) -> None:
-    check_layers(settings.hidden, settings.kernel, equal=True)
     check_divisible(shape.height, shape.width, settings.patch)
-    if settings.hidden[0] % 2:
-        raise ConfigError(f"hidden size {settings.hidden[0]} is not even", where="model.hidden")
     if not shape.actions:
         raise ConfigError(
             f"{settings.name} needs actions, and the data has none",
@@ -178,6 +180,10 @@ class ActionPredRNN(TwoMemories):
         """A model of some thousand weights, for tests and demonstrations."""
         return cls(hidden=(6, 6), kernel=3, decoupling=0.1)
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_even(self.hidden)
+
     def check(self, shape: FrameShape) -> None:
         """Raise `ConfigError` if this cannot be built for `shape`."""
         _check(self, shape)
@@ -196,6 +202,7 @@ class ActionPredRNN(TwoMemories):
 class ActionModeRNN(ModeRNN):
     """ModeRNN with actions. `kernel` is that of the encoders and decoders."""
 
+    fixed_kernel: ClassVar[bool] = False
     name: Literal["modernn_slots_action"] = "modernn_slots_action"  # type: ignore[assignment]
     patch: int = 1
     residual: bool = True
@@ -205,10 +212,13 @@ class ActionModeRNN(ModeRNN):
         """A model of some thousand weights, for tests and demonstrations."""
         return cls(hidden=(4, 4), slots=2)
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_even(self.hidden)
+
     def check(self, shape: FrameShape) -> None:
         """Raise `ConfigError` if this cannot be built for `shape`."""
         _check(self, shape)
-        self.check_slots()
 
     def cells(self, channels: int, grid: tuple[int, int]) -> list[Any]:
         """ModeCells with actions."""

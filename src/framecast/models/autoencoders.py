@@ -26,9 +26,9 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn import functional
 
-from framecast.checks import at_least_one
 from framecast.errors import ConfigError
 from framecast.models.parts.recurrent import check_divisible, check_no_inputs
+from framecast.models.parts.sizes import check_sizes
 from framecast.types import FrameShape, Prediction, config
 
 DECAY = 0.99
@@ -201,6 +201,10 @@ class VectorQuantised(Autoencoder):
             self.codebook.learn(encoded, numbers)
         return encoded + (quantised - encoded).detach(), losses
 
+    def unrecordable(self) -> str:
+        """Never: see `Codebook.learn`."""
+        return "a codebook revives vectors by how often they are used, which a recorded step cannot see"
+
     def snap(self, latents: Tensor) -> Tensor:
         """The nearest vectors."""
         quantised: Tensor = self.codebook(latents)[0]
@@ -245,11 +249,13 @@ class _Sizes:
         """Frames are reduced to a quarter."""
         return REDUCTION
 
+    def __post_init__(self) -> None:
+        check_sizes(self)
+        if self.width % 2:
+            raise ConfigError(f"{self.width} given, expected an even number of at least 2", where="model.width")
+
     def check(self, shape: FrameShape) -> None:
         """Raise `ConfigError` if this cannot be built for `shape`."""
-        if self.width < 2 or self.width % 2:
-            raise ConfigError(f"{self.width} given, expected an even number of at least 2", where="model.width")
-        at_least_one(**{"model.latent": self.latent})
         check_divisible(shape.height, shape.width, REDUCTION)
         check_no_inputs(shape, "an autoencoder")
 

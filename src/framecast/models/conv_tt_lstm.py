@@ -25,7 +25,7 @@ from framecast.models.parts.layers import SameConv
 from framecast.models.parts.protocols import Cell
 from framecast.models.parts.recurrent import RecurrentConfig, zeros
 from framecast.ops.gates import expose, remember
-from framecast.types import FrameShape, Step, config
+from framecast.types import Step, config
 
 
 class State(NamedTuple):
@@ -86,9 +86,8 @@ class ConvTTLSTM(RecurrentConfig):
         """A model of some thousand weights, for tests and demonstrations."""
         return cls(hidden=(6, 4), kernel=3, patch=2, order=2, steps=3, rank=3)
 
-    def check(self, shape: FrameShape) -> None:
-        """Raise `ConfigError` if this cannot be built for `shape`."""
-        super().check(shape)
+    def __post_init__(self) -> None:
+        super().__post_init__()
         if not 1 <= self.order <= self.steps or self.rank < 1:
             raise ConfigError(
                 f"order {self.order}, steps {self.steps}, rank {self.rank}: 1 <= order <= steps, rank at least 1",

@@ -20,7 +20,7 @@ prediction (DC5, DC6).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -28,11 +28,11 @@ from torch import Tensor, nn
 from framecast.errors import ConfigError
 from framecast.models.parts.layers import GateConv, MapNorm, gates
 from framecast.models.parts.protocols import Cell, Core
-from framecast.models.parts.recurrent import Recurrent, RecurrentConfig, check_layers, zeros
+from framecast.models.parts.recurrent import RecurrentConfig, zeros
 from framecast.models.parts.stack import Stack
 from framecast.models.predrnn import FORGET_BIAS
 from framecast.ops.gates import expose, remember
-from framecast.types import FrameShape, Step, config
+from framecast.types import Step, config
 
 
 class State(NamedTuple):
@@ -44,6 +44,8 @@ class State(NamedTuple):
 
 class DetailContext(nn.Module):
     """Input and context weigh each other, `steps` times in turn."""
+
+    probe = "attention"
 
     def __init__(self, hidden: int, kernels: tuple[int, ...], steps: int, scale: float, norm: tuple[int, int]) -> None:
         super().__init__()
@@ -60,6 +62,10 @@ class DetailContext(nn.Module):
     def attention(self, x: Tensor, h: Tensor) -> list[Tensor]:
         """The weights of each half-step, `(B, D, h, w)` between 0 and `scale`: of x, of h, of x, ..."""
         return [weight for _, _, weight in self._half_steps(x, h)]
+
+    def observe(self, inputs: tuple[Any, ...], output: Any) -> list[Tensor]:
+        """The weights of each half-step, for diagnosis."""
+        return self.attention(*inputs)
 
     def _half_steps(self, x: Tensor, h: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         for step in range(self.steps):
@@ -97,25 +103,6 @@ class DetailContextCell(nn.Module):
         return Step(h, State(h, c), memory, output_gate=o)
 
 
-@torch.no_grad()
-def attention_maps(model: Recurrent, frames: Tensor) -> list[list[list[Tensor]]]:
-    """The attention of each layer at each frame of `frames (B, T, C, H, W)`, fed one by one: `[t][layer][half-step]`,
-    each `(B, D, h, w)`."""
-    seen: list[list[Tensor]] = []
-    blocks = [cell.context for cell in model.core.cells]  # type: ignore[attr-defined]
-    hooks = [
-        block.register_forward_hook(lambda block, given, _: seen.append(block.attention(*given))) for block in blocks
-    ]
-    try:
-        state = model.start(frames[:, 0])
-        for t in range(frames.shape[1]):
-            _, state = model.step(frames[:, t], state)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return [seen[t * len(blocks) : (t + 1) * len(blocks)] for t in range(frames.shape[1])]
-
-
 @config
 class MoDeRNN(RecurrentConfig):
     """Layers of one width. `kernels`, `half_steps` and `scale` are those of the Detail Context Block."""
@@ -133,15 +120,10 @@ class MoDeRNN(RecurrentConfig):
         """A model of some thousand weights, for tests and demonstrations."""
         return cls(hidden=(6, 6), patch=4)
 
-    def check(self, shape: FrameShape) -> None:
-        """Raise `ConfigError` if this cannot be built for `shape`."""
-        super().check(shape)
-        for kernel in self.kernels:
-            check_layers(self.hidden, kernel, equal=True)
+    def __post_init__(self) -> None:
+        super().__post_init__()
         if not self.layer_norm:
             raise ConfigError("its LayerNorms are part of the model", where="model.layer_norm")
-        if not self.kernels or self.half_steps < 1:
-            raise ConfigError("at least one kernel and one half-step", where="model.half_steps")
 
     def cells(self, channels: int, grid: tuple[int, int]) -> list[Cell]:
         """The layers."""

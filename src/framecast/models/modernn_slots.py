@@ -27,7 +27,7 @@ is no w_0.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple, Self
+from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 import torch
 from einops import rearrange
@@ -43,7 +43,7 @@ from framecast.ops.attention import attend
 from framecast.ops.convolution import convolve_each
 from framecast.ops.gates import expose, remember
 from framecast.ops.slots import fuse
-from framecast.types import FrameShape, Step, config
+from framecast.types import Step, config
 
 Form = Literal["code", "paper"]
 NARROWEST = 32
@@ -75,6 +75,8 @@ class Separable(nn.Module):
 class Binding(nn.Module):
     """Slots from the bus and from I: equation 3."""
 
+    probe = "slots"
+
     def __init__(self, hidden: int, slots: int, *, form: Form, separable: bool, attention: bool) -> None:
         super().__init__()
         self.slots = slots
@@ -97,6 +99,10 @@ class Binding(nn.Module):
         if not self.attention:
             return list(torch.chunk(v, self.slots, dim=1))
         return attend(self.to_q(bus), self.to_k(seen), v, heads=self.slots, scale=self.scale)
+
+    def observe(self, inputs: tuple[Any, ...], output: list[Tensor]) -> list[Tensor]:
+        """The slots, for diagnosis."""
+        return output
 
 
 class Pooling(nn.Module):
@@ -134,6 +140,8 @@ class Mean(nn.Module):
 class Fusion(nn.Module):
     """The weighted sum of slots and shortcut: equations 4-6. `isolated`: each slot has a convolution of its own."""
 
+    probe = "slot_weights"
+
     def __init__(self, hidden: int, slots: int, *, form: Form, isolated: bool, adaptive: bool, shortcut: bool) -> None:
         super().__init__()
         both = 2 * hidden
@@ -161,6 +169,10 @@ class Fusion(nn.Module):
         biases = [getattr(layer, "bias", None) for layer in self.layers]
         weights = seen.new_ones(len(maps), *seen.shape[:2]) if self.context is None else self.importance(seen)
         return fuse(maps, biases, weights, rectified=self.count)
+
+    def observe(self, inputs: tuple[Any, ...], output: Tensor) -> Tensor | None:
+        """The weights of slots and shortcut, mean over channels `(B, N)`, for diagnosis; None where they are not weighed."""
+        return None if self.context is None else self.importance(inputs[1]).mean(2).T
 
     def importance(self, seen: Tensor) -> Tensor:
         """The weight of each slot, then of the shortcut: `(N or N + 1, B, 2D)` between 0 and 1."""
@@ -257,6 +269,9 @@ class ModeCell(nn.Module):
 class ModeRNN(RecurrentConfig):
     """ModeCells of one width with `slots` slots. The other settings are told in the head of this file."""
 
+    fixed_kernel: ClassVar[bool] = True
+    """Whether `kernel` is that of the cells, which is 3."""
+
     name: Literal["modernn_slots"] = "modernn_slots"
     hidden: tuple[int, ...] = (64, 64, 64, 64)
     kernel: int = 3
@@ -280,16 +295,9 @@ class ModeRNN(RecurrentConfig):
         """The LayerNorms of the released code have one weight a pixel."""
         return self.form == "code"
 
-    def check(self, shape: FrameShape) -> None:
-        """Raise `ConfigError` if this cannot be built for `shape`."""
-        super().check(shape)
-        self.check_slots()
-        if self.kernel != 3:
-            raise ConfigError(f"kernel {self.kernel}: its convolutions are 3x3", where="model.kernel")
-
-    def check_slots(self) -> None:
-        """Raise `ConfigError` for slots that cannot be made, and norms that cannot be left out."""
-        if self.slots < 1 or 2 * self.hidden[0] % self.slots:
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if 2 * self.hidden[0] % self.slots:
             raise ConfigError(
                 f"{2 * self.hidden[0]} channels cannot be split into {self.slots} slots",
                 where="model.slots",
@@ -297,6 +305,8 @@ class ModeRNN(RecurrentConfig):
             )
         if self.form == "code" and not self.layer_norm:
             raise ConfigError("its LayerNorms are part of the released form", where="model.layer_norm")
+        if self.fixed_kernel and self.kernel != 3:
+            raise ConfigError(f"kernel {self.kernel}: its convolutions are 3x3", where="model.kernel")
 
     def cells(self, channels: int, grid: tuple[int, int]) -> list[Cell]:
         """The layers."""

@@ -14,15 +14,19 @@ and its prediction is quantised before it is decoded; with `latents="quantised"`
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Literal, Self
 
 import torch
 from torch import Tensor, nn
 
+from framecast.errors import ConfigError
 from framecast.models.autoencoders import REDUCTION, VAE, VQVAE, Autoencoder
 from framecast.models.convlstm import ConvLSTM
 from framecast.models.modernn_slots import ModeRNN
 from framecast.models.motionrnn import MotionRNN
+from framecast.models.parts.capabilities import Pretraining, why_unrecordable
+from framecast.models.parts.sizes import check_sizes
 from framecast.models.predrnn import PredRNN, PredRNNV2
 from framecast.models.predrnn_m import PredRNNMOnly
 from framecast.models.predrnnpp import PredRNNPlusPlus
@@ -58,6 +62,10 @@ class Modular(nn.Module):
         """`context (B, T, C, H, W)` -> the `horizon` frames after it, `(B, horizon, C, H, W)`."""
         return self.autoencoder.decode(self.predictor.forecast(self.encode(context), horizon, actions))
 
+    def unrecordable(self) -> str | None:
+        """As the predictor: the autoencoder does not learn here."""
+        return why_unrecordable(self.predictor)
+
     @torch.no_grad()
     def encode(self, frames: Tensor) -> Tensor:
         """`frames (B, T, C, H, W)` -> what the predictor sees, `(B, T, D, H/4, W/4)`."""
@@ -77,6 +85,11 @@ class FirstStage:
     iterations: int = 20_000
     batch_size: int = 8
     learning_rate: float = 3e-4
+
+    def __post_init__(self) -> None:
+        check_sizes(self, "model.first")
+        if not self.learning_rate > 0:
+            raise ConfigError(f"{self.learning_rate} must be greater than 0", where="model.first.learning_rate")
 
 
 @config
@@ -107,6 +120,27 @@ class ModularDesign:
     def multiple(self) -> int:
         """Latents are a quarter of the frames, and may be cut into patches again."""
         return REDUCTION * self.predictor.multiple
+
+    @property
+    def caches_latents(self) -> bool:
+        """As `cache` says."""
+        return self.cache
+
+    def pretraining(self) -> Pretraining:
+        """The training of the autoencoder."""
+        first = self.first
+        return Pretraining(
+            self.autoencoder, "autoencoder", self.trained, first.iterations, first.batch_size, first.learning_rate
+        )
+
+    def pretrained(self, folder: str) -> Self:
+        """The same with the autoencoder in `folder`."""
+        return replace(self, trained=folder)
+
+    def trained_part(self, network: Modular) -> nn.Module:
+        """The predictor."""
+        predictor: nn.Module = network.predictor
+        return predictor
 
     def check(self, shape: FrameShape) -> None:
         """Raise `ConfigError` if this cannot be built for `shape`."""

@@ -42,6 +42,7 @@ from framecast.models.parts.decoupling import Decoupling
 from framecast.models.parts.layers import SameConv
 from framecast.models.parts.protocols import Cell
 from framecast.models.parts.recurrent import Patches, Recurrent, check_divisible, head
+from framecast.models.parts.sizes import check_sizes
 from framecast.models.parts.stack import Stack, StackState
 from framecast.models.predrnn import PredRNN, PredRNNV2
 from framecast.ops import look_up, places
@@ -59,6 +60,8 @@ class Motion(NamedTuple):
 
 class MotionGRU(nn.Module):
     """The motion between two layers of `hidden` channels. `depth` is that of cells with a depth axis, else 0."""
+
+    probe = "motion"
 
     def __init__(
         self, hidden: int, kernel: int, *, alpha: float, transient: bool, momentum: bool, depth: int = 0
@@ -98,6 +101,10 @@ class MotionGRU(nn.Module):
         decoded = self.decode(moved[:, :, None] if self._depth else moved)
         g = torch.sigmoid(self.gate(torch.cat([decoded, hidden], dim=1)))
         return g * decoded + (1 - g) * hidden, after
+
+    def observe(self, inputs: tuple[Any, ...], output: tuple[Tensor, Motion]) -> Motion:
+        """The motion, for diagnosis."""
+        return output[1]
 
     def _after(self, encoded: Tensor, motion: Motion) -> Motion:
         previous = motion.filter
@@ -232,9 +239,8 @@ class MotionRNN:
         """Motion is found at half the resolution of the map."""
         return self.backbone.patch * (2 if self.motion else 1)
 
-    def check(self, shape: FrameShape) -> None:
-        """Raise `ConfigError` if this cannot be built for `shape`."""
-        self.backbone.check(shape)
+    def __post_init__(self) -> None:
+        check_sizes(self)
         hidden = self.backbone.hidden
         if len(set(hidden)) > 1 and self.highway:
             raise ConfigError(
@@ -248,6 +254,10 @@ class MotionRNN:
             )
         if self.start == "xavier" and not isinstance(self.backbone, PredRNN):
             raise ConfigError("states are drawn at random around PredRNN only", where="model.start")
+
+    def check(self, shape: FrameShape) -> None:
+        """Raise `ConfigError` if this cannot be built for `shape`."""
+        self.backbone.check(shape)
         check_divisible(shape.height, shape.width, self.multiple)
 
     def build(self, shape: FrameShape) -> Recurrent:

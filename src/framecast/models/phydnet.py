@@ -29,6 +29,7 @@ from torch.nn import functional
 from framecast.errors import ConfigError
 from framecast.models.parts.layers import SameConv
 from framecast.models.parts.recurrent import Patches, Recurrent, check_divisible, check_no_actions, zeros
+from framecast.models.parts.sizes import check_sizes
 from framecast.ops.gates import expose, remember
 from framecast.types import FrameShape, Stepped, config
 
@@ -196,14 +197,15 @@ class PhyDNet:
         """The encoder reduces the frame."""
         return self.reduction
 
+    def __post_init__(self) -> None:
+        check_sizes(self)
+        if self.width % GROUPS or self.hidden % GROUPS:
+            raise ConfigError(f"width {self.width} and hidden {self.hidden} are multiples of {GROUPS}", where="model")
+        if self.kernel < 3:
+            raise ConfigError(f"kernel {self.kernel} is not an odd number from 3 on", where="model.kernel")
+
     def check(self, shape: FrameShape) -> None:
         """Raise `ConfigError` if this cannot be built for `shape`."""
-        if self.width % GROUPS or self.hidden % GROUPS or min(self.width, self.hidden) < GROUPS:
-            raise ConfigError(f"width {self.width} and hidden {self.hidden} are multiples of {GROUPS}", where="model")
-        if not self.layers or min(self.layers) < 1:
-            raise ConfigError("at least one layer of at least one channel", where="model.layers")
-        if self.kernel < 3 or self.kernel % 2 == 0:
-            raise ConfigError(f"kernel {self.kernel} is not an odd number from 3 on", where="model.kernel")
         check_divisible(shape.height, shape.width, self.reduction)
         check_no_actions(shape, self.name)
 

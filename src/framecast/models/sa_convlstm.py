@@ -19,13 +19,12 @@ from typing import ClassVar, Literal, NamedTuple, Self
 import torch
 from torch import Tensor, nn
 
-from framecast.errors import ConfigError
 from framecast.models.convlstm import ConvLSTMCell
 from framecast.models.convlstm import State as ConvLSTMState
 from framecast.models.parts.protocols import Cell
 from framecast.models.parts.recurrent import RecurrentConfig, zeros
 from framecast.ops.attention import attend
-from framecast.types import FrameShape, Step, config
+from framecast.types import Step, config
 
 
 class State(NamedTuple):
@@ -94,12 +93,6 @@ class SAConvLSTM(RecurrentConfig):
     def tiny(cls) -> Self:
         """A model of some thousand weights, for tests and demonstrations."""
         return cls(hidden=(6, 4), kernel=3, patch=2, attention=4)
-
-    def check(self, shape: FrameShape) -> None:
-        """Raise `ConfigError` if this cannot be built for `shape`."""
-        super().check(shape)
-        if self.attention < 1:
-            raise ConfigError(f"attention {self.attention} is at least 1", where="model.attention")
 
     def cells(self, channels: int, grid: tuple[int, int]) -> list[Cell]:
         """The layers."""

@@ -30,6 +30,7 @@ from torch.nn import functional
 
 from framecast.errors import ConfigError
 from framecast.models.parts.recurrent import check_divisible, check_no_actions, without_inputs
+from framecast.models.parts.sizes import check_sizes
 from framecast.types import FrameShape, Prediction, config
 
 LAYER_SCALE = 1e-2
@@ -273,14 +274,17 @@ class _OneShotConfig(ABC):
         """Every second layer halves the resolution."""
         return int(2 ** (self.layers // 2))
 
+    def __post_init__(self) -> None:
+        check_sizes(self)
+        if self.spatial % 2:
+            raise ConfigError(f"{self.spatial} channels are not even", where="model.spatial")
+        if self.layers % 2 or self.blocks < 2:
+            raise ConfigError("an even number of layers and at least two blocks", where="model.layers")
+        if self.hidden % (2 * GROUPS):
+            raise ConfigError(f"{self.hidden} channels are no multiple of {2 * GROUPS}", where="model.hidden")
+
     def check(self, shape: FrameShape) -> None:
         """Raise `ConfigError` if this cannot be built for `shape`."""
-        if self.spatial < 2 or self.spatial % 2:
-            raise ConfigError(f"{self.spatial} channels are not even", where="model.spatial")
-        if self.layers < 2 or self.layers % 2 or self.blocks < 2:
-            raise ConfigError("an even number of layers and at least two blocks", where="model.layers")
-        if self.hidden < 2 * GROUPS or self.hidden % (2 * GROUPS):
-            raise ConfigError(f"{self.hidden} channels are no multiple of {2 * GROUPS}", where="model.hidden")
         check_divisible(shape.height, shape.width, self.multiple)
         check_no_actions(shape, self.name)
 

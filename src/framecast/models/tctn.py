@@ -30,6 +30,7 @@ from torch.nn import functional
 from framecast.errors import ConfigError
 from framecast.models.parts.recurrent import Patches, check_divisible, check_no_actions, without_inputs
 from framecast.models.parts.rollout import feeds
+from framecast.models.parts.sizes import check_sizes
 from framecast.ops import free_running
 from framecast.types import FrameShape, Prediction, config
 
@@ -250,15 +251,18 @@ class TCTN:
         """Frames are cut into patches."""
         return self.patch
 
-    def check(self, shape: FrameShape) -> None:
-        """Raise `ConfigError` if this cannot be built for `shape`."""
-        if self.heads < 1 or self.layers < 1 or self.hidden < 2 or self.hidden % 2 or self.hidden % self.heads:
+    def __post_init__(self) -> None:
+        check_sizes(self)
+        if self.hidden % 2 or self.hidden % self.heads:
             raise ConfigError(
                 f"{self.hidden} channels cannot be split into {self.heads} heads of a sine and a cosine half",
                 where="model.hidden",
             )
         if not 0 <= self.dropout < 1:
             raise ConfigError(f"dropout {self.dropout} is no probability below 1", where="model.dropout")
+
+    def check(self, shape: FrameShape) -> None:
+        """Raise `ConfigError` if this cannot be built for `shape`."""
         check_divisible(shape.height, shape.width, self.patch)
         check_no_actions(shape, self.name)
 

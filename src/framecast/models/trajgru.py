@@ -28,7 +28,7 @@ from framecast.models.parts.layers import SameConv
 from framecast.models.parts.protocols import Cell
 from framecast.models.parts.recurrent import RecurrentConfig, zeros
 from framecast.ops import look_up, places
-from framecast.types import FrameShape, Step, config
+from framecast.types import Step, config
 
 SLOPE = 0.2
 FLOW_CHANNELS = 32
@@ -91,11 +91,8 @@ class TrajGRU(RecurrentConfig):
         """A model of some thousand weights, for tests and demonstrations."""
         return cls(hidden=(6, 4), patch=2, links=2)
 
-    def check(self, shape: FrameShape) -> None:
-        """Raise `ConfigError` if this cannot be built for `shape`."""
-        super().check(shape)
-        if self.links < 1:
-            raise ConfigError(f"{self.links} links: at least one", where="model.links")
+    def __post_init__(self) -> None:
+        super().__post_init__()
         if self.layer_norm:
             raise ConfigError("it has no LayerNorm", where="model.layer_norm")
 

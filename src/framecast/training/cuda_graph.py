@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from framecast.errors import ConfigError
-from framecast.models.autoencoders import VectorQuantised
+from framecast.models.parts.capabilities import why_unrecordable
 from framecast.training.step import Gradients
 from framecast.types import Batch
 
@@ -58,18 +58,8 @@ def _copied(batch: Batch) -> Batch:
 
 def check_recordable(network: nn.Module) -> None:
     """Raise `ConfigError` for a model whose steps differ by what they find in the data, or are computed again."""
-    if any(getattr(module, "segment", None) is not None for module in network.modules()):
-        raise ConfigError(
-            "activations cannot be computed again in a recorded step",
-            where="model.segment",
-            remedy="leave it out, or training.graph",
-        )
-    if isinstance(network, VectorQuantised):
-        raise ConfigError(
-            "a codebook revives vectors by how often they are used, which a recorded step cannot see",
-            where="training.graph",
-            remedy="leave it out",
-        )
+    if (reason := why_unrecordable(network)) is not None:
+        raise ConfigError(reason, where="training.graph", remedy="training.graph=false")
 
 
 def cuda_graph(model: Any, work: Work) -> tuple[Callable[[], None], dict[str, Tensor]]:

@@ -15,7 +15,6 @@ import torch
 
 from framecast.data.windows.batches import Batches, scaled
 from framecast.errors import RunError
-from framecast.models.modular import Modular
 from framecast.ops import all_valid
 from framecast.types import Batch
 
@@ -37,16 +36,17 @@ class LatentBatches:
             yield Batch(torch.from_numpy(np.array(latents[indices])), torch.from_numpy(np.array(valid[indices])))
 
 
-def size_of(model: Modular, batches: Batches) -> int:
+def size_of(model: Any, batches: Batches) -> int:
     """Bytes that the latents of all windows take."""
     shape = batches.source.shape
     frames = torch.zeros(1, 1, shape.channels, shape.height, shape.width, device=next(model.parameters()).device)
-    return len(batches.source) * (shape.context + shape.horizon) * model.encode(frames).numel() * 4
+    latents: torch.Tensor = model.encode(frames)
+    return len(batches.source) * (shape.context + shape.horizon) * latents.numel() * 4
 
 
-def cached(model: Modular, batches: Batches, folder: Path, fabric: Any) -> LatentBatches:
+def cached(model: Any, batches: Batches, folder: Path, fabric: Any) -> LatentBatches:
     """Fill `folder` unless it is whole already; the first process does. The windows must not be changed at random on the
-    way (`stages.check_cache`). Raises `RunError` where there is no room."""
+    way (`two_stage.check_cache`). Raises `RunError` where there is no room."""
     if fabric.global_rank == 0 and not folder.is_dir():
         needed, free = size_of(model, batches), shutil.disk_usage(folder.parent).free
         if needed > free:
@@ -64,7 +64,7 @@ def cached(model: Modular, batches: Batches, folder: Path, fabric: Any) -> Laten
     return LatentBatches(batches, folder)
 
 
-def _fill(model: Modular, batches: Batches, folder: Path) -> None:
+def _fill(model: Any, batches: Batches, folder: Path) -> None:
     source, device = batches.source, next(model.parameters()).device
     files: dict[str, np.memmap] = {}
     for start in range(0, len(source), batches.batch_size):

@@ -16,6 +16,8 @@ import torch
 
 from framecast.errors import RunError
 
+VERSION = 1
+"""The format of a checkpoint; the first ones did not name it."""
 KEPT = 2
 _PREFIX = "iteration-"
 
@@ -27,7 +29,7 @@ def write(folder: Path, iteration: int, content: dict[str, Any]) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         temporary = path.with_suffix(f".tmp{os.getpid()}")
         with temporary.open("wb") as file:
-            torch.save(content, file)
+            torch.save({"format_version": VERSION, **content}, file)
             file.flush()
             os.fsync(file.fileno())
         _write_text(_sum_file(path), _sha256(temporary))
@@ -50,7 +52,7 @@ def write(folder: Path, iteration: int, content: dict[str, Any]) -> Path:
 def read(folder: Path) -> tuple[dict[str, Any], list[str]]:
     """The newest checkpoint that is whole, and a warning for each newer one that is not.
 
-    Raises `RunError` where there is none.
+    Raises `RunError` where there is none, and where a newer framecast wrote it.
     """
     warnings = []
     for path in _newest_first(folder):
@@ -61,6 +63,12 @@ def read(folder: Path) -> tuple[dict[str, Any], list[str]]:
         except Exception as error:  # whatever is wrong with it, the one before may be whole
             warnings.append(f"{path.name} is damaged and was passed over ({error})")
             continue
+        if (version := content.get("format_version", 1)) > VERSION:
+            raise RunError(
+                f"a checkpoint of version {version}, expected up to {VERSION}",
+                where=path,
+                remedy="use a newer framecast",
+            )
         return content, warnings
     raise RunError("; ".join(["no whole checkpoint", *warnings]), where=folder, remedy="train anew into another folder")
 

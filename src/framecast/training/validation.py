@@ -17,7 +17,7 @@ from framecast.config.experiment import Experiment
 from framecast.data.readers.options import AS_IT_IS
 from framecast.data.windows.batches import evaluation_batches
 from framecast.data.windows.sources import Sources
-from framecast.models.autoencoders import Autoencoder
+from framecast.models.parts.capabilities import predict_future
 from framecast.training.events import Validated
 from framecast.training.logs import draw_strip
 from framecast.training.step import move
@@ -33,15 +33,12 @@ def validate(experiment: Experiment, sources: Sources, model: Any, done: int, ou
     model.eval()
     device = next(model.parameters()).device
     picture = out / "pictures" / f"validation-{done:07d}.png"
-    context, horizon = source.shape.context, source.shape.horizon
+    context = source.shape.context
     total, seen = 0.0, 0
     crop, size = experiment.data.crop_size, experiment.training.batch_size
     for indices, batch in evaluation_batches(source, sources.scaling, size, crop):
         batch = move(batch, device)
-        if isinstance(model, Autoencoder):
-            forecast = model.reconstruct(batch.frames[:, context:])
-        else:
-            forecast = model.forecast(batch.seen[:, :context], horizon, batch.actions)
+        forecast = predict_future(model, batch.seen, context, batch.actions)
         loss = experiment.loss(forecast, batch.frames[:, context:], batch.valid[:, context:])
         if seen == 0:
             draw_strip(picture, batch.frames[0], forecast[0])
@@ -72,7 +69,7 @@ def card_of(experiment: Experiment, sources: Sources) -> Card:
         step_seconds=None if sources.step is None else float(sources.step / np.timedelta64(1, "s")),
         grid=grid,
         inputs=getattr(experiment.data, "inputs", ()),
-        reading=getattr(experiment.data, "reading", AS_IT_IS),
+        read_options=getattr(experiment.data, "reading", AS_IT_IS),
     )
 
 

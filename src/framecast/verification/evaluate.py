@@ -280,7 +280,7 @@ def windows_of(
             inputs=inputs,
             split=ByBlocks(validation=0, test=0),
         )
-        sources = archive.open(frames=[opened(data, options, trained.card.reading)])
+        sources = archive.open(frames=[opened(data, options, trained.card.read_options)])
         trained.check(sources.frames[0])
         judged = replace(sources, test=sources.train, train=None)
         if (found := judged.held_out().shape.actions) != shape.actions:

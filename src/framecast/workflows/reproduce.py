@@ -20,7 +20,6 @@ from framecast.checks import positive
 from framecast.config.experiment import Experiment
 from framecast.config.parsing import plain
 from framecast.config.recipes import printed, read, rows
-from framecast.curriculum import ReverseScheduled, Scheduled
 from framecast.errors import ConfigError
 from framecast.training import resume, train
 from framecast.training.run_folder import check_unchanged, settings_of
@@ -146,16 +145,5 @@ def _trained(experiment: Experiment, out: Path, console: Console | None) -> Path
 
 def scaled(experiment: Experiment, scale: float) -> Experiment:
     """The experiment with a share of its training and its curriculum."""
-
-    def share(number: float) -> int:
-        return max(round(number * scale), 1)
-
-    training, curriculum = experiment.training, experiment.curriculum
-    if isinstance(curriculum, Scheduled):
-        curriculum = replace(curriculum, stop=share(curriculum.stop))
-    elif isinstance(curriculum, ReverseScheduled):
-        start = round(curriculum.start * scale)
-        curriculum = replace(
-            curriculum, start=start, stop=max(share(curriculum.stop), start + 1), alpha=curriculum.alpha * scale
-        )
-    return replace(experiment, training=replace(training, iterations=share(training.iterations)), curriculum=curriculum)
+    training = replace(experiment.training, iterations=max(round(experiment.training.iterations * scale), 1))
+    return replace(experiment, training=training, curriculum=experiment.curriculum.scaled(scale))

@@ -1,15 +1,15 @@
 """What holds for every baseline, and how those of other packages come in."""
 
+import sys
 from functools import cache
-from pathlib import Path
 
+import cache
 import numpy as np
 import pytest
 import xarray as xr
 from test_climatology_and_pysteps import Windows, shower
 from test_trained_model import frames
 
-import framecast.forecasting.baselines as registry
 from framecast.data.quantities import RAIN_RATE
 from framecast.data.scaling import RainLog
 from framecast.data.windows.sources import Sources
@@ -197,9 +197,11 @@ def test_labels_are_those_of_the_frames(name: str) -> None:
 
 
 def test_what_is_missing_is_named_before_anything_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "find_spec", lambda module: None)
+    monkeypatch.setitem(sys.modules, "pysteps", None)
     check(["persistence", "climatology"])
-    with pytest.raises(ConfigError, match=r'steps needs pysteps\n.*pip install "framecast\[oracles\]"'):
+    with pytest.raises(
+        ConfigError, match=r'steps needs pysteps, which is not installed\n.*pip install "framecast\[oracles\]"'
+    ):
         check(["persistence", "steps"])
     with pytest.raises(ConfigError, match=r"unknown baseline 'persistance'\n.*one of: persistence, extrapolation"):
         check(["persistance"])

@@ -76,9 +76,7 @@ class Batches:
         """Batch `number` of the stream."""
         drawn = self.windows(number)
         indices = [index for index, _, _ in drawn]
-        batch = scaled((self._window(*window) for window in drawn), indices, self.source, self.scaling)
-        weights = self.order.weights(indices)
-        return batch if weights is None else batch._replace(weights=torch.from_numpy(weights))
+        return scaled((self._window(*window) for window in drawn), indices, self.source, self.scaling)
 
     def windows(self, number: int) -> list[tuple[int, int, int]]:
         """The windows of batch `number`: for each its index, the epoch, and its position in the order of that."""

@@ -1,7 +1,7 @@
 """Which windows a model trains on: each once an epoch in a random order, or those with rain more often than those without.
 
-Most of a radar archive is dry. Drawing a window with probability p instead of 1 / n, and weighing what is computed from it
-by w = 1 / (n p), leaves every mean over the archive what it was: the mean of w over what is drawn is 1.
+Most of a radar archive is dry. A window is drawn with probability p instead of 1 / n; the training loss does not weigh it by
+1 / (n p): it is a mean over the windows that are drawn, not over the archive.
 """
 
 from __future__ import annotations
@@ -73,9 +73,3 @@ class Order:
         places = (chance.random() + np.arange(self.windows)) / self.windows  # evenly spread: as little chance as can be
         drawn = np.searchsorted(np.cumsum(self.probabilities)[:-1], places)
         return chance.permutation(drawn)
-
-    def weights(self, indices: Sequence[int]) -> np.ndarray | None:
-        """What to weigh windows by, 1 / (n p); None where all are alike."""
-        if self.probabilities is None:
-            return None
-        return np.asarray(1 / (self.windows * self.probabilities[list(indices)]), dtype=np.float32)

@@ -1,7 +1,7 @@
-"""The contracts between a model and the rest: cell, core, codec and forecaster.
+"""The contracts between a model and the rest: cell, core and forecaster.
 
-A cell is what a paper's equations describe, a core moves one step in time, a codec leads from frames to the space in
-which the core lives and back, and a forecaster is what everything outside the models package talks to.
+A cell is what a paper's equations describe, a core moves one step in time, and a forecaster is what everything outside the
+models package talks to.
 """
 
 from __future__ import annotations
@@ -36,14 +36,6 @@ class Core(Protocol):
     def step(self, x: Tensor, state: Any, action: Tensor | None = None) -> Stepped:
         """Given the frame at t as `x (B, C, h, w)`, predict the frame at t + 1. `action (B, A)`."""
         ...
-
-
-class Codec(Protocol):
-    """Between frames `(B, T, C, H, W)` and the space of the core `(B, T, C', h, w)`."""
-
-    def encode(self, frames: Tensor) -> Tensor: ...
-
-    def decode(self, encoded: Tensor) -> Tensor: ...
 
 
 class Forecaster(Protocol):

@@ -13,6 +13,7 @@ from framecast.models.parts.decoupling import Decoupling
 from framecast.models.parts.layers import SameConv
 from framecast.models.parts.protocols import Cell, Core
 from framecast.models.parts.rollout import rollout
+from framecast.models.parts.sizes import check_sizes
 from framecast.models.parts.stack import Stack
 from framecast.ops import free_running, from_patches, to_patches
 from framecast.types import FrameShape, Prediction, config
@@ -61,8 +62,6 @@ class Recurrent(nn.Module):
         inputs: int = 0,
     ) -> None:
         super().__init__()
-        if segment is not None and segment < 1:
-            raise ConfigError(f"segments of {segment} steps, expected at least 1", where="model.segment")
         self.core = core
         self.codec = codec
         self.tied_to = tied_to
@@ -97,6 +96,12 @@ class Recurrent(nn.Module):
         stepped = self.core.step(self.codec.encode(frame[:, None])[:, 0], state, action)
         return without_inputs(self.codec.decode(stepped.output[:, None]), self.inputs)[:, 0], stepped.state
 
+    def unrecordable(self) -> str | None:
+        """Segments are not."""
+        return (
+            None if self.segment is None else "activations cannot be computed again in a recorded step (model.segment)"
+        )
+
     def _check_size(self, frames: Tensor) -> None:
         height, width = frames.shape[-2:]
         if self.tied_to is not None and (height, width) != self.tied_to:
@@ -126,6 +131,11 @@ class RecurrentConfig(ABC):
     layer_norm: bool = False
     segment: int | None = None
 
+    def __post_init__(self) -> None:
+        check_sizes(self)
+        if self.equal_layers:
+            check_equal(self.hidden)
+
     @abstractmethod
     def cells(self, channels: int, grid: tuple[int, int]) -> list[Cell]:
         """The layers, bottom first, for `channels` in and maps of `grid = (h, w)`."""
@@ -154,7 +164,6 @@ class RecurrentConfig(ABC):
 
     def check(self, shape: FrameShape) -> None:
         """Raise `ConfigError` if this cannot be built for `shape`."""
-        check_layers(self.hidden, self.kernel, equal=self.equal_layers)
         check_divisible(shape.height, shape.width, self.multiple)
         check_no_actions(shape, self.name)
 
@@ -184,8 +193,6 @@ def head(hidden: int, channels: int) -> SameConv:
 
 def check_divisible(height: int, width: int, patch: int) -> None:
     """Raise `ConfigError` unless frames of `height` x `width` can be cut into patches."""
-    if patch < 1:
-        raise ConfigError(f"patches of {patch} x {patch} pixels, expected at least 1 x 1", where="model.patch")
     if height % patch or width % patch:
         raise ConfigError(
             f"frames of {height} x {width} cannot be cut into patches of {patch} x {patch}",
@@ -194,20 +201,14 @@ def check_divisible(height: int, width: int, patch: int) -> None:
         )
 
 
-def check_layers(hidden: tuple[int, ...], kernel: int, *, equal: bool) -> None:
-    """Raise `ConfigError` for layers that cannot be stacked; `equal` where a shared memory needs one width for all."""
-    if not hidden or min(hidden) < 1:
-        raise ConfigError(
-            f"hidden sizes {list(hidden)}: at least one layer of at least one channel", where="model.hidden"
-        )
-    if equal and len(set(hidden)) > 1:
+def check_equal(hidden: tuple[int, ...]) -> None:
+    """Raise `ConfigError` for layers that differ in width, where a shared memory needs one for all."""
+    if len(set(hidden)) > 1:
         raise ConfigError(
             f"hidden sizes {list(hidden)} differ, but one memory flows through all layers",
             where="model.hidden",
             remedy=f"give all layers one size, for example {[hidden[0]] * len(hidden)}",
         )
-    if kernel < 1 or kernel % 2 == 0:
-        raise ConfigError(f"kernel {kernel} is not an odd number", where="model.kernel")
 
 
 def check_no_actions(shape: FrameShape, name: str) -> None:

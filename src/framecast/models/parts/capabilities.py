@@ -1,0 +1,122 @@
+"""What a model may offer beyond the contract, and the questions by which the rest learns of it.
+
+Training, forecasting and diagnosis never ask for the type of a model. They ask the functions below, which look for the methods
+of a Protocol, so a model of another package offers the same by having them. A model that has none of them is trained in one
+stage, recorded where that is asked for, and has no probe points.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, Self, runtime_checkable
+
+from torch import Tensor, nn
+
+from framecast.models.parts.protocols import ModelConfig
+
+
+@dataclass(frozen=True)
+class Pretraining:
+    """The first stage of a design of two: `model` is trained by itself, and its weights go to the submodule `part` of the whole.
+
+    `folder` is where it lies trained (a saved model or its run), None where it is yet to be trained, for `iterations` with
+    `batch_size` and `learning_rate`.
+    """
+
+    model: ModelConfig
+    part: str
+    folder: str | None
+    iterations: int
+    batch_size: int
+    learning_rate: float
+
+
+@runtime_checkable
+class TwoStageConfig(Protocol):
+    """A config of a design of two stages: a part that is trained first and then rests, and another that works on its latents.
+
+    Its network has the first part under the name `Pretraining.part` and a method `encode(frames (B, T, C, H, W)) -> latents
+    (B, T, D, h, w)`; in training its `Prediction.target` are latents.
+    """
+
+    @property
+    def caches_latents(self) -> bool:
+        """Whether the latents of all training windows are computed once and kept in the folder of the run."""
+        ...
+
+    def pretraining(self) -> Pretraining:
+        """The first stage."""
+        ...
+
+    def pretrained(self, folder: str) -> Self:
+        """The same design with the first stage that lies trained in `folder`."""
+        ...
+
+    def trained_part(self, network: Any) -> nn.Module:
+        """The part of `network` that the second stage trains, called with latents as if they were frames."""
+        ...
+
+
+@runtime_checkable
+class Reconstructing(Protocol):
+    """A network that gives frames back and forecasts none: a still-image autoencoder."""
+
+    def reconstruct(self, frames: Tensor) -> Tensor:
+        """`frames (B, T, C, H, W)` through the bottleneck and back."""
+        ...
+
+
+@runtime_checkable
+class Unrecordable(Protocol):
+    """A network that may have a reason against being recorded as a CUDA graph."""
+
+    def unrecordable(self) -> str | None:
+        """Why a training step cannot be recorded: it depends on what it finds in the data, say. None where it can."""
+        ...
+
+
+@runtime_checkable
+class Probed(Protocol):
+    """A submodule at which diagnosis looks while the model runs. `probe` names what is seen there:
+
+    "motion"        `Motion`: filter and trend, both `(B, 18, h, w)`, of one layer at one step (MotionRNN)
+    "slots"         the slots, a list of tensors that can be exchanged for each other (ModeRNN)
+    "slot_weights"  the weight of each slot, and last of the shortcut, `(B, N)`; None where slots are not weighed (ModeRNN)
+    "attention"     the weights of each half-step, a list of `(B, D, h, w)` (MoDeRNN)
+    """
+
+    probe: str
+
+    def observe(self, inputs: tuple[Any, ...], output: Any) -> Any:
+        """What is to be seen in a call with `inputs` that returned `output`; None for nothing."""
+        ...
+
+
+def two_stages(config: ModelConfig) -> TwoStageConfig | None:
+    """`config` as a design of two stages; None where it is none."""
+    return config if isinstance(config, TwoStageConfig) else None
+
+
+def why_unrecordable(network: nn.Module) -> str | None:
+    """Why a training step of `network` cannot be recorded as a CUDA graph; None where it can."""
+    return network.unrecordable() if isinstance(network, Unrecordable) else None
+
+
+def reconstructs(network: nn.Module) -> bool:
+    """Whether `network` gives frames back and forecasts none."""
+    return isinstance(network, Reconstructing)
+
+
+def predict_future(network: Any, frames: Tensor, context: int, actions: Tensor | None = None) -> Tensor:
+    """The frames after the first `context` of `frames (B, T, C, H, W)`, forecast from those; given back by a network that
+    forecasts none: `(B, T - context, C, H, W)`."""
+    if isinstance(network, Reconstructing):
+        return network.reconstruct(frames[:, context:])
+    forecast: Tensor = network.forecast(frames[:, :context], frames.shape[1] - context, actions)
+    return forecast
+
+
+def probed(network: nn.Module, probe: str) -> Sequence[Any]:
+    """The submodules of `network` with this probe point, in the order of `modules()`."""
+    return [module for module in network.modules() if isinstance(module, Probed) and module.probe == probe]

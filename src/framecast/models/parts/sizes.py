@@ -1,0 +1,44 @@
+"""What every config of a model checks of its numbers when it is made."""
+
+from __future__ import annotations
+
+import dataclasses
+from numbers import Integral
+from typing import Any, get_type_hints
+
+from framecast.checks import in_words
+from framecast.errors import ConfigError
+
+_NUMBER, _NUMBERS = (int, int | None), (tuple[int, ...], tuple[int, ...] | None)
+
+
+def _hints(kind: Any) -> dict[str, Any]:
+    return get_type_hints(kind)
+
+
+def check_sizes(settings: Any, where: str = "model") -> None:
+    """Raise `ConfigError`, with its name, for a field of `settings` that is annotated as a whole number or a tuple of them and
+    holds anything but numbers from 1 on, and for a kernel (`kernel`, `kernels`) that is even. None is allowed where the
+    annotation allows it."""
+    for each in dataclasses.fields(settings):
+        value, kind = getattr(settings, each.name), _hints(type(settings))[each.name]
+        name = f"{where}.{each.name}"
+        if kind in _NUMBERS and value is not None:
+            if not isinstance(value, tuple) or not value or not all(map(_is_size, value)):
+                given = list(value) if isinstance(value, list | tuple) else in_words(value)
+                remedy = f"{each.name}=({', '.join(map(str, value))},)" if isinstance(value, list) and value else None
+                raise ConfigError(
+                    f"{given} given, expected a tuple of at least one whole number, all of them at least 1",
+                    where=name,
+                    remedy=remedy,
+                )
+        elif kind in _NUMBER and not (value is None and kind is not int) and not _is_size(value):
+            raise ConfigError(f"{in_words(value)} given, expected a whole number of at least 1", where=name)
+        if each.name in ("kernel", "kernels") and value is not None:
+            even = [size for size in (value if isinstance(value, tuple) else (value,)) if size % 2 == 0]
+            if even:
+                raise ConfigError(f"kernel {even[0]} is not an odd number", where=name)
+
+
+def _is_size(value: Any) -> bool:
+    return not isinstance(value, bool) and isinstance(value, Integral) and int(value) >= 1
