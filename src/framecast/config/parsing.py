@@ -47,7 +47,7 @@ def parse(kind: Any, value: Any, *, where: str, default: Any = dataclasses.MISSI
     if get_origin(kind) is tuple and dataclasses.is_dataclass(get_args(kind)[0]) and isinstance(value, list):
         return tuple(parse(get_args(kind)[0], each, where=f"{where}[{number}]") for number, each in enumerate(value))
     if not options or (value is None and types.NoneType in _options(kind)):
-        return _leaf(kind, value, where, default)
+        return _parse_value(kind, value, where, default)
     if not isinstance(value, Mapping):
         raise _not_settings(options, value, where)
     chosen = options[0] if len(options) == 1 else _by_name(options, value, where, default)
@@ -114,26 +114,26 @@ def _not_settings(options: list[Any], value: Any, where: str) -> ConfigError:
     names: list[Any] = [
         each.default for option in options for each in dataclasses.fields(option) if each.name == "name"
     ]
-    what = f"{_shown(value)} given, expected settings, {{{'name: NAME, ' if names else ''}KEY: VALUE, ...}}"
+    what = f"{_describe(value)} given, expected settings, {{{'name: NAME, ' if names else ''}KEY: VALUE, ...}}"
     if value in names:
-        return ConfigError(what, where=where, remedy=f"{_key(where)}.name={value}")
+        return ConfigError(what, where=where, remedy=f"{_key_of(where)}.name={value}")
     if names:
-        remedy = f"one by one: {_key(where)}.KEY=VALUE; name is one of: {', '.join(names)}"
+        remedy = f"one by one: {_key_of(where)}.KEY=VALUE; name is one of: {', '.join(names)}"
     else:
         remedy = f"known: {', '.join(field.name for field in dataclasses.fields(options[0]))}"
     return ConfigError(what, where=where, remedy=remedy)
 
 
-def _leaf(kind: Any, value: Any, where: str, default: Any) -> Any:
+def _parse_value(kind: Any, value: Any, where: str, default: Any) -> Any:
     try:
         return _validated(kind, value)
     except ValueError as error:
-        key, spelt = _key(where), _spelt(kind, value, default)
-        setting = f"{key.rpartition('.')[2]}: {spelt}" if "]" in key else f"{key}={spelt}"
+        key, example = _key_of(where), _yaml_example(kind, value, default)
+        setting = f"{key.rpartition('.')[2]}: {example}" if "]" in key else f"{key}={example}"
         raise ConfigError(
-            f"{_shown(value)} given, expected {_expected(kind)}",
+            f"{_describe(value)} given, expected {_expected(kind)}",
             where=where,
-            remedy=spelt and "such as " + (f"'{setting}'" if '"' in setting else setting),
+            remedy=example and "such as " + (f"'{setting}'" if '"' in setting else setting),
         ) from error
 
 
@@ -144,11 +144,11 @@ def _validated(kind: Any, value: Any) -> Any:
     return TypeAdapter(kind).validate_python(value)
 
 
-def _shown(value: Any) -> str:
+def _describe(value: Any) -> str:
     return "nothing" if value is None else repr(value)
 
 
-def _key(where: str) -> str:
+def _key_of(where: str) -> str:
     """The key in the name of a place, "recipe.yaml, data.size"."""
     return where.rpartition(", ")[2]
 
@@ -178,7 +178,7 @@ def _expected(kind: Any) -> str:
     return _WORDS[kind][0] if kind in _WORDS else getattr(kind, "__name__", str(kind))
 
 
-def _spelt(kind: Any, value: Any, default: Any) -> str | None:
+def _yaml_example(kind: Any, value: Any, default: Any) -> str | None:
     """A value of this kind as it is written in YAML: made of what was given where that can be, else the default or an
     example; None where there is none."""
     numbers = [yaml.safe_load(number) for number in re.findall(r"\d+(?:\.\d+)?", str(value))]

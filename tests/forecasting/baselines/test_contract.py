@@ -2,8 +2,8 @@
 
 import sys
 from functools import cache
+from pathlib import Path
 
-import cache
 import numpy as np
 import pytest
 import xarray as xr
