@@ -17,7 +17,7 @@ setup(
             f"framecast.ops.native._loops{kind}",
             sources=[f"src/framecast/ops/native/{name}.c" for name in SOURCES],
             depends=[f"src/framecast/ops/native/{name}.h" for name in HEADERS],
-            extra_compile_args=["-O3", "-fopenmp", *flags],
+            extra_compile_args=["-std=gnu11", "-O3", "-fopenmp", *flags],
             extra_link_args=["-fopenmp"],
             optional=True,
         )

@@ -22,7 +22,10 @@ INLINE void store_past(float *to, Lanes values) { _mm512_stream_ps(to, (__m512)v
 /* From here on other threads see what this one has stored so. */
 INLINE void stored_past(void) { _mm_sfence(); }
 #else
-INLINE int goes_past(const float *to, int64_t count, int64_t row, int64_t apart) { return 0; }
+INLINE int goes_past(const float *to, int64_t count, int64_t row, int64_t apart) {
+    (void)to, (void)count, (void)row, (void)apart;
+    return 0;
+}
 INLINE void store_past(float *to, Lanes values) { store(to, values, LANES); }
 INLINE void stored_past(void) {}
 #endif

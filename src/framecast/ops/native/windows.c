@@ -61,13 +61,13 @@ INLINE float inside(const int32_t *corners, Row row, int64_t c) {
 
 INLINE int64_t step_of(int64_t side) { return side < 16 ? 1 : side / 8; }
 
-INLINE void squares(const uint8_t *valid, int64_t width, int64_t step, Row row, const int32_t *all, const int32_t *true,
+INLINE void squares(const uint8_t *valid, int64_t width, int64_t step, Row row, const int32_t *all, const int32_t *truth,
                     const int32_t *said, double *error, double *reference) {
     float apart = 0, both = 0;
 #pragma omp simd reduction(+ : apart, both)
     for (int64_t c = 0; c < width; c += step) {
         float share = valid[c] ? 1 / inside(all, row, c) : 0;
-        float po = inside(true, row, c) * share, pf = inside(said, row, c) * share;
+        float po = inside(truth, row, c) * share, pf = inside(said, row, c) * share;
         apart += (pf - po) * (pf - po);
         both += pf * pf + po * po;
     }
@@ -122,7 +122,7 @@ void framecast_probabilities(const float *const *fields, int64_t forecasts, cons
     for (int64_t task = 0; task < forecasts * size.frames * events; task++) {
         int64_t f = task / (size.frames * events), n = task / events % size.frames;
         const uint8_t *there = valid + n * pixels;
-        const float *true = fields[0] + n * pixels;
+        const float *truth = fields[0] + n * pixels;
         float limit = limits[task % events];
         Counts all = {room + 2 * thread_number() * corners, size.height, size.width, pad}, said = all;
         said.corners += corners;
@@ -136,7 +136,7 @@ void framecast_probabilities(const float *const *fields, int64_t forecasts, cons
                 if (!there[r * size.width + c]) continue;
                 double share = inside(said.corners, around, c) * (1 / inside(all.corners, around, c));
                 int64_t bin = __builtin_lrint(share * (bins - 1));
-                int happened = true[r * size.width + c] >= limit;
+                int happened = truth[r * size.width + c] >= limit;
                 many[bin] += 1;
                 sum[bin] += share;
                 came[bin] += happened;
