@@ -11,7 +11,7 @@ one loop and its gradient another, which computes the gates again from what they
 | on | computed |
 | --- | --- |
 | CPU, float32 | by loops in C (gates.c), where they were compiled |
-| CUDA, float32, bfloat16, float16 or a mixture | by kernels in Triton (kernels.py), where it is installed |
+| CUDA, float32, bfloat16, float16 or a mixture | by kernels in Triton (gpu/kernels.py), where it is installed |
 | anything else, and with `use("direct")` | operation by operation |
 """
 
@@ -138,7 +138,7 @@ def _form(like: Tensor) -> Any:
 @cache
 def _kernels() -> Any:
     """Triton takes a while to load."""
-    from framecast.ops import kernels
+    from framecast.ops.gpu import kernels
 
     return kernels
 
