@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from framecast.ops.choice import use
-from framecast.ops.gates import expose, fused, remember
+from framecast.ops.gates import cell_update, fused, hidden_output
 from framecast.ops.native.library import available
 
 Function = Callable[..., tuple[Tensor, Tensor]]
 FUNCTIONS: dict[str, tuple[Function, int]] = {
-    "remember": (lambda *gates: remember(*gates, 1.0), 4),  # type: ignore[call-arg]
-    "expose": (expose, 2),
-    "expose a sum": (lambda o, x, more: expose(o, x, more=more), 3),  # type: ignore[misc]
+    "cell_update": (lambda *gates: cell_update(*gates, 1.0), 4),  # type: ignore[call-arg]
+    "hidden_output": (hidden_output, 2),
+    "hidden_output a sum": (lambda o, x, more: hidden_output(o, x, more=more), 3),  # type: ignore[misc]
 }
 needs_loops = pytest.mark.skipif(
     not available(), reason="the loops in C were not compiled here: no C compiler with OpenMP"
@@ -62,15 +62,15 @@ def test_one_loop_computes_the_same(name: str, shape: tuple[int, ...], last: boo
 @needs_loops
 def test_many_threads_and_mixed_layouts_change_nothing() -> None:
     i, f, g, c = drawn(4, (4, 32, 24, 24), 0, last=True)
-    mixed = remember(i, f.contiguous(), g[:, torch.arange(32)], c.contiguous())
-    for ours, true in zip(mixed, remember(*(each.double() for each in (i, f, g, c))), strict=True):
+    mixed = cell_update(i, f.contiguous(), g[:, torch.arange(32)], c.contiguous())
+    for ours, true in zip(mixed, cell_update(*(each.double() for each in (i, f, g, c))), strict=True):
         torch.testing.assert_close(ours.double(), true, rtol=2e-6, atol=1e-5)
 
 
 @needs_loops
 def test_what_is_not_a_number_stays_so_and_infinity_has_its_limit() -> None:
     o = torch.tensor([float("nan"), float("inf"), -float("inf"), 1e30, -1e30, 0.0])
-    hidden, gate = expose(o, torch.full((6,), 100.0))
+    hidden, gate = hidden_output(o, torch.full((6,), 100.0))
     assert gate[0].isnan()
     assert hidden[0].isnan()
     torch.testing.assert_close(gate[1:], torch.tensor([1.0, 0.0, 1.0, 0.0, 0.5]))

@@ -17,9 +17,9 @@ gates.fused = lambda *tensors: tensors[0].dtype != torch.float64
 torch.manual_seed(0)
 single, half = torch.float32, torch.bfloat16
 functions = (
-    (lambda *g: gates.remember(*g, 1.0), 4),
-    (gates.expose, 2),
-    (lambda o, x, more: gates.expose(o, x, more=more), 3),
+    (lambda *g: gates.cell_update(*g, 1.0), 4),
+    (gates.hidden_output, 2),
+    (lambda o, x, more: gates.hidden_output(o, x, more=more), 3),
 )
 for dtype, last, tolerance in ((single, single, 4e-6), (half, half, 4e-2), (half, single, 4e-2)):
     for shape in ((2, 3, 5, 7), (1, 16, 16, 9)):

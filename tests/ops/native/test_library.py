@@ -15,7 +15,7 @@ import torch
 torch.backends.cpu.get_cpu_capability = lambda: sys.argv[1]
 from framecast.ops.choice import use
 from framecast.ops.convolution import convolve
-from framecast.ops.gates import remember
+from framecast.ops.gates import cell_update
 from framecast.ops.native.library import _library, available
 from framecast.ops.windows import fractions, similarity
 
@@ -28,7 +28,7 @@ with use("winograd"):
 y2 = torch.nn.functional.conv2d(*exact, padding=2)
 gradients = torch.autograd.grad(y.square().sum(), (x, weight)), torch.autograd.grad(y2.square().sum(), exact)
 gates = [torch.randn(3, 7, 5, 5) for _ in range(4)]
-made, true = remember(*gates), remember(*(each.double() for each in gates))
+made, true = cell_update(*gates), cell_update(*(each.double() for each in gates))
 for ours, wanted in ((y, y2), *zip(*gradients), *zip(made, true)):
     assert float((ours - wanted).norm() / wanted.norm()) < 1e-5
 frames, there = torch.rand(2, 3, 19, 37), torch.rand(3, 19, 37) > 0.2
