@@ -95,6 +95,7 @@ INLINE void gather(const Line in, Line out, int64_t step) {
 /* A in, of which those from `step` on are zero. */
 INLINE void spread(const Line in, Line out, int64_t step) {
     out[0] = in[0];
+    out[TILE - 1] = (Lanes){0}; /* the compiler does not know that `step` is at least 2 */
     WRITTEN_OUT for (int p = 0; p < PAIRS; p++) {
         Lanes even = in[0], odd = POWERS[p][1] * in[1];
         WRITTEN_OUT for (int r = 2; r < MOST; r += 2) {
