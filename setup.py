@@ -4,7 +4,7 @@ compiler cannot make is left out; all else is in pyproject.toml."""
 from setuptools import Extension, setup
 
 SOURCES = ("attention", "gates", "pointwise", "products", "slots", "windows", "winograd_6", "winograd_8", "winograd_10")
-HEADERS = ("exponential", "lanes", "matrix", "past", "threads", "transforms", "winograd")
+HEADERS = ("exponential", "lanes", "matrix", "non_temporal", "threads", "transforms", "winograd")
 PROCESSORS = {
     "": (),
     "_avx2": ("-mavx2", "-mfma", "-DLANES=8"),

@@ -56,5 +56,5 @@ def test_each_form_computes_the_same(capability: str) -> None:
 def test_without_loops_it_is_said_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("framecast.ops.native.library._library", lambda: None)
     assert not available()
-    with pytest.raises(RuntimeError, match="framecast_cut was not compiled"):
-        compiled("framecast_cut")(1, 2)
+    with pytest.raises(RuntimeError, match="framecast_input_transform was not compiled"):
+        compiled("framecast_input_transform")(1, 2)
