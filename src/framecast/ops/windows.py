@@ -77,8 +77,8 @@ def fractions(
 def probabilities(
     truth: Tensor, forecasts: Sequence[Tensor], valid: Tensor, limits: Sequence[float], side: int, bins: int
 ) -> tuple[Tensor, Tensor]:
-    """Of events at or above each of K `limits`, said by the fraction of the window around a valid pixel, in `bins` centred on
-    0 to 1: the number, the sum of what was said and how often it happened, `(F, N, K, 3, bins)`, and the sum of squared errors
+    """Of events at or above each of K `limits`, forecast by the fraction of the window around a valid pixel, in `bins` centred on
+    0 to 1: the number, the sum of the forecasts and the number of events, `(F, N, K, 3, bins)`, and the sum of squared errors
     `(F, N, K)`, both float64. `truth`, each of F `forecasts` and `valid` as for `fractions`."""
     size, fields, observed = _as_loops_read([truth, *forecasts], valid)
     binned = torch.empty(len(forecasts), len(truth), len(limits), 3, bins, dtype=torch.float64)
