@@ -4,7 +4,7 @@ compiler cannot make is left out; all else is in pyproject.toml."""
 from setuptools import Extension, setup
 
 SOURCES = ("attention", "gates", "pointwise", "products", "slots", "windows", "winograd_6", "winograd_8", "winograd_10")
-HEADERS = ("exponential", "lanes", "matrix", "past", "threads", "transforms", "winograd")
+HEADERS = ("exponential", "lanes", "matrix", "non_temporal", "threads", "transforms", "winograd")
 PROCESSORS = {
     "": (),
     "_avx2": ("-mavx2", "-mfma", "-DLANES=8"),
@@ -17,7 +17,7 @@ setup(
             f"framecast.ops.native._loops{kind}",
             sources=[f"src/framecast/ops/native/{name}.c" for name in SOURCES],
             depends=[f"src/framecast/ops/native/{name}.h" for name in HEADERS],
-            extra_compile_args=["-O3", "-fopenmp", *flags],
+            extra_compile_args=["-std=gnu11", "-O3", "-fopenmp", *flags],
             extra_link_args=["-fopenmp"],
             optional=True,
         )

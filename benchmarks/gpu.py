@@ -25,7 +25,7 @@ from framecast.data.datasets import MovingDigits
 from framecast.models import PredRNNV2
 from framecast.models.parts.flops import multiply_accumulates
 from framecast.models.parts.layers import channels_last
-from framecast.ops import deferred
+from framecast.ops.gpu import deferred
 from framecast.training.cuda_graph import Recorded, cuda_graph
 from framecast.training.optimiser import build
 from framecast.training.step import gradients_of, update

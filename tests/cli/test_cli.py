@@ -23,7 +23,7 @@ from framecast.verification.result import Score
 from framecast.verification.run import verify
 
 FRAMECAST = [sys.executable, "-m", "framecast.cli"]
-COMMANDS = ("demo", "inspect", "convert", "train", "evaluate", "forecast")
+COMMANDS = ("demo", "inspect", "convert", "train", "evaluate", "forecast", "doctor")
 SMALL = (
     "data.context=3",
     "data.horizon=3",

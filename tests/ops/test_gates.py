@@ -1,10 +1,6 @@
-"""The gates in one loop against the same operation by operation in float64, on CPU and as GPU kernels in Triton's interpreter."""
+"""The gates in one loop against the same operation by operation in float64, on the CPU."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable
-from importlib.util import find_spec
 
 import pytest
 import torch
@@ -13,14 +9,14 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from framecast.ops.choice import use
-from framecast.ops.gates import expose, fused, remember
+from framecast.ops.gates import cell_update, fused, hidden_output
 from framecast.ops.native.library import available
 
 Function = Callable[..., tuple[Tensor, Tensor]]
 FUNCTIONS: dict[str, tuple[Function, int]] = {
-    "remember": (lambda *gates: remember(*gates, 1.0), 4),  # type: ignore[call-arg]
-    "expose": (expose, 2),
-    "expose a sum": (lambda o, x, more: expose(o, x, more=more), 3),  # type: ignore[misc]
+    "cell_update": (lambda *gates: cell_update(*gates, 1.0), 4),  # type: ignore[call-arg]
+    "hidden_output": (hidden_output, 2),
+    "hidden_output a sum": (lambda o, x, more: hidden_output(o, x, more=more), 3),  # type: ignore[misc]
 }
 needs_loops = pytest.mark.skipif(
     not available(), reason="the loops in C were not compiled here: no C compiler with OpenMP"
@@ -66,15 +62,15 @@ def test_one_loop_computes_the_same(name: str, shape: tuple[int, ...], last: boo
 @needs_loops
 def test_many_threads_and_mixed_layouts_change_nothing() -> None:
     i, f, g, c = drawn(4, (4, 32, 24, 24), 0, last=True)
-    mixed = remember(i, f.contiguous(), g[:, torch.arange(32)], c.contiguous())
-    for ours, true in zip(mixed, remember(*(each.double() for each in (i, f, g, c))), strict=True):
+    mixed = cell_update(i, f.contiguous(), g[:, torch.arange(32)], c.contiguous())
+    for ours, true in zip(mixed, cell_update(*(each.double() for each in (i, f, g, c))), strict=True):
         torch.testing.assert_close(ours.double(), true, rtol=2e-6, atol=1e-5)
 
 
 @needs_loops
 def test_what_is_not_a_number_stays_so_and_infinity_has_its_limit() -> None:
     o = torch.tensor([float("nan"), float("inf"), -float("inf"), 1e30, -1e30, 0.0])
-    hidden, gate = expose(o, torch.full((6,), 100.0))
+    hidden, gate = hidden_output(o, torch.full((6,), 100.0))
     assert gate[0].isnan()
     assert hidden[0].isnan()
     torch.testing.assert_close(gate[1:], torch.tensor([1.0, 0.0, 1.0, 0.0, 0.5]))
@@ -89,43 +85,3 @@ def test_where_it_is_not_one_loop() -> None:
     assert not fused(o.to("meta"), x.to("meta"))
     with use("direct"):
         assert not fused(o, x)
-
-
-INTERPRETED = """
-import torch
-from framecast.ops import gates, kernels
-from framecast.ops.choice import use
-
-gates._form = lambda like: kernels
-gates.fused = lambda *tensors: tensors[0].dtype != torch.float64
-torch.manual_seed(0)
-single, half = torch.float32, torch.bfloat16
-functions = (
-    (lambda *g: gates.remember(*g, 1.0), 4),
-    (gates.expose, 2),
-    (lambda o, x, more: gates.expose(o, x, more=more), 3),
-)
-for dtype, last, tolerance in ((single, single, 4e-6), (half, half, 4e-2), (half, single, 4e-2)):
-    for shape in ((2, 3, 5, 7), (1, 16, 16, 9)):
-        for uses in ((1, 1), (1, 0), (0, 1)):
-            for function, count in functions:
-                results = []
-                values = [torch.randn(shape).to(dtype) for _ in range(count + 2)]
-                for kinds in ([dtype] * (count - 1) + [last], [torch.float64] * count):
-                    leaves = [each.detach().to(kind).requires_grad_() for each, kind in zip(values, kinds)]
-                    made = function(*leaves)
-                    loss = sum((each * after.to(each.dtype)).sum() * use for each, after, use in zip(made, values[count:], uses))
-                    loss.backward()
-                    results.append([*made, *(torch.zeros(1) if leaf.grad is None else leaf.grad for leaf in leaves)])
-                for ours, true in zip(*results):
-                    torch.testing.assert_close(ours.double(), true.double().expand_as(ours), rtol=tolerance, atol=tolerance)
-print("the same")
-"""
-
-
-@pytest.mark.skipif(find_spec("triton") is None, reason="Triton is not installed")
-def test_the_kernels_for_gpus_compute_the_same() -> None:
-    """In a process of its own: the interpreter is chosen when Triton is loaded."""
-    environment = {**os.environ, "TRITON_INTERPRET": "1"}
-    done = subprocess.run([sys.executable, "-c", INTERPRETED], capture_output=True, text=True, env=environment)
-    assert done.stdout == "the same\n", done.stderr

@@ -12,6 +12,7 @@ import typer
 import framecast
 from framecast.cli import data, judging, models
 from framecast.cli.arguments import bar
+from framecast.cli.doctor import doctor
 from framecast.errors import FramecastError
 from framecast.progress import watch
 
@@ -50,14 +51,19 @@ def main() -> None:
 
 def _version(wanted: bool) -> None:
     if wanted:
-        print(framecast.__version__)
+        from framecast.ops.native.library import status
+
+        print(f"framecast {framecast.__version__}\nloops: {status()}")
         raise typer.Exit
 
 
 @app.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+        bool,
+        typer.Option(
+            "--version", callback=_version, is_eager=True, help="Print the version and which compiled loops run."
+        ),
     ] = False,
 ) -> None:
     """Learn to predict the next frames of a sequence, say how good the prediction is, and run it on new data."""
@@ -77,3 +83,4 @@ for command in (
 ):
     app.command()(command)
 app.command("import")(models.import_)
+app.command()(doctor)

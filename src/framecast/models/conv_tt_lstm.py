@@ -24,7 +24,7 @@ from framecast.errors import ConfigError
 from framecast.models.parts.layers import SameConv
 from framecast.models.parts.protocols import Cell
 from framecast.models.parts.recurrent import RecurrentConfig, zeros
-from framecast.ops.gates import expose, remember
+from framecast.ops.gates import cell_update, hidden_output
 from framecast.types import Step, config
 
 
@@ -64,8 +64,8 @@ class ConvTTLSTMCell(nn.Module):
         for n, link in enumerate(self.chain, start=1):
             v = self.windows[n](state.past[:, :, n : n + self.window]).squeeze(2) + link(v)
         i, f, g, o = torch.chunk(self.gates(x, v), 4, dim=1)
-        c, _ = remember(i, f, g, state.cell)
-        h, o = expose(o, c)
+        c, _ = cell_update(i, f, g, state.cell)
+        h, o = hidden_output(o, c)
         past = torch.cat([state.past[:, :, 1:], h[:, :, None]], dim=2)
         return Step(h, State(h, c, past), memory, output_gate=o)
 

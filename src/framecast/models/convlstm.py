@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from framecast.models.parts.layers import GateConv, SameConv, gates
 from framecast.models.parts.protocols import Cell
 from framecast.models.parts.recurrent import RecurrentConfig, zeros
-from framecast.ops.gates import expose, remember
+from framecast.ops.gates import cell_update, hidden_output
 from framecast.types import Step, config
 
 Peephole = Literal["none", "hadamard", "conv"]
@@ -66,8 +66,8 @@ class ConvLSTMCell(nn.Module):
         """`x (B, C, h, w)`; the memory is passed on untouched."""
         h, c = state
         i, f, g, o = gates(self.hidden, (self.conv_x, x, range(4)), (self.conv_h, h, range(4)))
-        c, _ = remember(self.peep_i(i, c), self.peep_f(f, c), g, c)
-        h, o = expose(self.peep_o(o, c), c)
+        c, _ = cell_update(self.peep_i(i, c), self.peep_f(f, c), g, c)
+        h, o = hidden_output(self.peep_o(o, c), c)
         return Step(h, State(h, c), memory, output_gate=o)
 
 

@@ -28,7 +28,7 @@ from framecast.models.parts.protocols import Cell, Core
 from framecast.models.parts.recurrent import RecurrentConfig
 from framecast.models.parts.stack import Stack
 from framecast.models.predrnn import FORGET_BIAS
-from framecast.ops.gates import remember
+from framecast.ops.gates import cell_update
 from framecast.types import Step, config
 
 DEPTH = 2
@@ -107,7 +107,7 @@ class E3DCell(nn.Module):
         history = (*history, self._tokens(c))
         dc = torch.sigmoid(ix + ih) * torch.tanh(gx + gh)
         c = self.norm_c(c + self._recalled(torch.sigmoid(rx + rh), torch.cat(history, dim=1))) + dc
-        updated, _ = remember(imx + im, fmx + fm, gmx + gm, torch.tanh(mm), FORGET_BIAS)
+        updated, _ = cell_update(imx + im, fmx + fm, gmx + gm, torch.tanh(mm), FORGET_BIAS)
 
         o = torch.sigmoid(torch.tanh(ox + oh + self.conv_co(c) + self.conv_mo(updated)))
         h = o * torch.tanh(self.conv_last(torch.cat([c, updated], dim=1)))

@@ -35,7 +35,7 @@ from framecast.models.parts.protocols import Cell
 from framecast.models.parts.recurrent import TwoMemories, zeros
 from framecast.models.predrnn import FORGET_BIAS, STLSTMCell
 from framecast.models.predrnn import State as STLSTMState
-from framecast.ops.gates import expose, remember
+from framecast.ops.gates import cell_update, hidden_output
 from framecast.types import Step, config
 
 
@@ -82,8 +82,8 @@ class Memory(nn.Module):
         """`x, h, c (B, D, h, w)` -> the new `h` and `c`."""
         i, g, f, o = gates(c.shape[1], (self.conv_x, x, range(4)), (self.conv_h, h, range(4)))
         peep_i, peep_f = torch.chunk(self.peep_if, 2)
-        c, _ = remember(i + peep_i * c, f + peep_f * c, g, c, FORGET_BIAS)
-        h, _ = expose(o + self.peep_o * c, c)
+        c, _ = cell_update(i + peep_i * c, f + peep_f * c, g, c, FORGET_BIAS)
+        h, _ = hidden_output(o + self.peep_o * c, c)
         return h, c
 
 
@@ -123,8 +123,8 @@ class MIMBlock(nn.Module):
 
         dc = torch.sigmoid(ix + ih) * torch.tanh(gx + gh)
         c = kept + dc
-        m, dm = remember(ix + im, fx + fm, gx + gm, m, FORGET_BIAS)
-        h, o = expose(ox + oh + om, self.conv_last(c, m))
+        m, dm = cell_update(ix + im, fx + fm, gx + gm, m, FORGET_BIAS)
+        h, o = hidden_output(ox + oh + om, self.conv_last(c, m))
         after = State(h, c, private, change, change_cell)
         return Step(h, after, Flow(m, difference), output_gate=o, increments=(dc, dm))
 

@@ -31,7 +31,7 @@ from framecast.models.parts.protocols import Cell, Core
 from framecast.models.parts.recurrent import RecurrentConfig, zeros
 from framecast.models.parts.stack import Stack
 from framecast.models.predrnn import FORGET_BIAS
-from framecast.ops.gates import expose, remember
+from framecast.ops.gates import cell_update, hidden_output
 from framecast.types import Step, config
 
 
@@ -97,9 +97,9 @@ class DetailContextCell(nn.Module):
         """`x (B, D, h, w)`; the memory is passed on untouched."""
         x, h = self.context(x, state.hidden)
         i, f, g, o = gates(self.hidden, (self.conv_x, x, range(4)), (self.conv_h, h, range(4)))
-        c, _ = remember(i, f, g, state.cell, FORGET_BIAS)
+        c, _ = cell_update(i, f, g, state.cell, FORGET_BIAS)
         c = self.norm_c(c)
-        h, o = expose(o, c)
+        h, o = hidden_output(o, c)
         return Step(h, State(h, c), memory, output_gate=o)
 
 

@@ -41,7 +41,7 @@ from framecast.models.parts.recurrent import RecurrentConfig, head, zeros
 from framecast.models.parts.stack import Stack
 from framecast.ops.attention import attend
 from framecast.ops.convolution import convolve_each
-from framecast.ops.gates import expose, remember
+from framecast.ops.gates import cell_update, hidden_output
 from framecast.ops.slots import fuse
 from framecast.types import Step, config
 
@@ -260,8 +260,8 @@ class ModeCell(nn.Module):
         else:
             slots = self.binding(state.bus, seen)
         i, f, g, o = self.gates(slots, seen)
-        bus, _ = remember(i, f, g, state.bus)
-        h, o = expose(o, bus)
+        bus, _ = cell_update(i, f, g, state.bus)
+        h, o = hidden_output(o, bus)
         return Step(h, State(h, bus), memory, output_gate=o)
 
 

@@ -45,7 +45,7 @@ from framecast.models.parts.recurrent import Patches, Recurrent, check_divisible
 from framecast.models.parts.sizes import check_sizes
 from framecast.models.parts.stack import Stack, StackState
 from framecast.models.predrnn import PredRNN, PredRNNV2
-from framecast.ops import look_up, places
+from framecast.ops import bilinear_sample, pixel_coordinates
 from framecast.types import FrameShape, Stepped, config
 
 TAPS = 9
@@ -129,11 +129,11 @@ class MotionGRU(nn.Module):
 def sampled(values: Tensor, offsets: Tensor) -> Tensor:
     """`values (B, q, h, w)` at the 9 taps of each pixel, moved by `offsets (B, 18, h, w)`, bilinear, 0 outside:
     `(B, q, 9, h, w)`."""
-    rows, columns = places(values)
+    rows, columns = pixel_coordinates(values)
     taps = torch.arange(-1, 2, device=rows.device, dtype=rows.dtype)
     y = rows + taps.repeat_interleave(3)[:, None, None] + offsets[:, :TAPS]
     x = columns + taps.repeat(3)[:, None, None] + offsets[:, TAPS:]
-    found = look_up(values, y.flatten(1, 2), x.flatten(1, 2))
+    found = bilinear_sample(values, y.flatten(1, 2), x.flatten(1, 2))
     return found.reshape(*found.shape[:2], TAPS, *values.shape[-2:])
 
 

@@ -30,7 +30,7 @@ from framecast.errors import ConfigError
 from framecast.models.parts.layers import SameConv
 from framecast.models.parts.recurrent import Patches, Recurrent, check_divisible, check_no_actions, zeros
 from framecast.models.parts.sizes import check_sizes
-from framecast.ops.gates import expose, remember
+from framecast.ops.gates import cell_update, hidden_output
 from framecast.types import FrameShape, Stepped, config
 
 SLOPE = 0.2
@@ -110,8 +110,8 @@ class ConvLSTMLayer(nn.Module):
     def forward(self, x: Tensor, state: ConvState) -> ConvState:
         """`x (B, inputs, h, w)`."""
         i, f, o, g = torch.chunk(self.conv(x, state.hidden), 4, dim=1)
-        cell, _ = remember(i, f, g, state.cell)
-        hidden, _ = expose(o, cell)
+        cell, _ = cell_update(i, f, g, state.cell)
+        hidden, _ = hidden_output(o, cell)
         return ConvState(hidden, cell)
 
 

@@ -28,7 +28,7 @@ from framecast.models.parts.layers import GateConv, SameConv, gates
 from framecast.models.parts.protocols import Cell, Core
 from framecast.models.parts.recurrent import TwoMemories, head, zeros
 from framecast.models.parts.stack import Stack
-from framecast.ops.gates import expose, remember
+from framecast.ops.gates import cell_update, hidden_output
 from framecast.types import Step, config
 
 FORGET_BIAS = 1.0
@@ -73,9 +73,9 @@ class STLSTMCell(nn.Module):
     def advance(self, made: Sequence[Tensor], state: State, m: Tensor) -> Step:
         """The rest, given the sums i, f, g, i', f', g' and o, each `(B, D, h, w)`."""
         i, f, g, im, fm, gm, o = made
-        c, dc = remember(i, f, g, state.cell, FORGET_BIAS)
-        m, dm = remember(im, fm, gm, m, FORGET_BIAS)
-        h, o = expose(o, self.conv_last(c, m), more=self.conv_o(c, m))
+        c, dc = cell_update(i, f, g, state.cell, FORGET_BIAS)
+        m, dm = cell_update(im, fm, gm, m, FORGET_BIAS)
+        h, o = hidden_output(o, self.conv_last(c, m), more=self.conv_o(c, m))
         return Step(h, State(h, c), m, output_gate=o, increments=(dc, dm))
 
 

@@ -25,7 +25,7 @@ from framecast.models.parts.layers import GateConv, gates
 from framecast.models.parts.protocols import Cell
 from framecast.models.parts.recurrent import RecurrentConfig, zeros
 from framecast.models.predrnn import FORGET_BIAS
-from framecast.ops.gates import expose, remember
+from framecast.ops.gates import cell_update, hidden_output
 from framecast.types import Step, config
 
 
@@ -55,8 +55,8 @@ class MemoryCell(nn.Module):
         h, m = Flow(zeros(x, self.hidden), zeros(x, self.hidden)) if memory is None else memory
         of_frame = [] if self.conv_x is None else [(self.conv_x, x, range(4))]
         i, f, g, o = gates(self.hidden, *of_frame, (self.conv_h, h, range(4)), (self.conv_m, m, range(2)))
-        m, _ = remember(i, f, g, m, FORGET_BIAS)
-        h, o = expose(o, m, more=self.conv_o(m))
+        m, _ = cell_update(i, f, g, m, FORGET_BIAS)
+        h, o = hidden_output(o, m, more=self.conv_o(m))
         return Step(h, None, Flow(h, m), output_gate=o)
 
 

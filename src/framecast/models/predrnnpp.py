@@ -29,7 +29,7 @@ from framecast.models.parts.layers import GateConv, SameConv, gates
 from framecast.models.parts.protocols import Cell
 from framecast.models.parts.recurrent import TwoMemories, zeros
 from framecast.models.predrnn import FORGET_BIAS, State
-from framecast.ops.gates import remember
+from framecast.ops.gates import cell_update
 from framecast.types import Step, config
 
 _HIGHWAY_WEIGHTS = 1e-3
@@ -64,10 +64,10 @@ class CausalLSTMCell(nn.Module):
             (self.conv_c, c, range(3)),
             (self.conv_m, m, (3, 4, 7)),
         )
-        c, dc = remember(i, f, g, c, FORGET_BIAS)
+        c, dc = cell_update(i, f, g, c, FORGET_BIAS)
 
         ic, gc, fc, oc = torch.chunk(self.conv_c2m(c), 4, dim=1)
-        m, dm = remember(im + ic, fm + fc, gm + gc, torch.tanh(m), FORGET_BIAS)
+        m, dm = cell_update(im + ic, fm + fc, gm + gc, torch.tanh(m), FORGET_BIAS)
 
         o = torch.tanh(o + oc + self.conv_om(m))
         h = o * torch.tanh(self.conv_last(c, m))

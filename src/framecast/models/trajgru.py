@@ -27,7 +27,7 @@ from framecast.errors import ConfigError
 from framecast.models.parts.layers import SameConv
 from framecast.models.parts.protocols import Cell
 from framecast.models.parts.recurrent import RecurrentConfig, zeros
-from framecast.ops import look_up, places
+from framecast.ops import bilinear_sample, pixel_coordinates
 from framecast.types import Step, config
 
 SLOPE = 0.2
@@ -72,8 +72,8 @@ class TrajGRUCell(nn.Module):
 
 def warp(values: Tensor, flow: Tensor) -> Tensor:
     """`values (B, D, h, w)` looked up at minus `flow (B, 2, h, w)`, in pixels, columns first: `(B, D, h, w)`."""
-    rows, columns = places(flow)
-    return look_up(values, rows - flow[:, 1], columns - flow[:, 0])
+    rows, columns = pixel_coordinates(flow)
+    return bilinear_sample(values, rows - flow[:, 1], columns - flow[:, 0])
 
 
 @config

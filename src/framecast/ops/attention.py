@@ -71,20 +71,20 @@ class _Attend(torch.autograd.Function):
         ctx.sizes = sizes = _Sizes(batch, heads, *pixels, channels // heads, values // heads, scale)
         ctx.save_for_backward(*given)
         found = tuple(empty(batch, height, width, sizes.values).permute(0, 3, 1, 2) for _ in range(heads))
-        room = _room(sizes, sizes.channels + BLOCK)
-        _attend(*_at(given), sizes, addresses(found), room.data_ptr(), threads())
+        workspace = _workspace(sizes, sizes.channels + BLOCK)
+        _attend(*_at(given), sizes, addresses(found), workspace.data_ptr(), threads())
         return found
 
     @staticmethod
     def backward(ctx: Any, *given: Tensor) -> tuple[Any, ...]:
         sizes, saved = ctx.sizes, ctx.saved_tensors
         after, changes = [_last(each) for each in given], [empty_like(each) for each in saved]
-        room = _room(sizes, sizes.channels + sizes.values + 2 * BLOCK)
-        _attend_back(*_at(saved), sizes, addresses(after), *_at(changes), room.data_ptr(), threads())
+        workspace = _workspace(sizes, sizes.channels + sizes.values + 2 * BLOCK)
+        _attend_back(*_at(saved), sizes, addresses(after), *_at(changes), workspace.data_ptr(), threads())
         return (*changes, None, None)
 
 
-def _room(sizes: _Sizes, rows: int) -> Tensor:
+def _workspace(sizes: _Sizes, rows: int) -> Tensor:
     """For each thread `rows` of whole registers, of which the largest has 16 floats."""
     return empty(threads(), rows, -(-sizes.keys // 16) * 16)
 

@@ -5,7 +5,7 @@
 | CPU, float32 | 5 x 5, 7 x 7 | 1,024; 512 where both are multiples of 16 | by `winograd` |
 | | 3 x 3 | the same, and 8 tiles of 6 x 6 pixels | by `winograd` |
 | CPU | 1 x 1 | any, channels-last | as a linear layer on the channels (pointwise.py) |
-| anything else | | | as a convolution, by PyTorch; on GPUs with one weight gradient for all steps (deferred.py) |
+| anything else | | | as a convolution, by PyTorch; on GPUs with one weight gradient for all steps (gpu/deferred.py) |
 
 Below that, cutting tiles costs more than it saves. `use("direct")` and `use("winograd")` (choice.py) override the rule. Of
 7 x 7 kernels, whose tiles are larger, fewer than 8 channels in or out and maps smaller than the kernel are always left to
@@ -26,8 +26,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from framecast.ops import deferred, pointwise, winograd
+from framecast.ops import pointwise, winograd
 from framecast.ops.choice import Algorithm, chosen
+from framecast.ops.gpu import deferred
 from framecast.ops.native.library import available
 from framecast.ops.tiles import tile_of
 

@@ -1,4 +1,4 @@
-"""Values of a map at given places."""
+"""Bilinear samples of a map at fractional pixel coordinates: how MotionRNN and TrajGRU move a hidden state along a flow."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from torch import Tensor
 from torch.nn import functional
 
 
-def look_up(values: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+def bilinear_sample(values: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     """`values (B, D, h, w)` at `rows, columns (B, r, c)` in pixels, bilinear, 0 outside: `(B, D, r, c)`. It is computed in
-    the precision of the places, which half precision has not."""
+    the precision of the coordinates, which half precision has not."""
     height, width = values.shape[-2:]
     grid = torch.stack([(2 * columns + 1) / width - 1, (2 * rows + 1) / height - 1], dim=-1)
     return functional.grid_sample(values.to(grid.dtype), grid, align_corners=False).to(values.dtype)
 
 
-def places(like: Tensor) -> tuple[Tensor, Tensor]:
+def pixel_coordinates(like: Tensor) -> tuple[Tensor, Tensor]:
     """Rows `(h, 1)` and columns `(w)` of the pixels of `like (..., h, w)`, in its dtype, but at
     least in float32."""
     rows, columns = (

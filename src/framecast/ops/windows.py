@@ -3,7 +3,7 @@
 
 Operation by operation, window by window, each map of results is written and read a dozen times. Here no map is written: what
 counts is counted once, so that a window of any size costs four numbers, and sums are made at once. On CPUs, in float32; anywhere
-else, and with `use("direct")`, scores are computed by PyTorch as they are written there.
+else, and with `use("direct")`, scores are computed by PyTorch as they are written observed.
 """
 
 from __future__ import annotations
@@ -51,15 +51,15 @@ def fractions(
 
     `truth` and each of F `forecasts (N, H, W)`, `valid (N, H, W)` bool; an event is a value at or above one of the `limits
     (N, K, 1 + F)`, of the truth first. `sides` of L windows are odd."""
-    size, fields, there = _laid_out([truth, *forecasts], valid)
+    size, fields, observed = _as_loops_read([truth, *forecasts], valid)
     limits = limits.float().contiguous()
     error, reference = torch.empty(2, len(forecasts), *limits.shape[:2], len(sides), dtype=torch.float64)
     pad = max(sides) // 2
-    room = _counts(3, size, pad)
+    workspace = _counts(3, size, pad)
     _fractions(
         addresses(fields),
         len(forecasts),
-        there.data_ptr(),
+        observed.data_ptr(),
         size,
         limits.data_ptr(),
         limits.shape[1],
@@ -68,7 +68,7 @@ def fractions(
         pad,
         error.data_ptr(),
         reference.data_ptr(),
-        room.data_ptr(),
+        workspace.data_ptr(),
         threads(),
     )
     return error, reference
@@ -77,17 +77,17 @@ def fractions(
 def probabilities(
     truth: Tensor, forecasts: Sequence[Tensor], valid: Tensor, limits: Sequence[float], side: int, bins: int
 ) -> tuple[Tensor, Tensor]:
-    """Of events at or above each of K `limits`, said by the fraction of the window around a valid pixel, in `bins` centred on
-    0 to 1: the number, the sum of what was said and how often it happened, `(F, N, K, 3, bins)`, and the sum of squared errors
+    """Of events at or above each of K `limits`, forecast by the fraction of the window around a valid pixel, in `bins` centred on
+    0 to 1: the number, the sum of the forecasts and the number of events, `(F, N, K, 3, bins)`, and the sum of squared errors
     `(F, N, K)`, both float64. `truth`, each of F `forecasts` and `valid` as for `fractions`."""
-    size, fields, there = _laid_out([truth, *forecasts], valid)
+    size, fields, observed = _as_loops_read([truth, *forecasts], valid)
     binned = torch.empty(len(forecasts), len(truth), len(limits), 3, bins, dtype=torch.float64)
     error = torch.empty(binned.shape[:3], dtype=torch.float64)
-    room = _counts(2, size, side // 2)
+    workspace = _counts(2, size, side // 2)
     _probabilities(
         addresses(fields),
         len(forecasts),
-        there.data_ptr(),
+        observed.data_ptr(),
         size,
         packed(REAL, limits),
         len(limits),
@@ -95,7 +95,7 @@ def probabilities(
         bins,
         binned.data_ptr(),
         error.data_ptr(),
-        room.data_ptr(),
+        workspace.data_ptr(),
         threads(),
     )
     return binned, error
@@ -109,7 +109,7 @@ def similarity(x: Tensor, y: Tensor, line: Tensor, c1: float, c2: float, norm: f
     frames, height, width = one.shape
     bands = -(-(height - len(weights) + 1) // BAND)
     sums = torch.empty(frames, bands, 3, dtype=torch.float64)
-    room = torch.empty(threads(), 5, width)
+    workspace = torch.empty(threads(), 5, width)
     _similarity(
         one.data_ptr(),
         other.data_ptr(),
@@ -120,17 +120,17 @@ def similarity(x: Tensor, y: Tensor, line: Tensor, c1: float, c2: float, norm: f
         c2,
         norm,
         sums.data_ptr(),
-        room.data_ptr(),
+        workspace.data_ptr(),
         threads(),
     )
     return sums.sum(1)
 
 
-def _laid_out(fields: Sequence[Tensor], valid: Tensor) -> tuple[_Size, list[Tensor], Tensor]:
+def _as_loops_read(fields: Sequence[Tensor], valid: Tensor) -> tuple[_Size, list[Tensor], Tensor]:
     """As C reads them."""
     return _Size(*valid.shape), [field.contiguous() for field in fields], valid.contiguous().view(torch.uint8)
 
 
 def _counts(many: int, size: _Size, pad: int) -> Tensor:
-    """Room for so many fields of counts for each thread."""
+    """Workspace for so many fields of counts for each thread."""
     return torch.empty(threads(), many, size.height + 1, size.width + 1 + 2 * pad, dtype=torch.int32)

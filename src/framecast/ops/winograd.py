@@ -48,7 +48,7 @@ APART = 16
 """Floats between the values of two places: a distance that is a power of two would put them all into one line of the cache."""
 
 
-class _Cut(ctypes.Structure):
+class _Tiling(ctypes.Structure):
     """How maps `(batch, height, width)` are cut: tiles of results of `step` x `step`."""
 
     _fields_ = tuple((name, ctypes.c_int64) for name in ("batch", "height", "width", "step"))
@@ -57,10 +57,10 @@ class _Cut(ctypes.Structure):
     """Not for C, which has loops for each size."""
 
     @staticmethod
-    def of(x: Tensor, kernel: int) -> _Cut:
+    def of(x: Tensor, kernel: int) -> _Tiling:
         """Of `x (B, C, h, w)`."""
         batch, _, height, width = x.shape
-        return _cut(batch, height, width, kernel)
+        return _tiling(batch, height, width, kernel)
 
     @property
     def loops(self) -> _Loops:
@@ -74,11 +74,11 @@ class _Cut(ctypes.Structure):
 
 
 @lru_cache
-def _cut(batch: int, height: int, width: int, kernel: int) -> _Cut:
+def _tiling(batch: int, height: int, width: int, kernel: int) -> _Tiling:
     tile = tile_of(kernel, height, width)
-    cut = _Cut(batch, height, width, tile + 1 - kernel)
-    cut.tile = tile
-    return cut
+    tiling = _Tiling(batch, height, width, tile + 1 - kernel)
+    tiling.tile = tile
+    return tiling
 
 
 class _Term(ctypes.Structure):
@@ -107,27 +107,27 @@ class _Loops:
         def loop(name: str, *arguments: Any, returns: Any = None) -> Callable[..., Any]:
             return compiled(f"framecast_{name}_{tile}", *arguments, returns=returns)
 
-        self.cut = loop("cut", ADDRESS, _Cut, SIZE, ADDRESS, SIZE, COUNT)
-        self.add = loop("add", ADDRESS, SIZE, _Cut, SIZE, ADDRESS, COUNT)
-        self.sum = loop("sum", ADDRESS, ADDRESS, SIZE, _Cut, ADDRESS, ADDRESS, COUNT)
-        self.gradients = loop("gradients", ADDRESS, ADDRESS, SIZE, _Cut, ADDRESS, ADDRESS, COUNT)
+        self.input_transform = loop("input_transform", ADDRESS, _Tiling, SIZE, ADDRESS, SIZE, COUNT)
+        self.input_transform_adjoint = loop("input_transform_adjoint", ADDRESS, SIZE, _Tiling, SIZE, ADDRESS, COUNT)
+        self.sum = loop("sum", ADDRESS, ADDRESS, SIZE, _Tiling, ADDRESS, ADDRESS, COUNT)
+        self.gradients = loop("gradients", ADDRESS, ADDRESS, SIZE, _Tiling, ADDRESS, ADDRESS, COUNT)
         self.kernels = loop("kernels", ADDRESS, SIZE, ADDRESS, ADDRESS, SIZE, SIZE, COUNT)
         self.taps = loop("taps", ADDRESS, SIZE, SIZE, ADDRESS, SIZE, ADDRESS, COUNT)
-        self.room = loop("room", COUNT, returns=SIZE)
+        self.workspace = loop("workspace", COUNT, returns=SIZE)
 
-    def size(self, cut: _Cut, channels: int) -> int:
+    def size(self, tiling: _Tiling, channels: int) -> int:
         """Floats of V and what lies between its places."""
-        return self.places * (cut.tiles * channels + APART)
+        return self.places * (tiling.tiles * channels + APART)
 
     def between(self) -> int:
         """The address of what `sum` and `gradients` need for what they make on the way."""
-        return _room("between", self.room(threads())).data_ptr()
+        return _workspace("between", self.workspace(threads())).data_ptr()
 
 
 _LOOPS = {tile: _Loops(tile) for tile in POINTS}
 
 
-class _Room(threading.local):
+class _Workspace(threading.local):
     """Memory for what is needed within one function only, kept: handing pages back and forth to the system costs as much as
     the work."""
 
@@ -142,7 +142,7 @@ class _Room(threading.local):
         return kept if kept.numel() == size else kept[:size]
 
 
-_room = _Room()
+_workspace = _Workspace()
 
 
 def _last(x: Tensor) -> Tensor:
@@ -152,21 +152,21 @@ def _last(x: Tensor) -> Tensor:
     return x.detach().contiguous(memory_format=torch.channels_last)
 
 
-def _transform(x: Tensor, cut: _Cut, into: Tensor) -> Tensor:
+def _transform(x: Tensor, tiling: _Tiling, into: Tensor) -> Tensor:
     """V of maps `x (B, C, h, w)`: `(places, tiles * C + APART)`."""
-    loops, last = cut.loops, _last(x)
+    loops, last = tiling.loops, _last(x)
     maps = into.view(loops.places, -1)
-    loops.cut(last.data_ptr(), cut, last.shape[1], maps.data_ptr(), maps.stride(0), threads())
+    loops.input_transform(last.data_ptr(), tiling, last.shape[1], maps.data_ptr(), maps.stride(0), threads())
     return maps
 
 
 def transformed(x: Tensor, kernel: int, free: list[Tensor] | None = None) -> Tensor:
     """V of maps `x (B, C, h, w)`: `(places, tiles * C + APART)`. Autograd does not follow it. Where one of `free` has its size,
     it is taken from there and written over."""
-    cut = _Cut.of(x, kernel)
-    size = cut.loops.size(cut, x.shape[1])
+    tiling = _Tiling.of(x, kernel)
+    size = tiling.loops.size(tiling, x.shape[1])
     fitting = [number for number, each in enumerate(free or ()) if each.numel() == size]
-    return _transform(x, cut, free.pop(fitting[0]) if free and fitting else empty(size))
+    return _transform(x, tiling, free.pop(fitting[0]) if free and fitting else empty(size))
 
 
 class _Gradient:
@@ -298,18 +298,18 @@ class _Sums(torch.autograd.Function):
     def backward(ctx: Any, *given: Tensor) -> tuple[Any, ...]:
         saved = ctx.saved_tensors
         xs, kernels = saved[::2], saved[1::2]
-        cut = _Cut.of(xs[0], ctx.kernel)
-        loops = cut.loops
+        tiling = _Tiling.of(xs[0], ctx.kernel)
+        loops = tiling.loops
         wanted, learned = ctx.needs_input_grad[2::2], [is_asked_for(node) for node, _ in ctx.next_functions[1::2]]
         maps: dict[int, Tensor] = {}  # of each x, which may be that of several terms: V, and the gradient of V
         changes: dict[int, Tensor] = {}
         of = ctx.of  # the first term with the same x
         for x, key, change, learn in zip(xs, of, wanted, learned, strict=True):
-            size = loops.size(cut, x.shape[1])
+            size = loops.size(tiling, x.shape[1])
             if learn and key not in maps:
-                maps[key] = _transform(x, cut, _room(f"V {len(maps)}", size))
+                maps[key] = _transform(x, tiling, _workspace(f"V {len(maps)}", size))
             if change and key not in changes:
-                changes[key] = _room(f"dV {len(changes)}", size).view(loops.places, -1)
+                changes[key] = _workspace(f"dV {len(changes)}", size).view(loops.places, -1)
         terms, known = [], set()
         for term, first, _ in (part for run in ctx.runs for part in run.parts):
             begin, gradient = ctx.begins[term], ctx.gradients[term]
@@ -323,18 +323,18 @@ class _Sums(torch.autograd.Function):
             terms.append(made)
         last = [_last(each) for each in given]
         table = packed(_Term, terms), _table(ctx.runs), len(ctx.runs)
-        loops.gradients(*table, cut, addresses(last), loops.between(), threads())
+        loops.gradients(*table, tiling, addresses(last), loops.between(), threads())
         found: list[Tensor | None] = []
         for x, key in zip(xs, of, strict=True):
             change = changes.pop(key, None)  # all of it is the gradient of the first
-            found += [None if change is None else _put_together(change, cut, x.shape[1]), None]
+            found += [None if change is None else _input_gradient(change, tiling, x.shape[1]), None]
         return (None, None, *found)
 
 
 def _summed(terms: Sequence[Term], runs: tuple[Run, ...]) -> tuple[Tensor, ...]:
     """The maps of all runs."""
-    cut = _Cut.of(terms[0].x, terms[0].kernels.kernel)
-    loops = cut.loops
+    tiling = _Tiling.of(terms[0].x, terms[0].kernels.kernel)
+    loops = tiling.loops
     given: list[_Term] = []
     maps: list[Tensor] = []
     for run in runs:
@@ -342,16 +342,18 @@ def _summed(terms: Sequence[Term], runs: tuple[Run, ...]) -> tuple[Tensor, ...]:
             x, v, kernels, begin = terms[number]
             given.append(_term(x, v, kernels.gradient, kernels.values, begin, first))
     for many, width in _widths(runs):
-        maps += empty(many, cut.batch, cut.height, cut.width, width).permute(0, 1, 4, 2, 3).unbind()
+        maps += empty(many, tiling.batch, tiling.height, tiling.width, width).permute(0, 1, 4, 2, 3).unbind()
     table = packed(_Term, given), _table(runs), len(runs)
-    loops.sum(*table, cut, addresses(maps), loops.between(), threads())
+    loops.sum(*table, tiling, addresses(maps), loops.between(), threads())
     return tuple(maps)
 
 
-def _put_together(changes: Tensor, cut: _Cut, channels: int) -> Tensor:
+def _input_gradient(changes: Tensor, tiling: _Tiling, channels: int) -> Tensor:
     """The gradient of x `(B, C, h, w)` of that of V: what `_transform` does, transposed."""
-    last = empty(cut.batch, cut.height, cut.width, channels).zero_()
-    cut.loops.add(changes.data_ptr(), changes.stride(0), cut, channels, last.data_ptr(), threads())
+    last = empty(tiling.batch, tiling.height, tiling.width, channels).zero_()
+    tiling.loops.input_transform_adjoint(
+        changes.data_ptr(), changes.stride(0), tiling, channels, last.data_ptr(), threads()
+    )
     return last.permute(0, 3, 1, 2)
 
 

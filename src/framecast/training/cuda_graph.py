@@ -1,4 +1,6 @@
-"""A step's forward and backward pass as one recording that a GPU plays back (a CUDA graph).
+"""A step's forward and backward pass as one recording that a GPU plays back (a CUDA graph): written for GPUs, tested on
+the CPU with a recorder that does the work again, never measured on a GPU (ops/gpu, which is below the types that this needs).
+`python benchmarks/gpu.py` measures it.
 
 A recurrent model starts thousands of small operations a step, and a GPU is done with each before the next was asked for. What is
 recorded reads and writes fixed places in memory: batches are copied there, and the mask of the curriculum with them, so that

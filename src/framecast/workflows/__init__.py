@@ -1,1 +1,2 @@
-"""Whole workflows made of the public functions: the demonstration, and the reproduction of published tables."""
+"""Whole workflows made of the public functions: the demonstration, the reproduction of published tables,
+and the examination of an installation."""

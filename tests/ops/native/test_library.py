@@ -15,7 +15,7 @@ import torch
 torch.backends.cpu.get_cpu_capability = lambda: sys.argv[1]
 from framecast.ops.choice import use
 from framecast.ops.convolution import convolve
-from framecast.ops.gates import remember
+from framecast.ops.gates import cell_update
 from framecast.ops.native.library import _library, available
 from framecast.ops.windows import fractions, similarity
 
@@ -28,7 +28,7 @@ with use("winograd"):
 y2 = torch.nn.functional.conv2d(*exact, padding=2)
 gradients = torch.autograd.grad(y.square().sum(), (x, weight)), torch.autograd.grad(y2.square().sum(), exact)
 gates = [torch.randn(3, 7, 5, 5) for _ in range(4)]
-made, true = remember(*gates), remember(*(each.double() for each in gates))
+made, true = cell_update(*gates), cell_update(*(each.double() for each in gates))
 for ours, wanted in ((y, y2), *zip(*gradients), *zip(made, true)):
     assert float((ours - wanted).norm() / wanted.norm()) < 1e-5
 frames, there = torch.rand(2, 3, 19, 37), torch.rand(3, 19, 37) > 0.2
@@ -56,5 +56,5 @@ def test_each_form_computes_the_same(capability: str) -> None:
 def test_without_loops_it_is_said_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("framecast.ops.native.library._library", lambda: None)
     assert not available()
-    with pytest.raises(RuntimeError, match="framecast_cut was not compiled"):
-        compiled("framecast_cut")(1, 2)
+    with pytest.raises(RuntimeError, match="framecast_input_transform was not compiled"):
+        compiled("framecast_input_transform")(1, 2)

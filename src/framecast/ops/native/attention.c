@@ -83,9 +83,9 @@ static void soften_back(const float *shares, float *changes, int64_t rows, Sizes
     }
 }
 
-/* `out` is a map (batch, queries, values) for each head. `room` holds channels + BLOCK rows of whole registers of keys for
+/* `out` is a map (batch, queries, values) for each head. `workspace` holds channels + BLOCK rows of whole registers of keys for
  * each thread. */
-void framecast_attend(const float *q, const float *k, const float *v, Sizes sizes, float *const *out, float *room,
+void framecast_attend(const float *q, const float *k, const float *v, Sizes sizes, float *const *out, float *workspace,
                       int threads) {
     int64_t row = registers(sizes.keys), apart = sizes.heads * sizes.channels;
 #pragma omp parallel for num_threads(threads) schedule(static)
@@ -93,7 +93,7 @@ void framecast_attend(const float *q, const float *k, const float *v, Sizes size
         const float *queries = q + place(sizes, task, sizes.queries, sizes.channels);
         const float *values = v + place(sizes, task, sizes.keys, sizes.values);
         float *attended = out[task % sizes.heads] + task / sizes.heads * sizes.queries * sizes.values;
-        float *keys = room + thread_number() * (sizes.channels + BLOCK) * row, *shares = keys + sizes.channels * row;
+        float *keys = workspace + thread_number() * (sizes.channels + BLOCK) * row, *shares = keys + sizes.channels * row;
         turn(k + place(sizes, task, sizes.keys, sizes.channels), apart, sizes.keys, sizes.channels, keys);
         for (int64_t first = 0; first < sizes.queries; first += BLOCK) {
             int64_t rows = least(BLOCK, sizes.queries - first);
@@ -105,16 +105,16 @@ void framecast_attend(const float *q, const float *k, const float *v, Sizes size
     }
 }
 
-/* The gradients of q, k and v. `room` holds channels + values + 2 BLOCK such rows for each thread. */
+/* The gradients of q, k and v. `workspace` holds channels + values + 2 BLOCK such rows for each thread. */
 void framecast_attend_back(const float *q, const float *k, const float *v, Sizes sizes, const float *const *dout, float *dq,
-                           float *dk, float *dv, float *room, int threads) {
+                           float *dk, float *dv, float *workspace, int threads) {
     int64_t row = registers(sizes.keys), apart = sizes.heads * sizes.channels, beside = sizes.heads * sizes.values;
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t task = 0; task < sizes.batch * sizes.heads; task++) {
         int64_t of_q = place(sizes, task, sizes.queries, sizes.channels);
         int64_t of_k = place(sizes, task, sizes.keys, sizes.channels), of_v = place(sizes, task, sizes.keys, sizes.values);
         const float *given = dout[task % sizes.heads] + task / sizes.heads * sizes.queries * sizes.values;
-        float *keys = room + thread_number() * (sizes.channels + sizes.values + 2 * BLOCK) * row;
+        float *keys = workspace + thread_number() * (sizes.channels + sizes.values + 2 * BLOCK) * row;
         float *values = keys + sizes.channels * row, *shares = values + sizes.values * row, *changes = shares + BLOCK * row;
         turn(k + of_k, apart, sizes.keys, sizes.channels, keys);
         turn(v + of_v, beside, sizes.keys, sizes.values, values);

@@ -17,7 +17,7 @@ typedef struct {
     float bias;
 } Gates;
 
-static void remember(Gates in, float *cell, float *increment, int64_t from, int64_t to) {
+static void cell_update(Gates in, float *cell, float *increment, int64_t from, int64_t to) {
     for (int64_t at = from; at < to; at += LANES) {
         int64_t lanes = to - at;
         Lanes added = sigmoid(get(in.i, at, lanes)) * hyperbolic(get(in.g, at, lanes));
@@ -26,7 +26,7 @@ static void remember(Gates in, float *cell, float *increment, int64_t from, int6
     }
 }
 
-static void remember_back(Gates in, const float *dcell, const float *dincrement, float *di, float *df, float *dg, float *dc,
+static void cell_update_back(Gates in, const float *dcell, const float *dincrement, float *di, float *df, float *dg, float *dc,
                           int64_t from, int64_t to) {
     for (int64_t at = from; at < to; at += LANES) {
         int64_t lanes = to - at;
@@ -40,7 +40,7 @@ static void remember_back(Gates in, const float *dcell, const float *dincrement,
     }
 }
 
-static void expose(const float *o, const float *more, const float *x, float *hidden, float *gate, int64_t from, int64_t to) {
+static void hidden_output(const float *o, const float *more, const float *x, float *hidden, float *gate, int64_t from, int64_t to) {
     for (int64_t at = from; at < to; at += LANES) {
         int64_t lanes = to - at;
         Lanes open = sigmoid(get(o, at, lanes) + get(more, at, lanes));
@@ -49,7 +49,7 @@ static void expose(const float *o, const float *more, const float *x, float *hid
     }
 }
 
-static void expose_back(const float *o, const float *more, const float *x, const float *dhidden, const float *dgate,
+static void hidden_output_back(const float *o, const float *more, const float *x, const float *dhidden, const float *dgate,
                         float *d_o, float *dx, int64_t from, int64_t to) {
     for (int64_t at = from; at < to; at += LANES) {
         int64_t lanes = to - at;
@@ -70,23 +70,23 @@ static void expose_back(const float *o, const float *more, const float *x, const
         }                                                                                                                    \
     } while (0)
 
-void framecast_remember(const float *i, const float *f, const float *g, const float *c, float bias, float *cell,
+void framecast_cell_update(const float *i, const float *f, const float *g, const float *c, float bias, float *cell,
                         float *increment, int64_t count, int threads) {
-    SHARED(count, threads, remember((Gates){i, f, g, c, bias}, cell, increment, from, to));
+    SHARED(count, threads, cell_update((Gates){i, f, g, c, bias}, cell, increment, from, to));
 }
 
-void framecast_remember_back(const float *i, const float *f, const float *g, const float *c, float bias, const float *dcell,
+void framecast_cell_update_back(const float *i, const float *f, const float *g, const float *c, float bias, const float *dcell,
                              const float *dincrement, float *di, float *df, float *dg, float *dc, int64_t count,
                              int threads) {
-    SHARED(count, threads, remember_back((Gates){i, f, g, c, bias}, dcell, dincrement, di, df, dg, dc, from, to));
+    SHARED(count, threads, cell_update_back((Gates){i, f, g, c, bias}, dcell, dincrement, di, df, dg, dc, from, to));
 }
 
-void framecast_expose(const float *o, const float *more, const float *x, float *hidden, float *gate, int64_t count,
+void framecast_hidden_output(const float *o, const float *more, const float *x, float *hidden, float *gate, int64_t count,
                       int threads) {
-    SHARED(count, threads, expose(o, more, x, hidden, gate, from, to));
+    SHARED(count, threads, hidden_output(o, more, x, hidden, gate, from, to));
 }
 
-void framecast_expose_back(const float *o, const float *more, const float *x, const float *dhidden, const float *dgate,
+void framecast_hidden_output_back(const float *o, const float *more, const float *x, const float *dhidden, const float *dgate,
                            float *d_o, float *dx, int64_t count, int threads) {
-    SHARED(count, threads, expose_back(o, more, x, dhidden, dgate, d_o, dx, from, to));
+    SHARED(count, threads, hidden_output_back(o, more, x, dhidden, dgate, d_o, dx, from, to));
 }

@@ -1,5 +1,5 @@
 /* As many floats as a register holds, worked on at once. The files are compiled once for each kind of processor, with LANES
- * 16 for AVX-512, 8 for AVX2 and 4 for anything else; loops.py takes the one that the processor has. */
+ * 16 for AVX-512, 8 for AVX2 and 4 for anything else; library.py takes the one that the processor has. */
 #ifndef LANES_H
 #define LANES_H
 

@@ -6,7 +6,8 @@ import ctypes
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from importlib.util import find_spec
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -19,17 +20,41 @@ FORMS = {"AVX512": "_loops_avx512", "AVX2": "_loops_avx2"}
 """By what PyTorch says of the processor; `_loops` for any other."""
 
 
+class Status(NamedTuple):
+    """Which of the compiled forms runs in this process."""
+
+    form: str
+    """For which processors: AVX512, AVX2, or what PyTorch calls those without either."""
+    path: Path | None
+    """The file that was loaded; None where everything is computed by PyTorch."""
+    reason: str = ""
+    """Why no file was loaded."""
+
+    def __str__(self) -> str:
+        return f"none ({self.reason})" if self.path is None else self.form
+
+
 @cache
-def _library() -> ctypes.CDLL | None:
-    """It is loaded after PyTorch, whose threads it then uses. One that cannot be loaded here is as good as none."""
-    form = FORMS.get(torch.backends.cpu.get_cpu_capability(), "_loops")
-    found = find_spec(f"framecast.ops.native.{form}")
-    if found is None or found.origin is None:
-        return None
+def _load() -> tuple[ctypes.CDLL | None, Status]:
+    """The library is loaded after PyTorch, whose threads it then uses. One that cannot be loaded here is as good as none."""
+    form = torch.backends.cpu.get_cpu_capability()
+    name = FORMS.get(form, "_loops")
+    spec = find_spec(f"framecast.ops.native.{name}")
+    if spec is None or spec.origin is None:
+        return None, Status(form, None, "no C compiler with OpenMP when framecast was installed")
     try:
-        return ctypes.CDLL(found.origin)
-    except OSError:
-        return None
+        return ctypes.CDLL(spec.origin), Status(form, Path(spec.origin))
+    except OSError as error:
+        return None, Status(form, None, f"{spec.origin} cannot be loaded: {error}")
+
+
+def _library() -> ctypes.CDLL | None:
+    return _load()[0]
+
+
+def status() -> Status:
+    """Which of the compiled forms runs in this process, or why none does."""
+    return _load()[1]
 
 
 def available() -> bool:

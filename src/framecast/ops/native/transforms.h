@@ -41,7 +41,7 @@ static const float AT_POINT[PAIRS][PAIRS] = {
 typedef Lanes Line[TILE];
 
 /* B^T in. */
-INLINE void back(const Line in, Line out) {
+INLINE void input_transform_line(const Line in, Line out) {
     Lanes zero = {0}, infinity = {0};
     WRITTEN_OUT for (int i = 0; i <= PAIRS; i++) zero += AT_ZERO[i] * in[2 * i];
     WRITTEN_OUT for (int i = 0; i <= PAIRS; i++) infinity += SIGN * AT_ZERO[i] * in[2 * i + 1];
@@ -59,7 +59,7 @@ INLINE void back(const Line in, Line out) {
 }
 
 /* B in. */
-INLINE void forth(const Line in, Line out) {
+INLINE void input_transform_adjoint_line(const Line in, Line out) {
     Lanes even[PAIRS], odd[PAIRS];
     WRITTEN_OUT for (int p = 0; p < PAIRS; p++) {
         even[p] = in[2 * p + 1] + in[2 * p + 2];
@@ -77,7 +77,7 @@ INLINE void forth(const Line in, Line out) {
 }
 
 /* A^T in: `step` results. */
-INLINE void gather(const Line in, Line out, int64_t step) {
+INLINE void output_transform_line(const Line in, Line out, int64_t step) {
     Lanes sum[2][PAIRS];
     WRITTEN_OUT for (int p = 0; p < PAIRS; p++) {
         sum[0][p] = in[2 * p + 1] + in[2 * p + 2];
@@ -93,8 +93,9 @@ INLINE void gather(const Line in, Line out, int64_t step) {
 }
 
 /* A in, of which those from `step` on are zero. */
-INLINE void spread(const Line in, Line out, int64_t step) {
+INLINE void output_transform_adjoint_line(const Line in, Line out, int64_t step) {
     out[0] = in[0];
+    out[TILE - 1] = (Lanes){0}; /* the compiler does not know that `step` is at least 2 */
     WRITTEN_OUT for (int p = 0; p < PAIRS; p++) {
         Lanes even = in[0], odd = POWERS[p][1] * in[1];
         WRITTEN_OUT for (int r = 2; r < MOST; r += 2) {

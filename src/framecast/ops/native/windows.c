@@ -61,13 +61,13 @@ INLINE float inside(const int32_t *corners, Row row, int64_t c) {
 
 INLINE int64_t step_of(int64_t side) { return side < 16 ? 1 : side / 8; }
 
-INLINE void squares(const uint8_t *valid, int64_t width, int64_t step, Row row, const int32_t *all, const int32_t *true,
-                    const int32_t *said, double *error, double *reference) {
+INLINE void squares(const uint8_t *valid, int64_t width, int64_t step, Row row, const int32_t *all, const int32_t *truth,
+                    const int32_t *forecast, double *error, double *reference) {
     float apart = 0, both = 0;
 #pragma omp simd reduction(+ : apart, both)
     for (int64_t c = 0; c < width; c += step) {
         float share = valid[c] ? 1 / inside(all, row, c) : 0;
-        float po = inside(true, row, c) * share, pf = inside(said, row, c) * share;
+        float po = inside(truth, row, c) * share, pf = inside(forecast, row, c) * share;
         apart += (pf - po) * (pf - po);
         both += pf * pf + po * po;
     }
@@ -76,28 +76,28 @@ INLINE void squares(const uint8_t *valid, int64_t width, int64_t step, Row row, 
 }
 
 /* `fields` are the truth, then the forecasts; an event is a pixel at or above one of the `limits` (frames, events, 1 +
- * forecasts). Both sums are (forecasts, frames, events, scales). `room` holds 3 `Counts` for each thread. */
+ * forecasts). Both sums are (forecasts, frames, events, scales). `workspace` holds 3 `Counts` for each thread. */
 void framecast_fractions(const float *const *fields, int64_t forecasts, const uint8_t *valid, Size size, const float *limits,
                          int64_t events, const int64_t *sides, int64_t scales, int64_t pad, double *error, double *reference,
-                         int32_t *room, int threads) {
+                         int32_t *workspace, int threads) {
     int64_t pixels = size.height * size.width, corners = (size.height + 1) * (size.width + 1 + 2 * pad);
 #pragma omp parallel for num_threads(threads) schedule(dynamic)
     for (int64_t task = 0; task < size.frames * events; task++) {
         int64_t n = task / events;
-        const uint8_t *there = valid + n * pixels;
+        const uint8_t *observed = valid + n * pixels;
         Counts counts[3];
         for (int k = 0; k < 3; k++)
-            counts[k] = (Counts){room + (3 * thread_number() + k) * corners, size.height, size.width, pad};
-        count(there, 0, 0, counts[0]);
+            counts[k] = (Counts){workspace + (3 * thread_number() + k) * corners, size.height, size.width, pad};
+        count(observed, 0, 0, counts[0]);
         for (int64_t f = 0; f <= forecasts; f++) {
-            count(there, fields[f] + n * pixels, limits[task * (1 + forecasts) + f], counts[f ? 2 : 1]);
+            count(observed, fields[f] + n * pixels, limits[task * (1 + forecasts) + f], counts[f ? 2 : 1]);
             for (int64_t s = 0; f && s < scales; s++) {
                 int64_t at = ((f - 1) * size.frames * events + task) * scales + s, step = step_of(sides[s]);
                 error[at] = reference[at] = 0;
                 for (int64_t r = 0; r < size.height; r += step) {
                     Row around = row_around(counts[0], r, sides[s]);
 #define ROW(step)                                                                                                            \
-    squares(there + r * size.width, size.width, step, around, counts[0].corners, counts[1].corners, counts[2].corners,       \
+    squares(observed + r * size.width, size.width, step, around, counts[0].corners, counts[1].corners, counts[2].corners,       \
             error + at, reference + at)
                     if (step == 1)
                         ROW(1);
@@ -110,37 +110,37 @@ void framecast_fractions(const float *const *fields, int64_t forecasts, const ui
     }
 }
 
-/* For each of the `limits`, in each of so many `bins` of probability: how many windows said it, the sum of what they said,
+/* For each of the `limits`, in each of so many `bins` of probability: how many windows forecast it, the sum of what they forecast,
  * and how many of them had the event at their centre, (forecasts, frames, limits, 3, bins); and the squared error (forecasts,
- * frames, limits). `room` holds 2 `Counts` for each thread. */
+ * frames, limits). `workspace` holds 2 `Counts` for each thread. */
 void framecast_probabilities(const float *const *fields, int64_t forecasts, const uint8_t *valid, Size size,
                              const float *limits, int64_t events, int64_t side, int64_t bins, double *binned, double *error,
-                             int32_t *room, int threads) {
+                             int32_t *workspace, int threads) {
     int64_t pixels = size.height * size.width, pad = side / 2, corners = (size.height + 1) * (size.width + 1 + 2 * pad);
     int64_t step = step_of(side);
 #pragma omp parallel for num_threads(threads) schedule(dynamic)
     for (int64_t task = 0; task < forecasts * size.frames * events; task++) {
         int64_t f = task / (size.frames * events), n = task / events % size.frames;
-        const uint8_t *there = valid + n * pixels;
-        const float *true = fields[0] + n * pixels;
+        const uint8_t *observed = valid + n * pixels;
+        const float *truth = fields[0] + n * pixels;
         float limit = limits[task % events];
-        Counts all = {room + 2 * thread_number() * corners, size.height, size.width, pad}, said = all;
-        said.corners += corners;
-        count(there, 0, 0, all);
-        count(there, fields[1 + f] + n * pixels, limit, said);
-        double *many = binned + task * 3 * bins, *sum = many + bins, *came = sum + bins, wrong = 0;
+        Counts all = {workspace + 2 * thread_number() * corners, size.height, size.width, pad}, forecast = all;
+        forecast.corners += corners;
+        count(observed, 0, 0, all);
+        count(observed, fields[1 + f] + n * pixels, limit, forecast);
+        double *many = binned + task * 3 * bins, *sum = many + bins, *occurred = sum + bins, wrong = 0;
         memset(many, 0, 3 * bins * sizeof *many);
         for (int64_t r = 0; r < size.height; r += step) {
             Row around = row_around(all, r, side);
             for (int64_t c = 0; c < size.width; c += step) {
-                if (!there[r * size.width + c]) continue;
-                double share = inside(said.corners, around, c) * (1 / inside(all.corners, around, c));
+                if (!observed[r * size.width + c]) continue;
+                double share = inside(forecast.corners, around, c) * (1 / inside(all.corners, around, c));
                 int64_t bin = __builtin_lrint(share * (bins - 1));
-                int happened = true[r * size.width + c] >= limit;
+                int event = truth[r * size.width + c] >= limit;
                 many[bin] += 1;
                 sum[bin] += share;
-                came[bin] += happened;
-                wrong += (share - happened) * (share - happened);
+                occurred[bin] += event;
+                wrong += (share - event) * (share - event);
             }
         }
         error[task] = wrong;
@@ -149,15 +149,15 @@ void framecast_probabilities(const float *const *fields, int64_t forecasts, cons
 
 /* Of windows that lie wholly inside a frame and hold no NaN, the sums of the similarity and of its contrast, and their
  * number: (frames, bands, 3), a band being so many rows of windows. The weights of a window are the products of its `line`'s;
- * `room` holds 5 rows for each thread. With means x and y, variances xx and yy and covariance xy, 2 x y = x^2 + y^2 - (x -
+ * `workspace` holds 5 rows for each thread. With means x and y, variances xx and yy and covariance xy, 2 x y = x^2 + y^2 - (x -
  * y)^2 and 2 xy = xx + yy - the variance of the difference, so that it is 1 for equal frames to the last digit. */
 void framecast_similarity(const float *x, const float *y, Size size, const float *line, int64_t side, float c1, float c2,
-                          float norm, double *sums, float *room, int threads) {
+                          float norm, double *sums, float *workspace, int threads) {
     int64_t across = size.width - side + 1, down = size.height - side + 1, bands = (down + BAND - 1) / BAND;
 #pragma omp parallel for num_threads(threads) schedule(dynamic)
     for (int64_t task = 0; task < size.frames * bands; task++) {
         int64_t n = task / bands, first = task % bands * BAND;
-        float *rows = room + 5 * thread_number() * size.width;
+        float *rows = workspace + 5 * thread_number() * size.width;
         double whole = 0, part = 0, counted = 0;
         for (int64_t r = first; r < least(first + BAND, down); r++) {
             for (int64_t c = 0; c < size.width; c += LANES) {

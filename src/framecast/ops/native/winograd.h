@@ -9,7 +9,7 @@
  * The results of a tile are step x step with step = TILE + 1 - kernel. Tiles are numbered along the rows of a map, and from
  * map to map. */
 #include "matrix.h"
-#include "past.h"
+#include "non_temporal.h"
 #include "threads.h"
 #include "transforms.h"
 
@@ -25,10 +25,10 @@
 
 typedef struct {
     int64_t batch, height, width, step;
-} Cut;
+} Tiling;
 
-INLINE int64_t rows_of(Cut cut) { return (cut.height + cut.step - 1) / cut.step; }
-INLINE int64_t columns_of(Cut cut) { return (cut.width + cut.step - 1) / cut.step; }
+INLINE int64_t rows_of(Tiling tiling) { return (tiling.height + tiling.step - 1) / tiling.step; }
+INLINE int64_t columns_of(Tiling tiling) { return (tiling.width + tiling.step - 1) / tiling.step; }
 
 /* Where the weights of `inputs` for outputs from `output` on lie in U at a place: how many of them are in one panel, in rows
  * that long. */
@@ -104,30 +104,30 @@ void EXPORTED(taps)(const float *u, int64_t inputs, int64_t outputs, const float
 }
 
 /* Results are kept until all are there: stores that lie far apart take half the time when they come together. */
-static void cut_tile(const float *x, Cut cut, int64_t channels, int64_t top, int64_t left, float *tile, int64_t apart,
-                     int past) {
+static void input_transform_tile(const float *x, Tiling tiling, int64_t channels, int64_t top, int64_t left, float *tile, int64_t apart,
+                     int non_temporal) {
     Line half[TILE], whole[TILE], in, out;
     for (int64_t start = 0; start < channels; start += LANES) {
         int64_t lanes = channels - start;
         for (int i = 0; i < TILE; i++) {
             int64_t row = top + i;
-            int there = row >= 0 && row < cut.height;
+            int there = row >= 0 && row < tiling.height;
             WRITTEN_OUT for (int j = 0; j < TILE; j++) {
                 int64_t column = left + j;
-                int inside = there && column >= 0 && column < cut.width;
-                in[j] = inside ? load(x + (row * cut.width + column) * channels + start, lanes) : (Lanes){0};
+                int inside = there && column >= 0 && column < tiling.width;
+                in[j] = inside ? load(x + (row * tiling.width + column) * channels + start, lanes) : (Lanes){0};
             }
-            back(in, out);
+            input_transform_line(in, out);
             WRITTEN_OUT for (int q = 0; q < TILE; q++) half[q][i] = out[q];
         }
         for (int q = 0; q < TILE; q++) {
-            back(half[q], out);
+            input_transform_line(half[q], out);
             WRITTEN_OUT for (int p = 0; p < TILE; p++) whole[p][q] = out[p];
         }
         for (int p = 0; p < PLACES; p++) {
             float *to = tile + start + p * apart;
-            if (past)
-                store_past(to, whole[p / TILE][p % TILE]);
+            if (non_temporal)
+                store_non_temporal(to, whole[p / TILE][p % TILE]);
             else
                 store(to, whole[p / TILE][p % TILE], lanes);
         }
@@ -135,51 +135,51 @@ static void cut_tile(const float *x, Cut cut, int64_t channels, int64_t top, int
 }
 
 /* V = B^T d B for each tile d of x. */
-void EXPORTED(cut)(const float *x, Cut cut, int64_t channels, float *tiles, int64_t apart, int threads) {
-    int64_t rows = rows_of(cut), columns = columns_of(cut), beside = (TILE - cut.step) / 2;
-    int64_t count = cut.batch * rows * columns;
-    int past = goes_past(tiles, PLACES * count * channels, channels, apart);
+void EXPORTED(input_transform)(const float *x, Tiling tiling, int64_t channels, float *tiles, int64_t apart, int threads) {
+    int64_t rows = rows_of(tiling), columns = columns_of(tiling), beside = (TILE - tiling.step) / 2;
+    int64_t count = tiling.batch * rows * columns;
+    int non_temporal = is_non_temporal(tiles, PLACES * count * channels, channels, apart);
 #pragma omp parallel num_threads(threads)
     {
 #pragma omp for schedule(static)
         for (int64_t n = 0; n < count; n++) {
-            int64_t top = n / columns % rows * cut.step - beside, left = n % columns * cut.step - beside;
-            const float *map = x + n / (rows * columns) * cut.height * cut.width * channels;
-            cut_tile(map, cut, channels, top, left, tiles + n * channels, apart, past);
+            int64_t top = n / columns % rows * tiling.step - beside, left = n % columns * tiling.step - beside;
+            const float *map = x + n / (rows * columns) * tiling.height * tiling.width * channels;
+            input_transform_tile(map, tiling, channels, top, left, tiles + n * channels, apart, non_temporal);
         }
-        stored_past();
+        fence_non_temporal();
     }
 }
 
-static void add_tile(const float *tile, int64_t apart, Cut cut, int64_t channels, int64_t top, int64_t left, float *x,
+static void input_transform_adjoint_tile(const float *tile, int64_t apart, Tiling tiling, int64_t channels, int64_t top, int64_t left, float *x,
                      int64_t lanes) {
     Line half[TILE], in, out;
     for (int q = 0; q < TILE; q++) {
         load_column(tile, apart, q, lanes, in);
-        forth(in, out);
+        input_transform_adjoint_line(in, out);
         WRITTEN_OUT for (int i = 0; i < TILE; i++) half[i][q] = out[i];
     }
-    for (int64_t row = top < 0 ? 0 : top; row < least(top + TILE, cut.height); row++) {
-        forth(half[row - top], out);
+    for (int64_t row = top < 0 ? 0 : top; row < least(top + TILE, tiling.height); row++) {
+        input_transform_adjoint_line(half[row - top], out);
         WRITTEN_OUT for (int j = 0; j < TILE; j++) {
             int64_t column = left + j;
-            if (column < 0 || column >= cut.width) continue;
-            float *pixel = x + (row * cut.width + column) * channels;
+            if (column < 0 || column >= tiling.width) continue;
+            float *pixel = x + (row * tiling.width + column) * channels;
             store(pixel, load(pixel, lanes) + out[j], lanes);
         }
     }
 }
 
-/* The transpose of `cut`: adds to x. Tiles overlap, so what is done at once are maps and channels. */
-void EXPORTED(add)(const float *tiles, int64_t apart, Cut cut, int64_t channels, float *x, int threads) {
-    int64_t rows = rows_of(cut), columns = columns_of(cut), beside = (TILE - cut.step) / 2;
+/* The transpose of `input_transform`: adds to x. Tiles overlap, so what is done at once are maps and channels. */
+void EXPORTED(input_transform_adjoint)(const float *tiles, int64_t apart, Tiling tiling, int64_t channels, float *x, int threads) {
+    int64_t rows = rows_of(tiling), columns = columns_of(tiling), beside = (TILE - tiling.step) / 2;
 #pragma omp parallel for num_threads(threads) schedule(static) collapse(2)
-    for (int64_t map = 0; map < cut.batch; map++)
+    for (int64_t map = 0; map < tiling.batch; map++)
         for (int64_t start = 0; start < channels; start += LANES)
             for (int64_t n = 0; n < rows * columns; n++) {
-                int64_t top = n / columns * cut.step - beside, left = n % columns * cut.step - beside;
+                int64_t top = n / columns * tiling.step - beside, left = n % columns * tiling.step - beside;
                 const float *tile = tiles + (map * rows * columns + n) * channels + start;
-                add_tile(tile, apart, cut, channels, top, left, x + map * cut.height * cut.width * channels + start,
+                input_transform_adjoint_tile(tile, apart, tiling, channels, top, left, x + map * tiling.height * tiling.width * channels + start,
                          channels - start);
             }
 }
@@ -204,13 +204,13 @@ typedef struct {
     int64_t below, right, pixel;
 } Results;
 
-INLINE Results results_of(Cut cut, int64_t n, int64_t channels) {
-    int64_t columns = columns_of(cut), rows = rows_of(cut);
-    int64_t top = n / columns % rows * cut.step, left = n % columns * cut.step;
+INLINE Results results_of(Tiling tiling, int64_t n, int64_t channels) {
+    int64_t columns = columns_of(tiling), rows = rows_of(tiling);
+    int64_t top = n / columns % rows * tiling.step, left = n % columns * tiling.step;
     return (Results){
-        .below = least(cut.step, cut.height - top),
-        .right = least(cut.step, cut.width - left),
-        .pixel = ((n / (rows * columns) * cut.height + top) * cut.width + left) * channels,
+        .below = least(tiling.step, tiling.height - top),
+        .right = least(tiling.step, tiling.width - left),
+        .pixel = ((n / (rows * columns) * tiling.height + top) * tiling.width + left) * channels,
     };
 }
 
@@ -219,22 +219,22 @@ INLINE float *place(float *const *maps, int64_t channels, int64_t output) {
     return maps[output / channels] + output % channels;
 }
 
-static void gather_tile(const float *products, int64_t apart, int64_t begin, int64_t outputs, Cut cut, int64_t n,
+static void output_transform_tile(const float *products, int64_t apart, int64_t begin, int64_t outputs, Tiling tiling, int64_t n,
                         float *const *maps, int64_t channels) {
-    Results to = results_of(cut, n, channels);
+    Results to = results_of(tiling, n, channels);
     Line half[MOST], in, out;
     for (int64_t start = 0, lanes; start < outputs; start += lanes) {
         float *map = place(maps, channels, begin + start) + to.pixel;
         lanes = least(LANES, least(outputs - start, channels - (begin + start) % channels));
         for (int q = 0; q < TILE; q++) {
             load_column(products + start, apart, q, lanes, in);
-            gather(in, out, cut.step);
+            output_transform_line(in, out, tiling.step);
             WRITTEN_OUT for (int i = 0; i < MOST; i++) half[i][q] = out[i];
         }
         for (int64_t i = 0; i < to.below; i++) {
-            gather(half[i], out, cut.step);
+            output_transform_line(half[i], out, tiling.step);
             WRITTEN_OUT for (int j = 0; j < MOST; j++) {
-                if (j < to.right) store(map + (i * cut.width + j) * channels, out[j], lanes);
+                if (j < to.right) store(map + (i * tiling.width + j) * channels, out[j], lanes);
             }
         }
     }
@@ -259,53 +259,53 @@ INLINE void products_at(int64_t p, const Term *terms, int64_t count, int64_t fir
 
 /* The maps of one run, within a parallel region. Threads share out blocks of tiles and of outputs, for each of which the
  * products stay in the cache until they are gathered, and go on to the next run when there are none left; where there are too
- * few, they share out the places, and gather from one of two rooms in `turn`, so that none waits for who gathers from the
+ * few, they share out the places, and gather from one of two workspaces in `turn`, so that none waits for who gathers from the
  * other. */
-static void sum_run(const Term *terms, Run run, Cut cut, float *const *maps, float *room, int *turn) {
+static void sum_run(const Term *terms, Run run, Tiling tiling, float *const *maps, float *workspace, int *turn) {
     int64_t count = run.terms, outputs = run.outputs, channels = outputs / run.maps;
-    int64_t tiles = cut.batch * rows_of(cut) * columns_of(cut);
+    int64_t tiles = tiling.batch * rows_of(tiling) * columns_of(tiling);
     int64_t blocks = (tiles + BLOCK - 1) / BLOCK, chunks = (outputs + CHUNK - 1) / CHUNK;
     int64_t apart = BLOCK * CHUNK + LANES; /* not a power of two, which would put all places into one line of the cache */
     if (blocks == 1) {
         apart = BLOCK * WIDE_CHUNK + LANES;
         for (int64_t begin = 0; begin < outputs; begin += WIDE_CHUNK) {
             int64_t width = least(WIDE_CHUNK, outputs - begin);
-            float *products = room + (*turn)++ % 2 * PLACES * apart;
+            float *products = workspace + (*turn)++ % 2 * PLACES * apart;
 #pragma omp for schedule(static)
             for (int64_t p = 0; p < PLACES; p++) products_at(p, terms, count, 0, tiles, begin, width, products + p * apart);
 #pragma omp for schedule(static) nowait
             for (int64_t n = 0; n < tiles; n++)
-                gather_tile(products + n * width, apart, begin, width, cut, n, maps, channels);
+                output_transform_tile(products + n * width, apart, begin, width, tiling, n, maps, channels);
         }
         return;
     }
-    float *products = room + thread_number() * apart * PLACES;
+    float *products = workspace + thread_number() * apart * PLACES;
 #pragma omp for schedule(dynamic) nowait
     for (int64_t task = 0; task < chunks * blocks; task++) {
         int64_t begin = task / blocks * CHUNK, width = least(CHUNK, outputs - begin);
         int64_t first = task % blocks * BLOCK, many = least(BLOCK, tiles - first);
         for (int64_t p = 0; p < PLACES; p++) products_at(p, terms, count, first, many, begin, width, products + p * apart);
         for (int64_t n = 0; n < many; n++)
-            gather_tile(products + n * width, apart, begin, width, cut, first + n, maps, channels);
+            output_transform_tile(products + n * width, apart, begin, width, tiling, first + n, maps, channels);
     }
 }
 
-/* maps = A^T [ sum over terms of V U ] A of all runs. `room` holds as many floats as `room` says. */
-void EXPORTED(sum)(const Term *terms, const Run *runs, int64_t count, Cut cut, float *const *maps, float *room, int threads) {
+/* maps = A^T [ sum over terms of V U ] A of all runs. `workspace` holds as many floats as the function `workspace` returns. */
+void EXPORTED(sum)(const Term *terms, const Run *runs, int64_t count, Tiling tiling, float *const *maps, float *workspace, int threads) {
 #pragma omp parallel num_threads(threads)
     {
         const Term *of = terms;
         float *const *into = maps;
         int turn = 0;
         for (int64_t n = 0; n < count; of += runs[n].terms, into += runs[n].maps, n++)
-            sum_run(of, runs[n], cut, into, room, &turn);
+            sum_run(of, runs[n], tiling, into, workspace, &turn);
     }
 }
 
 /* dM of a tile at the places from `first` to `last`. */
-static void spread_tile(float *products, int64_t apart, int64_t begin, int64_t outputs, Cut cut, int64_t n,
+static void output_transform_adjoint_tile(float *products, int64_t apart, int64_t begin, int64_t outputs, Tiling tiling, int64_t n,
                         float *const *maps, int64_t channels, int64_t first, int64_t last) {
-    Results to = results_of(cut, n, channels);
+    Results to = results_of(tiling, n, channels);
     Line half[TILE], in, out;
     for (int64_t start = 0, lanes; start < outputs; start += lanes) {
         const float *map = place(maps, channels, begin + start) + to.pixel;
@@ -313,13 +313,13 @@ static void spread_tile(float *products, int64_t apart, int64_t begin, int64_t o
         for (int j = 0; j < MOST; j++) {
             WRITTEN_OUT for (int i = 0; i < MOST; i++) {
                 int inside = i < to.below && j < to.right;
-                in[i] = inside ? load(map + (i * cut.width + j) * channels, lanes) : (Lanes){0};
+                in[i] = inside ? load(map + (i * tiling.width + j) * channels, lanes) : (Lanes){0};
             }
-            spread(in, out, cut.step);
+            output_transform_adjoint_line(in, out, tiling.step);
             WRITTEN_OUT for (int p = 0; p < TILE; p++) half[p][j] = out[p];
         }
         for (int64_t p = first / TILE; p < (last + TILE - 1) / TILE; p++) {
-            spread(half[p], out, cut.step);
+            output_transform_adjoint_line(half[p], out, tiling.step);
             WRITTEN_OUT for (int q = 0; q < TILE; q++) {
                 int64_t place = p * TILE + q;
                 if (place >= first && place < last) store(products + place * apart + start, out[q], lanes);
@@ -328,20 +328,20 @@ static void spread_tile(float *products, int64_t apart, int64_t begin, int64_t o
     }
 }
 
-static void gradients_of_run(const Term *terms, Run run, Cut cut, float *const *maps, float *room, int64_t first_place,
+static void gradients_of_run(const Term *terms, Run run, Tiling tiling, float *const *maps, float *workspace, int64_t first_place,
                              int64_t last_place) {
     int64_t count = run.terms, outputs = run.outputs, channels = outputs / run.maps;
-    int64_t tiles = cut.batch * rows_of(cut) * columns_of(cut), apart = PIECE * CHUNK + LANES;
+    int64_t tiles = tiling.batch * rows_of(tiling) * columns_of(tiling), apart = PIECE * CHUNK + LANES;
     int64_t pieces = (tiles + PIECE - 1) / PIECE, piece = (tiles + pieces - 1) / pieces;
     for (int64_t first = 0; first < tiles; first += piece)
         for (int64_t begin = 0; begin < outputs; begin += CHUNK) {
             int64_t width = least(CHUNK, outputs - begin), many = least(piece, tiles - first);
             for (int64_t n = 0; n < many; n++)
-                spread_tile(room + n * width, apart, begin, width, cut, first + n, maps, channels, first_place, last_place);
+                output_transform_adjoint_tile(workspace + n * width, apart, begin, width, tiling, first + n, maps, channels, first_place, last_place);
             for (int64_t p = first_place; p < last_place; p++)
                 for (int64_t t = 0; t < count; t++) {
                     Term term = terms[t];
-                    const float *dm = room + p * apart;
+                    const float *dm = workspace + p * apart;
                     int64_t from = term.first + begin, at = p * term.apart + first * term.channels;
                     if (term.dv) {
                         const float *turned = term.turned + (p * term.outputs + from) * term.inputs + term.begin;
@@ -361,21 +361,21 @@ static void gradients_of_run(const Term *terms, Run run, Cut cut, float *const *
 }
 
 /* The transpose of `sum`: from the gradients of the maps dM = A dy A^T, and with them dV += dM U^T and dU += V^T dM. Each
- * thread has some of the places from beginning to end: no other reads what it writes, so it stays in its caches. `room`
- * holds as many floats as `room` says. */
-void EXPORTED(gradients)(const Term *terms, const Run *runs, int64_t count, Cut cut, float *const *maps, float *room,
+ * thread has some of the places from beginning to end: no other reads what it writes, so it stays in its caches. `workspace`
+ * holds as many floats as `workspace` says. */
+void EXPORTED(gradients)(const Term *terms, const Run *runs, int64_t count, Tiling tiling, float *const *maps, float *workspace,
                          int threads) {
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t share = 0; share < threads; share++) {
         const Term *of = terms;
         float *const *from = maps;
         for (int64_t n = 0; n < count; of += runs[n].terms, from += runs[n].maps, n++)
-            gradients_of_run(of, runs[n], cut, from, room, PLACES * share / threads, PLACES * (share + 1) / threads);
+            gradients_of_run(of, runs[n], tiling, from, workspace, PLACES * share / threads, PLACES * (share + 1) / threads);
     }
 }
 
 /* Floats that `sum` and `gradients` need for what they make on the way. */
-int64_t EXPORTED(room)(int threads) {
+int64_t EXPORTED(workspace)(int threads) {
     int64_t blocks = threads * (BLOCK * CHUNK + LANES), single = 2 * (BLOCK * WIDE_CHUNK + LANES),
             piece = PIECE * CHUNK + LANES;
     int64_t most = blocks > single ? blocks : single;

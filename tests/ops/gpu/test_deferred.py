@@ -5,9 +5,9 @@ import torch
 from torch import Tensor
 
 from framecast.models import ModeRNN, PredRNNV2
-from framecast.ops import deferred
 from framecast.ops.choice import use
 from framecast.ops.convolution import convolve, shared
+from framecast.ops.gpu import deferred
 from framecast.types import FrameShape
 
 

@@ -23,7 +23,7 @@ def _read(array: Any, at: Any, size: Any) -> Any:
 
 
 @triton.jit
-def _remember(i, f, g, c, bias, cell, added, size, BLOCK: tl.constexpr):
+def _cell_update(i, f, g, c, bias, cell, added, size, BLOCK: tl.constexpr):
     at = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     more = tl.sigmoid(_read(i, at, size)) * _tanh(_read(g, at, size))
     kept = tl.sigmoid(_read(f, at, size) + bias) * _read(c, at, size)
@@ -32,7 +32,7 @@ def _remember(i, f, g, c, bias, cell, added, size, BLOCK: tl.constexpr):
 
 
 @triton.jit
-def _remember_back(i, f, g, c, bias, dcell, dadded, di, df, dg, dc, size, BLOCK: tl.constexpr):
+def _cell_update_back(i, f, g, c, bias, dcell, dadded, di, df, dg, dc, size, BLOCK: tl.constexpr):
     at = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     i_open, f_open = tl.sigmoid(_read(i, at, size)), tl.sigmoid(_read(f, at, size) + bias)
     value, after = _tanh(_read(g, at, size)), tl.zeros((BLOCK,), tl.float32)
@@ -56,7 +56,7 @@ def _open(o, more, at, size):
 
 
 @triton.jit
-def _expose(o, more, x, hidden, gate, size, BLOCK: tl.constexpr):
+def _hidden_output(o, more, x, hidden, gate, size, BLOCK: tl.constexpr):
     at = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     o_open = _open(o, more, at, size)
     tl.store(gate + at, o_open.to(gate.dtype.element_ty), mask=at < size)
@@ -64,7 +64,7 @@ def _expose(o, more, x, hidden, gate, size, BLOCK: tl.constexpr):
 
 
 @triton.jit
-def _expose_back(o, more, x, dhidden, dgate, do, dx, size, BLOCK: tl.constexpr):
+def _hidden_output_back(o, more, x, dhidden, dgate, do, dx, size, BLOCK: tl.constexpr):
     at = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     o_open, shown = _open(o, more, at, size), _tanh(_read(x, at, size))
     after, opened = tl.zeros((BLOCK,), tl.float32), tl.zeros((BLOCK,), tl.float32)
@@ -83,21 +83,21 @@ def _launch(kernel: Any, *arguments: Any) -> None:
         kernel[(triton.cdiv(size, BLOCK),)](*arguments, size, BLOCK=BLOCK)
 
 
-def remember(*tensors: Any) -> None:
+def cell_update(*tensors: Any) -> None:
     """i, f, g, c and the bias; C' and its increment are written."""
-    _launch(_remember, *tensors)
+    _launch(_cell_update, *tensors)
 
 
-def remember_back(*tensors: Any) -> None:
+def cell_update_back(*tensors: Any) -> None:
     """i, f, g, c, the bias, and the gradients of C' and of the increment, or None; those of i, f, g and c are written."""
-    _launch(_remember_back, *tensors)
+    _launch(_cell_update_back, *tensors)
 
 
-def expose(*tensors: Tensor | None) -> None:
+def hidden_output(*tensors: Tensor | None) -> None:
     """o, what is added to it or None, and x; H' and sigma(o) are written."""
-    _launch(_expose, *tensors)
+    _launch(_hidden_output, *tensors)
 
 
-def expose_back(*tensors: Tensor | None) -> None:
+def hidden_output_back(*tensors: Tensor | None) -> None:
     """o, what is added to it or None, x, and the gradients of H' and of sigma(o), or None; those of o and x are written."""
-    _launch(_expose_back, *tensors)
+    _launch(_hidden_output_back, *tensors)
