@@ -24,7 +24,7 @@ from framecast.data.windows.splits import ByBlocks
 from framecast.errors import ConfigError, DataError
 from framecast.forecasting.baselines import DEFAULT, BaselineData, build
 from framecast.forecasting.protocol import Forecaster
-from framecast.forecasting.trained_model import Trained, load
+from framecast.forecasting.trained_model import TrainedModel, load
 from framecast.scores import named
 from framecast.training.run_folder import EXPERIMENT, check_in_files, settings_of
 from framecast.verification.case_sums import Networks
@@ -170,7 +170,7 @@ class Job:
         return {**models, **beside}, sources, networks
 
 
-def _difference(one: Trained, other: Trained) -> str:
+def _difference(one: TrainedModel, other: TrainedModel) -> str:
     """In what two models differ that must be the same for them to be judged on the same frames; empty where in nothing."""
     said = []
     for what, values in (
@@ -184,7 +184,7 @@ def _difference(one: Trained, other: Trained) -> str:
     return ", ".join(said)
 
 
-def _inputs(models: Mapping[str, Trained]) -> tuple[Input, ...]:
+def _inputs(models: Mapping[str, TrainedModel]) -> tuple[Input, ...]:
     """What models see beside the frames: the same for all that see anything. Raises `ConfigError`."""
     found = {name: model.card.inputs for name, model in models.items() if model.inputs}
     if len(set(found.values())) > 1:
@@ -237,7 +237,7 @@ def distributed(job: Job, todo: Plan, cluster: str, report: Report = lambda done
     return share_out(partial(_scored, job), todo.parts(BATCHES), cluster, count)
 
 
-def baseline(name: str, trained: Trained, sources: Sources, run: Path) -> Forecaster:
+def baseline(name: str, trained: TrainedModel, sources: Sources, run: Path) -> Forecaster:
     """The baseline of that name, for the windows of `sources`. Raises `ConfigError` for one that cannot be made."""
 
     def training() -> Sources:
@@ -255,7 +255,7 @@ def _training(run: Path) -> Sources:
 
 def windows_of(
     run: Path,
-    trained: Trained,
+    trained: TrainedModel,
     data: Given | None = None,
     *,
     options: Options = AS_IT_IS,
