@@ -31,7 +31,7 @@ from framecast.verification.case_sums import Networks
 from framecast.verification.dask_cluster import share_out
 from framecast.verification.perceptual_weights import Weights
 from framecast.verification.result import Grid, Verification
-from framecast.verification.run import Part, Plan, Report, assemble, plan, score
+from framecast.verification.run import PartialResult, Report, ScoringPlan, assemble, plan, score
 
 CASES = "cases.nc"
 BATCHES = 2
@@ -218,18 +218,20 @@ _opened = lru_cache(maxsize=1)(Job.opened)
 """A process that scores part after part of one job opens it once."""
 
 
-def _scored(job: Job, todo: Plan) -> Part:
+def _scored(job: Job, todo: ScoringPlan) -> PartialResult:
     forecasters, sources, networks = _opened(job)
     return score(todo, forecasters, sources.held_out(), networks=networks)
 
 
-def distributed(job: Job, todo: Plan, cluster: str, report: Report = lambda done, of: None) -> list[Part]:
+def distributed(
+    job: Job, todo: ScoringPlan, cluster: str, report: Report = lambda done, of: None
+) -> list[PartialResult]:
     """Score the parts of a plan on a Dask cluster: the address of a scheduler, or "local:N". The parts of a worker that dies
     are scored by another. Raises `ConfigError` without `distributed` or for an address that is none, `RunError` where the
     cluster cannot be reached or a part fails again and again."""
     done = 0
 
-    def count(part: Part) -> None:
+    def count(part: PartialResult) -> None:
         nonlocal done
         done += len(part.order)
         report(done, len(todo.cases))
