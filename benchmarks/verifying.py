@@ -21,7 +21,7 @@ from framecast.data.windows.splits import ByBlocks
 from framecast.forecasting.baselines.extrapolation import Extrapolation
 from framecast.forecasting.baselines.persistence import Persistence
 from framecast.forecasting.protocol import Forecaster
-from framecast.forecasting.trained_model import Trained
+from framecast.forecasting.trained_model import TrainedModel
 from framecast.models import PredRNNV2
 from framecast.verification.run import verify
 
@@ -49,7 +49,7 @@ def main() -> None:
     config = PredRNNV2(hidden=(32, 32))
     torch.manual_seed(0)
     card = Card(config, default_scaling(source.quantity), source.quantity, source.shape, None)
-    model = Trained(config.build(source.shape), card)
+    model = TrainedModel(config.build(source.shape), card)
     forms: dict[str, dict[str, Forecaster]] = {
         "persistence": {"persistence": Persistence()},
         "PredRNN-V2, persistence, extrapolation": {

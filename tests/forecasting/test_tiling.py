@@ -12,7 +12,7 @@ from framecast.data.scaling import Unit
 from framecast.errors import ConfigError, DataError, RunError
 from framecast.forecasting.protocol import Context
 from framecast.forecasting.tiling import check_overlap, tiled
-from framecast.forecasting.trained_model import Trained
+from framecast.forecasting.trained_model import TrainedModel
 from framecast.models import MIM, ConvLSTM
 from framecast.types import FrameShape
 
@@ -33,10 +33,10 @@ def test_what_looks_at_one_pixel_is_the_same_in_tiles(
     np.testing.assert_allclose(result, 2 * contexts[:, -1:], rtol=1e-6)
 
 
-def model(config: ConvLSTM | MIM, side: int, **options: int) -> Trained:
+def model(config: ConvLSTM | MIM, side: int, **options: int) -> TrainedModel:
     torch.manual_seed(0)
     shape = FrameShape(1, side, side, 2, 2)
-    return Trained(config.build(shape), Card(config, Unit(), INTENSITY, shape, None), **options)
+    return TrainedModel(config.build(shape), Card(config, Unit(), INTENSITY, shape, None), **options)
 
 
 def test_seams_are_invisible_where_the_overlap_is_as_wide_as_the_model_looks() -> None:

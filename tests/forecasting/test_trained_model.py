@@ -16,17 +16,17 @@ from framecast.errors import ConfigError, DataError, RunError
 from framecast.forecasting.baselines.persistence import Persistence
 from framecast.forecasting.labels import run
 from framecast.forecasting.protocol import Context
-from framecast.forecasting.trained_model import Trained, load
+from framecast.forecasting.trained_model import TrainedModel, load
 from framecast.models import ConvLSTM, PredRNN
 from framecast.types import FrameShape
 
 SHAPE = FrameShape(1, 16, 16, 3, 2)
 
 
-def trained(config: PredRNN | ConvLSTM | None = None) -> Trained:
+def trained(config: PredRNN | ConvLSTM | None = None) -> TrainedModel:
     torch.manual_seed(0)
     config = config or PredRNN.tiny()
-    return Trained(config.build(SHAPE), Card(config, RainLog(), RAIN_RATE, SHAPE, 300.0))
+    return TrainedModel(config.build(SHAPE), Card(config, RainLog(), RAIN_RATE, SHAPE, 300.0))
 
 
 def frames(count: int = 6, height: int = 16, width: int = 16, minutes: int = 5) -> xr.DataArray:
@@ -163,7 +163,7 @@ def test_saved_and_loaded_it_forecasts_the_same(tmp_path: Path) -> None:
 def test_no_model_is_said(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="no trained model here"):
         load(tmp_path)
-    with pytest.raises(ConfigError, match="Trained given, expected the folder of a run"):
+    with pytest.raises(ConfigError, match="TrainedModel given, expected the folder of a run"):
         load(trained())  # type: ignore[arg-type]
 
 

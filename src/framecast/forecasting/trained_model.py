@@ -23,7 +23,7 @@ from framecast.forecasting.tiling import check_overlap, tiled
 from framecast.ops.convolution import Transforms, shared
 
 
-class Trained:
+class TrainedModel:
     """A trained model and its card; a forecaster.
 
     A forecast is NaN where no frame of the context has data: there it has no basis. Elsewhere a missing pixel of the
@@ -176,15 +176,15 @@ class Trained:
         return np.where(without_basis, np.float32(np.nan), physical)
 
 
-def load(folder: str | Path, device: str | None = None, *, tile: int | None = None, overlap: int = 64) -> Trained:
+def load(folder: str | Path, device: str | None = None, *, tile: int | None = None, overlap: int = 64) -> TrainedModel:
     """The trained model in `folder`: that of a saved model, or the best (else the last) of a run.
 
-    `device` is the GPU where there is one; for `tile` and `overlap` see `Trained`. Raises `RunError` where there is no whole
+    `device` is the GPU where there is one; for `tile` and `overlap` see `TrainedModel`. Raises `RunError` where there is no whole
     model, and `ConfigError` for a device that this machine does not have, a tile that is no size, or an overlap as large.
     """
     at_least_one(tile=tile)
     model, card = load_saved(find(a_path(folder, "the folder of a run, or of a saved model")))
-    return Trained(model, card, _device(device), tile=tile, overlap=overlap)
+    return TrainedModel(model, card, _device(device), tile=tile, overlap=overlap)
 
 
 def _device(name: str | None) -> torch.device:

@@ -13,12 +13,12 @@ from framecast.config.experiment import Experiment
 from framecast.config.parsing import plain
 from framecast.data.datasets import Data
 from framecast.forecasting.protocol import Context
-from framecast.forecasting.trained_model import Trained
+from framecast.forecasting.trained_model import TrainedModel
 from framecast.models.parts.flops import multiply_accumulates, parameters
 from framecast.training.run_folder import EXPERIMENT, settings_of
 
 
-def facts_of(run: str | Path, trained: Trained) -> dict[str, str]:
+def facts_of(run: str | Path, trained: TrainedModel) -> dict[str, str]:
     """What a report says of a model: its settings, its data, its cost."""
     card, facts = trained.card, {}
     if (Path(run) / EXPERIMENT).is_file():
@@ -58,7 +58,7 @@ def _split(data: Data) -> str:
     )
 
 
-def _timed(trained: Trained) -> str:
+def _timed(trained: TrainedModel) -> str:
     """The time of one forecast at the size of training, and the memory of this process."""
     shape = trained.card.shape
     context, inputs = np.split(

@@ -24,14 +24,14 @@ from framecast.data.windows.splits import ByBlocks
 from framecast.errors import ConfigError, DataError
 from framecast.forecasting.baselines import DEFAULT, BaselineData, build
 from framecast.forecasting.protocol import Forecaster
-from framecast.forecasting.trained_model import Trained, load
+from framecast.forecasting.trained_model import TrainedModel, load
 from framecast.scores import named
 from framecast.training.run_folder import EXPERIMENT, check_in_files, settings_of
 from framecast.verification.case_sums import Networks
 from framecast.verification.dask_cluster import share_out
 from framecast.verification.perceptual_weights import Weights
 from framecast.verification.result import Grid, Verification
-from framecast.verification.run import Part, Plan, Report, assemble, plan, score
+from framecast.verification.run import PartialResult, Report, ScoringPlan, assemble, plan, score
 
 CASES = "cases.nc"
 BATCHES = 2
@@ -170,7 +170,7 @@ class Job:
         return {**models, **beside}, sources, networks
 
 
-def _difference(one: Trained, other: Trained) -> str:
+def _difference(one: TrainedModel, other: TrainedModel) -> str:
     """In what two models differ that must be the same for them to be judged on the same frames; empty where in nothing."""
     said = []
     for what, values in (
@@ -184,7 +184,7 @@ def _difference(one: Trained, other: Trained) -> str:
     return ", ".join(said)
 
 
-def _inputs(models: Mapping[str, Trained]) -> tuple[Input, ...]:
+def _inputs(models: Mapping[str, TrainedModel]) -> tuple[Input, ...]:
     """What models see beside the frames: the same for all that see anything. Raises `ConfigError`."""
     found = {name: model.card.inputs for name, model in models.items() if model.inputs}
     if len(set(found.values())) > 1:
@@ -218,18 +218,20 @@ _opened = lru_cache(maxsize=1)(Job.opened)
 """A process that scores part after part of one job opens it once."""
 
 
-def _scored(job: Job, todo: Plan) -> Part:
+def _scored(job: Job, todo: ScoringPlan) -> PartialResult:
     forecasters, sources, networks = _opened(job)
     return score(todo, forecasters, sources.held_out(), networks=networks)
 
 
-def distributed(job: Job, todo: Plan, cluster: str, report: Report = lambda done, of: None) -> list[Part]:
+def distributed(
+    job: Job, todo: ScoringPlan, cluster: str, report: Report = lambda done, of: None
+) -> list[PartialResult]:
     """Score the parts of a plan on a Dask cluster: the address of a scheduler, or "local:N". The parts of a worker that dies
     are scored by another. Raises `ConfigError` without `distributed` or for an address that is none, `RunError` where the
     cluster cannot be reached or a part fails again and again."""
     done = 0
 
-    def count(part: Part) -> None:
+    def count(part: PartialResult) -> None:
         nonlocal done
         done += len(part.order)
         report(done, len(todo.cases))
@@ -237,7 +239,7 @@ def distributed(job: Job, todo: Plan, cluster: str, report: Report = lambda done
     return share_out(partial(_scored, job), todo.parts(BATCHES), cluster, count)
 
 
-def baseline(name: str, trained: Trained, sources: Sources, run: Path) -> Forecaster:
+def baseline(name: str, trained: TrainedModel, sources: Sources, run: Path) -> Forecaster:
     """The baseline of that name, for the windows of `sources`. Raises `ConfigError` for one that cannot be made."""
 
     def training() -> Sources:
@@ -255,7 +257,7 @@ def _training(run: Path) -> Sources:
 
 def windows_of(
     run: Path,
-    trained: Trained,
+    trained: TrainedModel,
     data: Given | None = None,
     *,
     options: Options = AS_IT_IS,

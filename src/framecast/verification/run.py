@@ -51,7 +51,7 @@ def _unreported(*_: int) -> None:
 
 
 @dataclass(frozen=True)
-class Plan:
+class ScoringPlan:
     """What to score and how: everything about a verification but the forecasters and the windows, so that its parts can be
     scored anywhere and put together. `cases` are the numbers of the windows, `shown` those that are kept to look at."""
 
@@ -60,13 +60,13 @@ class Plan:
     rules: Rules
     batch_size: int
 
-    def parts(self, batches: int) -> list[Plan]:
+    def parts(self, batches: int) -> list[ScoringPlan]:
         """The plan cut up, `batches` batches a part: the same batches as in the whole, so that results are the same too."""
         size = batches * self.batch_size
         return [replace(self, cases=self.cases[k : k + size]) for k in range(0, len(self.cases), size)]
 
 
-class Part(NamedTuple):
+class PartialResult(NamedTuple):
     """What scoring some cases gives: their numbers in the order scored, the sums, cases to look at, of the best and the worst how
     good they are, and how long each forecaster took for all of them."""
 
@@ -88,7 +88,7 @@ def plan(
     examples: int = 4,
     scales: tuple[int, ...] = SCALES,
     where: str | None = None,
-) -> Plan:
+) -> ScoringPlan:
     """What `verify` does, as a plan. Raises `DataError` where there is no window, `ConfigError` for an unknown convention and for
     thresholds that are none, or given for what is no rain."""
     for rate in () if rates is None else several(rates, "thresholds"):
@@ -110,7 +110,7 @@ def plan(
     rules = Rules(
         quantity, tuple(rates), tuple(event_thresholds(quantity, rates, zr)), zr, named(convention).name, tuple(scales)
     )
-    return Plan(tuple(chosen), shown, rules, batch_size)
+    return ScoringPlan(tuple(chosen), shown, rules, batch_size)
 
 
 def verify(
@@ -202,12 +202,12 @@ def _windows(data: FramesLike, options: Options, context: int, horizon: int | No
 
 
 def score(
-    todo: Plan,
+    todo: ScoringPlan,
     forecasters: Mapping[str, Forecaster],
     source: Source,
     report: Report = _unreported,
     networks: Networks | None = None,
-) -> Part:
+) -> PartialResult:
     """Forecast the cases of a plan and score them, with LPIPS and features for FVD where there are `networks` for them."""
     networks = networks or Networks()
     for forecaster in forecasters.values():
@@ -254,7 +254,7 @@ def score(
             np.concatenate(fallbacks[name]) if name in fallbacks else np.zeros(len(order)) for name in forecasters
         ]
         sums["fallback_cases"] = (("forecaster", "case"), np.stack(counts).astype(np.int8))
-    return Part(order, sums, kept, extremes, seconds)
+    return PartialResult(order, sums, kept, extremes, seconds)
 
 
 def _keep_extreme(extremes: dict[str, tuple[float, Example]], new: Mapping[str, tuple[float, Example]]) -> None:
@@ -264,7 +264,9 @@ def _keep_extreme(extremes: dict[str, tuple[float, Example]], new: Mapping[str, 
             extremes[why] = (error, example._replace(why=why))
 
 
-def assemble(parts: Sequence[Part], todo: Plan, source: Source, step: np.timedelta64 | None = None) -> Verification:
+def assemble(
+    parts: Sequence[PartialResult], todo: ScoringPlan, source: Source, step: np.timedelta64 | None = None
+) -> Verification:
     """The parts of a plan, in its order, as a whole. `step` is the time between frames."""
     sums = xr.concat([part.sums for part in parts], "case", data_vars="all", coords="minimal", compat="override")
     order = [case for part in parts for case in part.order]
