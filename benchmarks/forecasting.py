@@ -20,7 +20,7 @@ import torch
 from measuring import alternating, line, machine, seconds
 from plain import PlainPredRNNV2, shared_weights
 
-from framecast.checkpoints.model_folder import Card, save
+from framecast.checkpoints.model_folder import ModelCard, save
 from framecast.data.quantities import INTENSITY, RAIN_RATE
 from framecast.data.scaling import Unit
 from framecast.forecasting.baselines.extrapolation import Extrapolation
@@ -73,7 +73,7 @@ def starts(repeats: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         shape = FrameShape(1, 64, 64, 10, 10)
         config = PredRNNV2(hidden=(64, 64))
-        save(Path(folder) / "model", config.build(shape), Card(config, Unit(), INTENSITY, shape, None))
+        save(Path(folder) / "model", config.build(shape), ModelCard(config, Unit(), INTENSITY, shape, None))
         forecast = (
             "import framecast, numpy as np; "
             "from framecast.forecasting.protocol import Context; "

@@ -13,7 +13,7 @@ import argparse
 import torch
 from measuring import machine, seconds
 
-from framecast.checkpoints.model_folder import Card
+from framecast.checkpoints.model_folder import ModelCard
 from framecast.data.datasets import ArchiveData
 from framecast.data.scaling import default_scaling
 from framecast.data.windows.sources import Source
@@ -48,7 +48,7 @@ def main() -> None:
     source = windows(arguments.file)
     config = PredRNNV2(hidden=(32, 32))
     torch.manual_seed(0)
-    card = Card(config, default_scaling(source.quantity), source.quantity, source.shape, None)
+    card = ModelCard(config, default_scaling(source.quantity), source.quantity, source.shape, None)
     model = TrainedModel(config.build(source.shape), card)
     forms: dict[str, dict[str, Forecaster]] = {
         "persistence": {"persistence": Persistence()},

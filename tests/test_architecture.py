@@ -32,3 +32,32 @@ def test_files_stay_readable() -> None:
 def test_the_root_holds_what_everything_shares_and_nothing_else() -> None:
     shared = {"__init__", "errors", "types", "checks", "progress", "curriculum", "losses", "colours"}
     assert {path.stem for path in SOURCE.glob("*.py")} == shared
+
+
+def calls_outside(*functions: str, but: str = "") -> list[tuple[str, ast.Call]]:
+    """The calls of `functions` in all files but those in the folder `but`."""
+    found = []
+    for path in SOURCE.rglob("*.py"):
+        name = path.relative_to(SOURCE).as_posix()
+        if not but or not name.startswith(but):
+            calls = (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call))
+            found += [(name, call) for call in calls if ast.unparse(call.func) in functions]
+    return found
+
+
+def test_nothing_outside_models_asks_for_the_type_of_a_model() -> None:
+    """It asks `models.parts.capabilities`, which others' models answer as well."""
+    of_models = set()
+    for path in (SOURCE / "models").rglob("*.py"):
+        of_models |= {node.name for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ClassDef)}
+    asked = [
+        f"{name}: {ast.unparse(call)}"
+        for name, call in calls_outside("isinstance", "issubclass", but="models/")
+        if of_models & {node.id for node in ast.walk(call.args[1]) if isinstance(node, ast.Name)}
+        or of_models & {node.attr for node in ast.walk(call.args[1]) if isinstance(node, ast.Attribute)}
+    ]
+    assert asked == []
+
+
+def test_contracts_are_not_looked_up_by_hasattr() -> None:
+    assert {name for name, _ in calls_outside("hasattr")} == set()

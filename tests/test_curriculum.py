@@ -1,25 +1,24 @@
 """Schedules at known points, and the laws of every mask."""
 
 import math
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from framecast.curriculum import NoSampling, ReverseScheduled, Scheduled
+from framecast.curriculum import Curriculum, NoSampling, ReverseScheduled, Scheduled, TeacherForced
 from framecast.errors import ConfigError
 from framecast.ops import free_running
 
-ALL = [
-    NoSampling(),
-    Scheduled(),
+ALL: list[Any] = [
+    *(curriculum() for curriculum in get_args(Curriculum)),
     *(ReverseScheduled(strategy=s, mode=m) for s in (1, 2) for m in ("linear", "exponential", "sigmoid")),
 ]
 
 
-def coins(seed: int = 0) -> torch.Generator:
+def rng(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
@@ -31,18 +30,44 @@ def coins(seed: int = 0) -> torch.Generator:
     horizon=st.integers(1, 6),
 )
 def test_laws_of_a_mask(curriculum: Any, iteration: int, batch: int, context: int, horizon: int) -> None:
-    mask = curriculum(iteration, batch, context, horizon, coins())
+    mask = curriculum(iteration, batch, context, horizon, rng())
     assert mask.shape == (batch, context + horizon - 1)
     assert mask.dtype == torch.bool
     assert mask[:, 0].all()
-    assert torch.equal(mask, curriculum(iteration, batch, context, horizon, coins()))
-    if not isinstance(curriculum, ReverseScheduled):
-        assert mask[:, :context].all()
+    assert torch.equal(mask, curriculum(iteration, batch, context, horizon, rng()))
+
+
+@pytest.mark.parametrize("curriculum", [NoSampling(), TeacherForced(), Scheduled()], ids=repr)
+def test_the_context_is_fed(curriculum: Any) -> None:
+    assert curriculum(10_000, 50, 4, 5, rng())[:, :4].all()
 
 
 @pytest.mark.parametrize("curriculum", ALL, ids=repr)
-def test_every_curriculum_ends_as_the_forecast_begins(curriculum: Any) -> None:
-    assert torch.equal(curriculum(200_000, 3, 4, 5, coins()), free_running(3, 4, 5))
+@pytest.mark.parametrize("iteration", [0, 10_000, 30_000, 60_000])
+def test_a_scaled_curriculum_is_the_same_at_its_share_of_the_way(curriculum: Any, iteration: int) -> None:
+    def fed(schedule: Any, k: int) -> torch.Tensor:
+        mask: torch.Tensor = schedule(k, 4_000, 3, 3, rng())
+        return mask.float().mean(0)
+
+    short = curriculum.scaled(0.1)
+    assert type(short) is type(curriculum)
+    torch.testing.assert_close(fed(short, iteration // 10), fed(curriculum, iteration), atol=0.02, rtol=0)
+
+
+@pytest.mark.parametrize("curriculum", ALL, ids=repr)
+def test_what_is_fed_after_the_context_never_rises(curriculum: Any) -> None:
+    shares = [float(curriculum(k, 2_000, 2, 4, rng())[:, 2:].float().mean()) for k in range(0, 60_000, 3_000)]
+    assert shares == sorted(shares, reverse=True)  # the same random numbers against a threshold that falls
+
+
+def test_a_name_is_given_to_one_curriculum() -> None:
+    names = [curriculum().name for curriculum in get_args(Curriculum)]
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize("curriculum", [each for each in ALL if not isinstance(each, TeacherForced)], ids=repr)
+def test_every_schedule_ends_as_the_forecast_begins(curriculum: Any) -> None:
+    assert torch.equal(curriculum(200_000, 3, 4, 5, rng()), free_running(3, 4, 5))
 
 
 def test_scheduled_sampling_is_the_released_schedule() -> None:
@@ -78,14 +103,14 @@ def test_epsilon_rises_and_eta_falls(strategy: Any, mode: Any) -> None:
 
 
 def test_coins_are_flipped_for_each_sequence_and_step() -> None:
-    mask = ReverseScheduled()(0, 4000, 6, 6, coins())
+    mask = ReverseScheduled()(0, 4000, 6, 6, rng())
     share = mask[:, 1:].float().mean(dim=0)
     torch.testing.assert_close(share, torch.full((10,), 0.5), atol=0.04, rtol=0)
     assert len({tuple(row) for row in mask[:, 1:].tolist()}) > 900
 
 
 def test_the_context_has_its_own_probability() -> None:
-    mask = ReverseScheduled(strategy=1)(10_000, 500, 5, 5, coins())
+    mask = ReverseScheduled(strategy=1)(10_000, 500, 5, 5, rng())
     assert not mask[:, 1:5].any()
     assert mask[:, 5:].all()
 

@@ -2,7 +2,7 @@
 
 A curriculum is a pure function `(iteration, batch, context, horizon, generator) -> teacher (batch, T - 1)`, bool, with
 T = context + horizon. Column t says whether step t is fed the true frame t or the model's own prediction of it; column
-0 is always true. Coins are flipped for each sequence and step. `iteration` counts from 0; the published schedules
+0 is always true. Random numbers are drawn for each sequence and step. `iteration` counts from 0; the published schedules
 count from 1, so k = iteration + 1 below. `scaled(scale)` is the curriculum for a training of another length.
 
 Sources: scheduled sampling, Bengio et al. 2015, as used by Wang et al. 2022 (equation 8); reverse scheduled sampling,
@@ -23,10 +23,10 @@ from framecast.ops import free_running
 from framecast.types import config
 
 
-def _flip(encoder: float, forecaster: float, batch: int, context: int, horizon: int, coins: torch.Generator) -> Tensor:
+def _flip(encoder: float, forecaster: float, batch: int, context: int, horizon: int, rng: torch.Generator) -> Tensor:
     """True with probability `encoder` in columns 1..context-1 and `forecaster` after them."""
-    chance = torch.tensor([1.0] + [encoder] * (context - 1) + [forecaster] * (horizon - 1))
-    return torch.rand(batch, len(chance), generator=coins) < chance
+    probability = torch.tensor([1.0] + [encoder] * (context - 1) + [forecaster] * (horizon - 1))
+    return torch.rand(batch, len(probability), generator=rng) < probability
 
 
 @config
@@ -35,7 +35,7 @@ class NoSampling:
 
     name: Literal["none"] = "none"
 
-    def __call__(self, iteration: int, batch: int, context: int, horizon: int, coins: torch.Generator) -> Tensor:
+    def __call__(self, iteration: int, batch: int, context: int, horizon: int, rng: torch.Generator) -> Tensor:
         """The teacher mask `(batch, context + horizon - 1)`; the same at every iteration."""
         return free_running(batch, context, horizon)
 
@@ -50,7 +50,7 @@ class TeacherForced:
 
     name: Literal["teacher_forced"] = "teacher_forced"
 
-    def __call__(self, iteration: int, batch: int, context: int, horizon: int, coins: torch.Generator) -> Tensor:
+    def __call__(self, iteration: int, batch: int, context: int, horizon: int, rng: torch.Generator) -> Tensor:
         """The teacher mask `(batch, context + horizon - 1)`; the same at every iteration."""
         return torch.ones(batch, context + horizon - 1, dtype=torch.bool)
 
@@ -82,9 +82,9 @@ class Scheduled:
         """Probability of the truth after the context."""
         return self.start * max(0.0, 1 - (iteration + 1) / self.stop)
 
-    def __call__(self, iteration: int, batch: int, context: int, horizon: int, coins: torch.Generator) -> Tensor:
+    def __call__(self, iteration: int, batch: int, context: int, horizon: int, rng: torch.Generator) -> Tensor:
         """The teacher mask `(batch, context + horizon - 1)` of one iteration."""
-        return _flip(1.0, self.eta(iteration), batch, context, horizon, coins)
+        return _flip(1.0, self.eta(iteration), batch, context, horizon, rng)
 
     def scaled(self, scale: float) -> Self:
         """The schedule for a training of `scale` times as many iterations."""
@@ -140,9 +140,9 @@ class ReverseScheduled:
         k, high = iteration + 1, 0.5 if self.strategy == 2 else 1.0
         return high * min(1.0, max(0.0, (self.stop - k) / (self.stop - self.start)))
 
-    def __call__(self, iteration: int, batch: int, context: int, horizon: int, coins: torch.Generator) -> Tensor:
+    def __call__(self, iteration: int, batch: int, context: int, horizon: int, rng: torch.Generator) -> Tensor:
         """The teacher mask `(batch, context + horizon - 1)` of one iteration."""
-        return _flip(self.epsilon(iteration), self.eta(iteration), batch, context, horizon, coins)
+        return _flip(self.epsilon(iteration), self.eta(iteration), batch, context, horizon, rng)
 
     def scaled(self, scale: float) -> Self:
         """The schedule for a training of `scale` times as many iterations."""

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from framecast.checkpoints.model_folder import CARD, WEIGHTS, Card, load, save
+from framecast.checkpoints.model_folder import CARD, WEIGHTS, ModelCard, load, save
 from framecast.data.quantities import REFLECTIVITY, with_dry
 from framecast.data.readers.options import Options
 from framecast.data.scaling import DBZ
@@ -20,7 +20,7 @@ SHAPE = FrameShape(1, 16, 16, 3, 2)
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    card = Card(CONFIG, DBZ(low=-5), with_dry(REFLECTIVITY, -10.0), SHAPE, 300.0, {"spacing": 1000}, {"loss": 0.5})
+    card = ModelCard(CONFIG, DBZ(low=-5), with_dry(REFLECTIVITY, -10.0), SHAPE, 300.0, {"spacing": 1000}, {"loss": 0.5})
     save(tmp_path / "model", CONFIG.build(SHAPE), card)
     return tmp_path / "model"
 
@@ -29,7 +29,7 @@ def test_a_saved_model_comes_back(tmp_path: Path) -> None:
     torch.manual_seed(1)
     model = CONFIG.build(SHAPE).eval()
     options = Options(units="dBZ", time_step=5.0, grey=True, size=(16, 16))
-    card = Card(
+    card = ModelCard(
         CONFIG,
         DBZ(low=-5),
         with_dry(REFLECTIVITY, -10.0),

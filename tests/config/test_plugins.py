@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from framecast.checkpoints.model_folder import Card, load, save
+from framecast.checkpoints.model_folder import ModelCard, load, save
 from framecast.checks import plugins
 from framecast.config.parsing import parse, plain
 from framecast.data.quantities import INTENSITY
@@ -49,7 +49,7 @@ def test_a_model_of_an_installed_package_is_one_of_ours(installed: Any, tmp_path
     assert (model.name, model.hidden) == ("mine", (4,))
     assert parse(Model, plain(model), where="again") == model
     shape = FrameShape(1, 8, 8, 2, 2)
-    save(tmp_path / "model", model.build(shape), Card(model, Unit(), INTENSITY, shape, None))
+    save(tmp_path / "model", model.build(shape), ModelCard(model, Unit(), INTENSITY, shape, None))
     assert load(tmp_path / "model")[1].model == model
     with pytest.raises(ConfigError, match="mine"):
         parse(Model, {"name": "mime"}, where="here")

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from framecast.checkpoints.model_folder import Card
+from framecast.checkpoints.model_folder import ModelCard
 from framecast.data.quantities import INTENSITY
 from framecast.data.scaling import Unit
 from framecast.errors import ConfigError, DataError, RunError
@@ -36,7 +36,7 @@ def test_what_looks_at_one_pixel_is_the_same_in_tiles(
 def model(config: ConvLSTM | MIM, side: int, **options: int) -> TrainedModel:
     torch.manual_seed(0)
     shape = FrameShape(1, side, side, 2, 2)
-    return TrainedModel(config.build(shape), Card(config, Unit(), INTENSITY, shape, None), **options)
+    return TrainedModel(config.build(shape), ModelCard(config, Unit(), INTENSITY, shape, None), **options)
 
 
 def test_seams_are_invisible_where_the_overlap_is_as_wide_as_the_model_looks() -> None:

@@ -9,7 +9,7 @@ import torch
 import xarray as xr
 
 import framecast
-from framecast.checkpoints.model_folder import Card, save
+from framecast.checkpoints.model_folder import ModelCard, save
 from framecast.data.quantities import RAIN_RATE
 from framecast.data.scaling import RainLog
 from framecast.errors import ConfigError, DataError, RunError
@@ -26,7 +26,7 @@ SHAPE = FrameShape(1, 16, 16, 3, 2)
 def trained(config: PredRNN | ConvLSTM | None = None) -> TrainedModel:
     torch.manual_seed(0)
     config = config or PredRNN.tiny()
-    return TrainedModel(config.build(SHAPE), Card(config, RainLog(), RAIN_RATE, SHAPE, 300.0))
+    return TrainedModel(config.build(SHAPE), ModelCard(config, RainLog(), RAIN_RATE, SHAPE, 300.0))
 
 
 def frames(count: int = 6, height: int = 16, width: int = 16, minutes: int = 5) -> xr.DataArray:

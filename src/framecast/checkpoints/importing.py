@@ -13,7 +13,7 @@ from typing import Any
 
 from torch import nn
 
-from framecast.checkpoints.model_folder import Card, save
+from framecast.checkpoints.model_folder import ModelCard, save
 from framecast.checkpoints.published import reference
 from framecast.checkpoints.published.weights import read_weights
 from framecast.data.quantities import INTENSITY
@@ -56,7 +56,7 @@ class Imported:
 
     reference: str
     model: nn.Module
-    card: Card
+    card: ModelCard
     unused: tuple[str, ...]
 
 
@@ -81,7 +81,7 @@ def import_checkpoint(
             failures.append(f"{name}: {error.what if isinstance(error, FramecastError) else f'no {error}'}")
             continue
         used = reference.names(meta, weights)
-        card = Card(reference.config_of(meta, weights), Unit(), INTENSITY, shape, None)
+        card = ModelCard(reference.config_of(meta, weights), Unit(), INTENSITY, shape, None)
         return Imported(name, model, card, tuple(key for key in weights if key not in used))
     raise DataError(
         f"fits no model of {source}; " + "; ".join(failures),

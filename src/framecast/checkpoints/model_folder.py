@@ -32,7 +32,7 @@ WEIGHTS, CARD = "weights.safetensors", "card.json"
 
 
 @dataclass(frozen=True)
-class Card:
+class ModelCard:
     """What a model was built for and trained on. `step_seconds` is the time between frames, None where there is no clock;
     `grid` the size, spacing and projection of the training data, for information; `scores` what validation gave; `inputs` what it
     sees beside the frames, and where that lay; `read_options` how the files of the training data were read."""
@@ -48,7 +48,7 @@ class Card:
     read_options: Options = AS_IT_IS
 
 
-def save(folder: Path, model: nn.Module, card: Card) -> None:
+def save(folder: Path, model: nn.Module, card: ModelCard) -> None:
     """Write the model into `folder`, replacing what is there only once everything is written."""
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
     shutil.rmtree(temporary, ignore_errors=True)
@@ -76,7 +76,7 @@ def save(folder: Path, model: nn.Module, card: Card) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def load(folder: Path) -> tuple[nn.Module, Card]:
+def load(folder: Path) -> tuple[nn.Module, ModelCard]:
     """The model, in evaluation mode on the CPU, and its card. Raises `RunError` for anything but a whole model."""
     where = folder / CARD
     try:
@@ -121,13 +121,13 @@ def _migrated(content: dict[str, Any], where: str) -> dict[str, Any]:
     return content
 
 
-def _card(content: dict[str, Any], where: str) -> Card:
+def _card(content: dict[str, Any], where: str) -> ModelCard:
     content = _migrated(content, where)
     quantity = content["quantity"]
     if quantity["name"] not in QUANTITIES:
         raise RunError(f"unknown quantity {quantity['name']!r}", where=where)
     try:
-        return Card(
+        return ModelCard(
             model=parse(Model, content["model"], where=where),
             scaling=parse(Scaling, content["scaling"], where=where),
             quantity=with_dry(QUANTITIES[quantity["name"]], quantity["dry"]),

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from framecast.checkpoints.model_folder import Card
+from framecast.checkpoints.model_folder import ModelCard
 from framecast.checks import in_words
 from framecast.data.frames import check_frames, named
 from framecast.data.quantities import of
@@ -16,7 +16,7 @@ from framecast.errors import ConfigError, DataError
 from framecast.forecasting.protocol import Context
 
 
-def check_frames_fit(card: Card, frames: xr.DataArray) -> None:
+def check_frames_fit(card: ModelCard, frames: xr.DataArray) -> None:
     """Raise `DataError` for what are no Frames, and for frames of another quantity, number of channels or time step."""
     check_frames(frames)
     quantity, where = of(frames), named(frames)
@@ -44,7 +44,7 @@ def check_frames_fit(card: Card, frames: xr.DataArray) -> None:
         )
 
 
-def check_actions(card: Card, actions: Any, horizon: int) -> None:
+def check_actions(card: ModelCard, actions: Any, horizon: int) -> None:
     """Raise `DataError` for actions of a single forecast, `(T + horizon - 1, or one more, A)`, that do not fit."""
     numbers, steps, name = card.shape.actions, card.shape.context + horizon - 1, card.model.name
     if not numbers:
@@ -65,7 +65,7 @@ def check_actions(card: Card, actions: Any, horizon: int) -> None:
         raise DataError(f"the action of step {missing} is not a number", remedy="give 0 where nothing is done")
 
 
-def check_context(card: Card, context: Context, horizon: int) -> None:
+def check_context(card: ModelCard, context: Context, horizon: int) -> None:
     """Raise `DataError` for a context that a model cannot begin with, and `ConfigError` where its extra inputs are missing."""
     _check_frames_array(card, context.frames)
     if card.shape.actions:
@@ -74,7 +74,7 @@ def check_context(card: Card, context: Context, horizon: int) -> None:
         _check_inputs_array(card, context)
 
 
-def _check_frames_array(card: Card, frames: Any) -> None:
+def _check_frames_array(card: ModelCard, frames: Any) -> None:
     remedy = "give float32 in physical units, (B, T, C, H, W), NaN where there is no data"
     if not isinstance(frames, np.ndarray) or frames.dtype.kind != "f":
         raise DataError(
@@ -92,7 +92,7 @@ def _check_frames_array(card: Card, frames: Any) -> None:
         raise DataError("infinite values", where="context", remedy=remedy)
 
 
-def _check_actions_array(card: Card, context: Context, horizon: int) -> None:
+def _check_actions_array(card: ModelCard, context: Context, horizon: int) -> None:
     expected = (len(context.frames), context.length + horizon - 1, card.shape.actions)
     actions: Any = context.actions
     array = isinstance(actions, np.ndarray) and actions.dtype.kind in "fiub"
@@ -101,7 +101,7 @@ def _check_actions_array(card: Card, context: Context, horizon: int) -> None:
         raise DataError(f"{given} given, expected {expected}, or more steps", where="actions")
 
 
-def _check_inputs_array(card: Card, context: Context) -> None:
+def _check_inputs_array(card: ModelCard, context: Context) -> None:
     if context.inputs is None:
         raise ConfigError(
             f"{card.model.name} sees {card.shape.inputs} inputs in addition to the frames, and none are given"

@@ -11,7 +11,7 @@ import torch
 import xarray as xr
 from torch.nn import functional
 
-from framecast.checkpoints.model_folder import Card, find
+from framecast.checkpoints.model_folder import ModelCard, find
 from framecast.checkpoints.model_folder import load as load_saved
 from framecast.checks import a_path, at_least_one
 from framecast.data.windows.inputs import Input, fields
@@ -36,7 +36,7 @@ class TrainedModel:
     def __init__(
         self,
         model: torch.nn.Module,
-        card: Card,
+        card: ModelCard,
         device: str | torch.device = "cpu",
         *,
         tile: int | None = None,

@@ -53,13 +53,13 @@ def train(
     frames = (data,) if isinstance(data, xr.DataArray) else None
     check_cache(experiment)
     stage = first_stage(experiment)
-    experiment, beside = second_stage(experiment, folder)
+    experiment, first_run = second_stage(experiment, folder)
     if stage is not None:
-        if _is_chief(experiment):
+        if _is_rank_zero(experiment):
             check_new(folder)
-        if (beside / "last").is_dir():
-            check_unchanged(beside, stage)
-        elif _shown(_first(stage, beside, experiment, folder, frames), folder, console, frames).interrupted:
+        if (first_run / "last").is_dir():
+            check_unchanged(first_run, stage)
+        elif _shown(_first(stage, first_run, experiment, folder, frames), folder, console, frames).interrupted:
             return folder
     return _shown(train_events(experiment, folder, frames=frames), folder, console, frames).out
 
@@ -88,18 +88,18 @@ def _changed(experiment: Experiment, path: str | None, overrides: Sequence[str])
 
 
 def _first(
-    stage: Experiment, beside: Path, second: Experiment, out: Path, frames: tuple[xr.DataArray] | None
+    stage: Experiment, first_run: Path, second: Experiment, out: Path, frames: tuple[xr.DataArray] | None
 ) -> Iterator[Event]:
-    """Train the first stage in the folder `beside`, or go on with it, for a `second` one that is to follow in `out`, where its
+    """Train the first stage in the folder `first_run`, or go on with it, for a `second` one that is to follow in `out`, where its
     settings are kept from the beginning, so that `resume` finds them. What is wrong with them is said before."""
-    chief = _is_chief(second)
-    for event in train_events(stage, beside, resume=beside.exists(), frames=frames, check=second.model.check):
-        if chief and isinstance(event, Started):
+    is_rank_zero = _is_rank_zero(second)
+    for event in train_events(stage, first_run, resume=first_run.exists(), frames=frames, check=second.model.check):
+        if is_rank_zero and isinstance(event, Started):
             begin(out, second)
         yield event
 
 
-def _is_chief(experiment: Experiment) -> bool:
+def _is_rank_zero(experiment: Experiment) -> bool:
     """Whether this is the process that writes. Raises `ConfigError` where there is no such device."""
     return bool(launch(experiment.training).global_rank == 0)
 
@@ -124,18 +124,16 @@ def resume(
         longer = dataclasses.replace(experiment.training, iterations=iterations)
         experiment = dataclasses.replace(experiment, training=longer)
     frames = None if data is None else (data,)
-    if (beside := unfinished(experiment, run)) is not None:
-        happenings = _first(settings_of(beside), beside, experiment, run, frames)
-        if _shown(happenings, run, console, frames).interrupted:
+    if (first_run := unfinished(experiment, run)) is not None:
+        events = _first(settings_of(first_run), first_run, experiment, run, frames)
+        if _shown(events, run, console, frames).interrupted:
             return run
     return _shown(train_events(experiment, run, resume=has_begun(run), frames=frames), run, console, frames).out
 
 
-def _shown(
-    happenings: Iterator[Event], run: Path, console: Console | None, frames: tuple[xr.DataArray] | None
-) -> Finished:
+def _shown(events: Iterator[Event], run: Path, console: Console | None, frames: tuple[xr.DataArray] | None) -> Finished:
     console = console or Console(stderr=True)
-    finished = show(happenings, console)
+    finished = show(events, console)
     if finished.interrupted:
         command = f"framecast train --resume {quote(str(run))}"
         call = f"framecast.resume({str(run)!r}, data=frames)"

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from framecast.training import events
 
 
-def show(happenings: Iterable[events.Event], console: Console) -> events.Finished:
+def show(stream: Iterable[events.Event], console: Console) -> events.Finished:
     """Show what happens until the end, and return the last event."""
     bar = Progress(
         TextColumn("training"),
@@ -30,7 +30,7 @@ def show(happenings: Iterable[events.Event], console: Console) -> events.Finishe
 
     with bar if console.is_terminal else nullcontext():
         task = bar.add_task("training", total=None, status="")
-        for event in happenings:
+        for event in stream:
             if isinstance(event, events.Started):
                 bar.update(task, total=event.iterations, completed=event.iteration)
                 for line in event.report:

@@ -15,7 +15,7 @@ import torch
 import xarray as xr
 from torch import Tensor
 
-from framecast.checkpoints.model_folder import Card
+from framecast.checkpoints.model_folder import ModelCard
 from framecast.config.experiment import Experiment, Training
 from framecast.data.windows.batches import Batches
 from framecast.data.windows.sources import Check, Sources
@@ -32,10 +32,18 @@ from framecast.training.latent_cache import cached
 from framecast.training.logs import Logs, MLflow
 from framecast.training.optimiser import build, learning_rate, set_rate, update_average
 from framecast.training.run_folder import CHECKPOINTS, begin, check_new, check_unchanged
-from framecast.training.step import Gradients, gradients_of, move, passes, seed_everything, teacher_mask, update
+from framecast.training.step import (
+    Gradients,
+    gradients_of,
+    move,
+    seed_everything,
+    teacher_mask,
+    training_passes,
+    update,
+)
 from framecast.training.throughput import Meter
 from framecast.training.two_stage import adopt_first_stage, caches_latents, trained_part
-from framecast.training.validation import averaged, card_of, keep, validate
+from framecast.training.validation import averaged, card_of, save_model, validate
 from framecast.types import Batch
 
 SLOW = (
@@ -60,7 +68,7 @@ class Run:
     optimiser: Any
     gradients: Gradients
     average: dict[str, Tensor] | None
-    card: Card
+    card: ModelCard
     iteration: int = 0
     skipped: int = 0
     best: float = float("inf")
@@ -163,14 +171,14 @@ class Run:
         steps in a row whose gradient is not finite."""
         settings, device = self.settings, self.fabric.device
         rank, processes = self.fabric.global_rank, self.fabric.world_size
-        coins = seed_everything(settings.seed, self.iteration, rank)
+        rng = seed_everything(settings.seed, self.iteration, rank)
         self.rate = learning_rate(self.experiment.optimiser, self.iteration, settings.iterations)
         set_rate(self.optimiser, self.rate)
-        teacher = teacher_mask(self.experiment, self.iteration, coins, rank, processes)
+        teacher = teacher_mask(self.experiment, self.iteration, rng, rank, processes)
         if settings.graph:  # a recorded step reads nothing from the CPU
             teacher = teacher.to(device)
         self.model.train()
-        for batch in passes(move(next(self.stream), device), settings.reverse_time):
+        for batch in training_passes(move(next(self.stream), device), settings.reverse_time):
             losses = update(self.experiment, self.model, self.optimiser, self.gradients, batch, teacher)
             if losses is None:
                 self.skipped += 1
@@ -209,7 +217,7 @@ class Run:
                     if validated.loss < self.best:
                         self.best = validated.loss
                         scores = {"validation_loss": self.best, "iteration": float(self.iteration)}
-                        keep(self.out / "best", weights, self.card, **scores)
+                        save_model(self.out / "best", weights, self.card, **scores)
                         yield Kept(self.iteration, self.out / "best")
         self.fabric.barrier()
         self.meter.restart()
@@ -234,7 +242,7 @@ class Run:
             self.logs.close()
             if self.finished:
                 with averaged(self.network, self.average) as weights:
-                    keep(self.out / "last", weights, self.card, iteration=float(self.iteration))
+                    save_model(self.out / "last", weights, self.card, iteration=float(self.iteration))
         self.fabric.barrier()
         return_free()
         return Finished(self.out, self.iteration, interrupted=not self.finished)

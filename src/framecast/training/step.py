@@ -18,18 +18,18 @@ from framecast.types import Batch, Prediction
 
 def seed_everything(seed: int, iteration: int, rank: int) -> torch.Generator:
     """Seed what is random within an iteration (dropout, whatever an outsider's model draws), different in each process,
-    and return the coins of the curriculum, the same in each."""
-    coins, local = np.random.SeedSequence([seed, iteration]).generate_state(2)
+    and return the rng of the curriculum, the same in each."""
+    rng, local = np.random.SeedSequence([seed, iteration]).generate_state(2)
     torch.manual_seed(int(local) + rank)
     np.random.seed((int(local) + rank) % 2**32)  # noqa: NPY002  - some models use the global generator
     random.seed(int(local) + rank)
-    return torch.Generator().manual_seed(int(coins))
+    return torch.Generator().manual_seed(int(rng))
 
 
-def teacher_mask(experiment: Experiment, iteration: int, coins: torch.Generator, rank: int, processes: int) -> Tensor:
+def teacher_mask(experiment: Experiment, iteration: int, rng: torch.Generator, rank: int, processes: int) -> Tensor:
     """This process's rows `(B, T-1)` of the mask of the batch of all processes together."""
     size, data = experiment.training.batch_size, experiment.data
-    mask = experiment.curriculum(iteration, size * processes, data.context, data.horizon, coins)
+    mask = experiment.curriculum(iteration, size * processes, data.context, data.horizon, rng)
     return mask[rank * size : (rank + 1) * size]
 
 
@@ -81,7 +81,7 @@ def frame_loss(experiment: Experiment, prediction: Prediction, batch: Batch) -> 
     return experiment.loss(prediction.frames, target, valid)
 
 
-def passes(batch: Batch, reverse_time: bool) -> list[Batch]:
+def training_passes(batch: Batch, reverse_time: bool) -> list[Batch]:
     """What one iteration trains on: the batch, and with `reverse_time` the same windows backwards in time."""
     if not reverse_time:
         return [batch]

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from framecast.checkpoints.model_folder import Card, save
+from framecast.checkpoints.model_folder import ModelCard, save
 from framecast.config.experiment import Experiment
 from framecast.data.readers.options import AS_IT_IS
 from framecast.data.windows.batches import evaluation_batches
@@ -49,7 +49,7 @@ def validate(experiment: Experiment, sources: Sources, model: Any, done: int, ou
     return Validated(done, total / seen, picture)
 
 
-def card_of(experiment: Experiment, sources: Sources) -> Card:
+def card_of(experiment: Experiment, sources: Sources) -> ModelCard:
     """What the saved models say about themselves."""
     assert sources.train is not None
     grid: dict[str, Any] = {}
@@ -61,7 +61,7 @@ def card_of(experiment: Experiment, sources: Sources) -> Card:
                 grid[f"{axis}_spacing"] = float(first[axis][1] - first[axis][0])
         if "crs" in first.coords:
             grid["mapping"] = str(first["crs"].attrs.get("grid_mapping_name", ""))
-    return Card(
+    return ModelCard(
         model=experiment.model,
         scaling=sources.scaling,
         quantity=sources.train.quantity,
@@ -73,7 +73,7 @@ def card_of(experiment: Experiment, sources: Sources) -> Card:
     )
 
 
-def keep(folder: Path, model: Any, card: Card, **scores: float) -> None:
+def save_model(folder: Path, model: Any, card: ModelCard, **scores: float) -> None:
     """Save the model for use."""
     save(folder, model, replace(card, scores=scores))
 
