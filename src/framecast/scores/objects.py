@@ -83,7 +83,7 @@ def _relative(one: float, other: float) -> float:
     return 2 * (one - other) / (one + other)
 
 
-SUMS = ("sal_s", "sal_a", "sal_l", "sal_s_size", "sal_a_size", "sal_weight")
+SUMS = ("sal_s", "sal_a", "sal_l", "sal_s_absolute", "sal_a_absolute", "sal_weight")
 """Structure, amplitude and location, the first two without their signs, and the number of frames that have them."""
 _WHICH = (
     "of objects from 1/15 of the 95th percentile of the wet pixels (Wernli et al. 2008); the mean of the frames in which the "

@@ -16,7 +16,20 @@ from framecast.scores import CONVENTIONS, Convention
 VERSION = 1
 """Of the names of variables, in the attribute `framecast_cases_version`; files without it are of version 0."""
 _ATTRIBUTE = "framecast_cases_version"
-_RENAMED: dict[str, str] = {}
+_RENAMED = {
+    "probability_said": "forecast_probability",
+    "probability_happened": "observed_events",
+    "probability_counted": "forecast_count",
+    "wet_said": "wet_forecast",
+    "wet_true": "wet_observed",
+    "true_power": "observed_power",
+    "true_features": "observed_features",
+    "rank_counted": "rank_count",
+    "mean_error": "ensemble_squared_error",
+    "spread": "ensemble_variance",
+    "sal_s_size": "sal_s_absolute",
+    "sal_a_size": "sal_a_absolute",
+}
 """Names of version 0 and those of version 1."""
 
 

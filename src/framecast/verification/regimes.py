@@ -26,7 +26,7 @@ def regimes(verification: Verification) -> list[Regime]:
     sums = verification.sums
     result = []
     if verification.quantity.precipitation:
-        wet, pixels = sums["wet_true"].sum("lead_time").values, sums["pixels"].sum("lead_time").values
+        wet, pixels = sums["wet_observed"].sum("lead_time").values, sums["pixels"].sum("lead_time").values
         share = np.divide(wet, pixels, out=np.full(len(wet), np.nan), where=pixels > 0)
         amount = sums["wet_amount"].sum("lead_time").values
         result += _thirds("wet area", share, "{:.0%}")

@@ -34,22 +34,21 @@ def event_frequency(verification: Verification, threshold: int) -> float:
 def probabilities(verification: Verification, forecaster: str, threshold: int) -> Probabilities:
     """Forecast probabilities of an event and how often it was observed, by bin, over all cases and lead times."""
     part = verification.sums.sel(forecaster=forecaster).isel(threshold=threshold)
-    counted, said, happened = (
-        torch.from_numpy(part[f"probability_{name}"].sum("case").values) for name in ("counted", "said", "happened")
-    )
-    return Probabilities(counted, said, happened, torch.tensor(float(part["brier"].sum())))
+    names = ("forecast_count", "forecast_probability", "observed_events")
+    count, probability, events = (torch.from_numpy(part[name].sum("case").values) for name in names)
+    return Probabilities(count, probability, events, torch.tensor(float(part["brier"].sum())))
 
 
 def ranks(verification: Verification, forecaster: str) -> np.ndarray:
     """How often the truth had each rank among the members of an ensemble `(M + 1,)`."""
-    counts = verification.sums["rank_counted"].sel(forecaster=forecaster).sum("case").values
+    counts = verification.sums["rank_count"].sel(forecaster=forecaster).sum("case").values
     return np.asarray(counts[: verification.members(forecaster) + 1])
 
 
 def spread_skill(verification: Verification, forecaster: str) -> tuple[np.ndarray, np.ndarray]:
     """Spread of an ensemble and root mean squared error of its mean, for each lead time; alike for a good ensemble."""
     part, pixels = verification.sums.sel(forecaster=forecaster), verification.sums["pixels"].sum("case").values
-    squares = (part[name].sum("case").values for name in ("spread", "mean_error"))
+    squares = (part[name].sum("case").values for name in ("ensemble_variance", "ensemble_squared_error"))
     spread, skill = (root(np.stack([square, pixels])) for square in squares)
     return spread, skill
 
@@ -57,12 +56,12 @@ def spread_skill(verification: Verification, forecaster: str) -> tuple[np.ndarra
 def power(verification: Verification, forecaster: str | None = None) -> np.ndarray:
     """Mean power spectrum `(lead_time, ring)` of a forecaster, or of the truth; rings are between `WAVELENGTHS`."""
     sums = verification.sums
-    values = sums["true_power"] if forecaster is None else sums["power"].sel(forecaster=forecaster)
+    values = sums["observed_power"] if forecaster is None else sums["power"].sel(forecaster=forecaster)
     return np.asarray(values.mean("case").values)
 
 
 def wet_ratio(verification: Verification, forecaster: str) -> np.ndarray:
     """Wet pixels forecast for each wet pixel observed, for each lead time."""
-    forecast = verification.sums["wet_said"].sel(forecaster=forecaster).sum("case").values
-    observed = verification.sums["wet_true"].sum("case").values
+    forecast = verification.sums["wet_forecast"].sel(forecaster=forecaster).sum("case").values
+    observed = verification.sums["wet_observed"].sum("case").values
     return np.asarray(np.divide(forecast, observed, out=np.full(len(observed), np.nan), where=observed > 0))
