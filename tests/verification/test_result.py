@@ -192,7 +192,7 @@ def test_scores_do_not_depend_on_how_often_a_channel_is_repeated() -> None:
         result = verify({"some": Ensemble(several, 2.0), "one": Persistence()}, Clips(several))
         _, skill = spread_skill(result, "one")
         return [
-            result.frame("some", "crps").value,
+            result.frame("one", "crps").value,
             result.frame("one", "mae").value,
             *skill,
             event_frequency(result, 0),
