@@ -12,7 +12,7 @@ from framecast.errors import DataError
 from framecast.forecasting.baselines.persistence import Persistence
 from framecast.verification.result import Verification
 from framecast.verification.run import verify
-from framecast.verification.views import probabilities, ranks, spread_skill, wet_ratio
+from framecast.verification.views import fallbacks, probabilities, ranks, spread_skill, wet_ratio
 
 VERSION_0 = Path(__file__).parent / "cases_0_1.nc"
 """Three cases of an evaluation, written before names had a version."""
@@ -73,3 +73,10 @@ def test_a_newer_version_and_what_is_no_verification_are_refused(tmp_path: Path)
         Verification.open(tmp_path / "other.nc")
     with pytest.raises(DataError, match="cannot be read"):
         Verification.open(tmp_path / "absent.nc")
+
+
+def test_forecasters_that_fell_back_are_named() -> None:
+    result = Verification.open(VERSION_0)
+    assert fallbacks(result) == []
+    result.sums["fallback_cases"] = (("forecaster", "case"), np.array([[0, 0, 0], [0, 0, 0], [1, 0, 1]]))
+    assert fallbacks(result) == ["steps: 2 of 3 cases fell back to extrapolation"]

@@ -20,6 +20,7 @@ _GAP = 2
 def print_scores(verification: Verification, console: Console) -> None:
     """The headline scores over all lead times as tables, and the verdict."""
     from framecast.report.verdict import verdict
+    from framecast.verification.views import fallbacks
 
     headline = [metric for metric in verification.metrics() if metric.headline]
     tables = filter(lambda metric: metric.additive, headline)
@@ -30,6 +31,8 @@ def print_scores(verification: Verification, console: Console) -> None:
             values = ((name, verification.score(name, metric).value) for name in verification.forecasters)
             line = ", ".join(f"{name} {value:.4g}" for name, value in values)
             console.print(f"{metric.title} of {verification.cases} clips: {line}", highlight=False)
+    for line in fallbacks(verification):
+        console.print(f"! {line}", style="yellow", highlight=False, markup=False)
     console.print("± is half of the 95 % interval; the report has them whole, and more scores", highlight=False)
     console.print(verdict(verification), highlight=False)
 

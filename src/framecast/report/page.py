@@ -24,7 +24,7 @@ from framecast.scores import Metric
 from framecast.scores.probability import NEIGHBOURHOOD, brier, roc
 from framecast.verification.regimes import regimes
 from framecast.verification.result import Example, Score, Verification
-from framecast.verification.views import event_frequency, observed_events, scored_share
+from framecast.verification.views import event_frequency, fallbacks, observed_events, scored_share
 from framecast.verification.views import probabilities as probabilities_of
 
 
@@ -113,7 +113,8 @@ def shown(score: Score) -> str:
 
 
 def _facts(verification: Verification) -> dict[str, str]:
-    return {
+    fallen_back = fallbacks(verification)
+    return ({"fallbacks": "; ".join(fallen_back)} if fallen_back else {}) | {
         "cases": cases(verification),
         "initial times": _period(verification.sums["init_time"].values),
         "quantity": f"{verification.quantity.name} ({verification.quantity.units})",

@@ -65,3 +65,13 @@ def wet_ratio(verification: Verification, forecaster: str) -> np.ndarray:
     forecast = verification.sums["wet_forecast"].sel(forecaster=forecaster).sum("case").values
     observed = verification.sums["wet_observed"].sum("case").values
     return np.asarray(np.divide(forecast, observed, out=np.full(len(observed), np.nan), where=observed > 0))
+
+
+def fallbacks(verification: Verification) -> list[str]:
+    """A line for each forecaster that could not work in some cases and fell back to a simpler one there."""
+    if "fallback_cases" not in verification.sums:
+        return []
+    counts = {
+        name: int(verification.sums["fallback_cases"].sel(forecaster=name).sum()) for name in verification.forecasters
+    }
+    return [f"{name}: {n} of {verification.cases} cases fell back to extrapolation" for name, n in counts.items() if n]
