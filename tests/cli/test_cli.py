@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -16,9 +17,10 @@ from typer.testing import CliRunner
 
 import framecast
 from framecast.cli import app, main
-from framecast.cli.judging import brief, print_scores
+from framecast.cli.score_tables import brief, print_scores
 from framecast.data.store import layout
 from framecast.forecasting.baselines.persistence import Persistence
+from framecast.verification.metrics import METRICS
 from framecast.verification.result import Score
 from framecast.verification.run import verify
 
@@ -464,7 +466,8 @@ def test_a_score_without_interval_or_value() -> None:
 def test_many_scores_are_printed_whole_in_80_columns(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("framecast.cli.judging._FRAMES", ("MSE", "RMSE", "MAE", "PSNR", "SSIM", "GDL"))
+    wide = [replace(metric, headline=metric.headline or metric.group == "frame") for metric in METRICS]
+    monkeypatch.setattr("framecast.verification.metrics.METRICS", wide)
     values = np.random.default_rng(0).gamma(0.6, 3.0, (8, 5, 1, 20, 20))
     result = verify({"a_model_of_mine": Persistence(), "persistence": Persistence()}, Clips(values))
     print_scores(result, Console(width=80))

@@ -31,8 +31,8 @@ def scores_of(
 def values_of(convention: str, sums: dict) -> dict:
     known = CONVENTIONS[convention]
     return {
-        name: float(known.value(name, *(sums[f"{known.base(name)}{end}"].sum().item() for end in ("", "_weight"))))
-        for name in known.definitions
+        metric.name: float(metric.formula(np.array([sums[name].sum().item() for name in metric.sums])))
+        for metric in known.metrics
     }
 
 

@@ -1,12 +1,22 @@
 """Event scores on hand-made cases and against an independent implementation."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from framecast.scores.events import EVENT_SCORES, Contingency, contingency
+from framecast.scores import Metric
+from framecast.scores.events import METRICS, Contingency, contingency, csi, far, pod
+
+
+def _of_counts(metric: Metric) -> Callable[[Contingency], torch.Tensor]:
+    return lambda table: torch.from_numpy(np.asarray(metric.formula(torch.stack([*table]).double().numpy())))
+
+
+SCORES = {metric.name: _of_counts(metric) for metric in METRICS}
 
 
 def frame(*rows: list[float]) -> torch.Tensor:
@@ -21,7 +31,7 @@ def test_a_table_counted_by_hand() -> None:
     prediction, truth = frame([1, 0, 2, 0], [1, 1, 0, 0]), frame([1, 1, 0, 0], [1, 0, 0, 0])
     table = contingency(prediction, truth, everywhere(truth), [1.0, 2.0])
     assert [count[0, 0].tolist() for count in table] == [[2, 0], [1, 0], [2, 1], [3, 7]]
-    values = {name: score(table)[0, 0, 0].item() for name, score in EVENT_SCORES.items()}
+    values = {name: score(table)[0, 0, 0].item() for name, score in SCORES.items()}
     assert values == pytest.approx(
         {"csi": 2 / 5, "pod": 2 / 3, "far": 1 / 2, "bias": 4 / 3, "ets": 1 / 7, "hss": 1 / 4}
     )
@@ -35,11 +45,11 @@ def test_a_value_at_the_threshold_is_an_event() -> None:
 def test_undefined_is_neither_0_nor_1() -> None:
     dry = frame([0.0, 0.0])
     table = contingency(dry, dry, everywhere(dry), [1.0])
-    assert all(torch.isnan(score(table)).all() for score in EVENT_SCORES.values())
+    assert all(torch.isnan(score(table)).all() for score in SCORES.values())
     false_alarm = contingency(frame([1.0, 0.0]), dry, everywhere(dry), [1.0])
-    assert EVENT_SCORES["csi"](false_alarm).item() == 0
-    assert EVENT_SCORES["far"](false_alarm).item() == 1
-    assert torch.isnan(EVENT_SCORES["pod"](false_alarm)).all()
+    assert csi(false_alarm).item() == 0
+    assert far(false_alarm).item() == 1
+    assert torch.isnan(pod(false_alarm)).all()
 
 
 def test_missing_pixels_are_not_counted() -> None:
@@ -60,7 +70,7 @@ def test_laws(seed: int) -> None:
     table = contingency(prediction, truth, valid, [0.3, 0.7])
     assert torch.equal(sum(table), valid.flatten(2).sum(2)[..., None].expand(-1, -1, 2))
     swapped = contingency(truth, prediction, valid, [0.3, 0.7])
-    torch.testing.assert_close(EVENT_SCORES["csi"](table), EVENT_SCORES["csi"](swapped), equal_nan=True)
+    torch.testing.assert_close(csi(table), csi(swapped), equal_nan=True)
     halves = [contingency(prediction[p], truth[p], valid[p], [0.3, 0.7]) for p in (slice(1, 3), slice(0, 1))]
     merged = Contingency(*(a.sum(0) + b.sum(0) for a, b in zip(*halves, strict=True)))
     assert all(torch.equal(a, b.sum(0)) for a, b in zip(merged, table, strict=True))
@@ -90,7 +100,7 @@ def test_the_scores_package_agrees() -> None:
         "ets": manager.equitable_threat_score(),
         "hss": manager.heidke_skill_score(),
     }
-    for name, score in EVENT_SCORES.items():
+    for name, score in SCORES.items():
         assert score(table).item() == pytest.approx(float(theirs[name]))
 
 
@@ -100,5 +110,5 @@ def test_skill_above_chance_is_undefined_where_everything_is_dry_and_1_for_the_t
     wet = dry.clone()
     wet[..., :2, :] = 5
     for name in ("ets", "hss"):
-        assert EVENT_SCORES[name](contingency(dry, dry, valid, (1.0,))).isnan().all()
-        assert float(EVENT_SCORES[name](contingency(wet, wet, valid, (1.0,)))) == 1
+        assert SCORES[name](contingency(dry, dry, valid, (1.0,))).isnan().all()
+        assert float(SCORES[name](contingency(wet, wet, valid, (1.0,)))) == 1

@@ -12,9 +12,12 @@ from framecast.forecasting.baselines.extrapolation import Extrapolation
 from framecast.forecasting.baselines.persistence import Persistence
 from framecast.forecasting.protocol import Context
 from framecast.report.comparison import write_comparison
-from framecast.verification.comparison import FEWEST, compare, hering_genton
+from framecast.verification.comparison import FEWEST, compare
+from framecast.verification.regimes import regimes as regimes_of
 from framecast.verification.result import Verification
 from framecast.verification.run import verify
+from framecast.verification.significance import hering_genton
+from framecast.verification.views import event_frequency, power, wet_ratio
 
 
 class Noisy:
@@ -187,7 +190,7 @@ def test_skill_is_relative_to_extrapolation() -> None:
 def test_regimes_split_the_cases_by_what_was_observed() -> None:
     values = np.random.default_rng(0).gamma(0.6, 3.0, (9, 5, 1, 24, 24)) * np.arange(1, 10).reshape(-1, 1, 1, 1, 1)
     result = verify({"a": Persistence()}, Clips(values))
-    regimes = {(regime.kind, regime.label.split()[0]): regime for regime in result.regimes()}
+    regimes = {(regime.kind, regime.label.split()[0]): regime for regime in regimes_of(result)}
     low, high = regimes["intensity", "low"], regimes["intensity", "high"]
     assert np.flatnonzero(low.cases).tolist() == [0, 1, 2]
     assert np.flatnonzero(high.cases).tolist() == [6, 7, 8]
@@ -211,14 +214,14 @@ def test_spectra_and_wet_area_show_what_a_forecast_lost() -> None:
 
     first = np.random.default_rng(0).gamma(0.3, 3.0, (4, 1, 1, 64, 64))
     result = verify({"smooth": Smooth(), "same": Persistence()}, Clips(np.repeat(first, 5, axis=1)))
-    ratio = result.power("smooth") / result.power()
+    ratio = power(result, "smooth") / power(result)
     assert (ratio[:, 0] < 0.3).all()
-    np.testing.assert_allclose(result.power("same"), result.power(), rtol=1e-6)
-    np.testing.assert_allclose(result.wet_ratio("same"), 1)
-    assert (result.wet_ratio("smooth") > 1.2).all()
-    assert result.score("same", result.fss_measures(0)[0]).value == pytest.approx(1)
-    assert result.curve("smooth", result.fss_measures(1)[2]).values.shape == (3,)
-    assert 0 < result.frequency(0) < 1
+    np.testing.assert_allclose(power(result, "same"), power(result), rtol=1e-6)
+    np.testing.assert_allclose(wet_ratio(result, "same"), 1)
+    assert (wet_ratio(result, "smooth") > 1.2).all()
+    assert result.score("same", result.metric("fss", threshold=0, scale=0)).value == pytest.approx(1)
+    assert result.curve("smooth", result.metric("fss", threshold=1, scale=2)).values.shape == (3,)
+    assert 0 < event_frequency(result, 0) < 1
 
 
 def test_dry_blocks_are_no_evidence_about_events() -> None:

@@ -103,20 +103,19 @@ def test_features_see_time(video: Path) -> None:
 
 def test_scores_are_computed_where_weights_are_given_and_nowhere_else(run: Path, trunk: Path, video: Path) -> None:
     plain = evaluate(run, limit=3, baselines=("persistence",))
-    assert "LPIPS" not in {measure.name for measure in plain.measures()}
-    assert np.isnan(plain.fvd("persistence"))
-    assert "not computed" in plain.definitions()["lpips"]
-    assert "not computed" in plain.definitions()["fvd"]
+    assert "LPIPS" not in {metric.title for metric in plain.metrics()}
+    assert "not computed" in plain.definitions()["LPIPS"]
+    assert "not computed" in plain.definitions()["FVD"]
     seen = evaluate(run, limit=3, baselines=("persistence",), lpips=(trunk, LINEAR), fvd=video)
-    lpips = next(measure for measure in seen.measures() if measure.name == "LPIPS")
+    lpips = seen.metric("lpips")
     assert seen.score("persistence", lpips).value > 0
-    assert seen.fvd("persistence") > 0
+    assert seen.frame("persistence", "fvd").value > 0
     said = seen.definitions()
-    assert hashlib.sha256(LINEAR.read_bytes()).hexdigest() in said["lpips"]
-    assert hashlib.sha256(video.read_bytes()).hexdigest() in said["fvd"]
-    assert "from -1 to 1" in said["lpips"]
+    assert hashlib.sha256(LINEAR.read_bytes()).hexdigest() in said["LPIPS"]
+    assert hashlib.sha256(video.read_bytes()).hexdigest() in said["FVD"]
+    assert "from -1 to 1" in said["LPIPS"]
     as_published = evaluate(run, limit=3, baselines=("persistence",), lpips=(trunk, LINEAR), convention="thuml")
-    assert "from 0 to 1" in as_published.definitions()["lpips"]
+    assert "from 0 to 1" in as_published.definitions()["LPIPS"]
     assert as_published.score("persistence", lpips).value != seen.score("persistence", lpips).value
 
 

@@ -12,9 +12,9 @@ from framecast.errors import ConfigError, DataError
 from framecast.forecasting.baselines.persistence import Persistence
 from framecast.forecasting.protocol import Context
 from framecast.types import FrameShape
-from framecast.verification.metrics import CRPS, frame_measure
 from framecast.verification.result import Verification
 from framecast.verification.run import verify
+from framecast.verification.views import event_frequency, observed_events, scored_share, spread_skill
 
 
 class Clips:
@@ -109,7 +109,7 @@ def test_errors_are_those_of_the_forecasts() -> None:
     assert result.frame("shifted", "mae").value == pytest.approx(2.0, rel=1e-5)
     assert result.frame("persistence", "mse").value == 0
     assert result.frame("persistence", "ssim").value == pytest.approx(1)
-    rmse = frame_measure(result.convention, "rmse")
+    rmse = result.metric("rmse")
     np.testing.assert_allclose(result.curve("shifted", rmse).values, [2, 2, 2], rtol=1e-5)
     assert [result.event("persistence", "csi", k).value for k in range(3)] == [1, 1, 1]
 
@@ -118,7 +118,7 @@ def test_all_are_scored_on_the_same_pixels() -> None:
     values = steady()
     values[:, 3, :, 5] = np.nan
     result = verify({"shifted": Shifted(1.0), "persistence": Persistence()}, Clips(values))
-    np.testing.assert_allclose(result.scored, [13 / 14, 12 / 13, 13 / 14])
+    np.testing.assert_allclose(scored_share(result), [13 / 14, 12 / 13, 13 / 14])
     pixels = result.sums["pixels"].values
     assert (pixels[:, 0] == 13 * 15).all()
     assert (pixels[:, 1] == 12 * 15).all()
@@ -138,10 +138,10 @@ def test_nothing_seen_of_the_future_changes_a_forecast() -> None:
 def test_dry_data_is_undefined_where_events_are_asked_for() -> None:
     result = verify({"persistence": Persistence()}, Clips(np.zeros((2, 5, 1, 14, 14))))
     assert result.frame("persistence", "mse").value == 0
-    for score in result.event_scores:
+    for score in ("csi", "pod", "far", "bias", "ets", "hss"):
         assert np.isnan(result.event("persistence", score, 0).value), score
         assert result.event("persistence", score, 0).interval is None
-    assert (result.events(0) == 0).all()
+    assert (observed_events(result, 0) == 0).all()
 
 
 def test_no_overlap_at_all_is_undefined() -> None:
@@ -149,7 +149,7 @@ def test_no_overlap_at_all_is_undefined() -> None:
     values[:, 2:] = np.nan
     result = verify({"persistence": Persistence()}, Clips(values))
     assert np.isnan(result.frame("persistence", "mse").value)
-    assert np.isnan(result.scored).all()
+    assert np.isnan(scored_share(result)).all()
 
 
 def test_thresholds_are_led_to_reflectivity_by_the_stated_relation() -> None:
@@ -164,7 +164,7 @@ def test_pictures_have_no_events() -> None:
     with pytest.raises(ConfigError, match="thresholds: rain rates given, and the frames are intensity"):
         verify({"persistence": Persistence()}, pictures, rates=(0.5,))
     result = verify({"persistence": Persistence()}, pictures)
-    assert result.event_scores == []
+    assert result.metrics("event") == []
     assert result.thresholds == ()
 
 
@@ -197,8 +197,13 @@ def test_scores_do_not_depend_on_how_often_a_channel_is_repeated() -> None:
     def scores(channels: int) -> list[float]:
         several = np.repeat(values, channels, axis=2)
         result = verify({"some": Ensemble(several, 2.0), "one": Persistence()}, Clips(several))
-        _, skill = result.spread_skill("one")
-        return [result.score("one", CRPS).value, result.frame("one", "mae").value, *skill, result.frequency(0)]
+        _, skill = spread_skill(result, "one")
+        return [
+            result.frame("one", "crps").value,
+            result.frame("one", "mae").value,
+            *skill,
+            event_frequency(result, 0),
+        ]
 
     once, thrice = scores(1), scores(3)
     assert once[0] == pytest.approx(once[1])
@@ -218,8 +223,8 @@ def test_sums_are_kept_and_can_be_added_up_again(tmp_path: Path) -> None:
     with xr.open_dataset(tmp_path / "cases.nc") as again:
         kept = Verification(again.load(), result.convention, result.quantity, result.rates, result.thresholds)
     for name in result.forecasters:
-        for score in result.frame_scores:
-            (value, interval), (again, other) = kept.frame(name, score), result.frame(name, score)
+        for metric in result.metrics():
+            (value, interval), (again, other) = kept.score(name, metric), result.score(name, metric)
             np.testing.assert_equal(value, again)
             assert interval == other
     assert list(tmp_path.iterdir()) == [tmp_path / "cases.nc"]

@@ -106,7 +106,7 @@ def test_a_scaled_experiment_shrinks_its_curriculum_alike() -> None:
     assert scaled(read("recipes/moving_mnist.yaml#predrnn"), 0.01).curriculum == Scheduled(stop=500)
 
 
-def test_verdicts() -> None:
+def test_a_verdict_takes_its_direction_from_the_metric() -> None:
     def verdict(score: str, ours: float, theirs: float, *changes: str) -> str:
         return Reproduced("row", score, Score(ours, None), theirs, changes).verdict
 
@@ -114,6 +114,8 @@ def test_verdicts() -> None:
     assert verdict("mse", 98.0, 49.0) == "100% worse"
     assert verdict("mse", 24.5, 49.0) == "50% better"
     assert verdict("ssim", 0.45, 0.9) == "50% worse"
+    assert verdict("sharp", 44.0, 22.0) == "100% better"
+    assert verdict("bias", 1.5, 1.0) == "50% above"
     assert verdict("ssim", 0.9, 0.9, "training.iterations 8 -> 4", "20 test windows only") == (
         "not comparable: training.iterations 8 -> 4, 20 test windows only"
     )

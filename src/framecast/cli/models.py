@@ -19,7 +19,8 @@ from framecast.cli.arguments import (
     numbers,
     spread,
 )
-from framecast.cli.judging import brief, print_scores, warn
+from framecast.cli.judging import warn
+from framecast.cli.score_tables import brief, print_scores
 
 
 @spread

@@ -16,6 +16,7 @@ from framecast.report.figures import COLOURS, MARKS, STYLE, lead_labels, shared_
 from framecast.report.page import write_page
 from framecast.report.verdict import cases
 from framecast.verification.comparison import FEWEST, LEVEL, Claim, Comparison
+from framecast.verification.regimes import regimes
 from framecast.verification.result import Verification
 
 _METHOD = (
@@ -45,7 +46,6 @@ def write_comparison(
         cases=f"On {cases(verification)}{_days(comparison)}",
         found=f"{sure} of {len(comparison.overall)} differences over all lead times can be claimed.",
         pairs=list(pairs.items()),
-        skill_names=verification.forecasters,
         skills=_skills(comparison),
         by_lead=[_numbers(claim, leads) for claim in comparison.by_lead],
         lead_label=label,
@@ -63,18 +63,17 @@ def _days(comparison: Comparison) -> str:
     return " of a single day" if comparison.days == 1 else f" of {comparison.days} days"
 
 
-def _numbers(claim: Claim, leads: np.ndarray) -> tuple[str, ...]:
+def _numbers(claim: Claim, leads: np.ndarray) -> tuple[str, list[str]]:
     """A row of the table of all claims."""
     one, other = (_told(value, ".4g") for value in claim.values)
     difference, low, high = (_told(value, ".3g") for value in (claim.difference, *claim.interval))
-    return (
-        claim.score,
+    return claim.score, [
         f"{claim.one}, {claim.other}",
         f"{leads[claim.lead or 0]:g}",
         f"{one}, {other}",
         difference if np.isnan(claim.interval).any() else f"{difference} ({low} to {high})",
         "too few blocks" if claim.too_few else _told(claim.p, ".2g"),
-    )
+    ]
 
 
 def _told(value: float, form: str) -> str:
@@ -89,19 +88,20 @@ def _caption(claims: Sequence[Claim]) -> str:
     return f"{said}; where p, corrected for the number of claims in this table, is below {LEVEL:g} the point is filled."
 
 
-def _skills(comparison: Comparison) -> list[tuple[str, list[str], int, int]]:
+def _skills(comparison: Comparison) -> dict[str, Any] | None:
     """Skill of each forecaster over extrapolation, over all cases and by regime."""
     whole = comparison.verification
     if "extrapolation" not in whole.forecasters:
-        return []
+        return None
 
-    def row(label: str, part: Verification) -> tuple[str, list[str], int, int]:
+    def row(label: str, part: Verification) -> tuple[str, list[str]]:
         scored = Comparison(part, [], [])
         values = [scored.skill(name) for name in part.forecasters]
-        return label, ["undefined" if np.isnan(value) else f"{value:.3f}" for value in values], part.cases, part.blocks
+        texts = ["undefined" if np.isnan(value) else f"{value:.3f}" for value in values]
+        return label, [*texts, f"{part.cases}", f"{part.blocks}"]
 
-    regimes = [row(f"{regime.kind}: {regime.label}", whole.subset(regime.cases)) for regime in whole.regimes()]
-    return [row("all", whole), *regimes]
+    rows = [row(f"{regime.kind}: {regime.label}", whole.subset(regime.cases)) for regime in regimes(whole)]
+    return {"head": [*whole.forecasters, "cases", "blocks"], "rows": [row("all", whole), *rows]}
 
 
 def _curves(comparison: Comparison, leads: np.ndarray, label: str) -> str:

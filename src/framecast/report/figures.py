@@ -19,8 +19,9 @@ from matplotlib.figure import Figure
 from framecast.colours import Scale, scale_of
 from framecast.data.quantities import Quantity
 from framecast.data.scaling import default_scaling
-from framecast.verification.metrics import event_measure
 from framecast.verification.result import Example, Verification
+from framecast.verification.views import power as mean_power
+from framecast.verification.views import wet_ratio
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00")
 MARKS = ("o", "s", "^", "D", "v")
@@ -63,17 +64,13 @@ def lead_axis(panel: Any, leads: np.ndarray, label: str) -> None:
 
 def curves(verification: Verification) -> str:
     """Scores against lead time with their 95 % intervals, one panel each, as inline SVG."""
-    measures = [measure for measure in verification.frame_measures() if measure.name != "RMSE"]
-    for number, rate in enumerate(verification.rates):
-        measures += [event_measure(score, number, rate) for score in ("csi", "bias")]
-        if scales := verification.fss_measures(number):
-            measures.append(scales[len(scales) // 2])
+    metrics = [metric for metric in verification.metrics() if metric.curve and verification.middle_scale(metric)]
     drawn = {
-        measure: {name: verification.curve(name, measure) for name in verification.forecasters} for measure in measures
+        metric: {name: verification.curve(name, metric) for name in verification.forecasters} for metric in metrics
     }
     panels = [
-        (measure, lines)
-        for measure, lines in drawn.items()
+        (metric, lines)
+        for metric, lines in drawn.items()
         if any(np.isfinite(line.values).any() for line in lines.values())
     ]
     if not panels:
@@ -83,13 +80,13 @@ def curves(verification: Verification) -> str:
     rows = -(-len(panels) // columns)
     with mpl.rc_context(STYLE):
         figure, axes = plt.subplots(rows, columns, figsize=(8.4, 2.3 * rows), sharex=True, squeeze=False)
-        for panel, (measure, lines) in zip(axes.flat, panels, strict=False):
+        for panel, (metric, lines) in zip(axes.flat, panels, strict=False):
             for k, (name, line) in enumerate(lines.items()):
                 panel.fill_between(leads, line.low, line.high, color=COLOURS[k % 5], alpha=0.13, linewidth=0)
                 panel.plot(leads, line.values, color=COLOURS[k % 5], marker=MARKS[k % 5], markersize=3.5, label=name)
-            panel.set_title(measure.name, loc="left", fontweight="bold")
-            if measure.best is not None:
-                panel.axhline(measure.best, color="#999999", linewidth=0.8)
+            panel.set_title(metric.label, loc="left", fontweight="bold")
+            if metric.better == "neither" and metric.perfect is not None:
+                panel.axhline(metric.perfect, color="#999999", linewidth=0.8)
         shared_lead_axis(axes, len(panels), leads, label)
         handles, labels = axes[0, 0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="upper center", ncols=len(labels), frameon=False, bbox_to_anchor=(0.5, 1.0))
@@ -213,7 +210,7 @@ def spectra(verification: Verification) -> str:
     leads, label = lead_labels(verification)
     unit = label[label.index("(") + 1 : -1]
     waves = verification.sums["wavelength"].values
-    truth = verification.power()
+    truth = mean_power(verification)
     if not (truth > 0).any():
         return ""
     wet = verification.quantity.precipitation
@@ -221,7 +218,7 @@ def spectra(verification: Verification) -> str:
         figure, axes = plt.subplots(1, 2 + wet, figsize=(8.4, 2.7))
         for panel, lead in zip(axes[:2], (0, -1), strict=True):
             for k, name in enumerate(verification.forecasters):
-                power = verification.power(name)[lead]
+                power = mean_power(verification, name)[lead]
                 known = (truth[lead] > 0) & (power > 0)
                 ratio = np.divide(power, truth[lead], out=np.full(len(power), np.nan), where=known)
                 panel.plot(waves, ratio, color=COLOURS[k % 5], marker=MARKS[k % 5], markersize=3, label=name)
@@ -233,7 +230,7 @@ def spectra(verification: Verification) -> str:
         if wet:
             for k, name in enumerate(verification.forecasters):
                 axes[2].plot(
-                    leads, verification.wet_ratio(name), color=COLOURS[k % 5], marker=MARKS[k % 5], markersize=3
+                    leads, wet_ratio(verification, name), color=COLOURS[k % 5], marker=MARKS[k % 5], markersize=3
                 )
             axes[2].axhline(1, color="#999999", linewidth=0.8)
             lead_axis(axes[2], leads, label)

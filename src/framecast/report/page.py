@@ -20,9 +20,12 @@ from framecast.report.figures import animation, curves, lead_labels, legend, per
 from framecast.report.maps import place
 from framecast.report.probabilities import diagrams, ensembles
 from framecast.report.verdict import cases, verdict
+from framecast.scores import Metric
 from framecast.scores.probability import NEIGHBOURHOOD, brier, roc
-from framecast.verification.metrics import Measure
+from framecast.verification.regimes import regimes
 from framecast.verification.result import Example, Score, Verification
+from framecast.verification.views import event_frequency, fallbacks, observed_events, scored_share
+from framecast.verification.views import probabilities as probabilities_of
 
 
 def write_report(
@@ -45,15 +48,16 @@ def write_report(
         )
     out = a_page(out)
     leads, label = lead_labels(verification)
-    frames, objects = verification.frame_measures(), verification.object_measures()
+    objects = verification.metrics("object")
     thresholds = range(len(verification.thresholds))
+    scales = "scale" in verification.sums.dims
     return write_page(
         "page.html",
         out,
         title=title,
         verdict=verdict(verification),
         facts={**(facts or {}), **_facts(verification)},
-        frame_table=_with_fvd(_table(verification, frames, [measure.name for measure in frames]), verification),
+        frame_table=_table(verification, verification.metrics("frame")),
         event_tables=[_event_table(verification, k) for k in thresholds],
         curves=Markup(curves(verification)),
         leads=[f"{lead:g}" for lead in leads],
@@ -61,9 +65,9 @@ def write_report(
         legend=Markup(legend(verification.quantity)),
         performance=Markup(performance(verification)),
         spectra=Markup(spectra(verification)),
-        neighbourhoods=[_neighbourhoods(verification, k) for k in thresholds]
-        + [_largest(verification, k) for k in range(len(verification.percentiles))],
-        object_table=_table(verification, objects, [measure.name for measure in objects]) if objects else None,
+        neighbourhoods=[_neighbourhoods(verification, k) for k in thresholds if scales]
+        + [_largest(verification, k) for k in range(verification.sums.sizes.get("percentile", 0))],
+        object_table=_table(verification, objects) if objects else None,
         scenes=f"{int(verification.sums['sal_weight'].isel(forecaster=0).sum()):,}" if objects else "",
         probabilities=_probabilities(verification),
         neighbourhood=NEIGHBOURHOOD,
@@ -73,11 +77,10 @@ def write_report(
         place_case=_case(verification.examples[0]) if verification.examples else "",
         settings=settings,
         costs=[
-            (name, f"{verification.members(name)}", f"{seconds:.3g}") for name, seconds in verification.seconds.items()
+            (name, [f"{verification.members(name)}", f"{seconds:.3g}"])
+            for name, seconds in verification.seconds.items()
         ],
-        scales=verification.scales,
         regimes=_regimes(verification),
-        regime_head=_regime_head(verification),
         strips=[(_case(example), strip(verification, example)) for example in verification.examples if not example.why],
         players=[(_case(example), animation(verification, example)) for example in _moving(verification)],
         definitions=verification.definitions(),
@@ -110,7 +113,8 @@ def shown(score: Score) -> str:
 
 
 def _facts(verification: Verification) -> dict[str, str]:
-    return {
+    fallen_back = fallbacks(verification)
+    return ({"fallbacks": "; ".join(fallen_back)} if fallen_back else {}) | {
         "cases": cases(verification),
         "initial times": _period(verification.sums["init_time"].values),
         "quantity": f"{verification.quantity.name} ({verification.quantity.units})",
@@ -136,7 +140,7 @@ def _truth(verification: Verification) -> str:
     text = f"{', '.join(f'{height} x {width}' for height, width in sizes)} pixels"
     text += f", {float(sums['observed'].sum()) / area:.1%} of them observed"
     for number, rate in enumerate(verification.rates):
-        if np.isfinite(share := verification.frequency(number)):
+        if np.isfinite(share := event_frequency(verification, number)):
             text += f", {share:.2%} of the scored at {rate:g} mm/h or more"
     return text
 
@@ -145,13 +149,13 @@ def _by_lead(verification: Verification) -> list[tuple[str, list[tuple[str, list
     """Every score of every forecaster at each lead time, in groups, with the counts they rest on."""
     pixels = verification.sums["pixels"].sum("case").values
     counts = [("pixels scored", [f"{count:,}" for count in pixels])]
-    counts.append(("of those observed", [f"{share:.1%}" for share in verification.scored]))
+    counts.append(("of those observed", [f"{share:.1%}" for share in scored_share(verification)]))
     for number, rate in enumerate(verification.rates):
-        counts.append((f"events, {rate:g} mm/h", [f"{count:,}" for count in verification.events(number)]))
+        counts.append((f"events, {rate:g} mm/h", [f"{count:,}" for count in observed_events(verification, number)]))
     groups = [("Counts", counts)]
-    for measure in verification.measures():
-        curves = {name: verification.curve(name, measure).values for name in verification.forecasters}
-        groups.append((measure.name, [(name, [_number(value) for value in row]) for name, row in curves.items()]))
+    for metric in filter(lambda metric: metric.additive, verification.metrics()):
+        curves = {name: verification.curve(name, metric).values for name in verification.forecasters}
+        groups.append((metric.label, [(name, [_number(value) for value in row]) for name, row in curves.items()]))
     return groups
 
 
@@ -159,80 +163,66 @@ def _number(value: float) -> str:
     return "undefined" if np.isnan(value) else f"{value:.4g}"
 
 
-def _table(verification: Verification, measures: Sequence[Measure], heads: Sequence[object]) -> dict[str, Any]:
+def _table(verification: Verification, metrics: Sequence[Metric]) -> dict[str, Any]:
     """Scores of all forecasters, the best of each marked."""
-    values = {name: [verification.score(name, measure) for measure in measures] for name in verification.forecasters}
-    best = [_best([row[k].value for row in values.values()], measure) for k, measure in enumerate(measures)]
-    rows = [
-        (name, [(shown(score), place == best[k]) for k, score in enumerate(row)])
-        for place, (name, row) in enumerate(values.items())
+    columns = [{name: verification.score(name, metric) for name in verification.forecasters} for metric in metrics]
+    best = [
+        metric.best({name: score.value for name, score in column.items()})
+        for metric, column in zip(metrics, columns, strict=True)
     ]
-    return {"head": heads, "rows": rows}
-
-
-def _best(values: list[float], measure: Measure) -> int | None:
-    """The place of the best value, None where none is defined or the best lies in between."""
-    known = [place for place, value in enumerate(values) if not np.isnan(value)]
-    if not known or measure.lower_is_better is None:
-        return None
-    return min(known, key=lambda place: values[place] if measure.lower_is_better else -values[place])
-
-
-def _with_fvd(table: dict[str, Any], verification: Verification) -> dict[str, Any]:
-    """A table with a column more, where features were computed; no interval, since the distance needs all cases."""
-    values = [verification.fvd(name) for name in verification.forecasters]
-    if np.isnan(values).all():
-        return table
     rows = [
-        (name, [*row, (_number(value), value == min(values))])
-        for (name, row), value in zip(table["rows"], values, strict=True)
+        (name, [(shown(column[name]), name == winner) for column, winner in zip(columns, best, strict=True)])
+        for name in verification.forecasters
     ]
-    return {"head": [*table["head"], "FVD"], "rows": rows}
+    return {"head": [metric.title for metric in metrics], "rows": rows}
 
 
 def _event_table(verification: Verification, threshold: int) -> dict[str, Any]:
-    measures = verification.event_measures(threshold)
     limit, rate = verification.thresholds[threshold], verification.rates[threshold]
     title = f"{rate:g} mm/h" if verification.quantity.name == "rain_rate" else f"{rate:g} mm/h ({limit:.1f} dBZ)"
-    return _table(verification, measures, [measure.name.split(" at ")[0] for measure in measures]) | {
-        "title": title,
-        "events": f"{int(verification.events(threshold).sum()):,}",
+    events = int(observed_events(verification, threshold).sum())
+    return _table(verification, verification.metrics("event", threshold=threshold)) | {
+        "title": f"Events at or above {title}",
+        "note": f"{events:,} event pixels observed.",
     }
 
 
 def _neighbourhoods(verification: Verification, threshold: int) -> dict[str, Any]:
     """Fractions skill score by scale."""
-    events = f"Events at or above {verification.rates[threshold]:g} mm/h"
-    frequency = verification.frequency(threshold)
-    return _useful(verification, verification.fss_measures(threshold), frequency, f"{events}: random {frequency:.3f}")
+    metrics = verification.metrics("neighbourhood", threshold=threshold)
+    frequency = event_frequency(verification, threshold)
+    title = f"Events at or above {verification.rates[threshold]:g} mm/h: random {frequency:.3f}"
+    return _useful(verification, metrics, frequency, title)
 
 
 def _largest(verification: Verification, number: int) -> dict[str, Any]:
     """The same for the largest values of each field."""
-    share = 1 - verification.percentiles[number]
+    share = 1 - verification.sums["percentile"].values[number]
     title = f"The largest {share:.0%} of each field: random at most {share:.3f}"
-    return _useful(verification, verification.percentile_measures(number), share, title)
+    return _useful(verification, verification.metrics("neighbourhood", percentile=number), share, title)
 
 
-def _useful(verification: Verification, measures: Sequence[Measure], frequency: float, title: str) -> dict[str, Any]:
+def _useful(verification: Verification, metrics: Sequence[Metric], frequency: float, title: str) -> dict[str, Any]:
     """Scores by scale, marked from half-way between a random forecast, which scores the frequency, and a perfect one."""
     limit = 0.5 + frequency / 2
-    scores = {name: [verification.score(name, measure) for measure in measures] for name in verification.forecasters}
+    scores = {name: [verification.score(name, metric) for metric in metrics] for name in verification.forecasters}
     rows = [(name, [(shown(score), score.value >= limit) for score in row]) for name, row in scores.items()]
-    return {"title": f"{title}, useful from {limit:.3f}", "rows": rows}
+    head = [f"{verification.sums['scale'].values[metric.place['scale']]}" for metric in metrics]
+    return {"title": f"{title}, useful from {limit:.3f}", "head": head, "rows": rows}
 
 
-def _probabilities(verification: Verification) -> list[tuple[str, list[str]]]:
+def _probabilities(verification: Verification) -> dict[str, Any]:
     """Brier score with its parts, and the area under the ROC curve, for each threshold and forecaster."""
     rows = []
     for number, rate in enumerate(verification.rates):
         for name in verification.forecasters:
-            sums = verification.probabilities(name, number)
+            sums = probabilities_of(verification, name, number)
             found, area = brier(sums), roc(sums).area
             climate = 1 - found.score / found.uncertainty if found.uncertainty > 0 else float("nan")
-            parts = (found.score, found.reliability, found.resolution, found.uncertainty, climate, area)
-            rows.append((f"{rate:g} mm/h, {name}", [*map(_number, parts), f"{found.counted:,}"]))
-    return rows
+            values = (found.score, found.reliability, found.resolution, found.uncertainty, climate, area)
+            rows.append((f"{rate:g} mm/h, {name}", [*map(_number, values), f"{found.counted:,}"]))
+    parts = ("Brier score", "reliability", "resolution", "uncertainty", "skill over climate", "area under ROC")
+    return {"head": [*parts, "forecasts"], "rows": rows}
 
 
 def _case(example: Example) -> str:
@@ -248,23 +238,17 @@ def _moving(verification: Verification) -> list[Example]:
     return list(extremes.values()) or verification.examples[:1]
 
 
-def _regime_head(verification: Verification) -> list[str]:
-    head = [f"MSE, {name}" for name in verification.forecasters]
+def _regimes(verification: Verification) -> dict[str, Any] | None:
+    """MSE and the CSI of the middle threshold by kind of weather, with the numbers of cases and blocks they rest on."""
+    metrics = [verification.metric("mse")]
     if verification.thresholds:
-        rate = verification.rates[len(verification.rates) // 2]
-        head += [f"CSI at {rate:g} mm/h, {name}" for name in verification.forecasters]
-    return head
-
-
-def _regimes(verification: Verification) -> list[tuple[str, list[str], int, int]]:
-    """Scores by kind of weather, with the numbers of cases and blocks they rest on."""
+        metrics.append(verification.metric("csi", threshold=len(verification.rates) // 2))
+    columns = [(metric, name) for metric in metrics for name in verification.forecasters]
     rows = []
-    for regime in verification.regimes():
+    for regime in regimes(verification):
         part = verification.subset(regime.cases)
-        values = [part.frame(name, "mse").value for name in part.forecasters]
-        if part.thresholds:
-            middle = len(part.thresholds) // 2
-            values += [part.event(name, "csi", middle).value for name in part.forecasters]
+        values = [part.score(name, metric).value for metric, name in columns]
         shown_values = ["undefined" if np.isnan(value) else f"{value:.3g}" for value in values]
-        rows.append((f"{regime.kind}: {regime.label}", shown_values, part.cases, part.blocks))
-    return rows
+        rows.append((f"{regime.kind}: {regime.label}", [*shown_values, f"{part.cases}", f"{part.blocks}"]))
+    head = [f"{metric.label}, {name}" for metric, name in columns]
+    return {"head": [*head, "cases", "blocks"], "rows": rows} if rows else None

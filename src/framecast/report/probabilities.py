@@ -9,6 +9,7 @@ import numpy as np
 from framecast.report.figures import COLOURS, MARKS, STYLE, lead_axis, lead_labels, svg
 from framecast.scores.probability import reliability, roc
 from framecast.verification.result import Verification
+from framecast.verification.views import event_frequency, observed_events, probabilities, ranks, spread_skill
 
 _FEW = 50
 """A bin of fewer forecasts is not drawn: its frequency says nothing."""
@@ -17,7 +18,7 @@ _FEW = 50
 def diagrams(verification: Verification) -> str:
     """For each threshold the reliability diagram with how often each probability was said below it, and the ROC curve, as inline
     SVG; empty without events."""
-    numbers = [k for k in range(len(verification.rates)) if verification.events(k).sum()]
+    numbers = [k for k in range(len(verification.rates)) if observed_events(verification, k).sum()]
     if not numbers:
         return ""
     with mpl.rc_context(STYLE):
@@ -28,14 +29,14 @@ def diagrams(verification: Verification) -> str:
             above, below, curve = column
             for k, name in enumerate(verification.forecasters):
                 look = {"color": COLOURS[k % 5], "marker": MARKS[k % 5], "markersize": 3.5, "linewidth": 1.2}
-                sums = verification.probabilities(name, number)
+                sums = probabilities(verification, name, number)
                 said, came, counted = (part.numpy() for part in reliability(sums))
                 enough = counted >= _FEW
                 above.plot(said[enough], came[enough], label=name, **look)
                 below.plot(said[counted > 0], counted[counted > 0], **look)
                 found = roc(sums)
                 curve.plot(found.false_alarm_rate, found.hit_rate, label=f"{found.area:.3f}", **look)
-            base = verification.frequency(number)
+            base = event_frequency(verification, number)
             above.axhline(base, color="#999999", linewidth=0.7, linestyle=":")
             for panel in (above, curve):
                 panel.plot([0, 1], [0, 1], color="#999999", linewidth=0.7)
@@ -63,14 +64,14 @@ def ensembles(verification: Verification) -> str:
     with mpl.rc_context(STYLE):
         figure, axes = plt.subplots(len(names), 2, figsize=(8.4, 2.4 * len(names)), squeeze=False)
         for (left, right), name in zip(axes, names, strict=True):
-            counts = verification.ranks(name)
+            counts = ranks(verification, name)
             share = counts / max(counts.sum(), 1)
             left.bar(np.arange(len(counts)), share, color=COLOURS[0], width=0.85)
             left.axhline(1 / len(counts), color="#999999", linewidth=0.8)
             left.set(xlabel=f"rank among {len(counts) - 1} members", ylabel="share")
             left.set_title(f"{name}: ranks of the truth", loc="left", fontweight="bold")
             for k, (what, line) in enumerate(
-                zip(("spread", "error of the mean"), verification.spread_skill(name), strict=True)
+                zip(("spread", "error of the mean"), spread_skill(verification, name), strict=True)
             ):
                 right.plot(leads, line, color=COLOURS[k], marker=MARKS[k], markersize=3.5, label=what)
             right.set(ylabel=verification.quantity.units, ylim=(0, None))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from framecast.verification.comparison import Claim, independent, over_all_leads
-from framecast.verification.metrics import event_measure, frame_measure
 from framecast.verification.result import Verification
 
 
@@ -14,12 +13,11 @@ def verdict(verification: Verification) -> str:
     model, *baselines = verification.forecasters
     if not baselines:
         return f"{model} was verified on {cases(verification)}."
-    measures = [frame_measure(verification.convention, score) for score in ("mse", "ssim")]
+    metrics = [verification.metric(score) for score in ("mse", "ssim")]
     if verification.thresholds:
-        middle = len(verification.thresholds) // 2
-        measures.append(event_measure("csi", middle, verification.rates[middle]))
+        metrics.append(verification.metric("csi", threshold=len(verification.thresholds) // 2))
     claims = over_all_leads(verification, [model])
-    judged = [_against_best(measure.name, claims) for measure in measures]
+    judged = [_against_best(metric.label, claims) for metric in metrics]
     return f"On {cases(verification)}. {'. '.join(judged)}."
 
 
@@ -35,4 +33,4 @@ def _against_best(score: str, claims: list[Claim]) -> str:
     known = [claim for claim in found if not np.isnan(claim.difference)]
     if not known:
         return f"{score} is undefined"
-    return min(known, key=lambda claim: claim.values[1] if claim.lower_is_better else -claim.values[1]).verdict
+    return min(known, key=lambda claim: claim.values[1] if claim.better == "lower" else -claim.values[1]).verdict

@@ -9,6 +9,8 @@ Scores are formulas of sums, so what is drawn are sums of blocks: `table (K, N, 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 REPEATS = 1000
@@ -19,6 +21,12 @@ def by_block(table: np.ndarray, blocks: np.ndarray) -> np.ndarray:
     order = np.argsort(blocks, kind="stable")
     starts = np.unique(blocks[order], return_index=True)[1]
     return np.asarray(np.add.reduceat(table[:, order], starts, axis=1))
+
+
+def informative(formula: Callable[[np.ndarray], np.ndarray], table: np.ndarray, blocks: np.ndarray) -> np.ndarray:
+    """Which blocks of cases have a value by themselves `(B, ...)`: of sums `table (K, N, ...)`. Of an event a dry block says
+    nothing, however many there are."""
+    return np.asarray(np.isfinite(formula(by_block(table, blocks))))
 
 
 def drawn(blocks: np.ndarray, repeats: int = REPEATS, seed: int = 0) -> np.ndarray:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from framecast.errors import ConfigError
+from framecast.scores.metric import Better, Metric, decibels, ratio, root
 from framecast.scores.ssim import gaussian_line, mean_similarity, ms_ssim, ssim_map, uniform_line
 from framecast.scores.structure import gradient_difference, sharpness_difference, strongest_edge
 
@@ -24,14 +25,12 @@ Sums = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Convention:
-    """How frame scores are computed. `definitions` says it in words, one line for each score."""
+    """How frame scores are computed: the sums, and the metrics that are made of them."""
 
     name: str
     errors: Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Sums]
     """`(physical prediction, physical truth, picture prediction, picture truth, valid)` -> sums."""
-    definitions: dict[str, str]
-    logarithmic: frozenset[str] = field(default_factory=frozenset)
-    """Scores whose sums are squared errors, led to decibels at the end."""
+    metrics: tuple[Metric, ...]
     signed: bool = True
     """Whether LPIPS sees pictures from -1 to 1, as its authors have it, or from 0 to 1."""
 
@@ -44,19 +43,6 @@ class Convention:
             values.double().masked_fill(~valid, 0.0) for values in (prediction, truth, pictures, true_pictures)
         )
         return self.errors(p, t, shown, true, valid)
-
-    def base(self, score: str) -> str:
-        """The score whose sums a score is made of: its own, but "rmse" is the root of "mse"."""
-        return "mse" if score == "rmse" else score
-
-    def value(self, score: str, total: np.ndarray, weight: np.ndarray) -> np.ndarray:
-        """A score from sums of any shape, NaN where nothing was counted."""
-        known = np.asarray(weight) > 0
-        value = np.divide(total, weight, out=np.full(np.shape(total), np.nan), where=known)
-        if score in self.logarithmic:
-            with np.errstate(divide="ignore"):
-                value = -10 * np.log10(value)
-        return np.asarray(np.sqrt(value) if score == "rmse" else value)
 
 
 def _per_frame(values: Tensor) -> Tensor:
@@ -155,62 +141,118 @@ def _uniform_ssim(pictures: Tensor, true_pictures: Tensor, data_range: float) ->
     return torch.stack(values).reshape(pictures.shape[:3]).mean(2)
 
 
+def _metric(
+    name: str,
+    definition: str,
+    *,
+    better: Better,
+    perfect: float | None,
+    range: tuple[float, float],
+    of: str | None = None,
+    formula: Callable[[np.ndarray], np.ndarray] = ratio,
+) -> Metric:
+    """A frame score made of the sums of `of`, its own unless stated. A ratio of sums is a mean over cases."""
+    base, mean = of or name, formula is ratio
+    return Metric(
+        name=name,
+        title=name.upper().replace("_", "-"),
+        group="frame",
+        sums=(base, f"{base}_weight"),
+        formula=formula,
+        better=better,
+        perfect=perfect,
+        range=range,
+        definition=definition,
+        mean=mean,
+        compared=mean and better != "neither",
+        headline=name in ("mse", "mae", "ssim"),
+        curve=name != "rmse",
+    )
+
+
+def _error(name: str, definition: str) -> Metric:
+    return _metric(name, definition, better="lower", perfect=0, range=(0, np.inf))
+
+
+def _root_of_mse(definition: str) -> Metric:
+    return _metric("rmse", definition, better="lower", perfect=0, range=(0, np.inf), of="mse", formula=root)
+
+
+def _similarity(name: str, definition: str, lowest: float = -1) -> Metric:
+    return _metric(name, definition, better="higher", perfect=1, range=(lowest, 1))
+
+
+def _ratio_in_decibels(
+    name: str, definition: str, lowest: float = 0, formula: Callable[[np.ndarray], np.ndarray] = ratio
+) -> Metric:
+    return _metric(name, definition, better="higher", perfect=np.inf, range=(lowest, np.inf), formula=formula)
+
+
 _FRAME = "summed over the pixels and channels of a frame, averaged over frames"
+_BYTES_PSNR = "of 8-bit frames (truncated), averaged over frames; infinite for equal frames"
+_BYTES_SSIM = "of 8-bit frames (truncated), uniform window 7x7, sample covariance, averaged over frames"
+
+_DEFAULT = (
+    _error("mse", "mean squared error over all valid pixels, in the units of the data squared"),
+    _root_of_mse("root of the mean squared error"),
+    _error("mae", "mean absolute error over all valid pixels, in the units of the data"),
+    _ratio_in_decibels(
+        "psnr",
+        "decibels of 1 over the mean squared error of all valid pixels, values scaled and clipped to [0, 1]",
+        formula=decibels,
+    ),
+    _similarity(
+        "ssim",
+        "Gaussian window 11x11, sigma 1.5, values scaled and clipped to [0, 1], windows without missing pixels, "
+        "mean of each frame, averaged over frames",
+    ),
+    _similarity("ms_ssim", "the same over five scales; for frames of 176 x 176 and more", lowest=0),
+    _error("gdl", "mean squared difference of absolute gradients, values scaled and clipped to [0, 1]"),
+)
+_THUML = (
+    _error("mse", f"squared error of pictures clipped to [0, 1], {_FRAME}"),
+    _error("mae", f"absolute error of unclipped pictures, {_FRAME}"),
+    _ratio_in_decibels("psnr", _BYTES_PSNR),
+    _similarity("ssim", _BYTES_SSIM),
+    _ratio_in_decibels(
+        "sharp",
+        "decibels of 255^2 over the mean difference of edge strengths of 8-bit frames, averaged over frames",
+    ),
+)
+_CZH98 = (
+    _error("mse", f"squared error of pictures clipped to [0, 1], {_FRAME}"),
+    _error("mae", f"absolute error of pictures clipped to [0, 1], {_FRAME}"),
+    _ratio_in_decibels("psnr", _BYTES_PSNR),
+    _similarity("ssim", _BYTES_SSIM),
+    _metric(
+        "laplacian",
+        "the largest absolute Laplacian of each 8-bit forecast frame, at most 255, averaged over frames",
+        better="neither",  # it does not look at the truth
+        perfect=None,
+        range=(0, 255),
+    ),
+)
+_OPENSTL = (
+    _error("mse", f"squared error of unclipped pictures, {_FRAME}"),
+    _root_of_mse("root of that mean"),
+    _error("mae", f"absolute error of unclipped pictures, {_FRAME}"),
+    _ratio_in_decibels("psnr", "of pictures clipped to [0, 1], averaged over frames; infinite for equal frames"),
+    _ratio_in_decibels(
+        "snr",
+        "decibels of the mean square of the truth over that of the error, clipped to [0, 1], averaged over the "
+        "frames that are not all 0",
+        lowest=-np.inf,
+    ),
+    _similarity("ssim", "of pictures clipped to [0, 1] with a data range of 2, uniform window 7x7, sample covariance"),
+)
 
 CONVENTIONS: dict[str, Convention] = {
     convention.name: convention
     for convention in (
-        Convention(
-            "default",
-            _default,
-            {
-                "mse": "mean squared error over all valid pixels, in the units of the data squared",
-                "rmse": "root of the mean squared error",
-                "mae": "mean absolute error over all valid pixels, in the units of the data",
-                "psnr": "decibels of 1 over the mean squared error of all valid pixels, values scaled and clipped to [0, 1]",
-                "ssim": "Gaussian window 11x11, sigma 1.5, values scaled and clipped to [0, 1], windows without missing pixels, "
-                "mean of each frame, averaged over frames",
-                "ms_ssim": "the same over five scales; for frames of 176 x 176 and more",
-                "gdl": "mean squared difference of absolute gradients, values scaled and clipped to [0, 1]",
-            },
-            frozenset({"psnr"}),
-        ),
-        Convention(
-            "thuml",
-            _thuml,
-            {
-                "mse": f"squared error of pictures clipped to [0, 1], {_FRAME}",
-                "mae": f"absolute error of unclipped pictures, {_FRAME}",
-                "psnr": "of 8-bit frames (truncated), averaged over frames; infinite for equal frames",
-                "ssim": "of 8-bit frames (truncated), uniform window 7x7, sample covariance, averaged over frames",
-                "sharp": "decibels of 255^2 over the mean difference of edge strengths of 8-bit frames, averaged over frames",
-            },
-            signed=False,
-        ),
-        Convention(
-            "czh98",
-            _czh98,
-            {
-                "mse": f"squared error of pictures clipped to [0, 1], {_FRAME}",
-                "mae": f"absolute error of pictures clipped to [0, 1], {_FRAME}",
-                "psnr": "of 8-bit frames (truncated), averaged over frames; infinite for equal frames",
-                "ssim": "of 8-bit frames (truncated), uniform window 7x7, sample covariance, averaged over frames",
-                "laplacian": "the largest absolute Laplacian of each 8-bit forecast frame, at most 255, averaged over frames",
-            },
-        ),
-        Convention(
-            "openstl",
-            _openstl,
-            {
-                "mse": f"squared error of unclipped pictures, {_FRAME}",
-                "rmse": "root of that mean",
-                "mae": f"absolute error of unclipped pictures, {_FRAME}",
-                "psnr": "of pictures clipped to [0, 1], averaged over frames; infinite for equal frames",
-                "snr": "decibels of the mean square of the truth over that of the error, clipped to [0, 1], averaged over the "
-                "frames that are not all 0",
-                "ssim": "of pictures clipped to [0, 1] with a data range of 2, uniform window 7x7, sample covariance",
-            },
-        ),
+        Convention("default", _default, _DEFAULT),
+        Convention("thuml", _thuml, _THUML, signed=False),
+        Convention("czh98", _czh98, _CZH98),
+        Convention("openstl", _openstl, _OPENSTL),
     )
 }
 

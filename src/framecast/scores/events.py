@@ -17,8 +17,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
+
+from framecast.scores.metric import Better, Metric
 
 
 class Contingency(NamedTuple):
@@ -88,23 +91,66 @@ def _quotient(numerator: Tensor, denominator: Tensor) -> Tensor:
     return torch.where(denominator.abs() > 1e-12, numerator / denominator, torch.nan)
 
 
-EVENT_SCORES: dict[str, Callable[[Contingency], Tensor]] = {
-    "csi": csi,
-    "pod": pod,
-    "far": far,
-    "bias": frequency_bias,
-    "ets": ets,
-    "hss": hss,
-}
-EVENT_DEFINITIONS = {
-    "csi": "hits / (hits + misses + false alarms), counts pooled over cases",
-    "pod": "hits / (hits + misses), counts pooled over cases",
-    "far": "false alarms / (hits + false alarms), counts pooled over cases",
-    "bias": "(hits + false alarms) / (hits + misses), counts pooled over cases",
-    "ets": "(hits - chance) / (hits + misses + false alarms - chance), chance = (hits + misses)(hits + false alarms) / all, "
-    "counts pooled over cases",
-    "hss": "the share of correct forecasts above chance, counts pooled over cases",
-}
+def event_metric(
+    name: str,
+    score: Callable[[Contingency], Tensor],
+    definition: str,
+    *,
+    title: str | None = None,
+    better: Better,
+    perfect: float = 1,
+    range: tuple[float, float] = (0, 1),
+    compared: bool = False,
+    headline: bool = False,
+    curve: bool = False,
+) -> Metric:
+    """A metric of the counts of a contingency table, pooled over cases."""
+
+    def formula(sums: np.ndarray) -> np.ndarray:
+        return score(Contingency(*torch.from_numpy(sums))).numpy()
+
+    return Metric(
+        name=name,
+        title=title or name.upper(),
+        group="event",
+        sums=Contingency._fields,
+        formula=formula,
+        better=better,
+        perfect=perfect,
+        range=range,
+        definition=f"{definition}, counts pooled over cases",
+        dims=("threshold",),
+        compared=compared,
+        headline=headline,
+        curve=curve,
+    )
+
+
+METRICS = (
+    event_metric(
+        "csi", csi, "hits / (hits + misses + false alarms)", better="higher", compared=True, headline=True, curve=True
+    ),
+    event_metric("pod", pod, "hits / (hits + misses)", better="higher", headline=True),
+    event_metric("far", far, "false alarms / (hits + false alarms)", better="lower", perfect=0, headline=True),
+    event_metric(
+        "bias",
+        frequency_bias,
+        "(hits + false alarms) / (hits + misses)",
+        title="Frequency bias",
+        better="neither",
+        range=(0, np.inf),
+        headline=True,
+        curve=True,
+    ),
+    event_metric(
+        "ets",
+        ets,
+        "(hits - chance) / (hits + misses + false alarms - chance), chance = (hits + misses)(hits + false alarms) / all",
+        better="higher",
+        range=(-1 / 3, 1),
+    ),
+    event_metric("hss", hss, "the share of correct forecasts above chance", better="higher", range=(-1, 1)),
+)
 
 
 def reference_mean(score: Callable[[Contingency], Tensor], table: Contingency) -> Tensor:

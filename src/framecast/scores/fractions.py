@@ -20,11 +20,14 @@ Large windows are moved by more than one pixel (an eighth of their side), which 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from framecast.ops import windows as loops
+from framecast.scores.metric import Metric
 
 SCALES = (1, 3, 9, 17, 33, 65)
 """Sides of windows in pixels, odd."""
@@ -140,3 +143,34 @@ def integral(field: Tensor) -> Tensor:
     whole = torch.zeros(height + 1, width + 1)
     whole[1:, 1:] = field.float().cumsum(0).cumsum(1)
     return whole
+
+
+def _formula(sums: np.ndarray) -> np.ndarray:
+    return fss(*torch.from_numpy(sums)).numpy()
+
+
+_THRESHOLDS = Metric(
+    name="fss",
+    title="FSS",
+    group="neighbourhood",
+    sums=("fss_error", "fss_reference"),
+    formula=_formula,
+    better="higher",
+    perfect=1,
+    range=(0, 1),
+    definition="1 - sum (Pf - Po)^2 / sum (Pf^2 + Po^2) of the fractions Pf and Po of events among the observed pixels of "
+    "square neighbourhoods, sums pooled over cases; of the largest values: events are the wet pixels at or above that "
+    "percentile of their own field",
+    dims=("threshold", "scale"),
+    compared=True,
+    curve=True,
+)
+_LARGEST = replace(
+    _THRESHOLDS,
+    name="fss_percentile",
+    sums=("fss_percentile_error", "fss_percentile_reference"),
+    dims=("percentile", "scale"),
+    compared=False,
+    curve=False,
+)
+METRICS = (_THRESHOLDS, _LARGEST)

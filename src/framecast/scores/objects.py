@@ -18,6 +18,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from framecast.scores.metric import Better, Metric, ratio
+
 WET = 0.1
 """mm/h from which a pixel is wet."""
 
@@ -79,3 +81,36 @@ def sal(forecast: Scene, truth: Scene, diagonal: float) -> SAL:
 
 def _relative(one: float, other: float) -> float:
     return 2 * (one - other) / (one + other)
+
+
+SUMS = ("sal_s", "sal_a", "sal_l", "sal_s_absolute", "sal_a_absolute", "sal_weight")
+"""Structure, amplitude and location, the first two without their signs, and the number of frames that have them."""
+_WHICH = (
+    "of objects from 1/15 of the 95th percentile of the wet pixels (Wernli et al. 2008); the mean of the frames in which the "
+    "truth and all forecasts have rain"
+)
+
+
+def _metric(title: str, number: int, definition: str, better: Better, range: tuple[float, float]) -> Metric:
+    return Metric(
+        name=SUMS[number],
+        title=title,
+        group="object",
+        sums=(SUMS[number], SUMS[-1]),
+        formula=ratio,
+        better=better,
+        perfect=0,
+        range=range,
+        definition=f"{definition}, {_WHICH}",
+        mean=True,
+    )
+
+
+METRICS = (
+    _metric("S", 0, "structure, above 0: areas too large or too flat", "neither", (-2, 2)),
+    _metric("A", 1, "amplitude, above 0: too much rain", "neither", (-2, 2)),
+    _metric("|S|", 3, "structure without its sign", "lower", (0, 2)),
+    _metric("|A|", 4, "amplitude without its sign", "lower", (0, 2)),
+    _metric("L", 2, "location", "lower", (0, 2)),
+)
+"""Structure and amplitude with their signs, and without, so that too much does not make up for too little; location."""

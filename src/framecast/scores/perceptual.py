@@ -12,8 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
+
+from framecast.scores.metric import Metric, ratio
 
 SHIFT, SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
 _CHANNELS = (64, 192, 384, 256, 256)
@@ -80,3 +83,46 @@ def frechet_distance(features: Tensor, others: Tensor) -> float:
     first, second = torch.cov(one.T).reshape(one.shape[1], -1), torch.cov(other.T).reshape(one.shape[1], -1)
     root = torch.linalg.eigvals(first @ second).real.clamp(min=0).sqrt().sum()
     return float(mean + first.trace() + second.trace() - 2 * root)
+
+
+def _fvd(features: np.ndarray) -> np.ndarray:
+    """Of the features of forecasts and of truth `(2, N, D)`; NaN with fewer than two cases."""
+    if features.shape[1] < 2:
+        return np.array(np.nan)
+    forecast, observed = torch.from_numpy(features)
+    return np.array(frechet_distance(forecast, observed))
+
+
+METRICS = (
+    Metric(
+        name="lpips",
+        title="LPIPS",
+        group="frame",
+        sums=("lpips", "lpips_weight"),
+        formula=ratio,
+        better="lower",
+        perfect=0,
+        range=(0, np.inf),
+        definition="distance between features of AlexNet, averaged over frames",
+        mean=True,
+        weights=True,
+        compared=True,
+        headline=True,
+        curve=True,
+    ),
+    Metric(
+        name="fvd",
+        title="FVD",
+        group="frame",
+        sums=("features", "observed_features"),
+        formula=_fvd,
+        better="lower",
+        perfect=0,
+        range=(0, np.inf),
+        definition="squared Fréchet distance of the 400 outputs of I3D for the forecast frames from those for the true frames, "
+        "drawn at 224 x 224, a clip a case; compare only values of as many clips",
+        additive=False,
+        weights=True,
+        headline=True,
+    ),
+)

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from framecast.ops import windows as loops
 from framecast.scores.fractions import Windows, integral
+from framecast.scores.metric import Metric, ratio
 
 
 class Mean(NamedTuple):
@@ -207,3 +209,39 @@ def spread_skill(members: Tensor, truth: Tensor) -> SpreadSkill:
         return SpreadSkill(float("nan"), float("nan"), 0)
     spread = said.var(0).mean() * (len(members) + 1) / len(members)
     return SpreadSkill(float(spread.sqrt()), float((said.mean(0) - true).square().mean().sqrt()), len(true))
+
+
+METRICS = (
+    Metric(
+        name="crps",
+        title="CRPS",
+        group="frame",
+        sums=("crps", "pixels"),
+        formula=ratio,
+        better="lower",
+        perfect=0,
+        range=(0, np.inf),
+        definition="fair continuous ranked probability score, in the units of the data; of a single forecast the MAE",
+        mean=True,
+        ensembles=True,
+        compared=True,
+        headline=True,
+        curve=True,
+    ),
+    Metric(
+        name="brier",
+        title="Brier score",
+        group="event",
+        sums=("brier", "brier_weight"),
+        formula=ratio,
+        better="lower",
+        perfect=0,
+        range=(0, 1),
+        definition="mean squared difference of the probability of an event from 1 where it came and 0 where not; the "
+        "probability is the share of members, of a single forecast the share of event pixels within "
+        f"{NEIGHBOURHOOD} x {NEIGHBOURHOOD} pixels",
+        dims=("threshold",),
+        mean=True,
+        compared=True,
+    ),
+)

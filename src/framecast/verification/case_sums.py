@@ -23,6 +23,7 @@ from framecast.forecasting.baselines.optical_flow import motion
 from framecast.scores import CONVENTIONS, Convention, contingency
 from framecast.scores.fractions import SCALES, SHARES, among_the_largest, exceeds, fractions_sums
 from framecast.scores.i3d import I3D
+from framecast.scores.objects import SUMS as SAL_SUMS
 from framecast.scores.objects import Scene, object_threshold, sal, scene
 from framecast.scores.perceptual import LPIPS
 from framecast.scores.probability import crps_field, ensemble_sums, neighbourhood_sums, rank_histogram
@@ -174,8 +175,8 @@ def _frames(fields: Fields, members: Mapping[str, np.ndarray], rules: Rules) -> 
         every = torch.from_numpy(members[name]) if name in members else values[None]
         sums["crps"] = _over_pixels(crps_field(every, fields.truth), fields.valid)
         if members:
-            sums["spread"] = _over_pixels(_spread(every), fields.valid)
-            sums["mean_error"] = _over_pixels((values - fields.truth).double().square(), fields.valid)
+            sums["ensemble_variance"] = _over_pixels(_spread(every), fields.valid)
+            sums["ensemble_squared_error"] = _over_pixels((values - fields.truth).double().square(), fields.valid)
         columns.append(sums)
     pixels = {"pixels": fields.valid, "observed": fields.observed}
     return _stacked(columns, _LEADS) | {
@@ -231,8 +232,9 @@ def _probabilities(fields: Fields, members: Mapping[str, np.ndarray], rules: Rul
         "brier": ((*_LEADS, "threshold"), error.numpy()),
         "brier_weight": ((*_LEADS, "threshold"), binned[..., 0, :].sum(-1).numpy()),
     }
-    for name, part in zip(("counted", "said", "happened"), binned.sum(2).unbind(-2), strict=True):
-        data[f"probability_{name}"] = (("forecaster", "case", "threshold", "probability"), part.numpy())
+    names = ("forecast_count", "forecast_probability", "observed_events")
+    for name, part in zip(names, binned.sum(2).unbind(-2), strict=True):
+        data[name] = (("forecaster", "case", "threshold", "probability"), part.numpy())
     return data
 
 
@@ -240,7 +242,7 @@ def _objects(fields: Fields, rules: Rules) -> dict[str, Column]:
     """SAL, signed and without sign, of the frames in which the truth and every forecast have rain: the same for all."""
     diagonal = float(np.hypot(*fields.truth.shape[-2:]))
     scenes = [_scenes(values, fields.valid, rules) for values in (fields.truth, *fields.forecasts.values())]
-    found = np.zeros((len(_SAL), len(fields.forecasts), *fields.truth.shape[:2]))
+    found = np.zeros((len(SAL_SUMS), len(fields.forecasts), *fields.truth.shape[:2]))
     for place in scenes[0]:
         true, *said = (each[place] for each in scenes)
         if true is None or None in said:
@@ -249,15 +251,12 @@ def _objects(fields: Fields, rules: Rules) -> dict[str, Column]:
             assert forecast is not None
             structure, amplitude, location = sal(forecast, true, diagonal)
             found[:, f, *place] = structure, amplitude, location, abs(structure), abs(amplitude), 1
-    return {name: (_LEADS, values) for name, values in zip(_SAL, found, strict=True)}
+    return {name: (_LEADS, values) for name, values in zip(SAL_SUMS, found, strict=True)}
 
 
 def _first(values: Tensor) -> Tensor:
     """The first channel of all frames: `(B, S, C, H, W)` -> `(B S, H, W)`."""
     return values[:, :, 0].flatten(0, 1)
-
-
-_SAL = ("sal_s", "sal_a", "sal_l", "sal_s_size", "sal_a_size", "sal_weight")
 
 
 def _scenes(values: Tensor, valid: Tensor, rules: Rules) -> dict[tuple[int, int], Scene | None]:
@@ -285,7 +284,7 @@ def _ranks(fields: Fields, members: Mapping[str, np.ndarray], cases: Sequence[in
                 counts[f, b, : len(found)] = found.numpy()
     sizes = [[len(members[name]) if name in members else 1] * len(cases) for name in fields.forecasts]
     return {
-        "rank_counted": (("forecaster", "case", "rank"), counts),
+        "rank_count": (("forecaster", "case", "rank"), counts),
         "members": (("forecaster", "case"), np.array(sizes)),
     }
 
@@ -296,7 +295,7 @@ def _spectra(fields: Fields) -> dict[str, Column]:
     power = [spectrum(pictures, fields.valid).numpy() for pictures in fields.pictures.values()]
     return {
         "power": (("forecaster", *rings), np.stack(power)),
-        "true_power": (rings, spectrum(fields.true_pictures, fields.valid).numpy()),
+        "observed_power": (rings, spectrum(fields.true_pictures, fields.valid).numpy()),
     }
 
 
@@ -320,7 +319,7 @@ def _perceptual(fields: Fields, networks: Networks) -> dict[str, Column]:
     if networks.i3d is not None:
         features = [{"features": networks.i3d(shown(pictures))} for pictures in fields.pictures.values()]
         data |= _stacked(features, ("forecaster", "case", "feature"))
-        data["true_features"] = (("case", "feature"), networks.i3d(true).numpy())
+        data["observed_features"] = (("case", "feature"), networks.i3d(true).numpy())
     return data
 
 
@@ -330,8 +329,8 @@ def _weather(fields: Fields, contexts: np.ndarray, rules: Rules) -> dict[str, Co
     wet = (truth >= rules.wet) & valid
     said = [((values[:, :, 0].numpy() >= rules.wet) & valid).sum((2, 3)) for values in fields.forecasts.values()]
     return {
-        "wet_said": (_LEADS, np.stack(said)),
-        "wet_true": (("case", "lead_time"), wet.sum((2, 3))),
+        "wet_forecast": (_LEADS, np.stack(said)),
+        "wet_observed": (("case", "lead_time"), wet.sum((2, 3))),
         "wet_amount": (("case", "lead_time"), np.where(wet, truth, 0).sum((2, 3), dtype=np.float64)),
         "speed": (("case",), np.array([_speed(context, rules.quantity) for context in contexts])),
     }

@@ -16,13 +16,12 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
-from scipy.optimize import least_squares
-from scipy.stats import norm
-from scipy.stats import t as student
 
-from framecast.scores.bootstrap import REPEATS, drawn, limits, resampled
-from framecast.verification.metrics import Measure, brier_measure, event_measure, informative
+from framecast.scores import Metric
+from framecast.scores.bootstrap import REPEATS, drawn, informative, limits, resampled
+from framecast.scores.metric import Better
 from framecast.verification.result import Verification
+from framecast.verification.significance import hering_genton, holm, student_p
 
 FEWEST = 5
 LEVEL = 0.05
@@ -43,7 +42,7 @@ class Claim:
     """Corrected for the number of claims in its table; NaN with too few blocks, and where a value is not finite."""
     blocks: int
     cases: int
-    lower_is_better: bool
+    better: Better
 
     @property
     def difference(self) -> float:
@@ -74,7 +73,7 @@ class Claim:
         sure = f"p = {self.p:.2g}, {independent(self.blocks)}"
         if not self.sure:
             return f"{self.score}: no evidence of a difference between {self.one} and {self.other} ({told}; {sure})"
-        better = (self.difference < 0) == self.lower_is_better
+        better = (self.difference < 0) == (self.better == "lower")
         return f"{self.score}: {self.one} is {'better' if better else 'worse'} than {self.other} ({told}; {sure})"
 
 
@@ -111,8 +110,8 @@ def compare(
     """Compare each of the forecasters `judged` (all unless stated) with every other forecaster, in every score."""
     counts = drawn(verification.sums["block"].values, repeats, seed)
     by_lead = [
-        _claim(verification, measure, pair, lead, both[..., lead], counts)
-        for measure, pair, both in _paired(verification, judged)
+        _claim(verification, metric, pair, lead, both[..., lead], counts)
+        for metric, pair, both in _paired(verification, judged)
         for lead in range(both.shape[3])
     ]
     overall = over_all_leads(verification, judged, repeats=repeats, seed=seed)
@@ -126,73 +125,67 @@ def over_all_leads(
     counts = drawn(verification.sums["block"].values, repeats, seed)
     return _corrected(
         [
-            _claim(verification, measure, pair, None, both.sum(3), counts)
-            for measure, pair, both in _paired(verification, judged)
+            _claim(verification, metric, pair, None, both.sum(3), counts)
+            for metric, pair, both in _paired(verification, judged)
         ]
     )
 
 
 def _paired(
     verification: Verification, judged: list[str] | None
-) -> Iterator[tuple[Measure, tuple[str, str], np.ndarray]]:
+) -> Iterator[tuple[Metric, tuple[str, str], np.ndarray]]:
     """Each score and pair to compare, with the sums of cases of both `(2, K, N, S)`."""
     names = verification.forecasters
     judged = names if judged is None else judged
     pairs = [(a, b) for a, b in combinations(names, 2) if a in judged or b in judged]
-    for measure in compared(verification):
-        tables = {name: verification.table(name, measure) for name in names}
+    for metric in compared(verification):
+        tables = {name: verification.table(name, metric) for name in names}
         for pair in pairs:
-            yield measure, pair, np.stack([tables[name] for name in pair])
+            yield metric, pair, np.stack([tables[name] for name in pair])
 
 
-def compared(verification: Verification) -> list[Measure]:
-    """The scores that forecasters are compared in: of frames those that are means of cases and say which is better, of events
-    CSI, Brier score, and FSS at the middle scale."""
-    found = [
-        measure
-        for measure in verification.frame_measures()
-        if measure.mean and measure.lower_is_better is not None and _counted(verification, measure)
+def compared(verification: Verification) -> list[Metric]:
+    """The metrics that forecasters are compared in, those of neighbourhoods at the middle scale."""
+    return [
+        metric
+        for metric in verification.metrics()
+        if metric.compared and verification.middle_scale(metric) and _computable(verification, metric)
     ]
-    for number, rate in enumerate(verification.rates):
-        found += [event_measure("csi", number, rate), brier_measure(number, rate)]
-        if scales := verification.fss_measures(number):
-            found.append(scales[len(scales) // 2])
-    return found
 
 
-def _counted(verification: Verification, measure: Measure) -> bool:
-    """Whether there is anything that it could be computed of."""
-    return bool((verification.sums[measure.sums[-1]] > 0).any())
+def _computable(verification: Verification, metric: Metric) -> bool:
+    """Whether a frame score has anything that it could be computed of."""
+    return metric.group != "frame" or bool((verification.sums[metric.sums[-1]] > 0).any())
 
 
 def _claim(
     verification: Verification,
-    measure: Measure,
+    metric: Metric,
     pair: tuple[str, str],
     lead: int | None,
     tables: np.ndarray,
     counts: np.ndarray,
 ) -> Claim:
     """Of the sums of cases of both, `tables (2, K, N)`, and how often each block is counted in each repeat `(R, B)`."""
-    values = [measure.formula(table.sum(1)) for table in tables]
+    values = [metric.formula(table.sum(1)) for table in tables]
     blocks = verification.sums["block"].values
-    one, other = (measure.formula(resampled(table, blocks, counts)) for table in tables)
+    one, other = (metric.formula(resampled(table, blocks, counts)) for table in tables)
     differences = (one - other)[np.isfinite(one - other)]
-    number = int(np.any([informative(measure, table, blocks) for table in tables], axis=0).sum())
+    number = int(np.any([informative(metric.formula, table, blocks) for table in tables], axis=0).sum())
     interval, p = (float("nan"), float("nan")), float("nan")
     if number > 1 and len(differences) > 1:
         low, high = limits(differences)
         interval = (float(low), float(high))
     if number >= FEWEST and len(differences) > 1 and np.isfinite(values).all():
-        spread = differences.std(ddof=1) * np.sqrt(number / (number - 1))  # few blocks drawn again vary too little
+        spread = differences.std(ddof=1)
         p = 1.0
         if spread > 0 and values[0] != values[1]:
-            p = float(2 * student.sf(abs(values[0] - values[1]) / spread, number - 1))
-            if measure.mean:
-                each = [measure.formula(table) for table in tables]
+            p = student_p(values[0] - values[1], spread, number)
+            if metric.mean:
+                each = [metric.formula(table) for table in tables]
                 p = max(p, hering_genton(each[0] - each[1])[1])
     return Claim(
-        measure.name,
+        metric.label,
         *pair,
         lead,
         (float(values[0]), float(values[1])),
@@ -200,39 +193,11 @@ def _claim(
         p,
         number,
         verification.cases,
-        bool(measure.lower_is_better),
+        metric.better,
     )
-
-
-def hering_genton(differences: np.ndarray) -> tuple[float, float]:
-    """The statistic and p of a mean difference of zero, of differences `(N,)` in the order of time; NaN are left out.
-
-    The covariance of differences k cases apart is modelled as s^2 exp(-3 k / r), fitted to lags up to half of the longest
-    (Hering and Genton, 2011, section 2.2). NaN and 1 for fewer than three differences, or where all are 0.
-    """
-    d = differences[np.isfinite(differences)]
-    n = len(d)
-    if n < 3 or not d.any() or np.ptp(d) == 0:
-        return float("nan"), 1.0
-    centred, most = d - d.mean(), max((n - 1) // 2, 1)
-    lags = np.arange(most)
-    covariance = np.array([centred[k:] @ centred[: n - k] / n for k in lags])
-    scale = covariance[0]
-
-    def misfit(parameters: np.ndarray) -> np.ndarray:
-        return np.asarray(parameters[0] ** 2 * np.exp(-3 * lags / parameters[1]) - covariance / scale)
-
-    sigma, reach = least_squares(misfit, [1.0, 1.0], bounds=(0, np.inf)).x
-    model = scale * sigma**2 * np.exp(-3 * np.arange(n) / reach)
-    statistic = d.mean() / np.sqrt((model[0] + 2 * model[1:].sum()) / n)
-    return float(statistic), float(2 * norm.sf(abs(statistic)))
 
 
 def _corrected(claims: list[Claim]) -> list[Claim]:
     """With the p of each raised for how many there are (Holm)."""
-    known = sorted((claim.p, number) for number, claim in enumerate(claims) if claim.p == claim.p)
-    highest, corrected = 0.0, list(claims)
-    for rank, (p, number) in enumerate(known):
-        highest = max(highest, min(1.0, p * (len(known) - rank)))
-        corrected[number] = replace(claims[number], p=highest)
-    return corrected
+    raised = holm([claim.p for claim in claims])
+    return [replace(claim, p=p) for claim, p in zip(claims, raised, strict=True)]

@@ -25,13 +25,13 @@ from framecast.training import resume, train
 from framecast.training.run_folder import check_unchanged, settings_of
 from framecast.training.two_stage import second_stage
 from framecast.verification.evaluate import evaluate
+from framecast.verification.metrics import direction
 from framecast.verification.result import Score
 
 CLOSE = 0.05
 """A score within this share of the printed one counts as reached."""
 CASES, LEAST_CASES = 1_000, 20
 """How many test windows a share of the training is judged by: this share of the first, never fewer than the second."""
-HIGHER = ("ssim", "psnr")
 FREE = (
     "data.path",
     "data.images",
@@ -60,9 +60,13 @@ class Reproduced:
             return "not computed"
         if self.changes:
             return f"not comparable: {', '.join(self.changes)}"
-        gain = self.ours.value / self.theirs - 1
-        gain = gain if self.score in HIGHER else -gain
-        return "reached" if abs(gain) <= CLOSE else f"{abs(gain):.0%} {'better' if gain > 0 else 'worse'}"
+        change = self.ours.value / self.theirs - 1
+        if abs(change) <= CLOSE:
+            return "reached"
+        better = direction(self.score)
+        if better not in ("lower", "higher"):
+            return f"{abs(change):.0%} {'above' if change > 0 else 'below'}"
+        return f"{abs(change):.0%} {'better' if (change > 0) == (better == 'higher') else 'worse'}"
 
 
 def reproduce(
@@ -101,7 +105,7 @@ def reproduce(
         if verification.cases == limit:
             changes.append(f"{limit} test windows only")
         for score, value in paper.items():
-            known = score in verification.frame_scores
+            known = score in {metric.name for metric in verification.metrics("frame")}
             ours = verification.frame(verification.forecasters[0], score) if known else None
             results.append(Reproduced(name, score, ours, float(value), tuple(changes)))
     return results

@@ -1,0 +1,102 @@
+"""Scores as tables on the terminal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from framecast.scores import Metric
+    from framecast.verification.result import Score, Verification
+
+_GAP = 2
+"""Blanks between two columns of a table."""
+
+
+def print_scores(verification: Verification, console: Console) -> None:
+    """The headline scores over all lead times as tables, and the verdict."""
+    from framecast.report.verdict import verdict
+    from framecast.verification.views import fallbacks
+
+    headline = [metric for metric in verification.metrics() if metric.headline]
+    tables = filter(lambda metric: metric.additive, headline)
+    for title, metrics in groupby(tables, key=lambda metric: _title(verification, metric)):
+        _print_table(verification, title, list(metrics), console)
+    for metric in headline:
+        if not metric.additive:
+            values = ((name, verification.score(name, metric).value) for name in verification.forecasters)
+            line = ", ".join(f"{name} {value:.4g}" for name, value in values)
+            console.print(f"{metric.title} of {verification.cases} clips: {line}", highlight=False)
+    for line in fallbacks(verification):
+        console.print(f"! {line}", style="yellow", highlight=False, markup=False)
+    console.print("± is half of the 95 % interval; the report has them whole, and more scores", highlight=False)
+    console.print(verdict(verification), highlight=False)
+
+
+def _title(verification: Verification, metric: Metric) -> str:
+    """Of the table that a metric stands in."""
+    from framecast.verification.views import observed_events
+
+    if metric.group == "event":
+        threshold = metric.place["threshold"]
+        events = int(observed_events(verification, threshold).sum())
+        return f"{verification.rates[threshold]:g} mm/h or more: {events:,} event pixels"
+    if metric.group == "frame":
+        return f"{verification.cases} cases, convention {verification.convention.name}"
+    return f"{metric.group}s"
+
+
+def _print_table(verification: Verification, title: str, metrics: Sequence[Metric], console: Console) -> None:
+    """A row a forecaster and a column a metric, in as many tables as the width of the terminal asks for."""
+    from rich.box import SIMPLE
+    from rich.table import Table
+
+    names = verification.forecasters
+    columns = [[_head(metric), *(brief(verification.score(name, metric)) for name in names)] for metric in metrics]
+    for some in abreast(columns, console.width - max(map(len, names)) - _GAP):
+        table = Table(title=title if some[0] is columns[0] else None, box=SIMPLE, collapse_padding=True, pad_edge=False)
+        table.add_column("", no_wrap=True)
+        for head, *_ in some:
+            table.add_column(head, justify="right", no_wrap=True)
+        for name, *values in zip(names, *(values for _, *values in some), strict=True):
+            table.add_row(name, *values)
+        console.print(table)
+
+
+def _head(metric: Metric) -> str:
+    """The short name of a metric, with its place where a table holds several."""
+    name = metric.name.upper().replace("_", "-")
+    return name if metric.group in ("frame", "event") else f"{name}{metric.suffix}"
+
+
+def abreast(columns: Sequence[list[str]], width: int) -> list[list[list[str]]]:
+    """The columns in groups that fit into a width."""
+    groups: list[list[list[str]]] = [[]]
+    used = 0
+    for column in columns:
+        wide = max(map(len, column)) + _GAP
+        if groups[-1] and used + wide > width:
+            groups.append([])
+            used = 0
+        groups[-1].append(column)
+        used += wide
+    return groups
+
+
+def brief(score: Score | None) -> str:
+    """A value and half the width of its interval, that to one digit, or to the unit, and both to the same place."""
+    if score is None:
+        return ""
+    if score.value != score.value:
+        return "undefined"
+    if score.interval is None:
+        return f"{score.value:.3g}"
+    half = (score.interval[1] - score.interval[0]) / 2
+    if half == 0:
+        return f"{score.value:.3g} ± 0"
+    places = max(0, -math.floor(math.log10(half)))
+    return f"{score.value:.{places}f} ± {half:.{places}f}"

@@ -1,0 +1,91 @@
+"""The file of a verification, `cases.nc`: the sums of all cases, with the version of their names."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from framecast.data.quantities import QUANTITIES, ZR, Quantity
+from framecast.errors import DataError, RunError
+from framecast.scores import CONVENTIONS, Convention
+
+VERSION = 1
+"""Of the names of variables, in the attribute `framecast_cases_version`; files without it are of version 0."""
+_ATTRIBUTE = "framecast_cases_version"
+_RENAMED = {
+    "probability_said": "forecast_probability",
+    "probability_happened": "observed_events",
+    "probability_counted": "forecast_count",
+    "wet_said": "wet_forecast",
+    "wet_true": "wet_observed",
+    "true_power": "observed_power",
+    "true_features": "observed_features",
+    "rank_counted": "rank_count",
+    "mean_error": "ensemble_squared_error",
+    "spread": "ensemble_variance",
+    "sal_s_size": "sal_s_absolute",
+    "sal_a_size": "sal_a_absolute",
+}
+"""Names of version 0 and those of version 1."""
+
+
+def write_cases(sums: xr.Dataset, rates: tuple[float, ...], path: Path) -> None:
+    """Write the sums, whole or not at all; the thresholds in mm/h, `rates`, are the coordinate `rate`. Raises `RunError`."""
+    if "threshold" in sums.dims:
+        sums = sums.assign_coords(rate=("threshold", list(rates), {"units": "mm h-1"}))
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sums.assign_attrs({_ATTRIBUTE: VERSION}).to_netcdf(temporary, engine="h5netcdf")
+        temporary.replace(path)
+    except OSError as error:
+        raise RunError(f"cannot be written ({error})", where=path) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
+
+
+def read_cases(path: Path) -> tuple[xr.Dataset, Convention, Quantity, tuple[float, ...], tuple[float, ...]]:
+    """The sums in today's names, convention, quantity, and thresholds in mm/h and in the units of the data. Raises `DataError`
+    for a file that is none of a verification, or of a newer version."""
+    try:
+        with xr.open_dataset(path, engine="h5netcdf", decode_timedelta=True) as file:
+            sums = file.load()
+    except (OSError, ValueError) as error:
+        raise DataError(f"cannot be read ({error})", where=path) from error
+    version = int(sums.attrs.pop(_ATTRIBUTE, 0))
+    if version > VERSION:
+        raise DataError(
+            f"written by a newer framecast: version {version}, this one reads versions up to {VERSION}",
+            where=path,
+            remedy="install the newer framecast, or evaluate again",
+        )
+    try:
+        quantity, convention = QUANTITIES[sums.attrs["quantity"]], CONVENTIONS[sums.attrs["convention"]]
+        sums["mse"], sums["forecaster"]
+    except KeyError as error:
+        raise DataError(f"not the sums of a verification: no {error}", where=path, remedy="give a cases.nc") from None
+    if version == 0:
+        sums = _from_version_0(sums, quantity)
+    if "threshold" not in sums.dims:
+        return sums, convention, quantity, (), ()
+    rates, thresholds = (tuple(sums[name].values.tolist()) for name in ("rate", "threshold"))
+    return sums.drop_vars("rate"), convention, quantity, rates, thresholds
+
+
+def _from_version_0(sums: xr.Dataset, quantity: Quantity) -> xr.Dataset:
+    """With the names of version 1, and with thresholds in mm/h, which version 0 has in the units of the data only."""
+    sums = sums.rename({old: new for old, new in _RENAMED.items() if old in sums})
+    if "threshold" not in sums.dims:
+        return sums
+    rates = sums["threshold"].values
+    if quantity.name == "reflectivity":
+        zr = ZR()
+        rates = np.array([float(f"{zr.rain_rate(float(value)):.6g}") for value in rates])
+        repair = f"the thresholds in dBZ of an earlier version were converted to mm/h by Z = {zr.a:g} R^{zr.b:g}"
+        sums.attrs["repairs"] = "\n".join(filter(None, [sums.attrs.get("repairs", ""), repair]))
+    return sums.assign_coords(rate=("threshold", rates))

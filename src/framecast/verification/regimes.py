@@ -1,0 +1,59 @@
+"""Regimes: kinds of weather and of time by which cases are split.
+
+Of each case is known how much of it was wet, how intense, and how fast it moved; cases are split into thirds by each, by season
+and by hour.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from framecast.verification.result import Verification
+
+
+class Regime(NamedTuple):
+    """A kind of weather, or of time: `cases (N,)` bool says which cases were of it."""
+
+    kind: str
+    label: str
+    cases: np.ndarray
+
+
+def regimes(verification: Verification) -> list[Regime]:
+    """Thirds of the cases by what was observed, seasons and hours; those that hold any case but not all."""
+    sums = verification.sums
+    result = []
+    if verification.quantity.precipitation:
+        wet, pixels = sums["wet_observed"].sum("lead_time").values, sums["pixels"].sum("lead_time").values
+        share = np.divide(wet, pixels, out=np.full(len(wet), np.nan), where=pixels > 0)
+        amount = sums["wet_amount"].sum("lead_time").values
+        result += _thirds("wet area", share, "{:.0%}")
+        result += _thirds("intensity", amount / np.maximum(wet, 1), f"{{:.2g}} {verification.quantity.units}")
+    result += _thirds("speed", sums["speed"].values, "{:.2g} pixels a frame")
+    result += _of_time(sums["init_time"].values)
+    return [regime for regime in result if 0 < regime.cases.sum() < len(regime.cases)]
+
+
+def _of_time(times: np.ndarray) -> list[Regime]:
+    """Seasons and quarters of the day; none for frames without clock."""
+    if times.dtype.kind != "M":
+        return []
+    month = times.astype("datetime64[M]").astype(int) % 12
+    hour = (times - times.astype("datetime64[D]")) // np.timedelta64(6, "h")
+    seasons = ("December to February", "March to May", "June to August", "September to November")
+    return [
+        *(Regime("season", name, (month + 1) % 12 // 3 == k) for k, name in enumerate(seasons)),
+        *(Regime("hour", f"{6 * k:02d} to {6 * k + 6:02d} UTC", hour == k) for k in range(4)),
+    ]
+
+
+def _thirds(kind: str, values: np.ndarray, form: str) -> list[Regime]:
+    """Cases by thirds of a value; NaN belongs to none."""
+    if not np.isfinite(values).any():
+        return []
+    low, high = np.nanquantile(values, [1 / 3, 2 / 3])
+    parts = {"low": values <= low, "middle": (values > low) & (values <= high), "high": values > high}
+    limits = {"low": f"up to {form.format(low)}", "middle": "", "high": f"above {form.format(high)}"}
+    return [Regime(kind, f"{name} {limits[name]}".strip(), cases) for name, cases in parts.items()]

@@ -1,0 +1,77 @@
+"""Views of the sums of a verification that are no scores: counts, probabilities, ranks and spectra, as figures show them."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from framecast.scores import Contingency
+from framecast.scores.metric import root
+from framecast.scores.probability import Probabilities
+from framecast.verification.result import Verification
+
+
+def scored_share(verification: Verification) -> np.ndarray:
+    """Share of the pixels with a true value that were scored, for each lead time."""
+    pixels = verification.sums["pixels"].sum("case").values
+    observed = verification.sums["observed"].sum("case").values
+    return np.asarray(np.divide(pixels, observed, out=np.full(len(pixels), np.nan), where=observed > 0))
+
+
+def observed_events(verification: Verification, threshold: int) -> np.ndarray:
+    """Number of observed events (pixels) for each lead time."""
+    table = verification.sums.isel(forecaster=0, threshold=threshold)
+    return np.asarray((table["hits"] + table["misses"]).sum("case").values)
+
+
+def event_frequency(verification: Verification, threshold: int) -> float:
+    """Share of the scored pixels that were events: the fractions skill score of a random forecast."""
+    counts = verification.sums.isel(forecaster=0, threshold=threshold)
+    scored = float(sum(counts[name].sum() for name in Contingency._fields))
+    return float(observed_events(verification, threshold).sum()) / scored if scored else float("nan")
+
+
+def probabilities(verification: Verification, forecaster: str, threshold: int) -> Probabilities:
+    """Forecast probabilities of an event and how often it was observed, by bin, over all cases and lead times."""
+    part = verification.sums.sel(forecaster=forecaster).isel(threshold=threshold)
+    names = ("forecast_count", "forecast_probability", "observed_events")
+    count, probability, events = (torch.from_numpy(part[name].sum("case").values) for name in names)
+    return Probabilities(count, probability, events, torch.tensor(float(part["brier"].sum())))
+
+
+def ranks(verification: Verification, forecaster: str) -> np.ndarray:
+    """How often the truth had each rank among the members of an ensemble `(M + 1,)`."""
+    counts = verification.sums["rank_count"].sel(forecaster=forecaster).sum("case").values
+    return np.asarray(counts[: verification.members(forecaster) + 1])
+
+
+def spread_skill(verification: Verification, forecaster: str) -> tuple[np.ndarray, np.ndarray]:
+    """Spread of an ensemble and root mean squared error of its mean, for each lead time; alike for a good ensemble."""
+    part, pixels = verification.sums.sel(forecaster=forecaster), verification.sums["pixels"].sum("case").values
+    squares = (part[name].sum("case").values for name in ("ensemble_variance", "ensemble_squared_error"))
+    spread, skill = (root(np.stack([square, pixels])) for square in squares)
+    return spread, skill
+
+
+def power(verification: Verification, forecaster: str | None = None) -> np.ndarray:
+    """Mean power spectrum `(lead_time, ring)` of a forecaster, or of the truth; rings are between `WAVELENGTHS`."""
+    sums = verification.sums
+    values = sums["observed_power"] if forecaster is None else sums["power"].sel(forecaster=forecaster)
+    return np.asarray(values.mean("case").values)
+
+
+def wet_ratio(verification: Verification, forecaster: str) -> np.ndarray:
+    """Wet pixels forecast for each wet pixel observed, for each lead time."""
+    forecast = verification.sums["wet_forecast"].sel(forecaster=forecaster).sum("case").values
+    observed = verification.sums["wet_observed"].sum("case").values
+    return np.asarray(np.divide(forecast, observed, out=np.full(len(observed), np.nan), where=observed > 0))
+
+
+def fallbacks(verification: Verification) -> list[str]:
+    """A line for each forecaster that could not work in some cases and fell back to a simpler one there."""
+    if "fallback_cases" not in verification.sums:
+        return []
+    counts = {
+        name: int(verification.sums["fallback_cases"].sel(forecaster=name).sum()) for name in verification.forecasters
+    }
+    return [f"{name}: {n} of {verification.cases} cases fell back to extrapolation" for name, n in counts.items() if n]
