@@ -105,10 +105,3 @@ EVENT_DEFINITIONS = {
     "counts pooled over cases",
     "hss": "the share of correct forecasts above chance, counts pooled over cases",
 }
-
-
-def reference_mean(score: Callable[[Contingency], Tensor], table: Contingency) -> Tensor:
-    """A score as the published PredRNN code averages it: pooled over each batch, 0 where undefined, then the mean over
-    batches. `table` holds `(batches, S)` counts, each pooled over a batch -> `(S,)`."""
-    values = score(table)
-    return torch.where(values.isnan(), 0.0, values).mean(0)
