@@ -193,7 +193,7 @@ def _with_fvd(table: dict[str, Any], verification: Verification) -> dict[str, An
 def _event_table(verification: Verification, threshold: int) -> dict[str, Any]:
     measures = verification.event_measures(threshold)
     limit, rate = verification.thresholds[threshold], verification.rates[threshold]
-    title = f"{rate:g} mm/h" if verification.quantity.name == "rain_rate" else f"{rate:g} mm/h ({limit:.1f} dBZ)"
+    title = f"{rate:g} mm/h" if verification.quantity.rain == "rate" else f"{rate:g} mm/h ({limit:.1f} dBZ)"
     return _table(verification, measures, [measure.name.split(" at ")[0] for measure in measures]) | {
         "title": title,
         "events": f"{int(verification.events(threshold).sum()):,}",

@@ -32,7 +32,9 @@ class Extrapolation:
     def forecast_array(self, context: np.ndarray, horizon: int) -> np.ndarray:
         """`context (T, C, H, W)` -> `(horizon, C, H, W)`, all channels moved alike."""
         recent = context[-self.frames :]
-        seen = RainLog().forward(recent, self.quantity) if self.quantity.precipitation else recent
+        low, high = self.quantity.usual
+        scaled = (recent - low) / (high - low)
+        seen = RainLog().forward(recent, self.quantity) if self.quantity.precipitation else scaled
         seen = np.where(np.isfinite(seen), seen, 0.0).mean(axis=1)
         surroundings = not self.quantity.precipitation
         return advect(context[-1], motion(seen), horizon, self.quantity.dry, continued=surroundings)

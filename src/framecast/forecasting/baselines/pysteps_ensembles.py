@@ -48,9 +48,9 @@ class _Ensemble(ABC):
     def forecast_members(self, context: np.ndarray, horizon: int) -> np.ndarray:
         """`context (T, C, H, W)`, of which the first channel is used -> `(members, horizon, 1, H, W)`."""
         extrapolated = Extrapolation(self.quantity).forecast_array(context, horizon)
-        zr, logarithmic = ZR(), self.quantity.name == "reflectivity"
+        zr, logarithmic = ZR(), self.quantity.rain == "reflectivity"
         recent = context[-self.needed :, 0].astype(np.float64)
-        rate = zr.rain_rate(recent) if logarithmic else recent
+        rate = self.quantity.rain_rate(recent, zr)
         rate = np.where(np.isfinite(rate), rate, 0.0)
         everything = np.broadcast_to(extrapolated, (self.members, *extrapolated.shape))
         if len(recent) < self.needed or (rate[-1] >= _WET).mean() < _LEAST_WET:
