@@ -14,7 +14,6 @@ from torch import Tensor
 
 from framecast.checkpoints.model_folder import Card, save
 from framecast.config.experiment import Experiment
-from framecast.data.readers.options import AS_IT_IS
 from framecast.data.windows.batches import evaluation_batches
 from framecast.data.windows.sources import Sources
 from framecast.models.autoencoders import Autoencoder
@@ -71,8 +70,8 @@ def card_of(experiment: Experiment, sources: Sources) -> Card:
         shape=sources.shape(experiment.data.crop_size),
         step_seconds=None if sources.step is None else float(sources.step / np.timedelta64(1, "s")),
         grid=grid,
-        inputs=getattr(experiment.data, "inputs", ()),
-        reading=getattr(experiment.data, "reading", AS_IT_IS),
+        inputs=experiment.data.inputs,
+        reading=experiment.data.reading,
     )
 
 
