@@ -14,8 +14,6 @@ from matplotlib.colors import BoundaryNorm, Colormap, ListedColormap, Normalize
 
 from framecast.data.quantities import Quantity
 
-_RAIN = (0.1, 0.5, 1, 2, 4, 8, 16, 32, 64, 128)
-_DBZ = (5, 10, 15, 20, 25, 30, 35, 40, 45, 50, 60)
 _STRIPE = 6
 
 
@@ -32,7 +30,8 @@ class Scale:
     def paint(self, frame: np.ndarray) -> np.ndarray:
         """`frame (C, H, W)` in physical units -> `(H, W, 3)` uint8. Three channels are colours, of others the first."""
         if len(frame) == 3 and not self.ticks:
-            colours = (np.clip(np.where(np.isfinite(frame), frame, 0), 0, 1) * 255).astype(np.uint8).transpose(1, 2, 0)
+            shares = self.norm(np.ma.masked_invalid(frame)).filled(0)
+            colours = (np.clip(shares, 0, 1) * 255).astype(np.uint8).transpose(1, 2, 0)
         else:
             values = np.ma.masked_invalid(frame[0])
             colours = (self.colours(self.norm(values))[..., :3] * 255).astype(np.uint8)
@@ -46,11 +45,10 @@ class Scale:
 
 def scale_of(quantity: Quantity) -> Scale:
     """The scale of a quantity."""
-    if not quantity.precipitation:
-        return Scale(colormaps["gray"], Normalize(0, 1), "", (), (214, 178, 178))
-    ticks = _RAIN if quantity.name == "rain_rate" else _DBZ
+    ticks = quantity.colour_steps
+    if not ticks:
+        return Scale(colormaps["gray"], Normalize(*quantity.usual), quantity.label, (), (214, 178, 178))
     steps = ListedColormap(colormaps["viridis_r"](np.linspace(0.02, 1, len(ticks) - 1))).with_extremes(
         under="white", over=colormaps["viridis_r"](1.0)
     )
-    units = "mm/h" if quantity.name == "rain_rate" else "dBZ"
-    return Scale(steps, BoundaryNorm(ticks, steps.N), units, ticks, (205, 205, 205))
+    return Scale(steps, BoundaryNorm(ticks, steps.N), quantity.label, ticks, (205, 205, 205))

@@ -17,13 +17,10 @@ from framecast.data.quantities import (
     REFLECTIVITY,
     ZR,
     Quantity,
-    dbz_of_pixels,
     event_thresholds,
-    identify,
     of,
-    pixels_of_dbz,
-    settled,
 )
+from framecast.data.units import identify, settled
 from framecast.errors import DataError
 
 
@@ -119,7 +116,7 @@ def test_thresholds_are_led_through_the_relation_for_reflectivity_only() -> None
     rate=st.floats(0, 300, width=32), units=st.sampled_from(["mm s-1", "kg m-2 s-1", "mm min-1", "mm day-1", "mm/h"])
 )
 def test_converted_rates_are_the_same_rain(rate: float, units: str) -> None:
-    _, factor, _ = identify(units, variable="v", where="f")
+    _, factor, _, _ = identify(units, variable="v", where="f")
     stored = xr.DataArray(np.full((1, 2, 2), rate / factor), dims=("time", "y", "x"), attrs={"units": units})
     frames = build(stored, where="f")
     np.testing.assert_allclose(frames.values, rate, rtol=1e-6, atol=1e-30)
@@ -136,9 +133,14 @@ def test_radar_maps_of_the_published_code(parity: Path) -> None:
     with np.load(parity / "metrics.npz") as file:
         values = json.loads(str(file["meta"]))["values"]
     pixels = np.linspace(0, 255, 11)
-    np.testing.assert_allclose(dbz_of_pixels(pixels, "hko7"), values["tctn_pixel_to_dBZ"], atol=1e-9)
-    np.testing.assert_allclose(dbz_of_pixels(pixels, "tctn"), values["tctn_pixel_to_dBZ_2"], atol=1e-9)
+    np.testing.assert_allclose(_dbz(pixels, "hko7"), values["tctn_pixel_to_dBZ"], atol=1e-9)
+    np.testing.assert_allclose(_dbz(pixels, "tctn"), values["tctn_pixel_to_dBZ_2"], atol=1e-9)
     dbz = ZR(a=58.53, b=1.56).reflectivity(np.array([0.5, 2, 5, 10, 30]))
-    np.testing.assert_allclose(
-        pixels_of_dbz(dbz, "hko7") / 255, values["tctn_rainfall_to_pixel_0.5_2_5_10_30"], rtol=1e-6
-    )
+    drawn = identify("pixels hko7", variable="v", where="f")
+    pixels = (dbz - drawn.offset) / drawn.factor
+    np.testing.assert_allclose(pixels / 255, values["tctn_rainfall_to_pixel_0.5_2_5_10_30"], rtol=1e-6)
+
+
+def _dbz(pixels: np.ndarray, name: str) -> np.ndarray:
+    drawn = identify(f"pixels {name}", variable="v", where="f")
+    return drawn.factor * pixels + drawn.offset

@@ -1,10 +1,13 @@
-"""The settings of a data set, and what opening it gives."""
+"""The data sets that can be trained on: archives of files, and the union of all configs, which is the registry.
+
+A data set is one file with its config (`sets/`, `synthetic/`) and its name in `Data` below: docs/adding_a_data_set.md.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields
-from typing import ClassVar, Literal
+from typing import Literal
 
 import numpy as np
 import xarray as xr
@@ -14,11 +17,10 @@ from framecast.data.frames import actions_of, check_frames, files_of, named
 from framecast.data.lazy import Parts
 from framecast.data.quantities import of
 from framecast.data.readers.options import Options
-from framecast.data.scaling import Scaling, Unit, check_scaling, default_scaling
+from framecast.data.scaling import Scaling, check_scaling, default_scaling
 from framecast.data.sets import BAIR, KTH, SEVIR, Human36M, RoboNet, TaxiBJ
-from framecast.data.synthetic.moving_mnist import DigitSource, digit_images
-from framecast.data.synthetic.moving_mnist import Split as DigitSplit
-from framecast.data.synthetic.varied_mnist import MixedDigitSource, VariedDigitSource
+from framecast.data.synthetic.moving_mnist import MovingDigits
+from framecast.data.synthetic.varied_mnist import MixedDigits, VariedDigits
 from framecast.data.windows.index import list_windows, time_step
 from framecast.data.windows.inputs import Input
 from framecast.data.windows.inputs import fields as fields_of
@@ -155,98 +157,6 @@ class ArchiveData:
             where=named(*archives),
             parts="" if all(parts.values()) else shared_out(found, archives, self.split),
         )
-
-
-@config
-class _Digits:
-    """Digits, generated. `images` is "bundled" or a folder with MNIST's IDX files; `digits` is how many there are."""
-
-    source: ClassVar[type[DigitSource]]
-
-    name: str
-    images: str = "bundled"
-    size: int = 64
-    digits: int = 2
-    context: int = 10
-    horizon: int = 10
-    train: int = 10_000
-    validation: int = 100
-    test: int = 1_000
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        check_lengths(self.context, self.horizon)
-        if min(self.size, self.digits, self.train) < 1 or min(self.validation, self.test) < 0:
-            raise ConfigError("size, digits and train must be at least 1, validation and test at least 0", where="data")
-
-    crop_size = None
-    flips = False
-    rotations = False
-
-    @property
-    def described(self) -> str:
-        """What the data are, in words."""
-        return f"{self.name.replace('_', ' ')} ({self.images})"
-
-    def open(self, check: Check = lambda shape: None, frames: Sequence[xr.DataArray] | None = None) -> Sources:
-        """The generators of each split. `check` is handed the shape of the frames first. Raises `DataError` and
-        `ConfigError`, the latter too where `frames` are given."""
-        if frames is not None:
-            raise ConfigError("digits are generated and take no frames", where="data.name")
-        check(FrameShape(self.source.channels, self.size, self.size, self.context, self.horizon))
-        report = (
-            f"{self.train} train, {self.validation} validation, {self.test} test sequences, made from disjoint digits"
-        )
-        return Sources(
-            train=self._part("train", self.train),
-            validation=self._part("validation", self.validation) if self.validation else None,
-            test=self._part("test", self.test) if self.test else None,
-            scaling=Unit(),
-            step=None,
-            report=(report,),
-        )
-
-    def _part(self, part: DigitSplit, number: int) -> DigitSource:
-        return self.source(
-            digit_images(self.images, part, self.size),
-            size=self.size,
-            digits=self.digits,
-            context=self.context,
-            horizon=self.horizon,
-            count=number,
-            seed=self.seed,
-            split=part,
-        )
-
-
-@config
-class MovingDigits(_Digits):
-    """Moving MNIST."""
-
-    source: ClassVar[type[DigitSource]] = DigitSource
-    name: Literal["moving_digits"] = "moving_digits"
-
-
-@config
-class VariedDigits(_Digits):
-    """V-MNIST: digits that rotate and grow as they move."""
-
-    source: ClassVar[type[DigitSource]] = VariedDigitSource
-    name: Literal["varied_digits"] = "varied_digits"
-    train: int = 100_000
-    test: int = 10_000
-
-
-@config
-class MixedDigits(_Digits):
-    """Mixed Moving MNIST: two to `digits` digits in red, green or blue."""
-
-    source: ClassVar[type[DigitSource]] = MixedDigitSource
-    name: Literal["mixed_digits"] = "mixed_digits"
-    digits: int = 3
-    train: int = 30_000
-    validation: int = 6_000
-    test: int = 5_000
 
 
 Data = ArchiveData | MovingDigits | VariedDigits | MixedDigits | KTH | Human36M | RoboNet | BAIR | TaxiBJ | SEVIR

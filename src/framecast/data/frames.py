@@ -21,7 +21,8 @@ import xarray as xr
 from framecast.checks import in_words
 from framecast.data.chunking import AT_ONCE, pieces
 from framecast.data.lazy import Change, Stored
-from framecast.data.quantities import QUANTITIES, Quantity, identify, settled, standard_name, with_dry
+from framecast.data.quantities import QUANTITIES, Quantity, with_dry
+from framecast.data.units import identify, settled, standard_name
 from framecast.errors import DataError, Exhausted, FramecastError
 
 DIMS = ("time", "channel", "y", "x")
@@ -40,17 +41,17 @@ def build(array: xr.DataArray, *, where: str, units: str | None = None, dry: flo
     """
     name = str(array.name or "frames")
     units = settled(units, array.attrs.get("units"), variable=name, where=where)
-    quantity, factor, offset = meaning = identify(units, variable=name, where=where)
+    quantity, factor, offset, dry_of_units = identify(units, variable=name, where=where)
     repairs = list(array.attrs.get("repairs", []))
     known = ("sequence", *DIMS) if "sequence" in array.dims else DIMS
     if not set(array.dims) <= set(known) or not {"y", "x"} <= set(array.dims):
         raise DataError(
             f"dims {tuple(array.dims)} are not those of frames", where=where, remedy=f"expected {known} in any order"
         )
-    if factor != 1:
+    if factor != 1 or offset:
         repairs.append(f"values in {units} were converted to {quantity.units}")
-    if meaning.is_pixel_map:
-        quantity = with_dry(quantity, offset)
+    if dry_of_units is not None:
+        quantity = with_dry(quantity, dry_of_units)
 
     def cleaned(block: np.ndarray) -> np.ndarray:
         block = block.astype(np.float32, copy=False)

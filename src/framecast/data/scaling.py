@@ -86,7 +86,7 @@ class RainLog:
     def forward(self, values: Values, quantity: Quantity) -> Values:
         """Physical to scaled."""
         library, values = _library(values), _filled(values, quantity)
-        if quantity.name == "reflectivity":
+        if quantity.rain == "reflectivity":
             rate = 10.0 ** ((values / 10 - math.log10(self.zr.a)) / self.zr.b)
             values = library.where(values <= quantity.dry, 0.0, rate)
         scaled: Values = library.log1p(library.clip(values, 0.0, None) / self.floor) / self._span
@@ -96,7 +96,7 @@ class RainLog:
         """Scaled to physical; what is at or below 0 comes back as dry."""
         library = _library(scaled)
         physical: Values = self.floor * library.expm1(library.clip(scaled, 0.0, None) * self._span)
-        if quantity.name == "reflectivity":
+        if quantity.rain == "reflectivity":
             decades = library.log10(library.clip(physical, 1e-30, None))
             physical = library.clip(10 * (decades * self.zr.b + math.log10(self.zr.a)), quantity.dry, None)
         return _or_dry(physical, scaled, quantity)
@@ -120,7 +120,7 @@ class DBZ:
     def forward(self, values: Values, quantity: Quantity) -> Values:
         """Physical to scaled."""
         library, values = _library(values), _filled(values, quantity)
-        if quantity.name == "rain_rate":
+        if quantity.rain == "rate":
             decades = library.log10(library.clip(values, 1e-6, None))
             values = 10 * (decades * self.zr.b + np.log10(self.zr.a).item())
         scaled: Values = library.clip((values - self.low) / (self.high - self.low), 0.0, None)
@@ -129,7 +129,7 @@ class DBZ:
     def inverse(self, scaled: Values, quantity: Quantity) -> Values:
         """Scaled to physical; what is at or below `low` comes back as dry."""
         dbz = scaled * (self.high - self.low) + self.low
-        if quantity.name == "rain_rate":
+        if quantity.rain == "rate":
             dbz = 10.0 ** ((dbz / 10 - np.log10(self.zr.a).item()) / self.zr.b)
         return _or_dry(dbz, scaled, quantity)
 
@@ -139,9 +139,9 @@ Scaling = Unit | RainLog | DBZ
 
 def default_scaling(quantity: Quantity) -> Scaling:
     """The scaling of a quantity for which none is stated."""
-    if quantity.name == "rain_rate":
+    if quantity.scaling == "rain_log":
         return RainLog()
-    return DBZ() if quantity.name == "reflectivity" else Unit()
+    return DBZ() if quantity.scaling == "dbz" else Unit(low=quantity.usual[0], high=quantity.usual[1])
 
 
 def check_scaling(scaling: Scaling, quantity: Quantity) -> None:

@@ -14,7 +14,6 @@ from matplotlib.dates import ConciseDateFormatter
 from framecast.checks import a_page
 from framecast.colours import scale_of
 from framecast.data.inspection.inspect import Inspection
-from framecast.data.inspection.survey import BINS, WET
 from framecast.report.figures import COLOURS, STYLE, bare, legend, png, svg
 from framecast.report.page import write_page
 
@@ -51,16 +50,16 @@ def write_inspection(seen: Inspection, out: str | Path, *, title: str = "What is
 
 def _said_of_values(seen: Inspection) -> str:
     what = "A sample of the pixels that have data"
-    if seen.quantity.name == "rain_rate":
-        what += f", those of {BINS['rain_rate'][0]:g} mm/h or more"
+    if seen.quantity.bins.logarithmic:
+        what += f", those of {seen.quantity.bins.edges[0]:g} {seen.quantity.label} or more"
     return f"{what}. Both axes that span decades are logarithmic."
 
 
 def _in_time(seen: Inspection) -> str:
     wet = np.array(seen.survey.wet_shares).reshape(seen.coverage.shape)
     lines = [("with data", seen.coverage.ravel())]
-    if seen.quantity.name in WET:
-        lines.append((f"wet ({WET[seen.quantity.name]:g} {seen.quantity.units} or more)", wet.ravel()))
+    if np.isfinite(seen.quantity.wet):
+        lines.append((f"wet ({seen.quantity.wet:g} {seen.quantity.units} or more)", wet.ravel()))
     times = seen.times if len(seen.coverage) == 1 else np.arange(seen.coverage.size)
     with mpl.rc_context(STYLE):
         figure, axes = plt.subplots(figsize=(8.4, 2.4))
@@ -111,16 +110,16 @@ def _calendar(seen: Inspection) -> str:
 
 
 def _histogram(seen: Inspection) -> str:
-    counts, edges = seen.survey.histogram, BINS[seen.quantity.name]
+    counts, edges = seen.survey.histogram, seen.quantity.bins.edges
     if not counts.sum():
         return ""
     with mpl.rc_context(STYLE):
         figure, axes = plt.subplots(figsize=(8.4, 2.6))
         axes.stairs(counts / counts.sum(), edges, fill=True, color=COLOURS[0])
         axes.set_yscale("log")
-        if seen.quantity.name == "rain_rate":
+        if seen.quantity.bins.logarithmic:
             axes.set_xscale("log")
-        axes.set_xlabel(f"{seen.quantity.name.replace('_', ' ')} ({seen.quantity.units})")
+        axes.set_xlabel(f"{seen.quantity.title} ({seen.quantity.units})")
         axes.set_ylabel("share of the pixels")
         figure.tight_layout()
         return svg(figure)

@@ -179,7 +179,7 @@ def _table(verification: Verification, metrics: Sequence[Metric]) -> dict[str, A
 
 def _event_table(verification: Verification, threshold: int) -> dict[str, Any]:
     limit, rate = verification.thresholds[threshold], verification.rates[threshold]
-    title = f"{rate:g} mm/h" if verification.quantity.name == "rain_rate" else f"{rate:g} mm/h ({limit:.1f} dBZ)"
+    title = f"{rate:g} mm/h" if verification.quantity.rain == "rate" else f"{rate:g} mm/h ({limit:.1f} dBZ)"
     events = int(observed_events(verification, threshold).sum())
     return _table(verification, verification.metrics("event", threshold=threshold)) | {
         "title": f"Events at or above {title}",

@@ -11,7 +11,7 @@ import torch
 
 from framecast.config.experiment import Experiment
 from framecast.config.parsing import plain
-from framecast.data.datasets import Data
+from framecast.data.windows.sources import DataConfig
 from framecast.forecasting.protocol import Context
 from framecast.forecasting.trained_model import TrainedModel
 from framecast.models.parts.flops import multiply_accumulates, parameters
@@ -50,12 +50,11 @@ def _experiment_facts(experiment: Experiment) -> dict[str, str]:
     }
 
 
-def _split(data: Data) -> str:
+def _split(data: DataConfig) -> str:
     """How training, validation and test were kept apart."""
-    split = getattr(data, "split", None)
-    return (
-        "that of the data set" if split is None else ", ".join(f"{key} {value}" for key, value in plain(split).items())
-    )
+    if data.split is None:
+        return "that of the data set"
+    return ", ".join(f"{key} {value}" for key, value in plain(data.split).items())
 
 
 def _timed(trained: TrainedModel) -> str:

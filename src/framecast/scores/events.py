@@ -151,10 +151,3 @@ METRICS = (
     ),
     event_metric("hss", hss, "the share of correct forecasts above chance", better="higher", range=(-1, 1)),
 )
-
-
-def reference_mean(score: Callable[[Contingency], Tensor], table: Contingency) -> Tensor:
-    """A score as the published PredRNN code averages it: pooled over each batch, 0 where undefined, then the mean over
-    batches. `table` holds `(batches, S)` counts, each pooled over a batch -> `(S,)`."""
-    values = score(table)
-    return torch.where(values.isnan(), 0.0, values).mean(0)

@@ -14,7 +14,6 @@ from torch import Tensor
 
 from framecast.checkpoints.model_folder import ModelCard, save
 from framecast.config.experiment import Experiment
-from framecast.data.readers.options import AS_IT_IS
 from framecast.data.windows.batches import evaluation_batches
 from framecast.data.windows.sources import Sources
 from framecast.models.parts.capabilities import predict_future
@@ -68,8 +67,8 @@ def card_of(experiment: Experiment, sources: Sources) -> ModelCard:
         shape=sources.shape(experiment.data.crop_size),
         step_seconds=None if sources.step is None else float(sources.step / np.timedelta64(1, "s")),
         grid=grid,
-        inputs=getattr(experiment.data, "inputs", ()),
-        read_options=getattr(experiment.data, "reading", AS_IT_IS),
+        inputs=experiment.data.inputs,
+        read_options=experiment.data.reading,
     )
 
 

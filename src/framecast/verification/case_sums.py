@@ -16,7 +16,6 @@ import xarray as xr
 from scipy import ndimage
 from torch import Tensor
 
-from framecast.data.inspection.survey import WET
 from framecast.data.quantities import ZR, Quantity
 from framecast.data.scaling import default_scaling
 from framecast.forecasting.baselines.optical_flow import motion
@@ -61,7 +60,7 @@ class Rules:
     @property
     def wet(self) -> float:
         """From which value a pixel is wet, in the units of the data; infinite where that means nothing."""
-        return WET.get(self.quantity.name, np.inf)
+        return self.quantity.wet
 
 
 class Networks(NamedTuple):
@@ -264,7 +263,7 @@ def _scenes(values: Tensor, valid: Tensor, rules: Rules) -> dict[tuple[int, int]
     scenes = {}
     for b, s in np.ndindex(*values.shape[:2]):
         there, field = valid[b, s, 0].numpy(), values[b, s, 0].numpy()
-        rates = np.asarray(rules.zr.rain_rate(field)) if rules.quantity.name == "reflectivity" else field
+        rates = np.asarray(rules.quantity.rain_rate(field, rules.zr))
         rates = np.where(there & (field > rules.quantity.dry), rates, 0.0).astype(np.float64)
         labels, _ = ndimage.label(rates >= object_threshold(rates), _TOUCHING)
         scenes[b, s] = scene(rates, labels, int(there.sum()))

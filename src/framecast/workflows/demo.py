@@ -15,9 +15,10 @@ from rich.console import Console
 from framecast.checks import a_folder, require
 from framecast.config.experiment import Experiment, Optimiser, Training
 from framecast.curriculum import ReverseScheduled
-from framecast.data.datasets import ArchiveData, Data, MovingDigits
+from framecast.data.datasets import ArchiveData, Data
 from framecast.data.quantities import INTENSITY
 from framecast.data.readers.options import AS_IT_IS, Options
+from framecast.data.synthetic.moving_mnist import MovingDigits
 from framecast.data.windows.splits import ByBlocks
 from framecast.errors import RunError
 from framecast.forecasting.trained_model import load

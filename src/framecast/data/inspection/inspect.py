@@ -17,7 +17,7 @@ from framecast.checks import at_least_one, check_share
 from framecast.data.archives.joining import first_of
 from framecast.data.archives.opening import open as open_frames
 from framecast.data.frames import action_names, check_frames, stamp
-from framecast.data.inspection.survey import WET, Survey, survey
+from framecast.data.inspection.survey import Survey, survey
 from framecast.data.quantities import REFLECTIVITY, Quantity, of
 from framecast.data.windows.index import list_windows, regular, time_step
 from framecast.data.windows.splits import NONE, ByBlocks, Split
@@ -65,7 +65,7 @@ class Inspection:
         seen, unit = self.survey, self.quantity.units
         pixels = prod(self.sizes.values())
         facts = {
-            "variable": f"{self.name}: {self.quantity.name.replace('_', ' ')} in {unit}, dry is {self.quantity.dry:g}",
+            "variable": f"{self.name}: {self.quantity.title} in {unit}, dry is {self.quantity.dry:g}",
             "size": ", ".join(f"{size} {dim}" for dim, size in self.sizes.items()),
             **self.axes,
             "in memory": f"{bytes_in_words(4 * pixels)} as float32",
@@ -74,9 +74,9 @@ class Inspection:
         }
         if self.on_disk is not None:
             facts["on disk"] = f"{bytes_in_words(self.on_disk)} in {self.files} file(s)"
-        if self.quantity.name in WET and seen.observed:
+        if np.isfinite(self.quantity.wet) and seen.observed:
             facts["wet"] = (
-                f"{seen.wet / seen.observed:.2%} of the observed pixels ({WET[self.quantity.name]:g} {unit} or more), "
+                f"{seen.wet / seen.observed:.2%} of the observed pixels ({self.quantity.wet:g} {unit} or more), "
                 f"{seen.driest:.2%} to {seen.wettest:.2%} a frame"
             )
         context, horizon = self.window
@@ -236,19 +236,20 @@ def _missing(seen: Survey) -> list[str]:
 
 def _not_what_it_says(seen: Survey) -> list[str]:
     """Values that are not in the units they claim."""
-    quantity, name = seen.quantity, seen.quantity.name.replace("_", " ")
+    quantity = seen.quantity
     if not seen.observed:
         return ["there is not a single value"]
     said = []
     if seen.below > 0.01 * seen.pixels:
-        said.append(f"{seen.below / seen.pixels:.1%} of the values cannot be {name}: state the units")
-    if quantity.name == "intensity" and (seen.lowest < 0 or seen.highest > quantity.plausible):
+        said.append(f"{seen.below / seen.pixels:.1%} of the values cannot be {quantity.title}: state the units")
+    least, most = quantity.usual
+    if quantity.bounded and (seen.lowest < least or seen.highest > most):
         hint = ": state units 0-255" if seen.lowest >= 0 and seen.highest <= 255 else ""
-        said.append(f"intensities from {seen.lowest:g} to {seen.highest:g}, where 0 to 1 is expected{hint}")
+        said.append(f"values from {seen.lowest:g} to {seen.highest:g}, where {least:g} to {most:g} is expected{hint}")
     middle = seen.quantile(0.5)
-    if quantity.name == "rain_rate" and seen.wet and middle > _NO_RAIN and seen.highest <= REFLECTIVITY.plausible:
+    if quantity.rain == "rate" and seen.wet and middle > _NO_RAIN and seen.highest <= REFLECTIVITY.plausible:
         said.append(f"half of the rain is above {middle:.3g} mm/h: is it reflectivity in dBZ?")
-    if quantity.name == "reflectivity" and seen.lowest >= 0 and middle < _NO_ECHO:
+    if quantity.rain == "reflectivity" and seen.lowest >= 0 and middle < _NO_ECHO:
         said.append(f"half of the values are below {middle:.3g} dBZ and none below 0: is it rain in mm/h?")
     return said
 
@@ -270,14 +271,14 @@ def _range(seen: Survey) -> list[str]:
     if not seen.observed:
         return []
     said = []
-    if quantity.name != "intensity" and seen.highest > quantity.plausible:
+    if not quantity.bounded and seen.highest > quantity.plausible:
         said.append(f"the highest value, {seen.highest:g} {quantity.units}, is implausible")
-    if quantity.name == "reflectivity" and not seen.dry:
+    if quantity.rain == "reflectivity" and not seen.dry:
         said.append(
             f"no pixel holds the dry value, {quantity.dry:g} dBZ; the lowest is {seen.lowest:g}: "
             f"if it means no echo, state it: {option('dry', round(seen.lowest, 2))}"
         )
-    if quantity.name in WET and not seen.wet:
+    if np.isfinite(quantity.wet) and not seen.wet:
         said.append("no wet pixel at all: event scores will be undefined")
     return said
 

@@ -13,19 +13,10 @@ from framecast.data.chunking import pieces
 from framecast.data.frames import coverage, stamp
 from framecast.data.quantities import Quantity, of
 
-BINS = {
-    "rain_rate": np.geomspace(0.01, 1000, 51),
-    "reflectivity": np.linspace(-32, 80, 57),
-    "intensity": np.linspace(0, 1, 65),
-}
-"""Edges of the bins in which values are counted, in the unit of the quantity; what lies outside counts at the end."""
 _SAMPLE = 2**16
 """Pixels of a frame, evenly taken, that are counted in the bins."""
 _CELLS = 16
 """Side of the small picture by which frames are compared."""
-WET = {"rain_rate": 0.1, "reflectivity": 15.0}
-"""From which value on a pixel counts as wet, in the unit of the quantity."""
-
 NEIGHBOURS = 20
 """Frames within which nearly equal ones are no surprise: clouds stand, and so do cameras."""
 Place = tuple[int, int]
@@ -62,7 +53,7 @@ class Survey:
     pairs: list[tuple[Place, Place]] = field(default_factory=list)
     """Of the frames in `repeated` and `alike`: the earlier one and this one."""
     histogram: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
-    """How many of a sample of the observed pixels lie in each of `BINS`; of rain only those above the first edge."""
+    """How many of a sample of the observed pixels lie in each of the bins of the quantity."""
     wet_shares: list[float] = field(default_factory=list)
     """Of each frame, the share of wet pixels among the observed ones; NaN where there are none."""
     seen_at: np.ndarray | None = None
@@ -91,7 +82,7 @@ class Survey:
             low, high = float(np.fmin.reduce(frame, axis=None)), float(np.fmax.reduce(frame, axis=None))
             self.lowest, self.highest = min(self.lowest, low), max(self.highest, high)
             self.dry += int((frame == np.float32(self.quantity.dry)).sum())
-            wet = int((frame >= WET.get(self.quantity.name, np.inf)).sum())
+            wet = int((frame >= self.quantity.wet).sum())
             self.wet += wet
             self.driest, self.wettest = min(self.driest, wet / seen), max(self.wettest, wet / seen)
             self.wet_shares.append(wet / seen)
@@ -111,10 +102,10 @@ class Survey:
 
     def _count(self, frame: np.ndarray) -> None:
         """Count the values in their bins."""
-        edges = BINS[self.quantity.name]
+        edges = np.array(self.quantity.bins.edges)
         some = frame.ravel()[:: max(frame.size // _SAMPLE, 1)]
         some = some[np.isfinite(some)]
-        if self.quantity.name == "rain_rate":
+        if self.quantity.bins.logarithmic:
             some, edges = np.log10(some[some >= edges[0]]), np.log10(edges)
         counts, _ = np.histogram(np.clip(some, edges[0], edges[-1]), bins=edges)
         self.histogram = counts if not self.histogram.size else self.histogram + counts
@@ -138,7 +129,7 @@ class Survey:
         if not self.histogram.sum():
             return np.nan
         place = int(np.searchsorted(np.cumsum(self.histogram), share * self.histogram.sum()))
-        return float(BINS[self.quantity.name][place])
+        return self.quantity.bins.edges[place]
 
 
 def _small(frame: np.ndarray) -> bytes:

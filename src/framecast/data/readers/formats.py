@@ -1,16 +1,29 @@
-"""The formats that can be read.
+"""The registry of readers: which formats can be read, and which reader reads a file.
 
 A reader is a module with the three names of `options.Reader`: `RECOGNISES`, `recognises(path)` and `read(path, options)`.
-Adding a format is one file and one entry in `READERS`. The first that recognises a path reads it, so a format that
-lives inside another (ODIM inside HDF5) stands before it.
+Adding one is one file and its name in `READERS` (docs/adding_a_reader.md). The first that recognises a path reads it, so
+a format that lives inside another (ODIM inside HDF5) stands before it. Other packages add readers by entry points of the
+group `framecast.readers`; those are loaded where no reader of framecast recognises a path.
 """
 
 from __future__ import annotations
 
+from functools import cache
+from importlib.metadata import entry_points
 from pathlib import Path
 
-from framecast.data.readers import fmi_pgm, knmi, meteoswiss_gif, netcdf, numpy_files, odim, raster, video, zarr_store
-from framecast.data.readers import images as pictures
+from framecast.data.readers import (
+    fmi_pgm,
+    images,
+    knmi,
+    meteoswiss_gif,
+    netcdf,
+    numpy_files,
+    odim,
+    raster,
+    video,
+    zarr_store,
+)
 from framecast.data.readers.options import Reader
 from framecast.errors import DataError, blameless
 
@@ -24,19 +37,44 @@ READERS: tuple[Reader, ...] = (
     raster,
     video,
     numpy_files,
-    pictures,
+    images,
 )
+GROUP = "framecast.readers"
+"""The group of entry points by which other packages add readers."""
+
+
+@cache
+def installed_readers() -> tuple[Reader, ...]:
+    """The readers of other packages, in the order of their names. Raises `DataError` for one that cannot be loaded or is no
+    reader."""
+    readers = []
+    for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
+        package = point.dist.name if point.dist else "an unknown package"
+        where = f"reader {point.name!r} of {package}"
+        remedy = f"update or uninstall {package}"
+        try:
+            reader = point.load()
+        except Exception as error:  # whatever foreign code raises, the package is named
+            raise DataError(f"cannot be loaded ({error})", where=where, remedy=remedy) from error
+        if missing := [name for name in ("RECOGNISES", "recognises", "read") if not hasattr(reader, name)]:
+            raise DataError(f"is no reader: {point.value} has no {', '.join(missing)}", where=where, remedy=remedy)
+        readers.append(reader)
+    return tuple(readers)
 
 
 def understood() -> str:
     """The formats that can be read, for messages."""
-    return "; ".join(what for reader in READERS for what in reader.RECOGNISES)
+    return "; ".join(what for reader in (*READERS, *installed_readers()) for what in reader.RECOGNISES)
 
 
 def recognised(path: Path) -> Reader | None:
-    """The reader that recognises `path`; None where there is none. Raises `Exhausted`."""
+    """The reader that recognises `path`; None where there is none. Raises `Exhausted`, and `DataError` for an installed reader
+    that cannot be loaded."""
     with blameless(path):
-        return next((reader for reader in READERS if reader.recognises(path)), None)
+        for reader in READERS:
+            if reader.recognises(path):
+                return reader
+        return next((reader for reader in installed_readers() if reader.recognises(path)), None)
 
 
 def reader_of(path: Path) -> Reader:

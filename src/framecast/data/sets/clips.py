@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from framecast.data.lazy import keeps
 from framecast.data.quantities import INTENSITY
+from framecast.data.readers.options import AS_IT_IS
 from framecast.data.region import Region
 from framecast.data.scaling import Unit
 from framecast.data.windows.sources import Check, Source, Sources, check_lengths, no_actions, no_inputs
@@ -120,6 +121,9 @@ class ClipData(ABC):
     crop_size = None
     flips = False
     rotations = False
+    split = None
+    inputs = ()
+    reading = AS_IT_IS
     channels = 3
 
     @property

@@ -37,7 +37,7 @@ def coarsened(frames: xr.DataArray, factor: int) -> xr.DataArray:
     quantity = of(frames)
     height, width = (frames.sizes[axis] // factor for axis in ("y", "x"))
     even = frames.isel(y=slice(0, height * factor), x=slice(0, width * factor))
-    logarithmic, dry = quantity.name == "reflectivity", np.float32(quantity.dry)
+    logarithmic, dry = quantity.logarithmic, np.float32(quantity.dry)
 
     def mean(block: np.ndarray) -> np.ndarray:
         values = 10 ** (block.astype(np.float64) / 10) if logarithmic else block.astype(np.float64)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import gzip
 import zlib
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Literal
 
@@ -18,10 +19,12 @@ import scipy  # its parts are imported when they are first used
 
 from framecast.checks import require
 from framecast.data.quantities import INTENSITY, Quantity
+from framecast.data.readers.options import AS_IT_IS
 from framecast.data.region import Region
-from framecast.data.windows.sources import no_actions, no_inputs
+from framecast.data.scaling import Unit
+from framecast.data.windows.sources import Check, Sources, check_lengths, no_actions, no_inputs
 from framecast.errors import ConfigError, DataError
-from framecast.types import FrameShape
+from framecast.types import FrameShape, config
 
 SPEED = 0.1
 MNIST_DIGIT, MNIST_FRAME = 28, 64
@@ -93,6 +96,87 @@ class DigitSource:
     def block(self, index: int) -> tuple[int, ...]:
         """Every sequence is independent of every other."""
         return (index,)
+
+
+@config
+class DigitData(ABC):
+    """Generated digits. `images` is "bundled" or a folder with MNIST's IDX files; `digits` is how many there are. A data set
+    states by what it `generates` them."""
+
+    name: str
+    images: str = "bundled"
+    size: int = 64
+    digits: int = 2
+    context: int = 10
+    horizon: int = 10
+    train: int = 10_000
+    validation: int = 100
+    test: int = 1_000
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_lengths(self.context, self.horizon)
+        if min(self.size, self.digits, self.train) < 1 or min(self.validation, self.test) < 0:
+            raise ConfigError("size, digits and train must be at least 1, validation and test at least 0", where="data")
+
+    crop_size = None
+    flips = False
+    rotations = False
+    split = None
+    inputs = ()
+    reading = AS_IT_IS
+
+    @property
+    @abstractmethod
+    def generates(self) -> type[DigitSource]:
+        """The source of its windows."""
+
+    @property
+    def described(self) -> str:
+        """What the data are, in words."""
+        return f"{self.name.replace('_', ' ')} ({self.images})"
+
+    def open(self, check: Check = lambda shape: None, frames: object = None) -> Sources:
+        """The generators of each split. `check` is handed the shape of the frames first. Raises `DataError` and
+        `ConfigError`, the latter too where `frames` are given."""
+        if frames is not None:
+            raise ConfigError("digits are generated and take no frames", where="data.name")
+        check(FrameShape(self.generates.channels, self.size, self.size, self.context, self.horizon))
+        report = (
+            f"{self.train} train, {self.validation} validation, {self.test} test sequences, made from disjoint digits"
+        )
+        return Sources(
+            train=self._part("train", self.train),
+            validation=self._part("validation", self.validation) if self.validation else None,
+            test=self._part("test", self.test) if self.test else None,
+            scaling=Unit(),
+            step=None,
+            report=(report,),
+        )
+
+    def _part(self, part: Split, number: int) -> DigitSource:
+        return self.generates(
+            digit_images(self.images, part, self.size),
+            size=self.size,
+            digits=self.digits,
+            context=self.context,
+            horizon=self.horizon,
+            count=number,
+            seed=self.seed,
+            split=part,
+        )
+
+
+@config
+class MovingDigits(DigitData):
+    """Moving MNIST."""
+
+    name: Literal["moving_digits"] = "moving_digits"
+
+    @property
+    def generates(self) -> type[DigitSource]:
+        """The source of its windows."""
+        return DigitSource
 
 
 def place(frames: np.ndarray, image: np.ndarray, chance: np.random.Generator) -> None:

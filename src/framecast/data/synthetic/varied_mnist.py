@@ -12,10 +12,13 @@ of Moving MNIST. Neither motion nor overlap is printed; digits of one colour are
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import scipy  # its parts are imported when they are first used
 
-from framecast.data.synthetic.moving_mnist import MNIST_FRAME, DigitSource, place
+from framecast.data.synthetic.moving_mnist import MNIST_FRAME, DigitData, DigitSource, place
+from framecast.types import config
 
 TURN = np.deg2rad(45.0)
 """The largest rotation a frame, in radians; 30 degrees in Moving MNIST++."""
@@ -82,3 +85,33 @@ class MixedDigitSource(DigitSource):
             colour = int(chance.integers(COLOURS))
             place(frames[:, colour], self.images[chance.integers(len(self.images))], chance)
         return frames
+
+
+@config
+class VariedDigits(DigitData):
+    """V-MNIST: digits that rotate and grow as they move."""
+
+    name: Literal["varied_digits"] = "varied_digits"
+    train: int = 100_000
+    test: int = 10_000
+
+    @property
+    def generates(self) -> type[DigitSource]:
+        """The source of its windows."""
+        return VariedDigitSource
+
+
+@config
+class MixedDigits(DigitData):
+    """Mixed Moving MNIST: two to `digits` digits in red, green or blue."""
+
+    name: Literal["mixed_digits"] = "mixed_digits"
+    digits: int = 3
+    train: int = 30_000
+    validation: int = 6_000
+    test: int = 5_000
+
+    @property
+    def generates(self) -> type[DigitSource]:
+        """The source of its windows."""
+        return MixedDigitSource

@@ -13,7 +13,6 @@ from typing import Any, Literal
 import numpy as np
 import xarray as xr
 
-from framecast.data.inspection.survey import WET
 from framecast.data.quantities import ZR, of
 from framecast.data.windows.index import Window
 from framecast.errors import ConfigError
@@ -41,12 +40,10 @@ class Importance:
         if not quantity.precipitation:
             raise ConfigError(f"{quantity.name} cannot be sampled by rain", where="data.sampling")
         if self.by == "wet":
-            worth = (frames >= WET[quantity.name]).astype(np.float32)
+            worth = (frames >= quantity.wet).astype(np.float32)
         else:
-            rate: Any = frames
-            if quantity.name == "reflectivity":
-                zr = ZR()
-                rate = (10 ** (frames / 10) / zr.a) ** (1 / zr.b)
+            values: Any = frames
+            rate: Any = quantity.rain_rate(values, ZR())
             worth = 1 - np.exp(-rate / self.saturation)
         mean = worth.where(frames.notnull()).mean(("channel", "y", "x")).compute()
         return np.asarray(mean.fillna(0.0).values.reshape(-1, frames.sizes["time"]))

@@ -17,10 +17,12 @@ import xarray as xr
 from framecast.data.frames import actions_of, named
 from framecast.data.lazy import Parts
 from framecast.data.quantities import Quantity, of
+from framecast.data.readers.options import Options
 from framecast.data.region import Region
 from framecast.data.scaling import Scaling
 from framecast.data.windows.index import Window
-from framecast.data.windows.inputs import Field
+from framecast.data.windows.inputs import Field, Input
+from framecast.data.windows.splits import Split
 from framecast.errors import ConfigError, DataError
 from framecast.types import FrameShape
 
@@ -111,6 +113,65 @@ class Sources:
 
     def _none_left(self, part: str) -> str:
         return f"no window is left for {part}" + (f": {self.parts}" if self.parts else "")
+
+
+class DataConfig(Protocol):
+    """The settings of a data set, as training and evaluation know them: a frozen dataclass made by `config`."""
+
+    @property
+    def name(self) -> str:
+        """`data.name` in a recipe."""
+        ...
+
+    @property
+    def context(self) -> int:
+        """Frames that a model is given."""
+        ...
+
+    @property
+    def horizon(self) -> int:
+        """Frames that it forecasts."""
+        ...
+
+    @property
+    def crop_size(self) -> tuple[int, int] | None:
+        """Height and width of training crops; None for whole frames."""
+        ...
+
+    @property
+    def flips(self) -> bool:
+        """Whether training windows are mirrored at random."""
+        ...
+
+    @property
+    def rotations(self) -> bool:
+        """Whether training windows are turned by quarters at random."""
+        ...
+
+    @property
+    def split(self) -> Split | None:
+        """How windows are split; None for a data set with parts of its own."""
+        ...
+
+    @property
+    def inputs(self) -> tuple[Input, ...]:
+        """What a model sees together with the frames."""
+        ...
+
+    @property
+    def reading(self) -> Options:
+        """How files are read."""
+        ...
+
+    @property
+    def described(self) -> str:
+        """What the data are, in words."""
+        ...
+
+    def open(self, check: Check = ..., frames: Sequence[xr.DataArray] | None = None) -> Sources:
+        """The windows of each split. `check` is given the shape of the frames before any is read; `frames` stand for the files,
+        where the data set takes some. Raises `DataError` and `ConfigError`."""
+        ...
 
 
 def no_actions(length: int) -> np.ndarray:

@@ -38,7 +38,9 @@ class Extrapolation:
     def _moved(self, frames: np.ndarray, horizon: int) -> np.ndarray:
         """The forecast `(L, C, H, W)` of one case, `frames (T, C, H, W)`."""
         recent = frames[-self.recent :]
-        fields = RainLog().forward(recent, self.quantity) if self.quantity.precipitation else recent
+        low, high = self.quantity.usual
+        scaled = (recent - low) / (high - low)
+        fields = RainLog().forward(recent, self.quantity) if self.quantity.precipitation else scaled
         fields = np.where(np.isfinite(fields), fields, 0.0).mean(axis=1)
         surroundings = not self.quantity.precipitation
         return advect(frames[-1], motion(fields), horizon, self.quantity.dry, continued=surroundings)

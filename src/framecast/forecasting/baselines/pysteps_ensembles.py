@@ -55,9 +55,9 @@ class _Ensemble(ABC):
     def _case(self, frames: np.ndarray, extrapolated: np.ndarray, horizon: int) -> np.ndarray | None:
         """The members `(M, L, C, H, W)` of one case, `frames (T, C, H, W)`, with data where the extrapolation `(L, C, H, W)` has
         some; None where pysteps cannot work."""
-        zr, logarithmic = ZR(), self.quantity.name == "reflectivity"
+        zr, logarithmic = ZR(), self.quantity.rain == "reflectivity"
         recent = frames[-self.context_length :, 0].astype(np.float64)
-        rate = zr.rain_rate(recent) if logarithmic else recent
+        rate = self.quantity.rain_rate(recent, zr)
         rate = np.where(np.isfinite(rate), rate, 0.0)
         if (rate[-1] >= _WET).mean() < _LEAST_WET:
             return None

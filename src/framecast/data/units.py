@@ -1,0 +1,120 @@
+"""The units that files state: in which spellings, and which quantity they are of.
+
+`identify` gives the quantity and the linear conversion to its own unit; the units are those of the records in
+`framecast.data.quantities`, and amounts of rain over a stated time.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from framecast.data.quantities import INTENSITY, QUANTITIES, RAIN_RATE, Conversion, Quantity
+from framecast.errors import DataError, option
+
+_AS_RATE = {
+    "precipitation_flux": "lwe_precipitation_rate",
+    "precipitation_amount": "lwe_precipitation_rate",
+    "lwe_thickness_of_precipitation_amount": "lwe_precipitation_rate",
+    "rainfall_flux": "rainfall_rate",
+    "rainfall_amount": "rainfall_rate",
+    "thickness_of_rainfall_amount": "rainfall_rate",
+}
+"""CF names of masses and amounts of rain, and those of the rates that they become."""
+
+
+def standard_name(stated: str | None, quantity: Quantity) -> str | None:
+    """The CF name of a quantity in its own unit, given that which a file states for what it holds."""
+    name = stated or quantity.standard_name
+    return _AS_RATE.get(str(name), name)
+
+
+class Meaning(NamedTuple):
+    """What values in some units are: `factor` times them plus `offset` is the quantity in its own unit, in which `dry` is dry
+    where it is not the quantity's own dry value."""
+
+    quantity: Quantity
+    factor: float = 1.0
+    offset: float = 0.0
+    dry: float | None = None
+
+
+def _known_units() -> dict[str, Meaning]:
+    """Units and what values in them are."""
+    return {
+        each.units: Meaning(quantity, each.factor, each.offset, each.dry)
+        for quantity in QUANTITIES.values()
+        for each in (Conversion(quantity.units), *quantity.conversions)
+    }
+
+
+_AMOUNT = re.compile(r"(?:mm|kg m-2|kg/m2)\s*(?:per|in|/)\s*(\d+(?:\.\d+)?)\s*min(?:utes?)?")
+
+_SPELLINGS = {"hr": "h", "hour": "h", "hours": "h", "minute": "min", "sec": "s", "d": "day", "days": "day"}
+_PART = re.compile(r"(/?)\s*([a-z]+)(?:\^|\*\*)?(-?\d+)?(?:[\s.*·]+|(?=/)|$)")
+
+
+def understood() -> str:
+    """The units that can be read, for messages."""
+    return ", ".join([*_known_units(), "mm per MINUTES min"])
+
+
+def identify(units: str | None, *, variable: str, where: object) -> Meaning:
+    """What values in `units` are.
+
+    Spellings differ: "mm/h", "mm hr**-1" and "mm.h-1" are the same. Raises `DataError` that names the variable, the units
+    found, the units understood, and how to state them.
+    """
+    found = _written(units)
+    if (meaning := _meaning(found)) is not None:
+        return meaning
+    what = f"variable {variable!r} has units {found!r}" if found else f"variable {variable!r} has no units"
+    raise DataError(
+        f"{what}; understood are {understood()}",
+        where=str(where),
+        remedy=f"state the units of the values, for 8-bit pictures 0-255: {option('units', 'mm h-1')}",
+    )
+
+
+def settled(stated: str | None, found: str | None, *, variable: str, where: object) -> str | None:
+    """The units of values: those the file states, else those that a person does; 1, which says no more than that there is no
+    unit, gives way to them too. Raises `DataError` where both are understood and mean different things."""
+    theirs = _meaning(_written(found))
+    if stated is None or theirs is None or theirs == Meaning(INTENSITY):
+        return stated or found
+    if _meaning(_written(stated)) != theirs:
+        raise DataError(
+            f"variable {variable!r} has units {_written(found)!r}, but {stated!r} are stated",
+            where=str(where),
+            remedy=f"state no units, or those of the file: --units '{_written(found)}'; where the file is wrong, correct it",
+        )
+    return found
+
+
+def _written(units: str | None) -> str:
+    """Units with single spaces."""
+    return " ".join(str(units or "").split())
+
+
+def _meaning(units: str) -> Meaning | None:
+    """What values in `units` are; None where that is not understood."""
+    for known, meaning in _known_units().items():
+        if units and (units == known or _plain(units) == _plain(known)):
+            return meaning
+    amount = _AMOUNT.fullmatch(units)
+    if amount and float(amount[1]) > 0:
+        return Meaning(RAIN_RATE, 60 / float(amount[1]))
+    return None
+
+
+def _plain(units: str) -> str:
+    """One spelling for all: "kg/m^2/hr" and "kg m-2 h-1" both become "h-1 kg1 m-2"."""
+    rest, parts = units.lower(), []
+    while rest:
+        part = _PART.match(rest)
+        if part is None:
+            return units.lower()
+        per, unit, power = part.groups()
+        parts.append(f"{_SPELLINGS.get(unit, unit)}{int(power or 1) * (-1 if per else 1)}")
+        rest = rest[part.end() :]
+    return " ".join(sorted(parts))
