@@ -1,9 +1,11 @@
 """Properties of the tree that are easy to lose."""
 
 import ast
+import re
 from pathlib import Path
 
 SOURCE = Path(__file__).parents[1] / "src" / "framecast"
+OPTION = re.compile(r"(?<![\w-])--[a-z]")
 
 
 def test_nothing_is_unpickled() -> None:
@@ -27,3 +29,17 @@ def test_missing_pixels_are_filled_in_scaling_only() -> None:
 def test_files_stay_readable() -> None:
     long = {path.name: n for path in SOURCE.rglob("*.py") if (n := len(path.read_text().splitlines())) > 400}
     assert long == {}
+
+
+def test_the_library_names_no_option_of_the_command_line() -> None:
+    """It names parameters; the command line, which alone knows its options, spells them."""
+    naming = [
+        f"{path.relative_to(SOURCE)}:{node.lineno}"
+        for path in SOURCE.rglob("*.py")
+        if path.relative_to(SOURCE).parts[0] != "cli"
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and OPTION.search(node.value.replace("aws s3 sync --no", ""))
+    ]
+    assert naming == []

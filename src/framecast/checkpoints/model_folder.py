@@ -18,7 +18,7 @@ from torch import nn
 
 from framecast.config.parsing import parse, plain
 from framecast.data.quantities import QUANTITIES, Quantity, with_dry
-from framecast.data.readers.options import AS_IT_IS, Options
+from framecast.data.readers.options import AS_IT_IS, ReadOptions
 from framecast.data.scaling import Scaling
 from framecast.data.windows.inputs import Input
 from framecast.errors import FramecastError, RunError
@@ -44,7 +44,7 @@ class Card:
     grid: dict[str, Any] = field(default_factory=dict)
     scores: dict[str, float] = field(default_factory=dict)
     inputs: tuple[Input, ...] = ()
-    reading: Options = AS_IT_IS
+    reading: ReadOptions = AS_IT_IS
 
 
 def save(folder: Path, model: nn.Module, card: Card) -> None:
@@ -122,7 +122,7 @@ def _card(content: dict[str, Any], where: str) -> Card:
             grid=content["grid"],
             scores=content["scores"],
             inputs=tuple(parse(Input, each, where=where) for each in content.get("inputs", [])),
-            reading=parse(Options, content.get("reading", {}), where=where),
+            reading=parse(ReadOptions, content.get("reading", {}), where=where),
         )
     except FramecastError as error:
         raise RunError(f"the card cannot be read: {error.what}", where=error.where or where) from error

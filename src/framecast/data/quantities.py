@@ -14,7 +14,7 @@ import numpy as np
 import xarray as xr
 
 from framecast.checks import positive
-from framecast.errors import ConfigError, DataError, option
+from framecast.errors import ArgumentError, ConfigError, DataError
 from framecast.types import config
 
 Numbers = TypeVar("Numbers", float, np.ndarray)
@@ -129,7 +129,9 @@ def identify(units: str | None, *, variable: str, where: object) -> Meaning:
     raise DataError(
         f"{what}; understood are {understood()}",
         where=str(where),
-        remedy=f"state the units of the values, for 8-bit pictures 0-255: {option('units', 'mm h-1')}",
+        remedy="state the units of the values, for 8-bit pictures 0-255",
+        parameter="units",
+        example="mm h-1",
     )
 
 
@@ -143,7 +145,9 @@ def settled(stated: str | None, found: str | None, *, variable: str, where: obje
         raise DataError(
             f"variable {variable!r} has units {_written(found)!r}, but {stated!r} are stated",
             where=str(where),
-            remedy=f"state no units, or those of the file: --units '{_written(found)}'; where the file is wrong, correct it",
+            remedy="correct the file if it is wrong, else state no units, or those of the file",
+            parameter="units",
+            example=_written(found),
         )
     return found
 
@@ -200,8 +204,8 @@ class ZR:
 
     def __post_init__(self) -> None:
         if not (positive(self.a) and positive(self.b)):
-            raise ConfigError(
-                f"Z = {self.a} R^{self.b} is no Z-R relation: both numbers are finite and above 0", where="zr"
+            raise ArgumentError(
+                f"Z = {self.a} R^{self.b} is no Z-R relation: both numbers are finite and above 0", parameter="zr"
             )
 
     def reflectivity(self, rate: Numbers) -> Numbers:

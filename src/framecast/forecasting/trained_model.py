@@ -18,7 +18,7 @@ from framecast.data.frames import check_frames, named
 from framecast.data.quantities import of
 from framecast.data.windows.index import time_step
 from framecast.data.windows.inputs import Input, fields
-from framecast.errors import ConfigError, DataError, RunError
+from framecast.errors import ArgumentError, ConfigError, DataError, RunError
 from framecast.forecasting.labels import check_horizon, forecast_frames
 from framecast.forecasting.tiling import check_overlap, tiled
 from framecast.ops.convolution import Transforms, shared
@@ -204,8 +204,9 @@ class Trained:
             found = f"found an array of shape {actions.shape}" if array else f"found {_what(actions)}"
             raise DataError(
                 f"{self.name} needs the actions of {steps} steps, {numbers} numbers each; {found}",
-                remedy="give --actions FILE.npy (in Python: actions=array): a row for each step, from the first frame "
-                "that the model sees to the last but one that is forecast",
+                remedy="give a row for each step, from the first frame that the model sees to the last but one that is forecast",
+                parameter="actions",
+                example="ARRAY",
             )
         if not np.isfinite(actions[:steps]).all():
             missing = np.flatnonzero(~np.isfinite(actions[:steps]).all(1))[0]
@@ -263,7 +264,7 @@ def _device(name: str | None) -> torch.device:
         device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError, TypeError) as error:
-        raise ConfigError(
-            f"device {name!r} cannot be used ({str(error).splitlines()[0]})", remedy="device='cpu'"
+        raise ArgumentError(
+            f"{name!r} cannot be used ({str(error).splitlines()[0]})", parameter="device", example="cpu"
         ) from error
     return device

@@ -127,6 +127,11 @@ class Verification:
         return str(self.sums.attrs.get("repairs", "")).splitlines()
 
     @property
+    def warnings(self) -> list[str]:
+        """What makes the scores look better than they are: models that were trained on the data."""
+        return str(self.sums.attrs.get("warnings", "")).splitlines()
+
+    @property
     def cases(self) -> int:
         """Number of cases."""
         return int(self.sums.sizes["case"])
@@ -333,10 +338,10 @@ class Verification:
         lpips, fvd = (self.sums.attrs.get(f"{name}_weights") for name in ("lpips", "fvd"))
         scale = self.sums.attrs.get("lpips_range", "")
         return {
-            "lpips": f"AlexNet, pictures {scale}, averaged over frames; {lpips}" if lpips else f"{_ABSENT} --lpips",
+            "lpips": f"AlexNet, pictures {scale}, averaged over frames; {lpips}" if lpips else f"{_ABSENT} lpips",
             "fvd": f"{FVD_DEFINITION} ({self.cases} clips; compare only values of as many); {fvd}"
             if fvd
-            else f"{_ABSENT} --fvd",
+            else f"{_ABSENT} fvd",
         }
 
     def save(self, path: Path) -> None:

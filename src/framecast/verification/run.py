@@ -19,8 +19,9 @@ from framecast.checks import positive, several
 from framecast.data.quantities import ZR, event_thresholds
 from framecast.data.windows.batches import window_actions
 from framecast.data.windows.sources import Source
-from framecast.errors import ConfigError, DataError
+from framecast.errors import ArgumentError, DataError
 from framecast.forecasting.labels import Forecaster
+from framecast.progress import unreported
 from framecast.scores import named
 from framecast.scores.fractions import SCALES, SHARES
 from framecast.scores.structure import WAVELENGTHS
@@ -75,17 +76,19 @@ def plan(
 ) -> Plan:
     """What `verify` does, as a plan. Raises `DataError` where there is no window, `ConfigError` for an unknown convention and for
     thresholds that are none, or given for what is no rain."""
-    for rate in () if rates is None else several(rates, "thresholds"):
+    for rate in () if rates is None else several(rates, "rates"):
         if not positive(rate):
-            raise ConfigError(f"{rate!r} given, expected a rain rate in mm/h, above 0", where="thresholds")
+            raise ArgumentError(f"{rate!r} given, expected a rain rate in mm/h, above 0", parameter="rates")
     if not isinstance(zr, ZR | None):
-        raise ConfigError(f"{zr!r} given, expected framecast.data.quantities.ZR(a=223, b=1.53)", where="zr")
+        raise ArgumentError(f"{zr!r} given, expected framecast.data.quantities.ZR(a=223, b=1.53)", parameter="zr")
     if len(source) == 0:
-        raise DataError("there is no window to evaluate", where=where, remedy="give more frames: --data PATH")
+        raise DataError(
+            "there is no window to evaluate", where=where, remedy="give more frames", parameter="data", example="PATH"
+        )
     quantity = source.quantity
     if rates and not quantity.precipitation:
-        raise ConfigError(
-            f"rain rates given, and the frames are {quantity.name}", where="thresholds", remedy="leave them out"
+        raise ArgumentError(
+            f"rain rates given, and the frames are {quantity.name}", parameter="rates", remedy="leave them out"
         )
     rates = (quantity.thresholds if rates is None else rates) if quantity.precipitation else ()
     chosen = _spread(len(source), limit)
@@ -109,7 +112,7 @@ def verify(
     batch_size: int = 4,
     examples: int = 4,
     scales: tuple[int, ...] = SCALES,
-    report: Report = lambda done, of: None,
+    report: Report | None = None,
 ) -> Verification:
     """Forecast every window of `source` (or `limit` of them, evenly spread) with every forecaster, and score them.
 
@@ -126,7 +129,7 @@ def verify(
         examples=examples,
         scales=scales,
     )
-    return assemble([score(todo, forecasters, source, report)], todo, source, step)
+    return assemble([score(todo, forecasters, source, report or unreported)], todo, source, step)
 
 
 def score(

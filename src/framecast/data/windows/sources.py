@@ -105,7 +105,9 @@ class Sources:
             raise DataError(
                 self._none_left("the test"),
                 where=self.where,
-                remedy="give data to evaluate on: --data PATH",
+                remedy="give data to evaluate on",
+                parameter="data",
+                example="PATH",
             )
         return self.test
 

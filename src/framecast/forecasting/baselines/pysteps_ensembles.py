@@ -20,7 +20,7 @@ import xarray as xr
 
 from framecast.data.quantities import ZR, Quantity, of
 from framecast.data.scaling import RainLog
-from framecast.errors import ConfigError
+from framecast.errors import ArgumentError, ConfigError
 from framecast.forecasting.baselines.extrapolation import Extrapolation
 from framecast.forecasting.baselines.optical_flow import motion
 from framecast.forecasting.labels import forecast_frames
@@ -38,7 +38,7 @@ class _Ensemble(ABC):
 
     def __init__(self, quantity: Quantity, members: int = 8, seed: int = 0) -> None:
         if not quantity.precipitation:
-            raise ConfigError(f"{self.name} forecasts rain, not {quantity.name}", where="--baselines")
+            raise ArgumentError(f"{self.name} forecasts rain, not {quantity.name}", parameter="baselines")
         try:
             import pysteps  # noqa: F401
         except ImportError as error:
