@@ -50,7 +50,7 @@ from framecast.models import (
 from framecast.models.modular import FirstStage
 from framecast.models.parts.flops import parameters
 from framecast.training import train
-from framecast.verification.run import verify
+from framecast.verification.verify import verify
 
 TWO: Any = {"hidden": (32, 32)}
 MODELS: dict[str, Any] = {

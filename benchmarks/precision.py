@@ -24,7 +24,7 @@ from framecast.forecasting.trained_model import load
 from framecast.losses import L1L2
 from framecast.models import PredRNNV2
 from framecast.training import train
-from framecast.verification.run import verify
+from framecast.verification.verify import verify
 
 PRECISIONS = ("32-true", "bf16-mixed")
 SCORES = ("mse", "ssim")

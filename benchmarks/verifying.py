@@ -23,7 +23,7 @@ from framecast.forecasting.baselines.persistence import Persistence
 from framecast.forecasting.protocol import Forecaster
 from framecast.forecasting.trained_model import TrainedModel
 from framecast.models import PredRNNV2
-from framecast.verification.run import verify
+from framecast.verification.verify import verify
 
 CONTEXT, HORIZON, SIDE = 5, 12, 256
 

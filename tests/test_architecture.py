@@ -1,9 +1,11 @@
 """Properties of the tree that are easy to lose."""
 
 import ast
+import re
 from pathlib import Path
 
 SOURCE = Path(__file__).parents[1] / "src" / "framecast"
+OPTION = re.compile(r"(?<![\w-])--[a-z]")
 
 
 def test_nothing_is_unpickled() -> None:
@@ -61,3 +63,17 @@ def test_nothing_outside_models_asks_for_the_type_of_a_model() -> None:
 
 def test_contracts_are_not_looked_up_by_hasattr() -> None:
     assert {name for name, _ in calls_outside("hasattr")} == set()
+
+
+def test_the_library_names_no_option_of_the_command_line() -> None:
+    """It names parameters; the command line, which alone knows its options, spells them."""
+    naming = [
+        f"{path.relative_to(SOURCE)}:{node.lineno}"
+        for path in SOURCE.rglob("*.py")
+        if path.relative_to(SOURCE).parts[0] != "cli"
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and OPTION.search(node.value.replace("aws s3 sync --no", ""))
+    ]
+    assert naming == []

@@ -7,7 +7,7 @@ import pytest
 from rich.progress import Progress
 
 import framecast
-from framecast.cli.arguments import bar
+from framecast.cli.terminal import bar
 from framecast.progress import tell, watch
 
 

@@ -1,20 +1,27 @@
-"""What functions check of what they are given, where it would otherwise fail deep inside or mean something else."""
+"""Arguments: checks of what would otherwise fail deep inside or mean something else, and options that are stated once."""
 
 from __future__ import annotations
 
+import ast
+import difflib
+import inspect
 import math
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields, replace
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
-from framecast.errors import ConfigError, RunError
+from framecast.errors import ArgumentError, ConfigError, RunError
+
+Settings = TypeVar("Settings")
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def in_words(value: object) -> str:
@@ -23,23 +30,23 @@ def in_words(value: object) -> str:
 
 
 def a_path(value: object, expected: str) -> Path:
-    """`value` as a path. Raises `ConfigError` for what is none, and says what was `expected`."""
+    """`value` as a path. Raises `ArgumentError` for what is none, and says what was `expected`."""
     if not isinstance(value, str | os.PathLike):
-        raise ConfigError(f"{in_words(value)} given, expected {expected}")
+        raise ArgumentError(f"{in_words(value)} given, expected {expected}")
     return Path(value)
 
 
 def a_page(value: object) -> Path:
-    """`value` as the path of a page to write. Raises `ConfigError` for what is no path or no name of a page."""
+    """`value` as the path of a page to write. Raises `ArgumentError` for what is no path or no name of a page."""
     path = a_path(value, "the path of a page to write")
     if path.suffix != ".html" or path.is_dir():
         what = "is a folder" if path.is_dir() else f"{path.suffix or 'no suffix'} is no format of a page"
-        raise ConfigError(what, where=path, remedy="name a file that ends in .html")
+        raise ArgumentError(what, where=path, remedy="name a file that ends in .html")
     return path
 
 
 def a_folder(value: object) -> Path:
-    """The folder at `value`, made where there is none. Raises `ConfigError` for what is no path, and `RunError`."""
+    """The folder at `value`, made where there is none. Raises `ArgumentError` for what is no path, and `RunError`."""
     folder = a_path(value, "a folder")
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -49,10 +56,10 @@ def a_folder(value: object) -> Path:
 
 
 def at_least_one(**counts: object) -> None:
-    """Raise `ConfigError`, with its name, for a count that is no whole number from 1 on. None is not looked at."""
+    """Raise `ArgumentError`, with its name, for a count that is no whole number from 1 on. None is not looked at."""
     for name, count in counts.items():
         if count is not None and (not isinstance(count, Integral) or count < 1):
-            raise ConfigError(f"{in_words(count)} given, expected a whole number of at least 1", where=name)
+            raise ArgumentError(f"{in_words(count)} given, expected a whole number of at least 1", parameter=name)
 
 
 def positive(value: Any) -> bool:
@@ -78,17 +85,17 @@ def require(*modules: str, extra: str, purpose: str, where: str | Path | None = 
             ) from error
 
 
-def check_share(value: Any, where: str) -> None:
-    """Raise `ConfigError` for what is no number from 0 to 1."""
+def check_share(value: Any, parameter: str) -> None:
+    """Raise `ArgumentError` for what is no number from 0 to 1."""
     if not isinstance(value, Real) or not 0 <= float(value) <= 1:
-        raise ConfigError(f"{in_words(value)} is not a share between 0 and 1", where=where)
+        raise ArgumentError(f"{in_words(value)} is not a share between 0 and 1", parameter=parameter)
 
 
-def several(values: Any, where: str) -> tuple[Any, ...]:
-    """`values` as a tuple. Raises `ConfigError` for a single text, whose letters would be taken for them, and for no list."""
+def several(values: Any, parameter: str) -> tuple[Any, ...]:
+    """`values` as a tuple. Raises `ArgumentError` for a single text, whose letters would be taken for them, and for no list."""
     if isinstance(values, str) or not isinstance(values, Iterable):
-        remedy = f"[{values!r}]" if isinstance(values, str) else None
-        raise ConfigError(f"{in_words(values)} given, expected a list", where=where, remedy=remedy)
+        example = [values] if isinstance(values, str) else None
+        raise ArgumentError(f"{in_words(values)} given, expected a list", parameter=parameter, example=example)
     return tuple(values)
 
 
@@ -116,3 +123,44 @@ def plugins(group: str) -> dict[str, Callable[[], Any]]:
         return load
 
     return {name: loader(entry) for name, entry in found.items()}
+
+
+def taken_over(settings: Settings, stated: Mapping[str, Any]) -> Settings:
+    """A dataclass with the fields that are `stated` by name. Raises `ArgumentError` for a name that it does not have."""
+    known = [each.name for each in fields(settings)]  # type: ignore[arg-type]
+    for name in stated:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f", did you mean {close[0]!r}?" if close else ""
+            raise ArgumentError(f"no such argument{hint}", parameter=name, remedy=f"one of: {', '.join(known)}")
+    return replace(settings, **stated) if stated else settings  # type: ignore[type-var]
+
+
+def takes_fields_of(kind: type[Any]) -> Callable[[Function], Function]:
+    """A function with `**stated`, which are the fields of the dataclass `kind`: they stand in its signature and, with their
+    texts, in its docstring, so that they are written once."""
+
+    def decorate(function: Function) -> Function:
+        signature = inspect.signature(function)
+        own = [each for each in signature.parameters.values() if each.kind is not inspect.Parameter.VAR_KEYWORD]
+        more, lines = [], []
+        for each in fields(kind):
+            annotation, text = annotated(each.type)
+            parameter = inspect.Parameter(each.name, inspect.Parameter.KEYWORD_ONLY, default=each.default)
+            more.append(parameter.replace(annotation=annotation))
+            lines.append(f"        {each.name}: {text}" if text else f"        {each.name}")
+        function.__signature__ = signature.replace(parameters=[*own, *more])  # type: ignore[attr-defined]
+        doc = inspect.cleandoc(function.__doc__ or "").replace("\n", "\n    ")
+        function.__doc__ = "\n".join([doc, "", f"    The fields of `{kind.__name__}` are keywords too:", "", *lines])
+        return function
+
+    return decorate
+
+
+def annotated(annotation: Any) -> tuple[str, str]:
+    """The type and the text of a field `Annotated[type, "text"]`, whose annotation is not evaluated; no text without one."""
+    tree = ast.parse(str(annotation), mode="eval").body
+    if isinstance(tree, ast.Subscript) and ast.unparse(tree.value) == "Annotated" and isinstance(tree.slice, ast.Tuple):
+        kind, text = tree.slice.elts[0], ast.literal_eval(tree.slice.elts[1])
+        return ast.unparse(kind), str(text)
+    return str(annotation), ""

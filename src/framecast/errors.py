@@ -1,38 +1,63 @@
-"""What can go wrong, said so that a person can act on it: what was found, where, and what to do."""
+"""What can go wrong, in messages that a person can act on: what was found, where, and what to do."""
 
 from __future__ import annotations
 
 import errno
-import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+Spell = Callable[[str, object], str]
+"""How a parameter is written: its name, or with a value that is not None name and value."""
 
-def option(name: str, value: object) -> str:
-    """How something is stated of the files that are read: on the command line, to `train`, in Python."""
-    text = shlex.quote(str(value))
-    return f"--{name.replace('_', '-')} {text} (for train: data.{name}={text}; in Python: {name}={value!r})"
+
+def in_python(name: str, value: object = None) -> str:
+    """A parameter as Python has it: units, units='mm h-1'. A value in capital letters stands for any: path=PATH."""
+    if value is None:
+        return name
+    return f"{name}={value if isinstance(value, str) and value.isupper() else repr(value)}"
 
 
 class FramecastError(Exception):
     """An error whose cause lies in what framecast was given; the command line prints it and exits with code 2.
 
-    `what` says what was found and what was expected, `where` names the file (and variable or frame), `remedy` says
-    what to do about it.
+    `what` is what was found and what was expected, `where` the file (and variable or frame), `remedy` what to do about it.
+    `parameter` is the parameter that is wrong or that would help, under its name in Python, and `example` a value that would
+    do: whoever shows the error spells both, see `spelt`.
     """
 
     exit_code = 2
 
-    def __init__(self, what: str, *, where: str | Path | None = None, remedy: str | None = None) -> None:
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: str | Path | None = None,
+        remedy: str | None = None,
+        parameter: str | None = None,
+        example: object = None,
+    ) -> None:
         self.what = what
         self.where = None if where is None else str(where)
         self.remedy = remedy
+        self.parameter = parameter
+        self.example = example
         super().__init__(what)
 
     def __str__(self) -> str:
-        text = self.what if self.where is None else f"{self.where}: {self.what}"
-        return text if self.remedy is None else f"{text}\n  -> {self.remedy}"
+        return self.spelt(in_python)
+
+    def spelt(self, spell: Spell) -> str:
+        """The message, with the parameter as `spell` writes it: `where: what`, then what to do. Without `where` the parameter
+        stands in its place."""
+        where = self.where
+        if where is None and self.parameter is not None:
+            where = spell(self.parameter, None)
+        text = self.what if where is None else f"{where}: {self.what}"
+        remedies = [] if self.remedy is None else [self.remedy]
+        if self.parameter is not None and self.example is not None:
+            remedies.append(spell(self.parameter, self.example))
+        return f"{text}\n  -> {': '.join(remedies)}" if remedies else text
 
 
 class DataError(FramecastError):
@@ -47,8 +72,12 @@ class Exhausted(FramecastError):
     """This machine has no more open files or memory to read with: no file is damaged by that, and none may be left out."""
 
 
-class ConfigError(FramecastError):
-    """A recipe, a setting, or a combination of settings that cannot work."""
+class ConfigError(FramecastError, ValueError):
+    """A recipe, a setting, or a combination of settings that cannot work; a `ValueError` too."""
+
+
+class ArgumentError(ConfigError):
+    """A wrong argument of a function: `parameter` names it."""
 
 
 class RunError(FramecastError):

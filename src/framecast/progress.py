@@ -9,7 +9,12 @@ from contextvars import ContextVar
 Progress = Callable[[int, int], None]
 """Is told how many are done, and of how many."""
 
-_told: ContextVar[Progress] = ContextVar("told", default=lambda done, of: None)
+
+def unreported(*_: object) -> None:
+    """Progress that nobody asked for."""
+
+
+_told: ContextVar[Progress] = ContextVar("told", default=unreported)
 
 
 @contextmanager

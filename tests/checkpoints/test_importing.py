@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from typer.testing import CliRunner
 
 import framecast
-from framecast.checkpoints.importing import SOURCES, import_checkpoint, read_weights, write
+from framecast.checkpoints.importing import SOURCES, import_checkpoint, read_weights
 from framecast.cli import app
 from framecast.errors import ConfigError, DataError
 from framecast.types import FrameShape
@@ -53,10 +53,11 @@ def published(parity: Path, name: str) -> tuple[dict[str, torch.Tensor], FrameSh
 def test_a_published_checkpoint_becomes_a_model(parity: Path, tmp_path: Path, source: str, name: str) -> None:
     weights, shape, patch, own = published(parity, name)
     torch.save(CONTAINERS[source](weights), tmp_path / "published.ckpt")
-    imported = import_checkpoint(tmp_path / "published.ckpt", source, shape, patch=patch, settings=own)
+    out = tmp_path / "model"
+    imported = import_checkpoint(tmp_path / "published.ckpt", source, shape, patch=patch, settings=own, out=out)
     assert imported.reference == VARIANTS.get(name, name)
     assert set(imported.unused) <= set(weights)
-    again = framecast.load(write(imported, tmp_path / "model"))
+    again = framecast.load(out)
     assert again.card == imported.card
     frames = torch.rand(1, shape.context, shape.channels, shape.height, shape.width)
     actions = torch.rand(1, shape.context + shape.horizon, shape.actions) if shape.actions else None
@@ -64,7 +65,7 @@ def test_a_published_checkpoint_becomes_a_model(parity: Path, tmp_path: Path, so
         expected = imported.model.forecast(frames, shape.horizon, actions)  # type: ignore[operator]
         assert torch.equal(again.model.forecast(frames, shape.horizon, actions), expected)
     with pytest.raises(ConfigError, match="exists already"):
-        write(imported, tmp_path / "model")
+        import_checkpoint(tmp_path / "published.ckpt", source, shape, patch=patch, settings=own, out=out)
 
 
 def test_the_command_says_what_it_did(parity: Path, tmp_path: Path) -> None:

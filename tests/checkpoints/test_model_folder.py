@@ -8,7 +8,7 @@ import torch
 
 from framecast.checkpoints.model_folder import CARD, WEIGHTS, ModelCard, load, save
 from framecast.data.quantities import REFLECTIVITY, with_dry
-from framecast.data.readers.options import Options
+from framecast.data.readers.options import ReadOptions
 from framecast.data.scaling import DBZ
 from framecast.errors import RunError
 from framecast.models import PredRNNV2
@@ -28,7 +28,7 @@ def folder(tmp_path: Path) -> Path:
 def test_a_saved_model_comes_back(tmp_path: Path) -> None:
     torch.manual_seed(1)
     model = CONFIG.build(SHAPE).eval()
-    options = Options(units="dBZ", time_step=5.0, grey=True, size=(16, 16))
+    options = ReadOptions(units="dBZ", time_step=5.0, grey=True, size=(16, 16))
     card = ModelCard(
         CONFIG,
         DBZ(low=-5),

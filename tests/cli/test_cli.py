@@ -22,7 +22,7 @@ from framecast.data.store import layout
 from framecast.forecasting.baselines.persistence import Persistence
 from framecast.verification.metrics import METRICS
 from framecast.verification.result import Score
-from framecast.verification.run import verify
+from framecast.verification.verify import verify
 
 FRAMECAST = [sys.executable, "-m", "framecast.cli"]
 COMMANDS = ("demo", "inspect", "convert", "train", "evaluate", "forecast", "doctor")
@@ -258,9 +258,9 @@ def in_memory(rain: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     ("before", "after", "remedy"),
     [
         (("train", "--resume"), (), "framecast.resume(RUN, data=frames)"),
-        (("evaluate",), (), "--data PATH (in Python: data=PATH)"),
+        (("evaluate",), (), "--data PATH"),
         (("evaluate",), ("--data", "RAIN", "--baselines", "climatology"), "leave the climatology out"),
-        (("diagnose",), ("gradients",), "--data PATH (in Python: data=PATH)"),
+        (("diagnose",), ("gradients",), "--data PATH"),
     ],
 )
 def test_a_run_trained_on_frames_in_memory_says_so(
@@ -295,7 +295,7 @@ def test_options_that_do_not_exist_end_with_2() -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_inspect_ends_with_1_where_training_would_be_spoilt(
+def test_inspect_ends_with_3_where_training_would_be_spoilt(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], rain: Path, tmp_path: Path
 ) -> None:
     code, out, _ = run(monkeypatch, capsys, "inspect", rain, "--html", tmp_path / "page.html")
@@ -303,7 +303,7 @@ def test_inspect_ends_with_1_where_training_would_be_spoilt(
     assert "page.html" in out
     assert (tmp_path / "page.html").read_text().startswith("<!doctype html>")
     code, out, _ = run(monkeypatch, capsys, "inspect", rain, "--context", 100)
-    assert code == 1
+    assert code == 3
     assert "!! no window of 110 frames" in out
 
 
@@ -331,7 +331,7 @@ def test_inspect_leaves_out_a_damaged_file_where_all_are_opened(
     code, _, err = run(monkeypatch, capsys, "inspect", tmp_path, "--by-name")
     assert code == 2
     assert f"{damaged.name}: " in err
-    assert "--no-by-name (data.by_name=false) leaves it out" in err
+    assert "if all files are opened it is left out: --no-by-name" in err
     code, out, _ = run(monkeypatch, capsys, "inspect", tmp_path, "--no-by-name", "--context", 1, "--horizon", 1)
     assert code == 0
     assert "1 of 8 files could not be read and were left out" in out
@@ -382,11 +382,40 @@ def test_convert_that_is_interrupted_says_what_is_kept_and_goes_on(
     assert "continues after 16 of them there already" in out
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("inspect", "x.npy"), "--units 'mm h-1'"),
+        (("evaluate", "x", "--dask", "local:none", "--data", "x.npy"), "no trained model here"),
+        (("evaluate", "x", "--baselines", "oracle"), "--baselines: unknown baseline 'oracle'"),
+        (("evaluate", "x", "--thresholds", "0.5,-1"), "--thresholds: -1.0 given"),
+        (("evaluate", "x", "--limit", "0"), "--limit: 0 given"),
+        (("diagnose", "x", "slots", "--beside", "y"), "--beside: several models"),
+        (("import", "x.pt", "--from", "mine", "--out", "y"), "--from: unknown source 'mine'"),
+        (("reproduce", "recipes/moving_mnist.yaml", "--scale", "2"), "--scale: 2.0 is not above 0"),
+        (("train", "recipes/radar.yaml#predrnn_v2", "data.path=x.npy"), "data.units='mm h-1'"),
+    ],
+)
+def test_an_error_names_the_option(
+    arguments: tuple[str, ...],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "recipes").symlink_to(Path("recipes").resolve())
+    monkeypatch.chdir(tmp_path)
+    np.save("x.npy", np.random.default_rng(0).gamma(1, 2, (40, 16, 20)).astype(np.float32))
+    code, _, err = run(monkeypatch, capsys, *arguments)
+    assert code == 2
+    assert message in err
+
+
 def test_a_fault_of_ours_ends_with_1(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("of course")
 
-    monkeypatch.setattr(framecast, "open", broken)
+    monkeypatch.setattr(framecast, "inspect", broken)
     code, _, err = run(monkeypatch, capsys, "inspect", "x")
     assert code == 1
     assert "internal error, ZeroDivisionError: of course" in err

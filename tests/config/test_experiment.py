@@ -203,7 +203,7 @@ def test_a_value_that_cannot_work_is_refused_before_anything_begins(recipe: Path
     dates = ["data.split.name=dates"] if "split" in key else []
     with pytest.raises(ConfigError) as error:
         read(f"{recipe}#same", [*dates, f"{key}={value}"])
-    assert str(error.value.where).endswith(key)
+    assert str(error.value.where or error.value.parameter).endswith(key)
 
 
 def test_missing_files_rows_and_keys_are_named(recipe: Path, tmp_path: Path) -> None:

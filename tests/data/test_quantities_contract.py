@@ -18,7 +18,7 @@ from framecast.data.windows.sampling import Importance
 from framecast.errors import ConfigError
 from framecast.forecasting.baselines.persistence import Persistence
 from framecast.report.inspection import write_inspection
-from framecast.verification.run import verify
+from framecast.verification.verify import verify
 
 BRIGHTNESS = Quantity(
     name="brightness_temperature",

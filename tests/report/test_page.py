@@ -18,7 +18,7 @@ from framecast.report.figures import shared_lead_axis
 from framecast.report.verdict import verdict
 from framecast.verification.comparison import FEWEST, compare
 from framecast.verification.result import Grid, Verification
-from framecast.verification.run import verify
+from framecast.verification.verify import verify
 
 SWISS = CRS.from_epsg(21781).to_wkt()
 

@@ -15,7 +15,7 @@ from framecast.scores import Metric
 from framecast.scores.metric import ratio
 from framecast.verification.metrics import METRICS, direction
 from framecast.verification.result import Verification
-from framecast.verification.run import verify
+from framecast.verification.verify import verify
 from framecast.verification.views import probabilities, ranks, spread_skill
 
 

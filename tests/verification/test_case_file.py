@@ -11,7 +11,7 @@ from framecast.data.quantities import INTENSITY, REFLECTIVITY, ZR
 from framecast.errors import DataError
 from framecast.forecasting.baselines.persistence import Persistence
 from framecast.verification.result import Verification
-from framecast.verification.run import verify
+from framecast.verification.verify import verify
 from framecast.verification.views import fallbacks, probabilities, ranks, spread_skill, wet_ratio
 
 VERSION_0 = Path(__file__).parent / "cases_0_1.nc"

@@ -15,8 +15,8 @@ from framecast.report.comparison import write_comparison
 from framecast.verification.comparison import FEWEST, compare
 from framecast.verification.regimes import regimes as regimes_of
 from framecast.verification.result import Verification
-from framecast.verification.run import verify
 from framecast.verification.significance import hering_genton
+from framecast.verification.verify import verify
 from framecast.verification.views import event_frequency, power, wet_ratio
 
 

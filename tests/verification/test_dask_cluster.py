@@ -9,14 +9,16 @@ import pytest
 import xarray as xr
 
 from framecast.config.experiment import Experiment, Optimiser, Training
-from framecast.data.readers.options import Options
+from framecast.data.readers.options import ReadOptions
 from framecast.errors import ConfigError, RunError
 from framecast.models import ConvLSTM
 from framecast.training import train
-from framecast.verification import dask_cluster as sharing
+from framecast.verification import dask_cluster
 from framecast.verification.dask_cluster import share_out
-from framecast.verification.evaluate import Job, evaluate
+from framecast.verification.evaluate import Job
 from framecast.verification.run import Part, Plan
+from framecast.verification.settings import EvaluationSettings
+from framecast.workflows.evaluation import evaluate
 
 pytest.importorskip("distributed")
 
@@ -40,7 +42,7 @@ def test_a_worker_that_dies_costs_nothing_but_time(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_reached_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sharing, "TIMEOUT", 1)
+    monkeypatch.setattr(dask_cluster, "TIMEOUT", 1)
     with pytest.raises(ConfigError, match="no number of processes"):
         share_out(abs, [1], "local:none")
     with pytest.raises((RunError, ConfigError), match="cluster"):
@@ -53,7 +55,7 @@ def broken(number: int) -> int:
 
 @pytest.mark.parametrize("number", [0, 1])
 def test_a_fault_of_the_work_is_none_of_the_cluster(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
-    monkeypatch.setattr(sharing, "RETRIES", 0)
+    monkeypatch.setattr(dask_cluster, "RETRIES", 0)
     with pytest.raises((OSError, ValueError), match="a fault of the work"):
         share_out(broken, [number], "local:1")
 
@@ -89,7 +91,7 @@ def test_on_a_cluster_the_result_is_the_same(run: tuple[Path, Path], tmp_path: P
     seen: list[tuple[int, int]] = []
     alone = evaluate(folder, str(data), limit=20, out=tmp_path / "a")
     shared = evaluate(
-        folder, str(data), limit=20, out=tmp_path / "b", cluster="local:2", report=lambda *k: seen.append(k)
+        folder, str(data), limit=20, out=tmp_path / "b", cluster="local:2", progress=lambda *k: seen.append(k)
     )
     xr.testing.assert_identical(alone.sums, shared.sums)
     assert [e.case for e in alone.examples] == [e.case for e in shared.examples]
@@ -113,11 +115,12 @@ def test_killed_midway_the_result_is_the_same(run: tuple[Path, Path], tmp_path: 
     from framecast.verification.run import assemble, plan, score
 
     folder, data = run
-    job = Job((("model", str(folder)),), str(data), Options(), None, 1, ("persistence",))
-    forecasters, sources, _ = job.opened()
-    source = sources.test
+    settings = EvaluationSettings(stride=1, baselines=("persistence",))
+    job = Job.of({"model": folder}, str(data), ReadOptions(), settings)
+    opened = job.open()
+    forecasters, source = opened.forecasters, opened.sources.test
     assert source is not None
-    todo = plan(source, limit=24)
+    todo = plan(source, EvaluationSettings(limit=24))
     parts = share_out(partial(scored_or_dead, tmp_path, job), todo.parts(1), "local:2")
     assert (tmp_path / "died").exists()
     shared, alone = (

@@ -12,16 +12,18 @@ import xarray as xr
 from PIL import Image
 
 import framecast
+from framecast.checkpoints.model_folder import load as load_saved
 from framecast.cli import main
 from framecast.config.experiment import Experiment, Optimiser, Training
+from framecast.data.archives.opening import open_all
 from framecast.data.datasets import ArchiveData
 from framecast.data.windows.splits import ByBlocks
-from framecast.errors import ConfigError, FramecastError, RunError
+from framecast.errors import ArgumentError, ConfigError, FramecastError, RunError
 from framecast.forecasting.protocol import Context
 from framecast.forecasting.trained_model import load
 from framecast.models import ConvLSTM
 from framecast.training import train
-from framecast.verification.evaluate import evaluate
+from framecast.workflows.evaluation import evaluate
 
 Make = Callable[..., Path]
 
@@ -78,7 +80,7 @@ def test_the_test_split_of_one_that_another_was_trained_on_is_refused(rain: Path
     data = ArchiveData(path=str(rain), context=3, horizon=3)
     one = make("one", data)
     other = make("other", replace(data, split=ByBlocks(validation=0.3, test=0)))
-    with pytest.raises(ConfigError, match=r"other was not trained on the same part.*\n.*--data"):
+    with pytest.raises(ConfigError, match=r"other was not trained on the same part.*\n.*data=PATH"):
         evaluate({"one": one, "other": other})
     cropped = make("cropped", replace(data, crop=8, flips=True))
     assert evaluate({"one": one, "cropped": cropped}, baselines=()).forecasters == ["one", "cropped"]
@@ -201,9 +203,9 @@ def test_a_comparison_says_what_was_seen_in_training(
         ({"limit": 2.5}, "limit: 2.5 given, expected a whole number"),
         ({"horizon": 0}, "horizon: 0 given, expected a whole number"),
         ({"stride": 0}, "stride: 0 given, expected a whole number"),
-        ({"rates": 1.0}, "thresholds: 1.0 given, expected a list"),
-        ({"rates": ("1",)}, "thresholds: '1' given, expected a rain rate"),
-        ({"rates": (-1.0,)}, "thresholds: -1.0 given, expected a rain rate"),
+        ({"rates": 1.0}, "rates: 1.0 given, expected a list"),
+        ({"rates": ("1",)}, "rates: '1' given, expected a rain rate"),
+        ({"rates": (-1.0,)}, "rates: -1.0 given, expected a rain rate"),
         ({"zr": (200, 1.6)}, r"zr: \(200, 1.6\) given, expected .*ZR"),
         ({"baselines": "persistence"}, "baselines: 'persistence' given, expected a list"),
         ({"data": xr.DataArray(np.zeros((4, 8, 8)))}, "dims .* are not those of frames"),
@@ -213,6 +215,56 @@ def test_what_cannot_be_evaluated_is_said(options: dict[str, Any], said: str, ra
     run = make("said", ArchiveData(path=str(rain), context=2, horizon=2))
     with pytest.raises(FramecastError, match=said):
         evaluate(run, **options)
+
+
+@pytest.mark.parametrize("command", ["evaluate", "compare"])
+def test_an_evaluation_loads_a_model_once_and_opens_an_archive_once(
+    command: str, rain: Path, make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Scores, warnings, facts and page come out of the same objects."""
+    run = make("once", ArchiveData(path=str(rain), context=2, horizon=2))
+    loads, opens = [], []
+
+    def load_model(folder: Path) -> Any:
+        loads.append(folder)
+        return load_saved(folder)
+
+    def open_archive(*arguments: Any, **options: Any) -> Any:
+        opens.append(arguments[0])
+        return open_all(*arguments, **options)
+
+    monkeypatch.setattr("framecast.forecasting.trained_model.load_saved", load_model)
+    monkeypatch.setattr("framecast.data.archives.opening.open_all", open_archive)
+    for data in ((), ("--data", str(rain))):
+        loads.clear()
+        opens.clear()
+        arguments = ["framecast", command, str(run), *data, "--limit", "2", "--out", str(tmp_path / "out")]
+        monkeypatch.setattr(sys, "argv", arguments)
+        with pytest.raises(SystemExit) as stop:
+            main()
+        assert stop.value.code in (0, None)
+        assert (len(loads), len(opens)) == (1, 1)
+
+
+def test_what_is_misspelt_is_said_before_anything_is_opened(rain: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "framecast.verification.evaluate.load", lambda *_: pytest.fail("a model was loaded for a misspelt setting")
+    )
+    for wrong in ({"baselines": ("persistance",)}, {"convention": "thulm"}, {"rates": (0,)}, {"limits": 3}):
+        with pytest.raises(ArgumentError):
+            evaluate("run", rain, **wrong)
+        with pytest.raises(ArgumentError):
+            framecast.compare(["run"], rain, **wrong)
+
+
+def test_settings_can_be_kept_and_changed(rain: Path, make: Make) -> None:
+    run = make("kept", ArchiveData(path=str(rain), context=2, horizon=2))
+    settings = framecast.EvaluationSettings(limit=3, baselines=["persistence"], rates=[1], scales=[1, 3])
+    assert settings == framecast.EvaluationSettings(limit=3, baselines=("persistence",), rates=(1.0,), scales=(1, 3))
+    verification = evaluate(run, rain, settings, limit=2)
+    assert verification.cases == 2
+    assert verification.forecasters == ["convlstm", "persistence"]
+    assert verification.sums.sizes["scale"] == 2
 
 
 def test_a_run_is_not_replaced_by_a_baseline_of_its_name(rain: Path) -> None:
@@ -231,7 +283,7 @@ def test_where_sums_cannot_be_written_is_said_before_they_are_made(rain: Path, m
     (tmp_path / "file").touch()
     for out in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(RunError, match="cannot be made"):
-            evaluate(run, limit=1, out=out, report=lambda done, of: pytest.fail("something was scored"))
+            evaluate(run, limit=1, out=out, progress=lambda done, of: pytest.fail("something was scored"))
     verification = evaluate(run, Path(rain), limit=1)
     with pytest.raises(RunError, match="cannot be written"):
         verification.save(tmp_path / "file" / "cases.nc")

@@ -16,8 +16,8 @@ from framecast.errors import DataError
 from framecast.models import ConvLSTM
 from framecast.scores.i3d import I3D
 from framecast.training import train
-from framecast.verification.evaluate import evaluate
 from framecast.verification.perceptual_weights import Weights
+from framecast.workflows.evaluation import evaluate
 
 LINEAR = Path(str(files("torchmetrics"))) / "functional/image/lpips_models/alex.pth"
 """The published linear layers, which torchmetrics has in its package."""

@@ -13,7 +13,7 @@ from framecast.forecasting.baselines.persistence import Persistence
 from framecast.forecasting.protocol import Context
 from framecast.types import FrameShape
 from framecast.verification.result import Verification
-from framecast.verification.run import verify
+from framecast.verification.verify import verify
 from framecast.verification.views import event_frequency, observed_events, scored_share, spread_skill
 
 

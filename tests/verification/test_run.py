@@ -13,7 +13,7 @@ from framecast.errors import ConfigError, DataError
 from framecast.forecasting.baselines.persistence import Persistence
 from framecast.forecasting.baselines.pysteps_ensembles import Steps
 from framecast.forecasting.protocol import Context
-from framecast.verification.run import verify
+from framecast.verification.verify import verify
 
 
 def moving(cases: int) -> np.ndarray:

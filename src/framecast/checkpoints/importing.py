@@ -18,7 +18,7 @@ from framecast.checkpoints.published import reference
 from framecast.checkpoints.published.weights import read_weights
 from framecast.data.quantities import INTENSITY
 from framecast.data.scaling import Unit
-from framecast.errors import ConfigError, DataError, FramecastError
+from framecast.errors import ArgumentError, DataError, FramecastError
 from framecast.types import FrameShape
 
 SOURCES: dict[str, tuple[str, ...]] = {
@@ -61,16 +61,24 @@ class Imported:
 
 
 def import_checkpoint(
-    path: str | Path, source: str, shape: FrameShape, *, patch: int = 4, settings: Mapping[str, Any] | None = None
+    path: str | Path,
+    source: str,
+    shape: FrameShape,
+    *,
+    patch: int = 4,
+    settings: Mapping[str, Any] | None = None,
+    out: str | Path | None = None,
 ) -> Imported:
-    """The model in a checkpoint of `source`, one of `SOURCES`, for frames of `shape`.
+    """The model in a checkpoint of `source`, one of `SOURCES`, for frames of `shape`; with `out` it is saved as that new folder.
 
-    `settings` are those of the published code that are in no weight (`alpha`, `n_heads`, ...), where they are not the
-    usual ones. Raises `ConfigError` for an unknown source and `DataError` where no model of it fits, with the keys that
-    are missing or unknown.
+    `settings` are those of the published code that are in no weight (`alpha`, `n_heads`, ...), where they are not the usual
+    ones. Raises `ArgumentError` for an unknown source and an `out` that exists, and `DataError` where no model of it fits, with
+    the keys that are missing or unknown.
     """
     if source not in SOURCES:
-        raise ConfigError(f"unknown source {source!r}", where="--from", remedy=f"one of: {', '.join(SOURCES)}")
+        raise ArgumentError(f"unknown source {source!r}", parameter="source", remedy=f"one of: {', '.join(SOURCES)}")
+    if out is not None and Path(out).exists():
+        raise ArgumentError(f"{out} exists already", parameter="out", remedy="name another folder")
     weights = read_weights(Path(path))
     failures = []
     for name in SOURCES[source]:
@@ -82,18 +90,11 @@ def import_checkpoint(
             continue
         used = reference.names(meta, weights)
         card = ModelCard(reference.config_of(meta, weights), Unit(), INTENSITY, shape, None)
+        if out is not None:
+            save(Path(out), model, card)
         return Imported(name, model, card, tuple(key for key in weights if key not in used))
     raise DataError(
         f"fits no model of {source}; " + "; ".join(failures),
         where=path,
-        remedy="check --from, --size, --channels and --patch",
+        remedy="check the source, the shape of the frames and the patch size",
     )
-
-
-def write(imported: Imported, out: str | Path) -> Path:
-    """Save the model as the folder `out`, which must not exist. Raises `ConfigError`."""
-    folder = Path(out)
-    if folder.exists():
-        raise ConfigError("exists already", where=folder, remedy="name another folder with --out")
-    save(folder, imported.model, imported.card)
-    return folder

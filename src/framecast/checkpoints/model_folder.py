@@ -18,7 +18,7 @@ from torch import nn
 
 from framecast.config.parsing import parse, plain
 from framecast.data.quantities import QUANTITIES, Quantity, with_dry
-from framecast.data.readers.options import AS_IT_IS, Options
+from framecast.data.readers.options import AS_IT_IS, ReadOptions
 from framecast.data.scaling import Scaling
 from framecast.data.windows.inputs import Input
 from framecast.errors import FramecastError, RunError
@@ -45,7 +45,7 @@ class ModelCard:
     grid: dict[str, Any] = field(default_factory=dict)
     scores: dict[str, float] = field(default_factory=dict)
     inputs: tuple[Input, ...] = ()
-    read_options: Options = AS_IT_IS
+    read_options: ReadOptions = AS_IT_IS
 
 
 def save(folder: Path, model: nn.Module, card: ModelCard) -> None:
@@ -136,7 +136,7 @@ def _card(content: dict[str, Any], where: str) -> ModelCard:
             grid=content["grid"],
             scores=content["scores"],
             inputs=tuple(parse(Input, each, where=where) for each in content.get("inputs", [])),
-            read_options=parse(Options, content.get("read_options", {}), where=where),
+            read_options=parse(ReadOptions, content.get("read_options", {}), where=where),
         )
     except FramecastError as error:
         raise RunError(f"the card cannot be read: {error.what}", where=error.where or where) from error

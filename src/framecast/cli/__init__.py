@@ -1,5 +1,7 @@
-"""The command line: parse, call one function, print. Exit codes: 0 done, 1 our fault (of `inspect`: something would
-spoil training), 2 the fault of what was given."""
+"""The command line: parse, call one public function, print.
+
+Exit codes: 0 done, 1 a fault of framecast, 2 a fault of what was given, 3 a finding of `inspect`, 130 interrupted.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +12,9 @@ from typing import Annotated
 import typer
 
 import framecast
-from framecast.cli import data, judging, models
-from framecast.cli.arguments import bar
+from framecast.cli import data, diagnose, evaluate, forecast, importing, train, workflows
 from framecast.cli.doctor import doctor
-from framecast.errors import FramecastError
+from framecast.cli.terminal import bar
 from framecast.progress import watch
 
 app = typer.Typer(
@@ -30,9 +31,6 @@ def main() -> None:
     try:
         with watch(bar("opening files", least=100)):
             app(standalone_mode=True)
-    except FramecastError as error:
-        print(f"framecast: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
     except (KeyboardInterrupt, SystemExit) as stop:
         if isinstance(stop, SystemExit) and stop.code != 130:  # which typer makes of Ctrl-C
             raise
@@ -49,7 +47,7 @@ def main() -> None:
         sys.exit(1)
 
 
-def _version(wanted: bool) -> None:
+def _print_version(wanted: bool) -> None:
     if wanted:
         from framecast.ops.native.library import status
 
@@ -62,7 +60,7 @@ def _options(
     version: Annotated[
         bool,
         typer.Option(
-            "--version", callback=_version, is_eager=True, help="Print the version and which compiled loops run."
+            "--version", callback=_print_version, is_eager=True, help="Print the version and which compiled loops run."
         ),
     ] = False,
 ) -> None:
@@ -70,17 +68,17 @@ def _options(
 
 
 for command in (
-    models.demo,
+    workflows.demo,
     data.inspect,
     data.convert,
-    models.train,
-    judging.evaluate,
-    judging.compare,
-    models.forecast,
-    models.diagnose,
-    models.reproduce,
+    train.train,
+    evaluate.evaluate,
+    evaluate.compare,
+    forecast.forecast,
+    diagnose.diagnose,
+    workflows.reproduce,
     data.datasets,
 ):
     app.command()(command)
-app.command("import")(models.import_)
+app.command("import")(importing.import_)
 app.command()(doctor)

@@ -1,10 +1,9 @@
-"""Commands about data."""
+"""`framecast inspect`, `convert` and `datasets`."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Annotated
@@ -12,120 +11,105 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import framecast
-from framecast.cli.arguments import Reading, bar, spread, whole_numbers
+from framecast.cli.options import command, whole_numbers
+from framecast.cli.terminal import bar, print_facts, print_lines, warn
+from framecast.data.readers.options import ReadOptions
+from framecast.data.store.changes import Changes
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from framecast.data.store.conversion import Size
+
+FINDING = 3
+"""Exit code of `inspect` if something would spoil training."""
 
 
-@spread
+@command
 def inspect(
-    reading: Reading,
+    options: ReadOptions,
     path: Annotated[str, typer.Argument(help="A file, folder or glob pattern of frames.")],
-    context: Annotated[int, typer.Option(min=1, help="Frames seen, in the windows to count.")] = 10,
-    horizon: Annotated[int, typer.Option(min=1, help="Frames to forecast, in the windows to count.")] = 10,
+    context: Annotated[int, typer.Option(help="Frames seen, in the windows to count.")] = 10,
+    horizon: Annotated[int, typer.Option(help="Frames to forecast, in the windows to count.")] = 10,
     recipe: Annotated[
         str | None, typer.Option(help="Measure memory and time of a training step of this recipe.")
     ] = None,
-    html: Annotated[Path | None, typer.Option(help="Write it as a page with pictures too.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write it as a page with images too.")] = None,
 ) -> None:
     """What is in the data: range, units, gaps, no data, stuck frames, windows; and what a recipe would cost on it.
 
-    Ends with 1 where something would spoil training."""
+    Ends with 3 if something would spoil training."""
     from rich.console import Console
     from rich.text import Text
 
     from framecast.checks import a_page
 
     console = Console()
-    options = reading.options
     page = None if html is None else a_page(html)
-    frames = framecast.open(path, **vars(options))
-    seen = framecast.inspect(frames, context=context, horizon=horizon)
-    _show(seen.facts, console)
-    for concern in seen.concerns:
-        mark = ("!! ", "red") if concern in seen.problems else ("! ", "yellow")
+    inspection = framecast.inspect(path, context=context, horizon=horizon, options=options)
+    print_facts(console, inspection.facts)
+    for concern in inspection.concerns:
+        mark = ("!! ", "red") if concern in inspection.problems else ("! ", "yellow")
         console.print(Text.assemble(mark, concern))
-    if not seen.concerns:
+    if not inspection.concerns:
         console.print("nothing suspicious")
     if page is not None:
         from framecast.report.inspection import write_inspection
 
-        print(write_inspection(seen, page, title=f"What is in {path}"))
+        print(write_inspection(inspection, page, title=f"What is in {path}"))
     if recipe is not None:
         from framecast.config.recipes import read
         from framecast.training.cost import estimate
 
         stated = {"path": path, **options.stated}
         settings = [f"data.{name}={json.dumps(value)}" for name, value in stated.items()]
-        _show(estimate(read(recipe, settings)), console)
-    if seen.problems:
-        raise typer.Exit(1)
+        print_facts(console, estimate(read(recipe, settings)))
+    if inspection.problems:
+        raise typer.Exit(FINDING)
 
 
-def _show(facts: Mapping[str, str], console: Console) -> None:
-    """Names and values, one below the other."""
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-    for name, value in facts.items():
-        table.add_row(Text(name, style="bold"), Text(value))
-    console.print(table)
-
-
-@spread
+@command
 def convert(
-    reading: Reading,
+    options: ReadOptions,
+    changes: Changes,
     source: Annotated[str, typer.Argument(help="A file, folder or glob pattern of frames.")],
     out: Annotated[Path, typer.Option(help="archive.zarr; one made before grows by the frames that are new.")],
     chunks: Annotated[
         str | None,
         typer.Option(help="Frames, height and width of a chunk; those of the store that grows, else about 8,64,64."),
     ] = None,
-    crop: Annotated[str | None, typer.Option(help="top,left,height,width in pixels.")] = None,
-    coarsen: Annotated[int, typer.Option(min=1, help="So many pixels in y and x become one.")] = 1,
-    reproject: Annotated[str | None, typer.Option(help="Onto a grid of another projection: EPSG:3035.")] = None,
 ) -> None:
     """Write an archive as one Zarr store, which training reads fastest. Interrupted, run it again."""
     from rich.console import Console
-    from rich.text import Text
 
     from framecast.data.inspection.inspect import bytes_in_words
-    from framecast.data.store.conversion import Changes, Size
 
     console = Console()
+    progress = bar("converting")
+    written = "no new frames"
 
-    def say_size(size: Size) -> None:
-        there = f"; continues after {size.already:,} of them there already" if size.already else ""
-        console.print(
-            f"{size.frames:,} frames of {' x '.join(map(str, size.shape))}{there}; to write: "
-            f"{bytes_in_words(size.bytes)} before compression",
-            highlight=False,
-        )
-
-    kept, show = "no new frames", bar("converting")
+    def begun(size: Size) -> None:
+        before = f"; continues after {size.already:,} of them there already" if size.already else ""
+        shape = " x ".join(map(str, size.shape))
+        volume = bytes_in_words(size.bytes)
+        print_lines(console, f"{size.frames:,} frames of {shape}{before}; to write: {volume} before compression")
 
     def note(frames: int, of: int) -> None:
-        nonlocal kept
-        kept = f"{frames:,} of {of:,} frames"
-        show(frames, of)
+        nonlocal written
+        written = f"{frames:,} of {of:,} frames"
+        progress(frames, of)
 
-    four = None if crop is None else whole_numbers(crop, "--crop", 4)
-    three = None if chunks is None else whole_numbers(chunks, "--chunks", 3)
-    changes = Changes(None if four is None else (four[0], four[1], four[2], four[3]), coarsen, reproject)
+    three = None if chunks is None else whole_numbers(chunks, "chunks", 3)
     try:
         done = framecast.convert(
             source,
             out,
             changes=changes,
             chunks=None if three is None else (three[0], three[1], three[2]),
-            options=reading.options,
-            begun=say_size,
+            options=options,
+            begun=begun,
             progress=note,
         )
     except KeyboardInterrupt:
-        print(f"{kept} are written and kept; the same command goes on from there", file=sys.stderr)
+        print(f"{written} are written and kept; the same command goes on from there", file=sys.stderr)
         raise
     facts = {
         "frames": f"{done.frames:,}, {done.added:,} of them new",
@@ -133,14 +117,15 @@ def convert(
         "on disk": bytes_in_words(done.bytes),
         "manifest": str(done.out / "manifest.json"),
     }
-    _show(facts, console)
+    print_facts(console, facts)
     for what, listed in (("left out", done.left_out), ("without data", done.missing)):
         for where, why in listed.items():
-            console.print(Text.assemble(("! ", "yellow"), f"{what}: {where}: {why}"), soft_wrap=True)
+            warn(console, f"{what}: {where}: {why}")
     for repair in done.repairs:
-        console.print(Text.assemble(("! ", "yellow"), repair), soft_wrap=True)
+        warn(console, repair)
 
 
+@command
 def datasets(
     fetch: Annotated[str | None, typer.Option(help="Fetch the files of this set: its title, or a part of it.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for what is fetched.")] = Path("data"),

@@ -16,7 +16,7 @@ from framecast.checks import check_share
 from framecast.data.frames import actions_of, check_frames, files_of, named
 from framecast.data.lazy import Parts
 from framecast.data.quantities import of
-from framecast.data.readers.options import Options
+from framecast.data.readers.options import ReadOptions
 from framecast.data.scaling import Scaling, check_scaling, default_scaling
 from framecast.data.sets import BAIR, KTH, SEVIR, Human36M, RoboNet, TaxiBJ
 from framecast.data.synthetic.moving_mnist import MovingDigits
@@ -27,7 +27,7 @@ from framecast.data.windows.inputs import fields as fields_of
 from framecast.data.windows.sampling import Importance
 from framecast.data.windows.sources import Check, Sources, WindowSource, check_lengths
 from framecast.data.windows.splits import NAMES, ByBlocks, Split, shared_out, split
-from framecast.errors import ConfigError, DataError
+from framecast.errors import ArgumentError, ConfigError, DataError
 from framecast.types import FrameShape, config
 
 IN_MEMORY = "(frames in memory)"
@@ -35,10 +35,11 @@ IN_MEMORY = "(frames in memory)"
 
 
 @config
-class ArchiveData:
+class ArchiveData(ReadOptions):
     """Frames from files. `path` is what `framecast.open` takes; a list of them is opened one by one, so that archives on
     different grids can be trained on together with `crop`. `scaling` follows the quantity where it is not stated. With
-    `sampling`, training windows with rain come more often than dry ones. `inputs` are seen beside the frames.
+    `sampling`, training windows with rain come more often than dry ones. `inputs` are seen beside the frames. How the files
+    are read is said by the fields of `ReadOptions`, which are fields here too.
     """
 
     name: Literal["archive"] = "archive"
@@ -52,26 +53,19 @@ class ArchiveData:
     flips: bool = False
     rotations: bool = False
     scaling: Scaling | None = None
-    units: str | None = None
-    time_step: float | None = None
-    variable: str | None = None
-    dry: float | None = None
-    grey: bool = False
-    size: tuple[int, int] | None = None
-    frame_rate: float | None = None
-    by_name: bool | None = None
     actions: bool = False
     sampling: Importance | None = None
     inputs: tuple[Input, ...] = ()
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_lengths(self.context, self.horizon)
         if self.stride < 1:
-            raise ConfigError(f"stride {self.stride} must be at least 1", where="data.stride")
+            raise ArgumentError(f"{self.stride} given, expected at least 1", parameter="data.stride")
         check_share(self.min_valid, "data.min_valid")
         if self.crop_size is not None and min(self.crop_size) < 1:
             height, width = self.crop_size
-            raise ConfigError(f"a crop of {height} x {width} pixels, expected at least 1 x 1", where="data.crop")
+            raise ArgumentError(f"{height} x {width} pixels given, expected at least 1 x 1", parameter="data.crop")
 
     @property
     def crop_size(self) -> tuple[int, int] | None:
@@ -89,9 +83,9 @@ class ArchiveData:
         return ", ".join(self.paths)
 
     @property
-    def reading(self) -> Options:
+    def reading(self) -> ReadOptions:
         """How the files are read."""
-        return Options(**{each.name: getattr(self, each.name) for each in fields(Options)})
+        return ReadOptions(**{each.name: getattr(self, each.name) for each in fields(ReadOptions)})
 
     @property
     def in_memory(self) -> bool:
@@ -108,7 +102,7 @@ class ArchiveData:
                 where="data.path",
                 remedy="give them again, in Python: data=frames; or name files: data.path=PATH",
             )
-        return tuple(open_frames(path, **vars(self.reading)) for path in self.paths)
+        return tuple(open_frames(path, self.reading) for path in self.paths)
 
     def open(self, check: Check = lambda shape: None, frames: Sequence[xr.DataArray] | None = None) -> Sources:
         """Open the archives (or take `frames`, opened before) and list the windows.

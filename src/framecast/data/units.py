@@ -10,7 +10,7 @@ import re
 from typing import NamedTuple
 
 from framecast.data.quantities import INTENSITY, QUANTITIES, RAIN_RATE, Conversion, Quantity
-from framecast.errors import DataError, option
+from framecast.errors import DataError
 
 _AS_RATE = {
     "precipitation_flux": "lwe_precipitation_rate",
@@ -72,7 +72,9 @@ def identify(units: str | None, *, variable: str, where: object) -> Meaning:
     raise DataError(
         f"{what}; understood are {understood()}",
         where=str(where),
-        remedy=f"state the units of the values, for 8-bit pictures 0-255: {option('units', 'mm h-1')}",
+        remedy="state the units of the values, for 8-bit pictures 0-255",
+        parameter="units",
+        example="mm h-1",
     )
 
 
@@ -86,7 +88,9 @@ def settled(stated: str | None, found: str | None, *, variable: str, where: obje
         raise DataError(
             f"variable {variable!r} has units {_written(found)!r}, but {stated!r} are stated",
             where=str(where),
-            remedy=f"state no units, or those of the file: --units '{_written(found)}'; where the file is wrong, correct it",
+            remedy="correct the file if it is wrong, else state no units, or those of the file",
+            parameter="units",
+            example=_written(found),
         )
     return found
 

@@ -14,15 +14,15 @@ import torch
 from scipy.stats import pearsonr, spearmanr
 
 from framecast.checks import a_page
-from framecast.data.readers.options import AS_IT_IS, Options
+from framecast.data.readers.options import AS_IT_IS, ReadOptions
 from framecast.diagnosis import probes
 from framecast.diagnosis.groups import FEWEST, Groups, a_distance, grouped, scaled
 from framecast.diagnosis.pages import Figure, Found, Windows, flat, plot, scatter, told, windows_for, write
-from framecast.errors import ConfigError
+from framecast.errors import ArgumentError, ConfigError
 from framecast.forecasting.trained_model import load
 from framecast.report.figures import COLOURS
 from framecast.scores.structure import gradient_difference
-from framecast.verification.evaluate import Given
+from framecast.verification.windows import FramesLike
 
 _TWO_GROUPS, _SEQUENCES = "two groups of several sequences", f"{FEWEST} sequences"
 
@@ -96,9 +96,9 @@ def _drawn(said: np.ndarray, true: np.ndarray, labels: np.ndarray) -> list[Figur
 
 def across(
     runs: Mapping[str, str | Path],
-    data: Given | None = None,
+    data: FramesLike | None = None,
     *,
-    options: Options = AS_IT_IS,
+    options: ReadOptions = AS_IT_IS,
     out: str | Path,
     limit: int = 32,
     reach: float = 1.0,
@@ -112,7 +112,10 @@ def across(
     no page; `DataError` without windows, `RunError`.
     """
     if len(runs) < 3:
-        raise ConfigError("a correlation needs at least three models", where=", ".join(runs), remedy="name more runs")
+        raise ArgumentError(
+            f"a correlation needs at least three models, and there are {len(runs)}: {', '.join(runs)}",
+            parameter="others",
+        )
     page = a_page(out)
     seen: dict[str, Seen] = {}
     first: Windows | None = None
@@ -123,7 +126,9 @@ def across(
             raise ConfigError(
                 f"{name} would not look at the windows that {next(iter(runs))} looks at",
                 where=str(run),
-                remedy="compare models of one data set, with one context, horizon and scaling; or give --data PATH",
+                remedy="compare models of one data set, with one context, horizon and scaling, or give data",
+                parameter="data",
+                example="PATH",
             )
         first = first or windows
         seen[name] = _seen(trained.model, windows, reach, min_samples)

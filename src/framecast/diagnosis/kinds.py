@@ -2,46 +2,70 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 
-from framecast.checks import a_page
-from framecast.data.readers.options import AS_IT_IS, Options
+from framecast.checks import a_page, several
+from framecast.data.readers.options import AS_IT_IS, ReadOptions
 from framecast.diagnosis import probes
-from framecast.diagnosis.collapse import collapse
-from framecast.diagnosis.groups import grouped, scaled
+from framecast.diagnosis.collapse import across, collapse
+from framecast.diagnosis.groups import FEWEST, grouped, scaled
 from framecast.diagnosis.pages import Found, Windows, flat, maps, plot, scatter, told, windows_for, write
-from framecast.errors import ConfigError
+from framecast.errors import ArgumentError, ConfigError, FramecastError
 from framecast.forecasting.trained_model import load
 from framecast.models.motionrnn import Motion
 from framecast.report.figures import COLOURS
-from framecast.verification.evaluate import Given
+from framecast.verification.evaluate import named_runs
+from framecast.verification.windows import FramesLike
 
 
 def diagnose(
     run: str | Path,
     kind: str,
-    data: Given | None = None,
+    data: FramesLike | None = None,
     *,
-    options: Options = AS_IT_IS,
+    options: ReadOptions = AS_IT_IS,
     out: str | Path | None = None,
     limit: int = 32,
+    others: Sequence[str | Path] = (),
+    reach: float = 1.0,
+    min_samples: int = FEWEST,
 ) -> tuple[Found, Path]:
     """Look inside the model of `run` on `limit` windows of `data` (its own test split without), read as in training where
     `options` state nothing else, and write the page to `out` (`RUN/diagnosis-KIND.html` without). Frames are cut to the size of
-    training. Raises `ConfigError` for an unknown kind, for one that the model has nothing for and for `out` that is no page,
-    `DataError` without windows, `RunError`."""
+    training. Returns what was found and the path of the page.
+
+    With `others`, two runs or more, the kind is "collapse", and all models are put on one page: do forecasts blur where features
+    collapse? `reach` (eps of DBSCAN, in median distances to a neighbour) and `min_samples` are for that.
+
+    Raises `ArgumentError` for an unknown kind, for `others` of another kind than collapse and for `out` that is no page,
+    `ConfigError` for a kind that the model has nothing for, `DataError` without windows, `RunError`."""
     if kind not in KINDS:
-        raise ConfigError(f"unknown kind {kind!r}", remedy=f"one of: {', '.join(KINDS)}")
+        raise ArgumentError(f"unknown kind {kind!r}", parameter="kind", remedy=f"one of: {', '.join(KINDS)}")
+    if others and kind != "collapse":
+        raise ArgumentError("several models are diagnosed for collapse only", parameter="others")
+    if others:
+        page = Path(run) / "diagnosis-collapse-across.html" if out is None else a_page(out)
+        return across(
+            named_runs([run, *several(others, "others")]),
+            data,
+            options=options,
+            out=page,
+            limit=limit,
+            reach=reach,
+            min_samples=min_samples,
+        )
     page = Path(run) / f"diagnosis-{kind}.html" if out is None else a_page(out)
     trained = load(run, device="cpu")
     windows = windows_for(Path(run), trained, data, options, limit)
     try:
         found = KINDS[kind](trained.model, windows)
+    except FramecastError:
+        raise
     except ValueError as error:
         raise ConfigError(f"nothing to diagnose: {error}", where=f"{run}, {kind}") from error
     write(

@@ -16,13 +16,13 @@ from sklearn.manifold import TSNE
 from torch import Tensor
 
 from framecast.checks import at_least_one
-from framecast.data.readers.options import Options
+from framecast.data.readers.options import ReadOptions
 from framecast.data.windows.batches import evaluation_batches
 from framecast.errors import ConfigError
 from framecast.forecasting.trained_model import TrainedModel
 from framecast.report.figures import COLOURS, STYLE, png, svg
 from framecast.report.page import write_page
-from framecast.verification.evaluate import Given, windows_of
+from framecast.verification.windows import FramesLike, windows_of
 
 Figure = tuple[str, str, str]
 """Heading, what is seen, and the picture as inline SVG or an image."""
@@ -52,7 +52,7 @@ class Found(NamedTuple):
     figures: list[Figure]
 
 
-def windows_for(run: Path, trained: TrainedModel, data: Given | None, options: Options, limit: int) -> Windows:
+def windows_for(run: Path, trained: TrainedModel, data: FramesLike | None, options: ReadOptions, limit: int) -> Windows:
     at_least_one(limit=limit)
     shape = trained.card.shape
     if shape.actions or shape.inputs:

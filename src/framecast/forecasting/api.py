@@ -13,7 +13,7 @@ from framecast.data.archives.opening import open_like
 from framecast.data.frames import check_frames, coverage, impossible
 from framecast.data.quantities import of
 from framecast.data.readers.numpy_files import array_of
-from framecast.data.readers.options import AS_IT_IS, Options
+from framecast.data.readers.options import AS_IT_IS, ReadOptions
 from framecast.data.windows.inputs import moved
 from framecast.forecasting.trained_model import load
 from framecast.forecasting.write import check_target, write
@@ -25,7 +25,7 @@ def forecast(
     horizon: int,
     *,
     out: str | Path | None = None,
-    options: Options = AS_IT_IS,
+    options: ReadOptions = AS_IT_IS,
     actions: np.ndarray | str | Path | None = None,
     inputs: Sequence[str] = (),
     device: str | None = None,

@@ -16,7 +16,7 @@ import xarray as xr
 from framecast.checks import in_words
 from framecast.data.frames import check_frames, named, stamp
 from framecast.data.windows.index import NO_DATA, time_step
-from framecast.errors import DataError
+from framecast.errors import ArgumentError, DataError
 from framecast.forecasting.protocol import Context, Forecaster, forecast_cases
 
 DIMS = ("init_time", "lead_time", "channel", "y", "x")
@@ -113,6 +113,6 @@ def assemble(values: np.ndarray, frames: xr.DataArray, name: str) -> xr.DataArra
 
 
 def check_horizon(horizon: object) -> None:
-    """Raise `DataError` for what is no number of frames."""
+    """Raise `ArgumentError` for what is no number of frames."""
     if not isinstance(horizon, Integral) or horizon < 1:
-        raise DataError(f"a horizon of {in_words(horizon)} frames", remedy="a whole number, at least 1")
+        raise ArgumentError(f"{in_words(horizon)} given, expected a whole number of at least 1", parameter="horizon")

@@ -57,8 +57,9 @@ def check_actions(card: ModelCard, actions: Any, horizon: int) -> None:
         given = f"an array of shape {actions.shape}" if array else _described(actions)
         raise DataError(
             f"{name} needs the actions of {steps} steps, {numbers} numbers each; found {given}",
-            remedy="give --actions FILE.npy (in Python: actions=array): a row for each step, from the first frame "
-            "that the model sees to the last but one that is forecast",
+            remedy="give a row for each step, from the first frame that the model sees to the last but one that is forecast",
+            parameter="actions",
+            example="ARRAY",
         )
     if not np.isfinite(actions[:steps]).all():
         missing = np.flatnonzero(~np.isfinite(actions[:steps]).all(1))[0]

@@ -12,17 +12,17 @@ from itertools import product
 
 import numpy as np
 
-from framecast.errors import ConfigError
+from framecast.errors import ArgumentError
 
 _LEAST = 1e-6
 """The weight of what is not used, so that a pixel which all tiles have at their border still has a value."""
 
 
 def check_overlap(tile: int, overlap: int, multiple: int | None) -> None:
-    """Raise `ConfigError` for an overlap that leaves tiles no way forward; `multiple` as in `tiled`."""
+    """Raise `ArgumentError` for an overlap that leaves tiles no way forward; `multiple` as in `tiled`."""
     if overlap < 0 or tile - overlap < (multiple or 1):
         remedy = "choose a smaller overlap" if overlap > 0 else "choose 0 or more, and larger tiles"
-        raise ConfigError(f"an overlap of {overlap} in tiles of {tile} x {tile}", remedy=remedy)
+        raise ArgumentError(f"{overlap} pixels in tiles of {tile} x {tile}", parameter="overlap", remedy=remedy)
 
 
 def tiled(

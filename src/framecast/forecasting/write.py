@@ -39,7 +39,13 @@ def check_target(out: Path, *, overwrite: bool = False) -> None:
     if out.suffix == ".mp4":
         require("av", "matplotlib", extra="video,report", purpose="a film as MP4", where=out)
     if out.exists() and not overwrite:
-        raise ConfigError("exists already", where=out, remedy="name another file, or allow it with --overwrite")
+        raise ConfigError(
+            "exists already",
+            where=out,
+            remedy="name another file, or allow it",
+            parameter="overwrite",
+            example=True,
+        )
     if out.is_dir() and not zarr_store.recognises(out):
         raise ConfigError("a folder that is no Zarr store", where=out, remedy="name another file")
     if not out.absolute().parent.is_dir():

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from framecast.errors import ConfigError
+from framecast.errors import ArgumentError
 from framecast.scores.metric import Better, Metric, decibels, ratio, root
 from framecast.scores.ssim import gaussian_line, mean_similarity, ms_ssim, ssim_map, uniform_line
 from framecast.scores.structure import gradient_difference, sharpness_difference, strongest_edge
@@ -258,7 +258,9 @@ CONVENTIONS: dict[str, Convention] = {
 
 
 def named(convention: str) -> Convention:
-    """One of `CONVENTIONS`. Raises `ConfigError` for another name."""
+    """One of `CONVENTIONS`. Raises `ArgumentError` for another name."""
     if convention not in CONVENTIONS:
-        raise ConfigError(f"unknown convention {convention!r}", remedy=f"one of: {', '.join(CONVENTIONS)}")
+        raise ArgumentError(
+            f"unknown convention {convention!r}", parameter="convention", remedy=f"one of: {', '.join(CONVENTIONS)}"
+        )
     return CONVENTIONS[convention]

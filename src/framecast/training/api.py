@@ -6,7 +6,6 @@ import dataclasses
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from shlex import quote
 
 import xarray as xr
 from rich.console import Console
@@ -135,12 +134,10 @@ def _shown(events: Iterator[Event], run: Path, console: Console | None, frames: 
     console = console or Console(stderr=True)
     finished = show(events, console)
     if finished.interrupted:
-        command = f"framecast train --resume {quote(str(run))}"
-        call = f"framecast.resume({str(run)!r}, data=frames)"
+        call = f"resume {run}" if frames is None else f"framecast.resume({str(run)!r}, data=frames)"
         stage = "" if finished.out == run else " of the first stage"
         console.print(
-            f"interrupted at iteration {finished.iteration}{stage}, everything is saved; "
-            f"go on with: {command if frames is None else call}",
+            f"interrupted at iteration {finished.iteration}{stage}, everything is saved; go on with: {call}",
             highlight=False,
             soft_wrap=True,
         )

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from shlex import quote
 
 import yaml
 
@@ -33,7 +32,7 @@ def check_new(out: Path) -> None:
         raise RunError(
             "there is something here already",
             where=out,
-            remedy=f"go on with `framecast train --resume {quote(str(out))}`, or name another --out",
+            remedy="name another folder, or resume this run",
         )
 
 
@@ -54,15 +53,25 @@ def settings_of(out: Path) -> Experiment:
         raise RunError(
             f"not a run: it has no {EXPERIMENT}",
             where=out,
-            remedy="give the folder that training made; a saved model alone is judged on other data: --data PATH",
+            remedy="give the folder that training made; a saved model alone is judged on other data",
+            parameter="data",
+            example="PATH",
         )
     return read(out / EXPERIMENT)
 
 
-def check_in_files(experiment: Experiment, out: Path, remedy: str) -> None:
+def check_in_files(
+    experiment: Experiment, out: Path, remedy: str, *, parameter: str | None = None, example: str | None = None
+) -> None:
     """Raise `RunError` with `remedy` where the run in `out` was trained on frames in memory, so that they are not there."""
     if isinstance(experiment.data, ArchiveData) and experiment.data.in_memory:
-        raise RunError("was trained on frames in memory, which no file holds", where=out, remedy=remedy)
+        raise RunError(
+            "was trained on frames in memory, which no file holds",
+            where=out,
+            remedy=remedy,
+            parameter=parameter,
+            example=example,
+        )
 
 
 def check_unchanged(out: Path, experiment: Experiment) -> None:

@@ -89,6 +89,8 @@ class Comparison:
     verification: Verification
     overall: list[Claim]
     by_lead: list[Claim]
+    judged: tuple[str, ...] = ()
+    """The forecasters that were compared with all others."""
 
     @property
     def days(self) -> int | None:
@@ -96,12 +98,23 @@ class Comparison:
         times = self.verification.sums["init_time"].values
         return len(np.unique(times.astype("datetime64[D]"))) if times.dtype.kind == "M" else None
 
+    @property
+    def warnings(self) -> list[str]:
+        """What was repaired in the data, and what limits the claims."""
+        single = ["all cases are of a single day: what is claimed is claimed of that day's weather"]
+        return [*self.verification.repairs, *self.verification.warnings, *(single if self.days == 1 else [])]
+
     def skill(self, forecaster: str, score: str = "mse", reference: str = "extrapolation") -> float:
         """1 - score / score of the reference, for scores of which 0 is perfect; NaN where there is no reference."""
         if reference not in self.verification.forecasters:
             return float("nan")
         theirs = self.verification.frame(reference, score).value
         return float(1 - self.verification.frame(forecaster, score).value / theirs) if theirs else float("nan")
+
+    def skills(self) -> dict[str, float]:
+        """The MSE skill over extrapolation of the forecasters that were compared, where it is defined."""
+        skills = {name: self.skill(name) for name in self.judged}
+        return {name: skill for name, skill in skills.items() if not np.isnan(skill)}
 
 
 def compare(
@@ -115,7 +128,7 @@ def compare(
         for lead in range(both.shape[3])
     ]
     overall = over_all_leads(verification, judged, repeats=repeats, seed=seed)
-    return Comparison(verification, overall, _corrected(by_lead))
+    return Comparison(verification, overall, _corrected(by_lead), tuple(judged or verification.forecasters))
 
 
 def over_all_leads(

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import dask
 
 from framecast.checks import require
-from framecast.errors import ConfigError, RunError
+from framecast.errors import ArgumentError, RunError
 
 T = TypeVar("T")
 P = TypeVar("P")
@@ -34,7 +34,7 @@ def share_out(
     place: Any = None
     if cluster.startswith("local:"):
         if not cluster[6:].isdecimal() or int(cluster[6:]) < 1:
-            raise ConfigError(f"{cluster!r} is no number of processes", where="--dask", remedy="local:4")
+            raise ArgumentError(f"{cluster!r} is no number of processes", parameter="cluster", example="local:4")
         place = library.LocalCluster(
             n_workers=int(cluster[6:]), threads_per_worker=1, processes=True, dashboard_address=None, memory_limit=None
         )
@@ -47,7 +47,7 @@ def share_out(
                 finished(result)
             return [results[future.key] for future in futures]
     except (library.scheduler.KilledWorker, library.comm.CommClosedError) as error:
-        raise RunError(f"the cluster {cluster} is lost, or its workers die ({error})", where="--dask") from error
+        raise RunError(f"the cluster {cluster} is lost, or its workers die ({error})", parameter="cluster") from error
     finally:
         if place is not None:
             place.close()
@@ -57,9 +57,9 @@ def _connected(library: Any, cluster: Any) -> Any:
     try:
         return library.Client(cluster, timeout=TIMEOUT)
     except (OSError, TimeoutError) as error:
-        raise RunError(f"the cluster {cluster} cannot be reached ({error})", where="--dask") from error
+        raise RunError(f"the cluster {cluster} cannot be reached ({error})", parameter="cluster") from error
     except ValueError as error:
-        raise ConfigError(f"{cluster!r} is no address of a cluster ({error})", where="--dask") from error
+        raise ArgumentError(f"{cluster!r} is no address of a cluster ({error})", parameter="cluster") from error
 
 
 def _alone(work: Callable[[P], T], piece: P) -> T:

@@ -1,115 +1,180 @@
-"""Evaluating a run: its model beside the baselines, on its own test split or on other data."""
+"""Evaluating runs: their models and the baselines on the same windows, in this process or on a cluster.
+
+A `Job` says which models are scored on which windows; `open` loads each model once and opens each archive once, and everything
+that is said of the evaluation comes from those objects.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import xarray as xr
 from pyproj import CRS
 from pyproj.exceptions import CRSError
 
-from framecast.checks import a_folder, a_path, at_least_one, several
-from framecast.data.archives.opening import open_like
-from framecast.data.datasets import IN_MEMORY, ArchiveData
-from framecast.data.frames import files_of, same_grid
-from framecast.data.quantities import ZR
-from framecast.data.readers.options import AS_IT_IS, Options
+from framecast.checks import a_folder, a_path, several
+from framecast.data.datasets import ArchiveData
+from framecast.data.frames import same_grid
+from framecast.data.readers.options import ReadOptions
 from framecast.data.windows.inputs import Input, moved
 from framecast.data.windows.sources import Sources
-from framecast.data.windows.splits import ByBlocks
-from framecast.errors import ConfigError, DataError
-from framecast.forecasting.baselines import DEFAULT, BaselineData, build
+from framecast.errors import ArgumentError, ConfigError
+from framecast.forecasting.baselines import BaselineData, build
 from framecast.forecasting.protocol import Forecaster
 from framecast.forecasting.trained_model import TrainedModel, load
-from framecast.scores import named
-from framecast.training.run_folder import EXPERIMENT, check_in_files, settings_of
+from framecast.progress import Progress, unreported
+from framecast.training.run_folder import check_in_files, settings_of
 from framecast.verification.case_sums import Networks
 from framecast.verification.dask_cluster import share_out
 from framecast.verification.perceptual_weights import Weights
 from framecast.verification.result import Grid, Verification
-from framecast.verification.run import PartialResult, Report, ScoringPlan, assemble, plan, score
+from framecast.verification.run import PartialResult, ScoringPlan, assemble, plan, score
+from framecast.verification.settings import EvaluationSettings
+from framecast.verification.windows import FramesLike, training_warning, windows_of
 
+DEFAULTS = EvaluationSettings()
+"""Nothing stated."""
 CASES = "cases.nc"
 BATCHES = 2
 """Batches of cases that a worker of a cluster scores at a time."""
 
-Given = str | Path | Sequence[str | Path] | xr.DataArray
-"""Frames to judge on: what `framecast.open` takes, or what it gives."""
+Runs = str | Path | Mapping[str, str | Path]
+"""The folder of a run, or the folders of several by name."""
 
 
-def evaluate(
-    run: str | Path | Mapping[str, str | Path],
-    data: Given | None = None,
-    *,
-    options: Options = AS_IT_IS,
-    out: str | Path | None = None,
-    rates: tuple[float, ...] | None = None,
-    zr: ZR | None = None,
-    convention: str = "default",
-    horizon: int | None = None,
-    stride: int | None = None,
-    limit: int | None = None,
-    baselines: Sequence[str] = DEFAULT,
-    inputs: Sequence[str] = (),
-    lpips: Sequence[str | Path] = (),
-    fvd: str | Path | None = None,
-    cluster: str | None = None,
-    report: Report = lambda done, of: None,
-) -> Verification:
-    """Score the model of `run` beside `baselines`, whole frames, every window of the test data; or the models of several runs, by
-    name, on the same cases and pixels. Of several the test split is that of the first, and windows are as long as the model
-    needs that looks back furthest; without `data` all must have been trained on the same part of the same data. Returns the
-    sums of every case, and the scores they make.
+def named_runs(runs: Mapping[str, str | Path] | Sequence[str | Path]) -> dict[str, Path]:
+    """Runs by the names of their folders, by their paths if two have one name. Raises `ArgumentError` for what are no runs."""
+    if isinstance(runs, Mapping):
+        return {name: a_path(run, "the folder of a run") for name, run in runs.items()}
+    folders = [
+        a_path(run, "the folder of a run")
+        for run in ([runs] if isinstance(runs, str | Path) else several(runs, "runs"))
+    ]
+    named = {folder.resolve().name: folder for folder in folders}
+    return named if len(named) == len(folders) else {str(folder): folder for folder in folders}
 
-    `data` are opened Frames or what `framecast.open` takes, read as in training where `options` state nothing else; without
-    it the run's own test split is used. `rates` are thresholds in mm/h (0.5, 2 and 8 for rain), led to reflectivity by `zr`;
-    `convention` is how frame scores are computed: "default", "thuml", "czh98" or "openstl". Windows have the `horizon` of
-    training unless stated; of more than `limit` so many are taken, evenly spread. `stride` is how many frames lie between the
-    starts of windows: 1 unless stated, of the run's own split as in training. `inputs` are where that lies which the model sees
-    beside the frames, in the order of training; where it lay in training, without. `lpips` are files with the weights of
-    AlexNet and of the linear layers of LPIPS, `fvd` is one with those of I3D; without them these scores are not computed. With
-    `out` the sums of all cases are written there as `cases.nc`.
-    `cluster` is the address of a Dask scheduler, or "local:N" for N processes on this machine, among which the cases are shared
-    out; the result is the same. `report` is told the cases done and to do. Raises `DataError` for what cannot be read or holds
-    no window, `ConfigError` for what cannot be asked for, and `RunError` where there is no trained model.
-    """
-    named(convention)  # what is misspelt is said before anything is opened
-    at_least_one(horizon=horizon, stride=stride, limit=limit)
-    runs = run if isinstance(run, Mapping) else {load(run).name: run}
-    if not runs:
-        raise ConfigError("no run given")
-    job = Job(
-        runs=tuple((name, str(a_path(folder, "the folder of a run"))) for name, folder in runs.items()),
-        data=data,
-        options=options,
-        horizon=horizon,
-        stride=stride,
-        baselines=several(baselines, "baselines"),
-        inputs=several(inputs, "inputs"),
-        weights=Weights(tuple(map(str, several(lpips, "lpips"))), None if fvd is None else str(fvd), convention),
-    )
-    if cluster is not None and isinstance(data, xr.DataArray):
-        raise ConfigError(
-            "frames in memory cannot be shared out", where="cluster", remedy="give the path of the frames"
+
+class Opened(NamedTuple):
+    """What a job needs: the trained models, all forecasters (models first, then baselines), windows and networks of scores."""
+
+    models: dict[str, TrainedModel]
+    forecasters: dict[str, Forecaster]
+    sources: Sources
+    networks: Networks
+
+
+class Evaluation(NamedTuple):
+    """The scores, and the models that were loaded for them, by name."""
+
+    verification: Verification
+    models: dict[str, TrainedModel]
+
+
+@dataclass(frozen=True)
+class Job:
+    """Which models are scored on which windows: what a process needs to know to score some of them. A single run may be without
+    a name, and has then that of its model."""
+
+    runs: tuple[tuple[str | None, str], ...]
+    data: FramesLike | None
+    options: ReadOptions
+    settings: EvaluationSettings
+
+    @staticmethod
+    def of(runs: Runs, data: FramesLike | None, options: ReadOptions, settings: EvaluationSettings) -> Job:
+        """The job of one or several runs. Raises `ArgumentError` for what is no run, and for the name of a baseline."""
+        named: Mapping[Any, Any] = runs if isinstance(runs, Mapping) else {None: runs}
+        if not named:
+            raise ArgumentError("no run given", parameter="run")
+        folders = tuple((name, str(a_path(folder, "the folder of a run"))) for name, folder in named.items())
+        for name, folder in folders:
+            _check_name(name, folder, settings)
+        return Job(folders, data, options, settings)
+
+    @property
+    def weights(self) -> Weights:
+        """The files of the networks that scores need."""
+        return Weights(self.settings.lpips, self.settings.fvd, self.settings.convention)
+
+    def open(self) -> Opened:
+        """Load the models and open the data, each once. Raises `DataError`, `ConfigError` and `RunError`."""
+        networks = self.weights.networks()
+        models: dict[str, TrainedModel] = {}
+        for name, folder in self.runs:
+            model = load(folder)
+            _check_name(name or model.name, folder, self.settings)
+            models[name or model.name] = model
+        (first_name, first), *others = models.items()
+        for name, model in others:
+            if different := _difference(model, first):
+                raise ConfigError(f"{name} and {first_name} forecast different things: {different}")
+        run = Path(self.runs[0][1])
+        if self.data is None and others:
+            _check_same_split([Path(folder) for _, folder in self.runs])
+        sources = windows_of(
+            run,
+            first,
+            self.data,
+            options=self.options,
+            context=max(model.context for model in models.values()),
+            horizon=self.settings.horizon,
+            stride=self.settings.stride,
+            inputs=moved(_inputs(models), self.settings.inputs),
         )
-    forecasters, sources, networks = job.opened()
-    source = sources.held_out()
-    todo = plan(source, rates=rates, zr=zr, convention=convention, limit=limit, where=sources.where)
+        baselines = {name: baseline(name, first, sources, run) for name in self.settings.baselines}
+        return Opened(models, {**models, **baselines}, sources, networks)
+
+    def warnings(self, opened: Opened) -> list[str]:
+        """What makes the scores look better than they are: models that were trained on the data."""
+        if self.data is None:
+            return []
+        warnings = []
+        for name, (_, folder) in zip(opened.models, self.runs, strict=True):
+            if text := training_warning(Path(folder), opened.sources.frames):
+                warnings.append(text if len(self.runs) == 1 else f"{name}: {text}")
+        return warnings
+
+
+def run_job(
+    job: Job, *, out: str | Path | None = None, cluster: str | None = None, progress: Progress | None = None
+) -> Evaluation:
+    """Score the models of a job. `out`, `cluster` and `progress` are those of `framecast.evaluate`, which says what is raised."""
+    if cluster is not None and isinstance(job.data, xr.DataArray):
+        raise ArgumentError(
+            "frames in memory cannot be shared out", parameter="cluster", remedy="give the path of the frames"
+        )
+    opened, settings = job.open(), job.settings
+    source = opened.sources.held_out()
+    todo = plan(source, settings, where=opened.sources.where)
     if out is not None:
         a_folder(out)  # hours before what is written there
     if cluster is None:
-        parts = [score(todo, forecasters, source, report, networks)]
+        parts = [score(todo, opened.forecasters, source, progress or unreported, opened.networks)]
     else:
-        parts = distributed(job, todo, cluster, report)
-    verification = replace(assemble(parts, todo, source, sources.step), grid=_grid(sources.frames))
-    verification.sums.attrs |= job.weights.described() | {"repairs": "\n".join(sources.repairs)}
+        parts = distributed(job, todo, cluster, progress or unreported)
+    verification = replace(assemble(parts, todo, source, opened.sources.step), grid=_grid(opened.sources.frames))
+    verification.sums.attrs |= job.weights.described() | {
+        "repairs": "\n".join(opened.sources.repairs),
+        "warnings": "\n".join(job.warnings(opened)),
+    }
     if out is not None:
         verification.save(Path(out) / CASES)
-    return verification
+    return Evaluation(verification, opened.models)
+
+
+def _check_name(name: str | None, folder: str, settings: EvaluationSettings) -> None:
+    """Raise `ArgumentError` for a run that has the name of a baseline."""
+    if name in settings.baselines:
+        raise ArgumentError(
+            f"{name!r} names a run and a baseline",
+            where=folder,
+            parameter="baselines",
+            remedy="give the folder of the run another name, or leave that baseline out",
+        )
 
 
 def _grid(frames: Sequence[xr.DataArray]) -> Grid | None:
@@ -125,54 +190,9 @@ def _grid(frames: Sequence[xr.DataArray]) -> Grid | None:
     return Grid(first["y"].values, first["x"].values, str(first["x"].attrs.get("units", "")), crs)
 
 
-@dataclass(frozen=True)
-class Job:
-    """Which models are judged on which windows: what a process needs to know to score some of them."""
-
-    runs: tuple[tuple[str, str], ...]
-    data: Given | None
-    options: Options
-    horizon: int | None
-    stride: int | None
-    baselines: tuple[str, ...]
-    inputs: tuple[str, ...] = ()
-    weights: Weights = field(default_factory=Weights)
-
-    def opened(self) -> tuple[dict[str, Forecaster], Sources, Networks]:
-        """The forecasters by name, the windows, and the networks of scores. Raises `DataError`, `ConfigError` and `RunError`."""
-        for name, folder in self.runs:
-            if name in self.baselines:
-                raise ConfigError(
-                    f"{name!r} names a run and a baseline",
-                    where=folder,
-                    remedy="give the folder of the run another name, or leave that baseline out",
-                )
-        networks = self.weights.networks()
-        models = {name: load(run) for name, run in self.runs}
-        (first_name, first), *others = models.items()
-        for name, model in others:
-            if different := _difference(model, first):
-                raise ConfigError(f"{name} and {first_name} forecast different things: {different}")
-        run = Path(self.runs[0][1])
-        if self.data is None and others:
-            _check_same_split([Path(folder) for _, folder in self.runs])
-        sources = windows_of(
-            run,
-            first,
-            self.data,
-            options=self.options,
-            context=max(model.context for model in models.values()),
-            horizon=self.horizon,
-            stride=self.stride,
-            inputs=moved(_inputs(models), self.inputs),
-        )
-        beside = {name: baseline(name, first, sources, run) for name in self.baselines}
-        return {**models, **beside}, sources, networks
-
-
 def _difference(one: TrainedModel, other: TrainedModel) -> str:
     """In what two models differ that must be the same for them to be judged on the same frames; empty where in nothing."""
-    said = []
+    differences = []
     for what, values in (
         ("quantity", [model.card.quantity.name for model in (one, other)]),
         ("channels", [model.card.shape.predicted for model in (one, other)]),
@@ -180,18 +200,18 @@ def _difference(one: TrainedModel, other: TrainedModel) -> str:
         ("numbers in an action", [model.card.shape.actions for model in (one, other)]),
     ):
         if values[0] != values[1]:
-            said.append(f"{what} {values[0]} and {values[1]}")
-    return ", ".join(said)
+            differences.append(f"{what} {values[0]} and {values[1]}")
+    return ", ".join(differences)
 
 
 def _inputs(models: Mapping[str, TrainedModel]) -> tuple[Input, ...]:
-    """What models see beside the frames: the same for all that see anything. Raises `ConfigError`."""
-    found = {name: model.card.inputs for name, model in models.items() if model.inputs}
-    if len(set(found.values())) > 1:
+    """The extra inputs of models: the same for all that have any. Raises `ConfigError`."""
+    inputs = {name: model.card.inputs for name, model in models.items() if model.inputs}
+    if len(set(inputs.values())) > 1:
         raise ConfigError(
-            f"{' and '.join(found)} see different inputs beside the frames", remedy="evaluate them one by one"
+            f"{' and '.join(inputs)} see different inputs beside the frames", remedy="evaluate them one by one"
         )
-    return next(iter(found.values()), ())
+    return next(iter(inputs.values()), ())
 
 
 def _check_same_split(runs: Sequence[Path]) -> None:
@@ -210,22 +230,22 @@ def _check_same_split(runs: Sequence[Path]) -> None:
                 f"{run.name} was not trained on the same part of the same data as {runs[0].name}, so that it may have seen "
                 "the test split of that",
                 where=run,
-                remedy="give data that none has seen: --data PATH",
+                remedy="give data that none has seen",
+                parameter="data",
+                example="PATH",
             )
 
 
-_opened = lru_cache(maxsize=1)(Job.opened)
+_opened = lru_cache(maxsize=1)(Job.open)
 """A process that scores part after part of one job opens it once."""
 
 
 def _scored(job: Job, todo: ScoringPlan) -> PartialResult:
-    forecasters, sources, networks = _opened(job)
-    return score(todo, forecasters, sources.held_out(), networks=networks)
+    opened = _opened(job)
+    return score(todo, opened.forecasters, opened.sources.held_out(), networks=opened.networks)
 
 
-def distributed(
-    job: Job, todo: ScoringPlan, cluster: str, report: Report = lambda done, of: None
-) -> list[PartialResult]:
+def distributed(job: Job, todo: ScoringPlan, cluster: str, progress: Progress = unreported) -> list[PartialResult]:
     """Score the parts of a plan on a Dask cluster: the address of a scheduler, or "local:N". The parts of a worker that dies
     are scored by another. Raises `ConfigError` without `distributed` or for an address that is none, `RunError` where the
     cluster cannot be reached or a part fails again and again."""
@@ -234,13 +254,13 @@ def distributed(
     def count(part: PartialResult) -> None:
         nonlocal done
         done += len(part.order)
-        report(done, len(todo.cases))
+        progress(done, len(todo.cases))
 
     return share_out(partial(_scored, job), todo.parts(BATCHES), cluster, count)
 
 
 def baseline(name: str, trained: TrainedModel, sources: Sources, run: Path) -> Forecaster:
-    """The baseline of that name, for the windows of `sources`. Raises `ConfigError` for one that cannot be made."""
+    """The baseline of that name. Raises `ConfigError` for another name, or where it needs what is not installed."""
 
     def training() -> Sources:
         return sources if sources.train else _training(run)
@@ -253,81 +273,3 @@ def _training(run: Path) -> Sources:
     experiment = settings_of(run)
     check_in_files(experiment, run, "leave the climatology out, which is the mean of the training frames")
     return experiment.data.open()
-
-
-def windows_of(
-    run: Path,
-    trained: TrainedModel,
-    data: Given | None = None,
-    *,
-    options: Options = AS_IT_IS,
-    context: int | None = None,
-    horizon: int | None = None,
-    stride: int | None = None,
-    inputs: Sequence[Input] | None = None,
-) -> Sources:
-    """The windows to evaluate: all of `data`, read as those were that the model was trained on where `options` state nothing
-    else; without it the test split of the run. `context`, `horizon` and `inputs` are those of the model unless stated. Raises
-    `DataError` where there is none."""
-    shape = trained.card.shape
-    context, horizon = context or shape.context, horizon or shape.horizon
-    inputs = tuple(trained.card.inputs if inputs is None else inputs)
-    if data is not None:
-        archive = ArchiveData(
-            path=IN_MEMORY,
-            context=context,
-            horizon=horizon,
-            stride=stride or 1,
-            actions=bool(shape.actions),
-            inputs=inputs,
-            split=ByBlocks(validation=0, test=0),
-        )
-        sources = archive.open(frames=[opened(data, options, trained.card.read_options)])
-        trained.check(sources.frames[0])
-        judged = replace(sources, test=sources.train, train=None)
-        if (found := judged.held_out().shape.actions) != shape.actions:
-            said = f"actions of {found} numbers, but {trained.name} was trained on actions of {shape.actions}"
-            raise DataError(said, where=sources.where, remedy="give data with the actions that it was trained on")
-        return judged
-    if options.stated:
-        raise ConfigError(
-            f"the run's own test split is read as in training, but {', '.join(options.stated)} is stated",
-            remedy="leave that out, or give --data",
-        )
-    experiment = settings_of(run)
-    check_in_files(experiment, run, "give frames to look at: --data PATH (in Python: data=PATH)")
-    own = experiment.data
-    if isinstance(own, ArchiveData):
-        own = replace(own, inputs=inputs, stride=stride or own.stride)
-    elif stride is not None:
-        raise ConfigError(
-            "this data set has windows of its own", where="--stride", remedy="leave it out, or give --data"
-        )
-    return replace(own, context=context, horizon=horizon).open()
-
-
-def opened(data: Given, options: Options, before: Options) -> xr.DataArray:
-    """Frames, read as those of training were, `before`, where they are not open. Raises `DataError`."""
-    return data if isinstance(data, xr.DataArray) else open_like(data, options, before)
-
-
-def trained_on(run: str | Path, data: Given | None, options: Options = AS_IT_IS) -> tuple[str, ...]:
-    """Those files of `data` on which the run was trained, so that scores on them flatter the model. Nothing where that
-    cannot be told: a saved model without its run, files that are gone."""
-    if data is None or not (Path(run) / EXPERIMENT).is_file():
-        return ()
-    settings = settings_of(Path(run)).data
-    if not isinstance(settings, ArchiveData):
-        return ()
-    try:
-        before = {file for frames in settings.opened() for file in files_of(frames)}
-        return tuple(sorted(before & files_of(opened(data, options, settings.reading))))
-    except DataError:
-        return ()
-
-
-def warning(run: str | Path, data: Given | None, options: Options = AS_IT_IS) -> str:
-    """What makes scores of a run on `data` look better than they are; empty where nothing is known to."""
-    seen = trained_on(run, data, options)
-    names = ", ".join(Path(file).name for file in seen[:5])
-    return f"the model was trained on {len(seen)} of these files: {names}" if seen else ""

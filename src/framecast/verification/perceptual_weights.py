@@ -50,9 +50,7 @@ class Weights:
         return named(self.convention).signed
 
 
-_LPIPS_FILES = (
-    "give AlexNet's weights and those of the linear layers: --lpips alexnet-owt-7be5be79.pth --lpips alex.pth"
-)
+_LPIPS_FILES = "give AlexNet's weights and those of the linear layers: alexnet-owt-7be5be79.pth and alex.pth"
 _I3D_FILE = "give the weights of I3D trained on Kinetics-400, with the names of its published PyTorch file"
 
 

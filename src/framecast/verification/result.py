@@ -106,6 +106,11 @@ class Verification:
         return str(self.sums.attrs.get("repairs", "")).splitlines()
 
     @property
+    def warnings(self) -> list[str]:
+        """What makes the scores look better than they are: models that were trained on the data."""
+        return str(self.sums.attrs.get("warnings", "")).splitlines()
+
+    @property
     def cases(self) -> int:
         """Number of cases."""
         return int(self.sums.sizes["case"])

@@ -7,47 +7,28 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
 
-from framecast.checks import positive, several
-from framecast.data.archives.opening import open as open_frames
-from framecast.data.datasets import IN_MEMORY, ArchiveData
-from framecast.data.frames import action_names
 from framecast.data.quantities import ZR, event_thresholds
-from framecast.data.readers.options import AS_IT_IS, Options
-from framecast.data.scaling import default_scaling
 from framecast.data.windows.batches import window_actions
-from framecast.data.windows.sources import Source, Sources
-from framecast.data.windows.splits import ByBlocks
-from framecast.errors import ConfigError, DataError
-from framecast.forecasting.baselines import BaselineData, build
-from framecast.forecasting.baselines import check as check_baselines
-from framecast.forecasting.labels import RECENT
+from framecast.data.windows.sources import Source
+from framecast.errors import ArgumentError, DataError
 from framecast.forecasting.protocol import Context, Forecaster, check_length, forecast_cases
-from framecast.scores import named
+from framecast.progress import Progress, unreported
 from framecast.scores.fractions import SCALES, SHARES
 from framecast.scores.structure import WAVELENGTHS
 from framecast.verification.case_sums import Networks, Rules, tally
 from framecast.verification.result import Example, Verification
+from framecast.verification.settings import EvaluationSettings
 
 MOST = 2**24
 """Pixels of windows that are forecast at once."""
-
-Report = Callable[[int, int], None]
-"""Called with the number of cases done and of all cases."""
-FramesLike = str | Path | Sequence[str | Path] | xr.DataArray
-"""Frames: what `framecast.open` takes, or what it gives."""
-
-
-def _unreported(*_: int) -> None:
-    """Progress that nobody asked for."""
 
 
 @dataclass(frozen=True)
@@ -79,133 +60,37 @@ class PartialResult(NamedTuple):
 
 def plan(
     source: Source,
+    settings: EvaluationSettings,
     *,
-    rates: tuple[float, ...] | None = None,
-    zr: ZR | None = None,
-    convention: str = "default",
-    limit: int | None = None,
     batch_size: int = 4,
     examples: int = 4,
-    scales: tuple[int, ...] = SCALES,
     where: str | None = None,
 ) -> ScoringPlan:
-    """What `verify` does, as a plan. Raises `DataError` where there is no window, `ConfigError` for an unknown convention and for
-    thresholds that are none, or given for what is no rain."""
-    for rate in () if rates is None else several(rates, "thresholds"):
-        if not positive(rate):
-            raise ConfigError(f"{rate!r} given, expected a rain rate in mm/h, above 0", where="thresholds")
-    if not isinstance(zr, ZR | None):
-        raise ConfigError(f"{zr!r} given, expected framecast.data.quantities.ZR(a=223, b=1.53)", where="zr")
+    """Which windows of `source` are scored and how, as `settings` state; `examples` cases are kept to look at. Raises `DataError`
+    if there is no window, and `ArgumentError` for thresholds of what is no rain."""
     if len(source) == 0:
-        raise DataError("there is no window to evaluate", where=where, remedy="give more frames: --data PATH")
-    quantity = source.quantity
+        raise DataError(
+            "there is no window to evaluate", where=where, remedy="give more frames", parameter="data", example="PATH"
+        )
+    quantity, rates, zr = source.quantity, settings.rates, settings.zr or ZR()
     if rates and not quantity.precipitation:
-        raise ConfigError(
-            f"rain rates given, and the frames are {quantity.name}", where="thresholds", remedy="leave them out"
+        raise ArgumentError(
+            f"rain rates given, and the frames are {quantity.name}", parameter="rates", remedy="leave them out"
         )
     rates = (quantity.thresholds if rates is None else rates) if quantity.precipitation else ()
-    chosen = _spread(len(source), limit)
+    thresholds = tuple(event_thresholds(quantity, rates, zr))
+    scales = SCALES if settings.scales is None else settings.scales
+    rules = Rules(quantity, tuple(rates), thresholds, zr, settings.convention, scales)
+    chosen = _spread(len(source), settings.limit)
     shown = frozenset(chosen[k] for k in _spread(len(chosen), examples)) if examples else frozenset()
-    zr = zr or ZR()
-    rules = Rules(
-        quantity, tuple(rates), tuple(event_thresholds(quantity, rates, zr)), zr, named(convention).name, tuple(scales)
-    )
     return ScoringPlan(tuple(chosen), shown, rules, batch_size)
-
-
-def verify(
-    forecasters: Mapping[str, Forecaster] | Sequence[Forecaster],
-    data: FramesLike | Source,
-    *,
-    context: int | None = None,
-    horizon: int | None = None,
-    stride: int = 1,
-    options: Options = AS_IT_IS,
-    baselines: Sequence[str] = (),
-    rates: tuple[float, ...] | None = None,
-    zr: ZR | None = None,
-    convention: str = "default",
-    step: np.timedelta64 | None = None,
-    limit: int | None = None,
-    batch_size: int = 4,
-    examples: int = 4,
-    scales: tuple[int, ...] = SCALES,
-    report: Report | None = None,
-) -> Verification:
-    """Forecast every window of `data` (or `limit` of them, evenly spread) with every forecaster, and score them.
-
-    `forecasters` are anything with `framecast.Forecaster`'s method, by name or in a list; the first is judged. `baselines` are
-    names of `framecast.baselines()` that come after them. `data` are opened Frames or what `framecast.open` takes, read as
-    `options` state: windows of `context` frames (the most that a forecaster needs, and at least 4, unless stated) and `horizon`
-    more, `stride` frames apart. It may also be a source of windows, which has lengths of its own.
-
-    `rates` are thresholds in mm/h (default: those of the quantity), converted to reflectivity by `zr`; `convention` is how frame
-    scores are computed; `step` is the time between frames, that of the frames unless stated; `scales` are the sides of
-    neighbourhoods in pixels; `examples` cases are kept to look at. `report` is called with the number of cases done and that
-    of all cases. Raises `DataError` for data without a window, and `ConfigError` for arguments that cannot work.
-    """
-    check_baselines(baselines)
-    named_ones = dict(forecasters if isinstance(forecasters, Mapping) else _by_name(forecasters))
-    if isinstance(data, str | Path | xr.DataArray | Sequence):
-        least = max([RECENT, *(each.context_length for each in named_ones.values())])
-        sources = _windows(data, options, context or least, horizon, stride)
-    elif context is None and horizon is None:
-        sources = Sources(None, None, data, default_scaling(data.quantity), None, ())
-    else:
-        raise ConfigError("a source of windows has a context and a horizon of its own", remedy="leave them out")
-    source, step = sources.held_out(), sources.step if step is None else step
-    for name in baselines:
-        if name in named_ones:
-            raise ConfigError(f"{name!r} names a forecaster and a baseline", where="baselines")
-        baseline_data = BaselineData(source.quantity, step, sources.frames, lambda: sources)
-        named_ones[name] = build(name, baseline_data)
-    if not named_ones:
-        raise ConfigError("no forecaster given", where="forecasters")
-    todo = plan(
-        source,
-        rates=rates,
-        zr=zr,
-        convention=convention,
-        limit=limit,
-        batch_size=batch_size,
-        examples=examples,
-        scales=scales,
-    )
-    result = assemble([score(todo, named_ones, source, report or _unreported)], todo, source, step)
-    result.sums.attrs["repairs"] = "\n".join(sources.repairs)
-    return result
-
-
-def _by_name(forecasters: Sequence[Forecaster]) -> dict[str, Forecaster]:
-    """Forecasters by their names. Raises `ConfigError` for two of one name."""
-    by_name = {each.name: each for each in forecasters}
-    if len(by_name) < len(forecasters):
-        raise ConfigError("two forecasters have one name", where="forecasters", remedy="give them by name: {name: ...}")
-    return by_name
-
-
-def _windows(data: FramesLike, options: Options, context: int, horizon: int | None, stride: int) -> Sources:
-    """All windows of some frames. Raises `DataError` and `ConfigError`."""
-    if horizon is None:
-        raise ConfigError("no horizon given", where="horizon", remedy="how many frames to forecast, such as horizon=12")
-    frames = data if isinstance(data, xr.DataArray) else open_frames(data, **vars(options))
-    archive = ArchiveData(
-        path=IN_MEMORY,
-        context=context,
-        horizon=horizon,
-        stride=stride,
-        actions=bool(action_names(frames)),
-        split=ByBlocks(validation=0, test=0),
-    )
-    sources = archive.open(frames=[frames])
-    return replace(sources, test=sources.train, train=None)
 
 
 def score(
     todo: ScoringPlan,
     forecasters: Mapping[str, Forecaster],
     source: Source,
-    report: Report = _unreported,
+    progress: Progress = unreported,
     networks: Networks | None = None,
 ) -> PartialResult:
     """Forecast the cases of a plan and score them, with LPIPS and features for FVD where there are `networks` for them."""
@@ -247,7 +132,7 @@ def score(
             if todo.shown:
                 _keep_extreme(extremes, {"best": (errors[k], example), "worst": (-errors[k], example)})
         order += indices
-        report(len(order), len(todo.cases))
+        progress(len(order), len(todo.cases))
     sums = xr.concat(rows, "case", data_vars="all", coords="minimal", compat="override")
     if fallbacks:
         counts = [

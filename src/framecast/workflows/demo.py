@@ -17,7 +17,7 @@ from framecast.config.experiment import Experiment, Optimiser, Training
 from framecast.curriculum import ReverseScheduled
 from framecast.data.datasets import ArchiveData, Data
 from framecast.data.quantities import INTENSITY
-from framecast.data.readers.options import AS_IT_IS, Options
+from framecast.data.readers.options import AS_IT_IS, ReadOptions
 from framecast.data.synthetic.moving_mnist import MovingDigits
 from framecast.data.windows.splits import ByBlocks
 from framecast.errors import RunError
@@ -26,8 +26,8 @@ from framecast.forecasting.write import write
 from framecast.losses import L1L2
 from framecast.models import PredRNNV2
 from framecast.training import train
-from framecast.verification.evaluate import evaluate
 from framecast.verification.result import Verification
+from framecast.workflows.evaluation import evaluate
 
 ITERATIONS = 550
 TESTED = 200
@@ -39,7 +39,7 @@ _NEEDED = ("lightning_fabric", "tensorboard", "psutil", "matplotlib", "jinja2", 
 def demo(
     data: str | None = None,
     *,
-    options: Options = AS_IT_IS,
+    options: ReadOptions = AS_IT_IS,
     digits: str = "bundled",
     out: str | Path = "demo",
     iterations: int = ITERATIONS,
@@ -58,7 +58,7 @@ def demo(
     folder = Path(out)
     if folder.exists() and not (folder / ".framecast-demo").exists():
         raise RunError(
-            "exists and is not from an earlier demonstration", where=folder, remedy="name another with --out"
+            f"{folder} exists and is not from an earlier demonstration", parameter="out", remedy="name another folder"
         )
     experiment = _experiment(data, options, digits, iterations)
     shutil.rmtree(folder, ignore_errors=True)
@@ -92,7 +92,7 @@ def _newest(data: Data) -> xr.DataArray:
     )
 
 
-def _experiment(data: str | None, options: Options, digits: str, iterations: int) -> Experiment:
+def _experiment(data: str | None, options: ReadOptions, digits: str, iterations: int) -> Experiment:
     """A small PredRNN-V2 with the settings that learn most in three minutes."""
     settings: Data
     if data is None:

@@ -62,7 +62,7 @@ def loops_entry(loops: Status) -> Entry:
         "loops",
         str(loops),
         "models compute the same on a CPU, but training takes 1.5 to 3.4 times as long: install a C compiler with OpenMP (gcc), "
-        "then install framecast again with pip install --force-reinstall --no-deps",
+        "then install framecast again",
     )
 
 

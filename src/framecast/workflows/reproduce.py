@@ -20,13 +20,13 @@ from framecast.checks import positive
 from framecast.config.experiment import Experiment
 from framecast.config.parsing import plain
 from framecast.config.recipes import printed, read, rows
-from framecast.errors import ConfigError
+from framecast.errors import ArgumentError, ConfigError
 from framecast.training import resume, train
 from framecast.training.run_folder import check_unchanged, settings_of
 from framecast.training.two_stage import second_stage
-from framecast.verification.evaluate import evaluate
 from framecast.verification.metrics import direction
 from framecast.verification.result import Score
+from framecast.workflows.evaluation import evaluate
 
 CLOSE = 0.05
 """A score within this share of the printed one counts as reached."""
@@ -84,7 +84,7 @@ def reproduce(
     printed scores or `scale` is not above 0 and at most 1, and what `train` and `evaluate` raise.
     """
     if not positive(scale) or scale > 1:
-        raise ConfigError(f"{scale} is not above 0 and at most 1", where="--scale")
+        raise ArgumentError(f"{scale} is not above 0 and at most 1", parameter="scale")
     file, _, row = str(recipe).partition("#")
     if row:
         read(str(recipe))  # what is misspelt is said first
@@ -140,7 +140,8 @@ def _trained(experiment: Experiment, out: Path, console: Console | None) -> Path
             raise ConfigError(
                 f"a run of {length} iterations is here, not of {experiment.training.iterations}",
                 where=out,
-                remedy="name another --out",
+                remedy="name another folder",
+                parameter="out",
             )
         if not (out / "last").is_dir():
             resume(out, console=console)

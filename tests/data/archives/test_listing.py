@@ -10,7 +10,7 @@ import framecast
 from framecast.data.archives import opening
 from framecast.data.datasets import ArchiveData
 from framecast.data.readers import netcdf
-from framecast.data.readers.options import Options
+from framecast.data.readers.options import ReadOptions
 from framecast.data.store.conversion import convert
 from framecast.errors import DataError
 
@@ -48,7 +48,7 @@ def test_three_files_are_opened_and_the_frames_are_the_same(tmp_path: Path, open
     (tmp_path / "README.txt").write_text("about")
     frames = framecast.open(tmp_path, by_name=True)
     assert len(opened) == 3
-    assert "40 files are listed by their names: 3 were opened (--no-by-name opens all)" in frames.attrs["repairs"]
+    assert "40 files are listed by their names: 3 were opened (by_name=False opens all)" in frames.attrs["repairs"]
     everything = framecast.open(tmp_path)
     np.testing.assert_array_equal(frames["time"].values, everything["time"].values)
     np.testing.assert_array_equal(frames["source"].values, everything["source"].values)
@@ -68,14 +68,14 @@ def test_what_is_wrong_is_said_when_it_is_read(tmp_path: Path) -> None:
     frames = framecast.open(tmp_path, by_name=True)
     for number, file, what in (
         (3, wrong, r"differs.*\n.*one by one"),
-        (4, late, r"its name says.*\n.*--no-by-name .* takes the times"),
-        (5, broken, r"(format|cannot|incomplete).*\n.*--no-by-name \(data\.by_name=false\) leaves it out"),
+        (4, late, r"its name says.*\n.*take the times that the files hold: by_name=False"),
+        (5, broken, r"(format|cannot|incomplete).*\n.*left out: by_name=False"),
     ):
         with pytest.raises(DataError, match=what) as error:
             frames.isel(time=number).load()
         assert str(error.value.where) == str(file)
     assert np.isfinite(frames.isel(time=6).values).all()
-    done = convert(tmp_path, tmp_path.with_suffix(".zarr"), options=Options(by_name=True))
+    done = convert(tmp_path, tmp_path.with_suffix(".zarr"), options=ReadOptions(by_name=True))
     assert (done.frames, len(done.missing)) == (12, 3)
 
 
@@ -104,7 +104,7 @@ def test_more_than_a_thousand_are_listed_unless_all_are_wanted(
         write(tmp_path, number)
     many = [framecast.open(source).load() for source in (tmp_path, str(tmp_path / "*.nc"), sorted(tmp_path.iterdir()))]
     assert len(opened) == 3 * (3 + 12)
-    assert "12 files are listed by their names: 3 were opened (--no-by-name opens all)" in many[0].attrs["repairs"]
+    assert "12 files are listed by their names: 3 were opened (by_name=False opens all)" in many[0].attrs["repairs"]
     opened.clear()
     convert(tmp_path, tmp_path.with_suffix(".zarr"))
     assert set(opened[:12]) == set(tmp_path.iterdir()), "what is wrong with one is left out and said"

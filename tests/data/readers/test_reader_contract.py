@@ -24,7 +24,7 @@ from framecast.data.archives.opening import open_all
 from framecast.data.quantities import of
 from framecast.data.readers import formats, limits
 from framecast.data.readers.formats import READERS, installed_readers, recognised
-from framecast.data.readers.options import AS_IT_IS, Options, Reader
+from framecast.data.readers.options import AS_IT_IS, Reader, ReadOptions
 from framecast.errors import DataError, FramecastError
 
 HEIGHT, WIDTH = 16, 20
@@ -230,7 +230,7 @@ def test_dims_clock_grid_and_orientation(sample: Sample) -> None:
 
 
 def test_pixels_are_read_when_they_are_used(reader: Reader, sample: Sample) -> None:
-    array = reader.read(sample.path, Options(units=sample.units))
+    array = reader.read(sample.path, ReadOptions(units=sample.units))
     part = array.isel(y=slice(0, 1), x=slice(1, 3))
     np.testing.assert_array_equal(part.values, array.compute().isel(y=slice(0, 1), x=slice(1, 3)).values)
     assert set(array.dims) <= {"sequence", "time", "channel", "y", "x"}
@@ -277,7 +277,7 @@ class _Toy:
         return path.is_file() and path.read_bytes()[:4] == b"TOY!"
 
     @staticmethod
-    def read(path: Path, options: Options) -> xr.DataArray:
+    def read(path: Path, options: ReadOptions) -> xr.DataArray:
         height, width = struct.unpack("<2I", path.read_bytes()[4:12])
         values = np.frombuffer(path.read_bytes()[12:], "<f4").reshape(height, width)
         return xr.DataArray(values, dims=("y", "x"), name="rain", attrs={"units": "mm h-1"})

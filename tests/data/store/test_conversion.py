@@ -15,7 +15,7 @@ from PIL import Image
 
 import framecast
 from framecast.data.frames import actions_of
-from framecast.data.readers.options import Options
+from framecast.data.readers.options import ReadOptions
 from framecast.data.store import conversion, layout
 from framecast.data.store.conversion import Changes, convert
 from framecast.errors import ConfigError, DataError
@@ -409,7 +409,7 @@ def test_reflectivity_is_averaged_as_z() -> None:
 def test_video_becomes_a_store_of_numbered_frames(videos: Path, tmp_path: Path) -> None:
     pytest.importorskip("av")
     source = videos / "bigbuckbunny_160x120.avi"
-    convert(source, tmp_path / "a.zarr", options=Options(grey=True))
+    convert(source, tmp_path / "a.zarr", options=ReadOptions(grey=True))
     frames = framecast.open(tmp_path / "a.zarr")
     np.testing.assert_array_equal(frames.values, framecast.open(source, grey=True).values)
     assert frames["time"].values.tolist() == list(range(132))
@@ -419,18 +419,18 @@ def test_video_becomes_a_store_of_numbered_frames(videos: Path, tmp_path: Path) 
 def test_a_store_of_pictures_keeps_its_clock(tmp_path: Path, first: float | None, then: float | None) -> None:
     """Numbers of frames, or times of a stated step, do not go on as the other, and a late picture shifts no number."""
     folder = pictures(tmp_path / "pics", range(2, 6))
-    convert(folder, tmp_path / "a.zarr", options=Options(time_step=first))
+    convert(folder, tmp_path / "a.zarr", options=ReadOptions(time_step=first))
     with pytest.raises(ConfigError, match=r"other settings.*time_step"):
-        convert(folder, tmp_path / "a.zarr", options=Options(time_step=then))
+        convert(folder, tmp_path / "a.zarr", options=ReadOptions(time_step=then))
     pictures(folder, range(1, 8))
-    grown = convert(folder, tmp_path / "a.zarr", options=Options(time_step=first))
+    grown = convert(folder, tmp_path / "a.zarr", options=ReadOptions(time_step=first))
     assert (grown.frames, list(grown.left_out)) == (6, [str(folder / "p_001.png")])
 
 
 def test_a_store_made_before_clocks_were_noted_grows_where_it_was_of_numbers(tmp_path: Path) -> None:
     folder = pictures(tmp_path / "pics", range(3))
     for name, step in (("numbers", None), ("times", 5)):
-        convert(folder, tmp_path / f"{name}.zarr", options=Options(time_step=step))
+        convert(folder, tmp_path / f"{name}.zarr", options=ReadOptions(time_step=step))
         manifest = tmp_path / f"{name}.zarr/manifest.json"
         said = json.loads(manifest.read_text())
         del said["plan"]["clock"], said["plan"]["time_step"]
@@ -439,13 +439,13 @@ def test_a_store_made_before_clocks_were_noted_grows_where_it_was_of_numbers(tmp
     assert convert(folder, tmp_path / "numbers.zarr").frames == 5
     for step in (None, 5):
         with pytest.raises(ConfigError, match="other settings"):
-            convert(folder, tmp_path / "times.zarr", options=Options(time_step=step))
+            convert(folder, tmp_path / "times.zarr", options=ReadOptions(time_step=step))
 
 
 @pytest.mark.parametrize(("step", "changed"), [(None, "a"), (5, "a"), (None, "b")])
 def test_frames_that_are_counted_through_are_not_stored_twice(tmp_path: Path, step: float | None, changed: str) -> None:
     """A file that comes before others, or is longer now, shifts their numbers."""
-    folder, options = tmp_path / "clips", Options(time_step=step)
+    folder, options = tmp_path / "clips", ReadOptions(time_step=step)
     folder.mkdir()
     frames = np.random.default_rng(0).integers(0, 255, (20, 8, 8), dtype=np.uint8)
     np.save(folder / "b.npy", frames[:12])

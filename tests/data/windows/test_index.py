@@ -111,7 +111,7 @@ def test_what_the_split_leaves_for_training_is_said() -> None:
     assert said.startswith("a.nc, variable 'frames': no window is left for training: windows take 5 frames in a row")
     assert "of 15 frames there are 4 for training (at most 4 in a row), 6 for validation" in said
     assert "none for test, 5 between them" in said
-    with pytest.raises(DataError, match=r"left for the test(.|\n)*none for test(.|\n)*--data PATH"):
+    with pytest.raises(DataError, match=r"left for the test(.|\n)*none for test(.|\n)*data=PATH"):
         sources.held_out()
 
 

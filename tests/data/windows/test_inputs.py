@@ -25,7 +25,7 @@ from framecast.forecasting.protocol import Context
 from framecast.forecasting.trained_model import load
 from framecast.models import ConvLSTM, SimVP
 from framecast.training import train
-from framecast.verification.evaluate import evaluate
+from framecast.workflows.evaluation import evaluate
 
 STEP = np.timedelta64(5, "m")
 TERRAIN = Input(path="terrain.nc", variable="height", low=0, high=3000)

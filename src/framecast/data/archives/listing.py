@@ -11,17 +11,16 @@ import xarray as xr
 from framecast.data.archives.joining import alike, along_time, first_of, time_of
 from framecast.data.lazy import row
 from framecast.data.readers.formats import recognised
-from framecast.data.readers.options import Options, Reader
+from framecast.data.readers.options import Reader, ReadOptions
 from framecast.errors import DataError, Unreadable, blameless
 
 MANY = 1000
 """Of more files not all are opened if nobody asks for it."""
-_ALL = "--no-by-name (data.by_name=false)"
 _FEWEST = 4
 """Of fewer files all are opened."""
 
 
-def listed(entries: Sequence[Path], options: Options) -> tuple[xr.DataArray, list[Path]] | None:
+def listed(entries: Sequence[Path], options: ReadOptions) -> tuple[xr.DataArray, list[Path]] | None:
     """The frames of files with one frame each, along time, as `joining.in_a_row` gives them, and those files. The first, the
     middle and the last are opened; the others are taken to be like them, and checked when they are read. None where that
     cannot be done: names without date and time, another format among them, or three files that differ, or whose own times do
@@ -50,8 +49,10 @@ def listed(entries: Sequence[Path], options: Options) -> tuple[xr.DataArray, lis
         try:
             frame = _frame(reader, files[number], options)
         except Unreadable as error:
-            remedies = [error.remedy, f"{_ALL} leaves it out"]
-            raise Unreadable(error.what, where=error.where, remedy="; ".join(filter(None, remedies))) from error
+            remedy = "; ".join(filter(None, [error.remedy, "if all files are opened it is left out"]))
+            raise Unreadable(
+                error.what, where=error.where, remedy=remedy, parameter="by_name", example=False
+            ) from error
         if not alike(first, frame):
             raise DataError(
                 f"differs from {files[0].name} in size, grid or units",
@@ -62,19 +63,21 @@ def listed(entries: Sequence[Path], options: Options) -> tuple[xr.DataArray, lis
             raise DataError(
                 f"holds {time}, its name says {times[number]}",
                 where=files[number],
-                remedy=f"{_ALL} takes the times that the files hold",
+                remedy="take the times that the files hold",
+                parameter="by_name",
+                example=False,
             )
         return frame.variable
 
     lazy = row([str(file) for file in files], variable, first.variable)
-    said = f"{len(files)} files are listed by their names: 3 were opened (--no-by-name opens all)"
+    said = f"{len(files)} files are listed by their names: 3 were opened (by_name=False opens all)"
     repairs = [*first.attrs.get("repairs", []), said]
     if passed_over:
         repairs.append(f"passed over what is not understood: {first_of([file.name for file in passed_over])}")
     return along_time(lazy, first, list(times), repairs), files
 
 
-def _frame(reader: Reader, file: Path, options: Options) -> xr.DataArray:
+def _frame(reader: Reader, file: Path, options: ReadOptions) -> xr.DataArray:
     """The frame in a file, without an axis of time. Raises `DataError` and `Exhausted`."""
     with blameless(file):
         if not reader.recognises(file):

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from framecast.checks import in_words
+from framecast.checks import in_words, taken_over, takes_fields_of
 from framecast.data.archives.joining import (
     check_shapes,
     differing,
@@ -29,33 +29,21 @@ from framecast.data.frames import build, order_times
 from framecast.data.readers import images as pictures
 from framecast.data.readers import video, zarr_store
 from framecast.data.readers.formats import reader_of, recognised, understood
-from framecast.data.readers.options import Options, Reader
-from framecast.errors import DataError, Unreadable, blameless
+from framecast.data.readers.options import AS_IT_IS, Reader, ReadOptions
+from framecast.errors import ArgumentError, DataError, Unreadable, blameless
 from framecast.progress import tell
 
 DEPTH = 4
 """How deep folders may lie in one another: by year, month, day and hour."""
 
 
-def open(
-    path: str | Path | Sequence[str | Path],
-    *,
-    units: str | None = None,
-    time_step: float | None = None,
-    variable: str | None = None,
-    dry: float | None = None,
-    grey: bool = False,
-    size: tuple[int, int] | None = None,
-    frame_rate: float | None = None,
-    by_name: bool | None = None,
-) -> xr.DataArray:
+@takes_fields_of(ReadOptions)
+def open(path: str | Path | Sequence[str | Path], options: ReadOptions = AS_IT_IS, **stated: Any) -> xr.DataArray:
     """Frames `([sequence,] time, channel, y, x)`, lazy, float32, in physical units, with NaN where there is no data.
 
     `path` is a file, a folder (one without data stands for what lies in its folders), a glob pattern (`archive/**/*.nc`), a
-    list of them, or the address of a Zarr store (`s3://bucket/archive.zarr`, through obstore or fsspec). `units` states the
-    units of the values and `time_step` the minutes between frames where the files do not; `variable` names one of several;
-    `dry` is the value that means "observed, and nothing there" where it is not the usual one (0, or -32 dBZ). Of pictures
-    and video, `grey` drops the colours, `size` is another height and width, and `frame_rate` takes fewer frames a second.
+    list of them, or the address of a Zarr store (`s3://bucket/archive.zarr`, through obstore or fsspec). How it is read is
+    given as `options`, or as keywords, which go before them.
 
     Several files are joined along time, and the coordinate `source` says which file a frame came from. A file that is
     incomplete is left out and reported in `attrs["repairs"]`, unless none is left. A single frame without a time stamp
@@ -65,13 +53,13 @@ def open(
     holds for more than 1,000 files if it is None, three of many are, if dates and times in all names tell their order: the
     others are taken to be like them, and what is wrong with one is said when it is read.
 
-    Raises `DataError` naming file, variable and remedy, or the option that cannot be, and `Exhausted` where this machine lacks
-    open files or memory.
+    Raises `DataError` naming file, variable and remedy, `ArgumentError` for an option that cannot be, and `Exhausted` where
+    this machine lacks open files or memory.
     """
-    return open_all(path, Options(units, time_step, variable, dry, grey, size, frame_rate, by_name)).frames
+    return open_all(path, taken_over(options, stated)).frames
 
 
-def open_like(path: str | Path | Sequence[str | Path], options: Options, before: Options) -> xr.DataArray:
+def open_like(path: str | Path | Sequence[str | Path], options: ReadOptions, before: ReadOptions) -> xr.DataArray:
     """Frames read as those of training were, `before`, where `options` state nothing else; `attrs["repairs"]` says so.
 
     The variable and the units of training give way, reported in `attrs["repairs"]`, where these files have no such variable or
@@ -100,7 +88,9 @@ def open_like(path: str | Path | Sequence[str | Path], options: Options, before:
     assert failure is not None
     if taken:
         what = f"{failure.what} (from training: {_in_words(taken)})"
-        raise type(failure)(what, where=failure.where, remedy=failure.remedy) from failure
+        raise type(failure)(
+            what, where=failure.where, remedy=failure.remedy, parameter=failure.parameter, example=failure.example
+        ) from failure
     raise failure
 
 
@@ -142,7 +132,7 @@ class Opened(NamedTuple):
     time_step: float | None
 
 
-def open_all(path: str | Path | Sequence[str | Path], options: Options, *, lenient: bool = False) -> Opened:
+def open_all(path: str | Path | Sequence[str | Path], options: ReadOptions, *, lenient: bool = False) -> Opened:
     """`open` with a list of what was left out. `lenient` also leaves out files on another grid, or of another quantity, than
     the first, and frames whose time another frame has already, where `open` raises `DataError`; for that it opens all files
     if `options.by_name` is None."""
@@ -191,25 +181,26 @@ def open_all(path: str | Path | Sequence[str | Path], options: Options, *, lenie
 
 
 def check_paths(path: object) -> None:
-    """Raise `DataError` for what is neither a path nor a list of paths."""
+    """Raise `ArgumentError` for what is neither a path nor a list of paths."""
     several = path if isinstance(path, list | tuple) else [path]
     for one in several:
         if not isinstance(one, str | Path) or not str(one):
-            raise DataError(
+            raise ArgumentError(
                 f"{in_words(one)} given, expected a path, or a list of paths",
+                parameter="path",
                 remedy="such as 'archive/' or sorted(folder.glob('*.nc')); frames in memory are written first: "
                 "frames.to_netcdf('frames.nc')",
             )
 
 
-def _built(row: xr.DataArray, files: Sequence[Path], options: Options) -> xr.DataArray:
+def _built(row: xr.DataArray, files: Sequence[Path], options: ReadOptions) -> xr.DataArray:
     """Frames from a row of single ones, a file each."""
     frames = build(row, where=str(files[0]), units=options.units, dry=options.dry)
     return frames.assign_coords(source=("time", [str(file) for file in files]))
 
 
 def _listed(
-    path: str | Path | Sequence[str | Path], options: Options, *, lenient: bool
+    path: str | Path | Sequence[str | Path], options: ReadOptions, *, lenient: bool
 ) -> tuple[xr.DataArray, list[Path]] | None:
     """Many files by their names, where that is wanted and can be done."""
     whole = isinstance(path, str | Path) and recognised(Path(path))  # a store, or a folder of pictures in its own order
@@ -231,6 +222,15 @@ def _entries(path: str | Path | Sequence[str | Path]) -> list[Path]:
     return _within(sorted(map(Path, glob.glob(str(path), recursive=True)), key=_natural))
 
 
+def files_named_by(path: str) -> set[str]:
+    """The files that a path stands for, as absolute paths; none are read, nor is their format looked at."""
+    if "://" in path:
+        return {path}
+    where = Path(path)
+    entries = [where] if where.is_dir() and recognised(where) else _entries(path)
+    return {str(entry.resolve()) for entry in entries}
+
+
 def _listing(folder: Path) -> list[Path]:
     return sorted((entry for entry in folder.iterdir() if not entry.name.startswith(".")), key=_natural)
 
@@ -245,7 +245,7 @@ def _within(entries: list[Path], depth: int = DEPTH) -> list[Path]:
 
 def _opened(
     frames: xr.DataArray,
-    options: Options,
+    options: ReadOptions,
     repairs: Sequence[str] = (),
     left_out: dict[str, str] | None = None,
     *,
@@ -266,7 +266,7 @@ def _opened(
     return opened
 
 
-def _remote(address: str, options: Options) -> xr.DataArray:
+def _remote(address: str, options: ReadOptions) -> xr.DataArray:
     """The frames of a Zarr store somewhere else."""
     frames = build(zarr_store.read(address, options), where=address, units=options.units, dry=options.dry)
     if "time" not in frames.coords:
@@ -278,7 +278,7 @@ def _files(path: str | Path | Sequence[str | Path]) -> tuple[dict[Path, Reader],
     """The files to read with their readers, in the natural order of their names, and what was passed over."""
     if not isinstance(path, str | Path):
         if not path:
-            raise DataError("an empty list of files")
+            raise ArgumentError("an empty list of files", parameter="path")
         found = [_files(one) for one in path]
         files = {file: reader for some, _ in found for file, reader in some.items()}
         return files, [said for _, repairs in found for said in repairs]
@@ -292,7 +292,7 @@ def _files(path: str | Path | Sequence[str | Path]) -> tuple[dict[Path, Reader],
         raise DataError(
             "no such file or folder",
             where=where,
-            remedy="give a file, a folder or a glob pattern; in a recipe: data.path=PATH",
+            remedy="give a file, a folder or a glob pattern",
         )
     return _sift(entries, where)
 
@@ -324,7 +324,7 @@ def _nothing_left(failures: Sequence[DataError]) -> DataError:
     )
 
 
-def _frames(array: xr.DataArray, file: Path, options: Options, files: int) -> xr.DataArray:
+def _frames(array: xr.DataArray, file: Path, options: ReadOptions, files: int) -> xr.DataArray:
     """What a reader returned, as Frames with a time coordinate: dates, or the numbers of the frames."""
     frames = build(array, where=str(file), units=options.units, dry=options.dry)
     if "time" in frames.coords:

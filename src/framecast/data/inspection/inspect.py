@@ -9,19 +9,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from framecast.checks import at_least_one, check_share
+from framecast.checks import at_least_one, check_share, taken_over, takes_fields_of
 from framecast.data.archives.joining import first_of
 from framecast.data.archives.opening import open as open_frames
 from framecast.data.frames import action_names, check_frames, stamp
 from framecast.data.inspection.survey import Survey, survey
 from framecast.data.quantities import REFLECTIVITY, Quantity, of
+from framecast.data.readers.options import AS_IT_IS, ReadOptions
 from framecast.data.windows.index import list_windows, regular, time_step
 from framecast.data.windows.splits import NONE, ByBlocks, Split
-from framecast.errors import ConfigError, DataError, option
+from framecast.errors import ArgumentError, DataError, in_python
 
 _NO_RAIN, _NO_ECHO = 8.0, 3.0
 """mm/h that half of the rain, and dBZ that half of the echoes, hardly ever exceed and fall short of."""
@@ -128,6 +130,7 @@ class Inspection:
         return "\n".join([*lines, *(f"! {concern}" for concern in self.concerns)])
 
 
+@takes_fields_of(ReadOptions)
 def inspect(
     data: xr.DataArray | str | Path | Sequence[str | Path],
     *,
@@ -135,28 +138,26 @@ def inspect(
     horizon: int = 10,
     stride: int = 1,
     min_valid: float = 0.5,
-    units: str | None = None,
-    time_step: float | None = None,
-    variable: str | None = None,
-    dry: float | None = None,
     split: Split | None = None,
+    options: ReadOptions = AS_IT_IS,
+    **stated: Any,
 ) -> Inspection:
-    """Look at opened Frames, or at what `framecast.open` takes, which `units` to `dry` say how to read. Raises `DataError` where
-    it cannot be opened, and `ConfigError` for windows that cannot be and for `units` to `dry` beside what is open already.
+    """Look at opened Frames, or at what `framecast.open` takes, read as `options` or keywords state. Raises `DataError` where
+    it cannot be opened, and `ArgumentError` for windows that cannot be, and for options of frames that are open already.
 
     `context`, `horizon`, `stride` and `min_valid` are those of the windows to count, `split` the rule by which frames are
     held out (by blocks of time unless stated).
     """
     at_least_one(context=context, horizon=horizon, stride=stride)
     check_share(min_valid, "min_valid")
-    reading = {"units": units, "time_step": time_step, "variable": variable, "dry": dry}
+    options = taken_over(options, stated)
     if isinstance(data, str | Path | list | tuple):
-        frames = open_frames(data, **reading)  # type: ignore[arg-type]
+        frames = open_frames(data, options)
     else:
         frames = check_frames(data)
-        for name in (name for name, value in reading.items() if value is not None):
-            raise ConfigError(
-                "given for frames that are open already", where=name, remedy=f"framecast.open(path, {name}=...)"
+        for name in options.stated:
+            raise ArgumentError(
+                "given for frames that are open already", parameter=name, remedy=f"framecast.open(path, {name}=...)"
             )
     found, covered = survey(frames)
     windows, refused, none = 0, {}, None
@@ -276,7 +277,7 @@ def _range(seen: Survey) -> list[str]:
     if quantity.rain == "reflectivity" and not seen.dry:
         said.append(
             f"no pixel holds the dry value, {quantity.dry:g} dBZ; the lowest is {seen.lowest:g}: "
-            f"if it means no echo, state it: {option('dry', round(seen.lowest, 2))}"
+            f"if it means no echo, state it: {in_python('dry', round(seen.lowest, 2))}"
         )
     if np.isfinite(quantity.wet) and not seen.wet:
         said.append("no wet pixel at all: event scores will be undefined")

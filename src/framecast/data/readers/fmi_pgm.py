@@ -17,7 +17,7 @@ import xarray as xr
 
 from framecast.data.readers.grids import Grid, projected, projection
 from framecast.data.readers.limits import check_size
-from framecast.data.readers.options import Options
+from framecast.data.readers.options import ReadOptions
 from framecast.data.readers.single import single_frame
 from framecast.errors import DataError, Unreadable
 
@@ -48,7 +48,7 @@ def recognises(path: Path) -> bool:
         return False
 
 
-def read(path: Path, _options: Options) -> xr.DataArray:
+def read(path: Path, _options: ReadOptions) -> xr.DataArray:
     """One frame. Raises `DataError` and `Unreadable`."""
     header = _header(path)
     check_size(path, header.height, header.width)

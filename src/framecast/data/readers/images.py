@@ -12,7 +12,7 @@ from PIL import Image, ImageFile
 
 from framecast.data.lazy import lazily
 from framecast.data.readers.limits import check_size
-from framecast.data.readers.options import Options
+from framecast.data.readers.options import ReadOptions
 from framecast.data.readers.single import resized
 from framecast.errors import DataError, Unreadable
 
@@ -67,7 +67,7 @@ def recognises(path: Path) -> bool:
         return file.read(8).startswith(_SIGNATURES)
 
 
-def read(path: Path, options: Options) -> xr.DataArray:
+def read(path: Path, options: ReadOptions) -> xr.DataArray:
     """One frame; pixels are decoded when they are used. Raises `DataError` and `Unreadable`."""
     try:
         with Image.open(path, formats=_FORMATS) as picture:

@@ -18,7 +18,7 @@ import xarray as xr
 from framecast.data.readers.grids import Grid, projection
 from framecast.data.readers.hdf5 import check, has, number, opened, text
 from framecast.data.readers.limits import check_size
-from framecast.data.readers.options import Options
+from framecast.data.readers.options import ReadOptions
 from framecast.data.readers.single import single_frame
 from framecast.errors import DataError
 
@@ -33,7 +33,7 @@ def recognises(path: Path) -> bool:
     return has(path, "overview", "geographic", "image1/image_data")
 
 
-def read(path: Path, _options: Options) -> xr.DataArray:
+def read(path: Path, _options: ReadOptions) -> xr.DataArray:
     """The first image. Raises `DataError` and `Unreadable`."""
     with opened(path, _FORM) as file:
         data = file["image1/image_data"]

@@ -18,7 +18,7 @@ from PIL import Image
 
 from framecast.data.readers.grids import Grid, projection
 from framecast.data.readers.limits import check_size
-from framecast.data.readers.options import Options
+from framecast.data.readers.options import ReadOptions
 from framecast.data.readers.single import first_line, single_frame
 from framecast.errors import DataError, Unreadable
 
@@ -42,7 +42,7 @@ def recognises(path: Path) -> bool:
     return start[:4] == b"GIF8" and _PRODUCT.search(start) is not None
 
 
-def read(path: Path, _options: Options) -> xr.DataArray:
+def read(path: Path, _options: ReadOptions) -> xr.DataArray:
     """One frame. Raises `DataError` and `Unreadable`."""
     content = path.read_bytes()
     found, interval = _PRODUCT.search(content), _MINUTES.search(content)

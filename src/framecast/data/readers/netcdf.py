@@ -11,9 +11,9 @@ import xarray as xr
 
 from framecast.data.frames import with_actions
 from framecast.data.readers.hdf5 import check, opened
-from framecast.data.readers.options import Options
+from framecast.data.readers.options import ReadOptions
 from framecast.data.readers.single import first_line
-from framecast.errors import DataError, Unreadable, option
+from framecast.errors import DataError, Unreadable
 
 RECOGNISES = ["CF NetCDF (.nc)"]
 
@@ -37,7 +37,7 @@ def recognises(path: Path) -> bool:
         return file.read(4) in _ENGINES
 
 
-def read(path: Path, options: Options) -> xr.DataArray:
+def read(path: Path, options: ReadOptions) -> xr.DataArray:
     """The one variable on a grid (or `options.variable`). Raises `DataError` and `Unreadable`."""
     with path.open("rb") as file:
         signature = file.read(4)
@@ -66,7 +66,7 @@ def _check_stored(path: Path) -> None:
             check(dataset, path)
 
 
-def from_dataset(dataset: xr.Dataset, path: Path | str, options: Options) -> xr.DataArray:
+def from_dataset(dataset: xr.Dataset, path: Path | str, options: ReadOptions) -> xr.DataArray:
     """The frames in a CF dataset, with `time`, `y`, `x` and the grid mapping as the scalar coordinate `crs`.
 
     Dimensions of length 1 that are no axis of frames (a height, a level) are dropped. A variable `actions`, `([sequence,]
@@ -103,7 +103,7 @@ def _in_metres(array: xr.DataArray) -> xr.DataArray:
     return array
 
 
-def _variable(dataset: xr.Dataset, path: Path | str, options: Options) -> xr.DataArray:
+def _variable(dataset: xr.Dataset, path: Path | str, options: ReadOptions) -> xr.DataArray:
     """The variable that holds frames."""
     if options.variable is not None:
         if options.variable not in dataset.data_vars:
@@ -122,7 +122,9 @@ def _variable(dataset: xr.Dataset, path: Path | str, options: Options) -> xr.Dat
         raise DataError(
             f"several variables on a grid: {', '.join(map(str, found))}",
             where=path,
-            remedy=f"name one: {option('variable', str(found[0]))}",
+            remedy="name one",
+            parameter="variable",
+            example=str(found[0]),
         )
     if not found:
         names = ", ".join(map(str, dataset.data_vars))
@@ -145,7 +147,7 @@ def _role(dataset: xr.Dataset, dim: Hashable) -> str | None:
     return next((role for role, names in _AXES.items() if str(dim).lower() in names), None)
 
 
-def _with_time(array: xr.DataArray, dataset: xr.Dataset, path: Path | str, options: Options) -> xr.DataArray:
+def _with_time(array: xr.DataArray, dataset: xr.Dataset, path: Path | str, options: ReadOptions) -> xr.DataArray:
     """Times from the coordinate, from a scalar variable with the standard name `time`, or from the stated step.
 
     A single frame without any is left for its file's name to date.
@@ -168,12 +170,14 @@ def _with_time(array: xr.DataArray, dataset: xr.Dataset, path: Path | str, optio
         raise DataError(
             f"the {array.sizes['time']} frames of variable {array.name!r} have no time coordinate",
             where=path,
-            remedy=f"state the minutes between frames: {option('time_step', 5)}",
+            remedy="state the minutes between frames",
+            parameter="time_step",
+            example=5,
         )
     return array
 
 
-def _as_rate(array: xr.DataArray, dataset: xr.Dataset, path: Path | str, options: Options) -> xr.DataArray:
+def _as_rate(array: xr.DataArray, dataset: xr.Dataset, path: Path | str, options: ReadOptions) -> xr.DataArray:
     """An amount (mm, kg m-2) between `start_time` and `valid_time` as the rate over that time, in mm/h. Raises `DataError`
     where they do not say one time for all frames, unless units are stated."""
     units = str(array.attrs.get("units", "")).strip()
@@ -189,7 +193,9 @@ def _as_rate(array: xr.DataArray, dataset: xr.Dataset, path: Path | str, options
         raise DataError(
             f"variable {array.name!r} is an amount in {units}, but start_time and valid_time {said}",
             where=path,
-            remedy=f"state over how many minutes: {option('units', 'mm per 5 min')}",
+            remedy="state over how many minutes",
+            parameter="units",
+            example="mm per 5 min",
         )
     minutes = float(spans[0])
     rate = array.copy()

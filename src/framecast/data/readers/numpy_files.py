@@ -28,8 +28,8 @@ import xarray as xr
 from framecast.data.frames import with_actions
 from framecast.data.lazy import lazily
 from framecast.data.readers.limits import MEMORY_LIMIT
-from framecast.data.readers.options import Options
-from framecast.errors import DataError, Unreadable, blameless, option
+from framecast.data.readers.options import ReadOptions
+from framecast.errors import DataError, Unreadable, blameless
 
 RECOGNISES = ["NumPy arrays (.npy, .npz) and folders of them"]
 
@@ -56,7 +56,7 @@ def _is_npy(path: Path) -> bool:
         return file.read(6) == b"\x93NUMPY"
 
 
-def read(path: Path, options: Options) -> xr.DataArray:
+def read(path: Path, options: ReadOptions) -> xr.DataArray:
     """The array (or `options.variable` of several). Raises `DataError` and `Unreadable`."""
     actions, zipped = None, path.suffix.lower() == ".npz"
     if zipped:
@@ -116,7 +116,7 @@ def _reopened(path: Path, dims: tuple[str, ...], shape: tuple[int, ...]) -> xr.V
     return lazily(dims, shape, lambda place: np.array(_npy(path)[place], dtype=np.float32))
 
 
-def _npz(path: Path, options: Options) -> tuple[str, np.ndarray, np.ndarray | None]:
+def _npz(path: Path, options: ReadOptions) -> tuple[str, np.ndarray, np.ndarray | None]:
     """The array of frames in an .npz, its name, and the array `actions` where there is one; declared sizes are checked
     before anything is expanded."""
     headers = _headers(path)
@@ -176,7 +176,7 @@ def _clips(path: Path) -> np.ndarray:
     return np.asarray(frames[np.stack(numbers)])
 
 
-def _chosen(headers: dict[str, tuple[tuple[int, ...], np.dtype]], path: Path, options: Options) -> str:
+def _chosen(headers: dict[str, tuple[tuple[int, ...], np.dtype]], path: Path, options: ReadOptions) -> str:
     """The name of the array of frames: the stated one, the only one, or the only one of three or more dimensions."""
     names = [name for name in headers if name != _ACTIONS]
     if options.variable is not None:
@@ -187,7 +187,9 @@ def _chosen(headers: dict[str, tuple[tuple[int, ...], np.dtype]], path: Path, op
         raise DataError(
             f"expected one array of frames, found {', '.join(names or headers) or 'none'}",
             where=path,
-            remedy=f"name one: {option('variable', 'NAME')}",
+            remedy="name one",
+            parameter="variable",
+            example="NAME",
         )
     if headers[names[0]][1].hasobject:
         raise _refusal(path, f"array {names[0]!r} holds Python objects")

@@ -21,9 +21,9 @@ from framecast.data.quantities import INTENSITY, RAIN_RATE, REFLECTIVITY, Quanti
 from framecast.data.readers.grids import Grid, projected, projection
 from framecast.data.readers.hdf5 import check, has, number, opened, text
 from framecast.data.readers.limits import check_size
-from framecast.data.readers.options import Options
+from framecast.data.readers.options import ReadOptions
 from framecast.data.readers.single import single_frame
-from framecast.errors import DataError, Unreadable, option
+from framecast.errors import DataError, Unreadable
 
 RECOGNISES = ["ODIM HDF5 composites"]
 
@@ -49,7 +49,7 @@ class _Field(NamedTuple):
     names: tuple[str, ...] = ()
 
 
-def read(path: Path, options: Options) -> xr.DataArray:
+def read(path: Path, options: ReadOptions) -> xr.DataArray:
     """The one field of rain or reflectivity (or that which `options.variable` names). Raises `DataError` and `Unreadable`."""
     with opened(path, "an ODIM HDF5 composite") as file:
         place, name, what, _ = _chosen(_fields(file), path, options)
@@ -104,7 +104,7 @@ def _qualities(group: h5py.Group) -> list[_Field]:
     return found
 
 
-def _chosen(fields: list[_Field], path: Path, options: Options) -> _Field:
+def _chosen(fields: list[_Field], path: Path, options: ReadOptions) -> _Field:
     wanted, names = options.variable, list(dict.fromkeys(field.quantity for field in fields))
     if wanted is None:
         fields = [field for field in fields if field.quantity != _QUALITY]
@@ -118,7 +118,9 @@ def _chosen(fields: list[_Field], path: Path, options: Options) -> _Field:
         raise DataError(
             f"several fields: {places}",
             where=path,
-            remedy=f"name one quantity: {option('variable', names[0])}; of several heights only one can be read",
+            remedy="name one quantity; of several heights only one can be read",
+            parameter="variable",
+            example=names[0],
         )
     return fields[0]
 

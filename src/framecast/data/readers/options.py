@@ -1,56 +1,62 @@
-"""What the person who opens frames may state, what a reader is, and how it says that a file cannot be read."""
+"""How frames are read: what a person may state, what a reader is, and how it says that a file cannot be read."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from numbers import Integral
+from numbers import Integral, Real
 from pathlib import Path
-from typing import Any, Protocol
-
-import numpy as np
-import xarray as xr
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 from framecast.checks import positive
-from framecast.errors import DataError
+from framecast.errors import ArgumentError
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 
-@dataclass(frozen=True)
-class Options:
-    """`units`, `time_step` (minutes) and `variable` where the files do not say; `dry` where it is not the usual value.
+@dataclass(frozen=True, kw_only=True, repr=False)
+class ReadOptions:
+    """How files are read, with the text of each option: the one place where they stand. `open`, `inspect`, `convert`,
+    `ArchiveData` and the command line take them from here.
 
-    Of pictures and video: `grey` instead of colours, another `size` (height, width), and of video fewer frames a second
-    (`frame_rate`). `by_name`: many files are listed by the times in their names; where None, more than 1,000 are.
-    Raises `DataError` for a `time_step`, `size` or `frame_rate` not above 0, a `dry` that is no number, and a `grey` or `by_name`
-    that is neither true nor false."""
+    Raises `ArgumentError` for a `time_step`, `size` or `frame_rate` not above 0, a `dry` that is no number, and a `grey` or
+    `by_name` that is neither true nor false."""
 
-    units: str | None = None
-    time_step: float | None = None
-    variable: str | None = None
-    dry: float | None = None
-    grey: bool = False
-    size: tuple[int, int] | None = None
-    frame_rate: float | None = None
-    by_name: bool | None = None
+    units: Annotated[str | None, "Units of the values, where the files do not say."] = None
+    time_step: Annotated[float | None, "Minutes between frames, where the files do not say."] = None
+    variable: Annotated[str | None, "Which variable to read, where a file holds several."] = None
+    dry: Annotated[float | None, "The value that means dry, where it is not the usual one (0, or -32 dBZ)."] = None
+    grey: Annotated[bool, "Of images and video: without colours."] = False
+    size: Annotated[tuple[int, int] | None, "Of images and video: another height and width."] = None
+    frame_rate: Annotated[float | None, "Of video: so many frames a second."] = None
+    by_name: Annotated[
+        bool | None,
+        "Of many files open three and trust the names of the others; by default of more than 1,000, but not to convert them.",
+    ] = None
 
     def __post_init__(self) -> None:
-        if self.time_step is not None and not positive(self.time_step):
-            raise DataError(f"a time step of {self.time_step!r} minutes", remedy="a number greater than 0")
+        for name in ("time_step", "frame_rate"):
+            if getattr(self, name) is not None and not positive(getattr(self, name)):
+                raise ArgumentError(f"{getattr(self, name)!r} given, expected a number above 0", parameter=name)
         if self.size is not None and not _two_sides(self.size):
-            raise DataError(f"a size of {self.size!r}", remedy="height and width, both greater than 0: (64, 64)")
-        if self.frame_rate is not None and not positive(self.frame_rate):
-            raise DataError(f"{self.frame_rate!r} frames a second", remedy="a number greater than 0")
-        if not isinstance(self.dry, int | float | np.number | None):
-            raise DataError(f"a dry value of {self.dry!r}", remedy="a number")
-        for name, value in {"grey": self.grey, "by_name": self.by_name}.items():
-            if not isinstance(value, bool | None):
-                raise DataError(f"{name} {value!r}", remedy="true or false")
+            raise ArgumentError(
+                f"{self.size!r} given, expected height and width, both above 0", parameter="size", example=(64, 64)
+            )
+        if not isinstance(self.dry, Real | None):
+            raise ArgumentError(f"{self.dry!r} given, expected a number", parameter="dry")
+        for name in ("grey", "by_name"):
+            if not isinstance(getattr(self, name), bool | None):
+                raise ArgumentError(f"{getattr(self, name)!r} given, expected true or false", parameter=name)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.stated.items())})"
 
     @property
     def stated(self) -> dict[str, Any]:
         """What is stated, by name."""
-        return {each.name: value for each in fields(self) if (value := getattr(self, each.name)) != each.default}
+        return {each.name: value for each in fields(ReadOptions) if (value := getattr(self, each.name)) != each.default}
 
-    def over(self, other: Options) -> Options:
+    def over(self, other: ReadOptions) -> ReadOptions:
         """What is stated here, and where nothing is, what `other` states."""
         return replace(other, **self.stated)
 
@@ -64,7 +70,7 @@ def _two_sides(value: Any) -> bool:
     )
 
 
-AS_IT_IS = Options()
+AS_IT_IS = ReadOptions()
 """Nothing stated."""
 
 
@@ -78,7 +84,7 @@ class Reader(Protocol):
         """Whether `path` is for this reader: by content where the format has a signature."""
         ...
 
-    def read(self, path: Path, options: Options, /) -> xr.DataArray:
+    def read(self, path: Path, options: ReadOptions, /) -> xr.DataArray:
         """The frames in `path`, lazy, values as measured and nothing masked but what the format calls missing, dims out
         of `(sequence, time, channel, y, x)` in any order, with the coordinates that the file has.
 

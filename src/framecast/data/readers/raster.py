@@ -22,9 +22,9 @@ from framecast.checks import require
 from framecast.data.quantities import REFLECTIVITY
 from framecast.data.readers.grids import Grid, projection
 from framecast.data.readers.limits import check_size
-from framecast.data.readers.options import Options
+from framecast.data.readers.options import ReadOptions
 from framecast.data.readers.single import first_line, single_frame
-from framecast.errors import DataError, Unreadable, option
+from framecast.errors import DataError, Unreadable
 
 RECOGNISES = ["GeoTIFF and GRIB2 (.tif, .grib2)"]
 
@@ -60,7 +60,7 @@ class _Coding(NamedTuple):
         return np.asarray(values)
 
 
-def read(path: Path, options: Options) -> xr.DataArray:
+def read(path: Path, options: ReadOptions) -> xr.DataArray:
     """The bands. Raises `DataError` and `Unreadable`."""
     with _opened(path) as file:
         height, width = file.height, file.width
@@ -96,7 +96,7 @@ def read(path: Path, options: Options) -> xr.DataArray:
     return _along("channel", bands)
 
 
-def _messages(path: Path, file: Any, options: Options, grid: Grid | None) -> xr.DataArray:
+def _messages(path: Path, file: Any, options: ReadOptions, grid: Grid | None) -> xr.DataArray:
     """The messages of one element of a GRIB file, in the order of their times."""
     tags = {band: file.tags(band) for band in range(1, file.count + 1)}
     elements = list(dict.fromkeys(each["GRIB_ELEMENT"] for each in tags.values()))
@@ -105,7 +105,9 @@ def _messages(path: Path, file: Any, options: Options, grid: Grid | None) -> xr.
         raise DataError(
             f"no element {name!r}" if name not in elements else f"several elements: {', '.join(elements)}",
             where=path,
-            remedy=f"name one: {option('variable', elements[0])}",
+            remedy="name one",
+            parameter="variable",
+            example=elements[0],
         )
     frames = []
     for band in (band for band, each in tags.items() if each["GRIB_ELEMENT"] == name):

@@ -23,7 +23,7 @@ from dask.delayed import delayed
 from framecast.checks import require
 from framecast.data.chunking import PIECE
 from framecast.data.readers.limits import check_size
-from framecast.data.readers.options import Options
+from framecast.data.readers.options import ReadOptions
 from framecast.data.readers.single import first_line
 from framecast.errors import DataError, Unreadable
 
@@ -59,7 +59,7 @@ class _Index:
     damaged: int
 
 
-def read(path: Path, options: Options) -> xr.DataArray:
+def read(path: Path, options: ReadOptions) -> xr.DataArray:
     """The frames. Raises `DataError` and `Unreadable`."""
     index = _index(path)
     every = 1 if options.frame_rate is None else _every(index.rate, options.frame_rate, path)

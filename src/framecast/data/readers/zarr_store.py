@@ -13,7 +13,7 @@ from zarr.abc.store import Store
 from framecast.data.lazy import lazily
 from framecast.data.readers.limits import check_chunk
 from framecast.data.readers.netcdf import from_dataset
-from framecast.data.readers.options import Options
+from framecast.data.readers.options import ReadOptions
 from framecast.data.readers.zarr_shards import Shards
 from framecast.errors import Unreadable
 
@@ -28,7 +28,7 @@ def recognises(path: Path) -> bool:
     return path.is_dir() and any((path / name).is_file() for name in ("zarr.json", ".zgroup", ".zmetadata"))
 
 
-def read(path: Path | str, options: Options) -> xr.DataArray:
+def read(path: Path | str, options: ReadOptions) -> xr.DataArray:
     """The one variable on a grid (or `options.variable`). `path` may be the address of a store elsewhere. Raises `DataError`
     and `Unreadable`."""
     store = _elsewhere(path) if isinstance(path, str) else path

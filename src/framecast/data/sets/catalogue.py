@@ -15,7 +15,7 @@ _BAIR = "http://rail.eecs.berkeley.edu/datasets/bair_robot_pushing_dataset_v0.ta
 @dataclass(frozen=True)
 class Known:
     """A data set. `data` is `data.name` in a recipe; `size` is that of the download; `layout` is what `data.path` (for
-    digits `data.images`) must hold, `files` what `framecast datasets --fetch` fetches."""
+    digits `data.images`) must hold, `files` what can be fetched."""
 
     title: str
     data: str
@@ -53,7 +53,7 @@ CATALOGUE = (
         "https://www.cs.toronto.edu/~nitish/unsupervised_video/mnist_test_seq.npy",
         "not known",
         "820 MB",
-        "the file itself: framecast evaluate RUN --data mnist_test_seq.npy",
+        "the file itself, as data to evaluate a run on: mnist_test_seq.npy",
         (Remote(_SEQUENCES, "mnist_test_seq.npy", "md5:be083ec986bfe91a449d63653c411eb2"),),
     ),
     Known(

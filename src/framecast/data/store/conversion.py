@@ -4,7 +4,6 @@ Files are read once, in the order of time, a shard of frames at a time, so memor
 built beside its final place and moved there when it is whole; interrupted, it is taken up where it stopped, and given more
 files it grows by those that are new. `manifest.json` inside says which files went in, with their checksums, which were left
 out and why, and how the frames were changed on the way.
-
 """
 
 from __future__ import annotations
@@ -27,38 +26,19 @@ import xarray as xr
 import zarr
 from zarr.errors import ZarrUserWarning
 
-from framecast.checks import a_path
+from framecast.checks import a_path, taken_over, takes_fields_of
 from framecast.data.archives.joining import first_of
 from framecast.data.archives.opening import Opened, open_all
 from framecast.data.frames import action_names, named, stamp
 from framecast.data.lazy import Parts
-from framecast.data.readers.options import AS_IT_IS, Options
+from framecast.data.readers.options import AS_IT_IS, ReadOptions
 from framecast.data.readers.zarr_store import PIPELINE
+from framecast.data.store.changes import UNCHANGED, Changes
 from framecast.data.store.layout import Chunks, beside, check_chunks, chunks_of, create, frames_of_shard
-from framecast.data.store.regridding import coarsened, cropped, reprojected
 from framecast.errors import ConfigError, DataError, Exhausted, FramecastError, RunError
+from framecast.progress import Progress, unreported
 
 MANIFEST = "manifest.json"
-
-
-@dataclass(frozen=True)
-class Changes:
-    """What happens to frames on the way: `crop` (top, left, height, width in pixels), then `coarsen` x `coarsen` pixels
-    become one, then `reproject` onto a grid of another projection."""
-
-    crop: tuple[int, int, int, int] | None = None
-    coarsen: int = 1
-    reproject: str | None = None
-
-    def applied(self, frames: xr.DataArray) -> xr.DataArray:
-        """The frames, changed, still lazy. Raises `ConfigError` and `DataError`."""
-        if self.crop is not None:
-            frames = cropped(frames, *self.crop)
-        if self.coarsen != 1:
-            frames = coarsened(frames, self.coarsen)
-        if self.reproject is not None:
-            frames = reprojected(frames, self.reproject)
-        return frames
 
 
 @dataclass(frozen=True)
@@ -91,15 +71,17 @@ class Conversion:
     repairs: tuple[str, ...] = ()
 
 
+@takes_fields_of(Changes)
 def convert(
     source: str | Path | Sequence[str | Path],
     out: str | Path,
     *,
-    changes: Changes | None = None,
+    changes: Changes = UNCHANGED,
     chunks: Chunks | None = None,
-    options: Options = AS_IT_IS,
-    begun: Callable[[Size], None] = lambda size: None,
-    progress: Callable[[int, int], None] = lambda done, of: None,
+    options: ReadOptions = AS_IT_IS,
+    begun: Callable[[Size], None] | None = None,
+    progress: Progress | None = None,
+    **stated: Any,
 ) -> Conversion:
     """Write the frames that `framecast.open` finds in `source` to the Zarr store `out`, or add the new ones to it.
 
@@ -112,7 +94,7 @@ def convert(
     Raises `DataError`; `ConfigError` where `out` is something else, was made with other settings, or holds frames without a
     clock whose numbers have shifted; `RunError` where it cannot be written.
     """
-    out, changes = a_path(out, "the path of a store, ....zarr"), changes or Changes()
+    out, changes = a_path(out, "the path of a store, ....zarr"), taken_over(changes, stated)
     if out.suffix != ".zarr":
         raise ConfigError(f"{out.suffix or 'no suffix'} is no format", where=out, remedy="name it ....zarr")
     check_chunks(chunks)
@@ -126,9 +108,9 @@ def convert(
     frames = changes.applied(opened.frames)
     try:
         store = _Store(out, opened._replace(frames=frames), changes, chunks)
-        begun(store.size)
+        (begun or unreported)(store.size)
         store.lay_out()
-        store.fill(progress)
+        store.fill(progress or unreported)
         return store.finish(frames.attrs["repairs"])
     except OSError as error:
         raise RunError(f"cannot be written ({error})", where=out) from error

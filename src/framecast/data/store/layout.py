@@ -16,7 +16,7 @@ from zarr.codecs import ZstdCodec
 
 from framecast.checks import at_least_one, several
 from framecast.data.frames import action_names, actions_of
-from framecast.errors import ConfigError
+from framecast.errors import ArgumentError
 
 Chunks = tuple[int, int, int]
 """Frames, height and width of a chunk."""
@@ -31,9 +31,9 @@ def check_chunks(chunks: Chunks | None) -> None:
     """Raise `ConfigError` for chunks that are not three whole numbers from 1 on."""
     if chunks is None:
         return
-    if len(several(chunks, "--chunks")) != 3:
+    if len(several(chunks, "chunks")) != 3:
         said = " x ".join(map(str, chunks))
-        raise ConfigError(f"chunks of {said}, expected frames x height x width", where="--chunks")
+        raise ArgumentError(f"chunks of {said}, expected frames x height x width", parameter="chunks")
     for side in chunks:
         at_least_one(chunks=side)
 

@@ -17,15 +17,15 @@ from pyproj.exceptions import ProjError
 from framecast.data.frames import named
 from framecast.data.quantities import of
 from framecast.data.readers.grids import grid_mapping
-from framecast.errors import ConfigError, DataError
+from framecast.errors import ArgumentError, DataError
 
 
 def cropped(frames: xr.DataArray, top: int, left: int, height: int, width: int) -> xr.DataArray:
     """A part of the grid, in pixels. Raises `ConfigError` where it does not lie inside."""
     rows, columns = frames.sizes["y"], frames.sizes["x"]
     if min(top, left) < 0 or min(height, width) < 1 or top + height > rows or left + width > columns:
-        raise ConfigError(
-            f"a crop of {height} x {width} at {top}, {left} does not lie inside {rows} x {columns}", where="--crop"
+        raise ArgumentError(
+            f"a crop of {height} x {width} at {top}, {left} does not lie inside {rows} x {columns}", parameter="crop"
         )
     return frames.isel(y=slice(top, top + height), x=slice(left, left + width))
 
@@ -33,7 +33,7 @@ def cropped(frames: xr.DataArray, top: int, left: int, height: int, width: int) 
 def coarsened(frames: xr.DataArray, factor: int) -> xr.DataArray:
     """`factor` x `factor` pixels as one; what is left over at the lower and right edge is cut off."""
     if factor < 1 or min(frames.sizes["y"], frames.sizes["x"]) < factor:
-        raise ConfigError(f"{factor} x {factor} pixels cannot become one", where="--coarsen")
+        raise ArgumentError(f"{factor} x {factor} pixels cannot become one", parameter="coarsen")
     quantity = of(frames)
     height, width = (frames.sizes[axis] // factor for axis in ("y", "x"))
     even = frames.isel(y=slice(0, height * factor), x=slice(0, width * factor))
@@ -70,12 +70,12 @@ def reprojected(frames: xr.DataArray, target: str) -> xr.DataArray:
         there, here = CRS.from_user_input(target), CRS.from_cf(frames["crs"].attrs)
         forward = Transformer.from_crs(here, there, always_xy=True)
     except ProjError as error:
-        raise ConfigError(f"{target!r} is no projection ({error})", where="--reproject") from error
+        raise ArgumentError(f"{target!r} is no projection ({error})", parameter="reproject") from error
     y, x = (frames[axis].values.astype(np.float64) for axis in ("y", "x"))
     dy, dx = y[1] - y[0], x[1] - x[0]
     new_x, new_y = forward.transform(*np.meshgrid(x, y))
     if not (np.isfinite(new_x).any() and np.isfinite(new_y).any()):
-        raise ConfigError(f"the frames do not lie in {target}", where="--reproject")
+        raise ArgumentError(f"the frames do not lie in {target}", parameter="reproject")
     left, right = np.nanmin(_finite(new_x)), np.nanmax(_finite(new_x))
     bottom, top = np.nanmin(_finite(new_y)), np.nanmax(_finite(new_y))
     width, height = len(x), len(y)

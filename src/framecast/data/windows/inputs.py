@@ -16,7 +16,7 @@ import xarray as xr
 from framecast.data.frames import files_of, same_grid
 from framecast.data.lazy import Parts
 from framecast.data.region import Region
-from framecast.errors import ConfigError, DataError
+from framecast.errors import ArgumentError, ConfigError, DataError
 from framecast.types import config
 
 
@@ -69,7 +69,7 @@ class Field:
             raise DataError(
                 f"{setting.label} lies on another grid ({here} pixels) than the frames ({there})",
                 where=named,
-                remedy="bring it to the grid of the frames: framecast convert, --crop, --coarsen, --reproject",
+                remedy="bring it to the grid of the frames: convert it, with crop, coarsen or reproject",
             )
         self._still = None
         self._parts = Parts(self.values)
@@ -118,5 +118,5 @@ def moved(settings: Sequence[Input], paths: Sequence[str]) -> tuple[Input, ...]:
         return tuple(settings)
     if len(paths) != len(settings):
         labels = ", ".join(setting.label for setting in settings) or "none"
-        raise ConfigError(f"{len(paths)} inputs given, the model has {len(settings)}: {labels}", where="--input")
+        raise ArgumentError(f"{len(paths)} inputs given, the model has {len(settings)}: {labels}", parameter="inputs")
     return tuple(replace(setting, path=path) for setting, path in zip(settings, paths, strict=True))

@@ -17,7 +17,7 @@ import xarray as xr
 from framecast.data.frames import actions_of, named
 from framecast.data.lazy import Parts
 from framecast.data.quantities import Quantity, of
-from framecast.data.readers.options import Options
+from framecast.data.readers.options import ReadOptions
 from framecast.data.region import Region
 from framecast.data.scaling import Scaling
 from framecast.data.windows.index import Window
@@ -107,7 +107,9 @@ class Sources:
             raise DataError(
                 self._none_left("the test"),
                 where=self.where,
-                remedy="give data to evaluate on: --data PATH",
+                remedy="give data to evaluate on",
+                parameter="data",
+                example="PATH",
             )
         return self.test
 
@@ -159,7 +161,7 @@ class DataConfig(Protocol):
         ...
 
     @property
-    def reading(self) -> Options:
+    def reading(self) -> ReadOptions:
         """How files are read."""
         ...
 

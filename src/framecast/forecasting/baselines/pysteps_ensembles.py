@@ -19,7 +19,7 @@ import numpy as np
 
 from framecast.data.quantities import ZR, Quantity
 from framecast.data.scaling import RainLog
-from framecast.errors import ConfigError
+from framecast.errors import ArgumentError
 from framecast.forecasting.baselines import Baseline
 from framecast.forecasting.baselines.extrapolation import Extrapolation
 from framecast.forecasting.baselines.optical_flow import motion
@@ -38,7 +38,7 @@ class _Ensemble(ABC):
 
     def __init__(self, quantity: Quantity, members: int = 8, seed: int = 0) -> None:
         if not quantity.precipitation:
-            raise ConfigError(f"{self.name} forecasts rain, not {quantity.name}", where="baselines")
+            raise ArgumentError(f"{self.name} forecasts rain, not {quantity.name}", parameter="baselines")
         self.quantity, self.members, self.seed = quantity, members, seed
 
     def forecast(self, context: Context, /, horizon: int) -> Forecasts:

@@ -1,0 +1,34 @@
+"""The names of the package, in the one place where they stand: `__init__.py` reads them from here."""
+
+from framecast.checkpoints.importing import import_checkpoint as import_checkpoint
+from framecast.config.recipes import recipes as recipes
+from framecast.data.archives.opening import open as open
+from framecast.data.inspection.inspect import inspect as inspect
+from framecast.data.readers.options import ReadOptions as ReadOptions
+from framecast.data.store.conversion import convert as convert
+from framecast.diagnosis import diagnose as diagnose
+from framecast.errors import ArgumentError as ArgumentError
+from framecast.errors import ConfigError as ConfigError
+from framecast.errors import DataError as DataError
+from framecast.errors import Exhausted as Exhausted
+from framecast.errors import FramecastError as FramecastError
+from framecast.errors import RunError as RunError
+from framecast.forecasting.api import forecast as forecast
+from framecast.forecasting.baselines import baselines as baselines
+from framecast.forecasting.protocol import Context as Context
+from framecast.forecasting.protocol import Forecaster as Forecaster
+from framecast.forecasting.trained_model import load as load
+from framecast.forecasting.write import write as write
+from framecast.report import write_report as write_report
+from framecast.report.forecast import plot as plot
+from framecast.training import resume as resume
+from framecast.training import train as train
+from framecast.verification.settings import EvaluationSettings as EvaluationSettings
+from framecast.verification.verify import verify as verify
+from framecast.workflows.evaluation import compare as compare
+from framecast.workflows.evaluation import evaluate as evaluate
+from framecast.workflows.reproduce import reproduce as reproduce
+
+Options = ReadOptions  # its name before 0.1.0
+
+__version__: str

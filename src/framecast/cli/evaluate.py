@@ -1,0 +1,64 @@
+"""`framecast evaluate` and `framecast compare`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import framecast
+from framecast.cli.options import Cluster, OptionalData, command
+from framecast.cli.score_tables import print_scores
+from framecast.cli.terminal import bar, print_lines, warn
+from framecast.data.readers.options import ReadOptions
+from framecast.verification.settings import EvaluationSettings
+
+
+@command
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="The folder of a run; with --data, of a saved model too.")],
+    settings: EvaluationSettings,
+    options: ReadOptions,
+    data: OptionalData = None,
+    cluster: Cluster = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for cases.nc and report.html; RUN/evaluation by default.")
+    ] = None,
+) -> None:
+    """Score a model against persistence and extrapolation, by lead time and threshold, and write a report."""
+    from rich.console import Console
+
+    out = out or run / "evaluation"
+    verification = framecast.evaluate(
+        run, data, settings, options=options, out=out, report=True, cluster=cluster, progress=bar("verifying")
+    )
+    console = Console()
+    for text in (*verification.warnings, *verification.repairs):
+        warn(console, text)
+    print_scores(verification, console)
+    print_lines(console, f"sums: {out / 'cases.nc'}", f"report: {out / 'report.html'}")
+
+
+@command
+def compare(
+    runs: Annotated[list[Path], typer.Argument(help="The folders of runs, or of saved models.")],
+    settings: EvaluationSettings,
+    options: ReadOptions,
+    data: OptionalData = None,
+    cluster: Cluster = None,
+    out: Annotated[Path, typer.Option(help="Folder for cases.nc and comparison.html.")] = Path("comparison"),
+) -> None:
+    """Say whether models differ, from each other and from baselines, on the same cases: intervals, tests, verdicts."""
+    from rich.console import Console
+
+    comparison = framecast.compare(
+        runs, data, settings, options=options, out=out, cluster=cluster, progress=bar("verifying")
+    )
+    console = Console()
+    for text in comparison.warnings:
+        warn(console, text)
+    print_lines(console, *(claim.verdict for claim in comparison.overall))
+    for name, skill in comparison.skills().items():
+        print_lines(console, f"{name}: MSE skill over extrapolation {skill:.3f}")
+    print_lines(console, f"report: {out / 'comparison.html'}")

@@ -1,0 +1,41 @@
+"""`framecast train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import framecast
+from framecast.cli.options import command
+from framecast.errors import ArgumentError
+
+
+@command
+def train(
+    recipe: Annotated[str | None, typer.Argument(help="A row of a recipe: recipes/radar.yaml#predrnn_v2")] = None,
+    settings: Annotated[list[str] | None, typer.Argument(help="What to change in it: data.path=archive/ ...")] = None,
+    out: Annotated[Path | None, typer.Option(help="A new folder; runs/<model>-<time> by default.")] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(help="Go on with this run, exactly where it stopped; training.iterations=N makes it longer."),
+    ] = None,
+) -> None:
+    """Train a model as a recipe says, or go on with a run."""
+    if resume is not None:
+        print(framecast.resume(resume, _iterations([text for text in (recipe, *(settings or [])) if text])))
+        return
+    if recipe is None:
+        raise ArgumentError(
+            "no recipe given", remedy="framecast train recipes/radar.yaml#predrnn_v2 data.path=archive/"
+        )
+    print(framecast.train(recipe, settings or [], out=out))
+
+
+def _iterations(settings: list[str]) -> int | None:
+    """The length that a run is to have. Raises `ArgumentError` for any other setting."""
+    lengths = [text.removeprefix("training.iterations=") for text in settings]
+    if not all(text.isdecimal() for text in lengths):
+        raise ArgumentError("only training.iterations=NUMBER may be given with it", parameter="resume")
+    return int(lengths[-1]) if lengths else None

@@ -1,0 +1,74 @@
+"""A forecast as a figure: its frames by lead time, on the colour scale of its quantity."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import xarray as xr
+from matplotlib.cm import ScalarMappable
+from matplotlib.figure import Figure
+
+from framecast.checks import at_least_one
+from framecast.colours import scale_of
+from framecast.data.frames import stamp
+from framecast.data.quantities import QUANTITIES
+from framecast.forecasting.write import check_forecast
+from framecast.report.figures import STYLE, bare
+
+_WIDTH, _HEAD = 9.6, 0.9
+"""Inches: of the figure, and of its title with the colour scale."""
+
+
+def plot(forecast: xr.DataArray, *, columns: int = 6) -> Figure:
+    """The frames of a Forecast, `columns` of them in a row, by lead time; of several forecasts one block of rows each.
+
+    Close the figure when it is not needed any more (`matplotlib.pyplot.close`). Raises `DataError` for what is no Forecast.
+    """
+    check_forecast(forecast)
+    at_least_one(columns=columns)
+    scale = scale_of(QUANTITIES[forecast.attrs["quantity"]])
+    panels = [
+        (f"{stamp(begin.values)} {_lead(lead.values)}", forecast.sel(init_time=begin, lead_time=lead).values)
+        for begin in forecast["init_time"]
+        for lead in forecast["lead_time"]
+    ]
+    columns = min(columns, forecast.sizes["lead_time"])
+    lines = -(-forecast.sizes["lead_time"] // columns)
+    rows = lines * forecast.sizes["init_time"]
+    side = _WIDTH / columns * forecast.sizes["y"] / forecast.sizes["x"]
+    with mpl.rc_context(STYLE):
+        figure, axes = plt.subplots(
+            rows, columns, figsize=(_WIDTH, rows * (side + 0.25) + _HEAD), squeeze=False, layout="constrained"
+        )
+        for panel in axes.flat:
+            bare(panel, scale, None)
+        for number, (title, frame) in enumerate(panels):
+            block, place = divmod(number, forecast.sizes["lead_time"])
+            panel = axes[block * lines + place // columns, place % columns]
+            bare(panel, scale, frame)
+            panel.set_title(title, fontsize=7, pad=2)
+        figure.suptitle(f"{forecast.attrs.get('forecaster', 'forecast')}: {forecast.name}", fontsize=9)
+        if scale.ticks:
+            _colour_bar(figure, axes, scale)
+    return figure
+
+
+def _colour_bar(figure: Figure, axes: np.ndarray, scale: Any) -> None:
+    bar = figure.colorbar(
+        ScalarMappable(scale.norm, scale.colours),
+        ax=axes,
+        orientation="horizontal",
+        ticks=scale.ticks,
+        fraction=0.05,
+        aspect=60,
+    )
+    bar.set_ticklabels([f"{tick:g}" for tick in scale.ticks])
+    bar.set_label(scale.units, fontsize=8, labelpad=1)
+
+
+def _lead(lead: np.ndarray) -> str:
+    """A lead time as people read it: +15 min, or the number of the frame."""
+    return f"+{lead / np.timedelta64(1, 'm'):g} min" if lead.dtype.kind == "m" else f"+{int(lead)}"

@@ -1,0 +1,104 @@
+"""How models are evaluated: every setting with its text, in the one place where they stand.
+
+`evaluate`, `compare` and the command line take them from here. All that can be checked without data is checked when the settings
+are made, so that a misspelt one costs no time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from framecast.checks import at_least_one, positive, several
+from framecast.errors import ArgumentError
+from framecast.forecasting.baselines import DEFAULT, check
+
+if TYPE_CHECKING:
+    from framecast.data.quantities import ZR
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class EvaluationSettings:
+    """What is scored, against what, and how. Lists become tuples, and paths texts.
+
+    Raises `ArgumentError` for a value that cannot be, and `ConfigError` for a baseline that needs what is not installed."""
+
+    rates: Annotated[tuple[float, ...] | None, "Thresholds of events in mm/h; of rain 0.5,2,8 unless stated."] = None
+    zr: Annotated[ZR | None, "a,b of Z = a R^b, which converts thresholds to reflectivity; 223,1.53 unless stated."] = (
+        None
+    )
+    convention: Annotated[str, "How frame scores are computed: default, thuml, czh98 or openstl."] = "default"
+    scales: Annotated[
+        tuple[int, ...] | None,
+        "Sides in pixels of the neighbourhoods of the fractions skill score; 1 to 65 unless stated.",
+    ] = None
+    horizon: Annotated[int | None, "Frames ahead; as trained unless stated."] = None
+    stride: Annotated[int | None, "Frames between the starts of windows; 1, or as trained on the own test split."] = (
+        None
+    )
+    limit: Annotated[int | None, "At most so many cases, evenly spread."] = None
+    baselines: Annotated[
+        tuple[str, ...], "Of persistence, extrapolation, climatology, steps, linda, and those of installed packages."
+    ] = DEFAULT
+    inputs: Annotated[
+        tuple[str, ...], "Where the extra inputs of the model lie now, as ordered in training; where they lay, without."
+    ] = ()
+    lpips: Annotated[tuple[str, ...], "Weights of AlexNet, and again of LPIPS' linear layers; else no LPIPS."] = ()
+    fvd: Annotated[str | None, "Weights of I3D (Kinetics-400); else no FVD."] = None
+
+    def __post_init__(self) -> None:
+        for name, kind in _LISTS.items():
+            if (values := getattr(self, name)) is not None:
+                object.__setattr__(self, name, tuple(kind(value) for value in several(values, name)))
+        if self.fvd is not None:
+            object.__setattr__(self, "fvd", str(self.fvd))
+        at_least_one(horizon=self.horizon, stride=self.stride, limit=self.limit)
+        _check_zr(self.zr)
+        _check_convention(self.convention)
+        check(self.baselines)
+
+    def __repr__(self) -> str:
+        changed = [each.name for each in fields(self) if getattr(self, each.name) != each.default]
+        return f"EvaluationSettings({', '.join(f'{name}={getattr(self, name)!r}' for name in changed)})"
+
+
+def _rate(value: object) -> float:
+    if not positive(value):
+        raise ArgumentError(f"{value!r} given, expected a rain rate in mm/h, above 0", parameter="rates")
+    return float(value)  # type: ignore[arg-type]
+
+
+def _scale(value: object) -> int:
+    at_least_one(scales=value)
+    return int(value)  # type: ignore[call-overload,no-any-return]
+
+
+def _path(value: str | Path) -> str:
+    return str(value)
+
+
+_LISTS: dict[str, Callable[..., object]] = {
+    "rates": _rate,
+    "scales": _scale,
+    "baselines": str,
+    "inputs": _path,
+    "lpips": _path,
+}
+"""Settings that are lists, and what becomes of their values."""
+
+
+def _check_zr(zr: object) -> None:
+    if zr is None:
+        return
+    from framecast.data.quantities import ZR  # late: with it comes torch, which the command line starts without
+
+    if not isinstance(zr, ZR):
+        raise ArgumentError(f"{zr!r} given, expected framecast.data.quantities.ZR(a=223, b=1.53)", parameter="zr")
+
+
+def _check_convention(name: str) -> None:
+    from framecast.scores import named  # late, as above
+
+    named(name)

@@ -1,0 +1,96 @@
+"""The public names: documented, annotated, readable in `help`, and the equal of the command line."""
+
+import inspect
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+import framecast
+from framecast.cli import app
+from framecast.errors import ArgumentError, ConfigError
+
+NAMES = {
+    "open",
+    "inspect",
+    "convert",
+    "train",
+    "resume",
+    "load",
+    "evaluate",
+    "compare",
+    "verify",
+    "diagnose",
+    "reproduce",
+    "import_checkpoint",
+    "write",
+    "plot",
+}
+"""What must be there."""
+OTHERWISE = {"import": "import_checkpoint", "forecast": "load"}
+"""Functions of commands that have another name."""
+NOT_FOR_PYTHON = {"demo", "datasets"}
+"""Commands that show something and give nothing to go on with."""
+
+
+def test_the_names_are_there() -> None:
+    assert set(framecast.__all__) >= NAMES
+    assert dir(framecast) == sorted([*framecast.__all__, "__version__"])
+    with pytest.raises(AttributeError, match="no attribute 'opne'"):
+        framecast.opne  # type: ignore[attr-defined]  # noqa: B018
+
+
+@pytest.mark.parametrize("name", framecast.__all__)
+def test_a_name_is_documented_annotated_and_readable(name: str) -> None:
+    public = getattr(framecast, name)
+    assert inspect.getdoc(public)
+    if isinstance(public, type):
+        return
+    signature = inspect.signature(public)
+    assert signature.return_annotation is not inspect.Signature.empty
+    for parameter in signature.parameters.values():
+        assert parameter.annotation is not inspect.Parameter.empty, parameter
+    assert "<function" not in str(signature), "help shows the address of a function"
+
+
+def test_each_command_has_its_function() -> None:
+    commands = set(get_command(app).commands) - NOT_FOR_PYTHON  # type: ignore[attr-defined]
+    assert {OTHERWISE.get(name, name) for name in commands} <= set(framecast.__all__)
+
+
+def test_options_are_keywords_with_their_texts() -> None:
+    parameters = inspect.signature(framecast.open).parameters
+    assert [name for name in parameters if name not in ("path", "options")] == list(
+        inspect.signature(framecast.ReadOptions).parameters
+    )
+    assert "time_step: Minutes between frames" in str(framecast.open.__doc__)
+
+
+def test_the_former_name_of_options_still_leads_to_them() -> None:
+    assert framecast.Options is framecast.ReadOptions
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: framecast.open("x", unit="mm/h"),
+        lambda: framecast.open(3),  # type: ignore[arg-type]
+        lambda: framecast.ReadOptions(time_step=-1),
+        lambda: framecast.inspect("x", horizon=0),
+        lambda: framecast.evaluate("x", limit=0),
+        lambda: framecast.evaluate("x", convention="mine"),
+        lambda: framecast.evaluate("x", baselines=("oracle",)),
+        lambda: framecast.evaluate("x", scales=(0,)),
+        lambda: framecast.evaluate("x", thresholds=(1,)),
+        lambda: framecast.evaluate({"a": "x"}, report=True),
+        lambda: framecast.compare([], limit=1),
+        lambda: framecast.load(Path(), tile=0),
+        lambda: framecast.diagnose("x", "slots", others=("y", "z")),
+    ],
+)
+def test_a_wrong_argument_is_a_value_error_that_names_it(call) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(ValueError, match=": ") as error:
+        call()
+    assert isinstance(error.value, ArgumentError)
+    assert isinstance(error.value, ConfigError)
+    assert str(error.value).startswith(f"{error.value.parameter}: ")
