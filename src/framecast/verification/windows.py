@@ -47,7 +47,7 @@ def windows_of(
         if (actions := judged.held_out().shape.actions) != shape.actions:
             raise DataError(
                 f"actions of {actions} numbers, but {trained.name} was trained on actions of {shape.actions}",
-                where=sources.where,
+                where=judged.where,
                 remedy="give data with the actions that it was trained on",
             )
         return judged
