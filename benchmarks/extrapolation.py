@@ -13,7 +13,7 @@ import time
 import numpy as np
 
 import framecast.data
-from framecast.data.quantities import ZR, Quantity, event_thresholds, of
+from framecast.data.quantities import ZR, Quantity, event_thresholds, quantity_of
 from framecast.forecasting.baselines.extrapolation import Extrapolation
 from framecast.forecasting.protocol import Context
 
@@ -55,7 +55,7 @@ class Pysteps:
 def main() -> None:
     for path in sys.argv[1:]:
         frames = framecast.open(path)
-        quantity = of(frames)
+        quantity = quantity_of(frames)
         rates = (0.5, 1.0, 2.0, 5.0)
         thresholds = event_thresholds(quantity, rates, ZR())
         counts = np.zeros((2, len(thresholds), 2))

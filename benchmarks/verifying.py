@@ -16,7 +16,7 @@ from measuring import machine, seconds
 from framecast.checkpoints.model_folder import ModelCard
 from framecast.data.datasets import ArchiveData
 from framecast.data.scaling import default_scaling
-from framecast.data.windows.sources import Source
+from framecast.data.windows.sources import WindowSource
 from framecast.data.windows.splits import ByBlocks
 from framecast.forecasting.baselines.extrapolation import Extrapolation
 from framecast.forecasting.baselines.persistence import Persistence
@@ -28,7 +28,7 @@ from framecast.verification.verify import verify
 CONTEXT, HORIZON, SIDE = 5, 12, 256
 
 
-def windows(path: str) -> Source:
+def windows(path: str) -> WindowSource:
     """The windows of the middle of an event."""
     data = ArchiveData(path=path, context=CONTEXT, horizon=HORIZON, split=ByBlocks(validation=0, test=0))
     frames = data.opened()[0]

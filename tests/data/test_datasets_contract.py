@@ -17,7 +17,7 @@ from framecast.data.region import Region
 from framecast.data.synthetic.moving_mnist import MovingDigits
 from framecast.data.synthetic.varied_mnist import MixedDigits, VariedDigits
 from framecast.data.windows.batches import Batches
-from framecast.data.windows.sources import Source, Sources
+from framecast.data.windows.sources import DataSplits, WindowSource
 from framecast.data.windows.splits import ByBlocks
 from framecast.errors import ConfigError, DataError
 from framecast.types import FrameShape
@@ -151,7 +151,7 @@ def data(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
     return SMALL[request.param](tmp_path)
 
 
-def parts(sources: Sources) -> Iterator[tuple[str, Source]]:
+def parts(sources: DataSplits) -> Iterator[tuple[str, WindowSource]]:
     for name in ("train", "validation", "test"):
         if (source := getattr(sources, name)) is not None:
             yield name, source

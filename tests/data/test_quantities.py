@@ -18,7 +18,7 @@ from framecast.data.quantities import (
     ZR,
     Quantity,
     event_thresholds,
-    of,
+    quantity_of,
 )
 from framecast.data.units import identify, settled
 from framecast.errors import DataError
@@ -125,8 +125,8 @@ def test_converted_rates_are_the_same_rain(rate: float, units: str) -> None:
 
 def test_the_stated_dry_value_stays_with_the_frames() -> None:
     stored = xr.DataArray(np.zeros((1, 2, 2)), dims=("time", "y", "x"), attrs={"units": "dBZ"})
-    assert of(build(stored, where="f")).dry == -32
-    assert of(build(stored, where="f", dry=-10.0)).dry == -10
+    assert quantity_of(build(stored, where="f")).dry == -32
+    assert quantity_of(build(stored, where="f", dry=-10.0)).dry == -10
 
 
 def test_radar_maps_of_the_published_code(parity: Path) -> None:

@@ -10,7 +10,7 @@ import xarray as xr
 import framecast
 from framecast.colours import scale_of
 from framecast.data.datasets import ArchiveData
-from framecast.data.quantities import QUANTITIES, ZR, Bins, Conversion, Quantity, event_thresholds, of
+from framecast.data.quantities import QUANTITIES, ZR, Bins, Conversion, Quantity, event_thresholds, quantity_of
 from framecast.data.scaling import RainLog, check_scaling, default_scaling
 from framecast.data.store.regridding import coarsened
 from framecast.data.windows.batches import Batches
@@ -66,7 +66,7 @@ def file(quantity: Quantity, tmp_path: Path) -> Path:
 def test_a_file_opens_in_its_own_units(quantity: Quantity, file: Path) -> None:
     frames = framecast.open(file)
     assert (frames.attrs["quantity"], frames.attrs["units"]) == (quantity.name, quantity.units)
-    assert of(frames) == quantity
+    assert quantity_of(frames) == quantity
     assert frames.attrs.get("standard_name") == quantity.standard_name
     np.testing.assert_array_equal(frames.values[:, 0], values_of(quantity))
 

@@ -13,9 +13,9 @@ import numpy as np
 import xarray as xr
 
 from framecast.checks import check_share
-from framecast.data.frames import actions_of, check_frames, files_of, named
-from framecast.data.lazy import Parts
-from framecast.data.quantities import of
+from framecast.data.frames import actions_of, check_frames, describe_source, files_of
+from framecast.data.lazy import ArrayReader
+from framecast.data.quantities import quantity_of
 from framecast.data.readers.options import ReadOptions
 from framecast.data.scaling import Scaling, check_scaling, default_scaling
 from framecast.data.sets import BAIR, KTH, SEVIR, Human36M, RoboNet, TaxiBJ
@@ -25,7 +25,7 @@ from framecast.data.windows.index import list_windows, time_step
 from framecast.data.windows.inputs import Input
 from framecast.data.windows.inputs import fields as fields_of
 from framecast.data.windows.sampling import Importance
-from framecast.data.windows.sources import Check, Sources, WindowSource, check_lengths
+from framecast.data.windows.sources import ArchiveSource, Check, DataSplits, check_lengths
 from framecast.data.windows.splits import NAMES, ByBlocks, Split, shared_out, split
 from framecast.errors import ArgumentError, ConfigError, DataError
 from framecast.types import FrameShape, config
@@ -104,7 +104,7 @@ class ArchiveData(ReadOptions):
             )
         return tuple(open_frames(path, self.reading) for path in self.paths)
 
-    def open(self, check: Check = lambda shape: None, frames: Sequence[xr.DataArray] | None = None) -> Sources:
+    def open(self, check: Check = lambda shape: None, frames: Sequence[xr.DataArray] | None = None) -> DataSplits:
         """Open the archives (or take `frames`, opened before) and list the windows.
 
         `check` is handed the shape of the training frames before any frame is read. Raises `DataError`, `ConfigError`.
@@ -117,8 +117,8 @@ class ArchiveData(ReadOptions):
         channels = archives[0].sizes["channel"] + extra
         check(FrameShape(channels, height, width, self.context, self.horizon, taken, extra))
         beside = fields_of(self.inputs, archives)
-        scaling = self.scaling or default_scaling(of(archives[0]))
-        check_scaling(scaling, of(archives[0]))
+        scaling = self.scaling or default_scaling(quantity_of(archives[0]))
+        check_scaling(scaling, quantity_of(archives[0]))
         found = list_windows(
             archives, context=self.context, horizon=self.horizon, stride=self.stride, min_valid=self.min_valid
         )
@@ -127,9 +127,9 @@ class ArchiveData(ReadOptions):
         repairs += found.impossible
         repairs += [f"{count} window starts refused: {reason}" for reason, count in found.refused.items()]
         report = [", ".join(f"{len(parts[name])} {name}" for name in NAMES) + " windows"]
-        read = [Parts(archive) for archive in archives]
+        read = [ArrayReader(archive) for archive in archives]
         sources = {
-            name: WindowSource(read, parts[name], self.context, self.horizon, actions=self.actions, inputs=beside)
+            name: ArchiveSource(read, parts[name], self.context, self.horizon, actions=self.actions, inputs=beside)
             if parts[name]
             else None
             for name in NAMES
@@ -140,7 +140,7 @@ class ArchiveData(ReadOptions):
             often = probabilities.max() / probabilities.min()
             report.append(f"windows are drawn by {self.sampling.by}, some up to {often:.3g} times as often as others")
         step = time_step(archives[0])
-        return Sources(
+        return DataSplits(
             **sources,
             scaling=scaling,
             step=step if isinstance(step, np.timedelta64) else None,
@@ -148,7 +148,7 @@ class ArchiveData(ReadOptions):
             repairs=tuple(repairs),
             frames=archives,
             probabilities=probabilities,
-            where=named(*archives),
+            where=describe_source(*archives),
             parts="" if all(parts.values()) else shared_out(found, archives, self.split),
         )
 

@@ -19,8 +19,8 @@ import numpy as np
 import xarray as xr
 
 from framecast.checks import in_words
-from framecast.data.chunking import AT_ONCE, pieces
-from framecast.data.lazy import Change, Stored
+from framecast.data.chunking import AT_ONCE, chunk_lengths
+from framecast.data.lazy import Change, LazyArray
 from framecast.data.quantities import QUANTITIES, Quantity, with_dry
 from framecast.data.units import identify, settled, standard_name
 from framecast.errors import DataError, Exhausted, FramecastError
@@ -90,7 +90,7 @@ def check_frames(frames: Any) -> xr.DataArray:
             f"{in_words(frames)} given, expected frames, an xarray.DataArray",
             remedy="framecast.open(PATH) gives them; it opens arrays too, once they are saved: numpy.save('frames.npy', array)",
         )
-    where = named(frames)
+    where = describe_source(frames)
     if frames.dims not in (DIMS, ("sequence", *DIMS)):
         raise DataError(
             f"dims {frames.dims} are not those of frames, {DIMS}",
@@ -129,8 +129,8 @@ def _lazy(array: xr.DataArray, dims: tuple[str, ...], change: Change, where: str
         coordinates |= {each.name: each.variable.set_dims((*each.dims, "time")) for each in own}
     if array.chunks is None:
         sizes = {dim: array.sizes.get(dim, 1) for dim in dims}
-        chunks = pieces(sizes, array.encoding.get("preferred_chunks")) | array.encoding.get(AT_ONCE, {})
-        values = Stored(array, dims, change, where)
+        chunks = chunk_lengths(sizes, array.encoding.get("preferred_chunks")) | array.encoding.get(AT_ONCE, {})
+        values = LazyArray(array, dims, change, where)
         empty = np.empty((0,) * len(dims), np.float32)
         lazy = da.from_array(values, chunks=tuple(chunks[dim] for dim in dims), name=False, meta=empty)
     else:
@@ -247,7 +247,7 @@ def files_of(frames: xr.DataArray) -> set[str]:
     return {str(Path(str(file)).resolve()) for file in frames["source"].values.ravel()}
 
 
-def named(*archives: xr.DataArray) -> str:
+def describe_source(*archives: xr.DataArray) -> str:
     """Where Frames come from, for messages: the file, or the first of several and how many more, and the variable."""
     said = []
     for frames in archives:

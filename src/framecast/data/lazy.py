@@ -27,7 +27,7 @@ KEPT_IN_MEMORY = 2 * 2**30
 finds no room is read window by window."""
 
 
-class _Lazy(BackendArray):
+class _Backend(BackendArray):
     """What xarray asks of an array that it reads lazily."""
 
     dtype = np.dtype(np.float32)
@@ -41,13 +41,13 @@ class _Lazy(BackendArray):
         return part
 
 
-def lazily(dims: Sequence[Hashable], shape: Sequence[int], read: Callable[[Place], np.ndarray]) -> xr.Variable:
+def lazy_variable(dims: Sequence[Hashable], shape: Sequence[int], read: Callable[[Place], np.ndarray]) -> xr.Variable:
     """A variable of float32 whose parts `read` returns, as xarray has those of its own files: Dask would take as long to plan a
     frame as many a frame takes to decode."""
-    return xr.Variable(dims, indexing.LazilyIndexedArray(_Lazy(tuple(shape), read)))
+    return xr.Variable(dims, indexing.LazilyIndexedArray(_Backend(tuple(shape), read)))
 
 
-class Stored:
+class LazyArray:
     """An array as NumPy slices it, over one that xarray reads lazily, with the dims `dims`, missing ones of length 1, and
     `change` applied to what is read. Dask asks it for the part of a piece that is needed, not for the piece. Whatever goes
     wrong in reading is raised as `Unreadable`."""
@@ -73,7 +73,7 @@ class Stored:
         return self._change(values)[single]
 
 
-def row(files: Sequence[str], variable: Callable[[int], xr.Variable], first: xr.Variable) -> xr.Variable:
+def stack_files(files: Sequence[str], variable: Callable[[int], xr.Variable], first: xr.Variable) -> xr.Variable:
     """Single frames, one from each file, along time: however many they are, they are one array to Dask. `variable` gives the lazy
     frame of each of the files, by number, all of the dims and shape of the `first`."""
 
@@ -88,10 +88,10 @@ def row(files: Sequence[str], variable: Callable[[int], xr.Variable], first: xr.
         frames = [one(number, tuple(where)) for number in range(len(files))[when]]
         return np.stack(frames) if frames else np.empty((0, *first.shape), np.float32)[(slice(None), *where)]
 
-    return lazily(("time", *map(str, first.dims)), (len(files), *first.shape), read)
+    return lazy_variable(("time", *map(str, first.dims)), (len(files), *first.shape), read)
 
 
-class Parts:
+class ArrayReader:
     """Parts of frames, as they are asked for. Where the frames are one stored array, and nothing else, it is sliced itself:
     planning with Dask takes longer than reading a window."""
 
@@ -142,11 +142,11 @@ _KEEPING: WeakKeyDictionary[object, int] = WeakKeyDictionary()
 _CHOOSING = threading.Lock()
 
 
-def _behind(array: da.Array) -> Stored | None:
+def _behind(array: da.Array) -> LazyArray | None:
     """What a Dask array was made of by `from_array`: Dask keeps it in its graph, under the name of that array only."""
     name = f"original-{array.name}"
     found = array.dask.layers.get(name, {}).get(name)
-    return found if isinstance(found, Stored) else None
+    return found if isinstance(found, LazyArray) else None
 
 
 def _read(variable: xr.Variable, where: str) -> np.ndarray:

@@ -193,7 +193,7 @@ QUANTITIES = {quantity.name: quantity for quantity in (RAIN_RATE, REFLECTIVITY, 
 """All quantities, by name: the registry."""
 
 
-def of(frames: xr.DataArray) -> Quantity:
+def quantity_of(frames: xr.DataArray) -> Quantity:
     """The quantity of opened Frames, with the dry value these Frames state."""
     quantity = QUANTITIES[frames.attrs["quantity"]]
     return with_dry(quantity, float(frames.attrs["dry"]))

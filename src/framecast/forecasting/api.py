@@ -11,7 +11,7 @@ import xarray as xr
 from framecast.checks import a_path
 from framecast.data.archives.opening import open_like
 from framecast.data.frames import check_frames, coverage, impossible
-from framecast.data.quantities import of
+from framecast.data.quantities import quantity_of
 from framecast.data.readers.numpy_files import array_of
 from framecast.data.readers.options import AS_IT_IS, ReadOptions
 from framecast.data.windows.inputs import moved
@@ -54,7 +54,7 @@ def forecast(
     result = model.forecast(frames, horizon, moves, moved(model.card.inputs, inputs))
     for name, texts in (
         ("repairs", frames.attrs.get("repairs", ())),
-        ("warnings", impossible(coverage(newest), of(newest))),
+        ("warnings", impossible(coverage(newest), quantity_of(newest))),
     ):
         if texts:
             result.attrs[name] = "\n".join(texts)

@@ -14,7 +14,7 @@ import numpy as np
 import xarray as xr
 
 from framecast.checks import in_words
-from framecast.data.frames import check_frames, named, stamp
+from framecast.data.frames import check_frames, describe_source, stamp
 from framecast.data.windows.index import NO_DATA, time_step
 from framecast.errors import ArgumentError, DataError
 from framecast.forecasting.protocol import Context, Forecaster, forecast_cases
@@ -59,7 +59,7 @@ def run(
 
 def newest(frames: xr.DataArray, count: int) -> xr.DataArray:
     """The newest `count` frames. Raises `DataError` where there are fewer, or where they are not one step apart."""
-    where = named(frames)
+    where = describe_source(frames)
     if "sequence" in frames.dims:
         raise DataError(
             f"{frames.sizes['sequence']} sequences, not one",
@@ -84,7 +84,7 @@ def newest(frames: xr.DataArray, count: int) -> xr.DataArray:
         time = stamp(used["time"].values[first])
         raise DataError(
             f"no data at all in {missing.sum()} of the newest {count} frames, first at {time}",
-            where=named(used.isel(time=first)),
+            where=describe_source(used.isel(time=first)),
             remedy=NO_DATA if missing.all() else "give frames that end before it",
         )
     return used

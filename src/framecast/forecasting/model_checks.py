@@ -9,8 +9,8 @@ import xarray as xr
 
 from framecast.checkpoints.model_folder import ModelCard
 from framecast.checks import in_words
-from framecast.data.frames import check_frames, named
-from framecast.data.quantities import of
+from framecast.data.frames import check_frames, describe_source
+from framecast.data.quantities import quantity_of
 from framecast.data.windows.index import time_step
 from framecast.errors import ConfigError, DataError
 from framecast.forecasting.protocol import Context
@@ -19,7 +19,7 @@ from framecast.forecasting.protocol import Context
 def check_frames_fit(card: ModelCard, frames: xr.DataArray) -> None:
     """Raise `DataError` for what are no Frames, and for frames of another quantity, number of channels or time step."""
     check_frames(frames)
-    quantity, where = of(frames), named(frames)
+    quantity, where = quantity_of(frames), describe_source(frames)
     if quantity.name != card.quantity.name:
         raise DataError(
             f"{quantity.name} in {quantity.units}, but the model was trained on {card.quantity.name}",

@@ -18,7 +18,7 @@ from torch import Tensor
 from framecast.checkpoints.model_folder import ModelCard
 from framecast.config.experiment import Experiment, Training
 from framecast.data.windows.batches import Batches
-from framecast.data.windows.sources import Check, Sources
+from framecast.data.windows.sources import Check, DataSplits
 from framecast.errors import ConfigError, RunError
 from framecast.models.parts.flops import parameters
 from framecast.models.parts.layers import channels_last
@@ -61,7 +61,7 @@ class Run:
     experiment: Experiment
     out: Path
     fabric: Any
-    sources: Sources
+    sources: DataSplits
     batches: Batches
     network: Any
     model: Any
@@ -261,7 +261,7 @@ class Run:
         self.optimiser.load_state_dict(content["optimiser"])
 
 
-def _batches(experiment: Experiment, sources: Sources, fabric: Any) -> Batches:
+def _batches(experiment: Experiment, sources: DataSplits, fabric: Any) -> Batches:
     settings, data = experiment.training, experiment.data
     assert sources.train is not None
     return Batches(

@@ -15,7 +15,7 @@ from torch import Tensor
 from framecast.checkpoints.model_folder import ModelCard, save
 from framecast.config.experiment import Experiment
 from framecast.data.windows.batches import evaluation_batches
-from framecast.data.windows.sources import Sources
+from framecast.data.windows.sources import DataSplits
 from framecast.models.parts.capabilities import predict_future
 from framecast.training.events import Validated
 from framecast.training.logs import draw_strip
@@ -23,7 +23,7 @@ from framecast.training.step import move
 
 
 @torch.no_grad()
-def validate(experiment: Experiment, sources: Sources, model: Any, done: int, out: Path) -> Validated | None:
+def validate(experiment: Experiment, sources: DataSplits, model: Any, done: int, out: Path) -> Validated | None:
     """The mean loss over the horizon of the first validation windows, the first of which is drawn; the middle of the
     frames where training sees crops. An autoencoder is shown what it is to give back. None without any window."""
     source = sources.validation
@@ -48,7 +48,7 @@ def validate(experiment: Experiment, sources: Sources, model: Any, done: int, ou
     return Validated(done, total / seen, picture)
 
 
-def card_of(experiment: Experiment, sources: Sources) -> ModelCard:
+def card_of(experiment: Experiment, sources: DataSplits) -> ModelCard:
     """What the saved models say about themselves."""
     assert sources.train is not None
     grid: dict[str, Any] = {}

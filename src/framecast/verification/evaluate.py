@@ -21,7 +21,7 @@ from framecast.data.datasets import ArchiveData
 from framecast.data.frames import same_grid
 from framecast.data.readers.options import ReadOptions
 from framecast.data.windows.inputs import Input, moved
-from framecast.data.windows.sources import Sources
+from framecast.data.windows.sources import DataSplits
 from framecast.errors import ArgumentError, ConfigError
 from framecast.forecasting.baselines import BaselineData, build
 from framecast.forecasting.protocol import Forecaster
@@ -63,7 +63,7 @@ class Opened(NamedTuple):
 
     models: dict[str, TrainedModel]
     forecasters: dict[str, Forecaster]
-    sources: Sources
+    sources: DataSplits
     networks: Networks
 
 
@@ -259,16 +259,16 @@ def distributed(job: Job, todo: ScoringPlan, cluster: str, progress: Progress = 
     return share_out(partial(_scored, job), todo.parts(BATCHES), cluster, count)
 
 
-def baseline(name: str, trained: TrainedModel, sources: Sources, run: Path) -> Forecaster:
+def baseline(name: str, trained: TrainedModel, sources: DataSplits, run: Path) -> Forecaster:
     """The baseline of that name. Raises `ConfigError` for another name, or where it needs what is not installed."""
 
-    def training() -> Sources:
+    def training() -> DataSplits:
         return sources if sources.train else _training(run)
 
     return build(name, BaselineData(trained.card.quantity, sources.step, sources.frames, training))
 
 
-def _training(run: Path) -> Sources:
+def _training(run: Path) -> DataSplits:
     """What the run was trained on. Raises `DataError` and `RunError`."""
     experiment = settings_of(run)
     check_in_files(experiment, run, "leave the climatology out, which is the mean of the training frames")

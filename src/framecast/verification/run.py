@@ -17,7 +17,7 @@ import xarray as xr
 
 from framecast.data.quantities import ZR, event_thresholds
 from framecast.data.windows.batches import window_actions
-from framecast.data.windows.sources import Source
+from framecast.data.windows.sources import WindowSource
 from framecast.errors import ArgumentError, DataError
 from framecast.forecasting.protocol import Context, Forecaster, check_length, forecast_cases
 from framecast.progress import Progress, unreported
@@ -59,7 +59,7 @@ class PartialResult(NamedTuple):
 
 
 def plan(
-    source: Source,
+    source: WindowSource,
     settings: EvaluationSettings,
     *,
     batch_size: int = 4,
@@ -89,7 +89,7 @@ def plan(
 def score(
     todo: ScoringPlan,
     forecasters: Mapping[str, Forecaster],
-    source: Source,
+    source: WindowSource,
     progress: Progress = unreported,
     networks: Networks | None = None,
 ) -> PartialResult:
@@ -150,7 +150,7 @@ def _keep_extreme(extremes: dict[str, tuple[float, Example]], new: Mapping[str, 
 
 
 def assemble(
-    parts: Sequence[PartialResult], todo: ScoringPlan, source: Source, step: np.timedelta64 | None = None
+    parts: Sequence[PartialResult], todo: ScoringPlan, source: WindowSource, step: np.timedelta64 | None = None
 ) -> Verification:
     """The parts of a plan, in its order, as a whole. `step` is the time between frames."""
     sums = xr.concat([part.sums for part in parts], "case", data_vars="all", coords="minimal", compat="override")
@@ -196,7 +196,7 @@ def _spread(count: int, limit: int | None) -> list[int]:
     return [int(index) for index in np.unique(np.linspace(0, count - 1, limit).round())]
 
 
-def _batches(chosen: list[int], size: int, source: Source) -> Iterator[list[int]]:
+def _batches(chosen: list[int], size: int, source: WindowSource) -> Iterator[list[int]]:
     """Numbers of windows in groups of one frame size, smaller ones where frames are large."""
     waiting, frames = iter(chosen), source.shape.context + source.shape.horizon
     while group := list(islice(waiting, size)):

@@ -14,7 +14,7 @@ from framecast.data.archives.opening import open as open_frames
 from framecast.data.frames import action_names
 from framecast.data.readers.options import AS_IT_IS, ReadOptions
 from framecast.data.scaling import default_scaling
-from framecast.data.windows.sources import Source, Sources
+from framecast.data.windows.sources import DataSplits, WindowSource
 from framecast.errors import ArgumentError
 from framecast.forecasting.baselines import BaselineData, build
 from framecast.forecasting.labels import RECENT
@@ -32,7 +32,7 @@ NO_BASELINES = EvaluationSettings(baselines=())
 @takes_fields_of(EvaluationSettings)
 def verify(
     forecasters: Mapping[str, Forecaster] | Sequence[Forecaster],
-    data: FramesLike | Source,
+    data: FramesLike | WindowSource,
     settings: EvaluationSettings = NO_BASELINES,
     *,
     context: int | None = None,
@@ -61,7 +61,7 @@ def verify(
         least = max([RECENT, *(each.context_length for each in by_name.values())])
         sources = _windows(data, options, context or least, settings)
     elif context is None and settings.horizon is None and settings.stride is None:
-        sources = Sources(None, None, data, default_scaling(data.quantity), None, ())
+        sources = DataSplits(None, None, data, default_scaling(data.quantity), None, ())
     else:
         raise ArgumentError(
             "a source of windows has lengths of its own",
@@ -92,7 +92,7 @@ def _by_name(forecasters: Sequence[Forecaster]) -> dict[str, Forecaster]:
     return by_name
 
 
-def _windows(data: FramesLike, options: ReadOptions, context: int, settings: EvaluationSettings) -> Sources:
+def _windows(data: FramesLike, options: ReadOptions, context: int, settings: EvaluationSettings) -> DataSplits:
     """All windows of some frames. Raises `DataError`, and `ArgumentError` without a horizon."""
     if settings.horizon is None:
         raise ArgumentError("no horizon given, expected how many frames to forecast", parameter="horizon", example=12)

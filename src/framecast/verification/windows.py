@@ -13,7 +13,7 @@ from framecast.data.datasets import IN_MEMORY, ArchiveData
 from framecast.data.frames import files_of
 from framecast.data.readers.options import AS_IT_IS, ReadOptions
 from framecast.data.windows.inputs import Input
-from framecast.data.windows.sources import Sources
+from framecast.data.windows.sources import DataSplits
 from framecast.data.windows.splits import ByBlocks
 from framecast.errors import ArgumentError, DataError
 from framecast.forecasting.trained_model import TrainedModel
@@ -33,7 +33,7 @@ def windows_of(
     horizon: int | None = None,
     stride: int | None = None,
     inputs: Sequence[Input] | None = None,
-) -> Sources:
+) -> DataSplits:
     """The windows to evaluate: all of `data`, read as those were that the model was trained on where `options` state nothing
     else; without it the test split of the run. `context`, `horizon` and `inputs` are those of the model unless stated. Raises
     `DataError` where there is none."""
@@ -79,7 +79,7 @@ def all_windows(
     stride: int = 1,
     actions: bool = False,
     inputs: tuple[Input, ...] = (),
-) -> Sources:
+) -> DataSplits:
     """All windows of opened frames, for testing. Raises `DataError` and `ConfigError`."""
     archive = ArchiveData(
         path=IN_MEMORY,

@@ -21,7 +21,7 @@ from PIL import Image
 
 import framecast
 from framecast.data.archives.opening import open_all
-from framecast.data.quantities import of
+from framecast.data.quantities import quantity_of
 from framecast.data.readers import formats, limits
 from framecast.data.readers.formats import READERS, installed_readers, recognised
 from framecast.data.readers.options import AS_IT_IS, Reader, ReadOptions
@@ -209,7 +209,7 @@ def test_value_dry_and_no_data_stay_apart(sample: Sample) -> None:
     frames = framecast.open(sample.path, units=sample.units)
     first, second, third = frames.isel(time=0, channel=0).values[0, :3]
     assert first == pytest.approx(sample.value, rel=1e-5)
-    assert (second == of(frames).dry) == sample.dry
+    assert (second == quantity_of(frames).dry) == sample.dry
     assert np.isnan(third) == sample.missing
     assert np.isnan(frames.isel(time=0)).sum() == sample.missing
 

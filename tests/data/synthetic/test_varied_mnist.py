@@ -5,10 +5,10 @@ import pytest
 
 from framecast.data.datasets import MixedDigits, VariedDigits
 from framecast.data.synthetic.varied_mnist import GROWTH, TURN, VariedDigitSource, drawn
-from framecast.data.windows.sources import Source
+from framecast.data.windows.sources import WindowSource
 
 
-def train_of(config: VariedDigits | MixedDigits) -> Source:
+def train_of(config: VariedDigits | MixedDigits) -> WindowSource:
     source = config.open().train
     assert source is not None
     return source

@@ -162,7 +162,7 @@ def test_parts_are_those_of_the_frames(store: Path, kept: int, monkeypatch: pyte
         2 * opened,
         opened.load(),
     ):
-        np.testing.assert_array_equal(stored.Parts(frames).read(**place), frames.isel(place).values)
+        np.testing.assert_array_equal(stored.ArrayReader(frames).read(**place), frames.isel(place).values)
 
 
 def test_a_store_is_sliced_without_planning(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,23 +184,23 @@ def test_splits_share_what_is_kept_and_nobody_writes_to_it(store: Path) -> None:
     with pytest.raises(ValueError, match="read-only"):
         one[:] = 0
     frames = framecast.open(store).load()
-    stored.Parts(frames).read(time=slice(0, 1))
+    stored.ArrayReader(frames).read(time=slice(0, 1))
     frames[:] = 0  # whose they are may
 
 
 def test_all_archives_together_are_kept_up_to_the_limit(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The room of one that is gone is free again."""
 
-    def kept(parts: stored.Parts) -> bool:
+    def kept(parts: stored.ArrayReader) -> bool:
         return np.shares_memory(parts.read(time=slice(0, 2)), parts.read(time=slice(0, 2)))
 
     opened = framecast.open(store)
     monkeypatch.setattr(stored, "KEPT_IN_MEMORY", 2.5 * opened.nbytes)
     monkeypatch.setattr(stored, "_KEEPING", WeakKeyDictionary())  # without what other tests left behind
-    archives = [stored.Parts(opened) for _ in range(4)]
+    archives = [stored.ArrayReader(opened) for _ in range(4)]
     assert [kept(parts) for parts in archives] == [True, True, False, False]
     del archives[0]
-    assert [kept(parts) for parts in (*archives, stored.Parts(opened))] == [True, False, False, True]
+    assert [kept(parts) for parts in (*archives, stored.ArrayReader(opened))] == [True, False, False, True]
 
 
 def test_impossible_settings() -> None:

@@ -12,7 +12,7 @@ from test_trained_model import frames
 
 from framecast.data.quantities import RAIN_RATE
 from framecast.data.scaling import RainLog
-from framecast.data.windows.sources import Sources
+from framecast.data.windows.sources import DataSplits
 from framecast.errors import ConfigError
 from framecast.forecasting.baselines import BASELINES, BaselineData, baselines, build, check, find, names
 from framecast.forecasting.labels import run
@@ -27,12 +27,12 @@ def context(length: int = 4) -> np.ndarray:
     return np.stack([moving[:4], moving[:2:-1]])[:, -length:]
 
 
-def climate(mean: float = 1.0) -> Sources:
+def climate(mean: float = 1.0) -> DataSplits:
     """Training windows, all of them dry if `mean` is 0."""
     rain = (
         np.random.default_rng(0).gamma(0.5, 2 * mean, (5, 2, 1, HEIGHT, WIDTH)) if mean else np.zeros((5, 2, 1, 8, 8))
     )
-    return Sources(Windows(rain), None, None, RainLog(), None, ())  # type: ignore[arg-type]
+    return DataSplits(Windows(rain), None, None, RainLog(), None, ())  # type: ignore[arg-type]
 
 
 def made(name: str, mean: float = 1.0) -> Forecaster:
@@ -51,7 +51,7 @@ def learns(name: str) -> bool:
     """Whether a baseline is made from training windows: it may have a forecast where the context has no data."""
     opened = []
 
-    def training() -> Sources:
+    def training() -> DataSplits:
         opened.append(name)
         return climate()
 

@@ -12,7 +12,7 @@ import xarray as xr
 
 from framecast.data.chunking import AT_ONCE
 from framecast.data.frames import action_names, same_grid
-from framecast.data.lazy import row
+from framecast.data.lazy import stack_files
 from framecast.errors import DataError
 
 _STAMP = re.compile(
@@ -101,7 +101,7 @@ def in_a_row(arrays: Mapping[Path, xr.DataArray]) -> xr.DataArray | None:
     elif any(time is None or np.asarray(time).dtype.kind != "M" for time in times):
         return None
     said = dict.fromkeys(repair for array in frames for repair in array.attrs.get("repairs", []))
-    lazy = row([str(file) for file in files], lambda number: frames[number].variable, first.variable)
+    lazy = stack_files([str(file) for file in files], lambda number: frames[number].variable, first.variable)
     return along_time(lazy, first, times, list(said))
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from framecast.data.archives.joining import alike, along_time, first_of, time_of
-from framecast.data.lazy import row
+from framecast.data.lazy import stack_files
 from framecast.data.readers.formats import recognised
 from framecast.data.readers.options import Reader, ReadOptions
 from framecast.errors import DataError, Unreadable, blameless
@@ -69,7 +69,7 @@ def listed(entries: Sequence[Path], options: ReadOptions) -> tuple[xr.DataArray,
             )
         return frame.variable
 
-    lazy = row([str(file) for file in files], variable, first.variable)
+    lazy = stack_files([str(file) for file in files], variable, first.variable)
     said = f"{len(files)} files are listed by their names: 3 were opened (by_name=False opens all)"
     repairs = [*first.attrs.get("repairs", []), said]
     if passed_over:

@@ -19,7 +19,7 @@ from framecast.data.archives.joining import first_of
 from framecast.data.archives.opening import open as open_frames
 from framecast.data.frames import action_names, check_frames, stamp
 from framecast.data.inspection.survey import Survey, survey
-from framecast.data.quantities import REFLECTIVITY, Quantity, of
+from framecast.data.quantities import REFLECTIVITY, Quantity, quantity_of
 from framecast.data.readers.options import AS_IT_IS, ReadOptions
 from framecast.data.windows.index import list_windows, regular, time_step
 from framecast.data.windows.splits import NONE, ByBlocks, Split
@@ -171,7 +171,7 @@ def inspect(
     files = sorted({str(file) for file in frames["source"].values}) if "source" in frames.coords else []
     return Inspection(
         name=str(frames.name),
-        quantity=of(frames),
+        quantity=quantity_of(frames),
         sizes={str(dim): size for dim, size in frames.sizes.items()},
         axes=_axes(frames),
         files=len(files),

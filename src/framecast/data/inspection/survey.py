@@ -9,9 +9,9 @@ from itertools import accumulate, pairwise
 import numpy as np
 import xarray as xr
 
-from framecast.data.chunking import pieces
+from framecast.data.chunking import chunk_lengths
 from framecast.data.frames import coverage, stamp
-from framecast.data.quantities import Quantity, of
+from framecast.data.quantities import Quantity, quantity_of
 
 _SAMPLE = 2**16
 """Pixels of a frame, evenly taken, that are counted in the bins."""
@@ -153,8 +153,8 @@ def survey(frames: xr.DataArray) -> tuple[Survey, xr.DataArray]:
     clips = "sequence" in frames.dims
     frames = frames if clips else frames.expand_dims("sequence")
     sizes = {str(dim): size for dim, size in frames.sizes.items()}
-    frames = frames if frames.chunks is not None else frames.chunk(pieces(sizes))
-    found, shares = Survey(of(frames)), []
+    frames = frames if frames.chunks is not None else frames.chunk(chunk_lengths(sizes))
+    found, shares = Survey(quantity_of(frames)), []
     for some in _spans(frames, "sequence"):
         row = []
         for times in _spans(frames, "time"):

@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 from PIL import Image, ImageFile
 
-from framecast.data.lazy import lazily
+from framecast.data.lazy import lazy_variable
 from framecast.data.readers.limits import check_size
 from framecast.data.readers.options import ReadOptions
 from framecast.data.readers.single import resized
@@ -99,7 +99,7 @@ def read(path: Path, options: ReadOptions) -> xr.DataArray:
     if options.grey and mode.channels == 3:
         mode = _MODES["LA"] if mode.alpha else _MODES["L"]
     shape = (mode.channels, *(options.size or (height, width)))
-    lazy = lazily(("channel", "y", "x"), shape, lambda place: _decode(path, mode, options.size)[place])
+    lazy = lazy_variable(("channel", "y", "x"), shape, lambda place: _decode(path, mode, options.size)[place])
     frame = xr.DataArray(lazy, name="frames", attrs={"units": options.units or mode.units})
     frame.attrs["repairs"] = [
         *(["fully transparent pixels were read as no data"] if mode.alpha or transparent else []),

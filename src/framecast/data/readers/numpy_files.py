@@ -26,7 +26,7 @@ import numpy as np
 import xarray as xr
 
 from framecast.data.frames import with_actions
-from framecast.data.lazy import lazily
+from framecast.data.lazy import lazy_variable
 from framecast.data.readers.limits import MEMORY_LIMIT
 from framecast.data.readers.options import ReadOptions
 from framecast.errors import DataError, Unreadable, blameless
@@ -113,7 +113,7 @@ def _npy(path: Path) -> np.ndarray:
 
 def _reopened(path: Path, dims: tuple[str, ...], shape: tuple[int, ...]) -> xr.Variable:
     """The array in a .npy file, mapped anew for each part that is read: a mapping that is kept is a file that stays open."""
-    return lazily(dims, shape, lambda place: np.array(_npy(path)[place], dtype=np.float32))
+    return lazy_variable(dims, shape, lambda place: np.array(_npy(path)[place], dtype=np.float32))
 
 
 def _npz(path: Path, options: ReadOptions) -> tuple[str, np.ndarray, np.ndarray | None]:

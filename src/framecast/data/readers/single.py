@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from framecast.data.lazy import lazily
+from framecast.data.lazy import lazy_variable
 from framecast.errors import DataError, Unreadable
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def single_frame(
         units = f"mm per {minutes:g} min"
     attributes = {"units": units, "repairs": list(repairs)} | ({"grid_mapping": "crs"} if grid else {})
     return xr.DataArray(
-        lazily(("y", "x"), shape, lambda place: values()[place]), name=name, coords=coordinates, attrs=attributes
+        lazy_variable(("y", "x"), shape, lambda place: values()[place]), name=name, coords=coordinates, attrs=attributes
     )
 
 

@@ -21,7 +21,7 @@ import xarray as xr
 from dask.delayed import delayed
 
 from framecast.checks import require
-from framecast.data.chunking import PIECE
+from framecast.data.chunking import CHUNK_BYTES
 from framecast.data.readers.limits import check_size
 from framecast.data.readers.options import ReadOptions
 from framecast.data.readers.single import first_line
@@ -88,7 +88,7 @@ def _together(index: _Index, every: int, size: int) -> int:
     """How many frames of `size` bytes to decode at once: those between two key frames, which cost as much as the last of
     them, as far as memory allows; at least as many as are read together anywhere."""
     between = -(-len(index.stamps) // (len(index.keys) * every))
-    return max(1, PIECE // size, min(between, _TOGETHER // size))
+    return max(1, CHUNK_BYTES // size, min(between, _TOGETHER // size))
 
 
 def _every(rate: float, wanted: float, path: Path) -> int:

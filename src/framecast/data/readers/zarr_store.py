@@ -10,7 +10,7 @@ import xarray as xr
 import zarr
 from zarr.abc.store import Store
 
-from framecast.data.lazy import lazily
+from framecast.data.lazy import lazy_variable
 from framecast.data.readers.limits import check_chunk
 from framecast.data.readers.netcdf import from_dataset
 from framecast.data.readers.options import ReadOptions
@@ -53,7 +53,7 @@ def _quick(dataset: xr.Dataset, path: Path) -> xr.Dataset:
     for name, array in dataset.data_vars.items():
         shards = Shards.of(path / str(name))
         if shards is not None and shards.shape == array.shape:
-            found[name] = lazily(array.dims, array.shape, shards.read)
+            found[name] = lazy_variable(array.dims, array.shape, shards.read)
             found[name].attrs, found[name].encoding = array.attrs, array.encoding
     return dataset.assign(found)
 

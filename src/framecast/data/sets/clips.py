@@ -18,7 +18,7 @@ from framecast.data.quantities import INTENSITY
 from framecast.data.readers.options import AS_IT_IS
 from framecast.data.region import Region
 from framecast.data.scaling import Unit
-from framecast.data.windows.sources import Check, Source, Sources, check_lengths, no_actions, no_inputs
+from framecast.data.windows.sources import Check, DataSplits, WindowSource, check_lengths, no_actions, no_inputs
 from framecast.data.windows.splits import NAMES
 from framecast.errors import ConfigError, DataError
 from framecast.types import FrameShape, config
@@ -140,7 +140,7 @@ class ClipData(ABC):
     def clips(self, part: Part) -> Iterable[Clip]:
         """The clips of one part, in order."""
 
-    def open(self, check: Check = lambda shape: None, frames: object = None) -> Sources:
+    def open(self, check: Check = lambda shape: None, frames: object = None) -> DataSplits:
         """The windows of each part; no frame is read. `check` is handed the shape of the frames first. Raises `DataError`
         and `ConfigError`."""
         if frames is not None:
@@ -164,12 +164,12 @@ class ClipData(ABC):
         counts = [f"{len(source or ())} {name}" for name, source in zip(NAMES, sources, strict=True)]
         report = (f"{', '.join(counts)} windows of {len(training)} training and {len(tested)} test clips",)
         train, validation, test = sources
-        return Sources(
+        return DataSplits(
             train, validation, test, scaling=Unit(), step=None, report=report, where=self.path, parts=report[0]
         )
 
 
-def _source(clips: Sequence[Clip], shape: FrameShape) -> Source | None:
+def _source(clips: Sequence[Clip], shape: FrameShape) -> WindowSource | None:
     source = ClipSource(clips, shape)
     return source if len(source) else None
 
@@ -186,7 +186,7 @@ def check_actions(actions: np.ndarray, numbers: Sequence[int], where: Path) -> n
     return actions
 
 
-def pictures(files: Sequence[Path], size: int, prepare: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+def load_images(files: Sequence[Path], size: int, prepare: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
     """Pictures as `(T, C, size, size)` between 0 and 1. `prepare` takes the pixels `(H, W, 3)` uint8 of one and returns
     what is used of them, `(h, w, C)`. Raises `DataError` for a picture that cannot be read."""
     return np.stack([resized(prepare(decode(file)), size) for file in files])

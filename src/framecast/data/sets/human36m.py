@@ -20,7 +20,7 @@ from typing import Literal
 
 import numpy as np
 
-from framecast.data.sets.clips import Clip, ClipData, Part, matching, pictures
+from framecast.data.sets.clips import Clip, ClipData, Part, load_images, matching
 from framecast.errors import DataError
 from framecast.types import config
 
@@ -77,7 +77,7 @@ class Human36M(ClipData):
 
 
 def _frames(files: Sequence[Path], size: int, numbers: Sequence[int]) -> np.ndarray:
-    return pictures([files[number] for number in numbers], size, _middle)
+    return load_images([files[number] for number in numbers], size, _middle)
 
 
 def _middle(pixels: np.ndarray) -> np.ndarray:

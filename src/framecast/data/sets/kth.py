@@ -15,7 +15,7 @@ from typing import Literal
 
 import numpy as np
 
-from framecast.data.sets.clips import Clip, ClipData, Part, matching, pictures
+from framecast.data.sets.clips import Clip, ClipData, Part, load_images, matching
 from framecast.types import config
 
 SLOW = ("boxing", "handclapping", "handwaving", "walking")
@@ -62,4 +62,4 @@ def backwards(numbers: Sequence[int], length: int, stride: int) -> list[range]:
 
 
 def _frames(files: Sequence[Path], size: int, numbers: Sequence[int]) -> np.ndarray:
-    return pictures([files[number] for number in numbers], size, lambda pixels: pixels[..., :1])
+    return load_images([files[number] for number in numbers], size, lambda pixels: pixels[..., :1])

@@ -29,8 +29,8 @@ from zarr.errors import ZarrUserWarning
 from framecast.checks import a_path, taken_over, takes_fields_of
 from framecast.data.archives.joining import first_of
 from framecast.data.archives.opening import Opened, open_all
-from framecast.data.frames import action_names, named, stamp
-from framecast.data.lazy import Parts
+from framecast.data.frames import action_names, describe_source, stamp
+from framecast.data.lazy import ArrayReader
 from framecast.data.readers.options import AS_IT_IS, ReadOptions
 from framecast.data.readers.zarr_store import PIPELINE
 from framecast.data.store.changes import UNCHANGED, Changes
@@ -102,7 +102,7 @@ def convert(
     if "sequence" in opened.frames.dims:
         raise DataError(
             "a set of clips, not an archive in time",
-            where=named(opened.frames),
+            where=describe_source(opened.frames),
             remedy="only frames along one time are converted",
         )
     frames = changes.applied(opened.frames)
@@ -138,7 +138,7 @@ class _Store:
             started = None
         self.manifest: dict[str, Any] = started or finished or _nothing(plan)
         self.frames, late = _after(frames, self.manifest)
-        self.parts, self.threads = Parts(self.frames), os.cpu_count() or 1
+        self.parts, self.threads = ArrayReader(self.frames), os.cpu_count() or 1
         self.manifest["left_out"] |= opened.left_out | late
         self.written = int(self.manifest["frames"])
         self.size = Size(

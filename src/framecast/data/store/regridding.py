@@ -14,8 +14,8 @@ import xarray as xr
 from pyproj import CRS, Transformer
 from pyproj.exceptions import ProjError
 
-from framecast.data.frames import named
-from framecast.data.quantities import of
+from framecast.data.frames import describe_source
+from framecast.data.quantities import quantity_of
 from framecast.data.readers.grids import grid_mapping
 from framecast.errors import ArgumentError, DataError
 
@@ -34,7 +34,7 @@ def coarsened(frames: xr.DataArray, factor: int) -> xr.DataArray:
     """`factor` x `factor` pixels as one; what is left over at the lower and right edge is cut off."""
     if factor < 1 or min(frames.sizes["y"], frames.sizes["x"]) < factor:
         raise ArgumentError(f"{factor} x {factor} pixels cannot become one", parameter="coarsen")
-    quantity = of(frames)
+    quantity = quantity_of(frames)
     height, width = (frames.sizes[axis] // factor for axis in ("y", "x"))
     even = frames.isel(y=slice(0, height * factor), x=slice(0, width * factor))
     logarithmic, dry = quantity.logarithmic, np.float32(quantity.dry)
@@ -65,7 +65,7 @@ def reprojected(frames: xr.DataArray, target: str) -> xr.DataArray:
     covers all of them: each pixel takes the nearest one. Raises `DataError` without a projection to start from and
     `ConfigError` for a target that is none."""
     if "crs" not in frames.coords or "y" not in frames.coords or min(frames.sizes["y"], frames.sizes["x"]) < 2:
-        raise DataError("the frames state no projection, so they cannot be reprojected", where=named(frames))
+        raise DataError("the frames state no projection, so they cannot be reprojected", where=describe_source(frames))
     try:
         there, here = CRS.from_user_input(target), CRS.from_cf(frames["crs"].attrs)
         forward = Transformer.from_crs(here, there, always_xy=True)

@@ -22,7 +22,7 @@ from framecast.data.quantities import INTENSITY, Quantity
 from framecast.data.readers.options import AS_IT_IS
 from framecast.data.region import Region
 from framecast.data.scaling import Unit
-from framecast.data.windows.sources import Check, Sources, check_lengths, no_actions, no_inputs
+from framecast.data.windows.sources import Check, DataSplits, check_lengths, no_actions, no_inputs
 from framecast.errors import ConfigError, DataError
 from framecast.types import FrameShape, config
 
@@ -136,7 +136,7 @@ class DigitData(ABC):
         """What the data are, in words."""
         return f"{self.name.replace('_', ' ')} ({self.images})"
 
-    def open(self, check: Check = lambda shape: None, frames: object = None) -> Sources:
+    def open(self, check: Check = lambda shape: None, frames: object = None) -> DataSplits:
         """The generators of each split. `check` is handed the shape of the frames first. Raises `DataError` and
         `ConfigError`, the latter too where `frames` are given."""
         if frames is not None:
@@ -145,7 +145,7 @@ class DigitData(ABC):
         report = (
             f"{self.train} train, {self.validation} validation, {self.test} test sequences, made from disjoint digits"
         )
-        return Sources(
+        return DataSplits(
             train=self._part("train", self.train),
             validation=self._part("validation", self.validation) if self.validation else None,
             test=self._part("test", self.test) if self.test else None,

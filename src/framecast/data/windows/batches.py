@@ -22,7 +22,7 @@ import torch
 from framecast.data.region import Region
 from framecast.data.scaling import Scaling
 from framecast.data.windows.sampling import Order
-from framecast.data.windows.sources import Source
+from framecast.data.windows.sources import WindowSource
 from framecast.errors import ConfigError
 from framecast.types import Batch
 
@@ -40,7 +40,7 @@ class Batches:
     them each comes once an epoch.
     """
 
-    source: Source
+    source: WindowSource
     scaling: Scaling
     batch_size: int
     seed: int = 0
@@ -111,14 +111,14 @@ class Batches:
         return best
 
 
-def read(source: Source, index: int, region: Region | None = None) -> list[np.ndarray]:
+def read(source: WindowSource, index: int, region: Region | None = None) -> list[np.ndarray]:
     """The frames of a window, and its inputs where there are any."""
     frames = source.read(index, region)
     return [frames, source.inputs(index, region)] if source.shape.inputs else [frames]
 
 
 def evaluation_batches(
-    source: Source,
+    source: WindowSource,
     scaling: Scaling,
     batch_size: int,
     crop: tuple[int, int] | None = None,
@@ -144,7 +144,9 @@ def _middle(size: tuple[int, int], crop: tuple[int, int]) -> Region:
     return Region((size[0] - crop[0]) // 2, (size[1] - crop[1]) // 2, *crop)
 
 
-def scaled(windows: Iterable[list[np.ndarray]], indices: Sequence[int], source: Source, scaling: Scaling) -> Batch:
+def scaled(
+    windows: Iterable[list[np.ndarray]], indices: Sequence[int], source: WindowSource, scaling: Scaling
+) -> Batch:
     """The windows with the numbers `indices` as a batch with their actions. Of each, `windows` gives the frames `(T, C, H, W)` in
     physical units, and the inputs `(T, E, H, W)` where there are any; a pixel is valid where all its channels have data. They
     are taken one by one, since one fits in the cache."""
@@ -161,7 +163,7 @@ def scaled(windows: Iterable[list[np.ndarray]], indices: Sequence[int], source: 
     )
 
 
-def window_actions(source: Source, indices: Sequence[int]) -> np.ndarray | None:
+def window_actions(source: WindowSource, indices: Sequence[int]) -> np.ndarray | None:
     """The actions of windows `(B, T, A)`; None where the source has none."""
     return np.stack([source.actions(index) for index in indices]) if source.shape.actions else None
 

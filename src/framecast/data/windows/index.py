@@ -16,8 +16,8 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
-from framecast.data.frames import coverage, impossible, named
-from framecast.data.quantities import of
+from framecast.data.frames import coverage, describe_source, impossible
+from framecast.data.quantities import quantity_of
 from framecast.errors import DataError
 
 NO_DATA = "look at the variable, its units, and what the file declares as missing"
@@ -54,7 +54,9 @@ def time_step(frames: xr.DataArray) -> np.timedelta64 | int:
     times = frames["time"].values
     if len(times) < 2:
         raise DataError(
-            "a single frame has no time step", where=named(frames), remedy="open at least context + horizon frames"
+            "a single frame has no time step",
+            where=describe_source(frames),
+            remedy="open at least context + horizon frames",
         )
     steps, counts = np.unique(np.diff(times), return_counts=True)
     step = steps[np.argmax(counts)]
@@ -100,7 +102,7 @@ def list_windows(
     if len(steps) > 1:
         raise DataError(
             f"archives with different time steps: {', '.join(sorted(steps))}",
-            where=named(*archives),
+            where=describe_source(*archives),
             remedy="train on archives with one step",
         )
     windows: list[Window] = []
@@ -111,7 +113,7 @@ def list_windows(
         shares = np.ones((frames.sizes.get("sequence", 1), frames.sizes["time"]))
         if min_valid > 0:
             found = coverage(frames) if covered is None else covered[number]
-            impossible_pixels += impossible(found, of(frames))
+            impossible_pixels += impossible(found, quantity_of(frames))
             shares = found.values.reshape(shares.shape)
         windows += _of_archive(number, frames, length, stride, min_valid, shares, refused)
         usable.append((shares > 0) & (shares >= min_valid * shares.max(initial=0.0)))
@@ -168,4 +170,4 @@ def _no_window(
     elif most > 1:
         remedy += f", or take a context and a horizon of {most} frames together"
     reasons = "".join(f"; {count} window starts refused: {reason}" for reason, count in refused.items())
-    return DataError(what + reasons, where=named(*archives), remedy=remedy)
+    return DataError(what + reasons, where=describe_source(*archives), remedy=remedy)

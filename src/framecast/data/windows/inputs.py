@@ -14,7 +14,7 @@ import numpy as np
 import xarray as xr
 
 from framecast.data.frames import files_of, same_grid
-from framecast.data.lazy import Parts
+from framecast.data.lazy import ArrayReader
 from framecast.data.region import Region
 from framecast.errors import ArgumentError, ConfigError, DataError
 from framecast.types import config
@@ -72,7 +72,7 @@ class Field:
                 remedy="bring it to the grid of the frames: convert it, with crop, coarsen or reproject",
             )
         self._still = None
-        self._parts = Parts(self.values)
+        self._parts = ArrayReader(self.values)
         if self.values.sizes["time"] == 1:
             self._still = self._scaled(self.values.values[0])
         elif self.values["time"].dtype.kind != frames["time"].dtype.kind:

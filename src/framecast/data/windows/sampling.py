@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 import xarray as xr
 
-from framecast.data.quantities import ZR, of
+from framecast.data.quantities import ZR, quantity_of
 from framecast.data.windows.index import Window
 from framecast.errors import ConfigError
 from framecast.types import config
@@ -36,7 +36,7 @@ class Importance:
     def of_frames(self, frames: xr.DataArray) -> np.ndarray:
         """The mean over the observed pixels of each frame `(sequence, time)`; 0 where there is none. Reads all frames once.
         Raises `ConfigError` for pictures, which have no rain."""
-        quantity = of(frames)
+        quantity = quantity_of(frames)
         if not quantity.precipitation:
             raise ConfigError(f"{quantity.name} cannot be sampled by rain", where="data.sampling")
         if self.by == "wet":

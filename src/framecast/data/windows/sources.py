@@ -14,9 +14,9 @@ from typing import Protocol
 import numpy as np
 import xarray as xr
 
-from framecast.data.frames import actions_of, named
-from framecast.data.lazy import Parts
-from framecast.data.quantities import Quantity, of
+from framecast.data.frames import actions_of, describe_source
+from framecast.data.lazy import ArrayReader
+from framecast.data.quantities import Quantity, quantity_of
 from framecast.data.readers.options import ReadOptions
 from framecast.data.region import Region
 from framecast.data.scaling import Scaling
@@ -27,7 +27,7 @@ from framecast.errors import ConfigError, DataError
 from framecast.types import FrameShape
 
 
-class Source(Protocol):
+class WindowSource(Protocol):
     """Windows by number."""
 
     shape: FrameShape
@@ -69,7 +69,7 @@ Check = Callable[[FrameShape], None]
 
 
 @dataclass(frozen=True)
-class Sources:
+class DataSplits:
     """A data set, opened: the windows of each split (None where there are none) and how they are scaled.
 
     `step` is the time between frames, None where there is no clock; `report` says in words what was found, `repairs` what was
@@ -77,9 +77,9 @@ class Sources:
     says how they were shared out, where a split has no window.
     """
 
-    train: Source | None
-    validation: Source | None
-    test: Source | None
+    train: WindowSource | None
+    validation: WindowSource | None
+    test: WindowSource | None
     scaling: Scaling
     step: np.timedelta64 | None
     report: tuple[str, ...]
@@ -101,7 +101,7 @@ class Sources:
         shape = self.train.shape
         return shape if crop is None else shape._replace(height=crop[0], width=crop[1])
 
-    def held_out(self) -> Source:
+    def held_out(self) -> WindowSource:
         """The windows of the test. Raises `DataError` without any."""
         if self.test is None:
             raise DataError(
@@ -170,7 +170,7 @@ class DataConfig(Protocol):
         """What the data are, in words."""
         ...
 
-    def open(self, check: Check = ..., frames: Sequence[xr.DataArray] | None = None) -> Sources:
+    def open(self, check: Check = ..., frames: Sequence[xr.DataArray] | None = None) -> DataSplits:
         """The windows of each split. `check` is given the shape of the frames before any is read; `frames` stand for the files,
         where the data set takes some. Raises `DataError` and `ConfigError`."""
         ...
@@ -200,19 +200,19 @@ def _actions(frames: xr.DataArray) -> np.ndarray:
     if len(missing):
         raise DataError(
             f"{len(missing)} frame(s) without an action: one that is not a number, first at frame {missing[0, 1]}",
-            where=named(frames),
+            where=describe_source(frames),
             remedy="give every frame an action, 0 where nothing is done",
         )
     return actions
 
 
-class WindowSource:
+class ArchiveSource:
     """Windows of opened archives, read in `parts`, so that sources share those that are kept in memory. With `actions` the
     actions that the archives hold come with the frames, and with `inputs`, those of each archive, what is seen beside them."""
 
     def __init__(
         self,
-        parts: Sequence[Parts],
+        parts: Sequence[ArrayReader],
         windows: Sequence[Window],
         context: int,
         horizon: int,
@@ -227,14 +227,16 @@ class WindowSource:
                 raise DataError(
                     f"{other.attrs['quantity']} in {other.sizes['channel']} channel(s) cannot be mixed with "
                     f"{first.attrs['quantity']} in {first.sizes['channel']}",
-                    where=named(first, other),
+                    where=describe_source(first, other),
                 )
         self.windows = tuple(windows)
-        self.quantity = of(first)
+        self.quantity = quantity_of(first)
         self._actions = [_actions(archive) for archive in archives] if actions else []
         sizes = {each.shape[-1] for each in self._actions}
         if len(sizes) > 1:
-            raise DataError(f"archives with different numbers of actions: {sorted(sizes)}", where=named(*archives))
+            raise DataError(
+                f"archives with different numbers of actions: {sorted(sizes)}", where=describe_source(*archives)
+            )
         self._inputs = [list(fields) for fields in inputs] or [[] for _ in archives]
         extra = len(self._inputs[0])
         self.shape = FrameShape(

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from framecast.data.quantities import Quantity
-    from framecast.data.windows.sources import Sources
+    from framecast.data.windows.sources import DataSplits
     from framecast.forecasting.protocol import Forecaster
 
 GROUP = "framecast.baselines"
@@ -49,7 +49,7 @@ class BaselineData:
     quantity: Quantity
     step: np.timedelta64 | None
     frames: Sequence[xr.DataArray]
-    training: Callable[[], Sources]
+    training: Callable[[], DataSplits]
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from framecast.data.frames import same_grid
-from framecast.data.windows.sources import Source
+from framecast.data.windows.sources import WindowSource
 from framecast.errors import DataError
 from framecast.forecasting.baselines import Baseline, BaselineData
 from framecast.forecasting.protocol import Context, check_length
@@ -24,7 +24,7 @@ class Climatology:
         self.mean = mean
 
     @staticmethod
-    def of(source: Source | None, where: str | None = None) -> Climatology:
+    def of(source: WindowSource | None, where: str | None = None) -> Climatology:
         """Of the training windows, which are in the files `where`. Raises `DataError` without any."""
         if source is None or not len(source):
             raise DataError(
