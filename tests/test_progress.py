@@ -8,17 +8,17 @@ from rich.progress import Progress
 
 import framecast
 from framecast.cli.terminal import bar
-from framecast.progress import tell, watch
+from framecast.progress import advance, report_progress
 
 
 def test_every_file_is_told_of(tmp_path: Path) -> None:
     for number in range(3):
         np.save(tmp_path / f"rain_{number}.npy", np.zeros((4, 4), np.float32))
     told: list[tuple[int, int]] = []
-    with watch(lambda done, of: told.append((done, of))):
+    with report_progress(lambda done, of: told.append((done, of))):
         framecast.open(tmp_path, units="mm/h")
     assert told == [(0, 3), (1, 3), (2, 3), (3, 3)]
-    tell(1, 2)
+    advance(1, 2)
     assert len(told) == 4, "nobody is told outside"
 
 

@@ -21,7 +21,7 @@ _HOME = {
     for name in statement.names
 }
 """The module of each name."""
-_FORMER = {"Options": "ReadOptions"}
+_FORMER = {"Exhausted": "ResourceError", "Options": "ReadOptions"}
 """Names of earlier versions."""
 
 __all__ = [*_HOME]

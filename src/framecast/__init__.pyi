@@ -10,8 +10,8 @@ from framecast.diagnosis import diagnose as diagnose
 from framecast.errors import ArgumentError as ArgumentError
 from framecast.errors import ConfigError as ConfigError
 from framecast.errors import DataError as DataError
-from framecast.errors import Exhausted as Exhausted
 from framecast.errors import FramecastError as FramecastError
+from framecast.errors import ResourceError as ResourceError
 from framecast.errors import RunError as RunError
 from framecast.forecasting.api import forecast as forecast
 from framecast.forecasting.baselines import baselines as baselines
@@ -30,5 +30,6 @@ from framecast.workflows.evaluation import evaluate as evaluate
 from framecast.workflows.reproduce import reproduce as reproduce
 
 Options = ReadOptions  # its name before 0.1.0
+Exhausted = ResourceError
 
 __version__: str

@@ -24,30 +24,30 @@ Settings = TypeVar("Settings")
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-def in_words(value: object) -> str:
+def describe(value: object) -> str:
     """A value for messages: itself where that is short, else its type."""
     return repr(value) if value is None or isinstance(value, str | int | float) else type(value).__name__
 
 
-def a_path(value: object, expected: str) -> Path:
+def as_path(value: object, expected: str) -> Path:
     """`value` as a path. Raises `ArgumentError` for what is none, and says what was `expected`."""
     if not isinstance(value, str | os.PathLike):
-        raise ArgumentError(f"{in_words(value)} given, expected {expected}")
+        raise ArgumentError(f"{describe(value)} given, expected {expected}")
     return Path(value)
 
 
-def a_page(value: object) -> Path:
+def as_html_path(value: object) -> Path:
     """`value` as the path of a page to write. Raises `ArgumentError` for what is no path or no name of a page."""
-    path = a_path(value, "the path of a page to write")
+    path = as_path(value, "the path of a page to write")
     if path.suffix != ".html" or path.is_dir():
         what = "is a folder" if path.is_dir() else f"{path.suffix or 'no suffix'} is no format of a page"
         raise ArgumentError(what, where=path, remedy="name a file that ends in .html")
     return path
 
 
-def a_folder(value: object) -> Path:
+def ensure_folder(value: object) -> Path:
     """The folder at `value`, made where there is none. Raises `ArgumentError` for what is no path, and `RunError`."""
-    folder = a_path(value, "a folder")
+    folder = as_path(value, "a folder")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -55,11 +55,11 @@ def a_folder(value: object) -> Path:
     return folder
 
 
-def at_least_one(**counts: object) -> None:
+def check_counts(**counts: object) -> None:
     """Raise `ArgumentError`, with its name, for a count that is no whole number from 1 on. None is not looked at."""
     for name, count in counts.items():
         if count is not None and (not isinstance(count, Integral) or count < 1):
-            raise ArgumentError(f"{in_words(count)} given, expected a whole number of at least 1", parameter=name)
+            raise ArgumentError(f"{describe(count)} given, expected a whole number of at least 1", parameter=name)
 
 
 def positive(value: Any) -> bool:
@@ -88,14 +88,14 @@ def require(*modules: str, extra: str, purpose: str, where: str | Path | None = 
 def check_share(value: Any, parameter: str) -> None:
     """Raise `ArgumentError` for what is no number from 0 to 1."""
     if not isinstance(value, Real) or not 0 <= float(value) <= 1:
-        raise ArgumentError(f"{in_words(value)} is not a share between 0 and 1", parameter=parameter)
+        raise ArgumentError(f"{describe(value)} is not a share between 0 and 1", parameter=parameter)
 
 
-def several(values: Any, parameter: str) -> tuple[Any, ...]:
+def as_tuple(values: Any, parameter: str) -> tuple[Any, ...]:
     """`values` as a tuple. Raises `ArgumentError` for a single text, whose letters would be taken for them, and for no list."""
     if isinstance(values, str) or not isinstance(values, Iterable):
         example = [values] if isinstance(values, str) else None
-        raise ArgumentError(f"{in_words(values)} given, expected a list", parameter=parameter, example=example)
+        raise ArgumentError(f"{describe(values)} given, expected a list", parameter=parameter, example=example)
     return tuple(values)
 
 

@@ -64,11 +64,11 @@ class DataError(FramecastError):
     """Frames that cannot be read, understood or used."""
 
 
-class Unreadable(DataError):
+class UnreadableFile(DataError):
     """A file that is incomplete or damaged. Among others it is skipped and reported; alone it is an error."""
 
 
-class Exhausted(FramecastError):
+class ResourceError(FramecastError):
     """This machine has no more open files or memory to read with: no file is damaged by that, and none may be left out."""
 
 
@@ -85,22 +85,22 @@ class RunError(FramecastError):
 
 
 @contextmanager
-def blameless(where: str | Path) -> Iterator[None]:
-    """Read a file. Raises `Exhausted` where open files or memory ran out, whatever that was taken for."""
+def resource_errors(where: str | Path) -> Iterator[None]:
+    """Read a file. Raises `ResourceError` where open files or memory ran out, whatever that was taken for."""
     try:
         yield
-    except Exhausted:
+    except ResourceError:
         raise
     except Exception as error:
         cause: BaseException | None = error
         while cause is not None:
             number = cause.errno if isinstance(cause, OSError) else None
             if number in (errno.EMFILE, errno.ENFILE):
-                raise Exhausted(
+                raise ResourceError(
                     "too many files are open", where=where, remedy="raise the limit: ulimit -n NUMBER"
                 ) from error
             if number == errno.ENOMEM or isinstance(cause, MemoryError):
-                raise Exhausted(
+                raise ResourceError(
                     "not enough memory to read it", where=where, remedy="end what else takes some"
                 ) from error
             cause = cause.__cause__

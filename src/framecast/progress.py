@@ -18,7 +18,7 @@ _told: ContextVar[Progress] = ContextVar("told", default=unreported)
 
 
 @contextmanager
-def watch(progress: Progress) -> Iterator[None]:
+def report_progress(progress: Progress) -> Iterator[None]:
     """Within it, `progress` is told of each file that is opened, whatever function opens them."""
     before = _told.set(progress)
     try:
@@ -27,6 +27,6 @@ def watch(progress: Progress) -> Iterator[None]:
         _told.reset(before)
 
 
-def tell(done: int, of: int) -> None:
+def advance(done: int, of: int) -> None:
     """So many files of an archive are open."""
     _told.get()(done, of)

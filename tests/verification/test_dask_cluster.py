@@ -14,7 +14,7 @@ from framecast.errors import ConfigError, RunError
 from framecast.models import ConvLSTM
 from framecast.training import train
 from framecast.verification import dask_cluster
-from framecast.verification.dask_cluster import share_out
+from framecast.verification.dask_cluster import map_on_cluster
 from framecast.verification.evaluate import Job
 from framecast.verification.run import Part, Plan
 from framecast.verification.settings import EvaluationSettings
@@ -35,7 +35,7 @@ def square(folder: Path, number: int) -> int:
 
 def test_a_worker_that_dies_costs_nothing_but_time(tmp_path: Path) -> None:
     seen: list[int] = []
-    results = share_out(partial(square, tmp_path), range(8), "local:2", seen.append)
+    results = map_on_cluster(partial(square, tmp_path), range(8), "local:2", seen.append)
     assert results == [k**2 for k in range(8)]
     assert sorted(seen) == sorted(results)
     assert (tmp_path / "died").exists()
@@ -44,9 +44,9 @@ def test_a_worker_that_dies_costs_nothing_but_time(tmp_path: Path) -> None:
 def test_what_cannot_be_reached_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dask_cluster, "TIMEOUT", 1)
     with pytest.raises(ConfigError, match="no number of processes"):
-        share_out(abs, [1], "local:none")
+        map_on_cluster(abs, [1], "local:none")
     with pytest.raises((RunError, ConfigError), match="cluster"):
-        share_out(abs, [1], "tcp://127.0.0.1:9")
+        map_on_cluster(abs, [1], "tcp://127.0.0.1:9")
 
 
 def broken(number: int) -> int:
@@ -57,7 +57,7 @@ def broken(number: int) -> int:
 def test_a_fault_of_the_work_is_none_of_the_cluster(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     monkeypatch.setattr(dask_cluster, "RETRIES", 0)
     with pytest.raises((OSError, ValueError), match="a fault of the work"):
-        share_out(broken, [number], "local:1")
+        map_on_cluster(broken, [number], "local:1")
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +121,7 @@ def test_killed_midway_the_result_is_the_same(run: tuple[Path, Path], tmp_path: 
     forecasters, source = opened.forecasters, opened.sources.test
     assert source is not None
     todo = plan(source, EvaluationSettings(limit=24))
-    parts = share_out(partial(scored_or_dead, tmp_path, job), todo.parts(1), "local:2")
+    parts = map_on_cluster(partial(scored_or_dead, tmp_path, job), todo.parts(1), "local:2")
     assert (tmp_path / "died").exists()
     shared, alone = (
         assemble(parts, todo, source),

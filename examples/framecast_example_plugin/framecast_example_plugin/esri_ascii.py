@@ -14,7 +14,7 @@ import numpy as np
 import xarray as xr
 
 from framecast.data.readers.single import single_frame
-from framecast.errors import DataError, Unreadable
+from framecast.errors import DataError, UnreadableFile
 
 RECOGNISES = ["ESRI ASCII grids (.asc)"]
 _KEYS = ("ncols", "nrows", "xllcorner", "yllcorner", "cellsize", "nodata_value")
@@ -29,7 +29,7 @@ def recognises(path: Path) -> bool:
 
 
 def read(path: Path, _options: object) -> xr.DataArray:
-    """One frame, decoded when it is used. Raises `DataError` without a time in the name, `Unreadable` for a broken header."""
+    """One frame, decoded when it is used. Raises `DataError` without a time in the name, `UnreadableFile` for a broken header."""
     header = _header(path)
     stamp = re.search(r"(\d{12})$", path.stem)
     if stamp is None:
@@ -46,7 +46,7 @@ def read(path: Path, _options: object) -> xr.DataArray:
 
 
 def _header(path: Path) -> dict[str, float]:
-    """The six numbers by their names in small letters. Raises `Unreadable`."""
+    """The six numbers by their names in small letters. Raises `UnreadableFile`."""
     try:
         with path.open() as file:
             lines = [file.readline().lower().split() for _ in _KEYS]
@@ -54,5 +54,5 @@ def _header(path: Path) -> dict[str, float]:
         if set(header) != set(_KEYS):
             raise ValueError(f"expected {', '.join(_KEYS)}")
     except ValueError as error:
-        raise Unreadable(f"the header is incomplete ({error})", where=path) from error
+        raise UnreadableFile(f"the header is incomplete ({error})", where=path) from error
     return header

@@ -18,7 +18,7 @@ from torch import nn
 
 from framecast.config.parsing import parse, plain
 from framecast.data.quantities import QUANTITIES, Quantity, with_dry
-from framecast.data.readers.options import AS_IT_IS, ReadOptions
+from framecast.data.readers.options import DEFAULT, ReadOptions
 from framecast.data.scaling import Scaling
 from framecast.data.windows.inputs import Input
 from framecast.errors import FramecastError, RunError
@@ -45,7 +45,7 @@ class ModelCard:
     grid: dict[str, Any] = field(default_factory=dict)
     scores: dict[str, float] = field(default_factory=dict)
     inputs: tuple[Input, ...] = ()
-    read_options: ReadOptions = AS_IT_IS
+    read_options: ReadOptions = DEFAULT
 
 
 def save(folder: Path, model: nn.Module, card: ModelCard) -> None:

@@ -15,7 +15,7 @@ import framecast
 from framecast.cli import data, diagnose, evaluate, forecast, importing, train, workflows
 from framecast.cli.doctor import doctor
 from framecast.cli.terminal import bar
-from framecast.progress import watch
+from framecast.progress import report_progress
 
 app = typer.Typer(
     name="framecast",
@@ -29,7 +29,7 @@ app = typer.Typer(
 def main() -> None:
     """Run the command line."""
     try:
-        with watch(bar("opening files", least=100)):
+        with report_progress(bar("opening files", least=100)):
             app(standalone_mode=True)
     except (KeyboardInterrupt, SystemExit) as stop:
         if isinstance(stop, SystemExit) and stop.code != 130:  # which typer makes of Ctrl-C

@@ -40,10 +40,10 @@ def inspect(
     from rich.console import Console
     from rich.text import Text
 
-    from framecast.checks import a_page
+    from framecast.checks import as_html_path
 
     console = Console()
-    page = None if html is None else a_page(html)
+    page = None if html is None else as_html_path(html)
     inspection = framecast.inspect(path, context=context, horizon=horizon, options=options)
     print_facts(console, inspection.facts)
     for concern in inspection.concerns:

@@ -18,7 +18,7 @@ from typing import Any, get_args
 
 import yaml
 
-from framecast.checks import several
+from framecast.checks import as_tuple
 from framecast.config.experiment import Experiment
 from framecast.config.parsing import check_keys, merged, nearest, parse
 from framecast.data.datasets import Data
@@ -53,7 +53,7 @@ def read(recipe: str | Path, overrides: Sequence[str] = (), *, path: str | None 
     """
     settings = _settings(*_split(recipe))
     for override in sorted(
-        map(str, several(overrides, "settings")), key=lambda text: not text.partition("=")[0].endswith(".name")
+        map(str, as_tuple(overrides, "settings")), key=lambda text: not text.partition("=")[0].endswith(".name")
     ):
         key, equals, text = override.partition("=")
         if not equals or not key:

@@ -18,12 +18,12 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from framecast.checks import in_words
+from framecast.checks import describe
 from framecast.data.chunking import AT_ONCE, chunk_lengths
 from framecast.data.lazy import Change, LazyArray
 from framecast.data.quantities import QUANTITIES, Quantity, with_dry
 from framecast.data.units import identify, settled, standard_name
-from framecast.errors import DataError, Exhausted, FramecastError
+from framecast.errors import DataError, FramecastError, ResourceError
 
 DIMS = ("time", "channel", "y", "x")
 _PIXELS = ("channel", "y", "x")
@@ -87,7 +87,7 @@ def check_frames(frames: Any) -> xr.DataArray:
     """The same frames. Raises `DataError` for anything but Frames as `framecast.open` gives them."""
     if not isinstance(frames, xr.DataArray):
         raise DataError(
-            f"{in_words(frames)} given, expected frames, an xarray.DataArray",
+            f"{describe(frames)} given, expected frames, an xarray.DataArray",
             remedy="framecast.open(PATH) gives them; it opens arrays too, once they are saved: numpy.save('frames.npy', array)",
         )
     where = describe_source(frames)
@@ -196,7 +196,7 @@ def order_times(frames: xr.DataArray, *, keep_first: bool = False) -> xr.DataArr
         try:
             return frames.isel(time=index).values
         except FramecastError as error:
-            if not keep_first or isinstance(error, Exhausted):
+            if not keep_first or isinstance(error, ResourceError):
                 raise
             return None
 

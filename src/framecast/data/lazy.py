@@ -13,7 +13,7 @@ import xarray as xr
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
-from framecast.errors import FramecastError, Unreadable, blameless
+from framecast.errors import FramecastError, UnreadableFile, resource_errors
 
 if TYPE_CHECKING:
     import dask.array as da
@@ -50,7 +50,7 @@ def lazy_variable(dims: Sequence[Hashable], shape: Sequence[int], read: Callable
 class LazyArray:
     """An array as NumPy slices it, over one that xarray reads lazily, with the dims `dims`, missing ones of length 1, and
     `change` applied to what is read. Dask asks it for the part of a piece that is needed, not for the piece. Whatever goes
-    wrong in reading is raised as `Unreadable`."""
+    wrong in reading is raised as `UnreadableFile`."""
 
     dtype = np.dtype(np.float32)
 
@@ -150,11 +150,11 @@ def _behind(array: da.Array) -> LazyArray | None:
 
 
 def _read(variable: xr.Variable, where: str) -> np.ndarray:
-    """The values of a lazy variable. Raises `DataError` and `Exhausted`."""
+    """The values of a lazy variable. Raises `DataError` and `ResourceError`."""
     try:
-        with blameless(where):
+        with resource_errors(where):
             return np.asarray(variable.compute(scheduler="synchronous").values)
     except FramecastError:
         raise
     except Exception as error:  # each library has errors of its own; the file is named whatever it is
-        raise Unreadable(f"cannot be read ({error})", where=where, remedy="fetch the file again") from error
+        raise UnreadableFile(f"cannot be read ({error})", where=where, remedy="fetch the file again") from error

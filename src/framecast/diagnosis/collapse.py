@@ -13,11 +13,11 @@ import numpy as np
 import torch
 from scipy.stats import pearsonr, spearmanr
 
-from framecast.checks import a_page
-from framecast.data.readers.options import AS_IT_IS, ReadOptions
+from framecast.checks import as_html_path
+from framecast.data.readers.options import DEFAULT, ReadOptions
 from framecast.diagnosis import probes
 from framecast.diagnosis.groups import FEWEST, Groups, a_distance, grouped, scaled
-from framecast.diagnosis.pages import Figure, Found, Windows, flat, plot, scatter, told, windows_for, write
+from framecast.diagnosis.pages import Diagnosis, Figure, Windows, flat, plot, scatter, told, windows_for, write
 from framecast.errors import ArgumentError, ConfigError
 from framecast.forecasting.trained_model import load
 from framecast.report.figures import COLOURS
@@ -54,7 +54,7 @@ def _seen(model: Any, windows: Windows, reach: float = 1.5, min_samples: int = F
     )
 
 
-def collapse(model: Any, windows: Windows) -> Found:
+def collapse(model: Any, windows: Windows) -> Diagnosis:
     """Have the features of different motions collapsed into one? ModeRNN (2022), tables III and IV, figures 5, 7, 9, 10."""
     said, true, groups, gdl, distance = _seen(model, windows)
     facts = {
@@ -74,12 +74,12 @@ def collapse(model: Any, windows: Windows) -> Found:
     if between:
         facts["A-distance between groups"] = "; ".join(between)
     if len(said) < FEWEST:
-        return Found(f"Too few sequences for groups of features: {len(said)}, not {FEWEST}.", facts, [])
+        return Diagnosis(f"Too few sequences for groups of features: {len(said)}, not {FEWEST}.", facts, [])
     if not np.ptp(np.concatenate([said, true]), axis=0).any():
-        return Found("All sequences have the same features: nothing tells them apart.", facts, [])
+        return Diagnosis("All sequences have the same features: nothing tells them apart.", facts, [])
     number = "1 group" if groups.number == 1 else f"{groups.number} groups"
     verdict = f"{number} of features; silhouette {told(groups.silhouette, _TWO_GROUPS)}."
-    return Found(verdict, facts, _drawn(said, true, groups.labels))
+    return Diagnosis(verdict, facts, _drawn(said, true, groups.labels))
 
 
 def _drawn(said: np.ndarray, true: np.ndarray, labels: np.ndarray) -> list[Figure]:
@@ -98,12 +98,12 @@ def across(
     runs: Mapping[str, str | Path],
     data: FramesLike | None = None,
     *,
-    options: ReadOptions = AS_IT_IS,
+    options: ReadOptions = DEFAULT,
     out: str | Path,
     limit: int = 32,
     reach: float = 1.0,
     min_samples: int = FEWEST,
-) -> tuple[Found, Path]:
+) -> tuple[Diagnosis, Path]:
     """Do forecasts blur where features collapse? The silhouette of several models, by name, against their gradient difference on
     the same windows, with the correlation of both (ModeRNN, tables III and IV); written to `out`. `reach` and `min_samples`
     are those of `groups.grouped`, on features scaled to standard deviation 1: a model's own distances set its eps.
@@ -116,7 +116,7 @@ def across(
             f"a correlation needs at least three models, and there are {len(runs)}: {', '.join(runs)}",
             parameter="others",
         )
-    page = a_page(out)
+    page = as_html_path(out)
     seen: dict[str, Seen] = {}
     first: Windows | None = None
     for name, run in runs.items():
@@ -145,7 +145,7 @@ def across(
     return found, write(found, page, "Mode collapse across models", facts)
 
 
-def correlated(values: Mapping[str, tuple[float, float]]) -> Found:
+def correlated(values: Mapping[str, tuple[float, float]]) -> Diagnosis:
     """What silhouettes and gradient differences of models, by name, say together."""
     known = {name: pair for name, pair in values.items() if np.isfinite(pair).all()}
     facts = {
@@ -170,4 +170,4 @@ def correlated(values: Mapping[str, tuple[float, float]]) -> Found:
         axes.set(xlabel="silhouette of the features", ylabel="gradient difference of the forecasts")
 
     said = "A point a model: to the right, features keep motions apart; below, forecasts keep edges."
-    return Found(verdict, facts, [("Features and forecasts", said, plot(draw, (5, 4)))] if known else [])
+    return Diagnosis(verdict, facts, [("Features and forecasts", said, plot(draw, (5, 4)))] if known else [])

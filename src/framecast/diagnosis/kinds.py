@@ -9,12 +9,12 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 
-from framecast.checks import a_page, several
-from framecast.data.readers.options import AS_IT_IS, ReadOptions
+from framecast.checks import as_html_path, as_tuple
+from framecast.data.readers.options import DEFAULT, ReadOptions
 from framecast.diagnosis import probes
 from framecast.diagnosis.collapse import across, collapse
 from framecast.diagnosis.groups import FEWEST, grouped, scaled
-from framecast.diagnosis.pages import Found, Windows, flat, maps, plot, scatter, told, windows_for, write
+from framecast.diagnosis.pages import Diagnosis, Windows, flat, maps, plot, scatter, told, windows_for, write
 from framecast.errors import ArgumentError, ConfigError, FramecastError
 from framecast.forecasting.trained_model import load
 from framecast.models.motionrnn import Motion
@@ -28,13 +28,13 @@ def diagnose(
     kind: str,
     data: FramesLike | None = None,
     *,
-    options: ReadOptions = AS_IT_IS,
+    options: ReadOptions = DEFAULT,
     out: str | Path | None = None,
     limit: int = 32,
     others: Sequence[str | Path] = (),
     reach: float = 1.0,
     min_samples: int = FEWEST,
-) -> tuple[Found, Path]:
+) -> tuple[Diagnosis, Path]:
     """Look inside the model of `run` on `limit` windows of `data` (its own test split without), read as in training where
     `options` state nothing else, and write the page to `out` (`RUN/diagnosis-KIND.html` without). Frames are cut to the size of
     training. Returns what was found and the path of the page.
@@ -49,9 +49,9 @@ def diagnose(
     if others and kind != "collapse":
         raise ArgumentError("several models are diagnosed for collapse only", parameter="others")
     if others:
-        page = Path(run) / "diagnosis-collapse-across.html" if out is None else a_page(out)
+        page = Path(run) / "diagnosis-collapse-across.html" if out is None else as_html_path(out)
         return across(
-            named_runs([run, *several(others, "others")]),
+            named_runs([run, *as_tuple(others, "others")]),
             data,
             options=options,
             out=page,
@@ -59,7 +59,7 @@ def diagnose(
             reach=reach,
             min_samples=min_samples,
         )
-    page = Path(run) / f"diagnosis-{kind}.html" if out is None else a_page(out)
+    page = Path(run) / f"diagnosis-{kind}.html" if out is None else as_html_path(out)
     trained = load(run, device="cpu")
     windows = windows_for(Path(run), trained, data, options, limit)
     try:
@@ -77,7 +77,7 @@ def diagnose(
     return found, page
 
 
-def decoupling(model: Any, windows: Windows) -> Found:
+def decoupling(model: Any, windows: Windows) -> Diagnosis:
     """Do the two memories learn different things? PredRNN-V2 (2022), figure 3."""
     found = probes.increments(model, windows.frames)
     cosine = probes.cosines(found).numpy()
@@ -99,7 +99,7 @@ def decoupling(model: Any, windows: Windows) -> Found:
         axes.set(xlabel="step", ylabel="mean absolute cosine", ylim=(0, None))
         axes.legend(frameon=False, ncols=4)
 
-    return Found(
+    return Diagnosis(
         f"The increments of both memories have a mean absolute cosine of {cosine.mean():.3f}; 0 is decoupled, 1 the same.",
         {"silhouette of the increments of C and of M (scaled to standard deviation 1)": told(apart, "two windows")},
         [
@@ -110,13 +110,13 @@ def decoupling(model: Any, windows: Windows) -> Found:
     )  # fmt: skip
 
 
-def gradients(model: Any, windows: Windows) -> Found:
+def gradients(model: Any, windows: Windows) -> Diagnosis:
     """How far back does the error reach? PredRNN-V2 (2022), figure 8."""
     norms = probes.gradient_norms(model, windows.frames[:8], windows.context).numpy()
     seen = np.where(norms > 0, norms, np.nan)  # a logarithmic axis has no 0
     first, last = norms[-1, [0, -1]]
     if np.isnan(seen).all():
-        return Found("No error pulls at any hidden state: no gradient is above 0.", {}, [])
+        return Diagnosis("No error pulls at any hidden state: no gradient is above 0.", {}, [])
     pull = (
         f"with {first / last:.2g} of the strength"
         if first >= 0 and last > 0
@@ -135,7 +135,7 @@ def gradients(model: Any, windows: Windows) -> Found:
         axes.set(xlabel="step of the hidden state (the line: the last of the context)", ylabel="norm", yscale="log")
         axes.legend(frameon=False, fontsize=7, ncols=6, title="error at lead time")
 
-    return Found(
+    return Diagnosis(
         f"The error at the last lead time pulls at the first hidden state {pull} at the last one.",
         {},
         [
@@ -148,7 +148,7 @@ def gradients(model: Any, windows: Windows) -> Found:
     )
 
 
-def response(model: Any, windows: Windows) -> Found:
+def response(model: Any, windows: Windows) -> Diagnosis:
     """How fast does the model forget what is over? PredRNN-V2 (2022), figure 9."""
     if len(windows.frames) < 2:
         raise ValueError("a sudden change needs two windows")
@@ -165,14 +165,14 @@ def response(model: Any, windows: Windows) -> Found:
         axes.set(xlabel="frames of the new sequence seen", ylabel="squared error of the next frame")
         axes.legend(frameon=False)
 
-    return Found(
+    return Diagnosis(
         f"After a change to another sequence the error comes within a tenth of that without a past {when}.",
         {},
         [("Response to sudden change", "The true frames are fed; another sequence went before, or none.", plot(draw))],
     )
 
 
-def slots(model: Any, windows: Windows) -> Found:
+def slots(model: Any, windows: Windows) -> Diagnosis:
     """What do the slots do? ModeRNN (2022), figure 14."""
     weights = probes.slot_importance(model, windows.past, windows.horizon).numpy()
     changes = probes.slot_swap(model, windows.past[:8], windows.horizon).numpy()
@@ -189,7 +189,7 @@ def slots(model: Any, windows: Windows) -> Found:
         axes.legend(frameon=False, fontsize=7)
 
     most = np.unravel_index(changes.argmax(), changes.shape)
-    return Found(
+    return Diagnosis(
         f"Swapping slots {most[0] + 1} and {most[1] + 1} changes the forecast most, by {changes.max():.3g} (root mean square).",
         {"importance": ", ".join(f"{value:.2f}" for value in weights.mean(0)) + " (slots, then the shortcut)"},
         [
@@ -199,7 +199,7 @@ def slots(model: Any, windows: Windows) -> Found:
     )
 
 
-def motion(model: Any, windows: Windows) -> Found:
+def motion(model: Any, windows: Windows) -> Diagnosis:
     """Where does MotionRNN think that things go? MotionRNN (2021), figure 9."""
     found = probes.motions(model, windows.past[:1], windows.horizon)
     factor = windows.frames.shape[-1] // found[0][0].trend.shape[-1]
@@ -221,7 +221,7 @@ def motion(model: Any, windows: Windows) -> Found:
         axes.grid(False)
 
     speed = float(np.hypot(*flow).mean())
-    return Found(
+    return Diagnosis(
         f"The trending momentum of the top layer moves by {speed:.2g} pixels a step on average.",
         {"trend": f"{flow[0].mean():.2g} rows down, {flow[1].mean():.2g} columns to the right a step, on average"},
         [
@@ -239,7 +239,7 @@ def motion(model: Any, windows: Windows) -> Found:
     )
 
 
-def attention(model: Any, windows: Windows) -> Found:
+def attention(model: Any, windows: Windows) -> Diagnosis:
     """Where does MoDeRNN look? MoDeRNN (2022), figure 3."""
     weights = probes.attention_maps(model, windows.frames[:1])
     steps = range(0, len(weights), max(1, len(weights) // 8))
@@ -249,7 +249,7 @@ def attention(model: Any, windows: Windows) -> Found:
     ]
     frames = [("frame", [windows.frames[0, t].mean(0).numpy() for t in steps])]
     values = np.concatenate([each.ravel() for _, row in rows for each in row])
-    return Found(
+    return Diagnosis(
         f"The weights of the last half-step lie between {values.min():.3g} and {values.max():.3g}.",
         {},
         [
@@ -259,7 +259,7 @@ def attention(model: Any, windows: Windows) -> Found:
     )
 
 
-def attribution(model: Any, windows: Windows) -> Found:
+def attribution(model: Any, windows: Windows) -> Diagnosis:
     """Which past frames and places does a forecast pixel depend on?"""
     first = windows.future[:1, -1].mean(1)[0]
     place = divmod(int(first.argmax()), first.shape[1])
@@ -268,7 +268,7 @@ def attribution(model: Any, windows: Windows) -> Found:
     share = found.sum((1, 2)) / max(found.sum(), 1e-30)
     distance = np.hypot(*(np.indices(found.shape[1:]) - np.array(place)[:, None, None]))
     reach = float((found * distance).sum() / max(found.sum(), 1e-30))
-    return Found(
+    return Diagnosis(
         f"{share[-1]:.0%} of what the pixel depends on is in the last context frame; it looks {reach:.1f} pixels far on average.",
         {"pixel": f"row {place[0]}, column {place[1]}, lead time {lead + 1}: where the truth is brightest",
          "share of each context frame": ", ".join(f"{value:.0%}" for value in share)},
@@ -279,7 +279,7 @@ def attribution(model: Any, windows: Windows) -> Found:
     )  # fmt: skip
 
 
-KINDS: dict[str, Callable[[Any, Windows], Found]] = {
+KINDS: dict[str, Callable[[Any, Windows], Diagnosis]] = {
     "decoupling": decoupling,
     "gradients": gradients,
     "response": response,

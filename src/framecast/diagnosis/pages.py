@@ -15,7 +15,7 @@ from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 from torch import Tensor
 
-from framecast.checks import at_least_one
+from framecast.checks import check_counts
 from framecast.data.readers.options import ReadOptions
 from framecast.data.windows.batches import evaluation_batches
 from framecast.errors import ConfigError
@@ -44,7 +44,7 @@ class Windows(NamedTuple):
         return self.frames[:, self.context :]
 
 
-class Found(NamedTuple):
+class Diagnosis(NamedTuple):
     """What a diagnosis found: in a sentence, as facts, and as figures."""
 
     verdict: str
@@ -53,7 +53,7 @@ class Found(NamedTuple):
 
 
 def windows_for(run: Path, trained: TrainedModel, data: FramesLike | None, options: ReadOptions, limit: int) -> Windows:
-    at_least_one(limit=limit)
+    check_counts(limit=limit)
     shape = trained.card.shape
     if shape.actions or shape.inputs:
         raise ConfigError("models with actions or inputs are not diagnosed", where=run)
@@ -119,7 +119,7 @@ def flat(features: np.ndarray) -> np.ndarray:
     )
 
 
-def write(found: Found, out: Path, title: str, facts: dict[str, str]) -> Path:
+def write(found: Diagnosis, out: Path, title: str, facts: dict[str, str]) -> Path:
     """The page of a diagnosis at `out`. Raises `RunError`."""
     return write_page(
         "inspection.html",

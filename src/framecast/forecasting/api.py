@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from framecast.checks import a_path
+from framecast.checks import as_path
 from framecast.data.archives.opening import open_like
 from framecast.data.frames import check_frames, coverage, impossible
 from framecast.data.quantities import quantity_of
 from framecast.data.readers.numpy_files import array_of
-from framecast.data.readers.options import AS_IT_IS, ReadOptions
+from framecast.data.readers.options import DEFAULT, ReadOptions
 from framecast.data.windows.inputs import moved
 from framecast.forecasting.trained_model import load
 from framecast.forecasting.write import check_target, write
@@ -25,7 +25,7 @@ def forecast(
     horizon: int,
     *,
     out: str | Path | None = None,
-    options: ReadOptions = AS_IT_IS,
+    options: ReadOptions = DEFAULT,
     actions: np.ndarray | str | Path | None = None,
     inputs: Sequence[str] = (),
     device: str | None = None,
@@ -44,7 +44,7 @@ def forecast(
     Raises `DataError` for data that cannot be read or do not fit the model, `ConfigError` for arguments that cannot work, and
     `RunError` where there is no trained model or `out` cannot be written.
     """
-    target = None if out is None else a_path(out, "the path of a file to write")
+    target = None if out is None else as_path(out, "the path of a file to write")
     if target is not None:
         check_target(target, overwrite=overwrite)
     model = load(run, device, tile=tile, overlap=overlap)

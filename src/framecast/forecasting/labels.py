@@ -13,7 +13,7 @@ from numbers import Integral
 import numpy as np
 import xarray as xr
 
-from framecast.checks import in_words
+from framecast.checks import describe
 from framecast.data.frames import check_frames, describe_source, stamp
 from framecast.data.windows.index import NO_DATA, time_step
 from framecast.errors import ArgumentError, DataError
@@ -115,4 +115,4 @@ def assemble(values: np.ndarray, frames: xr.DataArray, name: str) -> xr.DataArra
 def check_horizon(horizon: object) -> None:
     """Raise `ArgumentError` for what is no number of frames."""
     if not isinstance(horizon, Integral) or horizon < 1:
-        raise ArgumentError(f"{in_words(horizon)} given, expected a whole number of at least 1", parameter="horizon")
+        raise ArgumentError(f"{describe(horizon)} given, expected a whole number of at least 1", parameter="horizon")

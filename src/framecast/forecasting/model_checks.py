@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from framecast.checkpoints.model_folder import ModelCard
-from framecast.checks import in_words
+from framecast.checks import describe
 from framecast.data.frames import check_frames, describe_source
 from framecast.data.quantities import quantity_of
 from framecast.data.windows.index import time_step
@@ -120,4 +120,4 @@ def _described(given: Any) -> str:
     """What is no array of numbers, for messages."""
     if isinstance(given, np.ndarray):
         return f"an array of {given.dtype}"
-    return "none" if given is None else in_words(given)
+    return "none" if given is None else describe(given)

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from framecast.checkpoints.model_folder import ModelCard, find
 from framecast.checkpoints.model_folder import load as load_saved
-from framecast.checks import a_path, at_least_one
+from framecast.checks import as_path, check_counts
 from framecast.data.windows.inputs import Input, fields
 from framecast.errors import ConfigError, RunError
 from framecast.forecasting.labels import check_horizon, run
@@ -182,8 +182,8 @@ def load(folder: str | Path, device: str | None = None, *, tile: int | None = No
     `device` is the GPU where there is one; for `tile` and `overlap` see `TrainedModel`. Raises `RunError` where there is no whole
     model, and `ConfigError` for a device that this machine does not have, a tile that is no size, or an overlap as large.
     """
-    at_least_one(tile=tile)
-    model, card = load_saved(find(a_path(folder, "the folder of a run, or of a saved model")))
+    check_counts(tile=tile)
+    model, card = load_saved(find(as_path(folder, "the folder of a run, or of a saved model")))
     return TrainedModel(model, card, _device(device), tile=tile, overlap=overlap)
 
 

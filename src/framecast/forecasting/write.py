@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from framecast.checks import a_path, in_words, require
+from framecast.checks import as_path, describe, require
 from framecast.data.frames import check_frames
 from framecast.data.quantities import QUANTITIES
 from framecast.data.readers import zarr_store
@@ -56,7 +56,7 @@ def check_forecast(forecast: Any) -> None:
     """Raise `DataError` for anything but a Forecast."""
     remedy = "write what a model's forecast(frames, horizon) gives; frames are written with frames.to_netcdf(PATH)"
     if not isinstance(forecast, xr.DataArray):
-        raise DataError(f"{in_words(forecast)} given, expected a forecast, an xarray.DataArray", remedy=remedy)
+        raise DataError(f"{describe(forecast)} given, expected a forecast, an xarray.DataArray", remedy=remedy)
     if (
         forecast.dims not in (DIMS, MEMBER_DIMS)
         or not {"init_time", "lead_time"} <= set(forecast.coords)
@@ -77,7 +77,7 @@ def write(
     `ConfigError` for a suffix of no format, a folder that is not there and, without `overwrite`, a file that is, and `RunError`
     where it cannot be written.
     """
-    out = a_path(out, "the path of a file to write")
+    out = as_path(out, "the path of a file to write")
     check_forecast(forecast)
     if context is not None:
         check_frames(context)

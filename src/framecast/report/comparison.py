@@ -11,7 +11,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from markupsafe import Markup
 
-from framecast.checks import a_page
+from framecast.checks import as_html_path
 from framecast.report.figures import COLOURS, MARKS, STYLE, lead_labels, shared_lead_axis, svg
 from framecast.report.page import write_page
 from framecast.report.verdict import cases
@@ -40,7 +40,7 @@ def write_comparison(
     sure = sum(claim.sure for claim in comparison.overall)
     return write_page(
         "comparison.html",
-        a_page(out),
+        as_html_path(out),
         title=title,
         warnings=warnings,
         cases=f"On {cases(verification)}{_days(comparison)}",

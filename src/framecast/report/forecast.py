@@ -11,7 +11,7 @@ import xarray as xr
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 
-from framecast.checks import at_least_one
+from framecast.checks import check_counts
 from framecast.colours import scale_of
 from framecast.data.frames import stamp
 from framecast.data.quantities import QUANTITIES
@@ -28,7 +28,7 @@ def plot(forecast: xr.DataArray, *, columns: int = 6) -> Figure:
     Close the figure when it is not needed any more (`matplotlib.pyplot.close`). Raises `DataError` for what is no Forecast.
     """
     check_forecast(forecast)
-    at_least_one(columns=columns)
+    check_counts(columns=columns)
     scale = scale_of(QUANTITIES[forecast.attrs["quantity"]])
     panels = [
         (f"{stamp(begin.values)} {_lead(lead.values)}", forecast.sel(init_time=begin, lead_time=lead).values)

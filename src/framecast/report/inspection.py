@@ -11,7 +11,7 @@ from markupsafe import Markup
 from matplotlib.colors import ListedColormap
 from matplotlib.dates import ConciseDateFormatter
 
-from framecast.checks import a_page
+from framecast.checks import as_html_path
 from framecast.colours import scale_of
 from framecast.data.inspection.inspect import Inspection
 from framecast.report.figures import COLOURS, STYLE, bare, legend, png, svg
@@ -38,7 +38,7 @@ def write_inspection(seen: Inspection, out: str | Path, *, title: str = "What is
         figures.insert(1, ("Calendar", said, _calendar(seen)))
     return write_page(
         "inspection.html",
-        a_page(out),
+        as_html_path(out),
         title=title,
         verdict=verdict,
         problems=problems,

@@ -14,7 +14,7 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, select_autoescape
 from markupsafe import Markup
 
-from framecast.checks import a_page, in_words
+from framecast.checks import as_html_path, describe
 from framecast.errors import DataError, RunError
 from framecast.report.figures import animation, curves, lead_labels, legend, performance, spectra, strip
 from framecast.report.maps import place
@@ -44,9 +44,9 @@ def write_report(
     """
     if not isinstance(verification, Verification):
         raise DataError(
-            f"{in_words(verification)} given, expected a verification", remedy="framecast.evaluate gives one"
+            f"{describe(verification)} given, expected a verification", remedy="framecast.evaluate gives one"
         )
-    out = a_page(out)
+    out = as_html_path(out)
     leads, label = lead_labels(verification)
     objects = verification.metrics("object")
     thresholds = range(len(verification.thresholds))

@@ -10,7 +10,7 @@ from pathlib import Path
 import xarray as xr
 from rich.console import Console
 
-from framecast.checks import a_path, at_least_one, require, several
+from framecast.checks import as_path, as_tuple, check_counts, require
 from framecast.config.experiment import Experiment
 from framecast.config.recipes import read
 from framecast.data.datasets import IN_MEMORY, ArchiveData
@@ -39,7 +39,7 @@ def train(
     `ConfigError`, `DataError`, and `RunError`, also where `out` exists already.
     """
     require("lightning_fabric", "tensorboard", "psutil", extra="train", purpose="training")
-    overrides = several(overrides, "settings")
+    overrides = as_tuple(overrides, "settings")
     path = None if data is None else _path(data)
     if isinstance(recipe, Experiment):
         experiment = _changed(recipe, path, overrides)
@@ -48,7 +48,7 @@ def train(
     if out is None:
         now = time.strftime("%Y%m%d-%H%M%S", time.localtime(begun(experiment.training)))
         out = Path("runs") / f"{experiment.model.name.split(':')[-1]}-{now}"
-    folder = a_path(out, "a new folder")
+    folder = as_path(out, "a new folder")
     frames = (data,) if isinstance(data, xr.DataArray) else None
     check_cache(experiment)
     stage = first_stage(experiment)
@@ -114,8 +114,8 @@ def resume(
     its first stage, where that was interrupted. `data` are the Frames it was begun with, where those were in memory. Raises
     `ConfigError`, `DataError` and `RunError`."""
     require("lightning_fabric", "tensorboard", "psutil", extra="train", purpose="training")
-    at_least_one(iterations=iterations)
-    run = a_path(folder, "the folder of a run")
+    check_counts(iterations=iterations)
+    run = as_path(folder, "the folder of a run")
     experiment = settings_of(run)
     if data is None:
         check_in_files(experiment, run, "give them again, in Python: framecast.resume(RUN, data=frames)")

@@ -17,7 +17,7 @@ TIMEOUT = 20
 """Seconds to wait for a scheduler."""
 
 
-def share_out(
+def map_on_cluster(
     work: Callable[[P], T], pieces: Sequence[P], cluster: str, finished: Callable[[T], None] = lambda result: None
 ) -> list[T]:
     """`[work(piece) for piece in pieces]`, each piece by some worker of `cluster`: the address of a scheduler, or "local:N" for

@@ -16,7 +16,7 @@ import xarray as xr
 from pyproj import CRS
 from pyproj.exceptions import CRSError
 
-from framecast.checks import a_folder, a_path, several
+from framecast.checks import as_path, as_tuple, ensure_folder
 from framecast.data.datasets import ArchiveData
 from framecast.data.frames import same_grid
 from framecast.data.readers.options import ReadOptions
@@ -29,7 +29,7 @@ from framecast.forecasting.trained_model import TrainedModel, load
 from framecast.progress import Progress, unreported
 from framecast.training.run_folder import check_in_files, settings_of
 from framecast.verification.case_sums import Networks
-from framecast.verification.dask_cluster import share_out
+from framecast.verification.dask_cluster import map_on_cluster
 from framecast.verification.perceptual_weights import Weights
 from framecast.verification.result import Grid, Verification
 from framecast.verification.run import PartialResult, ScoringPlan, assemble, plan, score
@@ -49,10 +49,10 @@ Runs = str | Path | Mapping[str, str | Path]
 def named_runs(runs: Mapping[str, str | Path] | Sequence[str | Path]) -> dict[str, Path]:
     """Runs by the names of their folders, by their paths if two have one name. Raises `ArgumentError` for what are no runs."""
     if isinstance(runs, Mapping):
-        return {name: a_path(run, "the folder of a run") for name, run in runs.items()}
+        return {name: as_path(run, "the folder of a run") for name, run in runs.items()}
     folders = [
-        a_path(run, "the folder of a run")
-        for run in ([runs] if isinstance(runs, str | Path) else several(runs, "runs"))
+        as_path(run, "the folder of a run")
+        for run in ([runs] if isinstance(runs, str | Path) else as_tuple(runs, "runs"))
     ]
     named = {folder.resolve().name: folder for folder in folders}
     return named if len(named) == len(folders) else {str(folder): folder for folder in folders}
@@ -90,7 +90,7 @@ class Job:
         named: Mapping[Any, Any] = runs if isinstance(runs, Mapping) else {None: runs}
         if not named:
             raise ArgumentError("no run given", parameter="run")
-        folders = tuple((name, str(a_path(folder, "the folder of a run"))) for name, folder in named.items())
+        folders = tuple((name, str(as_path(folder, "the folder of a run"))) for name, folder in named.items())
         for name, folder in folders:
             _check_name(name, folder, settings)
         return Job(folders, data, options, settings)
@@ -151,7 +151,7 @@ def run_job(
     source = opened.sources.held_out()
     todo = plan(source, settings, where=opened.sources.where)
     if out is not None:
-        a_folder(out)  # hours before what is written there
+        ensure_folder(out)  # hours before what is written there
     if cluster is None:
         parts = [score(todo, opened.forecasters, source, progress or unreported, opened.networks)]
     else:
@@ -256,7 +256,7 @@ def distributed(job: Job, todo: ScoringPlan, cluster: str, progress: Progress = 
         done += len(part.order)
         progress(done, len(todo.cases))
 
-    return share_out(partial(_scored, job), todo.parts(BATCHES), cluster, count)
+    return map_on_cluster(partial(_scored, job), todo.parts(BATCHES), cluster, count)
 
 
 def baseline(name: str, trained: TrainedModel, sources: DataSplits, run: Path) -> Forecaster:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from framecast.checks import at_least_one, positive, several
+from framecast.checks import as_tuple, check_counts, positive
 from framecast.errors import ArgumentError
 from framecast.forecasting.baselines import DEFAULT, check
 
@@ -51,10 +51,10 @@ class EvaluationSettings:
     def __post_init__(self) -> None:
         for name, kind in _LISTS.items():
             if (values := getattr(self, name)) is not None:
-                object.__setattr__(self, name, tuple(kind(value) for value in several(values, name)))
+                object.__setattr__(self, name, tuple(kind(value) for value in as_tuple(values, name)))
         if self.fvd is not None:
             object.__setattr__(self, "fvd", str(self.fvd))
-        at_least_one(horizon=self.horizon, stride=self.stride, limit=self.limit)
+        check_counts(horizon=self.horizon, stride=self.stride, limit=self.limit)
         _check_zr(self.zr)
         _check_convention(self.convention)
         check(self.baselines)
@@ -71,7 +71,7 @@ def _rate(value: object) -> float:
 
 
 def _scale(value: object) -> int:
-    at_least_one(scales=value)
+    check_counts(scales=value)
     return int(value)  # type: ignore[call-overload,no-any-return]
 
 

@@ -12,7 +12,7 @@ import xarray as xr
 from framecast.checks import taken_over, takes_fields_of
 from framecast.data.archives.opening import open as open_frames
 from framecast.data.frames import action_names
-from framecast.data.readers.options import AS_IT_IS, ReadOptions
+from framecast.data.readers.options import DEFAULT, ReadOptions
 from framecast.data.scaling import default_scaling
 from framecast.data.windows.sources import DataSplits, WindowSource
 from framecast.errors import ArgumentError
@@ -37,7 +37,7 @@ def verify(
     *,
     context: int | None = None,
     step: np.timedelta64 | None = None,
-    options: ReadOptions = AS_IT_IS,
+    options: ReadOptions = DEFAULT,
     batch_size: int = 4,
     examples: int = 4,
     progress: Progress | None = None,

@@ -11,7 +11,7 @@ import xarray as xr
 from framecast.data.archives.opening import files_named_by, open_like
 from framecast.data.datasets import IN_MEMORY, ArchiveData
 from framecast.data.frames import files_of
-from framecast.data.readers.options import AS_IT_IS, ReadOptions
+from framecast.data.readers.options import DEFAULT, ReadOptions
 from framecast.data.windows.inputs import Input
 from framecast.data.windows.sources import DataSplits
 from framecast.data.windows.splits import ByBlocks
@@ -28,7 +28,7 @@ def windows_of(
     trained: TrainedModel,
     data: FramesLike | None = None,
     *,
-    options: ReadOptions = AS_IT_IS,
+    options: ReadOptions = DEFAULT,
     context: int | None = None,
     horizon: int | None = None,
     stride: int | None = None,

@@ -12,12 +12,12 @@ import torch
 import xarray as xr
 from rich.console import Console
 
-from framecast.checks import a_folder, require
+from framecast.checks import ensure_folder, require
 from framecast.config.experiment import Experiment, Optimiser, Training
 from framecast.curriculum import ReverseScheduled
 from framecast.data.datasets import ArchiveData, Data
 from framecast.data.quantities import INTENSITY
-from framecast.data.readers.options import AS_IT_IS, ReadOptions
+from framecast.data.readers.options import DEFAULT, ReadOptions
 from framecast.data.synthetic.moving_mnist import MovingDigits
 from framecast.data.windows.splits import ByBlocks
 from framecast.errors import RunError
@@ -39,7 +39,7 @@ _NEEDED = ("lightning_fabric", "tensorboard", "psutil", "matplotlib", "jinja2", 
 def demo(
     data: str | None = None,
     *,
-    options: ReadOptions = AS_IT_IS,
+    options: ReadOptions = DEFAULT,
     digits: str = "bundled",
     out: str | Path = "demo",
     iterations: int = ITERATIONS,
@@ -62,7 +62,7 @@ def demo(
         )
     experiment = _experiment(data, options, digits, iterations)
     shutil.rmtree(folder, ignore_errors=True)
-    (a_folder(folder) / ".framecast-demo").touch()
+    (ensure_folder(folder) / ".framecast-demo").touch()
 
     begun = time.perf_counter()
     run = train(experiment, out=folder / "run", console=console)

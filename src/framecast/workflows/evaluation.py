@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from framecast.checks import taken_over, takes_fields_of
-from framecast.data.readers.options import AS_IT_IS, ReadOptions
+from framecast.data.readers.options import DEFAULT, ReadOptions
 from framecast.errors import ArgumentError
 from framecast.progress import Progress
 from framecast.verification.comparison import Comparison
@@ -26,7 +26,7 @@ def evaluate(
     data: FramesLike | None = None,
     settings: EvaluationSettings = DEFAULTS,
     *,
-    options: ReadOptions = AS_IT_IS,
+    options: ReadOptions = DEFAULT,
     out: str | Path | None = None,
     report: bool = False,
     cluster: str | None = None,
@@ -85,7 +85,7 @@ def compare(
     data: FramesLike | None = None,
     settings: EvaluationSettings = DEFAULTS,
     *,
-    options: ReadOptions = AS_IT_IS,
+    options: ReadOptions = DEFAULT,
     out: str | Path | None = None,
     cluster: str | None = None,
     progress: Progress | None = None,

@@ -15,8 +15,8 @@ from PIL import Image
 
 import framecast
 from framecast.data.archives.opening import open_like
-from framecast.data.readers.options import AS_IT_IS, ReadOptions
-from framecast.errors import ArgumentError, DataError, Exhausted
+from framecast.data.readers.options import DEFAULT, ReadOptions
+from framecast.errors import ArgumentError, DataError, ResourceError
 
 EVENTS = {
     "mch_20150515": (40, 640, 710, "mm h-1", 0.31, 115.5, 0.173),
@@ -248,7 +248,7 @@ def test_a_file_is_not_left_out_for_what_this_machine_lacks(
         return np.asarray(load(path))
 
     monkeypatch.setattr(np, "load", lacking)
-    with pytest.raises(Exhausted, match=r"too many files|not enough memory"):
+    with pytest.raises(ResourceError, match=r"too many files|not enough memory"):
         framecast.convert(tmp_path, tmp_path.with_suffix(".zarr"))
 
 
@@ -384,15 +384,15 @@ def test_what_is_read_as_in_training_is_said_once(tmp_path: Path) -> None:
         repairs = open_like(tmp_path / name, options, before).attrs["repairs"]
         return [repair for repair in repairs if any(word in repair for word in ("training", "needed", "effect"))]
 
-    assert said("plain", AS_IT_IS) == ["read as in training: time step 5 minutes, grey, size 4x4"]
-    assert said("clock", AS_IT_IS) == ["read as in training: grey, size 4x4"]
+    assert said("plain", DEFAULT) == ["read as in training: time step 5 minutes, grey, size 4x4"]
+    assert said("clock", DEFAULT) == ["read as in training: grey, size 4x4"]
     assert said("clock", ReadOptions(size=(6, 6))) == ["read as in training: grey"]
     assert said("plain", before) == []
     times = np.datetime64("2020-01-01", "ns") + np.arange(3) * np.timedelta64(1, "h")
     xr.DataArray(
         np.ones((3, 6, 8), np.float32), {"time": times}, ("time", "y", "x"), "rain", attrs={"units": "mm h-1"}
     ).to_netcdf(tmp_path / "rain.nc", engine="h5netcdf")
-    assert said("rain.nc", AS_IT_IS) == ["grey, size 4x4 had no effect on these files"]
+    assert said("rain.nc", DEFAULT) == ["grey, size 4x4 had no effect on these files"]
 
 
 def test_what_is_stated_gives_way_to_nothing_and_an_error_says_what_is_from_training(tmp_path: Path) -> None:

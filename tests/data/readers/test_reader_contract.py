@@ -24,7 +24,7 @@ from framecast.data.archives.opening import open_all
 from framecast.data.quantities import quantity_of
 from framecast.data.readers import formats, limits
 from framecast.data.readers.formats import READERS, installed_readers, recognised
-from framecast.data.readers.options import AS_IT_IS, Reader, ReadOptions
+from framecast.data.readers.options import DEFAULT, Reader, ReadOptions
 from framecast.errors import DataError, FramecastError
 
 HEIGHT, WIDTH = 16, 20
@@ -323,7 +323,7 @@ def test_a_broken_reader_of_another_package_is_named(
 ) -> None:
     install("broken", load)
     np.save(tmp_path / "rain.npy", np.zeros((3, 4, 5)))
-    assert open_all(tmp_path / "rain.npy", AS_IT_IS).frames.shape == (3, 1, 4, 5), "it is not needed for that"
+    assert open_all(tmp_path / "rain.npy", DEFAULT).frames.shape == (3, 1, 4, 5), "it is not needed for that"
     (tmp_path / "rain.other").write_bytes(b"something else")
     with pytest.raises(DataError, match=message) as error:
         framecast.open(tmp_path / "rain.other")

@@ -11,7 +11,7 @@ from zarr.codecs import BloscCodec, TransposeCodec, ZstdCodec
 
 import framecast
 from framecast.data.readers.zarr_shards import Shards
-from framecast.errors import Unreadable
+from framecast.errors import UnreadableFile
 
 
 def written(store: Path, values: np.ndarray, chunk: tuple[int, ...], shard: tuple[int, ...], **changed: Any) -> Path:
@@ -113,11 +113,11 @@ def test_damage_is_found_and_names_the_store(store: Path, place: int | None) -> 
     else:
         content[place] ^= 255
     shard.write_bytes(content)
-    with pytest.raises(Unreadable, match=r"rain\.zarr"):
+    with pytest.raises(UnreadableFile, match=r"rain\.zarr"):
         framecast.open(store).values  # noqa: B018
 
 
 def test_damaged_metadata_are_said(store: Path) -> None:
     (store / "rain" / "zarr.json").write_text("{")
-    with pytest.raises(Unreadable, match=r"rain\.zarr"):
+    with pytest.raises(UnreadableFile, match=r"rain\.zarr"):
         framecast.open(store)

@@ -12,7 +12,7 @@ from framecast.data.archives.joining import alike, along_time, first_of, time_of
 from framecast.data.lazy import stack_files
 from framecast.data.readers.formats import recognised
 from framecast.data.readers.options import Reader, ReadOptions
-from framecast.errors import DataError, Unreadable, blameless
+from framecast.errors import DataError, UnreadableFile, resource_errors
 
 MANY = 1000
 """Of more files not all are opened if nobody asks for it."""
@@ -35,7 +35,7 @@ def listed(entries: Sequence[Path], options: ReadOptions) -> tuple[xr.DataArray,
     named = np.array([time_of(file.stem) for file in files])
     try:
         first, *others = (_frame(reader, files[k], options) for k in (0, len(files) // 2, -1))
-    except Unreadable:
+    except UnreadableFile:
         return None
     if "time" in first.dims or "sequence" in first.dims or not all(alike(first, other) for other in others):
         return None
@@ -48,9 +48,9 @@ def listed(entries: Sequence[Path], options: ReadOptions) -> tuple[xr.DataArray,
     def variable(number: int) -> xr.Variable:
         try:
             frame = _frame(reader, files[number], options)
-        except Unreadable as error:
+        except UnreadableFile as error:
             remedy = "; ".join(filter(None, [error.remedy, "if all files are opened it is left out"]))
-            raise Unreadable(
+            raise UnreadableFile(
                 error.what, where=error.where, remedy=remedy, parameter="by_name", example=False
             ) from error
         if not alike(first, frame):
@@ -78,10 +78,10 @@ def listed(entries: Sequence[Path], options: ReadOptions) -> tuple[xr.DataArray,
 
 
 def _frame(reader: Reader, file: Path, options: ReadOptions) -> xr.DataArray:
-    """The frame in a file, without an axis of time. Raises `DataError` and `Exhausted`."""
-    with blameless(file):
+    """The frame in a file, without an axis of time. Raises `DataError` and `ResourceError`."""
+    with resource_errors(file):
         if not reader.recognises(file):
-            raise Unreadable("not of the format of the others", where=file)
+            raise UnreadableFile("not of the format of the others", where=file)
         array = reader.read(file, options)
     return array.isel(time=0) if array.sizes.get("time") == 1 else array
 

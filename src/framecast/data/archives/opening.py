@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from framecast.checks import in_words, taken_over, takes_fields_of
+from framecast.checks import describe, taken_over, takes_fields_of
 from framecast.data.archives.joining import (
     check_shapes,
     differing,
@@ -29,16 +29,16 @@ from framecast.data.frames import build, order_times
 from framecast.data.readers import images as pictures
 from framecast.data.readers import video, zarr_store
 from framecast.data.readers.formats import reader_of, recognised, understood
-from framecast.data.readers.options import AS_IT_IS, Reader, ReadOptions
-from framecast.errors import ArgumentError, DataError, Unreadable, blameless
-from framecast.progress import tell
+from framecast.data.readers.options import DEFAULT, Reader, ReadOptions
+from framecast.errors import ArgumentError, DataError, UnreadableFile, resource_errors
+from framecast.progress import advance
 
 DEPTH = 4
 """How deep folders may lie in one another: by year, month, day and hour."""
 
 
 @takes_fields_of(ReadOptions)
-def open(path: str | Path | Sequence[str | Path], options: ReadOptions = AS_IT_IS, **stated: Any) -> xr.DataArray:
+def open(path: str | Path | Sequence[str | Path], options: ReadOptions = DEFAULT, **stated: Any) -> xr.DataArray:
     """Frames `([sequence,] time, channel, y, x)`, lazy, float32, in physical units, with NaN where there is no data.
 
     `path` is a file, a folder (one without data stands for what lies in its folders), a glob pattern (`archive/**/*.nc`), a
@@ -53,7 +53,7 @@ def open(path: str | Path | Sequence[str | Path], options: ReadOptions = AS_IT_I
     holds for more than 1,000 files if it is None, three of many are, if dates and times in all names tell their order: the
     others are taken to be like them, and what is wrong with one is said when it is read.
 
-    Raises `DataError` naming file, variable and remedy, `ArgumentError` for an option that cannot be, and `Exhausted` where
+    Raises `DataError` naming file, variable and remedy, `ArgumentError` for an option that cannot be, and `ResourceError` where
     this machine lacks open files or memory.
     """
     return open_all(path, taken_over(options, stated)).frames
@@ -147,17 +147,17 @@ def open_all(path: str | Path | Sequence[str | Path], options: ReadOptions, *, l
     arrays: dict[Path, xr.DataArray] = {}
     failures: list[DataError] = []
     for number, (file, reader) in enumerate(files.items()):
-        tell(number, len(files))
+        advance(number, len(files))
         try:
-            with blameless(file):
+            with resource_errors(file):
                 arrays[file] = reader.read(file, options)
-        except Unreadable as error:
+        except UnreadableFile as error:
             failures.append(error)
         except DataError as error:
             if not lenient:
                 raise
             failures.append(error)
-    tell(len(files), len(files))
+    advance(len(files), len(files))
     if not arrays:
         raise failures[0] if len(files) == 1 else _nothing_left(failures)
     left_out = {str(error.where): error.what for error in failures}
@@ -186,7 +186,7 @@ def check_paths(path: object) -> None:
     for one in several:
         if not isinstance(one, str | Path) or not str(one):
             raise ArgumentError(
-                f"{in_words(one)} given, expected a path, or a list of paths",
+                f"{describe(one)} given, expected a path, or a list of paths",
                 parameter="path",
                 remedy="such as 'archive/' or sorted(folder.glob('*.nc')); frames in memory are written first: "
                 "frames.to_netcdf('frames.nc')",

@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from framecast.checks import at_least_one, check_share, taken_over, takes_fields_of
+from framecast.checks import check_counts, check_share, taken_over, takes_fields_of
 from framecast.data.archives.joining import first_of
 from framecast.data.archives.opening import open as open_frames
 from framecast.data.frames import action_names, check_frames, stamp
 from framecast.data.inspection.survey import Survey, survey
 from framecast.data.quantities import REFLECTIVITY, Quantity, quantity_of
-from framecast.data.readers.options import AS_IT_IS, ReadOptions
+from framecast.data.readers.options import DEFAULT, ReadOptions
 from framecast.data.windows.index import list_windows, regular, time_step
 from framecast.data.windows.splits import NONE, ByBlocks, Split
 from framecast.errors import ArgumentError, DataError, in_python
@@ -139,7 +139,7 @@ def inspect(
     stride: int = 1,
     min_valid: float = 0.5,
     split: Split | None = None,
-    options: ReadOptions = AS_IT_IS,
+    options: ReadOptions = DEFAULT,
     **stated: Any,
 ) -> Inspection:
     """Look at opened Frames, or at what `framecast.open` takes, read as `options` or keywords state. Raises `DataError` where
@@ -148,7 +148,7 @@ def inspect(
     `context`, `horizon`, `stride` and `min_valid` are those of the windows to count, `split` the rule by which frames are
     held out (by blocks of time unless stated).
     """
-    at_least_one(context=context, horizon=horizon, stride=stride)
+    check_counts(context=context, horizon=horizon, stride=stride)
     check_share(min_valid, "min_valid")
     options = taken_over(options, stated)
     if isinstance(data, str | Path | list | tuple):

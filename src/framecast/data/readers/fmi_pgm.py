@@ -19,7 +19,7 @@ from framecast.data.readers.grids import Grid, projected, projection
 from framecast.data.readers.limits import check_size
 from framecast.data.readers.options import ReadOptions
 from framecast.data.readers.single import single_frame
-from framecast.errors import DataError, Unreadable
+from framecast.errors import DataError, UnreadableFile
 
 RECOGNISES = ["FMI pictures (.pgm, .pgm.gz)"]
 
@@ -49,7 +49,7 @@ def recognises(path: Path) -> bool:
 
 
 def read(path: Path, _options: ReadOptions) -> xr.DataArray:
-    """One frame. Raises `DataError` and `Unreadable`."""
+    """One frame. Raises `DataError` and `UnreadableFile`."""
     header = _header(path)
     check_size(path, header.height, header.width)
     said = header.comments
@@ -95,20 +95,20 @@ def _opened(path: Path) -> IO[bytes]:
 
 
 def _header(path: Path) -> _Header:
-    """Comments, size and greatest value. Raises `Unreadable`, also where there are fewer pixels than declared."""
+    """Comments, size and greatest value. Raises `UnreadableFile`, also where there are fewer pixels than declared."""
     try:
         with _opened(path) as file:
             start = file.read(_HEADER)
             comments, numbers, place = _parsed(start)
             if len(numbers) < 3 or numbers[2] > 255:
-                raise Unreadable("the header is incomplete, or not one of 8 bits", where=path)
+                raise UnreadableFile("the header is incomplete, or not one of 8 bits", where=path)
             width, height, greatest = numbers
             check_size(path, height, width)
             file.seek(place + width * height - 1)
             if not file.read(1):
-                raise Unreadable("the file is incomplete: it has fewer pixels than it declares", where=path)
+                raise UnreadableFile("the file is incomplete: it has fewer pixels than it declares", where=path)
     except _DAMAGE as error:
-        raise Unreadable(f"the file is incomplete or unreadable ({error})", where=path) from error
+        raise UnreadableFile(f"the file is incomplete or unreadable ({error})", where=path) from error
     return _Header(comments, width, height, greatest, place)
 
 

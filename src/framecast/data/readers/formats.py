@@ -25,7 +25,7 @@ from framecast.data.readers import (
     zarr_store,
 )
 from framecast.data.readers.options import Reader
-from framecast.errors import DataError, blameless
+from framecast.errors import DataError, resource_errors
 
 READERS: tuple[Reader, ...] = (
     zarr_store,
@@ -68,9 +68,9 @@ def understood() -> str:
 
 
 def recognised(path: Path) -> Reader | None:
-    """The reader that recognises `path`; None where there is none. Raises `Exhausted`, and `DataError` for an installed reader
-    that cannot be loaded."""
-    with blameless(path):
+    """The reader that recognises `path`; None where there is none. Raises `ResourceError`, and `DataError` for an installed
+    reader that cannot be loaded."""
+    with resource_errors(path):
         for reader in READERS:
             if reader.recognises(path):
                 return reader

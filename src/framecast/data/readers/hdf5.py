@@ -12,7 +12,7 @@ import numpy as np
 
 from framecast.data.readers.limits import check_chunk
 from framecast.data.readers.single import first_line
-from framecast.errors import DataError, Unreadable
+from framecast.errors import DataError, UnreadableFile
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _FILTERS = {1: "deflate", 2: "shuffle", 3: "fletcher32", 4: "szip", 5: "nbit", 6: "scaleoffset", 32000: "lzf"}
@@ -40,14 +40,14 @@ def has(path: Path, *names: str) -> bool:
 
 @contextmanager
 def opened(path: Path, form: str) -> Iterator[h5py.File]:
-    """The file. Whatever is amiss in its structure is raised as `Unreadable`; `form` is what was expected."""
+    """The file. Whatever is amiss in its structure is raised as `UnreadableFile`; `form` is what was expected."""
     try:
         with h5py.File(path) as file:
             yield file
     except DataError:
         raise
     except _DAMAGE as error:
-        raise Unreadable(
+        raise UnreadableFile(
             f"the file is incomplete or unreadable ({first_line(error)})",
             where=path,
             remedy=f"expected {form}; fetch the file again",

@@ -14,7 +14,7 @@ from framecast.data.lazy import lazy_variable
 from framecast.data.readers.limits import check_size
 from framecast.data.readers.options import ReadOptions
 from framecast.data.readers.single import resized
-from framecast.errors import DataError, Unreadable
+from framecast.errors import DataError, UnreadableFile
 
 RECOGNISES = ["PNG and JPEG pictures and folders of them"]
 
@@ -68,7 +68,7 @@ def recognises(path: Path) -> bool:
 
 
 def read(path: Path, options: ReadOptions) -> xr.DataArray:
-    """One frame; pixels are decoded when they are used. Raises `DataError` and `Unreadable`."""
+    """One frame; pixels are decoded when they are used. Raises `DataError` and `UnreadableFile`."""
     try:
         with Image.open(path, formats=_FORMATS) as picture:
             (width, height), name, form = picture.size, picture.mode, picture.format
@@ -78,9 +78,11 @@ def read(path: Path, options: ReadOptions) -> xr.DataArray:
     except Image.DecompressionBombError as error:
         raise DataError(f"refused before decoding: {error}", where=path, remedy="crop or tile the picture") from error
     except (OSError, SyntaxError, ValueError) as error:
-        raise Unreadable(f"the picture is incomplete or unreadable ({error})", where=path, remedy=_REMEDY) from error
+        raise UnreadableFile(
+            f"the picture is incomplete or unreadable ({error})", where=path, remedy=_REMEDY
+        ) from error
     if form == "JPEG" and not _ends(path):
-        raise Unreadable("the picture is incomplete or unreadable (it has no end)", where=path, remedy=_REMEDY)
+        raise UnreadableFile("the picture is incomplete or unreadable (it has no end)", where=path, remedy=_REMEDY)
     if transparent and stored == _CUT:
         raise DataError(
             "a transparent colour among colours of 16 bits, of which only 8 are read",
@@ -130,7 +132,7 @@ def _decode(path: Path, mode: _Mode, size: tuple[int, int] | None) -> np.ndarray
             transparent = picture.info.get("transparency")
             pixels = np.atleast_3d(np.asarray(picture.convert(mode.plain) if picture.mode != mode.plain else picture))
     except (OSError, SyntaxError, ValueError) as error:
-        raise Unreadable(f"the picture cannot be decoded ({error})", where=path, remedy=_REMEDY) from error
+        raise UnreadableFile(f"the picture cannot be decoded ({error})", where=path, remedy=_REMEDY) from error
     values = pixels[..., : mode.channels].astype(np.float32)
     if mode.alpha:
         values[pixels[..., -1] == 0] = np.nan

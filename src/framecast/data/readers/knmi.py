@@ -34,7 +34,7 @@ def recognises(path: Path) -> bool:
 
 
 def read(path: Path, _options: ReadOptions) -> xr.DataArray:
-    """The first image. Raises `DataError` and `Unreadable`."""
+    """The first image. Raises `DataError` and `UnreadableFile`."""
     with opened(path, _FORM) as file:
         data = file["image1/image_data"]
         check(data, path)

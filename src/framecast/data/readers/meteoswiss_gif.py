@@ -20,7 +20,7 @@ from framecast.data.readers.grids import Grid, projection
 from framecast.data.readers.limits import check_size
 from framecast.data.readers.options import ReadOptions
 from framecast.data.readers.single import first_line, single_frame
-from framecast.errors import DataError, Unreadable
+from framecast.errors import DataError, UnreadableFile
 
 RECOGNISES = ["MeteoSwiss AQC pictures (.gif)"]
 
@@ -43,16 +43,16 @@ def recognises(path: Path) -> bool:
 
 
 def read(path: Path, _options: ReadOptions) -> xr.DataArray:
-    """One frame. Raises `DataError` and `Unreadable`."""
+    """One frame. Raises `DataError` and `UnreadableFile`."""
     content = path.read_bytes()
     found, interval = _PRODUCT.search(content), _MINUTES.search(content)
     if found is None or not content.endswith(b";"):
-        raise Unreadable("the file is incomplete or unreadable (it does not end as a GIF does)", where=path)
+        raise UnreadableFile("the file is incomplete or unreadable (it does not end as a GIF does)", where=path)
     try:
         with Image.open(path, formats=["GIF"]) as picture:
             width, height = picture.size
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise Unreadable(f"the file is incomplete or unreadable ({first_line(error)})", where=path) from error
+        raise UnreadableFile(f"the file is incomplete or unreadable ({first_line(error)})", where=path) from error
     check_size(path, height, width)
     if (height, width) != _SIZE:
         raise DataError(f"{height} x {width} pixels, where the Swiss grid has {_SIZE[0]} x {_SIZE[1]}", where=path)
@@ -60,7 +60,7 @@ def read(path: Path, _options: ReadOptions) -> xr.DataArray:
         year, day, hour, minute = (part.decode() for part in found.groups())
         time = datetime.datetime.strptime(f"{year} {day} {hour}{minute}", "%y %j %H%M")
     except ValueError as error:
-        raise Unreadable(f"the time {found[0].decode()} is none", where=path) from error
+        raise UnreadableFile(f"the time {found[0].decode()} is none", where=path) from error
     grid = Grid.from_corner(projection(_SWISS, path), 255_000, 480_000, 1000, -1000, height, width)
     return single_frame(
         path,

@@ -13,7 +13,7 @@ from framecast.data.frames import with_actions
 from framecast.data.readers.hdf5 import check, opened
 from framecast.data.readers.options import ReadOptions
 from framecast.data.readers.single import first_line
-from framecast.errors import DataError, Unreadable
+from framecast.errors import DataError, UnreadableFile
 
 RECOGNISES = ["CF NetCDF (.nc)"]
 
@@ -38,27 +38,27 @@ def recognises(path: Path) -> bool:
 
 
 def read(path: Path, options: ReadOptions) -> xr.DataArray:
-    """The one variable on a grid (or `options.variable`). Raises `DataError` and `Unreadable`."""
+    """The one variable on a grid (or `options.variable`). Raises `DataError` and `UnreadableFile`."""
     with path.open("rb") as file:
         signature = file.read(4)
     if signature == b"CDF\x05":
         raise DataError("classic NetCDF with 64-bit data is not understood", where=path, remedy="nccopy -k nc4 IN OUT")
     if signature not in _ENGINES:
         what = "is empty" if not signature else "does not begin as a NetCDF file does"
-        raise Unreadable(f"the file {what}", where=path, remedy="expected CF NetCDF; fetch the file again")
+        raise UnreadableFile(f"the file {what}", where=path, remedy="expected CF NetCDF; fetch the file again")
     if _ENGINES[signature] == "h5netcdf":
         _check_stored(path)
     try:
         dataset = xr.open_dataset(path, engine=_ENGINES[signature], decode_timedelta=False)
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        raise Unreadable(
+        raise UnreadableFile(
             f"the file is incomplete or unreadable ({first_line(error)})", where=path, remedy="fetch the file again"
         ) from error
     return from_dataset(dataset, path, options)
 
 
 def _check_stored(path: Path) -> None:
-    """Raise `DataError` for filters that are not known and for chunks that are too large, `Unreadable` for damage."""
+    """Raise `DataError` for filters that are not known and for chunks that are too large, `UnreadableFile` for damage."""
     datasets: list[h5py.Dataset] = []
     with opened(path, RECOGNISES[0]) as file:
         file.visititems(lambda name, item: datasets.append(item) if isinstance(item, h5py.Dataset) else None)

@@ -29,7 +29,7 @@ from framecast.data.frames import with_actions
 from framecast.data.lazy import lazy_variable
 from framecast.data.readers.limits import MEMORY_LIMIT
 from framecast.data.readers.options import ReadOptions
-from framecast.errors import DataError, Unreadable, blameless
+from framecast.errors import DataError, UnreadableFile, resource_errors
 
 RECOGNISES = ["NumPy arrays (.npy, .npz) and folders of them"]
 
@@ -57,7 +57,7 @@ def _is_npy(path: Path) -> bool:
 
 
 def read(path: Path, options: ReadOptions) -> xr.DataArray:
-    """The array (or `options.variable` of several). Raises `DataError` and `Unreadable`."""
+    """The array (or `options.variable` of several). Raises `DataError` and `UnreadableFile`."""
     actions, zipped = None, path.suffix.lower() == ".npz"
     if zipped:
         name, values, actions = _npz(path, options)
@@ -90,14 +90,14 @@ def array_of(path: Path) -> np.ndarray:
 
 
 def arrays_of(path: Path, names: Sequence[str], largest: int = MEMORY_LIMIT) -> list[np.ndarray]:
-    """Some arrays of an .npz, each of at most `largest` bytes. Raises `DataError` and `Exhausted`."""
+    """Some arrays of an .npz, each of at most `largest` bytes. Raises `DataError` and `ResourceError`."""
     headers = _headers(path)
     for name in names:
         if name not in headers or headers[name][1].kind not in "fiub":
             raise DataError(f"no array {name!r} of numbers", where=path, remedy=f"arrays: {', '.join(headers)}")
         _check_expanded(name, *headers[name], path, largest)
     try:
-        with blameless(path), np.load(path, allow_pickle=False) as file:
+        with resource_errors(path), np.load(path, allow_pickle=False) as file:
             return [file[name] for name in names]
     except _DAMAGE as error:
         raise _refusal(path, str(error)) from error
@@ -211,7 +211,7 @@ def _refusal(path: Path, why: str) -> DataError:
         return DataError(
             "needs unpickling, which could run foreign code: refused", where=path, remedy="save plain numeric arrays"
         )
-    return Unreadable(f"the file is incomplete or unreadable ({why})", where=path, remedy="write the file again")
+    return UnreadableFile(f"the file is incomplete or unreadable ({why})", where=path, remedy="write the file again")
 
 
 def _dims(shape: tuple[int, ...], path: Path) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ from framecast.data.readers.hdf5 import check, has, number, opened, text
 from framecast.data.readers.limits import check_size
 from framecast.data.readers.options import ReadOptions
 from framecast.data.readers.single import single_frame
-from framecast.errors import DataError, Unreadable
+from framecast.errors import DataError, UnreadableFile
 
 RECOGNISES = ["ODIM HDF5 composites"]
 
@@ -50,7 +50,7 @@ class _Field(NamedTuple):
 
 
 def read(path: Path, options: ReadOptions) -> xr.DataArray:
-    """The one field of rain or reflectivity (or that which `options.variable` names). Raises `DataError` and `Unreadable`."""
+    """The one field of rain or reflectivity (or that which `options.variable` names). Raises `DataError` and `UnreadableFile`."""
     with opened(path, "an ODIM HDF5 composite") as file:
         place, name, what, _ = _chosen(_fields(file), path, options)
         data = file[f"{place}/data"]
@@ -144,7 +144,7 @@ def _time(attributes: object, date: str, time: str) -> datetime.datetime:
 def _grid(file: h5py.File, path: Path, height: int, width: int) -> Grid:
     where = file["where"].attrs
     if (int(where["ysize"]), int(where["xsize"])) != (height, width):
-        raise Unreadable(
+        raise UnreadableFile(
             f"declares {int(where['ysize'])} x {int(where['xsize'])} pixels and holds {height} x {width}", where=path
         )
     crs = projection(text(where["projdef"]), path)

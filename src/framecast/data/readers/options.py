@@ -70,7 +70,7 @@ def _two_sides(value: Any) -> bool:
     )
 
 
-AS_IT_IS = ReadOptions()
+DEFAULT = ReadOptions()
 """Nothing stated."""
 
 
@@ -90,6 +90,6 @@ class Reader(Protocol):
 
         Attributes: `units` of the values; where they apply `grid_mapping`, `long_name`, `standard_name`, `dry` (the
         format's own value for "observed, and nothing there") and `repairs` (what was changed, in words). Raises
-        `DataError`, and `Unreadable` where the file is damaged.
+        `DataError`, and `UnreadableFile` where the file is damaged.
         """
         ...

@@ -24,7 +24,7 @@ from framecast.data.readers.grids import Grid, projection
 from framecast.data.readers.limits import check_size
 from framecast.data.readers.options import ReadOptions
 from framecast.data.readers.single import first_line, single_frame
-from framecast.errors import DataError, Unreadable
+from framecast.errors import DataError, UnreadableFile
 
 RECOGNISES = ["GeoTIFF and GRIB2 (.tif, .grib2)"]
 
@@ -61,7 +61,7 @@ class _Coding(NamedTuple):
 
 
 def read(path: Path, options: ReadOptions) -> xr.DataArray:
-    """The bands. Raises `DataError` and `Unreadable`."""
+    """The bands. Raises `DataError` and `UnreadableFile`."""
     with _opened(path) as file:
         height, width = file.height, file.width
         check_size(path, height, width, itemsize=np.dtype(file.dtypes[0]).itemsize)
@@ -140,7 +140,7 @@ def _along(dim: str, frames: list[xr.DataArray]) -> xr.DataArray:
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
     """The file as rasterio opens it, by the driver of its signature only. Raises `ConfigError` without rasterio, and
-    `Unreadable`."""
+    `UnreadableFile`."""
     require("rasterio", extra="raster", purpose="a GeoTIFF or GRIB2 file", where=path)
     import rasterio
 
@@ -155,7 +155,7 @@ def _opened(path: Path) -> Iterator[Any]:
     except DataError:
         raise
     except (rasterio.errors.RasterioError, OSError, ValueError, KeyError, TypeError) as error:
-        raise Unreadable(
+        raise UnreadableFile(
             f"the file is incomplete or unreadable ({first_line(error)})", where=path, remedy="fetch the file again"
         ) from error
 

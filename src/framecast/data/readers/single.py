@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 from framecast.data.lazy import lazy_variable
-from framecast.errors import DataError, Unreadable
+from framecast.errors import DataError, UnreadableFile
 
 if TYPE_CHECKING:
     from framecast.data.readers.grids import Grid
@@ -33,7 +33,7 @@ def single_frame(
     """The frame `(y, x)` that `decode` returns as float32, NaN where there is no data, decoded when it is used.
 
     `time` is the time stamp, in UTC where it has no zone; values may be amounts in mm over `minutes`. What
-    goes wrong in decoding is raised as `Unreadable` with the name of the file.
+    goes wrong in decoding is raised as `UnreadableFile` with the name of the file.
     """
 
     def values() -> np.ndarray:
@@ -42,7 +42,7 @@ def single_frame(
         except DataError:
             raise
         except Exception as error:  # every decoder has errors of its own; the file is named whatever it is
-            raise Unreadable(
+            raise UnreadableFile(
                 f"the frame cannot be decoded ({first_line(error)})", where=path, remedy="fetch the file again"
             ) from error
         return np.asarray(frame, dtype=np.float32).reshape(shape)

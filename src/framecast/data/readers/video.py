@@ -25,7 +25,7 @@ from framecast.data.chunking import CHUNK_BYTES
 from framecast.data.readers.limits import check_size
 from framecast.data.readers.options import ReadOptions
 from framecast.data.readers.single import first_line
-from framecast.errors import DataError, Unreadable
+from framecast.errors import DataError, UnreadableFile
 
 RECOGNISES = ["video (.mp4, .avi, .mov, .mkv, .webm)"]
 
@@ -60,7 +60,7 @@ class _Index:
 
 
 def read(path: Path, options: ReadOptions) -> xr.DataArray:
-    """The frames. Raises `DataError` and `Unreadable`."""
+    """The frames. Raises `DataError` and `UnreadableFile`."""
     index = _index(path)
     every = 1 if options.frame_rate is None else _every(index.rate, options.frame_rate, path)
     stamps = index.stamps[::every]
@@ -107,7 +107,7 @@ def _every(rate: float, wanted: float, path: Path) -> int:
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
     """The container and its first video stream. Raises `ConfigError` without PyAV, `DataError` without a stream,
-    else `Unreadable`."""
+    else `UnreadableFile`."""
     require("av", extra="video", purpose="video", where=path)
     import av
 
@@ -119,7 +119,7 @@ def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
     except DataError:
         raise
     except (av.FFmpegError, OSError, ValueError) as error:
-        raise Unreadable(
+        raise UnreadableFile(
             f"the video is incomplete or unreadable ({first_line(error)})", where=path, remedy="fetch the file again"
         ) from error
 
@@ -127,10 +127,10 @@ def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
 def _index(path: Path) -> _Index:
     with _opened(path) as (container, stream):
         if stream.codec_context is None:
-            raise Unreadable("the video is stored in a way that is not known", where=path)
+            raise UnreadableFile("the video is stored in a way that is not known", where=path)
         check_size(path, stream.height, stream.width, 3)
         if stream.average_rate is None:
-            raise Unreadable("the video does not say how many frames a second it has", where=path)
+            raise UnreadableFile("the video does not say how many frames a second it has", where=path)
         stamps, keys, damaged = [], [], 0
         for packet in container.demux(stream):
             if packet.pts is None:
@@ -142,7 +142,7 @@ def _index(path: Path) -> _Index:
             if packet.is_keyframe:
                 keys.append(packet.pts)
         if not stamps or not keys:
-            raise Unreadable("the video is incomplete or unreadable (it holds no whole frame)", where=path)
+            raise UnreadableFile("the video is incomplete or unreadable (it holds no whole frame)", where=path)
         first = min(keys)
         whole = sorted(stamp for stamp in stamps if stamp >= first)
         return _Index(
@@ -172,4 +172,4 @@ def _decode(path: Path, index: _Index, stamps: tuple[int, ...], shape: tuple[int
                 values[place] = np.atleast_3d(small.to_ndarray()).transpose(2, 0, 1)
             if not places:
                 return values
-    raise Unreadable(f"{len(places)} frame(s) cannot be decoded", where=path, remedy="fetch the file again")
+    raise UnreadableFile(f"{len(places)} frame(s) cannot be decoded", where=path, remedy="fetch the file again")

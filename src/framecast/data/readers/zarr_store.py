@@ -15,7 +15,7 @@ from framecast.data.readers.limits import check_chunk
 from framecast.data.readers.netcdf import from_dataset
 from framecast.data.readers.options import ReadOptions
 from framecast.data.readers.zarr_shards import Shards
-from framecast.errors import Unreadable
+from framecast.errors import UnreadableFile
 
 RECOGNISES = ["Zarr stores (folders with zarr.json or .zgroup)"]
 PIPELINE = {"codec_pipeline.path": "zarrs.ZarrsCodecPipeline"}
@@ -30,7 +30,7 @@ def recognises(path: Path) -> bool:
 
 def read(path: Path | str, options: ReadOptions) -> xr.DataArray:
     """The one variable on a grid (or `options.variable`). `path` may be the address of a store elsewhere. Raises `DataError`
-    and `Unreadable`."""
+    and `UnreadableFile`."""
     store = _elsewhere(path) if isinstance(path, str) else path
     consolidated = _consolidated(path) if isinstance(path, Path) else None
     try:
@@ -41,7 +41,7 @@ def read(path: Path | str, options: ReadOptions) -> xr.DataArray:
         if isinstance(path, Path):
             dataset = _quick(dataset, path)
     except Exception as error:  # zarr has no common error; whatever it raises, this store cannot be opened
-        raise Unreadable(f"the store is incomplete or unreadable ({error})", where=path) from error
+        raise UnreadableFile(f"the store is incomplete or unreadable ({error})", where=path) from error
     for name, array in dataset.data_vars.items():
         check_chunk(path, str(name), array.encoding.get("chunks") or (), array.dtype.itemsize)
     return from_dataset(dataset, path, options)

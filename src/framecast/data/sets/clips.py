@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from framecast.data.lazy import keeps
 from framecast.data.quantities import INTENSITY
-from framecast.data.readers.options import AS_IT_IS
+from framecast.data.readers.options import DEFAULT
 from framecast.data.region import Region
 from framecast.data.scaling import Unit
 from framecast.data.windows.sources import Check, DataSplits, WindowSource, check_lengths, no_actions, no_inputs
@@ -123,7 +123,7 @@ class ClipData(ABC):
     rotations = False
     split = None
     inputs = ()
-    reading = AS_IT_IS
+    reading = DEFAULT
     channels = 3
 
     @property

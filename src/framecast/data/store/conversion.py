@@ -26,16 +26,16 @@ import xarray as xr
 import zarr
 from zarr.errors import ZarrUserWarning
 
-from framecast.checks import a_path, taken_over, takes_fields_of
+from framecast.checks import as_path, taken_over, takes_fields_of
 from framecast.data.archives.joining import first_of
 from framecast.data.archives.opening import Opened, open_all
 from framecast.data.frames import action_names, describe_source, stamp
 from framecast.data.lazy import ArrayReader
-from framecast.data.readers.options import AS_IT_IS, ReadOptions
+from framecast.data.readers.options import DEFAULT, ReadOptions
 from framecast.data.readers.zarr_store import PIPELINE
 from framecast.data.store.changes import UNCHANGED, Changes
 from framecast.data.store.layout import Chunks, beside, check_chunks, chunks_of, create, frames_of_shard
-from framecast.errors import ConfigError, DataError, Exhausted, FramecastError, RunError
+from framecast.errors import ConfigError, DataError, FramecastError, ResourceError, RunError
 from framecast.progress import Progress, unreported
 
 MANIFEST = "manifest.json"
@@ -78,7 +78,7 @@ def convert(
     *,
     changes: Changes = UNCHANGED,
     chunks: Chunks | None = None,
-    options: ReadOptions = AS_IT_IS,
+    options: ReadOptions = DEFAULT,
     begun: Callable[[Size], None] | None = None,
     progress: Progress | None = None,
     **stated: Any,
@@ -94,7 +94,7 @@ def convert(
     Raises `DataError`; `ConfigError` where `out` is something else, was made with other settings, or holds frames without a
     clock whose numbers have shifted; `RunError` where it cannot be written.
     """
-    out, changes = a_path(out, "the path of a store, ....zarr"), taken_over(changes, stated)
+    out, changes = as_path(out, "the path of a store, ....zarr"), taken_over(changes, stated)
     if out.suffix != ".zarr":
         raise ConfigError(f"{out.suffix or 'no suffix'} is no format", where=out, remedy="name it ....zarr")
     check_chunks(chunks)
@@ -243,7 +243,7 @@ class _Store:
         place = slice(start - self.written, end - self.written)
         try:
             values[:] = self.parts.decoded(time=place)
-        except Exhausted:
+        except ResourceError:
             raise
         except FramecastError as error:
             if end - start == 1:

@@ -14,7 +14,7 @@ import xarray as xr
 import zarr
 from zarr.codecs import ZstdCodec
 
-from framecast.checks import at_least_one, several
+from framecast.checks import as_tuple, check_counts
 from framecast.data.frames import action_names, actions_of
 from framecast.errors import ArgumentError
 
@@ -31,11 +31,11 @@ def check_chunks(chunks: Chunks | None) -> None:
     """Raise `ConfigError` for chunks that are not three whole numbers from 1 on."""
     if chunks is None:
         return
-    if len(several(chunks, "chunks")) != 3:
+    if len(as_tuple(chunks, "chunks")) != 3:
         said = " x ".join(map(str, chunks))
         raise ArgumentError(f"chunks of {said}, expected frames x height x width", parameter="chunks")
     for side in chunks:
-        at_least_one(chunks=side)
+        check_counts(chunks=side)
 
 
 def chunks_of(frames: xr.DataArray) -> Chunks:

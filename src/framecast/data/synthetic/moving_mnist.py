@@ -19,7 +19,7 @@ import scipy  # its parts are imported when they are first used
 
 from framecast.checks import require
 from framecast.data.quantities import INTENSITY, Quantity
-from framecast.data.readers.options import AS_IT_IS
+from framecast.data.readers.options import DEFAULT
 from framecast.data.region import Region
 from framecast.data.scaling import Unit
 from framecast.data.windows.sources import Check, DataSplits, check_lengths, no_actions, no_inputs
@@ -124,7 +124,7 @@ class DigitData(ABC):
     rotations = False
     split = None
     inputs = ()
-    reading = AS_IT_IS
+    reading = DEFAULT
 
     @property
     @abstractmethod

@@ -6,7 +6,7 @@ import dataclasses
 from numbers import Integral
 from typing import Any, get_type_hints
 
-from framecast.checks import in_words
+from framecast.checks import describe
 from framecast.errors import ConfigError
 
 _NUMBER, _NUMBERS = (int, int | None), (tuple[int, ...], tuple[int, ...] | None)
@@ -25,7 +25,7 @@ def check_sizes(settings: Any, where: str = "model") -> None:
         name = f"{where}.{each.name}"
         if kind in _NUMBERS and value is not None:
             if not isinstance(value, tuple) or not value or not all(map(_is_size, value)):
-                given = list(value) if isinstance(value, list | tuple) else in_words(value)
+                given = list(value) if isinstance(value, list | tuple) else describe(value)
                 remedy = f"{each.name}=({', '.join(map(str, value))},)" if isinstance(value, list) and value else None
                 raise ConfigError(
                     f"{given} given, expected a tuple of at least one whole number, all of them at least 1",
@@ -33,7 +33,7 @@ def check_sizes(settings: Any, where: str = "model") -> None:
                     remedy=remedy,
                 )
         elif kind in _NUMBER and not (value is None and kind is not int) and not _is_size(value):
-            raise ConfigError(f"{in_words(value)} given, expected a whole number of at least 1", where=name)
+            raise ConfigError(f"{describe(value)} given, expected a whole number of at least 1", where=name)
         if each.name in ("kernel", "kernels") and value is not None:
             even = [size for size in (value if isinstance(value, tuple) else (value,)) if size % 2 == 0]
             if even:
