@@ -24,9 +24,6 @@ from framecast.checks import plugins
 from framecast.errors import ConfigError
 from framecast.models import Model
 
-MODELS = "framecast.models"
-"""The entry point group by which packages add models."""
-
 
 def merged(base: Any, difference: Any) -> Any:
     """`base` with `difference` laid over it, mapping by mapping; another `name` starts from nothing."""
@@ -74,20 +71,20 @@ def _by_name(options: list[Any], value: Mapping[str, Any], where: str, default: 
     `framecast.models`), or an outsider's, named `package.module:Config`."""
     names = {option.name: option for option in options}
     name = value.get("name", getattr(default, "name", None))
-    of_others = plugins(MODELS) if set(options) == set(get_args(Model)) else None
+    models = set(options) == set(get_args(Model))
+    of_others = plugins("model", names) if models else {}
     if name in names:
-        if of_others and name in of_others:
-            raise ConfigError(f"an installed package adds {name!r}, which is in framecast", where=MODELS)
         return names[name]
-    if of_others is not None and isinstance(name, str):
-        if name in of_others:
-            chosen = _config_of(of_others[name](), name, where)
-            if (own := getattr(chosen, "name", None)) != name:  # what is saved could not be read back
-                raise ConfigError(f"the config that is added as {name!r} has the name {own!r}", where=MODELS)
-            return chosen
-        if ":" in name:
-            return outsider(name, where)
-    known = (*names, *(of_others or ()))
+    if name in of_others:
+        chosen = of_others[name].load()
+        if not _is_config(chosen):
+            raise of_others[name].refusal("is not a model's config")
+        if (own := getattr(chosen, "name", None)) != name:  # what is saved could not be read back
+            raise of_others[name].refusal(f"the config has the name {own!r}")
+        return chosen
+    if models and isinstance(name, str) and ":" in name:
+        return outsider(name, where)
+    known = (*names, *of_others)
     what = "name must be given" if name is None else f"name {name!r} is not known{nearest(str(name), known)}"
     raise ConfigError(what, where=where, remedy=f"one of: {', '.join(known)}")
 
@@ -99,14 +96,14 @@ def outsider(name: str, where: str) -> Any:
         chosen = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
         raise ConfigError(f"model {name!r} cannot be imported ({error})", where=where) from error
-    return _config_of(chosen, name, where)
-
-
-def _config_of(chosen: Any, name: str, where: str) -> Any:
-    """`chosen`, which is named `name`, if it is a model's config."""
-    if not dataclasses.is_dataclass(chosen) or not callable(getattr(chosen, "build", None)):
+    if not _is_config(chosen):
         raise ConfigError(f"{name!r} is not a model's config", where=where, remedy="see docs/adding_a_model.md")
     return chosen
+
+
+def _is_config(chosen: Any) -> bool:
+    """Whether it is the config of a model."""
+    return dataclasses.is_dataclass(chosen) and callable(getattr(chosen, "build", None))
 
 
 def _not_settings(options: list[Any], value: Any, where: str) -> ConfigError:

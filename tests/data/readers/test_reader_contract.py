@@ -20,12 +20,13 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import framecast
+from framecast import checks
 from framecast.data.archives.opening import open_all
 from framecast.data.quantities import quantity_of
 from framecast.data.readers import formats, limits
 from framecast.data.readers.formats import READERS, installed_readers, recognised
 from framecast.data.readers.options import DEFAULT, Reader, ReadOptions
-from framecast.errors import DataError, FramecastError
+from framecast.errors import ConfigError, DataError, FramecastError
 
 HEIGHT, WIDTH = 16, 20
 TIME = np.datetime64("2020-01-01T00:05", "ns")
@@ -289,7 +290,7 @@ def install(monkeypatch: pytest.MonkeyPatch):
 
     def add(name: str, load: Callable[[], object]) -> None:
         point = SimpleNamespace(name=name, value=f"package:{name}", dist=SimpleNamespace(name="package"), load=load)
-        monkeypatch.setattr(formats, "entry_points", lambda *, group: [point] if group == formats.GROUP else [])
+        monkeypatch.setattr(checks, "_entry_points", lambda group: (point,) if group == "framecast.readers" else ())
         installed_readers.cache_clear()
 
     yield add
@@ -314,7 +315,10 @@ def test_readers_of_other_packages_are_used_after_those_of_framecast(
 @pytest.mark.parametrize(
     ("load", "message"),
     [
-        (EntryPoint("broken", "no_such_package.readers", formats.GROUP).load, "cannot be loaded.*no_such_package"),
+        (
+            EntryPoint("broken", "no_such_package.readers", "framecast.readers").load,
+            "cannot be imported.*no_such_package",
+        ),
         (lambda: SimpleNamespace(RECOGNISES=[]), "is no reader.*no recognises, read"),
     ],
 )
@@ -325,6 +329,6 @@ def test_a_broken_reader_of_another_package_is_named(
     np.save(tmp_path / "rain.npy", np.zeros((3, 4, 5)))
     assert open_all(tmp_path / "rain.npy", DEFAULT).frames.shape == (3, 1, 4, 5), "it is not needed for that"
     (tmp_path / "rain.other").write_bytes(b"something else")
-    with pytest.raises(DataError, match=message) as error:
+    with pytest.raises(ConfigError, match=message) as error:
         framecast.open(tmp_path / "rain.other")
     assert "reader 'broken' of package" in str(error.value)

@@ -9,9 +9,9 @@ group `framecast.readers`; those are loaded where no reader of framecast recogni
 from __future__ import annotations
 
 from functools import cache
-from importlib.metadata import entry_points
 from pathlib import Path
 
+from framecast.checks import plugins
 from framecast.data.readers import (
     fmi_pgm,
     images,
@@ -39,25 +39,17 @@ READERS: tuple[Reader, ...] = (
     numpy_files,
     images,
 )
-GROUP = "framecast.readers"
-"""The group of entry points by which other packages add readers."""
 
 
 @cache
 def installed_readers() -> tuple[Reader, ...]:
-    """The readers of other packages, in the order of their names. Raises `DataError` for one that cannot be loaded or is no
+    """The readers of other packages, in the order of their names. Raises `ConfigError` for one that cannot be imported or is no
     reader."""
     readers = []
-    for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
-        package = point.dist.name if point.dist else "an unknown package"
-        where = f"reader {point.name!r} of {package}"
-        remedy = f"update or uninstall {package}"
-        try:
-            reader = point.load()
-        except Exception as error:  # whatever foreign code raises, the package is named
-            raise DataError(f"cannot be loaded ({error})", where=where, remedy=remedy) from error
-        if missing := [name for name in ("RECOGNISES", "recognises", "read") if not hasattr(reader, name)]:
-            raise DataError(f"is no reader: {point.value} has no {', '.join(missing)}", where=where, remedy=remedy)
+    for plugin in plugins("reader").values():
+        reader = plugin.load()
+        if missing := [name for name in ("RECOGNISES", "recognises", "read") if getattr(reader, name, None) is None]:
+            raise plugin.refusal(f"is no reader: it has no {', '.join(missing)}")
         readers.append(reader)
     return tuple(readers)
 
@@ -68,7 +60,7 @@ def understood() -> str:
 
 
 def recognised(path: Path) -> Reader | None:
-    """The reader that recognises `path`; None where there is none. Raises `ResourceError`, and `DataError` for an installed
+    """The reader that recognises `path`; None where there is none. Raises `ResourceError`, and `ConfigError` for an installed
     reader that cannot be loaded."""
     with resource_errors(path):
         for reader in READERS:

@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from framecast.checks import require
-from framecast.errors import ConfigError
+from framecast.checks import plugins, require
+from framecast.errors import ArgumentError, ConfigError
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -24,9 +23,6 @@ if TYPE_CHECKING:
     from framecast.data.quantities import Quantity
     from framecast.data.windows.sources import DataSplits
     from framecast.forecasting.protocol import Forecaster
-
-GROUP = "framecast.baselines"
-"""The group of entry points."""
 
 BASELINES = {
     "persistence": "framecast.forecasting.baselines.persistence:PERSISTENCE",
@@ -74,27 +70,23 @@ def baselines() -> dict[str, str]:
 
 def names() -> list[str]:
     """The names of all baselines, those of installed packages too, which are not loaded for it."""
-    return list(dict.fromkeys([*BASELINES, *sorted(entry_points(group=GROUP).names)]))
+    return [*BASELINES, *plugins("baseline", BASELINES)]
 
 
 def find(name: str) -> Baseline:
     """The record of a baseline. Raises `ConfigError` for an unknown name, a name that is taken twice, and a record that cannot be
     loaded."""
-    others = tuple(entry_points(group=GROUP, name=name))
-    if len(others) + (name in BASELINES) > 1:
-        owners = [*(["framecast"] if name in BASELINES else []), *map(_owner, others)]
-        raise ConfigError(
-            f"the name {name!r} is taken by the baselines of {' and '.join(owners)}",
-            where="baselines",
-            remedy="uninstall one of them",
-        )
+    others = plugins("baseline", BASELINES)
     if name in BASELINES:
         module, attribute = BASELINES[name].split(":")
         record: Baseline = getattr(import_module(module), attribute)
         return record
-    if not others:
-        raise ConfigError(f"unknown baseline {name!r}", where="baselines", remedy=f"one of: {', '.join(names())}")
-    return _loaded(others[0])
+    if name not in others:
+        raise ArgumentError(f"unknown baseline {name!r}", parameter="baselines", remedy=f"one of: {', '.join(names())}")
+    added = others[name].load()
+    if not isinstance(added, Baseline) or added.name != name:
+        raise others[name].refusal("is no framecast.forecasting.baselines.Baseline of that name")
+    return added
 
 
 def check(chosen: Sequence[str]) -> None:
@@ -112,27 +104,3 @@ def build(name: str, data: BaselineData) -> Forecaster:
     """The baseline of that name. Raises `ConfigError` as `check`, and what its record raises."""
     check([name])
     return find(name).build(data)
-
-
-def _loaded(entry: EntryPoint) -> Baseline:
-    """The record of another package. Raises `ConfigError`."""
-    where = f"baseline {entry.name!r} of {_owner(entry)} ({entry.value})"
-    try:
-        record = entry.load()
-    except Exception as error:  # whatever the code of others does
-        raise ConfigError(
-            f"cannot be loaded ({type(error).__name__}: {error})",
-            where=where,
-            remedy="repair or uninstall that package",
-        ) from error
-    if not isinstance(record, Baseline) or record.name != entry.name:
-        raise ConfigError(
-            "is no framecast.forecasting.baselines.Baseline of that name",
-            where=where,
-            remedy="repair or uninstall that package",
-        )
-    return record
-
-
-def _owner(entry: EntryPoint) -> str:
-    return "an unknown package" if entry.dist is None else str(entry.dist.name)
