@@ -13,12 +13,6 @@ ROOT = Path(__file__).parents[1]
 NAME = "framecast_example_plugin"
 
 
-def needs(group: str) -> pytest.MarkDecorator:
-    """Skip a test of an entry point group that the source does not read yet."""
-    reads = any(f'"{group}"' in path.read_text() for path in (ROOT / "src").rglob("*.py"))
-    return pytest.mark.skipif(not reads, reason=f"framecast does not read {group} yet")
-
-
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the installed package, and rain in `archive/` in the format that only its reader knows."""
@@ -49,7 +43,6 @@ def run(folder: Path, code: str) -> str:
     return done.stdout
 
 
-@needs("framecast.readers")
 def test_its_reader_opens_its_files(installed: Path) -> None:
     code = """
 import framecast
@@ -67,7 +60,6 @@ SMALL = [
 ]
 
 
-@needs("framecast.models")
 def test_its_model_is_trained_by_name_and_loaded(installed: Path) -> None:
     code = f"""
 import framecast, numpy, xarray
@@ -82,7 +74,6 @@ print(type(model.card.model).__name__, model.forecast(framecast.open("rain.nc"),
     assert run(installed, code) == "ConvGRU 2\n"
 
 
-@needs("framecast.baselines")
 def test_its_baseline_is_judged_by_name(installed: Path) -> None:
     code = f"""
 import framecast, numpy
