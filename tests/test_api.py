@@ -93,6 +93,18 @@ def test_the_former_name_of_options_still_leads_to_them() -> None:
         lambda: framecast.compare([], limit=1),
         lambda: framecast.load(Path(), tile=0),
         lambda: framecast.diagnose("x", "slots", others=("y", "z")),
+        lambda: framecast.evaluate("x", "y", "thuml"),  # type: ignore[arg-type]
+        lambda: framecast.evaluate("x", "y", options={"units": "mm/h"}),  # type: ignore[arg-type]
+        lambda: framecast.compare(["x"], "y", settings={}),  # type: ignore[arg-type]
+        lambda: framecast.verify([], "x", settings={}),  # type: ignore[arg-type]
+        lambda: framecast.verify([], "x", context=0, horizon=3),
+        lambda: framecast.verify([], "x", batch_size=0, horizon=3),
+        lambda: framecast.verify(3, "x", horizon=3),  # type: ignore[arg-type]
+        lambda: framecast.verify({"a": 3}, "x", horizon=3),  # type: ignore[dict-item]
+        lambda: framecast.forecast("x", "y", 3, options={}),  # type: ignore[arg-type]
+        lambda: framecast.open("x", {"units": "mm/h"}),  # type: ignore[arg-type]
+        lambda: framecast.inspect("x", options={}),  # type: ignore[arg-type]
+        lambda: framecast.convert("x", "y.zarr", changes={}),  # type: ignore[arg-type]
     ],
 )
 def test_a_wrong_argument_is_a_value_error_that_names_it(call) -> None:  # type: ignore[no-untyped-def]

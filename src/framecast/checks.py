@@ -62,6 +62,13 @@ def check_counts(**counts: object) -> None:
             raise ArgumentError(f"{describe(count)} given, expected a whole number of at least 1", parameter=name)
 
 
+def check_kind(kind: type[Any], **values: object) -> None:
+    """Raise `ArgumentError`, with its name, for a value that is no `kind`."""
+    for name, value in values.items():
+        if not isinstance(value, kind):
+            raise ArgumentError(f"{describe(value)} given, expected {kind.__name__}(...)", parameter=name)
+
+
 def positive(value: Any) -> bool:
     """Whether it is a number above 0. numpy.timedelta64 says that it is a number, and is none."""
     return not isinstance(value, np.timedelta64) and isinstance(value, Real) and 0 < float(value) < math.inf

@@ -223,7 +223,7 @@ def test_the_report_stands_alone(trained: Path, rain: Path, tmp_path: Path) -> N
         (("evaluate", "/nowhere"), "no trained model here"),
         (("evaluate", "/nowhere", "--convention", "mine"), "one of: default"),
         (("evaluate", "/nowhere", "--zr", "200"), "two numbers"),
-        (("evaluate", "/nowhere", "--zr", "200,-1"), "no Z-R relation"),
+        (("evaluate", "/nowhere", "--zr", "200,-1"), "--zr: Z = 200.0 R^-1.0 is no Z-R relation"),
         (("evaluate", "/nowhere", "--zr", "inf,1"), "no Z-R relation"),
         (("evaluate", "/nowhere", "--thresholds", "much"), "not numbers"),
         (("forecast", "/nowhere", "--data", "x", "--horizon", "2", "--out", "x.txt"), "x.txt"),

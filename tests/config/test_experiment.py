@@ -206,6 +206,20 @@ def test_a_value_that_cannot_work_is_refused_before_anything_begins(recipe: Path
     assert str(error.value.where or error.value.parameter).endswith(key)
 
 
+@pytest.mark.parametrize(
+    ("override", "place"),
+    [
+        ("data.time_step=-1", "data.time_step: -1.0 given"),
+        ("data.size=[0,4]", "data.size: (0, 4) given"),
+        ("data.scaling={name: rain_log, zr: {a: -1}}", "data.scaling.zr: Z = -1.0"),
+    ],
+)
+def test_a_value_that_a_config_refuses_is_named_by_its_key(recipe: Path, override: str, place: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        read(f"{recipe}#same", [override])
+    assert f", {place}" in str(error.value)
+
+
 def test_missing_files_rows_and_keys_are_named(recipe: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"no row 'smae', did you mean 'same'\?"):
         read(f"{recipe}#smae")

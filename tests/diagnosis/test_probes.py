@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from framecast.diagnosis import probes
-from framecast.models import ConvLSTM, ModeRNN, MotionRNN, PredRNN, PredRNNV2, SimVP
+from framecast.models import VQVAE, ConvLSTM, ModeRNN, ModularDesign, MotionRNN, PredRNN, PredRNNV2, SimVP
 from framecast.models.motionrnn import TAPS, Motion
 from framecast.types import FrameShape
 
@@ -120,3 +120,11 @@ def test_increments_that_are_the_same_have_cosine_1_and_orthogonal_ones_0() -> N
     assert len(found) == 5
     with pytest.raises(ValueError, match="no two memories"):
         probes.increments(built(SMALL["convlstm"]), frames())
+
+
+def test_a_codebook_lets_no_gradient_through() -> None:
+    model = built(ModularDesign(autoencoder=VQVAE(width=8, latent=4, size=8), predictor=PredRNN(hidden=(4,), patch=1)))
+    with pytest.raises(ValueError, match="no gradient leads"):
+        probes.gradient_norms(model, frames(), 3)
+    with pytest.raises(ValueError, match="no gradient leads"):
+        probes.attribution(model, frames()[:, :3], 3, (4, 4), 1)

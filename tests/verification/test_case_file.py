@@ -10,6 +10,7 @@ from test_result import Clips, Ensemble, rain, showers
 from framecast.data.quantities import INTENSITY, REFLECTIVITY, ZR
 from framecast.errors import DataError
 from framecast.forecasting.baselines.persistence import Persistence
+from framecast.verification.comparison import compare
 from framecast.verification.result import Verification
 from framecast.verification.verify import verify
 from framecast.verification.views import fallbacks, probabilities, ranks, spread_skill, wet_ratio
@@ -80,3 +81,4 @@ def test_forecasters_that_fell_back_are_named() -> None:
     assert fallbacks(result) == []
     result.sums["fallback_cases"] = (("forecaster", "case"), np.array([[0, 0, 0], [0, 0, 0], [1, 0, 1]]))
     assert fallbacks(result) == ["steps: 2 of 3 cases fell back to extrapolation"]
+    assert fallbacks(result)[0] in compare(result).warnings

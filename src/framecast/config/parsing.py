@@ -21,7 +21,7 @@ from pydantic import TypeAdapter
 from pydantic_core import to_jsonable_python
 
 from framecast.checks import plugins
-from framecast.errors import ConfigError
+from framecast.errors import ArgumentError, ConfigError
 from framecast.models import Model
 
 
@@ -59,7 +59,19 @@ def parse(kind: Any, value: Any, *, where: str, default: Any = dataclasses.MISSI
                    default=fields[key].default)
         for key, part in value.items()
     }  # fmt: skip
-    return dataclasses.replace(default, **read) if isinstance(default, chosen) else chosen(**read)
+    try:
+        return dataclasses.replace(default, **read) if isinstance(default, chosen) else chosen(**read)
+    except ArgumentError as error:  # the config knows its parameter, the place in the recipe is known here
+        if error.where is not None or error.parameter is None:
+            raise
+        raise ConfigError(error.what, where=_place(where, error.parameter), remedy=error.remedy) from error
+
+
+def _place(where: str, parameter: str) -> str:
+    """The place of a parameter of the config at `where`, which may be that config itself (the `zr` of a scaling)."""
+    if _key_of(where).rpartition(".")[2] == parameter:
+        return where
+    return f"{where}.{parameter}" if ", " in where else f"{where}, {parameter}"
 
 
 def _options(kind: Any) -> tuple[Any, ...]:

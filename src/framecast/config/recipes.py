@@ -18,7 +18,7 @@ from typing import Any, get_args
 
 import yaml
 
-from framecast.checks import as_tuple
+from framecast.checks import as_path, as_tuple
 from framecast.config.experiment import Experiment
 from framecast.config.parsing import check_keys, merged, nearest, parse
 from framecast.data.datasets import Data
@@ -51,7 +51,7 @@ def read(recipe: str | Path, overrides: Sequence[str] = (), *, path: str | None 
 
     Raises `ConfigError` naming the file, the key and what was expected, and for a table of several rows without a row.
     """
-    settings = _settings(*_split(recipe))
+    settings = _settings(*_split(as_path(recipe, "a recipe, such as radar#predrnn_v2")))
     for override in sorted(
         map(str, as_tuple(overrides, "settings")), key=lambda text: not text.partition("=")[0].endswith(".name")
     ):

@@ -14,7 +14,7 @@ import numpy as np
 import xarray as xr
 
 from framecast.checks import positive
-from framecast.errors import ConfigError
+from framecast.errors import ArgumentError
 from framecast.types import config
 
 Numbers = TypeVar("Numbers", float, np.ndarray)
@@ -33,8 +33,8 @@ class ZR:
 
     def __post_init__(self) -> None:
         if not (positive(self.a) and positive(self.b)):
-            raise ConfigError(
-                f"Z = {self.a} R^{self.b} is no Z-R relation: both numbers are finite and above 0", where="zr"
+            raise ArgumentError(
+                f"Z = {self.a} R^{self.b} is no Z-R relation: both numbers are finite and above 0", parameter="zr"
             )
 
     def reflectivity(self, rate: Numbers) -> Numbers:

@@ -76,6 +76,8 @@ def gradient_norms(model: nn.Module, frames: Tensor, context: int) -> Tensor:
         predicted, steps = steps_of(model, frames[:, :context], free_running(len(frames), context, length - context))
         if not steps:
             raise ValueError("the model has no recurrent cells")
+        if not predicted.requires_grad:  # a VQ-VAE decodes the nearest vectors of its codebook
+            raise ValueError("no gradient leads from its forecasts to its hidden states")
         hidden = [step[-1].hidden for step in steps]
         rows = []
         for lead in range(context, length):
@@ -92,8 +94,11 @@ def attribution(model: nn.Module, context: Tensor, horizon: int, place: tuple[in
     with torch.enable_grad():
         given = context.clone().requires_grad_(True)
         forecast = model(given, free_running(len(given), given.shape[1], horizon)).frames[:, -horizon:]
+        if not forecast.requires_grad:
+            raise ValueError("no gradient leads from its forecasts to the frames that it is given")
         forecast[:, lead, :, place[0], place[1]].sum().backward()
-    assert given.grad is not None
+    if given.grad is None:  # the latents of a modular design are computed without gradients
+        raise ValueError("no gradient leads from its forecasts to the frames that it is given")
     return given.grad.abs().sum(2)
 
 

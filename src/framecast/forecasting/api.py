@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from framecast.checks import as_path
+from framecast.checks import as_path, check_kind
 from framecast.data.archives.opening import open_like
 from framecast.data.frames import check_frames, coverage, impossible
 from framecast.data.quantities import quantity_of
@@ -44,6 +44,7 @@ def forecast(
     Raises `DataError` for data that cannot be read or do not fit the model, `ConfigError` for arguments that cannot work, and
     `RunError` where there is no trained model or `out` cannot be written.
     """
+    check_kind(ReadOptions, options=options)
     target = None if out is None else as_path(out, "the path of a file to write")
     if target is not None:
         check_target(target, overwrite=overwrite)

@@ -9,7 +9,7 @@ E extra inputs.
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -38,6 +38,7 @@ class Forecasts(NamedTuple):
     fallback: np.ndarray
 
 
+@runtime_checkable
 class Forecaster(Protocol):
     """A source of forecasts. `context_length` is the least number of frames that it needs; of a longer context it uses the
     end."""

@@ -22,6 +22,7 @@ from framecast.scores.bootstrap import REPEATS, drawn, informative, limits, resa
 from framecast.scores.metric import Better
 from framecast.verification.result import Verification
 from framecast.verification.significance import hering_genton, holm, student_p
+from framecast.verification.views import fallbacks
 
 FEWEST = 5
 LEVEL = 0.05
@@ -100,9 +101,10 @@ class Comparison:
 
     @property
     def warnings(self) -> list[str]:
-        """What was repaired in the data, and what limits the claims."""
+        """What was repaired in the data, and what limits the claims: a forecaster that is another one in some cases, one day."""
         single = ["all cases are of a single day: what is claimed is claimed of that day's weather"]
-        return [*self.verification.repairs, *self.verification.warnings, *(single if self.days == 1 else [])]
+        result = self.verification
+        return [*result.repairs, *result.warnings, *fallbacks(result), *(single if self.days == 1 else [])]
 
     def skill(self, forecaster: str, score: str = "mse", reference: str = "extrapolation") -> float:
         """1 - score / score of the reference, for scores of which 0 is perfect; NaN where there is no reference."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from framecast.checks import taken_over, takes_fields_of
+from framecast.checks import as_tuple, check_counts, check_kind, describe, taken_over, takes_fields_of
 from framecast.data.archives.opening import open as open_frames
 from framecast.data.frames import action_names
 from framecast.data.readers.options import DEFAULT, ReadOptions
@@ -53,8 +53,11 @@ def verify(
 
     Raises `DataError` for data without a window, and `ConfigError` for arguments that cannot work.
     """
+    check_kind(EvaluationSettings, settings=settings)
+    check_kind(ReadOptions, options=options)
+    check_counts(context=context, batch_size=batch_size)
     settings = taken_over(settings, stated)
-    by_name = dict(forecasters if isinstance(forecasters, Mapping) else _by_name(forecasters))
+    by_name = _by_name(forecasters)
     if settings.inputs:
         raise ArgumentError("forecasters are given no extra inputs here", parameter="inputs", remedy="leave them out")
     if isinstance(data, str | Path | xr.DataArray | Sequence):
@@ -82,8 +85,17 @@ def verify(
     return result
 
 
-def _by_name(forecasters: Sequence[Forecaster]) -> dict[str, Forecaster]:
-    """Forecasters by their names. Raises `ArgumentError` for two of one name."""
+def _by_name(forecasters: Mapping[str, Forecaster] | Sequence[Forecaster]) -> dict[str, Forecaster]:
+    """Forecasters by their names. Raises `ArgumentError` for two of one name, and for what is no forecaster."""
+    listed = list(forecasters.values()) if isinstance(forecasters, Mapping) else as_tuple(forecasters, "forecasters")
+    for each in listed:
+        if not isinstance(each, Forecaster):
+            raise ArgumentError(
+                f"{describe(each)} given, expected a name, a context_length and a method forecast(context, horizon)",
+                parameter="forecasters",
+            )
+    if isinstance(forecasters, Mapping):
+        return dict(forecasters)
     by_name = {each.name: each for each in forecasters}
     if len(by_name) < len(forecasters):
         raise ArgumentError(

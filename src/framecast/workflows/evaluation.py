@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from framecast.checks import taken_over, takes_fields_of
+from framecast.checks import check_kind, taken_over, takes_fields_of
 from framecast.data.readers.options import DEFAULT, ReadOptions
 from framecast.errors import ArgumentError
 from framecast.progress import Progress
@@ -53,6 +53,8 @@ def evaluate(
         raise ArgumentError(f"{report!r} given, expected true or false", parameter="report")
     if report and isinstance(run, Mapping):
         raise ArgumentError("a report is of one run", parameter="report", remedy="compare several: framecast.compare")
+    check_kind(EvaluationSettings, settings=settings)
+    check_kind(ReadOptions, options=options)
     job = Job.of(run, data, options, taken_over(settings, stated))
     folder = Path(job.runs[0][1])
     if report and out is None:
@@ -97,6 +99,8 @@ def compare(
     All else is as in `evaluate`, which also says what is raised. With `out` the sums of all cases are written to that folder as
     `cases.nc`, and the page as `comparison.html`.
     """
+    check_kind(EvaluationSettings, settings=settings)
+    check_kind(ReadOptions, options=options)
     named = named_runs(runs)
     job = Job.of(named, data, options, taken_over(settings, stated))
     verification = run_job(job, out=out, cluster=cluster, progress=progress).verification

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from framecast.checks import check_counts, check_share, taken_over, takes_fields_of
+from framecast.checks import check_counts, check_kind, check_share, taken_over, takes_fields_of
 from framecast.data.archives.joining import first_of
 from framecast.data.archives.opening import open as open_frames
 from framecast.data.frames import action_names, check_frames, stamp
@@ -150,6 +150,7 @@ def inspect(
     """
     check_counts(context=context, horizon=horizon, stride=stride)
     check_share(min_valid, "min_valid")
+    check_kind(ReadOptions, options=options)
     options = taken_over(options, stated)
     if isinstance(data, str | Path | list | tuple):
         frames = open_frames(data, options)

@@ -26,7 +26,7 @@ import xarray as xr
 import zarr
 from zarr.errors import ZarrUserWarning
 
-from framecast.checks import as_path, taken_over, takes_fields_of
+from framecast.checks import as_path, check_kind, taken_over, takes_fields_of
 from framecast.data.archives.joining import first_of
 from framecast.data.archives.opening import Opened, open_all
 from framecast.data.frames import action_names, describe_source, stamp
@@ -94,6 +94,8 @@ def convert(
     Raises `DataError`; `ConfigError` where `out` is something else, was made with other settings, or holds frames without a
     clock whose numbers have shifted; `RunError` where it cannot be written.
     """
+    check_kind(Changes, changes=changes)
+    check_kind(ReadOptions, options=options)
     out, changes = as_path(out, "the path of a store, ....zarr"), taken_over(changes, stated)
     if out.suffix != ".zarr":
         raise ConfigError(f"{out.suffix or 'no suffix'} is no format", where=out, remedy="name it ....zarr")

@@ -103,11 +103,6 @@ def why_unrecordable(network: nn.Module) -> str | None:
     return network.unrecordable() if isinstance(network, Unrecordable) else None
 
 
-def reconstructs(network: nn.Module) -> bool:
-    """Whether `network` gives frames back and forecasts none."""
-    return isinstance(network, Reconstructing)
-
-
 def predict_future(network: Any, frames: Tensor, context: int, actions: Tensor | None = None) -> Tensor:
     """The frames after the first `context` of `frames (B, T, C, H, W)`, forecast from those; given back by a network that
     forecasts none: `(B, T - context, C, H, W)`."""
