@@ -25,11 +25,18 @@ NAMES = {
     "import_checkpoint",
     "write",
     "plot",
+    "forecast",
+    "recipes",
+    "baselines",
+    "Context",
+    "Forecaster",
+    "ReadOptions",
+    "EvaluationSettings",
 }
 """What must be there."""
-OTHERWISE = {"import": "import_checkpoint", "forecast": "load"}
+OTHERWISE = {"import": "import_checkpoint"}
 """Functions of commands that have another name."""
-NOT_FOR_PYTHON = {"demo", "datasets"}
+NOT_FOR_PYTHON = {"demo", "datasets", "doctor"}
 """Commands that show something and give nothing to go on with."""
 
 

@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 import framecast
 from framecast.checkpoints.model_folder import CARD, load
 from framecast.errors import RunError
+from framecast.forecasting.protocol import Context
 from framecast.training import resume_state
 
 STORED = Path(__file__).parent / "folders_0_1"
@@ -34,7 +35,7 @@ def test_a_model_of_before_loads_and_forecasts(name: str, size: int) -> None:
     assert "format_version" not in json.loads((STORED / name / "last" / CARD).read_text())
     model = framecast.load(STORED / name)
     context = np.random.default_rng(0).random((1, 3, 1, size, size), dtype=np.float32)
-    forecast = model.forecast_arrays(context, 4)
+    forecast = model.forecast(Context(context), 4)[0]
     assert forecast.shape == (1, 4, 1, size, size)
     assert np.isfinite(forecast).all()
 

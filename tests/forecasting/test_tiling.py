@@ -60,9 +60,9 @@ def test_tiles_lead_a_model_of_one_size_to_larger_frames() -> None:
 
 
 def test_an_overlap_as_large_as_a_tile_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"an overlap of 4 in tiles of 4 x 4\n.*choose a smaller overlap"):
+    with pytest.raises(ConfigError, match=r"overlap: 4 pixels in tiles of 4 x 4\n.*choose a smaller overlap"):
         check_overlap(4, 4, 1)
-    with pytest.raises(ConfigError, match="an overlap of 16 in tiles of 16 x 16"):
+    with pytest.raises(ConfigError, match="overlap: 16 pixels in tiles of 16 x 16"):
         model(MIM.tiny(), 16, tile=16, overlap=16)
 
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 import framecast
 from framecast.config.experiment import Experiment
 from framecast.errors import ConfigError
+from framecast.forecasting.protocol import Context
 from framecast.models import VAE
 from framecast.models.parts.capabilities import Pretraining
 from framecast.training.cuda_graph import check_recordable
@@ -89,7 +90,8 @@ def test_both_stages_in_one_call(experiment: Experiment, tmp_path: Path, monkeyp
     whole = load_file(run / "last" / "weights.safetensors")
     assert first.keys() == best.keys()
     assert all(torch.equal(whole[f"still.{name}"], weight) for name, weight in best.items())
-    forecast = framecast.load(run).forecast_arrays(torch.rand(1, 3, 1, 16, 16).numpy(), 4)
+    context = Context(torch.rand(1, 3, 1, 16, 16).numpy())
+    forecast = framecast.load(run).forecast(context, 4)[0]
     assert forecast.shape == (1, 4, 1, 16, 16)
     with pytest.raises(ConfigError, match="sums cannot be recorded"):
         check_recordable(design.build(FrameShape(1, 16, 16, 3, 3)))

@@ -16,7 +16,7 @@ from framecast.training import train
 from framecast.verification import dask_cluster
 from framecast.verification.dask_cluster import map_on_cluster
 from framecast.verification.evaluate import Job
-from framecast.verification.run import Part, Plan
+from framecast.verification.run import PartialResult, ScoringPlan
 from framecast.verification.settings import EvaluationSettings
 from framecast.workflows.evaluation import evaluate
 
@@ -101,7 +101,7 @@ def test_on_a_cluster_the_result_is_the_same(run: tuple[Path, Path], tmp_path: P
     xr.testing.assert_identical(one, two)
 
 
-def scored_or_dead(folder: Path, job: Job, todo: Plan) -> Part:
+def scored_or_dead(folder: Path, job: Job, todo: ScoringPlan) -> PartialResult:
     """Dies once, midway."""
     from framecast.verification.evaluate import _scored
 

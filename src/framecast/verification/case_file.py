@@ -83,7 +83,7 @@ def _from_version_0(sums: xr.Dataset, quantity: Quantity) -> xr.Dataset:
     if "threshold" not in sums.dims:
         return sums
     rates = sums["threshold"].values
-    if quantity.name == "reflectivity":
+    if quantity.rain == "reflectivity":
         zr = ZR()
         rates = np.array([float(f"{zr.rain_rate(float(value)):.6g}") for value in rates])
         repair = f"the thresholds in dBZ of an earlier version were converted to mm/h by Z = {zr.a:g} R^{zr.b:g}"

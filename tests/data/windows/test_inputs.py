@@ -123,7 +123,7 @@ def test_what_does_not_fit_is_refused(archive: Path, tmp_path: Path) -> None:
     frames = framecast.open(archive, variable="rain")
     with xr.open_dataset(archive.with_name("terrain.nc")) as file:
         file.isel(x=slice(0, 12)).to_netcdf(tmp_path / "small.nc", engine="h5netcdf")
-    with pytest.raises(DataError, match=r"another grid \(16 x 12 pixels\).*\n.*framecast convert"):
+    with pytest.raises(DataError, match=r"another grid \(16 x 12 pixels\).*\n.*convert it"):
         Field(TERRAIN, frames, str(tmp_path / "small.nc"))
     with pytest.raises(DataError, match="no variable 'depth'"):
         data(archive, inputs=(Input(variable="depth"),)).open()
