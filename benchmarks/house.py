@@ -1,10 +1,10 @@
 """The measures of the house: how large its rooms are, what leads where, and which words are spoken in it.
 
-    python benchmarks/house.py [TREE] [--docs DOCS]
+    python benchmarks/house.py [TREE] [--docs DOCS] [--before FILE]
 
-TREE is the folder of the package, `src/framecast` by default; another version is measured by its folder. DOCS holds the pages
-`adding_*.md`, of which each says in a line "Files touched: N" what an addition costs; `docs` beside TREE's `src` by default. Only
-the standard library is used, and nothing of TREE is imported.
+With FILE, an earlier output, it prints a table of both. TREE is the folder of the package, `src/framecast` by default; another
+version is measured by its folder. DOCS holds the pages `adding_*.md`, of which each says in a line "Files touched: N" what an
+addition costs; `docs` beside TREE's `src` by default. Only the standard library is used, and nothing of TREE is imported.
 
 Arrows are imports of one package by another (imports inside functions too, those for type checking not); an arrow goes upward
 where a package of a lower layer imports one of a higher, by the layers of `pyproject.toml` for the tree that has them.
@@ -32,6 +32,8 @@ PRIVATE = (
 """Words of a private language where the field has others."""
 LONG = 40
 """Functions of more lines, of the whole or of the body, are long."""
+WIDTH = 63
+"""Of the names in the output."""
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -264,16 +266,31 @@ def additions(docs: Path) -> Iterator[tuple[str, str]]:
         yield page.stem.replace("_", " ").replace("adding", "files for"), stated[1] if stated else "not stated"
 
 
+def compared(before: Path, now: dict[str, str]) -> Iterator[str]:
+    """The rows of a table in Markdown: what an earlier output has, and what is measured now."""
+    lines = before.read_text().splitlines()
+    earlier = {line[:WIDTH].strip(): line[WIDTH:].strip() for line in lines}
+    yield "| measure | before | after |"
+    yield "| --- | --- | --- |"
+    for name, value in now.items():
+        yield f"| {name} | {earlier.get(name, '').partition(':')[0]} | {value.partition(':')[0]} |"
+
+
 def main() -> None:
     """Print the measures of a tree."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("tree", type=Path, nargs="?", default=ROOT / "src" / "framecast")
     options.add_argument("--docs", type=Path)
+    options.add_argument("--before", type=Path)
     given = options.parse_args()
     tree = given.tree.resolve()
     docs = given.docs or tree.parent.parent / "docs"
-    for name, value in (*measures(tree), *additions(docs)):
-        print(f"{name:<62} {value}")
+    measured = dict(measures(tree))
+    if given.before:
+        print("\n".join(compared(given.before, measured)))
+        return
+    for name, value in (measured | dict(additions(docs))).items():
+        print(f"{name:<{WIDTH}}{value}")
 
 
 if __name__ == "__main__":

@@ -21,8 +21,8 @@ def test_a_forecaster_of_ones_own(
         event.isel(time=slice(0, 20), y=slice(200, 300), x=slice(200, 300)).to_netcdf(frames, engine="h5netcdf")
     monkeypatch.setattr("sys.argv", ["own_forecaster.py", str(frames), str(tmp_path / "report.html")])
     runpy.run_path(str(ROOT / "examples" / "own_forecaster.py"), run_name="__main__")
-    said = capsys.readouterr().out
-    assert all(name in said for name in ("mean of the context", "persistence", "extrapolation"))
+    printed = capsys.readouterr().out
+    assert all(name in printed for name in ("mean of the context", "persistence", "extrapolation"))
     assert (tmp_path / "report.html").is_file()
 
 
@@ -45,6 +45,14 @@ def test_the_python_of_the_readme(radar: Path, tmp_path: Path, monkeypatch: pyte
     exec(code, {})
     with xr.open_dataset(tmp_path / "nowcast.nc", engine="h5netcdf") as forecast:
         assert forecast.sizes["lead_time"] == 18
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_paths_that_documents_name_exist(document: Path) -> None:
+    """Files of the tree, named from its root or from a package: `tests/test_api.py`, `verification/result.py`."""
+    named = re.findall(r"(?:`|python |pytest )([a-z_0-9]+/[a-z_0-9/]+\.(?:py|c))\b", document.read_text())
+    roots = [ROOT, ROOT / "src" / "framecast", ROOT / "src" / "framecast" / "data"]
+    assert [path for path in named if not any((root / path).exists() for root in roots)] == []
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))

@@ -1,5 +1,5 @@
 """Tests of significance: of a mean difference of scores of cases that are alike when they are near in time, and the correction
-of p for the number of claims. Here and not among the scores, which need no scipy (decision 15)."""
+of p for the number of claims. Here and not among the scores, which need no scipy (decision 0018)."""
 
 from __future__ import annotations
 

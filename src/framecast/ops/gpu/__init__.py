@@ -3,5 +3,5 @@
 `kernels` holds the loops of gates.py in Triton; `deferred` makes one weight gradient of all steps of a rollout. Both are used on
 CUDA devices only, and `framecast.ops.choice.use("direct")` turns both off. `training/cuda_graph.py` belongs to them: it records a
 training step, needs the types of training, and stays there. `python benchmarks/gpu.py` measures a step with them;
-what it does not show to be faster is to be deleted (docs/decisions/0015-code-for-gpus-in-one-place.md).
+what it does not show to be faster is to be deleted (docs/decisions/0017-code-for-gpus-in-one-place.md).
 """
