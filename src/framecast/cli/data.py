@@ -134,12 +134,12 @@ def datasets(
     from rich.console import Console
     from rich.text import Text
 
-    from framecast.data.sets.catalogue import CATALOGUE, by_name
+    from framecast.data.sets.catalogue import CATALOGUE, find_set
     from framecast.data.sets.download import fetch as fetch_file
 
     console = Console()
     if fetch is not None:
-        for remote in by_name(fetch).files:
+        for remote in find_set(fetch).files:
             print(fetch_file(remote, out, bar(remote.name)))
         return
     for known in CATALOGUE:

@@ -8,7 +8,7 @@ from math import prod
 CHUNK_BYTES = 4 * 2**20
 """Bytes, as float32. A window of 20 frames then reads little more than itself, and a set of small clips is no graph of
 a million tasks."""
-AT_ONCE = "at_once"
+READ_LENGTHS = "at_once"
 """The entry of an array's encoding that says how much of it is read at once, whatever the size."""
 
 

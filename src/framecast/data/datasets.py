@@ -26,7 +26,7 @@ from framecast.data.windows.inputs import Input
 from framecast.data.windows.inputs import fields as fields_of
 from framecast.data.windows.sampling import Importance
 from framecast.data.windows.sources import ArchiveSource, Check, DataSplits, check_lengths
-from framecast.data.windows.splits import NAMES, ByBlocks, Split, shared_out, split
+from framecast.data.windows.splits import NAMES, ByBlocks, Split, describe_split, split
 from framecast.errors import ArgumentError, ConfigError, DataError
 from framecast.types import FrameShape, config
 
@@ -78,7 +78,7 @@ class ArchiveData(ReadOptions):
         return (self.path,) if isinstance(self.path, str) else self.path
 
     @property
-    def described(self) -> str:
+    def description(self) -> str:
         """What the data are, in words."""
         return ", ".join(self.paths)
 
@@ -92,7 +92,7 @@ class ArchiveData(ReadOptions):
         """Whether they were in memory, so that nothing can be opened."""
         return self.path == IN_MEMORY
 
-    def opened(self) -> tuple[xr.DataArray, ...]:
+    def open_archives(self) -> tuple[xr.DataArray, ...]:
         """The Frames of each path; nothing but headers is read. Raises `DataError`."""
         from framecast.data.archives.opening import open as open_frames  # all readers; a saved model may need none
 
@@ -109,7 +109,7 @@ class ArchiveData(ReadOptions):
 
         `check` is handed the shape of the training frames before any frame is read. Raises `DataError`, `ConfigError`.
         """
-        archives = self.opened() if frames is None else tuple(map(check_frames, frames))
+        archives = self.open_archives() if frames is None else tuple(map(check_frames, frames))
         _check_disjoint(archives)
         height, width = self.crop_size or archives[0].shape[-2:]
         taken = actions_of(archives[0]).shape[-1] if self.actions else 0
@@ -124,7 +124,7 @@ class ArchiveData(ReadOptions):
         )
         parts = split(found, archives, self.split)
         repairs = [repair for frames in archives for repair in frames.attrs.get("repairs", ())]
-        repairs += found.impossible
+        repairs += found.impossible_pixels
         repairs += [f"{count} window starts refused: {reason}" for reason, count in found.refused.items()]
         report = [", ".join(f"{len(parts[name])} {name}" for name in NAMES) + " windows"]
         read = [ArrayReader(archive) for archive in archives]
@@ -149,7 +149,7 @@ class ArchiveData(ReadOptions):
             frames=archives,
             probabilities=probabilities,
             where=describe_source(*archives),
-            parts="" if all(parts.values()) else shared_out(found, archives, self.split),
+            parts="" if all(parts.values()) else describe_split(found, archives, self.split),
         )
 
 

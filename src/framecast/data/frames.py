@@ -19,10 +19,10 @@ import numpy as np
 import xarray as xr
 
 from framecast.checks import describe
-from framecast.data.chunking import AT_ONCE, chunk_lengths
+from framecast.data.chunking import READ_LENGTHS, chunk_lengths
 from framecast.data.lazy import Change, LazyArray
 from framecast.data.quantities import QUANTITIES, Quantity, with_dry
-from framecast.data.units import identify, settled, standard_name
+from framecast.data.units import identify, resolve_units, standard_name
 from framecast.errors import DataError, FramecastError, ResourceError
 
 DIMS = ("time", "channel", "y", "x")
@@ -40,7 +40,7 @@ def build(array: xr.DataArray, *, where: str, units: str | None = None, dry: flo
     that are not those of frames.
     """
     name = str(array.name or "frames")
-    units = settled(units, array.attrs.get("units"), variable=name, where=where)
+    units = resolve_units(units, array.attrs.get("units"), variable=name, where=where)
     quantity, factor, offset, dry_of_units = identify(units, variable=name, where=where)
     repairs = list(array.attrs.get("repairs", []))
     known = ("sequence", *DIMS) if "sequence" in array.dims else DIMS
@@ -129,7 +129,7 @@ def _lazy(array: xr.DataArray, dims: tuple[str, ...], change: Change, where: str
         coordinates |= {each.name: each.variable.set_dims((*each.dims, "time")) for each in own}
     if array.chunks is None:
         sizes = {dim: array.sizes.get(dim, 1) for dim in dims}
-        chunks = chunk_lengths(sizes, array.encoding.get("preferred_chunks")) | array.encoding.get(AT_ONCE, {})
+        chunks = chunk_lengths(sizes, array.encoding.get("preferred_chunks")) | array.encoding.get(READ_LENGTHS, {})
         values = LazyArray(array, dims, change, where)
         empty = np.empty((0,) * len(dims), np.float32)
         lazy = da.from_array(values, chunks=tuple(chunks[dim] for dim in dims), name=False, meta=empty)
@@ -161,7 +161,7 @@ def _counted(frames: xr.DataArray, bits: np.uint32) -> xr.DataArray:
     return marked.sum(_PIXELS)
 
 
-def impossible(covered: xr.DataArray, quantity: Quantity) -> tuple[str, ...]:
+def describe_impossible(covered: xr.DataArray, quantity: Quantity) -> tuple[str, ...]:
     """What was read as no data because it cannot be, in words, from the `coverage` of an archive."""
     said = []
     for name, what in (("infinite", "infinite"), ("below", f"below {quantity.lowest:g} {quantity.units}")):

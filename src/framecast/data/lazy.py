@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     import dask.array as da
 
 Change = Callable[[np.ndarray], np.ndarray]
-Place = tuple[int | slice, ...]
+Selection = tuple[int | slice, ...]
 """A part of an array, as NumPy slices it."""
 
-KEPT_IN_MEMORY = 2 * 2**30
+FRAME_CACHE_BYTES = 2 * 2**30
 """Bytes of frames, decoded to float32, that a process reads once and keeps, archives whole and clips frame by frame; what
 finds no room is read window by window."""
 
@@ -32,7 +32,7 @@ class _Backend(BackendArray):
 
     dtype = np.dtype(np.float32)
 
-    def __init__(self, shape: tuple[int, ...], read: Callable[[Place], np.ndarray]) -> None:
+    def __init__(self, shape: tuple[int, ...], read: Callable[[Selection], np.ndarray]) -> None:
         self.shape, self._read = shape, read
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> np.ndarray:
@@ -41,7 +41,9 @@ class _Backend(BackendArray):
         return part
 
 
-def lazy_variable(dims: Sequence[Hashable], shape: Sequence[int], read: Callable[[Place], np.ndarray]) -> xr.Variable:
+def lazy_variable(
+    dims: Sequence[Hashable], shape: Sequence[int], read: Callable[[Selection], np.ndarray]
+) -> xr.Variable:
     """A variable of float32 whose parts `read` returns, as xarray has those of its own files: Dask would take as long to plan a
     frame as many a frame takes to decode."""
     return xr.Variable(dims, indexing.LazilyIndexedArray(_Backend(tuple(shape), read)))
@@ -77,11 +79,11 @@ def stack_files(files: Sequence[str], variable: Callable[[int], xr.Variable], fi
     """Single frames, one from each file, along time: however many they are, they are one array to Dask. `variable` gives the lazy
     frame of each of the files, by number, all of the dims and shape of the `first`."""
 
-    def one(number: int, place: Place) -> np.ndarray:
+    def one(number: int, place: Selection) -> np.ndarray:
         values = _read(variable(number), files[number])
         return np.asarray(values.astype(np.float32, copy=False)[place])
 
-    def read(place: Place) -> np.ndarray:
+    def read(place: Selection) -> np.ndarray:
         when, *where = place
         if not isinstance(when, slice):
             return one(int(when), tuple(where))
@@ -103,10 +105,10 @@ class ArrayReader:
 
     def read(self, **place: slice) -> np.ndarray:
         """The values in `place`, all along the dimensions that it does not name. Frames for which there is room in
-        `KEPT_IN_MEMORY` are decoded once, at the first call, and kept."""
-        return self._whole()[self._key(place)] if self._fits else self.decoded(**place)
+        `FRAME_CACHE_BYTES` are decoded once, at the first call, and kept."""
+        return self._whole()[self._key(place)] if self._fits else self.decode(**place)
 
-    def decoded(self, **place: slice) -> np.ndarray:
+    def decode(self, **place: slice) -> np.ndarray:
         """The same, read and decoded now."""
         key = self._key(place)
         if self._stored is not None:
@@ -119,7 +121,7 @@ class ArrayReader:
     @cached_property
     def _fits(self) -> bool:
         """Whether the frames are kept in memory."""
-        return keeps(self, self.frames.nbytes)
+        return reserve_memory(self, self.frames.nbytes)
 
     def _whole(self) -> np.ndarray:
         with self._lock:
@@ -129,11 +131,11 @@ class ArrayReader:
             return self._kept
 
 
-def keeps(owner: object, size: int) -> bool:
-    """Whether there is room in `KEPT_IN_MEMORY` for `size` bytes beside all that is kept. They are the owner's then, with those
-    that it has, until nobody has it any more."""
+def reserve_memory(owner: object, size: int) -> bool:
+    """Reserve `size` bytes of `FRAME_CACHE_BYTES` for `owner`; False where they do not fit. They are free again when the owner
+    is garbage collected."""
     with _CHOOSING:
-        if fits := sum(_KEEPING.values()) + size <= KEPT_IN_MEMORY:
+        if fits := sum(_KEEPING.values()) + size <= FRAME_CACHE_BYTES:
             _KEEPING[owner] = _KEEPING.get(owner, 0) + size
         return fits
 

@@ -39,7 +39,7 @@ class Meaning(NamedTuple):
     dry: float | None = None
 
 
-def _known_units() -> dict[str, Meaning]:
+def _units_table() -> dict[str, Meaning]:
     """Units and what values in them are."""
     return {
         each.units: Meaning(quantity, each.factor, each.offset, each.dry)
@@ -54,9 +54,9 @@ _SPELLINGS = {"hr": "h", "hour": "h", "hours": "h", "minute": "min", "sec": "s",
 _PART = re.compile(r"(/?)\s*([a-z]+)(?:\^|\*\*)?(-?\d+)?(?:[\s.*·]+|(?=/)|$)")
 
 
-def understood() -> str:
+def list_units() -> str:
     """The units that can be read, for messages."""
-    return ", ".join([*_known_units(), "mm per MINUTES min"])
+    return ", ".join([*_units_table(), "mm per MINUTES min"])
 
 
 def identify(units: str | None, *, variable: str, where: object) -> Meaning:
@@ -65,12 +65,12 @@ def identify(units: str | None, *, variable: str, where: object) -> Meaning:
     Spellings differ: "mm/h", "mm hr**-1" and "mm.h-1" are the same. Raises `DataError` that names the variable, the units
     found, the units understood, and how to state them.
     """
-    found = _written(units)
+    found = _normalise(units)
     if (meaning := _meaning(found)) is not None:
         return meaning
     what = f"variable {variable!r} has units {found!r}" if found else f"variable {variable!r} has no units"
     raise DataError(
-        f"{what}; understood are {understood()}",
+        f"{what}; understood are {list_units()}",
         where=str(where),
         remedy="state the units of the values, for 8-bit pictures 0-255",
         parameter="units",
@@ -78,32 +78,32 @@ def identify(units: str | None, *, variable: str, where: object) -> Meaning:
     )
 
 
-def settled(stated: str | None, found: str | None, *, variable: str, where: object) -> str | None:
+def resolve_units(stated: str | None, found: str | None, *, variable: str, where: object) -> str | None:
     """The units of values: those the file states, else those that a person does; 1, which says no more than that there is no
     unit, gives way to them too. Raises `DataError` where both are understood and mean different things."""
-    theirs = _meaning(_written(found))
+    theirs = _meaning(_normalise(found))
     if stated is None or theirs is None or theirs == Meaning(INTENSITY):
         return stated or found
-    if _meaning(_written(stated)) != theirs:
+    if _meaning(_normalise(stated)) != theirs:
         raise DataError(
-            f"variable {variable!r} has units {_written(found)!r}, but {stated!r} are stated",
+            f"variable {variable!r} has units {_normalise(found)!r}, but {stated!r} are stated",
             where=str(where),
             remedy="correct the file if it is wrong, else state no units, or those of the file",
             parameter="units",
-            example=_written(found),
+            example=_normalise(found),
         )
     return found
 
 
-def _written(units: str | None) -> str:
+def _normalise(units: str | None) -> str:
     """Units with single spaces."""
     return " ".join(str(units or "").split())
 
 
 def _meaning(units: str) -> Meaning | None:
     """What values in `units` are; None where that is not understood."""
-    for known, meaning in _known_units().items():
-        if units and (units == known or _plain(units) == _plain(known)):
+    for known, meaning in _units_table().items():
+        if units and (units == known or _canonical(units) == _canonical(known)):
             return meaning
     amount = _AMOUNT.fullmatch(units)
     if amount and float(amount[1]) > 0:
@@ -111,7 +111,7 @@ def _meaning(units: str) -> Meaning | None:
     return None
 
 
-def _plain(units: str) -> str:
+def _canonical(units: str) -> str:
     """One spelling for all: "kg/m^2/hr" and "kg m-2 h-1" both become "h-1 kg1 m-2"."""
     rest, parts = units.lower(), []
     while rest:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from framecast.data.chunking import AT_ONCE
+from framecast.data.chunking import READ_LENGTHS
 from framecast.data.frames import action_names, same_grid
 from framecast.data.lazy import stack_files
 from framecast.errors import DataError
@@ -24,7 +24,7 @@ _NAMED = 5
 """How many names a report gives."""
 
 
-def time_of(name: str) -> np.datetime64 | None:
+def time_in_name(name: str) -> np.datetime64 | None:
     """The date and time in a file's name (`66_20201031_001000.prcp`, `2020103100`), None where there is none."""
     for match in (*_STAMP.finditer(name), *_HOUR.finditer(name)):
         year, month, day, hour, minute, second = (part or "00" for part in match.groups())
@@ -35,13 +35,13 @@ def time_of(name: str) -> np.datetime64 | None:
     return None
 
 
-def first_of(names: Sequence[str]) -> str:
+def first_names(names: Sequence[str]) -> str:
     """The first of many names, for a report."""
     more = len(names) - _NAMED
     return "; ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
-def number_of(file: Path) -> int:
+def frame_number(file: Path) -> int:
     """The number of a frame in its file's name, the last one. Raises `DataError` where there is none."""
     numbers = re.findall(r"\d+", file.stem)
     if not numbers:
@@ -53,7 +53,7 @@ def number_of(file: Path) -> int:
     return int(numbers[-1])
 
 
-def other_shapes(arrays: Mapping[Path, xr.DataArray]) -> dict[Path, str]:
+def find_other_shapes(arrays: Mapping[Path, xr.DataArray]) -> dict[Path, str]:
     """The files whose frames have another height or width than those of the first, and which."""
     (first, one), *others = arrays.items()
     return {
@@ -65,11 +65,11 @@ def other_shapes(arrays: Mapping[Path, xr.DataArray]) -> dict[Path, str]:
 
 def check_shapes(arrays: Mapping[Path, xr.DataArray]) -> None:
     """Raise `DataError` where a file has frames of another height or width than the first."""
-    for file, why in other_shapes(arrays).items():
+    for file, why in find_other_shapes(arrays).items():
         raise DataError(why, where=file, remedy="open archives on different grids one by one")
 
 
-def differing(parts: Mapping[Path, xr.DataArray]) -> dict[Path, str]:
+def find_mismatches(parts: Mapping[Path, xr.DataArray]) -> dict[Path, str]:
     """The files whose Frames cannot be joined with those of the first, and why."""
     (first_file, first), *others = parts.items()
     return {file: f"{why} of {first_file.name}" for file, part in others if (why := _difference(part, first))}
@@ -79,7 +79,7 @@ def _size(array: xr.DataArray) -> str:
     return f"{array.sizes.get('y')} x {array.sizes.get('x')}"
 
 
-def in_a_row(arrays: Mapping[Path, xr.DataArray]) -> xr.DataArray | None:
+def stack_single_frames(arrays: Mapping[Path, xr.DataArray]) -> xr.DataArray | None:
     """Single frames as their readers return them, along time, as if one file held them all; None where they differ in
     anything but their time and what was repaired, or where their times are not all of one kind.
 
@@ -88,14 +88,14 @@ def in_a_row(arrays: Mapping[Path, xr.DataArray]) -> xr.DataArray | None:
     files, frames = list(arrays), list(arrays.values())
     frames = [array.isel(time=0) if array.sizes.get("time") == 1 else array for array in frames]
     first = frames[0]
-    if "time" in first.dims or "sequence" in first.dims or not all(alike(first, other) for other in frames[1:]):
+    if "time" in first.dims or "sequence" in first.dims or not all(same_but_time(first, other) for other in frames[1:]):
         return None
     times: list[Any] = [
-        array["time"].values if "time" in array.coords else time_of(file.stem)
+        array["time"].values if "time" in array.coords else time_in_name(file.stem)
         for array, file in zip(frames, files, strict=True)
     ]
     if all(time is None for time in times):
-        times = [number_of(file) for file in files]
+        times = [frame_number(file) for file in files]
         if len(set(times)) < len(times):
             return None
     elif any(time is None or np.asarray(time).dtype.kind != "M" for time in times):
@@ -110,11 +110,11 @@ def along_time(lazy: xr.Variable, first: xr.DataArray, times: Sequence[Any], rep
     coordinates = {name: value for name, value in first.coords.items() if name != "time"}
     joined = xr.DataArray(lazy, coords=coordinates | {"time": ("time", times)}, name=first.name)
     joined.attrs = {**first.attrs, "repairs": repairs}
-    joined.encoding[AT_ONCE] = {"time": 1}  # where one file is damaged, the others can be read
+    joined.encoding[READ_LENGTHS] = {"time": 1}  # where one file is damaged, the others can be read
     return joined
 
 
-def alike(first: xr.DataArray, other: xr.DataArray) -> bool:
+def same_but_time(first: xr.DataArray, other: xr.DataArray) -> bool:
     """Whether two single frames, as read, differ in nothing but time, values and repairs."""
     if other.dims != first.dims or other.shape != first.shape or other.name != first.name:
         return False
@@ -134,13 +134,13 @@ def join(parts: Mapping[Path, xr.DataArray]) -> xr.DataArray:
     labelled = [part.assign_coords(source=("time", [str(file)] * part.sizes["time"])) for file, part in parts.items()]
     if len(parts) == 1:
         return labelled[0]
-    for file, why in differing(parts).items():
+    for file, why in find_mismatches(parts).items():
         raise DataError(
             f"{why}: they cannot be joined along time", where=file, remedy="open archives that differ one by one"
         )
     first = labelled[0]
     if first["time"].dtype.kind != "M":
-        labelled = _count_through(labelled)
+        labelled = _renumber(labelled)
     joined = xr.concat(labelled, "time", coords="minimal", compat="override", join="override", combine_attrs="override")
     said = dict.fromkeys(repair for part in parts.values() for repair in part.attrs["repairs"])
     joined.attrs = {**first.attrs, "repairs": list(said)}
@@ -166,7 +166,7 @@ def _difference(part: xr.DataArray, first: xr.DataArray) -> str | None:
     return None
 
 
-def _count_through(parts: list[xr.DataArray]) -> list[xr.DataArray]:
+def _renumber(parts: list[xr.DataArray]) -> list[xr.DataArray]:
     """Frames without clock. Single frames keep the numbers of their names, which must differ; clips are counted through,
     with a gap between files, so that no window crosses from one to the next."""
     if all(part.sizes["time"] == 1 for part in parts):

@@ -16,19 +16,19 @@ import xarray as xr
 from framecast.checks import describe, taken_over, takes_fields_of
 from framecast.data.archives.joining import (
     check_shapes,
-    differing,
-    first_of,
-    in_a_row,
+    find_mismatches,
+    find_other_shapes,
+    first_names,
+    frame_number,
     join,
-    number_of,
-    other_shapes,
-    time_of,
+    stack_single_frames,
+    time_in_name,
 )
-from framecast.data.archives.listing import MANY, listed
+from framecast.data.archives.listing import MANY, list_by_name
 from framecast.data.frames import build, order_times
 from framecast.data.readers import images as pictures
 from framecast.data.readers import video, zarr_store
-from framecast.data.readers.formats import reader_of, recognised, understood
+from framecast.data.readers.formats import find_reader, list_formats, reader_of
 from framecast.data.readers.options import DEFAULT, Reader, ReadOptions
 from framecast.errors import ArgumentError, DataError, UnreadableFile, resource_errors
 from framecast.progress import advance
@@ -66,7 +66,7 @@ def open_like(path: str | Path | Sequence[str | Path], options: ReadOptions, bef
     other units: without them they can be read. Raises `DataError`, which then names what was taken from training.
     """
     before = replace(before, by_name=None)  # how many files are opened belongs to an archive
-    wanted = options.over(before)
+    wanted = options.with_defaults(before)
     taken = {name: value for name, value in before.stated.items() if name not in options.stated}
     failure: DataError | None = None
     for left in _subsets([name for name in ("variable", "units") if name in taken]):
@@ -112,7 +112,7 @@ def _in_words(stated: dict[str, Any]) -> str:
     )
 
 
-def _applied(name: str, value: Any, opened: Opened) -> bool:
+def _applied(name: str, value: Any, opened: OpenResult) -> bool:
     """Whether what was stated had a say: a clock needs no time step, a NetCDF file is not resized."""
     frames = opened.frames
     if name == "time_step":
@@ -124,7 +124,7 @@ def _applied(name: str, value: Any, opened: Opened) -> bool:
     return name not in readers or any(reader.recognises(source) for reader in readers[name])
 
 
-class Opened(NamedTuple):
+class OpenResult(NamedTuple):
     """Frames, the files that were left out with the reasons, and the time step in minutes where times were made of it."""
 
     frames: xr.DataArray
@@ -132,14 +132,14 @@ class Opened(NamedTuple):
     time_step: float | None
 
 
-def open_all(path: str | Path | Sequence[str | Path], options: ReadOptions, *, lenient: bool = False) -> Opened:
+def open_all(path: str | Path | Sequence[str | Path], options: ReadOptions, *, lenient: bool = False) -> OpenResult:
     """`open` with a list of what was left out. `lenient` also leaves out files on another grid, or of another quantity, than
     the first, and frames whose time another frame has already, where `open` raises `DataError`; for that it opens all files
     if `options.by_name` is None."""
     check_paths(path)
     if isinstance(path, str) and "://" in path:
         return _opened(_remote(path, options), options)
-    if (found := _listed(path, options, lenient=lenient)) is not None:
+    if (found := _list_by_name(path, options, lenient=lenient)) is not None:
         return _opened(_built(*found, options), options)
     files, repairs = _files(path)
     if options.by_name:
@@ -162,21 +162,21 @@ def open_all(path: str | Path | Sequence[str | Path], options: ReadOptions, *, l
         raise failures[0] if len(files) == 1 else _nothing_left(failures)
     left_out = {str(error.where): error.what for error in failures}
     if lenient:
-        left_out |= {str(file): why for file, why in other_shapes(arrays).items()}
+        left_out |= {str(file): why for file, why in find_other_shapes(arrays).items()}
         arrays = {file: array for file, array in arrays.items() if str(file) not in left_out}
     check_shapes(arrays)
-    row = in_a_row(arrays) if len(arrays) > 1 else None
+    row = stack_single_frames(arrays) if len(arrays) > 1 else None
     if row is not None:
         joined = _built(row, list(arrays), options)
     else:
         parts = {file: _frames(array, file, options, len(files)) for file, array in arrays.items()}
         if lenient:
-            left_out |= {str(file): why for file, why in differing(parts).items()}
+            left_out |= {str(file): why for file, why in find_mismatches(parts).items()}
             parts = {file: part for file, part in parts.items() if str(file) not in left_out}
         joined = join(parts)
     if left_out and not lenient:  # else the list itself is wanted
         what = f"{len(left_out)} of {len(files)} files could not be read and were left out"
-        repairs.append(f"{what}: {first_of([f'{file}: {why}' for file, why in left_out.items()])}")
+        repairs.append(f"{what}: {first_names([f'{file}: {why}' for file, why in left_out.items()])}")
     return _opened(joined, options, repairs, left_out, keep_first=lenient)
 
 
@@ -199,15 +199,17 @@ def _built(row: xr.DataArray, files: Sequence[Path], options: ReadOptions) -> xr
     return frames.assign_coords(source=("time", [str(file) for file in files]))
 
 
-def _listed(
+def _list_by_name(
     path: str | Path | Sequence[str | Path], options: ReadOptions, *, lenient: bool
 ) -> tuple[xr.DataArray, list[Path]] | None:
     """Many files by their names, where that is wanted and can be done."""
-    whole = isinstance(path, str | Path) and recognised(Path(path))  # a store, or a folder of pictures in its own order
+    whole = isinstance(path, str | Path) and find_reader(
+        Path(path)
+    )  # a store, or a folder of pictures in its own order
     if options.by_name is False or (options.by_name is None and (lenient or whole)):
         return None
     entries = _entries(path)
-    return listed(entries, options) if options.by_name or len(entries) > MANY else None
+    return list_by_name(entries, options) if options.by_name or len(entries) > MANY else None
 
 
 def _entries(path: str | Path | Sequence[str | Path]) -> list[Path]:
@@ -227,7 +229,7 @@ def files_named_by(path: str) -> set[str]:
     if "://" in path:
         return {path}
     where = Path(path)
-    entries = [where] if where.is_dir() and recognised(where) else _entries(path)
+    entries = [where] if where.is_dir() and find_reader(where) else _entries(path)
     return {str(entry.resolve()) for entry in entries}
 
 
@@ -237,7 +239,7 @@ def _listing(folder: Path) -> list[Path]:
 
 def _within(entries: list[Path], depth: int = DEPTH) -> list[Path]:
     """The entries of a folder; where none is data, what lies in the folders among them, as in archives by year and day."""
-    if depth == 0 or any(map(recognised, entries)) or not any(entry.is_dir() for entry in entries):
+    if depth == 0 or any(map(find_reader, entries)) or not any(entry.is_dir() for entry in entries):
         return entries
     within = [_within(_listing(entry), depth - 1) if entry.is_dir() else [entry] for entry in entries]
     return [*chain.from_iterable(within)]
@@ -250,12 +252,12 @@ def _opened(
     left_out: dict[str, str] | None = None,
     *,
     keep_first: bool = False,
-) -> Opened:
+) -> OpenResult:
     """Frames at the stated time step and in order, with what was repaired before."""
     time_step = None if frames["time"].dtype.kind == "M" else options.time_step
     if options.time_step is not None:
         frames = _with_step(frames, options.time_step)
-    opened = Opened(order_times(frames, keep_first=keep_first), left_out or {}, time_step)
+    opened = OpenResult(order_times(frames, keep_first=keep_first), left_out or {}, time_step)
     needless = {
         name: value
         for name, value in options.stated.items()
@@ -285,7 +287,7 @@ def _files(path: str | Path | Sequence[str | Path]) -> tuple[dict[Path, Reader],
     where = Path(path)
     if where.is_file():
         return {where: reader_of(where)}, []
-    if where.is_dir() and (reader := recognised(where)):
+    if where.is_dir() and (reader := find_reader(where)):
         return {where: reader}, []
     entries = _entries(path)
     if not entries and not where.is_dir():
@@ -299,16 +301,16 @@ def _files(path: str | Path | Sequence[str | Path]) -> tuple[dict[Path, Reader],
 
 def _sift(entries: list[Path], where: Path) -> tuple[dict[Path, Reader], list[str]]:
     """Those of the entries of a folder that are understood, with their readers, and a report that names the others."""
-    files = {file: reader for file in entries if (reader := recognised(file))}
+    files = {file: reader for file in entries if (reader := find_reader(file))}
     others = [file.name for file in entries if file not in files]
     if not files:
         what = "in this folder" if where.is_dir() else "that matches"
         raise DataError(
-            f"nothing {what} is understood ({first_of(others) or 'it is empty'})",
+            f"nothing {what} is understood ({first_names(others) or 'it is empty'})",
             where=where,
-            remedy=f"understood are {understood()}",
+            remedy=f"understood are {list_formats()}",
         )
-    return files, [f"{where}: passed over what is not understood: {first_of(others)}"] if others else []
+    return files, [f"{where}: passed over what is not understood: {first_names(others)}"] if others else []
 
 
 def _natural(file: Path) -> list[tuple[int, str]]:
@@ -332,10 +334,10 @@ def _frames(array: xr.DataArray, file: Path, options: ReadOptions, files: int) -
     count = frames.sizes["time"]
     if count > 1:
         return frames.assign_coords(time=np.arange(count))
-    date = time_of(file.stem)
+    date = time_in_name(file.stem)
     if date is not None:
         return frames.assign_coords(time=[date])
-    return frames.assign_coords(time=[number_of(file) if files > 1 else 0])
+    return frames.assign_coords(time=[frame_number(file) if files > 1 else 0])
 
 
 def _not_needed(minutes: float) -> str:

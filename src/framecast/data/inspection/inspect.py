@@ -15,13 +15,13 @@ import numpy as np
 import xarray as xr
 
 from framecast.checks import check_counts, check_share, taken_over, takes_fields_of
-from framecast.data.archives.joining import first_of
+from framecast.data.archives.joining import first_names
 from framecast.data.archives.opening import open as open_frames
 from framecast.data.frames import action_names, check_frames, stamp
 from framecast.data.inspection.survey import Survey, survey
 from framecast.data.quantities import REFLECTIVITY, Quantity, quantity_of
 from framecast.data.readers.options import DEFAULT, ReadOptions
-from framecast.data.windows.index import list_windows, regular, time_step
+from framecast.data.windows.index import list_windows, regular_steps, time_step
 from framecast.data.windows.splits import NONE, ByBlocks, Split
 from framecast.errors import ArgumentError, DataError, in_python
 
@@ -98,7 +98,7 @@ class Inspection:
     @property
     def concerns(self) -> tuple[str, ...]:
         """What was repaired, what is missing, what is suspicious; first what would spoil training."""
-        gaps = [f"{len(self.gaps)} gap(s) in time: {first_of(self.gaps)}"] if self.gaps else []
+        gaps = [f"{len(self.gaps)} gap(s) in time: {first_names(self.gaps)}"] if self.gaps else []
         refused = [f"{count} window starts refused: {reason}" for reason, count in self.refused.items()]
         return (
             *self.problems,
@@ -121,7 +121,7 @@ class Inspection:
         least = float(self.coverage[few].min() / usual)
         return [
             f"{few.sum()} frame(s) with data on less than {_USUAL:.0%} of the usual area, {least:.0%} at the least (a radar "
-            f"that dropped out?): {first_of(labels)}"
+            f"that dropped out?): {first_names(labels)}"
         ]
 
     def __str__(self) -> str:
@@ -221,11 +221,11 @@ def _gaps(frames: xr.DataArray) -> tuple[str, ...]:
     times = frames["time"].values
     if len(times) < 2:
         return ()
-    return tuple(f"{stamp(times[k])} - {stamp(times[k + 1])}" for k in np.flatnonzero(~regular(frames)))
+    return tuple(f"{stamp(times[k])} - {stamp(times[k + 1])}" for k in np.flatnonzero(~regular_steps(frames)))
 
 
 def _missing(seen: Survey) -> list[str]:
-    said = [f"{len(seen.empty)} frame(s) without any data: {first_of(seen.empty)}"] if seen.empty else []
+    said = [f"{len(seen.empty)} frame(s) without any data: {first_names(seen.empty)}"] if seen.empty else []
     for count, what in (
         (seen.infinite, "infinite"),
         (seen.below, f"below {seen.quantity.lowest:g} {seen.quantity.units}"),
@@ -263,7 +263,7 @@ def _alike(seen: Survey) -> list[str]:
         (seen.alike, "nearly equal to an earlier one"),
     ):
         if frames:
-            said.append(f"{len(frames)} frame(s) {what}: {first_of(frames)}")
+            said.append(f"{len(frames)} frame(s) {what}: {first_names(frames)}")
     return said
 
 

@@ -56,7 +56,7 @@ class Survey:
     """How many of a sample of the observed pixels lie in each of the bins of the quantity."""
     wet_shares: list[float] = field(default_factory=list)
     """Of each frame, the share of wet pixels among the observed ones; NaN where there are none."""
-    seen_at: np.ndarray | None = None
+    data_counts: np.ndarray | None = None
     """How many frames have data at each pixel `(H, W)`."""
     wettest_frame: np.ndarray | None = None
     """`(C, H, W)`: the frame with the most wet pixels, the one with the highest mean where nothing is ever wet."""
@@ -73,7 +73,7 @@ class Survey:
         """Count one frame `(C, H, W)`. Frames that show one value only (dry ones) may be alike."""
         sequence = place[0]
         there = np.isfinite(frame).all(axis=0)
-        self.seen_at = there.astype(np.int64) if self.seen_at is None else self.seen_at + there
+        self.data_counts = there.astype(np.int64) if self.data_counts is None else self.data_counts + there
         seen = frame.size - int(np.isnan(frame).sum())
         self.pixels += frame.size
         self.missing += frame.size - seen

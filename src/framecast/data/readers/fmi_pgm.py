@@ -15,7 +15,7 @@ from typing import IO, NamedTuple, cast
 import numpy as np
 import xarray as xr
 
-from framecast.data.readers.grids import Grid, projected, projection
+from framecast.data.readers.grids import Grid, project, projection
 from framecast.data.readers.limits import check_size
 from framecast.data.readers.options import ReadOptions
 from framecast.data.readers.single import single_frame
@@ -80,10 +80,10 @@ def _grid(degrees: dict[str, float], corners: list[float], header: _Header, path
     """Pixels between the corners; the lower left one lies at 0, 0."""
     latitude, longitude = degrees["truelatitude"], degrees["centrallongitude"]
     sphere = f"+proj=stere +lat_0=90 +lat_ts={latitude} +lon_0={longitude} +a={_RADIUS} +b={_RADIUS}"
-    left, bottom = projected(projection(sphere, path), corners[0], corners[1], path)
+    left, bottom = project(projection(sphere, path), corners[0], corners[1], path)
     crs = projection(f"{sphere} +x_0={-left:.2f} +y_0={-bottom:.2f}", path)
-    left, bottom = projected(crs, corners[0], corners[1], path)
-    right, top = projected(crs, corners[2], corners[3], path)
+    left, bottom = project(crs, corners[0], corners[1], path)
+    right, top = project(crs, corners[2], corners[3], path)
     dx, dy = (right - left) / header.width, (bottom - top) / header.height
     return Grid.from_corner(crs, left, top, dx, dy, header.height, header.width)
 

@@ -54,12 +54,12 @@ def installed_readers() -> tuple[Reader, ...]:
     return tuple(readers)
 
 
-def understood() -> str:
+def list_formats() -> str:
     """The formats that can be read, for messages."""
     return "; ".join(what for reader in (*READERS, *installed_readers()) for what in reader.RECOGNISES)
 
 
-def recognised(path: Path) -> Reader | None:
+def find_reader(path: Path) -> Reader | None:
     """The reader that recognises `path`; None where there is none. Raises `ResourceError`, and `ConfigError` for an installed
     reader that cannot be loaded."""
     with resource_errors(path):
@@ -71,10 +71,10 @@ def recognised(path: Path) -> Reader | None:
 
 def reader_of(path: Path) -> Reader:
     """The reader that recognises `path`. Raises `DataError` that lists what is understood."""
-    if reader := recognised(path):
+    if reader := find_reader(path):
         return reader
     raise DataError(
         "not a format that is understood" if path.is_dir() or path.stat().st_size else "the file is empty",
         where=path,
-        remedy=f"understood are {understood()}",
+        remedy=f"understood are {list_formats()}",
     )

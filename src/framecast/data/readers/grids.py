@@ -63,7 +63,7 @@ def _transformer(crs: CRS) -> Transformer:
     return Transformer.from_crs(crs.geodetic_crs or "EPSG:4326", crs, always_xy=True)
 
 
-def projected(crs: CRS, longitude: float, latitude: float, path: Path) -> tuple[float, float]:
+def project(crs: CRS, longitude: float, latitude: float, path: Path) -> tuple[float, float]:
     """x and y of a place. Raises `DataError` where it has none in this projection."""
     x, y = _transformer(crs).transform(longitude, latitude)
     if not (np.isfinite(x) and np.isfinite(y)):

@@ -27,7 +27,7 @@ def is_hdf5(path: Path) -> bool:
         return file.read(len(SIGNATURE)) == SIGNATURE
 
 
-def has(path: Path, *names: str) -> bool:
+def has_names(path: Path, *names: str) -> bool:
     """Whether the file opens as HDF5 and has all these groups, data sets, or attributes of its root (`@Conventions`)."""
     if not is_hdf5(path):
         return False
@@ -39,7 +39,7 @@ def has(path: Path, *names: str) -> bool:
 
 
 @contextmanager
-def opened(path: Path, form: str) -> Iterator[h5py.File]:
+def open_hdf5(path: Path, form: str) -> Iterator[h5py.File]:
     """The file. Whatever is amiss in its structure is raised as `UnreadableFile`; `form` is what was expected."""
     try:
         with h5py.File(path) as file:
@@ -54,7 +54,7 @@ def opened(path: Path, form: str) -> Iterator[h5py.File]:
         ) from error
 
 
-def check(dataset: h5py.Dataset, path: Path) -> None:
+def check_dataset(dataset: h5py.Dataset, path: Path) -> None:
     """Raise `DataError` where a stored chunk would expand to more than `MEMORY_LIMIT`, and where the filters are not among the
     known ones (others are code loaded from elsewhere)."""
     check_chunk(path, str(dataset.name), dataset.chunks or (), dataset.dtype.itemsize)

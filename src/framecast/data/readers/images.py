@@ -13,7 +13,7 @@ from PIL import Image, ImageFile
 from framecast.data.lazy import lazy_variable
 from framecast.data.readers.limits import check_size
 from framecast.data.readers.options import ReadOptions
-from framecast.data.readers.single import resized
+from framecast.data.readers.single import resize
 from framecast.errors import DataError, UnreadableFile
 
 RECOGNISES = ["PNG and JPEG pictures and folders of them"]
@@ -138,4 +138,4 @@ def _decode(path: Path, mode: _Mode, size: tuple[int, int] | None) -> np.ndarray
         values[pixels[..., -1] == 0] = np.nan
     elif transparent is not None:
         values[pixels == transparent] = np.nan
-    return np.stack([resized(values[..., channel], size) for channel in range(mode.channels)])
+    return np.stack([resize(values[..., channel], size) for channel in range(mode.channels)])

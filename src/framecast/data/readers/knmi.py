@@ -16,7 +16,7 @@ import numpy as np
 import xarray as xr
 
 from framecast.data.readers.grids import Grid, projection
-from framecast.data.readers.hdf5 import check, has, number, opened, text
+from framecast.data.readers.hdf5 import check_dataset, has_names, number, open_hdf5, text
 from framecast.data.readers.limits import check_size
 from framecast.data.readers.options import ReadOptions
 from framecast.data.readers.single import single_frame
@@ -30,14 +30,14 @@ _CALIBRATION = re.compile(r"GEO\s*=\s*([-+\d.eE]+)\s*\*\s*PV\s*([-+]\s*[\d.eE]+)
 
 def recognises(path: Path) -> bool:
     """By the groups that every file has."""
-    return has(path, "overview", "geographic", "image1/image_data")
+    return has_names(path, "overview", "geographic", "image1/image_data")
 
 
 def read(path: Path, _options: ReadOptions) -> xr.DataArray:
     """The first image. Raises `DataError` and `UnreadableFile`."""
-    with opened(path, _FORM) as file:
+    with open_hdf5(path, _FORM) as file:
         data = file["image1/image_data"]
-        check(data, path)
+        check_dataset(data, path)
         height, width = data.shape
         check_size(path, height, width, itemsize=data.dtype.itemsize)
         parameter = text(file["image1"].attrs["image_geo_parameter"])
@@ -58,7 +58,7 @@ def read(path: Path, _options: ReadOptions) -> xr.DataArray:
         raise DataError(f"an accumulation over {minutes:g} minutes", where=path)
 
     def decode() -> np.ndarray:
-        with opened(path, _FORM) as file:
+        with open_hdf5(path, _FORM) as file:
             stored = file["image1/image_data"][()]
         values = stored * factor + offset
         values[np.isin(stored, list(missing))] = np.nan

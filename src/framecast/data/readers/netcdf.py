@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from framecast.data.frames import with_actions
-from framecast.data.readers.hdf5 import check, opened
+from framecast.data.readers.hdf5 import check_dataset, open_hdf5
 from framecast.data.readers.options import ReadOptions
 from framecast.data.readers.single import first_line
 from framecast.errors import DataError, UnreadableFile
@@ -60,10 +60,10 @@ def read(path: Path, options: ReadOptions) -> xr.DataArray:
 def _check_stored(path: Path) -> None:
     """Raise `DataError` for filters that are not known and for chunks that are too large, `UnreadableFile` for damage."""
     datasets: list[h5py.Dataset] = []
-    with opened(path, RECOGNISES[0]) as file:
+    with open_hdf5(path, RECOGNISES[0]) as file:
         file.visititems(lambda name, item: datasets.append(item) if isinstance(item, h5py.Dataset) else None)
         for dataset in datasets:
-            check(dataset, path)
+            check_dataset(dataset, path)
 
 
 def from_dataset(dataset: xr.Dataset, path: Path | str, options: ReadOptions) -> xr.DataArray:

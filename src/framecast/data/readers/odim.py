@@ -18,8 +18,8 @@ import numpy as np
 import xarray as xr
 
 from framecast.data.quantities import INTENSITY, RAIN_RATE, REFLECTIVITY, Quantity
-from framecast.data.readers.grids import Grid, projected, projection
-from framecast.data.readers.hdf5 import check, has, number, opened, text
+from framecast.data.readers.grids import Grid, project, projection
+from framecast.data.readers.hdf5 import check_dataset, has_names, number, open_hdf5, text
 from framecast.data.readers.limits import check_size
 from framecast.data.readers.options import ReadOptions
 from framecast.data.readers.single import single_frame
@@ -37,7 +37,7 @@ _QUANTITIES = (
 
 def recognises(path: Path) -> bool:
     """By the groups that every ODIM file has."""
-    return has(path, "@Conventions", "what", "where", "dataset1")
+    return has_names(path, "@Conventions", "what", "where", "dataset1")
 
 
 class _Field(NamedTuple):
@@ -51,10 +51,10 @@ class _Field(NamedTuple):
 
 def read(path: Path, options: ReadOptions) -> xr.DataArray:
     """The one field of rain or reflectivity (or that which `options.variable` names). Raises `DataError` and `UnreadableFile`."""
-    with opened(path, "an ODIM HDF5 composite") as file:
+    with open_hdf5(path, "an ODIM HDF5 composite") as file:
         place, name, what, _ = _chosen(_fields(file), path, options)
         data = file[f"{place}/data"]
-        check(data, path)
+        check_dataset(data, path)
         height, width = data.shape
         check_size(path, height, width, itemsize=data.dtype.itemsize)
         grid = _grid(file, path, height, width)
@@ -126,7 +126,7 @@ def _chosen(fields: list[_Field], path: Path, options: ReadOptions) -> _Field:
 
 
 def _decode(path: Path, place: str, what: dict[str, object], quantity: Quantity) -> np.ndarray:
-    with opened(path, "an ODIM HDF5 composite") as file:
+    with open_hdf5(path, "an ODIM HDF5 composite") as file:
         stored = file[f"{place}/data"][()].astype(np.float64)
     values = stored * number(what.get("gain", 1.0)) + number(what.get("offset", 0.0))
     if "undetect" in what:
@@ -148,6 +148,6 @@ def _grid(file: h5py.File, path: Path, height: int, width: int) -> Grid:
             f"declares {int(where['ysize'])} x {int(where['xsize'])} pixels and holds {height} x {width}", where=path
         )
     crs = projection(text(where["projdef"]), path)
-    left, bottom = projected(crs, number(where["LL_lon"]), number(where["LL_lat"]), path)
+    left, bottom = project(crs, number(where["LL_lon"]), number(where["LL_lat"]), path)
     dx, dy = number(where["xscale"]), number(where["yscale"])
     return Grid.from_corner(crs, left, bottom + height * dy, dx, -dy, height, width)

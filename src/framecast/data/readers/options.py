@@ -56,7 +56,7 @@ class ReadOptions:
         """What is stated, by name."""
         return {each.name: value for each in fields(ReadOptions) if (value := getattr(self, each.name)) != each.default}
 
-    def over(self, other: ReadOptions) -> ReadOptions:
+    def with_defaults(self, other: ReadOptions) -> ReadOptions:
         """What is stated here, and where nothing is, what `other` states."""
         return replace(other, **self.stated)
 

@@ -70,7 +70,7 @@ def first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
-def resized(values: np.ndarray, size: tuple[int, int] | None) -> np.ndarray:
+def resize(values: np.ndarray, size: tuple[int, int] | None) -> np.ndarray:
     """`(y, x)` at another size, each new pixel the mean over its area of those that have data; as it is without size."""
     if size is None or values.shape == size:
         return values

@@ -19,7 +19,7 @@ import google_crc32c
 import numpy as np
 from numcodecs.zstd import decompress
 
-from framecast.data.lazy import Place
+from framecast.data.lazy import Selection
 
 _NOWHERE = 2**64 - 1
 _LITTLE = {"name": "bytes", "configuration": {"endian": "little"}}
@@ -67,7 +67,7 @@ class Shards:
                 return cls(folder, tuple(shape), tuple(chunk), chunks)
         return None
 
-    def read(self, place: Place) -> np.ndarray:
+    def read(self, place: Selection) -> np.ndarray:
         """The values in `place`. Raises `OSError` where a shard cannot be read, `ValueError` where its index is damaged and
         `RuntimeError` where a chunk is."""
         whole = zip(map(range, self.shape), place, strict=True)

@@ -18,7 +18,7 @@ from typing import Literal
 
 import numpy as np
 
-from framecast.data.sets.clips import Clip, ClipData, Part, check_actions, matching, resized
+from framecast.data.sets.clips import Clip, ClipData, Part, check_actions, list_files, resize
 from framecast.errors import DataError
 from framecast.types import config
 
@@ -44,7 +44,7 @@ class BAIR(ClipData):
         """One clip for each record."""
         length = self.context + self.horizon
         counts: dict[int, int] = {}  # by size: a frame more would make a record longer
-        for file in matching(Path(self.path) / "softmotion30_44k" / part, "*.tfrecord*"):
+        for file in list_files(Path(self.path) / "softmotion30_44k" / part, "*.tfrecord*"):
             for number, (start, size) in enumerate(_records(file)):
                 if size not in counts:
                     counts[size] = sum(key.endswith("/action") for key in _example(file, start, size))
@@ -128,7 +128,7 @@ def _varint(message: bytes, place: int) -> tuple[int, int]:
 
 def _frames(file: Path, start: int, size: int, side: int, numbers: Sequence[int]) -> np.ndarray:
     example = _example(file, start, size)
-    return np.stack([resized(_picture(example, number, file), side) for number in numbers])
+    return np.stack([resize(_picture(example, number, file), side) for number in numbers])
 
 
 def _picture(example: dict[str, bytes], number: int, file: Path) -> np.ndarray:

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from torch.nn import functional
 
-from framecast.data.lazy import keeps
+from framecast.data.lazy import reserve_memory
 from framecast.data.quantities import INTENSITY
 from framecast.data.readers.options import DEFAULT
 from framecast.data.region import Region
@@ -38,7 +38,7 @@ class Clip(NamedTuple):
 
 class ClipSource:
     """The windows of some clips, one clip after the other. Frames are decoded when they are first used, and kept while there
-    is room in `KEPT_IN_MEMORY`."""
+    is room in `FRAME_CACHE_BYTES`."""
 
     quantity = INTENSITY
 
@@ -74,10 +74,10 @@ class ClipSource:
     def _keep(self, number: int, frames: dict[int, np.ndarray]) -> None:
         with self._lock:
             for frame, values in frames.items():
-                if (number, frame) not in self._kept and keeps(self, values.nbytes):
+                if (number, frame) not in self._kept and reserve_memory(self, values.nbytes):
                     self._kept[number, frame] = values.copy()  # not a view of the whole window
 
-    def seen(self, index: int) -> None:
+    def valid_mask(self, index: int) -> None:
         """Everywhere."""
 
     def actions(self, index: int) -> np.ndarray:
@@ -132,7 +132,7 @@ class ClipData(ABC):
         return 0
 
     @property
-    def described(self) -> str:
+    def description(self) -> str:
         """What the data are, in words."""
         return f"{self.name} ({self.path})"
 
@@ -189,7 +189,7 @@ def check_actions(actions: np.ndarray, numbers: Sequence[int], where: Path) -> n
 def load_images(files: Sequence[Path], size: int, prepare: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
     """Pictures as `(T, C, size, size)` between 0 and 1. `prepare` takes the pixels `(H, W, 3)` uint8 of one and returns
     what is used of them, `(h, w, C)`. Raises `DataError` for a picture that cannot be read."""
-    return np.stack([resized(prepare(decode(file)), size) for file in files])
+    return np.stack([resize(prepare(decode(file)), size) for file in files])
 
 
 def decode(file: Path) -> np.ndarray:
@@ -201,7 +201,7 @@ def decode(file: Path) -> np.ndarray:
         raise DataError(f"the picture cannot be read ({error})", where=file, remedy="fetch it again") from error
 
 
-def resized(pixels: np.ndarray, size: int) -> np.ndarray:
+def resize(pixels: np.ndarray, size: int) -> np.ndarray:
     """`(H, W, C)` of 0 to 255 as `(C, size, size)` of 0 to 1, bilinear between the centres of pixels, not smoothed first."""
     values = torch.from_numpy(np.ascontiguousarray(pixels, dtype=np.float32)).permute(2, 0, 1)[None]
     if values.shape[-2:] != (size, size):
@@ -209,6 +209,6 @@ def resized(pixels: np.ndarray, size: int) -> np.ndarray:
     return (values[0] / 255).numpy()
 
 
-def matching(folder: Path, pattern: str) -> list[Path]:
+def list_files(folder: Path, pattern: str) -> list[Path]:
     """What in `folder` matches, in the order of the names; nothing where there is no such folder."""
     return sorted(folder.glob(pattern)) if folder.is_dir() else []

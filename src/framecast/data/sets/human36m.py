@@ -20,7 +20,7 @@ from typing import Literal
 
 import numpy as np
 
-from framecast.data.sets.clips import Clip, ClipData, Part, load_images, matching
+from framecast.data.sets.clips import Clip, ClipData, Part, list_files, load_images
 from framecast.errors import DataError
 from framecast.types import config
 
@@ -46,7 +46,7 @@ class Human36M(ClipData):
     def clips(self, part: Part) -> Iterator[Clip]:
         """One clip for each video of one camera."""
         span = INTERVAL * (self.context + self.horizon - 1)
-        found = [(_NAME.fullmatch(file.name), file) for file in matching(Path(self.path), "S*_*.jpg")]
+        found = [(_NAME.fullmatch(file.name), file) for file in list_files(Path(self.path), "S*_*.jpg")]
         named = [(name[1], name[2], file) for name, file in found if name is not None]
         there = {scenario for _, scenario, _ in named}
         if there and (missing := [scenario for scenario in self.scenarios if scenario not in there]):

@@ -25,7 +25,7 @@ import numpy as np
 from PIL import Image
 
 from framecast.checks import require
-from framecast.data.readers.hdf5 import check, opened
+from framecast.data.readers.hdf5 import check_dataset, open_hdf5
 from framecast.data.sets.clips import Clip, ClipData, Part, check_actions
 from framecast.errors import ConfigError, DataError
 from framecast.types import config
@@ -98,18 +98,18 @@ def _camera(content: h5py.File, file: Path) -> h5py.Group:
 @lru_cache(maxsize=100_000)
 def _sizes(file: Path) -> tuple[int, int]:
     """How many frames have an action or follow one, and how many numbers an action has. Raises `DataError`."""
-    with opened(file, FORM) as content:
+    with open_hdf5(file, FORM) as content:
         camera = _camera(content, file)
         frames = int(camera["frames"].attrs["T"]) if "frames" in camera else len(camera)
         actions = content.get("policy/actions")
         if not isinstance(actions, h5py.Dataset) or actions.ndim != 2 or actions.dtype.kind not in "fiu":
             raise DataError("no policy/actions of numbers (T, A), so no trajectory of RoboNet", where=file)
-        check(actions, file)
+        check_dataset(actions, file)
         return min(frames, len(actions) + 1), actions.shape[1]
 
 
 def _frames(file: Path, size: int, numbers: Sequence[int]) -> np.ndarray:
-    with opened(file, FORM) as content:
+    with open_hdf5(file, FORM) as content:
         camera = _camera(content, file)
         if "frames" in camera:
             first = camera["frames"]
@@ -127,7 +127,7 @@ def _frames(file: Path, size: int, numbers: Sequence[int]) -> np.ndarray:
 
 
 def _bytes(stored: h5py.Dataset, file: Path) -> bytes:
-    check(stored, file)
+    check_dataset(stored, file)
     content: bytes = stored[:].tobytes()
     return content
 
@@ -163,7 +163,7 @@ def _video(content: bytes, numbers: Sequence[int], file: Path) -> list[Image.Ima
 
 def _actions(file: Path, size: int, numbers: Sequence[int]) -> np.ndarray:
     """`(T, size)`; the last frame of a trajectory has no action, which is 0."""
-    with opened(file, FORM) as content:
+    with open_hdf5(file, FORM) as content:
         actions = np.asarray(content["policy/actions"], dtype=np.float32)
     padded = np.zeros((max(numbers) + 1, size), dtype=np.float32)
     known = actions[: len(padded)]

@@ -19,8 +19,8 @@ from typing import Literal, NamedTuple
 import h5py
 import numpy as np
 
-from framecast.data.readers.hdf5 import check, opened
-from framecast.data.sets.clips import Clip, ClipData, Part, resized
+from framecast.data.readers.hdf5 import check_dataset, open_hdf5
+from framecast.data.sets.clips import Clip, ClipData, Part, resize
 from framecast.errors import DataError
 from framecast.types import config
 
@@ -88,11 +88,11 @@ def _event(folder: Path, row: dict[str, str], where: str) -> _Event:
 
 
 def _frames(event: _Event, size: int, frames: Sequence[int]) -> np.ndarray:
-    with opened(event.file, "SEVIR") as file:
+    with open_hdf5(event.file, "SEVIR") as file:
         stored = file.get("vil")
         if not isinstance(stored, h5py.Dataset) or stored.dtype != np.uint8:
             raise DataError("no vil of bytes", where=event.file, remedy="see `framecast datasets` for sevir")
-        check(stored, event.file)
+        check_dataset(stored, event.file)
         if stored.ndim != 4 or stored.shape[-1] != FRAMES or not 0 <= event.row < len(stored):
             raise DataError(
                 f"vil of shape {stored.shape}, expected (N, 384, 384, {FRAMES}) with a row {event.row} for {event.name}",
@@ -100,4 +100,4 @@ def _frames(event: _Event, size: int, frames: Sequence[int]) -> np.ndarray:
                 remedy="fetch it again, and CATALOG.csv",
             )
         pixels = stored[event.row]
-    return np.stack([resized(pixels[..., k, None], size) for k in frames])
+    return np.stack([resize(pixels[..., k, None], size) for k in frames])

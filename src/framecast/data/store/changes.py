@@ -17,20 +17,20 @@ class Changes:
     coarsen: Annotated[int, "So many pixels in y and x become one."] = 1
     reproject: Annotated[str | None, "Onto a grid of another projection: EPSG:3035."] = None
 
-    def applied(self, frames: xr.DataArray) -> xr.DataArray:
+    def apply(self, frames: xr.DataArray) -> xr.DataArray:
         """The frames, changed, still lazy. Raises `ConfigError` and `DataError`."""
         from framecast.data.store.regridding import (  # late: the command line starts without
-            coarsened,
-            cropped,
-            reprojected,
+            coarsen,
+            crop,
+            reproject,
         )
 
         if self.crop is not None:
-            frames = cropped(frames, *self.crop)
+            frames = crop(frames, *self.crop)
         if self.coarsen != 1:
-            frames = coarsened(frames, self.coarsen)
+            frames = coarsen(frames, self.coarsen)
         if self.reproject is not None:
-            frames = reprojected(frames, self.reproject)
+            frames = reproject(frames, self.reproject)
         return frames
 
 

@@ -27,14 +27,14 @@ import zarr
 from zarr.errors import ZarrUserWarning
 
 from framecast.checks import as_path, taken_over, takes_fields_of
-from framecast.data.archives.joining import first_of
-from framecast.data.archives.opening import Opened, open_all
+from framecast.data.archives.joining import first_names
+from framecast.data.archives.opening import OpenResult, open_all
 from framecast.data.frames import action_names, describe_source, stamp
 from framecast.data.lazy import ArrayReader
 from framecast.data.readers.options import DEFAULT, ReadOptions
 from framecast.data.readers.zarr_store import PIPELINE
 from framecast.data.store.changes import UNCHANGED, Changes
-from framecast.data.store.layout import Chunks, beside, check_chunks, chunks_of, create, frames_of_shard
+from framecast.data.store.layout import Chunks, check_chunks, create, default_chunks, extra_arrays, frames_per_shard
 from framecast.errors import ConfigError, DataError, FramecastError, ResourceError, RunError
 from framecast.progress import Progress, unreported
 
@@ -105,7 +105,7 @@ def convert(
             where=describe_source(opened.frames),
             remedy="only frames along one time are converted",
         )
-    frames = changes.applied(opened.frames)
+    frames = changes.apply(opened.frames)
     try:
         store = _Store(out, opened._replace(frames=frames), changes, chunks)
         (begun or unreported)(store.size)
@@ -120,14 +120,14 @@ class _Store:
     """A store that is being built, in a folder beside its final place: of nothing, of what an interrupted conversion left
     there, or of a copy of the finished store. All three go on after the last frame they hold."""
 
-    def __init__(self, out: Path, opened: Opened, changes: Changes, chunks: Chunks | None) -> None:
+    def __init__(self, out: Path, opened: OpenResult, changes: Changes, chunks: Chunks | None) -> None:
         frames = opened.frames
         self.out, self.partial = out, out.with_name(f".{out.name}.partial")
         self.name = str(frames.name)
         _recover(out)
         finished, started = _manifest(out), _manifest(self.partial)
         there = finished or started
-        self.chunks = chunks or (tuple(there["plan"]["chunks"]) if there else chunks_of(frames))
+        self.chunks = chunks or (tuple(there["plan"]["chunks"]) if there else default_chunks(frames))
         plan = json.loads(json.dumps(_plan(opened, changes, self.chunks)))  # as it is read back
         self.length = int(plan["shard"])
         if out.exists() and (why := _ended(finished, plan, frames)):
@@ -156,7 +156,7 @@ class _Store:
         elif not self.partial.exists():
             self.partial.parent.mkdir(parents=True, exist_ok=True)
             create(self.partial, self.frames, self.chunks, self.length)
-        others = beside(self.frames)
+        others = extra_arrays(self.frames)
         for name in (self.name, *others):
             array = self._array(name)
             array.resize((self.size.frames, *array.shape[1:]))
@@ -242,7 +242,7 @@ class _Store:
         says why."""
         place = slice(start - self.written, end - self.written)
         try:
-            values[:] = self.parts.decoded(time=place)
+            values[:] = self.parts.decode(time=place)
         except ResourceError:
             raise
         except FramecastError as error:
@@ -306,7 +306,7 @@ def _nothing(plan: dict[str, Any]) -> dict[str, Any]:
     return {"plan": plan, "frames": 0, "last": None, **empty}
 
 
-def _plan(opened: Opened, changes: Changes, chunks: Chunks) -> dict[str, Any]:
+def _plan(opened: OpenResult, changes: Changes, chunks: Chunks) -> dict[str, Any]:
     """What must stay the same for a store to grow."""
     frames = opened.frames
     grid = hashlib.sha256()
@@ -323,7 +323,7 @@ def _plan(opened: Opened, changes: Changes, chunks: Chunks) -> dict[str, Any]:
         "time_step": opened.time_step,
         "changes": asdict(changes),
         "chunks": list(chunks),
-        "shard": frames_of_shard(frames, chunks),
+        "shard": frames_per_shard(frames, chunks),
     }
 
 
@@ -335,7 +335,7 @@ def _ended(manifest: dict[str, Any] | None, plan: dict[str, Any], frames: xr.Dat
         return f"was made with other settings, or on another grid ({', '.join(differing)})"
     if moved := _shifted(frames, manifest):
         why = "frames without a clock are counted through, and new or longer than before is"
-        return f"the numbers of its frames have shifted: {why} {first_of(moved)}"
+        return f"the numbers of its frames have shifted: {why} {first_names(moved)}"
     return ""
 
 

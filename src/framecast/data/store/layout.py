@@ -38,13 +38,13 @@ def check_chunks(chunks: Chunks | None) -> None:
         check_counts(chunks=side)
 
 
-def chunks_of(frames: xr.DataArray) -> Chunks:
+def default_chunks(frames: xr.DataArray) -> Chunks:
     """About `CHUNK`, of so few frames that one chunk of whole frames is no larger than a shard should be."""
     most = SHARD // _bytes(frames)
     return (min(CHUNK[0], max(most, 1)), _side(frames.sizes["y"], CHUNK[1]), _side(frames.sizes["x"], CHUNK[2]))
 
 
-def frames_of_shard(frames: xr.DataArray, chunks: Chunks) -> int:
+def frames_per_shard(frames: xr.DataArray, chunks: Chunks) -> int:
     """How many frames a shard holds: whole chunks, about `SHARD` bytes."""
     return max(SHARD // (_bytes(frames) * chunks[0]), 1) * chunks[0]
 
@@ -94,7 +94,7 @@ def create(store: Path, frames: xr.DataArray, chunks: Chunks, length: int) -> No
     )
 
 
-def beside(frames: xr.DataArray) -> dict[str, np.ndarray]:
+def extra_arrays(frames: xr.DataArray) -> dict[str, np.ndarray]:
     """The arrays of a store that stand beside the frames: `time`, nanoseconds since 1970 or numbers of frames, and, where the
     frames have actions, `actions (time, A)`."""
     times = frames["time"].values

@@ -20,7 +20,7 @@ from framecast.data.readers.grids import grid_mapping
 from framecast.errors import ArgumentError, DataError
 
 
-def cropped(frames: xr.DataArray, top: int, left: int, height: int, width: int) -> xr.DataArray:
+def crop(frames: xr.DataArray, top: int, left: int, height: int, width: int) -> xr.DataArray:
     """A part of the grid, in pixels. Raises `ConfigError` where it does not lie inside."""
     rows, columns = frames.sizes["y"], frames.sizes["x"]
     if min(top, left) < 0 or min(height, width) < 1 or top + height > rows or left + width > columns:
@@ -30,7 +30,7 @@ def cropped(frames: xr.DataArray, top: int, left: int, height: int, width: int) 
     return frames.isel(y=slice(top, top + height), x=slice(left, left + width))
 
 
-def coarsened(frames: xr.DataArray, factor: int) -> xr.DataArray:
+def coarsen(frames: xr.DataArray, factor: int) -> xr.DataArray:
     """`factor` x `factor` pixels as one; what is left over at the lower and right edge is cut off."""
     if factor < 1 or min(frames.sizes["y"], frames.sizes["x"]) < factor:
         raise ArgumentError(f"{factor} x {factor} pixels cannot become one", parameter="coarsen")
@@ -60,7 +60,7 @@ def _coarse(frames: xr.DataArray, axis: str, factor: int) -> xr.Variable:
     return xr.Variable(axis, values, frames[axis].attrs)
 
 
-def reprojected(frames: xr.DataArray, target: str) -> xr.DataArray:
+def reproject(frames: xr.DataArray, target: str) -> xr.DataArray:
     """On a grid of the projection `target` (`EPSG:3035`), whose pixels are as large as those of the frames on average, which
     covers all of them: each pixel takes the nearest one. Raises `DataError` without a projection to start from and
     `ConfigError` for a target that is none."""

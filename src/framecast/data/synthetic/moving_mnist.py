@@ -75,10 +75,10 @@ class DigitSource:
     def _sequence(self, chance: np.random.Generator) -> np.ndarray:
         frames = np.zeros((self.length, 1, self.shape.height, self.shape.width), dtype=np.float32)
         for _ in range(self.digits):
-            place(frames[:, 0], self.images[chance.integers(len(self.images))], chance)
+            draw_moving_digit(frames[:, 0], self.images[chance.integers(len(self.images))], chance)
         return frames
 
-    def seen(self, index: int) -> None:
+    def valid_mask(self, index: int) -> None:
         """Everywhere."""
 
     def actions(self, index: int) -> np.ndarray:
@@ -101,7 +101,7 @@ class DigitSource:
 @config
 class DigitData(ABC):
     """Generated digits. `images` is "bundled" or a folder with MNIST's IDX files; `digits` is how many there are. A data set
-    states by what it `generates` them."""
+    states by what it `source_class` them."""
 
     name: str
     images: str = "bundled"
@@ -128,11 +128,11 @@ class DigitData(ABC):
 
     @property
     @abstractmethod
-    def generates(self) -> type[DigitSource]:
+    def source_class(self) -> type[DigitSource]:
         """The source of its windows."""
 
     @property
-    def described(self) -> str:
+    def description(self) -> str:
         """What the data are, in words."""
         return f"{self.name.replace('_', ' ')} ({self.images})"
 
@@ -141,7 +141,7 @@ class DigitData(ABC):
         `ConfigError`, the latter too where `frames` are given."""
         if frames is not None:
             raise ConfigError("digits are generated and take no frames", where="data.name")
-        check(FrameShape(self.generates.channels, self.size, self.size, self.context, self.horizon))
+        check(FrameShape(self.source_class.channels, self.size, self.size, self.context, self.horizon))
         report = (
             f"{self.train} train, {self.validation} validation, {self.test} test sequences, made from disjoint digits"
         )
@@ -155,7 +155,7 @@ class DigitData(ABC):
         )
 
     def _part(self, part: Split, number: int) -> DigitSource:
-        return self.generates(
+        return self.source_class(
             digit_images(self.images, part, self.size),
             size=self.size,
             digits=self.digits,
@@ -174,12 +174,12 @@ class MovingDigits(DigitData):
     name: Literal["moving_digits"] = "moving_digits"
 
     @property
-    def generates(self) -> type[DigitSource]:
+    def source_class(self) -> type[DigitSource]:
         """The source of its windows."""
         return DigitSource
 
 
-def place(frames: np.ndarray, image: np.ndarray, chance: np.random.Generator) -> None:
+def draw_moving_digit(frames: np.ndarray, image: np.ndarray, chance: np.random.Generator) -> None:
     """Let `image (d, d)` move through `frames (T, H, W)`, combined with what is there by the maximum."""
     side = image.shape[-1]
     for frame, (top, left) in zip(frames, _path(chance, len(frames), frames.shape[-1] - side), strict=True):
@@ -189,16 +189,16 @@ def place(frames: np.ndarray, image: np.ndarray, chance: np.random.Generator) ->
 
 def _path(chance: np.random.Generator, length: int, free: int) -> np.ndarray:
     """Top-left corners `(length, 2)` of a digit, in pixels, within a free range of `free` pixels."""
-    place = chance.random(2)
+    position = chance.random(2)
     angle = chance.random() * 2 * np.pi
     velocity = SPEED * np.array([np.sin(angle), np.cos(angle)])
     corners = np.empty((length, 2), dtype=np.int64)
     for t in range(length):
-        place = place + velocity
-        out = (place <= 0) | (place >= 1)
-        place = np.clip(place, 0, 1)
+        position = position + velocity
+        out = (position <= 0) | (position >= 1)
+        position = np.clip(position, 0, 1)
         velocity = np.where(out, -velocity, velocity)
-        corners[t] = free * place
+        corners[t] = free * position
     return corners
 
 

@@ -17,7 +17,7 @@ from typing import Literal
 import numpy as np
 import scipy  # its parts are imported when they are first used
 
-from framecast.data.synthetic.moving_mnist import MNIST_FRAME, DigitData, DigitSource, place
+from framecast.data.synthetic.moving_mnist import MNIST_FRAME, DigitData, DigitSource, draw_moving_digit
 from framecast.types import config
 
 TURN = np.deg2rad(45.0)
@@ -40,7 +40,7 @@ class VariedDigitSource(DigitSource):
         for _ in range(self.digits):
             image = self.images[chance.integers(len(self.images))]
             for t, (centre, angle, scale) in enumerate(self._motion(chance)):
-                np.maximum(frames[t, 0], drawn(image, centre, angle, scale, self.shape.height), out=frames[t, 0])
+                np.maximum(frames[t, 0], draw_digit(image, centre, angle, scale, self.shape.height), out=frames[t, 0])
         return frames
 
     def _motion(self, chance: np.random.Generator) -> list[tuple[np.ndarray, float, float]]:
@@ -63,7 +63,7 @@ class VariedDigitSource(DigitSource):
         return motion
 
 
-def drawn(image: np.ndarray, centre: np.ndarray, angle: float, scale: float, size: int) -> np.ndarray:
+def draw_digit(image: np.ndarray, centre: np.ndarray, angle: float, scale: float, size: int) -> np.ndarray:
     """`image (d, d)` turned, scaled and put with its middle at `centre` in a frame `(size, size)`, bilinear."""
     cosine, sine = np.cos(angle) / scale, np.sin(angle) / scale
     back = np.array([[cosine, -sine], [sine, cosine]])
@@ -83,7 +83,7 @@ class MixedDigitSource(DigitSource):
         frames = np.zeros((self.length, COLOURS, self.shape.height, self.shape.width), dtype=np.float32)
         for _ in range(int(chance.integers(min(2, self.digits), self.digits + 1))):
             colour = int(chance.integers(COLOURS))
-            place(frames[:, colour], self.images[chance.integers(len(self.images))], chance)
+            draw_moving_digit(frames[:, colour], self.images[chance.integers(len(self.images))], chance)
         return frames
 
 
@@ -96,7 +96,7 @@ class VariedDigits(DigitData):
     test: int = 10_000
 
     @property
-    def generates(self) -> type[DigitSource]:
+    def source_class(self) -> type[DigitSource]:
         """The source of its windows."""
         return VariedDigitSource
 
@@ -112,6 +112,6 @@ class MixedDigits(DigitData):
     test: int = 5_000
 
     @property
-    def generates(self) -> type[DigitSource]:
+    def source_class(self) -> type[DigitSource]:
         """The source of its windows."""
         return MixedDigitSource

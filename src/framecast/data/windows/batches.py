@@ -70,13 +70,13 @@ class Batches:
 
     def stream(self, start: int = 0) -> Iterator[Batch]:
         """Batches `start`, `start + 1`, ... without end."""
-        return _ahead(self.batch, count(start), self.workers)
+        return _prefetch(self.batch, count(start), self.workers)
 
     def batch(self, number: int) -> Batch:
         """Batch `number` of the stream."""
         drawn = self.windows(number)
         indices = [index for index, _, _ in drawn]
-        return scaled((self._window(*window) for window in drawn), indices, self.source, self.scaling)
+        return scaled_batch((self._window(*window) for window in drawn), indices, self.source, self.scaling)
 
     def windows(self, number: int) -> list[tuple[int, int, int]]:
         """The windows of batch `number`: for each its index, the epoch, and its position in the order of that."""
@@ -87,7 +87,7 @@ class Batches:
     def _window(self, index: int, epoch: int, position: int) -> list[np.ndarray]:
         """The frames of a window, and its inputs where there are any, cropped and turned alike."""
         chance = np.random.default_rng([self.seed, epoch, position])
-        parts = read(self.source, index, None if self.crop is None else self._region(index, self.crop, chance))
+        parts = read_window(self.source, index, None if self.crop is None else self._region(index, self.crop, chance))
         if self.flips:
             axes = tuple(axis for axis in (-2, -1) if chance.random() < 0.5)
             parts = [np.flip(part, axes) for part in parts]
@@ -98,7 +98,7 @@ class Batches:
 
     def _region(self, index: int, size: tuple[int, int], chance: np.random.Generator) -> Region:
         height, width = self.source.size_of(index)
-        seen = self.source.seen(index)
+        seen = self.source.valid_mask(index)
         best, most = Region(0, 0, *size), -1.0
         for _ in range(CROP_TRIES):
             top = int(chance.integers(height - size[0] + 1))
@@ -111,7 +111,7 @@ class Batches:
         return best
 
 
-def read(source: WindowSource, index: int, region: Region | None = None) -> list[np.ndarray]:
+def read_window(source: WindowSource, index: int, region: Region | None = None) -> list[np.ndarray]:
     """The frames of a window, and its inputs where there are any."""
     frames = source.read(index, region)
     return [frames, source.inputs(index, region)] if source.shape.inputs else [frames]
@@ -136,15 +136,15 @@ def evaluation_batches(
             groups.append([index])
 
     for indices in groups:
-        region = None if crop is None else _middle(source.size_of(indices[0]), crop)
-        yield indices, scaled((read(source, index, region) for index in indices), indices, source, scaling)
+        region = None if crop is None else _centre(source.size_of(indices[0]), crop)
+        yield indices, scaled_batch((read_window(source, index, region) for index in indices), indices, source, scaling)
 
 
-def _middle(size: tuple[int, int], crop: tuple[int, int]) -> Region:
+def _centre(size: tuple[int, int], crop: tuple[int, int]) -> Region:
     return Region((size[0] - crop[0]) // 2, (size[1] - crop[1]) // 2, *crop)
 
 
-def scaled(
+def scaled_batch(
     windows: Iterable[list[np.ndarray]], indices: Sequence[int], source: WindowSource, scaling: Scaling
 ) -> Batch:
     """The windows with the numbers `indices` as a batch with their actions. Of each, `windows` gives the frames `(T, C, H, W)` in
@@ -171,7 +171,7 @@ def window_actions(source: WindowSource, indices: Sequence[int]) -> np.ndarray |
 U = TypeVar("U")
 
 
-def _ahead(work: Callable[[U], T], items: Iterator[U], workers: int) -> Iterator[T]:
+def _prefetch(work: Callable[[U], T], items: Iterator[U], workers: int) -> Iterator[T]:
     """`map(work, items)` in order, with `workers` threads that work up to twice as many items ahead."""
     if workers == 0:
         yield from map(work, items)

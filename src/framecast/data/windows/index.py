@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
-from framecast.data.frames import coverage, describe_source, impossible
+from framecast.data.frames import coverage, describe_impossible, describe_source
 from framecast.data.quantities import quantity_of
 from framecast.errors import DataError
 
@@ -40,7 +40,7 @@ class WindowList:
     windows: tuple[Window, ...]
     length: int
     refused: dict[str, int] = field(default_factory=dict)
-    impossible: tuple[str, ...] = ()
+    impossible_pixels: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.windows)
@@ -63,18 +63,18 @@ def time_step(frames: xr.DataArray) -> np.timedelta64 | int:
     return step if times.dtype.kind == "M" else int(step)
 
 
-def regular(frames: xr.DataArray) -> np.ndarray:
+def regular_steps(frames: xr.DataArray) -> np.ndarray:
     """For each pair of neighbouring frames `(time - 1,)`, whether they are one step apart."""
     step = time_step(frames)
     tolerance = step // 10 if isinstance(step, np.timedelta64) else 0
     return np.asarray(np.abs(np.diff(frames["time"].values) - step) <= tolerance)
 
 
-def longest(frames: xr.DataArray, wanted: np.ndarray) -> int:
+def longest_run(frames: xr.DataArray, wanted: np.ndarray) -> int:
     """The most frames in a row, one step apart, that are all `wanted (sequence, time)`."""
     if frames.sizes["time"] < 2:
         return int(wanted.any())
-    ends = ~regular(frames) | ~wanted[:, 1:] | ~wanted[:, :-1]
+    ends = ~regular_steps(frames) | ~wanted[:, 1:] | ~wanted[:, :-1]
     found = 0
     for row, end in zip(wanted, ends, strict=True):
         starts = np.concatenate([[0], np.flatnonzero(end) + 1])
@@ -113,7 +113,7 @@ def list_windows(
         shares = np.ones((frames.sizes.get("sequence", 1), frames.sizes["time"]))
         if min_valid > 0:
             found = coverage(frames) if covered is None else covered[number]
-            impossible_pixels += impossible(found, quantity_of(frames))
+            impossible_pixels += describe_impossible(found, quantity_of(frames))
             shares = found.values.reshape(shares.shape)
         windows += _of_archive(number, frames, length, stride, min_valid, shares, refused)
         usable.append((shares > 0) & (shares >= min_valid * shares.max(initial=0.0)))
@@ -134,7 +134,7 @@ def _of_archive(
     count = frames.sizes["time"]
     if count < length:
         return []
-    joined = regular(frames)
+    joined = regular_steps(frames)
     least = min_valid * covered.max(initial=0.0)
     windows = []
     for sequence in range(len(covered)):
@@ -159,7 +159,7 @@ def _of_archive(
 def _no_window(
     archives: Sequence[xr.DataArray], context: int, horizon: int, usable: Sequence[np.ndarray], refused: Counter[str]
 ) -> DataError:
-    most = max(longest(frames, wanted) for frames, wanted in zip(archives, usable, strict=True))
+    most = max(longest_run(frames, wanted) for frames, wanted in zip(archives, usable, strict=True))
     what = (
         f"no window of {context + horizon} frames ({context} context + {horizon} horizon) in "
         f"{sum(frames.sizes['time'] for frames in archives)} frames, of which at most {most} in a row can be used"

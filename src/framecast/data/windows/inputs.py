@@ -112,7 +112,7 @@ def fields(settings: Sequence[Input], archives: Sequence[xr.DataArray]) -> list[
     ]
 
 
-def moved(settings: Sequence[Input], paths: Sequence[str]) -> tuple[Input, ...]:
+def with_paths(settings: Sequence[Input], paths: Sequence[str]) -> tuple[Input, ...]:
     """The same inputs, which lie at `paths` now; where they were, without any. Raises `ConfigError` for another number."""
     if not paths:
         return tuple(settings)

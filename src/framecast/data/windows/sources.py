@@ -43,7 +43,7 @@ class WindowSource(Protocol):
         """`(T, C, H, W)` float32 in physical units, NaN where there is no data; not to be written to."""
         ...
 
-    def seen(self, index: int) -> np.ndarray | None:
+    def valid_mask(self, index: int) -> np.ndarray | None:
         """Where the frames of a window usually have data `(H, W)` bool, for choosing crops; None for everywhere."""
         ...
 
@@ -166,7 +166,7 @@ class DataConfig(Protocol):
         ...
 
     @property
-    def described(self) -> str:
+    def description(self) -> str:
         """What the data are, in words."""
         ...
 
@@ -271,7 +271,7 @@ class ArchiveSource:
         )
         return values.reshape(self._length, *values.shape[-3:]).astype(np.float32, copy=False)
 
-    def seen(self, index: int) -> np.ndarray:
+    def valid_mask(self, index: int) -> np.ndarray:
         """Where the archive of a window has data, by its first, its middle and its last frame."""
         number = self.windows[index].archive
         with self._lock:

@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 import xarray as xr
 
-from framecast.data.windows.index import Window, WindowList, longest
+from framecast.data.windows.index import Window, WindowList, longest_run
 from framecast.errors import ConfigError
 from framecast.types import config
 
@@ -135,13 +135,13 @@ def split(windows: WindowList, archives: Sequence[xr.DataArray], rule: Split) ->
     return {name: tuple(part) for name, part in parts.items()}
 
 
-def shared_out(windows: WindowList, archives: Sequence[xr.DataArray], rule: Split) -> str:
+def describe_split(windows: WindowList, archives: Sequence[xr.DataArray], rule: Split) -> str:
     """How many frames each split has, and how many of them follow each other, in words."""
     labels = rule.labels(archives, windows.length)
     said = []
     for label, name in enumerate(("training", "validation", "test")):
         count = sum(int((each == label).sum()) for each in labels)
-        most = max(longest(frames, each == label) for frames, each in zip(archives, labels, strict=True))
+        most = max(longest_run(frames, each == label) for frames, each in zip(archives, labels, strict=True))
         said.append(f"{count} for {name} (at most {most} in a row)" if count else f"none for {name}")
     total = sum(each.size for each in labels)
     said.append(f"{sum(int((each == NONE).sum()) for each in labels)} between them")
