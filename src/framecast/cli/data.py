@@ -17,7 +17,7 @@ from framecast.data.readers.options import ReadOptions
 from framecast.data.store.changes import Changes
 
 if TYPE_CHECKING:
-    from framecast.data.store.conversion import Size
+    from framecast.data.store.conversion import StoreSize
 
 FINDING = 3
 """Exit code of `inspect` if something would spoil training."""
@@ -86,7 +86,7 @@ def convert(
     progress = bar("converting")
     written = "no new frames"
 
-    def begun(size: Size) -> None:
+    def begun(size: StoreSize) -> None:
         before = f"; continues after {size.already:,} of them there already" if size.already else ""
         shape = " x ".join(map(str, size.shape))
         volume = bytes_in_words(size.bytes)

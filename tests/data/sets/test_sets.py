@@ -343,7 +343,7 @@ def test_other_names_among_the_pictures_of_human36m_are_passed_over(tmp_path: Pa
     for name in ("S1_Walking.jpg", "S1_Walking.54138969_last.jpg", "S1_.jpg"):
         jpeg(tmp_path / name, 0)
     assert len(source(data)) == windows
-    with pytest.raises(DataError, match=r"(?s)no picture of Wlaking.*scenarios: Walking"):
+    with pytest.raises(DataError, match=r"(?s)no image of Wlaking.*scenarios: Walking"):
         replace(data, scenarios=("Wlaking",)).open()
 
 

@@ -1,8 +1,8 @@
-"""The registry of readers: which formats can be read, and which reader reads a file.
+"""The registry of readers: the formats that framecast reads, and the choice of the reader of a file.
 
 A reader is a module with the three names of `options.Reader`: `RECOGNISES`, `recognises(path)` and `read(path, options)`.
 Adding one is one file and its name in `READERS` (docs/adding_a_reader.md). The first that recognises a path reads it, so
-a format that lives inside another (ODIM inside HDF5) stands before it. Other packages add readers by entry points of the
+a format inside another (ODIM inside HDF5) comes first. Other packages add readers by entry points of the
 group `framecast.readers`; those are loaded where no reader of framecast recognises a path.
 """
 

@@ -1,4 +1,4 @@
-"""HDF5 of the Royal Netherlands Meteorological Institute: accumulations (as rates) and reflectivities.
+"""Reader of radar HDF5 of the Royal Netherlands Meteorological Institute: accumulations (as rates) and reflectivities.
 
 A value is `GEO = a * PV + b` as the file's calibration says; its missing and out-of-image codes are no data. The time of a
 frame is the end of the product, the length of an accumulation the difference between its start and end. The projection is
@@ -29,7 +29,7 @@ _CALIBRATION = re.compile(r"GEO\s*=\s*([-+\d.eE]+)\s*\*\s*PV\s*([-+]\s*[\d.eE]+)
 
 
 def recognises(path: Path) -> bool:
-    """By the groups that every file has."""
+    """True if the file has the groups of the format."""
     return has_names(path, "overview", "geographic", "image1/image_data")
 
 
@@ -82,10 +82,10 @@ def _time(value: object) -> datetime.datetime:
 
 def _calibration(file: h5py.File, path: Path) -> tuple[float, float]:
     formula = text(file["image1/calibration"].attrs["calibration_formulas"])
-    found = _CALIBRATION.fullmatch(formula)
-    if found is None:
+    match = _CALIBRATION.fullmatch(formula)
+    if match is None:
         raise DataError(f"the calibration {formula!r} is not understood", where=path, remedy="expected GEO=a*PV+b")
-    return float(found[1]), float((found[2] or "0").replace(" ", ""))
+    return float(match[1]), float((match[2] or "0").replace(" ", ""))
 
 
 def _grid(file: h5py.File, path: Path, height: int, width: int) -> Grid:

@@ -1,4 +1,4 @@
-"""What is known of the benchmark sets: where they come from, under which terms, how large they are and how they must lie."""
+"""Catalogue of the benchmark sets (`framecast datasets`): source, terms, size, layout on disk and files to download."""
 
 from __future__ import annotations
 
@@ -120,27 +120,27 @@ CATALOGUE = (
         "CATALOG.csv and data/vil/<year>/*.h5: aws s3 sync --no-sign-request s3://sevir/data/vil DIR/data/vil",
     ),
     DataSetInfo(
-        "Pictures of radar, as HKO-7, CIKM 2017, Guangzhou and Shanghai are published",
+        "Radar images, as HKO-7, CIKM 2017, Guangzhou and Shanghai are published",
         "archive",
         "from the owner of each",
         "each its own, most for research only, on request",
         "not known",
-        "a folder of pictures of 8 bits, named by time or number; units: pixels hko7, pixels cikm, pixels thuml, pixels tctn",
+        "a folder of images of 8 bits, named by time or number; units: pixels hko7, pixels cikm, pixels thuml, pixels tctn",
     ),
 )
 
 
 def find_set(name: str) -> DataSetInfo:
     """The set whose title holds `name`, or is called so in a recipe, and whose files can be fetched. Raises `DataError`."""
-    found = [known for known in CATALOGUE if name.lower() in known.title.lower() or name in known.data.split(", ")]
-    exact = [known for known in found if known.title.lower() == name.lower()]
-    found = exact or [known for known in found if known.files] or found
-    if len(found) != 1:
-        what = f"{len(found)} sets are called {name!r}" if found else f"no set is called {name!r}"
-        raise DataError(what, remedy=f"sets: {'; '.join(known.title for known in found or CATALOGUE)}")
-    if not found[0].files:
+    matches = [info for info in CATALOGUE if name.lower() in info.title.lower() or name in info.data.split(", ")]
+    exact = [info for info in matches if info.title.lower() == name.lower()]
+    matches = exact or [info for info in matches if info.files] or matches
+    if len(matches) != 1:
+        what = f"{len(matches)} sets are called {name!r}" if matches else f"no set is called {name!r}"
+        raise DataError(what, remedy=f"sets: {'; '.join(info.title for info in matches or CATALOGUE)}")
+    if not matches[0].files:
         raise DataError(
-            f"{found[0].title} cannot be fetched from here",
-            remedy=f"get it from {found[0].source} and lay it out so: {found[0].layout}",
+            f"{matches[0].title} cannot be fetched from here",
+            remedy=f"get it from {matches[0].source} and lay it out so: {matches[0].layout}",
         )
-    return found[0]
+    return matches[0]

@@ -41,8 +41,8 @@ class KTH(ClipData):
                 person = _PERSON.match(folder.name)
                 if person is None or not folder.is_dir() or (int(person[1]) <= 16) != (part == "train"):
                     continue
-                found = [(_NUMBER.match(file.name), file) for file in list_files(folder, "image*")]
-                files = {int(name[1]): file for name, file in found if name is not None}
+                matches = [(_NUMBER.match(file.name), file) for file in list_files(folder, "image*")]
+                files = {int(name[1]): file for name, file in matches if name is not None}
                 windows = windows_from_end(list(files), length, stride)
                 yield Clip(f"{action}/{folder.name}", windows, partial(_frames, list(files.values()), self.size))
 

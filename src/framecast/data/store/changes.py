@@ -1,4 +1,4 @@
-"""What happens to frames on their way into a store, with the text of each option: the one place where they stand."""
+"""Changes of frames during conversion (crop, coarsen, reproject), with the help text of each option."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Changes:
-    """What happens to frames on the way, in this order."""
+    """Changes of frames, applied in this order."""
 
     crop: Annotated[tuple[int, int, int, int] | None, "Take a part: top, left, height and width in pixels."] = None
     coarsen: Annotated[int, "So many pixels in y and x become one."] = 1
     reproject: Annotated[str | None, "Onto a grid of another projection: EPSG:3035."] = None
 
     def apply(self, frames: xr.DataArray) -> xr.DataArray:
-        """The frames, changed, still lazy. Raises `ConfigError` and `DataError`."""
-        from framecast.data.store.regridding import (  # late: the command line starts without
+        """The changed frames, lazy. Raises `ConfigError` and `DataError`."""
+        from framecast.data.store.regridding import (  # deferred: the command line starts faster
             coarsen,
             crop,
             reproject,
@@ -35,4 +35,4 @@ class Changes:
 
 
 UNCHANGED = Changes()
-"""Nothing stated."""
+"""No change."""
