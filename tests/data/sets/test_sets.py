@@ -84,7 +84,7 @@ def test_all_clips_together_are_kept_up_to_the_limit(monkeypatch: pytest.MonkeyP
         return len(decoded)
 
     monkeypatch.setattr(stored, "FRAME_CACHE_BYTES", 5 * 4 * 8 * 8)
-    monkeypatch.setattr(stored, "_KEEPING", WeakKeyDictionary())  # without what other tests left behind
+    monkeypatch.setattr(stored, "_RESERVED", WeakKeyDictionary())  # without what other tests left behind
     sources = [ClipSource([Clip("a", [range(3)], frames)], FrameShape(1, 8, 8, 2, 1)) for _ in range(3)]
     assert [again(each) for each in sources] == [0, 1, 3]
     del sources[0]

@@ -196,7 +196,7 @@ def test_all_archives_together_are_kept_up_to_the_limit(store: Path, monkeypatch
 
     opened = framecast.open(store)
     monkeypatch.setattr(stored, "FRAME_CACHE_BYTES", 2.5 * opened.nbytes)
-    monkeypatch.setattr(stored, "_KEEPING", WeakKeyDictionary())  # without what other tests left behind
+    monkeypatch.setattr(stored, "_RESERVED", WeakKeyDictionary())  # without what other tests left behind
     archives = [stored.ArrayReader(opened) for _ in range(4)]
     assert [kept(parts) for parts in archives] == [True, True, False, False]
     del archives[0]
@@ -206,7 +206,7 @@ def test_all_archives_together_are_kept_up_to_the_limit(store: Path, monkeypatch
 def test_impossible_settings() -> None:
     with pytest.raises(ConfigError, match="does not fit"):
         batches(crop=(13, 4))
-    with pytest.raises(ConfigError, match="cannot be turned"):
+    with pytest.raises(ConfigError, match="cannot be rotated"):
         batches(rotations=True)
     with pytest.raises(ConfigError, match="several sizes"):
         Batches(Marked(4, ((12, 16), (9, 9))), Unit(), 2)
