@@ -98,7 +98,7 @@ def test_frames_and_inputs_are_cropped_and_turned_alike(archive: Path, turned: d
     assert sources.train is not None
     batch = Batches(sources.train, sources.scaling, batch_size=6, crop=(8, 8), seed=3, **turned).batch(0)
     assert batch.inputs is not None
-    assert batch.valid_mask.shape == (6, 6, 3, 8, 8)
+    assert batch.seen.shape == (6, 6, 3, 8, 8)
     terrain, clouds = batch.inputs[:, :2, 0], batch.inputs[:, :2, 1]
     expected = 2 * clouds * (1 + terrain) / 4
     torch.testing.assert_close(batch.frames[:, 1:3, 0], expected, atol=1e-5, rtol=1e-5)
@@ -123,7 +123,7 @@ def test_what_does_not_fit_is_refused(archive: Path, tmp_path: Path) -> None:
     frames = framecast.open(archive, variable="rain")
     with xr.open_dataset(archive.with_name("terrain.nc")) as file:
         file.isel(x=slice(0, 12)).to_netcdf(tmp_path / "small.nc", engine="h5netcdf")
-    with pytest.raises(DataError, match=r"another grid \(16 x 12 pixels\).*\n.*framecast convert"):
+    with pytest.raises(DataError, match=r"another grid \(16 x 12 pixels\).*\n.*convert it, with crop"):
         Field(TERRAIN, frames, str(tmp_path / "small.nc"))
     with pytest.raises(DataError, match="no variable 'depth'"):
         data(archive, inputs=(Input(variable="depth"),)).open()
