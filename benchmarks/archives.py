@@ -106,7 +106,7 @@ def compare(originals: Path, repeats: int) -> None:
         print(f"open {statistics.median(opening):.2f} s, decode all {statistics.median(decoding):.2f} s, "
               f"convert {statistics.median(converting):.2f} s "
               f"({statistics.median(converting) / statistics.median(decoding):.2f} x decoding)")  # fmt: skip
-        stored.KEPT_IN_MEMORY = 0  # as archives are read that do not fit in memory
+        stored.FRAME_CACHE_BYTES = 0  # as archives are read that do not fit in memory
         one, two = batches_of(store), batches_of(store, threads=2)
         train = step()
         train()
@@ -194,7 +194,7 @@ def synthetic(frames: int) -> None:
               f"{bytes_in_words(seen[-1])}, at most {bytes_in_words(max(seen))}")  # fmt: skip
         took = seconds(lambda: framecast.open(Path(folder) / "archive.zarr"))
         print(f"opened in {took:.2f} s")
-        stored.KEPT_IN_MEMORY = 0
+        stored.FRAME_CACHE_BYTES = 0
         batches = batches_of(Path(folder) / "archive.zarr", crop=64)
         read(batches, 5)
         before = process.memory_info().rss

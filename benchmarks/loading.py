@@ -113,11 +113,11 @@ def from_disk(measure: Callable[[], float]) -> Callable[[], float]:
     """The same without keeping decoded archives in memory."""
 
     def measured() -> float:
-        limit, stored.KEPT_IN_MEMORY = stored.KEPT_IN_MEMORY, 0
+        limit, stored.FRAME_CACHE_BYTES = stored.FRAME_CACHE_BYTES, 0
         try:
             return measure()
         finally:
-            stored.KEPT_IN_MEMORY = limit
+            stored.FRAME_CACHE_BYTES = limit
 
     return measured
 

@@ -31,7 +31,7 @@ CONTEXT, HORIZON, SIDE = 5, 12, 256
 def windows(path: str) -> WindowSource:
     """The windows of the middle of an event."""
     data = ArchiveData(path=path, context=CONTEXT, horizon=HORIZON, split=ByBlocks(validation=0, test=0))
-    frames = data.opened()[0]
+    frames = data.open_archives()[0]
     top, left = ((frames.sizes[axis] - SIDE) // 2 for axis in ("y", "x"))
     middle = frames.isel(y=slice(top, top + SIDE), x=slice(left, left + SIDE))
     source = data.open(frames=[middle]).train

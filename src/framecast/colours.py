@@ -1,7 +1,7 @@
-"""Colours: one scale for each quantity, readable for colour-blind people, with dry, no data and values kept apart.
+"""Colour scales: one for each quantity, readable for colour-blind people, with distinct colours for dry and no data.
 
 Rain and reflectivity are drawn in steps of viridis, whose brightness rises evenly; dry is white and no data grey with
-stripes. Intensities are grey; no data is a striped rose that no grey can be taken for.
+stripes. Intensities are grey; no data is a striped rose, distinct from any grey.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _STRIPE = 6
 
 @dataclass(frozen=True)
 class Scale:
-    """How values become colours; `ticks` are the limits of the steps, empty for a continuous scale."""
+    """A map from values to colours; `ticks` are the limits of the steps, empty for a continuous scale."""
 
     colours: Colormap
     norm: Normalize
@@ -28,10 +28,11 @@ class Scale:
     no_data: tuple[int, int, int]
 
     def paint(self, frame: np.ndarray) -> np.ndarray:
-        """`frame (C, H, W)` in physical units -> `(H, W, 3)` uint8. Three channels are colours, of others the first."""
+        """`frame (C, H, W)` in physical units -> `(H, W, 3)` uint8. Three channels are drawn as colours, else the first
+        channel."""
         if len(frame) == 3 and not self.ticks:
-            shares = self.norm(np.ma.masked_invalid(frame)).filled(0)
-            colours = (np.clip(shares, 0, 1) * 255).astype(np.uint8).transpose(1, 2, 0)
+            levels = self.norm(np.ma.masked_invalid(frame)).filled(0)
+            colours = (np.clip(levels, 0, 1) * 255).astype(np.uint8).transpose(1, 2, 0)
         else:
             values = np.ma.masked_invalid(frame[0])
             colours = (self.colours(self.norm(values))[..., :3] * 255).astype(np.uint8)

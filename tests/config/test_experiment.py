@@ -282,7 +282,7 @@ def test_every_recipe_is_an_experiment(row: str) -> None:
     elif isinstance(data, ClipData):
         shape = FrameShape(data.channels, data.size, data.size, data.context, data.horizon, data.number_of_actions)
     else:
-        shape = FrameShape(data.generates.channels, data.size, data.size, data.context, data.horizon)
+        shape = FrameShape(data.source_class.channels, data.size, data.size, data.context, data.horizon)
     experiment.model.check(shape)
 
 

@@ -170,7 +170,7 @@ def test_names_are_unique(data: Data) -> None:
 
 
 def test_it_describes_itself_and_its_windows(data: Data) -> None:
-    assert data.described
+    assert data.description
     sources = data.open()
     assert sources.report
     shapes: list[FrameShape] = []
@@ -197,7 +197,7 @@ def test_training_and_test_have_windows_of_the_shape(data: Data) -> None:
         assert frames.shape == (CONTEXT + HORIZON, shape.predicted, *source.size_of(0))
         assert source.actions(0).shape == (CONTEXT + HORIZON, shape.actions)
         assert source.inputs(0).shape == (CONTEXT + HORIZON, shape.inputs, *source.size_of(0))
-        seen = source.seen(0)
+        seen = source.valid_mask(0)
         assert seen is None or seen.shape == source.size_of(0)
         region = Region(1, 2, 5, 6)
         np.testing.assert_array_equal(source.read(0, region), frames[..., *region.slices])

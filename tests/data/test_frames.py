@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 
 import framecast
-from framecast.data.frames import build, coverage, impossible, same_grid
+from framecast.data.frames import build, coverage, describe_impossible, same_grid
 from framecast.data.quantities import RAIN_RATE
 from framecast.errors import DataError
 
@@ -34,7 +34,7 @@ def test_three_states_stay_three_and_what_cannot_be_is_counted() -> None:
     np.testing.assert_array_equal(frames.values[1, 0, 0], np.float32([np.nan, np.nan, np.nan, 1.0]))
     assert coverage(frames)["infinite"].values.tolist() == [0, 2, 0]
     assert coverage(frames)["below"].values.tolist() == [0, 1, 0]
-    assert impossible(coverage(frames), RAIN_RATE) == (
+    assert describe_impossible(coverage(frames), RAIN_RATE) == (
         "2 pixel(s) in 1 frame(s) are infinite, which cannot be and count as no data",
         "1 pixel(s) in 1 frame(s) are below 0 mm h-1, which cannot be and count as no data",
     )

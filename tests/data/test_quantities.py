@@ -20,7 +20,7 @@ from framecast.data.quantities import (
     event_thresholds,
     quantity_of,
 )
-from framecast.data.units import identify, settled
+from framecast.data.units import identify, resolve_units
 from framecast.errors import DataError
 
 
@@ -77,13 +77,13 @@ def test_no_units_are_no_units(units: str | None) -> None:
     ],
 )
 def test_units_are_stated_where_the_file_says_none(stated: str | None, found: str | None, units: str | None) -> None:
-    assert settled(stated, found, variable="v", where="f.nc") == units
+    assert resolve_units(stated, found, variable="v", where="f.nc") == units
 
 
 @pytest.mark.parametrize(("stated", "found"), [("mm h-1", "dBZ"), ("parsec", "dBZ"), ("mm per 10 min", "mm per 5 min")])
 def test_units_that_contradict_those_of_the_file_are_refused(stated: str, found: str) -> None:
     with pytest.raises(DataError, match=f"variable 'v' has units '{found}', but '{stated}' are stated") as error:
-        settled(stated, found, variable="v", where="f.nc")
+        resolve_units(stated, found, variable="v", where="f.nc")
     assert "f.nc" in str(error.value)
     assert (error.value.parameter, error.value.example) == ("units", found)
 

@@ -12,7 +12,7 @@ from framecast.colours import scale_of
 from framecast.data.datasets import ArchiveData
 from framecast.data.quantities import QUANTITIES, ZR, Bins, Conversion, Quantity, event_thresholds, quantity_of
 from framecast.data.scaling import RainLog, check_scaling, default_scaling
-from framecast.data.store.regridding import coarsened
+from framecast.data.store.regridding import coarsen
 from framecast.data.windows.batches import Batches
 from framecast.data.windows.sampling import Importance
 from framecast.errors import ConfigError
@@ -137,7 +137,7 @@ def test_rain_rates_go_there_and_back_or_are_refused(quantity: Quantity) -> None
 
 
 def test_it_is_made_coarser(quantity: Quantity, file: Path) -> None:
-    coarse = coarsened(framecast.open(file), 2).values
+    coarse = coarsen(framecast.open(file), 2).values
     seen = coarse[np.isfinite(coarse)]
     values = values_of(quantity)
     assert np.nanmin(values) - 1e-3 <= seen.min() <= seen.max() <= np.nanmax(values) + 1e-3

@@ -17,7 +17,7 @@ from framecast.data.readers.options import ReadOptions
 from framecast.data.store.changes import Changes
 
 if TYPE_CHECKING:
-    from framecast.data.store.conversion import Size
+    from framecast.data.store.conversion import StoreSize
 
 FINDING = 3
 """Exit code of `inspect` if something would spoil training."""
@@ -86,7 +86,7 @@ def convert(
     progress = bar("converting")
     written = "no new frames"
 
-    def begun(size: Size) -> None:
+    def begun(size: StoreSize) -> None:
         before = f"; continues after {size.already:,} of them there already" if size.already else ""
         shape = " x ".join(map(str, size.shape))
         volume = bytes_in_words(size.bytes)
@@ -134,12 +134,12 @@ def datasets(
     from rich.console import Console
     from rich.text import Text
 
-    from framecast.data.sets.catalogue import CATALOGUE, by_name
+    from framecast.data.sets.catalogue import CATALOGUE, find_set
     from framecast.data.sets.download import fetch as fetch_file
 
     console = Console()
     if fetch is not None:
-        for remote in by_name(fetch).files:
+        for remote in find_set(fetch).files:
             print(fetch_file(remote, out, bar(remote.name)))
         return
     for known in CATALOGUE:

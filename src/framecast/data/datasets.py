@@ -1,4 +1,4 @@
-"""The data sets that can be trained on: archives of files, and the union of all configs, which is the registry.
+"""Data sets for training: archives of files (`ArchiveData`), and the registry `Data`, the union of all configs.
 
 A data set is one file with its config (`sets/`, `synthetic/`) and its name in `Data` below: docs/adding_a_data_set.md.
 """
@@ -26,20 +26,20 @@ from framecast.data.windows.inputs import Input
 from framecast.data.windows.inputs import fields as fields_of
 from framecast.data.windows.sampling import Importance
 from framecast.data.windows.sources import ArchiveSource, Check, DataSplits, check_lengths
-from framecast.data.windows.splits import NAMES, ByBlocks, Split, shared_out, split
+from framecast.data.windows.splits import NAMES, ByBlocks, Split, describe_split, split
 from framecast.errors import ArgumentError, ConfigError, DataError
 from framecast.types import FrameShape, config
 
 IN_MEMORY = "(frames in memory)"
-"""The path of frames that were in memory when a run was trained on them."""
+"""The recorded path of a run that was trained on frames in memory."""
 
 
 @config
 class ArchiveData(ReadOptions):
     """Frames from files. `path` is what `framecast.open` takes; a list of them is opened one by one, so that archives on
-    different grids can be trained on together with `crop`. `scaling` follows the quantity where it is not stated. With
-    `sampling`, training windows with rain come more often than dry ones. `inputs` are seen beside the frames. How the files
-    are read is said by the fields of `ReadOptions`, which are fields here too.
+    different grids can be trained on together with `crop`. `scaling` follows the quantity by default. With
+    `sampling`, training windows with rain are drawn more often than dry ones. `inputs` are further channels that are not
+    forecast. The fields of `ReadOptions`, inherited here, control the reading of files.
     """
 
     name: Literal["archive"] = "archive"
@@ -74,25 +74,25 @@ class ArchiveData(ReadOptions):
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """What is opened, one by one."""
+        """The paths, opened one by one."""
         return (self.path,) if isinstance(self.path, str) else self.path
 
     @property
-    def described(self) -> str:
-        """What the data are, in words."""
+    def description(self) -> str:
+        """A description of the data, for reports."""
         return ", ".join(self.paths)
 
     @property
     def reading(self) -> ReadOptions:
-        """How the files are read."""
+        """The options of reading."""
         return ReadOptions(**{each.name: getattr(self, each.name) for each in fields(ReadOptions)})
 
     @property
     def in_memory(self) -> bool:
-        """Whether they were in memory, so that nothing can be opened."""
+        """Whether the frames were in memory, so that there are no files to open."""
         return self.path == IN_MEMORY
 
-    def opened(self) -> tuple[xr.DataArray, ...]:
+    def open_archives(self) -> tuple[xr.DataArray, ...]:
         """The Frames of each path; nothing but headers is read. Raises `DataError`."""
         from framecast.data.archives.opening import open as open_frames  # all readers; a saved model may need none
 
@@ -107,38 +107,44 @@ class ArchiveData(ReadOptions):
     def open(self, check: Check = lambda shape: None, frames: Sequence[xr.DataArray] | None = None) -> DataSplits:
         """Open the archives (or take `frames`, opened before) and list the windows.
 
-        `check` is handed the shape of the training frames before any frame is read. Raises `DataError`, `ConfigError`.
+        `check` receives the shape of the training frames before any frame is read. Raises `DataError`, `ConfigError`.
         """
-        archives = self.opened() if frames is None else tuple(map(check_frames, frames))
+        archives = self.open_archives() if frames is None else tuple(map(check_frames, frames))
         _check_disjoint(archives)
+        # the shape of training frames
         height, width = self.crop_size or archives[0].shape[-2:]
-        taken = actions_of(archives[0]).shape[-1] if self.actions else 0
-        extra = len(self.inputs)
-        channels = archives[0].sizes["channel"] + extra
-        check(FrameShape(channels, height, width, self.context, self.horizon, taken, extra))
-        beside = fields_of(self.inputs, archives)
+        action_size = actions_of(archives[0]).shape[-1] if self.actions else 0
+        input_count = len(self.inputs)
+        channels = archives[0].sizes["channel"] + input_count
+        check(FrameShape(channels, height, width, self.context, self.horizon, action_size, input_count))
+        input_fields = fields_of(self.inputs, archives)
+        # scaling, windows and splits
         scaling = self.scaling or default_scaling(quantity_of(archives[0]))
         check_scaling(scaling, quantity_of(archives[0]))
-        found = list_windows(
+        windows = list_windows(
             archives, context=self.context, horizon=self.horizon, stride=self.stride, min_valid=self.min_valid
         )
-        parts = split(found, archives, self.split)
+        parts = split(windows, archives, self.split)
+        # reports
         repairs = [repair for frames in archives for repair in frames.attrs.get("repairs", ())]
-        repairs += found.impossible
-        repairs += [f"{count} window starts refused: {reason}" for reason, count in found.refused.items()]
+        repairs += windows.impossible_pixels
+        repairs += [f"{count} window starts refused: {reason}" for reason, count in windows.refused.items()]
         report = [", ".join(f"{len(parts[name])} {name}" for name in NAMES) + " windows"]
-        read = [ArrayReader(archive) for archive in archives]
+        readers = [ArrayReader(archive) for archive in archives]
         sources = {
-            name: ArchiveSource(read, parts[name], self.context, self.horizon, actions=self.actions, inputs=beside)
+            name: ArchiveSource(
+                readers, parts[name], self.context, self.horizon, actions=self.actions, inputs=input_fields
+            )
             if parts[name]
             else None
             for name in NAMES
         }
+        # weighted sampling of training windows
         probabilities = None
         if self.sampling is not None and parts["train"]:
             probabilities = self.sampling.probabilities(archives, parts["train"], self.context + self.horizon)
-            often = probabilities.max() / probabilities.min()
-            report.append(f"windows are drawn by {self.sampling.by}, some up to {often:.3g} times as often as others")
+            ratio = probabilities.max() / probabilities.min()
+            report.append(f"windows are drawn by {self.sampling.by}, some up to {ratio:.3g} times as often as others")
         step = time_step(archives[0])
         return DataSplits(
             **sources,
@@ -149,7 +155,7 @@ class ArchiveData(ReadOptions):
             frames=archives,
             probabilities=probabilities,
             where=describe_source(*archives),
-            parts="" if all(parts.values()) else shared_out(found, archives, self.split),
+            parts="" if all(parts.values()) else describe_split(windows, archives, self.split),
         )
 
 
@@ -157,14 +163,14 @@ Data = ArchiveData | MovingDigits | VariedDigits | MixedDigits | KTH | Human36M 
 
 
 def _check_disjoint(archives: Sequence[xr.DataArray]) -> None:
-    """Raise `ConfigError` where one file is part of two archives: its frames could be in two splits."""
-    seen: set[str] = set()
+    """Raise `ConfigError` if one file is part of two archives: its frames could be in two splits."""
+    known_files: set[str] = set()
     for frames in archives:
         files = files_of(frames)
-        if twice := seen & files:
+        if shared := known_files & files:
             raise ConfigError(
                 "the same file in two archives, so that a frame could be in two splits",
-                where=f"data.path, {min(twice)}",
+                where=f"data.path, {min(shared)}",
                 remedy="name each file once",
             )
-        seen |= files
+        known_files |= files

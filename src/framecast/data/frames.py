@@ -1,10 +1,10 @@
-"""Frames: what a reader returns, brought to one form.
+"""Frames, the common form of all data: conversion from readers, checks, order of times, coverage and actions.
 
 `xarray.DataArray` with dims `([sequence,] time, channel, y, x)`, float32, lazy, physical units in `attrs["units"]`, the
-quantity in `attrs["quantity"]`, the value that means dry in `attrs["dry"]`, what was repaired in `attrs["repairs"]`.
+quantity in `attrs["quantity"]`, the dry value in `attrs["dry"]`, repairs in words in `attrs["repairs"]`.
 
-Missing pixels are NaN. A pixel that is infinite, or below what the quantity can be (rain below 0), is missing too; the bits of
-its NaN say so, and `coverage` counts them in the same pass that it looks for missing ones.
+Missing pixels are NaN. A pixel that is infinite, or below the lowest value of the quantity (rain below 0), becomes missing; the
+bits of its NaN mark the reason, and `coverage` counts both in one pass.
 
 Times, always UTC: a time stamp that repeats is an error unless the frames are equal (then the copy is dropped and
 reported); frames out of order are sorted and reported; absent steps stay absent.
@@ -19,54 +19,54 @@ import numpy as np
 import xarray as xr
 
 from framecast.checks import describe
-from framecast.data.chunking import AT_ONCE, chunk_lengths
+from framecast.data.chunking import READ_LENGTHS, chunk_lengths
 from framecast.data.lazy import Change, LazyArray
 from framecast.data.quantities import QUANTITIES, Quantity, with_dry
-from framecast.data.units import identify, settled, standard_name
+from framecast.data.units import identify, resolve_units, standard_name
 from framecast.errors import DataError, FramecastError, ResourceError
 
 DIMS = ("time", "channel", "y", "x")
 _PIXELS = ("channel", "y", "x")
 _ACTION = "action_"
 _INFINITE, _BELOW = np.uint32(0x7FC00001), np.uint32(0x7FC00002)
-"""The bits of NaN where a pixel was infinite, and where it was below what the quantity can be."""
+"""The bits of NaN for a pixel that was infinite, and for one below the lowest value of the quantity."""
 
 
 def build(array: xr.DataArray, *, where: str, units: str | None = None, dry: float | None = None) -> xr.DataArray:
     """Frames from an array with dims `([sequence,] [time,] [channel,] y, x)`, as a reader returns it.
 
-    `units` are stated for those that say none in their attributes, `dry` stands in for that in the attributes, `where` is the
-    file for messages. Raises `DataError` for units that are not understood or that contradict those of the file, and for dims
+    `units` are used if the attributes have none, `dry` replaces that of the attributes, `where` names the file in
+    messages. Raises `DataError` for units that are not understood or that contradict those of the file, and for dims
     that are not those of frames.
     """
     name = str(array.name or "frames")
-    units = settled(units, array.attrs.get("units"), variable=name, where=where)
+    units = resolve_units(units, array.attrs.get("units"), variable=name, where=where)
     quantity, factor, offset, dry_of_units = identify(units, variable=name, where=where)
     repairs = list(array.attrs.get("repairs", []))
-    known = ("sequence", *DIMS) if "sequence" in array.dims else DIMS
-    if not set(array.dims) <= set(known) or not {"y", "x"} <= set(array.dims):
+    expected = ("sequence", *DIMS) if "sequence" in array.dims else DIMS
+    if not set(array.dims) <= set(expected) or not {"y", "x"} <= set(array.dims):
         raise DataError(
-            f"dims {tuple(array.dims)} are not those of frames", where=where, remedy=f"expected {known} in any order"
+            f"dims {tuple(array.dims)} are not those of frames", where=where, remedy=f"expected {expected} in any order"
         )
     if factor != 1 or offset:
         repairs.append(f"values in {units} were converted to {quantity.units}")
     if dry_of_units is not None:
         quantity = with_dry(quantity, dry_of_units)
 
-    def cleaned(block: np.ndarray) -> np.ndarray:
+    def clean(block: np.ndarray) -> np.ndarray:
         block = block.astype(np.float32, copy=False)
         if factor != 1:
             block = block * np.float32(factor) if factor > 1 else block / np.float32(1 / factor)  # 255 / 255 is 1
         if offset:
             block = block + np.float32(offset)
         low, high = (reduce(block, axis=None, initial=np.nan) for reduce in (np.fmin.reduce, np.fmax.reduce))
-        if low < quantity.lowest or -low == np.inf or high == np.inf:  # hardly ever: looking is quicker than masking
+        if low < quantity.lowest or -low == np.inf or high == np.inf:  # rare: the test is faster than masking
             infinite, below, block = np.isinf(block), block < quantity.lowest, block.copy()
             bits = block.view(np.uint32)
             bits[below], bits[infinite] = _BELOW, _INFINITE
         return block
 
-    values = _lazy(array, known, cleaned, where)
+    values = _apply_lazily(array, expected, clean, where)
     dry = dry if dry is not None else array.attrs.get("dry")
     quantity = quantity if dry is None else with_dry(quantity, float(dry))
     values.attrs = {
@@ -76,15 +76,15 @@ def build(array: xr.DataArray, *, where: str, units: str | None = None, dry: flo
         "repairs": repairs,
         **{key: array.attrs[key] for key in ("long_name", "grid_mapping") if key in array.attrs},
     }
-    if known_as := standard_name(array.attrs.get("standard_name"), quantity):
-        values.attrs["standard_name"] = known_as
+    if cf_name := standard_name(array.attrs.get("standard_name"), quantity):
+        values.attrs["standard_name"] = cf_name
     if "time" in values.coords and values["time"].dtype.kind == "M":  # frames without clock have numbers
         values["time"] = values["time"].astype("datetime64[ns]", keep_attrs=True)
     return values.rename(name)
 
 
 def check_frames(frames: Any) -> xr.DataArray:
-    """The same frames. Raises `DataError` for anything but Frames as `framecast.open` gives them."""
+    """The same frames. Raises `DataError` if they are not Frames as `framecast.open` returns them."""
     if not isinstance(frames, xr.DataArray):
         raise DataError(
             f"{describe(frames)} given, expected frames, an xarray.DataArray",
@@ -119,39 +119,39 @@ def check_frames(frames: Any) -> xr.DataArray:
     return frames
 
 
-def _lazy(array: xr.DataArray, dims: tuple[str, ...], change: Change, where: str) -> xr.DataArray:
-    """The array with these dims and `change` applied, lazily. One that xarray reads lazily is sliced where it lies."""
-    import dask.array as da  # takes half a second: a saved model that is handed an array needs none
+def _apply_lazily(array: xr.DataArray, dims: tuple[str, ...], change: Change, where: str) -> xr.DataArray:
+    """The array with these dims and `change` applied, lazily. One that xarray reads lazily is sliced in its file."""
+    import dask.array as da  # slow import, not needed to run a model on arrays
 
     coordinates = {name: value for name, value in array.coords.items() if name not in dims or name in array.dims}
-    if "time" not in array.dims:  # what a single frame has of its own, as an axis of one
-        own: list[Any] = [array[name] for name in ("time", *action_names(array)) if name in array.coords]
-        coordinates |= {each.name: each.variable.set_dims((*each.dims, "time")) for each in own}
+    if "time" not in array.dims:  # time and actions of a single frame become axes of length 1
+        frame_coordinates: list[Any] = [array[name] for name in ("time", *action_names(array)) if name in array.coords]
+        coordinates |= {each.name: each.variable.set_dims((*each.dims, "time")) for each in frame_coordinates}
     if array.chunks is None:
         sizes = {dim: array.sizes.get(dim, 1) for dim in dims}
-        chunks = chunk_lengths(sizes, array.encoding.get("preferred_chunks")) | array.encoding.get(AT_ONCE, {})
+        chunks = chunk_lengths(sizes, array.encoding.get("preferred_chunks")) | array.encoding.get(READ_LENGTHS, {})
         values = LazyArray(array, dims, change, where)
         empty = np.empty((0,) * len(dims), np.float32)
         lazy = da.from_array(values, chunks=tuple(chunks[dim] for dim in dims), name=False, meta=empty)
     else:
         missing = [dim for dim in dims if dim not in array.dims]
         variable: Any = array.variable
-        wanted: dict[Any, int] = {**dict.fromkeys(missing, 1), **array.sizes}
-        whole = variable.set_dims(wanted).transpose(*dims)
-        lazy = da.map_blocks(change, whole.data, dtype=np.float32, meta=np.empty((0,) * len(dims), np.float32))
+        full_sizes: dict[Any, int] = {**dict.fromkeys(missing, 1), **array.sizes}
+        full = variable.set_dims(full_sizes).transpose(*dims)
+        lazy = da.map_blocks(change, full.data, dtype=np.float32, meta=np.empty((0,) * len(dims), np.float32))
     return xr.DataArray(lazy, dims=dims, coords=coordinates, name=array.name, attrs=array.attrs)
 
 
 def coverage(frames: xr.DataArray) -> xr.DataArray:
     """Share of pixels with data, `([sequence,] time)`, with the coordinates of the frames, loaded; in the coordinates
-    `infinite` and `below` how many pixels were read as no data because they cannot be. Reads all frames once, a few at a
+    `infinite` and `below` how many impossible pixels were read as no data. Reads all frames once, a few at a
     time."""
-    counts = {name: _counted(frames, bits) for name, bits in (("infinite", _INFINITE), ("below", _BELOW))}
+    counts = {name: _count_bits(frames, bits) for name, bits in (("infinite", _INFINITE), ("below", _BELOW))}
     return frames.notnull().mean(_PIXELS).assign_coords(counts).compute()
 
 
-def _counted(frames: xr.DataArray, bits: np.uint32) -> xr.DataArray:
-    """How many pixels of each frame have these bits."""
+def _count_bits(frames: xr.DataArray, bits: np.uint32) -> xr.DataArray:
+    """The number of pixels of each frame with these bits."""
     marked: xr.DataArray = xr.apply_ufunc(
         lambda values: values.astype(np.float32, copy=False).view(np.uint32) == bits,
         frames,
@@ -161,24 +161,27 @@ def _counted(frames: xr.DataArray, bits: np.uint32) -> xr.DataArray:
     return marked.sum(_PIXELS)
 
 
-def impossible(covered: xr.DataArray, quantity: Quantity) -> tuple[str, ...]:
-    """What was read as no data because it cannot be, in words, from the `coverage` of an archive."""
-    said = []
-    for name, what in (("infinite", "infinite"), ("below", f"below {quantity.lowest:g} {quantity.units}")):
+def describe_impossible(covered: xr.DataArray, quantity: Quantity) -> tuple[str, ...]:
+    """The counts of impossible pixels in words, from the `coverage` of an archive."""
+    messages = []
+    for name, condition in (("infinite", "infinite"), ("below", f"below {quantity.lowest:g} {quantity.units}")):
         count = int(covered[name].sum())
         if count:
             number = int((covered[name] > 0).sum())
-            said.append(f"{count} pixel(s) in {number} frame(s) are {what}, which cannot be and count as no data")
-    return tuple(said)
+            messages.append(
+                f"{count} pixel(s) in {number} frame(s) are {condition}, which cannot be and count as no data"
+            )
+    return tuple(messages)
 
 
 def order_times(frames: xr.DataArray, *, keep_first: bool = False) -> xr.DataArray:
     """Sort frames by time and drop exact copies, each reported; conflicting copies raise `DataError`, or, with `keep_first`,
     are dropped and reported too, as are those that cannot be read."""
-    times, where = frames["time"].values, _where(frames)
+    times, where = frames["time"].values, _frame_files(frames)
     if times.dtype.kind == "M" and np.isnat(times).any():
         missing = int(np.flatnonzero(np.isnat(times))[0])
         raise DataError(f"frame {missing} has no time stamp", where=where[missing], remedy="give it one, or remove it")
+    # sort
     repairs = list(frames.attrs["repairs"])
     steps = np.diff(times).astype(np.int64)
     if (steps < 0).any():
@@ -186,11 +189,12 @@ def order_times(frames: xr.DataArray, *, keep_first: bool = False) -> xr.DataArr
         repairs.append(
             f"{where[0]}: time goes back {int((steps < 0).sum())} time(s); the frames were sorted by their time stamps"
         )
-        times, where = frames["time"].values, _where(frames)
+        times, where = frames["time"].values, _frame_files(frames)
+    # compare the frames of one time
     copies = np.flatnonzero(np.diff(times).astype(np.int64) == 0) + 1
     dropped: set[int] = set()
     damaged: list[str] = []
-    conflicts, kept = 0, 0
+    conflicts, kept_index = 0, 0
 
     def read(index: int) -> np.ndarray | None:
         try:
@@ -201,41 +205,42 @@ def order_times(frames: xr.DataArray, *, keep_first: bool = False) -> xr.DataArr
             return None
 
     for index in map(int, copies):
-        kept = kept if index - 1 in dropped else index - 1
-        one, other = read(kept), read(index)
+        kept_index = kept_index if index - 1 in dropped else index - 1
+        one, other = read(kept_index), read(index)
         if one is None or other is None:
-            gone, kept = (index, kept) if other is None else (kept, index)
-            dropped.add(gone)
-            damaged.append(f"{where[gone]} ({stamp(times[gone])})")
+            unreadable, kept_index = (index, kept_index) if other is None else (kept_index, index)
+            dropped.add(unreadable)
+            damaged.append(f"{where[unreadable]} ({stamp(times[unreadable])})")
             continue
         dropped.add(index)
         if not np.array_equal(one, other, equal_nan=True):
             conflicts += 1
             if keep_first:
                 continue
-            also = "" if where[index] == where[index - 1] else f", the other in {where[index - 1]}"
+            other_file = "" if where[index] == where[index - 1] else f", the other in {where[index - 1]}"
             raise DataError(
-                f"two different frames have the time {stamp(times[index])}{also}",
+                f"two different frames have the time {stamp(times[index])}{other_file}",
                 where=where[index],
                 remedy="remove one of them, or correct its time stamp",
             )
+    # drop copies, and report them
     if len(copies):
         frames = frames.isel(time=np.setdiff1d(np.arange(len(times)), sorted(dropped)))
-        if exact := len(copies) - conflicts - len(damaged):
-            said = f"{exact} frame(s) with a repeated time were exact copies and were dropped"
-            repairs.append(f"{where[copies[0]]}: {said}")
+        if exact_copies := len(copies) - conflicts - len(damaged):
+            message = f"{exact_copies} frame(s) with a repeated time were exact copies and were dropped"
+            repairs.append(f"{where[copies[0]]}: {message}")
         if conflicts:
             repairs.append(
                 f"{conflicts} frame(s) with the time of another, different one were dropped: the first was kept"
             )
         if damaged:
-            said = f"{len(damaged)} frame(s) that cannot be read were dropped, since another has their time"
-            repairs.append(f"{said}: {'; '.join(damaged)}")
+            message = f"{len(damaged)} frame(s) that cannot be read were dropped, since another has their time"
+            repairs.append(f"{message}: {'; '.join(damaged)}")
     frames.attrs["repairs"] = repairs
     return frames
 
 
-def _where(frames: xr.DataArray) -> list[str]:
+def _frame_files(frames: xr.DataArray) -> list[str]:
     """The file of each frame."""
     return [str(file) for file in frames["source"].values]
 
@@ -249,17 +254,17 @@ def files_of(frames: xr.DataArray) -> set[str]:
 
 def describe_source(*archives: xr.DataArray) -> str:
     """Where Frames come from, for messages: the file, or the first of several and how many more, and the variable."""
-    said = []
+    sources = []
     for frames in archives:
         files = sorted({str(file) for file in frames["source"].values.flat}) if "source" in frames.coords else []
-        more = f" and {len(files) - 1} more file{'s' * (len(files) > 2)}" if len(files) > 1 else ""
-        said.append(f"{files[0] if files else 'frames in memory'}{more}, variable {frames.name!r}")
-    return "; ".join(said)
+        others = f" and {len(files) - 1} more file{'s' * (len(files) > 2)}" if len(files) > 1 else ""
+        sources.append(f"{files[0] if files else 'frames in memory'}{others}, variable {frames.name!r}")
+    return "; ".join(sources)
 
 
 def with_actions(array: xr.DataArray, actions: np.ndarray, where: object) -> xr.DataArray:
-    """Frames as a reader returns them, with the actions `([sequence,] time, A)` that were taken at each of them, one
-    coordinate for each number. Raises `DataError` for what are no numbers, or not as many actions as frames."""
+    """Frames as a reader returns them, with the actions `([sequence,] time, A)` of each frame, one
+    coordinate for each number. Raises `DataError` if they are not numbers, or not as many as frames."""
     dims = [dim for dim in ("sequence", "time") if dim in array.dims]
     sizes = tuple(array.sizes[dim] for dim in dims)
     if actions.dtype.kind not in "fiub":
@@ -307,8 +312,10 @@ def same_grid(one: xr.DataArray, other: xr.DataArray) -> bool:
         if one.sizes[axis] != other.sizes[axis] or (axis in one.coords) != (axis in other.coords):
             return False
         if axis in one.coords:
-            here, there = one[axis].values, other[axis].values
-            spacing = abs(float(here[1] - here[0])) if len(here) > 1 else 1.0
-            if not (np.array_equal(here, there) or np.allclose(here, there, rtol=0, atol=1e-3 * spacing)):
+            values, other_values = one[axis].values, other[axis].values
+            spacing = abs(float(values[1] - values[0])) if len(values) > 1 else 1.0
+            if not (
+                np.array_equal(values, other_values) or np.allclose(values, other_values, rtol=0, atol=1e-3 * spacing)
+            ):
                 return False
     return True

@@ -1,4 +1,4 @@
-"""Arrays that lie in files and are read where they are asked for: nothing more is read than what a slice holds."""
+"""Lazy arrays: read slices of arrays in files, and cache small archives in memory. The basis of all readers."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
     import dask.array as da
 
 Change = Callable[[np.ndarray], np.ndarray]
-Place = tuple[int | slice, ...]
-"""A part of an array, as NumPy slices it."""
+Selection = tuple[int | slice, ...]
+"""Integers and slices that select a part of an array, as in NumPy."""
 
-KEPT_IN_MEMORY = 2 * 2**30
+FRAME_CACHE_BYTES = 2 * 2**30
 """Bytes of frames, decoded to float32, that a process reads once and keeps, archives whole and clips frame by frame; what
 finds no room is read window by window."""
 
 
 class _Backend(BackendArray):
-    """What xarray asks of an array that it reads lazily."""
+    """The interface of xarray for an array that it reads lazily."""
 
     dtype = np.dtype(np.float32)
 
-    def __init__(self, shape: tuple[int, ...], read: Callable[[Place], np.ndarray]) -> None:
+    def __init__(self, shape: tuple[int, ...], read: Callable[[Selection], np.ndarray]) -> None:
         self.shape, self._read = shape, read
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> np.ndarray:
@@ -41,7 +41,9 @@ class _Backend(BackendArray):
         return part
 
 
-def lazy_variable(dims: Sequence[Hashable], shape: Sequence[int], read: Callable[[Place], np.ndarray]) -> xr.Variable:
+def lazy_variable(
+    dims: Sequence[Hashable], shape: Sequence[int], read: Callable[[Selection], np.ndarray]
+) -> xr.Variable:
     """A variable of float32 whose parts `read` returns, as xarray has those of its own files: Dask would take as long to plan a
     frame as many a frame takes to decode."""
     return xr.Variable(dims, indexing.LazilyIndexedArray(_Backend(tuple(shape), read)))
@@ -49,8 +51,8 @@ def lazy_variable(dims: Sequence[Hashable], shape: Sequence[int], read: Callable
 
 class LazyArray:
     """An array as NumPy slices it, over one that xarray reads lazily, with the dims `dims`, missing ones of length 1, and
-    `change` applied to what is read. Dask asks it for the part of a piece that is needed, not for the piece. Whatever goes
-    wrong in reading is raised as `UnreadableFile`."""
+    `change` applied to what is read. Dask reads only the part of a chunk that is needed. Errors in
+    reading are raised as `UnreadableFile`."""
 
     dtype = np.dtype(np.float32)
 
@@ -61,14 +63,14 @@ class LazyArray:
 
     def __getitem__(self, key: tuple[Any, ...]) -> np.ndarray:
         known = self._variable.dims
-        place = {
+        selection = {
             dim: slice(k, k + 1) if isinstance(k, int | np.integer) else k
             for dim, k in zip(self._dims, key, strict=True)
         }
-        values = _read(self._variable.isel({dim: place[str(dim)] for dim in known}), self._where)
+        values = _read(self._variable.isel({dim: selection[str(dim)] for dim in known}), self._where)
         values = values.transpose([known.index(dim) for dim in self._dims if dim in known])
         values = values[tuple(slice(None) if dim in known else np.newaxis for dim in self._dims)]
-        values = values[tuple(slice(None) if dim in known else place[dim] for dim in self._dims)]
+        values = values[tuple(slice(None) if dim in known else selection[dim] for dim in self._dims)]
         single = tuple(0 if isinstance(k, int | np.integer) else slice(None) for k in key)
         return self._change(values)[single]
 
@@ -77,16 +79,16 @@ def stack_files(files: Sequence[str], variable: Callable[[int], xr.Variable], fi
     """Single frames, one from each file, along time: however many they are, they are one array to Dask. `variable` gives the lazy
     frame of each of the files, by number, all of the dims and shape of the `first`."""
 
-    def one(number: int, place: Place) -> np.ndarray:
+    def read_frame(number: int, selection: Selection) -> np.ndarray:
         values = _read(variable(number), files[number])
-        return np.asarray(values.astype(np.float32, copy=False)[place])
+        return np.asarray(values.astype(np.float32, copy=False)[selection])
 
-    def read(place: Place) -> np.ndarray:
-        when, *where = place
-        if not isinstance(when, slice):
-            return one(int(when), tuple(where))
-        frames = [one(number, tuple(where)) for number in range(len(files))[when]]
-        return np.stack(frames) if frames else np.empty((0, *first.shape), np.float32)[(slice(None), *where)]
+    def read(selection: Selection) -> np.ndarray:
+        time_key, *pixel_key = selection
+        if not isinstance(time_key, slice):
+            return read_frame(int(time_key), tuple(pixel_key))
+        frames = [read_frame(number, tuple(pixel_key)) for number in range(len(files))[time_key]]
+        return np.stack(frames) if frames else np.empty((0, *first.shape), np.float32)[(slice(None), *pixel_key)]
 
     return lazy_variable(("time", *map(str, first.dims)), (len(files), *first.shape), read)
 
@@ -97,56 +99,56 @@ class ArrayReader:
 
     def __init__(self, frames: xr.DataArray) -> None:
         self.frames = frames
-        self._stored = _behind(frames.data) if frames.chunks is not None else None
-        self._kept: np.ndarray | None = None
+        self._stored = _lazy_source(frames.data) if frames.chunks is not None else None
+        self._cache: np.ndarray | None = None
         self._lock = threading.Lock()
 
-    def read(self, **place: slice) -> np.ndarray:
-        """The values in `place`, all along the dimensions that it does not name. Frames for which there is room in
-        `KEPT_IN_MEMORY` are decoded once, at the first call, and kept."""
-        return self._whole()[self._key(place)] if self._fits else self.decoded(**place)
+    def read(self, **selection: slice) -> np.ndarray:
+        """The values in `selection`, all along the dimensions that it does not name. Frames for which there is room in
+        `FRAME_CACHE_BYTES` are decoded once, at the first call, and kept."""
+        return self._all_frames()[self._key(selection)] if self._fits else self.decode(**selection)
 
-    def decoded(self, **place: slice) -> np.ndarray:
+    def decode(self, **selection: slice) -> np.ndarray:
         """The same, read and decoded now."""
-        key = self._key(place)
+        key = self._key(selection)
         if self._stored is not None:
             return self._stored[key]
         return np.asarray(self.frames[key].variable.compute(scheduler="synchronous").values)
 
-    def _key(self, place: Mapping[str, slice]) -> tuple[slice, ...]:
-        return tuple(place.get(str(dim), slice(None)) for dim in self.frames.dims)
+    def _key(self, selection: Mapping[str, slice]) -> tuple[slice, ...]:
+        return tuple(selection.get(str(dim), slice(None)) for dim in self.frames.dims)
 
     @cached_property
     def _fits(self) -> bool:
         """Whether the frames are kept in memory."""
-        return keeps(self, self.frames.nbytes)
+        return reserve_memory(self, self.frames.nbytes)
 
-    def _whole(self) -> np.ndarray:
+    def _all_frames(self) -> np.ndarray:
         with self._lock:
-            if self._kept is None:
-                self._kept = np.asarray(self.frames.values).view()  # the frames themselves may be somebody's
-                self._kept.flags.writeable = False
-            return self._kept
+            if self._cache is None:
+                self._cache = np.asarray(self.frames.values).view()  # the frames themselves may be used elsewhere
+                self._cache.flags.writeable = False
+            return self._cache
 
 
-def keeps(owner: object, size: int) -> bool:
-    """Whether there is room in `KEPT_IN_MEMORY` for `size` bytes beside all that is kept. They are the owner's then, with those
-    that it has, until nobody has it any more."""
-    with _CHOOSING:
-        if fits := sum(_KEEPING.values()) + size <= KEPT_IN_MEMORY:
-            _KEEPING[owner] = _KEEPING.get(owner, 0) + size
+def reserve_memory(owner: object, size: int) -> bool:
+    """Reserve `size` bytes of `FRAME_CACHE_BYTES` for `owner`; False where they do not fit. They are free again when the owner
+    is garbage collected."""
+    with _RESERVED_LOCK:
+        if fits := sum(_RESERVED.values()) + size <= FRAME_CACHE_BYTES:
+            _RESERVED[owner] = _RESERVED.get(owner, 0) + size
         return fits
 
 
-_KEEPING: WeakKeyDictionary[object, int] = WeakKeyDictionary()
-_CHOOSING = threading.Lock()
+_RESERVED: WeakKeyDictionary[object, int] = WeakKeyDictionary()
+_RESERVED_LOCK = threading.Lock()
 
 
-def _behind(array: da.Array) -> LazyArray | None:
-    """What a Dask array was made of by `from_array`: Dask keeps it in its graph, under the name of that array only."""
+def _lazy_source(array: da.Array) -> LazyArray | None:
+    """The source of a Dask array made by `from_array`: Dask keeps it in its graph, under the name of that array only."""
     name = f"original-{array.name}"
-    found = array.dask.layers.get(name, {}).get(name)
-    return found if isinstance(found, LazyArray) else None
+    layer = array.dask.layers.get(name, {}).get(name)
+    return layer if isinstance(layer, LazyArray) else None
 
 
 def _read(variable: xr.Variable, where: str) -> np.ndarray:
@@ -156,5 +158,5 @@ def _read(variable: xr.Variable, where: str) -> np.ndarray:
             return np.asarray(variable.compute(scheduler="synchronous").values)
     except FramecastError:
         raise
-    except Exception as error:  # each library has errors of its own; the file is named whatever it is
+    except Exception as error:  # libraries raise errors of many kinds; the message names the file
         raise UnreadableFile(f"cannot be read ({error})", where=where, remedy="fetch the file again") from error

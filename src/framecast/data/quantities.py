@@ -1,8 +1,8 @@
-"""What a pixel measures: the quantities, all that is known of each, and the Z-R relation between rain and reflectivity.
+"""Quantities that a pixel measures: one record for each, and the Z-R relation between rain rate and reflectivity.
 
 Inside framecast a quantity has one unit: rain rate in mm/h ("mm h-1"), reflectivity in dBZ, intensity (of an image)
 without unit between 0 and 1. Readers convert once, on the way in (`framecast.data.units`). Everything that depends on the
-quantity (scaling, colours, histograms, thresholds, sampling) is read from its record here; nothing else asks for its name.
+quantity (scaling, colours, histograms, thresholds, sampling) is read from its record here; no other module tests its name.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ class ZR:
 
 
 class Conversion(NamedTuple):
-    """Other units of a quantity: `factor` times the values plus `offset` are in its own unit. `dry` is what is dry in such
-    values, in the quantity's own unit, where it is not the quantity's own dry value."""
+    """Other units of a quantity: `factor * values + offset` is in its own unit. `dry` is the dry value of data in these units, in
+    the quantity's own unit, if it differs from that of the quantity."""
 
     units: str
     factor: float = 1.0
@@ -67,14 +67,14 @@ class Bins(NamedTuple):
 
 @dataclass(frozen=True)
 class Quantity:
-    """A measured quantity: the one record of all that is known of it. Adding one: docs/adding_a_quantity.md."""
+    """The record of a measured quantity. To add one: docs/adding_a_quantity.md."""
 
     name: str
     units: str
     dry: float
-    """The value that means "observed, and nothing there"; in scaling, missing pixels take it too."""
+    """The value of a dry pixel (observed, without signal); scaling sets missing pixels to it."""
     lowest: float
-    """Values below cannot be, and are read as no data."""
+    """The lowest possible value; values below are read as no data."""
     plausible: float
     """Values above are reported as suspicious."""
     usual: tuple[float, float]
@@ -83,9 +83,9 @@ class Quantity:
     conversions: tuple[Conversion, ...] = ()
     """Other units in which files state it."""
     label: str = ""
-    """The unit as figures print it; empty for none."""
+    """The unit in figures; empty for none."""
     standard_name: str | None = None
-    """That of the CF conventions, where a file states none."""
+    """The CF standard name, used if a file has none."""
     bounded: bool = False
     """Whether values outside of the usual range are an error of the units."""
     rain: Literal["rate", "reflectivity"] | None = None
@@ -93,17 +93,17 @@ class Quantity:
     thresholds: tuple[float, ...] = ()
     """Default thresholds of the event scores, in mm/h for rain rate and reflectivity."""
     wet: float = np.inf
-    """From which value on a pixel counts as wet; infinite where that means nothing."""
+    """The least value of a wet pixel; infinite if wet is not defined."""
     logarithmic: bool = False
-    """Whether the values are decibels, which are averaged as the powers that they stand for."""
+    """Whether the values are decibels, which are averaged as powers."""
     scaling: Literal["unit", "rain_log", "dbz"] = "unit"
-    """The name of the scaling that is taken where none is stated; `unit` scales the usual range."""
+    """The name of the default scaling; `unit` scales the usual range."""
     colour_steps: tuple[float, ...] = ()
-    """The limits of the steps of colour; without any, values are drawn in grey."""
+    """The limits of the colour steps; empty for a grey scale."""
 
     @property
     def title(self) -> str:
-        """The name in words."""
+        """The name with spaces."""
         return self.name.replace("_", " ")
 
     @property
@@ -200,7 +200,7 @@ def quantity_of(frames: xr.DataArray) -> Quantity:
 
 
 def with_dry(quantity: Quantity, dry: float) -> Quantity:
-    """The same quantity with another value for "observed, and nothing there"."""
+    """The same quantity with another dry value."""
     return replace(quantity, dry=dry)
 
 

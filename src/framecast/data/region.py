@@ -1,4 +1,4 @@
-"""A part of the grid."""
+"""A rectangle of the grid, for crops."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Region(NamedTuple):
-    """A part of the grid, in pixels."""
+    """A rectangle of the grid, in pixels."""
 
     top: int
     left: int

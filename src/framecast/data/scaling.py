@@ -1,4 +1,4 @@
-"""Named, invertible scaling between physical values and what a model sees.
+"""Named, invertible scalings between physical values and the inputs of a model.
 
 `forward(values, quantity)` and `inverse(scaled, quantity)` take and return NumPy arrays or tensors of any shape. Missing
 pixels (NaN) become the scaled dry value: this is the only place where they are filled, and the valid mask tells them
@@ -24,8 +24,8 @@ def _library(values: Any) -> Any:
     return torch if isinstance(values, torch.Tensor) else np
 
 
-def _filled(values: Values, quantity: Quantity) -> Values:
-    """Missing pixels as dry."""
+def _fill_missing(values: Values, quantity: Quantity) -> Values:
+    """The values, with missing pixels set to the dry value."""
     dry, missing = np.float32(quantity.dry).item(), _library(values).isnan(values)
     if isinstance(values, torch.Tensor):
         return values.masked_fill(missing, dry)
@@ -34,7 +34,7 @@ def _filled(values: Values, quantity: Quantity) -> Values:
     return filled
 
 
-def _or_dry(physical: Values, scaled: Values, quantity: Quantity) -> Values:
+def _restore_dry(physical: Values, scaled: Values, quantity: Quantity) -> Values:
     """Exactly the dry value where the scaled value is at or below 0."""
     restored: Values = _library(scaled).where(scaled <= 0, quantity.dry, physical)
     return restored
@@ -53,7 +53,7 @@ class Unit:
 
     def forward(self, values: Values, quantity: Quantity) -> Values:
         """Physical to scaled."""
-        return (_filled(values, quantity) - self.low) / (self.high - self.low)
+        return (_fill_missing(values, quantity) - self.low) / (self.high - self.low)
 
     def inverse(self, scaled: Values, quantity: Quantity) -> Values:
         """Scaled to physical."""
@@ -65,8 +65,8 @@ class RainLog:
     """log(1 + R / floor) of the rain rate R, 0 where it is dry (or a forecast is below 0) and 1 at `ceiling` (mm/h), nothing cut
     off above.
 
-    Rain well above the floor is seen by its logarithm, rain below it nearly as it is, so that a forecast of almost
-    nothing is almost nothing. Reflectivity is led through the Z-R relation.
+    The scaling is logarithmic well above the floor and nearly linear below it, so that a small scaled forecast is a small
+    rain rate. Reflectivity is converted by the Z-R relation.
     """
 
     name: Literal["rain_log"] = "rain_log"
@@ -85,7 +85,7 @@ class RainLog:
 
     def forward(self, values: Values, quantity: Quantity) -> Values:
         """Physical to scaled."""
-        library, values = _library(values), _filled(values, quantity)
+        library, values = _library(values), _fill_missing(values, quantity)
         if quantity.rain == "reflectivity":
             rate = 10.0 ** ((values / 10 - math.log10(self.zr.a)) / self.zr.b)
             values = library.where(values <= quantity.dry, 0.0, rate)
@@ -93,20 +93,20 @@ class RainLog:
         return scaled
 
     def inverse(self, scaled: Values, quantity: Quantity) -> Values:
-        """Scaled to physical; what is at or below 0 comes back as dry."""
+        """Scaled to physical; values at or below 0 become dry."""
         library = _library(scaled)
         physical: Values = self.floor * library.expm1(library.clip(scaled, 0.0, None) * self._span)
         if quantity.rain == "reflectivity":
             decades = library.log10(library.clip(physical, 1e-30, None))
             physical = library.clip(10 * (decades * self.zr.b + math.log10(self.zr.a)), quantity.dry, None)
-        return _or_dry(physical, scaled, quantity)
+        return _restore_dry(physical, scaled, quantity)
 
 
 @config
 class DBZ:
     """Reflectivity, 0 at `low` and 1 at `high` (dBZ), linear. What is below `low` is dry.
 
-    Rain rate is led through the Z-R relation.
+    Rain rate is converted by the Z-R relation.
     """
 
     name: Literal["dbz"] = "dbz"
@@ -119,7 +119,7 @@ class DBZ:
 
     def forward(self, values: Values, quantity: Quantity) -> Values:
         """Physical to scaled."""
-        library, values = _library(values), _filled(values, quantity)
+        library, values = _library(values), _fill_missing(values, quantity)
         if quantity.rain == "rate":
             decades = library.log10(library.clip(values, 1e-6, None))
             values = 10 * (decades * self.zr.b + np.log10(self.zr.a).item())
@@ -127,25 +127,25 @@ class DBZ:
         return scaled
 
     def inverse(self, scaled: Values, quantity: Quantity) -> Values:
-        """Scaled to physical; what is at or below `low` comes back as dry."""
+        """Scaled to physical; values at or below `low` become dry."""
         dbz = scaled * (self.high - self.low) + self.low
         if quantity.rain == "rate":
             dbz = 10.0 ** ((dbz / 10 - np.log10(self.zr.a).item()) / self.zr.b)
-        return _or_dry(dbz, scaled, quantity)
+        return _restore_dry(dbz, scaled, quantity)
 
 
 Scaling = Unit | RainLog | DBZ
 
 
 def default_scaling(quantity: Quantity) -> Scaling:
-    """The scaling of a quantity for which none is stated."""
+    """The default scaling of a quantity."""
     if quantity.scaling == "rain_log":
         return RainLog()
     return DBZ() if quantity.scaling == "dbz" else Unit(low=quantity.usual[0], high=quantity.usual[1])
 
 
 def check_scaling(scaling: Scaling, quantity: Quantity) -> None:
-    """Raise `ConfigError` where a scaling has no meaning for a quantity."""
+    """Raise `ConfigError` if a scaling does not apply to a quantity."""
     if scaling.name != "unit" and not quantity.precipitation:
         raise ConfigError(
             f"scaling {scaling.name!r} is for rain rate and reflectivity, the data are {quantity.name}",

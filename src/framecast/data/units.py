@@ -1,4 +1,4 @@
-"""The units that files state: in which spellings, and which quantity they are of.
+"""Units in files: parse their spellings, and find the quantity and the conversion to its own unit.
 
 `identify` gives the quantity and the linear conversion to its own unit; the units are those of the records in
 `framecast.data.quantities`, and amounts of rain over a stated time.
@@ -20,18 +20,18 @@ _AS_RATE = {
     "rainfall_amount": "rainfall_rate",
     "thickness_of_rainfall_amount": "rainfall_rate",
 }
-"""CF names of masses and amounts of rain, and those of the rates that they become."""
+"""CF names of masses and amounts of rain, and of the rates to which they are converted."""
 
 
 def standard_name(stated: str | None, quantity: Quantity) -> str | None:
-    """The CF name of a quantity in its own unit, given that which a file states for what it holds."""
+    """The CF name of a quantity in its own unit, `stated` being the name in the file."""
     name = stated or quantity.standard_name
     return _AS_RATE.get(str(name), name)
 
 
 class Meaning(NamedTuple):
-    """What values in some units are: `factor` times them plus `offset` is the quantity in its own unit, in which `dry` is dry
-    where it is not the quantity's own dry value."""
+    """The meaning of values in some units: `factor * values + offset` is the quantity in its own unit; `dry` is the dry value,
+    if it differs from that of the quantity."""
 
     quantity: Quantity
     factor: float = 1.0
@@ -39,8 +39,8 @@ class Meaning(NamedTuple):
     dry: float | None = None
 
 
-def _known_units() -> dict[str, Meaning]:
-    """Units and what values in them are."""
+def _units_table() -> dict[str, Meaning]:
+    """All known units with their meanings."""
     return {
         each.units: Meaning(quantity, each.factor, each.offset, each.dry)
         for quantity in QUANTITIES.values()
@@ -54,56 +54,56 @@ _SPELLINGS = {"hr": "h", "hour": "h", "hours": "h", "minute": "min", "sec": "s",
 _PART = re.compile(r"(/?)\s*([a-z]+)(?:\^|\*\*)?(-?\d+)?(?:[\s.*·]+|(?=/)|$)")
 
 
-def understood() -> str:
+def list_units() -> str:
     """The units that can be read, for messages."""
-    return ", ".join([*_known_units(), "mm per MINUTES min"])
+    return ", ".join([*_units_table(), "mm per MINUTES min"])
 
 
 def identify(units: str | None, *, variable: str, where: object) -> Meaning:
-    """What values in `units` are.
+    """The meaning of values in `units`.
 
-    Spellings differ: "mm/h", "mm hr**-1" and "mm.h-1" are the same. Raises `DataError` that names the variable, the units
+    Spellings may differ: "mm/h", "mm hr**-1" and "mm.h-1" are the same. Raises `DataError` that names the variable, the units
     found, the units understood, and how to state them.
     """
-    found = _written(units)
-    if (meaning := _meaning(found)) is not None:
+    text = _normalise(units)
+    if (meaning := _meaning(text)) is not None:
         return meaning
-    what = f"variable {variable!r} has units {found!r}" if found else f"variable {variable!r} has no units"
+    problem = f"variable {variable!r} has units {text!r}" if text else f"variable {variable!r} has no units"
     raise DataError(
-        f"{what}; understood are {understood()}",
+        f"{problem}; understood are {list_units()}",
         where=str(where),
-        remedy="state the units of the values, for 8-bit pictures 0-255",
+        remedy="state the units of the values, for 8-bit images 0-255",
         parameter="units",
         example="mm h-1",
     )
 
 
-def settled(stated: str | None, found: str | None, *, variable: str, where: object) -> str | None:
-    """The units of values: those the file states, else those that a person does; 1, which says no more than that there is no
-    unit, gives way to them too. Raises `DataError` where both are understood and mean different things."""
-    theirs = _meaning(_written(found))
-    if stated is None or theirs is None or theirs == Meaning(INTENSITY):
-        return stated or found
-    if _meaning(_written(stated)) != theirs:
+def resolve_units(stated: str | None, file_units: str | None, *, variable: str, where: object) -> str | None:
+    """The units of values: those of the file, else those that the user states, which also replace "1". Raises `DataError` if
+    both are known and have different meanings."""
+    file_meaning = _meaning(_normalise(file_units))
+    if stated is None or file_meaning is None or file_meaning == Meaning(INTENSITY):
+        return stated or file_units
+    if _meaning(_normalise(stated)) != file_meaning:
         raise DataError(
-            f"variable {variable!r} has units {_written(found)!r}, but {stated!r} are stated",
+            f"variable {variable!r} has units {_normalise(file_units)!r}, but {stated!r} are stated",
             where=str(where),
             remedy="correct the file if it is wrong, else state no units, or those of the file",
             parameter="units",
-            example=_written(found),
+            example=_normalise(file_units),
         )
-    return found
+    return file_units
 
 
-def _written(units: str | None) -> str:
+def _normalise(units: str | None) -> str:
     """Units with single spaces."""
     return " ".join(str(units or "").split())
 
 
 def _meaning(units: str) -> Meaning | None:
-    """What values in `units` are; None where that is not understood."""
-    for known, meaning in _known_units().items():
-        if units and (units == known or _plain(units) == _plain(known)):
+    """The meaning of values in `units`; None if they are unknown."""
+    for known, meaning in _units_table().items():
+        if units and (units == known or _canonical(units) == _canonical(known)):
             return meaning
     amount = _AMOUNT.fullmatch(units)
     if amount and float(amount[1]) > 0:
@@ -111,7 +111,7 @@ def _meaning(units: str) -> Meaning | None:
     return None
 
 
-def _plain(units: str) -> str:
+def _canonical(units: str) -> str:
     """One spelling for all: "kg/m^2/hr" and "kg m-2 h-1" both become "h-1 kg1 m-2"."""
     rest, parts = units.lower(), []
     while rest:

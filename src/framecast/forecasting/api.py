@@ -10,11 +10,11 @@ import xarray as xr
 
 from framecast.checks import as_path, check_kind
 from framecast.data.archives.opening import open_like
-from framecast.data.frames import check_frames, coverage, impossible
+from framecast.data.frames import check_frames, coverage, describe_impossible
 from framecast.data.quantities import quantity_of
 from framecast.data.readers.numpy_files import array_of
 from framecast.data.readers.options import DEFAULT, ReadOptions
-from framecast.data.windows.inputs import moved
+from framecast.data.windows.inputs import with_paths
 from framecast.forecasting.trained_model import load
 from framecast.forecasting.write import check_target, write
 
@@ -52,10 +52,10 @@ def forecast(
     frames = check_frames(data) if isinstance(data, xr.DataArray) else open_like(data, options, model.card.read_options)
     newest = frames.isel(time=slice(-model.context, None))
     moves = array_of(Path(actions)) if isinstance(actions, str | Path) else actions
-    result = model.forecast(frames, horizon, moves, moved(model.card.inputs, inputs))
+    result = model.forecast(frames, horizon, moves, with_paths(model.card.inputs, inputs))
     for name, texts in (
         ("repairs", frames.attrs.get("repairs", ())),
-        ("warnings", impossible(coverage(newest), quantity_of(newest))),
+        ("warnings", describe_impossible(coverage(newest), quantity_of(newest))),
     ):
         if texts:
             result.attrs[name] = "\n".join(texts)

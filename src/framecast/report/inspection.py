@@ -139,7 +139,7 @@ def _frame(seen: Inspection) -> str:
 
 
 def _coverage(seen: Inspection) -> str:
-    there = seen.survey.seen_at
+    there = seen.survey.data_counts
     if there is None or not seen.survey.missing:
         return ""
     share = there / seen.coverage.size

@@ -43,7 +43,7 @@ def settings_text(run: str | Path) -> str:
 def _experiment_facts(experiment: Experiment) -> dict[str, str]:
     data, training = experiment.data, experiment.training
     return {
-        "data": data.described,
+        "data": data.description,
         "split": _split(data),
         "trained": f"{training.iterations:,} iterations of {training.batch_size} windows, loss {experiment.loss.name}, "
         f"curriculum {experiment.curriculum.name}, seed {training.seed}",

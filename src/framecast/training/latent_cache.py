@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from framecast.data.windows.batches import Batches, scaled
+from framecast.data.windows.batches import Batches, scaled_batch
 from framecast.errors import RunError
 from framecast.ops import all_valid
 from framecast.types import Batch
@@ -69,7 +69,7 @@ def _fill(model: Any, batches: Batches, folder: Path) -> None:
     files: dict[str, np.memmap] = {}
     for start in range(0, len(source), batches.batch_size):
         indices = list(range(start, min(start + batches.batch_size, len(source))))
-        batch = scaled(([source.read(index)] for index in indices), indices, source, batches.scaling)
+        batch = scaled_batch(([source.read(index)] for index in indices), indices, source, batches.scaling)
         latents = model.encode(batch.frames.to(device)).cpu()
         for name, values in ((FRAMES, latents), (VALID, all_valid(batch.valid, latents.shape[-2:]))):
             if name not in files:

@@ -20,7 +20,7 @@ from framecast.checks import as_path, as_tuple, ensure_folder
 from framecast.data.datasets import ArchiveData
 from framecast.data.frames import same_grid
 from framecast.data.readers.options import ReadOptions
-from framecast.data.windows.inputs import Input, moved
+from framecast.data.windows.inputs import Input, with_paths
 from framecast.data.windows.sources import DataSplits
 from framecast.errors import ArgumentError, ConfigError
 from framecast.forecasting.baselines import BaselineData, build
@@ -123,7 +123,7 @@ class Job:
             context=max(model.context for model in models.values()),
             horizon=self.settings.horizon,
             stride=self.settings.stride,
-            inputs=moved(_inputs(models), self.settings.inputs),
+            inputs=with_paths(_inputs(models), self.settings.inputs),
         )
         baselines = {name: baseline(name, first, sources, run) for name in self.settings.baselines}
         return Opened(models, {**models, **baselines}, sources, networks)

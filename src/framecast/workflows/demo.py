@@ -80,7 +80,7 @@ def demo(
 def _newest(data: Data) -> xr.DataArray:
     """Frames to forecast from: your own, or the context of the first test sequence."""
     if isinstance(data, ArchiveData):
-        return data.opened()[0].isel(sequence=0, missing_dims="ignore")
+        return data.open_archives()[0].isel(sequence=0, missing_dims="ignore")
     test = data.open().test
     assert test is not None
     return xr.DataArray(
@@ -103,7 +103,7 @@ def _experiment(data: str | None, options: ReadOptions, digits: str, iterations:
         archive = ArchiveData(
             path=data, **vars(options), context=6, horizon=6, flips=True, split=ByBlocks(validation=0.15, test=0.2)
         )
-        sizes = archive.opened()[0].sizes
+        sizes = archive.open_archives()[0].sizes
         settings = replace(archive, crop=min(64, sizes["y"] // 4 * 4, sizes["x"] // 4 * 4))
     return Experiment(
         data=settings,

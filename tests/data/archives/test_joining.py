@@ -8,7 +8,7 @@ import xarray as xr
 from PIL import Image
 
 import framecast
-from framecast.data.archives.joining import number_of, time_of
+from framecast.data.archives.joining import frame_number, time_in_name
 from framecast.data.frames import actions_of
 from framecast.errors import DataError
 
@@ -43,14 +43,14 @@ def save(path: Path, array: xr.DataArray) -> Path:
     ],
 )
 def test_times_are_found_in_names(name: str, time: str | None) -> None:
-    found = time_of(name)
+    found = time_in_name(name)
     assert found == (None if time is None else np.datetime64(time, "ns"))
 
 
 def test_a_name_without_number_gives_no_order() -> None:
-    assert number_of(Path("run2_frame_007.png")) == 7
+    assert frame_number(Path("run2_frame_007.png")) == 7
     with pytest.raises(DataError, match="neither a date and time nor a number"):
-        number_of(Path("rain.png"))
+        frame_number(Path("rain.png"))
 
 
 def test_numbers_too_large_for_a_time_step_are_refused(tmp_path: Path) -> None:

@@ -129,5 +129,5 @@ def test_windows_of_training_can_be_listed_too(tmp_path: Path, opened: list[Path
     for number in range(30):
         write(tmp_path, number)
     data = ArchiveData(path=str(tmp_path), context=3, horizon=3, by_name=True, min_valid=0)
-    assert len(data.opened()[0]["time"]) == 30
+    assert len(data.open_archives()[0]["time"]) == 30
     assert len(opened) == 3

@@ -92,8 +92,8 @@ def test_the_histogram_counts_values_where_they_lie() -> None:
     found, _ = survey(frames(np.where(np.arange(32) < 16, 5.0, 0.0) * np.ones((4, 32, 1))))
     assert found.histogram.sum() == 4 * 32 * 16
     assert found.quantile(0.5) == pytest.approx(5, rel=0.3)
-    assert found.seen_at is not None
-    assert (found.seen_at == 4).all()
+    assert found.data_counts is not None
+    assert (found.data_counts == 4).all()
     assert found.wet_shares == [0.5] * 4
 
 

@@ -264,13 +264,13 @@ def test_jpeg_folders_in_grey_and_another_size(tmp_path: Path) -> None:
 
 
 def test_another_size_is_the_mean_over_areas() -> None:
-    from framecast.data.readers.single import resized
+    from framecast.data.readers.single import resize
 
     values = np.arange(24, dtype=np.float32).reshape(4, 6)
-    np.testing.assert_allclose(resized(values, (2, 3)), values.reshape(2, 2, 3, 2).mean(axis=(1, 3)))
+    np.testing.assert_allclose(resize(values, (2, 3)), values.reshape(2, 2, 3, 2).mean(axis=(1, 3)))
     values[0, 0] = np.nan
-    assert resized(values, (2, 3))[0, 0] == pytest.approx((1 + 6 + 7) / 3)
-    assert resized(np.ones((5, 7), dtype=np.float32), (3, 4)) == pytest.approx(1)
+    assert resize(values, (2, 3))[0, 0] == pytest.approx((1 + 6 + 7) / 3)
+    assert resize(np.ones((5, 7), dtype=np.float32), (3, 4)) == pytest.approx(1)
 
 
 @pytest.mark.parametrize(

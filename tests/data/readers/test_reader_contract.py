@@ -24,7 +24,7 @@ from framecast import checks
 from framecast.data.archives.opening import open_all
 from framecast.data.quantities import quantity_of
 from framecast.data.readers import formats, limits
-from framecast.data.readers.formats import READERS, installed_readers, recognised
+from framecast.data.readers.formats import READERS, find_reader, installed_readers
 from framecast.data.readers.options import DEFAULT, Reader, ReadOptions
 from framecast.errors import ConfigError, DataError, FramecastError
 
@@ -189,7 +189,7 @@ def test_it_recognises_its_own_files_and_no_others(reader: Reader, tmp_path: Pat
             path = maker(tmp_path / name).path
         except pytest.skip.Exception:
             continue
-        found = recognised(path)
+        found = find_reader(path)
         assert found is not None
         assert (found is reader) == (name == name_of(reader))
 
@@ -309,7 +309,7 @@ def test_readers_of_other_packages_are_used_after_those_of_framecast(
     assert "TOY files" in formats.understood()
     install("greedy", lambda: SimpleNamespace(RECOGNISES=[], recognises=lambda path: True, read=_Toy.read))
     np.save(tmp_path / "own.npy", values / 12)
-    assert recognised(tmp_path / "own.npy") in READERS
+    assert find_reader(tmp_path / "own.npy") in READERS
 
 
 @pytest.mark.parametrize(

@@ -23,10 +23,10 @@ from framecast.cli import app
 from framecast.data import lazy as stored
 from framecast.data.datasets import BAIR, KTH, SEVIR, Data, Human36M, RoboNet, TaxiBJ
 from framecast.data.sets.bair import SIDE
-from framecast.data.sets.catalogue import CATALOGUE, by_name
-from framecast.data.sets.clips import Clip, ClipSource, resized
+from framecast.data.sets.catalogue import CATALOGUE, find_set
+from framecast.data.sets.clips import Clip, ClipSource, resize
 from framecast.data.sets.download import Remote, fetch
-from framecast.data.sets.kth import FAST, SLOW, backwards
+from framecast.data.sets.kth import FAST, SLOW, windows_from_end
 from framecast.data.windows.batches import Batches
 from framecast.data.windows.sources import Region
 from framecast.errors import ConfigError, DataError
@@ -83,8 +83,8 @@ def test_all_clips_together_are_kept_up_to_the_limit(monkeypatch: pytest.MonkeyP
         clips.read(0)
         return len(decoded)
 
-    monkeypatch.setattr(stored, "KEPT_IN_MEMORY", 5 * 4 * 8 * 8)
-    monkeypatch.setattr(stored, "_KEEPING", WeakKeyDictionary())  # without what other tests left behind
+    monkeypatch.setattr(stored, "FRAME_CACHE_BYTES", 5 * 4 * 8 * 8)
+    monkeypatch.setattr(stored, "_RESERVED", WeakKeyDictionary())  # without what other tests left behind
     sources = [ClipSource([Clip("a", [range(3)], frames)], FrameShape(1, 8, 8, 2, 1)) for _ in range(3)]
     assert [again(each) for each in sources] == [0, 1, 3]
     del sources[0]
@@ -93,9 +93,9 @@ def test_all_clips_together_are_kept_up_to_the_limit(monkeypatch: pytest.MonkeyP
 
 def test_windows_never_cross_a_gap() -> None:
     numbers = [1, 2, 3, 4, 8, 9, 10, 11, 12]
-    windows = backwards(numbers, 3, 3)
+    windows = windows_from_end(numbers, 3, 3)
     assert [[numbers[k] for k in window] for window in windows] == [[10, 11, 12], [2, 3, 4]]
-    assert len(backwards(range(100), 10, 3)) == 31
+    assert len(windows_from_end(range(100), 10, 3)) == 31
 
 
 def test_validation_holds_out_whole_clips(kth: Path) -> None:
@@ -343,7 +343,7 @@ def test_other_names_among_the_pictures_of_human36m_are_passed_over(tmp_path: Pa
     for name in ("S1_Walking.jpg", "S1_Walking.54138969_last.jpg", "S1_.jpg"):
         jpeg(tmp_path / name, 0)
     assert len(source(data)) == windows
-    with pytest.raises(DataError, match=r"(?s)no picture of Wlaking.*scenarios: Walking"):
+    with pytest.raises(DataError, match=r"(?s)no image of Wlaking.*scenarios: Walking"):
         replace(data, scenarios=("Wlaking",)).open()
 
 
@@ -383,7 +383,7 @@ def test_the_catalogue_names_every_set() -> None:
 
 def test_resizing_interpolates_between_the_centres_of_pixels() -> None:
     pixels = np.array([[0, 100], [200, 100]], dtype=np.uint8)[..., None]
-    small = resized(pixels, 4)[0] * 255
+    small = resize(pixels, 4)[0] * 255
     assert small[0, 0] == pytest.approx(0)
     assert small[0] == pytest.approx([0, 25, 75, 100])
 
@@ -553,9 +553,9 @@ def test_every_file_that_can_be_fetched_has_a_checksum() -> None:
 
 
 def test_sets_are_found_by_a_word_of_their_title() -> None:
-    assert by_name("bair").files[0].name.endswith(".tar")
-    assert len(by_name("V-MNIST").files) == 2
+    assert find_set("bair").files[0].name.endswith(".tar")
+    assert len(find_set("V-MNIST").files) == 2
     with pytest.raises(DataError, match="cannot be fetched from here"):
-        by_name("KTH")
+        find_set("KTH")
     with pytest.raises(DataError, match="no set is called 'nothing'"):
-        by_name("nothing")
+        find_set("nothing")

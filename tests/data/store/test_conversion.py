@@ -372,25 +372,25 @@ def test_of_frames_at_one_time_the_first_that_can_be_read_is_taken(tmp_path: Pat
 
 def test_cropped_coarser_reprojected(radar: Path, tmp_path: Path) -> None:
     event = framecast.open(radar / "mch_20150515.nc").isel(time=slice(0, 2))
-    small = Changes(crop=(100, 200, 256, 300)).applied(event)
+    small = Changes(crop=(100, 200, 256, 300)).apply(event)
     assert small.shape == (2, 1, 256, 300)
     assert small["y"].values[0] == event["y"].values[100]
-    coarse = Changes(coarsen=4).applied(event)
+    coarse = Changes(coarsen=4).apply(event)
     assert coarse.shape == (2, 1, 160, 177)
     assert float(coarse.mean()) == pytest.approx(float(event.mean()), rel=0.02)
     assert coarse["x"].values[1] - coarse["x"].values[0] == 4000
-    moved = Changes(reproject="EPSG:2056").applied(event)  # the same projection with other false origins
+    moved = Changes(reproject="EPSG:2056").apply(event)  # the same projection with other false origins
     values, truth = moved.values, event.values
     assert moved["crs"].attrs["grid_mapping_name"] == "oblique_mercator"
     assert np.nansum(values) == pytest.approx(np.nansum(truth), rel=0.01)
     assert np.isnan(values).mean() == pytest.approx(np.isnan(truth).mean(), abs=0.01)
-    degrees = Changes(reproject="EPSG:4326").applied(event)
+    degrees = Changes(reproject="EPSG:4326").apply(event)
     assert 2 < float(degrees["x"][0]) < 4
     assert degrees["y"].values[0] > degrees["y"].values[-1]
     with pytest.raises(ConfigError, match="no projection"):
-        Changes(reproject="EPSG:1").applied(event)
+        Changes(reproject="EPSG:1").apply(event)
     with pytest.raises(ConfigError, match="does not lie inside"):
-        Changes(crop=(600, 0, 100, 100)).applied(event)
+        Changes(crop=(600, 0, 100, 100)).apply(event)
 
 
 def test_reflectivity_is_averaged_as_z() -> None:
@@ -399,11 +399,11 @@ def test_reflectivity_is_averaged_as_z() -> None:
         dims=("time", "channel", "y", "x"),
         attrs={"units": "dBZ", "quantity": "reflectivity", "dry": -32.0},
     )
-    assert float(Changes(coarsen=2).applied(frames).values.item()) == pytest.approx(40 - 10 * np.log10(4), abs=0.01)
-    dry = Changes(coarsen=2).applied(frames.where(frames < 0, -32))
+    assert float(Changes(coarsen=2).apply(frames).values.item()) == pytest.approx(40 - 10 * np.log10(4), abs=0.01)
+    dry = Changes(coarsen=2).apply(frames.where(frames < 0, -32))
     assert dry.values.item() == -32
     mostly_missing = frames.where(frames > 0)
-    assert np.isnan(Changes(coarsen=2).applied(mostly_missing).values.item())
+    assert np.isnan(Changes(coarsen=2).apply(mostly_missing).values.item())
 
 
 def test_video_becomes_a_store_of_numbered_frames(videos: Path, tmp_path: Path) -> None:

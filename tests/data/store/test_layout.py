@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from framecast.data.store.layout import CHUNK, SHARD, chunks_of, frames_of_shard
+from framecast.data.store.layout import CHUNK, SHARD, default_chunks, frames_per_shard
 
 
 @pytest.mark.parametrize(
@@ -19,18 +19,18 @@ from framecast.data.store.layout import CHUNK, SHARD, chunks_of, frames_of_shard
 )
 def test_chunks_divide_the_frame_where_they_can(height: int, width: int, rows: int, columns: int) -> None:
     frames = xr.DataArray(np.empty((2, 1, height, width), np.float32), dims=("time", "channel", "y", "x"))
-    assert chunks_of(frames) == (CHUNK[0], rows, columns)
+    assert default_chunks(frames) == (CHUNK[0], rows, columns)
 
 
 def test_a_shard_is_whole_chunks_of_about_its_size() -> None:
     frames = xr.DataArray(np.empty((2, 1, 640, 710), np.float32), dims=("time", "channel", "y", "x"))
-    length = frames_of_shard(frames, (16, 64, 71))
+    length = frames_per_shard(frames, (16, 64, 71))
     assert length % 16 == 0
     assert SHARD / 2 < 4 * length * 640 * 710 <= SHARD
-    assert frames_of_shard(frames, (100, 64, 71)) == 100, "at least one chunk"
+    assert frames_per_shard(frames, (100, 64, 71)) == 100, "at least one chunk"
 
 
 def test_very_large_frames_have_chunks_of_few() -> None:
     frames = xr.DataArray(np.empty((1, 1, 1, 1), np.float32), dims=("time", "channel", "y", "x"))
     large = frames.isel(y=np.zeros(2048, int)).isel(x=np.zeros(4096, int))
-    assert chunks_of(large) == (2, 64, 64)
+    assert default_chunks(large) == (2, 64, 64)

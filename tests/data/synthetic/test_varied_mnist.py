@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from framecast.data.datasets import MixedDigits, VariedDigits
-from framecast.data.synthetic.varied_mnist import GROWTH, TURN, VariedDigitSource, drawn
+from framecast.data.synthetic.varied_mnist import GROWTH, TURN, VariedDigitSource, draw_digit
 from framecast.data.windows.sources import WindowSource
 
 
@@ -26,7 +26,7 @@ def test_a_sequence_depends_on_seed_and_index_alone(config: VariedDigits | Mixed
 
 def test_an_image_at_rest_is_drawn_as_it_is() -> None:
     image = np.random.default_rng(0).random((5, 5)).astype(np.float32)
-    frame = drawn(image, np.array([8.0, 10.0]), 0.0, 1.0, 20)
+    frame = draw_digit(image, np.array([8.0, 10.0]), 0.0, 1.0, 20)
     np.testing.assert_allclose(frame[6:11, 8:13], image, atol=1e-6)
     assert frame.sum() == pytest.approx(image.sum(), rel=1e-5)
 
@@ -34,11 +34,11 @@ def test_an_image_at_rest_is_drawn_as_it_is() -> None:
 def test_a_quarter_turn_and_twice_the_size() -> None:
     image = np.zeros((5, 5), dtype=np.float32)
     image[2, 4] = 1
-    turned = drawn(image, np.array([8.0, 8.0]), np.pi / 2, 1.0, 17)
+    turned = draw_digit(image, np.array([8.0, 8.0]), np.pi / 2, 1.0, 17)
     assert sorted(np.argwhere(turned > 0.9).tolist()) in ([[6, 8]], [[10, 8]])
     block = np.zeros((9, 9), dtype=np.float32)
     block[3:6, 3:6] = 1
-    assert drawn(block, np.array([16.0, 16.0]), 0.3, 2.0, 33).sum() == pytest.approx(4 * 9, rel=0.15)
+    assert draw_digit(block, np.array([16.0, 16.0]), 0.3, 2.0, 33).sum() == pytest.approx(4 * 9, rel=0.15)
 
 
 def test_motion_keeps_its_rules() -> None:

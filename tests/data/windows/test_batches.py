@@ -51,7 +51,7 @@ class Marked:
             return frames
         return frames[..., region.top : region.top + region.height, region.left : region.left + region.width]
 
-    def seen(self, index: int) -> np.ndarray:
+    def valid_mask(self, index: int) -> np.ndarray:
         return np.isfinite(self.read(index)).all((0, 1))
 
     def init_time(self, index: int) -> int:
@@ -152,7 +152,7 @@ def store(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("kept", [0, 2**30])
 def test_parts_are_those_of_the_frames(store: Path, kept: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """One stored array is read without Dask, frames made of it in another way with it, small ones from memory."""
-    monkeypatch.setattr(stored, "KEPT_IN_MEMORY", kept)
+    monkeypatch.setattr(stored, "FRAME_CACHE_BYTES", kept)
     opened = framecast.open(store)
     place = {"time": slice(3, 9), "y": slice(2, 60), "x": slice(17, 33)}
     for frames in (
@@ -166,7 +166,7 @@ def test_parts_are_those_of_the_frames(store: Path, kept: int, monkeypatch: pyte
 
 
 def test_a_store_is_sliced_without_planning(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stored, "KEPT_IN_MEMORY", 0)
+    monkeypatch.setattr(stored, "FRAME_CACHE_BYTES", 0)
     opened = ArchiveData(path=str(store), context=2, horizon=2, split=ByBlocks(validation=0, test=0)).open()
     assert opened.train is not None
     expected = opened.train.read(3)
@@ -195,8 +195,8 @@ def test_all_archives_together_are_kept_up_to_the_limit(store: Path, monkeypatch
         return np.shares_memory(parts.read(time=slice(0, 2)), parts.read(time=slice(0, 2)))
 
     opened = framecast.open(store)
-    monkeypatch.setattr(stored, "KEPT_IN_MEMORY", 2.5 * opened.nbytes)
-    monkeypatch.setattr(stored, "_KEEPING", WeakKeyDictionary())  # without what other tests left behind
+    monkeypatch.setattr(stored, "FRAME_CACHE_BYTES", 2.5 * opened.nbytes)
+    monkeypatch.setattr(stored, "_RESERVED", WeakKeyDictionary())  # without what other tests left behind
     archives = [stored.ArrayReader(opened) for _ in range(4)]
     assert [kept(parts) for parts in archives] == [True, True, False, False]
     del archives[0]
@@ -206,7 +206,7 @@ def test_all_archives_together_are_kept_up_to_the_limit(store: Path, monkeypatch
 def test_impossible_settings() -> None:
     with pytest.raises(ConfigError, match="does not fit"):
         batches(crop=(13, 4))
-    with pytest.raises(ConfigError, match="cannot be turned"):
+    with pytest.raises(ConfigError, match="cannot be rotated"):
         batches(rotations=True)
     with pytest.raises(ConfigError, match="several sizes"):
         Batches(Marked(4, ((12, 16), (9, 9))), Unit(), 2)

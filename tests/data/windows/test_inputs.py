@@ -18,7 +18,7 @@ from framecast.data.datasets import ArchiveData
 from framecast.data.region import Region
 from framecast.data.scaling import Unit
 from framecast.data.windows.batches import Batches, evaluation_batches
-from framecast.data.windows.inputs import Field, Input, moved
+from framecast.data.windows.inputs import Field, Input, with_paths
 from framecast.data.windows.splits import ByBlocks
 from framecast.errors import ConfigError, DataError
 from framecast.forecasting.protocol import Context
@@ -72,7 +72,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_inputs_are_scaled_and_stay_as_they_were_last(
     archive: Path, kept: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stored, "KEPT_IN_MEMORY", kept)
+    monkeypatch.setattr(stored, "FRAME_CACHE_BYTES", kept)
     source = data(archive).open().train
     assert source is not None
     assert source.shape == (3, 16, 20, 3, 3, 0, 2)
@@ -123,7 +123,7 @@ def test_what_does_not_fit_is_refused(archive: Path, tmp_path: Path) -> None:
     frames = framecast.open(archive, variable="rain")
     with xr.open_dataset(archive.with_name("terrain.nc")) as file:
         file.isel(x=slice(0, 12)).to_netcdf(tmp_path / "small.nc", engine="h5netcdf")
-    with pytest.raises(DataError, match=r"another grid \(16 x 12 pixels\).*\n.*convert it"):
+    with pytest.raises(DataError, match=r"another grid \(16 x 12 pixels\).*\n.*convert it, with crop"):
         Field(TERRAIN, frames, str(tmp_path / "small.nc"))
     with pytest.raises(DataError, match="no variable 'depth'"):
         data(archive, inputs=(Input(variable="depth"),)).open()
@@ -134,7 +134,7 @@ def test_what_does_not_fit_is_refused(archive: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="2 paths for 1 archives"):
         data(archive, inputs=(Input(path=("a.nc", "b.nc")),)).open()
     with pytest.raises(ConfigError, match="1 inputs given, the model has 2: input height, input tb"):
-        moved((TERRAIN, CLOUDS), ["somewhere.nc"])
+        with_paths((TERRAIN, CLOUDS), ["somewhere.nc"])
     np.save(tmp_path / "numbers.npy", np.zeros((5, 16, 20), dtype=np.float32))
     with pytest.raises(DataError, match="another grid"):
         Field(Input(path="x"), frames, str(tmp_path / "numbers.npy"))
@@ -198,7 +198,7 @@ def test_a_forecast_sees_them_from_where_they_are(runs: dict[str, Path], archive
     seen, unseen = (float(((each.values[0, 0] - truth) ** 2).mean()) for each in (forecast, blind))
     assert seen < 0.3 * unseen
     elsewhere = dataset(tmp_path / "new", seed=5)
-    moved_inputs = moved(trained.card.inputs, [str(elsewhere.with_name("terrain.nc")), str(elsewhere)])
+    moved_inputs = with_paths(trained.card.inputs, [str(elsewhere.with_name("terrain.nc")), str(elsewhere)])
     new = framecast.open(elsewhere, variable="rain")
     again = trained.forecast(new, 1, inputs=moved_inputs)
     assert np.isfinite(again.values).all()
@@ -218,7 +218,7 @@ def test_nothing_of_the_future_is_seen(runs: dict[str, Path], archive: Path, tmp
         other = file.load()
     other["tb"][20:] = 250.0
     other.to_netcdf(tmp_path / "other.nc", engine="h5netcdf")
-    changed = moved(trained.card.inputs, [str(archive.with_name("terrain.nc")), str(tmp_path / "other.nc")])
+    changed = with_paths(trained.card.inputs, [str(archive.with_name("terrain.nc")), str(tmp_path / "other.nc")])
     np.testing.assert_array_equal(
         trained.forecast(frames, 3).values, trained.forecast(frames, 3, inputs=changed).values
     )

@@ -1,1 +1,1 @@
-"""Archives of many files: finding, opening and joining them."""
+"""Archives of many files: find, open and join them."""

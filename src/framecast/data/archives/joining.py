@@ -1,4 +1,4 @@
-"""Several files as one archive: along time, on one grid, each frame with the file it came from."""
+"""Join several files along time to one archive on one grid; the coordinate `source` holds the file of each frame."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from framecast.data.chunking import AT_ONCE
+from framecast.data.chunking import READ_LENGTHS
 from framecast.data.frames import action_names, same_grid
 from framecast.data.lazy import stack_files
 from framecast.errors import DataError
@@ -20,11 +20,11 @@ _STAMP = re.compile(
 )
 _HOUR = re.compile(r"(?<!\d)((?:19|20)\d{2})(\d{2})(\d{2})([01]\d|2[0-3])()()(?!\d)")
 """Ten digits that end with the hour, without minutes and seconds."""
-_NAMED = 5
-"""How many names a report gives."""
+_NAMES_SHOWN = 5
+"""The number of names that a report lists."""
 
 
-def time_of(name: str) -> np.datetime64 | None:
+def time_in_name(name: str) -> np.datetime64 | None:
     """The date and time in a file's name (`66_20201031_001000.prcp`, `2020103100`), None where there is none."""
     for match in (*_STAMP.finditer(name), *_HOUR.finditer(name)):
         year, month, day, hour, minute, second = (part or "00" for part in match.groups())
@@ -35,13 +35,13 @@ def time_of(name: str) -> np.datetime64 | None:
     return None
 
 
-def first_of(names: Sequence[str]) -> str:
+def first_names(names: Sequence[str]) -> str:
     """The first of many names, for a report."""
-    more = len(names) - _NAMED
-    return "; ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+    more = len(names) - _NAMES_SHOWN
+    return "; ".join(names[:_NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
-def number_of(file: Path) -> int:
+def frame_number(file: Path) -> int:
     """The number of a frame in its file's name, the last one. Raises `DataError` where there is none."""
     numbers = re.findall(r"\d+", file.stem)
     if not numbers:
@@ -53,8 +53,8 @@ def number_of(file: Path) -> int:
     return int(numbers[-1])
 
 
-def other_shapes(arrays: Mapping[Path, xr.DataArray]) -> dict[Path, str]:
-    """The files whose frames have another height or width than those of the first, and which."""
+def find_other_shapes(arrays: Mapping[Path, xr.DataArray]) -> dict[Path, str]:
+    """Files whose frames differ in height or width from those of the first file, with the reason."""
     (first, one), *others = arrays.items()
     return {
         file: f"frames of {_size(array)}, but {first.name} has {_size(one)}"
@@ -65,65 +65,67 @@ def other_shapes(arrays: Mapping[Path, xr.DataArray]) -> dict[Path, str]:
 
 def check_shapes(arrays: Mapping[Path, xr.DataArray]) -> None:
     """Raise `DataError` where a file has frames of another height or width than the first."""
-    for file, why in other_shapes(arrays).items():
-        raise DataError(why, where=file, remedy="open archives on different grids one by one")
+    for file, reason in find_other_shapes(arrays).items():
+        raise DataError(reason, where=file, remedy="open archives on different grids one by one")
 
 
-def differing(parts: Mapping[Path, xr.DataArray]) -> dict[Path, str]:
-    """The files whose Frames cannot be joined with those of the first, and why."""
+def find_mismatches(parts: Mapping[Path, xr.DataArray]) -> dict[Path, str]:
+    """Files whose Frames cannot be joined with those of the first file, with the reason."""
     (first_file, first), *others = parts.items()
-    return {file: f"{why} of {first_file.name}" for file, part in others if (why := _difference(part, first))}
+    return {file: f"{reason} of {first_file.name}" for file, part in others if (reason := _difference(part, first))}
 
 
 def _size(array: xr.DataArray) -> str:
     return f"{array.sizes.get('y')} x {array.sizes.get('x')}"
 
 
-def in_a_row(arrays: Mapping[Path, xr.DataArray]) -> xr.DataArray | None:
-    """Single frames as their readers return them, along time, as if one file held them all; None where they differ in
-    anything but their time and what was repaired, or where their times are not all of one kind.
+def stack_single_frames(arrays: Mapping[Path, xr.DataArray]) -> xr.DataArray | None:
+    """Stack single frames, as readers return them, along time to one lazy array. None if they differ in anything but time and
+    repairs, or if their times are not of one kind.
 
-    A hundred thousand files are then no more work for Dask than one.
+    Dask then plans one array, however many files there are.
     """
     files, frames = list(arrays), list(arrays.values())
     frames = [array.isel(time=0) if array.sizes.get("time") == 1 else array for array in frames]
     first = frames[0]
-    if "time" in first.dims or "sequence" in first.dims or not all(alike(first, other) for other in frames[1:]):
+    if "time" in first.dims or "sequence" in first.dims or not all(same_but_time(first, other) for other in frames[1:]):
         return None
     times: list[Any] = [
-        array["time"].values if "time" in array.coords else time_of(file.stem)
+        array["time"].values if "time" in array.coords else time_in_name(file.stem)
         for array, file in zip(frames, files, strict=True)
     ]
     if all(time is None for time in times):
-        times = [number_of(file) for file in files]
+        times = [frame_number(file) for file in files]
         if len(set(times)) < len(times):
             return None
     elif any(time is None or np.asarray(time).dtype.kind != "M" for time in times):
         return None
-    said = dict.fromkeys(repair for array in frames for repair in array.attrs.get("repairs", []))
+    repairs = dict.fromkeys(repair for array in frames for repair in array.attrs.get("repairs", []))
     lazy = stack_files([str(file) for file in files], lambda number: frames[number].variable, first.variable)
-    return along_time(lazy, first, times, list(said))
+    return along_time(lazy, first, times, list(repairs))
 
 
 def along_time(lazy: xr.Variable, first: xr.DataArray, times: Sequence[Any], repairs: list[str]) -> xr.DataArray:
-    """A row of single frames as one array, like the `first` of them in all but time."""
+    """One array `(time, ...)` of single frames, with coordinates, name and attributes of the `first`."""
     coordinates = {name: value for name, value in first.coords.items() if name != "time"}
     joined = xr.DataArray(lazy, coords=coordinates | {"time": ("time", times)}, name=first.name)
     joined.attrs = {**first.attrs, "repairs": repairs}
-    joined.encoding[AT_ONCE] = {"time": 1}  # where one file is damaged, the others can be read
+    joined.encoding[READ_LENGTHS] = {"time": 1}  # where one file is damaged, the others can be read
     return joined
 
 
-def alike(first: xr.DataArray, other: xr.DataArray) -> bool:
-    """Whether two single frames, as read, differ in nothing but time, values and repairs."""
+def same_but_time(first: xr.DataArray, other: xr.DataArray) -> bool:
+    """Whether two single frames, as read, differ only in time, values and repairs."""
     if other.dims != first.dims or other.shape != first.shape or other.name != first.name:
         return False
-    if action_names(first):  # they change from frame to frame
+    if action_names(first):  # actions differ from frame to frame
         return False
     if other.coords.keys() - {"time"} != first.coords.keys() - {"time"}:
         return False
-    about, about_first = ({k: v for k, v in array.attrs.items() if k != "repairs"} for array in (other, first))
-    return str(about) == str(about_first) and same_grid(first, other)
+    attributes, first_attributes = (
+        {k: v for k, v in array.attrs.items() if k != "repairs"} for array in (other, first)
+    )
+    return str(attributes) == str(first_attributes) and same_grid(first, other)
 
 
 def join(parts: Mapping[Path, xr.DataArray]) -> xr.DataArray:
@@ -134,23 +136,23 @@ def join(parts: Mapping[Path, xr.DataArray]) -> xr.DataArray:
     labelled = [part.assign_coords(source=("time", [str(file)] * part.sizes["time"])) for file, part in parts.items()]
     if len(parts) == 1:
         return labelled[0]
-    for file, why in differing(parts).items():
+    for file, reason in find_mismatches(parts).items():
         raise DataError(
-            f"{why}: they cannot be joined along time", where=file, remedy="open archives that differ one by one"
+            f"{reason}: they cannot be joined along time", where=file, remedy="open archives that differ one by one"
         )
     first = labelled[0]
     if first["time"].dtype.kind != "M":
-        labelled = _count_through(labelled)
+        labelled = _renumber(labelled)
     joined = xr.concat(labelled, "time", coords="minimal", compat="override", join="override", combine_attrs="override")
-    said = dict.fromkeys(repair for part in parts.values() for repair in part.attrs["repairs"])
-    joined.attrs = {**first.attrs, "repairs": list(said)}
+    repairs = dict.fromkeys(repair for part in parts.values() for repair in part.attrs["repairs"])
+    joined.attrs = {**first.attrs, "repairs": list(repairs)}
     return joined
 
 
 def _difference(part: xr.DataArray, first: xr.DataArray) -> str | None:
-    """In what two Frames differ that must not."""
+    """Why two Frames cannot be joined; None if they can."""
     if "sequence" in part.dims or "sequence" in first.dims:
-        return f"a set of clips with dims {part.dims} beside the frames"
+        return f"a set of clips with dims {part.dims} among the frames"
     if part.attrs["quantity"] != first.attrs["quantity"]:
         return f"{part.attrs['quantity']} ({part.attrs['units']}) and not the {first.attrs['quantity']}"
     if part.attrs["dry"] != first.attrs["dry"]:
@@ -166,23 +168,23 @@ def _difference(part: xr.DataArray, first: xr.DataArray) -> str | None:
     return None
 
 
-def _count_through(parts: list[xr.DataArray]) -> list[xr.DataArray]:
-    """Frames without clock. Single frames keep the numbers of their names, which must differ; clips are counted through,
-    with a gap between files, so that no window crosses from one to the next."""
+def _renumber(parts: list[xr.DataArray]) -> list[xr.DataArray]:
+    """Number frames without a clock. Single frames keep the numbers of their names, which must differ; the frames of clips are
+    numbered through, with a gap between files, so that no window crosses files. Raises `DataError`."""
     if all(part.sizes["time"] == 1 for part in parts):
-        known: dict[int, str] = {}
+        file_of: dict[int, str] = {}
         for part in parts:
             number, file = int(part["time"].values[0]), str(part["source"].values[0])
-            if number in known:
+            if number in file_of:
                 raise DataError(
-                    f"frame number {number}, as {Path(known[number]).name}: which comes first?",
+                    f"frame number {number}, as {Path(file_of[number]).name}: which comes first?",
                     where=file,
                     remedy="number the frames of one clip through; open several clips one by one",
                 )
-            known[number] = file
+            file_of[number] = file
         return parts
-    counted, start = [], 0
+    renumbered, start = [], 0
     for part in parts:
-        counted.append(part.assign_coords(time=np.arange(start, start + part.sizes["time"])))
+        renumbered.append(part.assign_coords(time=np.arange(start, start + part.sizes["time"])))
         start += part.sizes["time"] + 1
-    return counted
+    return renumbered

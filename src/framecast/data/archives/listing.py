@@ -1,4 +1,4 @@
-"""Archives of many small files, listed by the times in their names: of thousands of files three are opened."""
+"""Open an archive of many single-frame files by the times in their names: only three of the files are opened."""
 
 from __future__ import annotations
 
@@ -8,42 +8,48 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from framecast.data.archives.joining import alike, along_time, first_of, time_of
+from framecast.data.archives.joining import along_time, first_names, same_but_time, time_in_name
 from framecast.data.lazy import stack_files
-from framecast.data.readers.formats import recognised
+from framecast.data.readers.formats import find_reader
 from framecast.data.readers.options import Reader, ReadOptions
 from framecast.errors import DataError, UnreadableFile, resource_errors
 
 MANY = 1000
-"""Of more files not all are opened if nobody asks for it."""
+"""With more files, `by_name=None` lists them by name."""
 _FEWEST = 4
-"""Of fewer files all are opened."""
+"""With fewer files, all are opened."""
 
 
-def listed(entries: Sequence[Path], options: ReadOptions) -> tuple[xr.DataArray, list[Path]] | None:
-    """The frames of files with one frame each, along time, as `joining.in_a_row` gives them, and those files. The first, the
-    middle and the last are opened; the others are taken to be like them, and checked when they are read. None where that
-    cannot be done: names without date and time, another format among them, or three files that differ, or whose own times do
-    not follow the names."""
-    files = [file for file in entries if time_of(file.stem) is not None]
+def list_by_name(entries: Sequence[Path], options: ReadOptions) -> tuple[xr.DataArray, list[Path]] | None:
+    """The frames of files with one frame each, along time, as `joining.stack_single_frames` returns them, and those files.
+
+    The first, the middle and the last file are opened; the others are assumed to be alike, and checked when they are read.
+    None if names have no date and time, if formats are mixed, or if the three files differ or their times do not follow the
+    names. Reading a frame raises `DataError` if its file differs from the first.
+    """
+    # the files with a time in their names, all of one format
+    files = [file for file in entries if time_in_name(file.stem) is not None]
     files = [file for file in files if file.suffix == files[0].suffix]
-    if len(files) < _FEWEST or (reader := recognised(files[0])) is None:
+    if len(files) < _FEWEST or (reader := find_reader(files[0])) is None:
         return None
-    passed_over = sorted(set(entries) - set(files))
-    if any(map(recognised, passed_over)):
+    unknown = sorted(set(entries) - set(files))
+    if any(map(find_reader, unknown)):
         return None
-    named = np.array([time_of(file.stem) for file in files])
+    # three samples must be alike, and offset by one time from their names
+    name_times = np.array([time_in_name(file.stem) for file in files])
+    samples = (0, len(files) // 2, -1)
     try:
-        first, *others = (_frame(reader, files[k], options) for k in (0, len(files) // 2, -1))
+        first, *others = (_frame(reader, files[k], options) for k in samples)
     except UnreadableFile:
         return None
-    if "time" in first.dims or "sequence" in first.dims or not all(alike(first, other) for other in others):
+    if "time" in first.dims or "sequence" in first.dims or not all(same_but_time(first, other) for other in others):
         return None
-    places = (0, len(files) // 2, -1)
-    late = {_own(frame, named[k]) - named[k] for k, frame in zip(places, (first, *others), strict=True)}
-    if len(late) > 1:
+    offsets = {
+        _frame_time(frame, name_times[k]) - name_times[k] for k, frame in zip(samples, (first, *others), strict=True)
+    }
+    if len(offsets) > 1:
         return None
-    times = named + late.pop()
+    times = name_times + offsets.pop()
 
     def variable(number: int) -> xr.Variable:
         try:
@@ -53,13 +59,13 @@ def listed(entries: Sequence[Path], options: ReadOptions) -> tuple[xr.DataArray,
             raise UnreadableFile(
                 error.what, where=error.where, remedy=remedy, parameter="by_name", example=False
             ) from error
-        if not alike(first, frame):
+        if not same_but_time(first, frame):
             raise DataError(
                 f"differs from {files[0].name} in size, grid or units",
                 where=files[number],
                 remedy="open archives that differ one by one",
             )
-        if (time := _own(frame, times[number])) != times[number]:
+        if (time := _frame_time(frame, times[number])) != times[number]:
             raise DataError(
                 f"holds {time}, its name says {times[number]}",
                 where=files[number],
@@ -69,16 +75,17 @@ def listed(entries: Sequence[Path], options: ReadOptions) -> tuple[xr.DataArray,
             )
         return frame.variable
 
+    # one lazy array of all files
     lazy = stack_files([str(file) for file in files], variable, first.variable)
-    said = f"{len(files)} files are listed by their names: 3 were opened (by_name=False opens all)"
-    repairs = [*first.attrs.get("repairs", []), said]
-    if passed_over:
-        repairs.append(f"passed over what is not understood: {first_of([file.name for file in passed_over])}")
+    message = f"{len(files)} files are listed by their names: 3 were opened (by_name=False opens all)"
+    repairs = [*first.attrs.get("repairs", []), message]
+    if unknown:
+        repairs.append(f"passed over what is not understood: {first_names([file.name for file in unknown])}")
     return along_time(lazy, first, list(times), repairs), files
 
 
 def _frame(reader: Reader, file: Path, options: ReadOptions) -> xr.DataArray:
-    """The frame in a file, without an axis of time. Raises `DataError` and `ResourceError`."""
+    """The frame in a file, without a time axis. Raises `DataError` and `ResourceError`."""
     with resource_errors(file):
         if not reader.recognises(file):
             raise UnreadableFile("not of the format of the others", where=file)
@@ -86,8 +93,8 @@ def _frame(reader: Reader, file: Path, options: ReadOptions) -> xr.DataArray:
     return array.isel(time=0) if array.sizes.get("time") == 1 else array
 
 
-def _own(frame: xr.DataArray, otherwise: np.datetime64) -> np.datetime64:
-    """The time that a frame says itself."""
+def _frame_time(frame: xr.DataArray, default: np.datetime64) -> np.datetime64:
+    """The time coordinate of a frame, `default` if it has none."""
     if "time" not in frame.coords:
-        return otherwise
+        return default
     return np.datetime64(frame["time"].values.astype("datetime64[ns]").item(), "ns")

@@ -1,4 +1,7 @@
-"""Opening frames, whatever they come in."""
+"""Open frames (`framecast.open`): find the files of a path, read each with its reader, and join them along time.
+
+Only headers are read here; pixels are decoded when they are used.
+"""
 
 from __future__ import annotations
 
@@ -16,79 +19,80 @@ import xarray as xr
 from framecast.checks import check_kind, describe, taken_over, takes_fields_of
 from framecast.data.archives.joining import (
     check_shapes,
-    differing,
-    first_of,
-    in_a_row,
+    find_mismatches,
+    find_other_shapes,
+    first_names,
+    frame_number,
     join,
-    number_of,
-    other_shapes,
-    time_of,
+    stack_single_frames,
+    time_in_name,
 )
-from framecast.data.archives.listing import MANY, listed
+from framecast.data.archives.listing import MANY, list_by_name
 from framecast.data.frames import build, order_times
-from framecast.data.readers import images as pictures
-from framecast.data.readers import video, zarr_store
-from framecast.data.readers.formats import reader_of, recognised, understood
+from framecast.data.readers import images, video, zarr_store
+from framecast.data.readers.formats import find_reader, list_formats, reader_of
 from framecast.data.readers.options import DEFAULT, Reader, ReadOptions
 from framecast.errors import ArgumentError, DataError, UnreadableFile, resource_errors
 from framecast.progress import advance
 
 DEPTH = 4
-"""How deep folders may lie in one another: by year, month, day and hour."""
+"""The depth of nested folders that is searched: year, month, day and hour."""
 
 
 @takes_fields_of(ReadOptions)
 def open(path: str | Path | Sequence[str | Path], options: ReadOptions = DEFAULT, **stated: Any) -> xr.DataArray:
     """Frames `([sequence,] time, channel, y, x)`, lazy, float32, in physical units, with NaN where there is no data.
 
-    `path` is a file, a folder (one without data stands for what lies in its folders), a glob pattern (`archive/**/*.nc`), a
-    list of them, or the address of a Zarr store (`s3://bucket/archive.zarr`, through obstore or fsspec). How it is read is
-    given as `options`, or as keywords, which go before them.
+    `path` is a file, a folder (its subfolders are searched if it holds no data itself), a glob pattern (`archive/**/*.nc`), a
+    list of them, or the address of a Zarr store (`s3://bucket/archive.zarr`, through obstore or fsspec). Reading is
+    controlled by `options`, or by keywords, which take precedence.
 
-    Several files are joined along time, and the coordinate `source` says which file a frame came from. A file that is
-    incomplete is left out and reported in `attrs["repairs"]`, unless none is left. A single frame without a time stamp
+    Several files are joined along time, and the coordinate `source` holds the file of each frame. An incomplete file is
+    left out and reported in `attrs["repairs"]`, unless none is left. A single frame without a time stamp
     takes it from its file's name: a date and time (`20150515_1545`, UTC), else the last number as the number of the frame.
 
-    Every file is opened, if only its header, so that what is wrong with an archive is known at once. With `by_name`, which
-    holds for more than 1,000 files if it is None, three of many are, if dates and times in all names tell their order: the
-    others are taken to be like them, and what is wrong with one is said when it is read.
+    The header of every file is read, so that errors in an archive are reported at once. With `by_name` (if None: for more
+    than 1,000 files) only three files are opened if all names hold date and time: the others are assumed to be alike, and an
+    error in one of them is raised when it is read.
 
-    Raises `DataError` naming file, variable and remedy, `ArgumentError` for an option that cannot be, and `ResourceError` where
-    this machine lacks open files or memory.
+    Raises `DataError` naming file, variable and remedy, `ArgumentError` for an invalid option, and `ResourceError` if
+    the machine runs out of open files or memory.
     """
     check_kind(ReadOptions, options=options)
     return open_all(path, taken_over(options, stated)).frames
 
 
 def open_like(path: str | Path | Sequence[str | Path], options: ReadOptions, before: ReadOptions) -> xr.DataArray:
-    """Frames read as those of training were, `before`, where `options` state nothing else; `attrs["repairs"]` says so.
+    """Open frames with `options`, completed by those of training, `before`; `attrs["repairs"]` reports what was completed.
 
-    The variable and the units of training give way, reported in `attrs["repairs"]`, where these files have no such variable or
-    other units: without them they can be read. Raises `DataError`, which then names what was taken from training.
+    If the files lack the variable of training, or have other units, they are read without that option, which
+    `attrs["repairs"]` reports. Raises `DataError`, which names the options taken from training.
     """
     before = replace(before, by_name=None)  # how many files are opened belongs to an archive
-    wanted = options.over(before)
-    taken = {name: value for name, value in before.stated.items() if name not in options.stated}
+    wanted = options.with_defaults(before)
+    inherited = {name: value for name, value in before.stated.items() if name not in options.stated}
     failure: DataError | None = None
-    for left in _subsets([name for name in ("variable", "units") if name in taken]):
-        less: dict[str, Any] = dict.fromkeys(left)
+    for dropped in _subsets([name for name in ("variable", "units") if name in inherited]):
+        removed: dict[str, Any] = dict.fromkeys(dropped)
         try:
-            opened = open_all(path, replace(wanted, **less))
+            result = open_all(path, replace(wanted, **removed))
         except DataError as error:
             failure = failure or error
             continue
-        frames, said = opened.frames, []
+        frames, messages = result.frames, []
         if failure is not None:
-            without = _in_words({name: taken[name] for name in left})
-            said.append(f"read without {without} of training: {failure.what}")
-        if kept := {name: value for name, value in taken.items() if name not in left and _applied(name, value, opened)}:
-            said.append(f"read as in training: {_in_words(kept)}")
-        needless = _not_needed(taken["time_step"]) if "time_step" in taken else None
-        frames.attrs["repairs"] = [*said, *(repair for repair in frames.attrs["repairs"] if repair != needless)]
+            names = _describe_options({name: inherited[name] for name in dropped})
+            messages.append(f"read without {names} of training: {failure.what}")
+        if used := {
+            name: value for name, value in inherited.items() if name not in dropped and _has_effect(name, value, result)
+        }:
+            messages.append(f"read as in training: {_describe_options(used)}")
+        needless = _unused_step_message(inherited["time_step"]) if "time_step" in inherited else None
+        frames.attrs["repairs"] = [*messages, *(repair for repair in frames.attrs["repairs"] if repair != needless)]
         return frames
     assert failure is not None
-    if taken:
-        what = f"{failure.what} (from training: {_in_words(taken)})"
+    if inherited:
+        what = f"{failure.what} (from training: {_describe_options(inherited)})"
         raise type(failure)(
             what, where=failure.where, remedy=failure.remedy, parameter=failure.parameter, example=failure.example
         ) from failure
@@ -96,12 +100,12 @@ def open_like(path: str | Path | Sequence[str | Path], options: ReadOptions, bef
 
 
 def _subsets(names: Sequence[str]) -> Iterator[tuple[str, ...]]:
-    """None of the names, each alone, all of them."""
+    """All subsets of the names, smallest first."""
     return chain.from_iterable(combinations(names, count) for count in range(len(names) + 1))
 
 
-def _in_words(stated: dict[str, Any]) -> str:
-    """What is stated, for messages."""
+def _describe_options(stated: dict[str, Any]) -> str:
+    """Options and their values in words, for messages."""
     special: dict[str, Callable[[Any], str]] = {
         "grey": lambda value: "grey",
         "size": lambda value: f"size {value[0]}x{value[1]}",
@@ -113,40 +117,41 @@ def _in_words(stated: dict[str, Any]) -> str:
     )
 
 
-def _applied(name: str, value: Any, opened: Opened) -> bool:
-    """Whether what was stated had a say: a clock needs no time step, a NetCDF file is not resized."""
-    frames = opened.frames
+def _has_effect(name: str, value: Any, result: OpenResult) -> bool:
+    """Whether an option had an effect: frames with time stamps ignore a time step, NetCDF files a size."""
+    frames = result.frames
     if name == "time_step":
-        return opened.time_step is not None
+        return result.time_step is not None
     if name == "variable":
         return bool(frames.name == value)
-    readers = {"grey": (pictures, video), "size": (pictures, video), "frame_rate": (video,)}
+    readers = {"grey": (images, video), "size": (images, video), "frame_rate": (video,)}
     source = Path(str(frames["source"].values[0]))
     return name not in readers or any(reader.recognises(source) for reader in readers[name])
 
 
-class Opened(NamedTuple):
-    """Frames, the files that were left out with the reasons, and the time step in minutes where times were made of it."""
+class OpenResult(NamedTuple):
+    """Frames, the files that were left out with the reasons, and the time step in minutes if it set the times."""
 
     frames: xr.DataArray
     left_out: dict[str, str]
     time_step: float | None
 
 
-def open_all(path: str | Path | Sequence[str | Path], options: ReadOptions, *, lenient: bool = False) -> Opened:
+def open_all(path: str | Path | Sequence[str | Path], options: ReadOptions, *, lenient: bool = False) -> OpenResult:
     """`open` with a list of what was left out. `lenient` also leaves out files on another grid, or of another quantity, than
     the first, and frames whose time another frame has already, where `open` raises `DataError`; for that it opens all files
     if `options.by_name` is None."""
     check_paths(path)
     if isinstance(path, str) and "://" in path:
-        return _opened(_remote(path, options), options)
-    if (found := _listed(path, options, lenient=lenient)) is not None:
-        return _opened(_built(*found, options), options)
-    files, repairs = _files(path)
+        return _finish(_open_remote(path, options), options)
+    if (row_and_files := _list_by_name(path, options, lenient=lenient)) is not None:
+        return _finish(_build_row(*row_and_files, options), options)
+    files, repairs = _find_files(path)
     if options.by_name:
         repairs.append("files could not be listed by their names: all were opened")
     arrays: dict[Path, xr.DataArray] = {}
     failures: list[DataError] = []
+    # read every file; damaged ones are left out
     for number, (file, reader) in enumerate(files.items()):
         advance(number, len(files))
         try:
@@ -160,133 +165,136 @@ def open_all(path: str | Path | Sequence[str | Path], options: ReadOptions, *, l
             failures.append(error)
     advance(len(files), len(files))
     if not arrays:
-        raise failures[0] if len(files) == 1 else _nothing_left(failures)
+        raise failures[0] if len(files) == 1 else _no_readable_file(failures)
     left_out = {str(error.where): error.what for error in failures}
     if lenient:
-        left_out |= {str(file): why for file, why in other_shapes(arrays).items()}
+        left_out |= {str(file): reason for file, reason in find_other_shapes(arrays).items()}
         arrays = {file: array for file, array in arrays.items() if str(file) not in left_out}
     check_shapes(arrays)
-    row = in_a_row(arrays) if len(arrays) > 1 else None
+    # join along time: as one stack where all are single frames
+    row = stack_single_frames(arrays) if len(arrays) > 1 else None
     if row is not None:
-        joined = _built(row, list(arrays), options)
+        joined = _build_row(row, list(arrays), options)
     else:
         parts = {file: _frames(array, file, options, len(files)) for file, array in arrays.items()}
         if lenient:
-            left_out |= {str(file): why for file, why in differing(parts).items()}
+            left_out |= {str(file): reason for file, reason in find_mismatches(parts).items()}
             parts = {file: part for file, part in parts.items() if str(file) not in left_out}
         joined = join(parts)
     if left_out and not lenient:  # else the list itself is wanted
         what = f"{len(left_out)} of {len(files)} files could not be read and were left out"
-        repairs.append(f"{what}: {first_of([f'{file}: {why}' for file, why in left_out.items()])}")
-    return _opened(joined, options, repairs, left_out, keep_first=lenient)
+        repairs.append(f"{what}: {first_names([f'{file}: {reason}' for file, reason in left_out.items()])}")
+    return _finish(joined, options, repairs, left_out, keep_first=lenient)
 
 
 def check_paths(path: object) -> None:
-    """Raise `ArgumentError` for what is neither a path nor a list of paths."""
-    several = path if isinstance(path, list | tuple) else [path]
-    for one in several:
-        if not isinstance(one, str | Path) or not str(one):
+    """Raise `ArgumentError` if `path` is neither a path nor a list of paths."""
+    paths = path if isinstance(path, list | tuple) else [path]
+    for item in paths:
+        if not isinstance(item, str | Path) or not str(item):
             raise ArgumentError(
-                f"{describe(one)} given, expected a path, or a list of paths",
+                f"{describe(item)} given, expected a path, or a list of paths",
                 parameter="path",
                 remedy="such as 'archive/' or sorted(folder.glob('*.nc')); frames in memory are written first: "
                 "frames.to_netcdf('frames.nc')",
             )
 
 
-def _built(row: xr.DataArray, files: Sequence[Path], options: ReadOptions) -> xr.DataArray:
-    """Frames from a row of single ones, a file each."""
+def _build_row(row: xr.DataArray, files: Sequence[Path], options: ReadOptions) -> xr.DataArray:
+    """Frames from stacked single frames, one file each."""
     frames = build(row, where=str(files[0]), units=options.units, dry=options.dry)
     return frames.assign_coords(source=("time", [str(file) for file in files]))
 
 
-def _listed(
+def _list_by_name(
     path: str | Path | Sequence[str | Path], options: ReadOptions, *, lenient: bool
 ) -> tuple[xr.DataArray, list[Path]] | None:
-    """Many files by their names, where that is wanted and can be done."""
-    whole = isinstance(path, str | Path) and recognised(Path(path))  # a store, or a folder of pictures in its own order
-    if options.by_name is False or (options.by_name is None and (lenient or whole)):
+    """Many files listed by their names; None if that is not asked for or not possible."""
+    single_source = isinstance(path, str | Path) and find_reader(
+        Path(path)
+    )  # a store, or a folder of images in its own order
+    if options.by_name is False or (options.by_name is None and (lenient or single_source)):
         return None
     entries = _entries(path)
-    return listed(entries, options) if options.by_name or len(entries) > MANY else None
+    return list_by_name(entries, options) if options.by_name or len(entries) > MANY else None
 
 
 def _entries(path: str | Path | Sequence[str | Path]) -> list[Path]:
-    """The files that a path stands for, in the natural order of their names; none are read."""
+    """The files of a path, in the natural order of their names, without reading any."""
     if not isinstance(path, str | Path):
         return [file for one in path for file in _entries(one)]
     where = Path(path)
     if where.is_file():
         return [where]
     if where.is_dir():
-        return _within(_listing(where))
-    return _within(sorted(map(Path, glob.glob(str(path), recursive=True)), key=_natural))
+        return _expand_folders(_list_folder(where))
+    return _expand_folders(sorted(map(Path, glob.glob(str(path), recursive=True)), key=_natural_key))
 
 
 def files_named_by(path: str) -> set[str]:
-    """The files that a path stands for, as absolute paths; none are read, nor is their format looked at."""
+    """The files of a path, as absolute paths, without reading any or checking their formats."""
     if "://" in path:
         return {path}
     where = Path(path)
-    entries = [where] if where.is_dir() and recognised(where) else _entries(path)
+    entries = [where] if where.is_dir() and find_reader(where) else _entries(path)
     return {str(entry.resolve()) for entry in entries}
 
 
-def _listing(folder: Path) -> list[Path]:
-    return sorted((entry for entry in folder.iterdir() if not entry.name.startswith(".")), key=_natural)
+def _list_folder(folder: Path) -> list[Path]:
+    return sorted((entry for entry in folder.iterdir() if not entry.name.startswith(".")), key=_natural_key)
 
 
-def _within(entries: list[Path], depth: int = DEPTH) -> list[Path]:
-    """The entries of a folder; where none is data, what lies in the folders among them, as in archives by year and day."""
-    if depth == 0 or any(map(recognised, entries)) or not any(entry.is_dir() for entry in entries):
+def _expand_folders(entries: list[Path], depth: int = DEPTH) -> list[Path]:
+    """The entries of a folder; if none is data, those of its subfolders, as in archives by year and day."""
+    if depth == 0 or any(map(find_reader, entries)) or not any(entry.is_dir() for entry in entries):
         return entries
-    within = [_within(_listing(entry), depth - 1) if entry.is_dir() else [entry] for entry in entries]
-    return [*chain.from_iterable(within)]
+    expanded = [_expand_folders(_list_folder(entry), depth - 1) if entry.is_dir() else [entry] for entry in entries]
+    return [*chain.from_iterable(expanded)]
 
 
-def _opened(
+def _finish(
     frames: xr.DataArray,
     options: ReadOptions,
     repairs: Sequence[str] = (),
     left_out: dict[str, str] | None = None,
     *,
     keep_first: bool = False,
-) -> Opened:
-    """Frames at the stated time step and in order, with what was repaired before."""
+) -> OpenResult:
+    """Frames at the stated time step, in order of time, with all repairs."""
     time_step = None if frames["time"].dtype.kind == "M" else options.time_step
     if options.time_step is not None:
         frames = _with_step(frames, options.time_step)
-    opened = Opened(order_times(frames, keep_first=keep_first), left_out or {}, time_step)
-    needless = {
+    result = OpenResult(order_times(frames, keep_first=keep_first), left_out or {}, time_step)
+    unused = {
         name: value
         for name, value in options.stated.items()
-        if name in ("grey", "size", "frame_rate") and not _applied(name, value, opened)
+        if name in ("grey", "size", "frame_rate") and not _has_effect(name, value, result)
     }
-    said = [f"{_in_words(needless)} had no effect on these files"] if needless else []
-    opened.frames.attrs["repairs"] = [*repairs, *said, *opened.frames.attrs["repairs"]]
-    return opened
+    messages = [f"{_describe_options(unused)} had no effect on these files"] if unused else []
+    result.frames.attrs["repairs"] = [*repairs, *messages, *result.frames.attrs["repairs"]]
+    return result
 
 
-def _remote(address: str, options: ReadOptions) -> xr.DataArray:
-    """The frames of a Zarr store somewhere else."""
+def _open_remote(address: str, options: ReadOptions) -> xr.DataArray:
+    """The frames of a remote Zarr store."""
     frames = build(zarr_store.read(address, options), where=address, units=options.units, dry=options.dry)
     if "time" not in frames.coords:
         frames = frames.assign_coords(time=np.arange(frames.sizes["time"]))
     return frames.assign_coords(source=("time", [address] * frames.sizes["time"]))
 
 
-def _files(path: str | Path | Sequence[str | Path]) -> tuple[dict[Path, Reader], list[str]]:
-    """The files to read with their readers, in the natural order of their names, and what was passed over."""
+def _find_files(path: str | Path | Sequence[str | Path]) -> tuple[dict[Path, Reader], list[str]]:
+    """The files to read with their readers, in the natural order of their names, and a report of the skipped ones."""
     if not isinstance(path, str | Path):
         if not path:
             raise ArgumentError("an empty list of files", parameter="path")
-        found = [_files(one) for one in path]
-        files = {file: reader for some, _ in found for file, reader in some.items()}
-        return files, [said for _, repairs in found for said in repairs]
+        results = [_find_files(one) for one in path]
+        files = {file: reader for readers, _ in results for file, reader in readers.items()}
+        return files, [message for _, repairs in results for message in repairs]
     where = Path(path)
     if where.is_file():
         return {where: reader_of(where)}, []
-    if where.is_dir() and (reader := recognised(where)):
+    if where.is_dir() and (reader := find_reader(where)):
         return {where: reader}, []
     entries = _entries(path)
     if not entries and not where.is_dir():
@@ -295,29 +303,29 @@ def _files(path: str | Path | Sequence[str | Path]) -> tuple[dict[Path, Reader],
             where=where,
             remedy="give a file, a folder or a glob pattern",
         )
-    return _sift(entries, where)
+    return _select_readable(entries, where)
 
 
-def _sift(entries: list[Path], where: Path) -> tuple[dict[Path, Reader], list[str]]:
-    """Those of the entries of a folder that are understood, with their readers, and a report that names the others."""
-    files = {file: reader for file in entries if (reader := recognised(file))}
+def _select_readable(entries: list[Path], where: Path) -> tuple[dict[Path, Reader], list[str]]:
+    """The readable entries of a folder with their readers, and a report that names the others."""
+    files = {file: reader for file in entries if (reader := find_reader(file))}
     others = [file.name for file in entries if file not in files]
     if not files:
         what = "in this folder" if where.is_dir() else "that matches"
         raise DataError(
-            f"nothing {what} is understood ({first_of(others) or 'it is empty'})",
+            f"nothing {what} is understood ({first_names(others) or 'it is empty'})",
             where=where,
-            remedy=f"understood are {understood()}",
+            remedy=f"understood are {list_formats()}",
         )
-    return files, [f"{where}: passed over what is not understood: {first_of(others)}"] if others else []
+    return files, [f"{where}: passed over what is not understood: {first_names(others)}"] if others else []
 
 
-def _natural(file: Path) -> list[tuple[int, str]]:
+def _natural_key(file: Path) -> list[tuple[int, str]]:
     """frame_2 before frame_10."""
     return [(int(part), "") if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", str(file))]
 
 
-def _nothing_left(failures: Sequence[DataError]) -> DataError:
+def _no_readable_file(failures: Sequence[DataError]) -> DataError:
     return DataError(
         f"none of {len(failures)} files could be read; the first: {failures[0].what}",
         where=failures[0].where,
@@ -333,13 +341,13 @@ def _frames(array: xr.DataArray, file: Path, options: ReadOptions, files: int) -
     count = frames.sizes["time"]
     if count > 1:
         return frames.assign_coords(time=np.arange(count))
-    date = time_of(file.stem)
+    date = time_in_name(file.stem)
     if date is not None:
         return frames.assign_coords(time=[date])
-    return frames.assign_coords(time=[number_of(file) if files > 1 else 0])
+    return frames.assign_coords(time=[frame_number(file) if files > 1 else 0])
 
 
-def _not_needed(minutes: float) -> str:
+def _unused_step_message(minutes: float) -> str:
     return f"the stated time step of {minutes:g} minutes was not needed: the frames have time stamps"
 
 
@@ -347,7 +355,7 @@ def _with_step(frames: xr.DataArray, minutes: float) -> xr.DataArray:
     """Frames without clock at a stated step, counted from the beginning of 1970. Raises `DataError` for numbers beyond what a
     time can be."""
     if frames["time"].dtype.kind == "M":
-        said = _not_needed(minutes)
+        message = _unused_step_message(minutes)
     else:
         step = np.timedelta64(round(minutes * 60e9), "ns")
         numbers = frames["time"].values
@@ -359,6 +367,6 @@ def _with_step(frames: xr.DataArray, minutes: float) -> xr.DataArray:
                 remedy="number the frames from 0, or name them by date and time: rain_20200101_1205.png",
             )
         frames = frames.assign_coords(time=np.datetime64(0, "ns") + numbers * step)
-        said = f"times are counted from 1970 at the stated step of {minutes:g} minutes"
-    frames.attrs["repairs"] = [*frames.attrs["repairs"], said]
+        message = f"times are counted from 1970 at the stated step of {minutes:g} minutes"
+    frames.attrs["repairs"] = [*frames.attrs["repairs"], message]
     return frames

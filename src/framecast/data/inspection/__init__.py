@@ -1,1 +1,1 @@
-"""What is in the data: `framecast inspect`."""
+"""Inspection of archives before training: `framecast inspect`."""

@@ -1,4 +1,4 @@
-"""Inspection: what is in the data, before an hour of training is spent on it.
+"""Inspect an archive before training: facts (`Inspection.facts`) and problems (`Inspection.concerns`) in words.
 
 Frames are read once, a piece at a time, so memory does not grow with the archive.
 """
@@ -15,13 +15,13 @@ import numpy as np
 import xarray as xr
 
 from framecast.checks import check_counts, check_kind, check_share, taken_over, takes_fields_of
-from framecast.data.archives.joining import first_of
+from framecast.data.archives.joining import first_names
 from framecast.data.archives.opening import open as open_frames
 from framecast.data.frames import action_names, check_frames, stamp
 from framecast.data.inspection.survey import Survey, survey
 from framecast.data.quantities import REFLECTIVITY, Quantity, quantity_of
 from framecast.data.readers.options import DEFAULT, ReadOptions
-from framecast.data.windows.index import list_windows, regular, time_step
+from framecast.data.windows.index import list_windows, regular_steps, time_step
 from framecast.data.windows.splits import NONE, ByBlocks, Split
 from framecast.errors import ArgumentError, DataError, in_python
 
@@ -33,8 +33,8 @@ _USUAL = 0.9
 
 @dataclass(frozen=True)
 class Inspection:
-    """What was found in an archive. `facts` describe the data, `concerns` are what would spoil training or deserves a
-    look; both are words, made from the numbers beside them. `print(inspection)` shows both."""
+    """The result of an inspection. `facts` describe the data, `concerns` name what would spoil training or deserves a
+    look; both are words, derived from the other fields. `print(inspection)` shows both."""
 
     name: str
     quantity: Quantity
@@ -43,7 +43,7 @@ class Inspection:
     """Coordinates in words: time, step, y, x, projection."""
     files: int
     on_disk: int | None
-    """Bytes of the files; None where they are not there (any more)."""
+    """Bytes of the files; None if they do not exist any more."""
     survey: Survey
     gaps: tuple[str, ...]
     window: tuple[int, int]
@@ -63,23 +63,23 @@ class Inspection:
 
     @property
     def facts(self) -> dict[str, str]:
-        """Name and value of what describes the data."""
-        seen, unit = self.survey, self.quantity.units
+        """Names and values that describe the data."""
+        counts, unit = self.survey, self.quantity.units
         pixels = prod(self.sizes.values())
         facts = {
             "variable": f"{self.name}: {self.quantity.title} in {unit}, dry is {self.quantity.dry:g}",
             "size": ", ".join(f"{size} {dim}" for dim, size in self.sizes.items()),
             **self.axes,
             "in memory": f"{bytes_in_words(4 * pixels)} as float32",
-            "range": f"{seen.lowest:g} to {seen.highest:g} {unit}" if seen.observed else "no value at all",
-            "no data": f"{seen.missing / max(seen.pixels, 1):.2%} of the pixels",
+            "range": f"{counts.lowest:g} to {counts.highest:g} {unit}" if counts.observed else "no value at all",
+            "no data": f"{counts.missing / max(counts.pixels, 1):.2%} of the pixels",
         }
         if self.on_disk is not None:
             facts["on disk"] = f"{bytes_in_words(self.on_disk)} in {self.files} file(s)"
-        if np.isfinite(self.quantity.wet) and seen.observed:
+        if np.isfinite(self.quantity.wet) and counts.observed:
             facts["wet"] = (
-                f"{seen.wet / seen.observed:.2%} of the observed pixels ({self.quantity.wet:g} {unit} or more), "
-                f"{seen.driest:.2%} to {seen.wettest:.2%} a frame"
+                f"{counts.wet / counts.observed:.2%} of the observed pixels ({self.quantity.wet:g} {unit} or more), "
+                f"{counts.driest:.2%} to {counts.wettest:.2%} a frame"
             )
         context, horizon = self.window
         facts[f"windows of {context} + {horizon} frames"] = f"{self.windows:,}" if self.windows else "none"
@@ -92,27 +92,27 @@ class Inspection:
         return (
             *([self.no_windows] if self.no_windows else []),
             *([leaks] if self.leaks else []),
-            *_not_what_it_says(self.survey),
+            *_wrong_units(self.survey),
         )
 
     @property
     def concerns(self) -> tuple[str, ...]:
         """What was repaired, what is missing, what is suspicious; first what would spoil training."""
-        gaps = [f"{len(self.gaps)} gap(s) in time: {first_of(self.gaps)}"] if self.gaps else []
+        gaps = [f"{len(self.gaps)} gap(s) in time: {first_names(self.gaps)}"] if self.gaps else []
         refused = [f"{count} window starts refused: {reason}" for reason, count in self.refused.items()]
         return (
             *self.problems,
             *self.repairs,
             *gaps,
-            *_missing(self.survey),
-            *self._dropped_out(),
-            *_alike(self.survey),
+            *_missing_data(self.survey),
+            *self._dropouts(),
+            *_duplicates(self.survey),
             *_range(self.survey),
             *refused,
         )
 
-    def _dropped_out(self) -> list[str]:
-        """Frames in which less is seen than usually: radars that are gone."""
+    def _dropouts(self) -> list[str]:
+        """Frames with less coverage than usual: radars that dropped out."""
         usual = float(self.coverage.max(initial=0.0))
         few = (self.coverage > 0) & (self.coverage < _USUAL * usual)
         if not few.any():
@@ -121,7 +121,7 @@ class Inspection:
         least = float(self.coverage[few].min() / usual)
         return [
             f"{few.sum()} frame(s) with data on less than {_USUAL:.0%} of the usual area, {least:.0%} at the least (a radar "
-            f"that dropped out?): {first_of(labels)}"
+            f"that dropped out?): {first_names(labels)}"
         ]
 
     def __str__(self) -> str:
@@ -142,8 +142,8 @@ def inspect(
     options: ReadOptions = DEFAULT,
     **stated: Any,
 ) -> Inspection:
-    """Look at opened Frames, or at what `framecast.open` takes, read as `options` or keywords state. Raises `DataError` where
-    it cannot be opened, and `ArgumentError` for windows that cannot be, and for options of frames that are open already.
+    """Look at opened Frames, or at what `framecast.open` takes, read as `options` or keywords state. Raises `DataError` if
+    it cannot be opened, and `ArgumentError` for invalid windows and for reading options of frames that are open already.
 
     `context`, `horizon`, `stride` and `min_valid` are those of the windows to count, `split` the rule by which frames are
     held out (by blocks of time unless stated).
@@ -160,13 +160,13 @@ def inspect(
             raise ArgumentError(
                 "given for frames that are open already", parameter=name, remedy=f"framecast.open(path, {name}=...)"
             )
-    found, covered = survey(frames)
+    counts, shares = survey(frames)
     windows, refused, none = 0, {}, None
     try:
-        listed = list_windows(
-            [frames], context=context, horizon=horizon, stride=stride, min_valid=min_valid, covered=[covered]
+        window_list = list_windows(
+            [frames], context=context, horizon=horizon, stride=stride, min_valid=min_valid, covered=[shares]
         )
-        windows, refused = len(listed), listed.refused
+        windows, refused = len(window_list), window_list.refused
     except DataError as error:
         none = error.what
     files = sorted({str(file) for file in frames["source"].values}) if "source" in frames.coords else []
@@ -177,26 +177,28 @@ def inspect(
         axes=_axes(frames),
         files=len(files),
         on_disk=_bytes([Path(file) for file in files]),
-        survey=found,
+        survey=counts,
         gaps=_gaps(frames),
         window=(context, horizon),
         windows=windows,
         refused=refused,
         no_windows=none,
         repairs=tuple(frames.attrs.get("repairs", ())),
-        leaks=_leaks(frames, split or ByBlocks(), context + horizon, found),
+        leaks=_leaks(frames, split or ByBlocks(), context + horizon, counts),
         times=frames["time"].values,
-        coverage=covered.values.reshape(-1, frames.sizes["time"]),
+        coverage=shares.values.reshape(-1, frames.sizes["time"]),
     )
 
 
-def _leaks(frames: xr.DataArray, rule: Split, length: int, found: Survey) -> int:
-    """Of the pairs of frames that are alike, how many lie in two parts."""
-    if not found.pairs:
+def _leaks(frames: xr.DataArray, rule: Split, length: int, counts: Survey) -> int:
+    """The number of pairs of similar frames that lie in different parts."""
+    if not counts.pairs:
         return 0
     labels = rule.labels([frames], length)[0]
-    parts = [(labels[one], labels[other]) for one, other in found.pairs]
-    return sum(one != other and NONE not in (one, other) for one, other in parts)
+    parts = [(labels[first_label], labels[second_label]) for first_label, second_label in counts.pairs]
+    return sum(
+        first_label != second_label and NONE not in (first_label, second_label) for first_label, second_label in parts
+    )
 
 
 def _axes(frames: xr.DataArray) -> dict[str, str]:
@@ -222,71 +224,73 @@ def _gaps(frames: xr.DataArray) -> tuple[str, ...]:
     times = frames["time"].values
     if len(times) < 2:
         return ()
-    return tuple(f"{stamp(times[k])} - {stamp(times[k + 1])}" for k in np.flatnonzero(~regular(frames)))
+    return tuple(f"{stamp(times[k])} - {stamp(times[k + 1])}" for k in np.flatnonzero(~regular_steps(frames)))
 
 
-def _missing(seen: Survey) -> list[str]:
-    said = [f"{len(seen.empty)} frame(s) without any data: {first_of(seen.empty)}"] if seen.empty else []
+def _missing_data(counts: Survey) -> list[str]:
+    messages = [f"{len(counts.empty)} frame(s) without any data: {first_names(counts.empty)}"] if counts.empty else []
     for count, what in (
-        (seen.infinite, "infinite"),
-        (seen.below, f"below {seen.quantity.lowest:g} {seen.quantity.units}"),
+        (counts.infinite, "infinite"),
+        (counts.below, f"below {counts.quantity.lowest:g} {counts.quantity.units}"),
     ):
         if count:
-            said.append(f"{count} pixel(s) are {what}, which cannot be and count as no data")
-    return said
+            messages.append(f"{count} pixel(s) are {what}, which cannot be and count as no data")
+    return messages
 
 
-def _not_what_it_says(seen: Survey) -> list[str]:
-    """Values that are not in the units they claim."""
-    quantity = seen.quantity
-    if not seen.observed:
+def _wrong_units(counts: Survey) -> list[str]:
+    """Signs that values are not in the stated units."""
+    quantity = counts.quantity
+    if not counts.observed:
         return ["there is not a single value"]
-    said = []
-    if seen.below > 0.01 * seen.pixels:
-        said.append(f"{seen.below / seen.pixels:.1%} of the values cannot be {quantity.title}: state the units")
+    messages = []
+    if counts.below > 0.01 * counts.pixels:
+        messages.append(f"{counts.below / counts.pixels:.1%} of the values cannot be {quantity.title}: state the units")
     least, most = quantity.usual
-    if quantity.bounded and (seen.lowest < least or seen.highest > most):
-        hint = ": state units 0-255" if seen.lowest >= 0 and seen.highest <= 255 else ""
-        said.append(f"values from {seen.lowest:g} to {seen.highest:g}, where {least:g} to {most:g} is expected{hint}")
-    middle = seen.quantile(0.5)
-    if quantity.rain == "rate" and seen.wet and middle > _NO_RAIN and seen.highest <= REFLECTIVITY.plausible:
-        said.append(f"half of the rain is above {middle:.3g} mm/h: is it reflectivity in dBZ?")
-    if quantity.rain == "reflectivity" and seen.lowest >= 0 and middle < _NO_ECHO:
-        said.append(f"half of the values are below {middle:.3g} dBZ and none below 0: is it rain in mm/h?")
-    return said
+    if quantity.bounded and (counts.lowest < least or counts.highest > most):
+        hint = ": state units 0-255" if counts.lowest >= 0 and counts.highest <= 255 else ""
+        messages.append(
+            f"values from {counts.lowest:g} to {counts.highest:g}, where {least:g} to {most:g} is expected{hint}"
+        )
+    middle = counts.quantile(0.5)
+    if quantity.rain == "rate" and counts.wet and middle > _NO_RAIN and counts.highest <= REFLECTIVITY.plausible:
+        messages.append(f"half of the rain is above {middle:.3g} mm/h: is it reflectivity in dBZ?")
+    if quantity.rain == "reflectivity" and counts.lowest >= 0 and middle < _NO_ECHO:
+        messages.append(f"half of the values are below {middle:.3g} dBZ and none below 0: is it rain in mm/h?")
+    return messages
 
 
-def _alike(seen: Survey) -> list[str]:
-    said = []
+def _duplicates(counts: Survey) -> list[str]:
+    messages = []
     for frames, what in (
-        (seen.stuck, "equal to the one before (stuck?)"),
-        (seen.repeated, "equal to an earlier one (archived twice?)"),
-        (seen.alike, "nearly equal to an earlier one"),
+        (counts.stuck, "equal to the one before (stuck?)"),
+        (counts.repeated, "equal to an earlier one (archived twice?)"),
+        (counts.alike, "nearly equal to an earlier one"),
     ):
         if frames:
-            said.append(f"{len(frames)} frame(s) {what}: {first_of(frames)}")
-    return said
+            messages.append(f"{len(frames)} frame(s) {what}: {first_names(frames)}")
+    return messages
 
 
-def _range(seen: Survey) -> list[str]:
-    quantity = seen.quantity
-    if not seen.observed:
+def _range(counts: Survey) -> list[str]:
+    quantity = counts.quantity
+    if not counts.observed:
         return []
-    said = []
-    if not quantity.bounded and seen.highest > quantity.plausible:
-        said.append(f"the highest value, {seen.highest:g} {quantity.units}, is implausible")
-    if quantity.rain == "reflectivity" and not seen.dry:
-        said.append(
-            f"no pixel holds the dry value, {quantity.dry:g} dBZ; the lowest is {seen.lowest:g}: "
-            f"if it means no echo, state it: {in_python('dry', round(seen.lowest, 2))}"
+    messages = []
+    if not quantity.bounded and counts.highest > quantity.plausible:
+        messages.append(f"the highest value, {counts.highest:g} {quantity.units}, is implausible")
+    if quantity.rain == "reflectivity" and not counts.dry:
+        messages.append(
+            f"no pixel holds the dry value, {quantity.dry:g} dBZ; the lowest is {counts.lowest:g}: "
+            f"if it means no echo, state it: {in_python('dry', round(counts.lowest, 2))}"
         )
-    if np.isfinite(quantity.wet) and not seen.wet:
-        said.append("no wet pixel at all: event scores will be undefined")
-    return said
+    if np.isfinite(quantity.wet) and not counts.wet:
+        messages.append("no wet pixel at all: event scores will be undefined")
+    return messages
 
 
 def _bytes(files: list[Path]) -> int | None:
-    """What the files take on disk; a Zarr store is a folder."""
+    """Bytes of the files on disk; a Zarr store is a folder."""
     inside = [part for file in files for part in (file.rglob("*") if file.is_dir() else [file])]
     if not files or not all(file.exists() for file in files):
         return None

@@ -1,4 +1,7 @@
-"""What one pass over the frames finds. A piece of the archive at a time is in memory, whatever its length."""
+"""Survey an archive in one pass over its frames: counts of pixels, and frames that deserve a look.
+
+One piece of the archive at a time is in memory, whatever its length.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +17,12 @@ from framecast.data.frames import coverage, stamp
 from framecast.data.quantities import Quantity, quantity_of
 
 _SAMPLE = 2**16
-"""Pixels of a frame, evenly taken, that are counted in the bins."""
+"""Pixels of a frame, evenly sampled, that are counted in the bins."""
 _CELLS = 16
-"""Side of the small picture by which frames are compared."""
+"""Side, in cells, of the thumbnail by which frames are compared."""
 NEIGHBOURS = 20
-"""Frames within which nearly equal ones are no surprise: clouds stand, and so do cameras."""
-Place = tuple[int, int]
+"""Distance in frames within which nearly equal ones are expected: clouds and cameras may stand still."""
+FrameIndex = tuple[int, int]
 """A frame by its sequence and its number in time."""
 
 
@@ -48,88 +51,88 @@ class Survey:
     repeated: list[str] = field(default_factory=list)
     """Frames equal to an earlier one that is not the one before."""
     alike: list[str] = field(default_factory=list)
-    """Frames nearly equal to an earlier one at least `NEIGHBOURS` frames away: the same small picture, made larger or smaller,
-    brighter or packed anew."""
-    pairs: list[tuple[Place, Place]] = field(default_factory=list)
+    """Frames nearly equal to an earlier one at least `NEIGHBOURS` frames away: the same thumbnail, whatever the size,
+    brightness or compression."""
+    pairs: list[tuple[FrameIndex, FrameIndex]] = field(default_factory=list)
     """Of the frames in `repeated` and `alike`: the earlier one and this one."""
     histogram: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     """How many of a sample of the observed pixels lie in each of the bins of the quantity."""
     wet_shares: list[float] = field(default_factory=list)
     """Of each frame, the share of wet pixels among the observed ones; NaN where there are none."""
-    seen_at: np.ndarray | None = None
+    data_counts: np.ndarray | None = None
     """How many frames have data at each pixel `(H, W)`."""
     wettest_frame: np.ndarray | None = None
     """`(C, H, W)`: the frame with the most wet pixels, the one with the highest mean where nothing is ever wet."""
-    _most: tuple[int, float] = (-1, 0.0)
-    _last: dict[int, bytes] = field(default_factory=dict)
-    _seen: dict[bytes, Place] = field(default_factory=dict)
+    _wettest_rank: tuple[int, float] = (-1, 0.0)
+    _previous: dict[int, bytes] = field(default_factory=dict)
+    _first_places: dict[bytes, FrameIndex] = field(default_factory=dict)
 
     @property
     def observed(self) -> int:
         """Pixels with data."""
         return self.pixels - self.missing
 
-    def add(self, frame: np.ndarray, label: str, place: Place) -> None:
-        """Count one frame `(C, H, W)`. Frames that show one value only (dry ones) may be alike."""
-        sequence = place[0]
-        there = np.isfinite(frame).all(axis=0)
-        self.seen_at = there.astype(np.int64) if self.seen_at is None else self.seen_at + there
-        seen = frame.size - int(np.isnan(frame).sum())
+    def add(self, frame: np.ndarray, label: str, index: FrameIndex) -> None:
+        """Count one frame `(C, H, W)`. Frames of a single value (dry ones) are not compared."""
+        sequence = index[0]
+        valid = np.isfinite(frame).all(axis=0)
+        self.data_counts = valid.astype(np.int64) if self.data_counts is None else self.data_counts + valid
+        observed = frame.size - int(np.isnan(frame).sum())
         self.pixels += frame.size
-        self.missing += frame.size - seen
+        self.missing += frame.size - observed
         digest = b""
-        if seen:
+        if observed:
             low, high = float(np.fmin.reduce(frame, axis=None)), float(np.fmax.reduce(frame, axis=None))
             self.lowest, self.highest = min(self.lowest, low), max(self.highest, high)
             self.dry += int((frame == np.float32(self.quantity.dry)).sum())
             wet = int((frame >= self.quantity.wet).sum())
             self.wet += wet
-            self.driest, self.wettest = min(self.driest, wet / seen), max(self.wettest, wet / seen)
-            self.wet_shares.append(wet / seen)
+            self.driest, self.wettest = min(self.driest, wet / observed), max(self.wettest, wet / observed)
+            self.wet_shares.append(wet / observed)
             self._count(frame)
-            if (much := (wet, float(np.nanmean(frame)))) > self._most:
-                self._most, self.wettest_frame = much, frame.copy()
+            if (rank := (wet, float(np.nanmean(frame)))) > self._wettest_rank:
+                self._wettest_rank, self.wettest_frame = rank, frame.copy()
             if low < high:
                 digest = blake2b(np.ascontiguousarray(frame).data, digest_size=16).digest()
         else:
             self.empty.append(label)
             self.wet_shares.append(np.nan)
-        if digest and digest == self._last.get(sequence):
+        if digest and digest == self._previous.get(sequence):
             self.stuck.append(label)
         elif digest:
-            self._compare(digest, _small(frame), label, place)
-        self._last[sequence] = digest
+            self._compare(digest, _small(frame), label, index)
+        self._previous[sequence] = digest
 
     def _count(self, frame: np.ndarray) -> None:
         """Count the values in their bins."""
         edges = np.array(self.quantity.bins.edges)
-        some = frame.ravel()[:: max(frame.size // _SAMPLE, 1)]
-        some = some[np.isfinite(some)]
+        values = frame.ravel()[:: max(frame.size // _SAMPLE, 1)]
+        values = values[np.isfinite(values)]
         if self.quantity.bins.logarithmic:
-            some, edges = np.log10(some[some >= edges[0]]), np.log10(edges)
-        counts, _ = np.histogram(np.clip(some, edges[0], edges[-1]), bins=edges)
+            values, edges = np.log10(values[values >= edges[0]]), np.log10(edges)
+        counts, _ = np.histogram(np.clip(values, edges[0], edges[-1]), bins=edges)
         self.histogram = counts if not self.histogram.size else self.histogram + counts
 
-    def _compare(self, digest: bytes, small: bytes, label: str, place: Place) -> None:
-        """Look for the same, or nearly the same, frame among the earlier ones."""
-        if (earlier := self._seen.get(digest)) is not None:
+    def _compare(self, digest: bytes, small: bytes, label: str, index: FrameIndex) -> None:
+        """Compare a frame with the earlier ones: equal, or nearly equal."""
+        if (earlier := self._first_places.get(digest)) is not None:
             self.repeated.append(label)
-            self.pairs.append((earlier, place))
-        elif (earlier := self._seen.get(small)) is not None and (
-            earlier[0] != place[0] or place[1] - earlier[1] >= NEIGHBOURS
+            self.pairs.append((earlier, index))
+        elif (earlier := self._first_places.get(small)) is not None and (
+            earlier[0] != index[0] or index[1] - earlier[1] >= NEIGHBOURS
         ):
             self.alike.append(label)
-            self.pairs.append((earlier, place))
-        self._seen.setdefault(digest, place)
+            self.pairs.append((earlier, index))
+        self._first_places.setdefault(digest, index)
         if small:
-            self._seen.setdefault(small, place)
+            self._first_places.setdefault(small, index)
 
     def quantile(self, share: float) -> float:
         """The value below which `share` of the counted pixels lie, as far as the bins tell; NaN where none were counted."""
         if not self.histogram.sum():
             return np.nan
-        place = int(np.searchsorted(np.cumsum(self.histogram), share * self.histogram.sum()))
-        return self.quantity.bins.edges[place]
+        index = int(np.searchsorted(np.cumsum(self.histogram), share * self.histogram.sum()))
+        return self.quantity.bins.edges[index]
 
 
 def _small(frame: np.ndarray) -> bytes:
@@ -148,28 +151,28 @@ def _small(frame: np.ndarray) -> bytes:
 
 
 def survey(frames: xr.DataArray) -> tuple[Survey, xr.DataArray]:
-    """Look at every frame once: what was found, and the share of pixels with data `([sequence,] time)` as
+    """Survey every frame once: the counts, and the share of pixels with data `([sequence,] time)` as
     `frames.coverage` gives it."""
     clips = "sequence" in frames.dims
     frames = frames if clips else frames.expand_dims("sequence")
     sizes = {str(dim): size for dim, size in frames.sizes.items()}
     frames = frames if frames.chunks is not None else frames.chunk(chunk_lengths(sizes))
-    found, shares = Survey(quantity_of(frames)), []
-    for some in _spans(frames, "sequence"):
+    counts, shares = Survey(quantity_of(frames)), []
+    for sequences in _spans(frames, "sequence"):
         row = []
         for times in _spans(frames, "time"):
-            piece = frames.isel(sequence=some, time=times).compute()
+            piece = frames.isel(sequence=sequences, time=times).compute()
             row.append(coverage(piece))
-            found.infinite += int(row[-1]["infinite"].sum())
-            found.below += int(row[-1]["below"].sum())
+            counts.infinite += int(row[-1]["infinite"].sum())
+            counts.below += int(row[-1]["below"].sum())
             labels = [stamp(time) for time in piece["time"].values]
             for i, j in np.ndindex(piece.shape[:2]):
-                number = some.start + i
+                number = sequences.start + i
                 label = f"sequence {number}, {labels[j]}" if clips else labels[j]
-                found.add(piece.values[i, j], label, (number, times.start + j))
+                counts.add(piece.values[i, j], label, (number, times.start + j))
         shares.append(_concat(row, "time"))
-    covered = _concat(shares, "sequence")
-    return found, covered if clips else covered.isel(sequence=0, drop=True)
+    shares_of_all = _concat(shares, "sequence")
+    return counts, shares_of_all if clips else shares_of_all.isel(sequence=0, drop=True)
 
 
 def _spans(frames: xr.DataArray, dim: str) -> list[slice]:

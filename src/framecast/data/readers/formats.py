@@ -1,8 +1,8 @@
-"""The registry of readers: which formats can be read, and which reader reads a file.
+"""The registry of readers: the formats that framecast reads, and the choice of the reader of a file.
 
 A reader is a module with the three names of `options.Reader`: `RECOGNISES`, `recognises(path)` and `read(path, options)`.
 Adding one is one file and its name in `READERS` (docs/adding_a_reader.md). The first that recognises a path reads it, so
-a format that lives inside another (ODIM inside HDF5) stands before it. Other packages add readers by entry points of the
+a format inside another (ODIM inside HDF5) comes first. Other packages add readers by entry points of the
 group `framecast.readers`; those are loaded where no reader of framecast recognises a path.
 """
 
@@ -54,12 +54,12 @@ def installed_readers() -> tuple[Reader, ...]:
     return tuple(readers)
 
 
-def understood() -> str:
+def list_formats() -> str:
     """The formats that can be read, for messages."""
     return "; ".join(what for reader in (*READERS, *installed_readers()) for what in reader.RECOGNISES)
 
 
-def recognised(path: Path) -> Reader | None:
+def find_reader(path: Path) -> Reader | None:
     """The reader that recognises `path`; None where there is none. Raises `ResourceError`, and `ConfigError` for an installed
     reader that cannot be loaded."""
     with resource_errors(path):
@@ -71,10 +71,10 @@ def recognised(path: Path) -> Reader | None:
 
 def reader_of(path: Path) -> Reader:
     """The reader that recognises `path`. Raises `DataError` that lists what is understood."""
-    if reader := recognised(path):
+    if reader := find_reader(path):
         return reader
     raise DataError(
         "not a format that is understood" if path.is_dir() or path.stat().st_size else "the file is empty",
         where=path,
-        remedy=f"understood are {understood()}",
+        remedy=f"understood are {list_formats()}",
     )

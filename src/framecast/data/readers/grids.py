@@ -1,4 +1,4 @@
-"""Map grids: where the pixels of a frame lie, as files describe it and as CF has it."""
+"""Map grids: coordinates and projection of the pixels of a frame, from what readers find in files to CF coordinates."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ class Grid:
         }
 
 
-_parsed = lru_cache(maxsize=32)(CRS.from_user_input)
+_parse_crs = lru_cache(maxsize=32)(CRS.from_user_input)
 """The files of an archive have one projection, and reading it takes longer than reading a file."""
 
 
 def projection(text: str, path: Path) -> CRS:
     """The projection that a PROJ string or WKT describes. Raises `DataError`."""
     try:
-        return _parsed(text)
+        return _parse_crs(text)
     except ProjError as error:
         raise DataError(f"the projection {text!r} is not understood ({error})", where=path) from error
 
@@ -63,8 +63,8 @@ def _transformer(crs: CRS) -> Transformer:
     return Transformer.from_crs(crs.geodetic_crs or "EPSG:4326", crs, always_xy=True)
 
 
-def projected(crs: CRS, longitude: float, latitude: float, path: Path) -> tuple[float, float]:
-    """x and y of a place. Raises `DataError` where it has none in this projection."""
+def project(crs: CRS, longitude: float, latitude: float, path: Path) -> tuple[float, float]:
+    """x and y of a geographic point in the projection. Raises `DataError` if it has none."""
     x, y = _transformer(crs).transform(longitude, latitude)
     if not (np.isfinite(x) and np.isfinite(y)):
         raise DataError(f"the corner {longitude:g} E, {latitude:g} N does not lie in the projection", where=path)

@@ -1,4 +1,4 @@
-"""What every reader of HDF5 needs: a file that opens or says why not, filters from a known list, declared sizes checked."""
+"""Helpers of all HDF5 readers: open a file, check its filters and declared sizes, and decode its attributes."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeErro
 
 
 def is_hdf5(path: Path) -> bool:
-    """By its signature."""
+    """Whether a file has the signature of HDF5."""
     if not path.is_file():
         return False
     with path.open("rb") as file:
         return file.read(len(SIGNATURE)) == SIGNATURE
 
 
-def has(path: Path, *names: str) -> bool:
+def has_names(path: Path, *names: str) -> bool:
     """Whether the file opens as HDF5 and has all these groups, data sets, or attributes of its root (`@Conventions`)."""
     if not is_hdf5(path):
         return False
@@ -39,8 +39,8 @@ def has(path: Path, *names: str) -> bool:
 
 
 @contextmanager
-def opened(path: Path, form: str) -> Iterator[h5py.File]:
-    """The file. Whatever is amiss in its structure is raised as `UnreadableFile`; `form` is what was expected."""
+def open_hdf5(path: Path, form: str) -> Iterator[h5py.File]:
+    """Open a file. Raises `UnreadableFile` for any error in its structure; `form` names the expected format."""
     try:
         with h5py.File(path) as file:
             yield file
@@ -54,9 +54,9 @@ def opened(path: Path, form: str) -> Iterator[h5py.File]:
         ) from error
 
 
-def check(dataset: h5py.Dataset, path: Path) -> None:
+def check_dataset(dataset: h5py.Dataset, path: Path) -> None:
     """Raise `DataError` where a stored chunk would expand to more than `MEMORY_LIMIT`, and where the filters are not among the
-    known ones (others are code loaded from elsewhere)."""
+    known ones (others would load foreign code)."""
     check_chunk(path, str(dataset.name), dataset.chunks or (), dataset.dtype.itemsize)
     properties = dataset.id.get_create_plist()
     filters = [properties.get_filter(number)[0] for number in range(properties.get_nfilters())]
@@ -69,11 +69,11 @@ def check(dataset: h5py.Dataset, path: Path) -> None:
 
 
 def text(value: Any) -> str:
-    """An attribute that holds words, however it is stored."""
+    """A text attribute as `str`, stored as bytes, text or an array."""
     value = np.asarray(value).ravel()[0]
     return (value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)).strip()
 
 
 def number(value: Any) -> float:
-    """An attribute that holds a number, alone or in an array."""
+    """A numeric attribute as `float`, stored as a scalar or an array."""
     return float(np.asarray(value).ravel()[0])

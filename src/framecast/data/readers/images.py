@@ -1,5 +1,7 @@
-"""Pictures: a PNG or JPEG is one frame, grey or colour, of 8 or 16 bits. Where there is an alpha channel, or a colour
-that is declared transparent (tRNS), pixels that are fully transparent are no data."""
+"""Reader of images: a PNG or JPEG file is one frame, grey or colour, of 8 or 16 bits.
+
+Fully transparent pixels (alpha channel, or a transparent colour, tRNS) are no data.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +15,10 @@ from PIL import Image, ImageFile
 from framecast.data.lazy import lazy_variable
 from framecast.data.readers.limits import check_size
 from framecast.data.readers.options import ReadOptions
-from framecast.data.readers.single import resized
+from framecast.data.readers.single import resize
 from framecast.errors import DataError, UnreadableFile
 
-RECOGNISES = ["PNG and JPEG pictures and folders of them"]
+RECOGNISES = ["PNG and JPEG images and folders of them"]
 
 _SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
 _SUFFIXES = (".png", ".jpg", ".jpeg")
@@ -26,7 +28,7 @@ _END_OF_JPEG = b"\xff\xd9"
 
 
 class _Mode(NamedTuple):
-    """How pictures of one of Pillow's modes are read: as which mode, into how many channels."""
+    """How images of a Pillow mode are decoded: the mode to convert to, the number of channels, and the units."""
 
     plain: str
     channels: int
@@ -47,18 +49,18 @@ _MODES = {
     "I;16": _Mode("I;16", 1, "0-65535"),
 }
 _WITH_ALPHA = {"1": "LA", "L": "LA", "P": "RGBA", "RGB": "RGBA"}
-"""The modes as which pictures with a transparent colour are read; Pillow has none for 16 bits with alpha."""
+"""The modes to which images with a transparent colour are converted; Pillow has none for 16 bits with alpha."""
 _FEW_BITS = {"L;2": 85, "L;4": 17}
-"""By what Pillow multiplies grey of 2 and 4 bits to have 8; the transparent one is left as it is."""
+"""The factor by which Pillow scales grey of 2 and 4 bits to 8; it does not scale the transparent value."""
 _GREY_WITH_ALPHA = "LA;16B"
 """Grey of 16 bits with alpha, which Pillow reads as colour of 8."""
-_CUT = "RGB;16B"
-"""Colour of 16 bits, of which Pillow keeps 8: too few to find the transparent one."""
-_COLOURS_OF_16 = (_CUT, "RGBA;16B")
+_COLOUR_16 = "RGB;16B"
+"""Colour of 16 bits, of which Pillow keeps 8: too few to identify the transparent one."""
+_COLOURS_OF_16 = (_COLOUR_16, "RGBA;16B")
 
 
 def recognises(path: Path) -> bool:
-    """By signature, and by name so that an empty or damaged .png is still called a picture."""
+    """True for the signature of PNG or JPEG, and for the suffixes, so that a damaged .png is reported as an image."""
     if not path.is_file():
         return False
     if path.suffix.lower() in _SUFFIXES:
@@ -70,20 +72,18 @@ def recognises(path: Path) -> bool:
 def read(path: Path, options: ReadOptions) -> xr.DataArray:
     """One frame; pixels are decoded when they are used. Raises `DataError` and `UnreadableFile`."""
     try:
-        with Image.open(path, formats=_FORMATS) as picture:
-            (width, height), name, form = picture.size, picture.mode, picture.format
-            transparent, stored = "transparency" in picture.info, _stored(picture)
+        with Image.open(path, formats=_FORMATS) as image:
+            (width, height), name, form = image.size, image.mode, image.format
+            transparent, stored = "transparency" in image.info, _raw_mode(image)
             check_size(path, height, width, channels=4)
-            picture.verify()  # the sums of the chunks of a PNG tell a truncated one without decoding pixels
+            image.verify()  # the sums of the chunks of a PNG tell a truncated one without decoding pixels
     except Image.DecompressionBombError as error:
-        raise DataError(f"refused before decoding: {error}", where=path, remedy="crop or tile the picture") from error
+        raise DataError(f"refused before decoding: {error}", where=path, remedy="crop or tile the image") from error
     except (OSError, SyntaxError, ValueError) as error:
-        raise UnreadableFile(
-            f"the picture is incomplete or unreadable ({error})", where=path, remedy=_REMEDY
-        ) from error
-    if form == "JPEG" and not _ends(path):
-        raise UnreadableFile("the picture is incomplete or unreadable (it has no end)", where=path, remedy=_REMEDY)
-    if transparent and stored == _CUT:
+        raise UnreadableFile(f"the image is incomplete or unreadable ({error})", where=path, remedy=_REMEDY) from error
+    if form == "JPEG" and not _has_end(path):
+        raise UnreadableFile("the image is incomplete or unreadable (it has no end)", where=path, remedy=_REMEDY)
+    if transparent and stored == _COLOUR_16:
         raise DataError(
             "a transparent colour among colours of 16 bits, of which only 8 are read",
             where=path,
@@ -96,12 +96,12 @@ def read(path: Path, options: ReadOptions) -> xr.DataArray:
             remedy="save it as grey of 16 bits without alpha, with no data as a transparent colour (tRNS)",
         )
     if name not in _MODES:
-        raise DataError(f"a picture of mode {name!r}", where=path, remedy=f"expected one of {', '.join(_MODES)}")
+        raise DataError(f"an image of mode {name!r}", where=path, remedy=f"expected one of {', '.join(_MODES)}")
     mode = _MODES[_WITH_ALPHA.get(name, name) if transparent else name]
     if options.grey and mode.channels == 3:
         mode = _MODES["LA"] if mode.alpha else _MODES["L"]
     shape = (mode.channels, *(options.size or (height, width)))
-    lazy = lazy_variable(("channel", "y", "x"), shape, lambda place: _decode(path, mode, options.size)[place])
+    lazy = lazy_variable(("channel", "y", "x"), shape, lambda selection: _decode(path, mode, options.size)[selection])
     frame = xr.DataArray(lazy, name="frames", attrs={"units": options.units or mode.units})
     frame.attrs["repairs"] = [
         *(["fully transparent pixels were read as no data"] if mode.alpha or transparent else []),
@@ -110,32 +110,32 @@ def read(path: Path, options: ReadOptions) -> xr.DataArray:
     return frame
 
 
-def _stored(picture: ImageFile.ImageFile) -> str:
-    """How the pixels of a picture lie in its file, in Pillow's words; nothing where there are none."""
-    return str(picture.tile[0][3]) if picture.tile else ""
+def _raw_mode(image: ImageFile.ImageFile) -> str:
+    """Pillow's name for the stored pixel format of an image; empty if it has no pixels."""
+    return str(image.tile[0][3]) if image.tile else ""
 
 
-def _ends(path: Path) -> bool:
-    """Whether the marker of the end stands near the end of a JPEG."""
+def _has_end(path: Path) -> bool:
+    """Whether a JPEG ends with its end marker."""
     with path.open("rb") as file:
         file.seek(max(path.stat().st_size - 4096, 0))
         return _END_OF_JPEG in file.read()
 
 
 def _decode(path: Path, mode: _Mode, size: tuple[int, int] | None) -> np.ndarray:
-    """Pixel values `(channel, y, x)` as stored, NaN where they are fully transparent. Another size is made by areas, of the
-    pixels that have data."""
+    """Pixel values `(channel, y, x)` as stored, NaN where they are fully transparent. With `size`, each new pixel is the mean
+    over its area of the pixels with data. Raises `UnreadableFile`."""
     try:
-        with Image.open(path, formats=_FORMATS) as picture:
-            if "transparency" in picture.info and (factor := _FEW_BITS.get(_stored(picture))):
-                picture.info["transparency"] *= factor
-            transparent = picture.info.get("transparency")
-            pixels = np.atleast_3d(np.asarray(picture.convert(mode.plain) if picture.mode != mode.plain else picture))
+        with Image.open(path, formats=_FORMATS) as image:
+            if "transparency" in image.info and (factor := _FEW_BITS.get(_raw_mode(image))):
+                image.info["transparency"] *= factor
+            transparent = image.info.get("transparency")
+            pixels = np.atleast_3d(np.asarray(image.convert(mode.plain) if image.mode != mode.plain else image))
     except (OSError, SyntaxError, ValueError) as error:
-        raise UnreadableFile(f"the picture cannot be decoded ({error})", where=path, remedy=_REMEDY) from error
+        raise UnreadableFile(f"the image cannot be decoded ({error})", where=path, remedy=_REMEDY) from error
     values = pixels[..., : mode.channels].astype(np.float32)
     if mode.alpha:
         values[pixels[..., -1] == 0] = np.nan
     elif transparent is not None:
         values[pixels == transparent] = np.nan
-    return np.stack([resized(values[..., channel], size) for channel in range(mode.channels)])
+    return np.stack([resize(values[..., channel], size) for channel in range(mode.channels)])

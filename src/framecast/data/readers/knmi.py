@@ -1,4 +1,4 @@
-"""HDF5 of the Royal Netherlands Meteorological Institute: accumulations (as rates) and reflectivities.
+"""Reader of radar HDF5 of the Royal Netherlands Meteorological Institute: accumulations (as rates) and reflectivities.
 
 A value is `GEO = a * PV + b` as the file's calibration says; its missing and out-of-image codes are no data. The time of a
 frame is the end of the product, the length of an accumulation the difference between its start and end. The projection is
@@ -16,7 +16,7 @@ import numpy as np
 import xarray as xr
 
 from framecast.data.readers.grids import Grid, projection
-from framecast.data.readers.hdf5 import check, has, number, opened, text
+from framecast.data.readers.hdf5 import check_dataset, has_names, number, open_hdf5, text
 from framecast.data.readers.limits import check_size
 from framecast.data.readers.options import ReadOptions
 from framecast.data.readers.single import single_frame
@@ -29,15 +29,15 @@ _CALIBRATION = re.compile(r"GEO\s*=\s*([-+\d.eE]+)\s*\*\s*PV\s*([-+]\s*[\d.eE]+)
 
 
 def recognises(path: Path) -> bool:
-    """By the groups that every file has."""
-    return has(path, "overview", "geographic", "image1/image_data")
+    """True if the file has the groups of the format."""
+    return has_names(path, "overview", "geographic", "image1/image_data")
 
 
 def read(path: Path, _options: ReadOptions) -> xr.DataArray:
     """The first image. Raises `DataError` and `UnreadableFile`."""
-    with opened(path, _FORM) as file:
+    with open_hdf5(path, _FORM) as file:
         data = file["image1/image_data"]
-        check(data, path)
+        check_dataset(data, path)
         height, width = data.shape
         check_size(path, height, width, itemsize=data.dtype.itemsize)
         parameter = text(file["image1"].attrs["image_geo_parameter"])
@@ -58,7 +58,7 @@ def read(path: Path, _options: ReadOptions) -> xr.DataArray:
         raise DataError(f"an accumulation over {minutes:g} minutes", where=path)
 
     def decode() -> np.ndarray:
-        with opened(path, _FORM) as file:
+        with open_hdf5(path, _FORM) as file:
             stored = file["image1/image_data"][()]
         values = stored * factor + offset
         values[np.isin(stored, list(missing))] = np.nan
@@ -82,10 +82,10 @@ def _time(value: object) -> datetime.datetime:
 
 def _calibration(file: h5py.File, path: Path) -> tuple[float, float]:
     formula = text(file["image1/calibration"].attrs["calibration_formulas"])
-    found = _CALIBRATION.fullmatch(formula)
-    if found is None:
+    match = _CALIBRATION.fullmatch(formula)
+    if match is None:
         raise DataError(f"the calibration {formula!r} is not understood", where=path, remedy="expected GEO=a*PV+b")
-    return float(found[1]), float((found[2] or "0").replace(" ", ""))
+    return float(match[1]), float((match[2] or "0").replace(" ", ""))
 
 
 def _grid(file: h5py.File, path: Path, height: int, width: int) -> Grid:

@@ -1,4 +1,4 @@
-"""How much memory what a file declares may take, asked before anything is decoded."""
+"""Limits of memory: the size that a file declares is checked before anything is decoded."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""GIF pictures of MeteoSwiss, product AQC: rain in 5 minutes as the index of a colour.
+"""Reader of GIF images of MeteoSwiss, product AQC: rain in 5 minutes, stored as colour indices.
 
 Index i is 0 mm for i < 2 and from 251 to 254, no data for 255, else ((10^((i - 71.5) / 20)) / 316)^(1 / 1.5) mm. The time is
 that of the product in the comment (`PRDT=AQC`, year of two digits, day of the year, hour and minute); the grid is the
-Swiss one of 1 km, which the file does not say.
+Swiss one of 1 km, which the file does not state.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from framecast.data.readers.options import ReadOptions
 from framecast.data.readers.single import first_line, single_frame
 from framecast.errors import DataError, UnreadableFile
 
-RECOGNISES = ["MeteoSwiss AQC pictures (.gif)"]
+RECOGNISES = ["MeteoSwiss AQC images (.gif)"]
 
 _SIZE = (640, 710)
 _SWISS = (
@@ -34,7 +34,7 @@ _MINUTES = re.compile(rb"DeltaT=(\d+)")
 
 
 def recognises(path: Path) -> bool:
-    """By the signature and the comment that the institution writes."""
+    """True for the signature of GIF with the comment of the product."""
     if not path.is_file():
         return False
     with path.open("rb") as file:
@@ -45,22 +45,22 @@ def recognises(path: Path) -> bool:
 def read(path: Path, _options: ReadOptions) -> xr.DataArray:
     """One frame. Raises `DataError` and `UnreadableFile`."""
     content = path.read_bytes()
-    found, interval = _PRODUCT.search(content), _MINUTES.search(content)
-    if found is None or not content.endswith(b";"):
+    product, interval = _PRODUCT.search(content), _MINUTES.search(content)
+    if product is None or not content.endswith(b";"):
         raise UnreadableFile("the file is incomplete or unreadable (it does not end as a GIF does)", where=path)
     try:
-        with Image.open(path, formats=["GIF"]) as picture:
-            width, height = picture.size
+        with Image.open(path, formats=["GIF"]) as image:
+            width, height = image.size
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise UnreadableFile(f"the file is incomplete or unreadable ({first_line(error)})", where=path) from error
     check_size(path, height, width)
     if (height, width) != _SIZE:
         raise DataError(f"{height} x {width} pixels, where the Swiss grid has {_SIZE[0]} x {_SIZE[1]}", where=path)
     try:
-        year, day, hour, minute = (part.decode() for part in found.groups())
+        year, day, hour, minute = (part.decode() for part in product.groups())
         time = datetime.datetime.strptime(f"{year} {day} {hour}{minute}", "%y %j %H%M")
     except ValueError as error:
-        raise UnreadableFile(f"the time {found[0].decode()} is none", where=path) from error
+        raise UnreadableFile(f"the time {product[0].decode()} is none", where=path) from error
     grid = Grid.from_corner(projection(_SWISS, path), 255_000, 480_000, 1000, -1000, height, width)
     return single_frame(
         path,
@@ -85,5 +85,5 @@ def _amounts() -> np.ndarray:
 
 def _indices(path: Path) -> np.ndarray:
     """The index of the colour of each pixel, not the colour."""
-    with Image.open(path, formats=["GIF"]) as picture:
-        return np.asarray(picture if picture.mode in ("P", "L") else picture.convert("P"))
+    with Image.open(path, formats=["GIF"]) as image:
+        return np.asarray(image if image.mode in ("P", "L") else image.convert("P"))

@@ -1,4 +1,4 @@
-"""NumPy arrays: .npy (read piece by piece) and .npz. Nothing is unpickled.
+"""Reader of NumPy arrays: .npy (read piece by piece) and .npz. Nothing is unpickled.
 
 Axes, by the number of dimensions, since the file does not say:
 
@@ -9,7 +9,7 @@ Axes, by the number of dimensions, since the file does not say:
 
 How four or five axes were read is recorded in `repairs`. Bytes are intensities from 0 to 255; other numbers need units
 unless they lie in [0, 1]. An .npz with `clips` and `input_raw_data`, as Moving MNIST is published, is a set of clips. An
-array `actions` of an .npz holds what was done at each frame, `([sequence,] time, A)`.
+array `actions` of an .npz holds the actions of each frame, `([sequence,] time, A)`.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _DAMAGE = (
 
 
 def recognises(path: Path) -> bool:
-    """By signature of .npy, by suffix for .npz (any zip file has its signature)."""
+    """True for the signature of .npy, and for the suffix .npz (any zip file has its signature)."""
     if not path.is_file():
         return False
     return path.suffix.lower() in (".npy", ".npz") or _is_npy(path)
@@ -58,8 +58,8 @@ def _is_npy(path: Path) -> bool:
 
 def read(path: Path, options: ReadOptions) -> xr.DataArray:
     """The array (or `options.variable` of several). Raises `DataError` and `UnreadableFile`."""
-    actions, zipped = None, path.suffix.lower() == ".npz"
-    if zipped:
+    actions, is_npz = None, path.suffix.lower() == ".npz"
+    if is_npz:
         name, values, actions = _npz(path, options)
     else:
         name, values = "frames", _npy(path)
@@ -68,7 +68,7 @@ def read(path: Path, options: ReadOptions) -> xr.DataArray:
     if values.size == 0:
         raise DataError(f"array {name!r} of shape {values.shape} is empty", where=path)
     dims = _dims(values.shape, path)
-    stored = values if zipped else _reopened(path, dims, values.shape)
+    stored = values if is_npz else _map_lazily(path, dims, values.shape)
     array = xr.DataArray(stored, dims=dims, name=name)
     units, repairs = _units(values) if options.units is None else (options.units, [])
     if len(dims) > 3:
@@ -89,13 +89,13 @@ def array_of(path: Path) -> np.ndarray:
     return np.asarray(values)
 
 
-def arrays_of(path: Path, names: Sequence[str], largest: int = MEMORY_LIMIT) -> list[np.ndarray]:
-    """Some arrays of an .npz, each of at most `largest` bytes. Raises `DataError` and `ResourceError`."""
+def arrays_of(path: Path, names: Sequence[str], limit: int = MEMORY_LIMIT) -> list[np.ndarray]:
+    """Some arrays of an .npz, each of at most `limit` bytes. Raises `DataError` and `ResourceError`."""
     headers = _headers(path)
     for name in names:
         if name not in headers or headers[name][1].kind not in "fiub":
             raise DataError(f"no array {name!r} of numbers", where=path, remedy=f"arrays: {', '.join(headers)}")
-        _check_expanded(name, *headers[name], path, largest)
+        _check_expanded(name, *headers[name], path, limit)
     try:
         with resource_errors(path), np.load(path, allow_pickle=False) as file:
             return [file[name] for name in names]
@@ -111,9 +111,9 @@ def _npy(path: Path) -> np.ndarray:
     return values
 
 
-def _reopened(path: Path, dims: tuple[str, ...], shape: tuple[int, ...]) -> xr.Variable:
-    """The array in a .npy file, mapped anew for each part that is read: a mapping that is kept is a file that stays open."""
-    return lazy_variable(dims, shape, lambda place: np.array(_npy(path)[place], dtype=np.float32))
+def _map_lazily(path: Path, dims: tuple[str, ...], shape: tuple[int, ...]) -> xr.Variable:
+    """The array in a .npy file, memory-mapped anew for each read: a mapping that is kept would keep the file open."""
+    return lazy_variable(dims, shape, lambda selection: np.array(_npy(path)[selection], dtype=np.float32))
 
 
 def _npz(path: Path, options: ReadOptions) -> tuple[str, np.ndarray, np.ndarray | None]:
@@ -122,10 +122,10 @@ def _npz(path: Path, options: ReadOptions) -> tuple[str, np.ndarray, np.ndarray 
     headers = _headers(path)
     if set(_CLIPS) <= set(headers):
         return "frames", _clips(path), None
-    name = _chosen(headers, path, options)
-    wanted = [name, _ACTIONS] if _ACTIONS in headers else [name]
-    for each in wanted:
-        _check_expanded(each, *headers[each], path)
+    name = _select_name(headers, path, options)
+    members = [name, _ACTIONS] if _ACTIONS in headers else [name]
+    for item in members:
+        _check_expanded(item, *headers[item], path)
     try:
         with np.load(path, allow_pickle=False) as file:
             return name, file[name], file[_ACTIONS] if _ACTIONS in headers else None
@@ -146,14 +146,12 @@ def _headers(path: Path) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
         raise _refusal(path, str(error)) from error
 
 
-def _check_expanded(
-    name: str, shape: tuple[int, ...], dtype: np.dtype, path: Path, largest: int = MEMORY_LIMIT
-) -> None:
+def _check_expanded(name: str, shape: tuple[int, ...], dtype: np.dtype, path: Path, limit: int = MEMORY_LIMIT) -> None:
     size = prod(shape) * dtype.itemsize
-    if size > largest:
+    if size > limit:
         raise DataError(
             f"array {name!r} of shape {shape} would expand to {size / 2**20:.0f} MiB; "
-            f"the limit for compressed arrays is {largest / 2**20:.0f} MiB",
+            f"the limit for compressed arrays is {limit / 2**20:.0f} MiB",
             where=path,
             remedy="save it as .npy (numpy.save), which is read piece by piece",
         )
@@ -162,21 +160,21 @@ def _check_expanded(
 def _clips(path: Path) -> np.ndarray:
     """The frames of clips `(sequence, time, channel, y, x)`: `clips (2, N, 2)` has the first frame and the number of frames of
     the context and of the future of each in `input_raw_data`."""
-    spans, frames = arrays_of(path, _CLIPS, largest=4 * 2**30)
+    spans, frames = arrays_of(path, _CLIPS, limit=4 * 2**30)
     if spans.ndim != 3 or spans.shape[0] != 2 or spans.shape[2] != 2 or frames.ndim != 4 or not spans.size:
         raise DataError(f"clips of shape {spans.shape} into frames of {frames.shape}", where=path)
     numbers = [
         np.concatenate([np.arange(start, start + length) for start, length in clip])
         for clip in spans.astype(np.int64).transpose(1, 0, 2)
     ]
-    if len({len(each) for each in numbers}) > 1 or not all(
-        each.size and each.min() >= 0 and each.max() < len(frames) for each in numbers
+    if len({len(item) for item in numbers}) > 1 or not all(
+        item.size and item.min() >= 0 and item.max() < len(frames) for item in numbers
     ):
         raise DataError("clips of different lengths, or of frames that are not there", where=path)
     return np.asarray(frames[np.stack(numbers)])
 
 
-def _chosen(headers: dict[str, tuple[tuple[int, ...], np.dtype]], path: Path, options: ReadOptions) -> str:
+def _select_name(headers: dict[str, tuple[tuple[int, ...], np.dtype]], path: Path, options: ReadOptions) -> str:
     """The name of the array of frames: the stated one, the only one, or the only one of three or more dimensions."""
     names = [name for name in headers if name != _ACTIONS]
     if options.variable is not None:

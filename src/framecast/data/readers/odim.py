@@ -1,4 +1,4 @@
-"""ODIM HDF5 composites: the OPERA data information model, versions 2.0 to 2.4.
+"""Reader of ODIM HDF5 composites, the OPERA data information model in versions 2.0 to 2.4.
 
 The quantity stands in `datasetN/dataM/what` or, as in the OPERA layout of 2018, in `datasetN/what`. Read are rain rates
 (RATE), reflectivities (DBZH, DBZ, DBZV, TH) and accumulations (ACRR, as a rate over their time). Fields of quality, from 0
@@ -18,8 +18,8 @@ import numpy as np
 import xarray as xr
 
 from framecast.data.quantities import INTENSITY, RAIN_RATE, REFLECTIVITY, Quantity
-from framecast.data.readers.grids import Grid, projected, projection
-from framecast.data.readers.hdf5 import check, has, number, opened, text
+from framecast.data.readers.grids import Grid, project, projection
+from framecast.data.readers.hdf5 import check_dataset, has_names, number, open_hdf5, text
 from framecast.data.readers.limits import check_size
 from framecast.data.readers.options import ReadOptions
 from framecast.data.readers.single import single_frame
@@ -36,14 +36,14 @@ _QUANTITIES = (
 
 
 def recognises(path: Path) -> bool:
-    """By the groups that every ODIM file has."""
-    return has(path, "@Conventions", "what", "where", "dataset1")
+    """True if the file has the groups of ODIM."""
+    return has_names(path, "@Conventions", "what", "where", "dataset1")
 
 
 class _Field(NamedTuple):
-    """A field of a file: where it lies, the attributes that say what it holds, and other names that it has."""
+    """A field of a file: its HDF5 path, quantity, attributes `what`, and other names."""
 
-    place: str
+    path_in_file: str
     quantity: str
     what: dict[str, object]
     names: tuple[str, ...] = ()
@@ -51,10 +51,10 @@ class _Field(NamedTuple):
 
 def read(path: Path, options: ReadOptions) -> xr.DataArray:
     """The one field of rain or reflectivity (or that which `options.variable` names). Raises `DataError` and `UnreadableFile`."""
-    with opened(path, "an ODIM HDF5 composite") as file:
-        place, name, what, _ = _chosen(_fields(file), path, options)
-        data = file[f"{place}/data"]
-        check(data, path)
+    with open_hdf5(path, "an ODIM HDF5 composite") as file:
+        path_in_file, name, what, _ = _select(_fields(file), path, options)
+        data = file[f"{path_in_file}/data"]
+        check_dataset(data, path)
         height, width = data.shape
         check_size(path, height, width, itemsize=data.dtype.itemsize)
         grid = _grid(file, path, height, width)
@@ -67,7 +67,7 @@ def read(path: Path, options: ReadOptions) -> xr.DataArray:
                 raise DataError(f"{name} accumulates over {minutes:g} minutes", where=path)
     return single_frame(
         path,
-        lambda: _decode(path, place, what, _QUANTITIES[name]),
+        lambda: _decode(path, path_in_file, what, _QUANTITIES[name]),
         name=name,
         units=_QUANTITIES[name].units,
         shape=(height, width),
@@ -79,7 +79,7 @@ def read(path: Path, options: ReadOptions) -> xr.DataArray:
 
 def _fields(file: h5py.File) -> list[_Field]:
     """The fields of known quantities, in the order of the file."""
-    found = []
+    fields = []
     for dataset in sorted(name for name in file if name.startswith("dataset")):
         outer = dict(file[f"{dataset}/what"].attrs) if "what" in file[dataset] else {}
         for data in sorted(name for name in file[dataset] if name.startswith("data")):
@@ -87,36 +87,36 @@ def _fields(file: h5py.File) -> list[_Field]:
             what = outer | (dict(group["what"].attrs) if "what" in group else {})
             quantity = text(what.get("quantity", ""))
             if quantity in _QUANTITIES and isinstance(group.get("data"), h5py.Dataset):
-                found.append(_Field(group.name, quantity, what))
-            found += _qualities(group)
-        found += _qualities(file[dataset])
-    return found
+                fields.append(_Field(group.name, quantity, what))
+            fields += _qualities(group)
+        fields += _qualities(file[dataset])
+    return fields
 
 
 def _qualities(group: h5py.Group) -> list[_Field]:
-    """The fields of quality that stand beside a field, or beside all of a dataset."""
-    found = []
+    """The quality fields in a group: of one field, or of a whole dataset."""
+    fields = []
     for name in sorted(name for name in group if name.startswith("quality")):
         inner = group[name]
         if isinstance(inner, h5py.Group) and isinstance(inner.get("data"), h5py.Dataset):
             what, how = (dict(inner[part].attrs) if part in inner else {} for part in ("what", "how"))
-            found.append(_Field(inner.name, _QUALITY, what, (name, text(how.get("task", "")))))
-    return found
+            fields.append(_Field(inner.name, _QUALITY, what, (name, text(how.get("task", "")))))
+    return fields
 
 
-def _chosen(fields: list[_Field], path: Path, options: ReadOptions) -> _Field:
-    wanted, names = options.variable, list(dict.fromkeys(field.quantity for field in fields))
-    if wanted is None:
+def _select(fields: list[_Field], path: Path, options: ReadOptions) -> _Field:
+    variable, names = options.variable, list(dict.fromkeys(field.quantity for field in fields))
+    if variable is None:
         fields = [field for field in fields if field.quantity != _QUALITY]
     else:
-        fields = [field for field in fields if wanted in (field.quantity, *field.names)]
+        fields = [field for field in fields if variable in (field.quantity, *field.names)]
     if not fields:
         what = f"no field {options.variable!r}" if options.variable else "no field of rain or reflectivity"
         raise DataError(what, where=path, remedy=f"fields found: {', '.join(names) or 'none'}")
     if len(fields) > 1:
-        places = ", ".join(f"{field.quantity} in {field.place}" for field in fields)
+        locations = ", ".join(f"{field.quantity} in {field.path_in_file}" for field in fields)
         raise DataError(
-            f"several fields: {places}",
+            f"several fields: {locations}",
             where=path,
             remedy="name one quantity; of several heights only one can be read",
             parameter="variable",
@@ -125,9 +125,9 @@ def _chosen(fields: list[_Field], path: Path, options: ReadOptions) -> _Field:
     return fields[0]
 
 
-def _decode(path: Path, place: str, what: dict[str, object], quantity: Quantity) -> np.ndarray:
-    with opened(path, "an ODIM HDF5 composite") as file:
-        stored = file[f"{place}/data"][()].astype(np.float64)
+def _decode(path: Path, path_in_file: str, what: dict[str, object], quantity: Quantity) -> np.ndarray:
+    with open_hdf5(path, "an ODIM HDF5 composite") as file:
+        stored = file[f"{path_in_file}/data"][()].astype(np.float64)
     values = stored * number(what.get("gain", 1.0)) + number(what.get("offset", 0.0))
     if "undetect" in what:
         values[stored == number(what["undetect"])] = quantity.dry
@@ -148,6 +148,6 @@ def _grid(file: h5py.File, path: Path, height: int, width: int) -> Grid:
             f"declares {int(where['ysize'])} x {int(where['xsize'])} pixels and holds {height} x {width}", where=path
         )
     crs = projection(text(where["projdef"]), path)
-    left, bottom = projected(crs, number(where["LL_lon"]), number(where["LL_lat"]), path)
+    left, bottom = project(crs, number(where["LL_lon"]), number(where["LL_lat"]), path)
     dx, dy = number(where["xscale"]), number(where["yscale"])
     return Grid.from_corner(crs, left, bottom + height * dy, dx, -dy, height, width)

@@ -1,4 +1,4 @@
-"""How frames are read: what a person may state, what a reader is, and how it says that a file cannot be read."""
+"""Reading options (`ReadOptions`) and the interface of a reader (`Reader`). This module reads no file."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class ReadOptions:
-    """How files are read, with the text of each option: the one place where they stand. `open`, `inspect`, `convert`,
-    `ArchiveData` and the command line take them from here.
+    """Options of reading, with the help text of each. This is their only definition: `open`, `inspect`, `convert`,
+    `ArchiveData` and the command line derive theirs from it.
 
     Raises `ArgumentError` for a `time_step`, `size` or `frame_rate` not above 0, a `dry` that is no number, and a `grey` or
     `by_name` that is neither true nor false."""
@@ -38,7 +38,7 @@ class ReadOptions:
         for name in ("time_step", "frame_rate"):
             if getattr(self, name) is not None and not positive(getattr(self, name)):
                 raise ArgumentError(f"{getattr(self, name)!r} given, expected a number above 0", parameter=name)
-        if self.size is not None and not _two_sides(self.size):
+        if self.size is not None and not _is_size(self.size):
             raise ArgumentError(
                 f"{self.size!r} given, expected height and width, both above 0", parameter="size", example=(64, 64)
             )
@@ -53,16 +53,16 @@ class ReadOptions:
 
     @property
     def stated(self) -> dict[str, Any]:
-        """What is stated, by name."""
+        """The options that differ from their defaults, by name."""
         return {each.name: value for each in fields(ReadOptions) if (value := getattr(self, each.name)) != each.default}
 
-    def over(self, other: ReadOptions) -> ReadOptions:
-        """What is stated here, and where nothing is, what `other` states."""
+    def with_defaults(self, other: ReadOptions) -> ReadOptions:
+        """These options; those that are not set are taken from `other`."""
         return replace(other, **self.stated)
 
 
-def _two_sides(value: Any) -> bool:
-    """Whether it is a height and a width."""
+def _is_size(value: Any) -> bool:
+    """Whether a value is a height and a width."""
     return (
         isinstance(value, list | tuple)
         and len(value) == 2
@@ -71,21 +71,21 @@ def _two_sides(value: Any) -> bool:
 
 
 DEFAULT = ReadOptions()
-"""Nothing stated."""
+"""All options at their defaults."""
 
 
 class Reader(Protocol):
     """One format. A module with these three names is a reader."""
 
     RECOGNISES: list[str]
-    """What it recognises, for messages."""
+    """The formats, for messages."""
 
     def recognises(self, path: Path, /) -> bool:
-        """Whether `path` is for this reader: by content where the format has a signature."""
+        """Whether this reader can read `path`: by content if the format has a signature."""
         ...
 
     def read(self, path: Path, options: ReadOptions, /) -> xr.DataArray:
-        """The frames in `path`, lazy, values as measured and nothing masked but what the format calls missing, dims out
+        """The frames in `path`, lazy, with the values as stored and NaN only where the format marks missing data; dims out
         of `(sequence, time, channel, y, x)` in any order, with the coordinates that the file has.
 
         Attributes: `units` of the values; where they apply `grid_mapping`, `long_name`, `standard_name`, `dry` (the

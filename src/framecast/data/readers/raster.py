@@ -1,4 +1,4 @@
-"""GeoTIFF and GRIB2 through rasterio (`pip install "framecast[raster]"`): bands on a grid.
+"""Reader of GeoTIFF and GRIB2 through rasterio (`pip install "framecast[raster]"`): bands on a grid.
 
 GeoTIFF: bands are channels; scale, offset, no data and units are those of the file, or those that the Finnish
 Meteorological Institute writes into its metadata (Gain, Offset, Nodata, Undetect, Observation time). GRIB2: messages of one
@@ -37,7 +37,7 @@ _MRMS = {"mm/hr": ((-3.0, -1.0), ()), "dBZ": ((-999.0,), (-99.0,))}
 
 
 def recognises(path: Path) -> bool:
-    """By signature."""
+    """True for the signature of TIFF or of GRIB edition 2."""
     if not path.is_file():
         return False
     with path.open("rb") as file:
@@ -46,14 +46,14 @@ def recognises(path: Path) -> bool:
 
 
 class _Coding(NamedTuple):
-    """How stored numbers become values."""
+    """Decoding of stored numbers: `factor * stored + offset`, with the codes for no data and for dry."""
 
     factor: float
     offset: float
     missing: tuple[float, ...]
     dry: tuple[float, ...]
 
-    def decoded(self, stored: np.ndarray) -> np.ndarray:
+    def decode(self, stored: np.ndarray) -> np.ndarray:
         values = stored.astype(np.float32) * np.float32(self.factor) + np.float32(self.offset)
         values[np.isin(stored, self.missing)] = np.nan
         values[np.isin(stored, self.dry)] = REFLECTIVITY.dry
@@ -62,7 +62,7 @@ class _Coding(NamedTuple):
 
 def read(path: Path, options: ReadOptions) -> xr.DataArray:
     """The bands. Raises `DataError` and `UnreadableFile`."""
-    with _opened(path) as file:
+    with _open_raster(path) as file:
         height, width = file.height, file.width
         check_size(path, height, width, itemsize=np.dtype(file.dtypes[0]).itemsize)
         grid = _grid(file, path)
@@ -138,7 +138,7 @@ def _along(dim: str, frames: list[xr.DataArray]) -> xr.DataArray:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Any]:
+def _open_raster(path: Path) -> Iterator[Any]:
     """The file as rasterio opens it, by the driver of its signature only. Raises `ConfigError` without rasterio, and
     `UnreadableFile`."""
     require("rasterio", extra="raster", purpose="a GeoTIFF or GRIB2 file", where=path)
@@ -148,7 +148,9 @@ def _opened(path: Path) -> Iterator[Any]:
         with path.open("rb") as file:
             driver = "GRIB" if file.read(4) == b"GRIB" else "GTiff"
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)  # a picture without grid is one
+            warnings.simplefilter(
+                "ignore", rasterio.errors.NotGeoreferencedWarning
+            )  # an image without a grid is still frames
             file = rasterio.open(path, driver=driver)
         with file:
             yield file
@@ -161,12 +163,12 @@ def _opened(path: Path) -> Iterator[Any]:
 
 
 def _decode(path: Path, band: int, coding: _Coding) -> np.ndarray:
-    with _opened(path) as file:
-        return coding.decoded(file.read(band))
+    with _open_raster(path) as file:
+        return coding.decode(file.read(band))
 
 
 def _grid(file: Any, path: Path) -> Grid | None:
-    """None for a picture without georeference, and for rows that do not run along x."""
+    """None for an image without georeference, and for rows that do not run along x."""
     transform = file.transform
     if file.crs is None or transform.b or transform.d:
         return None
@@ -176,9 +178,9 @@ def _grid(file: Any, path: Path) -> Grid | None:
 
 def _items(metadata: str) -> tuple[dict[str, str], str | None]:
     """The items of GDAL metadata by name in small letters, and the units that the quantity has there."""
-    found = _ITEM.findall(metadata)
-    unit = next((_UNIT.search(rest) for name, rest, _ in found if name.lower() == "quantity"), None)
-    return {name.lower(): value.strip() for name, _, value in found}, unit[1] if unit else None
+    items = _ITEM.findall(metadata)
+    unit = next((_UNIT.search(rest) for name, rest, _ in items if name.lower() == "quantity"), None)
+    return {name.lower(): value.strip() for name, _, value in items}, unit[1] if unit else None
 
 
 def _numbers(value: object) -> tuple[float, ...]:

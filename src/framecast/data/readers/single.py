@@ -1,4 +1,4 @@
-"""One frame from a file of its own, decoded when it is used."""
+"""Helpers of readers whose files hold one frame each: a lazy frame, times in UTC, resizing by areas."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def single_frame(
 ) -> xr.DataArray:
     """The frame `(y, x)` that `decode` returns as float32, NaN where there is no data, decoded when it is used.
 
-    `time` is the time stamp, in UTC where it has no zone; values may be amounts in mm over `minutes`. What
-    goes wrong in decoding is raised as `UnreadableFile` with the name of the file.
+    `time` is the time stamp, in UTC where it has no zone; values may be amounts in mm over `minutes`. An error
+    in `decode` is raised as `UnreadableFile` with the name of the file.
     """
 
     def values() -> np.ndarray:
@@ -41,7 +41,7 @@ def single_frame(
             frame = decode()
         except DataError:
             raise
-        except Exception as error:  # every decoder has errors of its own; the file is named whatever it is
+        except Exception as error:  # decoders raise errors of many kinds; the message names the file
             raise UnreadableFile(
                 f"the frame cannot be decoded ({first_line(error)})", where=path, remedy="fetch the file again"
             ) from error
@@ -54,7 +54,10 @@ def single_frame(
         units = f"mm per {minutes:g} min"
     attributes = {"units": units, "repairs": list(repairs)} | ({"grid_mapping": "crs"} if grid else {})
     return xr.DataArray(
-        lazy_variable(("y", "x"), shape, lambda place: values()[place]), name=name, coords=coordinates, attrs=attributes
+        lazy_variable(("y", "x"), shape, lambda selection: values()[selection]),
+        name=name,
+        coords=coordinates,
+        attrs=attributes,
     )
 
 
@@ -66,18 +69,18 @@ def utc(time: datetime.datetime) -> np.datetime64:
 
 
 def first_line(error: Exception) -> str:
-    """What an error says, in one line."""
+    """The first line of an error message."""
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
-def resized(values: np.ndarray, size: tuple[int, int] | None) -> np.ndarray:
+def resize(values: np.ndarray, size: tuple[int, int] | None) -> np.ndarray:
     """`(y, x)` at another size, each new pixel the mean over its area of those that have data; as it is without size."""
     if size is None or values.shape == size:
         return values
     rows, columns = (_areas(old, new) for old, new in zip(values.shape, size, strict=True))
-    there = np.isfinite(values)
-    weight = rows @ there.astype(np.float32) @ columns.T
-    total = rows @ np.where(there, values, 0) @ columns.T
+    valid = np.isfinite(values)
+    weight = rows @ valid.astype(np.float32) @ columns.T
+    total = rows @ np.where(valid, values, 0) @ columns.T
     return np.asarray(np.where(weight > 0.5, total / np.where(weight > 0, weight, 1), np.nan), dtype=np.float32)
 
 

@@ -1,9 +1,8 @@
-"""Video files (MP4, AVI, MOV, MKV, WebM) through PyAV (`pip install "framecast[video]"`).
+"""Reader of video files (MP4, AVI, MOV, MKV, WebM) through PyAV (`pip install "framecast[video]"`).
 
 Only the list of packets is read when a video is opened; frames are decoded when they are used, from the nearest key frame
-on. A video that breaks off is read up to its last whole frame, and reported. Frames have no clock: they are numbered.
-`grey`, `size` and `frame_rate` say in which form they are wanted; every k-th frame is taken for a lower rate, none is made
-up.
+on. A truncated video is read up to its last whole frame, and reported. Frames have no clock: they are numbered.
+`grey`, `size` and `frame_rate` set the form of the frames; a lower rate takes every k-th frame, without interpolation.
 """
 
 from __future__ import annotations
@@ -29,13 +28,13 @@ from framecast.errors import DataError, UnreadableFile
 
 RECOGNISES = ["video (.mp4, .avi, .mov, .mkv, .webm)"]
 
-_TOGETHER = 256 * 2**20
-"""Bytes, as float32, that are decoded at once at most."""
+_LARGEST_PIECE = 256 * 2**20
+"""The most bytes, as float32, to decode at once."""
 _FORMATS = {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm"}
 
 
 def recognises(path: Path) -> bool:
-    """By signature: an ISO base media file, a RIFF of type AVI, or Matroska."""
+    """True for the signature of a container: an ISO base media file, a RIFF of type AVI, or Matroska."""
     if not path.is_file():
         return False
     with path.open("rb") as file:
@@ -67,28 +66,28 @@ def read(path: Path, options: ReadOptions) -> xr.DataArray:
     channels = 3 if index.colour and not options.grey else 1
     height, width = options.size or (index.height, index.width)
     check_size(path, height, width, channels)
-    length = _together(index, every, 4 * channels * height * width)
+    length = _frames_per_piece(index, every, 4 * channels * height * width)
     parts = []
     for start in range(0, len(stamps), length):
-        some = stamps[start : start + length]
-        values = delayed(_decode, pure=False)(path, index, some, (channels, height, width))
-        parts.append(da.from_delayed(values, (len(some), channels, height, width), dtype=np.float32))
+        part_stamps = stamps[start : start + length]
+        values = delayed(_decode, pure=False)(path, index, part_stamps, (channels, height, width))
+        parts.append(da.from_delayed(values, (len(part_stamps), channels, height, width), dtype=np.float32))
     frames = xr.DataArray(da.concatenate(parts), dims=("time", "channel", "y", "x"), name="frames")
     rate = index.rate / every
-    said = [f"{rate:g} frames a second"]
+    messages = [f"{rate:g} frames a second"]
     if index.declared > len(index.stamps) or index.damaged:
-        said.append(
+        messages.append(
             f"the video breaks off: it declares {index.declared} frames, {len(index.stamps)} are whole and were read"
         )
-    frames.attrs = {"units": options.units or "0-255", "repairs": said}
+    frames.attrs = {"units": options.units or "0-255", "repairs": messages}
     return frames
 
 
-def _together(index: _Index, every: int, size: int) -> int:
+def _frames_per_piece(index: _Index, every: int, size: int) -> int:
     """How many frames of `size` bytes to decode at once: those between two key frames, which cost as much as the last of
     them, as far as memory allows; at least as many as are read together anywhere."""
     between = -(-len(index.stamps) // (len(index.keys) * every))
-    return max(1, CHUNK_BYTES // size, min(between, _TOGETHER // size))
+    return max(1, CHUNK_BYTES // size, min(between, _LARGEST_PIECE // size))
 
 
 def _every(rate: float, wanted: float, path: Path) -> int:
@@ -105,7 +104,7 @@ def _every(rate: float, wanted: float, path: Path) -> int:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
+def _open_video(path: Path) -> Iterator[tuple[Any, Any]]:
     """The container and its first video stream. Raises `ConfigError` without PyAV, `DataError` without a stream,
     else `UnreadableFile`."""
     require("av", extra="video", purpose="video", where=path)
@@ -114,7 +113,7 @@ def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
     try:
         with av.open(str(path.absolute()), mode="r", options={"protocol_whitelist": "file"}) as container:
             if not container.streams.video:
-                raise DataError("there are no pictures in this file", where=path)
+                raise DataError("there is no video stream in this file", where=path)
             yield container, container.streams.video[0]
     except DataError:
         raise
@@ -125,7 +124,7 @@ def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
 
 
 def _index(path: Path) -> _Index:
-    with _opened(path) as (container, stream):
+    with _open_video(path) as (container, stream):
         if stream.codec_context is None:
             raise UnreadableFile("the video is stored in a way that is not known", where=path)
         check_size(path, stream.height, stream.width, 3)
@@ -144,9 +143,9 @@ def _index(path: Path) -> _Index:
         if not stamps or not keys:
             raise UnreadableFile("the video is incomplete or unreadable (it holds no whole frame)", where=path)
         first = min(keys)
-        whole = sorted(stamp for stamp in stamps if stamp >= first)
+        complete = sorted(stamp for stamp in stamps if stamp >= first)
         return _Index(
-            stamps=tuple(whole),
+            stamps=tuple(complete),
             keys=tuple(sorted(keys)),
             height=stream.height,
             width=stream.width,
@@ -158,18 +157,18 @@ def _index(path: Path) -> _Index:
 
 
 def _decode(path: Path, index: _Index, stamps: tuple[int, ...], shape: tuple[int, int, int]) -> np.ndarray:
-    """The frames with these time stamps `(T, C, H, W)`, from 0 to 255; resized, where wanted, by areas."""
+    """The frames with these time stamps `(T, C, H, W)`, from 0 to 255; resized by areas if `shape` differs."""
     channels, height, width = shape
     values = np.empty((len(stamps), *shape), dtype=np.float32)
     places = {stamp: place for place, stamp in enumerate(stamps)}
-    with _opened(path) as (container, stream):
+    with _open_video(path) as (container, stream):
         stream.thread_type = "AUTO"
         container.seek(index.keys[bisect_right(index.keys, stamps[0]) - 1], stream=stream)
         for frame in container.decode(stream):
             place = places.pop(frame.pts, None)
             if place is not None and not frame.is_corrupt:
-                small = frame.reformat(width, height, "gray" if channels == 1 else "rgb24", interpolation="AREA")
-                values[place] = np.atleast_3d(small.to_ndarray()).transpose(2, 0, 1)
+                image = frame.reformat(width, height, "gray" if channels == 1 else "rgb24", interpolation="AREA")
+                values[place] = np.atleast_3d(image.to_ndarray()).transpose(2, 0, 1)
             if not places:
                 return values
     raise UnreadableFile(f"{len(places)} frame(s) cannot be decoded", where=path, remedy="fetch the file again")

@@ -1,8 +1,8 @@
-"""Slices of an array in Zarr's shards, read without Zarr's machinery, which takes as long again as expanding the chunks.
+"""Fast reader of slices of a sharded Zarr array, without the zarr library, whose overhead equals the decompression.
 
 A shard (the codec `sharding_indexed` of Zarr 3) is a file of chunks, each compressed by itself, that ends with an index: where
-each chunk begins and how many bytes it has, as two 64-bit numbers, and the CRC-32C of all these. A chunk that is nowhere holds
-the fill value only. Read is what `layout.create` writes: float32 in zstd, NaN where nothing is; the rest is left to Zarr.
+each chunk begins and how many bytes it has, as two 64-bit numbers, and the CRC-32C of all these. A chunk that is not stored
+holds the fill value only. Supported is what `layout.create` writes: float32, zstd, fill value NaN; zarr reads all others.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ import google_crc32c
 import numpy as np
 from numcodecs.zstd import decompress
 
-from framecast.data.lazy import Place
+from framecast.data.lazy import Selection
 
-_NOWHERE = 2**64 - 1
+_NOT_STORED = 2**64 - 1
 _LITTLE = {"name": "bytes", "configuration": {"endian": "little"}}
-_CHANGING = {"scale_factor", "add_offset", "_FillValue", "missing_value"}
-"""CF attributes by which values are other than those stored."""
+_DECODING_ATTRIBUTES = {"scale_factor", "add_offset", "_FillValue", "missing_value"}
+"""CF attributes that change the stored values."""
 
 Part = tuple[int, slice, slice]
 """The number of a chunk in its shard along one axis, what of the chunk is wanted, and where in the result that belongs."""
@@ -62,34 +62,34 @@ class Shards:
                         },
                     }
                 ],
-            } if first == second == _LITTLE and not attributes.keys() & _CHANGING:
-                chunks = tuple(whole // part for whole, part in zip(shard, chunk, strict=True))
+            } if first == second == _LITTLE and not attributes.keys() & _DECODING_ATTRIBUTES:
+                chunks = tuple(axes_ranges // part for axes_ranges, part in zip(shard, chunk, strict=True))
                 return cls(folder, tuple(shape), tuple(chunk), chunks)
         return None
 
-    def read(self, place: Place) -> np.ndarray:
-        """The values in `place`. Raises `OSError` where a shard cannot be read, `ValueError` where its index is damaged and
+    def read(self, selection: Selection) -> np.ndarray:
+        """The values in `selection`. Raises `OSError` where a shard cannot be read, `ValueError` where its index is damaged and
         `RuntimeError` where a chunk is."""
-        whole = zip(map(range, self.shape), place, strict=True)
-        wanted = [axis[k] if isinstance(k, slice) else axis[k:][:1] for axis, k in whole]
+        axes_ranges = zip(map(range, self.shape), selection, strict=True)
+        wanted = [axis[k] if isinstance(k, slice) else axis[k:][:1] for axis, k in axes_ranges]
         spans = [(each.start, each[-1] + 1) if each else (0, 0) for each in wanted]
         axes = [_parts(*span, *sizes) for span, *sizes in zip(spans, self.chunk, self.chunks, strict=True)]
         values = np.full([stop - start for start, stop in spans], np.nan, np.float32)
         block = np.empty(self.chunk, np.float32)
         for shard in product(*axes):
             path = self.folder.joinpath("c", *map(str, shard))
-            if not path.exists():  # as chunks that are nowhere
+            if not path.exists():  # all its chunks hold the fill value
                 continue
             with path.open("rb", buffering=0) as file:
                 index = self._index(file)
                 for parts in product(*(axis[number] for axis, number in zip(axes, shard, strict=True))):
-                    number, here, there = zip(*parts, strict=True)
+                    number, source, target = zip(*parts, strict=True)
                     begin, size = index[number].tolist()
-                    if begin != _NOWHERE:
+                    if begin != _NOT_STORED:
                         file.seek(begin)
                         decompress(file.read(size), block)
-                        values[there] = block[here]
-        return values[tuple(slice(None, None, k.step) if isinstance(k, slice) else 0 for k in place)]
+                        values[target] = block[source]
+        return values[tuple(slice(None, None, k.step) if isinstance(k, slice) else 0 for k in selection)]
 
     def _index(self, file: FileIO) -> np.ndarray:
         """Where each chunk begins and how many bytes it has `(*chunks, 2)`."""
@@ -103,10 +103,10 @@ class Shards:
 
 def _parts(start: int, stop: int, chunk: int, chunks: int) -> dict[int, list[Part]]:
     """What of the chunks along an axis lies between `start` and `stop`, by the number of the shard."""
-    found: dict[int, list[Part]] = {}
+    parts: dict[int, list[Part]] = {}
     for number in range(start // chunk, -(-stop // chunk)):
         shard, inside = divmod(number, chunks)
         begin, low, high = number * chunk, max(start, number * chunk), min(stop, (number + 1) * chunk)
         part = (inside, slice(low - begin, high - begin), slice(low - start, high - start))
-        found.setdefault(shard, []).append(part)
-    return found
+        parts.setdefault(shard, []).append(part)
+    return parts

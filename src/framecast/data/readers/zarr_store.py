@@ -1,4 +1,4 @@
-"""Zarr stores with CF metadata, as xarray writes them."""
+"""Reader of Zarr stores with CF metadata, local or remote, as xarray and `framecast convert` write them."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ particular order."""
 
 
 def recognises(path: Path) -> bool:
-    """By the metadata at its root."""
+    """True for a folder with Zarr metadata at its root."""
     return path.is_dir() and any((path / name).is_file() for name in ("zarr.json", ".zgroup", ".zmetadata"))
 
 
 def read(path: Path | str, options: ReadOptions) -> xr.DataArray:
-    """The one variable on a grid (or `options.variable`). `path` may be the address of a store elsewhere. Raises `DataError`
+    """The one variable on a grid (or `options.variable`). `path` may be the address of a remote store. Raises `DataError`
     and `UnreadableFile`."""
-    store = _elsewhere(path) if isinstance(path, str) else path
-    consolidated = _consolidated(path) if isinstance(path, Path) else None
+    store = _remote_store(path) if isinstance(path, str) else path
+    is_consolidated = _is_consolidated(path) if isinstance(path, Path) else None
     try:
         with warnings.catch_warnings(), zarr.config.set({} if isinstance(store, str) else PIPELINE):
             warnings.simplefilter("ignore", RuntimeWarning)  # that a remote store without consolidated metadata is slow
             warnings.filterwarnings("ignore", "Array is unsupported")  # zarrs leaves some to zarr
-            dataset = xr.open_zarr(store, chunks=None, decode_timedelta=False, consolidated=consolidated)
+            dataset = xr.open_zarr(store, chunks=None, decode_timedelta=False, consolidated=is_consolidated)
         if isinstance(path, Path):
-            dataset = _quick(dataset, path)
+            dataset = _with_fast_arrays(dataset, path)
     except Exception as error:  # zarr has no common error; whatever it raises, this store cannot be opened
         raise UnreadableFile(f"the store is incomplete or unreadable ({error})", where=path) from error
     for name, array in dataset.data_vars.items():
@@ -47,19 +47,19 @@ def read(path: Path | str, options: ReadOptions) -> xr.DataArray:
     return from_dataset(dataset, path, options)
 
 
-def _quick(dataset: xr.Dataset, path: Path) -> xr.Dataset:
-    """The same, with the arrays that `Shards` can read read by it."""
-    found = {}
+def _with_fast_arrays(dataset: xr.Dataset, path: Path) -> xr.Dataset:
+    """The dataset, in which `Shards` reads the arrays whose storage it supports."""
+    arrays = {}
     for name, array in dataset.data_vars.items():
         shards = Shards.of(path / str(name))
         if shards is not None and shards.shape == array.shape:
-            found[name] = lazy_variable(array.dims, array.shape, shards.read)
-            found[name].attrs, found[name].encoding = array.attrs, array.encoding
-    return dataset.assign(found)
+            arrays[name] = lazy_variable(array.dims, array.shape, shards.read)
+            arrays[name].attrs, arrays[name].encoding = array.attrs, array.encoding
+    return dataset.assign(arrays)
 
 
-def _elsewhere(address: str) -> Store | str:
-    """The store at an address: through obstore where that is installed and knows the address, else left to fsspec."""
+def _remote_store(address: str) -> Store | str:
+    """The store at an address: through obstore if it is installed and supports the address, else through fsspec."""
     if find_spec("obstore") is None:
         return address
     from obstore.store import from_url
@@ -71,7 +71,7 @@ def _elsewhere(address: str) -> Store | str:
         return address
 
 
-def _consolidated(path: Path) -> bool:
+def _is_consolidated(path: Path) -> bool:
     """Whether the root lists the metadata of all arrays."""
     root = path / "zarr.json"
     return (path / ".zmetadata").is_file() or (root.is_file() and b'"consolidated_metadata"' in root.read_bytes())

@@ -18,7 +18,7 @@ from typing import Literal
 
 import numpy as np
 
-from framecast.data.sets.clips import Clip, ClipData, Part, check_actions, matching, resized
+from framecast.data.sets.clips import Clip, ClipData, Part, check_actions, list_files, resize
 from framecast.errors import DataError
 from framecast.types import config
 
@@ -29,7 +29,7 @@ _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 @config
 class BAIR(ClipData):
-    """BAIR robot pushing, the main camera beside the robot. With `actions` every frame comes with the action taken then."""
+    """BAIR robot pushing, the main camera. With `actions` every frame has its action."""
 
     name: Literal["bair"] = "bair"
     context: int = 2
@@ -37,14 +37,14 @@ class BAIR(ClipData):
 
     @property
     def number_of_actions(self) -> int:
-        """Four, where they are asked for."""
+        """Four, or 0 without `actions`."""
         return NUMBERS if self.actions else 0
 
     def clips(self, part: Part) -> Iterator[Clip]:
         """One clip for each record."""
         length = self.context + self.horizon
         counts: dict[int, int] = {}  # by size: a frame more would make a record longer
-        for file in matching(Path(self.path) / "softmotion30_44k" / part, "*.tfrecord*"):
+        for file in list_files(Path(self.path) / "softmotion30_44k" / part, "*.tfrecord*"):
             for number, (start, size) in enumerate(_records(file)):
                 if size not in counts:
                     counts[size] = sum(key.endswith("/action") for key in _example(file, start, size))
@@ -55,8 +55,8 @@ class BAIR(ClipData):
                             remedy="fetch it again",
                         )
                 windows = [range(first, first + length) for first in range(counts[size] - length + 1)]
-                at = (file, start, size)
-                frames, actions = partial(_frames, *at, self.size), partial(_actions, *at)
+                record = (file, start, size)
+                frames, actions = partial(_frames, *record, self.size), partial(_actions, *record)
                 yield Clip(f"{file.name}, record {number}", windows, frames, actions)
 
 
@@ -64,15 +64,15 @@ def _records(file: Path) -> Iterator[tuple[int, int]]:
     """Where each record begins and how long it is. Raises `DataError` for a file that ends too early."""
     end = file.stat().st_size
     with file.open("rb") as stream:
-        place = 0
-        while place < end:
-            stream.seek(place)
+        offset = 0
+        while offset < end:
+            stream.seek(offset)
             header = stream.read(12)
             size = struct.unpack("<Q", header[:8])[0] if len(header) == 12 else _LARGEST_RECORD + 1
-            if size > _LARGEST_RECORD or place + size + 16 > end:
+            if size > _LARGEST_RECORD or offset + size + 16 > end:
                 raise DataError("not a whole file of TensorFlow records", where=file, remedy="fetch it again")
-            yield place + 12, size
-            place += size + 16
+            yield offset + 12, size
+            offset += size + 16
 
 
 @lru_cache(maxsize=8)
@@ -97,41 +97,41 @@ def _first(message: bytes) -> bytes:
 
 def _fields(message: bytes) -> Iterator[tuple[int, bytes]]:
     """Numbers and contents of the fields of a protocol buffer."""
-    place = 0
-    while place < len(message):
-        tag, place = _varint(message, place)
+    offset = 0
+    while offset < len(message):
+        tag, offset = _varint(message, offset)
         kind = tag & 7
         if kind == _BYTES:
-            size, place = _varint(message, place)
+            size, offset = _varint(message, offset)
         elif kind in (_FIXED32, _FIXED64):
             size = 4 if kind == _FIXED32 else 8
         elif kind == _VARINT:
-            size = _varint(message, place)[1] - place
+            size = _varint(message, offset)[1] - offset
         else:
             raise IndexError(f"wire type {kind}")
-        if place + size > len(message):
+        if offset + size > len(message):
             raise IndexError("a field is longer than its message")
-        yield tag >> 3, message[place : place + size]
-        place += size
+        yield tag >> 3, message[offset : offset + size]
+        offset += size
 
 
-def _varint(message: bytes, place: int) -> tuple[int, int]:
+def _varint(message: bytes, offset: int) -> tuple[int, int]:
     """A number of variable length, and where it ends."""
     value = shift = 0
     while True:
-        byte = message[place]
+        byte = message[offset]
         value |= (byte & 127) << shift
-        place, shift = place + 1, shift + 7
+        offset, shift = offset + 1, shift + 7
         if byte < 128:
-            return value, place
+            return value, offset
 
 
 def _frames(file: Path, start: int, size: int, side: int, numbers: Sequence[int]) -> np.ndarray:
     example = _example(file, start, size)
-    return np.stack([resized(_picture(example, number, file), side) for number in numbers])
+    return np.stack([resize(_decode_image(example, number, file), side) for number in numbers])
 
 
-def _picture(example: dict[str, bytes], number: int, file: Path) -> np.ndarray:
+def _decode_image(example: dict[str, bytes], number: int, file: Path) -> np.ndarray:
     pixels = np.frombuffer(example.get(f"{number}/image_aux1/encoded", b""), dtype=np.uint8)
     if pixels.size != SIDE * SIDE * 3:
         raise DataError(

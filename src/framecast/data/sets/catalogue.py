@@ -1,4 +1,4 @@
-"""What is known of the benchmark sets: where they come from, under which terms, how large they are and how they must lie."""
+"""Catalogue of the benchmark sets (`framecast datasets`): source, terms, size, layout on disk and files to download."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _BAIR = "http://rail.eecs.berkeley.edu/datasets/bair_robot_pushing_dataset_v0.ta
 
 
 @dataclass(frozen=True)
-class Known:
+class DataSetInfo:
     """A data set. `data` is `data.name` in a recipe; `size` is that of the download; `layout` is what `data.path` (for
     digits `data.images`) must hold, `files` what can be fetched."""
 
@@ -27,7 +27,7 @@ class Known:
 
 
 CATALOGUE = (
-    Known(
+    DataSetInfo(
         "MNIST, for Moving MNIST, V-MNIST and Mixed Moving MNIST",
         "moving_digits, varied_digits, mixed_digits",
         "http://yann.lecun.com/exdb/mnist/",
@@ -47,7 +47,7 @@ CATALOGUE = (
             ),
         ),
     ),
-    Known(
+    DataSetInfo(
         "Moving MNIST, the fixed test set",
         "archive",
         "https://www.cs.toronto.edu/~nitish/unsupervised_video/mnist_test_seq.npy",
@@ -56,7 +56,7 @@ CATALOGUE = (
         "the file itself, as data to evaluate a run on: mnist_test_seq.npy",
         (Remote(_SEQUENCES, "mnist_test_seq.npy", "md5:be083ec986bfe91a449d63653c411eb2"),),
     ),
-    Known(
+    DataSetInfo(
         "Moving MNIST as thuml publishes it",
         "archive",
         "https://github.com/thuml/predrnn-pytorch",
@@ -64,7 +64,7 @@ CATALOGUE = (
         "not known",
         "moving-mnist-train.npz, moving-mnist-valid.npz, moving-mnist-test.npz: clips and input_raw_data",
     ),
-    Known(
+    DataSetInfo(
         "KTH actions",
         "kth",
         "https://www.csc.kth.se/cvap/actions/",
@@ -72,7 +72,7 @@ CATALOGUE = (
         "not known; videos, of which the frames have to be cut out",
         "<action>/person01_<action>_d1_uncomp/image_0001.jpg, the frames in which the person is seen",
     ),
-    Known(
+    DataSetInfo(
         "Human3.6M",
         "human36m",
         "http://vision.imar.ro/human3.6m/",
@@ -80,7 +80,7 @@ CATALOGUE = (
         "not known; videos, of which the frames have to be cut out",
         "S1_Walking_1.54138969_000001.jpg, every fifth frame of each video",
     ),
-    Known(
+    DataSetInfo(
         "RoboNet",
         "robonet",
         "https://www.robonet.wiki/",
@@ -88,7 +88,7 @@ CATALOGUE = (
         "38.9 GB",
         "<environment>_..._traj<number>.hdf5",
     ),
-    Known(
+    DataSetInfo(
         "BAIR robot pushing",
         "bair",
         "http://rail.eecs.berkeley.edu/datasets/bair_robot_pushing_dataset_v0.tar",
@@ -103,7 +103,7 @@ CATALOGUE = (
             ),
         ),
     ),
-    Known(
+    DataSetInfo(
         "TaxiBJ",
         "taxibj",
         "https://github.com/TolicWang/DeepST, as repacked for https://github.com/chengtan9907/OpenSTL",
@@ -111,7 +111,7 @@ CATALOGUE = (
         "not known",
         "dataset.npz with X_train, Y_train, X_test and Y_test",
     ),
-    Known(
+    DataSetInfo(
         "SEVIR, vertically integrated liquid",
         "sevir",
         "s3://sevir (https://registry.opendata.aws/sevir/)",
@@ -119,28 +119,28 @@ CATALOGUE = (
         "not known; the whole set, of which VIL is a part, takes about 1 TB",
         "CATALOG.csv and data/vil/<year>/*.h5: aws s3 sync --no-sign-request s3://sevir/data/vil DIR/data/vil",
     ),
-    Known(
-        "Pictures of radar, as HKO-7, CIKM 2017, Guangzhou and Shanghai are published",
+    DataSetInfo(
+        "Radar images, as HKO-7, CIKM 2017, Guangzhou and Shanghai are published",
         "archive",
         "from the owner of each",
         "each its own, most for research only, on request",
         "not known",
-        "a folder of pictures of 8 bits, named by time or number; units: pixels hko7, pixels cikm, pixels thuml, pixels tctn",
+        "a folder of images of 8 bits, named by time or number; units: pixels hko7, pixels cikm, pixels thuml, pixels tctn",
     ),
 )
 
 
-def by_name(name: str) -> Known:
+def find_set(name: str) -> DataSetInfo:
     """The set whose title holds `name`, or is called so in a recipe, and whose files can be fetched. Raises `DataError`."""
-    found = [known for known in CATALOGUE if name.lower() in known.title.lower() or name in known.data.split(", ")]
-    exact = [known for known in found if known.title.lower() == name.lower()]
-    found = exact or [known for known in found if known.files] or found
-    if len(found) != 1:
-        what = f"{len(found)} sets are called {name!r}" if found else f"no set is called {name!r}"
-        raise DataError(what, remedy=f"sets: {'; '.join(known.title for known in found or CATALOGUE)}")
-    if not found[0].files:
+    matches = [info for info in CATALOGUE if name.lower() in info.title.lower() or name in info.data.split(", ")]
+    exact = [info for info in matches if info.title.lower() == name.lower()]
+    matches = exact or [info for info in matches if info.files] or matches
+    if len(matches) != 1:
+        what = f"{len(matches)} sets are called {name!r}" if matches else f"no set is called {name!r}"
+        raise DataError(what, remedy=f"sets: {'; '.join(info.title for info in matches or CATALOGUE)}")
+    if not matches[0].files:
         raise DataError(
-            f"{found[0].title} cannot be fetched from here",
-            remedy=f"get it from {found[0].source} and lay it out so: {found[0].layout}",
+            f"{matches[0].title} cannot be fetched from here",
+            remedy=f"get it from {matches[0].source} and lay it out so: {matches[0].layout}",
         )
-    return found[0]
+    return matches[0]

@@ -1,4 +1,4 @@
-"""Windows of clips: what the benchmark sets have in common."""
+"""Common code of the benchmark sets: windows of clips, read from image files or from arrays of the set."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from torch.nn import functional
 
-from framecast.data.lazy import keeps
+from framecast.data.lazy import reserve_memory
 from framecast.data.quantities import INTENSITY
 from framecast.data.readers.options import DEFAULT
 from framecast.data.region import Region
@@ -27,8 +27,8 @@ Part = Literal["train", "test"]
 
 
 class Clip(NamedTuple):
-    """One clip, not read yet. `frames(numbers)` returns those of its frames as `(T, C, H, W)` float32 between 0 and 1,
-    `actions(numbers)` the actions taken then `(T, A)`; `windows` are the numbers of the frames of each of its windows."""
+    """One clip, lazy. `frames(numbers)` reads frames as `(T, C, H, W)` float32 between 0 and 1, `actions(numbers)` their
+    actions `(T, A)`; `windows` are the numbers of the frames of each window."""
 
     name: str
     windows: Sequence[Sequence[int]]
@@ -38,7 +38,7 @@ class Clip(NamedTuple):
 
 class ClipSource:
     """The windows of some clips, one clip after the other. Frames are decoded when they are first used, and kept while there
-    is room in `KEPT_IN_MEMORY`."""
+    is room in `FRAME_CACHE_BYTES`."""
 
     quantity = INTENSITY
 
@@ -46,7 +46,7 @@ class ClipSource:
         self.shape = shape
         self._clips = tuple(clips)
         self._windows = [(number, window) for number, clip in enumerate(clips) for window in clip.windows]
-        self._kept: dict[tuple[int, int], np.ndarray] = {}
+        self._cache: dict[tuple[int, int], np.ndarray] = {}
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -60,34 +60,34 @@ class ClipSource:
         """`(T, C, H, W)` float32 between 0 and 1."""
         number, window = self._windows[index]
         with self._lock:
-            found = {frame: self._kept[number, frame] for frame in window if (number, frame) in self._kept}
-        missing = [frame for frame in window if frame not in found]
+            frames_by_number = {frame: self._cache[number, frame] for frame in window if (number, frame) in self._cache}
+        missing = [frame for frame in window if frame not in frames_by_number]
         if missing:
             decoded = dict(zip(missing, self._clips[number].frames(missing), strict=True))
-            found |= decoded
-            self._keep(number, decoded)
-        frames = np.stack([found[frame] for frame in window])
+            frames_by_number |= decoded
+            self._store(number, decoded)
+        frames = np.stack([frames_by_number[frame] for frame in window])
         if region is None:
             return frames
         return frames[..., *region.slices]
 
-    def _keep(self, number: int, frames: dict[int, np.ndarray]) -> None:
+    def _store(self, number: int, frames: dict[int, np.ndarray]) -> None:
         with self._lock:
             for frame, values in frames.items():
-                if (number, frame) not in self._kept and keeps(self, values.nbytes):
-                    self._kept[number, frame] = values.copy()  # not a view of the whole window
+                if (number, frame) not in self._cache and reserve_memory(self, values.nbytes):
+                    self._cache[number, frame] = values.copy()  # not a view of the whole window
 
-    def seen(self, index: int) -> None:
-        """Everywhere."""
+    def valid_mask(self, index: int) -> None:
+        """None: data everywhere."""
 
     def actions(self, index: int) -> np.ndarray:
-        """The actions of a window `(T, A)`; A is 0 where the set has none, or none are asked for."""
+        """The actions of a window `(T, A)`; A is 0 if the set has none, or with `actions=False`."""
         number, window = self._windows[index]
-        taken = self._clips[number].actions
-        return no_actions(len(window)) if taken is None or not self.shape.actions else taken(window)
+        actions = self._clips[number].actions
+        return no_actions(len(window)) if actions is None or not self.shape.actions else actions(window)
 
     def inputs(self, index: int, region: Region | None = None) -> np.ndarray:
-        """Nothing is seen beside clips: `(T, 0, H, W)`."""
+        """No inputs: `(T, 0, H, W)`."""
         return no_inputs(len(self._windows[index][1]), self.size_of(index), region)
 
     def init_time(self, index: int) -> int:
@@ -101,8 +101,8 @@ class ClipSource:
 
 @config
 class ClipData(ABC):
-    """A folder with clips of pictures. `validation` is the share of the training clips, the last ones, that is held out of
-    training; the papers hold out none and look at the test set instead. A set says which `clips` it has."""
+    """A folder with clips of images. `validation` is the share of the training clips, the last ones, that is held out of
+    training; the papers hold out none and use the test set instead. A subclass lists its `clips`."""
 
     name: str
     path: str
@@ -128,12 +128,12 @@ class ClipData(ABC):
 
     @property
     def number_of_actions(self) -> int:
-        """How many numbers an action has; 0 where there are none, or none are asked for."""
+        """The size of an action vector; 0 without actions."""
         return 0
 
     @property
-    def described(self) -> str:
-        """What the data are, in words."""
+    def description(self) -> str:
+        """A description of the data, for reports."""
         return f"{self.name} ({self.path})"
 
     @abstractmethod
@@ -141,7 +141,7 @@ class ClipData(ABC):
         """The clips of one part, in order."""
 
     def open(self, check: Check = lambda shape: None, frames: object = None) -> DataSplits:
-        """The windows of each part; no frame is read. `check` is handed the shape of the frames first. Raises `DataError`
+        """The windows of each part; no frame is read. `check` receives the shape of the frames first. Raises `DataError`
         and `ConfigError`."""
         if frames is not None:
             raise ConfigError(f"{self.name} is read from its folder and takes no frames", where="data.name")
@@ -149,12 +149,12 @@ class ClipData(ABC):
         check(shape)
         if not Path(self.path).is_dir():
             raise DataError("no such folder", where=self.path, remedy=f"see `framecast datasets` for {self.name}")
-        training, tested = list(self.clips("train")), list(self.clips("test"))
-        held_out = round(self.validation * len(training))
-        kept = len(training) - held_out
-        sources = [_source(clips, shape) for clips in (training[:kept], training[kept:], tested)]
+        training, test_clips = list(self.clips("train")), list(self.clips("test"))
+        validation_count = round(self.validation * len(training))
+        train_count = len(training) - validation_count
+        sources = [_source(clips, shape) for clips in (training[:train_count], training[train_count:], test_clips)]
         if not any(sources):
-            clips = len(training) + len(tested)
+            clips = len(training) + len(test_clips)
             layout = f"see `framecast datasets` for how the files of {self.name} must lie"
             raise DataError(
                 f"no window of {shape.context + shape.horizon} frames in {clips} clips",
@@ -162,7 +162,7 @@ class ClipData(ABC):
                 remedy=f"shorten the windows (data.context, data.horizon), or {layout}" if clips else layout,
             )
         counts = [f"{len(source or ())} {name}" for name, source in zip(NAMES, sources, strict=True)]
-        report = (f"{', '.join(counts)} windows of {len(training)} training and {len(tested)} test clips",)
+        report = (f"{', '.join(counts)} windows of {len(training)} training and {len(test_clips)} test clips",)
         train, validation, test = sources
         return DataSplits(
             train, validation, test, scaling=Unit(), step=None, report=report, where=self.path, parts=report[0]
@@ -175,7 +175,7 @@ def _source(clips: Sequence[Clip], shape: FrameShape) -> WindowSource | None:
 
 
 def check_actions(actions: np.ndarray, numbers: Sequence[int], where: Path) -> np.ndarray:
-    """The actions `(T, A)` of frames `numbers`. Raises `DataError` where one is not a number."""
+    """The actions `(T, A)` of frames `numbers`. Raises `DataError` if one is not finite."""
     finite = np.isfinite(actions).all(1)
     if not finite.all():
         raise DataError(
@@ -187,21 +187,21 @@ def check_actions(actions: np.ndarray, numbers: Sequence[int], where: Path) -> n
 
 
 def load_images(files: Sequence[Path], size: int, prepare: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """Pictures as `(T, C, size, size)` between 0 and 1. `prepare` takes the pixels `(H, W, 3)` uint8 of one and returns
-    what is used of them, `(h, w, C)`. Raises `DataError` for a picture that cannot be read."""
-    return np.stack([resized(prepare(decode(file)), size) for file in files])
+    """Images as `(T, C, size, size)` between 0 and 1. `prepare` maps the pixels `(H, W, 3)` uint8 of one to those that are
+    used, `(h, w, C)`. Raises `DataError` for an image that cannot be read."""
+    return np.stack([resize(prepare(decode(file)), size) for file in files])
 
 
 def decode(file: Path) -> np.ndarray:
-    """The pixels `(H, W, 3)` uint8 of a picture. Raises `DataError`."""
+    """The pixels `(H, W, 3)` uint8 of an image. Raises `DataError`."""
     try:
-        with Image.open(file, formats=["JPEG", "PNG"]) as picture:
-            return np.asarray(picture.convert("RGB"))
+        with Image.open(file, formats=["JPEG", "PNG"]) as image:
+            return np.asarray(image.convert("RGB"))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(f"the picture cannot be read ({error})", where=file, remedy="fetch it again") from error
+        raise DataError(f"the image cannot be read ({error})", where=file, remedy="fetch it again") from error
 
 
-def resized(pixels: np.ndarray, size: int) -> np.ndarray:
+def resize(pixels: np.ndarray, size: int) -> np.ndarray:
     """`(H, W, C)` of 0 to 255 as `(C, size, size)` of 0 to 1, bilinear between the centres of pixels, not smoothed first."""
     values = torch.from_numpy(np.ascontiguousarray(pixels, dtype=np.float32)).permute(2, 0, 1)[None]
     if values.shape[-2:] != (size, size):
@@ -209,6 +209,6 @@ def resized(pixels: np.ndarray, size: int) -> np.ndarray:
     return (values[0] / 255).numpy()
 
 
-def matching(folder: Path, pattern: str) -> list[Path]:
-    """What in `folder` matches, in the order of the names; nothing where there is no such folder."""
+def list_files(folder: Path, pattern: str) -> list[Path]:
+    """The entries of `folder` that match `pattern`, sorted by name; empty if the folder does not exist."""
     return sorted(folder.glob(pattern)) if folder.is_dir() else []

@@ -1,4 +1,4 @@
-"""Fetching the files of a set, when asked to: resumed where it was interrupted, checked, put in place when whole."""
+"""Download the files of a set, on request: resumable, with checksums, and moved to their path when complete."""
 
 from __future__ import annotations
 
@@ -25,11 +25,10 @@ class Remote(NamedTuple):
 
 
 def fetch(remote: Remote, folder: Path, progress: Callable[[int, int], None] = lambda done, of: None) -> Path:
-    """Fetch a file into `folder` and return its path; one that is there, and has the stated checksum, is kept.
+    """Fetch a file into `folder` and return its path; an existing file with the expected checksum is kept.
 
-    Interrupted, the next call goes on where it stopped. `progress` is told the bytes there and in all, 0 where that is not
-    known. Raises `DataError`, which says what to do by hand, where the address cannot be reached, and where the checksum is
-    another.
+    An interrupted download resumes at the next call. `progress` is called with the bytes received and the total, 0 if it is
+    unknown. Raises `DataError` if the address cannot be reached, with the manual steps, and if the checksum differs.
     """
     target = folder / remote.name
     if target.exists():
@@ -37,21 +36,23 @@ def fetch(remote: Remote, folder: Path, progress: Callable[[int, int], None] = l
         return target
     folder.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{target.name}.part")
-    there = partial.stat().st_size if partial.exists() else 0
+    received = partial.stat().st_size if partial.exists() else 0
     try:
-        with urlopen(Request(remote.url, headers={"Range": f"bytes={there}-"} if there else {}), timeout=60) as answer:
+        with urlopen(
+            Request(remote.url, headers={"Range": f"bytes={received}-"} if received else {}), timeout=60
+        ) as answer:
             if answer.status != _PARTIAL:
-                there = 0  # a server that cannot go on begins anew
-            total = there + int(answer.headers.get("Content-Length", 0) or -there)
-            with partial.open("ab" if there else "wb") as file:
+                received = 0  # the server does not support ranges: start again
+            total = received + int(answer.headers.get("Content-Length", 0) or -received)
+            with partial.open("ab" if received else "wb") as file:
                 while piece := answer.read(_PIECE):
                     file.write(piece)
-                    there += len(piece)
-                    progress(there, total)
-        if total and there < total:
-            raise URLError(f"it broke off after {there:,} of {total:,} bytes")
+                    received += len(piece)
+                    progress(received, total)
+        if total and received < total:
+            raise URLError(f"it broke off after {received:,} of {total:,} bytes")
     except HTTPError as error:
-        if error.code != _UNSATISFIABLE:  # else all of it is there already
+        if error.code != _UNSATISFIABLE:  # else the file is complete already
             raise _by_hand(remote, target, error) from error
     except (URLError, OSError) as error:
         raise _by_hand(remote, target, error) from error
@@ -73,10 +74,12 @@ def _by_hand(remote: Remote, target: Path, error: Exception) -> DataError:
 
 
 def _check(path: Path, remote: Remote) -> None:
-    method, _, stated = remote.checksum.partition(":")
+    method, _, expected = remote.checksum.partition(":")
     with path.open("rb") as file:
-        found = hashlib.file_digest(file, method).hexdigest()
-    if found != stated:
+        digest = hashlib.file_digest(file, method).hexdigest()
+    if digest != expected:
         raise DataError(
-            f"its {method} is {found} and not {stated}: it is damaged, or another file", where=path, remedy="remove it"
+            f"its {method} is {digest} and not {expected}: it is damaged, or another file",
+            where=path,
+            remedy="remove it",
         )

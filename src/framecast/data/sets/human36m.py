@@ -3,7 +3,7 @@ Predictive Methods for 3D Human Sensing in Natural Environments", PAMI 2014.
 
 Files: `S11_Walking_1.54138969_000471.jpg` - subject, scenario, camera, number - in one folder, every fifth frame of the video. A
 sequence takes every second of them; windows start every tenth file in training and every fifth in the test. The middle half
-of the picture in both directions is used. Subjects 1, 5, 6, 7 and 8 train, 9 and 11 test.
+of the image in both directions is used. Subjects 1, 5, 6, 7 and 8 train, 9 and 11 test.
 
 Deviation (spec/models.md, section 11): the papers speak of 17 scenarios, the released loader keeps Walking alone, which is
 the default here.
@@ -20,7 +20,7 @@ from typing import Literal
 
 import numpy as np
 
-from framecast.data.sets.clips import Clip, ClipData, Part, load_images, matching
+from framecast.data.sets.clips import Clip, ClipData, Part, list_files, load_images
 from framecast.errors import DataError
 from framecast.types import config
 
@@ -35,7 +35,7 @@ _NAME = re.compile(r"(S\d+)_([^_.]+).*_(\d+)\.jpg")
 
 @config
 class Human36M(ClipData):
-    """Human3.6M, colour. `scenarios` are those that are used, all where there are none."""
+    """Human3.6M, colour. `scenarios` are those that are used; all if empty."""
 
     name: Literal["human36m"] = "human36m"
     size: int = 128
@@ -46,17 +46,17 @@ class Human36M(ClipData):
     def clips(self, part: Part) -> Iterator[Clip]:
         """One clip for each video of one camera."""
         span = INTERVAL * (self.context + self.horizon - 1)
-        found = [(_NAME.fullmatch(file.name), file) for file in matching(Path(self.path), "S*_*.jpg")]
-        named = [(name[1], name[2], file) for name, file in found if name is not None]
-        there = {scenario for _, scenario, _ in named}
-        if there and (missing := [scenario for scenario in self.scenarios if scenario not in there]):
+        matches = [(_NAME.fullmatch(file.name), file) for file in list_files(Path(self.path), "S*_*.jpg")]
+        entries = [(name[1], name[2], file) for name, file in matches if name is not None]
+        known = {scenario for _, scenario, _ in entries}
+        if known and (missing := [scenario for scenario in self.scenarios if scenario not in known]):
             raise DataError(
-                f"no picture of {' and '.join(missing)}",
+                f"no image of {' and '.join(missing)}",
                 where=self.path,
-                remedy=f"data.scenarios: {', '.join(sorted(there))}",
+                remedy=f"data.scenarios: {', '.join(sorted(known))}",
             )
-        wanted = self.scenarios or there
-        files = [file for subject, scenario, file in named if subject in SUBJECTS[part] and scenario in wanted]
+        scenarios = self.scenarios or known
+        files = [file for subject, scenario, file in entries if subject in SUBJECTS[part] and scenario in scenarios]
         # The loader of the papers walks through the sorted files of all videos with one stride, so where the windows of a
         # video begin may follow from the video before it; and it needs one file more than the last window covers.
         next_start = position = 0
@@ -81,6 +81,6 @@ def _frames(files: Sequence[Path], size: int, numbers: Sequence[int]) -> np.ndar
 
 
 def _middle(pixels: np.ndarray) -> np.ndarray:
-    """Half of the height and width."""
+    """The central half of the height and the width."""
     height, width = pixels.shape[:2]
     return pixels[height // 4 : height - height // 4, width // 4 : width - width // 4]

@@ -15,7 +15,7 @@ from typing import Literal
 
 import numpy as np
 
-from framecast.data.sets.clips import Clip, ClipData, Part, load_images, matching
+from framecast.data.sets.clips import Clip, ClipData, Part, list_files, load_images
 from framecast.types import config
 
 SLOW = ("boxing", "handclapping", "handwaving", "walking")
@@ -37,17 +37,17 @@ class KTH(ClipData):
         length = self.context + self.horizon
         for action in SLOW + FAST:
             stride = length if action in SLOW else 3
-            for folder in matching(Path(self.path) / action, "person*"):
+            for folder in list_files(Path(self.path) / action, "person*"):
                 person = _PERSON.match(folder.name)
                 if person is None or not folder.is_dir() or (int(person[1]) <= 16) != (part == "train"):
                     continue
-                found = [(_NUMBER.match(file.name), file) for file in matching(folder, "image*")]
-                files = {int(name[1]): file for name, file in found if name is not None}
-                windows = backwards(list(files), length, stride)
+                matches = [(_NUMBER.match(file.name), file) for file in list_files(folder, "image*")]
+                files = {int(name[1]): file for name, file in matches if name is not None}
+                windows = windows_from_end(list(files), length, stride)
                 yield Clip(f"{action}/{folder.name}", windows, partial(_frames, list(files.values()), self.size))
 
 
-def backwards(numbers: Sequence[int], length: int, stride: int) -> list[range]:
+def windows_from_end(numbers: Sequence[int], length: int, stride: int) -> list[range]:
     """Windows of frames numbered without a gap, from the last backwards: `stride` frames from one that is taken to the
     next, one frame from a place where there is none."""
     windows, last = [], len(numbers) - 1

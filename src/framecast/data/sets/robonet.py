@@ -1,14 +1,14 @@
 """RoboNet: Sudeep Dasari et al.: "RoboNet: Large-Scale Multi-Robot Learning", CoRL 2019, as in the ModeRNN paper.
 
 Files: `<environment>_..._traj<number>.hdf5`, one trajectory each, in one folder or below it, with `env/cam0_video` as
-pictures (`frame0`, `frame1`, ... JPEG) or as one video (`frames`, MP4, which needs PyAV), and `policy/actions`. Of each
+images (`frame0`, `frame1`, ... JPEG) or as one video (`frames`, MP4, which needs PyAV), and `policy/actions`. Of each
 environment the first 2,500 trajectories train and the next 2,000 test; windows start every third frame in training and
 follow one another in the test.
 
-Deviations (spec/models.md, section 11): the loader of the ModeRNN paper is handed pictures made smaller before, how is not
-released; here they are reduced to `size` bilinearly, smoothed first. It lists four environments and then reads three of
-them, `environments` here. Actions, for which no loader is released, are those of the file; where a robot has fewer numbers
-than `action_size`, the rest are 0, as in RoboNet's own loader.
+Deviations (spec/models.md, section 11): the loader of the ModeRNN paper reads images that were reduced before, by code that is
+not released; here they are reduced to `size` bilinearly, smoothed first. It lists four environments and then reads three of
+them, `environments` here. Actions, for which no loader is released, are those of the file; where a robot has fewer numbers than
+`action_size`, the rest are 0, as in RoboNet's own loader.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import numpy as np
 from PIL import Image
 
 from framecast.checks import require
-from framecast.data.readers.hdf5 import check, opened
+from framecast.data.readers.hdf5 import check_dataset, open_hdf5
 from framecast.data.sets.clips import Clip, ClipData, Part, check_actions
 from framecast.errors import ConfigError, DataError
 from framecast.types import config
@@ -38,7 +38,7 @@ _TRAJECTORY = re.compile(r"traj[_-]?(\d+)")
 
 @config
 class RoboNet(ClipData):
-    """RoboNet, colour, the first camera. With `actions` every frame comes with the action taken then."""
+    """RoboNet, colour, the first camera. With `actions` every frame has its action."""
 
     name: Literal["robonet"] = "robonet"
     context: int = 5
@@ -48,21 +48,21 @@ class RoboNet(ClipData):
 
     @property
     def number_of_actions(self) -> int:
-        """`action_size`, where actions are asked for."""
+        """`action_size`, or 0 without `actions`."""
         return self.action_size if self.actions else 0
 
     def clips(self, part: Part) -> Iterator[Clip]:
         """One clip for each trajectory."""
         length = self.context + self.horizon
-        found = {name: sorted(Path(self.path).rglob(f"{name}*.hdf5"), key=_number) for name in self.environments}
-        if any(found.values()) and (missing := [name for name, files in found.items() if not files]):
+        files_of = {name: sorted(Path(self.path).rglob(f"{name}*.hdf5"), key=_number) for name in self.environments}
+        if any(files_of.values()) and (missing := [name for name, files in files_of.items() if not files]):
             raise DataError(
                 f"no trajectory of {' and '.join(missing)}",
                 where=self.path,
-                remedy=f"data.environments=[{','.join(name for name, files in found.items() if files)}]",
+                remedy=f"data.environments=[{','.join(name for name, files in files_of.items() if files)}]",
             )
         for environment in self.environments:
-            files = found[environment]
+            files = files_of[environment]
             chosen = files[:TRAINING] if part == "train" else files[TRAINING : TRAINING + TEST]
             stride = BETWEEN_STARTS if part == "train" else length
             for file in chosen:
@@ -84,8 +84,8 @@ class RoboNet(ClipData):
 
 
 def _number(file: Path) -> tuple[int, str]:
-    found = _TRAJECTORY.search(file.stem)
-    return (int(found[1]) if found else 0), file.name
+    files_of = _TRAJECTORY.search(file.stem)
+    return (int(files_of[1]) if files_of else 0), file.name
 
 
 def _camera(content: h5py.File, file: Path) -> h5py.Group:
@@ -98,74 +98,74 @@ def _camera(content: h5py.File, file: Path) -> h5py.Group:
 @lru_cache(maxsize=100_000)
 def _sizes(file: Path) -> tuple[int, int]:
     """How many frames have an action or follow one, and how many numbers an action has. Raises `DataError`."""
-    with opened(file, FORM) as content:
+    with open_hdf5(file, FORM) as content:
         camera = _camera(content, file)
         frames = int(camera["frames"].attrs["T"]) if "frames" in camera else len(camera)
         actions = content.get("policy/actions")
         if not isinstance(actions, h5py.Dataset) or actions.ndim != 2 or actions.dtype.kind not in "fiu":
             raise DataError("no policy/actions of numbers (T, A), so no trajectory of RoboNet", where=file)
-        check(actions, file)
+        check_dataset(actions, file)
         return min(frames, len(actions) + 1), actions.shape[1]
 
 
 def _frames(file: Path, size: int, numbers: Sequence[int]) -> np.ndarray:
-    with opened(file, FORM) as content:
+    with open_hdf5(file, FORM) as content:
         camera = _camera(content, file)
         if "frames" in camera:
             first = camera["frames"]
-            pixels = _video(_bytes(first, file), numbers, file)
+            pixels = _decode_video(_bytes(first, file), numbers, file)
         else:
             stored = [camera[f"frame{number}"] for number in numbers]
             first = stored[0]
             pixels = [
-                _picture(_bytes(picture, file), number, file) for picture, number in zip(stored, numbers, strict=True)
+                _decode_image(_bytes(image, file), number, file) for image, number in zip(stored, numbers, strict=True)
             ]
-        swapped = first.attrs.get("image_format", "RGB") in ("BGR", b"BGR")
-    frames = [np.asarray(picture.resize((size, size), Image.Resampling.BILINEAR)) for picture in pixels]
+        is_bgr = first.attrs.get("image_format", "RGB") in ("BGR", b"BGR")
+    frames = [np.asarray(image.resize((size, size), Image.Resampling.BILINEAR)) for image in pixels]
     values = np.stack(frames).astype(np.float32) / 255
-    return np.ascontiguousarray((values[..., ::-1] if swapped else values).transpose(0, 3, 1, 2))
+    return np.ascontiguousarray((values[..., ::-1] if is_bgr else values).transpose(0, 3, 1, 2))
 
 
 def _bytes(stored: h5py.Dataset, file: Path) -> bytes:
-    check(stored, file)
+    check_dataset(stored, file)
     content: bytes = stored[:].tobytes()
     return content
 
 
-def _picture(content: bytes, number: int, file: Path) -> Image.Image:
+def _decode_image(content: bytes, number: int, file: Path) -> Image.Image:
     try:
-        with Image.open(io.BytesIO(content), formats=["JPEG", "PNG"]) as picture:
-            return picture.convert("RGB")
+        with Image.open(io.BytesIO(content), formats=["JPEG", "PNG"]) as image:
+            return image.convert("RGB")
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(f"frame {number} is no whole picture", where=file, remedy="fetch it again") from error
+        raise DataError(f"frame {number} is no complete image", where=file, remedy="fetch it again") from error
 
 
-def _video(content: bytes, numbers: Sequence[int], file: Path) -> list[Image.Image]:
+def _decode_video(content: bytes, numbers: Sequence[int], file: Path) -> list[Image.Image]:
     """The frames of a video in memory."""
     require("av", extra="video", purpose="video", where=file)
     import av
 
-    wanted, last = set(numbers), max(numbers)
-    found: dict[int, Image.Image] = {}
+    remaining, last = set(numbers), max(numbers)
+    files_of: dict[int, Image.Image] = {}
     try:
         with av.open(io.BytesIO(content), mode="r") as video:
             for number, frame in enumerate(video.decode(video=0)):
-                if number in wanted:
-                    found[number] = Image.fromarray(frame.to_ndarray(format="rgb24"))
+                if number in remaining:
+                    files_of[number] = Image.fromarray(frame.to_ndarray(format="rgb24"))
                 if number >= last:
                     break
     except av.FFmpegError as error:
         raise DataError(f"the video cannot be decoded ({error})", where=file, remedy="fetch it again") from error
-    if missing := wanted - set(found):
+    if missing := remaining - set(files_of):
         raise DataError(f"the video ends before frame {min(missing)}", where=file, remedy="fetch it again")
-    return [found[number] for number in numbers]
+    return [files_of[number] for number in numbers]
 
 
 def _actions(file: Path, size: int, numbers: Sequence[int]) -> np.ndarray:
     """`(T, size)`; the last frame of a trajectory has no action, which is 0."""
-    with opened(file, FORM) as content:
+    with open_hdf5(file, FORM) as content:
         actions = np.asarray(content["policy/actions"], dtype=np.float32)
     padded = np.zeros((max(numbers) + 1, size), dtype=np.float32)
-    known = actions[: len(padded)]
-    padded[: len(known), : known.shape[1]] = known
+    values_known = actions[: len(padded)]
+    padded[: len(values_known), : values_known.shape[1]] = values_known
     return check_actions(padded[list(numbers)], numbers, file)

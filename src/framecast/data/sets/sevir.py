@@ -1,7 +1,7 @@
 """SEVIR: Mark S. Veillette, Siddharth Samsi, Christopher J. Mattioli: "SEVIR: A Storm Event Imagery Dataset for Deep Learning
 Applications in Radar and Satellite Meteorology", NeurIPS 2020. The radar part, vertically integrated liquid (VIL).
 
-Files: `CATALOG.csv`, which says where and when each event was, and `data/vil/<year>/SEVIR_VIL_....h5` with `vil
+Files: `CATALOG.csv`, which lists file, row and time of each event, and `data/vil/<year>/SEVIR_VIL_....h5` with `vil
 (N, 384, 384, 49)` bytes, one event a row, a frame every 5 minutes. Events before June 2019 are for training, the others for the
 test, as in the nowcasts of the paper; `validation` holds out the last ones before that. Pixels are between 0 and 1 here, as
 255ths.
@@ -19,8 +19,8 @@ from typing import Literal, NamedTuple
 import h5py
 import numpy as np
 
-from framecast.data.readers.hdf5 import check, opened
-from framecast.data.sets.clips import Clip, ClipData, Part, resized
+from framecast.data.readers.hdf5 import check_dataset, open_hdf5
+from framecast.data.sets.clips import Clip, ClipData, Part, resize
 from framecast.errors import DataError
 from framecast.types import config
 
@@ -29,7 +29,7 @@ TEST_FROM = "2019-06-01"
 
 
 class _Event(NamedTuple):
-    """Where an event lies, and when it was."""
+    """An event: its file, row, time and name."""
 
     file: Path
     row: int
@@ -68,10 +68,10 @@ def _events(folder: Path) -> list[_Event]:
             rows = csv.DictReader(file)
             if missing := {"id", "file_name", "file_index", "img_type", "time_utc"} - set(rows.fieldnames or ()):
                 raise DataError(f"no column {', '.join(sorted(missing))}", where=catalogue, remedy="fetch it again")
-            listed = [(rows.line_num, row) for row in rows if row["img_type"] == "vil"]
+            vil_rows = [(rows.line_num, row) for row in rows if row["img_type"] == "vil"]
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"no table of text ({error})", where=catalogue, remedy="fetch it again") from error
-    events = [_event(folder, row, f"{catalogue}, line {line}") for line, row in listed]
+    events = [_event(folder, row, f"{catalogue}, line {line}") for line, row in vil_rows]
     return sorted((event for event in events if event.file.is_file()), key=lambda event: (event.time, event.name))
 
 
@@ -88,11 +88,11 @@ def _event(folder: Path, row: dict[str, str], where: str) -> _Event:
 
 
 def _frames(event: _Event, size: int, frames: Sequence[int]) -> np.ndarray:
-    with opened(event.file, "SEVIR") as file:
+    with open_hdf5(event.file, "SEVIR") as file:
         stored = file.get("vil")
         if not isinstance(stored, h5py.Dataset) or stored.dtype != np.uint8:
             raise DataError("no vil of bytes", where=event.file, remedy="see `framecast datasets` for sevir")
-        check(stored, event.file)
+        check_dataset(stored, event.file)
         if stored.ndim != 4 or stored.shape[-1] != FRAMES or not 0 <= event.row < len(stored):
             raise DataError(
                 f"vil of shape {stored.shape}, expected (N, 384, 384, {FRAMES}) with a row {event.row} for {event.name}",
@@ -100,4 +100,4 @@ def _frames(event: _Event, size: int, frames: Sequence[int]) -> np.ndarray:
                 remedy="fetch it again, and CATALOG.csv",
             )
         pixels = stored[event.row]
-    return np.stack([resized(pixels[..., k, None], size) for k in frames])
+    return np.stack([resize(pixels[..., k, None], size) for k in frames])

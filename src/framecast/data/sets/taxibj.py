@@ -53,7 +53,7 @@ def _windows(file: Path, part: Part) -> np.ndarray:
     """All windows of a part `(N, 8, 2, 32, 32)`."""
     if not file.is_file():
         raise DataError("no such file", where=file, remedy="see `framecast datasets` for taxibj")
-    past, future = arrays_of(file, (f"X_{part}", f"Y_{part}"), largest=4 * 2**30)
+    past, future = arrays_of(file, (f"X_{part}", f"Y_{part}"), limit=4 * 2**30)
     expected = (STEPS, 2, SIDE, SIDE)
     if past.shape[1:] != expected or future.shape != past.shape:
         raise DataError(f"arrays of shape {past.shape} and {future.shape}, expected (N, 4, 2, 32, 32)", where=file)

@@ -1,1 +1,1 @@
-"""Writing an archive as one Zarr store: `framecast convert`."""
+"""Write an archive as one Zarr store: `framecast convert`."""

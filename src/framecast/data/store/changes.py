@@ -1,4 +1,4 @@
-"""What happens to frames on their way into a store, with the text of each option: the one place where they stand."""
+"""Changes of frames during conversion (crop, coarsen, reproject), with the help text of each option."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Changes:
-    """What happens to frames on the way, in this order."""
+    """Changes of frames, applied in this order."""
 
     crop: Annotated[tuple[int, int, int, int] | None, "Take a part: top, left, height and width in pixels."] = None
     coarsen: Annotated[int, "So many pixels in y and x become one."] = 1
     reproject: Annotated[str | None, "Onto a grid of another projection: EPSG:3035."] = None
 
-    def applied(self, frames: xr.DataArray) -> xr.DataArray:
-        """The frames, changed, still lazy. Raises `ConfigError` and `DataError`."""
-        from framecast.data.store.regridding import (  # late: the command line starts without
-            coarsened,
-            cropped,
-            reprojected,
+    def apply(self, frames: xr.DataArray) -> xr.DataArray:
+        """The changed frames, lazy. Raises `ConfigError` and `DataError`."""
+        from framecast.data.store.regridding import (  # deferred: the command line starts faster
+            coarsen,
+            crop,
+            reproject,
         )
 
         if self.crop is not None:
-            frames = cropped(frames, *self.crop)
+            frames = crop(frames, *self.crop)
         if self.coarsen != 1:
-            frames = coarsened(frames, self.coarsen)
+            frames = coarsen(frames, self.coarsen)
         if self.reproject is not None:
-            frames = reprojected(frames, self.reproject)
+            frames = reproject(frames, self.reproject)
         return frames
 
 
 UNCHANGED = Changes()
-"""Nothing stated."""
+"""No change."""

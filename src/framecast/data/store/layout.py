@@ -1,4 +1,4 @@
-"""How a converted archive lies in its Zarr store (conversion.py fills it).
+"""Layout of a converted archive in its Zarr store: arrays, chunks and shards (conversion.py fills them).
 
 Chunks are what random crops read; shards, which hold many of them, are what is written at once, and what an object store
 holds as one object.
@@ -28,29 +28,29 @@ _EPOCH = "nanoseconds since 1970-01-01"
 
 
 def check_chunks(chunks: Chunks | None) -> None:
-    """Raise `ConfigError` for chunks that are not three whole numbers from 1 on."""
+    """Raise `ArgumentError` if chunks are not three whole numbers from 1 on."""
     if chunks is None:
         return
     if len(as_tuple(chunks, "chunks")) != 3:
-        said = " x ".join(map(str, chunks))
-        raise ArgumentError(f"chunks of {said}, expected frames x height x width", parameter="chunks")
+        given = " x ".join(map(str, chunks))
+        raise ArgumentError(f"chunks of {given}, expected frames x height x width", parameter="chunks")
     for side in chunks:
         check_counts(chunks=side)
 
 
-def chunks_of(frames: xr.DataArray) -> Chunks:
-    """About `CHUNK`, of so few frames that one chunk of whole frames is no larger than a shard should be."""
-    most = SHARD // _bytes(frames)
-    return (min(CHUNK[0], max(most, 1)), _side(frames.sizes["y"], CHUNK[1]), _side(frames.sizes["x"], CHUNK[2]))
+def default_chunks(frames: xr.DataArray) -> Chunks:
+    """About `CHUNK`, with fewer frames if a chunk of them would exceed `SHARD` bytes."""
+    largest = SHARD // _bytes(frames)
+    return (min(CHUNK[0], max(largest, 1)), _side(frames.sizes["y"], CHUNK[1]), _side(frames.sizes["x"], CHUNK[2]))
 
 
-def frames_of_shard(frames: xr.DataArray, chunks: Chunks) -> int:
+def frames_per_shard(frames: xr.DataArray, chunks: Chunks) -> int:
     """How many frames a shard holds: whole chunks, about `SHARD` bytes."""
     return max(SHARD // (_bytes(frames) * chunks[0]), 1) * chunks[0]
 
 
 def create(store: Path, frames: xr.DataArray, chunks: Chunks, length: int) -> None:
-    """A store without frames, on the grid of `frames` and for as many actions, with shards of `length` frames."""
+    """Create a store without frames, on the grid of `frames` and for as many actions, with shards of `length` frames."""
     coordinates = {name: frames[name].variable for name in ("y", "x", "crs") if name in frames.coords}
     clock = frames["time"].dtype.kind == "M"
     xr.Dataset(coords=coordinates, attrs={"Conventions": "CF-1.10"}).to_zarr(store, zarr_format=3, consolidated=False)
@@ -94,8 +94,8 @@ def create(store: Path, frames: xr.DataArray, chunks: Chunks, length: int) -> No
     )
 
 
-def beside(frames: xr.DataArray) -> dict[str, np.ndarray]:
-    """The arrays of a store that stand beside the frames: `time`, nanoseconds since 1970 or numbers of frames, and, where the
+def extra_arrays(frames: xr.DataArray) -> dict[str, np.ndarray]:
+    """The arrays of a store besides the frames: `time`, nanoseconds since 1970 or numbers of frames, and, where the
     frames have actions, `actions (time, A)`."""
     times = frames["time"].values
     numbers = times.astype("datetime64[ns]").astype(np.int64) if times.dtype.kind == "M" else times.astype(np.int64)
@@ -103,12 +103,12 @@ def beside(frames: xr.DataArray) -> dict[str, np.ndarray]:
 
 
 def _bytes(frames: xr.DataArray) -> int:
-    """Of one frame, as float32."""
+    """Bytes of one frame, as float32."""
     return 4 * prod(frames.shape[1:])
 
 
-def _side(size: int, wanted: int) -> int:
-    """The divisor of `size` nearest to `wanted` and not far from it, else `wanted`: shards that reach beyond the frame take
+def _side(size: int, preferred: int) -> int:
+    """The divisor of `size` nearest to `preferred` and not far from it, else `preferred`: shards that reach beyond the frame take
     longer to write."""
-    near = [side for side in range(wanted * 3 // 4, wanted * 3 // 2 + 1) if size % side == 0]
-    return min(near, key=lambda side: abs(side - wanted), default=wanted)
+    near = [side for side in range(preferred * 3 // 4, preferred * 3 // 2 + 1) if size % side == 0]
+    return min(near, key=lambda side: abs(side - preferred), default=preferred)

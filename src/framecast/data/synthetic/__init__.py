@@ -1,1 +1,1 @@
-"""Data sets that are generated: moving digits."""
+"""Generated data sets: moving digits."""

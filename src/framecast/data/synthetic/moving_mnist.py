@@ -1,9 +1,9 @@
-"""Moving digits: sequences of handwritten digits that move and bounce, made on the fly.
+"""Moving MNIST: generate sequences of handwritten digits that move and bounce. Reads only the digit images.
 
 The rules of Moving MNIST (Srivastava et al. 2015) as the released generators have them (spec/models.md, section 11): each
 digit starts anywhere, at any angle, with a constant speed of 0.1 of the free range per frame (3.6 pixels for digits of
 28 in frames of 64). Each frame steps first; a coordinate that leaves [0, 1] is clamped to the wall and its velocity
-turned round, without reflecting the overshoot. Positions are truncated to pixels, digits combined by their maximum.
+reversed, without reflecting the overshoot. Positions are truncated to pixels, digits combined by their maximum.
 """
 
 from __future__ import annotations
@@ -72,21 +72,21 @@ class DigitSource:
             return frames
         return frames[..., *region.slices]
 
-    def _sequence(self, chance: np.random.Generator) -> np.ndarray:
+    def _sequence(self, rng: np.random.Generator) -> np.ndarray:
         frames = np.zeros((self.length, 1, self.shape.height, self.shape.width), dtype=np.float32)
         for _ in range(self.digits):
-            place(frames[:, 0], self.images[chance.integers(len(self.images))], chance)
+            draw_moving_digit(frames[:, 0], self.images[rng.integers(len(self.images))], rng)
         return frames
 
-    def seen(self, index: int) -> None:
-        """Everywhere."""
+    def valid_mask(self, index: int) -> None:
+        """None: data everywhere."""
 
     def actions(self, index: int) -> np.ndarray:
-        """Digits obey nobody: `(T, 0)`."""
+        """No actions: `(T, 0)`."""
         return no_actions(self.length)
 
     def inputs(self, index: int, region: Region | None = None) -> np.ndarray:
-        """Nothing is seen beside digits: `(T, 0, H, W)`."""
+        """No inputs: `(T, 0, H, W)`."""
         return no_inputs(self.length, self.size_of(index), region)
 
     def init_time(self, index: int) -> int:
@@ -101,7 +101,7 @@ class DigitSource:
 @config
 class DigitData(ABC):
     """Generated digits. `images` is "bundled" or a folder with MNIST's IDX files; `digits` is how many there are. A data set
-    states by what it `generates` them."""
+    states by what it `source_class` them."""
 
     name: str
     images: str = "bundled"
@@ -128,20 +128,20 @@ class DigitData(ABC):
 
     @property
     @abstractmethod
-    def generates(self) -> type[DigitSource]:
+    def source_class(self) -> type[DigitSource]:
         """The source of its windows."""
 
     @property
-    def described(self) -> str:
-        """What the data are, in words."""
+    def description(self) -> str:
+        """A description of the data, for reports."""
         return f"{self.name.replace('_', ' ')} ({self.images})"
 
     def open(self, check: Check = lambda shape: None, frames: object = None) -> DataSplits:
-        """The generators of each split. `check` is handed the shape of the frames first. Raises `DataError` and
+        """The generators of each split. `check` receives the shape of the frames first. Raises `DataError` and
         `ConfigError`, the latter too where `frames` are given."""
         if frames is not None:
             raise ConfigError("digits are generated and take no frames", where="data.name")
-        check(FrameShape(self.generates.channels, self.size, self.size, self.context, self.horizon))
+        check(FrameShape(self.source_class.channels, self.size, self.size, self.context, self.horizon))
         report = (
             f"{self.train} train, {self.validation} validation, {self.test} test sequences, made from disjoint digits"
         )
@@ -155,7 +155,7 @@ class DigitData(ABC):
         )
 
     def _part(self, part: Split, number: int) -> DigitSource:
-        return self.generates(
+        return self.source_class(
             digit_images(self.images, part, self.size),
             size=self.size,
             digits=self.digits,
@@ -174,31 +174,31 @@ class MovingDigits(DigitData):
     name: Literal["moving_digits"] = "moving_digits"
 
     @property
-    def generates(self) -> type[DigitSource]:
+    def source_class(self) -> type[DigitSource]:
         """The source of its windows."""
         return DigitSource
 
 
-def place(frames: np.ndarray, image: np.ndarray, chance: np.random.Generator) -> None:
-    """Let `image (d, d)` move through `frames (T, H, W)`, combined with what is there by the maximum."""
+def draw_moving_digit(frames: np.ndarray, image: np.ndarray, rng: np.random.Generator) -> None:
+    """Let `image (d, d)` move through `frames (T, H, W)`, combined by the maximum."""
     side = image.shape[-1]
-    for frame, (top, left) in zip(frames, _path(chance, len(frames), frames.shape[-1] - side), strict=True):
+    for frame, (top, left) in zip(frames, _path(rng, len(frames), frames.shape[-1] - side), strict=True):
         part = frame[top : top + side, left : left + side]
         np.maximum(part, image, out=part)
 
 
-def _path(chance: np.random.Generator, length: int, free: int) -> np.ndarray:
+def _path(rng: np.random.Generator, length: int, free: int) -> np.ndarray:
     """Top-left corners `(length, 2)` of a digit, in pixels, within a free range of `free` pixels."""
-    place = chance.random(2)
-    angle = chance.random() * 2 * np.pi
+    position = rng.random(2)
+    angle = rng.random() * 2 * np.pi
     velocity = SPEED * np.array([np.sin(angle), np.cos(angle)])
     corners = np.empty((length, 2), dtype=np.int64)
     for t in range(length):
-        place = place + velocity
-        out = (place <= 0) | (place >= 1)
-        place = np.clip(place, 0, 1)
-        velocity = np.where(out, -velocity, velocity)
-        corners[t] = free * place
+        position = position + velocity
+        outside = (position <= 0) | (position >= 1)
+        position = np.clip(position, 0, 1)
+        velocity = np.where(outside, -velocity, velocity)
+        corners[t] = free * position
     return corners
 
 
@@ -206,32 +206,32 @@ def digit_images(where: str, split: Split, size: int) -> np.ndarray:
     """Digit images `(N, d, d)` between 0 and 1 of one split, none of which is in another split.
 
     `where` is "bundled" (the 1,797 digits of scikit-learn, 8 x 8, enlarged smoothly) or a folder with MNIST's IDX files,
-    gzipped or not; there, test digits come from the t10k file and validation digits are the last 10,000 of the training
+    gzipped or not; in the latter, test digits come from the t10k file and validation digits are the last 10,000 of the training
     file. In frames smaller than 64 the digits shrink alike. Raises `DataError`.
     """
     if where == "bundled":
-        images = _bundled()
+        images = _bundled_digits()
         # The digits are stored writer by writer: contiguous parts keep most writers apart as well.
         bounds = {"train": (0.0, 0.7), "validation": (0.7, 0.8), "test": (0.8, 1.0)}[split]
         images = images[round(bounds[0] * len(images)) : round(bounds[1] * len(images))]
     else:
         images = read_idx(_idx_file(Path(where), "t10k" if split == "test" else "train")).astype(np.float32) / 255
-        held_out = min(10_000, len(images) // 6)
+        validation = min(10_000, len(images) // 6)
         if split != "test":
-            images = images[:-held_out] if split == "train" else images[-held_out:]
+            images = images[:-validation] if split == "train" else images[-validation:]
     side = min(MNIST_DIGIT, round(MNIST_DIGIT * size / MNIST_FRAME))
-    return images if images.shape[-1] == side else _resized(images, side)
+    return images if images.shape[-1] == side else _resize(images, side)
 
 
-def _bundled() -> np.ndarray:
+def _bundled_digits() -> np.ndarray:
     require("sklearn", extra="demo", purpose='the handwriting of images="bundled"')
     from sklearn.datasets import load_digits
 
     small = load_digits().images.astype(np.float32) / 16
-    return _resized(np.pad(small, ((0, 0), (1, 1), (1, 1))), MNIST_DIGIT)
+    return _resize(np.pad(small, ((0, 0), (1, 1), (1, 1))), MNIST_DIGIT)
 
 
-def _resized(images: np.ndarray, side: int) -> np.ndarray:
+def _resize(images: np.ndarray, side: int) -> np.ndarray:
     zoomed = scipy.ndimage.zoom(
         images, (1, side / images.shape[1], side / images.shape[2]), order=3, grid_mode=True, mode="grid-constant"
     )
@@ -263,6 +263,6 @@ def read_idx(path: Path) -> np.ndarray:
             f"the file is incomplete or unreadable ({error})", where=path, remedy="fetch the file again"
         ) from error
     if len(data) != count * rows * columns:
-        held = "more" if len(data) > count * rows * columns else len(data) // max(rows * columns, 1)
-        raise DataError(f"declares {count} images, holds {held}", where=path, remedy="fetch the file again")
+        size_found = "more" if len(data) > count * rows * columns else len(data) // max(rows * columns, 1)
+        raise DataError(f"declares {count} images, holds {size_found}", where=path, remedy="fetch the file again")
     return np.frombuffer(data, dtype=np.uint8).reshape(count, rows, columns)

@@ -1,9 +1,9 @@
-"""Digits that rotate and grow as they move, and digits in colours: harder relatives of Moving MNIST.
+"""Variants of Moving MNIST: generate digits that rotate and grow as they move, and digits in colours.
 
 *Varied* (V-MNIST, Wu et al. 2021, MotionRNN): digits move, rotate and scale at once. The paper prints no ranges; the rules
 are those of Moving MNIST++ (Shi et al. 2017; spec/models.md, section 11) with ranges that are wider: a digit has a constant
 velocity and turns by a constant angle each frame; its scale is divided by a constant factor while frame // 5 is even, and
-multiplied by it while it is odd; its centre stays within a margin, clamped there with its velocity turned round. Positions
+multiplied by it while it is odd; its centre stays within a margin, clamped there with its velocity reversed. Positions
 are not rounded.
 
 *Mixed* (Mixed Moving MNIST, Yao et al. 2022, ModeRNN): two or three digits, each red, green or blue, which move by the rules
@@ -17,7 +17,7 @@ from typing import Literal
 import numpy as np
 import scipy  # its parts are imported when they are first used
 
-from framecast.data.synthetic.moving_mnist import MNIST_FRAME, DigitData, DigitSource, place
+from framecast.data.synthetic.moving_mnist import MNIST_FRAME, DigitData, DigitSource, draw_moving_digit
 from framecast.types import config
 
 TURN = np.deg2rad(45.0)
@@ -35,41 +35,41 @@ COLOURS = 3
 class VariedDigitSource(DigitSource):
     """Sequence `index` depends on nothing but the digits, the seed, the split and `index`."""
 
-    def _sequence(self, chance: np.random.Generator) -> np.ndarray:
+    def _sequence(self, rng: np.random.Generator) -> np.ndarray:
         frames = np.zeros((self.length, 1, self.shape.height, self.shape.width), dtype=np.float32)
         for _ in range(self.digits):
-            image = self.images[chance.integers(len(self.images))]
-            for t, (centre, angle, scale) in enumerate(self._motion(chance)):
-                np.maximum(frames[t, 0], drawn(image, centre, angle, scale, self.shape.height), out=frames[t, 0])
+            image = self.images[rng.integers(len(self.images))]
+            for t, (centre, angle, scale) in enumerate(self._motion(rng)):
+                np.maximum(frames[t, 0], draw_digit(image, centre, angle, scale, self.shape.height), out=frames[t, 0])
         return frames
 
-    def _motion(self, chance: np.random.Generator) -> list[tuple[np.ndarray, float, float]]:
+    def _motion(self, rng: np.random.Generator) -> list[tuple[np.ndarray, float, float]]:
         """Centre (row, column), angle and scale of a digit in each frame."""
         unit = self.shape.height / MNIST_FRAME
         low, high = MARGIN * unit, (MNIST_FRAME - MARGIN) * unit
-        centre = chance.uniform(low, high, 2)
-        direction = chance.uniform(0, 2 * np.pi)
-        velocity = chance.uniform(0, FASTEST) * unit * np.array([np.sin(direction), np.cos(direction)])
-        turn, growth = chance.uniform(-TURN, TURN), chance.uniform(1 / GROWTH, GROWTH)
+        centre = rng.uniform(low, high, 2)
+        direction = rng.uniform(0, 2 * np.pi)
+        velocity = rng.uniform(0, FASTEST) * unit * np.array([np.sin(direction), np.cos(direction)])
+        turn, growth = rng.uniform(-TURN, TURN), rng.uniform(1 / GROWTH, GROWTH)
         angle, scale, motion = 0.0, 1.0, []
         for t in range(self.length):
             if t:
                 centre = centre + velocity
-                out = (centre <= low) | (centre >= high)
-                centre, velocity = np.clip(centre, low, high), np.where(out, -velocity, velocity)
+                outside = (centre <= low) | (centre >= high)
+                centre, velocity = np.clip(centre, low, high), np.where(outside, -velocity, velocity)
                 angle += turn
                 scale = scale / growth if (t // PERIOD) % 2 == 0 else scale * growth
             motion.append((centre, angle, scale))
         return motion
 
 
-def drawn(image: np.ndarray, centre: np.ndarray, angle: float, scale: float, size: int) -> np.ndarray:
-    """`image (d, d)` turned, scaled and put with its middle at `centre` in a frame `(size, size)`, bilinear."""
+def draw_digit(image: np.ndarray, centre: np.ndarray, angle: float, scale: float, size: int) -> np.ndarray:
+    """`image (d, d)` rotated, scaled and placed with its centre at `centre` in a frame `(size, size)`, bilinear."""
     cosine, sine = np.cos(angle) / scale, np.sin(angle) / scale
-    back = np.array([[cosine, -sine], [sine, cosine]])
+    inverse = np.array([[cosine, -sine], [sine, cosine]])
     middle = (np.array(image.shape) - 1) / 2
     turned: np.ndarray = scipy.ndimage.affine_transform(
-        image, back, middle - back @ centre, output_shape=(size, size), order=1, mode="grid-constant"
+        image, inverse, middle - inverse @ centre, output_shape=(size, size), order=1, mode="grid-constant"
     )
     return turned
 
@@ -79,11 +79,11 @@ class MixedDigitSource(DigitSource):
 
     channels = COLOURS
 
-    def _sequence(self, chance: np.random.Generator) -> np.ndarray:
+    def _sequence(self, rng: np.random.Generator) -> np.ndarray:
         frames = np.zeros((self.length, COLOURS, self.shape.height, self.shape.width), dtype=np.float32)
-        for _ in range(int(chance.integers(min(2, self.digits), self.digits + 1))):
-            colour = int(chance.integers(COLOURS))
-            place(frames[:, colour], self.images[chance.integers(len(self.images))], chance)
+        for _ in range(int(rng.integers(min(2, self.digits), self.digits + 1))):
+            colour = int(rng.integers(COLOURS))
+            draw_moving_digit(frames[:, colour], self.images[rng.integers(len(self.images))], rng)
         return frames
 
 
@@ -96,7 +96,7 @@ class VariedDigits(DigitData):
     test: int = 10_000
 
     @property
-    def generates(self) -> type[DigitSource]:
+    def source_class(self) -> type[DigitSource]:
         """The source of its windows."""
         return VariedDigitSource
 
@@ -112,6 +112,6 @@ class MixedDigits(DigitData):
     test: int = 5_000
 
     @property
-    def generates(self) -> type[DigitSource]:
+    def source_class(self) -> type[DigitSource]:
         """The source of its windows."""
         return MixedDigitSource

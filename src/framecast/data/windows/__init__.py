@@ -1,1 +1,1 @@
-"""Windows of an archive: which there are, how they are split, drawn, read and batched."""
+"""Windows of an archive: list, split, sample, read and batch them."""

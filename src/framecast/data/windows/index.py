@@ -1,9 +1,9 @@
-"""Windows: context and horizon at a regular step, as an index into Frames.
+"""List the windows of archives: context and horizon at a regular time step, as indices into Frames.
 
 The step is the most common difference between time stamps; stamps may be off by a tenth of it. A window never crosses a
 gap, never covers a frame that is missing (no data at all), and never a frame with too little valid area: `min_valid` is
-the least share of the pixels of the best covered frame, so that a radar disc in a large grid is not held against the
-archive.
+the least share of the pixels of the best covered frame, so that a radar disc in a large grid does not exclude
+its frames.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
-from framecast.data.frames import coverage, describe_source, impossible
+from framecast.data.frames import coverage, describe_impossible, describe_source
 from framecast.data.quantities import quantity_of
 from framecast.errors import DataError
 
 NO_DATA = "look at the variable, its units, and what the file declares as missing"
-"""What to do about frames of which none has any data."""
+"""The remedy if no frame has any data."""
 
 
 class Window(NamedTuple):
@@ -34,13 +34,13 @@ class Window(NamedTuple):
 
 @dataclass(frozen=True)
 class WindowList:
-    """The windows of some archives, how many were refused for what reason, and what was read as no data on the way because
-    it cannot be (infinite values, rain below 0)."""
+    """The windows of some archives, the number of refused window starts by reason, and messages about impossible pixels
+    (infinite values, rain below 0) that were read as no data."""
 
     windows: tuple[Window, ...]
     length: int
     refused: dict[str, int] = field(default_factory=dict)
-    impossible: tuple[str, ...] = ()
+    impossible_pixels: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.windows)
@@ -63,24 +63,24 @@ def time_step(frames: xr.DataArray) -> np.timedelta64 | int:
     return step if times.dtype.kind == "M" else int(step)
 
 
-def regular(frames: xr.DataArray) -> np.ndarray:
+def regular_steps(frames: xr.DataArray) -> np.ndarray:
     """For each pair of neighbouring frames `(time - 1,)`, whether they are one step apart."""
     step = time_step(frames)
     tolerance = step // 10 if isinstance(step, np.timedelta64) else 0
     return np.asarray(np.abs(np.diff(frames["time"].values) - step) <= tolerance)
 
 
-def longest(frames: xr.DataArray, wanted: np.ndarray) -> int:
-    """The most frames in a row, one step apart, that are all `wanted (sequence, time)`."""
+def longest_run(frames: xr.DataArray, usable: np.ndarray) -> int:
+    """The length of the longest run of frames, one step apart, that are all `usable (sequence, time)`."""
     if frames.sizes["time"] < 2:
-        return int(wanted.any())
-    ends = ~regular(frames) | ~wanted[:, 1:] | ~wanted[:, :-1]
-    found = 0
-    for row, end in zip(wanted, ends, strict=True):
+        return int(usable.any())
+    ends = ~regular_steps(frames) | ~usable[:, 1:] | ~usable[:, :-1]
+    longest = 0
+    for row, end in zip(usable, ends, strict=True):
         starts = np.concatenate([[0], np.flatnonzero(end) + 1])
         lengths = np.diff(np.append(starts, len(row)))
-        found = max(found, int(lengths[row[starts]].max(initial=0)))
-    return found
+        longest = max(longest, int(lengths[row[starts]].max(initial=0)))
+    return longest
 
 
 def list_windows(
@@ -94,8 +94,8 @@ def list_windows(
 ) -> WindowList:
     """All windows of `context + horizon` frames, starting at every `stride`-th frame of an unbroken run.
 
-    `covered` is the `coverage` of each archive where it is known already. With `min_valid=0` it is not looked at and
-    nothing is read. Raises `DataError` if archives differ in their step, or if there is no window at all.
+    `covered` is the `coverage` of each archive if it is known already. With `min_valid=0` it is not used and
+    no frame is read. Raises `DataError` if archives differ in their step, or if there is no window at all.
     """
     length = context + horizon
     steps = {str(time_step(frames)) for frames in archives if frames.sizes["time"] > 1}
@@ -105,6 +105,7 @@ def list_windows(
             where=describe_source(*archives),
             remedy="train on archives with one step",
         )
+    # the usable windows of each archive
     windows: list[Window] = []
     refused: Counter[str] = Counter()
     impossible_pixels: tuple[str, ...] = ()
@@ -112,17 +113,17 @@ def list_windows(
     for number, frames in enumerate(archives):
         shares = np.ones((frames.sizes.get("sequence", 1), frames.sizes["time"]))
         if min_valid > 0:
-            found = coverage(frames) if covered is None else covered[number]
-            impossible_pixels += impossible(found, quantity_of(frames))
-            shares = found.values.reshape(shares.shape)
-        windows += _of_archive(number, frames, length, stride, min_valid, shares, refused)
+            archive_coverage = coverage(frames) if covered is None else covered[number]
+            impossible_pixels += describe_impossible(archive_coverage, quantity_of(frames))
+            shares = archive_coverage.values.reshape(shares.shape)
+        windows += _archive_windows(number, frames, length, stride, min_valid, shares, refused)
         usable.append((shares > 0) & (shares >= min_valid * shares.max(initial=0.0)))
     if not windows:
         raise _no_window(archives, context, horizon, usable, refused)
     return WindowList(tuple(windows), length, dict(refused), impossible_pixels)
 
 
-def _of_archive(
+def _archive_windows(
     number: int,
     frames: xr.DataArray,
     length: int,
@@ -134,19 +135,19 @@ def _of_archive(
     count = frames.sizes["time"]
     if count < length:
         return []
-    joined = regular(frames)
-    least = min_valid * covered.max(initial=0.0)
+    unbroken = regular_steps(frames)
+    lowest_share = min_valid * covered.max(initial=0.0)
     windows = []
     for sequence in range(len(covered)):
         start = 0
         while start + length <= count:
-            breaks = np.flatnonzero(~joined[start : start + length - 1])
+            breaks = np.flatnonzero(~unbroken[start : start + length - 1])
             part = covered[sequence, start : start + length]
             if len(breaks):
                 refused["crosses a gap"] += 1
             elif (part == 0).any():
                 refused["covers a frame without any data"] += 1
-            elif (part < least).any():
+            elif (part < lowest_share).any():
                 refused[f"covers a frame with less than {min_valid:.0%} of the usual coverage"] += 1
             else:
                 windows.append(Window(number, sequence, start))
@@ -159,7 +160,7 @@ def _of_archive(
 def _no_window(
     archives: Sequence[xr.DataArray], context: int, horizon: int, usable: Sequence[np.ndarray], refused: Counter[str]
 ) -> DataError:
-    most = max(longest(frames, wanted) for frames, wanted in zip(archives, usable, strict=True))
+    most = max(longest_run(frames, wanted) for frames, wanted in zip(archives, usable, strict=True))
     what = (
         f"no window of {context + horizon} frames ({context} context + {horizon} horizon) in "
         f"{sum(frames.sizes['time'] for frames in archives)} frames, of which at most {most} in a row can be used"

@@ -1,8 +1,8 @@
-"""Inputs: what a model sees beside the frames and does not forecast.
+"""Inputs: further channels that a model reads with the frames and does not forecast.
 
 A static field (terrain, distance to the nearest radar) is one frame without time; another variable (satellite, lightning) has
-the times of the frames. Of both only the past is seen: after the context they stay as they were last. Anything that
-`framecast.open` reads will do, on the grid of the frames.
+the times of the frames. Only the past of both is used: after the context the last field is repeated. An input may come from any
+file that `framecast.open` reads, on the grid of the frames.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from framecast.types import config
 
 @config
 class Input:
-    """`variable` of what lies at `path` (of the files of the frames themselves, where none is stated); of several archives a path
-    for each. Values from `low` to `high`, in the units of the file, become 0 to 1; where there is no value, 0."""
+    """`variable` of the file at `path` (by default of the files of the frames themselves); for several archives one path
+    each. Values from `low` to `high`, in the units of the file, become 0 to 1; missing values become 0."""
 
     path: str | tuple[str, ...] | None = None
     variable: str | None = None
@@ -38,11 +38,11 @@ class Input:
 
     @property
     def label(self) -> str:
-        """What it is called in messages."""
+        """The name for messages."""
         return f"input {self.variable or self.path}"
 
     def paths(self, archives: int) -> tuple[str | None, ...]:
-        """One for each archive. Raises `ConfigError` for another number."""
+        """One path for each archive. Raises `ConfigError` if there are more or fewer."""
         paths = self.path if isinstance(self.path, tuple) else (self.path,) * archives
         if len(paths) != archives:
             raise ConfigError(f"{self.label} has {len(paths)} paths for {archives} archives", where="data.inputs.path")
@@ -50,10 +50,10 @@ class Input:
 
 
 class Field:
-    """An input, opened beside the frames that it goes with. A static field is read once, as is a small one that changes."""
+    """An input, opened, for one archive of frames. Static fields, and small ones, are read once."""
 
     def __init__(self, setting: Input, frames: xr.DataArray, path: str | None) -> None:
-        """Raises `DataError` for another grid, for channels, and for times that are none of the frames'."""
+        """Raises `DataError` if grid or clock differ from those of the frames, or if there is more than one channel."""
         from framecast.data.archives.opening import open as open_frames  # all readers; a saved model may need none
 
         where = path or sorted(files_of(frames))
@@ -61,50 +61,50 @@ class Field:
             raise DataError(f"{setting.label} needs a path: the frames come from no file", remedy="data.inputs.path")
         self.setting = setting
         self.values = open_frames(where, variable=setting.variable, units="1")
-        named = f"{path or where[0]}, variable {self.values.name!r}"
+        source = f"{path or where[0]}, variable {self.values.name!r}"
         if self.values.sizes["channel"] != 1 or "sequence" in self.values.dims:
-            raise DataError("an input is one value a pixel, in one sequence", where=named)
+            raise DataError("an input is one value a pixel, in one sequence", where=source)
         if not same_grid(frames, self.values):
-            here, there = (f"{array.sizes['y']} x {array.sizes['x']}" for array in (self.values, frames))
+            size, frame_size = (f"{array.sizes['y']} x {array.sizes['x']}" for array in (self.values, frames))
             raise DataError(
-                f"{setting.label} lies on another grid ({here} pixels) than the frames ({there})",
-                where=named,
+                f"{setting.label} lies on another grid ({size} pixels) than the frames ({frame_size})",
+                where=source,
                 remedy="bring it to the grid of the frames: convert it, with crop, coarsen or reproject",
             )
-        self._still = None
-        self._parts = ArrayReader(self.values)
+        self._static = None
+        self._reader = ArrayReader(self.values)
         if self.values.sizes["time"] == 1:
-            self._still = self._scaled(self.values.values[0])
+            self._static = self._scale(self.values.values[0])
         elif self.values["time"].dtype.kind != frames["time"].dtype.kind:
-            raise DataError(
-                f"the frames of {setting.label} and those that it goes with have different clocks", where=named
-            )
+            raise DataError(f"the frames of {setting.label} and the frames have different clocks", where=source)
 
     def read(self, times: np.ndarray, context: int, region: Region | None = None) -> np.ndarray:
-        """`(T, h, w)` float32 at `times (T,)`, of which the first `context` are seen: after that as it was last. Where there is
-        no frame of that time it is 0."""
+        """`(T, h, w)` float32 at `times (T,)`, of which the first `context` are read; the last of them is repeated after
+        that. It is 0 at times without a field."""
         rows, columns = region.slices if region is not None else (slice(None), slice(None))
-        if self._still is not None:
-            still = self._still[0, rows, columns]
+        if self._static is not None:
+            still = self._static[0, rows, columns]
             return np.broadcast_to(still, (len(times), *still.shape))
-        known = self.values["time"].values
-        places = np.searchsorted(known, times[:context])
-        there = (places < len(known)) & (known[np.minimum(places, len(known) - 1)] == times[:context])
-        wanted = places[there]
-        first, last = (wanted[0], wanted[-1]) if len(wanted) else (0, -1)
-        cut = self._parts.read(time=slice(first, last + 1), y=rows, x=columns)[wanted - first, 0]
-        seen = np.zeros((context, *cut.shape[1:]), dtype=np.float32)
-        seen[there] = self._scaled(cut)
-        return np.concatenate([seen, np.repeat(seen[-1:], len(times) - context, axis=0)])
+        field_times = self.values["time"].values
+        indices = np.searchsorted(field_times, times[:context])
+        valid = (indices < len(field_times)) & (
+            field_times[np.minimum(indices, len(field_times) - 1)] == times[:context]
+        )
+        field_indices = indices[valid]
+        first, last = (field_indices[0], field_indices[-1]) if len(field_indices) else (0, -1)
+        values = self._reader.read(time=slice(first, last + 1), y=rows, x=columns)[field_indices - first, 0]
+        context_values = np.zeros((context, *values.shape[1:]), dtype=np.float32)
+        context_values[valid] = self._scale(values)
+        return np.concatenate([context_values, np.repeat(context_values[-1:], len(times) - context, axis=0)])
 
-    def _scaled(self, values: np.ndarray) -> np.ndarray:
+    def _scale(self, values: np.ndarray) -> np.ndarray:
         span = self.setting.high - self.setting.low
         scaled = (values.astype(np.float32) - np.float32(self.setting.low)) / np.float32(span)
         return np.where(np.isnan(scaled), np.float32(0), scaled)
 
 
 def fields(settings: Sequence[Input], archives: Sequence[xr.DataArray]) -> list[list[Field]]:
-    """All inputs beside each archive. Raises `DataError` and `ConfigError`."""
+    """The fields of all inputs for each archive. Raises `DataError` and `ConfigError`."""
     paths = [setting.paths(len(archives)) for setting in settings]
     return [
         [Field(setting, frames, where[number]) for setting, where in zip(settings, paths, strict=True)]
@@ -112,8 +112,8 @@ def fields(settings: Sequence[Input], archives: Sequence[xr.DataArray]) -> list[
     ]
 
 
-def moved(settings: Sequence[Input], paths: Sequence[str]) -> tuple[Input, ...]:
-    """The same inputs, which lie at `paths` now; where they were, without any. Raises `ConfigError` for another number."""
+def with_paths(settings: Sequence[Input], paths: Sequence[str]) -> tuple[Input, ...]:
+    """The inputs with new `paths`; unchanged if there are none. Raises `ArgumentError` if the numbers differ."""
     if not paths:
         return tuple(settings)
     if len(paths) != len(settings):

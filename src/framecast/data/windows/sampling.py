@@ -1,4 +1,4 @@
-"""Which windows a model trains on: each once an epoch in a random order, or those with rain more often than those without.
+"""Sampling of training windows: each once an epoch in random order, or windows with rain more often than dry ones.
 
 Most of a radar archive is dry. A window is drawn with probability p instead of 1 / n; the training loss does not weigh it by
 1 / (n p): it is a mean over the windows that are drawn, not over the archive.
@@ -21,7 +21,7 @@ from framecast.types import config
 
 @config
 class Importance:
-    """Windows are drawn in proportion to `least` + the mean over their observed pixels of what `by` says: "wet", 1 where a
+    """Windows are drawn in proportion to `least` + the mean over their observed pixels of a weight `by`: "wet", 1 where a
     pixel is wet, or "intensity", 1 - exp(-R / `saturation`) of a rain rate R in mm/h (Ravuri et al., 2021, importance
     sampling). Dry windows are drawn too, the less often the smaller `least` is."""
 
@@ -35,28 +35,28 @@ class Importance:
 
     def of_frames(self, frames: xr.DataArray) -> np.ndarray:
         """The mean over the observed pixels of each frame `(sequence, time)`; 0 where there is none. Reads all frames once.
-        Raises `ConfigError` for pictures, which have no rain."""
+        Raises `ConfigError` for quantities other than rain."""
         quantity = quantity_of(frames)
         if not quantity.precipitation:
             raise ConfigError(f"{quantity.name} cannot be sampled by rain", where="data.sampling")
         if self.by == "wet":
-            worth = (frames >= quantity.wet).astype(np.float32)
+            weights = (frames >= quantity.wet).astype(np.float32)
         else:
             values: Any = frames
             rate: Any = quantity.rain_rate(values, ZR())
-            worth = 1 - np.exp(-rate / self.saturation)
-        mean = worth.where(frames.notnull()).mean(("channel", "y", "x")).compute()
+            weights = 1 - np.exp(-rate / self.saturation)
+        mean = weights.where(frames.notnull()).mean(("channel", "y", "x")).compute()
         return np.asarray(mean.fillna(0.0).values.reshape(-1, frames.sizes["time"]))
 
     def probabilities(self, archives: Sequence[xr.DataArray], windows: Sequence[Window], length: int) -> np.ndarray:
-        """With which each window is drawn `(n,)`, 1 in all."""
-        worth = [self.of_frames(frames) for frames in archives]
-        values = np.array([worth[w.archive][w.sequence, w.start : w.start + length].mean() for w in windows])
+        """The probability of each window `(n,)`; they add up to 1."""
+        weights = [self.of_frames(frames) for frames in archives]
+        values = np.array([weights[w.archive][w.sequence, w.start : w.start + length].mean() for w in windows])
         return np.asarray((self.least + values) / (self.least + values).sum())
 
 
 class Order:
-    """In which order windows come: every one once an epoch, or drawn anew with `probabilities (n,)`."""
+    """The order of windows: each once an epoch, or drawn with `probabilities (n,)`."""
 
     def __init__(self, windows: int, probabilities: np.ndarray | None = None) -> None:
         self.windows, self.probabilities = windows, probabilities
@@ -64,9 +64,9 @@ class Order:
 
     def _epoch(self, seed: int, epoch: int) -> np.ndarray:
         """The numbers of the windows of an epoch, as many as there are windows, a function of seed and epoch alone."""
-        chance = np.random.default_rng([seed, epoch])
+        rng = np.random.default_rng([seed, epoch])
         if self.probabilities is None:
-            return chance.permutation(self.windows)
-        places = (chance.random() + np.arange(self.windows)) / self.windows  # evenly spread: as little chance as can be
-        drawn = np.searchsorted(np.cumsum(self.probabilities)[:-1], places)
-        return chance.permutation(drawn)
+            return rng.permutation(self.windows)
+        positions = (rng.random() + np.arange(self.windows)) / self.windows  # stratified: least variance
+        windows = np.searchsorted(np.cumsum(self.probabilities)[:-1], positions)
+        return rng.permutation(windows)

@@ -1,4 +1,4 @@
-"""Sources of windows: what batches are made of.
+"""Window sources: the interface from which batches are read, and the source of archives.
 
 A source has a `shape`, a `quantity`, a length, and `read(index, region)`, a pure function of its arguments: the same
 window in any thread, in any order.
@@ -43,8 +43,8 @@ class WindowSource(Protocol):
         """`(T, C, H, W)` float32 in physical units, NaN where there is no data; not to be written to."""
         ...
 
-    def seen(self, index: int) -> np.ndarray | None:
-        """Where the frames of a window usually have data `(H, W)` bool, for choosing crops; None for everywhere."""
+    def valid_mask(self, index: int) -> np.ndarray | None:
+        """Where the frames of a window usually have data `(H, W)` bool, for the choice of crops; None if everywhere."""
         ...
 
     def actions(self, index: int) -> np.ndarray:
@@ -52,7 +52,7 @@ class WindowSource(Protocol):
         ...
 
     def inputs(self, index: int, region: Region | None = None) -> np.ndarray:
-        """What is seen beside the frames of a window `(T, E, H, W)` float32, with E = `shape.inputs`, which may be 0."""
+        """The inputs of a window `(T, E, H, W)` float32, with E = `shape.inputs`, which may be 0."""
         ...
 
     def init_time(self, index: int) -> np.datetime64 | int:
@@ -60,21 +60,21 @@ class WindowSource(Protocol):
         ...
 
     def block(self, index: int) -> tuple[int, ...]:
-        """What a window is independent of: windows of different blocks, but for neighbours, share no frame."""
+        """The block of a window: windows of different blocks, but for neighbours, share no frame."""
         ...
 
 
 Check = Callable[[FrameShape], None]
-"""Raises `ConfigError` where a model cannot be built for a shape."""
+"""A check of a shape: raises `ConfigError` if the model cannot be built for it."""
 
 
 @dataclass(frozen=True)
 class DataSplits:
     """A data set, opened: the windows of each split (None where there are none) and how they are scaled.
 
-    `step` is the time between frames, None where there is no clock; `report` says in words what was found, `repairs` what was
-    repaired, left out or refused; `frames` are the opened archives, none for generated data. `where` names the files, and `parts`
-    says how they were shared out, where a split has no window.
+    `step` is the time between frames, None where there is no clock; `report` describes the data in words, `repairs` what was
+    repaired, left out or refused; `frames` are the opened archives, none for generated data. `where` names the files, `parts`
+    describes the split if one part has no window.
     """
 
     train: WindowSource | None
@@ -86,7 +86,7 @@ class DataSplits:
     repairs: tuple[str, ...] = ()
     frames: tuple[xr.DataArray, ...] = ()
     probabilities: np.ndarray | None = None
-    """With which each training window is drawn `(n,)`; None where each comes once an epoch."""
+    """The probability of each training window `(n,)`; None if each is drawn once an epoch."""
     where: str | None = None
     parts: str = ""
 
@@ -118,7 +118,7 @@ class DataSplits:
 
 
 class DataConfig(Protocol):
-    """The settings of a data set, as training and evaluation know them: a frozen dataclass made by `config`."""
+    """The settings of a data set, as training and evaluation use them: a frozen dataclass made by `config`."""
 
     @property
     def name(self) -> str:
@@ -127,12 +127,12 @@ class DataConfig(Protocol):
 
     @property
     def context(self) -> int:
-        """Frames that a model is given."""
+        """Number of context frames."""
         ...
 
     @property
     def horizon(self) -> int:
-        """Frames that it forecasts."""
+        """Number of forecast frames."""
         ...
 
     @property
@@ -147,7 +147,7 @@ class DataConfig(Protocol):
 
     @property
     def rotations(self) -> bool:
-        """Whether training windows are turned by quarters at random."""
+        """Whether training windows are rotated by multiples of 90 degrees at random."""
         ...
 
     @property
@@ -157,7 +157,7 @@ class DataConfig(Protocol):
 
     @property
     def inputs(self) -> tuple[Input, ...]:
-        """What a model sees together with the frames."""
+        """The inputs of a model besides the frames."""
         ...
 
     @property
@@ -166,35 +166,35 @@ class DataConfig(Protocol):
         ...
 
     @property
-    def described(self) -> str:
-        """What the data are, in words."""
+    def description(self) -> str:
+        """A description of the data, for reports."""
         ...
 
     def open(self, check: Check = ..., frames: Sequence[xr.DataArray] | None = None) -> DataSplits:
-        """The windows of each split. `check` is given the shape of the frames before any is read; `frames` stand for the files,
-        where the data set takes some. Raises `DataError` and `ConfigError`."""
+        """The windows of each split. `check` receives the shape of the frames before any is read; `frames` replace the files,
+        if the data set supports them. Raises `DataError` and `ConfigError`."""
         ...
 
 
 def no_actions(length: int) -> np.ndarray:
-    """The actions of a window of a source that has none, `(T, 0)`."""
+    """Empty actions `(T, 0)`, for sources without actions."""
     return np.zeros((length, 0), dtype=np.float32)
 
 
 def no_inputs(length: int, size: tuple[int, int], region: Region | None) -> np.ndarray:
-    """The inputs of a window of a source that has none, `(T, 0, H, W)`."""
+    """Empty inputs `(T, 0, H, W)`, for sources without inputs."""
     height, width = size if region is None else (region.height, region.width)
     return np.zeros((length, 0, height, width), dtype=np.float32)
 
 
 def check_lengths(context: int, horizon: int) -> None:
-    """Raise `ConfigError` for a window without a past or a future."""
+    """Raise `ConfigError` if context or horizon is below 1."""
     if context < 1 or horizon < 1:
         raise ConfigError(f"context {context} and horizon {horizon} must be at least 1", where="data")
 
 
 def _actions(frames: xr.DataArray) -> np.ndarray:
-    """The actions of Frames `(sequence, time, A)`. Raises `DataError` where one is not a number."""
+    """The actions of Frames `(sequence, time, A)`. Raises `DataError` if one is not finite."""
     actions = actions_of(frames)
     missing = np.argwhere(~np.isfinite(actions).all(-1))
     if len(missing):
@@ -207,12 +207,12 @@ def _actions(frames: xr.DataArray) -> np.ndarray:
 
 
 class ArchiveSource:
-    """Windows of opened archives, read in `parts`, so that sources share those that are kept in memory. With `actions` the
-    actions that the archives hold come with the frames, and with `inputs`, those of each archive, what is seen beside them."""
+    """Windows of opened archives, read in `readers`, so that sources share those that are kept in memory. With `actions`
+    the source also has the actions of the archives, and with `inputs` the input fields of each archive."""
 
     def __init__(
         self,
-        parts: Sequence[ArrayReader],
+        readers: Sequence[ArrayReader],
         windows: Sequence[Window],
         context: int,
         horizon: int,
@@ -220,7 +220,7 @@ class ArchiveSource:
         actions: bool = False,
         inputs: Sequence[Sequence[Field]] = (),
     ) -> None:
-        self.archives = archives = tuple(each.frames for each in parts)
+        self.archives = archives = tuple(each.frames for each in readers)
         first = archives[0]
         for other in archives[1:]:
             if other.attrs["quantity"] != first.attrs["quantity"] or other.sizes["channel"] != first.sizes["channel"]:
@@ -250,8 +250,8 @@ class ArchiveSource:
         )
         self._length = context + horizon
         self._sizes = [(archive.sizes["y"], archive.sizes["x"]) for archive in archives]
-        self._parts = tuple(parts)
-        self._seen: dict[int, np.ndarray] = {}
+        self._readers = tuple(readers)
+        self._masks: dict[int, np.ndarray] = {}
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -266,33 +266,33 @@ class ArchiveSource:
         window = self.windows[index]
         rows, columns = (slice(None), slice(None)) if region is None else region.slices
         times = slice(window.start, window.start + self._length)
-        values = self._parts[window.archive].read(
+        values = self._readers[window.archive].read(
             sequence=slice(window.sequence, window.sequence + 1), time=times, y=rows, x=columns
         )
         return values.reshape(self._length, *values.shape[-3:]).astype(np.float32, copy=False)
 
-    def seen(self, index: int) -> np.ndarray:
-        """Where the archive of a window has data, by its first, its middle and its last frame."""
+    def valid_mask(self, index: int) -> np.ndarray:
+        """Where the archive of a window has data `(H, W)`, in its first, its middle or its last frame."""
         number = self.windows[index].archive
         with self._lock:
-            if number not in self._seen:
+            if number not in self._masks:
                 archive = self.archives[number]
-                some = archive.isel(time=sorted({0, archive.sizes["time"] // 2, archive.sizes["time"] - 1}))
+                samples = archive.isel(time=sorted({0, archive.sizes["time"] // 2, archive.sizes["time"] - 1}))
                 if "sequence" in archive.dims:
-                    some = some.isel(sequence=0)
-                self._seen[number] = some.notnull().all("channel").any("time").values
-            return self._seen[number]
+                    samples = samples.isel(sequence=0)
+                self._masks[number] = samples.notnull().all("channel").any("time").values
+            return self._masks[number]
 
     def actions(self, index: int) -> np.ndarray:
-        """The actions of a window `(T, A)`; A is 0 where they are not asked for."""
+        """The actions of a window `(T, A)`; A is 0 without `actions`."""
         if not self._actions:
             return no_actions(self._length)
         window = self.windows[index]
-        taken = self._actions[window.archive][window.sequence, window.start : window.start + self._length]
-        return np.asarray(taken, dtype=np.float32)
+        actions = self._actions[window.archive][window.sequence, window.start : window.start + self._length]
+        return np.asarray(actions, dtype=np.float32)
 
     def inputs(self, index: int, region: Region | None = None) -> np.ndarray:
-        """What is seen beside the frames of a window `(T, E, H, W)`, after the context as it was last."""
+        """The inputs of a window `(T, E, H, W)`; after the context the last field is repeated."""
         window = self.windows[index]
         fields = self._inputs[window.archive]
         if not fields:

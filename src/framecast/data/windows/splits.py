@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 import xarray as xr
 
-from framecast.data.windows.index import Window, WindowList, longest
+from framecast.data.windows.index import Window, WindowList, longest_run
 from framecast.errors import ConfigError
 from framecast.types import config
 
@@ -44,15 +44,15 @@ class ByBlocks:
         sizes = [frames.sizes["sequence" if "sequence" in frames.dims else "time"] for frames in archives]
         total, gap = sum(sizes), 0 if clips else length
         parts = [(1, self.validation), (2, self.test)]
-        line = np.zeros(total, dtype=np.int8)
+        labels = np.zeros(total, dtype=np.int8)
         end = total
         for label, share in reversed(parts):
             if share > 0:
                 start = end - max(round(share * total), 1 if clips else length)
-                line[max(start, 0) : end] = label
-                line[max(start - gap, 0) : max(start, 0)] = NONE
+                labels[max(start, 0) : end] = label
+                labels[max(start - gap, 0) : max(start, 0)] = NONE
                 end = max(start - gap, 0)
-        pieces = np.split(line, np.cumsum(sizes)[:-1])
+        pieces = np.split(labels, np.cumsum(sizes)[:-1])
         return [
             np.repeat(piece[:, None], frames.sizes["time"], axis=1) if "sequence" in frames.dims else piece[None]
             for piece, frames in zip(pieces, archives, strict=True)
@@ -73,9 +73,9 @@ class ByFile:
         files = [np.broadcast_to(frames["source"].values, frames.sizes["time"]) for frames in archives]
         for pattern in (*self.validation, *self.test):
             if not any(_matches(file, (pattern,)) for each in files for file in set(each)):
-                known = sorted({PurePath(file).name for each in files for file in each})
+                names = sorted({PurePath(file).name for each in files for file in each})
                 raise ConfigError(
-                    f"pattern {pattern!r} matches no file", where="data.split", remedy=f"files: {', '.join(known[:10])}"
+                    f"pattern {pattern!r} matches no file", where="data.split", remedy=f"files: {', '.join(names[:10])}"
                 )
         return [
             np.tile(self._of(each), (frames.sizes.get("sequence", 1), 1))
@@ -135,17 +135,17 @@ def split(windows: WindowList, archives: Sequence[xr.DataArray], rule: Split) ->
     return {name: tuple(part) for name, part in parts.items()}
 
 
-def shared_out(windows: WindowList, archives: Sequence[xr.DataArray], rule: Split) -> str:
-    """How many frames each split has, and how many of them follow each other, in words."""
+def describe_split(windows: WindowList, archives: Sequence[xr.DataArray], rule: Split) -> str:
+    """The number of frames of each split and its longest run of frames, in words."""
     labels = rule.labels(archives, windows.length)
-    said = []
+    messages = []
     for label, name in enumerate(("training", "validation", "test")):
         count = sum(int((each == label).sum()) for each in labels)
-        most = max(longest(frames, each == label) for frames, each in zip(archives, labels, strict=True))
-        said.append(f"{count} for {name} (at most {most} in a row)" if count else f"none for {name}")
+        longest = max(longest_run(frames, each == label) for frames, each in zip(archives, labels, strict=True))
+        messages.append(f"{count} for {name} (at most {longest} in a row)" if count else f"none for {name}")
     total = sum(each.size for each in labels)
-    said.append(f"{sum(int((each == NONE).sum()) for each in labels)} between them")
-    return f"windows take {windows.length} frames in a row; of {total} frames there are {', '.join(said)}"
+    messages.append(f"{sum(int((each == NONE).sum()) for each in labels)} between them")
+    return f"windows take {windows.length} frames in a row; of {total} frames there are {', '.join(messages)}"
 
 
 def _matches(file: str, patterns: tuple[str, ...]) -> bool:
