@@ -22,7 +22,7 @@ from framecast.config.parsing import plain
 from framecast.config.recipes import printed, read, rows
 from framecast.errors import ArgumentError, ConfigError
 from framecast.training import resume, train
-from framecast.training.run_folder import check_unchanged, settings_of
+from framecast.training.run_folder import check_unchanged, read_experiment
 from framecast.training.two_stage import second_stage
 from framecast.verification.metrics import direction
 from framecast.verification.result import Score
@@ -136,7 +136,7 @@ def _trained(experiment: Experiment, out: Path, console: Console | None) -> Path
         train(experiment, out=out, console=console)
     else:
         check_unchanged(out, second_stage(experiment, out)[0])
-        if (length := settings_of(out).training.iterations) != experiment.training.iterations:
+        if (length := read_experiment(out).training.iterations) != experiment.training.iterations:
             raise ConfigError(
                 f"a run of {length} iterations is here, not of {experiment.training.iterations}",
                 where=out,
