@@ -23,6 +23,7 @@ from framecast.data.datasets import ArchiveData, MovingDigits
 from framecast.errors import ConfigError, FramecastError, RunError
 from framecast.models import ModularDesign
 from framecast.models.modular import FirstStage
+from framecast.ops.native.library import Status
 from framecast.training.events import Finished, ModelSaved, Progress, Started, Validated, Warned
 from framecast.training.loop import train
 from framecast.training.run import SLOW
@@ -73,9 +74,9 @@ def test_a_run_leaves_everything_behind(experiment: Experiment, tmp_path: Path) 
 def test_it_is_said_where_training_is_slow(
     experiment: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("framecast.training.run.available", lambda: False)
+    monkeypatch.setattr("framecast.training.run.status", lambda: Status("AVX2", None, "no compiler"))
     events = finish(changed(experiment, iterations=1), tmp_path / "run")
-    assert [event.message for event in events if isinstance(event, Warned)] == [SLOW]
+    assert [event.message for event in events if isinstance(event, Warned)] == [f"{SLOW} (no compiler)"]
 
 
 def test_training_learns(experiment: Experiment, tmp_path: Path) -> None:
@@ -189,7 +190,7 @@ def test_a_loss_that_is_not_finite_is_skipped_and_counted(
     )
     broken = replace(changed(experiment, validation_windows=0), loss=SometimesBroken({3, 4}))  # type: ignore[arg-type]
     events = finish(broken, tmp_path / "run")
-    messages = [event.message for event in events if isinstance(event, Warned) and event.message != SLOW]
+    messages = [event.message for event in events if isinstance(event, Warned) and not event.message.startswith(SLOW)]
     assert [message[-8:] for message in messages] == ["1 in a row"[-8:], "2 in a row"[-8:]]
     assert torch.isfinite(weights_of(tmp_path / "run")).all()
 

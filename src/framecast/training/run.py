@@ -23,7 +23,7 @@ from framecast.data.windows.sources import Check, DataSplits
 from framecast.errors import ConfigError, RunError
 from framecast.models.parts.flops import parameters
 from framecast.models.parts.layers import channels_last
-from framecast.ops.native.library import available
+from framecast.ops.native.library import status
 from framecast.ops.native.memory import keep_free, return_free
 from framecast.training import resume_state
 from framecast.training.cuda_graph import RecordedStep, check_recordable, cuda_graph
@@ -47,10 +47,7 @@ from framecast.training.two_stage import caches_latents, load_first_stage, train
 from framecast.training.validation import build_card, save_model, use_average, validate
 from framecast.types import Batch
 
-SLOW = (
-    "convolutions take two to three times as long as they could: the loops in C are made when framecast is installed, "
-    "where there is a C compiler with OpenMP (gcc)"
-)
+SLOW = "convolutions take two to three times as long without the loops in C; `framecast doctor` shows how to get them"
 
 
 @dataclass
@@ -155,8 +152,8 @@ class Run:
         report = (*self.sources.repairs, *self.sources.report)
         device = str(self.fabric.device)
         yield Started(self.out, self.iteration, self.settings.iterations, parameters(self.network), device, report)
-        if self.fabric.device.type == "cpu" and not available():
-            self.warnings.append(SLOW)
+        if self.fabric.device.type == "cpu" and (loops := status()).path is None:
+            self.warnings.append(f"{SLOW} ({loops.reason})")
         yield from (Warned(self.iteration, message) for message in self.warnings)
 
     def read_batches(self) -> None:
