@@ -28,7 +28,7 @@ from framecast.forecasting.protocol import Context
 from framecast.models import PredRNNV2
 from framecast.models.parts.flops import multiply_accumulates
 from framecast.ops import free_running
-from framecast.ops.convolution import Transforms, shared
+from framecast.ops.convolution import Transforms, share_transforms
 from framecast.types import FrameShape
 
 CASES = {
@@ -52,7 +52,7 @@ def compare(name: str, repeats: int) -> None:
     transforms: Transforms = {}  # as a loaded model keeps them from one forecast to the next
 
     def ours() -> torch.Tensor:
-        with shared(transforms):
+        with share_transforms(transforms):
             return model.forecast(context, shape.horizon)
 
     forms = {"framecast": ours, "plain": lambda: plain(context, mask)}

@@ -26,7 +26,7 @@ from framecast.models import PredRNNV2
 from framecast.models.parts.flops import multiply_accumulates
 from framecast.models.parts.layers import channels_last
 from framecast.ops.gpu import deferred
-from framecast.training.cuda_graph import Recorded, cuda_graph
+from framecast.training.cuda_graph import RecordedStep, cuda_graph
 from framecast.training.optimiser import build
 from framecast.training.step import gradients_of, update
 from framecast.types import Batch, FrameShape
@@ -90,7 +90,7 @@ def ours(config: PredRNNV2, size: int, device: str, precision: Any, recorded: bo
     batch, teacher = batch_of(size, device)
     gradients = gradients_of(experiment, fabric, model)
     if recorded:
-        gradients, teacher = Recorded(gradients, model, cuda_graph), teacher.to(device)
+        gradients, teacher = RecordedStep(gradients, model, cuda_graph), teacher.to(device)
     return lambda: update(experiment, model, optimiser, gradients, batch, teacher)
 
 

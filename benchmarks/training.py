@@ -3,7 +3,7 @@
     python benchmarks/training.py [--models predrnn_v2 mim ...] [--repeats 5] [--memory plain|framecast|'segments of 2']
 
 Four layers of 64 channels, 5x5 kernels, frames of 64 x 64 in patches of 4, 10 -> 10, batch 8. The plain forms of PredRNN-V2 and
-ModeRNN are in plain.py, written from the equations; that of the others is framecast with `use("direct")`, which is one
+ModeRNN are in plain.py, written from the equations; that of the others is framecast with `use_algorithm("direct")`, which is one
 convolution and one gate after the other. Each model is measured in a process of its own, since what lies where in memory is left
 by what came before. `--memory` prints the peak memory of one form in this process, with an optimiser: what that loads of PyTorch
 (0.14 GiB) and its moments belong to any training.
@@ -34,7 +34,7 @@ from framecast.models import (
     PredRNNPlusPlus,
     PredRNNV2,
 )
-from framecast.ops.choice import use
+from framecast.ops.choice import use_algorithm
 from framecast.ops.native.memory import keep_free
 from framecast.types import FrameShape
 
@@ -80,7 +80,7 @@ def forms(config: Any, optimised: bool = False) -> dict[str, Callable[[], None]]
         end()
 
     def direct() -> None:
-        with use("direct"):
+        with use_algorithm("direct"):
             ours()
 
     plain: Rolled

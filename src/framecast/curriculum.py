@@ -1,7 +1,7 @@
-"""Which steps are fed the truth: teacher masks for training.
+"""Curricula: teacher masks for training, which decide at each step whether the model is fed the observed frame.
 
 A curriculum is a pure function `(iteration, batch, context, horizon, generator) -> teacher (batch, T - 1)`, bool, with
-T = context + horizon. Column t says whether step t is fed the true frame t or the model's own prediction of it; column
+T = context + horizon. In column t, true feeds the observed frame t to step t, false the model's own prediction of it; column
 0 is always true. Random numbers are drawn for each sequence and step. `iteration` counts from 0; the published schedules
 count from 1, so k = iteration + 1 below. `scaled(scale)` is the curriculum for a training of another length.
 
@@ -23,7 +23,9 @@ from framecast.ops import free_running
 from framecast.types import config
 
 
-def _flip(encoder: float, forecaster: float, batch: int, context: int, horizon: int, rng: torch.Generator) -> Tensor:
+def _random_mask(
+    encoder: float, forecaster: float, batch: int, context: int, horizon: int, rng: torch.Generator
+) -> Tensor:
     """True with probability `encoder` in columns 1..context-1 and `forecaster` after them."""
     probability = torch.tensor([1.0] + [encoder] * (context - 1) + [forecaster] * (horizon - 1))
     return torch.rand(batch, len(probability), generator=rng) < probability
@@ -31,7 +33,7 @@ def _flip(encoder: float, forecaster: float, batch: int, context: int, horizon: 
 
 @config
 class NoSampling:
-    """The context is fed, everything after it runs freely: training as in the forecast."""
+    """The context is observed, every later step is fed a prediction: training as in the forecast."""
 
     name: Literal["none"] = "none"
 
@@ -46,7 +48,7 @@ class NoSampling:
 
 @config
 class TeacherForced:
-    """Every step is fed the truth: training in one parallel pass, for transformers."""
+    """Every step is fed the observed frame: training in one parallel pass, for transformers."""
 
     name: Literal["teacher_forced"] = "teacher_forced"
 
@@ -61,7 +63,7 @@ class TeacherForced:
 
 @config
 class Scheduled:
-    """Scheduled sampling: a frame after the context is true with probability eta, which falls linearly.
+    """Scheduled sampling: a step after the context is fed the observed frame with probability eta, which falls linearly.
 
         eta = start (1 - k / stop), and 0 from k = stop on
 
@@ -79,12 +81,12 @@ class Scheduled:
             raise ConfigError(f"stop {self.stop} must be at least 1", where="curriculum.stop")
 
     def eta(self, iteration: int) -> float:
-        """Probability of the truth after the context."""
+        """Probability of the observed frame after the context."""
         return self.start * max(0.0, 1 - (iteration + 1) / self.stop)
 
     def __call__(self, iteration: int, batch: int, context: int, horizon: int, rng: torch.Generator) -> Tensor:
         """The teacher mask `(batch, context + horizon - 1)` of one iteration."""
-        return _flip(1.0, self.eta(iteration), batch, context, horizon, rng)
+        return _random_mask(1.0, self.eta(iteration), batch, context, horizon, rng)
 
     def scaled(self, scale: float) -> Self:
         """The schedule for a training of `scale` times as many iterations."""
@@ -95,17 +97,17 @@ class Scheduled:
 class ReverseScheduled:
     """Reverse scheduled sampling for the context, scheduled sampling after it.
 
-    A context frame is true with probability epsilon, which rises from eps_s to 1 between iterations `start` and `stop`,
+    A context frame is observed with probability epsilon, which rises from eps_s to 1 between iterations `start` and `stop`,
     with n = k - start and eps_e = 1:
 
         linear        eps_s + (eps_e - eps_s) n / (stop - start)
         exponential   eps_e - (eps_e - eps_s) exp(-n / alpha)
         sigmoid       eps_s + (eps_e - eps_s) / (1 + exp((beta - k) / alpha))     beta halfway between start and stop
 
-    and is 1 from `stop` on. A frame after the context is true with probability eta, which falls linearly to 0 over the
+    and is 1 from `stop` on. A frame after the context is observed with probability eta, which falls linearly to 0 over the
     same iterations. Before `start` both keep their first value. The second strategy (figure 5) starts both at 0.5; the
     first starts epsilon at 0 and eta at 1. The sign in the sigmoid's exponent is the one that makes it rise
-    (spec/models.md, row P7); the linear form has no use for `alpha`.
+    (spec/models.md, row P7); the linear form does not use `alpha`.
     """
 
     name: Literal["reverse_scheduled"] = "reverse_scheduled"
@@ -122,7 +124,7 @@ class ReverseScheduled:
             raise ConfigError(f"alpha {self.alpha} must be greater than 0", where="curriculum.alpha")
 
     def epsilon(self, iteration: int) -> float:
-        """Probability of the truth within the context."""
+        """Probability of the observed frame within the context."""
         k, low = iteration + 1, 0.5 if self.strategy == 2 else 0.0
         if k < self.start and self.mode != "sigmoid":
             return low
@@ -136,13 +138,13 @@ class ReverseScheduled:
         return low + (1 - low) / (1 + math.exp(min((beta - k) / self.alpha, 700.0)))
 
     def eta(self, iteration: int) -> float:
-        """Probability of the truth after the context."""
+        """Probability of the observed frame after the context."""
         k, high = iteration + 1, 0.5 if self.strategy == 2 else 1.0
         return high * min(1.0, max(0.0, (self.stop - k) / (self.stop - self.start)))
 
     def __call__(self, iteration: int, batch: int, context: int, horizon: int, rng: torch.Generator) -> Tensor:
         """The teacher mask `(batch, context + horizon - 1)` of one iteration."""
-        return _flip(self.epsilon(iteration), self.eta(iteration), batch, context, horizon, rng)
+        return _random_mask(self.epsilon(iteration), self.eta(iteration), batch, context, horizon, rng)
 
     def scaled(self, scale: float) -> Self:
         """The schedule for a training of `scale` times as many iterations."""

@@ -1,7 +1,7 @@
-"""Frame losses, masked: pixels without data do not count.
+"""Masked frame losses: pixels without data do not count.
 
-Each is a callable `(prediction (B, S, C, H, W), truth (B, S, C, H, W), valid (B, S, 1, H, W)) -> scalar`: the mean over
-all valid elements (spec/models.md, row P5), 0 where nothing is valid.
+Each is a callable `(prediction (B, S, C, H, W), observed (B, S, C, H, W), valid (B, S, 1, H, W)) -> scalar`: the mean over
+all valid elements (spec/models.md, row P5), 0 if nothing is valid.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from framecast.types import config
 
 
 def _masked(prediction: Tensor, truth: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
-    """The error, 0 where there is no data, and the number of valid elements (at least 1)."""
+    """The error, 0 at pixels without data, and the number of valid elements (at least 1)."""
     error = (prediction - truth).masked_fill(~valid, 0.0)
     return error, (valid.sum() * prediction.shape[2]).clamp(min=1)
 
@@ -26,7 +26,7 @@ class L2:
     name: Literal["l2"] = "l2"
 
     def __call__(self, prediction: Tensor, truth: Tensor, valid: Tensor) -> Tensor:
-        """Scalar, see the module."""
+        """The loss, a scalar."""
         error, count = _masked(prediction, truth, valid)
         return (error**2).sum() / count
 
@@ -38,7 +38,7 @@ class L1:
     name: Literal["l1"] = "l1"
 
     def __call__(self, prediction: Tensor, truth: Tensor, valid: Tensor) -> Tensor:
-        """Scalar, see the module."""
+        """The loss, a scalar."""
         error, count = _masked(prediction, truth, valid)
         return error.abs().sum() / count
 
@@ -47,8 +47,8 @@ class L1:
 class L1L2:
     """Mean squared error plus `alpha` times the mean absolute error (MotionRNN, MoDeRNN).
 
-    `reduction="sum"` is that of the released MoDeRNN: a quarter of the sums over the whole batch, so that the effective
-    learning rate grows with the batch and the frames.
+    `reduction="sum"` is that of the released MoDeRNN: a quarter of the sums over the batch, so that the effective learning rate
+    grows with the size of the batch and of the frames.
     """
 
     name: Literal["l1l2"] = "l1l2"
@@ -56,7 +56,7 @@ class L1L2:
     reduction: Literal["mean", "sum"] = "mean"
 
     def __call__(self, prediction: Tensor, truth: Tensor, valid: Tensor) -> Tensor:
-        """Scalar, see the module."""
+        """The loss, a scalar."""
         error, count = _masked(prediction, truth, valid)
         return (error**2 + self.alpha * error.abs()).sum() / (count if self.reduction == "mean" else 4)
 

@@ -1,4 +1,4 @@
-"""The values that pass between the packages, and the decorator that makes a config.
+"""The values that pass between the packages (shapes, batches, predictions), and the decorator of config classes.
 
 Axes: B batch, T time, S predicted steps, C channel, H W height and width, A action.
 """
@@ -13,8 +13,8 @@ from torch import Tensor
 
 
 class FrameShape(NamedTuple):
-    """What a model is built for: the size of a frame and the lengths of a window. The last `inputs` of the `channels` are seen
-    and not forecast: static fields, other variables."""
+    """The shape that a model is built for: the size of a frame and the lengths of a window. The last `inputs` of the `channels`
+    are inputs that are not forecast: static fields, other variables."""
 
     channels: int
     height: int
@@ -26,14 +26,14 @@ class FrameShape(NamedTuple):
 
     @property
     def predicted(self) -> int:
-        """How many channels are forecast."""
+        """Number of channels that are forecast."""
         return self.channels - self.inputs
 
 
 class Batch(NamedTuple):
     """Normalised windows. `frames (B, T, C, H, W)` float, `valid (B, T, 1, H, W)` bool, `actions (B, T, A)` or None.
-    `inputs (B, T, E, H, W)` is what a model sees beside the frames and does not forecast; after the context it stays as it was
-    last, so that it holds nothing of the future."""
+    `inputs (B, T, E, H, W)` are extra inputs that are not forecast; after the context they repeat their last values, so that they
+    hold nothing of the future."""
 
     frames: Tensor
     valid: Tensor
@@ -42,16 +42,16 @@ class Batch(NamedTuple):
 
     @property
     def seen(self) -> Tensor:
-        """What a model is handed: the frames, and the inputs as more channels."""
+        """The input of a model: the frames, and the extra inputs as more channels."""
         return self.frames if self.inputs is None else torch.cat([self.frames, self.inputs], dim=2)
 
 
 class Step(NamedTuple):
-    """What a cell returns: its output, its own next state, and the memory that flows on to the next layer (a tensor, or
-    what else the cells of a model hand to each other; None where there is none).
+    """The result of a cell: its output, its next state, and the memory that flows to the next layer (a tensor, or another value
+    that the cells of a model exchange; None if there is none).
 
-    `output_gate` is what a Motion Highway needs, `increments` (dC, dM) what memory decoupling needs; both have the
-    shape of `hidden (B, D, H, W)` and are None where the cell has no such thing.
+    `output_gate` is for a Motion Highway, `increments` (dC, dM) are for memory decoupling; both have the shape of
+    `hidden (B, D, H, W)` and are None if the cell has none.
     """
 
     hidden: Tensor
@@ -62,7 +62,7 @@ class Step(NamedTuple):
 
 
 class Stepped(NamedTuple):
-    """What a core returns: the predicted next frame in its own space, its next state, and additional loss terms."""
+    """The result of a core: the predicted next frame in its own space, its next state, and additional loss terms."""
 
     output: Tensor
     state: Any
@@ -70,9 +70,9 @@ class Stepped(NamedTuple):
 
 
 class Prediction(NamedTuple):
-    """`frames (B, S, C, H, W)`: the last S frames of the window as predicted. `losses`: scalar terms, already weighted,
-    to be added to the frame loss. `target`: what `frames` are to be compared with in training, where that is not the
-    frames of the window: both are then in the space of the model."""
+    """`frames (B, S, C, H, W)`: predictions of the last S frames of the window. `losses`: weighted scalar terms, to be added to
+    the frame loss. `target`: the target of `frames` in training if it is not the frames of the window; both are then in the
+    space of the model."""
 
     frames: Tensor
     losses: dict[str, Tensor]
@@ -84,6 +84,6 @@ T = TypeVar("T")
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)
 def config(cls: type[T]) -> type[T]:
-    """Make `cls` a frozen, keyword-only dataclass in which unknown keys are refused where it is read from a file."""
+    """Make `cls` a frozen, keyword-only dataclass that refuses unknown keys when it is parsed."""
     cls.__pydantic_config__ = {"extra": "forbid"}  # type: ignore[attr-defined]
     return dataclasses.dataclass(frozen=True, kw_only=True)(cls)

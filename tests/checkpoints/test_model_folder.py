@@ -63,7 +63,7 @@ def test_half_a_model_is_refused(folder: Path, name: str, damage: str) -> None:
     (folder / name).unlink()
     if damage != "missing":
         (folder / name).write_bytes(content[: len(content) // 2 if damage == "half" else 0])
-    with pytest.raises(RunError, match="not a whole trained model") as error:
+    with pytest.raises(RunError, match="not a complete trained model") as error:
         load(folder)
     assert str(folder) in str(error.value)
 

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from framecast.config.experiment import Experiment
-from framecast.config.parsing import merged, parse, plain
+from framecast.config.parsing import merge, parse, plain
 from framecast.config.recipes import PACKAGED, read
 from framecast.curriculum import NoSampling, Scheduled
 from framecast.data.datasets import ArchiveData
@@ -261,8 +261,8 @@ def test_an_outsiders_model_is_named_by_its_config(
 
 
 def test_merging_keeps_what_is_not_named() -> None:
-    assert merged({"a": {"b": 1, "c": 2}}, {"a": {"b": 3}}) == {"a": {"b": 3, "c": 2}}
-    assert merged({"a": {"name": "x", "c": 2}}, {"a": {"name": "y"}}) == {"a": {"name": "y"}}
+    assert merge({"a": {"b": 1, "c": 2}}, {"a": {"b": 3}}) == {"a": {"b": 3, "c": 2}}
+    assert merge({"a": {"name": "x", "c": 2}}, {"a": {"name": "y"}}) == {"a": {"name": "y"}}
 
 
 def rows() -> list[str]:

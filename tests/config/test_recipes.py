@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 import framecast
-from framecast.config.recipes import PACKAGED, printed, read, rows
+from framecast.config.recipes import PACKAGED, published_scores, read, rows
 from framecast.errors import ConfigError
 
 NAMES = ("radar", "radar.yaml", "recipes/radar", "recipes/radar.yaml")
@@ -20,7 +20,7 @@ def test_a_recipe_of_the_package_is_found_by_name_from_any_folder(
     by_path = read(f"{PACKAGED / 'radar.yaml'}#predrnn")
     assert read(f"{name}#predrnn") == by_path
     assert rows(name) == ["convlstm", "predrnn", "predrnn_v2"]
-    assert printed("recipes/moving_mnist.yaml", "predrnn_v2")["mse"] == 48.4
+    assert published_scores("recipes/moving_mnist.yaml", "predrnn_v2")["mse"] == 48.4
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -38,7 +38,7 @@ from framecast.models import (
 from framecast.models.parts.flops import multiply_accumulates, parameters
 from framecast.models.parts.layers import channels_last
 from framecast.ops import free_running
-from framecast.ops.choice import use
+from framecast.ops.choice import use_algorithm
 from framecast.types import FrameShape
 
 CONFIGS = [config for config in get_args(Model) if config not in (VQVAE, VAE)]
@@ -190,7 +190,7 @@ def test_forecasts_any_horizon(model: Any, horizon: int) -> None:
 def test_a_mask_that_is_not_looked_at_changes_nothing(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """As when a GPU records a step: all steps are then computed as mixtures."""
     looked_at = model.eval()(windows(), mixed())
-    monkeypatch.setattr("framecast.models.parts.rollout._looked_at", lambda teacher: False)
+    monkeypatch.setattr("framecast.models.parts.rollout._is_on_cpu", lambda teacher: False)
     close(model(windows(), mixed()).frames, looked_at.frames)
 
 
@@ -236,7 +236,7 @@ def test_the_fast_convolutions_change_rounding_only(model: Any) -> None:
     frames, gradients = [], []
     for algorithm in ("direct", "winograd"):
         torch.manual_seed(4)
-        with use(algorithm):  # type: ignore[arg-type]
+        with use_algorithm(algorithm):  # type: ignore[arg-type]
             prediction = model.eval()(windows(), mixed())
             loss = prediction.frames.square().sum() + sum(prediction.losses.values())
             weights = [weight for weight in model.parameters() if weight.requires_grad and loss.requires_grad]

@@ -8,11 +8,11 @@ from torch import Tensor
 
 from framecast.ops import attention
 from framecast.ops.attention import attend
-from framecast.ops.choice import use
+from framecast.ops.choice import use_algorithm
 from framecast.ops.native.library import available, threads
 
 needs_loops = pytest.mark.skipif(
-    not available(), reason="the loops in C were not compiled here: no C compiler with OpenMP"
+    not available(), reason="the loops in C were not load_function here: no C compiler with OpenMP"
 )
 
 
@@ -59,7 +59,7 @@ def test_the_loops_compute_the_same(
         given_ = [each.contiguous(memory_format=torch.channels_last) for each in given_]
     found = with_gradients(given_, heads, channels**-0.5)
     true = with_gradients([each.double() for each in given_], heads, channels**-0.5)
-    with use("direct"):
+    with use_algorithm("direct"):
         direct = with_gradients(given_, heads, channels**-0.5)
     assert [each.shape for each in found] == [each.shape for each in true]
     for ours, other, exact in zip(found, direct, true, strict=True):
@@ -90,7 +90,7 @@ def test_where_the_loops_do_it(monkeypatch: pytest.MonkeyPatch) -> None:
     given_ = [each.requires_grad_() for each in drawn(threads(), 1, 4, 4, (3, 3), (5, 5))]
     assert took_the_loops(attend(*given_, heads=1, scale=1.0))
     assert not took_the_loops(attend(*(each.double() for each in given_), heads=1, scale=1.0))
-    with use("direct"):
+    with use_algorithm("direct"):
         assert not took_the_loops(attend(*given_, heads=1, scale=1.0))
     with torch.autocast("cpu", torch.bfloat16):
         assert not took_the_loops(attend(*given_, heads=1, scale=1.0))

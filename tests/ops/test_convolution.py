@@ -12,8 +12,16 @@ from torch.nn import functional
 from framecast.models import PredRNN
 from framecast.models.parts.layers import GateConv, SameConv, gates
 from framecast.ops import winograd
-from framecast.ops.choice import Algorithm, use
-from framecast.ops.convolution import Transforms, by_winograd, convolve, convolve_each, next_step, shared, sums
+from framecast.ops.choice import Algorithm, use_algorithm
+from framecast.ops.convolution import (
+    Transforms,
+    convolve,
+    convolve_each,
+    next_step,
+    share_transforms,
+    sums,
+    uses_winograd,
+)
 from framecast.ops.native.library import available
 from framecast.ops.tiles import matrices, tile_of
 from framecast.ops.winograd import Run
@@ -21,7 +29,7 @@ from framecast.types import FrameShape
 
 TOLERANCE = 1e-5
 needs_loops = pytest.mark.skipif(
-    not available(), reason="the loops in C were not compiled here: no C compiler with OpenMP"
+    not available(), reason="the loops in C were not load_function here: no C compiler with OpenMP"
 )
 
 
@@ -59,8 +67,8 @@ def test_any_size_equals_the_direct_form(drawn: Sizes, last: bool) -> None:
 @given(sizes(kernels=[7], inputs=(8, 20), outputs=(8, 20), least=7), st.booleans())
 def test_kernels_of_7_x_7_equal_the_direct_form(drawn: Sizes, last: bool) -> None:
     kernel, batch, inputs, outputs, height, width = drawn
-    with use("winograd"):
-        assert by_winograd(maps(batch, inputs, height, width), maps(outputs, inputs, kernel, kernel))
+    with use_algorithm("winograd"):
+        assert uses_winograd(maps(batch, inputs, height, width), maps(outputs, inputs, kernel, kernel))
     equals_the_direct_form(*drawn, last=last)
 
 
@@ -73,7 +81,7 @@ def equals_the_direct_form(
         maps(outputs, seed=2),
     )
     shown = x.contiguous(memory_format=torch.channels_last) if last else x
-    with use("winograd"):
+    with use_algorithm("winograd"):
         y = convolve(shown, weight, bias)
     gradient = maps(*y.shape, seed=3).detach()
     y.backward(gradient)
@@ -108,7 +116,7 @@ def test_how_the_work_is_shared_out_changes_nothing(
     try:
         for number in (1, 3):
             torch.set_num_threads(number)
-            with use("winograd"):
+            with use_algorithm("winograd"):
                 y = convolve(x, weight)
             found = torch.autograd.grad(y.square().sum(), (x, weight))
             x2, weight2 = exact(x, weight)
@@ -123,7 +131,7 @@ def test_how_the_work_is_shared_out_changes_nothing(
 def test_sums_take_their_part_of_each_weight() -> None:
     x, h = maps(2, 3, 9, 10), maps(2, 5, 9, 10, seed=1)
     u, w = maps(12, 3, 5, 5, seed=2), maps(8, 5, 5, 5, seed=3)
-    with shared():
+    with share_transforms():
         one, other, third = sums([(x, u), (h, w)], (Run(2, ((0, 4, 12), (1, 0, 8))), Run(1, ((0, 0, 4),))))
     (one.sum() + (2 * other).sum() + third.square().sum()).backward()
     x2, h2, u2, w2 = exact(x, h, u, w)
@@ -140,7 +148,7 @@ def test_sums_take_their_part_of_each_weight() -> None:
 def test_one_map_is_convolved_with_several_weights(algorithm: Algorithm, learned: bool) -> None:
     x, u, w = maps(2, 5, 9, 10), maps(7, 5, 3, 3, seed=1), maps(7, 5, 3, 3, seed=2)
     w.requires_grad_(learned)
-    with use(algorithm):
+    with use_algorithm(algorithm):
         one, other = convolve_each([(x, u), (x, w)])
         (one.sum() + other.square().sum()).backward()
     x2, u2, w2 = exact(x, u, w)
@@ -162,7 +170,7 @@ def test_several_maps_are_read_as_one(algorithm: Algorithm, kernel: int) -> None
         for seed, width in enumerate(widths)
     ]
     weight, bias = maps(12, sum(widths), kernel, kernel, seed=3), maps(12, seed=4)
-    with use(algorithm):
+    with use_algorithm(algorithm):
         found = convolve(tuple(parts), weight, bias)
         found.square().sum().backward()
     *parts2, weight2, bias2 = exact(*parts, weight, bias)
@@ -177,7 +185,7 @@ def test_several_maps_are_read_as_one(algorithm: Algorithm, kernel: int) -> None
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 def test_a_single_map_is_not_copied(layout: torch.memory_format) -> None:
     x, layer = maps(2, 3, 9, 10).detach().contiguous(memory_format=layout).requires_grad_(), SameConv(3, 4, 3)
-    with use("direct"):
+    with use_algorithm("direct"):
         before = layer(x).grad_fn.next_functions[0][0]
     assert type(before).__name__ == "AccumulateGrad", "x itself is what is convolved"
 
@@ -187,7 +195,7 @@ def test_a_part_of_the_inputs_is_shared_with_another_convolution() -> None:
     """M is read by the output gate beside C, and alone by the layer above."""
     c, m = maps(2, 16, 9, 10), maps(2, 16, 9, 10, seed=1)
     u, w = maps(12, 32, 5, 5, seed=2), maps(8, 16, 5, 5, seed=3)
-    with use("winograd"), shared():
+    with use_algorithm("winograd"), share_transforms():
         (convolve((c, m), u).square().sum() + convolve(m, w).sum()).backward()
     c2, m2, u2, w2 = exact(c, m, u, w)
     both = functional.conv2d(torch.cat([c2, m2], dim=1), u2, padding=2)
@@ -199,7 +207,7 @@ def test_a_part_of_the_inputs_is_shared_with_another_convolution() -> None:
 @needs_loops
 def test_a_map_and_a_part_of_it_that_begins_where_it_does_are_two() -> None:
     x, u, w = maps(2, 8, 9, 10), maps(6, 8, 5, 5, seed=1), maps(6, 4, 5, 5, seed=2)
-    with use("winograd"):
+    with use_algorithm("winograd"):
         made = sums([(x, u), (x[:, :4], w)], (Run(1, ((0, 0, 6), (1, 0, 6))),))
     made[0].square().sum().backward()
     x2, u2, w2 = exact(x, u, w)
@@ -215,7 +223,7 @@ def test_a_map_and_a_part_of_it_that_begins_where_it_does_are_two() -> None:
 def test_no_gradient_flows_through_what_was_detached() -> None:
     x, u, w = maps(2, 8, 9, 10), maps(6, 8, 5, 5, seed=1), maps(6, 8, 5, 5, seed=2)
     x2, u2, w2 = exact(x, u, w)
-    with use("winograd"):
+    with use_algorithm("winograd"):
         made = sums([(x.detach(), u), (x, w)], (Run(1, ((0, 0, 6), (1, 0, 6))),))
     made[0].square().sum().backward()
     true = functional.conv2d(x2.detach(), u2, padding=2) + functional.conv2d(x2, w2, padding=2)
@@ -243,7 +251,7 @@ def test_gates_are_sums_of_convolutions(norm: tuple[int, int] | None) -> None:
     terms = ((of_x, x, range(4)), (of_h, h, (0, 1, 3)), (of_m, m, (1, 2)))
     found = []
     for algorithm in ("direct", "winograd"):
-        with use(algorithm), shared():  # type: ignore[arg-type]
+        with use_algorithm(algorithm), share_transforms():  # type: ignore[arg-type]
             found.append(torch.cat(gates(2, *terms), dim=1))
     parts = [layer(map_).chunk(len(numbers), dim=1) for layer, map_, numbers in terms]
     a, b, c = parts
@@ -254,12 +262,12 @@ def test_gates_are_sums_of_convolutions(norm: tuple[int, int] | None) -> None:
 
 def test_shared_transforms_are_made_once_and_forgotten_after_two_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[int] = []
-    transform = winograd.transformed
+    transform = winograd.transform_map
     monkeypatch.setattr(
-        winograd, "transformed", lambda x, kernel, free: made.append(kernel) or transform(x, kernel, free)
+        winograd, "transform_map", lambda x, kernel, free: made.append(kernel) or transform(x, kernel, free)
     )
     x, weight = maps(1, 2, 8, 8).detach(), maps(2, 2, 3, 3, seed=1).detach()
-    with use("winograd"), shared():
+    with use_algorithm("winograd"), share_transforms():
         first = convolve(x, weight)
         next_step()
         assert torch.equal(first, convolve(x, weight))
@@ -268,7 +276,7 @@ def test_shared_transforms_are_made_once_and_forgotten_after_two_steps(monkeypat
         next_step()
         assert torch.equal(first, convolve(x, weight))
         assert made == [3, 3]
-    with use("winograd"):
+    with use_algorithm("winograd"):
         convolve(x, weight)
         convolve(x, weight)
     assert made == [3] * 4, "nothing is kept outside of a rollout"
@@ -280,7 +288,7 @@ def test_a_training_step_leaves_nothing_behind() -> None:
     gc.collect()
     gc.disable()
     try:
-        with use("winograd"):
+        with use_algorithm("winograd"):
             model(frames, teacher).frames.sum().backward()
         left = [each for each in gc.get_objects() if type(each) is winograd.Kernels]
         assert left == [], "held by a cycle of references until the collector comes by"
@@ -290,7 +298,7 @@ def test_a_training_step_leaves_nothing_behind() -> None:
 
 def test_a_weight_that_changed_is_transformed_anew() -> None:
     x, weight = maps(1, 2, 8, 8).detach(), maps(2, 2, 3, 3, seed=1).detach()
-    with use("winograd"):
+    with use_algorithm("winograd"):
         before = convolve(x, weight)
         weight.mul_(2)
         torch.testing.assert_close(convolve(x, weight), 2 * before)
@@ -298,7 +306,7 @@ def test_a_weight_that_changed_is_transformed_anew() -> None:
 
 def test_the_defaults_of_pytorch_do_not_matter() -> None:
     x, weight = maps(1, 16, 8, 8), maps(64, 16, 5, 5, seed=1)
-    with use("winograd"):
+    with use_algorithm("winograd"):
         wanted = torch.autograd.grad(convolve(x, weight).square().sum(), (x, weight))
         torch.set_default_dtype(torch.float64)
         try:
@@ -314,16 +322,16 @@ def test_the_defaults_of_pytorch_do_not_matter() -> None:
 def test_kept_transforms_follow_their_weights() -> None:
     x, weight = maps(1, 16, 8, 8).detach(), maps(64, 16, 5, 5, seed=1).detach()
     kept: Transforms = {}
-    with torch.no_grad(), use("winograd"):
+    with torch.no_grad(), use_algorithm("winograd"):
         for _ in range(2):
-            with shared(kept):
+            with share_transforms(kept):
                 before = convolve(x, weight)
         (known,) = kept.values()
-        with shared(kept):
+        with share_transforms(kept):
             convolve(x, weight)
         assert next(iter(kept.values())) is known
         weight.mul_(2)
-        with shared(kept):
+        with share_transforms(kept):
             torch.testing.assert_close(convolve(x, weight), 2 * before)
 
 
@@ -332,7 +340,7 @@ def test_gradients_are_those_of_the_weight_as_it_was() -> None:
     x, weight = maps(1, 16, 8, 8), maps(64, 16, 5, 5, seed=1)
     x2, weight2 = exact(x, weight)
     functional.conv2d(x2, weight2, padding=2).sum().backward()
-    with use("winograd"):
+    with use_algorithm("winograd"):
         loss = convolve(x, weight).sum()
     with torch.no_grad():
         weight.mul_(2)
@@ -344,7 +352,7 @@ def test_gradients_are_those_of_the_weight_as_it_was() -> None:
 
 def test_gradients_can_be_taken_twice() -> None:
     x, weight = maps(1, 2, 8, 8), maps(2, 2, 3, 3, seed=1)
-    with use("winograd"), shared():
+    with use_algorithm("winograd"), share_transforms():
         loss = convolve(x, weight).square().sum() + convolve(x, weight).sum()
     one = torch.autograd.grad(loss, weight, retain_graph=True)[0]
     two = torch.autograd.grad(loss, weight)[0]
@@ -353,7 +361,7 @@ def test_gradients_can_be_taken_twice() -> None:
 
 def test_a_gradient_that_was_not_asked_for_is_not_counted_in_the_next() -> None:
     x, weight = maps(1, 2, 8, 8), maps(2, 2, 3, 3, seed=1)
-    with use("winograd"), shared():
+    with use_algorithm("winograd"), share_transforms():
         loss = convolve(x, weight).square().sum()
     torch.autograd.grad(loss, x, retain_graph=True)
     first = torch.autograd.grad(loss, weight, retain_graph=True)[0]
@@ -365,28 +373,28 @@ def test_a_gradient_that_was_not_asked_for_is_not_counted_in_the_next() -> None:
 def test_the_rule() -> None:
     large, small = maps(8, 32, 16, 16), maps(8, 8, 16, 16)
     weight = maps(64, 32, 5, 5)
-    assert by_winograd(large, weight)
-    assert not by_winograd(small, maps(64, 8, 5, 5)), "few channels"
-    assert by_winograd(large, maps(16, 32, 5, 5)), "few, but multiples of 16"
-    assert not by_winograd(large, maps(24, 32, 5, 5))
-    assert by_winograd(large, maps(64, 32, 3, 3))
-    assert by_winograd(large[:1], maps(64, 32, 3, 3))
-    assert not by_winograd(large[:1, :, :12, :12], maps(64, 32, 3, 3)), "few tiles"
-    assert by_winograd(maps(8, 64, 16, 16), maps(64, 64, 7, 7))
-    assert by_winograd(large, maps(64, 32, 7, 7))
-    assert not by_winograd(small, maps(64, 8, 7, 7)), "few channels"
-    assert not by_winograd(large, maps(64, 32, 1, 1))
-    assert not by_winograd(large.double(), weight.double())
-    assert not by_winograd(large.to("meta"), weight)
-    with use("direct"):
-        assert not by_winograd(large, weight)
-    with use("winograd"):
-        assert by_winograd(small, maps(64, 8, 7, 7))
-        assert not by_winograd(small, maps(64, 8, 1, 1)), "cannot be done"
-        assert not by_winograd(small, maps(7, 8, 7, 7)), "not exact enough"
-        assert not by_winograd(small[..., :6], maps(64, 8, 7, 7)), "not exact enough"
+    assert uses_winograd(large, weight)
+    assert not uses_winograd(small, maps(64, 8, 5, 5)), "few channels"
+    assert uses_winograd(large, maps(16, 32, 5, 5)), "few, but multiples of 16"
+    assert not uses_winograd(large, maps(24, 32, 5, 5))
+    assert uses_winograd(large, maps(64, 32, 3, 3))
+    assert uses_winograd(large[:1], maps(64, 32, 3, 3))
+    assert not uses_winograd(large[:1, :, :12, :12], maps(64, 32, 3, 3)), "few tiles"
+    assert uses_winograd(maps(8, 64, 16, 16), maps(64, 64, 7, 7))
+    assert uses_winograd(large, maps(64, 32, 7, 7))
+    assert not uses_winograd(small, maps(64, 8, 7, 7)), "few channels"
+    assert not uses_winograd(large, maps(64, 32, 1, 1))
+    assert not uses_winograd(large.double(), weight.double())
+    assert not uses_winograd(large.to("meta"), weight)
+    with use_algorithm("direct"):
+        assert not uses_winograd(large, weight)
+    with use_algorithm("winograd"):
+        assert uses_winograd(small, maps(64, 8, 7, 7))
+        assert not uses_winograd(small, maps(64, 8, 1, 1)), "cannot be done"
+        assert not uses_winograd(small, maps(7, 8, 7, 7)), "not exact enough"
+        assert not uses_winograd(small[..., :6], maps(64, 8, 7, 7)), "not exact enough"
     with torch.autocast("cpu", torch.bfloat16):
-        assert not by_winograd(large, weight), "half precision is for the library"
+        assert not uses_winograd(large, weight), "half precision is for the library"
 
 
 def test_the_matrices_are_those_of_minimal_filtering() -> None:
@@ -410,7 +418,7 @@ def test_tiles_are_those_of_which_a_map_needs_the_fewest_multiplications(
 
 def test_maps_of_two_sizes_read_one_weight_each_by_tiles_of_its_own() -> None:
     small, large, weight = maps(2, 16, 8, 8), maps(2, 16, 12, 12, seed=1), maps(16, 16, 3, 3, seed=2)
-    with use("winograd"), shared():
+    with use_algorithm("winograd"), share_transforms():
         found = [convolve(x, weight) for x in (small, large)]
     sum(each.square().sum() for each in found).backward()
     small2, large2, weight2 = exact(small, large, weight)

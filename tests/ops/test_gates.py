@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from framecast.ops.choice import use
-from framecast.ops.gates import cell_update, fused, hidden_output
+from framecast.ops.choice import use_algorithm
+from framecast.ops.gates import cell_update, hidden_output, is_fused
 from framecast.ops.native.library import available
 
 Function = Callable[..., tuple[Tensor, Tensor]]
@@ -19,7 +19,7 @@ FUNCTIONS: dict[str, tuple[Function, int]] = {
     "hidden_output a sum": (lambda o, x, more: hidden_output(o, x, more=more), 3),  # type: ignore[misc]
 }
 needs_loops = pytest.mark.skipif(
-    not available(), reason="the loops in C were not compiled here: no C compiler with OpenMP"
+    not available(), reason="the loops in C were not load_function here: no C compiler with OpenMP"
 )
 
 
@@ -52,7 +52,7 @@ def with_gradients(function: Function, given_: list[Tensor], after: list[Tensor]
 def test_one_loop_computes_the_same(name: str, shape: tuple[int, ...], last: bool, uses: list[bool], seed: int) -> None:
     function, count = FUNCTIONS[name]
     *given_, one, other = drawn(count + 2, shape, seed, last)
-    assert fused(*given_)
+    assert is_fused(*given_)
     found = with_gradients(function, given_, [one, other], uses)
     exact = with_gradients(function, [each.double() for each in given_], [one.double(), other.double()], uses)
     for ours, true in zip(found, exact, strict=True):
@@ -79,9 +79,9 @@ def test_what_is_not_a_number_stays_so_and_infinity_has_its_limit() -> None:
 
 def test_where_it_is_not_one_loop() -> None:
     o, x = drawn(2, (1, 2, 3, 4), 0, last=False)
-    assert fused(o, x) == available()
-    assert not fused(o.double(), x.double())
-    assert not fused(o, x.bfloat16())
-    assert not fused(o.to("meta"), x.to("meta"))
-    with use("direct"):
-        assert not fused(o, x)
+    assert is_fused(o, x) == available()
+    assert not is_fused(o.double(), x.double())
+    assert not is_fused(o, x.bfloat16())
+    assert not is_fused(o.to("meta"), x.to("meta"))
+    with use_algorithm("direct"):
+        assert not is_fused(o, x)

@@ -2,7 +2,7 @@
 
 import torch
 
-from framecast.models.motionrnn import sampled
+from framecast.models.motionrnn import deformed_taps
 from framecast.models.trajgru import warp
 from framecast.ops import bilinear_sample, pixel_coordinates
 
@@ -28,7 +28,7 @@ def test_a_flow_of_whole_pixels_is_a_shift() -> None:
 
 def test_taps_without_offset_are_those_of_a_3x3_convolution() -> None:
     values, weight = torch.rand(2, 3, 6, 5), torch.rand(4, 3, 3, 3)
-    taps = sampled(values, torch.zeros(2, 18, 6, 5))
+    taps = deformed_taps(values, torch.zeros(2, 18, 6, 5))
     convolved = torch.einsum("bqnhw,oqn->bohw", taps, weight.flatten(2))
     torch.testing.assert_close(convolved, torch.nn.functional.conv2d(values, weight, padding=1))
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from framecast.ops.choice import use
+from framecast.ops.choice import use_algorithm
 from framecast.ops.native.library import available
 from framecast.scores.fractions import SCALES, among_the_largest, exceeds, fractions_sums
 from framecast.scores.probability import neighbourhood_sums
@@ -34,7 +34,7 @@ def test_fractions(seed: int, height: int, width: int, channels: int) -> None:
     valid = with_gaps(seed, 4, height, width).view(2, 2, 1, height, width) & said[0].isfinite().all(2, keepdim=True)
     events = [exceeds(8.0), among_the_largest(0.9, 0.5), exceeds(11.0)]
     ours = fractions_sums(said, truth, valid, events, SCALES)
-    with use("direct"):
+    with use_algorithm("direct"):
         plain = fractions_sums(said, truth, valid, events, SCALES)
     for one, other in zip(ours, plain, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
@@ -46,7 +46,7 @@ def test_probabilities(seed: int, height: int, width: int) -> None:
     truth, *said = (frames(seed + k, 3, height, width) for k in range(3))
     valid = with_gaps(seed, 3, height, width)
     ours = neighbourhood_sums(said, truth, valid, (5.0, 8.0, 11.0))
-    with use("direct"):
+    with use_algorithm("direct"):
         plain = neighbourhood_sums(said, truth, valid, (5.0, 8.0, 11.0))
     for one, other in zip(ours, plain, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-6, atol=1e-9)
@@ -61,7 +61,7 @@ def test_similarity(seed: int, height: int, width: int, side: int) -> None:
     x[1] = torch.nan
     x[2, 0, width // 3] = torch.nan
     ours = mean_similarity(x, y, gaussian_line(side), 1.0)
-    with use("direct"):
+    with use_algorithm("direct"):
         plain = mean_similarity(x, y, gaussian_line(side), 1.0)
     for one, other in zip(ours, plain, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5, equal_nan=True)
@@ -71,7 +71,7 @@ def test_similarity_over_scales() -> None:
     x, y = (frames(k, 3, 190, 177) / 10 for k in range(2))
     x[1, 50:140, 40:150] = torch.nan
     ours = ms_ssim(x, y)
-    with use("direct"):
+    with use_algorithm("direct"):
         plain = ms_ssim(x, y)
     torch.testing.assert_close(ours, plain, rtol=1e-4, atol=1e-5, equal_nan=True)
     assert ours.isnan().tolist() == [False, True, False], "no window of the coarsest scale is without a gap"

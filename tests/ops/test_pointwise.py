@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
 
-from framecast.ops.convolution import Transforms, convolve, shared
+from framecast.ops.convolution import Transforms, convolve, share_transforms
 from framecast.ops.native.library import available
-from framecast.ops.pointwise import mix, mixes, turned
+from framecast.ops.pointwise import can_mix, mix, transpose_weight
 
 needs_loops = pytest.mark.skipif(
-    not available(), reason="the loops in C were not compiled here: no C compiler with OpenMP"
+    not available(), reason="the loops in C were not load_function here: no C compiler with OpenMP"
 )
 
 
@@ -53,21 +53,21 @@ def test_any_size_equals_the_library(
 @needs_loops
 def test_where_it_is_one_loop() -> None:
     maps, weight = drawn([3, 4], 5, 2, 6, 7)
-    assert mixes(maps, weight, None)
-    assert mixes(maps, weight, torch.zeros(5))
-    assert not mixes(maps, weight, torch.zeros(5).double())
-    assert not mixes(maps, weight.double(), None)
-    assert not mixes([each.double() for each in maps], weight, None)
-    assert not mixes([maps[0], maps[1][:, :, ::2]], weight, None)
+    assert can_mix(maps, weight, None)
+    assert can_mix(maps, weight, torch.zeros(5))
+    assert not can_mix(maps, weight, torch.zeros(5).double())
+    assert not can_mix(maps, weight.double(), None)
+    assert not can_mix([each.double() for each in maps], weight, None)
+    assert not can_mix([maps[0], maps[1][:, :, ::2]], weight, None)
     with torch.autocast("cpu", torch.bfloat16):
-        assert not mixes(maps, weight, None)
+        assert not can_mix(maps, weight, None)
 
 
 @needs_loops
 def test_a_weight_is_turned_once_and_again_when_it_has_changed() -> None:
     maps, weight = drawn([3, 4], 5, 2, 6, 7)
     kept: Transforms = {}
-    with torch.no_grad(), shared(kept):
+    with torch.no_grad(), share_transforms(kept):
         first = convolve(tuple(maps), weight)
         ((_, _, known),) = kept.values()
         convolve(tuple(maps), weight)
@@ -80,7 +80,7 @@ def test_a_weight_is_turned_once_and_again_when_it_has_changed() -> None:
 def test_maps_that_are_not_those_of_the_weight() -> None:
     maps, weight = drawn([3, 4], 5, 2, 6, 7)
     with pytest.raises(ValueError, match="channels"):
-        mix(maps[:1], weight, None, turned(weight))
+        mix(maps[:1], weight, None, transpose_weight(weight))
 
 
 @pytest.mark.parametrize("learned", [True, False], ids=["learned", "fixed"])

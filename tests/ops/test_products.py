@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from framecast.ops.choice import Algorithm, use
+from framecast.ops.choice import Algorithm, use_algorithm
 from framecast.ops.products import products
 
 
@@ -32,7 +32,7 @@ def test_products_and_their_gradients(batch: int, channels: int, height: int, wi
 @pytest.mark.parametrize("algorithm", ["auto", "direct"])
 def test_a_map_with_itself(algorithm: Algorithm) -> None:
     a, _ = maps(2, 5, 6, 7, last=True)
-    with use(algorithm):
+    with use_algorithm(algorithm):
         found = products(a, a)
         (change,) = torch.autograd.grad(found.sum(), a)
     torch.testing.assert_close(found[0], a.detach().square().sum((2, 3)))

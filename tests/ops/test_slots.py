@@ -6,12 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from framecast.ops.choice import use
+from framecast.ops.choice import use_algorithm
 from framecast.ops.native.library import available
 from framecast.ops.slots import fuse
 
 needs_loops = pytest.mark.skipif(
-    not available(), reason="the loops in C were not compiled here: no C compiler with OpenMP"
+    not available(), reason="the loops in C were not load_function here: no C compiler with OpenMP"
 )
 
 
@@ -53,7 +53,7 @@ def test_one_loop_computes_the_same(
         weights.double(),
         slots,
     )
-    with use("direct"):
+    with use_algorithm("direct"):
         direct = with_gradients(maps, biases, weights, slots)
     for ours, other, true in zip(found, direct, exact, strict=True):
         torch.testing.assert_close(ours.double(), true, rtol=1e-5, atol=1e-5)

@@ -13,8 +13,8 @@ from framecast.config.experiment import Experiment
 from framecast.errors import ConfigError
 from framecast.models import VQVAE, ModularDesign, MotionRNN, PredRNN, PredRNNV2
 from framecast.training import loop, run
-from framecast.training.cuda_graph import Recorded, Work, check_recordable
-from framecast.training.distributed import exactly
+from framecast.training.cuda_graph import RecordedStep, Work, check_recordable
+from framecast.training.distributed import deterministic_algorithms
 from framecast.training.two_stage import first_stage
 from framecast.types import Batch
 
@@ -36,7 +36,7 @@ def test_a_recorded_run_ends_with_the_same_weights(
     list(loop.train(experiment, tmp_path / "plain"))
     monkeypatch.setattr(run, "cuda_graph", again)
     monkeypatch.setattr("framecast.training.distributed._recordable", lambda fabric: True)
-    monkeypatch.setattr("framecast.models.parts.rollout._looked_at", lambda teacher: False)
+    monkeypatch.setattr("framecast.models.parts.rollout._is_on_cpu", lambda teacher: False)
     list(loop.train(changed(experiment, graph=True), tmp_path / "recorded"))
     torch.testing.assert_close(weights_of(tmp_path / "recorded"), weights_of(tmp_path / "plain"), rtol=1e-4, atol=1e-6)
 
@@ -48,7 +48,7 @@ def test_batches_are_copied_to_where_the_recording_reads_them() -> None:
         seen.append((batch.frames.data_ptr(), float(batch.frames.sum())))
         return {"loss": batch.frames.sum()}
 
-    recorded = Recorded(gradients, torch.nn.Identity(), again)
+    recorded = RecordedStep(gradients, torch.nn.Identity(), again)
     teacher = torch.ones(1, 2, dtype=torch.bool)
     losses = [
         recorded(Batch(torch.full((1, 3, 1, 2, 2), value), torch.ones(1, 3, 1, 2, 2, dtype=torch.bool)), teacher)
@@ -61,7 +61,7 @@ def test_batches_are_copied_to_where_the_recording_reads_them() -> None:
 
 
 def test_it_is_refused_where_there_is_no_gpu(experiment: Experiment, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="recorded on one GPU"):
+    with pytest.raises(ConfigError, match="needs one GPU"):
         list(loop.train(changed(experiment, graph=True), tmp_path / "run"))
     assert not (tmp_path / "run").exists()
 
@@ -92,6 +92,6 @@ def test_deterministic_algorithms_are_for_the_run_only(experiment: Experiment, t
         asked.append(torch.are_deterministic_algorithms_enabled())
     assert any(asked)
     assert not torch.are_deterministic_algorithms_enabled()
-    with pytest.raises(ZeroDivisionError), exactly(True):
+    with pytest.raises(ZeroDivisionError), deterministic_algorithms(True):
         _ = 1 / 0
     assert not torch.are_deterministic_algorithms_enabled()

@@ -1,4 +1,4 @@
-"""The training loop: what it leaves behind, and that it goes on exactly where it stopped."""
+"""The training loop: what it leaves behind, and that it resumes exactly where it stopped."""
 
 import csv
 import random
@@ -23,10 +23,11 @@ from framecast.data.datasets import ArchiveData, MovingDigits
 from framecast.errors import ConfigError, FramecastError, RunError
 from framecast.models import ModularDesign
 from framecast.models.modular import FirstStage
-from framecast.training.events import Finished, Kept, Progress, Started, Validated, Warned
+from framecast.ops.native.library import Status
+from framecast.training.events import Finished, ModelSaved, Progress, Started, Validated, Warned
 from framecast.training.loop import train
 from framecast.training.run import SLOW
-from framecast.training.run_folder import settings_of
+from framecast.training.run_folder import read_experiment
 from framecast.training.step import update
 
 
@@ -50,7 +51,7 @@ def test_a_run_leaves_everything_behind(experiment: Experiment, tmp_path: Path) 
     assert events[-1] == Finished(tmp_path / "run", 12, interrupted=False)
     assert [event.iteration for event in events if isinstance(event, Progress)] == [2, 4, 6, 8, 10, 12]
     assert [event.iteration for event in events if isinstance(event, Validated)] == [5, 10, 12]
-    assert any(isinstance(event, Kept) for event in events)
+    assert any(isinstance(event, ModelSaved) for event in events)
     for name in (
         "experiment.yaml",
         "log.csv",
@@ -73,9 +74,9 @@ def test_a_run_leaves_everything_behind(experiment: Experiment, tmp_path: Path) 
 def test_it_is_said_where_training_is_slow(
     experiment: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("framecast.training.run.available", lambda: False)
+    monkeypatch.setattr("framecast.training.run.status", lambda: Status("AVX2", None, "no compiler"))
     events = finish(changed(experiment, iterations=1), tmp_path / "run")
-    assert [event.message for event in events if isinstance(event, Warned)] == [SLOW]
+    assert [event.message for event in events if isinstance(event, Warned)] == [f"{SLOW} (no compiler)"]
 
 
 def test_training_learns(experiment: Experiment, tmp_path: Path) -> None:
@@ -119,7 +120,7 @@ def test_a_longer_run_may_be_asked_for_and_nothing_else(experiment: Experiment, 
 def test_a_longer_run_that_stops_knows_its_new_length(experiment: Experiment, tmp_path: Path) -> None:
     finish(experiment, tmp_path / "run")
     stop_after(changed(experiment, iterations=18), tmp_path / "run", 14, resume=True)
-    again = settings_of(tmp_path / "run")
+    again = read_experiment(tmp_path / "run")
     assert again.training.iterations == 18
     assert finish(again, tmp_path / "run", resume=True)[-1] == Finished(tmp_path / "run", 18, interrupted=False)
 
@@ -189,7 +190,7 @@ def test_a_loss_that_is_not_finite_is_skipped_and_counted(
     )
     broken = replace(changed(experiment, validation_windows=0), loss=SometimesBroken({3, 4}))  # type: ignore[arg-type]
     events = finish(broken, tmp_path / "run")
-    messages = [event.message for event in events if isinstance(event, Warned) and event.message != SLOW]
+    messages = [event.message for event in events if isinstance(event, Warned) and not event.message.startswith(SLOW)]
     assert [message[-8:] for message in messages] == ["1 in a row"[-8:], "2 in a row"[-8:]]
     assert torch.isfinite(weights_of(tmp_path / "run")).all()
 
@@ -307,7 +308,7 @@ def test_what_is_given_beside_an_experiment_is_used_or_refused(experiment: Exper
     run = framecast.train(own, data=framecast.open(tmp_path / "frames.npy"), out=tmp_path / "other")
     with pytest.raises(RunError, match="was trained on frames in memory"):
         framecast.resume(run)
-    with pytest.raises(ConfigError, match=r"'training\.seed=1' beside an Experiment"):
+    with pytest.raises(ConfigError, match=r"'training\.seed=1' cannot change an Experiment"):
         framecast.train(own, ["training.seed=1"])
     with pytest.raises(ConfigError, match="moving_digits takes no other data"):
         framecast.train(experiment, data=tmp_path / "frames.npy")
@@ -364,7 +365,7 @@ def test_an_interrupted_run_says_how_it_goes_on(
     np.save(tmp_path / "frames.npy", np.zeros((9, 16, 16), dtype=np.uint8))
     own = replace(experiment, data=ArchiveData(path=str(tmp_path / "frames.npy")))
     for data, said in (
-        (None, f"go on with: resume {tmp_path / 'run'}"),
+        (None, f"continue with: resume {tmp_path / 'run'}"),
         (framecast.open(own.data.path), ", data=frames)"),
     ):
         console = Console(file=io.StringIO(), width=200)

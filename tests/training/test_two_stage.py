@@ -19,7 +19,7 @@ from framecast.forecasting.protocol import Context
 from framecast.models import VAE, ModularDesign, PredRNN
 from framecast.models.modular import FirstStage
 from framecast.training import resume, train
-from framecast.training.two_stage import adopt_first_stage, first_stage, second_stage
+from framecast.training.two_stage import first_stage, load_first_stage, second_stage
 from framecast.types import FrameShape
 
 QUIET = Console(quiet=True)
@@ -79,7 +79,7 @@ def test_both_stages_go_on_where_they_were_interrupted(experiment: Experiment, t
     said = Stopping("4/8 ")
     out = train(experiment, out=tmp_path / "run", console=Console(file=said, width=200))
     assert out == tmp_path / "run"
-    assert f"iteration 5 of the first stage, everything is saved; go on with: resume {out}" in " ".join(
+    assert f"iteration 5 of the first stage, everything is saved; continue with: resume {out}" in " ".join(
         said.getvalue().split()
     )
     assert not (tmp_path / "run-autoencoder" / "last").exists()
@@ -121,18 +121,18 @@ def test_an_autoencoder_that_is_missing_or_another_is_named(experiment: Experime
     model = ModularDesign.tiny()
     network = model.build(FrameShape(1, 16, 16, 3, 3))
     with pytest.raises(ConfigError, match="no trained autoencoder"):
-        adopt_first_stage(network, model)
+        load_first_stage(network, model)
     with pytest.raises(RunError, match="no trained model here"):
-        adopt_first_stage(network, replace(model, trained=str(tmp_path)))
+        load_first_stage(network, replace(model, trained=str(tmp_path)))
     stage = first_stage(replace(experiment, model=replace(model, first=FirstStage(iterations=1, batch_size=1))))
     assert stage is not None
     trained = str(train(stage, out=tmp_path / "stage", console=QUIET))
-    adopt_first_stage(network, replace(model, trained=trained))
+    load_first_stage(network, replace(model, trained=trained))
     with pytest.raises(ConfigError, match="name vqvae, not vae"):
-        adopt_first_stage(network, replace(model, autoencoder=VAE.tiny(), trained=trained))
+        load_first_stage(network, replace(model, autoencoder=VAE.tiny(), trained=trained))
     wider = replace(model.autoencoder, width=64)
     with pytest.raises(ConfigError, match="width 16, not 64"):
-        adopt_first_stage(network, replace(model, autoencoder=wider, trained=trained))
+        load_first_stage(network, replace(model, autoencoder=wider, trained=trained))
 
 
 def test_an_experiment_of_one_stage_is_left_as_it_is(experiment: Experiment, tmp_path: Path) -> None:

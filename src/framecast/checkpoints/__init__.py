@@ -1,1 +1,1 @@
-"""Trained weights: framecast's own model folders, and checkpoints of published implementations."""
+"""Trained weights on disk: framecast's model folders, and the import of checkpoints of published implementations."""

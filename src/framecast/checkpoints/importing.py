@@ -1,7 +1,7 @@
-"""Checkpoints of published implementations as framecast models.
+"""Imports checkpoints of published implementations as framecast models.
 
-Their weights are read without running any code in them, translated by the rows of `reference.REFERENCES`, and saved as a
-model of ours with its card. What is in neither the checkpoint nor its weights (frame size, patch, lengths) has to be said.
+It reads the weights without running code in the checkpoint, translates their names by the rows of `reference.REFERENCES`, and
+saves them as a model folder. The caller states what the checkpoint does not contain: frame size, patch, lengths.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ SOURCES: dict[str, tuple[str, ...]] = {
         "simvp",
     ),
 }
-"""What a repository publishes, by the names of `reference.REFERENCES`."""
+"""The models of each published repository, as names of `reference.REFERENCES`."""
 
 _DEFAULTS: dict[str, Any] = {
     "alpha": 0.5,
@@ -47,12 +47,12 @@ _DEFAULTS: dict[str, Any] = {
     "n_heads": 1,
     "res_on_conv": 1,
 }
-"""Settings that are in no weight, and how the published scripts have them."""
+"""Settings that the weights do not contain, with the values of the published scripts."""
 
 
 @dataclass(frozen=True)
-class Imported:
-    """What became of a checkpoint: the reference it is of, and the keys that it has and the reference never uses."""
+class ImportResult:
+    """An imported model, the name of its reference, and the keys of the checkpoint that the reference never uses."""
 
     reference: str
     model: nn.Module
@@ -68,18 +68,20 @@ def import_checkpoint(
     patch: int = 4,
     settings: Mapping[str, Any] | None = None,
     out: str | Path | None = None,
-) -> Imported:
-    """The model in a checkpoint of `source`, one of `SOURCES`, for frames of `shape`; with `out` it is saved as that new folder.
+) -> ImportResult:
+    """Import a checkpoint of `source`, one of `SOURCES`, for frames of `shape`; with `out`, save the model in that new folder.
 
-    `settings` are those of the published code that are in no weight (`alpha`, `n_heads`, ...), where they are not the usual
-    ones. Raises `ArgumentError` for an unknown source and an `out` that exists, and `DataError` where no model of it fits, with
-    the keys that are missing or unknown.
+    `settings` are those of the published code that the weights do not contain (`alpha`, `n_heads`, ...), if they differ from the
+    published scripts. Raises `ArgumentError` for an unknown source and if `out` exists, and `DataError` if no model of the source
+    fits, with the missing and unknown keys.
     """
+    # check the arguments, and read the weights
     if source not in SOURCES:
         raise ArgumentError(f"unknown source {source!r}", parameter="source", remedy=f"one of: {', '.join(SOURCES)}")
     if out is not None and Path(out).exists():
         raise ArgumentError(f"{out} exists already", parameter="out", remedy="name another folder")
     weights = read_weights(Path(path))
+    # try the models of the source in turn
     failures = []
     for name in SOURCES[source]:
         meta = {"model": name, "config": {**_DEFAULTS, "patch_size": patch, **(settings or {})}}
@@ -88,11 +90,12 @@ def import_checkpoint(
         except (FramecastError, KeyError, IndexError, ZeroDivisionError) as error:
             failures.append(f"{name}: {error.what if isinstance(error, FramecastError) else f'no {error}'}")
             continue
+        # the first that fits
         used = reference.names(meta, weights)
         card = ModelCard(reference.config_of(meta, weights), Unit(), INTENSITY, shape, None)
         if out is not None:
             save(Path(out), model, card)
-        return Imported(name, model, card, tuple(key for key in weights if key not in used))
+        return ImportResult(name, model, card, tuple(key for key in weights if key not in used))
     raise DataError(
         f"fits no model of {source}; " + "; ".join(failures),
         where=path,

@@ -1,6 +1,6 @@
-"""A trained model as a folder: `weights.safetensors` and `card.json`, which says all that is needed to use them.
+"""Reads and writes a trained model as a folder: `weights.safetensors`, and `card.json` with all that is needed to use them.
 
-Both are written under temporary names and moved into place, so a folder is never half a model. Nothing is unpickled.
+Both are written to a temporary folder that is then renamed, so a model folder is always complete. Nothing is unpickled.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from framecast.models.parts.protocols import ModelConfig
 from framecast.types import FrameShape
 
 VERSION = 2
-"""The format of a card that is written. 1 had `framecast` for `format_version`, and `reading` for `read_options`."""
+"""The version of the card format. Version 1 had the keys `framecast` for `format_version` and `reading` for `read_options`."""
 WEIGHTS, CARD = "weights.safetensors", "card.json"
 
 
 @dataclass(frozen=True)
 class ModelCard:
-    """What a model was built for and trained on. `step_seconds` is the time between frames, None where there is no clock;
-    `grid` the size, spacing and projection of the training data, for information; `scores` what validation gave; `inputs` what it
-    sees beside the frames, and where that lay; `read_options` how the files of the training data were read."""
+    """The config of a model and its training data. `step_seconds` is the time between frames, None without times; `grid` is the
+    size, spacing and projection of the training data, for information; `scores` are those of validation; `inputs` are the extra
+    inputs with their files; `read_options` are the options with which the training data was read."""
 
     model: ModelConfig
     scaling: Scaling
@@ -49,7 +49,7 @@ class ModelCard:
 
 
 def save(folder: Path, model: nn.Module, card: ModelCard) -> None:
-    """Write the model into `folder`, replacing what is there only once everything is written."""
+    """Write the model to `folder`. An existing model is replaced after the new one is complete."""
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
@@ -77,14 +77,14 @@ def save(folder: Path, model: nn.Module, card: ModelCard) -> None:
 
 
 def load(folder: Path) -> tuple[nn.Module, ModelCard]:
-    """The model, in evaluation mode on the CPU, and its card. Raises `RunError` for anything but a whole model."""
+    """The model, in evaluation mode on the CPU, and its card. Raises `RunError` unless `folder` is a complete model."""
     where = folder / CARD
     try:
         content = json.loads(where.read_text())
         weights = load_file(folder / WEIGHTS)
     except (OSError, UnicodeDecodeError, json.JSONDecodeError, SafetensorError) as error:
         raise RunError(
-            f"not a whole trained model ({error})", where=folder, remedy=f"expected {WEIGHTS} and {CARD}"
+            f"not a complete trained model ({error})", where=folder, remedy=f"expected {WEIGHTS} and {CARD}"
         ) from error
     try:
         card = _card(content, str(where))
@@ -96,19 +96,19 @@ def load(folder: Path) -> tuple[nn.Module, ModelCard]:
 
 
 def find(folder: Path) -> Path:
-    """Where a trained model is: `folder` itself, or the best (else the last) of a run. Raises `RunError`."""
+    """The folder of a trained model: `folder` itself, or the best (else the last) model of a run. Raises `RunError`."""
     for candidate in (folder, folder / "best", folder / "last"):
         if (candidate / CARD).is_file():
             return candidate
     raise RunError(
         "no trained model here",
         where=folder,
-        remedy="give the folder of a run that has validated once or has finished, or of a saved model",
+        remedy="use the folder of a run that has validated once or has finished, or of a saved model",
     )
 
 
-def _migrated(content: dict[str, Any], where: str) -> dict[str, Any]:
-    """A card as version 2 has it, from any version. Raises `RunError` for one that is newer, or of no version."""
+def _migrate(content: dict[str, Any], where: str) -> dict[str, Any]:
+    """Convert a card of any version to version 2. Raises `RunError` for a newer or missing version."""
     version = content.get("format_version", content.get("framecast"))
     if version not in (1, VERSION):
         raise RunError(
@@ -122,7 +122,7 @@ def _migrated(content: dict[str, Any], where: str) -> dict[str, Any]:
 
 
 def _card(content: dict[str, Any], where: str) -> ModelCard:
-    content = _migrated(content, where)
+    content = _migrate(content, where)
     quantity = content["quantity"]
     if quantity["name"] not in QUANTITIES:
         raise RunError(f"unknown quantity {quantity['name']!r}", where=where)

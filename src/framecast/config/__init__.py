@@ -1,1 +1,1 @@
-"""Settings: how files are parsed into dataclasses, and what an experiment and a recipe hold. pydantic is used here only."""
+"""Settings: parsing of YAML and JSON into dataclasses, experiments, and recipes. pydantic is used in this package only."""

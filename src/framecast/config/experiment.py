@@ -1,6 +1,7 @@
-"""An experiment: data, model, curriculum, loss, optimiser and training, as dataclasses that check their values.
+"""An experiment: data, model, curriculum, loss, optimiser and training, as frozen dataclasses that validate their values.
 
-They are made in Python or read from a recipe (`config/recipes.py`); `config/parsing.py` makes them of plain data.
+They are written in Python or read from a recipe (`config/recipes.py`); `config/parsing.py` builds them from plain data. This
+module reads no files.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ from framecast.types import config
 
 @config
 class Optimiser:
-    """AdamW (Adam where `weight_decay` is 0). `clip` is the largest norm of the gradient. `schedule` leads from
-    `learning_rate` to 0 (cosine) or up to it within `warmup` iterations and down again (one_cycle); a `warmup` rises
-    linearly before any of them."""
+    """AdamW (Adam if `weight_decay` is 0). `clip` is the maximum norm of the gradient. With `schedule` cosine the rate falls from
+    `learning_rate` to 0; with one_cycle it rises to `learning_rate` within `warmup` iterations and falls to 0. With constant and
+    cosine, `warmup` iterations of linear increase come first."""
 
     learning_rate: float = 3e-4
     betas: tuple[float, float] = (0.9, 0.999)
@@ -35,7 +36,7 @@ class Optimiser:
             raise ConfigError(f"{list(self.betas)} must be at least 0 and below 1", where="optimiser.betas")
         if self.clip is not None and not self.clip > 0:
             raise ConfigError(
-                f"{self.clip} must be greater than 0", where="optimiser.clip", remedy="null clips nothing"
+                f"{self.clip} must be greater than 0", where="optimiser.clip", remedy="use null for no clipping"
             )
         for name in ("weight_decay", "warmup"):
             if not getattr(self, name) >= 0:
@@ -44,13 +45,13 @@ class Optimiser:
 
 @config
 class Training:
-    """How long, how often, on what. `iterations`, `log_every`, `validate_every` and `checkpoint_every` count iterations; with
-    `reverse_time` each of them makes a second optimiser step on the reversed sequence. `workers` threads load windows. `ema` is
-    the decay of an average of the weights that is then validated and saved. After `max_skipped` losses in a row that are not
-    finite, training stops. `accelerator` to `strategy` go to Lightning Fabric as they are. With `graph`, a step on a GPU is
-    recorded once and played back, which takes from it the time of starting thousands of small operations. With `deterministic`,
-    GPUs use only algorithms that give the same result every time, or training stops with their name. `mlflow` is the address of
-    an MLflow server (its tracking URI) that is sent the curves as well."""
+    """Length, intervals and devices of training. `iterations`, `log_every`, `validate_every` and `checkpoint_every` count
+    iterations; with `reverse_time` each iteration makes a second optimiser step on the reversed sequence. `workers` threads
+    load windows. `ema` is the decay of a moving average of the weights, which is validated and saved in their place. After
+    `max_skipped` losses in a row that are not finite, training stops. `accelerator` to `strategy` are arguments of Lightning
+    Fabric. With `graph`, a step on a GPU is recorded once as a CUDA graph and replayed, which saves the launch time of
+    thousands of small operations. With `deterministic`, GPUs use only deterministic algorithms, or training stops and names the
+    operation that has none. `mlflow` is the tracking URI of an MLflow server that receives the curves as well."""
 
     iterations: int = 80_000
     batch_size: int = 8
@@ -86,7 +87,7 @@ class Training:
 
 @config
 class Experiment:
-    """Everything that decides the result of a training run."""
+    """All settings that determine the result of a training run."""
 
     data: Data
     model: Model

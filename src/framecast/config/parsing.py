@@ -1,7 +1,7 @@
-"""Plain data, as YAML and JSON hold them, as configs, and in words what is wrong with them.
+"""Parses plain data, the content of YAML and JSON, into configs, and explains errors in plain language.
 
-Every key is checked; every value is validated by pydantic, which appears here and nowhere else. Where a setting is one of several
-kinds, its `name` says which; giving another name starts from that kind's defaults.
+Every key is checked; every value is validated by pydantic, which is used in this module only. If a setting is a union of configs,
+its `name` selects one; another name starts from the defaults of that config. This module reads no files.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ from framecast.errors import ArgumentError, ConfigError
 from framecast.models import Model
 
 
-def merged(base: Any, difference: Any) -> Any:
-    """`base` with `difference` laid over it, mapping by mapping; another `name` starts from nothing."""
+def merge(base: Any, difference: Any) -> Any:
+    """`base` updated by `difference`, recursively; a mapping with another `name` replaces that of `base`."""
     if not isinstance(base, Mapping) or not isinstance(difference, Mapping):
         return difference
     if "name" in difference and difference["name"] != base.get("name", difference["name"]):
         return dict(difference)
-    return {**base, **{key: merged(base.get(key), value) for key, value in difference.items()}}
+    return {**base, **{key: merge(base.get(key), value) for key, value in difference.items()}}
 
 
 def parse(kind: Any, value: Any, *, where: str, default: Any = dataclasses.MISSING) -> Any:
-    """`value`, plain data, as `kind`: a config, one of several configs by `name`, or anything pydantic validates.
+    """Parse `value`, plain data, as `kind`: a config, a union of configs selected by `name`, or any type that pydantic validates.
 
-    `where` names the place for messages; `default` is what stands where the value is absent, and of a config of its kind what
-    the value does not state. Raises `ConfigError`.
+    `where` is the place for messages. `default` is the value of the setting without `value`; if it is a config of the same class,
+    its fields are the defaults of those that `value` omits. Raises `ConfigError`.
     """
     options: list[Any] = [option for option in _options(kind) if dataclasses.is_dataclass(option)]
     if get_origin(kind) is tuple and dataclasses.is_dataclass(get_args(kind)[0]) and isinstance(value, list):
@@ -46,21 +46,21 @@ def parse(kind: Any, value: Any, *, where: str, default: Any = dataclasses.MISSI
     if not options or (value is None and types.NoneType in _options(kind)):
         return _parse_value(kind, value, where, default)
     if not isinstance(value, Mapping):
-        raise _not_settings(options, value, where)
-    chosen = options[0] if len(options) == 1 else _by_name(options, value, where, default)
-    hints = get_type_hints(chosen)
-    fields = {field.name: field for field in dataclasses.fields(chosen)}
+        raise _not_settings_error(options, value, where)
+    config_class = options[0] if len(options) == 1 else _class_by_name(options, value, where, default)
+    hints = get_type_hints(config_class)
+    fields = {field.name: field for field in dataclasses.fields(config_class)}
     check_keys(value, tuple(fields), where)
     missing = [name for name, field in fields.items() if field.default is dataclasses.MISSING and name not in value]
     if missing:
         raise ConfigError(f"{', '.join(missing)} must be given", where=where)
-    read = {
+    values = {
         key: parse(hints[key], part, where=f"{where}, {key}" if ", " not in where else f"{where}.{key}",
                    default=fields[key].default)
         for key, part in value.items()
     }  # fmt: skip
     try:
-        return dataclasses.replace(default, **read) if isinstance(default, chosen) else chosen(**read)
+        return dataclasses.replace(default, **values) if isinstance(default, config_class) else config_class(**values)
     except ArgumentError as error:  # the config knows its parameter, the place in the recipe is known here
         if error.where is not None or error.parameter is None:
             raise
@@ -78,48 +78,49 @@ def _options(kind: Any) -> tuple[Any, ...]:
     return get_args(kind) if get_origin(kind) in (Union, types.UnionType) else (kind,)
 
 
-def _by_name(options: list[Any], value: Mapping[str, Any], where: str, default: Any) -> Any:
-    """The config whose `name` the value gives. Of models also one that an installed package adds (entry points in the group
-    `framecast.models`), or an outsider's, named `package.module:Config`."""
+def _class_by_name(options: list[Any], value: Mapping[str, Any], where: str, default: Any) -> Any:
+    """The config class with the `name` in `value`. For models also a class that an installed package adds (entry points in the
+    group `framecast.models`), or any importable one, named `package.module:Config`."""
     names = {option.name: option for option in options}
     name = value.get("name", getattr(default, "name", None))
     models = set(options) == set(get_args(Model))
-    of_others = plugins("model", names) if models else {}
+    from_plugins = plugins("model", names) if models else {}
     if name in names:
         return names[name]
-    if name in of_others:
-        chosen = of_others[name].load()
-        if not _is_config(chosen):
-            raise of_others[name].refusal("is not a model's config")
-        if (own := getattr(chosen, "name", None)) != name:  # what is saved could not be read back
-            raise of_others[name].refusal(f"the config has the name {own!r}")
-        return chosen
+    if name in from_plugins:
+        config_class = from_plugins[name].load()
+        if not _is_model_config(config_class):
+            raise from_plugins[name].refusal("is not a model's config")
+        if (own := getattr(config_class, "name", None)) != name:  # a saved model could not be loaded
+            raise from_plugins[name].refusal(f"the config has the name {own!r}")
+        return config_class
     if models and isinstance(name, str) and ":" in name:
-        return outsider(name, where)
-    known = (*names, *of_others)
+        return import_model_config(name, where)
+    known = (*names, *from_plugins)
     what = "name must be given" if name is None else f"name {name!r} is not known{nearest(str(name), known)}"
     raise ConfigError(what, where=where, remedy=f"one of: {', '.join(known)}")
 
 
-def outsider(name: str, where: str) -> Any:
-    """The config class that "package.module:Config" names. Its field `name` must have that very text as default."""
+def import_model_config(name: str, where: str) -> Any:
+    """Import the config class of "package.module:Config". The default of its field `name` must be that text. Raises
+    `ConfigError`."""
     module, _, attribute = name.partition(":")
     try:
-        chosen = getattr(importlib.import_module(module), attribute)
+        config_class = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
         raise ConfigError(f"model {name!r} cannot be imported ({error})", where=where) from error
-    if not _is_config(chosen):
+    if not _is_model_config(config_class):
         raise ConfigError(f"{name!r} is not a model's config", where=where, remedy="see docs/adding_a_model.md")
-    return chosen
+    return config_class
 
 
-def _is_config(chosen: Any) -> bool:
-    """Whether it is the config of a model."""
-    return dataclasses.is_dataclass(chosen) and callable(getattr(chosen, "build", None))
+def _is_model_config(config_class: Any) -> bool:
+    """Whether `config_class` is the config of a model."""
+    return dataclasses.is_dataclass(config_class) and callable(getattr(config_class, "build", None))
 
 
-def _not_settings(options: list[Any], value: Any, where: str) -> ConfigError:
-    """What to say of a value in place of the settings of a config, or of one of several: `loss=l1` for `loss.name=l1`."""
+def _not_settings_error(options: list[Any], value: Any, where: str) -> ConfigError:
+    """The error for a plain value in place of the settings of a config: `loss=l1` instead of `loss.name=l1`."""
     names: list[Any] = [
         each.default for option in options for each in dataclasses.fields(option) if each.name == "name"
     ]
@@ -135,7 +136,7 @@ def _not_settings(options: list[Any], value: Any, where: str) -> ConfigError:
 
 def _parse_value(kind: Any, value: Any, where: str, default: Any) -> Any:
     try:
-        return _validated(kind, value)
+        return _validate(kind, value)
     except ValueError as error:
         key, example = _key_of(where), _yaml_example(kind, value, default)
         setting = f"{key.rpartition('.')[2]}: {example}" if "]" in key else f"{key}={example}"
@@ -146,10 +147,11 @@ def _parse_value(kind: Any, value: Any, where: str, default: Any) -> Any:
         ) from error
 
 
-def _validated(kind: Any, value: Any) -> Any:
-    """Raises `ValueError`, also for a year in place of a date: pydantic takes it for seconds since 1970."""
+def _validate(kind: Any, value: Any) -> Any:
+    """Validate by pydantic. Raises `ValueError`, also for a year in place of a date, which pydantic reads as seconds since
+    1970."""
     if "datetime" in str(kind) and isinstance(value, list) and any(str(each).isdecimal() for each in value):
-        raise ValueError("a number is no date")
+        raise ValueError("a number is not a date")
     return TypeAdapter(kind).validate_python(value)
 
 
@@ -158,7 +160,7 @@ def _describe(value: Any) -> str:
 
 
 def _key_of(where: str) -> str:
-    """The key in the name of a place, "recipe.yaml, data.size"."""
+    """The key of a place: "data.size" of "recipe.yaml, data.size"."""
     return where.rpartition(", ")[2]
 
 
@@ -170,12 +172,12 @@ _WORDS = {
     datetime.datetime: ("a date", "dates"),
     types.NoneType: ("null", ""),
 }
-"""Kinds of values in words: one, and many."""
+"""Types of values as text: singular and plural."""
 _EXAMPLES: tuple[Any, ...] = (["2017-01-01", "2018-01-01"], [64, 64], 0.5, 8, [{"path": "terrain.tif"}])
 
 
 def _expected(kind: Any) -> str:
-    """In words what a value must be."""
+    """The type of a value as text."""
     parts = get_args(kind)
     if len(options := _options(kind)) > 1:
         return " or ".join(_expected(option) for option in options)
@@ -188,18 +190,18 @@ def _expected(kind: Any) -> str:
 
 
 def _yaml_example(kind: Any, value: Any, default: Any) -> str | None:
-    """A value of this kind as it is written in YAML: made of what was given where that can be, else the default or an
-    example; None where there is none."""
+    """A valid value of this type in YAML: derived from `value` if possible, else the default or an example; None if there is
+    none."""
     numbers = [yaml.safe_load(number) for number in re.findall(r"\d+(?:\.\d+)?", str(value))]
     texts = (
         [list(map(str, value))] if isinstance(value, list) else [str(value)] if isinstance(value, int | float) else []
     )
-    nothing = [None] if value == "None" else []
-    for candidate in (*nothing, numbers, [value], *texts, default, *_EXAMPLES):
-        if candidate in (dataclasses.MISSING, [], ()) or (candidate is None and not nothing):
+    null = [None] if value == "None" else []
+    for candidate in (*null, numbers, [value], *texts, default, *_EXAMPLES):
+        if candidate in (dataclasses.MISSING, [], ()) or (candidate is None and not null):
             continue
         try:
-            _validated(kind, candidate)
+            _validate(kind, candidate)
         except (ValueError, ConfigError):
             continue
         if isinstance(candidate, str) and yaml.safe_load(candidate) == candidate:
@@ -209,7 +211,7 @@ def _yaml_example(kind: Any, value: Any, default: Any) -> str | None:
 
 
 def check_keys(value: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:
-    """Raise `ConfigError` for a key that is not known, with the nearest that is."""
+    """Raise `ConfigError` for an unknown key, with the nearest known one."""
     for key in value:
         if key not in known:
             raise ConfigError(
@@ -218,11 +220,12 @@ def check_keys(value: Mapping[str, Any], known: tuple[str, ...], where: str) -> 
 
 
 def nearest(word: str, known: Any) -> str:
+    """A suggestion for a misspelt `word`, ", did you mean 'horizon'?", or an empty string."""
     close = difflib.get_close_matches(word, list(known), n=1)
     return f", did you mean {close[0]!r}?" if close else ""
 
 
 def plain(settings: Any) -> dict[str, Any]:
-    """A config as plain data that YAML and JSON can hold, and that `parse` reads back."""
+    """A config as plain data for YAML and JSON, the inverse of `parse`."""
     content: dict[str, Any] = to_jsonable_python(dataclasses.asdict(settings))
     return content

@@ -1,9 +1,9 @@
-"""Recipes: YAML files of published tables, and how a row of one becomes an experiment.
+"""Recipes: YAML files of published tables, one row of which is read as an experiment.
 
-A recipe has a `base` and `rows` that differ from it; `radar#predrnn_v2` names a row. It is found by its path or, where no such
-file exists, by its name among those that the package holds (`framecast/recipes`): `radar`, `radar.yaml` and
-`recipes/radar.yaml` are all the same one. Single settings are changed by `key=value`, `model.hidden=[64,64]`. This module
-touches the file of the recipe only, not the data that it names.
+A recipe has a `base` and `rows` that differ from it; `radar#predrnn_v2` names a row. A recipe is a path or, if no such file
+exists, the name of one of the package (`framecast/recipes`): `radar`, `radar.yaml` and `recipes/radar.yaml` are the same
+recipe. An override `key=value`, `model.hidden=[64,64]`, changes a setting. This module reads recipes only, not the data that
+they name.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import yaml
 
 from framecast.checks import as_path, as_tuple
 from framecast.config.experiment import Experiment
-from framecast.config.parsing import check_keys, merged, nearest, parse
+from framecast.config.parsing import check_keys, merge, nearest, parse
 from framecast.data.datasets import Data
 from framecast.errors import ConfigError
 
@@ -29,7 +29,7 @@ PACKAGED = Path(__file__).parents[1] / "recipes"
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a recipe of the package holds: the title of the table, where it is printed, and the names of its rows."""
+    """A recipe of the package: the title of the table, its publication, and the names of its rows."""
 
     title: str
     source: str | None
@@ -37,8 +37,8 @@ class Recipe:
 
 
 def recipes() -> dict[str, Recipe]:
-    """The recipes that the package holds, by name: `train(f"{name}#{row}")` trains a row of one."""
-    content = {name: _content(path) for name, path in _packaged().items()}
+    """The recipes of the package by name: `train(f"{name}#{row}")` trains a row of one."""
+    content = {name: _content(path) for name, path in _package_files().items()}
     return {
         name: Recipe(str(each.get("title", name)), each.get("source"), tuple(each["rows"]))
         for name, each in content.items()
@@ -46,10 +46,10 @@ def recipes() -> dict[str, Recipe]:
 
 
 def read(recipe: str | Path, overrides: Sequence[str] = (), *, path: str | None = None) -> Experiment:
-    """The experiment that `recipe` (a file or the name of a recipe of the package, with "#row" for one row of it) and `overrides`
-    ("key=value") describe; `path` is where its data are, whatever those say.
+    """The experiment of `recipe` (a file or the name of a recipe of the package, with "#row" for one row of it), changed by
+    `overrides` ("key=value"); `path`, if given, replaces `data.path`.
 
-    Raises `ConfigError` naming the file, the key and what was expected, and for a table of several rows without a row.
+    Raises `ConfigError` with the file, the key and the expected value, and for a table of several rows if no row is named.
     """
     settings = _settings(*_split(as_path(recipe, "a recipe, such as radar#predrnn_v2")))
     for override in sorted(
@@ -63,56 +63,56 @@ def read(recipe: str | Path, overrides: Sequence[str] = (), *, path: str | None 
         nested: Any = _yaml(text, f"command line, {key}", f"quote a path or a word for YAML too: {quoted}")
         for part in reversed(key.split(".")):
             nested = {part: nested}
-        settings = merged(settings, nested)
+        settings = merge(settings, nested)
     if path is not None:
         _check_has_path(settings.get("data"), str(recipe))
-        settings = merged(settings, {"data": {"path": path}})
+        settings = merge(settings, {"data": {"path": path}})
     experiment: Experiment = parse(Experiment, settings, where=str(recipe))
     return experiment
 
 
 def rows(recipe: str | Path) -> list[str]:
     """The names of the rows of a recipe, a file or a name. Raises `ConfigError`."""
-    return list(_content(_located(str(recipe))).get("rows") or {})
+    return list(_content(_find_file(str(recipe))).get("rows") or {})
 
 
-def printed(recipe: str | Path, row: str) -> dict[str, Any]:
-    """The scores that are printed for a row, their `convention`, and the `horizon` they are over where that is not the
-    one of training; nothing where none are printed. Raises `ConfigError`."""
-    return dict((_content(_located(str(recipe))).get("rows") or {}).get(row, {}).get("paper") or {})
+def published_scores(recipe: str | Path, row: str) -> dict[str, Any]:
+    """The published scores of a row, their `convention`, and their `horizon` if it is not that of training; empty if there are
+    none. Raises `ConfigError`."""
+    return dict((_content(_find_file(str(recipe))).get("rows") or {}).get(row, {}).get("paper") or {})
 
 
 @cache
-def _packaged() -> dict[str, Path]:
+def _package_files() -> dict[str, Path]:
     """The files of the recipes in the package, by name."""
     return {path.stem: path for path in sorted(PACKAGED.glob("*.yaml"))}
 
 
 def _split(recipe: str | Path) -> tuple[Path, str]:
-    """The file of a recipe and the name of a row, empty where none is named. Raises `ConfigError`."""
-    if Path(recipe).is_file():  # "#" may stand in the name of a folder
+    """The file of a recipe and the name of a row, empty if none is named. Raises `ConfigError`."""
+    if Path(recipe).is_file():  # the name of a folder may contain "#"
         return Path(recipe), ""
     name, _, row = str(recipe).partition("#")
-    return _located(name), row
+    return _find_file(name), row
 
 
-def _located(name: str) -> Path:
-    """The file at a path, else the recipe of the package that `name` names. Raises `ConfigError`."""
+def _find_file(name: str) -> Path:
+    """The file at the path `name`, else the recipe of the package with that name. Raises `ConfigError`."""
     path = Path(name)
     if path.is_file():
         return path
-    known = _packaged()
+    known = _package_files()
     if path.parent in (Path("."), Path("recipes")) and path.suffix in ("", ".yaml") and path.stem in known:
         return known[path.stem]
     raise ConfigError(
         f"no such file, and no recipe of that name{nearest(path.stem, known)}",
         where=name,
-        remedy=f"give the path of a recipe, or one of: {', '.join(known)}",
+        remedy=f"use the path of a recipe, or one of: {', '.join(known)}",
     )
 
 
 def _check_has_path(data: Any, where: str) -> None:
-    """Raise `ConfigError` for the settings of data that are generated."""
+    """Raise `ConfigError` if the settings are those of a generated data set, which has no path."""
     name = data.get("name") if isinstance(data, Mapping) else None
     if any(kind.name == name and "path" not in {each.name for each in fields(kind)} for kind in get_args(Data)):
         raise ConfigError(
@@ -147,12 +147,12 @@ def _settings(file: Path, row: str) -> dict[str, Any]:
     if not row and len(known) == 1:
         row = next(iter(known))
     if not row and known:
-        name = file.stem if file in _packaged().values() else file
+        name = file.stem if file in _package_files().values() else file
         raise ConfigError(f"has {len(known)} rows", where=name, remedy=f"name one: {name}#ROW, of {', '.join(known)}")
     if row and row not in known:
         raise ConfigError(f"no row {row!r}{nearest(row, known)}", where=file, remedy=f"rows: {', '.join(known)}")
     difference = {key: value for key, value in (known.get(row) or {}).items() if key != "paper"}
-    settings: dict[str, Any] = merged(content["base"], difference)
+    settings: dict[str, Any] = merge(content["base"], difference)
     return settings
 
 

@@ -20,7 +20,7 @@ from framecast.forecasting.labels import check_horizon, run
 from framecast.forecasting.model_checks import check_actions, check_context, check_frames_fit
 from framecast.forecasting.protocol import Context
 from framecast.forecasting.tiling import check_overlap, tiled
-from framecast.ops.convolution import Transforms, shared
+from framecast.ops.convolution import Transforms, share_transforms
 
 
 class TrainedModel:
@@ -164,7 +164,7 @@ class TrainedModel:
             padded = functional.pad(scaled.flatten(0, 1), missing, mode="replicate")
             scaled = padded.reshape(*scaled.shape[:3], *padded.shape[-2:])
         moves = None if actions is None else torch.from_numpy(np.array(actions, dtype=np.float32)).to(self.device)
-        with shared(self._transforms):
+        with share_transforms(self._transforms):
             forecast = self.model.forecast(scaled.float(), horizon, moves)[..., :height, :width].float().cpu()
         physical = self.card.scaling.inverse(forecast, self.card.quantity).numpy()
         without_basis = np.isnan(contexts).all(axis=1, keepdims=True)

@@ -1,4 +1,4 @@
-"""The models: one file a paper. The union of their configs is the registry: a new model is one file and one line."""
+"""The models, one file a paper. The union of their configs is the registry: a new model needs one file and one line here."""
 
 from framecast.models.action import ActionModeRNN, ActionPredRNN
 from framecast.models.autoencoders import VAE, VQVAE

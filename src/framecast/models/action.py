@@ -76,7 +76,7 @@ class ActionModeCell(nn.Module):
 
 
 class ActionStack(Stack):
-    """Cells that are handed the encoded action, at a quarter of the resolution of the frame."""
+    """Cells with the encoded action as an input, at a quarter of the resolution of the frame."""
 
     def __init__(
         self,
@@ -105,27 +105,27 @@ class ActionStack(Stack):
         return super().start(_quarter(like))
 
     def step(self, x: Tensor, state: StackState, action: Tensor | None = None) -> Stepped:
-        """`x (B, C, H, W)`: the frame at t, `action (B, A)` that is taken then; returns the prediction of the frame at
-        t + 1. Raises `ConfigError` without an action."""
+        """Predict the frame at t + 1 from the frame at t, `x (B, C, H, W)`, and the action at t, `action (B, A)`. Raises
+        `ConfigError` without an action."""
         if action is None:
             raise ConfigError("this model needs the actions of every step", remedy="give actions (B, T, A)")
         tiled = action[:, :, None, None].expand(-1, -1, *x.shape[-2:])
-        acted = self.action2(self.action1(tiled.to(x.dtype)))
+        encoded_action = self.action2(self.action1(tiled.to(x.dtype)))
         half = self.encode1(x)
-        whole = self.encode2(half)
+        encoded = self.encode2(half)
         memory = state.memory
         steps: list[Step] = []
         for cell, before in zip(self.cells, state.cells, strict=True):
-            steps.append(cell(steps[-1].hidden if steps else whole, before, memory, acted))
+            steps.append(cell(steps[-1].hidden if steps else encoded, before, memory, encoded_action))
             memory = steps[-1].memory
         top = steps[-1].hidden
-        lower = self.decode1(top + whole if self.residual else top, output_size=half.shape[-2:])
+        lower = self.decode1(top + encoded if self.residual else top, output_size=half.shape[-2:])
         frame = self.decode2(lower + half if self.residual else lower, output_size=x.shape[-2:])
-        return Stepped(frame, StackState(tuple(step.state for step in steps), memory), self.decoupled(steps))
+        return Stepped(frame, StackState(tuple(step.state for step in steps), memory), self.decoupling_terms(steps))
 
 
 def _quarter(like: Tensor) -> Tensor:
-    """Something of the size of the maps inside, for frames like `like (B, C, H, W)`."""
+    """An empty tensor of the size of the inner maps, for frames like `like (B, C, H, W)`."""
     height, width = quarter(*like.shape[-2:])
     return like.new_empty(like.shape[0], 1, height, width)
 
@@ -136,7 +136,7 @@ def quarter(height: int, width: int) -> tuple[int, int]:
 
 
 def _check_even(hidden: tuple[int, ...]) -> None:
-    """The encoders have half the channels of the cells."""
+    """Raise `ConfigError` for an odd width: the encoders have half the channels of the cells."""
     if hidden[0] % 2:
         raise ConfigError(f"hidden size {hidden[0]} is not even", where="model.hidden")
 
@@ -168,7 +168,7 @@ def _built(settings: ActionPredRNN | ActionModeRNN, shape: FrameShape, decouplin
 
 @config
 class ActionPredRNN(TwoMemories):
-    """PredRNN with actions; with `decoupling` PredRNN-V2. `residual` leads past the cells."""
+    """PredRNN with actions; with `decoupling` PredRNN-V2. `residual` adds skip connections from the encoders to the decoders."""
 
     name: Literal["predrnn_action"] = "predrnn_action"
     hidden: tuple[int, ...] = (64, 64, 64, 64)
@@ -195,7 +195,7 @@ class ActionPredRNN(TwoMemories):
     def build(self, shape: FrameShape) -> Recurrent:
         """A forecaster with new weights for frames of `shape`."""
         self.check(shape)
-        return _built(self, shape, self.decoupled())
+        return _built(self, shape, self.decoupling_loss())
 
 
 @config
@@ -227,4 +227,4 @@ class ActionModeRNN(ModeRNN):
     def build(self, shape: FrameShape) -> Recurrent:
         """A forecaster with new weights for frames of `shape`."""
         self.check(shape)
-        return _built(self, shape, self.decoupled())
+        return _built(self, shape, self.decoupling_loss())

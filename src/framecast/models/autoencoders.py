@@ -79,7 +79,7 @@ def _decoder(channels: int, width: int, latent: int) -> nn.Sequential:
 
 
 class Codebook(nn.Module):
-    """`size` vectors of `latent` numbers, and how often each is used (a running mean of counts)."""
+    """`size` vectors of `latent` numbers, and the use of each (a running mean of counts)."""
 
     used: Tensor
     sums: Tensor
@@ -105,12 +105,12 @@ class Codebook(nn.Module):
 
     @torch.no_grad()
     def learn(self, z: Tensor, numbers: Tensor) -> None:
-        """Count what was used, move the vectors where no gradient does, and revive the dead."""
+        """Update the counts, move the vectors if no gradient does, and revive unused ones."""
         places = z.movedim(1, -1).flatten(0, 2).to(self.sums.dtype)
         counts = torch.bincount(numbers.flatten(), minlength=len(self.used)).to(places.dtype)
         sums = torch.zeros_like(self.sums).index_add_(0, numbers.flatten(), places)
         together = distributed.is_available() and distributed.is_initialized()
-        if together:  # as if one process had seen the batch of all
+        if together:  # as if one process had code_vectors the batch of all
             distributed.all_reduce(counts)
             distributed.all_reduce(sums)
         self.used.lerp_(counts, 1 - DECAY)
@@ -119,11 +119,11 @@ class Codebook(nn.Module):
             self.vectors.copy_(self.sums / self.used.clamp_min(1e-5)[:, None])
         dead = self.used < self.revive
         if dead.any():
-            found = places[torch.randint(len(places), (int(dead.sum()),), device=places.device)]
+            samples = places[torch.randint(len(places), (int(dead.sum()),), device=places.device)]
             if together:
-                distributed.broadcast(found, 0)
-            self.vectors[dead] = found
-            self.sums[dead] = found
+                distributed.broadcast(samples, 0)
+            self.vectors[dead] = samples
+            self.sums[dead] = samples
             self.used[dead] = 1.0
 
 
@@ -135,7 +135,7 @@ def perplexity(numbers: Tensor, size: int) -> float:
 
 
 class Autoencoder(nn.Module, ABC):
-    """Encoder and decoder; what stands between them is of the two papers. It reconstructs, and forecasts nothing.
+    """Encoder, bottleneck and decoder; subclasses define the bottleneck. It reconstructs frames and forecasts none.
 
     As a codec: `encode` frames to latents `(B, T, D, H/4, W/4)` and `decode` them.
     """
@@ -146,12 +146,12 @@ class Autoencoder(nn.Module, ABC):
         self.decoder = _decoder(channels, width, latent)
 
     def forward(self, frames: Tensor, teacher: Tensor, actions: Tensor | None = None) -> Prediction:
-        """All of `frames (B, T, C, H, W)` again; the mask is not looked at."""
-        seen, losses = self.bottleneck(self.encoder(frames.flatten(0, 1)))
-        return Prediction(self.decoder(seen).reshape(frames.shape), losses)
+        """Reconstruct all of `frames (B, T, C, H, W)`; the teacher mask is not used."""
+        code_vectors, losses = self.bottleneck(self.encoder(frames.flatten(0, 1)))
+        return Prediction(self.decoder(code_vectors).reshape(frames.shape), losses)
 
     def forecast(self, context: Tensor, horizon: int, actions: Tensor | None = None) -> Tensor:
-        """Raises `ConfigError`: a still image has no next one."""
+        """Raises `ConfigError`: a still-image autoencoder does not forecast."""
         raise ConfigError(
             "an autoencoder does not forecast", remedy="train a predictor on its latents: model.name=modular"
         )
@@ -172,19 +172,19 @@ class Autoencoder(nn.Module, ABC):
 
     @abstractmethod
     def bottleneck(self, encoded: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """What the decoder is given in training, and the loss terms."""
+        """The input of the decoder in training, and the loss terms."""
 
     def code(self, encoded: Tensor) -> Tensor:
-        """The latent in what the encoder returns."""
+        """The latent part of the output of the encoder."""
         return encoded
 
     def snap(self, latents: Tensor) -> Tensor:
-        """Latents to what the decoder knows."""
+        """Map latents to valid inputs of the decoder."""
         return latents
 
 
 class VectorQuantised(Autoencoder):
-    """With a codebook between."""
+    """An autoencoder with a codebook as bottleneck."""
 
     def __init__(self, channels: int, width: int, latent: int, codebook: Codebook, commitment: float) -> None:
         super().__init__(channels, width, latent, latent)
@@ -212,7 +212,7 @@ class VectorQuantised(Autoencoder):
 
 
 class Variational(Autoencoder):
-    """With a Gaussian between."""
+    """An autoencoder with a Gaussian as bottleneck."""
 
     def __init__(self, channels: int, width: int, latent: int, weight: float) -> None:
         super().__init__(channels, width, latent, 2 * latent)

@@ -1,4 +1,4 @@
-"""Conv-TT-LSTM: convolutional tensor-train LSTM.
+"""Conv-TT-LSTM: a ConvLSTM over several past hidden states, with weights as a convolutional tensor train.
 
 Jiahao Su, Wonmin Byeon, Jean Kossaifi, Furong Huang, Jan Kautz, Anima Anandkumar: "Convolutional Tensor-Train LSTM for
 Spatio-temporal Learning", NeurIPS 2020, equations 6-9. The gates see not only the last hidden state but the last M of
@@ -38,19 +38,18 @@ class State(NamedTuple):
 
 
 class ConvTTLSTMCell(nn.Module):
-    """One layer that looks at the last `steps` hidden states through a chain of `order` convolutions of `rank`
-    channels."""
+    """One layer with the last `steps` hidden states as input, through a chain of `order` convolutions of `rank` channels."""
 
     def __init__(self, inputs: int, hidden: int, kernel: int, order: int, steps: int, rank: int) -> None:
         super().__init__()
         self.hidden = hidden
         self.window = steps - order + 1
         self.steps = steps
-        beside = kernel // 2
+        padding = kernel // 2
         self.windows = nn.ModuleList(
-            nn.Conv3d(hidden, rank, (self.window, kernel, kernel), padding=(0, beside, beside)) for _ in range(order)
+            nn.Conv3d(hidden, rank, (self.window, kernel, kernel), padding=(0, padding, padding)) for _ in range(order)
         )
-        self.chain = nn.ModuleList(nn.Conv2d(rank, rank, kernel, padding=beside) for _ in range(order - 1))
+        self.chain = nn.ModuleList(nn.Conv2d(rank, rank, kernel, padding=padding) for _ in range(order - 1))
         self.gates = SameConv(inputs + rank, 4 * hidden, kernel)
 
     def start(self, like: Tensor) -> State:

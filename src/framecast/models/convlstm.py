@@ -1,4 +1,4 @@
-"""ConvLSTM.
+"""ConvLSTM: a stack of LSTM cells whose gates are convolutions.
 
 Xingjian Shi, Zhourong Chen, Hao Wang, Dit-Yan Yeung, Wai-Kin Wong, Wang-chun Woo: "Convolutional LSTM Network: A
 Machine Learning Approach for Precipitation Nowcasting", NeurIPS 2015; as written in Wang et al. 2022, equation 2:
@@ -39,7 +39,7 @@ class State(NamedTuple):
 
 
 class ConvLSTMCell(nn.Module):
-    """One layer. `grid` is the `(h, w)` that LayerNorm and Hadamard peepholes need to know."""
+    """One layer. `grid` is the `(h, w)` of LayerNorm and Hadamard peepholes."""
 
     def __init__(
         self,
@@ -96,7 +96,7 @@ class _ConvPeephole(nn.Module):
 
 
 def _peephole(kind: Peephole, hidden: int, kernel: int, grid: tuple[int, int]) -> nn.Module:
-    """How a gate `(B, D, h, w)` looks at the cell state."""
+    """The connection from the cell state to a gate `(B, D, h, w)`."""
     if kind == "none":
         return _NoPeephole()
     return _HadamardPeephole(hidden, grid) if kind == "hadamard" else _ConvPeephole(hidden, kernel)

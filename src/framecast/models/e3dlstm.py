@@ -1,4 +1,4 @@
-"""E3D-LSTM: Eidetic 3D LSTM.
+"""E3D-LSTM: Eidetic 3D LSTM, cells with 3D convolutions and attention to past cell states.
 
 Yunbo Wang, Lu Jiang, Ming-Hsuan Yang, Li-Jia Li, Mingsheng Long, Li Fei-Fei: "Eidetic 3D LSTM: A Model for Video
 Prediction and Beyond", ICLR 2019. The frames of the last two steps are one input; all maps have a depth of 2 and all
@@ -62,7 +62,7 @@ class DepthConv(nn.Module):
 
 
 class E3DCell(nn.Module):
-    """One layer. The `bottom` one is given frames, and remembers the last."""
+    """One layer. The `bottom` one has frames as input and keeps the last one in its state."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""MIM: Memory In Memory.
+"""MIM: Memory In Memory, LSTM cells whose forget gate is replaced by two memories of differences.
 
 Yunbo Wang, Jianjin Zhang, Hongyu Zhu, Mingsheng Long, Jianmin Wang, Philip S. Yu: "Memory In Memory: A Predictive Neural
 Network for Learning Higher-Order Non-Stationarity from Spatiotemporal Dynamics", CVPR 2019, equations 1-4. Layer 1 is an
@@ -19,7 +19,7 @@ and the block, given X = H^{l-1}_t and the difference d, is
     H' = o . tanh(W_1x1 * [C', M'])
 
 Deviations, as in the released code (spec/models.md, section 1.6): the gates of X are shared by both branches; the first
-step has no difference and leaves MIM-N alone. The private memory S is part of the state and starts anew with each
+step has no difference and leaves MIM-N alone. The private memory S is part of the state and starts again with each
 sequence, where the code keeps it for ever and cuts its gradient (row MI1); `detach_memory` cuts the gradient as well.
 """
 
@@ -40,7 +40,8 @@ from framecast.types import Step, config
 
 
 class Flow(NamedTuple):
-    """What flows up: the `memory` M, and how the layer below differs from the step before, None at the first step."""
+    """The flow to the next layer: the `memory` M, and the difference of the hidden state to the step before, None at the first
+    step."""
 
     memory: Tensor
     difference: Tensor | None
@@ -58,8 +59,8 @@ class State(NamedTuple):
 
 
 class BottomCell(STLSTMCell):
-    """The ST-LSTM of layer 1, which tells the block above how its hidden state changed. Only its flow starts as None, by
-    which it knows the first step."""
+    """The ST-LSTM of layer 1, which passes the difference of its hidden state to the block above. Its flow starts as None,
+    which marks the first step."""
 
     def forward(self, x: Tensor, state: STLSTMState, memory: Flow | None) -> Step:  # type: ignore[override]
         """`x (B, C, h, w)`."""
@@ -114,15 +115,15 @@ class MIMBlock(nn.Module):
         if difference is not None:
             change, change_cell = self.nonstationary(difference, change, change_cell)
             difference = change
-        seen = torch.zeros_like(h) if difference is None else difference
-        kept, private = self.stationary(seen, c, private.detach() if self.detach_memory else private)
+        delta = torch.zeros_like(h) if difference is None else difference
+        stationary, private = self.stationary(delta, c, private.detach() if self.detach_memory else private)
 
         ih, gh, oh = torch.chunk(self.conv_h(h), 3, dim=1)
         im, gm, fm, om = torch.chunk(self.conv_m(m), 4, dim=1)
         ix, gx, fx, ox = torch.chunk(self.conv_x(x), 4, dim=1)
 
         dc = torch.sigmoid(ix + ih) * torch.tanh(gx + gh)
-        c = kept + dc
+        c = stationary + dc
         m, dm = cell_update(ix + im, fx + fm, gx + gm, m, FORGET_BIAS)
         h, o = hidden_output(ox + oh + om, self.conv_last(c, m))
         after = State(h, c, private, change, change_cell)

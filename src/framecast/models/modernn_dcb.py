@@ -43,7 +43,7 @@ class State(NamedTuple):
 
 
 class DetailContext(nn.Module):
-    """Input and context weigh each other, `steps` times in turn."""
+    """Input and context weight each other in turn, `steps` times."""
 
     probe = "attention"
 
@@ -69,8 +69,8 @@ class DetailContext(nn.Module):
 
     def _half_steps(self, x: Tensor, h: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         for step in range(self.steps):
-            seen, layers = (h, self.of_h) if step % 2 == 0 else (x, self.of_x)
-            weight = self.scale * torch.sigmoid(torch.stack([layer(seen) for layer in layers]).mean(0))
+            source, layers = (h, self.of_h) if step % 2 == 0 else (x, self.of_x)
+            weight = self.scale * torch.sigmoid(torch.stack([layer(source) for layer in layers]).mean(0))
             if step % 2 == 0:
                 x = weight * x
             else:

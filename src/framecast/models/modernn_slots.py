@@ -93,12 +93,12 @@ class Binding(nn.Module):
             self.to_q, self.to_k = projection(hidden), projection(2 * hidden)
         self.to_v = projection(2 * hidden)
 
-    def forward(self, bus: Tensor, seen: Tensor) -> list[Tensor]:
-        """`bus (B, D, h, w)`, `seen (B, 2D, h, w)` -> N slots `(B, 2D / N, h, w)`."""
-        v = self.to_v(seen)
+    def forward(self, bus: Tensor, features: Tensor) -> list[Tensor]:
+        """`bus (B, D, h, w)`, `features (B, 2D, h, w)` -> N slots `(B, 2D / N, h, w)`."""
+        v = self.to_v(features)
         if not self.attention:
             return list(torch.chunk(v, self.slots, dim=1))
-        return attend(self.to_q(bus), self.to_k(seen), v, heads=self.slots, scale=self.scale)
+        return attend(self.to_q(bus), self.to_k(features), v, heads=self.slots, scale=self.scale)
 
     def observe(self, inputs: tuple[Any, ...], output: list[Tensor]) -> list[Tensor]:
         """The slots, for diagnosis."""
@@ -116,9 +116,9 @@ class Pooling(nn.Module):
             nn.init.zeros_(weight)
         self.bottleneck = nn.Sequential(SameConv(channels, width, 1), nn.LayerNorm([width, 1, 1]), nn.ReLU(), last)
 
-    def forward(self, seen: Tensor) -> Tensor:
-        """`seen (B, channels, h, w)` -> `(B, d)` between 0 and 1."""
-        pixels = rearrange(seen, "b c h w -> b (h w) c")
+    def forward(self, features: Tensor) -> Tensor:
+        """`features (B, channels, h, w)` -> `(B, d)` between 0 and 1."""
+        pixels = rearrange(features, "b c h w -> b (h w) c")
         attention = torch.softmax(functional.linear(pixels, self.mask.weight.flatten(1), self.mask.bias), dim=1)
         pooled = rearrange(attention.mT @ pixels, "b 1 c -> b c 1 1")
         return torch.sigmoid(self.bottleneck(pooled)).flatten(1)
@@ -131,9 +131,9 @@ class Mean(nn.Module):
         super().__init__()
         self.linear = nn.Linear(channels, width)
 
-    def forward(self, seen: Tensor) -> Tensor:
-        """`seen (B, channels, h, w)` -> `(B, d)`."""
-        context: Tensor = self.linear(seen.mean((2, 3)))
+    def forward(self, features: Tensor) -> Tensor:
+        """`features (B, channels, h, w)` -> `(B, d)`."""
+        context: Tensor = self.linear(features.mean((2, 3)))
         return context
 
 
@@ -159,40 +159,42 @@ class Fusion(nn.Module):
 
     @property
     def layers(self) -> list[nn.Module]:
-        """What each slot goes through, and last, where there is a shortcut, I."""
+        """The layer of each slot, and last, with a shortcut, that of I."""
         slots = [self.slots[n % len(self.slots)] for n in range(self.count)]
         return slots if self.shortcut is None else [*slots, self.shortcut]
 
-    def forward(self, maps: Sequence[Tensor], seen: Tensor) -> Tensor:
-        """What came out of the `layers` but for their biases, `(B, 2D, h, w)` each, and `seen (B, 2D, h, w)` ->
-        `(B, 2D, h, w)`."""
+    def forward(self, maps: Sequence[Tensor], features: Tensor) -> Tensor:
+        """The outputs of the `layers` without their biases, `(B, 2D, h, w)` each, and `features (B, 2D, h, w)` -> `(B, 2D, h,
+        w)`."""
         biases = [getattr(layer, "bias", None) for layer in self.layers]
-        weights = seen.new_ones(len(maps), *seen.shape[:2]) if self.context is None else self.importance(seen)
+        weights = (
+            features.new_ones(len(maps), *features.shape[:2]) if self.context is None else self.importance(features)
+        )
         return fuse(maps, biases, weights, rectified=self.count)
 
     def observe(self, inputs: tuple[Any, ...], output: Tensor) -> Tensor | None:
-        """The weights of slots and shortcut, mean over channels `(B, N)`, for diagnosis; None where they are not weighed."""
+        """The weights of slots and shortcut, mean over channels `(B, N)`, for diagnosis; None if slots have no weights."""
         return None if self.context is None else self.importance(inputs[1]).mean(2).T
 
-    def importance(self, seen: Tensor) -> Tensor:
+    def importance(self, features: Tensor) -> Tensor:
         """The weight of each slot, then of the shortcut: `(N or N + 1, B, 2D)` between 0 and 1."""
         assert self.context is not None
-        context = self.context(seen)
+        context = self.context(features)
         linear = [*self.weigh, *([] if self.weigh_shortcut is None else [self.weigh_shortcut])]
         weight, bias = (torch.cat([getattr(layer, name) for layer in linear]) for name in ("weight", "bias"))
         weights = rearrange(torch.sigmoid(functional.linear(context, weight, bias)), "b (n c) -> n b c", n=len(linear))
-        return weights.expand(-1, -1, seen.shape[1])
+        return weights.expand(-1, -1, features.shape[1])
 
 
-def fused(fusions: Sequence[Fusion], slots: list[Tensor], seen: Tensor) -> list[Tensor]:
-    """What the `fusions` make of N `slots (B, 2D / N, h, w)` and `seen (B, 2D, h, w)`: `(B, 2D, h, w)` each. All their
-    convolutions are made at once."""
-    inputs = [*slots, seen]  # I is left out where there is no shortcut
+def fuse_all(fusions: Sequence[Fusion], slots: list[Tensor], features: Tensor) -> list[Tensor]:
+    """Apply the `fusions` to N `slots (B, 2D / N, h, w)` and `features (B, 2D, h, w)`: `(B, 2D, h, w)` each. All their
+    convolutions are computed together."""
+    inputs = [*slots, features]  # I is left out where there is no shortcut
     uses = [[*zip(inputs, fusion.layers, strict=False)] for fusion in fusions]
     pairs = [(x, layer.weight) for use in uses for x, layer in use if isinstance(layer, SameConv)]
-    made = iter(convolve_each(pairs))
-    maps = [[next(made) if isinstance(layer, SameConv) else x for x, layer in use] for use in uses]
-    return [fusion(each, seen) for fusion, each in zip(fusions, maps, strict=True)]
+    results = iter(convolve_each(pairs))
+    maps = [[next(results) if isinstance(layer, SameConv) else x for x, layer in use] for use in uses]
+    return [fusion(each, features) for fusion, each in zip(fusions, maps, strict=True)]
 
 
 class FusedGates(nn.Module):
@@ -205,25 +207,25 @@ class FusedGates(nn.Module):
         self.norm_og = MapNorm([2 * hidden, *norm])
         self.norm_if = MapNorm([2 * hidden, *norm])
 
-    def forward(self, slots: list[Tensor], seen: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def forward(self, slots: list[Tensor], features: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Slots and I -> i, f, g, o `(B, D, h, w)` before their nonlinearity."""
-        one, other = fused([self.fuse_og, self.fuse_if], slots, seen)
+        one, other = fuse_all([self.fuse_og, self.fuse_if], slots, features)
         o, g = torch.chunk(self.norm_og(one), 2, dim=1)
         i, f = torch.chunk(self.norm_if(other), 2, dim=1)
         return i, f, g, o
 
 
 class GatesOfFusion(nn.Module):
-    """The gates of equation 7: a convolution on the fused slots and I."""
+    """The gates of equation 7: a convolution on the fuse_all slots and I."""
 
     def __init__(self, hidden: int, slots: int, **parts: bool) -> None:
         super().__init__()
         self.fuse = Fusion(hidden, slots, form="paper", **parts)
         self.conv = SameConv(4 * hidden, 4 * hidden, 3)
 
-    def forward(self, slots: list[Tensor], seen: Tensor) -> tuple[Tensor, ...]:
+    def forward(self, slots: list[Tensor], features: Tensor) -> tuple[Tensor, ...]:
         """Slots and I -> i, f, g, o `(B, D, h, w)` before their nonlinearity."""
-        return torch.chunk(self.conv(torch.cat([*fused([self.fuse], slots, seen), seen], dim=1)), 4, dim=1)
+        return torch.chunk(self.conv(torch.cat([*fuse_all([self.fuse], slots, features), features], dim=1)), 4, dim=1)
 
 
 class ModeCell(nn.Module):
@@ -253,13 +255,13 @@ class ModeCell(nn.Module):
         """`x (B, D, h, w)`; the memory is passed on untouched."""
         return self.advance(torch.cat([x, state.hidden], dim=1), state, memory)
 
-    def advance(self, seen: Tensor, state: State, memory: Tensor | None) -> Step:
-        """The same, given I as `seen (B, 2D, h, w)`."""
+    def advance(self, features: Tensor, state: State, memory: Tensor | None) -> Step:
+        """`forward` with I given as `features (B, 2D, h, w)`."""
         if self.binding is None:
-            slots = list(torch.chunk(seen, self.slots, dim=1))
+            slots = list(torch.chunk(features, self.slots, dim=1))
         else:
-            slots = self.binding(state.bus, seen)
-        i, f, g, o = self.gates(slots, seen)
+            slots = self.binding(state.bus, features)
+        i, f, g, o = self.gates(slots, features)
         bus, _ = cell_update(i, f, g, state.bus)
         h, o = hidden_output(o, bus)
         return Step(h, State(h, bus), memory, output_gate=o)
@@ -267,7 +269,7 @@ class ModeCell(nn.Module):
 
 @config
 class ModeRNN(RecurrentConfig):
-    """ModeCells of one width with `slots` slots. The other settings are told in the head of this file."""
+    """ModeCells of one width with `slots` slots. The docstring of the module describes the other settings."""
 
     fixed_kernel: ClassVar[bool] = True
     """Whether `kernel` is that of the cells, which is 3."""

@@ -44,7 +44,7 @@ class Modular(nn.Module):
         self.quantised = quantised
 
     def train(self, mode: bool = True) -> Self:
-        """The predictor alone changes its mode."""
+        """Set the mode of the predictor; the autoencoder stays in evaluation mode."""
         super().train(mode)
         self.autoencoder.eval()
         return self
@@ -68,7 +68,7 @@ class Modular(nn.Module):
 
     @torch.no_grad()
     def encode(self, frames: Tensor) -> Tensor:
-        """`frames (B, T, C, H, W)` -> what the predictor sees, `(B, T, D, H/4, W/4)`."""
+        """`frames (B, T, C, H, W)` -> the input of the predictor, `(B, T, D, H/4, W/4)`."""
         latents = self.autoencoder.encode(frames)
         if not self.quantised:
             return latents
@@ -80,7 +80,7 @@ Predictor = ConvLSTM | PredRNN | PredRNNV2 | PredRNNMOnly | PredRNNPlusPlus | Mo
 
 @config
 class FirstStage:
-    """How the autoencoder is trained where none is given."""
+    """Settings to train the autoencoder if no trained one is given."""
 
     iterations: int = 20_000
     batch_size: int = 8

@@ -1,4 +1,4 @@
-"""MotionRNN: MotionGRU between the layers, and a Motion Highway beside them, around any cell with an output gate.
+"""MotionRNN: a MotionGRU between the layers and a Motion Highway past them, around any cell with an output gate.
 
 Haixu Wu, Zhiyu Yao, Jianmin Wang, Mingsheng Long: "MotionRNN: A Flexible Model for Video Prediction with
 Spacetime-Varying Motions", CVPR 2021. MotionGRU, equations 2-4, with E = Enc(H), F the motion filter (an offset for each
@@ -75,10 +75,10 @@ class MotionGRU(nn.Module):
         self.decode: nn.Module = nn.ConvTranspose2d(width, hidden, 4, stride=2, padding=1)
         self.gate: nn.Module = SameConv(2 * hidden, hidden, kernel)
         if depth:
-            flat, beside = (1, 2, 2), (0, kernel // 2, kernel // 2)
-            self.encode = nn.Conv3d(hidden, width, (depth, kernel, kernel), stride=flat, padding=beside)
+            flat, padding = (1, 2, 2), (0, kernel // 2, kernel // 2)
+            self.encode = nn.Conv3d(hidden, width, (depth, kernel, kernel), stride=flat, padding=padding)
             self.decode = nn.ConvTranspose3d(width, hidden, (depth, 4, 4), stride=flat, padding=(0, 1, 1))
-            self.gate = nn.Conv3d(2 * hidden, hidden, (1, kernel, kernel), padding=beside)
+            self.gate = nn.Conv3d(2 * hidden, hidden, (1, kernel, kernel), padding=padding)
         if transient:
             self.update = _from_zero(nn.Conv2d(width + 2 * TAPS, 2 * TAPS, 3, padding=1))
             self.reset = _from_zero(nn.Conv2d(width + 2 * TAPS, 2 * TAPS, 3, padding=1))
@@ -109,8 +109,8 @@ class MotionGRU(nn.Module):
     def _after(self, encoded: Tensor, motion: Motion) -> Motion:
         previous = motion.filter
         if self.transient:
-            seen = torch.cat([encoded, previous], dim=1)
-            u, r = torch.sigmoid(self.update(seen)), torch.sigmoid(self.reset(seen))
+            joint = torch.cat([encoded, previous], dim=1)
+            u, r = torch.sigmoid(self.update(joint)), torch.sigmoid(self.reset(joint))
             z = torch.tanh(self.output(torch.cat([encoded, r * previous], dim=1)))
             transient = u * z + (1 - u) * previous
         else:
@@ -122,19 +122,19 @@ class MotionGRU(nn.Module):
 
     def warp(self, encoded: Tensor, offsets: Tensor) -> Tensor:
         """A 3x3 convolution whose taps are moved by `offsets (B, 18, h, w)` and weighted: `encoded (B, q, h, w)`."""
-        taps = sampled(encoded, offsets) * torch.sigmoid(self.mask(encoded))[:, None]
+        taps = deformed_taps(encoded, offsets) * torch.sigmoid(self.mask(encoded))[:, None]
         return torch.einsum("bqnhw,oqn->bohw", taps, self.mix.weight.flatten(2))
 
 
-def sampled(values: Tensor, offsets: Tensor) -> Tensor:
-    """`values (B, q, h, w)` at the 9 taps of each pixel, moved by `offsets (B, 18, h, w)`, bilinear, 0 outside:
-    `(B, q, 9, h, w)`."""
+def deformed_taps(values: Tensor, offsets: Tensor) -> Tensor:
+    """Sample `values (B, q, h, w)` at the 9 taps of each pixel, moved by `offsets (B, 18, h, w)`, bilinear, 0 outside: `(B, q,
+    9, h, w)`."""
     rows, columns = pixel_coordinates(values)
     taps = torch.arange(-1, 2, device=rows.device, dtype=rows.dtype)
     y = rows + taps.repeat_interleave(3)[:, None, None] + offsets[:, :TAPS]
     x = columns + taps.repeat(3)[:, None, None] + offsets[:, TAPS:]
-    found = bilinear_sample(values, y.flatten(1, 2), x.flatten(1, 2))
-    return found.reshape(*found.shape[:2], TAPS, *values.shape[-2:])
+    samples = bilinear_sample(values, y.flatten(1, 2), x.flatten(1, 2))
+    return samples.reshape(*samples.shape[:2], TAPS, *values.shape[-2:])
 
 
 def _from_zero(layer: nn.Conv2d) -> nn.Conv2d:
@@ -150,8 +150,8 @@ class MotionState(NamedTuple):
 
 
 class MotionStack(Stack):
-    """A stack of cells with a MotionGRU above each but the last (`units` may be empty) and, with `project`, which
-    leads the frame to the width of the first layer, a Motion Highway beside them."""
+    """A stack of cells with a MotionGRU above each but the last (`units` may be empty) and, with `project`, a 1x1 convolution
+    of the frame to the width of the first layer, a Motion Highway."""
 
     def __init__(
         self,
@@ -202,7 +202,7 @@ class MotionStack(Stack):
                 motions.append(motion)
             steps.append(step._replace(hidden=hidden, state=step.state._replace(hidden=hidden)))
         after = StackState(tuple(step.state for step in steps), memory)
-        return Stepped(self.head(hidden), MotionState(after, tuple(motions)), self.decoupled(steps))
+        return Stepped(self.head(hidden), MotionState(after, tuple(motions)), self.decoupling_terms(steps))
 
 
 Start = Literal["zeros", "xavier"]
@@ -236,7 +236,7 @@ class MotionRNN:
 
     @property
     def multiple(self) -> int:
-        """Motion is found at half the resolution of the map."""
+        """The motion has half the resolution of the map."""
         return self.backbone.patch * (2 if self.motion else 1)
 
     def __post_init__(self) -> None:
@@ -285,7 +285,7 @@ class MotionRNN:
         core = MotionStack(
             backbone.cells(channels, (shape.height // backbone.patch, shape.width // backbone.patch)),
             FrameHead(backbone.hidden[-1], channels) if depth else head(backbone.hidden[-1], channels),
-            backbone.decoupled(),
+            backbone.decoupling_loss(),
             units if self.motion else [],
             project,
             start=self.start,

@@ -1,4 +1,4 @@
-"""PhyDNet: physical dynamics beside what they leave unexplained.
+"""PhyDNet: a cell of partial derivatives, and a ConvLSTM for the residual dynamics.
 
 Vincent Le Guen, Nicolas Thome: "Disentangling Physical Dynamics from Unknown Factors for Unsupervised Video Prediction",
 CVPR 2020. In the space of an encoder E, a physical cell with state h and a ConvLSTM each follow a part of the frame; their
@@ -52,7 +52,7 @@ class State(NamedTuple):
 
 
 class Block(nn.Module):
-    """3x3, GroupNorm, leaky ReLU; `up` turns the convolution round."""
+    """3x3, GroupNorm, leaky ReLU; with `up` a transposed convolution."""
 
     def __init__(self, inputs: int, outputs: int, stride: int = 1, *, up: bool = False) -> None:
         super().__init__()
@@ -69,7 +69,7 @@ class Block(nn.Module):
 
 
 class PhysicalCell(nn.Module):
-    """Prediction by k x k derivatives, corrected by what is seen."""
+    """Prediction by k x k derivatives, corrected by the observed frame."""
 
     basis: Tensor
 
@@ -91,12 +91,12 @@ class PhysicalCell(nn.Module):
         return corrected
 
     def moment_loss(self) -> Tensor:
-        """How far the filters are from derivatives: scalar."""
+        """Distance of the moments of the filters from those of derivatives: scalar."""
         weight = self.derivatives.weight
         moments = self.basis @ weight @ self.basis.T
         order = weight.shape[-1]
-        wanted = torch.eye(order**2, device=weight.device, dtype=weight.dtype).reshape(-1, 1, order, order)
-        return ((moments - wanted) ** 2).mean((0, 2, 3)).sum()
+        identity = torch.eye(order**2, device=weight.device, dtype=weight.dtype).reshape(-1, 1, order, order)
+        return ((moments - identity) ** 2).mean((0, 2, 3)).sum()
 
 
 class ConvLSTMLayer(nn.Module):

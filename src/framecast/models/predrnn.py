@@ -1,4 +1,4 @@
-"""PredRNN and PredRNN-V2.
+"""PredRNN and PredRNN-V2: ST-LSTM cells with a second memory that flows through all layers.
 
 Yunbo Wang, Haixu Wu, Jianjin Zhang, Zhifeng Gao, Jianmin Wang, Philip S. Yu, Mingsheng Long: "PredRNN: A Recurrent
 Neural Network for Spatiotemporal Predictive Learning", 2022 (first version: NeurIPS 2017). ST-LSTM, equation 4:
@@ -62,17 +62,17 @@ class STLSTMCell(nn.Module):
     def forward(self, x: Tensor, state: State, memory: Tensor | None) -> Step:
         """`x (B, C, h, w)`, `memory (B, D, h, w)`, zeros where None."""
         m = zeros(state.hidden, self.hidden) if memory is None else memory
-        made = gates(
+        sums = gates(
             self.hidden,
             (self.conv_x, x, range(7)),
             (self.conv_h, state.hidden, (0, 1, 2, 6)),
             (self.conv_m, m, range(3, 6)),
         )
-        return self.advance(made, state, m)
+        return self.advance(sums, state, m)
 
-    def advance(self, made: Sequence[Tensor], state: State, m: Tensor) -> Step:
-        """The rest, given the sums i, f, g, i', f', g' and o, each `(B, D, h, w)`."""
-        i, f, g, im, fm, gm, o = made
+    def advance(self, sums: Sequence[Tensor], state: State, m: Tensor) -> Step:
+        """The remaining equations, from the sums i, f, g, i', f', g' and o, each `(B, D, h, w)`."""
+        i, f, g, im, fm, gm, o = sums
         c, dc = cell_update(i, f, g, state.cell, FORGET_BIAS)
         m, dm = cell_update(im, fm, gm, m, FORGET_BIAS)
         h, o = hidden_output(o, self.conv_last(c, m), more=self.conv_o(c, m))
@@ -104,7 +104,7 @@ class PredRNN(TwoMemories):
         return Stack(
             self.cells(channels, grid),
             head(self.hidden[-1], channels),
-            self.decoupled(),
+            self.decoupling_loss(),
             bottom_up=self.bottom_up,
             top_down=self.top_down,
         )

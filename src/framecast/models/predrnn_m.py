@@ -30,14 +30,14 @@ from framecast.types import Step, config
 
 
 class Flow(NamedTuple):
-    """What winds through the layers: `hidden` H and `memory` M, both `(B, D, h, w)`."""
+    """The flow through the layers: `hidden` H and `memory` M, both `(B, D, h, w)`."""
 
     hidden: Tensor
     memory: Tensor
 
 
 class MemoryCell(nn.Module):
-    """One layer; it has no state of its own. `inputs` is 0 for the layers that do not see the frame."""
+    """One layer; it has no state of its own. `inputs` is 0 for layers without the frame as input."""
 
     def __init__(self, inputs: int, hidden: int, kernel: int, norm: tuple[int, int] | None = None) -> None:
         super().__init__()
@@ -62,7 +62,7 @@ class MemoryCell(nn.Module):
 
 @config
 class PredRNNMOnly(RecurrentConfig):
-    """A stack of layers of one width through which one memory winds."""
+    """A stack of layers of one width with one memory that flows through all of them."""
 
     name: Literal["predrnn_m"] = "predrnn_m"
 

@@ -1,4 +1,4 @@
-"""SimVP and TAU: convolutions all the way, all frames at once.
+"""SimVP and TAU: convolutional networks that predict all frames of the horizon in one pass.
 
 Zhangyang Gao, Cheng Tan, Lirong Wu, Stan Z. Li: "SimVP: Simpler yet Better Video Prediction", CVPR 2022, equations 1-4,
 with its inception translator (IncepU); Cheng Tan, Zhangyang Gao, Siyuan Li, Stan Z. Li: "SimVP: Towards Simple yet Powerful
@@ -222,10 +222,10 @@ class OneShot(nn.Module):
         if context.shape[1] < self.context:
             raise ConfigError(f"{context.shape[1]} frames of context, this model was built for {self.context}")
         last, parts = context[:, -self.context :], []
-        held = last[:, -1:, last.shape[2] - self.inputs :].expand(-1, self.context, -1, -1, -1)
+        fixed_channels = last[:, -1:, last.shape[2] - self.inputs :].expand(-1, self.context, -1, -1, -1)
         for _ in range(-(-horizon // self.context)):
             parts.append(without_inputs(self._next(last), self.inputs))
-            last = torch.cat([parts[-1], held], dim=2) if self.inputs else parts[-1]
+            last = torch.cat([parts[-1], fixed_channels], dim=2) if self.inputs else parts[-1]
         return torch.cat(parts, dim=1)[:, :horizon]
 
     def _next(self, frames: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""TCTN: 3D convolutional transformer with causal attention.
+"""TCTN: a 3D convolutional transformer with causal attention over time.
 
 Ziao Yang, Xiangrui Yang, Qifeng Lin: "TCTN: A 3D-Temporal Convolutional Transformer Network for Spatiotemporal Predictive
 Learning", 2021; as the predictor of the modular design in "Modular design with VQ-VAE", equations 8-10. All convolutions
@@ -41,8 +41,8 @@ REACH = 2
 
 
 class LayerState(NamedTuple):
-    """What a layer keeps of the past: the last inputs of its four convolutions `(B, ., 2, h, w)`, and all keys and values
-    `(B, D, t, h, w)`."""
+    """The past of a layer: the last inputs of its four convolutions `(B, ., 2, h, w)`, and all keys and values `(B, D, t, h,
+    w)`."""
 
     qkv: Tensor
     out: Tensor
@@ -65,8 +65,8 @@ class CausalConv(nn.Module):
 
     def forward(self, x: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
         """`x (B, inputs, S, h, w)`, the next S frames -> `(B, outputs, S, h, w)` and what to keep."""
-        seen = torch.cat([past, x], dim=2)
-        return self.conv(seen), seen[:, :, -REACH:]
+        window = torch.cat([past, x], dim=2)
+        return self.conv(window), window[:, :, -REACH:]
 
 
 class FrameNorm(nn.Module):
@@ -120,18 +120,18 @@ class Layer(nn.Module):
 
     def _attention(self, q: Tensor, keys: Tensor, values: Tensor) -> Tensor:
         """`q (B, D, S, h, w)`, the last S of the `keys` and `values (B, D, t, h, w)` -> `(B, D, S, h, w)`."""
-        new, known = q.shape[2], keys.shape[2]
+        new, total = q.shape[2], keys.shape[2]
         q, keys, values = (rearrange(x, "b (n d) t h w -> b n d t h w", n=self.heads) for x in (q, keys, values))
         scores = torch.einsum("bndshw,bndthw->bnsthw", q, keys) / q.shape[2] ** 0.5
-        later = torch.ones(new, known, dtype=torch.bool, device=q.device).triu(known - new + 1)
+        later = torch.ones(new, total, dtype=torch.bool, device=q.device).triu(total - new + 1)
         weights = torch.softmax(scores.masked_fill(later[:, :, None, None], -torch.inf), dim=3)
         return torch.einsum("bnsthw,bndthw->bndshw", self.drop_weights(weights), values).flatten(1, 2)
 
 
 class State(NamedTuple):
-    """How many frames have been seen, and what the layers keep of them."""
+    """The number of frames so far, and the states of the layers."""
 
-    seen: int
+    length: int
     layers: tuple[LayerState, ...]
 
 
@@ -156,13 +156,13 @@ class Decoder(nn.Module):
         """The next `frames (B, S, C, h, w)` -> the prediction after each, of the same shape, and the next state."""
         f0 = functional.leaky_relu(self.embed0(frames.transpose(1, 2)), SLOPE)
         x = self.drop(f0 + functional.leaky_relu(self.embed1(f0), SLOPE))
-        position = position_code(state.seen, frames.shape[1], self.width, x.device).to(x)[:, :, None, None]
+        position = position_code(state.length, frames.shape[1], self.width, x.device).to(x)[:, :, None, None]
         states = []
         for layer, before in zip(self.layers, state.layers, strict=True):
             x, after = layer(x, position, before)
             states.append(after)
         predicted: Tensor = self.head(self.norm(x)).transpose(1, 2)
-        return predicted, State(state.seen + frames.shape[1], tuple(states))
+        return predicted, State(state.length + frames.shape[1], tuple(states))
 
 
 def position_code(first: int, count: int, width: int, device: torch.device | None = None) -> Tensor:
@@ -173,7 +173,7 @@ def position_code(first: int, count: int, width: int, device: torch.device | Non
 
 
 class TCTNForecaster(nn.Module):
-    """Frames that are given are read in one pass; predictions that are fed back one at a time."""
+    """Observed frames are processed in one pass; predictions are fed back one at a time."""
 
     def __init__(self, decoder: Decoder, codec: Patches, norm: Norm, inputs: int = 0) -> None:
         super().__init__()
@@ -186,15 +186,15 @@ class TCTNForecaster(nn.Module):
         """Predict the frames at 1..T-1: `frames (B, T or fewer, C, H, W)`, `teacher (B, T - 1)` bool."""
         encoded = self.codec.encode(frames)
         feed = feeds(teacher, encoded.shape[1])
-        given = next((t for t, fed in enumerate(feed) if fed != "truth"), len(feed))
+        observed_steps = next((t for t, fed in enumerate(feed) if fed != "truth"), len(feed))
         teacher = teacher.to(frames.device)
-        known = encoded[:, :given]
-        predicted, state = self.decoder(known, self.decoder.start(encoded[:, 0]))
-        held, fed = self.codec.last(self.inputs, encoded), known[:, -1:]
-        for t in range(given, len(feed)):
+        prefix = encoded[:, :observed_steps]
+        predicted, state = self.decoder(prefix, self.decoder.start(encoded[:, 0]))
+        fixed_channels, fed = self.codec.last(self.inputs, encoded), prefix[:, -1:]
+        for t in range(observed_steps, len(feed)):
             last = predicted[:, -1:]
-            if held is not None:
-                last = torch.where(held[:, None, None], fed, last)
+            if fixed_channels is not None:
+                last = torch.where(fixed_channels[:, None, None], fed, last)
             if feed[t] != "prediction":
                 last = torch.where(teacher[:, t, None, None, None, None], encoded[:, t : t + 1], last)
             fed = last
@@ -202,8 +202,8 @@ class TCTNForecaster(nn.Module):
                 newest, state = self.decoder(last, state)
                 predicted = torch.cat([predicted, newest], dim=1)
             else:
-                known = torch.cat([known, last], dim=1)
-                predicted, _ = self.decoder(known, self.decoder.start(encoded[:, 0]))
+                prefix = torch.cat([prefix, last], dim=1)
+                predicted, _ = self.decoder(prefix, self.decoder.start(encoded[:, 0]))
         return Prediction(without_inputs(self.codec.decode(predicted), self.inputs), {})
 
     def forecast(self, context: Tensor, horizon: int, actions: Tensor | None = None) -> Tensor:

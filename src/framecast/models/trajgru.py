@@ -1,4 +1,4 @@
-"""TrajGRU.
+"""TrajGRU: a convolutional GRU whose recurrent connections follow learned flows.
 
 Xingjian Shi, Zhihan Gao, Leonard Lausen, Hao Wang, Dit-Yan Yeung, Wai-kin Wong, Wang-chun Woo: "Deep Learning for
 Precipitation Nowcasting: A Benchmark and A New Model", NeurIPS 2017, equations 2-4. A GRU whose recurrent connections
@@ -71,7 +71,7 @@ class TrajGRUCell(nn.Module):
 
 
 def warp(values: Tensor, flow: Tensor) -> Tensor:
-    """`values (B, D, h, w)` looked up at minus `flow (B, 2, h, w)`, in pixels, columns first: `(B, D, h, w)`."""
+    """Sample `values (B, D, h, w)` at minus `flow (B, 2, h, w)`, in pixels, columns first: `(B, D, h, w)`."""
     rows, columns = pixel_coordinates(flow)
     return bilinear_sample(values, rows - flow[:, 1], columns - flow[:, 0])
 

@@ -1,4 +1,7 @@
-"""Primitives on tensors that models, curricula and losses share."""
+"""Primitives on tensors that models, curricula, losses and scores share: masks, patches, samples, convolutions, gates, attention.
+
+Everything here is a function of tensors; nothing reads files or settings.
+"""
 
 from framecast.ops.lookup import bilinear_sample, pixel_coordinates
 from framecast.ops.masks import all_valid, free_running

@@ -1,4 +1,4 @@
-"""What a backward pass is asked for."""
+"""A question about a backward pass that autograd does not answer in its public interface."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 
-def is_asked_for(node: Any) -> bool:
-    """Whether this backward pass comes to `node`, which hands on a gradient that is added up beside autograd: what was added up
-    and not taken would be counted again in the next pass."""
+def needs_gradient(node: Any) -> bool:
+    """Whether this backward pass reaches `node`. Its gradient is accumulated outside of autograd, and a gradient that was
+    accumulated but not collected would be counted again in the next pass."""
     return node is not None and bool(torch._C._will_engine_execute_node(node))

@@ -1,4 +1,4 @@
-"""Which form of an operation is used, where there are several."""
+"""Selects the algorithm of operations that have several, for the current thread."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from typing import Literal
 import torch
 
 Algorithm = Literal["auto", "direct", "winograd"]
-"""By the rules of each operation; PyTorch operation by operation; convolutions by Winograd's filtering wherever it can be
-done, the rest by the rules."""
+""""auto" follows the rule of each operation; "direct" uses PyTorch operation by operation; "winograd" computes convolutions by
+Winograd's filtering wherever possible, and the rest by the rules."""
 
 
-class _Here(threading.local):
+class _ThreadState(threading.local):
     algorithm: Algorithm = "auto"
 
 
-_here = _Here()
+_state = _ThreadState()
 
 
 @contextmanager
-def use(algorithm: Algorithm) -> Iterator[None]:
-    """Compute by `algorithm` in this thread."""
-    before, _here.algorithm = _here.algorithm, algorithm
+def use_algorithm(algorithm: Algorithm) -> Iterator[None]:
+    """Use `algorithm` in this thread within the context."""
+    before, _state.algorithm = _state.algorithm, algorithm
     try:
         yield
     finally:
-        _here.algorithm = before
+        _state.algorithm = before
 
 
-def chosen() -> Algorithm:
-    """What holds in this thread: "direct" also where PyTorch has to see every operation."""
-    return "direct" if torch.compiler.is_compiling() else _here.algorithm
+def current_algorithm() -> Algorithm:
+    """The algorithm of this thread; "direct" while `torch.compile` traces, since it must see every operation."""
+    return "direct" if torch.compiler.is_compiling() else _state.algorithm

@@ -1,4 +1,4 @@
-"""Masks: which frames a forecast is fed, and where smaller maps are valid."""
+"""Masks: the teacher mask of a forecast, and the valid cells of a smaller map."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from torch.nn import functional
 
 
 def free_running(batch: int, context: int, horizon: int) -> Tensor:
-    """`(batch, context + horizon - 1)` bool: the truth for the context, the model's own predictions after it."""
+    """The teacher mask of a forecast, `(batch, context + horizon - 1)` bool: observed frames in the context, predictions after
+    it."""
     return (torch.arange(context + horizon - 1) < context).repeat(batch, 1)
 
 
 def all_valid(valid: Tensor, size: tuple[int, ...]) -> Tensor:
-    """Where all pixels of `valid (B, T, 1, H, W)` that make a place of a smaller map are valid: `(B, T, 1, *size)`."""
+    """Reduce `valid (B, T, 1, H, W)` to `(B, T, 1, *size)`: a cell is valid if all of its pixels are."""
     missing = functional.adaptive_max_pool2d((~valid).float().flatten(0, 1), list(size))
     return (missing == 0).reshape(*valid.shape[:3], *size)

@@ -1,9 +1,9 @@
-"""The inner products of two maps, channel by channel over their pixels: what cosines between them are made of.
+"""The inner products of two maps, channel by channel over their pixels, from which cosines are computed.
 
     <a, b>        <a, a>        <b, b>
 
-Operation by operation each is a map of products, and a sum. On CPUs, in float32, all three are one loop in C (products.c), and
-their gradients another; anywhere else, and with `use("direct")`, operation by operation.
+Operation by operation each is a map of products and a sum. On CPUs, in float32, all three are one loop in C (products.c), and
+their gradients another; anywhere else, and with `use_algorithm("direct")`, operation by operation.
 """
 
 from __future__ import annotations
@@ -13,21 +13,25 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from framecast.ops.choice import chosen
-from framecast.ops.native.library import ADDRESS, COUNT, SIZE, available, compiled, threads
+from framecast.ops.choice import current_algorithm
+from framecast.ops.native.library import ADDRESS, COUNT, SIZE, available, load_function, threads
 from framecast.ops.native.memory import empty_like
 
 
 def products(a: Tensor, b: Tensor) -> Tensor:
     """`a, b (B, C, h, w)` -> `<a, b>`, `<a, a>` and `<b, b>`, `(3, B, C)`."""
-    if chosen() != "direct" and available() and {(x.device.type, x.dtype) for x in (a, b)} == {("cpu", torch.float32)}:
-        made: Tensor = _Products.apply(a, b)  # type: ignore[no-untyped-call]
-        return made
+    if (
+        current_algorithm() != "direct"
+        and available()
+        and {(x.device.type, x.dtype) for x in (a, b)} == {("cpu", torch.float32)}
+    ):
+        result: Tensor = _Products.apply(a, b)  # type: ignore[no-untyped-call]
+        return result
     return torch.stack([(one * other).sum((2, 3)) for one, other in ((a, b), (a, a), (b, b))])
 
 
-_products = compiled("framecast_products", *[ADDRESS] * 2, *[SIZE] * 3, ADDRESS, COUNT)
-_products_back = compiled("framecast_products_back", *[ADDRESS] * 2, *[SIZE] * 3, *[ADDRESS] * 3, COUNT)
+_products = load_function("framecast_products", *[ADDRESS] * 2, *[SIZE] * 3, ADDRESS, COUNT)
+_products_back = load_function("framecast_products_back", *[ADDRESS] * 2, *[SIZE] * 3, *[ADDRESS] * 3, COUNT)
 
 
 class _Products(torch.autograd.Function):
@@ -40,10 +44,10 @@ class _Products(torch.autograd.Function):
         return sums
 
     @staticmethod
-    def backward(ctx: Any, given: Tensor) -> tuple[Tensor, Tensor]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
         one, other = ctx.saved_tensors
         da, db = empty_like(one), empty_like(other)
-        changes = given.contiguous()
+        changes = grad.contiguous()
         _products_back(
             one.data_ptr(),
             other.data_ptr(),

@@ -1,9 +1,8 @@
-"""Sums over windows that are moved over frames, for scores (scores/fractions.py, probability.py, ssim.py), as loops in C
-(windows.c), all frames at once.
+"""Sums over moving windows of frames for scores (scores/fractions.py, probability.py, ssim.py), as loops in C (windows.c).
 
-Operation by operation, window by window, each map of results is written and read a dozen times. Here no map is written: what
-counts is counted once, so that a window of any size costs four numbers, and sums are made at once. On CPUs, in float32; anywhere
-else, and with `use("direct")`, scores are computed by PyTorch as they are written observed.
+Operation by operation, window by window, each map of results is written and read a dozen times. Here no map is written: pixels
+are counted once in a table of cumulative counts, so that a window of any size costs four reads. On CPUs, in float32; anywhere
+else, and with `use_algorithm("direct")`, the scores compute with PyTorch.
 """
 
 from __future__ import annotations
@@ -14,11 +13,21 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from framecast.ops.choice import chosen
-from framecast.ops.native.library import ADDRESS, COUNT, REAL, SIZE, addresses, available, compiled, packed, threads
+from framecast.ops.choice import current_algorithm
+from framecast.ops.native.library import (
+    ADDRESS,
+    COUNT,
+    REAL,
+    SIZE,
+    addresses,
+    available,
+    c_array,
+    load_function,
+    threads,
+)
 
 BAND = 64
-"""That of windows.c."""
+"""Rows of windows of a task, as in windows.c."""
 
 
 class _Size(ctypes.Structure):
@@ -27,20 +36,22 @@ class _Size(ctypes.Structure):
     _fields_ = tuple((name, ctypes.c_int64) for name in ("frames", "height", "width"))
 
 
-_fractions = compiled(
+_fractions = load_function(
     "framecast_fractions", ADDRESS, SIZE, ADDRESS, _Size, ADDRESS, SIZE, ADDRESS, SIZE, SIZE, *[ADDRESS] * 3, COUNT
 )
-_probabilities = compiled(
+_probabilities = load_function(
     "framecast_probabilities", ADDRESS, SIZE, ADDRESS, _Size, ADDRESS, *[SIZE] * 3, *[ADDRESS] * 3, COUNT
 )
-_similarity = compiled(
+_similarity = load_function(
     "framecast_similarity", ADDRESS, ADDRESS, _Size, ADDRESS, SIZE, *[REAL] * 3, *[ADDRESS] * 2, COUNT
 )
 
 
-def counted(*fields: Tensor) -> bool:
-    """Whether there are loops for them."""
-    return chosen() != "direct" and available() and all(x.is_cpu and x.dtype == torch.float32 for x in fields)
+def has_loops(*fields: Tensor) -> bool:
+    """Whether loops in C can compute sums over these fields."""
+    return (
+        current_algorithm() != "direct" and available() and all(x.is_cpu and x.dtype == torch.float32 for x in fields)
+    )
 
 
 def fractions(
@@ -63,7 +74,7 @@ def fractions(
         size,
         limits.data_ptr(),
         limits.shape[1],
-        packed(SIZE, sides),
+        c_array(SIZE, sides),
         len(sides),
         pad,
         error.data_ptr(),
@@ -89,7 +100,7 @@ def probabilities(
         len(forecasts),
         observed.data_ptr(),
         size,
-        packed(REAL, limits),
+        c_array(REAL, limits),
         len(limits),
         side,
         bins,
@@ -127,10 +138,10 @@ def similarity(x: Tensor, y: Tensor, line: Tensor, c1: float, c2: float, norm: f
 
 
 def _as_loops_read(fields: Sequence[Tensor], valid: Tensor) -> tuple[_Size, list[Tensor], Tensor]:
-    """As C reads them."""
+    """The arguments of the loops: sizes, contiguous fields, and the mask as bytes."""
     return _Size(*valid.shape), [field.contiguous() for field in fields], valid.contiguous().view(torch.uint8)
 
 
 def _counts(many: int, size: _Size, pad: int) -> Tensor:
-    """Workspace for so many fields of counts for each thread."""
+    """Workspace of `many` tables of cumulative counts for each thread."""
     return torch.empty(threads(), many, size.height + 1, size.width + 1 + 2 * pad, dtype=torch.int32)

@@ -15,14 +15,14 @@ from framecast.data.windows.sources import DataConfig
 from framecast.forecasting.protocol import Context
 from framecast.forecasting.trained_model import TrainedModel
 from framecast.models.parts.flops import multiply_accumulates, parameters
-from framecast.training.run_folder import EXPERIMENT, settings_of
+from framecast.training.run_folder import EXPERIMENT, read_experiment
 
 
 def facts_of(run: str | Path, trained: TrainedModel) -> dict[str, str]:
     """What a report says of a model: its settings, its data, its cost."""
     card, facts = trained.card, {}
     if (Path(run) / EXPERIMENT).is_file():
-        facts = _experiment_facts(settings_of(Path(run)))
+        facts = _experiment_facts(read_experiment(Path(run)))
     work = multiply_accumulates(card.model, card.shape) / 1e9
     shape = card.shape
     return {

@@ -70,7 +70,7 @@ def fractions_sums(
     limits = torch.tensor(
         [[[limit(field[n], there[n]) for field in (true, *said)] for limit in events] for n in range(len(true))]
     )
-    form = loops.fractions if loops.counted(true, *said) else _one_by_one
+    form = loops.fractions if loops.has_loops(true, *said) else _one_by_one
     error, reference = form(true, said, there, limits, scales)
     shape = (len(said), *truth.shape[:2], len(events), len(scales))
     return error.view(shape), reference.view(shape)

@@ -93,7 +93,7 @@ def neighbourhood_sums(
     """Of single forecasts judged as probabilities, by the share of their neighbourhoods: in each bin the number, the sum of what
     was said and how often it happened, `(F, N, K, 3, BINS)`, and the sum of squared errors `(F, N, K)`, both float64.
     `forecasts`, `truth` and `valid (N, H, W)`; events are values at or above one of K `limits`."""
-    if loops.counted(truth, *forecasts):
+    if loops.has_loops(truth, *forecasts):
         return loops.probabilities(truth, forecasts, valid, limits, NEIGHBOURHOOD, BINS)
     binned = torch.zeros(len(forecasts), len(truth), len(limits), 3, BINS, dtype=torch.float64)
     error = torch.zeros(binned.shape[:3], dtype=torch.float64)

@@ -57,7 +57,7 @@ def mean_similarity(prediction: Tensor, truth: Tensor, line: Tensor, data_range:
     `prediction, truth (N, H, W)` -> `(N,)` each, NaN where there is no window without a missing pixel."""
     c1, c2 = (K1 * data_range) ** 2, (K2 * data_range) ** 2
     x, y = prediction.to(line.dtype), truth.to(line.dtype)
-    if loops.counted(x, y):
+    if loops.has_loops(x, y):
         *sums, count = loops.similarity(x, y, line, c1, c2, 1.0).unbind(1)
         similarity, contrast = (total / count for total in sums)
         return similarity, contrast

@@ -1,4 +1,4 @@
-"""Training: a short loop that can be stopped anywhere and resumed exactly."""
+"""Training: a short loop that can be interrupted at any iteration and resumed exactly. It writes to the folder of a run only."""
 
 from framecast.training.api import resume, train
 

@@ -1,4 +1,7 @@
-"""Training in one call, with progress shown."""
+"""`train` and `resume`: one call runs the training loop, both stages of a two-stage design, and shows the progress.
+
+This module reads recipes, creates the folder of the run and prints to a console. The loop itself is in `loop.py`.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +19,19 @@ from framecast.config.recipes import read
 from framecast.data.datasets import IN_MEMORY, ArchiveData
 from framecast.data.frames import check_frames
 from framecast.errors import ConfigError
-from framecast.training.distributed import begun, launch
+from framecast.training.distributed import launch, start_time
 from framecast.training.events import Event, Finished, Started
 from framecast.training.loop import train as train_events
 from framecast.training.progress import show
-from framecast.training.run_folder import begin, check_in_files, check_new, check_unchanged, has_begun, settings_of
-from framecast.training.two_stage import check_cache, first_stage, second_stage, unfinished
+from framecast.training.run_folder import (
+    check_in_files,
+    check_new,
+    check_unchanged,
+    create_run_folder,
+    has_checkpoints,
+    read_experiment,
+)
+from framecast.training.two_stage import check_cache, first_stage, pending_first_stage, second_stage
 
 
 def train(
@@ -32,25 +42,28 @@ def train(
     out: str | Path | None = None,
     console: Console | None = None,
 ) -> Path:
-    """Train as `recipe` ("file.yaml#row", with `overrides` "key=value") says, and return the folder of the run.
+    """Train the experiment of `recipe` ("file.yaml#row", with `overrides` "key=value") and return the folder of the run.
 
-    `data` are opened Frames, or a path; they stand in for `data.path`. `out` is a new folder, `runs/<model>-<time>` by
-    default. Progress is shown on `console` (standard error). Ctrl-C and SIGTERM save and return; `resume` goes on. Raises
-    `ConfigError`, `DataError`, and `RunError`, also where `out` exists already.
+    `data` are opened Frames, or a path; they replace `data.path`. `out` is a new folder, `runs/<model>-<time>` by default.
+    Progress is shown on `console` (default: standard error). Ctrl-C and SIGTERM save a checkpoint and return; `resume`
+    continues from it. Raises `ConfigError`, `DataError`, and `RunError`, also if `out` exists already.
     """
+    # the experiment
     require("lightning_fabric", "tensorboard", "psutil", extra="train", purpose="training")
     overrides = as_tuple(overrides, "settings")
-    path = None if data is None else _path(data)
+    path = None if data is None else _data_path(data)
     if isinstance(recipe, Experiment):
-        experiment = _changed(recipe, path, overrides)
+        experiment = _with_data(recipe, path, overrides)
     else:
         experiment = read(recipe, overrides, path=path)
+    # the folder of the run
     if out is None:
-        now = time.strftime("%Y%m%d-%H%M%S", time.localtime(begun(experiment.training)))
+        now = time.strftime("%Y%m%d-%H%M%S", time.localtime(start_time(experiment.training)))
         out = Path("runs") / f"{experiment.model.name.split(':')[-1]}-{now}"
     folder = as_path(out, "a new folder")
     frames = (data,) if isinstance(data, xr.DataArray) else None
     check_cache(experiment)
+    # the first stage of a two-stage design, where it is not trained yet
     stage = first_stage(experiment)
     experiment, first_run = second_stage(experiment, folder)
     if stage is not None:
@@ -58,48 +71,50 @@ def train(
             check_new(folder)
         if (first_run / "last").is_dir():
             check_unchanged(first_run, stage)
-        elif _shown(_first(stage, first_run, experiment, folder, frames), folder, console, frames).interrupted:
+        elif _show(
+            _train_first_stage(stage, first_run, experiment, folder, frames), folder, console, frames
+        ).interrupted:
             return folder
-    return _shown(train_events(experiment, folder, frames=frames), folder, console, frames).out
+    return _show(train_events(experiment, folder, frames=frames), folder, console, frames).out
 
 
-def _path(data: xr.DataArray | str | Path) -> str:
-    """What stands in `data.path` for the data of a run. Raises `DataError` for what is neither frames nor a path."""
+def _data_path(data: xr.DataArray | str | Path) -> str:
+    """The value of `data.path` for the data of a run. Raises `DataError` unless `data` are Frames or a path."""
     if isinstance(data, str | Path):
         return str(data)
     check_frames(data)
     return IN_MEMORY
 
 
-def _changed(experiment: Experiment, path: str | None, overrides: Sequence[str]) -> Experiment:
-    """An experiment on the data at `path`. Raises `ConfigError` where it has none, and for settings beside it."""
+def _with_data(experiment: Experiment, path: str | None, overrides: Sequence[str]) -> Experiment:
+    """The experiment on the data at `path`. Raises `ConfigError` if its data has no path, and for `overrides`."""
     if overrides:
         raise ConfigError(
-            f"{overrides[0]!r} beside an Experiment", remedy="change it with dataclasses.replace, or give a recipe"
+            f"{overrides[0]!r} cannot change an Experiment", remedy="use dataclasses.replace, or pass a recipe"
         )
     if path is None:
         return experiment
     if not isinstance(experiment.data, ArchiveData):
         raise ConfigError(
-            f"{experiment.data.name} takes no other data", where="data", remedy="give an experiment on an archive"
+            f"{experiment.data.name} takes no other data", where="data", remedy="use an experiment on an archive"
         )
     return dataclasses.replace(experiment, data=dataclasses.replace(experiment.data, path=path))
 
 
-def _first(
+def _train_first_stage(
     stage: Experiment, first_run: Path, second: Experiment, out: Path, frames: tuple[xr.DataArray] | None
 ) -> Iterator[Event]:
-    """Train the first stage in the folder `first_run`, or go on with it, for a `second` one that is to follow in `out`, where its
-    settings are kept from the beginning, so that `resume` finds them. What is wrong with them is said before."""
+    """Train the first stage in the folder `first_run`, or resume it, for a `second` stage that follows in `out`. The settings of
+    the second stage are checked first and written to `out` at the start, so that `resume` can read them."""
     is_rank_zero = _is_rank_zero(second)
     for event in train_events(stage, first_run, resume=first_run.exists(), frames=frames, check=second.model.check):
         if is_rank_zero and isinstance(event, Started):
-            begin(out, second)
+            create_run_folder(out, second)
         yield event
 
 
 def _is_rank_zero(experiment: Experiment) -> bool:
-    """Whether this is the process that writes. Raises `ConfigError` where there is no such device."""
+    """Whether this process has rank zero, the one that writes. Raises `ConfigError` if the device does not exist."""
     return bool(launch(experiment.training).global_rank == 0)
 
 
@@ -110,34 +125,34 @@ def resume(
     data: xr.DataArray | None = None,
     console: Console | None = None,
 ) -> Path:
-    """Go on with the run in `folder`, and return it: to `iterations` in all where they are stated, no fewer than are done; with
-    its first stage, where that was interrupted. `data` are the Frames it was begun with, where those were in memory. Raises
+    """Resume the run in `folder` and return that folder. `iterations` is a new total, at least the number already done. An
+    interrupted first stage is resumed first. `data` are the Frames of a run that was trained on frames in memory. Raises
     `ConfigError`, `DataError` and `RunError`."""
     require("lightning_fabric", "tensorboard", "psutil", extra="train", purpose="training")
     check_counts(iterations=iterations)
     run = as_path(folder, "the folder of a run")
-    experiment = settings_of(run)
+    experiment = read_experiment(run)
     if data is None:
-        check_in_files(experiment, run, "give them again, in Python: framecast.resume(RUN, data=frames)")
+        check_in_files(experiment, run, "pass them again, in Python: framecast.resume(RUN, data=frames)")
     if iterations is not None:
         longer = dataclasses.replace(experiment.training, iterations=iterations)
         experiment = dataclasses.replace(experiment, training=longer)
     frames = None if data is None else (data,)
-    if (first_run := unfinished(experiment, run)) is not None:
-        events = _first(settings_of(first_run), first_run, experiment, run, frames)
-        if _shown(events, run, console, frames).interrupted:
+    if (first_run := pending_first_stage(experiment, run)) is not None:
+        events = _train_first_stage(read_experiment(first_run), first_run, experiment, run, frames)
+        if _show(events, run, console, frames).interrupted:
             return run
-    return _shown(train_events(experiment, run, resume=has_begun(run), frames=frames), run, console, frames).out
+    return _show(train_events(experiment, run, resume=has_checkpoints(run), frames=frames), run, console, frames).out
 
 
-def _shown(events: Iterator[Event], run: Path, console: Console | None, frames: tuple[xr.DataArray] | None) -> Finished:
+def _show(events: Iterator[Event], run: Path, console: Console | None, frames: tuple[xr.DataArray] | None) -> Finished:
     console = console or Console(stderr=True)
     finished = show(events, console)
     if finished.interrupted:
         call = f"resume {run}" if frames is None else f"framecast.resume({str(run)!r}, data=frames)"
         stage = "" if finished.out == run else " of the first stage"
         console.print(
-            f"interrupted at iteration {finished.iteration}{stage}, everything is saved; go on with: {call}",
+            f"interrupted at iteration {finished.iteration}{stage}, everything is saved; continue with: {call}",
             highlight=False,
             soft_wrap=True,
         )

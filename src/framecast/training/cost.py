@@ -1,4 +1,7 @@
-"""What a training step of an experiment costs, before anything is trained: one step is made on data of zeros."""
+"""The cost of a training step of an experiment, measured before training: one step on a batch of zeros.
+
+It opens the data to learn the shape of the frames, and writes nothing.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from framecast.types import Batch
 
 
 def estimate(experiment: Experiment) -> dict[str, str]:
-    """Weights, work, time and memory of one training step, in words. Raises `ConfigError` and `DataError`."""
+    """Weights, multiply-accumulates, time and memory of one training step, as text. Raises `ConfigError` and `DataError`."""
     require("psutil", extra="train", purpose="measuring a training step")
     import psutil
 
@@ -26,21 +29,21 @@ def estimate(experiment: Experiment) -> dict[str, str]:
     length = shape.context + shape.horizon
     frames = torch.zeros(size, length, shape.channels, shape.height, shape.width)
     before = psutil.Process().memory_info().rss
-    begun = time.perf_counter()
+    start = time.perf_counter()
     actions = torch.zeros(size, length, shape.actions) if shape.actions else None
     prediction = model(frames, free_running(size, shape.context, shape.horizon), actions)
     valid = torch.ones_like(frames[:, :, :1], dtype=torch.bool)
     loss = frame_loss(experiment, prediction, Batch(frames[:, :, : shape.predicted], valid)) + sum(
         prediction.losses.values()
     )
-    held = psutil.Process().memory_info().rss - before
+    activations = psutil.Process().memory_info().rss - before
     loss.backward()
-    seconds = time.perf_counter() - begun
+    seconds = time.perf_counter() - start
     iterations = experiment.training.iterations
-    work = multiply_accumulates(experiment.model, shape) / 1e9
+    gmacs = multiply_accumulates(experiment.model, shape) / 1e9
     return {
-        "model": f"{experiment.model.name}: {parameters(model):,} weights, {work:.2f} G multiply-accumulates a window",
-        "training step": f"{seconds:.2f} s on this machine's CPU, about {max(held, 0) / 2**30:.2f} GiB of activations "
+        "model": f"{experiment.model.name}: {parameters(model):,} weights, {gmacs:.2f} G multiply-accumulates a window",
+        "training step": f"{seconds:.2f} s on this machine's CPU, about {max(activations, 0) / 2**30:.2f} GiB of activations "
         f"(batch of {size}, {shape.height} x {shape.width})",
         "whole training": f"{iterations:,} iterations, {iterations * seconds / 3600:.1f} hours on this CPU",
     }

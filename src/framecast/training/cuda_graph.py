@@ -1,10 +1,11 @@
-"""A step's forward and backward pass as one recording that a GPU plays back (a CUDA graph): written for GPUs, tested on
-the CPU with a recorder that does the work again, never measured on a GPU (ops/gpu, which is below the types that this needs).
-`python benchmarks/gpu.py` measures it.
+"""CUDA graphs: the forward and backward pass of a step, recorded once and replayed by a GPU.
 
-A recurrent model starts thousands of small operations a step, and a GPU is done with each before the next was asked for. What is
-recorded reads and writes fixed places in memory: batches are copied there, and the mask of the curriculum with them, so that
-nothing in the recording depends on what they hold. The optimiser, and whatever looks at the gradients, stay outside.
+Written for GPUs, tested on the CPU with a recorder that repeats the work, never measured on a GPU. It belongs to ops/gpu but
+needs types of training. `python benchmarks/gpu.py` measures it.
+
+A recurrent model launches thousands of small operations a step, and a GPU finishes each one before the next is launched. A graph
+reads and writes fixed memory: batches and the teacher mask are copied there, so that nothing in the graph depends on their
+values. The optimiser and the check of the gradients stay outside.
 """
 
 from __future__ import annotations
@@ -22,50 +23,52 @@ from framecast.types import Batch
 
 Work = Callable[[], dict[str, Tensor]]
 Recorder = Callable[[Any, Work], tuple[Callable[[], None], dict[str, Tensor]]]
-"""Of a model and what is to be done with it: how to do it again, and where the results then lie."""
+"""Of a model and the work to record: a function that replays it, and the tensors that then hold the results."""
 
 WARM_UP = 3
-"""Rounds before the recording, in which libraries choose algorithms and kernels are compiled."""
+"""Calls before the recording, in which libraries select algorithms and compile kernels."""
 
 
-class Recorded:
-    """`gradients` of one model for batches of one size, recorded by the first call. What the rounds before the recording did to
-    the model and to the random numbers is undone."""
+class RecordedStep:
+    """`gradients` of one model for batches of one size, recorded by the first call. The warm-up calls leave the buffers of the
+    model and the state of the random numbers unchanged."""
 
     def __init__(self, gradients: Gradients, model: Any, recorder: Recorder) -> None:
         self._gradients, self._model, self._recorder = gradients, model, recorder
-        self._play: Callable[[], None] | None = None
+        self._replay: Callable[[], None] | None = None
 
     def __call__(self, batch: Batch, teacher: Tensor) -> dict[str, Tensor]:
-        """As `Gradients`. Raises ValueError for a batch of another size than the first."""
-        if self._play is None:
-            self._batch, self._teacher = _copied(batch), teacher.clone()
-            self._play, self._losses = self._recorder(self._model, lambda: self._gradients(self._batch, self._teacher))
-        kept, given = _present(self._batch, self._teacher), _present(batch, teacher)
-        if [part.shape for part in kept] != [part.shape for part in given]:
+        """As `Gradients`. Raises `ValueError` for a batch of another size than the first."""
+        if self._replay is None:
+            self._batch, self._teacher = _clone(batch), teacher.clone()
+            self._replay, self._losses = self._recorder(
+                self._model, lambda: self._gradients(self._batch, self._teacher)
+            )
+        static, inputs = _tensors(self._batch, self._teacher), _tensors(batch, teacher)
+        if [part.shape for part in static] != [part.shape for part in inputs]:
             raise ValueError("a recorded step takes batches of one size")
-        for place, part in zip(kept, given, strict=True):
-            place.copy_(part)
-        self._play()
+        for target, part in zip(static, inputs, strict=True):
+            target.copy_(part)
+        self._replay()
         return {name: value.clone() for name, value in self._losses.items()}
 
 
-def _present(batch: Batch, teacher: Tensor) -> list[Tensor]:
+def _tensors(batch: Batch, teacher: Tensor) -> list[Tensor]:
     return [part for part in (*batch, teacher) if part is not None]
 
 
-def _copied(batch: Batch) -> Batch:
+def _clone(batch: Batch) -> Batch:
     return Batch(*(None if part is None else part.clone() for part in batch))  # type: ignore[arg-type]
 
 
 def check_recordable(network: nn.Module) -> None:
-    """Raise `ConfigError` for a model whose steps differ by what they find in the data, or are computed again."""
+    """Raise `ConfigError` for a model whose steps depend on the values of the data, or recompute activations."""
     if (reason := why_unrecordable(network)) is not None:
         raise ConfigError(reason, where="training.graph", remedy="training.graph=false")
 
 
 def cuda_graph(model: Any, work: Work) -> tuple[Callable[[], None], dict[str, Tensor]]:
-    """Recorded by CUDA."""
+    """A `Recorder` that uses CUDA graphs."""
     random = torch.cuda.get_rng_state()
     buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
     stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]

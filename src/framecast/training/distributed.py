@@ -1,4 +1,7 @@
-"""Devices and processes (Lightning Fabric), and the signals that end a run cleanly."""
+"""Devices and processes: launches Lightning Fabric, makes algorithms deterministic, and catches SIGTERM and Ctrl-C.
+
+The only module of training that changes global state of the process (signal handlers, environment, flags of PyTorch).
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ from framecast.errors import ConfigError
 
 
 def launch(settings: Training) -> Any:
-    """A launched Fabric with the devices, precision and processes that the settings ask for. Raises `ConfigError`."""
+    """Launch Fabric with the devices, precision and processes of the settings. Raises `ConfigError` if they do not exist."""
     require("lightning_fabric", extra="train", purpose="training")
     from lightning_fabric import Fabric
     from lightning_fabric.utilities.exceptions import MisconfigurationException
@@ -34,17 +37,17 @@ def launch(settings: Training) -> Any:
         fabric.launch()
     except (MisconfigurationException, ValueError, TypeError, RuntimeError) as error:
         raise ConfigError(f"cannot be used on this machine: {error}", where="training") from error
-    if settings.graph and not _recordable(fabric):
+    if settings.graph and not _is_recordable(fabric):
         raise ConfigError(
-            f"a step is recorded on one GPU, and this runs on {fabric.world_size} x {fabric.device.type}",
+            f"a CUDA graph needs one GPU, and this run uses {fabric.world_size} x {fabric.device.type}",
             where="training.graph",
             remedy="leave it out",
         )
     return fabric
 
 
-def begun(settings: Training) -> int:
-    """The time in seconds, the same in all processes: that of the first."""
+def start_time(settings: Training) -> int:
+    """The start of the run in seconds since 1970, the clock of rank zero in all processes."""
     own = int(time.time())
     if settings.devices * settings.num_nodes == 1:
         return own
@@ -53,13 +56,13 @@ def begun(settings: Training) -> int:
     return int(fabric.all_reduce(first, reduce_op="sum"))
 
 
-def _recordable(fabric: Any) -> bool:
+def _is_recordable(fabric: Any) -> bool:
     return bool(fabric.device.type == "cuda" and fabric.world_size == 1)
 
 
 @contextmanager
-def exactly(deterministic: bool) -> Iterator[None]:
-    """Algorithms that give the same result every time, if `deterministic`. On a CPU they all do."""
+def deterministic_algorithms(deterministic: bool) -> Iterator[None]:
+    """Use only algorithms that give the same result every time, if `deterministic`. On a CPU all of them do."""
     if not deterministic:
         yield
         return
@@ -75,27 +78,27 @@ def exactly(deterministic: bool) -> Iterator[None]:
 
 
 @contextmanager
-def interruptible() -> Iterator[list[int]]:
-    """A list that holds the signal once SIGTERM or Ctrl-C came; a second Ctrl-C interrupts at once."""
-    came: list[int] = []
+def catch_signals() -> Iterator[list[int]]:
+    """A list to which SIGTERM and Ctrl-C append their number; a second Ctrl-C raises `KeyboardInterrupt`."""
+    signals: list[int] = []
     if threading.current_thread() is not threading.main_thread():
-        yield came
+        yield signals
         return
 
-    def note(number: int, _: Any) -> None:
-        if came and number == signal.SIGINT:
+    def record(number: int, _: Any) -> None:
+        if signals and number == signal.SIGINT:
             raise KeyboardInterrupt
-        came.append(number)
+        signals.append(number)
 
-    before = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
+    before = {number: signal.signal(number, record) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        yield came
+        yield signals
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
-def agreed(fabric: Any, interrupted: bool) -> bool:
+def any_interrupted(fabric: Any, interrupted: bool) -> bool:
     """Whether any of the processes was interrupted."""
     if fabric.world_size == 1:
         return interrupted

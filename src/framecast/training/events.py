@@ -1,4 +1,4 @@
-"""What the training loop says while it runs. Who shows it, and how, is no business of the loop."""
+"""The events that the training loop yields while it runs: frozen dataclasses, which `progress.py` or any other reader shows."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Started:
-    """Training begins, or goes on at `iteration`. `report` says what was found in the data."""
+    """Training starts, or resumes at `iteration`. `report` holds the repairs and remarks about the data."""
 
     out: Path
     iteration: int
@@ -34,7 +34,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Validated:
-    """Free-running forecasts of the validation windows: the mean `loss` over the horizon, and a picture of the first."""
+    """Free-running forecasts of the validation windows: the mean `loss` over the horizon, and an image of the first window."""
 
     iteration: int
     loss: float
@@ -42,7 +42,7 @@ class Validated:
 
 
 @dataclass(frozen=True)
-class Kept:
+class ModelSaved:
     """The best model so far was saved in `folder`."""
 
     iteration: int
@@ -51,7 +51,7 @@ class Kept:
 
 @dataclass(frozen=True)
 class Warned:
-    """Something that does not stop training but that a person should know."""
+    """A warning that does not stop training."""
 
     iteration: int
     message: str
@@ -59,11 +59,11 @@ class Warned:
 
 @dataclass(frozen=True)
 class Finished:
-    """Training ended at `iteration`: complete, or `interrupted` with everything saved to go on."""
+    """Training ended at `iteration`: complete, or `interrupted` with a checkpoint to resume from."""
 
     out: Path
     iteration: int
     interrupted: bool
 
 
-Event = Started | Progress | Validated | Kept | Warned | Finished
+Event = Started | Progress | Validated | ModelSaved | Warned | Finished

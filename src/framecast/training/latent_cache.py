@@ -1,5 +1,7 @@
-"""Latents of the training windows, computed once and kept on disk: the second stage of a modular design then reads them
-instead of frames, and its autoencoder rests."""
+"""A cache of the latents of all training windows, in NumPy files in the folder of the run.
+
+The second stage of a modular design reads them in place of frames, so that its autoencoder runs once a window.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,7 @@ FRAMES, VALID = "latents.npy", "valid.npy"
 
 @dataclass(frozen=True)
 class LatentBatches:
-    """The batches of `batches`, as latents from the files in `folder`: the same windows in the same order."""
+    """The windows of `batches`, in the same order, as latents from the files in `folder`."""
 
     batches: Batches
     folder: Path
@@ -36,22 +38,22 @@ class LatentBatches:
             yield Batch(torch.from_numpy(np.array(latents[indices])), torch.from_numpy(np.array(valid[indices])))
 
 
-def size_of(model: Any, batches: Batches) -> int:
-    """Bytes that the latents of all windows take."""
+def cache_size(model: Any, batches: Batches) -> int:
+    """Size of the latents of all windows in bytes."""
     shape = batches.source.shape
     frames = torch.zeros(1, 1, shape.channels, shape.height, shape.width, device=next(model.parameters()).device)
     latents: torch.Tensor = model.encode(frames)
     return len(batches.source) * (shape.context + shape.horizon) * latents.numel() * 4
 
 
-def cached(model: Any, batches: Batches, folder: Path, fabric: Any) -> LatentBatches:
-    """Fill `folder` unless it is whole already; the first process does. The windows must not be changed at random on the
-    way (`two_stage.check_cache`). Raises `RunError` where there is no room."""
+def cache_latents(model: Any, batches: Batches, folder: Path, fabric: Any) -> LatentBatches:
+    """Write the latents to `folder` unless it exists, in the process of rank zero. The windows must have no random crops, flips
+    or rotations (`two_stage.check_cache`). Raises `RunError` if the disk has too little space."""
     if fabric.global_rank == 0 and not folder.is_dir():
-        needed, free = size_of(model, batches), shutil.disk_usage(folder.parent).free
+        needed, free = cache_size(model, batches), shutil.disk_usage(folder.parent).free
         if needed > free:
             raise RunError(
-                f"the latents take {needed / 2**30:.1f} GiB, {free / 2**30:.1f} GiB are free",
+                f"the latents need {needed / 2**30:.1f} GiB, {free / 2**30:.1f} GiB are free",
                 where=folder,
                 remedy="model.cache=false",
             )

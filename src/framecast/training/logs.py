@@ -1,4 +1,7 @@
-"""Logs of a run: CSV, TensorBoard, MLflow where it is asked for, and pictures of validation forecasts."""
+"""Logs of a run: CSV, TensorBoard, MLflow (optional), and images of validation forecasts.
+
+Everything is written to the folder of the run; only `MLflow` uses the network.
+"""
 
 from __future__ import annotations
 
@@ -22,31 +25,32 @@ _SCALE, _GAP = 3, 2
 
 
 class MLflow:
-    """Curves in a run of MLflow, by the methods of TensorBoard's writer. Training goes on without a server that no longer
-    answers: nothing more is sent then, and `trouble` says why. Raises `ConfigError` where MLflow is not installed or `uri` is no
-    place for a run."""
+    """Curves in a run of MLflow, with the methods of TensorBoard's writer. If the server fails, training continues, nothing
+    more is sent, and `failure` holds the reason. Raises `ConfigError` if MLflow is not installed or `uri` cannot be used."""
 
     EXPERIMENT, RUN = "framecast", "mlflow.txt"
 
     def __init__(self, uri: str) -> None:
-        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # it would report its use elsewhere
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # no usage reports
         os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")  # with its 7 a step could take four minutes
-        require("mlflow", extra="mlflow", purpose="a curve there", where="training.mlflow")
+        os.environ.setdefault(
+            "MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3"
+        )  # the default of 7 can block a step for four minutes
+        require("mlflow", extra="mlflow", purpose="sending curves to MLflow", where="training.mlflow")
         from mlflow.tracking import MlflowClient
 
-        self.trouble = ""
+        self.failure = ""
         self._uri, self._run = uri, ""
         self._sent: dict[str, int] = {}
-        with self._usable():
+        with self._as_config_error():
             self._client = MlflowClient(tracking_uri=uri)
-            found = self._client.get_experiment_by_name(self.EXPERIMENT)
-            self._experiment = found.experiment_id if found else self._client.create_experiment(self.EXPERIMENT)
+            existing = self._client.get_experiment_by_name(self.EXPERIMENT)
+            self._experiment = existing.experiment_id if existing else self._client.create_experiment(self.EXPERIMENT)
 
     def begin(self, out: Path) -> None:
-        """Go on with the run of MLflow that is named in the folder `out`, after the last value of each of its curves; else begin
-        one, and name it there."""
-        with self._usable():
+        """Continue the run of MLflow that a file in the folder `out` names, after the last value of each curve; else create one
+        and write its name there."""
+        with self._as_config_error():
             if (out / self.RUN).is_file():
                 self._run = (out / self.RUN).read_text().strip()
                 self._client.update_run(self._run, status="RUNNING")
@@ -58,24 +62,26 @@ class MLflow:
                 (out / self.RUN).write_text(f"{self._run}\n")
 
     def add_scalar(self, name: str, value: float, iteration: int) -> None:
-        """A value of a curve, where it is not there already."""
+        """Add a value to a curve, unless the run has it already."""
         if iteration > self._sent.get(name, -1):
             self._send(lambda: self._client.log_metric(self._run, name, value, step=iteration))
 
     def close(self) -> None:
-        """Say that nothing more comes."""
+        """Mark the run of MLflow as finished."""
         self._send(lambda: self._client.set_terminated(self._run))
 
     def _send(self, call: Callable[[], None]) -> None:
-        if self.trouble:
+        if self.failure:
             return
         try:
             call()
-        except Exception as error:  # MLflow's own, and those of whatever lies below it
-            self.trouble = f"MLflow at {self._uri} fails, and gets no more curves ({error}); log.csv has all of them"
+        except Exception as error:  # MLflow's own errors, and those of its HTTP client
+            self.failure = (
+                f"MLflow at {self._uri} failed and receives no more curves ({error}); log.csv has all of them"
+            )
 
     @contextmanager
-    def _usable(self) -> Iterator[None]:
+    def _as_config_error(self) -> Iterator[None]:
         try:
             yield
         except Exception as error:
@@ -83,8 +89,8 @@ class MLflow:
 
 
 class Logs:
-    """Rows in `log.csv` and curves in `tensorboard/`, and in `mlflow` where it is given, continued at `iteration` without rows
-    that come twice."""
+    """Rows in `log.csv` and curves in `tensorboard/` and, if given, `mlflow`. A resumed run continues at `iteration` without
+    duplicate rows."""
 
     FIELDS = ("iteration", "loss", "learning_rate", "frames_per_second", "validation_loss", "terms")
 
@@ -93,15 +99,15 @@ class Logs:
         from torch.utils.tensorboard import SummaryWriter
 
         self._file = out / "log.csv"
-        self._forget_after(iteration)
-        self._mlflow, self._told = mlflow, False
+        self._drop_rows_after(iteration)
+        self._mlflow, self._has_warned = mlflow, False
         if mlflow is not None:
             mlflow.begin(out)
         board: Any = SummaryWriter(str(out / "tensorboard"), purge_step=iteration)
         self._boards = [board] if mlflow is None else [board, mlflow]
 
     def progress(self, event: Progress) -> None:
-        """Losses, learning rate and speed."""
+        """Log losses, learning rate and speed."""
         terms = " ".join(f"{name}={value:.6g}" for name, value in event.terms.items())
         self._write(
             event.iteration,
@@ -112,11 +118,11 @@ class Logs:
         )
 
     def validated(self, event: Validated) -> None:
-        """The loss of the validation windows."""
+        """Log the loss of the validation windows."""
         self._write(event.iteration, validation_loss=event.loss)
 
     def _write(self, iteration: int, **values: float | str) -> None:
-        """One row; numbers become curves as well."""
+        """Write one row; numbers become points of curves as well."""
         row = {"iteration": iteration, **values}
         line = io.StringIO()
         csv.DictWriter(line, self.FIELDS, restval="").writerow(row)
@@ -127,19 +133,19 @@ class Logs:
                 for board in self._boards:
                     board.add_scalar(name, value, iteration)
 
-    def trouble(self) -> str:
-        """Why curves get lost, the first time that it is asked after they do; else nothing."""
-        if self._mlflow is None or self._told:
+    def failure(self) -> str:
+        """Why MLflow receives no more curves, once after it failed; else an empty string."""
+        if self._mlflow is None or self._has_warned:
             return ""
-        self._told = bool(self._mlflow.trouble)
-        return self._mlflow.trouble
+        self._has_warned = bool(self._mlflow.failure)
+        return self._mlflow.failure
 
     def close(self) -> None:
-        """Write out what is waiting."""
+        """Flush and close all logs."""
         for board in self._boards:
             board.close()
 
-    def _forget_after(self, iteration: int) -> None:
+    def _drop_rows_after(self, iteration: int) -> None:
         rows = []
         if self._file.is_file():
             with self._file.open(newline="") as file:
@@ -150,24 +156,24 @@ class Logs:
             writer.writerows(rows)
 
 
-def draw_strip(path: Path, truth: Tensor, forecast: Tensor) -> None:
-    """A picture of one window: the truth `(T, C, H, W)` above, the forecast of its last frames `(S, C, H, W)` below.
+def draw_strip(path: Path, observed: Tensor, forecast: Tensor) -> None:
+    """Save an image of one window: observed frames `(T, C, H, W)` above, the forecast of the last frames `(S, C, H, W)` below.
 
-    Values are those the model sees, 0 black and 1 white; the first channel only, or three as colours.
+    Values are normalised, 0 black and 1 white; the first channel only, or three as colours.
     """
-    above = _row(truth)
+    above = _row(observed)
     below = _row(forecast)
     empty = np.full((below.shape[0], above.shape[1] - below.shape[1], above.shape[2]), 64, dtype=np.uint8)
     gap = np.full((_GAP, above.shape[1], above.shape[2]), 64, dtype=np.uint8)
     strip = np.concatenate([above, gap, np.concatenate([empty, below], axis=1)])
-    scale = max(1, _SCALE * 64 // truth.shape[-1])
+    scale = max(1, _SCALE * 64 // observed.shape[-1])
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(strip.repeat(scale, axis=0).repeat(scale, axis=1)).save(path)
 
 
 def _row(frames: Tensor) -> np.ndarray:
-    """Frames `(T, C, H, W)` beside each other `(H, T * (W + gap), 3)` uint8."""
-    pictures = frames.detach().float().cpu().clamp(0, 1).numpy()
-    channels = pictures if pictures.shape[1] == 3 else np.repeat(pictures[:, :1], 3, axis=1)
+    """Frames `(T, C, H, W)` in one row `(H, T * (W + gap), 3)` uint8."""
+    images = frames.detach().float().cpu().clamp(0, 1).numpy()
+    channels = images if images.shape[1] == 3 else np.repeat(images[:, :1], 3, axis=1)
     framed = np.pad(channels, ((0, 0), (0, 0), (0, 0), (0, _GAP)), constant_values=0.25)
     return np.asarray(np.concatenate(list((framed * 255).astype(np.uint8).transpose(0, 2, 3, 1)), axis=1))

@@ -1,8 +1,8 @@
 """The training loop: prepare, step, validate, save.
 
-Everything random at an iteration - the batch, the mask of the curriculum, dropout - follows from `(seed, iteration)`, and
-the learning rate from the iteration. So a checkpoint holds the weights, the state of the optimiser and a handful of
-numbers, and a run that was stopped anywhere goes on to the very same weights.
+All random numbers of an iteration (batch, teacher mask, dropout) are functions of `(seed, iteration)`, and the learning rate is a
+function of the iteration. A checkpoint therefore holds the weights, the state of the optimiser and a few numbers, and a run that
+is interrupted at any iteration and resumed ends with identical weights. The state of a run is in `run.py`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import xarray as xr
 
 from framecast.config.experiment import Experiment
 from framecast.data.windows.sources import Check
-from framecast.training.distributed import exactly, interruptible
+from framecast.training.distributed import catch_signals, deterministic_algorithms
 from framecast.training.events import Event
 from framecast.training.run import Run
 
@@ -27,24 +27,26 @@ def train(
     frames: Sequence[xr.DataArray] | None = None,
     check: Check | None = None,
 ) -> Iterator[Event]:
-    """Train into the folder `out`, or go on there with `resume`, and yield what happens.
+    """Train into the folder `out`, or resume the run there with `resume`, and yield events.
 
-    `frames` stand in for the files that `experiment.data` names; `check` is handed their shape in place of the model's own
-    check. SIGTERM and Ctrl-C end the iteration, save and finish cleanly. Raises `ConfigError`, `DataError` and `RunError`; the
-    last also after `max_skipped` steps in a row whose gradient was not finite, with the last good checkpoint untouched.
+    `frames` replace the files that `experiment.data` names; `check` replaces the model's own check of their shape. SIGTERM and
+    Ctrl-C end the iteration, save a checkpoint and finish. Raises `ConfigError`, `DataError` and `RunError`; the last also after
+    `max_skipped` steps in a row with a gradient that is not finite, and then leaves the last checkpoint untouched.
     """
+    # set up, and write a first checkpoint of a new run
     run = Run.prepare(experiment, out, resume, frames, check)
-    yield from run.started()
+    yield from run.start_events()
     if not resume:
         run.save()
 
+    # iterate
     settings = experiment.training
-    with interruptible() as signals, exactly(settings.deterministic):
+    with catch_signals() as signals, deterministic_algorithms(settings.deterministic):
         run.read_batches()
         interrupted = False
         while not (run.finished or interrupted):
             yield from run.step()
-            interrupted = run.interrupted(signals)  # before the events: what they bring about is for the next iteration
+            interrupted = run.interrupted(signals)  # before the events: their reader may send a signal
             if run.due(settings.log_every):
                 yield from run.progress()
             if run.due(settings.validate_every):

@@ -1,4 +1,4 @@
-"""The optimiser, its learning rate as a function of the iteration, and the average of the weights."""
+"""The optimiser (AdamW), its learning rate as a function of the iteration, and the moving average of the weights."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def build(settings: Optimiser, parameters: Iterable[nn.Parameter]) -> torch.opti
 
 
 def learning_rate(settings: Optimiser, iteration: int, iterations: int) -> float:
-    """The rate of `iteration` of `iterations`, from 0.
+    """The learning rate of `iteration` (from 0) of `iterations`.
 
-    cosine falls from the rate to 0; one_cycle rises from a 25th over the first 30 % (or `warmup` iterations) and falls to
-    0, both along a cosine; constant stays. `warmup` iterations rise linearly before constant and cosine.
+    cosine falls from the peak to 0. one_cycle rises from 1/25 of the peak over the first 30 % (or `warmup`) of the iterations and
+    falls to 0, both along a cosine. constant stays at the peak. `warmup` iterations rise linearly before constant and cosine.
     """
     peak, warmup = settings.learning_rate, settings.warmup
     if settings.schedule == "one_cycle":
@@ -37,19 +37,19 @@ def learning_rate(settings: Optimiser, iteration: int, iterations: int) -> float
         return peak * (iteration + 1) / warmup
     if settings.schedule == "constant":
         return peak
-    done = (iteration - warmup) / max(iterations - warmup, 1)
-    return peak * (1 + math.cos(math.pi * min(done, 1.0))) / 2
+    progress = (iteration - warmup) / max(iterations - warmup, 1)
+    return peak * (1 + math.cos(math.pi * min(progress, 1.0))) / 2
 
 
 def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
-    """Use `rate` from now on."""
+    """Set the learning rate of all parameter groups to `rate`."""
     for group in optimiser.param_groups:
         group["lr"] = rate
 
 
 @torch.no_grad()
 def update_average(average: dict[str, Tensor], model: nn.Module, decay: float) -> None:
-    """Move the average of the weights towards the weights; what is no float (counters) is copied."""
+    """Move the average of the weights towards the weights; integers (counters) are copied."""
     for name, weight in model.state_dict().items():
         if weight.is_floating_point():
             average[name].lerp_(weight, 1 - decay)

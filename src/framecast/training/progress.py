@@ -1,4 +1,4 @@
-"""Showing a training run: a progress bar on a terminal, plain lines elsewhere."""
+"""Shows the events of a training run on a console: a progress bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from framecast.training import events
 
 
 def show(stream: Iterable[events.Event], console: Console) -> events.Finished:
-    """Show what happens until the end, and return the last event."""
+    """Show all events of `stream` and return the last one."""
     bar = Progress(
         TextColumn("training"),
         BarColumn(),
@@ -25,26 +25,27 @@ def show(stream: Iterable[events.Event], console: Console) -> events.Finished:
     )
     finished = events.Finished(Path(), 0, interrupted=True)
 
-    def say(line: str, style: str = "") -> None:
+    def print_line(line: str, style: str = "") -> None:
         console.print(f"  {line}", style=style, highlight=False, markup=False, soft_wrap=True)
 
     with bar if console.is_terminal else nullcontext():
         task = bar.add_task("training", total=None, status="")
+        # one branch for each kind of event
         for event in stream:
             if isinstance(event, events.Started):
                 bar.update(task, total=event.iterations, completed=event.iteration)
                 for line in event.report:
-                    say(line)
-                begins = f"from iteration {event.iteration} " if event.iteration else ""
-                say(f"{event.parameters:,} weights on {event.device}, {begins}into {event.out}")
+                    print_line(line)
+                start = f"from iteration {event.iteration} " if event.iteration else ""
+                print_line(f"{event.parameters:,} weights on {event.device}, {start}into {event.out}")
             elif isinstance(event, events.Progress):
                 bar.update(task, completed=event.iteration, status=_status(event))
                 if not console.is_terminal:
-                    say(f"{event.iteration}/{event.iterations}  {_status(event)}")
+                    print_line(f"{event.iteration}/{event.iterations}  {_status(event)}")
             elif isinstance(event, events.Validated):
-                say(f"{event.iteration}: validation loss {event.loss:.5f}, {event.picture}")
+                print_line(f"{event.iteration}: validation loss {event.loss:.5f}, {event.picture}")
             elif isinstance(event, events.Warned):
-                say(f"{event.iteration}: {event.message}", style="yellow")
+                print_line(f"{event.iteration}: {event.message}", style="yellow")
             elif isinstance(event, events.Finished):
                 finished = event
     return finished

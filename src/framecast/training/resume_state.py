@@ -1,8 +1,8 @@
-"""Checkpoints that survive being killed while they are written.
+"""Checkpoints to resume a run from, written so that a process killed while writing leaves a valid one.
 
-A checkpoint is written under a temporary name in its own folder, synced to disk, and renamed; its SHA-256 stands in a file
-beside it. The last two are kept. Loading checks the sum and falls back to the one before. Only tensors and plain values
-are stored, and read back with `weights_only=True`.
+A checkpoint is written to a temporary file in the same folder, synced to disk, and renamed; a sibling file holds its SHA-256. The
+last two are kept. Reading verifies the checksum and falls back to the previous checkpoint. A checkpoint holds tensors and plain
+values only and is read with `weights_only=True`.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ import torch
 from framecast.errors import RunError
 
 VERSION = 1
-"""The format of a checkpoint; the first ones did not name it."""
-KEPT = 2
+"""The version of the format; files without one have version 1."""
+CHECKPOINTS_KEPT = 2
 _PREFIX = "iteration-"
 
 
 def write(folder: Path, iteration: int, content: dict[str, Any]) -> Path:
-    """Write the checkpoint of `iteration` and remove those before the last two. Raises `RunError` where it cannot."""
+    """Write the checkpoint of `iteration` and remove all but the last two. Raises `RunError` if the folder cannot be written."""
     path = folder / f"{_PREFIX}{iteration:09d}.pt"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -39,20 +39,20 @@ def write(folder: Path, iteration: int, content: dict[str, Any]) -> Path:
         raise RunError(
             f"the checkpoint cannot be written ({error})",
             where=path,
-            remedy="make room, or free the folder for writing",
+            remedy="free disk space, or make the folder writable",
         ) from error
-    for old in _newest_first(folder)[KEPT:]:
+    for old in _newest_first(folder)[CHECKPOINTS_KEPT:]:
         old.unlink(missing_ok=True)
         _sum_file(old).unlink(missing_ok=True)
-    for rest in folder.glob(f"{_PREFIX}*.tmp*"):
-        rest.unlink(missing_ok=True)
+    for temporary in folder.glob(f"{_PREFIX}*.tmp*"):
+        temporary.unlink(missing_ok=True)
     return path
 
 
 def read(folder: Path) -> tuple[dict[str, Any], list[str]]:
-    """The newest checkpoint that is whole, and a warning for each newer one that is not.
+    """The newest valid checkpoint, and a warning for each newer one that is damaged.
 
-    Raises `RunError` where there is none, and where a newer framecast wrote it.
+    Raises `RunError` if there is none, or if a newer framecast wrote it.
     """
     warnings = []
     for path in _newest_first(folder):
@@ -60,8 +60,8 @@ def read(folder: Path) -> tuple[dict[str, Any], list[str]]:
             if _sum_file(path).read_text().strip() != _sha256(path):
                 raise ValueError("its checksum does not match")
             content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        except Exception as error:  # whatever is wrong with it, the one before may be whole
-            warnings.append(f"{path.name} is damaged and was passed over ({error})")
+        except Exception as error:  # whatever the damage, the previous one may be valid
+            warnings.append(f"{path.name} is damaged and was skipped ({error})")
             continue
         if (version := content.get("format_version", 1)) > VERSION:
             raise RunError(
@@ -70,7 +70,9 @@ def read(folder: Path) -> tuple[dict[str, Any], list[str]]:
                 remedy="use a newer framecast",
             )
         return content, warnings
-    raise RunError("; ".join(["no whole checkpoint", *warnings]), where=folder, remedy="train anew into another folder")
+    raise RunError(
+        "; ".join(["no valid checkpoint", *warnings]), where=folder, remedy="train again into another folder"
+    )
 
 
 def _newest_first(folder: Path) -> list[Path]:
@@ -87,7 +89,7 @@ def _sha256(path: Path) -> str:
 
 
 def _write_text(path: Path, text: str) -> None:
-    """Write a small file whole or not at all."""
+    """Write a small file atomically."""
     temporary = path.with_suffix(f".tmp{os.getpid()}s")
     with temporary.open("w") as file:
         file.write(text + "\n")

@@ -1,7 +1,8 @@
-"""A training run: what it is made of, how far it is, and what happens in one iteration.
+"""The state of a training run, and its operations: step, validate, save, resume.
 
-`Run.prepare` puts together data, network, optimiser and folder; `loop.train` calls the rest in turn. Everything random at an
-iteration follows from `(seed, iteration)`, so the order of the calls in `prepare` and `step` decides the weights.
+`Run.prepare` opens the data, builds network and optimiser, and creates the folder of the run; `loop.train` calls the other
+methods. All random numbers of an iteration follow from `(seed, iteration)`, so the order of the calls in `prepare` and `step`
+matters.
 """
 
 from __future__ import annotations
@@ -22,16 +23,16 @@ from framecast.data.windows.sources import Check, DataSplits
 from framecast.errors import ConfigError, RunError
 from framecast.models.parts.flops import parameters
 from framecast.models.parts.layers import channels_last
-from framecast.ops.native.library import available
+from framecast.ops.native.library import status
 from framecast.ops.native.memory import keep_free, return_free
 from framecast.training import resume_state
-from framecast.training.cuda_graph import Recorded, check_recordable, cuda_graph
-from framecast.training.distributed import agreed, launch
-from framecast.training.events import Event, Finished, Kept, Started, Validated, Warned
-from framecast.training.latent_cache import cached
+from framecast.training.cuda_graph import RecordedStep, check_recordable, cuda_graph
+from framecast.training.distributed import any_interrupted, launch
+from framecast.training.events import Event, Finished, ModelSaved, Started, Validated, Warned
+from framecast.training.latent_cache import cache_latents
 from framecast.training.logs import Logs, MLflow
 from framecast.training.optimiser import build, learning_rate, set_rate, update_average
-from framecast.training.run_folder import CHECKPOINTS, begin, check_new, check_unchanged
+from framecast.training.run_folder import CHECKPOINTS, check_new, check_unchanged, create_run_folder
 from framecast.training.step import (
     Gradients,
     gradients_of,
@@ -42,21 +43,18 @@ from framecast.training.step import (
     update,
 )
 from framecast.training.throughput import Meter
-from framecast.training.two_stage import adopt_first_stage, caches_latents, trained_part
-from framecast.training.validation import averaged, card_of, save_model, validate
+from framecast.training.two_stage import caches_latents, load_first_stage, trained_part
+from framecast.training.validation import build_card, save_model, use_average, validate
 from framecast.types import Batch
 
-SLOW = (
-    "convolutions take two to three times as long as they could: the loops in C are made when framecast is installed, "
-    "where there is a C compiler with OpenMP (gcc)"
-)
+SLOW = "convolutions take two to three times as long without the loops in C; `framecast doctor` shows how to get them"
 
 
 @dataclass
 class Run:
-    """The parts of a run, and its state after `iteration` iterations. `network` is the whole model on its device, `model` what of
-    it is trained, as Fabric wraps it. `average` of the weights is None without `training.ema`, `logs` in all processes but the
-    first. `skipped` counts the steps in a row that were not made, `best` is the lowest validation loss."""
+    """The parts of a run, and its state after `iteration` iterations. `network` is the complete model on its device, `model` the
+    part of it that is trained, wrapped by Fabric. `average` of the weights is None without `training.ema`; `logs` is None unless
+    the process has rank zero. `skipped` counts the skipped steps in a row, `best` is the lowest validation loss."""
 
     experiment: Experiment
     out: Path
@@ -87,10 +85,10 @@ class Run:
         frames: Sequence[xr.DataArray] | None,
         check: Check | None,
     ) -> Self:
-        """Open the data, build network and optimiser, and begin the folder `out`, or read it back with `resume`. Raises
-        `ConfigError`, `DataError` and `RunError`, all before anything is written."""
+        """Open the data, build network and optimiser, and create the folder `out`, or restore its checkpoint with `resume`.
+        Raises `ConfigError`, `DataError` and `RunError`, all before anything is written."""
         settings = experiment.training
-        # the folder, before anything is opened
+        # devices, and a check of the folder before the data is opened
         fabric = launch(settings)
         is_rank_zero = fabric.global_rank == 0
         if fabric.device.type == "cpu":
@@ -99,18 +97,18 @@ class Run:
             check_unchanged(out, experiment) if resume else check_new(out)
         mlflow = MLflow(settings.mlflow) if is_rank_zero and settings.mlflow is not None else None
 
-        # data, and a network with the weights that the seed gives
+        # data, and a network whose initial weights follow from the seed
         sources = experiment.data.open(check or experiment.model.check, frames)
         shape = sources.shape(experiment.data.crop_size)
         batches = _batches(experiment, sources, fabric)
         torch.manual_seed(settings.seed)
         network: Any = experiment.model.build(shape)
         if not resume:
-            adopt_first_stage(network, experiment.model)
+            load_first_stage(network, experiment.model)
         optimiser = build(experiment.optimiser, network.parameters())
         average = {name: weight.clone() for name, weight in network.state_dict().items()} if settings.ema else None
 
-        # the device
+        # to the device
         if settings.graph:
             check_recordable(network)
         if fabric.device.type == "cuda":
@@ -119,16 +117,17 @@ class Run:
         model, optimiser = fabric.setup(torch.compile(trained) if settings.compile else trained, optimiser)
         gradients: Gradients = gradients_of(experiment, fabric, model)
         if settings.graph:
-            gradients = Recorded(gradients, model, cuda_graph)
+            gradients = RecordedStep(gradients, model, cuda_graph)
 
-        card = card_of(experiment, sources)
+        # state, logs and clock
+        card = build_card(experiment, sources)
         run = cls(experiment, out, fabric, sources, batches, network, model, optimiser, gradients, average, card)
         if resume:
             run._restore()
         if run.average is not None:
             run.average = {name: weight.to(fabric.device) for name, weight in run.average.items()}
         if is_rank_zero:
-            begin(out, experiment)
+            create_run_folder(out, experiment)
             run.logs = Logs(out, run.iteration, mlflow)
         frames_read = settings.batch_size * fabric.world_size * (shape.context + shape.horizon)
         run.meter = Meter(run.iteration, settings.iterations, frames_read)
@@ -136,7 +135,7 @@ class Run:
 
     @property
     def settings(self) -> Training:
-        """How long, how often."""
+        """The settings of training."""
         return self.experiment.training
 
     @property
@@ -145,30 +144,30 @@ class Run:
         return self.iteration >= self.settings.iterations
 
     def due(self, every: int) -> bool:
-        """Whether what is done `every` so many iterations is done now; everything is done after the last."""
+        """Whether an action of every `every` iterations is due now; all are due after the last iteration."""
         return self.iteration % every == 0 or self.finished
 
-    def started(self) -> Iterator[Event]:
-        """The first events: what is trained, on what, and what a person should know of it."""
+    def start_events(self) -> Iterator[Event]:
+        """The first events: `Started`, and warnings."""
         report = (*self.sources.repairs, *self.sources.report)
         device = str(self.fabric.device)
         yield Started(self.out, self.iteration, self.settings.iterations, parameters(self.network), device, report)
-        if self.fabric.device.type == "cpu" and not available():
-            self.warnings.append(SLOW)
+        if self.fabric.device.type == "cpu" and (loops := status()).path is None:
+            self.warnings.append(f"{SLOW} ({loops.reason})")
         yield from (Warned(self.iteration, message) for message in self.warnings)
 
     def read_batches(self) -> None:
-        """Open the stream of batches at this iteration: of frames, or of cached latents, which are computed where they are not
-        there yet."""
+        """Open the stream of batches at this iteration: of frames, or of cached latents, which are computed first if the cache
+        does not exist."""
         self.meter.restart()
         batches: Any = self.batches
         if caches_latents(self.experiment.model):
-            batches = cached(self.network, self.batches, self.out / "latents", self.fabric)
+            batches = cache_latents(self.network, self.batches, self.out / "latents", self.fabric)
         self.stream = batches.stream(self.iteration)
 
     def step(self) -> Iterator[Warned]:
-        """One iteration: the next batch, and an optimiser step for each of its passes. Raises `RunError` after `max_skipped`
-        steps in a row whose gradient is not finite."""
+        """Run one iteration: read the next batch, and make an optimiser step for each of its passes. Raises `RunError` after
+        `max_skipped` steps in a row with a gradient that is not finite."""
         settings, device = self.settings, self.fabric.device
         rank, processes = self.fabric.global_rank, self.fabric.world_size
         rng = seed_everything(settings.seed, self.iteration, rank)
@@ -184,7 +183,7 @@ class Run:
                 self.skipped += 1
                 yield Warned(self.iteration + 1, f"the loss is not finite: step skipped, {self.skipped} in a row")
                 if self.skipped >= settings.max_skipped:
-                    raise _not_finite(self.out, self.iteration + 1, self.skipped)
+                    raise _divergence_error(self.out, self.iteration + 1, self.skipped)
                 continue
             self.skipped = 0
             self.meter.add(losses)
@@ -193,23 +192,23 @@ class Run:
         self.iteration += 1
 
     def interrupted(self, signals: list[int]) -> bool:
-        """Whether a signal came to any of the processes."""
-        return agreed(self.fabric, bool(signals))
+        """Whether any process received a signal."""
+        return any_interrupted(self.fabric, bool(signals))
 
     def progress(self) -> Iterator[Event]:
-        """The losses and the speed since the last such event, logged."""
+        """Log and yield the mean losses and the speed since the last such event."""
         progress = self.meter.progress(self.iteration, self.rate, self.fabric)
         if self.logs:
             self.logs.progress(progress)
         yield progress
-        if self.logs and (trouble := self.logs.trouble()):
-            yield Warned(self.iteration, trouble)
+        if self.logs and (failure := self.logs.failure()):
+            yield Warned(self.iteration, failure)
 
-    def validate(self) -> Iterator[Validated | Kept]:
-        """Forecast the validation windows with the average of the weights, where there is one, and save the best model so far.
-        The first process does; the others wait."""
+    def validate(self) -> Iterator[Validated | ModelSaved]:
+        """Forecast the validation windows with the average of the weights, or the weights if there is none, and save the best
+        model so far. The process of rank zero does; the others wait."""
         if self.logs:
-            with averaged(self.network, self.average) as weights:
+            with use_average(self.network, self.average) as weights:
                 validated = validate(self.experiment, self.sources, weights, self.iteration, self.out)
                 if validated is not None:
                     self.logs.validated(validated)
@@ -218,12 +217,12 @@ class Run:
                         self.best = validated.loss
                         scores = {"validation_loss": self.best, "iteration": float(self.iteration)}
                         save_model(self.out / "best", weights, self.card, **scores)
-                        yield Kept(self.iteration, self.out / "best")
+                        yield ModelSaved(self.iteration, self.out / "best")
         self.fabric.barrier()
         self.meter.restart()
 
     def save(self) -> None:
-        """Write a checkpoint."""
+        """Write a checkpoint to resume from."""
         if self.logs:
             content = {
                 "iteration": self.iteration,
@@ -237,18 +236,18 @@ class Run:
         self.fabric.barrier()
 
     def finish(self) -> Finished:
-        """Close the logs, and save the last model of a run that is complete."""
+        """Close the logs, and save the model in `last` if all iterations are done."""
         if self.logs:
             self.logs.close()
             if self.finished:
-                with averaged(self.network, self.average) as weights:
+                with use_average(self.network, self.average) as weights:
                     save_model(self.out / "last", weights, self.card, iteration=float(self.iteration))
         self.fabric.barrier()
         return_free()
         return Finished(self.out, self.iteration, interrupted=not self.finished)
 
     def _restore(self) -> None:
-        """Take over the newest whole checkpoint."""
+        """Restore the newest valid checkpoint. Raises `ConfigError` if it has more iterations than the settings."""
         content, self.warnings = resume_state.read(self.out / CHECKPOINTS)
         names = ("iteration", "skipped", "best", "average")
         self.iteration, self.skipped, self.best, self.average = (content[name] for name in names)
@@ -279,10 +278,10 @@ def _batches(experiment: Experiment, sources: DataSplits, fabric: Any) -> Batche
     )
 
 
-def _not_finite(out: Path, iteration: int, skipped: int) -> RunError:
+def _divergence_error(out: Path, iteration: int, skipped: int) -> RunError:
     return RunError(
         f"the loss was not finite {skipped} times in a row, at iteration {iteration}",
         where=out,
-        remedy="lower optimiser.learning_rate, set optimiser.clip=1, or look at the data with `framecast inspect`; "
+        remedy="lower optimiser.learning_rate, set optimiser.clip=1, or check the data with `framecast inspect`; "
         "the last good checkpoint is untouched",
     )

@@ -1,8 +1,10 @@
-"""The folder of a run: what is in it, how it begins and how it goes on.
+"""The folder of a run: its layout, the file of its settings, and checks before a run is started or resumed.
 
 experiment.yaml   the resolved settings        log.csv, tensorboard/   losses, rates, speeds
-checkpoints/      to go on from                pictures/               validation forecasts
-best/, last/      trained models to use        mlflow.txt              the name of its run in MLflow, where it has one
+checkpoints/      to resume from               pictures/               images of validation forecasts
+best/, last/      trained models to use        mlflow.txt              the name of its run in MLflow, if it has one
+
+Only this module reads and writes `experiment.yaml`; the other files belong to the modules that write them.
 """
 
 from __future__ import annotations
@@ -21,23 +23,24 @@ from framecast.errors import ConfigError, RunError
 EXPERIMENT, CHECKPOINTS = "experiment.yaml", "checkpoints"
 
 
-def has_begun(out: Path) -> bool:
-    """Whether there is something to go on from, and not the settings alone, which wait for a first stage."""
+def has_checkpoints(out: Path) -> bool:
+    """Whether the run can be resumed from a checkpoint; a run that waits for its first stage has settings only."""
     return (out / CHECKPOINTS).exists()
 
 
 def check_new(out: Path) -> None:
-    """Raise `RunError` where a new run would overwrite more than the settings of one that has not begun."""
+    """Raise `RunError` if `out` holds anything but the settings of a run that waits for its first stage."""
     if out.exists() and (not out.is_dir() or {each.name for each in out.iterdir()} - {EXPERIMENT}):
         raise RunError(
-            "there is something here already",
+            "the folder exists and is not empty",
             where=out,
-            remedy="name another folder, or resume this run",
+            remedy="use another folder, or resume this run",
         )
 
 
-def begin(out: Path, experiment: Experiment) -> None:
-    """Make the folder of a run; one that goes on takes over its new length. Raises `RunError` where it cannot be written."""
+def create_run_folder(out: Path, experiment: Experiment) -> None:
+    """Create the folder of a run and write its settings; a resumed run replaces them, since its length may change. Raises
+    `RunError` if the folder cannot be written."""
     temporary = out / f".{EXPERIMENT}"
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -47,13 +50,13 @@ def begin(out: Path, experiment: Experiment) -> None:
         raise RunError(f"the folder cannot be written ({error})", where=out) from error
 
 
-def settings_of(out: Path) -> Experiment:
-    """The experiment of an existing run. Raises `RunError` where there is none."""
+def read_experiment(out: Path) -> Experiment:
+    """The experiment of an existing run. Raises `RunError` if `out` is not a run."""
     if not (out / EXPERIMENT).is_file():
         raise RunError(
             f"not a run: it has no {EXPERIMENT}",
             where=out,
-            remedy="give the folder that training made; a saved model alone is judged on other data",
+            remedy="use the folder that training created; a saved model alone is evaluated on other data",
             parameter="data",
             example="PATH",
         )
@@ -63,10 +66,10 @@ def settings_of(out: Path) -> Experiment:
 def check_in_files(
     experiment: Experiment, out: Path, remedy: str, *, parameter: str | None = None, example: str | None = None
 ) -> None:
-    """Raise `RunError` with `remedy` where the run in `out` was trained on frames in memory, so that they are not there."""
+    """Raise `RunError` with `remedy` if the run in `out` was trained on frames in memory, which cannot be opened again."""
     if isinstance(experiment.data, ArchiveData) and experiment.data.in_memory:
         raise RunError(
-            "was trained on frames in memory, which no file holds",
+            "was trained on frames in memory, which are in no file",
             where=out,
             remedy=remedy,
             parameter=parameter,
@@ -75,12 +78,12 @@ def check_in_files(
 
 
 def check_unchanged(out: Path, experiment: Experiment) -> None:
-    """Raise `ConfigError` where an experiment differs from the run it would continue in anything but its length."""
-    before = settings_of(out)
+    """Raise `ConfigError` if `experiment` differs from the settings of the run in `out` in anything but its length."""
+    before = read_experiment(out)
     length = dataclasses.replace(before.training, iterations=experiment.training.iterations)
     if plain(dataclasses.replace(before, training=length)) != plain(experiment):
         raise ConfigError(
-            "the settings differ from those the run began with",
+            "the settings differ from those of the run",
             where=out,
-            remedy="only training.iterations may change; begin a new run for other settings",
+            remedy="only training.iterations may change; start a new run for other settings",
         )

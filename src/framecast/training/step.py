@@ -1,4 +1,4 @@
-"""One optimiser step, and everything random about it."""
+"""One optimiser step: random seeds, teacher mask, loss, gradients and the update of the weights. It touches no files."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from framecast.types import Batch, Prediction
 
 
 def seed_everything(seed: int, iteration: int, rank: int) -> torch.Generator:
-    """Seed what is random within an iteration (dropout, whatever an outsider's model draws), different in each process,
-    and return the rng of the curriculum, the same in each."""
+    """Seed the global generators for an iteration (dropout, models of other packages), differently in each process, and return
+    the generator of the curriculum, the same in all processes."""
     rng, local = np.random.SeedSequence([seed, iteration]).generate_state(2)
     torch.manual_seed(int(local) + rank)
     np.random.seed((int(local) + rank) % 2**32)  # noqa: NPY002  - some models use the global generator
@@ -27,18 +27,19 @@ def seed_everything(seed: int, iteration: int, rank: int) -> torch.Generator:
 
 
 def teacher_mask(experiment: Experiment, iteration: int, rng: torch.Generator, rank: int, processes: int) -> Tensor:
-    """This process's rows `(B, T-1)` of the mask of the batch of all processes together."""
+    """The rows `(B, T-1)` of this process, of the teacher mask of the batch of all processes."""
     size, data = experiment.training.batch_size, experiment.data
     mask = experiment.curriculum(iteration, size * processes, data.context, data.horizon, rng)
     return mask[rank * size : (rank + 1) * size]
 
 
 Gradients = Callable[[Batch, Tensor], dict[str, Tensor]]
-"""Leaves the gradients of the loss on a batch, with a teacher mask `(B, T-1)`, at the weights; returns the loss and its terms."""
+"""Computes the gradients of the loss on a batch, with a teacher mask `(B, T-1)`, into the weights; returns the loss and its
+terms."""
 
 
 def gradients_of(experiment: Experiment, fabric: Any, model: Any) -> Gradients:
-    """Forward and backward, operation by operation."""
+    """A `Gradients` function that runs the forward and backward pass eagerly."""
 
     def gradients(batch: Batch, teacher: Tensor) -> dict[str, Tensor]:
         model.zero_grad()
@@ -54,8 +55,8 @@ def gradients_of(experiment: Experiment, fabric: Any, model: Any) -> Gradients:
 def update(
     experiment: Experiment, model: Any, optimiser: Any, gradients: Gradients, batch: Batch, teacher: Tensor
 ) -> dict[str, Tensor] | None:
-    """One optimiser step on `batch`; the loss and its terms, or None where no step was made because the gradient is not
-    finite; then the model is as it was. Gradients are shared before they are looked at, so all processes decide alike."""
+    """Make one optimiser step on `batch` and return the loss and its terms. If the gradient is not finite, return None and leave
+    the model unchanged. Gradients are averaged over the processes before the check, so that all of them decide the same."""
     before = [(buffer, buffer.clone()) for buffer in model.buffers()]
     losses = gradients(batch, teacher)
     weights = [weight for weight in model.parameters() if weight.grad is not None]
@@ -71,8 +72,8 @@ def update(
 
 
 def frame_loss(experiment: Experiment, prediction: Prediction, batch: Batch) -> Tensor:
-    """The loss between what is predicted and what it is to be compared with: the frames of the batch where they are
-    valid, or the target in the model's own space where all pixels that make a place of it are."""
+    """The loss between a prediction and the frames of the batch, where they are valid; or the target in the model's own space,
+    where all pixels of a cell of it are valid."""
     steps = prediction.frames.shape[1]
     target, valid = batch.frames[:, -steps:], batch.valid[:, -steps:]
     if prediction.target is not None:
@@ -82,7 +83,8 @@ def frame_loss(experiment: Experiment, prediction: Prediction, batch: Batch) -> 
 
 
 def training_passes(batch: Batch, reverse_time: bool) -> list[Batch]:
-    """What one iteration trains on: the batch, and with `reverse_time` the same windows backwards in time."""
+    """The batches that one iteration trains on: `batch`, and with `reverse_time` the same windows reversed in time. Raises
+    `ConfigError` for reversed actions or inputs."""
     if not reverse_time:
         return [batch]
     if batch.actions is not None:

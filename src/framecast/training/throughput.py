@@ -1,4 +1,4 @@
-"""How fast training goes and what it costs, between two progress events."""
+"""Speed, memory and mean losses of training between two progress events."""
 
 from __future__ import annotations
 
@@ -13,40 +13,40 @@ from framecast.training.events import Progress
 
 
 class Meter:
-    """Means of losses, and speed without the time that validation takes. `frames` is how many an iteration reads."""
+    """Means of losses, and speed without the time of validation. `frames` is the number of frames that an iteration reads."""
 
-    def __init__(self, done: int, iterations: int, frames: int) -> None:
-        self._done, self._iterations, self._frames = done, iterations, frames
-        self._begun = time.perf_counter()
+    def __init__(self, iteration: int, iterations: int, frames: int) -> None:
+        self._iteration, self._iterations, self._frames = iteration, iterations, frames
+        self._start = time.perf_counter()
         self._values: dict[str, list[Tensor]] = defaultdict(list)
 
     def add(self, values: dict[str, Tensor]) -> None:
-        """The loss and its terms at one optimiser step."""
+        """Add the loss and its terms of one optimiser step."""
         for name, value in values.items():
             self._values[name].append(value)
 
     def restart(self) -> None:
-        """The clock starts anew: what happened since the last event was not training."""
-        self._begun = time.perf_counter()
+        """Restart the clock, so that the time since the last event does not count."""
+        self._start = time.perf_counter()
 
-    def progress(self, done: int, learning_rate: float, fabric: Any) -> Progress:
-        """The event, and a new beginning. All processes must call it together."""
+    def progress(self, iteration: int, learning_rate: float, fabric: Any) -> Progress:
+        """The event, after which the means start again. All processes must call it together."""
         import psutil
 
         means = {name: float(fabric.all_reduce(torch.stack(values).mean())) for name, values in self._values.items()}
-        seconds = (time.perf_counter() - self._begun) / max(done - self._done, 1)
+        seconds = (time.perf_counter() - self._start) / max(iteration - self._iteration, 1)
         on_gpu = fabric.device.type == "cuda"
         event = Progress(
-            iteration=done,
+            iteration=iteration,
             iterations=self._iterations,
             loss=means.pop("loss", float("nan")),
             terms=means,
             learning_rate=learning_rate,
             frames_per_second=self._frames / max(seconds, 1e-9),
-            seconds_left=seconds * (self._iterations - done),
+            seconds_left=seconds * (self._iterations - iteration),
             memory=torch.cuda.max_memory_allocated() if on_gpu else psutil.Process().memory_info().rss,
         )
-        self._done = done
+        self._iteration = iteration
         self._values.clear()
         self.restart()
         return event

@@ -1,6 +1,7 @@
-"""The two stages of a design such as the modular one: an autoencoder on single frames, then a predictor of its latents.
+"""Training in two stages: an autoencoder on single frames, then a predictor of its latents.
 
-Which model is such a design, and of what parts, its config says (`models.parts.capabilities.TwoStageConfig`).
+The config of a model states whether it is such a design (`models.parts.capabilities.TwoStageConfig`). This module derives the
+experiment of each stage and the folder of the first; it trains nothing itself.
 """
 
 from __future__ import annotations
@@ -16,36 +17,36 @@ from framecast.errors import ConfigError
 from framecast.losses import L2
 from framecast.models.parts.capabilities import Pretraining, two_stages
 from framecast.models.parts.protocols import ModelConfig
-from framecast.training.run_folder import has_begun
+from framecast.training.run_folder import has_checkpoints
 
 
 def check_cache(experiment: Experiment) -> None:
-    """Raise `ConfigError` where latents are to be kept of windows that are changed at random on the way."""
+    """Raise `ConfigError` if latents are cached but the windows have random crops, flips or rotations."""
     data = experiment.data
-    changed = data.crop_size is not None or data.flips or data.rotations
-    if caches_latents(experiment.model) and changed:
+    augmented = data.crop_size is not None or data.flips or data.rotations
+    if caches_latents(experiment.model) and augmented:
         raise ConfigError(
-            "windows that are cropped or turned at random have no latents to keep",
+            "latents of windows with random crops, flips or rotations cannot be cached",
             where="model.cache",
             remedy="model.cache=false, or train without crop, flips and rotations",
         )
 
 
 def caches_latents(model: ModelConfig) -> bool:
-    """Whether `model` is trained on latents that are computed once and kept."""
+    """Whether `model` is trained on latents that are computed once and cached."""
     design = two_stages(model)
     return design is not None and design.caches_latents
 
 
 def trained_part(model: ModelConfig, network: Any) -> Any:
-    """What of the `network` of `model` is trained: with its latents cached a second stage is called by itself, on latents as if
-    they were frames; all of it otherwise."""
+    """The part of the `network` of `model` that is trained: the predictor, called with latents in place of frames, if latents are
+    cached; else the complete network."""
     design = two_stages(model)
     return network if design is None or not design.caches_latents else design.trained_part(network)
 
 
 def first_stage(experiment: Experiment) -> Experiment | None:
-    """The training of the part that `experiment` needs before its own; None where it needs none."""
+    """The experiment of the first stage of `experiment`; None if it has none, or a trained one."""
     design = two_stages(experiment.model)
     first = None if design is None else design.pretraining()
     if first is None or first.folder is not None:
@@ -58,13 +59,13 @@ def first_stage(experiment: Experiment) -> Experiment | None:
         curriculum=TeacherForced(),
         loss=L2(),
         optimiser=replace(experiment.optimiser, learning_rate=first.learning_rate),
-        training=training,  # not recorded: a codebook cannot be
+        training=training,  # without a CUDA graph: the update of a codebook depends on its values
     )
 
 
 def second_stage(experiment: Experiment, out: Path) -> tuple[Experiment, Path]:
-    """The training in `out` after the first stage, and the folder of that, a sibling of `out`. An experiment of one stage comes
-    back as it is, with `out`."""
+    """The experiment of the second stage in `out`, and the folder of the first stage, a sibling of `out`. An experiment of one
+    stage is returned unchanged, with `out`."""
     design = two_stages(experiment.model)
     if design is None:
         return experiment, out
@@ -75,24 +76,24 @@ def second_stage(experiment: Experiment, out: Path) -> tuple[Experiment, Path]:
 
 
 def _sibling(out: Path, first: Pretraining) -> Path:
-    whole = out.absolute()  # "." has no name
-    return whole.with_name(f"{whole.name}-{first.part}")
+    path = out.absolute()  # "." has no name
+    return path.with_name(f"{path.name}-{first.part}")
 
 
-def unfinished(experiment: Experiment, out: Path) -> Path | None:
-    """The folder of the first stage, where the run in `out` waits for it; None where it does not."""
+def pending_first_stage(experiment: Experiment, out: Path) -> Path | None:
+    """The folder of the first stage if the run in `out` waits for it, else None."""
     design = two_stages(experiment.model)
     if design is None:
         return None
     first = design.pretraining()
     folder = _sibling(out, first)
-    waits = first.folder == str(folder) and not has_begun(out) and not (folder / "last").is_dir()
+    waits = first.folder == str(folder) and not has_checkpoints(out) and not (folder / "last").is_dir()
     return folder if waits else None
 
 
-def adopt_first_stage(network: Any, model: ModelConfig) -> None:
-    """Give a new `network` of `model` the weights of its trained first stage, where it has one. Raises `RunError` where there is
-    none in that folder, and `ConfigError` where none is named or it is another one."""
+def load_first_stage(network: Any, model: ModelConfig) -> None:
+    """Load the weights of the trained first stage into a new `network` of `model`. Models of one stage are left unchanged. Raises
+    `RunError` if the folder has no model, and `ConfigError` if no folder is named or its model has other settings."""
     design = two_stages(model)
     if design is None:
         return
@@ -104,14 +105,14 @@ def adopt_first_stage(network: Any, model: ModelConfig) -> None:
         raise ConfigError(
             f"{first.folder} holds {first.part} weights with {_difference(card.model, first.model)}",
             where=f"model.{first.part}",
-            remedy="give the settings with which it was trained",
+            remedy="use the settings with which it was trained",
         )
     getattr(network, first.part).load_state_dict(trained.state_dict())
 
 
-def _difference(stored: Any, wanted: Any) -> str:
-    """In which settings one is not the other."""
-    values = [(each.name, getattr(stored, each.name), getattr(wanted, each.name, None)) for each in fields(stored)]
-    if type(stored) is not type(wanted):
+def _difference(stored: Any, expected: Any) -> str:
+    """The settings in which two configs differ, as text."""
+    values = [(each.name, getattr(stored, each.name), getattr(expected, each.name, None)) for each in fields(stored)]
+    if type(stored) is not type(expected):
         values = [value for value in values if value[0] == "name"]
     return ", ".join(f"{name} {value}, not {other}" for name, value, other in values if value != other)

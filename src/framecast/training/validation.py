@@ -1,4 +1,4 @@
-"""Free-running forecasts of validation windows, and the models that are kept."""
+"""Free-running forecasts of validation windows, and the trained models that a run saves (`best/`, `last/`)."""
 
 from __future__ import annotations
 
@@ -23,33 +23,33 @@ from framecast.training.step import move
 
 
 @torch.no_grad()
-def validate(experiment: Experiment, sources: DataSplits, model: Any, done: int, out: Path) -> Validated | None:
-    """The mean loss over the horizon of the first validation windows, the first of which is drawn; the middle of the
-    frames where training sees crops. An autoencoder is shown what it is to give back. None without any window."""
+def validate(experiment: Experiment, sources: DataSplits, model: Any, iteration: int, out: Path) -> Validated | None:
+    """The mean loss over the horizon of the first `validation_windows`, and an image of the first. If training uses crops, the
+    centre of the frames is validated. An autoencoder reconstructs the horizon. None if there are no validation windows."""
     source = sources.validation
     if source is None or experiment.training.validation_windows < 1:
         return None
     model.eval()
     device = next(model.parameters()).device
-    picture = out / "pictures" / f"validation-{done:07d}.png"
+    image = out / "pictures" / f"validation-{iteration:07d}.png"
     context = source.shape.context
-    total, seen = 0.0, 0
+    total, count = 0.0, 0
     crop, size = experiment.data.crop_size, experiment.training.batch_size
     for indices, batch in evaluation_batches(source, sources.scaling, size, crop):
         batch = move(batch, device)
         forecast = predict_future(model, batch.seen, context, batch.actions)
         loss = experiment.loss(forecast, batch.frames[:, context:], batch.valid[:, context:])
-        if seen == 0:
-            draw_strip(picture, batch.frames[0], forecast[0])
+        if count == 0:
+            draw_strip(image, batch.frames[0], forecast[0])
         total += loss.item() * len(indices)
-        seen += len(indices)
-        if seen >= experiment.training.validation_windows:
+        count += len(indices)
+        if count >= experiment.training.validation_windows:
             break
-    return Validated(done, total / seen, picture)
+    return Validated(iteration, total / count, image)
 
 
-def card_of(experiment: Experiment, sources: DataSplits) -> ModelCard:
-    """What the saved models say about themselves."""
+def build_card(experiment: Experiment, sources: DataSplits) -> ModelCard:
+    """The card of the models that a run saves, without scores."""
     assert sources.train is not None
     grid: dict[str, Any] = {}
     if sources.frames:
@@ -73,13 +73,13 @@ def card_of(experiment: Experiment, sources: DataSplits) -> ModelCard:
 
 
 def save_model(folder: Path, model: Any, card: ModelCard, **scores: float) -> None:
-    """Save the model for use."""
+    """Save the model with its card and `scores` in `folder`."""
     save(folder, model, replace(card, scores=scores))
 
 
 @contextmanager
-def averaged(model: Any, average: dict[str, Tensor] | None) -> Iterator[Any]:
-    """The model with the average of its weights in place of them, for a while; the model itself where there is none."""
+def use_average(model: Any, average: dict[str, Tensor] | None) -> Iterator[Any]:
+    """Replace the weights of the model by their `average` within the context; leave them if it is None."""
     if average is None:
         yield model
         return

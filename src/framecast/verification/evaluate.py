@@ -27,7 +27,7 @@ from framecast.forecasting.baselines import BaselineData, build
 from framecast.forecasting.protocol import Forecaster
 from framecast.forecasting.trained_model import TrainedModel, load
 from framecast.progress import Progress, unreported
-from framecast.training.run_folder import check_in_files, settings_of
+from framecast.training.run_folder import check_in_files, read_experiment
 from framecast.verification.case_sums import Networks
 from framecast.verification.dask_cluster import map_on_cluster
 from framecast.verification.perceptual_weights import Weights
@@ -219,7 +219,7 @@ def _check_same_split(runs: Sequence[Path]) -> None:
     another was trained on."""
     held_out = []
     for run in runs:
-        data = settings_of(run).data
+        data = read_experiment(run).data
         changes: dict[str, Any] = {"context": 1, "horizon": 1}
         if isinstance(data, ArchiveData):
             # how windows are drawn and cut out, and what is seen beside them, is no matter
@@ -270,6 +270,6 @@ def baseline(name: str, trained: TrainedModel, sources: DataSplits, run: Path) -
 
 def _training(run: Path) -> DataSplits:
     """What the run was trained on. Raises `DataError` and `RunError`."""
-    experiment = settings_of(run)
+    experiment = read_experiment(run)
     check_in_files(experiment, run, "leave the climatology out, which is the mean of the training frames")
     return experiment.data.open()

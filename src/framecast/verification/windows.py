@@ -17,7 +17,7 @@ from framecast.data.windows.sources import DataSplits
 from framecast.data.windows.splits import ByBlocks
 from framecast.errors import ArgumentError, DataError
 from framecast.forecasting.trained_model import TrainedModel
-from framecast.training.run_folder import EXPERIMENT, check_in_files, settings_of
+from framecast.training.run_folder import EXPERIMENT, check_in_files, read_experiment
 
 FramesLike = str | Path | Sequence[str | Path] | xr.DataArray
 """Frames: what `framecast.open` takes, or what it gives."""
@@ -59,7 +59,7 @@ def windows_of(
             example="PATH",
             remedy="leave that out, or give data",
         )
-    experiment = settings_of(run)
+    experiment = read_experiment(run)
     check_in_files(experiment, run, "give frames to look at", parameter="data", example="PATH")
     own = experiment.data
     if isinstance(own, ArchiveData):
@@ -104,7 +104,7 @@ def trained_on(run: Path, frames: Sequence[xr.DataArray]) -> tuple[str, ...]:
     that cannot be told: a saved model without its run, files that are gone. No file is opened for it."""
     if not (run / EXPERIMENT).is_file():
         return ()
-    data = settings_of(run).data
+    data = read_experiment(run).data
     if not isinstance(data, ArchiveData) or data.in_memory:
         return ()
     training = {file for path in data.paths for file in files_named_by(path)}

@@ -19,10 +19,10 @@ from rich.console import Console
 from framecast.checks import positive
 from framecast.config.experiment import Experiment
 from framecast.config.parsing import plain
-from framecast.config.recipes import printed, read, rows
+from framecast.config.recipes import published_scores, read, rows
 from framecast.errors import ArgumentError, ConfigError
 from framecast.training import resume, train
-from framecast.training.run_folder import check_unchanged, settings_of
+from framecast.training.run_folder import check_unchanged, read_experiment
 from framecast.training.two_stage import second_stage
 from framecast.verification.metrics import direction
 from framecast.verification.result import Score
@@ -88,12 +88,12 @@ def reproduce(
     file, _, row = str(recipe).partition("#")
     if row:
         read(str(recipe))  # what is misspelt is said first
-    names = [name for name in ([row] if row else rows(file)) if printed(file, name)]
+    names = [name for name in ([row] if row else rows(file)) if published_scores(file, name)]
     if not names:
         raise ConfigError("no printed scores to compare with", where=str(recipe))
     results = []
     for name in names:
-        paper = dict(printed(file, name))
+        paper = dict(published_scores(file, name))
         convention, horizon = str(paper.pop("convention", "default")), paper.pop("horizon", None)
         whole, experiment = read(f"{file}#{name}"), scaled(read(f"{file}#{name}", overrides), scale)
         run = _trained(experiment, Path(out) / Path(file).stem / name, console)
@@ -136,7 +136,7 @@ def _trained(experiment: Experiment, out: Path, console: Console | None) -> Path
         train(experiment, out=out, console=console)
     else:
         check_unchanged(out, second_stage(experiment, out)[0])
-        if (length := settings_of(out).training.iterations) != experiment.training.iterations:
+        if (length := read_experiment(out).training.iterations) != experiment.training.iterations:
             raise ConfigError(
                 f"a run of {length} iterations is here, not of {experiment.training.iterations}",
                 where=out,

@@ -5,8 +5,8 @@ import torch
 from torch import Tensor
 
 from framecast.models import ModeRNN, PredRNNV2
-from framecast.ops.choice import use
-from framecast.ops.convolution import convolve, shared
+from framecast.ops.choice import use_algorithm
+from framecast.ops.convolution import convolve, share_transforms
 from framecast.ops.gpu import deferred
 from framecast.types import FrameShape
 
@@ -30,7 +30,7 @@ def test_the_gradients_of_steps_are_one_product(also_on_the_cpu: list[int]) -> N
     weight, bias = maps(5, 3, 3, 3, seed=5), maps(5, seed=6)
     found = []
     for algorithm in ("auto", "direct"):
-        with use(algorithm), shared():
+        with use_algorithm(algorithm), share_transforms():
             loss = sum(convolve(x, weight, bias).square().sum() for x in xs)
         found.append((loss, *torch.autograd.grad(loss, (*xs, weight, bias))))
     for ours, plain in zip(*found, strict=True):
@@ -40,7 +40,7 @@ def test_the_gradients_of_steps_are_one_product(also_on_the_cpu: list[int]) -> N
 
 def test_a_gradient_that_was_not_asked_for_is_not_counted_in_the_next() -> None:
     x, weight = maps(2, 3, 8, 8), maps(4, 3, 3, 3, seed=1)
-    with shared():
+    with share_transforms():
         loss = convolve(x, weight).square().sum()
     torch.autograd.grad(loss, x, retain_graph=True)
     first = torch.autograd.grad(loss, weight, retain_graph=True)[0]
@@ -51,16 +51,16 @@ def test_a_gradient_that_was_not_asked_for_is_not_counted_in_the_next() -> None:
 def test_outside_of_a_rollout_and_without_gradients_nothing_is_kept(also_on_the_cpu: list[int]) -> None:
     x, weight = maps(2, 3, 8, 8), maps(4, 3, 3, 3, seed=1)
     convolve(x, weight).sum().backward()
-    with shared(), torch.no_grad():
+    with share_transforms(), torch.no_grad():
         assert not convolve(x, weight).requires_grad
-    with shared():
+    with share_transforms():
         assert not convolve(x.detach(), weight.detach()).requires_grad
     assert also_on_the_cpu == []
 
 
 def test_a_weight_that_has_changed_is_read_anew() -> None:
     x, weight = maps(2, 3, 8, 8), maps(4, 3, 3, 3, seed=1)
-    with shared(), torch.autocast("cpu", torch.bfloat16):
+    with share_transforms(), torch.autocast("cpu", torch.bfloat16):
         before = convolve(x, weight)
         with torch.no_grad():
             weight.mul_(2)
@@ -88,7 +88,7 @@ def test_a_model_has_the_gradients_of_the_direct_form(
     """Two sequences: a product is made of those of all steps, or of the steps of a segment."""
     ours = gradients(config, torch.float32)
     assert max(also_on_the_cpu) == most
-    with use("direct"):
+    with use_algorithm("direct"):
         plain = gradients(config, torch.float32)
     for one, other in zip(ours, plain, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
@@ -98,7 +98,7 @@ def test_in_half_precision_it_is_as_near_to_float32_as_the_sum_over_steps(also_o
     config = PredRNNV2.tiny()
     ours = gradients(config, torch.bfloat16)
     assert also_on_the_cpu, "the library computes in half precision"
-    with use("direct"):
+    with use_algorithm("direct"):
         plain, exact = gradients(config, torch.bfloat16), gradients(config, torch.float32)
 
     def error(found: list[Tensor]) -> float:

@@ -6,24 +6,24 @@ import sys
 import pytest
 import torch
 
-from framecast.ops.native.library import FORMS, available, compiled
+from framecast.ops.native.library import FORMS, available, load_function
 
 WORK = """
 import sys
 import torch
 
 torch.backends.cpu.get_cpu_capability = lambda: sys.argv[1]
-from framecast.ops.choice import use
+from framecast.ops.choice import use_algorithm
 from framecast.ops.convolution import convolve
 from framecast.ops.gates import cell_update
 from framecast.ops.native.library import _library, available
 from framecast.ops.windows import fractions, similarity
 
-assert available(), "not compiled"
+assert available(), "not load_function"
 torch.manual_seed(0)
 x, weight = torch.randn(2, 21, 30, 17, requires_grad=True), torch.randn(75, 21, 5, 5, requires_grad=True)
 exact = [each.detach().double().requires_grad_() for each in (x, weight)]
-with use("winograd"):
+with use_algorithm("winograd"):
     y = convolve(x, weight)
 y2 = torch.nn.functional.conv2d(*exact, padding=2)
 gradients = torch.autograd.grad(y.square().sum(), (x, weight)), torch.autograd.grad(y2.square().sum(), exact)
@@ -56,5 +56,5 @@ def test_each_form_computes_the_same(capability: str) -> None:
 def test_without_loops_it_is_said_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("framecast.ops.native.library._library", lambda: None)
     assert not available()
-    with pytest.raises(RuntimeError, match="framecast_input_transform was not compiled"):
-        compiled("framecast_input_transform")(1, 2)
+    with pytest.raises(RuntimeError, match="framecast_input_transform was not load_function"):
+        load_function("framecast_input_transform")(1, 2)

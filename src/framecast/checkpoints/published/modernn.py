@@ -1,4 +1,4 @@
-"""The rows of MoDeRNN and ModeRNN."""
+"""The rows of MoDeRNN and ModeRNN for `reference.REFERENCES`: their configs and the translation of their parameter names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rows of PhyDNet, SimVP and TCTN."""
+"""The rows of PhyDNet, SimVP and TCTN for `reference.REFERENCES`: their configs and the translation of their parameter names."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _SIMVP_BLOCK = {
 
 
 def _translator_sizes(weights: Weights) -> dict[str, Any]:
-    """SimVP's translator: the inception one has a way up, the width is that of its second block or of its inside."""
+    """The sizes of SimVP's translator. Only the inception one has decoder blocks (`hid.dec`)."""
     if any(key.startswith("hid.dec.") for key in weights):
         return {
             "kind": "incepu",

@@ -1,4 +1,6 @@
-"""The rows of ConvLSTM and the models that grew out of PredRNN."""
+"""The rows of ConvLSTM and the PredRNN family for `reference.REFERENCES`: their configs and the translation of their parameter
+names.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,7 @@ def _mim_sizes(meta: Meta, weights: Weights) -> dict[str, Any]:
 
 
 def _motion_state(model: Any, initial: Mapping[str, Tensor]) -> Any:
-    """MotionRNN draws H and C, F and D, and M; the draws of a file."""
+    """The random initial states of MotionRNN (H and C, F and D, M) that a parity file contains; None without them."""
     if not initial:
         return None
     cells = [initial[f"h{layer}"] for layer in range(len(model.core.cells))]
@@ -123,7 +125,7 @@ RECURRENT: dict[str, Reference] = {
                 r"stlstm_layer\.(\d+)\.(ct_weight|oc_weight)",
                 lambda key: f"core.cells.{key[1]}.stationary.{_MIM_PEEPHOLES[key[2]]}",
             ),
-            # MIM-N number l stands before block l + 1.
+            # MIM-N number l precedes block l + 1.
             (
                 rf"stlstm_layer_diff\.(\d+)\.{_MEMORY_KEY}",
                 lambda key: f"core.cells.{int(key[1]) + 1}.nonstationary.{_MIM_MEMORY[key[2]]}.{key[3]}",

@@ -1,8 +1,8 @@
-"""Runs of the published implementations, reproduced: their weights under our names, their arrays in their layout.
+"""Reproduces runs of the published implementations, with their weights in our models and their arrays in their layout.
 
-`load(meta, weights)` builds our model with the weights of a reference, `run(model, meta, arrays)` feeds it the arrays
-of a parity file and returns `y` and `loss` as the file holds them. Each reference is one row of `REFERENCES`: how its
-sizes are read off its weights, and how its names are translated.
+`load(meta, weights)` builds our model with the weights of a reference; `run(model, meta, arrays)` feeds it the arrays of a parity
+file and returns `y` and `loss` in the layout of the file. Each reference is one row of `REFERENCES`, which derives the config
+from the weights and translates their names. This module reads no files.
 """
 
 from __future__ import annotations
@@ -53,10 +53,10 @@ def config_of(meta: Meta, weights: Weights) -> ModelConfig:
 
 
 def load(meta: Meta, weights: Weights, shape: FrameShape | None = None) -> nn.Module:
-    """Our model with the weights of a reference, in the mode in which the reference was run: training, unless it says so.
+    """Our model with the weights of a reference, in the mode of the reference run (`train_mode`, default training).
 
-    `meta` is the description in a parity file (`model`, `config`), `weights` the reference's state dict, `shape` the frames
-    where `meta` does not describe them. Raises `DataError` where a weight is unknown, missing or of another shape.
+    `meta` is the description in a parity file (`model`, `config`), `weights` the reference's state dict, `shape` the frames if
+    `meta` does not describe them. Raises `DataError` if a weight is unknown, missing or of another shape.
     """
     reference = _reference(meta)
     config = reference.config(meta, weights)
@@ -79,21 +79,23 @@ def load(meta: Meta, weights: Weights, shape: FrameShape | None = None) -> nn.Mo
 
 
 def run(model: nn.Module, meta: Meta, arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """`y`, the predictions still in patches and laid out as the reference does, and `loss`, a scalar with gradients;
-    `y_free` beside them where the reference has it.
+    """`y`, the predictions in patches and in the layout of the reference, and `loss`, a scalar with gradients; also `y_free` if
+    the reference has it.
 
-    `arrays` are those of the file under their names there: `x (B, T, H, W, C)` (or `x_patch`) and `mask`.
+    `arrays` are those of the file under their names in it: `x (B, T, H, W, C)` (or `x_patch`) and `mask`.
     """
+    # layouts
     reference = _reference(meta)
     patch = 1 if reference.forecasts else meta["config"].get("patch_size", 1)
     layout, sides = reference.layout, {"row": patch, "col": patch}
     theirs = layout.y.replace("c", f"({layout.channels})", 1)
     ours = "b t c (h row) (w col)"
+    # inputs in our layout
     if "x" in arrays:
         frames = rearrange(arrays["x"], f"{layout.frames} -> b t c h w")
     else:
-        given = layout.frames.replace("c", f"({layout.channels})", 1)
-        frames = rearrange(arrays["x_patch"], f"{given} -> {ours}", **sides)
+        patches = layout.frames.replace("c", f"({layout.channels})", 1)
+        frames = rearrange(arrays["x_patch"], f"{patches} -> {ours}", **sides)
     if "target" in arrays:
         frames = torch.cat([frames, rearrange(arrays["target"], f"{layout.frames} -> b t c h w")], dim=1)
     initial = {key.removeprefix("init/"): array for key, array in arrays.items() if key.startswith("init/")}
@@ -104,12 +106,13 @@ def run(model: nn.Module, meta: Meta, arrays: Mapping[str, Tensor]) -> dict[str,
         teacher = torch.ones(len(frames), steps, dtype=torch.bool)
     state = reference.state(model, initial)
     initial_state = {} if state is None else {"state": state}
+    # run, and return the results in the layout of the reference
     prediction = model(frames, teacher, arrays.get("actions"), **initial_state)
     predicted = prediction.frames[:, layout.first :]
     loss = reference.loss(predicted - frames[:, -predicted.shape[1] :]) + sum(prediction.losses.values())
     if reference.forecasts:
-        known = arrays["x"].shape[1]
-        return {"y": model.forecast(frames[:, :known], steps + 1 - known), "loss": loss}  # type: ignore[operator]
+        context = arrays["x"].shape[1]
+        return {"y": model.forecast(frames[:, :context], steps + 1 - context), "loss": loss}  # type: ignore[operator]
     result = {"y": rearrange(predicted, f"{ours} -> {theirs}", **sides), "loss": loss}
     if reference.free:
         context = meta["config"]["input_length"]
@@ -119,8 +122,8 @@ def run(model: nn.Module, meta: Meta, arrays: Mapping[str, Tensor]) -> dict[str,
 
 
 def teacher_mask(mask: Tensor, steps: int) -> Tensor:
-    """The reference's `mask (B, fewer, ...)` as a teacher mask `(B, steps)`. It is about the last steps: those after the
-    context in ordinary sampling, all but the first in reverse sampling; the others are fed the truth
+    """The reference's `mask (B, n, ...)`, n <= steps, as a teacher mask `(B, steps)`. It covers the last n steps: those after the
+    context in scheduled sampling, all but the first in reverse scheduled sampling; the other steps are fed the observed frame
     (spec/models.md, section 0)."""
     flips = mask.flatten(2)[:, :, 0] > 0.5
     return torch.cat([flips.new_ones(len(flips), steps - flips.shape[1]), flips], dim=1)
@@ -128,14 +131,12 @@ def teacher_mask(mask: Tensor, steps: int) -> Tensor:
 
 def _reference(meta: Meta) -> Reference:
     if meta["model"] not in REFERENCES:
-        raise DataError(
-            f"no published implementation called {meta['model']!r} is known", remedy=f"known: {', '.join(REFERENCES)}"
-        )
+        raise DataError(f"unknown published implementation {meta['model']!r}", remedy=f"known: {', '.join(REFERENCES)}")
     return REFERENCES[meta["model"]]
 
 
 def _shape(meta: Meta, weights: Weights) -> FrameShape:
-    """The frames a reference was built for; where LayerNorm ties it to a size, its weights tell the size."""
+    """The shape of the frames of a reference, from the settings in a parity file."""
     settings = meta["config"]
     if "in_shape" in settings:
         context, channels, height, width = settings["in_shape"]

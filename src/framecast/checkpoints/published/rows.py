@@ -1,4 +1,5 @@
-"""What a published implementation is told by, and what several of them share."""
+"""The type of a row of `reference.REFERENCES`, which describes one published implementation, and name patterns that rows
+share."""
 
 from __future__ import annotations
 
@@ -15,40 +16,40 @@ Meta = Mapping[str, Any]
 Weights = Mapping[str, Tensor]
 
 Name = str | Callable[[re.Match[str]], str]
-"""Our name for a key: a template as `re.Match.expand` takes it, or a function where layers are counted differently."""
+"""Our name for a key: a template for `re.Match.expand`, or a function if layers are counted differently."""
 
 
 class Layout(NamedTuple):
-    """How a published implementation lays out its arrays, as einops patterns."""
+    """The layout of the arrays of a published implementation, as einops patterns."""
 
     frames: str = "b t h w c"
     y: str = "b t h w c"
     channels: str = "row col c"
-    """The order of the channels that a patch becomes."""
+    """The order of the channels of a patch."""
     first: int = 0
-    """How many of the first predictions it drops."""
+    """Number of first predictions that it drops."""
 
 
 class Reference(NamedTuple):
-    """How one published implementation leads to ours."""
+    """One published implementation, and its translation to our model."""
 
     config: Callable[[Meta, Weights], ModelConfig]
     """Our config, from the reference's settings and the shapes of its weights."""
     names: tuple[tuple[str, Name], ...]
-    """Regular expressions from its state-dict keys to ours; the first that matches a whole key holds."""
+    """Regular expressions from its state-dict keys to ours; the first full match applies."""
     unused: tuple[str, ...] = ()
-    """Keys of weights that the reference owns and never uses."""
+    """Keys of weights that the reference has and never uses."""
     loss: Callable[[Tensor], Tensor] = lambda error: (error**2).mean()
-    """Its frame loss, given the errors."""
+    """Its frame loss, a function of the errors."""
     state: Callable[[Any, Mapping[str, Tensor]], Any] = lambda model, initial: None
-    """The state to begin with, from the arrays `init/...` of a file; None for the usual one."""
+    """The initial state, from the arrays `init/...` of a file; None for that of the model."""
     layout: Layout = Layout()
     forecasts: bool = False
-    """Whether `y` is a forecast of what comes after `x`, on raw frames, while the loss is that of a teacher-forced pass."""
+    """Whether `y` is a forecast of the frames after `x`, not in patches, while the loss is that of a teacher-forced pass."""
     free: bool = False
-    """Whether its files also hold `y_free`, the same without teacher forcing."""
+    """Whether its files also hold `y_free`, the prediction without teacher forcing."""
     patches: Mapping[str, int] = {}
-    """Weights and the dimension in which they have the channels of patches, where `layout.channels` differs from ours."""
+    """Weights and the dimension that holds the channels of patches, if `layout.channels` differs from ours."""
 
 
 ADAPTER = (r"adapter\.weight", r"core.decoupling.adapter.weight")
@@ -69,23 +70,23 @@ PARTS = {"0": "conv", "1": "norm"}
 
 
 def stack_sizes(meta: Meta, weights: Weights, cells: str = "cell_list", conv: str = "conv_h.0") -> dict[str, Any]:
-    """The sizes of a stack of cells, read off the weights of the convolution on H, `cells.<layer>.conv.weight`."""
+    """The sizes of a stack of cells, from the weights of the convolution on H, `cells.<layer>.conv.weight`."""
     pattern = rf"{cells}\.(\d+)\.{re.escape(conv)}\.weight"
-    found = {int(match[1]): weight for key, weight in weights.items() if (match := re.fullmatch(pattern, key))}
+    by_layer = {int(match[1]): weight for key, weight in weights.items() if (match := re.fullmatch(pattern, key))}
     return {
-        "hidden": tuple(found[layer].shape[1] for layer in sorted(found)),
-        "kernel": found[0].shape[-1],
+        "hidden": tuple(by_layer[layer].shape[1] for layer in sorted(by_layer)),
+        "kernel": by_layer[0].shape[-1],
         "patch": meta["config"]["patch_size"],
         "layer_norm": any(re.fullmatch(rf"{cells}\.0\.conv_h\.1\.weight", key) for key in weights),
     }
 
 
 def widths(weights: Weights, pattern: str, gates: int = 1) -> tuple[int, ...]:
-    """The first sizes of the weights whose names are of this pattern, by layer, over the number of gates in them."""
-    found = {int(match[1]): weight for key, weight in weights.items() if (match := re.fullmatch(pattern, key))}
-    return tuple(found[layer].shape[0] // gates for layer in sorted(found))
+    """The first dimension of the weights that match `pattern`, by layer, divided by the number of `gates`."""
+    by_layer = {int(match[1]): weight for key, weight in weights.items() if (match := re.fullmatch(pattern, key))}
+    return tuple(by_layer[layer].shape[0] // gates for layer in sorted(by_layer))
 
 
 def layers(weights: Weights, pattern: str) -> int:
-    """How many layers have a weight whose name is of this pattern."""
+    """Number of layers that have a weight that matches `pattern`."""
     return len({match[1] for key in weights if (match := re.fullmatch(pattern, key))})

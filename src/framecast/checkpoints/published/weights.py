@@ -1,4 +1,4 @@
-"""Weights that others trained, read without running any code in their files."""
+"""Reads the state dict of a published checkpoint without running any code in the file."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from framecast.errors import DataError
 _CONTAINERS = ("net_param", "state_dict", "model_state_dict", "model", "net")
 _PREFIXES = ("module.", "model.", "network.")
 _SIGNATURES = (b"PK", b"\x80")
-"""How what `torch.save` and `pickle` write begins: as a zip file, or with the number of pickle's protocol."""
+"""First bytes of files of `torch.save` and `pickle`: those of a zip file, or of pickle's protocol number."""
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """The state dict in a checkpoint (.pt, .pth, .ckpt, .pkl, .safetensors), out of its usual containers and without
-    prefixes. Raises `DataError` for a file that holds anything but weights and plain values."""
+    """The state dict of a checkpoint (.pt, .pth, .ckpt, .pkl, .safetensors), taken from its container, without common prefixes of
+    the names. Raises `DataError` for a file that holds anything but weights and plain values."""
     try:
         if path.suffix == ".safetensors":
             content: Any = load_file(path)
@@ -31,9 +31,9 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             content = torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError as error:
         raise DataError(
-            "holds more than weights and plain values, and nothing else is loaded",
+            "holds more than weights and plain values, which are all that is loaded",
             where=path,
-            remedy="save its state dict alone, where you trust it: torch.save(model.state_dict(), ...)",
+            remedy="if you trust the file, save its state dict alone: torch.save(model.state_dict(), ...)",
         ) from error
     except (OSError, RuntimeError, SafetensorError, EOFError, ValueError, LookupError) as error:
         raise DataError(f"not a readable checkpoint ({str(error) or type(error).__name__})", where=path) from error
@@ -56,7 +56,7 @@ def _check_signature(path: Path) -> None:
             raise DataError(
                 "not a checkpoint: neither written by torch.save nor a pickle",
                 where=path,
-                remedy="give the file of weights as it was published: .pt, .pth, .ckpt, .pkl or .safetensors",
+                remedy="use the published file of weights: .pt, .pth, .ckpt, .pkl or .safetensors",
             )
 
 

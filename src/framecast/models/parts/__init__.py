@@ -1,1 +1,1 @@
-"""What models are made of: protocols, the loop over time, stacks of cells, layers."""
+"""Components of models: protocols, the loop over time, stacks of cells, layers."""

@@ -1,8 +1,8 @@
-"""What a model may offer beyond the contract, and the questions by which the rest learns of it.
+"""Optional capabilities of a model, as Protocols, and the functions by which other packages query them.
 
-Training, forecasting and diagnosis never ask for the type of a model. They ask the functions below, which look for the methods
-of a Protocol, so a model of another package offers the same by having them. A model that has none of them is trained in one
-stage, recorded where that is asked for, and has no probe points.
+Training, forecasting and diagnosis never test the type of a model. They call the functions below, which look for the methods of a
+Protocol, so that a model of another package has a capability by having its methods. A model without any is trained in one
+stage, can be recorded as a CUDA graph, and has no probe points.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from framecast.models.parts.protocols import ModelConfig
 
 @dataclass(frozen=True)
 class Pretraining:
-    """The first stage of a design of two: `model` is trained by itself, and its weights go to the submodule `part` of the whole.
+    """The first stage of a two-stage design: `model` is trained alone, and its weights go to the submodule `part` of the network.
 
-    `folder` is where it lies trained (a saved model or its run), None where it is yet to be trained, for `iterations` with
+    `folder` is that of the trained model (a saved model or its run), or None if it is to be trained, for `iterations` with
     `batch_size` and `learning_rate`.
     """
 
@@ -34,9 +34,9 @@ class Pretraining:
 
 @runtime_checkable
 class TwoStageConfig(Protocol):
-    """A config of a design of two stages: a part that is trained first and then rests, and another that works on its latents.
+    """A config of a two-stage design: one part is trained first and then frozen, another works on its latents.
 
-    Its network has the first part under the name `Pretraining.part` and a method `encode(frames (B, T, C, H, W)) -> latents
+    Its network has the first part as the submodule `Pretraining.part` and a method `encode(frames (B, T, C, H, W)) -> latents
     (B, T, D, h, w)`; in training its `Prediction.target` are latents.
     """
 
@@ -50,17 +50,17 @@ class TwoStageConfig(Protocol):
         ...
 
     def pretrained(self, folder: str) -> Self:
-        """The same design with the first stage that lies trained in `folder`."""
+        """The same design with the trained first stage in `folder`."""
         ...
 
     def trained_part(self, network: Any) -> nn.Module:
-        """The part of `network` that the second stage trains, called with latents as if they were frames."""
+        """The part of `network` that the second stage trains, called with latents in place of frames."""
         ...
 
 
 @runtime_checkable
 class Reconstructing(Protocol):
-    """A network that gives frames back and forecasts none: a still-image autoencoder."""
+    """A network that reconstructs frames and forecasts none: a still-image autoencoder."""
 
     def reconstruct(self, frames: Tensor) -> Tensor:
         """`frames (B, T, C, H, W)` through the bottleneck and back."""
@@ -69,10 +69,10 @@ class Reconstructing(Protocol):
 
 @runtime_checkable
 class Unrecordable(Protocol):
-    """A network that may have a reason against being recorded as a CUDA graph."""
+    """A network that may not be recordable as a CUDA graph."""
 
     def unrecordable(self) -> str | None:
-        """Why a training step cannot be recorded: it depends on what it finds in the data, say. None where it can."""
+        """Why a training step cannot be recorded, such as a dependence on the values of the data; None if it can."""
         ...
 
 
@@ -89,23 +89,23 @@ class Probed(Protocol):
     probe: str
 
     def observe(self, inputs: tuple[Any, ...], output: Any) -> Any:
-        """What is to be seen in a call with `inputs` that returned `output`; None for nothing."""
+        """The observation of a call with `inputs` that returned `output`; None for none."""
         ...
 
 
 def two_stages(config: ModelConfig) -> TwoStageConfig | None:
-    """`config` as a design of two stages; None where it is none."""
+    """`config` as a two-stage design; None if it is none."""
     return config if isinstance(config, TwoStageConfig) else None
 
 
 def why_unrecordable(network: nn.Module) -> str | None:
-    """Why a training step of `network` cannot be recorded as a CUDA graph; None where it can."""
+    """Why a training step of `network` cannot be recorded as a CUDA graph; None if it can."""
     return network.unrecordable() if isinstance(network, Unrecordable) else None
 
 
 def predict_future(network: Any, frames: Tensor, context: int, actions: Tensor | None = None) -> Tensor:
-    """The frames after the first `context` of `frames (B, T, C, H, W)`, forecast from those; given back by a network that
-    forecasts none: `(B, T - context, C, H, W)`."""
+    """Forecast the frames after the first `context` of `frames (B, T, C, H, W)`, or reconstruct them by an autoencoder:
+    `(B, T - context, C, H, W)`."""
     if isinstance(network, Reconstructing):
         return network.reconstruct(frames[:, context:])
     forecast: Tensor = network.forecast(frames[:, :context], frames.shape[1] - context, actions)

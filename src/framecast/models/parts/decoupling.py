@@ -18,7 +18,7 @@ from framecast.models.parts.layers import SameConv
 from framecast.ops.products import products
 
 _LEAST = 1e-24
-"""The square of the least length of an increment that is divided by."""
+"""The square of the smallest length of an increment in the denominator."""
 
 
 class Decoupling(nn.Module):

@@ -1,4 +1,4 @@
-"""What a model costs: parameters and multiply-accumulates."""
+"""The cost of a model: parameters and multiply-accumulates."""
 
 from __future__ import annotations
 

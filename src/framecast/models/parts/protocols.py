@@ -1,7 +1,7 @@
-"""The contracts between a model and the rest: cell, core and forecaster.
+"""The contracts between a model and the other packages: cell, core, forecaster and config.
 
-A cell is what a paper's equations describe, a core moves one step in time, and a forecaster is what everything outside the
-models package talks to.
+A cell implements the equations of a paper, a core advances one step in time, and a forecaster is the interface for everything
+outside of the models package.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from framecast.types import FrameShape, Prediction, Step, Stepped
 
 
 class Cell(Protocol):
-    """One recurrent layer. Its state is its own NamedTuple; nothing is remembered on the module."""
+    """One recurrent layer. Its state is a NamedTuple of its own; the module itself is stateless."""
 
     def start(self, like: Tensor) -> Any:
         """The state before the first frame, with the batch, height, width, device and dtype of `like (B, C, h, w)`."""
@@ -27,14 +27,14 @@ class Cell(Protocol):
 
 
 class Core(Protocol):
-    """Anything that moves one step in time: the only contract that the time loop knows."""
+    """A network that advances one step in time, the only contract of the time loop."""
 
     def start(self, like: Tensor) -> Any:
         """The state before the first frame, for inputs like `like (B, C, h, w)`."""
         ...
 
     def step(self, x: Tensor, state: Any, action: Tensor | None = None) -> Stepped:
-        """Given the frame at t as `x (B, C, h, w)`, predict the frame at t + 1. `action (B, A)`."""
+        """Predict the frame at t + 1 from the frame at t, `x (B, C, h, w)`. `action (B, A)`."""
         ...
 
 
@@ -56,7 +56,7 @@ class Forecaster(Protocol):
 
 
 class ModelConfig(Protocol):
-    """What a model's config offers beside its fields; the union of them in `framecast.models` is the registry."""
+    """The methods of a model's config; the union of the configs in `framecast.models` is the registry."""
 
     @property
     def name(self) -> str: ...
@@ -68,7 +68,7 @@ class ModelConfig(Protocol):
 
     @property
     def multiple(self) -> int:
-        """What both sides of a frame must be a multiple of."""
+        """Height and width of a frame must be multiples of this number."""
         ...
 
     def check(self, shape: FrameShape) -> None:

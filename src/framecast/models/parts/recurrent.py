@@ -1,4 +1,4 @@
-"""A recurrent forecaster - codec + core, rolled over time - and the settings that recurrent models share."""
+"""The recurrent forecaster, a codec and a core that is rolled over time, and the settings that recurrent models share."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from framecast.types import FrameShape, Prediction, config
 
 
 class Patches(nn.Module):
-    """The codec of most recurrent papers: space to depth and back, so feeding back a patch is feeding back a frame."""
+    """The codec of most recurrent papers: space to depth and back, so that a patch that is fed back equals a frame that is fed
+    back."""
 
     def __init__(self, patch: int) -> None:
         super().__init__()
@@ -36,7 +37,8 @@ class Patches(nn.Module):
         return from_patches(encoded, self.patch)
 
     def last(self, count: int, encoded: Tensor) -> Tensor | None:
-        """Which channels of `encoded (B, T, C', h, w)` hold the last `count` channels of the frames `(C',)` bool; None of 0."""
+        """A mask `(C',)` of the channels of `encoded (B, T, C', h, w)` that hold the last `count` channels of the frames; None
+        if `count` is 0."""
         if not count:
             return None
         channels = encoded.shape[2] // self.patch**2
@@ -44,12 +46,11 @@ class Patches(nn.Module):
 
 
 class Recurrent(nn.Module):
-    """Encodes all frames in one call, rolls the core over time in its own space, decodes in one call.
+    """Encodes all frames in one call, rolls the core over time in its own space, and decodes in one call.
 
-    `tied_to` is the only `(height, width)` the core works for, None where it works for any. `segment` trades time for
-    memory in training, see `rollout`. The last `inputs` channels are seen and not forecast.
-    Frame by frame, `start` and `step` give the same predictions, so that a new
-    frame costs one step.
+    `tied_to` is the only `(height, width)` for which the core works, None for any. `segment` trades time for memory in
+    training, see `rollout`. The last `inputs` channels are inputs that are not forecast. `start` and `step` give the same
+    predictions frame by frame, so that a new frame costs one step.
     """
 
     def __init__(
@@ -71,13 +72,14 @@ class Recurrent(nn.Module):
     def forward(
         self, frames: Tensor, teacher: Tensor, actions: Tensor | None = None, *, state: Any = None
     ) -> Prediction:
-        """Predict the frames at 1..T-1: `frames (B, T or fewer, C, H, W)`, `teacher (B, T - 1)` bool, read only where
-        the mask is true; from `state` on, where it is given. Raises `ConfigError` for a frame size that the model cannot take."""
+        """Predict the frames at 1..T-1: `frames (B, T or fewer, C, H, W)`, `teacher (B, T - 1)` bool; a frame is read only
+        where the mask is true. `state` replaces the initial state. Raises `ConfigError` for a frame size that the model does
+        not support."""
         self._check_size(frames)
         encoded = self.codec.encode(frames)
-        held = self.codec.last(self.inputs, encoded)
+        fixed_channels = self.codec.last(self.inputs, encoded)
         predicted, losses, _ = rollout(
-            self.core, encoded, teacher, actions, state=state, segment=self.segment, held=held
+            self.core, encoded, teacher, actions, state=state, segment=self.segment, fixed_channels=fixed_channels
         )
         return Prediction(without_inputs(self.codec.decode(predicted), self.inputs), losses)
 
@@ -97,7 +99,7 @@ class Recurrent(nn.Module):
         return without_inputs(self.codec.decode(stepped.output[:, None]), self.inputs)[:, 0], stepped.state
 
     def unrecordable(self) -> str | None:
-        """Segments are not."""
+        """The reason for a model with segments; None without."""
         return (
             None if self.segment is None else "activations cannot be computed again in a recorded step (model.segment)"
         )
@@ -114,11 +116,11 @@ class Recurrent(nn.Module):
 
 @config
 class RecurrentConfig(ABC):
-    """Layers of cells on patches of the frames: `hidden` channels in each layer, `kernel` of the convolutions, `patch`
-    by `patch` pixels to one place of the map. `layer_norm` puts a LayerNorm after each convolution of a cell and ties the
-    model to one size of frames. `segment`, see `rollout`.
+    """Layers of cells on patches of the frames: `hidden` channels in each layer, `kernel` of the convolutions, `patch` by
+    `patch` pixels in one cell of the map. `layer_norm` adds a LayerNorm after each convolution of a cell and ties the model to
+    one frame size. `segment`, see `rollout`.
 
-    A model names itself, and says which `cells` it is made of.
+    A subclass defines the name of the model and its `cells`.
     """
 
     equal_layers: ClassVar[bool] = True
@@ -142,9 +144,9 @@ class RecurrentConfig(ABC):
 
     def core(self, channels: int, grid: tuple[int, int]) -> Core:
         """The cells in a stack, with a 1x1 head without bias."""
-        return Stack(self.cells(channels, grid), head(self.hidden[-1], channels), self.decoupled())
+        return Stack(self.cells(channels, grid), head(self.hidden[-1], channels), self.decoupling_loss())
 
-    def decoupled(self) -> Decoupling | None:
+    def decoupling_loss(self) -> Decoupling | None:
         """The additional loss of cells with two memories."""
         return None
 
@@ -181,7 +183,7 @@ class TwoMemories(RecurrentConfig):
 
     decoupling: float = 0.0
 
-    def decoupled(self) -> Decoupling | None:
+    def decoupling_loss(self) -> Decoupling | None:
         """The memory decoupling loss."""
         return Decoupling(self.hidden[0], self.decoupling) if self.decoupling else None
 
@@ -212,7 +214,7 @@ def check_equal(hidden: tuple[int, ...]) -> None:
 
 
 def check_no_actions(shape: FrameShape, name: str) -> None:
-    """Raise `ConfigError` where the data has actions and the model has no use for them."""
+    """Raise `ConfigError` if the data has actions, for a model that does not use them."""
     if shape.actions:
         raise ConfigError(
             f"the data has {shape.actions} actions a step, which {name} does not take", where="model.name"
@@ -220,7 +222,7 @@ def check_no_actions(shape: FrameShape, name: str) -> None:
 
 
 def check_no_inputs(shape: FrameShape, name: str) -> None:
-    """Raise `ConfigError` where the data has inputs beside the frames and the model has no use for them."""
+    """Raise `ConfigError` if the data has extra inputs, for a model that does not use them."""
     if shape.inputs:
         raise ConfigError(f"the data has {shape.inputs} inputs, which {name} does not take", where="model.name")
 

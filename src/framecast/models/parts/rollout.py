@@ -1,4 +1,4 @@
-"""The one loop over time, and the one place of teacher forcing."""
+"""The loop over time of all recurrent models, with teacher forcing. No other module implements either."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from framecast.models.parts.protocols import Core
-from framecast.ops.convolution import Transforms, next_step, shared
+from framecast.ops.convolution import Transforms, next_step, share_transforms
 from framecast.ops.native.memory import return_free
 from framecast.types import Prediction
 
@@ -24,29 +24,31 @@ def rollout(
     *,
     state: Any = None,
     segment: int | None = None,
-    held: Tensor | None = None,
+    fixed_channels: Tensor | None = None,
 ) -> Prediction:
     """Run `core` over time and return its predictions of the frames at t = 1..T-1.
 
-    `frames (B, S, C, h, w)`, in the space of the core. `teacher (B, T-1)` bool says for each sequence and step whether
-    the step is fed the true frame or the core's last prediction. A frame is read only where the mask is true, so a
-    forecast is this same function handed nothing but the context (S < T): it cannot see the future. Gradients flow
-    through the predictions that are fed back. `actions (B, T-1 or more, A)`. It begins with `state`, or `core.start`. Channels
-    where `held (C,)` is true are inputs that are not forecast: they are fed back as they were last.
+    `frames (B, S, C, h, w)`, in the space of the core. `teacher (B, T-1)` bool selects for each sequence and step the observed
+    frame (true) or the core's last prediction. A frame is read only where the mask is true, so a forecast is the same function
+    with the context alone (S < T): it cannot read the future. Gradients flow through the predictions that are fed back.
+    `actions (B, T-1 or more, A)`. `state` is the initial state, by default `core.start`. Channels where `fixed_channels (C,)`
+    is true are inputs that are not forecast: their last values are fed back.
 
-    Loss terms of the steps are averaged over time (spec/models.md, section 1.4). With `segment`, the activations
-    within each run of that many steps are computed again in the backward pass instead of being kept, but for the last, with
-    which that pass begins: memory falls to the states between the segments and one segment, for nearly one more forward
-    pass in time.
+    Loss terms of the steps are averaged over time (spec/models.md, section 1.4). With `segment`, the activations of each
+    segment of that many steps are computed again in the backward pass instead of being kept, except those of the last segment,
+    where that pass starts: memory falls to the states between the segments and one segment, for nearly one more forward pass in
+    time.
 
-    Raises ValueError if the first step is not fed a true frame, or if the mask asks for frames that are not there.
+    Raises `ValueError` if the first step is not fed an observed frame, or if the mask selects frames that do not exist.
     """
+    # the input of each step
     feed = feeds(teacher, frames.shape[1])
     teacher = teacher.to(frames.device)
 
+    # a run of steps, and the same as a segment that is computed again in the backward pass
     transforms: Transforms = {}
 
-    @shared(transforms)
+    @share_transforms(transforms)
     def advance(start: int, stop: int, last: Tensor, state: Any) -> tuple[list[Tensor], Any, list[dict[str, Tensor]]]:
         outputs, losses = [], []
         for t in range(start, stop):
@@ -57,8 +59,8 @@ def rollout(
             else:
                 x = torch.where(teacher[:, t, None, None, None], frames[:, t], last)
             last, state, terms = core.step(x, state, None if actions is None else actions[:, t])
-            if held is not None:
-                last = torch.where(held[:, None, None], x, last)
+            if fixed_channels is not None:
+                last = torch.where(fixed_channels[:, None, None], x, last)
             outputs.append(last)
             losses.append(terms)
             next_step()
@@ -66,12 +68,13 @@ def rollout(
 
     computed: set[int] = set()
 
-    def segmented(start: int, *more: Any) -> tuple[list[Tensor], Any, list[dict[str, Tensor]]]:
-        again = start in computed
+    def run_segment(start: int, *more: Any) -> tuple[list[Tensor], Any, list[dict[str, Tensor]]]:
+        is_recomputation = start in computed
         computed.add(start)
-        with unchanged(core) if again else nullcontext():
+        with restore_buffers(core) if is_recomputation else nullcontext():
             return advance(start, *more)
 
+    # all steps at once, or segment by segment
     steps, last = len(feed), frames[:, 0]
     state = core.start(last) if state is None else state
     if segment is None or not torch.is_grad_enabled():
@@ -81,10 +84,10 @@ def rollout(
         while start < steps:
             stop = start + ((steps - start) % segment or segment)  # the first is the shorter one
             if stop < steps:
-                done, state, terms = checkpoint(segmented, start, stop, last, state, use_reentrant=False)
+                predictions, state, terms = checkpoint(run_segment, start, stop, last, state, use_reentrant=False)
             else:
-                done, state, terms = advance(start, stop, last, state)
-            outputs, losses, last, start = outputs + done, losses + terms, done[-1], stop
+                predictions, state, terms = advance(start, stop, last, state)
+            outputs, losses, last, start = outputs + predictions, losses + terms, predictions[-1], stop
         if frames.device.type == "cpu":
             return_free()  # activations that were not kept
     mean = {name: torch.stack([terms[name] for terms in losses]).mean() for name in losses[0]}
@@ -92,8 +95,8 @@ def rollout(
 
 
 @contextmanager
-def unchanged(core: Core) -> Iterator[None]:
-    """What is done within leaves the buffers of `core` as they were: the running statistics of its norms."""
+def restore_buffers(core: Core) -> Iterator[None]:
+    """Restore the buffers of `core`, the running statistics of its norms, at the end of the context."""
     buffers = core.buffers() if isinstance(core, nn.Module) else ()
     before = [(buffer, buffer.clone()) for buffer in buffers]
     try:
@@ -104,14 +107,14 @@ def unchanged(core: Core) -> Iterator[None]:
 
 
 def feeds(teacher: Tensor, available: int) -> list[str]:
-    """What each step is fed: "truth" for all sequences, "prediction" for all, or a "mixture".
+    """The input of each step: "truth" for all sequences, "prediction" for all, or a "mixture".
 
-    A mask that is not in the memory of the CPU is not looked at, since that would wait for all that was asked of the GPU before:
-    then every step but the first that has a true frame is a "mixture", which gives the same in more operations.
+    The values of a mask on a GPU are not read, since that would wait for all of its queued work: every step but the first that
+    has an observed frame is then a "mixture", which gives the same result in more operations.
 
-    Raises ValueError as `rollout` does.
+    Raises `ValueError` as `rollout` does.
     """
-    if not _looked_at(teacher):
+    if not _is_on_cpu(teacher):
         return ["truth", *("mixture" if t < available else "prediction" for t in range(1, teacher.shape[1]))]
     every, some = teacher.all(dim=0).tolist(), teacher.any(dim=0).tolist()
     if not every[0]:
@@ -121,5 +124,5 @@ def feeds(teacher: Tensor, available: int) -> list[str]:
     return ["truth" if a else "mixture" if s else "prediction" for a, s in zip(every, some, strict=True)]
 
 
-def _looked_at(teacher: Tensor) -> bool:
+def _is_on_cpu(teacher: Tensor) -> bool:
     return teacher.device.type == "cpu"

@@ -1,4 +1,4 @@
-"""What every config of a model checks of its numbers when it is made."""
+"""The check of sizes that every config of a model runs when it is created."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ def _hints(kind: Any) -> dict[str, Any]:
 
 
 def check_sizes(settings: Any, where: str = "model") -> None:
-    """Raise `ConfigError`, with its name, for a field of `settings` that is annotated as a whole number or a tuple of them and
-    holds anything but numbers from 1 on, and for a kernel (`kernel`, `kernels`) that is even. None is allowed where the
-    annotation allows it."""
+    """Raise `ConfigError` with the name of a field of `settings` that is annotated as an integer or a tuple of integers and
+    holds anything but integers from 1 on, and for an even kernel (`kernel`, `kernels`). None is allowed if the annotation
+    allows it."""
     for each in dataclasses.fields(settings):
         value, kind = getattr(settings, each.name), _hints(type(settings))[each.name]
         name = f"{where}.{each.name}"

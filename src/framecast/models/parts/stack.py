@@ -1,4 +1,4 @@
-"""A stack of cells: the plainest core, and what most of the recurrent papers build."""
+"""A stack of cells: the simplest core, and that of most recurrent papers."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class StackState(NamedTuple):
 
 
 class Stack(nn.Module):
-    """Cells in layers, each fed the hidden state of the one below, and a `head` that makes a frame of the top one.
+    """Cells in layers, each with the hidden state of the one below as input, and a `head` that converts the top one to a frame.
 
-    A memory flows up through the layers and from the top layer to the bottom layer of the next step (PredRNN, Wang et
-    al. 2022, figure 2); cells that have none pass on what they are given. `bottom_up` and `top_down` take either half of
-    that path away (table 2): a layer that is handed no memory begins with an empty one. `decoupling` is computed in
-    training mode only, for the cells that return increments. `embed` leads the frame to the width of the first layer.
+    A memory flows up through the layers and from the top layer to the bottom layer of the next step (PredRNN, Wang et al. 2022,
+    figure 2); cells without one pass it on. `bottom_up=False` and `top_down=False` each remove half of that path (table 2): a
+    layer without an incoming memory starts with zeros. `decoupling` is computed in training mode only, for cells that return
+    increments. `embed` maps the frame to the width of the first layer.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Stack(nn.Module):
         return StackState(tuple(cell.start(like) for cell in self.cells), None)
 
     def step(self, x: Tensor, state: StackState, action: Tensor | None = None) -> Stepped:
-        """`x (B, C, h, w)`: the frame at t; returns the prediction of the frame at t + 1."""
+        """Predict the frame at t + 1 from the frame at t, `x (B, C, h, w)`."""
         if action is not None:
             raise ValueError("a plain stack of cells takes no actions")
         memory = state.memory if self.top_down else None
@@ -64,11 +64,11 @@ class Stack(nn.Module):
         return Stepped(
             self.head(steps[-1].hidden),
             StackState(tuple(step.state for step in steps), memory),
-            self.decoupled(steps),
+            self.decoupling_terms(steps),
         )
 
-    def decoupled(self, steps: Sequence[Step]) -> dict[str, Tensor]:
-        """The decoupling loss of one step in time, where there is one."""
+    def decoupling_terms(self, steps: Sequence[Step]) -> dict[str, Tensor]:
+        """The decoupling loss of one step in time; empty without one."""
         increments = [step.increments for step in steps if step.increments is not None]
         if self.decoupling is None or not self.training or not increments:
             return {}

@@ -2,12 +2,12 @@
 
     y_t = W * x_t        dW = sum over t of the correlation of dy_t with x_t
 
-A recurrent model reads the same weights at each step, so that autograd makes as many small gradients of them and adds them up.
-A GPU is far from busy with one. Here x_t and dy_t of all steps are kept until the last of them is known, then joined along the
-batch for one product. In half precision dW is then rounded once, not at each addition.
+A recurrent model reads the same weights at each step, and autograd computes and adds one small gradient a step, which uses
+little of a GPU. Here x_t and dy_t of all steps are kept until the last, then concatenated along the batch for one product. In
+half precision dW is then rounded once, not at each addition.
 
-Kept are the x_t, which autograd holds anyway, and the dy_t, in place of activations that the backward pass is done with. On CPUs
-it gains nothing, since the gradient of one step keeps all cores busy.
+The x_t are held by autograd anyway; the dy_t replace activations that the backward pass has freed. On CPUs there is no gain,
+since the gradient of one step keeps all cores busy.
 """
 
 from __future__ import annotations
@@ -19,42 +19,47 @@ from torch import Tensor
 from torch.nn import functional
 from torch.nn.grad import conv2d_input, conv2d_weight
 
-from framecast.ops.backward import is_asked_for
-from framecast.ops.choice import chosen
+from framecast.ops.backward import needs_gradient
+from framecast.ops.choice import current_algorithm
 
 DEVICES = ("cuda",)
-"""Where it is done."""
+"""Types of devices on which weight gradients are deferred."""
 
 Pairs = list[tuple[Tensor, Tensor]]
-"""x_t and dy_t."""
+"""Pairs of x_t and dy_t."""
 
 
 def defers(x: Tensor, weight: Tensor) -> bool:
-    """Whether the rule, or who overrides it, says so."""
-    return x.device.type in DEVICES and torch.is_grad_enabled() and weight.requires_grad and chosen() != "direct"
+    """Whether the weight gradient of this convolution is deferred."""
+    return (
+        x.device.type in DEVICES
+        and torch.is_grad_enabled()
+        and weight.requires_grad
+        and current_algorithm() != "direct"
+    )
 
 
 class Deferred:
-    """A weight `(D, C, k, k)` as the convolutions of one rollout read it, in the type that autocast asks for."""
+    """A weight `(D, C, k, k)` for the convolutions of one rollout, in the dtype of autocast."""
 
     def __init__(self, weight: Tensor) -> None:
         self.pairs: Pairs = []
-        self.values: Tensor = _Collect.apply(_as_asked(weight), self.pairs)  # type: ignore[no-untyped-call]
+        self.values: Tensor = _Collect.apply(_to_autocast(weight), self.pairs)  # type: ignore[no-untyped-call]
 
 
 def convolve(x: Tensor, weight: Deferred) -> Tensor:
-    """`x (B, C, h, w)` -> `(B, D, h, w)`, stride 1, zeros around."""
-    made: Tensor = _Convolve.apply(_as_asked(x), weight.values, weight.pairs)  # type: ignore[no-untyped-call]
-    return made
+    """`x (B, C, h, w)` -> `(B, D, h, w)`, stride 1, zero padding."""
+    result: Tensor = _Convolve.apply(_to_autocast(x), weight.values, weight.pairs)  # type: ignore[no-untyped-call]
+    return result
 
 
-def _as_asked(x: Tensor) -> Tensor:
+def _to_autocast(x: Tensor) -> Tensor:
     kind = x.device.type
     return x.to(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else x
 
 
 class _Collect(torch.autograd.Function):
-    """The weight; its gradient is made of the pairs once all are there."""
+    """The weight; its gradient is computed from the pairs of all steps."""
 
     @staticmethod
     def forward(ctx: Any, weight: Tensor, pairs: Pairs) -> Tensor:
@@ -63,8 +68,8 @@ class _Collect(torch.autograd.Function):
         return weight.view_as(weight)
 
     @staticmethod
-    def backward(ctx: Any, *given: Tensor | None) -> tuple[Tensor | None, None]:
-        if given[0] is not None:
+    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, None]:
+        if grads[0] is not None:
             raise RuntimeError("the weight of all steps is not for use outside of this module")
         if not ctx.pairs:
             return None, None
@@ -81,10 +86,10 @@ class _Convolve(torch.autograd.Function):
         return functional.conv2d(x, weight, padding=weight.shape[-1] // 2)
 
     @staticmethod
-    def backward(ctx: Any, given: Tensor) -> tuple[Tensor | None, None, None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, None, None]:
         x, weight = ctx.saved_tensors
-        if is_asked_for(ctx.next_functions[1][0]):
-            ctx.pairs.append((x, given))
+        if needs_gradient(ctx.next_functions[1][0]):
+            ctx.pairs.append((x, grad))
         if not ctx.needs_input_grad[0]:
             return None, None, None
-        return conv2d_input(x.shape, weight, given, padding=weight.shape[-1] // 2), None, None  # type: ignore[no-untyped-call]
+        return conv2d_input(x.shape, weight, grad, padding=weight.shape[-1] // 2), None, None  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""The loops of gates.py for GPUs, in Triton. Arithmetic is in float32, whatever is read and written."""
+"""The loops of gates.py for GPUs, in Triton. Arithmetic is in float32 for inputs and outputs of any dtype."""
 
 from __future__ import annotations
 
@@ -77,27 +77,28 @@ def _hidden_output_back(o, more, x, dhidden, dgate, do, dx, size, BLOCK: tl.cons
 
 
 def _launch(kernel: Any, *arguments: Any) -> None:
-    """For as many blocks as the first argument has, on its GPU."""
+    """Run a kernel over the blocks of the first argument, on its GPU."""
     size = arguments[0].numel()
     with torch.cuda.device_of(arguments[0]):  # type: ignore[no-untyped-call]
         kernel[(triton.cdiv(size, BLOCK),)](*arguments, size, BLOCK=BLOCK)
 
 
 def cell_update(*tensors: Any) -> None:
-    """i, f, g, c and the bias; C' and its increment are written."""
+    """Inputs i, f, g, c and the bias; outputs C' and its increment."""
     _launch(_cell_update, *tensors)
 
 
 def cell_update_back(*tensors: Any) -> None:
-    """i, f, g, c, the bias, and the gradients of C' and of the increment, or None; those of i, f, g and c are written."""
+    """Inputs i, f, g, c, the bias, and the gradients of C' and of the increment, or None; outputs the gradients of i, f, g and
+    c."""
     _launch(_cell_update_back, *tensors)
 
 
 def hidden_output(*tensors: Tensor | None) -> None:
-    """o, what is added to it or None, and x; H' and sigma(o) are written."""
+    """Inputs o, an addend of o or None, and x; outputs H' and sigma(o)."""
     _launch(_hidden_output, *tensors)
 
 
 def hidden_output_back(*tensors: Tensor | None) -> None:
-    """o, what is added to it or None, x, and the gradients of H' and of sigma(o), or None; those of o and x are written."""
+    """Inputs o, its addend or None, x, and the gradients of H' and of sigma(o), or None; outputs the gradients of o and x."""
     _launch(_hidden_output_back, *tensors)

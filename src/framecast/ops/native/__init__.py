@@ -1,1 +1,1 @@
-"""The loops in C, how they are loaded, and the memory they work in."""
+"""The loops in C, the loader of their library, and the memory that they use."""

@@ -1,5 +1,5 @@
-/* The inner loops of attention.py, where the equations stand. Maps are (batch, pixels, channels); those of q, k and v have
- * the channels of one head after the other. A thread takes a head, and of its queries a block at once. */
+/* The inner loops of attention.py, which has the equations. Maps are (batch, pixels, channels); those of q, k and v hold the
+ * channels of one head after the other. A task is one head, whose queries are processed in blocks. */
 #include <float.h>
 
 #include "exponential.h"
@@ -14,7 +14,7 @@ typedef struct {
     float scale;
 } Sizes;
 
-/* What belongs to one head: its first channel at the first pixel. The gradients are those of q, k and v. */
+/* Pointers to the first channel of one head at the first pixel. The gradients are those of q, k and v. */
 typedef struct {
     const float *q, *k, *v;
     float *dq, *dk, *dv;
@@ -22,18 +22,18 @@ typedef struct {
 
 INLINE int64_t registers(int64_t count) { return (count + LANES - 1) / LANES * LANES; }
 
-/* Where a head begins in a map of `pixels` with `channels` each. */
+/* Offset of a head in a map of `pixels` with `channels` each. */
 INLINE int64_t place(Sizes sizes, int64_t task, int64_t pixels, int64_t channels) {
     return (task / sizes.heads * pixels * sizes.heads + task % sizes.heads) * channels;
 }
 
-/* (pixels, channels), of which each pixel lies `apart` from the next -> (channels, whole registers of pixels), zeros last. */
-static void turn(const float *from, int64_t apart, int64_t pixels, int64_t channels, float *to) {
+/* Transposes (pixels, channels) with `stride` floats between pixels to (channels, pixels padded with zeros to registers). */
+static void transpose(const float *from, int64_t stride, int64_t pixels, int64_t channels, float *to) {
     int64_t row = registers(pixels);
     for (int64_t first = 0; first < row; first += LANES)
         for (int64_t c = 0; c < channels; c++) {
             Lanes values = {0};
-            for (int64_t n = 0; n < least(LANES, pixels - first); n++) values[n] = from[(first + n) * apart + c];
+            for (int64_t n = 0; n < min(LANES, pixels - first); n++) values[n] = from[(first + n) * stride + c];
             store(to + c * row + first, values, LANES);
         }
 }
@@ -50,24 +50,24 @@ INLINE float largest_of(Lanes values) {
     return largest;
 }
 
-/* Rows of inner products q k, in place, to the shares that the keys have: zero behind the last of them. */
+/* Softmax of rows of inner products q k, in place: the weights of the keys, zero in the padding. */
 static void soften(float *scores, int64_t rows, Sizes sizes) {
     int64_t row = registers(sizes.keys);
-    for (float *here = scores; here < scores + rows * row; here += row) {
-        for (int64_t c = sizes.keys; c < row; c++) here[c] = -FLT_MAX;
-        Lanes most = load(here, LANES), sum = {0};
+    for (float *line = scores; line < scores + rows * row; line += row) {
+        for (int64_t c = sizes.keys; c < row; c++) line[c] = -FLT_MAX;
+        Lanes most = load(line, LANES), sum = {0};
         for (int64_t c = LANES; c < row; c += LANES) {
-            Lanes values = load(here + c, LANES);
+            Lanes values = load(line + c, LANES);
             most = choose(values > most, values, most);
         }
         float largest = largest_of(most);
         for (int64_t c = 0; c < row; c += LANES) {
-            Lanes share = exponential((load(here + c, LANES) - largest) * sizes.scale);
-            store(here + c, share, LANES);
+            Lanes share = exponential((load(line + c, LANES) - largest) * sizes.scale);
+            store(line + c, share, LANES);
             sum += share;
         }
-        float whole = 1 / sum_of(sum);
-        for (int64_t c = 0; c < row; c += LANES) store(here + c, load(here + c, LANES) * whole, LANES);
+        float scale = 1 / sum_of(sum);
+        for (int64_t c = 0; c < row; c += LANES) store(line + c, load(line + c, LANES) * scale, LANES);
     }
 }
 
@@ -83,21 +83,21 @@ static void soften_back(const float *shares, float *changes, int64_t rows, Sizes
     }
 }
 
-/* `out` is a map (batch, queries, values) for each head. `workspace` holds channels + BLOCK rows of whole registers of keys for
- * each thread. */
+/* `out` is a map (batch, queries, values) for each head. `workspace` holds channels + BLOCK rows of keys, padded to registers,
+ * for each thread. */
 void framecast_attend(const float *q, const float *k, const float *v, Sizes sizes, float *const *out, float *workspace,
                       int threads) {
-    int64_t row = registers(sizes.keys), apart = sizes.heads * sizes.channels;
+    int64_t row = registers(sizes.keys), stride = sizes.heads * sizes.channels;
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t task = 0; task < sizes.batch * sizes.heads; task++) {
         const float *queries = q + place(sizes, task, sizes.queries, sizes.channels);
         const float *values = v + place(sizes, task, sizes.keys, sizes.values);
         float *attended = out[task % sizes.heads] + task / sizes.heads * sizes.queries * sizes.values;
         float *keys = workspace + thread_number() * (sizes.channels + BLOCK) * row, *shares = keys + sizes.channels * row;
-        turn(k + place(sizes, task, sizes.keys, sizes.channels), apart, sizes.keys, sizes.channels, keys);
+        transpose(k + place(sizes, task, sizes.keys, sizes.channels), stride, sizes.keys, sizes.channels, keys);
         for (int64_t first = 0; first < sizes.queries; first += BLOCK) {
-            int64_t rows = least(BLOCK, sizes.queries - first);
-            product(queries + first * apart, apart, 1, keys, row, sizes.channels, shares, row, rows, row, 0, NOTHING);
+            int64_t rows = min(BLOCK, sizes.queries - first);
+            product(queries + first * stride, stride, 1, keys, row, sizes.channels, shares, row, rows, row, 0, NOTHING);
             soften(shares, rows, sizes);
             product(shares, row, 1, values, sizes.heads * sizes.values, sizes.keys, attended + first * sizes.values,
                     sizes.values, rows, sizes.values, 0, NOTHING);
@@ -108,28 +108,28 @@ void framecast_attend(const float *q, const float *k, const float *v, Sizes size
 /* The gradients of q, k and v. `workspace` holds channels + values + 2 BLOCK such rows for each thread. */
 void framecast_attend_back(const float *q, const float *k, const float *v, Sizes sizes, const float *const *dout, float *dq,
                            float *dk, float *dv, float *workspace, int threads) {
-    int64_t row = registers(sizes.keys), apart = sizes.heads * sizes.channels, beside = sizes.heads * sizes.values;
+    int64_t row = registers(sizes.keys), stride = sizes.heads * sizes.channels, value_stride = sizes.heads * sizes.values;
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t task = 0; task < sizes.batch * sizes.heads; task++) {
         int64_t of_q = place(sizes, task, sizes.queries, sizes.channels);
         int64_t of_k = place(sizes, task, sizes.keys, sizes.channels), of_v = place(sizes, task, sizes.keys, sizes.values);
-        const float *given = dout[task % sizes.heads] + task / sizes.heads * sizes.queries * sizes.values;
+        const float *dattended = dout[task % sizes.heads] + task / sizes.heads * sizes.queries * sizes.values;
         float *keys = workspace + thread_number() * (sizes.channels + sizes.values + 2 * BLOCK) * row;
         float *values = keys + sizes.channels * row, *shares = values + sizes.values * row, *changes = shares + BLOCK * row;
-        turn(k + of_k, apart, sizes.keys, sizes.channels, keys);
-        turn(v + of_v, beside, sizes.keys, sizes.values, values);
+        transpose(k + of_k, stride, sizes.keys, sizes.channels, keys);
+        transpose(v + of_v, value_stride, sizes.keys, sizes.values, values);
         for (int64_t first = 0; first < sizes.queries; first += BLOCK) {
-            int64_t rows = least(BLOCK, sizes.queries - first);
-            const float *queries = q + of_q + first * apart, *after = given + first * sizes.values;
-            product(queries, apart, 1, keys, row, sizes.channels, shares, row, rows, row, 0, NOTHING);
+            int64_t rows = min(BLOCK, sizes.queries - first);
+            const float *queries = q + of_q + first * stride, *after = dattended + first * sizes.values;
+            product(queries, stride, 1, keys, row, sizes.channels, shares, row, rows, row, 0, NOTHING);
             soften(shares, rows, sizes);
-            product(shares, 1, row, after, sizes.values, rows, dv + of_v, beside, sizes.keys, sizes.values, first > 0,
+            product(shares, 1, row, after, sizes.values, rows, dv + of_v, value_stride, sizes.keys, sizes.values, first > 0,
                     NOTHING);
             product(after, sizes.values, 1, values, row, sizes.values, changes, row, rows, row, 0, NOTHING);
             soften_back(shares, changes, rows, sizes);
-            product(changes, row, 1, k + of_k, apart, sizes.keys, dq + of_q + first * apart, apart, rows, sizes.channels, 0,
+            product(changes, row, 1, k + of_k, stride, sizes.keys, dq + of_q + first * stride, stride, rows, sizes.channels, 0,
                     NOTHING);
-            product(changes, 1, row, queries, apart, rows, dk + of_k, apart, sizes.keys, sizes.channels, first > 0, NOTHING);
+            product(changes, 1, row, queries, stride, rows, dk + of_k, stride, sizes.keys, sizes.channels, first > 0, NOTHING);
         }
     }
 }

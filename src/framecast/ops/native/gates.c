@@ -1,12 +1,12 @@
-/* The inner loops of gates.py, where the equations stand, over `count` floats of arrays that have one layout. */
+/* The inner loops of gates.py, which has the equations, over `count` floats of arrays of one layout. */
 #include "exponential.h"
 
-#define SHARE 4096 /* floats that are worth the start of a thread */
+#define SHARE 4096 /* floats of a task: fewer are not worth a thread */
 
 INLINE Lanes sigmoid(Lanes x) { return 1.f / (1.f + exponential(-x)); }
 INLINE Lanes hyperbolic(Lanes x) { return 2.f / (1.f + exponential(-2.f * x)) - 1.f; }
 
-/* Arrays at a place of which `lanes` floats are left; nothing is read from or written to those that are null. */
+/* Load and store at position `at` with `lanes` floats left; null arrays read as zero and are not written. */
 INLINE Lanes get(const float *from, int64_t at, int64_t lanes) { return from ? load(from + at, lanes) : (Lanes){0}; }
 INLINE void put(float *to, int64_t at, Lanes values, int64_t lanes) {
     if (to) store(to + at, values, lanes);
@@ -40,7 +40,8 @@ static void cell_update_back(Gates in, const float *dcell, const float *dincreme
     }
 }
 
-static void hidden_output(const float *o, const float *more, const float *x, float *hidden, float *gate, int64_t from, int64_t to) {
+static void hidden_output(const float *o, const float *more, const float *x, float *hidden, float *gate, int64_t from,
+                          int64_t to) {
     for (int64_t at = from; at < to; at += LANES) {
         int64_t lanes = to - at;
         Lanes open = sigmoid(get(o, at, lanes) + get(more, at, lanes));
@@ -54,18 +55,18 @@ static void hidden_output_back(const float *o, const float *more, const float *x
     for (int64_t at = from; at < to; at += LANES) {
         int64_t lanes = to - at;
         Lanes open = sigmoid(get(o, at, lanes) + get(more, at, lanes));
-        Lanes shown = hyperbolic(get(x, at, lanes)), after = get(dhidden, at, lanes);
-        put(d_o, at, (after * shown + get(dgate, at, lanes)) * open * (1.f - open), lanes);
-        put(dx, at, after * open * (1.f - shown * shown), lanes);
+        Lanes tanh_x = hyperbolic(get(x, at, lanes)), after = get(dhidden, at, lanes);
+        put(d_o, at, (after * tanh_x + get(dgate, at, lanes)) * open * (1.f - open), lanes);
+        put(dx, at, after * open * (1.f - tanh_x * tanh_x), lanes);
     }
 }
 
-/* Does the work for shares of `count` floats, in as many threads as are worth it. */
+/* Runs the statement for tasks of SHARE floats in parallel, with at most one thread for each task. */
 #define SHARED(count, threads, ...)                                                                                          \
     do {                                                                                                                     \
-        int64_t shares = (count + SHARE - 1) / SHARE, several = least(shares, threads);                                      \
-        _Pragma("omp parallel for num_threads(several) schedule(static)") for (int64_t n = 0; n < shares; n++) {             \
-            int64_t from = n * SHARE, to = least(count, from + SHARE);                                                       \
+        int64_t shares = (count + SHARE - 1) / SHARE, workers = min(shares, threads);                                      \
+        _Pragma("omp parallel for num_threads(workers) schedule(static)") for (int64_t n = 0; n < shares; n++) {             \
+            int64_t from = n * SHARE, to = min(count, from + SHARE);                                                       \
             __VA_ARGS__;                                                                                                     \
         }                                                                                                                    \
     } while (0)

@@ -1,5 +1,5 @@
-/* As many floats as a register holds, worked on at once. The files are compiled once for each kind of processor, with LANES
- * 16 for AVX-512, 8 for AVX2 and 4 for anything else; library.py takes the one that the processor has. */
+/* Vectors of the floats of a register. The files are compiled once for each type of processor, with LANES 16 for AVX-512, 8
+ * for AVX2 and 4 for anything else; library.py loads the one for the processor. */
 #ifndef LANES_H
 #define LANES_H
 
@@ -12,7 +12,7 @@
 #define INLINE static inline __attribute__((always_inline))
 
 typedef float Lanes __attribute__((vector_size(LANES * sizeof(float)), aligned(sizeof(float))));
-typedef int32_t Whole __attribute__((vector_size(LANES * sizeof(int32_t)), aligned(sizeof(int32_t))));
+typedef int32_t Integers __attribute__((vector_size(LANES * sizeof(int32_t)), aligned(sizeof(int32_t))));
 
 /* The first `count` floats at `from`, zeros after them. */
 INLINE Lanes load(const float *from, int64_t count) {
@@ -29,6 +29,6 @@ INLINE void store(float *to, Lanes values, int64_t count) {
         memcpy(to, &values, count * sizeof(float));
 }
 
-INLINE int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+INLINE int64_t min(int64_t a, int64_t b) { return a < b ? a : b; }
 
 #endif

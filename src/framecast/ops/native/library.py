@@ -1,4 +1,4 @@
-"""Inner loops in C (the files beside this one), compiled when framecast is installed, where there is a compiler that can."""
+"""Loads the inner loops in C (the files in this folder), which setup.py compiles if there is a C compiler with OpenMP."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ import torch
 from torch import Tensor
 
 ADDRESS, SIZE, COUNT, REAL = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int, ctypes.c_float
-"""The types of their arguments: a tensor's memory, a number of elements, how many threads or terms, and a real number."""
+"""Types of arguments: the address of a tensor, a number of elements, a number of threads or terms, and a real number."""
 
 
 FORMS = {"AVX512": "_loops_avx512", "AVX2": "_loops_avx2"}
-"""By what PyTorch says of the processor; `_loops` for any other."""
+"""Libraries by the CPU capability that PyTorch reports; `_loops` for any other."""
 
 
 class Status(NamedTuple):
-    """Which of the compiled forms runs in this process."""
+    """The compiled library that this process uses."""
 
     form: str
-    """For which processors: AVX512, AVX2, or what PyTorch calls those without either."""
+    """Its processors: AVX512, AVX2, or PyTorch's name for those without either."""
     path: Path | None
-    """The file that was loaded; None where everything is computed by PyTorch."""
+    """The loaded file; None if PyTorch computes everything."""
     reason: str = ""
     """Why no file was loaded."""
 
@@ -36,7 +36,7 @@ class Status(NamedTuple):
 
 @cache
 def _load() -> tuple[ctypes.CDLL | None, Status]:
-    """The library is loaded after PyTorch, whose threads it then uses. One that cannot be loaded here is as good as none."""
+    """Load the library, after PyTorch, whose threads it then uses. A library that cannot be loaded counts as missing."""
     form = torch.backends.cpu.get_cpu_capability()
     name = FORMS.get(form, "_loops")
     spec = find_spec(f"framecast.ops.native.{name}")
@@ -53,22 +53,22 @@ def _library() -> ctypes.CDLL | None:
 
 
 def status() -> Status:
-    """Which of the compiled forms runs in this process, or why none does."""
+    """The compiled library that this process uses, or why there is none."""
     return _load()[1]
 
 
 def available() -> bool:
-    """Whether they were compiled. If not, everything is computed by PyTorch."""
+    """Whether the loops can be used. If not, PyTorch computes everything."""
     return _library() is not None
 
 
-def compiled(name: str, *arguments: Any, returns: Any = None) -> Callable[..., Any]:
-    """The function `name`; it raises RuntimeError when called if there is none."""
+def load_function(name: str, *arguments: Any, returns: Any = None) -> Callable[..., Any]:
+    """The function `name` of the library; without one, a function that raises `RuntimeError` when called."""
     library = _library()
     if library is None:
 
         def missing(*_: object) -> None:
-            raise RuntimeError(f"{name} was not compiled when framecast was installed: no C compiler with OpenMP")
+            raise RuntimeError(f"{name} was not load_function when framecast was installed: no C compiler with OpenMP")
 
         return missing
     function = getattr(library, name)
@@ -76,22 +76,22 @@ def compiled(name: str, *arguments: Any, returns: Any = None) -> Callable[..., A
     return function  # type: ignore[no-any-return]
 
 
-def packed(kind: Any, values: Sequence[Any]) -> Any:
-    """Values as the loops take several: an array of a type of C."""
+def c_array(kind: Any, values: Sequence[Any]) -> Any:
+    """Values as an array of a C type."""
     return _array(kind, len(values))(*values)
 
 
 @cache
 def _array(kind: Any, count: int) -> Any:
-    """The type of such an array: making one takes longer than what is done with it, and ctypes forgets those not in use."""
+    """The type of such an array, cached: creating one takes longer than the call, and ctypes drops unused types."""
     return kind * count
 
 
 def addresses(tensors: Iterable[Tensor | None]) -> Any:
-    """Where tensors lie, null for None."""
-    return packed(ADDRESS, [None if tensor is None else tensor.data_ptr() for tensor in tensors])
+    """Addresses of tensors, null for None."""
+    return c_array(ADDRESS, [None if tensor is None else tensor.data_ptr() for tensor in tensors])
 
 
 def threads() -> int:
-    """As many as PyTorch uses."""
+    """Number of threads that PyTorch uses."""
     return torch.get_num_threads()

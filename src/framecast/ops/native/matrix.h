@@ -4,7 +4,7 @@
 
 #include "lanes.h"
 
-/* Short loops, which are written out. */
+/* Unrolls short loops. */
 #define WRITTEN_OUT _Pragma("GCC unroll 16")
 
 #define LINE 16 /* floats in a line of the caches */
@@ -72,35 +72,35 @@ static void product(const float *a, int64_t a_row, int64_t a_deep, const float *
     int twice = ahead.ones + ahead.others > blocks * line;
     for (int64_t w = 0, lanes; w < width; w += lanes) {
         int wide = width - w >= WIDE * LANES, half = !wide && width - w >= WIDE / 2 * LANES;
-        lanes = wide ? WIDE * LANES : half ? WIDE / 2 * LANES : least(LANES, width - w);
+        lanes = wide ? WIDE * LANES : half ? WIDE / 2 * LANES : min(LANES, width - w);
 #define REST a_row, a_deep, b + w, b_deep, depth, out + r *out_row + w, out_row, add
-        for (int64_t r = 0, done; r < rows; r += done, fetched += line << twice) {
-            done = rows - r >= 6 && rows - r != 8 ? 6 : rows - r >= 4 ? 4 : rows - r >= 2 ? 2 : 1;
+        for (int64_t r = 0, height; r < rows; r += height, fetched += line << twice) {
+            height = rows - r >= 6 && rows - r != 8 ? 6 : rows - r >= 4 ? 4 : rows - r >= 2 ? 2 : 1;
             const float *left = a + r * a_row, *next = next_of(ahead, fetched), *also = 0;
             if (twice) also = next_of(ahead, fetched + line);
-            if (wide && done == 6)
+            if (wide && height == 6)
                 six_wide(left, REST, LANES, next, also);
-            else if (wide && done == 4)
+            else if (wide && height == 4)
                 four_wide(left, REST, LANES, next, also);
-            else if (wide && done == 2)
+            else if (wide && height == 2)
                 two_wide(left, REST, LANES, next, also);
             else if (wide)
                 one_wide(left, REST, LANES, next, also);
-            else if (half && done == 6)
+            else if (half && height == 6)
                 six_half(left, REST, LANES, next, also);
-            else if (half && done == 4)
+            else if (half && height == 4)
                 four_half(left, REST, LANES, next, also);
-            else if (half && done == 2)
+            else if (half && height == 2)
                 two_half(left, REST, LANES, next, also);
             else if (half)
                 one_half(left, REST, LANES, next, also);
-            else if (done == 6 && lanes == LANES)
+            else if (height == 6 && lanes == LANES)
                 six(left, REST, LANES, next, also);
-            else if (done == 6)
+            else if (height == 6)
                 six(left, REST, lanes, next, also);
-            else if (done == 4)
+            else if (height == 4)
                 four(left, REST, lanes, next, also);
-            else if (done == 2)
+            else if (height == 2)
                 two(left, REST, lanes, next, also);
             else
                 one(left, REST, lanes, next, also);

@@ -1,8 +1,8 @@
-"""Memory of the C library, from which PyTorch takes that of tensors on the CPU.
+"""Memory of the C library, from which PyTorch allocates tensors on the CPU.
 
-PyTorch asks for blocks that begin at a multiple of 64 bytes. The GNU C library before version 2.38 does not find such a block
-again when it has become free and one of the same size is wanted, so that memory grows by a fifth and more where maps come and
-go. Large maps are asked for without that condition here, with room to begin at such a multiple.
+PyTorch requests blocks aligned to 64 bytes. The GNU C library before version 2.38 does not reuse a freed block for such a
+request of the same size, so that memory grows by a fifth and more where maps are allocated and freed. Here large maps are
+requested without alignment, with room to start at a multiple of 64.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ import torch
 from torch import Tensor
 
 LARGE = 2**17
-"""Floats from which on it matters: asking NumPy takes two microseconds longer."""
+"""Floats above which it matters; an allocation by NumPy takes two microseconds longer."""
 ALIGNED = 64
 """Bytes."""
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
-"""As `malloc.h` has them: from how much free memory at its end on the heap shrinks, and the blocks that lie outside of it."""
+"""Constants of `malloc.h`: the free memory above which the heap shrinks, and the size of blocks that are outside of the heap."""
 
 
 def empty(*shape: int) -> Tensor:
-    """Float32 memory of `shape` on the CPU, uninitialised, whatever the defaults are at the moment."""
+    """Uninitialised float32 memory of `shape` on the CPU, whatever PyTorch's defaults."""
     size = prod(shape)
     if size < LARGE:
         return torch.empty(shape, dtype=torch.float32, device="cpu")
@@ -35,7 +35,7 @@ def empty(*shape: int) -> Tensor:
 
 
 def empty_like(x: Tensor, dtype: torch.dtype | None = None) -> Tensor:
-    """Memory for a tensor without gaps like `x`, uninitialised, on any device; of another type where one is given."""
+    """Uninitialised contiguous memory for a tensor like `x`, on any device; `dtype` replaces that of `x`."""
     dtype = dtype or x.dtype
     if x.is_cpu and dtype == torch.float32 and x.numel() >= LARGE:
         return empty(x.numel()).as_strided(x.shape, x.stride())
@@ -44,7 +44,7 @@ def empty_like(x: Tensor, dtype: torch.dtype | None = None) -> Tensor:
 
 @cache
 def _library(name: str) -> Any:
-    """A function of the GNU C library; one that does nothing where there is another library."""
+    """A function of the GNU C library; with another C library, one that does nothing."""
     try:
         return getattr(ctypes.CDLL(None), name)
     except (AttributeError, OSError, TypeError):  # macOS; Windows, which has no library of the program itself
@@ -52,8 +52,8 @@ def _library(name: str) -> Any:
 
 
 def keep_free() -> None:
-    """Keep what becomes free for what is asked for next, in the whole process: that a training step hands pages back to the
-    system and is given others can take a fifth of its time."""
+    """Keep freed memory in the process for later requests. A training step that returns pages to the system and gets new ones
+    can lose a fifth of its time."""
     _library("mallopt")(
         _MMAP_THRESHOLD, 32 * 2**20
     )  # the most it can be: blocks from there on are handed back all the same

@@ -1,29 +1,29 @@
-/* Stores past the caches, for what is written far apart and not read at once: a line need not be fetched before it is
- * written. Only whole lines can be stored so, which a register is with AVX-512. */
+/* Non-temporal stores, which bypass the caches, for data that is written with a large stride and not read soon: a line is not
+ * fetched before it is written. They need complete lines, the size of a register of AVX-512. */
 #ifndef NON_TEMPORAL_H
 #define NON_TEMPORAL_H
 
 #include "lanes.h"
 
-#define MUCH (8 << 20) /* floats that no cache keeps */
+#define MUCH (8 << 20) /* floats that exceed any cache */
 
 #if LANES == 16
 #include <immintrin.h>
 
-/* Whether `count` floats in rows of `row`, every `apart`, are better stored so. Where they are more than the caches hold, and
- * on processors of Intel always: there it takes a third of the time, also of what would fit. */
-INLINE int is_non_temporal(const float *to, int64_t count, int64_t row, int64_t apart) {
-    int whole = (uintptr_t)to % sizeof(Lanes) == 0 && row % LANES == 0 && apart % LANES == 0;
-    return whole && (count > MUCH || __builtin_cpu_is("intel"));
+/* Whether non-temporal stores are faster for `count` floats in rows of `row` with `stride`: if they exceed the caches, and
+ * always on processors of Intel, where they take a third of the time for any size. */
+INLINE int is_non_temporal(const float *to, int64_t count, int64_t row, int64_t stride) {
+    int aligned = (uintptr_t)to % sizeof(Lanes) == 0 && row % LANES == 0 && stride % LANES == 0;
+    return aligned && (count > MUCH || __builtin_cpu_is("intel"));
 }
 
 INLINE void store_non_temporal(float *to, Lanes values) { _mm512_stream_ps(to, (__m512)values); }
 
-/* From here on other threads see what this one has stored so. */
+/* Makes the non-temporal stores of this thread visible to other threads. */
 INLINE void fence_non_temporal(void) { _mm_sfence(); }
 #else
-INLINE int is_non_temporal(const float *to, int64_t count, int64_t row, int64_t apart) {
-    (void)to, (void)count, (void)row, (void)apart;
+INLINE int is_non_temporal(const float *to, int64_t count, int64_t row, int64_t stride) {
+    (void)to, (void)count, (void)row, (void)stride;
     return 0;
 }
 INLINE void store_non_temporal(float *to, Lanes values) { store(to, values, LANES); }

@@ -1,4 +1,4 @@
-/* Which of the threads of a parallel region this is. */
+/* The number of this thread in a parallel region. */
 #ifndef THREADS_H
 #define THREADS_H
 

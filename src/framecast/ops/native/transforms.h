@@ -1,5 +1,5 @@
-/* The transforms of winograd.h, where TILE is set, of one row or column of a tile: that of a tile is done to all its columns
- * and then to the rows of what that gives, or the other way round. */
+/* The transforms of winograd.h, which sets TILE, for one row or column of a tile. A tile is transformed by its columns and
+ * then by the rows of the result, or the other way round. */
 #ifndef TRANSFORMS_H
 #define TRANSFORMS_H
 
@@ -9,7 +9,7 @@
 #define PAIRS (TILE / 2 - 1)
 
 /* The points are 0, infinity and PAIRS pairs p, -p. Polynomials in x^2, from the lowest coefficient: AT_ZERO is the product
- * of x^2 - p^2, brought to size, and x AT_ZERO that of infinity (but for its sign); (x^2 +- p x) AT_POINT[k] are those of the
+ * of x^2 - p^2, scaled, and x AT_ZERO that of infinity (but for its sign); (x^2 +- p x) AT_POINT[k] are those of the
  * k-th pair. POWERS are those of p. */
 #if TILE == 6
 #define MOST 4 /* the largest step */
@@ -40,7 +40,7 @@ static const float AT_POINT[PAIRS][PAIRS] = {
 /* One row or column of a tile, in registers. */
 typedef Lanes Line[TILE];
 
-/* B^T in. */
+/* out = B^T in. */
 INLINE void input_transform_line(const Line in, Line out) {
     Lanes zero = {0}, infinity = {0};
     WRITTEN_OUT for (int i = 0; i <= PAIRS; i++) zero += AT_ZERO[i] * in[2 * i];
@@ -58,7 +58,7 @@ INLINE void input_transform_line(const Line in, Line out) {
     }
 }
 
-/* B in. */
+/* out = B in. */
 INLINE void input_transform_adjoint_line(const Line in, Line out) {
     Lanes even[PAIRS], odd[PAIRS];
     WRITTEN_OUT for (int p = 0; p < PAIRS; p++) {
@@ -66,17 +66,17 @@ INLINE void input_transform_adjoint_line(const Line in, Line out) {
         odd[p] = POWERS[p][1] * (in[2 * p + 1] - in[2 * p + 2]);
     }
     WRITTEN_OUT for (int i = 0; i <= PAIRS; i++) {
-        Lanes sum = AT_ZERO[i] * in[0], beside = SIGN * AT_ZERO[i] * in[TILE - 1];
+        Lanes sum = AT_ZERO[i] * in[0], odd_sum = SIGN * AT_ZERO[i] * in[TILE - 1];
         WRITTEN_OUT for (int p = 0; p < PAIRS; p++) {
             if (i > 0) sum += AT_POINT[p][i - 1] * even[p];
-            if (i < PAIRS) beside += AT_POINT[p][i] * odd[p];
+            if (i < PAIRS) odd_sum += AT_POINT[p][i] * odd[p];
         }
         out[2 * i] = sum;
-        out[2 * i + 1] = beside;
+        out[2 * i + 1] = odd_sum;
     }
 }
 
-/* A^T in: `step` results. */
+/* out = A^T in: `step` results. */
 INLINE void output_transform_line(const Line in, Line out, int64_t step) {
     Lanes sum[2][PAIRS];
     WRITTEN_OUT for (int p = 0; p < PAIRS; p++) {
@@ -92,7 +92,7 @@ INLINE void output_transform_line(const Line in, Line out, int64_t step) {
     }
 }
 
-/* A in, of which those from `step` on are zero. */
+/* out = A in, where the inputs from `step` on count as zero. */
 INLINE void output_transform_adjoint_line(const Line in, Line out, int64_t step) {
     out[0] = in[0];
     out[TILE - 1] = (Lanes){0}; /* the compiler does not know that `step` is at least 2 */
@@ -110,7 +110,7 @@ INLINE void output_transform_adjoint_line(const Line in, Line out, int64_t step)
     }
 }
 
-/* A matrix (after, before) times in. */
+/* out = matrix (after, before) in. */
 INLINE void apply(const float *matrix, int64_t row, int64_t column, int64_t after, int64_t before, const Line in, Line out) {
     for (int64_t i = 0; i < after; i++) {
         Lanes sum = {0};

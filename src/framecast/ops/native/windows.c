@@ -1,16 +1,16 @@
-/* The inner loops of windows.py, where it stands what they compute. Frames are (height, width), one after the other; `valid`
- * is 1 where a pixel has data and 0 where not. Threads share out frames, events, or bands of rows. */
+/* The inner loops of windows.py, which describes the results. Frames are (height, width), one after the other; `valid` is 1
+ * if a pixel has data, else 0. Tasks are frames, events, or bands of rows. */
 #include "lanes.h"
 #include "threads.h"
 
-#define BAND 64 /* rows of windows that a thread takes at once */
+#define BAND 64 /* rows of windows of a task */
 
 typedef struct {
     int64_t frames, height, width;
 } Size;
 
-/* How many of the pixels above and to the left of each corner count: (height + 1) rows of (width + 1) corners, with `pad`
- * more at both ends, which repeat the first and the last. */
+/* Cumulative counts of the pixels above and to the left of each corner: (height + 1) rows of (width + 1) corners, padded at
+ * both ends by `pad` copies of the first and the last. */
 typedef struct {
     int32_t *corners;
     int64_t height, width, pad;
@@ -29,7 +29,7 @@ INLINE void count_row(const uint8_t *row, const float *field, float limit, Count
     for (int64_t c = 0; c < counts.pad; c++) out[end + c] = out[end - 1];
 }
 
-/* Of the pixels with data, all, or those of a field at or above a limit. */
+/* Counts the pixels with data, or those of them at which a field reaches a limit. */
 static void count(const uint8_t *valid, const float *field, float limit, Counts counts) {
     int64_t row = row_of(counts);
     memset(counts.corners, 0, row * sizeof *counts.corners);
@@ -43,14 +43,14 @@ static void count(const uint8_t *valid, const float *field, float limit, Counts 
     }
 }
 
-/* The windows `side` wide around the pixels of row r, cut off at the edge of the frame: the upper left corner of the first,
- * and how far below it the lower ones lie. */
+/* The windows of width `side` around the pixels of row r, clipped to the frame: the offset of the upper left corner of the
+ * first window, and that of the lower corners from it. */
 typedef struct {
     int64_t first, below, side;
 } Row;
 
 INLINE Row row_around(Counts counts, int64_t r, int64_t side) {
-    int64_t half = side / 2, top = r > half ? r - half : 0, bottom = least(r + half + 1, counts.height);
+    int64_t half = side / 2, top = r > half ? r - half : 0, bottom = min(r + half + 1, counts.height);
     return (Row){.first = top * row_of(counts) + counts.pad - half, .below = (bottom - top) * row_of(counts), .side = side};
 }
 
@@ -97,7 +97,7 @@ void framecast_fractions(const float *const *fields, int64_t forecasts, const ui
                 for (int64_t r = 0; r < size.height; r += step) {
                     Row around = row_around(counts[0], r, sides[s]);
 #define ROW(step)                                                                                                            \
-    squares(observed + r * size.width, size.width, step, around, counts[0].corners, counts[1].corners, counts[2].corners,       \
+    squares(observed + r * size.width, size.width, step, around, counts[0].corners, counts[1].corners, counts[2].corners, \
             error + at, reference + at)
                     if (step == 1)
                         ROW(1);
@@ -110,9 +110,9 @@ void framecast_fractions(const float *const *fields, int64_t forecasts, const ui
     }
 }
 
-/* For each of the `limits`, in each of so many `bins` of probability: how many windows forecast it, the sum of what they forecast,
- * and how many of them had the event at their centre, (forecasts, frames, limits, 3, bins); and the squared error (forecasts,
- * frames, limits). `workspace` holds 2 `Counts` for each thread. */
+/* For each of the `limits` and `bins` of probability: the number of windows with a forecast in the bin, the sum of these
+ * forecasts, and the number of events at their centres, (forecasts, frames, limits, 3, bins); and the squared error
+ * (forecasts, frames, limits). `workspace` holds 2 `Counts` for each thread. */
 void framecast_probabilities(const float *const *fields, int64_t forecasts, const uint8_t *valid, Size size,
                              const float *limits, int64_t events, int64_t side, int64_t bins, double *binned, double *error,
                              int32_t *workspace, int threads) {
@@ -147,10 +147,10 @@ void framecast_probabilities(const float *const *fields, int64_t forecasts, cons
     }
 }
 
-/* Of windows that lie wholly inside a frame and hold no NaN, the sums of the similarity and of its contrast, and their
- * number: (frames, bands, 3), a band being so many rows of windows. The weights of a window are the products of its `line`'s;
- * `workspace` holds 5 rows for each thread. With means x and y, variances xx and yy and covariance xy, 2 x y = x^2 + y^2 - (x -
- * y)^2 and 2 xy = xx + yy - the variance of the difference, so that it is 1 for equal frames to the last digit. */
+/* For windows inside a frame without NaN: the sums of the similarity and of its contrast, and the number of windows, (frames,
+ * bands, 3), with BAND rows of windows a band. The weights of a window are products of the weights in `line`; `workspace`
+ * holds 5 rows for each thread. With means x and y, variances xx and yy and covariance xy, 2 x y = x^2 + y^2 - (x - y)^2
+ * and 2 xy = xx + yy - the variance of the difference, so that it is 1 for equal frames to the last digit. */
 void framecast_similarity(const float *x, const float *y, Size size, const float *line, int64_t side, float c1, float c2,
                           float norm, double *sums, float *workspace, int threads) {
     int64_t across = size.width - side + 1, down = size.height - side + 1, bands = (down + BAND - 1) / BAND;
@@ -158,8 +158,8 @@ void framecast_similarity(const float *x, const float *y, Size size, const float
     for (int64_t task = 0; task < size.frames * bands; task++) {
         int64_t n = task / bands, first = task % bands * BAND;
         float *rows = workspace + 5 * thread_number() * size.width;
-        double whole = 0, part = 0, counted = 0;
-        for (int64_t r = first; r < least(first + BAND, down); r++) {
+        double total = 0, contrast_total = 0, number = 0;
+        for (int64_t r = first; r < min(first + BAND, down); r++) {
             for (int64_t c = 0; c < size.width; c += LANES) {
                 Lanes sum[5] = {{0}};
                 for (int64_t k = 0; k < side; k++) {
@@ -182,16 +182,16 @@ void framecast_similarity(const float *x, const float *y, Size size, const float
                 Lanes apart = mean[0] - mean[1], difference = norm * (mean[4] - apart * apart);
                 Lanes contrast = 1 - difference / (xx + yy + c2);
                 Lanes similarity = (1 - apart * apart / (mean[0] * mean[0] + mean[1] * mean[1] + c1)) * contrast;
-                for (int64_t k = 0; k < least(LANES, across - c); k++)
+                for (int64_t k = 0; k < min(LANES, across - c); k++)
                     if (similarity[k] == similarity[k]) {
-                        whole += similarity[k];
-                        part += contrast[k];
-                        counted += 1;
+                        total += similarity[k];
+                        contrast_total += contrast[k];
+                        number += 1;
                     }
             }
         }
-        sums[3 * task] = whole;
-        sums[3 * task + 1] = part;
-        sums[3 * task + 2] = counted;
+        sums[3 * task] = total;
+        sums[3 * task + 1] = contrast_total;
+        sums[3 * task + 2] = number;
     }
 }
