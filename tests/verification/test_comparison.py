@@ -241,3 +241,16 @@ def test_a_score_that_says_nothing_of_the_truth_is_not_claimed() -> None:
     values = np.random.default_rng(0).gamma(0.6, 3.0, (12, 5, 1, 20, 20))
     result = compare(verify({"a": Noisy(0.5, 1), "b": Persistence()}, Clips(values), convention="czh98"))
     assert "LAPLACIAN" not in {claim.score for claim in result.overall}
+
+
+def test_claims_mention_cases_that_fell_back() -> None:
+    verification = noisy_pair(0.5, 1.5, cases=8)
+    assert not any("fell back" in claim.verdict for claim in compare(verification).overall)
+    counts = np.zeros((2, 8))
+    counts[1, :3] = 1
+    verification.sums["fallback_cases"] = (("forecaster", "case"), counts)
+    result = compare(verification)
+    assert all(
+        claim.verdict.endswith("b fell back to extrapolation in 3 of 8 cases")
+        for claim in result.overall + result.by_lead
+    )

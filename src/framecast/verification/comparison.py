@@ -21,6 +21,7 @@ from framecast.scores.bootstrap import REPEATS, blocks_with_value, draw_blocks, 
 from framecast.scores.metric import Better
 from framecast.verification.result import Verification
 from framecast.verification.significance import hering_genton, holm, student_p
+from framecast.verification.views import fallback_counts
 
 FEWEST = 5
 LEVEL = 0.05
@@ -42,6 +43,8 @@ class Claim:
     blocks: int
     cases: int
     better: Better
+    fallbacks: tuple[tuple[str, int], ...] = ()
+    """Forecasters of the pair that used a simpler method in some cases, with the number of these cases."""
 
     @property
     def difference(self) -> float:
@@ -60,7 +63,12 @@ class Claim:
 
     @property
     def verdict(self) -> str:
-        """The claim as a sentence."""
+        """The claim as a sentence, with the cases in which a forecaster fell back to a simpler method."""
+        notes = [f"; {name} fell back to extrapolation in {n} of {self.cases} cases" for name, n in self.fallbacks]
+        return f"{self._sentence}{''.join(notes)}"
+
+    @property
+    def _sentence(self) -> str:
         values = f"{self.values[0]:.4g} against {self.values[1]:.4g}"
         if np.isinf(self.values).any():
             return f"{self.score}: {self.one} and {self.other}, {values}; what is infinite cannot be compared"
@@ -214,6 +222,7 @@ def _claim(
         number,
         verification.cases,
         metric.better,
+        tuple((name, count) for name, count in fallback_counts(verification).items() if name in pair),
     )
 
 

@@ -67,11 +67,18 @@ def wet_ratio(verification: Verification, forecaster: str) -> np.ndarray:
     return np.asarray(np.divide(forecast, observed, out=np.full(len(observed), np.nan), where=observed > 0))
 
 
+def fallback_counts(verification: Verification) -> dict[str, int]:
+    """The number of cases in which a forecaster used a simpler method, by name; only forecasters with any."""
+    if "fallback_cases" not in verification.sums:
+        return {}
+    totals = verification.sums["fallback_cases"].sum("case")
+    counts = {name: int(totals.sel(forecaster=name)) for name in verification.forecasters}
+    return {name: count for name, count in counts.items() if count}
+
+
 def fallbacks(verification: Verification) -> list[str]:
     """A line for each forecaster that used a simpler method in some cases, where its own could not work."""
-    if "fallback_cases" not in verification.sums:
-        return []
-    counts = {
-        name: int(verification.sums["fallback_cases"].sel(forecaster=name).sum()) for name in verification.forecasters
-    }
-    return [f"{name}: {n} of {verification.cases} cases fell back to extrapolation" for name, n in counts.items() if n]
+    return [
+        f"{name}: {count} of {verification.cases} cases fell back to extrapolation"
+        for name, count in fallback_counts(verification).items()
+    ]
