@@ -17,7 +17,8 @@ from framecast.forecasting.baselines.persistence import Persistence
 from framecast.report.figures import shared_lead_axis
 from framecast.report.verdict import verdict
 from framecast.verification.comparison import FEWEST, compare
-from framecast.verification.result import Grid, Verification
+from framecast.verification.examples import Grid
+from framecast.verification.result import Verification
 from framecast.verification.verify import verify
 
 SWISS = CRS.from_epsg(21781).to_wkt()
@@ -55,7 +56,7 @@ def test_the_report_of_rain_contains_every_part(rain: Verification, tmp_path: Pa
         assert word in text, word
     assert "model: &lt;predrnn&gt;" in text
     assert rain.checksum in text
-    assert "not computed: it needs weights" in text
+    assert "not computed: needs the weights" in text
     assert len(text) < 3e6
 
 

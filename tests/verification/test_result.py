@@ -161,7 +161,7 @@ def test_thresholds_are_converted_to_reflectivity_by_the_stated_relation() -> No
 
 def test_images_have_no_events() -> None:
     pictures = Clips(np.random.default_rng(0).random((2, 5, 3, 12, 12)), INTENSITY)
-    with pytest.raises(ConfigError, match="thresholds: rain rates given, and the frames are intensity"):
+    with pytest.raises(ConfigError, match="rates: rain rates given, and the frames are intensity"):
         verify({"persistence": Persistence()}, pictures, rates=(0.5,))
     result = verify({"persistence": Persistence()}, pictures)
     assert result.metrics("event") == []

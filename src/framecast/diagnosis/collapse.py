@@ -134,6 +134,7 @@ def across(
             f"a correlation needs at least three models, {len(runs)} given: {', '.join(runs)}",
             parameter="others",
         )
+    # features and groups of each model, on the same windows
     page = as_html_path(out)
     groups_of: dict[str, FeatureGroups] = {}
     first: Windows | None = None
@@ -151,6 +152,7 @@ def across(
         first = first or windows
         groups_of[name] = _group_features(trained.model, windows, reach, min_samples)
     assert first is not None
+    # correlation over the models
     diagnosis = correlate({name: (each.groups.silhouette, each.gdl) for name, each in groups_of.items()})
     for name, each in groups_of.items():
         groups = each.groups

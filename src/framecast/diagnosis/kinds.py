@@ -57,10 +57,12 @@ def diagnose(
 
     Raises `ArgumentError` for an unknown kind, for `others` with another kind than collapse and if `out` is not an HTML file,
     `ConfigError` if the model lacks the part that the kind analyses, `DataError` without windows, `RunError`."""
+    # check the kind
     if kind not in KINDS:
         raise ArgumentError(f"unknown kind {kind!r}", parameter="kind", remedy=f"one of: {', '.join(KINDS)}")
     if others and kind != "collapse":
         raise ArgumentError("several models are diagnosed for collapse only", parameter="others")
+    # several models on one page
     if others:
         page = Path(run) / "diagnosis-collapse-across.html" if out is None else as_html_path(out)
         return across(
@@ -72,6 +74,7 @@ def diagnose(
             reach=reach,
             min_samples=min_samples,
         )
+    # one model
     page = Path(run) / f"diagnosis-{kind}.html" if out is None else as_html_path(out)
     trained = load(run, device="cpu")
     windows = windows_for(Path(run), trained, data, options, limit)
@@ -130,6 +133,7 @@ def gradients(model: Any, windows: Windows) -> Diagnosis:
     first, last = norms[-1, [0, -1]]
     if np.isnan(positive).all():
         return Diagnosis("No gradient of the error reaches a hidden state: all are 0.", {}, [])
+    # how much of the gradient reaches the first state
     pull = (
         f"with {first / last:.2g} of the strength"
         if first >= 0 and last > 0
@@ -221,6 +225,7 @@ def motion(model: Any, windows: Windows) -> Diagnosis:
     transient = [
         np.hypot(*(row[-1].filter - row[-1].trend)[0].reshape(2, 9, *flow.shape[1:]).mean(1).numpy()) for row in motions
     ]
+    # arrows on a coarse grid
     frame = windows.past[0, -1].mean(0).numpy()
     every = max(1, flow.shape[-1] // 16)
     rows, columns = np.mgrid[0 : flow.shape[1] : every, 0 : flow.shape[2] : every]

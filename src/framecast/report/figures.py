@@ -22,7 +22,8 @@ from matplotlib.figure import Figure
 from framecast.colours import Scale, scale_of
 from framecast.data.quantities import Quantity
 from framecast.data.scaling import default_scaling
-from framecast.verification.result import Example, Verification
+from framecast.verification.examples import Example
+from framecast.verification.result import Verification
 from framecast.verification.views import power as mean_power
 from framecast.verification.views import wet_ratio
 
@@ -178,6 +179,7 @@ def performance(verification: Verification) -> str:
         return ""
     with mpl.rc_context({**STYLE, "axes.grid": False}):
         figure, axes = plt.subplots(figsize=(5.4, 4.6))
+        # isolines of CSI and of the frequency bias
         line = np.linspace(0.005, 1, 200)
         x, y = np.meshgrid(line, line)
         levels = axes.contour(
@@ -188,6 +190,7 @@ def performance(verification: Verification) -> str:
             axes.plot([0, 1], [0, bias], color="#dddddd", linewidth=0.7, linestyle="--")
             at = (0.97, 0.97 * bias) if bias <= 1 else (0.97 / bias, 0.97)
             axes.annotate(f"{bias:g}", at, fontsize=7, color="#888888", ha="right")
+        # one point for each threshold
         for k, name in enumerate(verification.forecasters):
             own_points = [point for point in points if point[0] == name]
             axes.plot(
@@ -225,6 +228,7 @@ def spectra(verification: Verification) -> str:
     wet = verification.quantity.precipitation
     with mpl.rc_context(STYLE):
         figure, axes = plt.subplots(1, 2 + wet, figsize=(8.4, 2.7))
+        # relative power at two lead times
         for panel, lead in zip(axes[:2], (0, -1), strict=True):
             for k, name in enumerate(verification.forecasters):
                 power = mean_power(verification, name)[lead]
@@ -236,6 +240,7 @@ def spectra(verification: Verification) -> str:
             panel.set_yscale("log")
             panel.set_xlabel("wavelength (pixels)")
             panel.set_title(f"Power after {leads[lead]:g} {unit}", loc="left", fontweight="bold")
+        # relative wet area
         if wet:
             for k, name in enumerate(verification.forecasters):
                 axes[2].plot(

@@ -25,8 +25,9 @@ from framecast.report.probabilities import diagrams, ensembles
 from framecast.report.verdict import cases, verdict
 from framecast.scores import Metric
 from framecast.scores.probability import NEIGHBOURHOOD, brier, roc
+from framecast.verification.examples import Example
 from framecast.verification.regimes import regimes
-from framecast.verification.result import Example, Score, Verification
+from framecast.verification.result import Score, Verification
 from framecast.verification.views import event_frequency, fallbacks, observed_events, scored_share
 from framecast.verification.views import probabilities as probabilities_of
 

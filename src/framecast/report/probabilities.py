@@ -27,6 +27,7 @@ def diagrams(verification: Verification) -> str:
         )
         for column, number in zip(axes.T, numbers, strict=True):
             above, below, curve = column
+            # reliability, number of forecasts and ROC of each forecaster
             for k, name in enumerate(verification.forecasters):
                 look = {"color": COLOURS[k % 5], "marker": MARKS[k % 5], "markersize": 3.5, "linewidth": 1.2}
                 sums = probabilities(verification, name, number)
@@ -36,6 +37,7 @@ def diagrams(verification: Verification) -> str:
                 below.plot(probability[count > 0], count[count > 0], **look)
                 curve_sums = roc(sums)
                 curve.plot(curve_sums.false_alarm_rate, curve_sums.hit_rate, label=f"{curve_sums.area:.3f}", **look)
+            # reference lines: observed frequency, diagonal
             base = event_frequency(verification, number)
             above.axhline(base, color="#999999", linewidth=0.7, linestyle=":")
             for panel in (above, curve):

@@ -1,6 +1,18 @@
 """Reading and writing `cases.nc`: the sums of all cases of a verification, with a version of the variable names.
 
 Files of earlier versions are converted on reading. No score is computed here.
+
+Besides the sums of the metrics (stated in their records) a file has these variables, for each case:
+
+    pixels, observed                                  scored pixels, and pixels with an observation
+    forecast_count, forecast_probability,
+    observed_events                                   forecasts and events by bin of probability (reliability, ROC)
+    rank_count, members                               ranks of the truth in an ensemble, and its number of members
+    ensemble_variance, ensemble_squared_error         spread of an ensemble, and squared error of its mean
+    power, observed_power                             power spectra by wavelength
+    wet_forecast, wet_observed, wet_amount, speed     properties that define regimes
+    fallback_cases                                    1 where a forecaster used a simpler method
+    checksum, height, width                           identity of the true frames, and their size in pixels
 """
 
 from __future__ import annotations

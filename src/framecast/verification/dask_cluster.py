@@ -31,6 +31,7 @@ def map_on_cluster(
     import distributed
 
     library: Any = distributed
+    # a scheduler elsewhere, or processes here
     local_cluster: Any = None
     if cluster.startswith("local:"):
         if not cluster[6:].isdecimal() or int(cluster[6:]) < 1:
@@ -39,6 +40,7 @@ def map_on_cluster(
             n_workers=int(cluster[6:]), threads_per_worker=1, processes=True, dashboard_address=None, memory_limit=None
         )
     try:
+        # submit the pieces, collect results in order of arrival
         with _connect(library, local_cluster if local_cluster is not None else cluster) as client:
             futures = [client.submit(_run_synchronously, work, piece, pure=False, retries=RETRIES) for piece in pieces]
             results: dict[Any, T] = {}

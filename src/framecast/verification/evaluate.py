@@ -30,8 +30,9 @@ from framecast.progress import Progress, unreported
 from framecast.training.run_folder import check_in_files, settings_of
 from framecast.verification.case_sums import PerceptualNetworks
 from framecast.verification.dask_cluster import map_on_cluster
+from framecast.verification.examples import Grid
 from framecast.verification.perceptual_weights import PerceptualWeights
-from framecast.verification.result import Grid, Verification
+from framecast.verification.result import Verification
 from framecast.verification.run import PartialResult, ScoringPlan, assemble, make_plan, score
 from framecast.verification.settings import EvaluationSettings
 from framecast.verification.windows import FramesLike, training_warning, windows_of

@@ -3,16 +3,16 @@
 All forecasters are scored on the same pixels: where the truth and every forecast have data. The number of these pixels is part
 of the result. Only sums are stored (`cases.nc`), so memory does not depend on the size of the frames.
 
-See `metrics` for the scores, `regimes` for subsets of the cases and `views` for other quantities of the sums.
+See `metrics` for the scores, `metric_selection` for those that can be computed, `regimes` for subsets of the cases and `views`
+for other quantities of the sums.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,34 +20,11 @@ import numpy as np
 import xarray as xr
 
 from framecast.data.quantities import Quantity
-from framecast.data.scaling import default_scaling
-from framecast.errors import ConfigError
 from framecast.scores import Convention, Metric
 from framecast.scores.bootstrap import blocks_with_value, draw_blocks, limits, resample
-from framecast.verification import metrics
 from framecast.verification.case_file import read_cases, write_cases
-
-
-class Example(NamedTuple):
-    """A case stored for figures: `context (T, C, H, W)`, `truth (S, C, H, W)` and the forecasts, in physical units. `why` is
-    "best" or "worst" for the first forecaster, else empty."""
-
-    case: int
-    init_time: np.datetime64 | int
-    context: np.ndarray
-    truth: np.ndarray
-    forecasts: dict[str, np.ndarray]
-    why: str = ""
-
-
-class Grid(NamedTuple):
-    """The grid of the frames: coordinates of rows `y (H,)` and columns `x (W,)` in `units`, and the projection as WKT (empty if
-    unknown)."""
-
-    y: np.ndarray
-    x: np.ndarray
-    units: str
-    crs: str
+from framecast.verification.examples import Example, Grid
+from framecast.verification.metric_selection import define_metrics, find_metric, select_metrics
 
 
 class Score(NamedTuple):
@@ -136,37 +113,11 @@ class Verification:
     def metrics(self, group: str | None = None, **place: int) -> list[Metric]:
         """All metrics that can be computed from the sums, at each threshold, percentile and scale, in the order of tables.
         `group` and `place` select some of them."""
-        available = [
-            self._at(metric, dict(zip(metric.dims, numbers, strict=True)))
-            for metric in metrics.METRICS
-            if self._is_available(metric) and group in (None, metric.group)
-            for numbers in product(*(range(self.sums.sizes[dim]) for dim in metric.dims))
-        ]
-        chosen = [metric for metric in available if place.items() <= metric.place.items()]
-        return sorted(chosen, key=_order)
+        return select_metrics(self, group, place)
 
     def metric(self, name: str, **place: int) -> Metric:
         """The metric of that name, at a threshold, percentile or scale. Raises `ConfigError` if it cannot be computed."""
-        available = {metric.name: metric for metric in metrics.METRICS if self._is_available(metric)}
-        if name not in available:
-            raise ConfigError(f"{name!r} is not computed here", where="score", remedy=f"one of: {', '.join(available)}")
-        return self._at(available[name], place)
-
-    def _is_available(self, metric: Metric) -> bool:
-        if metric.convention not in (None, self.convention.name) or (metric.ensembles and not self.ensembles):
-            return False
-        return all(name in self.sums for name in metric.sums)
-
-    def _at(self, metric: Metric, place: Mapping[str, int]) -> Metric:
-        """A metric at a place, with the place as text."""
-
-        def words(dim: str, number: int) -> str:
-            if dim == "threshold":
-                return f" at {self.rates[number]:g} mm/h"
-            value = self.sums[dim].values[number]
-            return f" of the largest {1 - value:.0%}" if dim == "percentile" else f", {value} {_UNITS.get(dim, dim)}"
-
-        return metric.at("".join(words(dim, place[dim]) for dim in metric.dims), **place)
+        return find_metric(self, name, place)
 
     def middle_scale(self, metric: Metric) -> bool:
         """Whether a metric is at the middle one of its scales, or has none."""
@@ -216,27 +167,4 @@ class Verification:
 
     def definitions(self) -> dict[str, str]:
         """The definition of each score by its title, and that of "scaled"."""
-        scaling = default_scaling(self.quantity)
-        settings = ", ".join(f"{key} {value}" for key, value in asdict(scaling).items() if key not in ("name", "zr"))
-        texts = {
-            metric.title: self._definition(metric)
-            for metric in metrics.METRICS
-            if self._is_available(metric) or metric.weights
-        }
-        return texts | {"scaled": f"by {scaling.name} ({settings}), whatever the model was trained with"}
-
-    def _definition(self, metric: Metric) -> str:
-        if not self._is_available(metric):
-            return "not computed: needs the weights of a pretrained network"
-        details = [self.sums.attrs.get(f"{metric.name}_{key}", "") for key in ("range", "weights")]
-        return "; ".join([metric.definition, *filter(None, details)])
-
-
-_UNITS = {"scale": "pixels"}
-
-
-def _order(metric: Metric) -> tuple[int, int]:
-    """Sort key of tables: frame scores, then all scores of each threshold, of each percentile, then object scores."""
-    place = metric.place
-    section = 3 if metric.group == "object" else 2 if "percentile" in place else 1 if "threshold" in place else 0
-    return section, place.get("threshold", place.get("percentile", 0))
+        return define_metrics(self)

@@ -24,7 +24,8 @@ from framecast.progress import Progress, unreported
 from framecast.scores.fractions import SCALES, SHARES
 from framecast.scores.structure import WAVELENGTHS
 from framecast.verification.case_sums import PerceptualNetworks, ScoringRules, sum_cases
-from framecast.verification.result import Example, Verification
+from framecast.verification.examples import Example
+from framecast.verification.result import Verification
 from framecast.verification.settings import EvaluationSettings
 
 MAX_PIXELS = 2**24
@@ -161,6 +162,7 @@ def assemble(
     extremes: dict[str, tuple[float, Example]] = {}
     for part in parts:
         _update_extremes(extremes, part.extremes)
+    # coordinates of the sums
     leads = np.arange(1, source.shape.horizon + 1)
     blocks = {block: number for number, block in enumerate(dict.fromkeys(source.block(index) for index in order))}
     rules = plan.rules
@@ -174,6 +176,7 @@ def assemble(
     for name, values in (("threshold", rules.thresholds), ("scale", rules.scales), ("percentile", SHARES)):
         if name in sums.dims:
             sums = sums.assign_coords({name: list(values)})
+    # attributes, examples and times
     sums.attrs = {
         "convention": rules.convention_name,
         "quantity": rules.quantity.name,
