@@ -10,8 +10,8 @@ import torch
 from framecast.config.experiment import Experiment, Optimiser, Training
 from framecast.data.datasets import MovingDigits
 from framecast.diagnosis import KINDS, across, diagnose, kinds, probes
-from framecast.diagnosis.collapse import collapse, correlated
-from framecast.diagnosis.pages import Windows, flat
+from framecast.diagnosis.collapse import collapse, correlate
+from framecast.diagnosis.pages import Windows, project
 from framecast.errors import ConfigError
 from framecast.models import MoDeRNN, ModeRNN, MotionRNN, PredRNN, PredRNNV2
 from framecast.training import train
@@ -47,7 +47,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         ("modernn_slots", "collapse"),
     ],
 )
-def test_a_page_with_figures(runs: dict[str, Path], model: str, kind: str, tmp_path: Path) -> None:
+def test_each_kind_writes_a_page_with_figures(runs: dict[str, Path], model: str, kind: str, tmp_path: Path) -> None:
     found, page = diagnose(runs[model], kind, out=tmp_path / "page.html", limit=12)
     text = page.read_text()
     assert found.verdict
@@ -55,7 +55,7 @@ def test_a_page_with_figures(runs: dict[str, Path], model: str, kind: str, tmp_p
     assert text.count("<figure>") == len(found.figures) > 0
 
 
-def test_what_a_model_does_not_have_is_said(runs: dict[str, Path]) -> None:
+def test_a_kind_that_the_model_has_no_part_for_is_refused(runs: dict[str, Path]) -> None:
     with pytest.raises(ConfigError, match="no MotionGRU"):
         diagnose(runs["predrnn_v2"], "motion")
     with pytest.raises(ConfigError, match=r"unknown kind 'dreams'\n.*attention"):
@@ -72,7 +72,7 @@ def test_what_a_model_does_not_have_is_said(runs: dict[str, Path]) -> None:
     }
 
 
-def test_models_beside_each_other(runs: dict[str, Path], tmp_path: Path) -> None:
+def test_several_models_are_compared_on_one_page(runs: dict[str, Path], tmp_path: Path) -> None:
     found, page = across(runs, out=tmp_path / "across.html", limit=16)
     assert "of 4 models" in found.verdict.lower() or "over" in found.verdict
     text = page.read_text()
@@ -83,7 +83,7 @@ def test_models_beside_each_other(runs: dict[str, Path], tmp_path: Path) -> None
         across(dict(list(runs.items())[:2]), out=tmp_path / "two.html")
 
 
-def test_models_that_look_at_other_windows_are_refused(runs: dict[str, Path], tmp_path: Path) -> None:
+def test_models_with_other_windows_are_refused(runs: dict[str, Path], tmp_path: Path) -> None:
     other = train(
         Experiment(
             data=MovingDigits(size=32, context=5, horizon=3, train=8, validation=2, test=16),
@@ -93,20 +93,20 @@ def test_models_that_look_at_other_windows_are_refused(runs: dict[str, Path], tm
         ),
         out=tmp_path / "other",
     )
-    with pytest.raises(ConfigError, match="would not look at the windows"):
+    with pytest.raises(ConfigError, match="has other windows than"):
         across({**dict(list(runs.items())[:2]), "other": other}, out=tmp_path / "page.html")
 
 
-def test_a_correlation_that_is_known() -> None:
-    found = correlated({"a": (0.1, 30.0), "b": (0.3, 20.0), "c": (0.5, 10.0), "none": (float("nan"), 5.0)})
+def test_a_known_correlation_is_reported() -> None:
+    found = correlate({"a": (0.1, 30.0), "b": (0.3, 20.0), "c": (0.5, 10.0), "none": (float("nan"), 5.0)})
     assert "over 3 models: -1.00" in found.verdict
     assert found.facts["none"].startswith("silhouette undefined")
-    few = correlated({"a": (0.1, 30.0), "b": (float("nan"), 20.0), "c": (0.5, 10.0)})
+    few = correlate({"a": (0.1, 30.0), "b": (float("nan"), 20.0), "c": (0.5, 10.0)})
     assert "2 have a silhouette: too few" in few.verdict
     assert len(few.figures) == 1
-    none = correlated(dict.fromkeys("abc", (float("nan"), 30.0)))
+    none = correlate(dict.fromkeys("abc", (float("nan"), 30.0)))
     assert none.figures == []
-    same = correlated({"a": (0.5, 30.0), "b": (0.5, 20.0), "c": (0.5, 10.0)})
+    same = correlate({"a": (0.5, 30.0), "b": (0.5, 20.0), "c": (0.5, 10.0)})
     assert "nan" not in same.verdict
     assert "all the same" in same.verdict
 
@@ -143,7 +143,7 @@ def small() -> Any:
     return PredRNN(**CELLS).build(FrameShape(1, 16, 16, 3, 2)).eval()
 
 
-def test_too_few_sequences_for_groups_are_said_and_not_drawn() -> None:
+def test_too_few_sequences_for_groups_are_reported_without_figures() -> None:
     found = collapse(small(), Windows(torch.rand(3, 5, 1, 16, 16), 3, 2))
     assert found.figures == []
     assert found.verdict == "Too few sequences for groups of features: 3, not 4."
@@ -151,11 +151,11 @@ def test_too_few_sequences_for_groups_are_said_and_not_drawn() -> None:
     assert "nan" not in str(found.facts)
 
 
-def test_sequences_that_are_all_the_same_are_said_and_not_drawn() -> None:
+def test_equal_sequences_are_reported_without_figures() -> None:
     """Dry weather: t-SNE of features without any spread ends the process."""
     found = collapse(small(), Windows(torch.zeros(16, 5, 1, 16, 16), 3, 2))
     assert found.figures == []
     assert "the same features" in found.verdict
     assert "nan" not in str(found.facts)
     with pytest.raises(ValueError, match="all features are the same"):
-        flat(np.ones((16, 4)))
+        project(np.ones((16, 4)))

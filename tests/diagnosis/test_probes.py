@@ -40,13 +40,13 @@ def built(config: object) -> torch.nn.Module:
 def test_features_of_any_model_are_one_vector_a_sequence(config: object) -> None:
     model = built(config)
     window = frames()
-    said = probes.features(model, window[:, :3], 3)
-    assert said.ndim == 2
-    assert len(said) == 2
+    message = probes.features(model, window[:, :3], 3)
+    assert message.ndim == 2
+    assert len(message) == 2
     alone = probes.features(model, window[1:, :3], 3)
-    torch.testing.assert_close(said[1:], alone, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(message[1:], alone, rtol=1e-4, atol=1e-5)
     true = probes.features(model, window[:, :3], 3, window[:, 3:])
-    assert true.shape == said.shape
+    assert true.shape == message.shape
 
 
 def test_gradients_reach_back_and_never_forward() -> None:

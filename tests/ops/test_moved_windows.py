@@ -8,7 +8,7 @@ from torch import Tensor
 
 from framecast.ops.choice import use_algorithm
 from framecast.ops.native.library import available
-from framecast.scores.fractions import SCALES, among_the_largest, exceeds, fractions_sums
+from framecast.scores.fractions import SCALES, fractions_sums, percentile_limit, threshold_limit
 from framecast.scores.probability import neighbourhood_sums
 from framecast.scores.ssim import gaussian_line, mean_similarity, ms_ssim
 
@@ -32,7 +32,7 @@ def test_fractions(seed: int, height: int, width: int, channels: int) -> None:
     truth, *said = (frames(seed + k, 2, 2, channels, height, width) for k in range(3))
     said[0][0, 0, 0, 0, 0] = torch.nan
     valid = with_gaps(seed, 4, height, width).view(2, 2, 1, height, width) & said[0].isfinite().all(2, keepdim=True)
-    events = [exceeds(8.0), among_the_largest(0.9, 0.5), exceeds(11.0)]
+    events = [threshold_limit(8.0), percentile_limit(0.9, 0.5), threshold_limit(11.0)]
     ours = fractions_sums(said, truth, valid, events, SCALES)
     with use_algorithm("direct"):
         plain = fractions_sums(said, truth, valid, events, SCALES)

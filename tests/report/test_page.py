@@ -7,7 +7,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from pyproj import CRS
-from test_comparison import Noisy, judged
+from test_comparison import Noisy, noisy_pair
 from test_result import Clips, Ensemble, showers
 
 import framecast
@@ -17,7 +17,8 @@ from framecast.forecasting.baselines.persistence import Persistence
 from framecast.report.figures import shared_lead_axis
 from framecast.report.verdict import verdict
 from framecast.verification.comparison import FEWEST, compare
-from framecast.verification.result import Grid, Verification
+from framecast.verification.examples import Grid
+from framecast.verification.result import Verification
 from framecast.verification.verify import verify
 
 SWISS = CRS.from_epsg(21781).to_wkt()
@@ -30,7 +31,7 @@ def rain() -> Verification:
     return verify(forecasters, Clips(values), rates=(0.5, 4.0), step=np.timedelta64(5, "m"))
 
 
-def test_every_part_that_there_is_something_for(rain: Verification, tmp_path: Path) -> None:
+def test_the_report_of_rain_contains_every_part(rain: Verification, tmp_path: Path) -> None:
     grid = Grid(np.arange(20) * 1000.0 + 2e5, np.arange(22) * 1000.0 + 6e5, "m", SWISS)
     page = framecast.write_report(replace(rain, grid=grid), tmp_path / "report.html", settings="model: <predrnn>")
     text = page.read_text()
@@ -55,20 +56,20 @@ def test_every_part_that_there_is_something_for(rain: Verification, tmp_path: Pa
         assert word in text, word
     assert "model: &lt;predrnn&gt;" in text
     assert rain.checksum in text
-    assert "not computed: it needs weights" in text
+    assert "not computed: needs the weights" in text
     assert len(text) < 3e6
 
 
-def test_what_is_no_verification_and_nowhere_to_write_are_said(rain: Verification, tmp_path: Path) -> None:
+def test_other_objects_and_paths_that_cannot_be_written_are_refused(rain: Verification, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"'report\.html' given, expected a verification"):
         framecast.write_report("report.html", rain)  # type: ignore[arg-type]
     (tmp_path / "folder").mkdir()
-    for name, said in (
+    for name, message in (
         ("folder", "folder: is a folder"),
         ("page", "page: no suffix is no format"),
         ("a.pdf", ".pdf is no"),
     ):
-        with pytest.raises(ConfigError, match=said):
+        with pytest.raises(ConfigError, match=message):
             framecast.write_report(rain, tmp_path / name)
     (tmp_path / "file").touch()
     with pytest.raises(RunError, match="cannot be written"):
@@ -76,7 +77,7 @@ def test_what_is_no_verification_and_nowhere_to_write_are_said(rain: Verificatio
     assert {path.name for path in tmp_path.iterdir()} == {"folder", "file"}, "nothing is half-written"
 
 
-def test_pictures_have_no_rain_and_lie_nowhere(tmp_path: Path) -> None:
+def test_the_report_of_images_has_no_rain_and_no_map(tmp_path: Path) -> None:
     result = verify({"p": Persistence()}, Clips(np.random.default_rng(0).random((3, 5, 3, 16, 16)), INTENSITY))
     text = framecast.write_report(result, tmp_path / "report.html").read_text()
     for heading in ("Neighbourhoods", "Objects", "Probabilities", "Ensembles", "Where"):
@@ -116,24 +117,24 @@ def test_where_nothing_could_be_scored_the_page_says_so(tmp_path: Path) -> None:
 
 
 def test_the_verdict_claims_what_a_comparison_claims(tmp_path: Path) -> None:
-    few, enough = (judged(0.1, 5.0, cases=count) for count in (FEWEST - 1, 2 * FEWEST))
+    few, enough = (noisy_pair(0.1, 5.0, cases=count) for count in (FEWEST - 1, 2 * FEWEST))
     for verification in (few, enough):
         claims = {claim.score: claim.verdict for claim in compare(verification, ["a"]).overall}
-        said = verdict(verification)
-        assert all(claims[score] in said for score in ("MSE", "SSIM", "CSI at 2 mm/h"))
-        assert said in framecast.write_report(verification, tmp_path / "report.html").read_text()
+        message = verdict(verification)
+        assert all(claims[score] in message for score in ("MSE", "SSIM", "CSI at 2 mm/h"))
+        assert message in framecast.write_report(verification, tmp_path / "report.html").read_text()
     assert verdict(few).startswith("On 4 cases (4 independent blocks). MSE: a and b, ")
     assert "better" not in verdict(few)
     assert "MSE: a is better than b (" in verdict(enough)
 
 
 def test_the_verdict_is_against_the_best_baseline() -> None:
-    chance = np.random.default_rng(0)
-    values = chance.gamma(0.6, 3.0, (8, 1, 1, 20, 20)) * (1 + 0.05 * chance.standard_normal((8, 5, 1, 1, 1)))
+    rng = np.random.default_rng(0)
+    values = rng.gamma(0.6, 3.0, (8, 1, 1, 20, 20)) * (1 + 0.05 * rng.standard_normal((8, 5, 1, 1, 1)))
     forecasters = {"model": Noisy(1.0, 0), "bad": Noisy(5.0, 1), "good": Noisy(0.1, 2)}
-    said = verdict(verify(forecasters, Clips(values)))
-    assert "MSE: model is worse than good (" in said
-    assert "bad" not in said
+    message = verdict(verify(forecasters, Clips(values)))
+    assert "MSE: model is worse than good (" in message
+    assert "bad" not in message
 
 
 @pytest.mark.parametrize("panels", [1, 2, 3, 4])

@@ -3,19 +3,19 @@
 import numpy as np
 import pytest
 
-from framecast.scores.bootstrap import by_block, drawn, limits, resampled
+from framecast.scores.bootstrap import by_block, draw_blocks, limits, resample
 
 
 def interval(values: np.ndarray, blocks: np.ndarray, seed: int = 0) -> tuple[float, float]:
     """Of a mean."""
-    total, count = resampled(np.stack([values, np.ones_like(values)]), blocks, drawn(blocks, seed=seed))
+    total, count = resample(np.stack([values, np.ones_like(values)]), blocks, draw_blocks(blocks, seed=seed))
     low, high = limits(total / count)
     return float(low), float(high)
 
 
 def test_an_interval_holds_the_mean_and_narrows_with_more_blocks() -> None:
-    chance = np.random.default_rng(0)
-    few, many = chance.normal(5, 1, 12), chance.normal(5, 1, 300)
+    rng = np.random.default_rng(0)
+    few, many = rng.normal(5, 1, 12), rng.normal(5, 1, 300)
     low, high = interval(few, np.arange(12))
     assert low < few.mean() < high
     lower, higher = interval(many, np.arange(300))
@@ -39,7 +39,7 @@ def test_one_block_has_no_interval() -> None:
     assert np.isnan(interval(np.arange(5.0), np.zeros(5))).all()
 
 
-def test_the_seed_decides() -> None:
+def test_draws_depend_on_the_seed_alone() -> None:
     values, blocks = np.random.default_rng(2).normal(size=30), np.arange(30)
     assert interval(values, blocks, seed=1) == interval(values, blocks, seed=1)
     assert interval(values, blocks, seed=1) != interval(values, blocks, seed=2)

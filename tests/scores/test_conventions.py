@@ -20,7 +20,7 @@ from framecast.scores.structure import gradient_difference, sharpness_difference
 
 def sums_of(convention: str, prediction: torch.Tensor, truth: torch.Tensor, valid: torch.Tensor | None = None) -> dict:
     valid = torch.ones_like(truth[:, :, :1], dtype=torch.bool) if valid is None else valid
-    return CONVENTIONS[convention].tally(prediction, truth, prediction, truth, valid)
+    return CONVENTIONS[convention].compute_sums(prediction, truth, prediction, truth, valid)
 
 
 def scores_of(
@@ -128,9 +128,9 @@ def test_published_event_scores_are_reproduced(published: dict, level: int) -> N
 
 
 def test_default_ssim_is_that_of_the_libraries() -> None:
-    chance = torch.Generator().manual_seed(0)
-    truth = torch.rand(2, 3, 1, 24, 30, generator=chance)
-    prediction = (truth + 0.2 * torch.randn(truth.shape, generator=chance)).clamp(0, 1)
+    generator = torch.Generator().manual_seed(0)
+    truth = torch.rand(2, 3, 1, 24, 30, generator=generator)
+    prediction = (truth + 0.2 * torch.randn(truth.shape, generator=generator)).clamp(0, 1)
     ours = scores_of("default", prediction, truth)["ssim"]
     skimage = np.mean(
         [
@@ -164,7 +164,7 @@ def test_a_perfect_forecast_is_perfect(convention: str) -> None:
     assert scores["psnr"] == float("inf")
 
 
-def test_known_errors() -> None:
+def test_errors_computed_by_hand_are_reproduced() -> None:
     truth = torch.zeros(1, 2, 1, 12, 12)
     prediction = torch.full_like(truth, 0.5)
     scores = scores_of("default", prediction, truth)
@@ -177,8 +177,8 @@ def test_known_errors() -> None:
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 1000), cut=st.integers(1, 3), convention=st.sampled_from(sorted(CONVENTIONS)))
 def test_sums_of_parts_are_the_sums_of_the_whole_in_any_order(seed: int, cut: int, convention: str) -> None:
-    chance = torch.Generator().manual_seed(seed)
-    prediction, truth = torch.rand(2, 4, 2, 1, 12, 12, generator=chance)
+    generator = torch.Generator().manual_seed(seed)
+    prediction, truth = torch.rand(2, 4, 2, 1, 12, 12, generator=generator)
     whole = scores_of(convention, prediction, truth)
     parts = [sums_of(convention, prediction[part], truth[part]) for part in (slice(cut, None), slice(0, cut))]
     added = {name: sum(part[name].sum() for part in parts) for name in parts[0]}
@@ -189,9 +189,9 @@ def test_sums_of_parts_are_the_sums_of_the_whole_in_any_order(seed: int, cut: in
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 1000))
 def test_missing_pixels_have_no_influence(seed: int) -> None:
-    chance = torch.Generator().manual_seed(seed)
-    prediction, truth = torch.rand(2, 2, 2, 1, 20, 20, generator=chance)
-    valid = torch.rand(2, 2, 1, 20, 20, generator=chance) > 0.002
+    generator = torch.Generator().manual_seed(seed)
+    prediction, truth = torch.rand(2, 2, 2, 1, 20, 20, generator=generator)
+    valid = torch.rand(2, 2, 1, 20, 20, generator=generator) > 0.002
     other = [torch.where(valid, values, torch.nan) for values in (prediction, truth)]
     assert scores_of("default", *other, valid) == pytest.approx(
         scores_of("default", prediction, truth, valid), nan_ok=True

@@ -58,15 +58,15 @@ def test_missing_pixels_are_not_counted() -> None:
     assert [count.item() for count in contingency(prediction, truth, valid, [1.0])] == [1, 0, 0, 0]
 
 
-def test_no_thresholds_no_counts() -> None:
+def test_without_thresholds_the_tables_are_empty() -> None:
     assert contingency(frame([1.0]), frame([1.0]), everywhere(frame([1.0])), []).hits.shape == (1, 1, 0)
 
 
 @given(seed=st.integers(0, 10_000))
-def test_laws(seed: int) -> None:
-    chance = torch.Generator().manual_seed(seed)
-    prediction, truth = torch.rand(2, 3, 2, 1, 6, 6, generator=chance)
-    valid = torch.rand(3, 2, 1, 6, 6, generator=chance) > 0.3
+def test_event_scores_lie_in_their_range(seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    prediction, truth = torch.rand(2, 3, 2, 1, 6, 6, generator=generator)
+    valid = torch.rand(3, 2, 1, 6, 6, generator=generator) > 0.3
     table = contingency(prediction, truth, valid, [0.3, 0.7])
     assert torch.equal(sum(table), valid.flatten(2).sum(2)[..., None].expand(-1, -1, 2))
     swapped = contingency(truth, prediction, valid, [0.3, 0.7])
@@ -80,9 +80,9 @@ def test_the_scores_package_agrees() -> None:
     categorical = pytest.importorskip("scores.categorical")
     import xarray as xr
 
-    chance = np.random.default_rng(0)
-    forecast, observed = chance.random((2, 40, 40))
-    observed[chance.random((40, 40)) < 0.1] = np.nan
+    generator = np.random.default_rng(0)
+    forecast, observed = generator.random((2, 40, 40))
+    observed[generator.random((40, 40)) < 0.1] = np.nan
     table = contingency(
         torch.tensor(forecast)[None, None, None],
         torch.tensor(observed)[None, None, None],

@@ -19,7 +19,7 @@ from framecast.verification.verify import verify
 from framecast.verification.views import probabilities, ranks, spread_skill
 
 
-def judged(seed: int, noise: float) -> Verification:
+def verify_noisy(seed: int, noise: float) -> Verification:
     values = showers(seed)
     forecasters = {"model": Truth(values, noise, seed), "ensemble": Ensemble(values, noise, seed + 1)}
     return verify(forecasters, Clips(values), rates=(0.5, 4.0), scales=(1, 3, 9), examples=0)
@@ -35,7 +35,7 @@ def values_of(result: Verification) -> dict[tuple[str, str], float]:
 
 @pytest.fixture(scope="module")
 def one() -> Verification:
-    return judged(0, 2.0)
+    return verify_noisy(0, 2.0)
 
 
 def test_no_two_metrics_have_one_name(one: Verification) -> None:
@@ -67,8 +67,8 @@ def test_a_record_without_direction_cannot_be_made() -> None:
 
 @settings(max_examples=10, deadline=None)
 @given(seed=st.integers(0, 1000), noise=st.sampled_from([0.0, 0.5, 5.0]))
-def test_laws(seed: int, noise: float) -> None:
-    result = judged(seed, noise)
+def test_scores_lie_in_their_range_whatever_the_order_and_the_parts(seed: int, noise: float) -> None:
+    result = verify_noisy(seed, noise)
     for metric in result.metrics():
         low, high = metric.range
         for name in result.forecasters:
@@ -118,7 +118,7 @@ def test_nothing_observed_is_undefined_in_every_score() -> None:
         value, interval = result.score("p", metric)
         assert np.isnan(value), metric.label
         assert interval is None, metric.label
-    assert probabilities(result, "p", 0).counted.sum() == 0
+    assert probabilities(result, "p", 0).forecast_count.sum() == 0
 
 
 def test_intervals_hold_the_score_and_are_there_at_every_lead_time(one: Verification) -> None:
@@ -155,8 +155,10 @@ def test_an_ensemble_is_told_from_a_forecast(one: Verification) -> None:
 def test_probabilities_count_every_place_once(one: Verification) -> None:
     for name in one.forecasters:
         sums = probabilities(one, name, 0)
-        assert float(sums.counted.sum()) == float(one.sums["brier_weight"].sel(forecaster=name).isel(threshold=0).sum())
-        assert (sums.happened <= sums.counted).all()
-        assert float(sums.said.sum()) <= float(sums.counted.sum())
+        assert float(sums.forecast_count.sum()) == float(
+            one.sums["brier_weight"].sel(forecaster=name).isel(threshold=0).sum()
+        )
+        assert (sums.observed_events <= sums.forecast_count).all()
+        assert float(sums.forecast_probability.sum()) <= float(sums.forecast_count.sum())
     shares = probabilities(one, "ensemble", 0)
-    assert (shares.counted > 0).sum() <= 5, "four members say five probabilities"
+    assert (shares.forecast_count > 0).sum() <= 5, "four members give five probabilities"

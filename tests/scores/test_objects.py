@@ -50,7 +50,7 @@ def test_blur_is_structure_above_0_and_crumbs_below() -> None:
     assert sal(described(crumbs), described(truth), DIAGONAL).structure < -0.3
 
 
-def test_no_rain_no_scene() -> None:
+def test_a_field_without_rain_has_no_scene() -> None:
     dry = np.full((8, 8), WET / 2)
     assert object_threshold(dry) == np.inf
     assert scene(dry, np.zeros((8, 8), dtype=int), 64) is None

@@ -12,20 +12,20 @@ from hypothesis import strategies as st
 from scipy.linalg import sqrtm
 from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
 
-from framecast.scores.fractions import SCALES, among_the_largest, exceeds, fractions_sums, fss
+from framecast.scores.fractions import SCALES, fractions_sums, fss, percentile_limit, threshold_limit
 from framecast.scores.perceptual import LPIPS, SCALE, SHIFT, frechet_distance, lpips_distance
 from framecast.scores.ssim import ms_ssim
 from framecast.scores.structure import WAVELENGTHS, gradient_difference, spectrum
 
 
 def field(seed: int, shape: tuple[int, ...] = (1, 1, 1, 40, 48)) -> torch.Tensor:
-    chance = torch.Generator().manual_seed(seed)
-    return torch.rand(*shape, generator=chance) * 10
+    generator = torch.Generator().manual_seed(seed)
+    return torch.rand(*shape, generator=generator) * 10
 
 
 def score(prediction: torch.Tensor, truth: torch.Tensor, side: int, valid: torch.Tensor | None = None) -> float:
     valid = torch.ones_like(truth[:, :, :1], dtype=torch.bool) if valid is None else valid
-    error, reference = fractions_sums([prediction], truth, valid, [exceeds(8.0)], (side,))
+    error, reference = fractions_sums([prediction], truth, valid, [threshold_limit(8.0)], (side,))
     return float(fss(error.sum(), reference.sum()))
 
 
@@ -159,15 +159,15 @@ def test_lpips_combines_features_as_the_published_code_does(parity: Path) -> Non
 
 
 def test_lpips_reads_weights_in_the_published_layout() -> None:
-    chance = torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(0)
     sizes = zip((3, 64, 192, 384, 256), (64, 192, 384, 256, 256), (11, 5, 3, 3, 3), (0, 3, 6, 8, 10), strict=True)
     weights = {}
     for number, (inner, outer, kernel, place) in enumerate(sizes):
-        weights[f"features.{place}.weight"] = torch.randn(outer, inner, kernel, kernel, generator=chance) * 0.05
+        weights[f"features.{place}.weight"] = torch.randn(outer, inner, kernel, kernel, generator=generator) * 0.05
         weights[f"features.{place}.bias"] = torch.zeros(outer)
-        weights[f"lin{number}.model.1.weight"] = torch.rand(1, outer, 1, 1, generator=chance)
+        weights[f"lin{number}.model.1.weight"] = torch.rand(1, outer, 1, 1, generator=generator)
     network = LPIPS(weights)
-    pictures, others = torch.rand(2, 2, 1, 64, 64, generator=chance)
+    pictures, others = torch.rand(2, 2, 1, 64, 64, generator=generator)
     assert [tuple(seen.shape[1:]) for seen in network.features(pictures)] == [
         (64, 15, 15), (192, 7, 7), (384, 3, 3), (256, 3, 3), (256, 3, 3)
     ]  # fmt: skip
@@ -178,8 +178,8 @@ def test_lpips_reads_weights_in_the_published_layout() -> None:
 
 
 def test_frechet_distance_is_that_of_the_matrix_root() -> None:
-    chance = np.random.default_rng(0)
-    one, other = chance.normal(size=(50, 6)) @ chance.normal(size=(6, 6)), chance.normal(1, 2, (70, 6))
+    generator = np.random.default_rng(0)
+    one, other = generator.normal(size=(50, 6)) @ generator.normal(size=(6, 6)), generator.normal(1, 2, (70, 6))
     first, second = np.cov(one.T), np.cov(other.T)
     expected = ((one.mean(0) - other.mean(0)) ** 2).sum() + np.trace(first + second - 2 * sqrtm(first @ second).real)
     assert frechet_distance(torch.from_numpy(one), torch.from_numpy(other)) == pytest.approx(expected)
@@ -203,9 +203,9 @@ def test_the_spectrum_is_the_mean_over_all_frequencies_of_a_ring(size: tuple[int
 
 
 def test_frechet_distance_of_known_distributions() -> None:
-    chance = torch.Generator().manual_seed(0)
-    one = torch.randn(20_000, 3, generator=chance, dtype=torch.float64)
-    other = torch.randn(20_000, 3, generator=chance, dtype=torch.float64) * 2 + torch.tensor([1.0, 0, 0])
+    generator = torch.Generator().manual_seed(0)
+    one = torch.randn(20_000, 3, generator=generator, dtype=torch.float64)
+    other = torch.randn(20_000, 3, generator=generator, dtype=torch.float64) * 2 + torch.tensor([1.0, 0, 0])
     assert frechet_distance(one, other) == pytest.approx(1 + 3 * (1 - 2) ** 2, rel=0.03)
     assert frechet_distance(one, one) == pytest.approx(0, abs=1e-6)
     with pytest.raises(ValueError, match="two rows"):
@@ -216,7 +216,7 @@ def test_frechet_distance_of_known_distributions() -> None:
 def test_fss_of_the_largest_values_is_that_of_their_percentile(share: float) -> None:
     prediction, truth = field(6), field(7)
     valid = field(8) > 2
-    error, reference = fractions_sums([prediction], truth, valid, [among_the_largest(share, 0.0)], (3,))
+    error, reference = fractions_sums([prediction], truth, valid, [percentile_limit(share, 0.0)], (3,))
     masks = []
     for values in (prediction, truth):
         there = values[valid]
@@ -228,7 +228,7 @@ def test_fss_of_the_largest_values_is_that_of_their_percentile(share: float) -> 
 def test_the_largest_values_of_a_field_do_not_depend_on_how_large_they_are() -> None:
     prediction, truth = field(9), field(9) * 3
     valid = torch.ones_like(truth, dtype=torch.bool)
-    error, _ = fractions_sums([prediction], truth, valid, [among_the_largest(0.9, 0.1)], (1,))
+    error, _ = fractions_sums([prediction], truth, valid, [percentile_limit(0.9, 0.1)], (1,))
     assert float(error.sum()) == 0
 
 
@@ -236,22 +236,25 @@ def test_what_is_dry_is_never_among_the_largest() -> None:
     dry, wet = torch.zeros(1, 1, 1, 10, 10), torch.zeros(1, 1, 1, 10, 10)
     wet[..., :2, :2] = 5
     valid = torch.ones_like(dry, dtype=torch.bool)
-    limit = among_the_largest(0.5, 0.1)
+    limit = percentile_limit(0.5, 0.1)
     assert limit(dry[0, 0, 0], valid[0, 0, 0]) == 0.1
     assert limit(wet[0, 0, 0], valid[0, 0, 0]) == 0.1, "fewer are wet than the share: all that are"
     assert limit(wet[0, 0, 0], ~valid[0, 0, 0]) == 0.1, "nothing is observed"
 
 
-def test_fss_is_0_where_nothing_that_was_said_came() -> None:
+def test_fss_is_0_where_no_forecast_event_was_observed() -> None:
     """To the last digit, whatever the sums were rounded to."""
     reference = torch.tensor([1.0, 3.0], dtype=torch.float64)
     assert fss(reference * (1 + 1e-8), reference).tolist() == [0, 0]
 
 
 def test_events_of_the_forecast_alone_score_0_and_none_at_all_is_undefined() -> None:
-    chance = torch.Generator().manual_seed(0)
-    said, valid = 3 * torch.rand(1, 2, 1, 64, 64, generator=chance), torch.rand(1, 2, 1, 64, 64, generator=chance) > 0.1
-    dry = torch.zeros_like(said)
-    score = fss(*fractions_sums([said, dry], dry, valid, [exceeds(1.0)], (1, 3, 9, 17, 33, 65)))
+    generator = torch.Generator().manual_seed(0)
+    message, valid = (
+        3 * torch.rand(1, 2, 1, 64, 64, generator=generator),
+        torch.rand(1, 2, 1, 64, 64, generator=generator) > 0.1,
+    )
+    dry = torch.zeros_like(message)
+    score = fss(*fractions_sums([message, dry], dry, valid, [threshold_limit(1.0)], (1, 3, 9, 17, 33, 65)))
     assert (score[0] == 0).all()
     assert score[1].isnan().all()

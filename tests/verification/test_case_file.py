@@ -51,10 +51,10 @@ def test_a_file_of_version_0_gives_the_same_scores() -> None:
     assert ranks(result, "steps").tolist() == [466, 441, 450, 512, 542, 543, 554, 517, 650]
     assert spread_skill(result, "steps")[0][0] == 0.5116033447562823
     assert wet_ratio(result, "steps")[0] == 0.9112271540469974
-    assert float(probabilities(result, "steps", 0).happened.sum()) == 550
+    assert float(probabilities(result, "steps", 0).observed_events.sum()) == 550
 
 
-def test_thresholds_of_version_0_in_dbz_are_converted_and_that_is_said(tmp_path: Path) -> None:
+def test_thresholds_of_version_0_in_dbz_are_converted_and_reported(tmp_path: Path) -> None:
     result = verify({"p": Persistence()}, Clips(np.clip(rain() * 4, -32, 60), REFLECTIVITY), rates=(0.5, 2.0))
     result.sums.to_netcdf(tmp_path / "cases.nc", engine="h5netcdf")
     again = Verification.open(tmp_path / "cases.nc")

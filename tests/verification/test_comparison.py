@@ -27,23 +27,23 @@ class Noisy:
     context_length = 1
 
     def __init__(self, noise: float, seed: int) -> None:
-        self.noise, self.chance = noise, np.random.default_rng(seed)
+        self.noise, self.rng = noise, np.random.default_rng(seed)
 
     def forecast(self, context: Context, /, horizon: int) -> np.ndarray:
         frames = np.repeat(context.frames[:, -1:], horizon, axis=1)[None]
-        return (frames + self.noise * self.chance.standard_normal(frames.shape)).clip(0).astype(np.float32)
+        return (frames + self.noise * self.rng.standard_normal(frames.shape)).clip(0).astype(np.float32)
 
 
-def judged(one: float, other: float, cases: int = 40) -> Verification:
+def noisy_pair(one: float, other: float, cases: int = 40) -> Verification:
     """Two forecasts with noise of two sizes, of rain that changes a little."""
-    chance = np.random.default_rng(0)
-    first = chance.gamma(0.6, 3.0, (cases, 1, 1, 20, 20))
-    values = first * (1 + 0.05 * chance.standard_normal((cases, 5, 1, 1, 1)))
+    rng = np.random.default_rng(0)
+    first = rng.gamma(0.6, 3.0, (cases, 1, 1, 20, 20))
+    values = first * (1 + 0.05 * rng.standard_normal((cases, 5, 1, 1, 1)))
     return verify({"a": Noisy(one, 1), "b": Noisy(other, 2)}, Clips(values), scales=(1, 5))
 
 
-def test_a_difference_is_found_and_said_with_what_it_rests_on() -> None:
-    result = compare(judged(0.5, 1.5))
+def test_a_difference_is_claimed_with_p_cases_and_blocks() -> None:
+    result = compare(noisy_pair(0.5, 1.5))
     claim = next(claim for claim in result.overall if claim.score == "MSE")
     assert claim.p < 0.001
     assert claim.interval[0] < claim.difference < claim.interval[1] < 0
@@ -64,7 +64,7 @@ def test_a_difference_is_found_and_said_with_what_it_rests_on() -> None:
 
 
 def test_no_difference_is_a_verdict() -> None:
-    result = compare(judged(1.0, 1.0))
+    result = compare(noisy_pair(1.0, 1.0))
     claim = next(claim for claim in result.overall if claim.score == "MSE")
     assert claim.p > 0.05
     assert "no evidence of a difference between a and b" in claim.verdict
@@ -100,27 +100,27 @@ def test_an_infinite_score_is_not_compared() -> None:
     claims = [claim for claim in [*result.overall, *result.by_lead] if claim.score == "PSNR"]
     assert claims
     for claim in claims:
-        assert not claim.sure
+        assert not claim.significant
         assert claim.verdict.endswith("what is infinite cannot be compared")
 
 
 def test_few_blocks_claim_nothing(tmp_path: Path) -> None:
-    result = compare(judged(0.1, 5.0, cases=FEWEST - 1))
+    result = compare(noisy_pair(0.1, 5.0, cases=FEWEST - 1))
     assert "4 independent blocks are too few to tell" in result.overall[0].verdict
-    assert all(np.isnan(claim.p) and not claim.sure for claim in result.overall + result.by_lead)
+    assert all(np.isnan(claim.p) and not claim.significant for claim in result.overall + result.by_lead)
     text = write_comparison(result, tmp_path / "page.html").read_text()
     assert "With fewer than 5 independent blocks nothing is claimed.</p>" in text
     assert "<td>too few blocks</td>" in text
     assert "point is filled" not in text
     assert "Skill over extrapolation" not in text  # there is none to compare with
-    enough = write_comparison(compare(judged(0.1, 5.0, cases=FEWEST)), tmp_path / "page.html").read_text()
+    enough = write_comparison(compare(noisy_pair(0.1, 5.0, cases=FEWEST)), tmp_path / "page.html").read_text()
     assert "point is filled" in enough
-    one = compare(judged(0.1, 5.0, cases=1))
+    one = compare(noisy_pair(0.1, 5.0, cases=1))
     assert "1 independent block is too few to tell" in one.overall[0].verdict
     assert "nan" not in write_comparison(one, tmp_path / "page.html").read_text().split("The numbers")[1]
 
 
-def test_undefined_scores_are_said_to_be() -> None:
+def test_undefined_scores_have_an_undefined_verdict() -> None:
     dry = np.zeros((8, 5, 1, 20, 20))
     result = compare(verify({"a": Persistence(), "b": Persistence()}, Clips(dry)))
     claim = next(claim for claim in result.overall if claim.score.startswith("CSI"))
@@ -131,8 +131,8 @@ def test_false_alarms_are_as_rare_as_promised() -> None:
     """Of 40 comparisons of equals hardly one may claim a difference."""
     claimed = 0
     for seed in range(40):
-        chance = np.random.default_rng(seed)
-        values = chance.gamma(0.6, 3.0, (20, 3, 1, 12, 12))
+        rng = np.random.default_rng(seed)
+        values = rng.gamma(0.6, 3.0, (20, 3, 1, 12, 12))
         result = compare(
             verify({"a": Noisy(1.0, 2 * seed), "b": Noisy(1.0, 2 * seed + 1)}, Clips(values), scales=()), repeats=200
         )
@@ -141,7 +141,7 @@ def test_false_alarms_are_as_rare_as_promised() -> None:
 
 
 def test_p_grows_with_the_number_of_claims() -> None:
-    one = compare(judged(0.95, 1.0))
+    one = compare(noisy_pair(0.95, 1.0))
     raw = min(claim.p for claim in one.overall)
     assert min(claim.p for claim in one.by_lead) >= raw * 0.5
     assert all(0 <= claim.p <= 1 for claim in one.overall + one.by_lead if claim.p == claim.p)
@@ -150,8 +150,8 @@ def test_p_grows_with_the_number_of_claims() -> None:
 @pytest.mark.parametrize("correlation", [0.0, 0.6, 0.9])
 def test_hering_and_genton_as_scores_computes_it(correlation: float) -> None:
     tests = pytest.importorskip("scores.stats.statistical_tests")
-    chance = np.random.default_rng(1)
-    noise = chance.standard_normal(200)
+    rng = np.random.default_rng(1)
+    noise = rng.standard_normal(200)
     for k in range(1, 200):
         noise[k] += correlation * noise[k - 1]
     differences = noise + 0.4
@@ -164,7 +164,7 @@ def test_hering_and_genton_as_scores_computes_it(correlation: float) -> None:
 
 
 def test_claims_say_when_they_are_of_one_day_only(tmp_path: Path) -> None:
-    result = compare(judged(1, 2, cases=6))
+    result = compare(noisy_pair(1, 2, cases=6))
     assert result.days is None
     clock = np.datetime64("2020-01-01T22:00", "ns") + np.arange(6) * np.timedelta64(10, "m")
     result.verification.sums["init_time"] = ("case", clock)
@@ -184,7 +184,7 @@ def test_skill_is_relative_to_extrapolation() -> None:
     )
     ours, theirs = (result.verification.frame(name, "mse").value for name in ("a", "extrapolation"))
     assert result.skill("a") == pytest.approx(1 - ours / theirs)
-    assert np.isnan(compare(judged(1, 2)).skill("a"))
+    assert np.isnan(compare(noisy_pair(1, 2)).skill("a"))
 
 
 def test_regimes_split_the_cases_by_what_was_observed() -> None:
@@ -233,7 +233,7 @@ def test_dry_blocks_are_no_evidence_about_events() -> None:
     claims = {claim.score: claim for claim in compare(verification).overall}
     assert claims["MSE"].blocks == 40
     for score in ("CSI at 8 mm/h", "FSS at 8 mm/h, 5 pixels"):
-        assert not claims[score].sure
+        assert not claims[score].significant
         assert claims[score].blocks < 40
 
 
@@ -241,3 +241,16 @@ def test_a_score_that_says_nothing_of_the_truth_is_not_claimed() -> None:
     values = np.random.default_rng(0).gamma(0.6, 3.0, (12, 5, 1, 20, 20))
     result = compare(verify({"a": Noisy(0.5, 1), "b": Persistence()}, Clips(values), convention="czh98"))
     assert "LAPLACIAN" not in {claim.score for claim in result.overall}
+
+
+def test_claims_mention_cases_that_fell_back() -> None:
+    verification = noisy_pair(0.5, 1.5, cases=8)
+    assert not any("fell back" in claim.verdict for claim in compare(verification).overall)
+    counts = np.zeros((2, 8))
+    counts[1, :3] = 1
+    verification.sums["fallback_cases"] = (("forecaster", "case"), counts)
+    result = compare(verification)
+    assert all(
+        claim.verdict.endswith("b fell back to extrapolation in 3 of 8 cases")
+        for claim in result.overall + result.by_lead
+    )

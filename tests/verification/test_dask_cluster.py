@@ -101,18 +101,18 @@ def test_on_a_cluster_the_result_is_the_same(run: tuple[Path, Path], tmp_path: P
     xr.testing.assert_identical(one, two)
 
 
-def scored_or_dead(folder: Path, job: Job, todo: ScoringPlan) -> PartialResult:
+def score_or_die(folder: Path, job: Job, plan: ScoringPlan) -> PartialResult:
     """Dies once, midway."""
-    from framecast.verification.evaluate import _scored
+    from framecast.verification.evaluate import _score_part
 
-    if todo.cases[0] > 8 and not (folder / "died").exists():
+    if plan.cases[0] > 8 and not (folder / "died").exists():
         (folder / "died").touch()
         os._exit(1)
-    return _scored(job, todo)
+    return _score_part(job, plan)
 
 
 def test_killed_midway_the_result_is_the_same(run: tuple[Path, Path], tmp_path: Path) -> None:
-    from framecast.verification.run import assemble, plan, score
+    from framecast.verification.run import assemble, make_plan, score
 
     folder, data = run
     settings = EvaluationSettings(stride=1, baselines=("persistence",))
@@ -120,11 +120,11 @@ def test_killed_midway_the_result_is_the_same(run: tuple[Path, Path], tmp_path: 
     opened = job.open()
     forecasters, source = opened.forecasters, opened.sources.test
     assert source is not None
-    todo = plan(source, EvaluationSettings(limit=24))
-    parts = map_on_cluster(partial(scored_or_dead, tmp_path, job), todo.parts(1), "local:2")
+    plan = make_plan(source, EvaluationSettings(limit=24))
+    parts = map_on_cluster(partial(score_or_die, tmp_path, job), plan.parts(1), "local:2")
     assert (tmp_path / "died").exists()
     shared, alone = (
-        assemble(parts, todo, source),
-        assemble([score(todo, forecasters, source)], todo, source),
+        assemble(parts, plan, source),
+        assemble([score(plan, forecasters, source)], plan, source),
     )
     xr.testing.assert_identical(shared.sums, alone.sums)

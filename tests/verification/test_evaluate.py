@@ -98,13 +98,11 @@ def test_models_of_different_things_are_not_compared(rain: Path, make: Make, tmp
 
 def test_test_data_are_opened_as_the_training_data_were(make: Make, tmp_path: Path) -> None:
     """Grey and small in training, so grey and small in the test, without being asked."""
-    chance = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     for part in ("train", "test"):
         (tmp_path / part).mkdir()
         for number in range(30):
-            Image.fromarray(chance.integers(0, 255, (24, 32, 3), dtype=np.uint8)).save(
-                tmp_path / part / f"{number}.png"
-            )
+            Image.fromarray(rng.integers(0, 255, (24, 32, 3), dtype=np.uint8)).save(tmp_path / part / f"{number}.png")
     run = make("grey", ArchiveData(path=str(tmp_path / "train"), context=3, horizon=3, grey=True, size=(12, 16)))
     result = evaluate(run, str(tmp_path / "test"), limit=2)
     assert result.examples[0].truth.shape == (3, 1, 12, 16)
@@ -145,7 +143,7 @@ def test_frames_that_are_open_can_be_judged(rain: Path, make: Make) -> None:
     frames = framecast.open(rain)
     opened, read = (evaluate(run, data, baselines=(), limit=4) for data in (frames, rain))
     xr.testing.assert_equal(opened.sums, read.sums)
-    with pytest.raises(ConfigError, match=r"cannot be shared out\n.*path"):
+    with pytest.raises(ConfigError, match=r"cannot be scored on a cluster\n.*path"):
         evaluate(run, frames, cluster="local:1")
 
 
@@ -163,8 +161,8 @@ def test_what_was_repaired_is_said_with_the_scores(
         monkeypatch.setenv("COLUMNS", "200")
         with pytest.raises(SystemExit):
             main()
-        said = "".join(capsys.readouterr())
-        assert f"{words} are below 0 mm h-1, which cannot be and count as no data" in said
+        message = "".join(capsys.readouterr())
+        assert f"{words} are below 0 mm h-1, which cannot be and count as no data" in message
     assert "which cannot be and count as no data" in (run / "evaluation" / "report.html").read_text()
 
 
@@ -180,11 +178,11 @@ def test_a_comparison_says_what_was_seen_in_training(
     monkeypatch.setenv("COLUMNS", "200")
     with pytest.raises(SystemExit) as stop:
         main()
-    said = capsys.readouterr().out
-    assert stop.value.code in (0, None), said
-    assert "one: the model was trained on 1 of these files: rain.nc" in said
-    assert "two: the model was trained on 1 of these files: rain.nc" in said
-    assert "MSE: " in said
+    message = capsys.readouterr().out
+    assert stop.value.code in (0, None), message
+    assert "one: the model was trained on 1 of these files: rain.nc" in message
+    assert "two: the model was trained on 1 of these files: rain.nc" in message
+    assert "MSE: " in message
     page = (out / "comparison.html").read_text()
     assert "trained on 1 of these files" in page
     assert "of 2 days" in page
@@ -197,7 +195,7 @@ def test_a_comparison_says_what_was_seen_in_training(
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"limit": 0}, "limit: 0 given, expected a whole number"),
         ({"limit": 2.5}, "limit: 2.5 given, expected a whole number"),
@@ -211,9 +209,9 @@ def test_a_comparison_says_what_was_seen_in_training(
         ({"data": xr.DataArray(np.zeros((4, 8, 8)))}, "dims .* are not those of frames"),
     ],
 )
-def test_what_cannot_be_evaluated_is_said(options: dict[str, Any], said: str, rain: Path, make: Make) -> None:
+def test_what_cannot_be_evaluated_is_said(options: dict[str, Any], message: str, rain: Path, make: Make) -> None:
     run = make("said", ArchiveData(path=str(rain), context=2, horizon=2))
-    with pytest.raises(FramecastError, match=said):
+    with pytest.raises(FramecastError, match=message):
         evaluate(run, **options)
 
 
@@ -273,8 +271,8 @@ def test_a_run_is_not_replaced_by_a_baseline_of_its_name(rain: Path) -> None:
 
 
 def test_what_is_no_run_is_said() -> None:
-    for run, said in (({}, "no run given"), (3, "3 given, expected the folder"), (["a"], "list given, expected")):
-        with pytest.raises(ConfigError, match=said):
+    for run, message in (({}, "no run given"), (3, "3 given, expected the folder"), (["a"], "list given, expected")):
+        with pytest.raises(ConfigError, match=message):
             evaluate(run)  # type: ignore[arg-type]
 
 

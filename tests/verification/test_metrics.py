@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
-from test_comparison import judged
+from test_comparison import noisy_pair
 from torch import Tensor
 
 import framecast
@@ -37,7 +37,7 @@ MISS_RATE = event_metric(
 
 @pytest.fixture(scope="module")
 def noisy() -> Verification:
-    return judged(0.5, 1.5, cases=8)
+    return noisy_pair(0.5, 1.5, cases=8)
 
 
 @pytest.fixture(autouse=True)
@@ -62,7 +62,7 @@ def test_a_new_metric_is_printed(noisy: Verification) -> None:
 def test_a_new_metric_is_compared_in_its_direction(noisy: Verification) -> None:
     claim = next(claim for claim in compare(noisy).overall if claim.score == "Miss rate at 2 mm/h")
     assert claim.better == "lower"
-    assert claim.sure
+    assert claim.significant
     assert claim.verdict.startswith("Miss rate at 2 mm/h: a is better than b")
 
 

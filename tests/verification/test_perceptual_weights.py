@@ -16,7 +16,7 @@ from framecast.errors import DataError
 from framecast.models import ConvLSTM
 from framecast.scores.i3d import I3D
 from framecast.training import train
-from framecast.verification.perceptual_weights import Weights
+from framecast.verification.perceptual_weights import PerceptualWeights
 from framecast.workflows.evaluation import evaluate
 
 LINEAR = Path(str(files("torchmetrics"))) / "functional/image/lpips_models/alex.pth"
@@ -37,11 +37,11 @@ UNITS = {
 @pytest.fixture(scope="module")
 def trunk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """AlexNet as torchvision publishes it, with weights by chance; the classifier goes unused."""
-    chance = torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(0)
     weights = {"classifier.1.weight": torch.zeros(1, 1)}
     sizes = zip((3, 64, 192, 384, 256), (64, 192, 384, 256, 256), (11, 5, 3, 3, 3), (0, 3, 6, 8, 10), strict=True)
     for inner, outer, side, place in sizes:
-        weights[f"features.{place}.weight"] = torch.randn(outer, inner, side, side, generator=chance) * 0.05
+        weights[f"features.{place}.weight"] = torch.randn(outer, inner, side, side, generator=generator) * 0.05
         weights[f"features.{place}.bias"] = torch.zeros(outer)
     path = tmp_path_factory.mktemp("trunk") / "alexnet.pth"
     torch.save(weights, path)
@@ -51,11 +51,11 @@ def trunk(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """I3D with weights by chance, as large as keeps numbers about 1."""
-    chance = torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(0)
     weights = I3D().state_dict()
     for name, value in weights.items():
         if name.endswith("conv3d.weight"):
-            weights[name] = torch.randn(value.shape, generator=chance) * (2 / value[0].numel()) ** 0.5
+            weights[name] = torch.randn(value.shape, generator=generator) * (2 / value[0].numel()) ** 0.5
     path = tmp_path_factory.mktemp("video") / "i3d.pt"
     torch.save(weights, path)
     return path
@@ -90,8 +90,8 @@ def test_units_of_the_published_network(video: Path) -> None:
 
 def test_features_see_time(video: Path) -> None:
     network = I3D(torch.load(video, weights_only=True))
-    chance = torch.Generator().manual_seed(1)
-    clips = torch.rand(2, 10, 1, 32, 32, generator=chance)
+    generator = torch.Generator().manual_seed(1)
+    clips = torch.rand(2, 10, 1, 32, 32, generator=generator)
     features = network(clips)
     assert features.shape == (2, 400)
     assert (features[0] - features[1]).abs().max() > 1e-3
@@ -110,10 +110,10 @@ def test_scores_are_computed_where_weights_are_given_and_nowhere_else(run: Path,
     lpips = seen.metric("lpips")
     assert seen.score("persistence", lpips).value > 0
     assert seen.frame("persistence", "fvd").value > 0
-    said = seen.definitions()
-    assert hashlib.sha256(LINEAR.read_bytes()).hexdigest() in said["LPIPS"]
-    assert hashlib.sha256(video.read_bytes()).hexdigest() in said["FVD"]
-    assert "from -1 to 1" in said["LPIPS"]
+    message = seen.definitions()
+    assert hashlib.sha256(LINEAR.read_bytes()).hexdigest() in message["LPIPS"]
+    assert hashlib.sha256(video.read_bytes()).hexdigest() in message["FVD"]
+    assert "from -1 to 1" in message["LPIPS"]
     as_published = evaluate(run, limit=3, baselines=("persistence",), lpips=(trunk, LINEAR), convention="thuml")
     assert "from 0 to 1" in as_published.definitions()["LPIPS"]
     assert as_published.score("persistence", lpips).value != seen.score("persistence", lpips).value
@@ -121,17 +121,17 @@ def test_scores_are_computed_where_weights_are_given_and_nowhere_else(run: Path,
 
 def test_weights_of_something_else_are_refused(trunk: Path, video: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="lin0"):
-        Weights((str(trunk),)).networks()
+        PerceptualWeights((str(trunk),)).networks()
     with pytest.raises(DataError, match="Conv3d"):
-        Weights(fvd=str(trunk)).networks()
+        PerceptualWeights(fvd=str(trunk)).networks()
     named = tmp_path / "alexnet-owt-7be5be79.pth"
     named.write_bytes(trunk.read_bytes())
     with pytest.raises(DataError, match="not what its name says"):
-        Weights((str(named), str(LINEAR))).networks()
+        PerceptualWeights((str(named), str(LINEAR))).networks()
     wrong = torch.load(video, weights_only=True) | {"logits.conv3d.weight": torch.zeros(10, 1024, 1, 1, 1)}
     torch.save(wrong, tmp_path / "wrong.pt")
     with pytest.raises(DataError, match=r"logits.conv3d.weight has shape \(10"):
-        Weights(fvd=str(tmp_path / "wrong.pt")).networks()
+        PerceptualWeights(fvd=str(tmp_path / "wrong.pt")).networks()
 
 
 def test_on_the_command_line(
@@ -158,8 +158,8 @@ def test_on_the_command_line(
     monkeypatch.setattr(sys, "argv", ["framecast", *arguments, "--out", str(tmp_path / "out")])
     with pytest.raises(SystemExit) as stop:
         main()
-    said = capsys.readouterr().out
-    assert stop.value.code in (0, None), said
-    assert "LPIPS" in said
-    assert "FVD of 3 clips" in said
+    message = capsys.readouterr().out
+    assert stop.value.code in (0, None), message
+    assert "LPIPS" in message
+    assert "FVD of 3 clips" in message
     assert "<th>FVD</th>" in (tmp_path / "out" / "report.html").read_text()

@@ -64,7 +64,7 @@ class Truth:
     members = 1
 
     def __init__(self, values: np.ndarray, noise: float = 0.0, seed: int = 0) -> None:
-        self.values, self.noise, self.chance = values.astype(np.float32), noise, np.random.default_rng(seed)
+        self.values, self.noise, self.rng = values.astype(np.float32), noise, np.random.default_rng(seed)
 
     def forecast(self, context: Context, /, horizon: int) -> np.ndarray:
         cases = [np.stack([self._case(frames) for _ in range(self.members)]) for frames in context.frames]
@@ -72,7 +72,7 @@ class Truth:
 
     def _case(self, frames: np.ndarray) -> np.ndarray:
         known = next(window for window in self.values if np.array_equal(window[:2], frames, equal_nan=True))
-        noise = self.noise * self.chance.standard_normal(known[2:].shape)
+        noise = self.noise * self.rng.standard_normal(known[2:].shape)
         return np.asarray((known[2:] + noise).clip(0), dtype=np.float32)
 
 
@@ -84,8 +84,8 @@ class Ensemble(Truth):
 
 def showers(seed: int, cases: int = 6, missing: bool = True) -> np.ndarray:
     """Smooth rain with a hole in the data, some of it dry."""
-    chance = np.random.default_rng(seed)
-    values = chance.gamma(0.4, 6.0, (cases, 5, 1, 20, 22))
+    rng = np.random.default_rng(seed)
+    values = rng.gamma(0.4, 6.0, (cases, 5, 1, 20, 22))
     values = (values + np.roll(values, 1, -1) + np.roll(values, 1, -2)) / 3
     values[..., :5] = 0
     values[0, 3:] = 0
@@ -152,14 +152,14 @@ def test_no_overlap_at_all_is_undefined() -> None:
     assert np.isnan(scored_share(result)).all()
 
 
-def test_thresholds_are_led_to_reflectivity_by_the_stated_relation() -> None:
+def test_thresholds_are_converted_to_reflectivity_by_the_stated_relation() -> None:
     dbz = np.clip(rain() * 4, -32, 60)
     result = verify({"persistence": Persistence()}, Clips(dbz, REFLECTIVITY), rates=(1.0,), zr=ZR(a=200, b=1.6))
     assert result.thresholds == (pytest.approx(10 * np.log10(200)),)
     assert result.rates == (1.0,)
 
 
-def test_pictures_have_no_events() -> None:
+def test_images_have_no_events() -> None:
     pictures = Clips(np.random.default_rng(0).random((2, 5, 3, 12, 12)), INTENSITY)
     with pytest.raises(ConfigError, match="rates: rain rates given, and the frames are intensity"):
         verify({"persistence": Persistence()}, pictures, rates=(0.5,))
@@ -185,8 +185,8 @@ def test_batches_change_nothing(batch_size: int) -> None:
 
 def test_large_frames_are_scored_in_pieces_with_the_same_result(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = verify({"shifted": Shifted(1.0)}, Clips(rain(5)))
-    monkeypatch.setattr("framecast.verification.case_sums.PIECE", 1)
-    monkeypatch.setattr("framecast.verification.run.MOST", 1)
+    monkeypatch.setattr("framecast.verification.case_sums.MAX_PIXELS", 1)
+    monkeypatch.setattr("framecast.verification.run.MAX_PIXELS", 1)
     in_pieces = verify({"shifted": Shifted(1.0)}, Clips(rain(5)))
     xr.testing.assert_allclose(in_pieces.sums, whole.sums, rtol=1e-12)
 
@@ -217,14 +217,14 @@ def test_a_limit_spreads_the_cases() -> None:
     assert {example.why for example in result.examples} == {"", "best", "worst"}
 
 
-def test_sums_are_kept_and_can_be_added_up_again(tmp_path: Path) -> None:
+def test_saved_sums_give_the_same_scores(tmp_path: Path) -> None:
     result = verify({"shifted": Shifted(1.0), "persistence": Persistence()}, Clips(rain(6)))
     result.save(tmp_path / "cases.nc")
     with xr.open_dataset(tmp_path / "cases.nc") as again:
-        kept = Verification(again.load(), result.convention, result.quantity, result.rates, result.thresholds)
+        saved = Verification(again.load(), result.convention, result.quantity, result.rates, result.thresholds)
     for name in result.forecasters:
         for metric in result.metrics():
-            (value, interval), (again, other) = kept.score(name, metric), result.score(name, metric)
+            (value, interval), (again, other) = saved.score(name, metric), result.score(name, metric)
             np.testing.assert_equal(value, again)
             assert interval == other
     assert list(tmp_path.iterdir()) == [tmp_path / "cases.nc"]
@@ -236,7 +236,7 @@ def test_the_time_of_a_forecast_is_measured() -> None:
     assert all(0 < seconds < 60 for seconds in result.seconds.values())
 
 
-def test_nothing_to_evaluate_is_said() -> None:
+def test_a_source_without_windows_is_refused() -> None:
     with pytest.raises(DataError, match="no window"):
         verify({"persistence": Persistence()}, Clips(rain(0).reshape(0, 5, 1, 14, 15)))
 

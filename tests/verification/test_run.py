@@ -39,7 +39,7 @@ def test_cases_of_a_simpler_method_are_counted(tmp_path: Path) -> None:
     assert "fallback_cases" not in verify({"persistence": Persistence()}, source).sums
 
 
-def test_too_short_a_context_is_said_before_anything_is_forecast() -> None:
+def test_too_short_a_context_is_refused_before_any_forecast() -> None:
     class Never(Shifted):
         def forecast(self, context: Context, /, horizon: int) -> np.ndarray:
             raise AssertionError("forecast, though another cannot")

@@ -1,6 +1,7 @@
-"""Looking inside: what the papers analyse, as functions on arrays and tensors, and as pages (`framecast diagnose`).
+"""Diagnosis of trained models: the analyses of the papers, as functions on tensors and as pages (`framecast diagnose`).
 
-Raises `ConfigError` on import where what it needs is not installed (`pip install "framecast[diagnose]"`).
+Reads trained models and data, changes neither. Importing it raises `ConfigError` if its packages are not installed
+(`pip install "framecast[diagnose]"`).
 """
 
 from framecast.checks import require

@@ -1,8 +1,8 @@
-"""Groups of features: do a model's features tell different kinds of motion apart, or have they collapsed into one?
+"""Clustering of features and distances between sets of features, on arrays.
 
-ModeRNN (2022), section 4: features are grouped by DBSCAN (Martin Ester et al., 1996), and the silhouette coefficient (Peter
-Rousseeuw, 1987) says how far apart the groups are, near 1 for groups that are clear, near 0 for none. The A-distance (Shai
-Ben-David et al., 2010) says how well a linear classifier tells two sets of features apart, 0 not at all, 2 always.
+ModeRNN (2022), section 4: features are clustered by DBSCAN (Martin Ester et al., 1996). The silhouette coefficient (Peter
+Rousseeuw, 1987) measures the separation of the groups: near 1 for clear groups, near 0 for none. The A-distance (Shai Ben-David
+et al., 2010) measures how well a linear classifier separates two sets of features: 0 not at all, 2 perfectly.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from sklearn.preprocessing import StandardScaler
 
 Noise = Literal["dropped", "a group"]
 FEWEST = 4
-"""Features that a group, or a set of an A-distance, has at least."""
+"""The least number of features in a group, and in each set of an A-distance."""
 
 
 class Groups(NamedTuple):
-    """`labels (N,)`, -1 for noise; the silhouette, NaN with fewer than two groups; how the groups were found."""
+    """`labels (N,)`, -1 for noise; the silhouette, NaN with fewer than two groups; the parameters of the clustering."""
 
     labels: np.ndarray
     silhouette: float
@@ -33,16 +33,16 @@ class Groups(NamedTuple):
 
     @property
     def number(self) -> int:
-        """Of groups, noise not among them."""
+        """The number of groups, without noise."""
         return len(set(self.labels.tolist()) - {-1})
 
 
-def scaled(features: np.ndarray) -> np.ndarray:
-    """Each feature `(N, D)` with mean 0 and standard deviation 1, so that `eps` means the same for all models."""
+def standardize(features: np.ndarray) -> np.ndarray:
+    """Scale each feature `(N, D)` to mean 0 and standard deviation 1, so that `eps` is comparable between models."""
     return np.asarray(StandardScaler().fit_transform(features))
 
 
-def grouped(
+def find_groups(
     features: np.ndarray,
     *,
     eps: float | None = None,
@@ -51,31 +51,31 @@ def grouped(
     labels: np.ndarray | None = None,
     noise: Noise = "dropped",
 ) -> Groups:
-    """Groups of `features (N, D)`, as given in `labels` or as DBSCAN finds them. Without `eps` it is `reach` times the median
-    distance to the `min_samples`-th neighbour. Points that belong to no group are dropped from the silhouette, or are a group
-    of their own."""
+    """Groups of `features (N, D)`: those in `labels`, else those of DBSCAN. `eps` is by default `reach` times the median
+    distance to the `min_samples`-th neighbour. Points without a group are dropped from the silhouette, or form a group of their
+    own."""
     if eps is None:
         count = min(min_samples, len(features) - 1)
         distances, _ = NearestNeighbors(n_neighbors=count + 1).fit(features).kneighbors(features)
         eps = reach * float(np.median(distances[:, -1])) or 1e-6
     if labels is None:
         labels = DBSCAN(eps=eps, min_samples=min_samples).fit_predict(features)
-    kept = labels >= 0 if noise == "dropped" else np.ones(len(labels), dtype=bool)
+    used = labels >= 0 if noise == "dropped" else np.ones(len(labels), dtype=bool)
     silhouette = float("nan")
-    if 2 <= len(set(labels[kept].tolist())) < kept.sum():
-        silhouette = float(silhouette_score(features[kept], labels[kept]))
+    if 2 <= len(set(labels[used].tolist())) < used.sum():
+        silhouette = float(silhouette_score(features[used], labels[used]))
     return Groups(np.asarray(labels), silhouette, eps, min_samples, noise)
 
 
 def a_distance(one: np.ndarray, other: np.ndarray, seed: int = 0) -> float:
-    """2 (1 - 2 e), with e the error of a logistic regression that is trained on half of each set `(N, D)` and tested on the
-    other half; at least 0. Raises ValueError for sets of fewer than `FEWEST`."""
+    """2 (1 - 2 e), at least 0, where e is the error of a logistic regression trained on half of each set `(N, D)` and tested on
+    the other half. Raises ValueError for sets of fewer than `FEWEST`."""
     if min(len(one), len(other)) < FEWEST:
         raise ValueError("an A-distance needs at least four features of each set")
-    chance = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     halves: list[tuple[np.ndarray, np.ndarray]] = []
     for features in (one, other):
-        order = chance.permutation(len(features))
+        order = rng.permutation(len(features))
         halves.append((features[order[: len(order) // 2]], features[order[len(order) // 2 :]]))
     train, test = (np.concatenate([half[k] for half in halves]) for k in (0, 1))
     truth = [np.repeat([0, 1], [len(half[k]) for half in halves]) for k in (0, 1)]

@@ -1,4 +1,7 @@
-"""The kinds of `framecast diagnose`: each looks at a trained model on some windows and writes a page with figures."""
+"""`framecast diagnose`: the kinds of diagnosis. Each analyses a trained model on some windows and returns facts and figures.
+
+`diagnose` loads the model, selects the windows and writes the page; a kind is a function `(model, windows) -> Diagnosis`.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +16,23 @@ from framecast.checks import as_html_path, as_tuple
 from framecast.data.readers.options import DEFAULT, ReadOptions
 from framecast.diagnosis import probes
 from framecast.diagnosis.collapse import across, collapse
-from framecast.diagnosis.groups import FEWEST, grouped, scaled
-from framecast.diagnosis.pages import Diagnosis, Windows, flat, maps, plot, scatter, told, windows_for, write
+from framecast.diagnosis.groups import FEWEST, find_groups, standardize
+from framecast.diagnosis.pages import (
+    Diagnosis,
+    Windows,
+    format_number,
+    maps,
+    plot,
+    project,
+    scatter,
+    windows_for,
+    write,
+)
 from framecast.errors import ArgumentError, ConfigError, FramecastError
 from framecast.forecasting.trained_model import load
 from framecast.models.motionrnn import Motion
 from framecast.report.figures import COLOURS
-from framecast.verification.evaluate import named_runs
+from framecast.verification.evaluate import name_runs
 from framecast.verification.windows import FramesLike
 
 
@@ -35,23 +48,25 @@ def diagnose(
     reach: float = 1.0,
     min_samples: int = FEWEST,
 ) -> tuple[Diagnosis, Path]:
-    """Look inside the model of `run` on `limit` windows of `data` (its own test split without), read as in training where
-    `options` state nothing else, and write the page to `out` (`RUN/diagnosis-KIND.html` without). Frames are cut to the size of
-    training. Returns what was found and the path of the page.
+    """Analyse the model of `run` on `limit` windows of `data`, by default its own test split, and write the page to `out`, by
+    default `RUN/diagnosis-KIND.html`. Data are read with `options` and otherwise as in training; frames are cropped to the size
+    of training. Returns the diagnosis and the path of the page.
 
-    With `others`, two runs or more, the kind is "collapse", and all models are put on one page: do forecasts blur where features
-    collapse? `reach` (eps of DBSCAN, in median distances to a neighbour) and `min_samples` are for that.
+    With `others`, two runs or more, the kind must be "collapse", and one page compares all models: are forecasts blurred where
+    features collapse? `reach` (eps of DBSCAN, in median distances to a neighbour) and `min_samples` apply to that.
 
-    Raises `ArgumentError` for an unknown kind, for `others` of another kind than collapse and for `out` that is no page,
-    `ConfigError` for a kind that the model has nothing for, `DataError` without windows, `RunError`."""
+    Raises `ArgumentError` for an unknown kind, for `others` with another kind than collapse and if `out` is not an HTML file,
+    `ConfigError` if the model lacks the part that the kind analyses, `DataError` without windows, `RunError`."""
+    # check the kind
     if kind not in KINDS:
         raise ArgumentError(f"unknown kind {kind!r}", parameter="kind", remedy=f"one of: {', '.join(KINDS)}")
     if others and kind != "collapse":
         raise ArgumentError("several models are diagnosed for collapse only", parameter="others")
+    # several models on one page
     if others:
         page = Path(run) / "diagnosis-collapse-across.html" if out is None else as_html_path(out)
         return across(
-            named_runs([run, *as_tuple(others, "others")]),
+            name_runs([run, *as_tuple(others, "others")]),
             data,
             options=options,
             out=page,
@@ -59,32 +74,33 @@ def diagnose(
             reach=reach,
             min_samples=min_samples,
         )
+    # one model
     page = Path(run) / f"diagnosis-{kind}.html" if out is None else as_html_path(out)
     trained = load(run, device="cpu")
     windows = windows_for(Path(run), trained, data, options, limit)
     try:
-        found = KINDS[kind](trained.model, windows)
+        diagnosis = KINDS[kind](trained.model, windows)
     except FramecastError:
         raise
     except ValueError as error:
         raise ConfigError(f"nothing to diagnose: {error}", where=f"{run}, {kind}") from error
     write(
-        found,
+        diagnosis,
         page,
         f"{kind.capitalize()} of {trained.name}",
         {"model": str(run), "windows": f"{len(windows.frames)}, {windows.context} + {windows.horizon} frames"},
     )
-    return found, page
+    return diagnosis, page
 
 
 def decoupling(model: Any, windows: Windows) -> Diagnosis:
-    """Do the two memories learn different things? PredRNN-V2 (2022), figure 3."""
-    found = probes.increments(model, windows.frames)
-    cosine = probes.cosines(found).numpy()
-    cells, memories = (np.concatenate([pair[k].flatten(2).mean(2).numpy() for pair in found[-1]]) for k in (0, 1))
+    """Are the increments of the two memories decoupled? PredRNN-V2 (2022), figure 3."""
+    increments = probes.increments(model, windows.frames)
+    cosine = probes.cosines(increments).numpy()
+    cells, memories = (np.concatenate([pair[k].flatten(2).mean(2).numpy() for pair in increments[-1]]) for k in (0, 1))
     both, labels = np.concatenate([cells, memories]), np.repeat([0, 1], [len(cells), len(memories)])
-    apart = grouped(scaled(both), labels=labels).silhouette
-    points = flat(scaled(both))
+    silhouette = find_groups(standardize(both), labels=labels).silhouette
+    points = project(standardize(both))
 
     def curve(axes: Any) -> None:
         for layer, line in enumerate(cosine.T):
@@ -101,7 +117,7 @@ def decoupling(model: Any, windows: Windows) -> Diagnosis:
 
     return Diagnosis(
         f"The increments of both memories have a mean absolute cosine of {cosine.mean():.3f}; 0 is decoupled, 1 the same.",
-        {"silhouette of the increments of C and of M (scaled to standard deviation 1)": told(apart, "two windows")},
+        {"silhouette of the increments of C and of M (scaled to standard deviation 1)": format_number(silhouette, "two windows")},
         [
             ("Cosine of the increments", "By layer and step, the true frames being fed.", plot(curve)),
             ("Increments", "Mean over space at the last step, one point a sequence and layer.",
@@ -113,10 +129,11 @@ def decoupling(model: Any, windows: Windows) -> Diagnosis:
 def gradients(model: Any, windows: Windows) -> Diagnosis:
     """How far back does the error reach? PredRNN-V2 (2022), figure 8."""
     norms = probes.gradient_norms(model, windows.frames[:8], windows.context).numpy()
-    seen = np.where(norms > 0, norms, np.nan)  # a logarithmic axis has no 0
+    positive = np.where(norms > 0, norms, np.nan)  # a logarithmic axis has no 0
     first, last = norms[-1, [0, -1]]
-    if np.isnan(seen).all():
-        return Diagnosis("No error pulls at any hidden state: no gradient is above 0.", {}, [])
+    if np.isnan(positive).all():
+        return Diagnosis("No gradient of the error reaches a hidden state: all are 0.", {}, [])
+    # how much of the gradient reaches the first state
     pull = (
         f"with {first / last:.2g} of the strength"
         if first >= 0 and last > 0
@@ -124,7 +141,7 @@ def gradients(model: Any, windows: Windows) -> Diagnosis:
     )
 
     def draw(axes: Any) -> None:
-        for k, line in enumerate(seen):
+        for k, line in enumerate(positive):
             axes.plot(
                 range(1, len(line) + 1),
                 line,
@@ -149,7 +166,7 @@ def gradients(model: Any, windows: Windows) -> Diagnosis:
 
 
 def response(model: Any, windows: Windows) -> Diagnosis:
-    """How fast does the model forget what is over? PredRNN-V2 (2022), figure 9."""
+    """How fast does the model adapt to a sudden change? PredRNN-V2 (2022), figure 9."""
     if len(windows.frames) < 2:
         raise ValueError("a sudden change needs two windows")
     other = windows.frames.roll(1, 0)
@@ -173,10 +190,10 @@ def response(model: Any, windows: Windows) -> Diagnosis:
 
 
 def slots(model: Any, windows: Windows) -> Diagnosis:
-    """What do the slots do? ModeRNN (2022), figure 14."""
+    """How much does each slot matter to the forecast? ModeRNN (2022), figure 14."""
     weights = probes.slot_importance(model, windows.past, windows.horizon).numpy()
     changes = probes.slot_swap(model, windows.past[:8], windows.horizon).numpy()
-    groups = grouped(scaled(probes.features(model, windows.past, windows.horizon).numpy())).labels
+    groups = find_groups(standardize(probes.features(model, windows.past, windows.horizon).numpy())).labels
 
     def bars(axes: Any) -> None:
         for k, label in enumerate(sorted(set(groups.tolist()))):
@@ -200,20 +217,21 @@ def slots(model: Any, windows: Windows) -> Diagnosis:
 
 
 def motion(model: Any, windows: Windows) -> Diagnosis:
-    """Where does MotionRNN think that things go? MotionRNN (2021), figure 9."""
-    found = probes.motions(model, windows.past[:1], windows.horizon)
-    factor = windows.frames.shape[-1] // found[0][0].trend.shape[-1]
-    last: Motion = found[-1][-1]
+    """Which motion has MotionRNN learned? MotionRNN (2021), figure 9."""
+    motions = probes.motions(model, windows.past[:1], windows.horizon)
+    factor = windows.frames.shape[-1] // motions[0][0].trend.shape[-1]
+    last: Motion = motions[-1][-1]
     flow = probes.arrows(last, factor)[0].numpy()
     transient = [
-        np.hypot(*(row[-1].filter - row[-1].trend)[0].reshape(2, 9, *flow.shape[1:]).mean(1).numpy()) for row in found
+        np.hypot(*(row[-1].filter - row[-1].trend)[0].reshape(2, 9, *flow.shape[1:]).mean(1).numpy()) for row in motions
     ]
-    shown = windows.past[0, -1].mean(0).numpy()
+    # arrows on a coarse grid
+    frame = windows.past[0, -1].mean(0).numpy()
     every = max(1, flow.shape[-1] // 16)
     rows, columns = np.mgrid[0 : flow.shape[1] : every, 0 : flow.shape[2] : every]
 
     def draw(axes: Any) -> None:
-        axes.imshow(shown, cmap="gray")
+        axes.imshow(frame, cmap="gray")
         part = flow[:, ::every, ::every]
         at = (columns + 0.5) * factor - 0.5, (rows + 0.5) * factor - 0.5
         axes.quiver(*at, part[1], part[0], color=COLOURS[1], angles="xy", scale_units="xy", scale=1)
@@ -240,7 +258,7 @@ def motion(model: Any, windows: Windows) -> Diagnosis:
 
 
 def attention(model: Any, windows: Windows) -> Diagnosis:
-    """Where does MoDeRNN look? MoDeRNN (2022), figure 3."""
+    """Where are the attention weights of MoDeRNN large? MoDeRNN (2022), figure 3."""
     weights = probes.attention_maps(model, windows.frames[:1])
     steps = range(0, len(weights), max(1, len(weights) // 8))
     rows = [
@@ -264,17 +282,17 @@ def attribution(model: Any, windows: Windows) -> Diagnosis:
     first = windows.future[:1, -1].mean(1)[0]
     place = divmod(int(first.argmax()), first.shape[1])
     lead = windows.horizon - 1
-    found = probes.attribution(model, windows.past[:1], windows.horizon, place, lead)[0].numpy()
-    share = found.sum((1, 2)) / max(found.sum(), 1e-30)
-    distance = np.hypot(*(np.indices(found.shape[1:]) - np.array(place)[:, None, None]))
-    reach = float((found * distance).sum() / max(found.sum(), 1e-30))
+    dependence = probes.attribution(model, windows.past[:1], windows.horizon, place, lead)[0].numpy()
+    share = dependence.sum((1, 2)) / max(dependence.sum(), 1e-30)
+    distance = np.hypot(*(np.indices(dependence.shape[1:]) - np.array(place)[:, None, None]))
+    reach = float((dependence * distance).sum() / max(dependence.sum(), 1e-30))
     return Diagnosis(
         f"{share[-1]:.0%} of what the pixel depends on is in the last context frame; it looks {reach:.1f} pixels far on average.",
         {"pixel": f"row {place[0]}, column {place[1]}, lead time {lead + 1}: where the truth is brightest",
          "share of each context frame": ", ".join(f"{value:.0%}" for value in share)},
         [
             ("Context", "The frames that the model sees.", maps([("", list(windows.past[0].mean(1).numpy()))], "gray")),
-            ("Dependence", "Absolute gradient of the pixel with respect to each context pixel.", maps([("", list(found))])),
+            ("Dependence", "Absolute gradient of the pixel with respect to each context pixel.", maps([("", list(dependence))])),
         ],
     )  # fmt: skip
 

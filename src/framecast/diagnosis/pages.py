@@ -1,4 +1,4 @@
-"""What every diagnosis needs: windows to look at, figures, and the page they come on."""
+"""Common parts of all diagnoses: the windows, the figures and the page. Opens data and writes the page."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from framecast.report.page import write_page
 from framecast.verification.windows import FramesLike, windows_of
 
 Figure = tuple[str, str, str]
-"""Heading, what is seen, and the picture as inline SVG or an image."""
+"""Heading, caption, and the figure as inline SVG or as an image element."""
 
 
 class Windows(NamedTuple):
@@ -45,7 +45,7 @@ class Windows(NamedTuple):
 
 
 class Diagnosis(NamedTuple):
-    """What a diagnosis found: in a sentence, as facts, and as figures."""
+    """The result of a diagnosis: a sentence, facts by name, and figures."""
 
     verdict: str
     facts: dict[str, str]
@@ -67,7 +67,7 @@ def windows_for(run: Path, trained: TrainedModel, data: FramesLike | None, optio
 
 
 def plot(draw: Callable[[Any], None], size: tuple[float, float] = (8.4, 2.8), columns: int = 1) -> str:
-    """A figure as inline SVG; `draw` is handed its axes."""
+    """A figure as inline SVG; `draw` is called with its axes."""
     with mpl.rc_context(STYLE):
         figure, axes = plt.subplots(1, columns, figsize=size, squeeze=False)
         draw(axes[0] if columns > 1 else axes[0, 0])
@@ -102,14 +102,14 @@ def scatter(axes: Any, points: np.ndarray, labels: np.ndarray, names: dict[int, 
     axes.set(xticks=[], yticks=[])
 
 
-def told(value: float, needs: str) -> str:
-    """A number, or that it is undefined and what it needs."""
+def format_number(value: float, needs: str) -> str:
+    """A number as text; for NaN that it is undefined, and what it needs."""
     return f"undefined, needs {needs}" if np.isnan(value) else f"{value:.3f}"
 
 
-def flat(features: np.ndarray) -> np.ndarray:
-    """Features in two dimensions: t-SNE where there are enough of them, else PCA. Raises ValueError where they are all the same:
-    scikit-learn's t-SNE ends the process then."""
+def project(features: np.ndarray) -> np.ndarray:
+    """Project features `(N, D)` to two dimensions, by t-SNE from 12 on, else by PCA. Raises ValueError if all are the same, in
+    which case scikit-learn's t-SNE would end the process."""
     if not np.ptp(features, axis=0).any():
         raise ValueError("all features are the same")
     if len(features) < 12:
@@ -119,15 +119,15 @@ def flat(features: np.ndarray) -> np.ndarray:
     )
 
 
-def write(found: Diagnosis, out: Path, title: str, facts: dict[str, str]) -> Path:
-    """The page of a diagnosis at `out`. Raises `RunError`."""
+def write(diagnosis: Diagnosis, out: Path, title: str, facts: dict[str, str]) -> Path:
+    """Write the page of a diagnosis to `out` and return its path. Raises `RunError`."""
     return write_page(
         "inspection.html",
         out,
         title=title,
-        verdict=found.verdict,
+        verdict=diagnosis.verdict,
         problems=(),
         concerns=(),
-        facts=facts | found.facts,
-        figures=[(heading, said, Markup(picture)) for heading, said, picture in found.figures],
+        facts=facts | diagnosis.facts,
+        figures=[(heading, caption, Markup(image)) for heading, caption, image in diagnosis.figures],
     )

@@ -1,6 +1,7 @@
-"""The report: from sums to figures to one HTML page that needs no network.
+"""Reports: figures and HTML pages of verifications, comparisons and inspections. Pages need no network.
 
-Raises `ConfigError` on import where what it draws with is not installed (`pip install "framecast[report]"`).
+Reads results and writes pages; computes no score. Importing it raises `ConfigError` if the packages that it draws with are not
+installed (`pip install "framecast[report]"`).
 """
 
 from framecast.checks import require

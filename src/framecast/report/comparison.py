@@ -1,4 +1,4 @@
-"""What can be claimed of several forecasters, as a page."""
+"""The page of a comparison: claims on pairs of forecasters, skill by regime, differences by lead time."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from framecast.verification.result import Verification
 
 _METHOD = (
     "All forecasters are scored on the same cases and pixels. Intervals are those of a bootstrap over independent blocks of "
-    "cases, drawn for both forecasters alike. p is the probability of a difference as large where there is none: the larger of "
-    "that from the spread of the bootstrap (Student's t with as many degrees of freedom as blocks less one) and, for scores that "
-    "are means over cases, that of the test of Hering and Genton (2011). p is corrected for the number of claims in its table "
+    "cases, with the same draws for both forecasters. p is the probability of a difference at least as large if there is none: "
+    "the larger of that from the bootstrap (Student's t with blocks - 1 degrees of freedom) and, for scores that are means over "
+    "cases, that of the test of Hering and Genton (2011). p is corrected for the number of claims in its table "
     f"(Holm, 1979); below {LEVEL:g} a difference is claimed. With fewer than {FEWEST} independent blocks nothing is claimed."
 )
 
@@ -31,20 +31,20 @@ _METHOD = (
 def write_comparison(
     comparison: Comparison, out: str | Path, *, title: str = "Comparison", warnings: Sequence[str] = ()
 ) -> Path:
-    """Write the page to `out` and return its path; `warnings` are said first. Raises `ConfigError` and `RunError`."""
+    """Write the page to `out` and return its path; `warnings` come first. Raises `ConfigError` and `RunError`."""
     verification = comparison.verification
     leads, label = lead_labels(verification)
     pairs: dict[str, list[Claim]] = {}
     for claim in comparison.overall:
         pairs.setdefault(f"{claim.one} and {claim.other}", []).append(claim)
-    sure = sum(claim.sure for claim in comparison.overall)
+    significant = sum(claim.significant for claim in comparison.overall)
     return write_page(
         "comparison.html",
         as_html_path(out),
         title=title,
         warnings=warnings,
         cases=f"On {cases(verification)}{_days(comparison)}",
-        found=f"{sure} of {len(comparison.overall)} differences over all lead times can be claimed.",
+        summary=f"{significant} of {len(comparison.overall)} differences over all lead times can be claimed.",
         pairs=list(pairs.items()),
         skills=_skills(comparison),
         by_lead=[_numbers(claim, leads) for claim in comparison.by_lead],
@@ -57,7 +57,7 @@ def write_comparison(
 
 
 def _days(comparison: Comparison) -> str:
-    """How far the claims reach: blocks of one event say something of that event."""
+    """The number of days on which the claims rest, as text; empty for frames without times."""
     if comparison.days is None:
         return ""
     return " of a single day" if comparison.days == 1 else f" of {comparison.days} days"
@@ -65,27 +65,27 @@ def _days(comparison: Comparison) -> str:
 
 def _numbers(claim: Claim, leads: np.ndarray) -> tuple[str, list[str]]:
     """A row of the table of all claims."""
-    one, other = (_told(value, ".4g") for value in claim.values)
-    difference, low, high = (_told(value, ".3g") for value in (claim.difference, *claim.interval))
+    one, other = (_format_value(value, ".4g") for value in claim.values)
+    difference, low, high = (_format_value(value, ".3g") for value in (claim.difference, *claim.interval))
     return claim.score, [
         f"{claim.one}, {claim.other}",
         f"{leads[claim.lead or 0]:g}",
         f"{one}, {other}",
         difference if np.isnan(claim.interval).any() else f"{difference} ({low} to {high})",
-        "too few blocks" if claim.too_few else _told(claim.p, ".2g"),
+        "too few blocks" if claim.too_few else _format_value(claim.p, ".2g"),
     ]
 
 
-def _told(value: float, form: str) -> str:
+def _format_value(value: float, form: str) -> str:
     return "undefined" if np.isnan(value) else f"{value:{form}}"
 
 
 def _caption(claims: Sequence[Claim]) -> str:
-    """What the points of the curves mean; filled ones are spoken of only where there may be some."""
-    said = "Differences with 95 % intervals"
+    """The caption of the curves; it explains filled points only if there can be some."""
+    intervals = "Differences with 95 % intervals"
     if all(claim.too_few for claim in claims):
-        return f"{said}. With fewer than {FEWEST} independent blocks nothing is claimed."
-    return f"{said}; where p, corrected for the number of claims in this table, is below {LEVEL:g} the point is filled."
+        return f"{intervals}. With fewer than {FEWEST} independent blocks nothing is claimed."
+    return f"{intervals}; where p, corrected for the number of claims in this table, is below {LEVEL:g} the point is filled."
 
 
 def _skills(comparison: Comparison) -> dict[str, Any] | None:
@@ -105,7 +105,7 @@ def _skills(comparison: Comparison) -> dict[str, Any] | None:
 
 
 def _curves(comparison: Comparison, leads: np.ndarray, label: str) -> str:
-    """Differences against lead time, a panel a score, a line a pair."""
+    """Differences against lead time: one panel for each score, one line for each pair."""
     scores = list(dict.fromkeys(claim.score for claim in comparison.by_lead))
     if not scores:
         return ""
@@ -121,11 +121,11 @@ def _curves(comparison: Comparison, leads: np.ndarray, label: str) -> str:
             for k, ((one, other), claims) in enumerate(pairs.items()):
                 middle = np.array([claim.difference for claim in claims])
                 low, high = np.array([claim.interval for claim in claims]).T
-                sure = np.array([claim.sure for claim in claims])
+                significant = np.array([claim.significant for claim in claims])
                 look: dict[str, Any] = {"color": COLOURS[k % 5], "marker": MARKS[k % 5], "markersize": 4}
                 panel.fill_between(leads, low, high, color=look["color"], alpha=0.12, linewidth=0)
                 panel.plot(leads, middle, linewidth=1, label=f"{one} - {other}", **look)
-                panel.plot(leads[~sure], middle[~sure], linestyle="", markerfacecolor="white", **look)
+                panel.plot(leads[~significant], middle[~significant], linestyle="", markerfacecolor="white", **look)
             panel.axhline(0, color="#999999", linewidth=0.8)
             panel.set_title(score, loc="left", fontweight="bold")
         shared_lead_axis(axes, len(scores), leads, label)

@@ -1,4 +1,7 @@
-"""Figures of a verification: curves over lead time, strips of frames, the frames of an animation."""
+"""Figures of a verification as inline SVG or PNG: curves, strips of frames, animations, performance diagram, spectra.
+
+Style, axes and the conversion of figures to text are here too, for all pages. Writes no file.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,8 @@ from matplotlib.figure import Figure
 from framecast.colours import Scale, scale_of
 from framecast.data.quantities import Quantity
 from framecast.data.scaling import default_scaling
-from framecast.verification.result import Example, Verification
+from framecast.verification.examples import Example
+from framecast.verification.result import Verification
 from framecast.verification.views import power as mean_power
 from framecast.verification.views import wet_ratio
 
@@ -39,7 +43,7 @@ STYLE: Any = {
 
 
 def lead_labels(verification: Verification) -> tuple[np.ndarray, str]:
-    """Lead times as numbers and what they count: minutes, or frames."""
+    """Lead times as numbers, and the label with their unit: minutes, or frames."""
     leads = verification.sums["lead_time"].values
     if leads.dtype.kind == "m":
         return leads / np.timedelta64(1, "m"), "lead time (minutes)"
@@ -47,7 +51,7 @@ def lead_labels(verification: Verification) -> tuple[np.ndarray, str]:
 
 
 def shared_lead_axis(axes: np.ndarray, panels: int, leads: np.ndarray, label: str) -> None:
-    """Of a grid of panels of which so many are drawn: hide the others, and name lead times below the last of each column."""
+    """The lead-time axes of a grid with `panels` used panels: hide the other panels, and label the last panel of each column."""
     for panel in axes.flat[panels:]:
         panel.set_visible(False)
     for panel in axes.flat[max(panels - axes.shape[1], 0) : panels]:
@@ -56,7 +60,7 @@ def shared_lead_axis(axes: np.ndarray, panels: int, leads: np.ndarray, label: st
 
 
 def lead_axis(panel: Any, leads: np.ndarray, label: str) -> None:
-    """The x axis, with ticks at lead times and nowhere between."""
+    """The x axis, with ticks only at lead times."""
     every = -(-len(leads) // _TICKS)
     panel.set_xticks(leads[every - 1 :: every])
     panel.set_xlabel(label)
@@ -65,12 +69,12 @@ def lead_axis(panel: Any, leads: np.ndarray, label: str) -> None:
 def curves(verification: Verification) -> str:
     """Scores against lead time with their 95 % intervals, one panel each, as inline SVG."""
     metrics = [metric for metric in verification.metrics() if metric.curve and verification.middle_scale(metric)]
-    drawn = {
+    curves_of = {
         metric: {name: verification.curve(name, metric) for name in verification.forecasters} for metric in metrics
     }
     panels = [
         (metric, lines)
-        for metric, lines in drawn.items()
+        for metric, lines in curves_of.items()
         if any(np.isfinite(line.values).any() for line in lines.values())
     ]
     if not panels:
@@ -95,31 +99,31 @@ def curves(verification: Verification) -> str:
 
 
 def strip(verification: Verification, example: Example) -> str:
-    """Context, truth and every forecast of a case beside each other, as a PNG data address."""
+    """Context, truth and every forecast of a case, one row each, as a PNG data address."""
     scale = scale_of(verification.quantity)
     length = len(example.truth)
-    shown = sorted({round(k) for k in np.linspace(0, length - 1, min(length, _COLUMNS))})
-    context = example.context[-len(shown) :]
+    steps = sorted({round(k) for k in np.linspace(0, length - 1, min(length, _COLUMNS))})
+    context = example.context[-len(steps) :]
     leads, _ = lead_labels(verification)
     unit = "min" if verification.sums["lead_time"].dtype.kind == "m" else ""
     step = leads[0]
     rows: list[tuple[str, list[np.ndarray | None], list[str]]] = [
-        ("context", [None] * (len(shown) - len(context)) + list(context),
-         [f"{-k * step:g} {unit}".strip() for k in range(len(shown) - 1, -1, -1)]),
-        ("truth", [example.truth[k] for k in shown], [f"+{leads[k]:g} {unit}".strip() for k in shown]),
-        *((name, [frames[k] for k in shown], []) for name, frames in example.forecasts.items()),
+        ("context", [None] * (len(steps) - len(context)) + list(context),
+         [f"{-k * step:g} {unit}".strip() for k in range(len(steps) - 1, -1, -1)]),
+        ("truth", [example.truth[k] for k in steps], [f"+{leads[k]:g} {unit}".strip() for k in steps]),
+        *((name, [frames[k] for k in steps], []) for name, frames in example.forecasts.items()),
     ]  # fmt: skip
     height, width = example.truth.shape[-2:]
-    side = 9.0 / len(shown)
+    side = 9.0 / len(steps)
     with mpl.rc_context(STYLE):
         tall = side * height / width
         figure, axes = plt.subplots(
-            len(rows), len(shown), figsize=(9.6, len(rows) * (tall + 0.12) + 0.3), squeeze=False
+            len(rows), len(steps), figsize=(9.6, len(rows) * (tall + 0.12) + 0.3), squeeze=False
         )
         for line, (name, frames, titles) in zip(axes, rows, strict=True):
             line[0].set_ylabel(name, fontsize=8)
             for k, (panel, frame) in enumerate(zip(line, frames, strict=True)):
-                bare(panel, scale, frame)
+                draw_frame(panel, scale, frame)
                 if titles and frame is not None:
                     panel.set_title(titles[k], fontsize=7, pad=2)
         figure.subplots_adjust(left=0.035, right=0.998, top=0.95, bottom=0.005, wspace=0.04, hspace=0.16)
@@ -127,12 +131,12 @@ def strip(verification: Verification, example: Example) -> str:
 
 
 def animation(verification: Verification, example: Example) -> list[tuple[str, str]]:
-    """For each lead time its label and a picture of truth and forecasts side by side, and below each forecast its error, as
-    PNG data addresses."""
+    """For each lead time its label and an image of truth and forecasts side by side, with the error below each forecast, as PNG
+    data addresses."""
     scale, scaling = scale_of(verification.quantity), default_scaling(verification.quantity)
     leads, _ = lead_labels(verification)
     unit = " min" if verification.sums["lead_time"].dtype.kind == "m" else ""
-    pictures = []
+    images = []
     for k, lead in enumerate(leads):
         truth = example.truth[k]
         panels = {"truth": truth, **{name: frames[k] for name, frames in example.forecasts.items()}}
@@ -142,22 +146,22 @@ def animation(verification: Verification, example: Example) -> list[tuple[str, s
             tall = 2 * side * height / width + 0.45
             figure, axes = plt.subplots(2, len(panels), figsize=(9.6, tall), squeeze=False)
             for place, (name, frame) in enumerate(panels.items()):
-                bare(axes[0, place], scale, frame)
+                draw_frame(axes[0, place], scale, frame)
                 axes[0, place].set_title(name, fontsize=9, pad=3)
                 error = _difference(scaling, verification.quantity, frame, truth) if place else None
-                bare(axes[1, place], _ERRORS, error)
+                draw_frame(axes[1, place], _ERRORS, error)
                 if place == 1:
-                    axes[1, place].set_title("error: too little brown, too much violet", fontsize=8, pad=3, loc="left")
+                    axes[1, place].set_title("error: brown too low, violet too high", fontsize=8, pad=3, loc="left")
             figure.subplots_adjust(left=0.004, right=0.996, top=1 - 0.2 / tall, bottom=0.004, wspace=0.03, hspace=0.12)
-            pictures.append((f"+{lead:g}{unit}", png(figure)))
-    return pictures
+            images.append((f"+{lead:g}{unit}", png(figure)))
+    return images
 
 
 _ERRORS = Scale(colormaps["PuOr"], Normalize(-0.5, 0.5), "", (), (205, 205, 205))
 
 
 def _difference(scaling: Any, quantity: Quantity, frame: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """The error of a frame `(1, H, W)` on the scale of pictures from 0 to 1, mean of the channels, NaN where either is."""
+    """The error of a frame `(1, H, W)` on the scale of images from 0 to 1, mean of the channels, NaN where either is NaN."""
     missing = ~(np.isfinite(frame) & np.isfinite(truth)).all(axis=0, keepdims=True)
     error = (scaling.forward(frame, quantity) - scaling.forward(truth, quantity)).mean(axis=0, keepdims=True)
     return np.where(missing, np.nan, error)
@@ -175,6 +179,7 @@ def performance(verification: Verification) -> str:
         return ""
     with mpl.rc_context({**STYLE, "axes.grid": False}):
         figure, axes = plt.subplots(figsize=(5.4, 4.6))
+        # isolines of CSI and of the frequency bias
         line = np.linspace(0.005, 1, 200)
         x, y = np.meshgrid(line, line)
         levels = axes.contour(
@@ -185,10 +190,17 @@ def performance(verification: Verification) -> str:
             axes.plot([0, 1], [0, bias], color="#dddddd", linewidth=0.7, linestyle="--")
             at = (0.97, 0.97 * bias) if bias <= 1 else (0.97 / bias, 0.97)
             axes.annotate(f"{bias:g}", at, fontsize=7, color="#888888", ha="right")
+        # one point for each threshold
         for k, name in enumerate(verification.forecasters):
-            mine = [point for point in points if point[0] == name]
-            axes.plot([p[2] for p in mine], [p[3] for p in mine], color=COLOURS[k % 5], marker=MARKS[k % 5], label=name)
-            for _, number, right, up in mine:
+            own_points = [point for point in points if point[0] == name]
+            axes.plot(
+                [p[2] for p in own_points],
+                [p[3] for p in own_points],
+                color=COLOURS[k % 5],
+                marker=MARKS[k % 5],
+                label=name,
+            )
+            for _, number, right, up in own_points:
                 if np.isfinite(right) and np.isfinite(up):
                     axes.annotate(
                         f"{verification.rates[number]:g}",
@@ -205,8 +217,8 @@ def performance(verification: Verification) -> str:
 
 
 def spectra(verification: Verification) -> str:
-    """Power of each forecast over that of the truth against wavelength, at the first and the last lead time, and the wet area
-    over that of the truth against lead time, as inline SVG; empty where the truth shows nothing."""
+    """The power of each forecast relative to the truth against wavelength, at the first and the last lead time, and the relative
+    wet area against lead time, as inline SVG; empty if the truth has no power."""
     leads, label = lead_labels(verification)
     unit = label[label.index("(") + 1 : -1]
     waves = verification.sums["wavelength"].values
@@ -216,6 +228,7 @@ def spectra(verification: Verification) -> str:
     wet = verification.quantity.precipitation
     with mpl.rc_context(STYLE):
         figure, axes = plt.subplots(1, 2 + wet, figsize=(8.4, 2.7))
+        # relative power at two lead times
         for panel, lead in zip(axes[:2], (0, -1), strict=True):
             for k, name in enumerate(verification.forecasters):
                 power = mean_power(verification, name)[lead]
@@ -227,6 +240,7 @@ def spectra(verification: Verification) -> str:
             panel.set_yscale("log")
             panel.set_xlabel("wavelength (pixels)")
             panel.set_title(f"Power after {leads[lead]:g} {unit}", loc="left", fontweight="bold")
+        # relative wet area
         if wet:
             for k, name in enumerate(verification.forecasters):
                 axes[2].plot(
@@ -242,7 +256,7 @@ def spectra(verification: Verification) -> str:
 
 
 def legend(quantity: Quantity) -> str:
-    """The colour scale of a quantity as inline SVG, empty for grey pictures."""
+    """The colour scale of a quantity as inline SVG, empty for grey images."""
     scale = scale_of(quantity)
     if not scale.ticks:
         return ""
@@ -258,8 +272,8 @@ def legend(quantity: Quantity) -> str:
         return svg(figure)
 
 
-def bare(panel: Any, scale: Scale, frame: np.ndarray | None, largest: int = _LARGEST) -> None:
-    """A frame without axes, of at most `largest` pixels a side; nothing where there is none."""
+def draw_frame(panel: Any, scale: Scale, frame: np.ndarray | None, largest: int = _LARGEST) -> None:
+    """Draw a frame without axes, subsampled to at most `largest` pixels a side; an empty panel for None."""
     panel.set_xticks([])
     panel.set_yticks([])
     panel.grid(False)
@@ -274,7 +288,7 @@ def bare(panel: Any, scale: Scale, frame: np.ndarray | None, largest: int = _LAR
 
 
 def svg(figure: Figure) -> str:
-    """A figure as inline SVG; it is closed."""
+    """A figure as inline SVG. Closes the figure."""
     text = io.StringIO()
     figure.savefig(text, format="svg", metadata={"Date": None})
     plt.close(figure)
@@ -282,8 +296,8 @@ def svg(figure: Figure) -> str:
 
 
 def png(figure: Figure) -> str:
-    """A figure as the data address of a PNG; it is closed."""
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png", dpi=_DPI, metadata={"Software": None})
+    """A figure as the data address of a PNG. Closes the figure."""
+    image = io.BytesIO()
+    figure.savefig(image, format="png", dpi=_DPI, metadata={"Software": None})
     plt.close(figure)
-    return "data:image/png;base64," + base64.b64encode(picture.getvalue()).decode()
+    return "data:image/png;base64," + base64.b64encode(image.getvalue()).decode()

@@ -1,4 +1,4 @@
-"""A forecast as a figure: its frames by lead time, on the colour scale of its quantity."""
+"""`framecast.plot`: a forecast as a matplotlib figure, its frames by lead time on the colour scale of its quantity."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from framecast.colours import scale_of
 from framecast.data.frames import stamp
 from framecast.data.quantities import QUANTITIES
 from framecast.forecasting.write import check_forecast
-from framecast.report.figures import STYLE, bare
+from framecast.report.figures import STYLE, draw_frame
 
 _WIDTH, _HEAD = 9.6, 0.9
-"""Inches: of the figure, and of its title with the colour scale."""
+"""Inches: width of the figure, and height of its title with the colour scale."""
 
 
 def plot(forecast: xr.DataArray, *, columns: int = 6) -> Figure:
-    """The frames of a Forecast, `columns` of them in a row, by lead time; of several forecasts one block of rows each.
+    """The frames of a Forecast by lead time, `columns` in a row; one block of rows for each initial time.
 
-    Close the figure when it is not needed any more (`matplotlib.pyplot.close`). Raises `DataError` for what is no Forecast.
+    Close the figure after use (`matplotlib.pyplot.close`). Raises `DataError` if `forecast` is not a Forecast.
     """
     check_forecast(forecast)
     check_counts(columns=columns)
@@ -44,11 +44,11 @@ def plot(forecast: xr.DataArray, *, columns: int = 6) -> Figure:
             rows, columns, figsize=(_WIDTH, rows * (side + 0.25) + _HEAD), squeeze=False, layout="constrained"
         )
         for panel in axes.flat:
-            bare(panel, scale, None)
+            draw_frame(panel, scale, None)
         for number, (title, frame) in enumerate(panels):
             block, place = divmod(number, forecast.sizes["lead_time"])
             panel = axes[block * lines + place // columns, place % columns]
-            bare(panel, scale, frame)
+            draw_frame(panel, scale, frame)
             panel.set_title(title, fontsize=7, pad=2)
         figure.suptitle(f"{forecast.attrs.get('forecaster', 'forecast')}: {forecast.name}", fontsize=9)
         if scale.ticks:
@@ -70,5 +70,5 @@ def _colour_bar(figure: Figure, axes: np.ndarray, scale: Any) -> None:
 
 
 def _lead(lead: np.ndarray) -> str:
-    """A lead time as people read it: +15 min, or the number of the frame."""
+    """A lead time as text: +15 min, or the number of the frame."""
     return f"+{lead / np.timedelta64(1, 'm'):g} min" if lead.dtype.kind == "m" else f"+{int(lead)}"

@@ -1,4 +1,4 @@
-"""Where it was: a case on the map, with coordinates."""
+"""A map of a case: a true frame with the coordinates of its grid, longitudes and latitudes."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _KILOMETRES = {"m": 1e-3, "km": 1.0}
 
 
 def place(verification: Verification) -> str:
-    """The first true frame of the first case that is shown, with the coordinates of the grid, and with longitudes and latitudes
-    where its projection is known, as the data address of a PNG; empty for frames that lie nowhere."""
+    """The first true frame of the first example with the coordinates of its grid, as the data address of a PNG; with longitudes
+    and latitudes if the projection is known. Empty for frames without coordinates."""
     grid, examples = verification.grid, verification.examples
     if grid is None or not examples or examples[0].truth.shape[-2:] != (len(grid.y), len(grid.x)):
         return ""
@@ -48,7 +48,7 @@ def place(verification: Verification) -> str:
 
 
 def _graticule(axes: Any, crs: str, x: np.ndarray, y: np.ndarray) -> None:
-    """Lines of equal longitude and latitude; none where the projection is unknown."""
+    """Draw lines of equal longitude and latitude; none if the projection is unknown."""
     try:
         to_degrees = Transformer.from_crs(CRS(crs), "EPSG:4326", always_xy=True)
     except CRSError:

@@ -1,4 +1,7 @@
-"""The page: one HTML file with everything in it."""
+"""The report of a verification: one self-contained HTML file with verdict, tables, figures and definitions.
+
+`write_page` fills and writes the templates of all pages. Everything here reads a `Verification`; no score is computed here.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +25,9 @@ from framecast.report.probabilities import diagrams, ensembles
 from framecast.report.verdict import cases, verdict
 from framecast.scores import Metric
 from framecast.scores.probability import NEIGHBOURHOOD, brier, roc
+from framecast.verification.examples import Example
 from framecast.verification.regimes import regimes
-from framecast.verification.result import Example, Score, Verification
+from framecast.verification.result import Score, Verification
 from framecast.verification.views import event_frequency, fallbacks, observed_events, scored_share
 from framecast.verification.views import probabilities as probabilities_of
 
@@ -36,11 +40,10 @@ def write_report(
     facts: Mapping[str, str] | None = None,
     settings: str = "",
 ) -> Path:
-    """Write the report of a verification to `out`, in place of what is there, and return its path. Its folder is made.
+    """Write the report of a verification to `out` and return its path. Creates the folder; replaces an existing file.
 
-    `facts` are said in a table as they are: what was trained, on what, at what cost; `settings` are a text to unfold: all that
-    the training was told. Raises `DataError` for what is no verification, `ConfigError` for `out` that is no page, and
-    `RunError` where it cannot be written.
+    `facts` are rows of a table: model, data, training, cost. `settings` is a text to unfold: all settings of the training. Raises
+    `DataError` if `verification` is not one, `ConfigError` if `out` is not an HTML file, and `RunError` if it cannot be written.
     """
     if not isinstance(verification, Verification):
         raise DataError(
@@ -82,14 +85,14 @@ def write_report(
         ],
         regimes=_regimes(verification),
         strips=[(_case(example), strip(verification, example)) for example in verification.examples if not example.why],
-        players=[(_case(example), animation(verification, example)) for example in _moving(verification)],
+        players=[(_case(example), animation(verification, example)) for example in _animated_examples(verification)],
         definitions=verification.definitions(),
         lead_label=label,
     )
 
 
 def write_page(template: str, path: Path, **values: Any) -> Path:
-    """Fill a template in and write it, whole or not at all. Raises `RunError`."""
+    """Fill a template and write it atomically. Raises `RunError`."""
     environment = Environment(loader=PackageLoader("framecast.report", "."), autoescape=select_autoescape())
     text = environment.get_template(template).render(**values)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
@@ -104,8 +107,8 @@ def write_page(template: str, path: Path, **values: Any) -> Path:
     return path
 
 
-def shown(score: Score) -> str:
-    """A value with its interval."""
+def format_score(score: Score) -> str:
+    """A value with its interval as text."""
     if score.value != score.value:
         return "undefined"
     value = f"{score.value:.4g}"
@@ -113,8 +116,8 @@ def shown(score: Score) -> str:
 
 
 def _facts(verification: Verification) -> dict[str, str]:
-    fallen_back = fallbacks(verification)
-    return ({"fallbacks": "; ".join(fallen_back)} if fallen_back else {}) | {
+    fallback_lines = fallbacks(verification)
+    return ({"fallbacks": "; ".join(fallback_lines)} if fallback_lines else {}) | {
         "cases": cases(verification),
         "initial times": _period(verification.sums["init_time"].values),
         "quantity": f"{verification.quantity.name} ({verification.quantity.units})",
@@ -164,14 +167,14 @@ def _number(value: float) -> str:
 
 
 def _table(verification: Verification, metrics: Sequence[Metric]) -> dict[str, Any]:
-    """Scores of all forecasters, the best of each marked."""
+    """A table of scores of all forecasters, with the best value of each score marked."""
     columns = [{name: verification.score(name, metric) for name in verification.forecasters} for metric in metrics]
     best = [
         metric.best({name: score.value for name, score in column.items()})
         for metric, column in zip(metrics, columns, strict=True)
     ]
     rows = [
-        (name, [(shown(column[name]), name == winner) for column, winner in zip(columns, best, strict=True)])
+        (name, [(format_score(column[name]), name == winner) for column, winner in zip(columns, best, strict=True)])
         for name in verification.forecasters
     ]
     return {"head": [metric.title for metric in metrics], "rows": rows}
@@ -192,54 +195,64 @@ def _neighbourhoods(verification: Verification, threshold: int) -> dict[str, Any
     metrics = verification.metrics("neighbourhood", threshold=threshold)
     frequency = event_frequency(verification, threshold)
     title = f"Events at or above {verification.rates[threshold]:g} mm/h: random {frequency:.3f}"
-    return _useful(verification, metrics, frequency, title)
+    return _scale_table(verification, metrics, frequency, title)
 
 
 def _largest(verification: Verification, number: int) -> dict[str, Any]:
-    """The same for the largest values of each field."""
+    """Fractions skill score by scale, for the largest values of each field."""
     share = 1 - verification.sums["percentile"].values[number]
     title = f"The largest {share:.0%} of each field: random at most {share:.3f}"
-    return _useful(verification, verification.metrics("neighbourhood", percentile=number), share, title)
+    return _scale_table(verification, verification.metrics("neighbourhood", percentile=number), share, title)
 
 
-def _useful(verification: Verification, metrics: Sequence[Metric], frequency: float, title: str) -> dict[str, Any]:
-    """Scores by scale, marked from half-way between a random forecast, which scores the frequency, and a perfect one."""
+def _scale_table(verification: Verification, metrics: Sequence[Metric], frequency: float, title: str) -> dict[str, Any]:
+    """Scores by scale. Useful ones are marked: at least half-way between a random forecast, which scores the observed frequency,
+    and a perfect one."""
     limit = 0.5 + frequency / 2
     scores = {name: [verification.score(name, metric) for metric in metrics] for name in verification.forecasters}
-    rows = [(name, [(shown(score), score.value >= limit) for score in row]) for name, row in scores.items()]
+    rows = [(name, [(format_score(score), score.value >= limit) for score in row]) for name, row in scores.items()]
     head = [f"{verification.sums['scale'].values[metric.place['scale']]}" for metric in metrics]
     return {"title": f"{title}, useful from {limit:.3f}", "head": head, "rows": rows}
 
 
 def _probabilities(verification: Verification) -> dict[str, Any]:
-    """Brier score with its parts, and the area under the ROC curve, for each threshold and forecaster."""
+    """Brier score with its decomposition, and the area under the ROC curve, for each threshold and forecaster."""
     rows = []
     for number, rate in enumerate(verification.rates):
         for name in verification.forecasters:
             sums = probabilities_of(verification, name, number)
-            found, area = brier(sums), roc(sums).area
-            climate = 1 - found.score / found.uncertainty if found.uncertainty > 0 else float("nan")
-            values = (found.score, found.reliability, found.resolution, found.uncertainty, climate, area)
-            rows.append((f"{rate:g} mm/h, {name}", [*map(_number, values), f"{found.counted:,}"]))
+            decomposition, area = brier(sums), roc(sums).area
+            climate = (
+                1 - decomposition.score / decomposition.uncertainty if decomposition.uncertainty > 0 else float("nan")
+            )
+            values = (
+                decomposition.score,
+                decomposition.reliability,
+                decomposition.resolution,
+                decomposition.uncertainty,
+                climate,
+                area,
+            )
+            rows.append((f"{rate:g} mm/h, {name}", [*map(_number, values), f"{decomposition.samples:,}"]))
     parts = ("Brier score", "reliability", "resolution", "uncertainty", "skill over climate", "area under ROC")
     return {"head": [*parts, "forecasts"], "rows": rows}
 
 
 def _case(example: Example) -> str:
-    said = f"Case {example.case}"
+    caption = f"Case {example.case}"
     if isinstance(example.init_time, np.datetime64):
-        said += f", from {np.datetime_as_string(example.init_time, unit='m')} UTC"
-    return {"best": "The best case: ", "worst": "The worst case: "}.get(example.why, "") + said
+        caption += f", from {np.datetime_as_string(example.init_time, unit='m')} UTC"
+    return {"best": "The best case: ", "worst": "The worst case: "}.get(example.why, "") + caption
 
 
-def _moving(verification: Verification) -> list[Example]:
-    """The cases that are shown moving: the best and the worst, else the first."""
+def _animated_examples(verification: Verification) -> list[Example]:
+    """The examples shown as animations: the best and the worst, else the first."""
     extremes = {example.case: example for example in verification.examples if example.why}
     return list(extremes.values()) or verification.examples[:1]
 
 
 def _regimes(verification: Verification) -> dict[str, Any] | None:
-    """MSE and the CSI of the middle threshold by kind of weather, with the numbers of cases and blocks they rest on."""
+    """MSE and the CSI of the middle threshold by regime, with the numbers of cases and blocks."""
     metrics = [verification.metric("mse")]
     if verification.thresholds:
         metrics.append(verification.metric("csi", threshold=len(verification.rates) // 2))
@@ -248,7 +261,7 @@ def _regimes(verification: Verification) -> dict[str, Any] | None:
     for regime in regimes(verification):
         part = verification.subset(regime.cases)
         values = [part.score(name, metric).value for metric, name in columns]
-        shown_values = ["undefined" if np.isnan(value) else f"{value:.3g}" for value in values]
-        rows.append((f"{regime.kind}: {regime.label}", [*shown_values, f"{part.cases}", f"{part.blocks}"]))
+        texts = ["undefined" if np.isnan(value) else f"{value:.3g}" for value in values]
+        rows.append((f"{regime.kind}: {regime.label}", [*texts, f"{part.cases}", f"{part.blocks}"]))
     head = [f"{metric.label}, {name}" for metric, name in columns]
     return {"head": [*head, "cases", "blocks"], "rows": rows} if rows else None

@@ -1,4 +1,4 @@
-"""Figures of what was said of probabilities, and of ensembles."""
+"""Figures of probability forecasts (reliability, ROC) and of ensembles (ranks, spread and error), as inline SVG."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from framecast.verification.result import Verification
 from framecast.verification.views import event_frequency, observed_events, probabilities, ranks, spread_skill
 
 _FEW = 50
-"""A bin of fewer forecasts is not drawn: its frequency says nothing."""
+"""A bin with fewer forecasts is not drawn: its frequency is too uncertain."""
 
 
 def diagrams(verification: Verification) -> str:
-    """For each threshold the reliability diagram with how often each probability was said below it, and the ROC curve, as inline
-    SVG; empty without events."""
+    """For each threshold the reliability diagram, the number of forecasts of each probability, and the ROC curve, as inline SVG;
+    empty without events."""
     numbers = [k for k in range(len(verification.rates)) if observed_events(verification, k).sum()]
     if not numbers:
         return ""
@@ -27,15 +27,17 @@ def diagrams(verification: Verification) -> str:
         )
         for column, number in zip(axes.T, numbers, strict=True):
             above, below, curve = column
+            # reliability, number of forecasts and ROC of each forecaster
             for k, name in enumerate(verification.forecasters):
                 look = {"color": COLOURS[k % 5], "marker": MARKS[k % 5], "markersize": 3.5, "linewidth": 1.2}
                 sums = probabilities(verification, name, number)
-                said, came, counted = (part.numpy() for part in reliability(sums))
-                enough = counted >= _FEW
-                above.plot(said[enough], came[enough], label=name, **look)
-                below.plot(said[counted > 0], counted[counted > 0], **look)
-                found = roc(sums)
-                curve.plot(found.false_alarm_rate, found.hit_rate, label=f"{found.area:.3f}", **look)
+                probability, frequency, count = (part.numpy() for part in reliability(sums))
+                enough = count >= _FEW
+                above.plot(probability[enough], frequency[enough], label=name, **look)
+                below.plot(probability[count > 0], count[count > 0], **look)
+                curve_sums = roc(sums)
+                curve.plot(curve_sums.false_alarm_rate, curve_sums.hit_rate, label=f"{curve_sums.area:.3f}", **look)
+            # reference lines: observed frequency, diagonal
             base = event_frequency(verification, number)
             above.axhline(base, color="#999999", linewidth=0.7, linestyle=":")
             for panel in (above, curve):
@@ -55,8 +57,8 @@ def diagrams(verification: Verification) -> str:
 
 
 def ensembles(verification: Verification) -> str:
-    """For each ensemble how often the truth had each rank among its members, and its spread beside the error of its mean, as
-    inline SVG; empty without ensembles."""
+    """For each ensemble its rank histogram, and its spread and the error of its mean against lead time, as inline SVG; empty
+    without ensembles."""
     names = verification.ensembles
     if not names:
         return ""

@@ -1,4 +1,4 @@
-"""What a report says of a run beside its scores: its model, its data, its training, its cost."""
+"""The facts of a run for a report: its model, data, training and cost. Reads the run folder, and times one forecast."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from framecast.models.parts.flops import multiply_accumulates, parameters
 from framecast.training.run_folder import EXPERIMENT, read_experiment
 
 
-def facts_of(run: str | Path, trained: TrainedModel) -> dict[str, str]:
-    """What a report says of a model: its settings, its data, its cost."""
+def run_summary(run: str | Path, trained: TrainedModel) -> dict[str, str]:
+    """The facts of a model for a report, by name: settings, data, cost."""
     card, facts = trained.card, {}
     if (Path(run) / EXPERIMENT).is_file():
         facts = _experiment_facts(read_experiment(Path(run)))
@@ -30,12 +30,12 @@ def facts_of(run: str | Path, trained: TrainedModel) -> dict[str, str]:
         "window": f"{shape.context} + {shape.horizon} frames of {shape.height} x {shape.width}",
         **facts,
         "scaling": ", ".join(f"{key} {value}" for key, value in plain(card.scaling).items() if key != "zr"),
-        "cost of a forecast": f"{work:.2f} G multiply-accumulates at that size; {_timed(trained)}",
+        "cost of a forecast": f"{work:.2f} G multiply-accumulates at that size; {_measure_cost(trained)}",
     }
 
 
 def settings_text(run: str | Path) -> str:
-    """All that the training of a run was told, as YAML; nothing for a saved model without its run."""
+    """All settings of the training of a run, as YAML; empty for a model folder without its run."""
     path = Path(run) / EXPERIMENT
     return path.read_text() if path.is_file() else ""
 
@@ -51,14 +51,14 @@ def _experiment_facts(experiment: Experiment) -> dict[str, str]:
 
 
 def _split(data: DataConfig) -> str:
-    """How training, validation and test were kept apart."""
+    """How training, validation and test data are split."""
     if data.split is None:
         return "that of the data set"
     return ", ".join(f"{key} {value}" for key, value in plain(data.split).items())
 
 
-def _timed(trained: TrainedModel) -> str:
-    """The time of one forecast at the size of training, and the memory of this process."""
+def _measure_cost(trained: TrainedModel) -> str:
+    """The time of one forecast at the frame size of training, and the memory of this process."""
     shape = trained.card.shape
     context, inputs = np.split(
         np.zeros((1, shape.context, shape.channels, shape.height, shape.width), dtype=np.float32),
@@ -67,7 +67,7 @@ def _timed(trained: TrainedModel) -> str:
     )
     actions = np.zeros((1, shape.context + shape.horizon, shape.actions), dtype=np.float32)
     trained.forecast(Context(context, actions, inputs), shape.horizon)
-    begun = time.perf_counter()
+    start = time.perf_counter()
     trained.forecast(Context(context, actions, inputs), shape.horizon)
-    seconds, memory = time.perf_counter() - begun, psutil.Process().memory_info().rss
+    seconds, memory = time.perf_counter() - start, psutil.Process().memory_info().rss
     return f"{seconds:.2f} s on {trained.device.type} ({torch.get_num_threads()} threads), process at {memory / 2**30:.1f} GiB"

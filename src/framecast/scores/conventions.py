@@ -1,7 +1,7 @@
-"""Frame scores, each with the convention that says how it is computed (spec/models.md, section 12).
+"""Frame scores (MSE, MAE, PSNR, SSIM, ...) in the conventions of several publications (spec/models.md, section 12).
 
-`pictures` are values on the scale from 0 to 1; `physical` values have the units of the data. Where the two are the same
-(intensities), so are the errors.
+A convention is a function that computes sums and the list of metrics made of them. `images` are values on the scale from 0 to
+1; `prediction` and `truth` have the units of the data. For intensities the two are the same.
 """
 
 from __future__ import annotations
@@ -29,20 +29,22 @@ class Convention:
 
     name: str
     errors: Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Sums]
-    """`(physical prediction, physical truth, picture prediction, picture truth, valid)` -> sums."""
+    """`(prediction, truth, images, true_images, valid)` -> sums."""
     metrics: tuple[Metric, ...]
     signed: bool = True
-    """Whether LPIPS sees pictures from -1 to 1, as its authors have it, or from 0 to 1."""
+    """Whether LPIPS is computed on images from -1 to 1, as its authors do, or from 0 to 1."""
 
-    def tally(self, prediction: Tensor, truth: Tensor, pictures: Tensor, true_pictures: Tensor, valid: Tensor) -> Sums:
-        """Sums of `prediction, truth, pictures, true_pictures (B, S, C, H, W)` where `valid (B, S, 1, H, W)`.
+    def compute_sums(
+        self, prediction: Tensor, truth: Tensor, images: Tensor, true_images: Tensor, valid: Tensor
+    ) -> Sums:
+        """Sums of `prediction, truth, images, true_images (B, S, C, H, W)` where `valid (B, S, 1, H, W)`.
 
-        Missing pixels may hold anything, also NaN; no score looks at them.
+        Missing pixels may hold any value, also NaN; no score uses them.
         """
-        p, t, shown, true = (
-            values.double().masked_fill(~valid, 0.0) for values in (prediction, truth, pictures, true_pictures)
+        forecast, observed, forecast_images, observed_images = (
+            values.double().masked_fill(~valid, 0.0) for values in (prediction, truth, images, true_images)
         )
-        return self.errors(p, t, shown, true, valid)
+        return self.errors(forecast, observed, forecast_images, observed_images, valid)
 
 
 def _per_frame(values: Tensor) -> Tensor:
@@ -55,41 +57,43 @@ def _whole_frames(valid: Tensor) -> Tensor:
     return valid.flatten(2).any(2).double()
 
 
-def _default(prediction: Tensor, truth: Tensor, pictures: Tensor, true_pictures: Tensor, valid: Tensor) -> Sums:
-    error, picture_error = prediction - truth, pictures.clamp(0, 1) - true_pictures.clamp(0, 1)
+def _default(prediction: Tensor, truth: Tensor, images: Tensor, true_images: Tensor, valid: Tensor) -> Sums:
+    error, image_error = prediction - truth, images.clamp(0, 1) - true_images.clamp(0, 1)
     elements = _per_frame(valid.double()) * truth.shape[2]
-    shown, true = pictures.clamp(0, 1), true_pictures.clamp(0, 1)
-    gradients, places = gradient_difference(shown, true, valid)
+    forecast, observed = images.clamp(0, 1), true_images.clamp(0, 1)
+    gradients, count = gradient_difference(forecast, observed, valid)
     return {
         "mse": _per_frame(error**2),
         "mse_weight": elements,
         "mae": _per_frame(error.abs()),
         "mae_weight": elements,
-        "psnr": _per_frame(picture_error**2),
+        "psnr": _per_frame(image_error**2),
         "psnr_weight": elements,
-        **_similarities(shown, true, valid),
+        **_similarities(forecast, observed, valid),
         "gdl": gradients,
-        "gdl_weight": places,
+        "gdl_weight": count,
     }
 
 
-def _similarities(pictures: Tensor, true_pictures: Tensor, valid: Tensor) -> Sums:
-    """The mean similarity of each frame over the windows without a missing pixel, at one scale and over several, mean of the
-    channels; the weight is 1 where there is one."""
-    side = min(11, *(side - (side + 1) % 2 for side in pictures.shape[-2:]))
-    shown, true = (values.float().masked_fill(~valid, torch.nan).flatten(0, 2) for values in (pictures, true_pictures))
-    similarity, _ = mean_similarity(shown, true, gaussian_line(side), 1.0)
+def _similarities(images: Tensor, true_images: Tensor, valid: Tensor) -> Sums:
+    """SSIM and MS-SSIM of each frame: the mean over the windows without a missing pixel and over the channels. The weight is 1
+    where the value is defined."""
+    side = min(11, *(side - (side + 1) % 2 for side in images.shape[-2:]))
+    forecast, observed = (
+        values.float().masked_fill(~valid, torch.nan).flatten(0, 2) for values in (images, true_images)
+    )
+    similarity, _ = mean_similarity(forecast, observed, gaussian_line(side), 1.0)
     sums: Sums = {}
-    for name, values in (("ssim", similarity), ("ms_ssim", ms_ssim(shown, true))):
-        frames = values.view(pictures.shape[:3]).mean(2)
+    for name, values in (("ssim", similarity), ("ms_ssim", ms_ssim(forecast, observed))):
+        frames = values.view(images.shape[:3]).mean(2)
         known = frames.isfinite()
         sums |= {name: frames.masked_fill(~known, 0.0), f"{name}_weight": known.double()}
     return sums
 
 
-def _bytes(pictures: Tensor) -> Tensor:
-    """8-bit pictures by truncation, as the published code makes them."""
-    return (pictures.clamp(0, 1).float() * 255).to(torch.uint8).double()
+def _bytes(images: Tensor) -> Tensor:
+    """8-bit images by truncation, as in the published code."""
+    return (images.clamp(0, 1).float() * 255).to(torch.uint8).double()
 
 
 def _frame_sums(valid: Tensor, **scores: Tensor) -> Sums:
@@ -99,46 +103,48 @@ def _frame_sums(valid: Tensor, **scores: Tensor) -> Sums:
     return sums | {f"{name}_weight": weight for name in sums}
 
 
-def _thuml(_: Tensor, __: Tensor, pictures: Tensor, true_pictures: Tensor, valid: Tensor) -> Sums:
-    sharp = sharpness_difference(_bytes(pictures), _bytes(true_pictures), 255.0)
-    return _frame_sums(valid, **_published(pictures, true_pictures, mae_of=pictures), sharp=sharp)
+def _thuml(_: Tensor, __: Tensor, images: Tensor, true_images: Tensor, valid: Tensor) -> Sums:
+    sharp = sharpness_difference(_bytes(images), _bytes(true_images), 255.0)
+    return _frame_sums(valid, **_published(images, true_images, mae_of=images), sharp=sharp)
 
 
-def _czh98(_: Tensor, __: Tensor, pictures: Tensor, true_pictures: Tensor, valid: Tensor) -> Sums:
-    scores = _published(pictures, true_pictures, mae_of=pictures.clamp(0, 1))
-    return _frame_sums(valid, **scores, laplacian=strongest_edge(_bytes(pictures)))
+def _czh98(_: Tensor, __: Tensor, images: Tensor, true_images: Tensor, valid: Tensor) -> Sums:
+    scores = _published(images, true_images, mae_of=images.clamp(0, 1))
+    return _frame_sums(valid, **scores, laplacian=strongest_edge(_bytes(images)))
 
 
-def _published(pictures: Tensor, true_pictures: Tensor, mae_of: Tensor) -> dict[str, Tensor]:
-    shown, true = _bytes(pictures), _bytes(true_pictures)
-    mean_squared = ((shown - true) ** 2).flatten(2).mean(2)
+def _published(images: Tensor, true_images: Tensor, mae_of: Tensor) -> dict[str, Tensor]:
+    forecast, observed = _bytes(images), _bytes(true_images)
+    mean_squared = ((forecast - observed) ** 2).flatten(2).mean(2)
     return {
-        "mse": _per_frame((pictures.clamp(0, 1) - true_pictures) ** 2),
-        "mae": _per_frame((mae_of - true_pictures).abs()),
+        "mse": _per_frame((images.clamp(0, 1) - true_images) ** 2),
+        "mae": _per_frame((mae_of - true_images).abs()),
         "psnr": 20 * math.log10(255) - 10 * torch.log10(mean_squared),
-        "ssim": _uniform_ssim(shown, true, data_range=255.0),
+        "ssim": _uniform_ssim(forecast, observed, data_range=255.0),
     }
 
 
-def _openstl(_: Tensor, __: Tensor, pictures: Tensor, true_pictures: Tensor, valid: Tensor) -> Sums:
-    shown = pictures.clamp(0, 1)
-    noise = ((shown - true_pictures) ** 2).flatten(2).mean(2)
-    signal = (true_pictures**2).flatten(2).mean(2)
+def _openstl(_: Tensor, __: Tensor, images: Tensor, true_images: Tensor, valid: Tensor) -> Sums:
+    forecast = images.clamp(0, 1)
+    noise = ((forecast - true_images) ** 2).flatten(2).mean(2)
+    signal = (true_images**2).flatten(2).mean(2)
     sums = _frame_sums(
         valid,
-        mse=_per_frame((pictures - true_pictures) ** 2),
-        mae=_per_frame((pictures - true_pictures).abs()),
+        mse=_per_frame((images - true_images) ** 2),
+        mae=_per_frame((images - true_images).abs()),
         psnr=-10 * torch.log10(noise),
         snr=(10 * torch.log10(signal / noise)).masked_fill(signal == 0, 0.0),
-        ssim=_uniform_ssim(shown, true_pictures, data_range=2.0),
+        ssim=_uniform_ssim(forecast, true_images, data_range=2.0),
     )
     return sums | {"snr_weight": sums["snr_weight"].masked_fill(signal == 0, 0.0)}
 
 
-def _uniform_ssim(pictures: Tensor, true_pictures: Tensor, data_range: float) -> Tensor:
-    frames = zip(pictures.flatten(0, 2), true_pictures.flatten(0, 2), strict=True)
-    values = [ssim_map(shown, true, uniform_line(), data_range, sample=True).mean() for shown, true in frames]
-    return torch.stack(values).reshape(pictures.shape[:3]).mean(2)
+def _uniform_ssim(images: Tensor, true_images: Tensor, data_range: float) -> Tensor:
+    frames = zip(images.flatten(0, 2), true_images.flatten(0, 2), strict=True)
+    values = [
+        ssim_map(forecast, observed, uniform_line(), data_range, sample=True).mean() for forecast, observed in frames
+    ]
+    return torch.stack(values).reshape(images.shape[:3]).mean(2)
 
 
 def _metric(
@@ -151,7 +157,8 @@ def _metric(
     of: str | None = None,
     formula: Callable[[np.ndarray], np.ndarray] = ratio,
 ) -> Metric:
-    """A frame score made of the sums of `of`, its own unless stated. A ratio of sums is a mean over cases."""
+    """The record of a frame score. Its sums are those of the score `of` (by default its own); a ratio of sums is a mean over
+    cases."""
     base, mean = of or name, formula is ratio
     return Metric(
         name=name,
@@ -210,8 +217,8 @@ _DEFAULT = (
     _error("gdl", "mean squared difference of absolute gradients, values scaled and clipped to [0, 1]"),
 )
 _THUML = (
-    _error("mse", f"squared error of pictures clipped to [0, 1], {_FRAME}"),
-    _error("mae", f"absolute error of unclipped pictures, {_FRAME}"),
+    _error("mse", f"squared error of images clipped to [0, 1], {_FRAME}"),
+    _error("mae", f"absolute error of unclipped images, {_FRAME}"),
     _ratio_in_decibels("psnr", _BYTES_PSNR),
     _similarity("ssim", _BYTES_SSIM),
     _ratio_in_decibels(
@@ -220,30 +227,30 @@ _THUML = (
     ),
 )
 _CZH98 = (
-    _error("mse", f"squared error of pictures clipped to [0, 1], {_FRAME}"),
-    _error("mae", f"absolute error of pictures clipped to [0, 1], {_FRAME}"),
+    _error("mse", f"squared error of images clipped to [0, 1], {_FRAME}"),
+    _error("mae", f"absolute error of images clipped to [0, 1], {_FRAME}"),
     _ratio_in_decibels("psnr", _BYTES_PSNR),
     _similarity("ssim", _BYTES_SSIM),
     _metric(
         "laplacian",
         "the largest absolute Laplacian of each 8-bit forecast frame, at most 255, averaged over frames",
-        better="neither",  # it does not look at the truth
+        better="neither",  # it does not use the truth
         perfect=None,
         range=(0, 255),
     ),
 )
 _OPENSTL = (
-    _error("mse", f"squared error of unclipped pictures, {_FRAME}"),
+    _error("mse", f"squared error of unclipped images, {_FRAME}"),
     _root_of_mse("root of that mean"),
-    _error("mae", f"absolute error of unclipped pictures, {_FRAME}"),
-    _ratio_in_decibels("psnr", "of pictures clipped to [0, 1], averaged over frames; infinite for equal frames"),
+    _error("mae", f"absolute error of unclipped images, {_FRAME}"),
+    _ratio_in_decibels("psnr", "of images clipped to [0, 1], averaged over frames; infinite for equal frames"),
     _ratio_in_decibels(
         "snr",
         "decibels of the mean square of the truth over that of the error, clipped to [0, 1], averaged over the "
         "frames that are not all 0",
         lowest=-np.inf,
     ),
-    _similarity("ssim", "of pictures clipped to [0, 1] with a data range of 2, uniform window 7x7, sample covariance"),
+    _similarity("ssim", "of images clipped to [0, 1] with a data range of 2, uniform window 7x7, sample covariance"),
 )
 
 CONVENTIONS: dict[str, Convention] = {
@@ -257,8 +264,8 @@ CONVENTIONS: dict[str, Convention] = {
 }
 
 
-def named(convention: str) -> Convention:
-    """One of `CONVENTIONS`. Raises `ArgumentError` for another name."""
+def find_convention(convention: str) -> Convention:
+    """The convention of that name. Raises `ArgumentError` for an unknown name."""
     if convention not in CONVENTIONS:
         raise ArgumentError(
             f"unknown convention {convention!r}", parameter="convention", remedy=f"one of: {', '.join(CONVENTIONS)}"

@@ -1,4 +1,4 @@
-"""Event scores from contingency tables.
+"""Event scores (CSI, POD, FAR, bias, ETS, HSS) from contingency tables, on tensors.
 
 An event is a value at or above a threshold. Scores follow the WWRP/WGNE Joint Working Group on Forecast Verification
 Research: with hits h, misses m, false alarms f,
@@ -25,7 +25,7 @@ from framecast.scores.metric import Better, Metric
 
 
 class Contingency(NamedTuple):
-    """Numbers of pixels; scalars, or tensors of any one shape."""
+    """Numbers of pixels: scalars, or four tensors of one shape."""
 
     hits: Tensor
     misses: Tensor
@@ -40,8 +40,8 @@ def contingency(prediction: Tensor, truth: Tensor, valid: Tensor, thresholds: Se
     """
     tables = []
     for threshold in thresholds:
-        said, happened = prediction >= threshold, truth >= threshold
-        counts = (said & happened, ~said & happened, said & ~happened, ~said & ~happened)
+        forecast, observed = prediction >= threshold, truth >= threshold
+        counts = (forecast & observed, ~forecast & observed, forecast & ~observed, ~forecast & ~observed)
         tables.append(torch.stack([(count & valid).flatten(2).sum(2) for count in counts]))
     if not tables:
         empty = torch.zeros(*prediction.shape[:2], 0, dtype=torch.int64)
@@ -77,8 +77,8 @@ def ets(table: Contingency) -> Tensor:
     """Equitable threat score (Gilbert skill score)."""
     h, m, f, c = (count.double() for count in table)
     total = h + m + f + c
-    chance = (h + m) * (h + f) / total.clamp(min=1)
-    return _quotient(h - chance, h + m + f - chance)
+    random_hits = (h + m) * (h + f) / total.clamp(min=1)
+    return _quotient(h - random_hits, h + m + f - random_hits)
 
 
 def hss(table: Contingency) -> Tensor:

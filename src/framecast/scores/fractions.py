@@ -1,4 +1,4 @@
-"""Fractions skill score: is there as much rain in the neighbourhood, if not at the pixel?
+"""Fractions skill score (FSS): compares the share of event pixels in neighbourhoods of forecast and truth, on tensors.
 
 Nigel Roberts, Humphrey Lean, "Scale-Selective Verification of Rainfall Accumulations from High-Resolution Forecasts of
 Convective Events", Monthly Weather Review 2008, equations 5 to 7. With Pf and Po the fractions of events among the observed
@@ -6,15 +6,15 @@ pixels of a square window around each observed pixel,
 
     FSS = 1 - sum (Pf - Po)^2 / sum (Pf^2 + Po^2)
 
-Both sums are kept for each case, so fields without any event count nothing, and a score of many cases is pooled, not an
-average of scores. A random forecast with the observed frequency f has FSS f, one that is skilful at all at least
-1/2 + f / 2. Beyond the edge of the frame there is nothing: windows are cut off there, not filled with zeros.
+Both sums are computed for each case, so fields without any event have no weight, and the score of many cases is pooled, not an
+average of scores. A random forecast with the observed frequency f has FSS f, a useful one at least 1/2 + f / 2. Windows are
+cut off at the edge of the frame, not filled with zeros.
 
 An event is a value at or above a threshold, or one of the largest values of its own field (a percentile threshold, section 4
-of the paper), which leaves the bias out and judges only where rain is placed. A field of which fewer pixels are wet than
-that has all its wet pixels as events.
+of the paper). A percentile threshold removes the bias and measures only the location of rain. In a field with fewer wet pixels
+than that all wet pixels are events.
 
-Large windows are moved by more than one pixel (an eighth of their side), which changes the sums in no digit that matters.
+Large windows move by more than one pixel (an eighth of their side); the effect on the sums is negligible.
 """
 
 from __future__ import annotations
@@ -32,26 +32,26 @@ from framecast.scores.metric import Metric
 SCALES = (1, 3, 9, 17, 33, 65)
 """Sides of windows in pixels, odd."""
 SHARES = (0.9, 0.99)
-"""Percentiles that thresholds are taken at, as shares of the pixels below them."""
+"""Percentile thresholds, as shares of the pixels below them."""
 
 _ROUNDING = 1e-6
-"""Fractions are float32: a score nearer to 0 is 0, which rounding may fall below or lie above."""
+"""Scores below this are set to 0: fractions are float32, and rounding may move a score of 0 a little up or down."""
 
 Limit = Callable[[Tensor, Tensor], float]
-"""`(field (H, W), where it is valid (H, W)) -> from which value on a pixel of it is an event`."""
+"""`(field (H, W), valid (H, W)) -> threshold`: pixels of the field at or above it are events."""
 
 
-def exceeds(threshold: float) -> Limit:
-    """Events are values at or above a threshold, in the units of the field."""
-    return lambda field, there: threshold
+def threshold_limit(threshold: float) -> Limit:
+    """A fixed threshold, in the units of the field."""
+    return lambda field, valid: threshold
 
 
-def among_the_largest(share: float, wet: float) -> Limit:
-    """Events are the wet values, `wet` or more, at or above the quantile `share` of the field."""
+def percentile_limit(share: float, wet: float) -> Limit:
+    """The quantile `share` of each field, or `wet` where the quantile is below it: only wet pixels are events."""
 
-    def limit(field: Tensor, there: Tensor) -> float:
-        count, largest = int(there.sum()), field[there & (field >= wet)]
-        rank = min(int(share * count), count - 1) - (count - len(largest))  # among those that are wet
+    def limit(field: Tensor, valid: Tensor) -> float:
+        count, largest = int(valid.sum()), field[valid & (field >= wet)]
+        rank = min(int(share * count), count - 1) - (count - len(largest))  # among the wet pixels
         return float(largest.kthvalue(rank + 1).values) if rank >= 0 else wet
 
     return limit
@@ -63,35 +63,37 @@ def fractions_sums(
     """Both sums, error and reference, of several forecasts of one truth: `(F, B, S, K, L)` float64 for F forecasts, K kinds of
     `events` and L scales.
 
-    `predictions` and `truth (B, S, C, H, W)` in physical units, of which the first channel is looked at;
-    `valid (B, S, 1, H, W)`.
+    `predictions` and `truth (B, S, C, H, W)` are in physical units; only their first channel is used. `valid (B, S, 1, H, W)`.
     """
-    true, *said, there = (values[:, :, 0].flatten(0, 1) for values in (truth, *predictions, valid))
+    observed, *forecasts, mask = (values[:, :, 0].flatten(0, 1) for values in (truth, *predictions, valid))
     limits = torch.tensor(
-        [[[limit(field[n], there[n]) for field in (true, *said)] for limit in events] for n in range(len(true))]
+        [
+            [[limit(field[n], mask[n]) for field in (observed, *forecasts)] for limit in events]
+            for n in range(len(observed))
+        ]
     )
-    form = loops.fractions if loops.has_loops(true, *said) else _one_by_one
-    error, reference = form(true, said, there, limits, scales)
-    shape = (len(said), *truth.shape[:2], len(events), len(scales))
+    form = loops.fractions if loops.has_loops(observed, *forecasts) else _one_by_one
+    error, reference = form(observed, forecasts, mask, limits, scales)
+    shape = (len(forecasts), *truth.shape[:2], len(events), len(scales))
     return error.view(shape), reference.view(shape)
 
 
 def _one_by_one(
     truth: Tensor, forecasts: Sequence[Tensor], valid: Tensor, limits: Tensor, scales: Sequence[int]
 ) -> tuple[Tensor, Tensor]:
-    """What `ops.windows.fractions` computes."""
+    """The same as `ops.windows.fractions`, without compiled loops."""
     error, reference = torch.zeros(2, len(forecasts), *limits.shape[:2], len(scales), dtype=torch.float64)
     windows: list[Windows] = []
-    for n, there in enumerate(valid):
-        if n == 0 or not torch.equal(there, valid[n - 1]):  # what is observed hardly ever changes
-            windows = [Windows(there, side) for side in scales]
+    for n, mask in enumerate(valid):
+        if n == 0 or not torch.equal(mask, valid[n - 1]):  # the mask hardly ever changes
+            windows = [Windows(mask, side) for side in scales]
         for k, (limit, *others) in enumerate(limits[n].tolist()):
-            true = integral((truth[n] >= limit) & there)
-            said = [integral((field[n] >= other) & there) for field, other in zip(forecasts, others, strict=True)]
+            observed = integral((truth[n] >= limit) & mask)
+            fields = [integral((field[n] >= other) & mask) for field, other in zip(forecasts, others, strict=True)]
             for number, window in enumerate(windows):
-                po = window.fraction(true)
+                po = window.fraction(observed)
                 square = po.square().sum(dtype=torch.float64)
-                for f, field in enumerate(said):
+                for f, field in enumerate(fields):
                     pf = window.fraction(field)
                     error[f, n, k, number] = (pf - po).square_().sum(dtype=torch.float64)
                     reference[f, n, k, number] = pf.square_().sum(dtype=torch.float64) + square
@@ -99,8 +101,8 @@ def _one_by_one(
 
 
 def fss(error: Tensor, reference: Tensor) -> Tensor:
-    """The score from sums of any shape, from 0 to 1; undefined, NaN, where no event was forecast and none observed; 0 where
-    either has none."""
+    """The score from sums of any shape, from 0 to 1. NaN where no event was forecast and none observed; 0 where only one of
+    both has events."""
     score = 1 - error / reference.clamp(min=1e-300)
     return torch.where(reference > 0, score.masked_fill(score < _ROUNDING, 0.0), torch.nan)
 
@@ -108,17 +110,18 @@ def fss(error: Tensor, reference: Tensor) -> Tensor:
 class Windows:
     """Windows of one side around the observed pixels of a frame, cut off at its edge."""
 
-    def __init__(self, there: Tensor, side: int) -> None:
+    def __init__(self, valid: Tensor, side: int) -> None:
         self.half, self.step = side // 2, max(1, side // 8)
-        self.rows, self.columns = (-(-length // self.step) for length in there.shape)
-        count = self._sums(integral(there)).float()
-        self.centre = there[:: self.step, :: self.step]
-        """Which of the places that windows are moved to are observed themselves."""
+        self.rows, self.columns = (-(-length // self.step) for length in valid.shape)
+        count = self._sums(integral(valid)).float()
+        self.centre = valid[:: self.step, :: self.step]
+        """Which window centres are observed."""
         self.share = torch.where(self.centre, 1 / count.clamp(min=1), torch.zeros(()))
         """One over the number of observed pixels; 0 for a window whose centre is not observed."""
 
     def _sums(self, integral: Tensor) -> Tensor:
-        """The number of true pixels in each window, from corners that are moved views of one padded field."""
+        """The number of true pixels in each window: differences of the integral at the four corners, which are views of one
+        padded field."""
         half, step = self.half, self.step
         padded = nn.functional.pad(integral[None], (half, half, half, half), mode="replicate")[0]
         near, far = slice(0, None, step), slice(2 * half + 1, None, step)
@@ -129,11 +132,11 @@ class Windows:
         return inner - left - above + both
 
     def at(self, field: Tensor) -> Tensor:
-        """The values of a `field (H, W)` at the observed places that windows are moved to."""
+        """The values of a `field (H, W)` at the observed window centres."""
         return field[:: self.step, :: self.step][self.centre]
 
     def fraction(self, integral: Tensor) -> Tensor:
-        """Of events among the observed pixels of each window, 0 where its centre is not observed."""
+        """The fraction of events among the observed pixels of each window, 0 where its centre is not observed."""
         return self._sums(integral) * self.share
 
 

@@ -1,8 +1,8 @@
-"""I3D: a network that tells actions in videos apart, whose features FVD compares.
+"""I3D: the network that classifies actions in videos, whose outputs are the features of FVD. A model file, without weights.
 
 João Carreira, Andrew Zisserman, "Quo Vadis, Action Recognition? A New Model and the Kinetics Dataset", CVPR 2017, figure 3:
-Inception modules (Szegedy et al., 2015) with all kernels blown up to three dimensions. The weights are others' (trained on
-Kinetics-400); modules are called as in the published PyTorch files, so that those can be read.
+Inception modules (Szegedy et al., 2015) with all kernels inflated to three dimensions. The weights (trained on Kinetics-400) are
+published elsewhere; modules have the names of the published PyTorch files, so that those can be loaded.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 SIDE, SHORTEST, CLASSES = 224, 9, 400
-"""Side of the pictures; fewest frames that reach the last pooling; numbers in a row of features."""
+"""Side of the images in pixels; fewest frames that the last pooling accepts; length of a feature vector."""
 
 _INCEPTIONS: dict[str, tuple[int, tuple[int, int, int, int, int, int]]] = {
     "Mixed_3b": (192, (64, 96, 128, 16, 32, 32)),
@@ -26,11 +26,11 @@ _INCEPTIONS: dict[str, tuple[int, tuple[int, int, int, int, int, int]]] = {
     "Mixed_5b": (832, (256, 160, 320, 32, 128, 128)),
     "Mixed_5c": (832, (384, 192, 384, 48, 128, 128)),
 }
-"""Channels that go in, and of the branches: 1x1; 1x1 and 3x3x3 twice; 1x1 after the pooling."""
+"""Input channels, and channels of the branches: 1x1; 1x1 and 3x3x3 twice; 1x1 after the pooling."""
 
 
 def _same(x: Tensor, kernel: tuple[int, int, int], stride: tuple[int, int, int]) -> Tensor:
-    """Zeros around `(B, C, T, H, W)` so that a stride of 1 keeps the size, more of them behind than in front."""
+    """Pad `(B, C, T, H, W)` with zeros so that a stride of 1 preserves the size; an odd one goes to the end."""
     pads: list[int] = []
     for size, k, s in zip(reversed(x.shape[2:]), reversed(kernel), reversed(stride), strict=True):
         total = max(k - (size % s or s), 0)
@@ -46,11 +46,11 @@ class _Unit(nn.Module):
         self.kernel, self.stride = (side,) * 3, (stride,) * 3
 
     def forward(self, x: Tensor) -> Tensor:
-        done: Tensor = self.bn(self.conv3d(_same(x, self.kernel, self.stride)))
-        return done.relu()
+        normalized: Tensor = self.bn(self.conv3d(_same(x, self.kernel, self.stride)))
+        return normalized.relu()
 
 
-def _pooled(x: Tensor, kernel: tuple[int, int, int], stride: tuple[int, int, int]) -> Tensor:
+def _max_pool(x: Tensor, kernel: tuple[int, int, int], stride: tuple[int, int, int]) -> Tensor:
     return nn.functional.max_pool3d(_same(x, kernel, stride), kernel, stride)
 
 
@@ -63,13 +63,13 @@ class _Inception(nn.Module):
         self.b3b = _Unit(inner, outer[5])
 
     def forward(self, x: Tensor) -> Tensor:
-        pooled = _pooled(x, (3, 3, 3), (1, 1, 1))
+        pooled = _max_pool(x, (3, 3, 3), (1, 1, 1))
         return torch.cat([self.b0(x), self.b1b(self.b1a(x)), self.b2b(self.b2a(x)), self.b3b(pooled)], dim=1)
 
 
 class I3D(nn.Module):
-    """The network, with `weights` by their published names; without, one that has seen nothing. Raises KeyError for a name that
-    is missing, ValueError for a wrong shape."""
+    """The network with `weights` by their published names, or untrained. Raises KeyError for a missing name, ValueError for a
+    wrong shape."""
 
     def __init__(self, weights: Mapping[str, Tensor] | None = None) -> None:
         super().__init__()
@@ -81,32 +81,34 @@ class I3D(nn.Module):
         self.logits = nn.ModuleDict({"conv3d": nn.Conv3d(1024, CLASSES, 1)})
         self.eval().requires_grad_(False)
         if weights is not None:
-            self.load_state_dict({name: self._matching(weights, name, own) for name, own in self.state_dict().items()})
+            self.load_state_dict(
+                {name: self._weight_for(weights, name, own) for name, own in self.state_dict().items()}
+            )
 
     @staticmethod
-    def _matching(weights: Mapping[str, Tensor], name: str, own: Tensor) -> Tensor:
-        if name.endswith("num_batches_tracked"):  # counts nothing that matters here, and not every file has it
+    def _weight_for(weights: Mapping[str, Tensor], name: str, own: Tensor) -> Tensor:
+        if name.endswith("num_batches_tracked"):  # not used for inference, and not in every file
             return own
         if weights[name].shape != own.shape:
             raise ValueError(f"{name} has shape {tuple(weights[name].shape)}, not {tuple(own.shape)}")
         return weights[name]
 
     def forward(self, clips: Tensor) -> Tensor:
-        """Features `(N, 400)` of clips `(N, T, 1 or 3, H, W)` between 0 and 1: frames are drawn at 224 x 224, and of fewer than
-        nine the last is repeated."""
+        """Features `(N, 400)` of clips `(N, T, 1 or 3, H, W)` between 0 and 1. Frames are resized to 224 x 224; in clips of fewer
+        than nine frames the last one is repeated."""
         x = clips.expand(-1, -1, 3, -1, -1)
         if x.shape[1] < SHORTEST:
             x = torch.cat([x, x[:, -1:].expand(-1, SHORTEST - x.shape[1], -1, -1, -1)], dim=1)
-        drawn = nn.functional.interpolate(x.flatten(0, 1), (SIDE, SIDE), mode="bilinear", align_corners=False)
-        x = (drawn.reshape(*x.shape[:3], SIDE, SIDE) * 2 - 1).transpose(1, 2)
-        x = _pooled(self.Conv3d_1a_7x7(x), (1, 3, 3), (1, 2, 2))
-        x = _pooled(self.Conv3d_2c_3x3(self.Conv3d_2b_1x1(x)), (1, 3, 3), (1, 2, 2))
+        resized = nn.functional.interpolate(x.flatten(0, 1), (SIDE, SIDE), mode="bilinear", align_corners=False)
+        x = (resized.reshape(*x.shape[:3], SIDE, SIDE) * 2 - 1).transpose(1, 2)
+        x = _max_pool(self.Conv3d_1a_7x7(x), (1, 3, 3), (1, 2, 2))
+        x = _max_pool(self.Conv3d_2c_3x3(self.Conv3d_2b_1x1(x)), (1, 3, 3), (1, 2, 2))
         for name in _INCEPTIONS:
             if name == "Mixed_4b":
-                x = _pooled(x, (3, 3, 3), (2, 2, 2))
+                x = _max_pool(x, (3, 3, 3), (2, 2, 2))
             if name == "Mixed_5b":
-                x = _pooled(x, (2, 2, 2), (2, 2, 2))
+                x = _max_pool(x, (2, 2, 2), (2, 2, 2))
             x = self.get_submodule(name)(x)
         x = nn.functional.avg_pool3d(x, (2, 7, 7), stride=1)
-        said: Tensor = self.logits["conv3d"](x)
-        return said.flatten(2).mean(2)
+        logits: Tensor = self.logits["conv3d"](x)
+        return logits.flatten(2).mean(2)

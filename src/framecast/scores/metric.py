@@ -1,7 +1,8 @@
-"""A metric as one record: its name, the sums it is made of, its formula, which way is better, and what it means.
+"""The record of a metric: its name, the sums it is made of, its formula, its direction and its definition.
 
-Tables, curves, intervals, comparisons, reproductions and the tests of laws read nothing but these records. Each file of scores
-lists its own as `METRICS`, a convention those of its frame scores; `framecast.verification.metrics` joins the lists.
+Tables, curves, intervals, comparisons, reproductions and the tests of laws read only these records. Each file of scores lists
+its own as `METRICS`, a convention those of its frame scores; `framecast.verification.metrics` joins the lists. The formulas
+that several scores share (ratio, root, decibels) are here too.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ import numpy as np
 
 Better = Literal["lower", "higher", "neither"]
 Group = Literal["frame", "event", "neighbourhood", "object"]
-"""In which table a metric stands."""
+"""The table in which a metric stands."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Metric:
-    """A metric. What decides how it is judged has no default."""
+    """A metric. What decides its meaning (direction, perfect value, range) has no default."""
 
     name: str
     """As in code and recipes: "csi"."""
@@ -31,34 +32,34 @@ class Metric:
     formula: Callable[[np.ndarray], np.ndarray]
     """Sums `(K, ...)`, in the order of `sums`, -> values `(...)`, NaN where undefined."""
     better: Better
-    """"neither" where the best lies in between, as 1 does for the frequency bias, or where there is none."""
+    """"neither" where the best value is inside the range (the frequency bias: 1) or where there is none."""
     perfect: float | None
-    """The value of a perfect forecast; None where it has no value of its own."""
+    """The value of a perfect forecast; None where that depends on the data."""
     range: tuple[float, float]
     definition: str
     dims: tuple[str, ...] = ()
-    """What it is computed for besides lead times: "threshold", "percentile", "scale"."""
+    """Dimensions besides the lead time: "threshold", "percentile", "scale"."""
     mean: bool = False
     """Whether it is a mean over cases, so that a single case has a value."""
     additive: bool = True
-    """Whether it is made of sums over cases. Else `formula` takes the rows of all cases `(K, N, ...)` and there is neither an
-    interval nor a value by lead time."""
+    """Whether it is a function of sums over cases. If not, `formula` takes the rows of all cases `(K, N, ...)`, and there is no
+    interval and no value by lead time."""
     ensembles: bool = False
     """Whether it is shown only where a forecaster has several members."""
     weights: bool = False
-    """Whether it needs weights that others trained; attribute `<name>_weights` of the sums names them."""
+    """Whether it needs the weights of a pretrained network; the attribute `<name>_weights` of the sums names the files."""
     compared: bool = False
-    """Whether forecasters are compared in it; of several scales in the middle one."""
+    """Whether `compare` makes claims on it; of several scales only the middle one."""
     headline: bool = False
     """Whether it is printed on the terminal."""
     curve: bool = False
-    """Whether the report draws it against lead time; of several scales the middle one."""
+    """Whether the report draws it against lead time; of several scales only the middle one."""
     convention: str | None = None
-    """The convention that it belongs to; None for all."""
+    """The convention to which it belongs; None for all."""
     place: Mapping[str, int] = field(default_factory=dict)
-    """Numbers of the threshold, percentile and scale that were chosen, by dimension."""
+    """The selected threshold, percentile and scale, as indices by dimension."""
     suffix: str = ""
-    """The same in words: " at 2 mm/h"."""
+    """The same as text: " at 2 mm/h"."""
 
     @property
     def label(self) -> str:
@@ -66,12 +67,12 @@ class Metric:
         return f"{self.title}{self.suffix}"
 
     def at(self, suffix: str, **place: int) -> Metric:
-        """The metric at one threshold, percentile or scale: `place` has a number for each of `dims`."""
+        """The metric at one threshold, percentile or scale: `place` has an index for each of `dims`."""
         assert set(place) == set(self.dims), f"{self.name} has dims {self.dims}, not {tuple(place)}"
         return replace(self, suffix=suffix, place=place)
 
     def best(self, values: Mapping[str, float]) -> str | None:
-        """The key of the best of `values`, the first of equals; None where none is defined or none is better."""
+        """The key of the best of `values`, the first of equal ones; None where no value is defined or "neither" is better."""
         known = {name: value for name, value in values.items() if not np.isnan(value)}
         if not known or self.better == "neither":
             return None
@@ -79,7 +80,7 @@ class Metric:
 
 
 def ratio(sums: np.ndarray) -> np.ndarray:
-    """`(2, ...)`: the first over the second, NaN where that is 0."""
+    """The first sum over the second, of sums `(2, ...)`; NaN where the second is 0."""
     total, weight = sums
     return np.asarray(np.divide(total, weight, out=np.full(np.shape(total), np.nan), where=np.asarray(weight) > 0))
 
@@ -90,6 +91,6 @@ def root(sums: np.ndarray) -> np.ndarray:
 
 
 def decibels(sums: np.ndarray) -> np.ndarray:
-    """Decibels of 1 over the ratio, infinite where that is 0."""
+    """Decibels of 1 over the ratio, infinite where the ratio is 0."""
     with np.errstate(divide="ignore"):
         return np.asarray(-10 * np.log10(ratio(sums)))

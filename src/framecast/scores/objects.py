@@ -1,4 +1,4 @@
-"""SAL: structure, amplitude and location of rain, compared object by object.
+"""SAL: structure, amplitude and location of rain objects, on arrays. Objects are labelled by the caller.
 
 Heini Wernli, Marcus Paulat, Martin Hagen, Christoph Frei, "SAL - A Novel Quality Measure for the Verification of Quantitative
 Precipitation Forecasts", Monthly Weather Review 2008, equations 1 to 11, with the threshold of Wernli, Hofmann and Zimmer
@@ -21,12 +21,12 @@ import numpy as np
 from framecast.scores.metric import Better, Metric, ratio
 
 WET = 0.1
-"""mm/h from which a pixel is wet."""
+"""Pixels at or above this rate, in mm/h, are wet."""
 
 
 class Scene(NamedTuple):
-    """What SAL knows of a field: the mean rate over the valid pixels, the centre of mass in pixels, how far objects lie from it,
-    and their mean scaled volume."""
+    """The statistics of a field that SAL needs: the mean rate over the valid pixels, the centre of mass in pixels, the mean
+    distance of the objects from it, and their mean scaled volume."""
 
     mean: float
     centre: np.ndarray
@@ -43,14 +43,14 @@ class SAL(NamedTuple):
 
 
 def object_threshold(rates: np.ndarray) -> float:
-    """From which rate a pixel belongs to an object of `rates (H, W)`, mm/h; infinite for a field without a wet pixel."""
+    """The rate in mm/h at or above which pixels of `rates (H, W)` belong to an object; infinite without a wet pixel."""
     wet = rates[rates >= WET]
     return max(float(np.quantile(wet, 0.95)) / 15, 1e-9) if len(wet) else float("inf")
 
 
 def scene(rates: np.ndarray, labels: np.ndarray, valid: int) -> Scene | None:
-    """Of `rates (H, W)` in mm/h, 0 where there is no data, whose objects are numbered from 1 in `labels (H, W)`, and which has
-    `valid` pixels with data. None without an object."""
+    """The scene of `rates (H, W)` in mm/h, 0 where there is no data; None without an object. `labels (H, W)` numbers the objects
+    from 1, and `valid` is the number of pixels with data."""
     places = np.flatnonzero(labels)
     if not len(places):
         return None
@@ -70,7 +70,7 @@ def scene(rates: np.ndarray, labels: np.ndarray, valid: int) -> Scene | None:
 
 
 def sal(forecast: Scene, truth: Scene, diagonal: float) -> SAL:
-    """Of two scenes on one grid with a `diagonal` in pixels."""
+    """SAL of two scenes on one grid; `diagonal` is that of the grid in pixels."""
     apart = float(np.hypot(*(forecast.centre - truth.centre)))
     return SAL(
         _relative(forecast.volume, truth.volume),
@@ -84,7 +84,7 @@ def _relative(one: float, other: float) -> float:
 
 
 SUMS = ("sal_s", "sal_a", "sal_l", "sal_s_absolute", "sal_a_absolute", "sal_weight")
-"""Structure, amplitude and location, the first two without their signs, and the number of frames that have them."""
+"""Structure, amplitude and location, the absolute values of the first two, and the number of frames that have them."""
 _WHICH = (
     "of objects from 1/15 of the 95th percentile of the wet pixels (Wernli et al. 2008); the mean of the frames in which the "
     "truth and all forecasts have rain"
@@ -109,8 +109,8 @@ def _metric(title: str, number: int, definition: str, better: Better, range: tup
 METRICS = (
     _metric("S", 0, "structure, above 0: areas too large or too flat", "neither", (-2, 2)),
     _metric("A", 1, "amplitude, above 0: too much rain", "neither", (-2, 2)),
-    _metric("|S|", 3, "structure without its sign", "lower", (0, 2)),
-    _metric("|A|", 4, "amplitude without its sign", "lower", (0, 2)),
+    _metric("|S|", 3, "absolute structure", "lower", (0, 2)),
+    _metric("|A|", 4, "absolute amplitude", "lower", (0, 2)),
     _metric("L", 2, "location", "lower", (0, 2)),
 )
-"""Structure and amplitude with their signs, and without, so that too much does not make up for too little; location."""
+"""Structure and amplitude, signed and absolute (so that errors of opposite sign do not cancel), and location."""

@@ -1,11 +1,11 @@
-"""Perceptual scores: distances between what trained networks see.
+"""Perceptual scores (LPIPS, FVD): distances between the features that pretrained networks give forecast and truth.
 
 LPIPS: Richard Zhang et al., "The Unreasonable Effectiveness of Deep Features as a Perceptual Metric", CVPR 2018, here with
 AlexNet; FVD: Thomas Unterthiner et al., "Towards Accurate Generative Models of Video", 2018, from the features of a network
 that classifies actions.
 
-Both need weights that others trained and that framecast does not have: LPIPS those of the trunk and of the linear layers,
-FVD those of the network in `i3d`. Without them a score is not computed, and never replaced by another.
+Both need published weights that framecast does not contain: LPIPS those of the trunk and of the linear layers, FVD those of the
+network in `i3d`. Without them the score is not computed, and never replaced by another. No file is read here.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _EPSILON = 1e-10
 
 def lpips_distance(features: Sequence[Tensor], others: Sequence[Tensor], weights: Sequence[Tensor]) -> Tensor:
     """The distance `(N,)` between two lists of features `(N, C_l, H_l, W_l)` with weights `(1, C_l, 1, 1)` (equation 1):
-    features are scaled to length 1 over channels, squared differences weighed, averaged over space, summed over layers."""
+    features are normalised to length 1 over channels, squared differences weighted, averaged over space, summed over layers."""
     total = torch.zeros(len(features[0]), dtype=features[0].dtype)
     for one, other, weight in zip(features, others, weights, strict=True):
         difference = (_unit(one) - _unit(other)) ** 2
@@ -38,9 +38,9 @@ def _unit(features: Tensor) -> Tensor:
 
 
 class LPIPS(nn.Module):
-    """LPIPS with AlexNet. `weights` maps the names that the published files have, of the trunk (`features.0.weight`, ...) and
-    of the linear layers (`lin0.model.1.weight`, ...), to tensors. Not `signed`, pictures are left between 0 and 1, as the
-    published PredRNN code leaves them. Raises KeyError for a name that is missing."""
+    """LPIPS with AlexNet. `weights` are tensors by the names of the published files, of the trunk (`features.0.weight`, ...) and
+    of the linear layers (`lin0.model.1.weight`, ...). With `signed=False` images stay between 0 and 1, as in the published
+    PredRNN code. Raises KeyError for a missing name."""
 
     def __init__(self, weights: Mapping[str, Tensor], *, signed: bool = True) -> None:
         super().__init__()
@@ -52,27 +52,28 @@ class LPIPS(nn.Module):
         self.linear = [weights[f"lin{k}.model.1.weight"] for k in range(len(_CHANNELS))]
         self.requires_grad_(False)
 
-    def features(self, pictures: Tensor) -> list[Tensor]:
-        """Of pictures `(N, 1 or 3, H, W)` between 0 and 1, led to -1 to 1 as in the paper where `signed`."""
-        x = pictures.expand(-1, 3, -1, -1)
+    def features(self, images: Tensor) -> list[Tensor]:
+        """Features of each layer, from images `(N, 1 or 3, H, W)` between 0 and 1, converted to -1 to 1 if `signed` as in the
+        paper."""
+        x = images.expand(-1, 3, -1, -1)
         x = x * 2 - 1 if self.signed else x
         x = (x - torch.tensor(SHIFT).reshape(3, 1, 1)) / torch.tensor(SCALE).reshape(3, 1, 1)
-        seen = []
+        features = []
         for number, layer in enumerate(self.layers):
             if number in (1, 2):
                 x = nn.functional.max_pool2d(x, 3, 2)
             x = layer(x).relu()
-            seen.append(x)
-        return seen
+            features.append(x)
+        return features
 
-    def forward(self, pictures: Tensor, others: Tensor) -> Tensor:
+    def forward(self, images: Tensor, others: Tensor) -> Tensor:
         """The distance of each pair `(N,)`."""
-        return lpips_distance(self.features(pictures), self.features(others), self.linear)
+        return lpips_distance(self.features(images), self.features(others), self.linear)
 
 
 def frechet_distance(features: Tensor, others: Tensor) -> float:
     """The squared Wasserstein distance of two normal distributions fitted to features `(N, D)` and `(M, D)`:
-    |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)). FVD where they are those of videos, one row a video.
+    |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)). This is FVD if each row is the features of a video.
 
     Raises ValueError with fewer than two rows.
     """
@@ -86,7 +87,7 @@ def frechet_distance(features: Tensor, others: Tensor) -> float:
 
 
 def _fvd(features: np.ndarray) -> np.ndarray:
-    """Of the features of forecasts and of truth `(2, N, D)`; NaN with fewer than two cases."""
+    """FVD of the features of forecasts and truth `(2, N, D)`; NaN with fewer than two cases."""
     if features.shape[1] < 2:
         return np.array(np.nan)
     forecast, observed = torch.from_numpy(features)
@@ -120,7 +121,7 @@ METRICS = (
         perfect=0,
         range=(0, np.inf),
         definition="squared Fréchet distance of the 400 outputs of I3D for the forecast frames from those for the true frames, "
-        "drawn at 224 x 224, a clip a case; compare only values of as many clips",
+        "resized to 224 x 224, one clip a case; compare only values of the same number of clips",
         additive=False,
         weights=True,
         headline=True,

@@ -1,7 +1,7 @@
-"""Scores of probabilities: of an ensemble, or of how likely an event is.
+"""Probabilistic scores: CRPS, Brier score, reliability, ROC, rank histogram and spread of ensembles, on tensors.
 
-Values that are NaN, of the truth or of any member, are not counted. Every function returns what was counted beside the score;
-a score of nothing is NaN.
+Places where the truth or any member is NaN are left out. Each result holds the number of values it rests on; without any
+value the score is NaN.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ class Mean(NamedTuple):
     """A mean, and over how many values."""
 
     value: float
-    counted: int
+    samples: int
 
 
-def _mean(values: Tensor, there: Tensor) -> Mean:
-    count = int(there.sum())
-    return Mean(float(values.masked_fill(~there, 0.0).sum() / count) if count else float("nan"), count)
+def _mean(values: Tensor, valid: Tensor) -> Mean:
+    count = int(valid.sum())
+    return Mean(float(values.masked_fill(~valid, 0.0).sum() / count) if count else float("nan"), count)
 
 
 def crps_field(members: Tensor, truth: Tensor, *, fair: bool = True) -> Tensor:
-    """Continuous ranked probability score at each place: `members (M, ...)`, `truth (...)` -> `(...)`, NaN where either is.
+    """Continuous ranked probability score at each place: `members (M, ...)`, `truth (...)` -> `(...)`, NaN where either is NaN.
 
-    E|X - y| - E|X - X'| / 2; `fair` takes X' among the other members (Ferro, "Fair scores for ensemble forecasts", 2014),
-    so that it does not depend on how many there are. One member gives the absolute error. Raises ValueError without any.
+    E|X - y| - E|X - X'| / 2; with `fair`, X' is another member than X (Ferro, "Fair scores for ensemble forecasts", 2014), so
+    that the expected score does not depend on M. One member gives the absolute error. Raises ValueError if M = 0.
     """
     count = len(members)
     if count == 0:
@@ -55,64 +55,67 @@ def crps(members: Tensor, truth: Tensor, *, fair: bool = True) -> Mean:
 
 
 NEIGHBOURHOOD = 17
-"""Side in pixels of the neighbourhood by which a single forecast is judged as a probability."""
+"""Side in pixels of the neighbourhood that turns a single forecast into a probability."""
 BINS = 11
-"""Of probabilities, centred on 0, 0.1, ..., 1."""
+"""Number of bins of probability, centred on 0, 0.1, ..., 1."""
 
 
 def exceedance(events: Tensor, windows: Windows) -> Tensor:
-    """The share of `events (H, W)` in neighbourhoods as a probability, at the places `windows.centre`: from one forecast, a
-    probability that a single field can be judged by (Susanne Theis et al., 2005)."""
+    """The share of `events (H, W)` in the neighbourhood of each of the places `windows.centre`: the probability that a single
+    forecast implies (Susanne Theis et al., 2005)."""
     return windows.fraction(integral(events))[windows.centre]
 
 
 class Probabilities(NamedTuple):
-    """What scores of probabilities are made of: how many were said in each bin, their sum, how often the event happened, each
-    `(BINS,)` float64, and the sum of (p - o)^2 over all `()`. Those of parts are added up to those of the whole."""
+    """The sums of probability scores: for each bin the number of forecasts, the sum of their probabilities and the number of
+    observed events, each `(BINS,)` float64, and the sum of (p - o)^2 over all forecasts `()`. Sums of parts can be added."""
 
-    counted: Tensor
-    said: Tensor
-    happened: Tensor
-    error: Tensor
+    forecast_count: Tensor
+    forecast_probability: Tensor
+    observed_events: Tensor
+    squared_error: Tensor
 
 
 def probability_sums(probability: Tensor, event: Tensor) -> Probabilities:
-    """Of `probability (...)` from 0 to 1 and `event (...)` of 0, 1 or NaN."""
-    there = probability.isfinite() & event.isfinite()
-    said, happened = probability[there].double(), event[there].double()
-    place = (said * (BINS - 1)).round().long()
-    counted, sums, events = (
-        torch.bincount(place, part, minlength=BINS) for part in (torch.ones_like(said), said, happened)
+    """The sums of forecasts `probability (...)` from 0 to 1 and observations `event (...)`, which are 0, 1 or NaN."""
+    valid = probability.isfinite() & event.isfinite()
+    forecast, observed = probability[valid].double(), event[valid].double()
+    bin_number = (forecast * (BINS - 1)).round().long()
+    count, sums, events = (
+        torch.bincount(bin_number, part, minlength=BINS) for part in (torch.ones_like(forecast), forecast, observed)
     )
-    return Probabilities(counted, sums, events, (said - happened).square().sum())
+    return Probabilities(count, sums, events, (forecast - observed).square().sum())
 
 
 def neighbourhood_sums(
     forecasts: Sequence[Tensor], truth: Tensor, valid: Tensor, limits: Sequence[float]
 ) -> tuple[Tensor, Tensor]:
-    """Of single forecasts judged as probabilities, by the share of their neighbourhoods: in each bin the number, the sum of what
-    was said and how often it happened, `(F, N, K, 3, BINS)`, and the sum of squared errors `(F, N, K)`, both float64.
-    `forecasts`, `truth` and `valid (N, H, W)`; events are values at or above one of K `limits`."""
+    """The sums of single forecasts, whose probabilities are the shares of events in neighbourhoods: for each bin the number of
+    forecasts, the sum of probabilities and the number of observed events `(F, N, K, 3, BINS)`, and the sum of squared errors
+    `(F, N, K)`, both float64. `forecasts`, `truth` and `valid (N, H, W)`; events are values at or above one of K `limits`."""
     if loops.has_loops(truth, *forecasts):
         return loops.probabilities(truth, forecasts, valid, limits, NEIGHBOURHOOD, BINS)
     binned = torch.zeros(len(forecasts), len(truth), len(limits), 3, BINS, dtype=torch.float64)
     error = torch.zeros(binned.shape[:3], dtype=torch.float64)
-    for n, there in enumerate(valid):
-        windows = Windows(there, NEIGHBOURHOOD)
+    for n, frame_valid in enumerate(valid):
+        windows = Windows(frame_valid, NEIGHBOURHOOD)
         for k, limit in enumerate(limits):
-            came = windows.at(truth[n] >= limit)
+            observed = windows.at(truth[n] >= limit)
             for f, field in enumerate(forecasts):
-                *parts, error[f, n, k] = probability_sums(exceedance((field[n] >= limit) & there, windows), came)
+                *parts, error[f, n, k] = probability_sums(
+                    exceedance((field[n] >= limit) & frame_valid, windows), observed
+                )
                 binned[f, n, k] = torch.stack(parts)
     return binned, error
 
 
 def ensemble_sums(members: Tensor, truth: Tensor, valid: Tensor, limits: Sequence[float]) -> tuple[Tensor, Tensor]:
-    """The same of the share of `members (M, N, H, W)` that have the event, at the same places: `(N, K, 3, BINS)`, `(N, K)`."""
+    """The same sums of an ensemble, at the same places: `(N, K, 3, BINS)`, `(N, K)`. The probability is the share of `members
+    (M, N, H, W)` with the event."""
     binned = torch.zeros(len(truth), len(limits), 3, BINS, dtype=torch.float64)
     error = torch.zeros(binned.shape[:2], dtype=torch.float64)
-    for n, there in enumerate(valid):
-        windows = Windows(there, NEIGHBOURHOOD)
+    for n, frame_valid in enumerate(valid):
+        windows = Windows(frame_valid, NEIGHBOURHOOD)
         for k, limit in enumerate(limits):
             share = (members[:, n] >= limit).double().mean(0)
             *parts, error[n, k] = probability_sums(windows.at(share), windows.at(truth[n] >= limit))
@@ -121,41 +124,43 @@ def ensemble_sums(members: Tensor, truth: Tensor, valid: Tensor, limits: Sequenc
 
 
 class Reliability(NamedTuple):
-    """For each bin of probability the mean probability, how often the event happened, both NaN in an empty bin, and how many
-    forecasts it has."""
+    """For each bin the mean forecast probability and the observed frequency of the event, both NaN in an empty bin, and the
+    number of forecasts."""
 
     probability: Tensor
     frequency: Tensor
-    counted: Tensor
+    forecast_count: Tensor
 
 
 def reliability(sums: Probabilities) -> Reliability:
-    """Said and happened, bin by bin."""
-    return Reliability(sums.said / sums.counted, sums.happened / sums.counted, sums.counted)
+    """Forecast probability and observed frequency by bin."""
+    return Reliability(
+        sums.forecast_probability / sums.forecast_count, sums.observed_events / sums.forecast_count, sums.forecast_count
+    )
 
 
 class Brier(NamedTuple):
-    """score = reliability - resolution + uncertainty, exactly so where probabilities take the values of the bins."""
+    """score = reliability - resolution + uncertainty, exactly if all probabilities are bin centres."""
 
     score: float
     reliability: float
     resolution: float
     uncertainty: float
-    counted: int
+    samples: int
 
 
 def brier(sums: Probabilities) -> Brier:
     """Brier score with its decomposition (Allan Murphy, "A New Vector Partition of the Probability Score", 1973)."""
-    total = float(sums.counted.sum())
+    total = float(sums.forecast_count.sum())
     if not total:
         nan = float("nan")
         return Brier(nan, nan, nan, nan, 0)
-    used = sums.counted > 0
-    said, frequency, counted = (part[used] for part in reliability(sums))
-    weight, climate = counted / total, sums.happened.sum() / total
+    used = sums.forecast_count > 0
+    probability, frequency, forecast_count = (part[used] for part in reliability(sums))
+    weight, climate = forecast_count / total, sums.observed_events.sum() / total
     return Brier(
-        float(sums.error / total),
-        float((weight * (said - frequency).square()).sum()),
+        float(sums.squared_error / total),
+        float((weight * (probability - frequency).square()).sum()),
         float((weight * (frequency - climate).square()).sum()),
         float(climate * (1 - climate)),
         int(total),
@@ -163,52 +168,55 @@ def brier(sums: Probabilities) -> Brier:
 
 
 class Roc(NamedTuple):
-    """Hit rate against false alarm rate for each bin of probability, from the highest down, and the area under it."""
+    """Hit rate and false alarm rate for each bin of probability, from the highest down, and the area under the curve."""
 
     hit_rate: Tensor
     false_alarm_rate: Tensor
     area: float
     events: int
-    counted: int
+    samples: int
 
 
 def roc(sums: Probabilities) -> Roc:
     """Receiver operating characteristic over the bins. The area is NaN without an event, or without a non-event."""
     start = torch.zeros(1, dtype=torch.float64)
-    yes, no = (torch.cat([start, part.flip(0).cumsum(0)]) for part in (sums.happened, sums.counted - sums.happened))
+    yes, no = (
+        torch.cat([start, part.flip(0).cumsum(0)])
+        for part in (sums.observed_events, sums.forecast_count - sums.observed_events)
+    )
     hits, alarms = yes / yes[-1], no / no[-1]
-    return Roc(hits, alarms, float(torch.trapezoid(hits, alarms)), int(yes[-1]), int(sums.counted.sum()))
+    return Roc(hits, alarms, float(torch.trapezoid(hits, alarms)), int(yes[-1]), int(sums.forecast_count.sum()))
 
 
 def rank_histogram(members: Tensor, truth: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """How often the truth has each rank among `members (M, ...)`: `(M + 1,)` counts, ties broken at random."""
-    there = truth.isfinite() & members.isfinite().all(0)
-    said, true = members[:, there], truth[there]
-    below, equal = (said < true).sum(0), (said == true).sum(0)
-    chance = torch.rand(len(true), generator=generator, dtype=torch.float64)
-    rank = below + (chance * (equal + 1)).long().clamp(max=len(members))
+    """How often the truth has each rank among `members (M, ...)`: counts `(M + 1,)`. Ties are broken at random."""
+    valid = truth.isfinite() & members.isfinite().all(0)
+    forecast, observed = members[:, valid], truth[valid]
+    below, equal = (forecast < observed).sum(0), (forecast == observed).sum(0)
+    tie_break = torch.rand(len(observed), generator=generator, dtype=torch.float64)
+    rank = below + (tie_break * (equal + 1)).long().clamp(max=len(members))
     return torch.bincount(rank, minlength=len(members) + 1)
 
 
 class SpreadSkill(NamedTuple):
-    """Root mean variance of the members, unbiased, and root mean squared error of their mean; the same for a good ensemble,
-    but for the factor (M + 1) / M under the root, which `spread` holds."""
+    """The spread, sqrt(mean unbiased variance of the members x (M + 1) / M), and the skill, the root mean squared error of the
+    ensemble mean; they are equal for a reliable ensemble."""
 
     spread: float
     skill: float
-    counted: int
+    samples: int
 
 
 def spread_skill(members: Tensor, truth: Tensor) -> SpreadSkill:
-    """Of `members (M, ...)`, at least two. Raises ValueError for fewer."""
+    """Spread and skill of `members (M, ...)`. Raises ValueError if M < 2."""
     if len(members) < 2:
         raise ValueError("one member has no spread")
-    there = truth.isfinite() & members.isfinite().all(0)
-    said, true = members[:, there].double(), truth[there].double()
-    if not len(true):
+    valid = truth.isfinite() & members.isfinite().all(0)
+    forecast, observed = members[:, valid].double(), truth[valid].double()
+    if not len(observed):
         return SpreadSkill(float("nan"), float("nan"), 0)
-    spread = said.var(0).mean() * (len(members) + 1) / len(members)
-    return SpreadSkill(float(spread.sqrt()), float((said.mean(0) - true).square().mean().sqrt()), len(true))
+    spread = forecast.var(0).mean() * (len(members) + 1) / len(members)
+    return SpreadSkill(float(spread.sqrt()), float((forecast.mean(0) - observed).square().mean().sqrt()), len(observed))
 
 
 METRICS = (
@@ -237,7 +245,7 @@ METRICS = (
         better="lower",
         perfect=0,
         range=(0, 1),
-        definition="mean squared difference of the probability of an event from 1 where it came and 0 where not; the "
+        definition="mean squared difference of the probability of an event from 1 where it was observed and 0 where not; the "
         "probability is the share of members, of a single forecast the share of event pixels within "
         f"{NEIGHBOURHOOD} x {NEIGHBOURHOOD} pixels",
         dims=("threshold",),

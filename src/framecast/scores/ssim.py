@@ -1,9 +1,9 @@
-"""Structural similarity.
+"""Structural similarity (SSIM and MS-SSIM) of frames with missing pixels, on tensors.
 
 Zhou Wang, Alan Bovik, Hamid Sheikh, Eero Simoncelli, "Image Quality Assessment: From Error Visibility to Structural
-Similarity", IEEE Transactions on Image Processing 2004, equation 13, in windows that lie wholly inside the frame. A window
-is given by its line `(side,)`: its weights are the products of the line's, which sum to 1. Missing pixels are NaN, and a window
-that holds one is not counted.
+Similarity", IEEE Transactions on Image Processing 2004, equation 13, in windows that lie wholly inside the frame. Windows are
+separable: `line (side,)` holds their weights along each axis, which sum to 1. Missing pixels are NaN; windows that contain one
+are left out.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ def uniform_line(side: int = 7) -> Tensor:
 
 
 def ssim_map(prediction: Tensor, truth: Tensor, line: Tensor, data_range: float, *, sample: bool) -> Tensor:
-    """The similarity at each window of a frame: `prediction, truth (H, W)` -> `(H - side + 1, W - side + 1)`.
+    """The similarity in each window of a frame: `prediction, truth (H, W)` -> `(H - side + 1, W - side + 1)`.
 
-    `sample` uses the covariance of a sample, n / (n - 1), as scikit-image does by default.
+    With `sample` variances are those of a sample, n / (n - 1), as in scikit-image by default.
     """
     mx, my, xx, yy, xy = _moments(prediction, truth, line, sample=sample)
     c1, c2 = (K1 * data_range) ** 2, (K2 * data_range) ** 2
@@ -53,8 +53,8 @@ def _moments(
 
 
 def mean_similarity(prediction: Tensor, truth: Tensor, line: Tensor, data_range: float) -> tuple[Tensor, Tensor]:
-    """The means over the windows of each frame of the similarity, and of the part of it that does not look at brightness:
-    `prediction, truth (N, H, W)` -> `(N,)` each, NaN where there is no window without a missing pixel."""
+    """The means over the windows of each frame of the similarity and of its contrast-structure factor: `prediction, truth
+    (N, H, W)` -> `(N,)` each, NaN where every window has a missing pixel."""
     c1, c2 = (K1 * data_range) ** 2, (K2 * data_range) ** 2
     x, y = prediction.to(line.dtype), truth.to(line.dtype)
     if loops.has_loops(x, y):
@@ -74,11 +74,11 @@ MS_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 
 
 def ms_ssim(prediction: Tensor, truth: Tensor, data_range: float = 1.0) -> Tensor:
-    """Similarity over five scales of each frame (Zhou Wang, Eero Simoncelli, Alan Bovik, "Multi-Scale Structural Similarity for
-    Image Quality Assessment", 2003, equation 7): `prediction, truth (N, H, W)` -> `(N,)`.
+    """Multi-scale similarity of each frame, over five scales (Zhou Wang, Eero Simoncelli, Alan Bovik, "Multi-Scale Structural
+    Similarity for Image Quality Assessment", 2003, equation 7): `prediction, truth (N, H, W)` -> `(N,)`.
 
-    Each scale is the mean of 2 x 2 pixels of the one before. The mean at a scale is over the windows without a missing pixel,
-    and negative means count as 0. NaN for frames smaller than 176 pixels, and without such a window at some scale.
+    Each scale is the mean of 2 x 2 pixels of the previous one. The mean at a scale is over the windows without a missing pixel;
+    negative means count as 0. NaN for frames smaller than 176 pixels, and where a scale has no such window.
     """
     line = gaussian_line()
     total = torch.ones(len(truth), dtype=torch.float64)
@@ -94,8 +94,8 @@ def ms_ssim(prediction: Tensor, truth: Tensor, data_range: float = 1.0) -> Tenso
 
 
 def _mean(field: Tensor, line: Tensor) -> Tensor:
-    """The weighted mean in each window. Sums of shifted fields, one frame at a time, stay in the cache: ten times the
-    speed of a convolution here."""
+    """The weighted mean in each window, by sums of shifted fields, one frame at a time: these stay in the cache, ten times as
+    fast as a convolution here."""
     side, (height, width) = len(line), field.shape
     weights: list[float] = line.tolist()
     rows = field[: height - side + 1] * weights[0]

@@ -1,8 +1,8 @@
-"""Structure: how much of the detail of the truth a forecast keeps.
+"""Sharpness of forecasts, on tensors: power spectra, gradient differences and edges.
 
-The power spectrum, averaged over rings of equal wavelength: a forecast that is blurred has less power at short wavelengths
-than the truth. The gradient difference (Michael Mathieu, Camille Couprie, Yann LeCun, "Deep multi-scale video prediction
-beyond mean square error", ICLR 2016, with squares as in ModeRNN, 2022) compares edges.
+The power spectrum is averaged over rings of equal wavelength: a blurred forecast has less power at short wavelengths than the
+truth. The gradient difference (Michael Mathieu, Camille Couprie, Yann LeCun, "Deep multi-scale video prediction beyond mean
+square error", ICLR 2016, with squares as in ModeRNN, 2022) compares edges.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ WAVELENGTHS = tuple(2.0 * 2 ** (k / 2) for k in range(18))
 """Limits of the rings in pixels, from 2 to 362, the same for frames of all sizes."""
 
 
-def spectrum(pictures: Tensor, valid: Tensor) -> Tensor:
-    """Mean power of the first channel in each ring `(B, S, R)` float64, NaN where a frame has no wave that long.
+def spectrum(images: Tensor, valid: Tensor) -> Tensor:
+    """Mean power of the first channel in each ring `(B, S, R)` float64, NaN where a frame is too small for the wavelength.
 
-    `pictures (B, S, C, H, W)`, of which missing pixels count as 0 wherever they are missing in truth or forecast, so that
-    spectra of both can be compared: `valid (B, S, 1, H, W)`.
+    `images (B, S, C, H, W)`; pixels outside `valid (B, S, 1, H, W)` count as 0. Give truth and forecast the same mask, so that
+    their spectra can be compared.
     """
-    field = pictures[:, :, 0].float().masked_fill(~valid[:, :, 0], 0.0)
+    field = images[:, :, 0].float().masked_fill(~valid[:, :, 0], 0.0)
     height, width = field.shape[-2:]
     power = torch.fft.rfft2(field, norm="ortho").abs().square()
     ring, counts = _rings(height, width)
@@ -35,7 +35,7 @@ def spectrum(pictures: Tensor, valid: Tensor) -> Tensor:
 
 @lru_cache(maxsize=8)
 def _rings(height: int, width: int) -> tuple[Tensor, Tensor]:
-    """The ring of each frequency (the last for none), and how many frequencies of the whole plane each ring has."""
+    """The ring of each frequency (the last number: none), and the number of frequencies of the full plane in each ring."""
     ky, kx = torch.fft.fftfreq(height)[:, None], torch.fft.rfftfreq(width)
     wavelength = 1 / (ky.square() + kx.square()).sqrt().clamp(min=1e-9)
     ring = torch.bucketize(wavelength.double(), torch.tensor(WAVELENGTHS, dtype=torch.float64), right=True) - 1
@@ -47,16 +47,16 @@ def _rings(height: int, width: int) -> tuple[Tensor, Tensor]:
 
 
 def gradient_difference(prediction: Tensor, truth: Tensor, valid: Tensor, power: int = 2) -> tuple[Tensor, Tensor]:
-    """Sums of the differences of absolute gradients, to the `power`, and the number of places they were taken at, both
-    `(B, S)`: at pixels of which the ones above and to the left are valid too.
+    """Sums of the differences of absolute gradients, to the `power`, and the number of gradients, both `(B, S)`. A pixel counts
+    if the pixels above and to the left of it are valid too.
 
     `prediction`, `truth (B, S, C, H, W)`, missing pixels 0; `valid (B, S, 1, H, W)`.
     """
     down = (truth.diff(dim=-2).abs() - prediction.diff(dim=-2).abs()).abs()[..., :, 1:]
     along = (truth.diff(dim=-1).abs() - prediction.diff(dim=-1).abs()).abs()[..., 1:, :]
-    there = valid[..., 1:, 1:] & valid[..., :-1, 1:] & valid[..., 1:, :-1]
-    values = (down**power + along**power).masked_fill(~there, 0.0)
-    return values.flatten(2).sum(2), there.flatten(2).sum(2).double() * truth.shape[2]
+    pairs_valid = valid[..., 1:, 1:] & valid[..., :-1, 1:] & valid[..., 1:, :-1]
+    values = (down**power + along**power).masked_fill(~pairs_valid, 0.0)
+    return values.flatten(2).sum(2), pairs_valid.flatten(2).sum(2).double() * truth.shape[2]
 
 
 def sharpness_difference(prediction: Tensor, truth: Tensor, data_range: float) -> Tensor:
@@ -72,8 +72,8 @@ def sharpness_difference(prediction: Tensor, truth: Tensor, data_range: float) -
 _LAPLACE = torch.tensor([[0.0, 1.0, 0.0], [1.0, -4.0, 1.0], [0.0, 1.0, 0.0]], dtype=torch.float64)
 
 
-def strongest_edge(pictures: Tensor) -> Tensor:
-    """The largest absolute Laplacian of each 8-bit frame, at most 255, `(B, S)`: `pictures (B, S, C, H, W)` from 0 to 255."""
-    frames = nn.functional.pad(pictures.flatten(0, 2)[:, None].double(), (1, 1, 1, 1), mode="reflect")
+def strongest_edge(images: Tensor) -> Tensor:
+    """The largest absolute Laplacian of each 8-bit frame, at most 255, `(B, S)`: `images (B, S, C, H, W)` from 0 to 255."""
+    frames = nn.functional.pad(images.flatten(0, 2)[:, None].double(), (1, 1, 1, 1), mode="reflect")
     laplacian = nn.functional.conv2d(frames, _LAPLACE[None, None]).abs().clamp(max=255)
-    return laplacian.flatten(1).amax(1).reshape(pictures.shape[:3]).amax(2)
+    return laplacian.flatten(1).amax(1).reshape(images.shape[:3]).amax(2)

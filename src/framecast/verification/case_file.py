@@ -1,4 +1,19 @@
-"""The file of a verification, `cases.nc`: the sums of all cases, with the version of their names."""
+"""Reading and writing `cases.nc`: the sums of all cases of a verification, with a version of the variable names.
+
+Files of earlier versions are converted on reading. No score is computed here.
+
+Besides the sums of the metrics (stated in their records) a file has these variables, for each case:
+
+    pixels, observed                                  scored pixels, and pixels with an observation
+    forecast_count, forecast_probability,
+    observed_events                                   forecasts and events by bin of probability (reliability, ROC)
+    rank_count, members                               ranks of the truth in an ensemble, and its number of members
+    ensemble_variance, ensemble_squared_error         spread of an ensemble, and squared error of its mean
+    power, observed_power                             power spectra by wavelength
+    wet_forecast, wet_observed, wet_amount, speed     properties that define regimes
+    fallback_cases                                    1 where a forecaster used a simpler method
+    checksum, height, width                           identity of the true frames, and their size in pixels
+"""
 
 from __future__ import annotations
 
@@ -14,7 +29,7 @@ from framecast.errors import DataError, RunError
 from framecast.scores import CONVENTIONS, Convention
 
 VERSION = 1
-"""Of the names of variables, in the attribute `framecast_cases_version`; files without it are of version 0."""
+"""Version of the variable names, in the attribute `framecast_cases_version`; files without it are version 0."""
 _ATTRIBUTE = "framecast_cases_version"
 _RENAMED = {
     "probability_said": "forecast_probability",
@@ -30,11 +45,11 @@ _RENAMED = {
     "sal_s_size": "sal_s_absolute",
     "sal_a_size": "sal_a_absolute",
 }
-"""Names of version 0 and those of version 1."""
+"""Variable names of version 0, and those of version 1."""
 
 
 def write_cases(sums: xr.Dataset, rates: tuple[float, ...], path: Path) -> None:
-    """Write the sums, whole or not at all; the thresholds in mm/h, `rates`, are the coordinate `rate`. Raises `RunError`."""
+    """Write the sums to `path` atomically; `rates`, the thresholds in mm/h, become the coordinate `rate`. Raises `RunError`."""
     if "threshold" in sums.dims:
         sums = sums.assign_coords(rate=("threshold", list(rates), {"units": "mm h-1"}))
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
@@ -50,8 +65,8 @@ def write_cases(sums: xr.Dataset, rates: tuple[float, ...], path: Path) -> None:
 
 
 def read_cases(path: Path) -> tuple[xr.Dataset, Convention, Quantity, tuple[float, ...], tuple[float, ...]]:
-    """The sums in today's names, convention, quantity, and thresholds in mm/h and in the units of the data. Raises `DataError`
-    for a file that is none of a verification, or of a newer version."""
+    """The sums with current names, the convention, the quantity, and the thresholds in mm/h and in the units of the data. Raises
+    `DataError` if the file is not a verification or has a newer version."""
     try:
         with xr.open_dataset(path, engine="h5netcdf", decode_timedelta=True) as file:
             sums = file.load()
@@ -78,7 +93,7 @@ def read_cases(path: Path) -> tuple[xr.Dataset, Convention, Quantity, tuple[floa
 
 
 def _from_version_0(sums: xr.Dataset, quantity: Quantity) -> xr.Dataset:
-    """With the names of version 1, and with thresholds in mm/h, which version 0 has in the units of the data only."""
+    """Convert sums of version 0: rename variables, and add the thresholds in mm/h, which version 0 has in data units only."""
     sums = sums.rename({old: new for old, new in _RENAMED.items() if old in sums})
     if "threshold" not in sums.dims:
         return sums

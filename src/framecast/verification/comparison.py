@@ -1,12 +1,11 @@
-"""Is one forecaster better than another, or do the scores only differ?
+"""Significance of score differences between forecasters: claims with intervals, p values and verdicts, from sums of cases.
 
-All are scored on the same cases and pixels. A claim is a difference of one score, over all lead times or at one, with an
-interval from a bootstrap over independent blocks of cases, drawn for both alike, and the probability p of a difference as
-large where there is none: the larger of two, from the bootstrap's spread with a t distribution of as many degrees of freedom
-as there are blocks less one, and, for scores that are means over cases, from the test of Amanda Hering and Marc Genton
-("Comparing Spatial Predictions", Technometrics 2011), which models how far apart in time cases are alike. The p of all claims
-of a table are corrected for how many they are (Sture Holm, 1979). With fewer than `FEWEST` blocks there is no p, and nothing is
-claimed. The verdict of a report makes the same claims.
+All forecasters are scored on the same cases and pixels. A claim is a difference of one score, over all lead times or at one. Its
+interval comes from a bootstrap over independent blocks of cases, with the same draws for both forecasters. p is the larger of
+two values: that of the bootstrap standard deviation by Student's t with (blocks - 1) degrees of freedom, and, for scores that
+are means over cases, that of the test of Amanda Hering and Marc Genton ("Comparing Spatial Predictions", Technometrics 2011),
+which models the correlation in time. All p of a table are corrected for their number (Sture Holm, 1979). With fewer than
+`FEWEST` blocks there is no p and no claim. The verdict of a report uses the same claims.
 """
 
 from __future__ import annotations
@@ -18,11 +17,11 @@ from itertools import combinations
 import numpy as np
 
 from framecast.scores import Metric
-from framecast.scores.bootstrap import REPEATS, drawn, informative, limits, resampled
+from framecast.scores.bootstrap import REPEATS, blocks_with_value, draw_blocks, limits, resample
 from framecast.scores.metric import Better
 from framecast.verification.result import Verification
 from framecast.verification.significance import hering_genton, holm, student_p
-from framecast.verification.views import fallbacks
+from framecast.verification.views import fallback_counts, fallbacks
 
 FEWEST = 5
 LEVEL = 0.05
@@ -30,7 +29,7 @@ LEVEL = 0.05
 
 @dataclass(frozen=True)
 class Claim:
-    """How two forecasters differ in one score. `lead` is the number of the lead time, None for all of them."""
+    """The difference of two forecasters in one score. `lead` is the index of the lead time, None for all lead times."""
 
     score: str
     one: str
@@ -38,16 +37,18 @@ class Claim:
     lead: int | None
     values: tuple[float, float]
     interval: tuple[float, float]
-    """Of the difference of the first from the second, 95 %."""
+    """95 % interval of the difference, first minus second."""
     p: float
-    """Corrected for the number of claims in its table; NaN with too few blocks, and where a value is not finite."""
+    """Corrected for the number of claims in its table; NaN with too few blocks, or if a value is not finite."""
     blocks: int
     cases: int
     better: Better
+    fallbacks: tuple[tuple[str, int], ...] = ()
+    """Forecasters of the pair that used a simpler method in some cases, with the number of these cases."""
 
     @property
     def difference(self) -> float:
-        """Of the first from the second."""
+        """First value minus second value."""
         return self.values[0] - self.values[1]
 
     @property
@@ -56,111 +57,121 @@ class Claim:
         return self.blocks < FEWEST
 
     @property
-    def sure(self) -> bool:
+    def significant(self) -> bool:
         """Whether a difference can be claimed."""
         return self.p < LEVEL
 
     @property
     def verdict(self) -> str:
-        """In words."""
-        told = f"{self.values[0]:.4g} against {self.values[1]:.4g}"
+        """The claim as a sentence, with the cases in which a forecaster fell back to a simpler method."""
+        notes = [f"; {name} fell back to extrapolation in {n} of {self.cases} cases" for name, n in self.fallbacks]
+        return f"{self._sentence}{''.join(notes)}"
+
+    @property
+    def _sentence(self) -> str:
+        values = f"{self.values[0]:.4g} against {self.values[1]:.4g}"
         if np.isinf(self.values).any():
-            return f"{self.score}: {self.one} and {self.other}, {told}; what is infinite cannot be compared"
+            return f"{self.score}: {self.one} and {self.other}, {values}; what is infinite cannot be compared"
         if np.isnan(self.difference):
             return f"{self.score} is undefined for {self.one} or {self.other}"
         if self.too_few:
-            few = f"{independent(self.blocks)} {'is' if self.blocks == 1 else 'are'} too few to tell"
-            return f"{self.score}: {self.one} and {self.other}, {told}; {few}"
-        sure = f"p = {self.p:.2g}, {independent(self.blocks)}"
-        if not self.sure:
-            return f"{self.score}: no evidence of a difference between {self.one} and {self.other} ({told}; {sure})"
+            few = f"{describe_blocks(self.blocks)} {'is' if self.blocks == 1 else 'are'} too few to tell"
+            return f"{self.score}: {self.one} and {self.other}, {values}; {few}"
+        significant = f"p = {self.p:.2g}, {describe_blocks(self.blocks)}"
+        if not self.significant:
+            return f"{self.score}: no evidence of a difference between {self.one} and {self.other} ({values}; {significant})"
         better = (self.difference < 0) == (self.better == "lower")
-        return f"{self.score}: {self.one} is {'better' if better else 'worse'} than {self.other} ({told}; {sure})"
+        return (
+            f"{self.score}: {self.one} is {'better' if better else 'worse'} than {self.other} ({values}; {significant})"
+        )
 
 
-def independent(blocks: int) -> str:
-    """How many independent blocks, in words."""
+def describe_blocks(blocks: int) -> str:
+    """The number of independent blocks as text."""
     return "1 independent block" if blocks == 1 else f"{blocks} independent blocks"
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """The sums, and what can be claimed: `overall` over all lead times, `by_lead` at each."""
+    """The sums, and the claims on them: `overall` over all lead times, `by_lead` at each lead time."""
 
     verification: Verification
     overall: list[Claim]
     by_lead: list[Claim]
-    judged: tuple[str, ...] = ()
+    candidates: tuple[str, ...] = ()
     """The forecasters that were compared with all others."""
 
     @property
     def days(self) -> int | None:
-        """On how many days the forecasts begin, which is how many kinds of weather there can be; None without clock."""
+        """The number of different days on which forecasts begin, which limits the variety of the weather; None for frames without
+        times."""
         times = self.verification.sums["init_time"].values
         return len(np.unique(times.astype("datetime64[D]"))) if times.dtype.kind == "M" else None
 
     @property
     def warnings(self) -> list[str]:
-        """What was repaired in the data, and what limits the claims: a forecaster that is another one in some cases, one day."""
-        single = ["all cases are of a single day: what is claimed is claimed of that day's weather"]
+        """Repairs of the data, and limits of the claims: a forecaster that fell back in some cases, a single day."""
+        single = ["all cases are of a single day: the claims hold for the weather of that day"]
         result = self.verification
         return [*result.repairs, *result.warnings, *fallbacks(result), *(single if self.days == 1 else [])]
 
     def skill(self, forecaster: str, score: str = "mse", reference: str = "extrapolation") -> float:
-        """1 - score / score of the reference, for scores of which 0 is perfect; NaN where there is no reference."""
+        """1 - score / score of the reference, for scores with perfect value 0; NaN without the reference."""
         if reference not in self.verification.forecasters:
             return float("nan")
-        theirs = self.verification.frame(reference, score).value
-        return float(1 - self.verification.frame(forecaster, score).value / theirs) if theirs else float("nan")
+        reference_value = self.verification.frame(reference, score).value
+        if not reference_value:
+            return float("nan")
+        return float(1 - self.verification.frame(forecaster, score).value / reference_value)
 
     def skills(self) -> dict[str, float]:
-        """The MSE skill over extrapolation of the forecasters that were compared, where it is defined."""
-        skills = {name: self.skill(name) for name in self.judged}
+        """The MSE skill over extrapolation of the candidates, where it is defined."""
+        skills = {name: self.skill(name) for name in self.candidates}
         return {name: skill for name, skill in skills.items() if not np.isnan(skill)}
 
 
 def compare(
-    verification: Verification, judged: list[str] | None = None, *, repeats: int = REPEATS, seed: int = 0
+    verification: Verification, candidates: list[str] | None = None, *, repeats: int = REPEATS, seed: int = 0
 ) -> Comparison:
-    """Compare each of the forecasters `judged` (all unless stated) with every other forecaster, in every score."""
-    counts = drawn(verification.sums["block"].values, repeats, seed)
+    """Compare each of the `candidates` (by default all forecasters) with every other forecaster, in every score."""
+    counts = draw_blocks(verification.sums["block"].values, repeats, seed)
     by_lead = [
         _claim(verification, metric, pair, lead, both[..., lead], counts)
-        for metric, pair, both in _paired(verification, judged)
+        for metric, pair, both in _score_pairs(verification, candidates)
         for lead in range(both.shape[3])
     ]
-    overall = over_all_leads(verification, judged, repeats=repeats, seed=seed)
-    return Comparison(verification, overall, _corrected(by_lead), tuple(judged or verification.forecasters))
+    overall = overall_claims(verification, candidates, repeats=repeats, seed=seed)
+    return Comparison(verification, overall, _correct_p(by_lead), tuple(candidates or verification.forecasters))
 
 
-def over_all_leads(
-    verification: Verification, judged: list[str] | None = None, *, repeats: int = REPEATS, seed: int = 0
+def overall_claims(
+    verification: Verification, candidates: list[str] | None = None, *, repeats: int = REPEATS, seed: int = 0
 ) -> list[Claim]:
-    """What `compare` claims over all lead times."""
-    counts = drawn(verification.sums["block"].values, repeats, seed)
-    return _corrected(
+    """The claims of `compare` over all lead times."""
+    counts = draw_blocks(verification.sums["block"].values, repeats, seed)
+    return _correct_p(
         [
             _claim(verification, metric, pair, None, both.sum(3), counts)
-            for metric, pair, both in _paired(verification, judged)
+            for metric, pair, both in _score_pairs(verification, candidates)
         ]
     )
 
 
-def _paired(
-    verification: Verification, judged: list[str] | None
+def _score_pairs(
+    verification: Verification, candidates: list[str] | None
 ) -> Iterator[tuple[Metric, tuple[str, str], np.ndarray]]:
-    """Each score and pair to compare, with the sums of cases of both `(2, K, N, S)`."""
+    """Each score and pair of forecasters to compare, with the sums of cases of both `(2, K, N, S)`."""
     names = verification.forecasters
-    judged = names if judged is None else judged
-    pairs = [(a, b) for a, b in combinations(names, 2) if a in judged or b in judged]
-    for metric in compared(verification):
+    candidates = names if candidates is None else candidates
+    pairs = [(a, b) for a, b in combinations(names, 2) if a in candidates or b in candidates]
+    for metric in compared_metrics(verification):
         tables = {name: verification.table(name, metric) for name in names}
         for pair in pairs:
             yield metric, pair, np.stack([tables[name] for name in pair])
 
 
-def compared(verification: Verification) -> list[Metric]:
-    """The metrics that forecasters are compared in, those of neighbourhoods at the middle scale."""
+def compared_metrics(verification: Verification) -> list[Metric]:
+    """The metrics on which claims are made; neighbourhood scores at the middle scale only."""
     return [
         metric
         for metric in verification.metrics()
@@ -169,7 +180,7 @@ def compared(verification: Verification) -> list[Metric]:
 
 
 def _computable(verification: Verification, metric: Metric) -> bool:
-    """Whether a frame score has anything that it could be computed of."""
+    """Whether a frame score has a weight above 0 in any case."""
     return metric.group != "frame" or bool((verification.sums[metric.sums[-1]] > 0).any())
 
 
@@ -181,16 +192,19 @@ def _claim(
     tables: np.ndarray,
     counts: np.ndarray,
 ) -> Claim:
-    """Of the sums of cases of both, `tables (2, K, N)`, and how often each block is counted in each repeat `(R, B)`."""
+    """The claim on a pair, from the sums of cases of both, `tables (2, K, N)`, and the bootstrap draws `counts (R, B)`."""
+    # values, and their differences in each bootstrap repeat
     values = [metric.formula(table.sum(1)) for table in tables]
     blocks = verification.sums["block"].values
-    one, other = (metric.formula(resampled(table, blocks, counts)) for table in tables)
+    one, other = (metric.formula(resample(table, blocks, counts)) for table in tables)
     differences = (one - other)[np.isfinite(one - other)]
-    number = int(np.any([informative(metric.formula, table, blocks) for table in tables], axis=0).sum())
+    number = int(np.any([blocks_with_value(metric.formula, table, blocks) for table in tables], axis=0).sum())
+    # interval, with at least two blocks that have a value
     interval, p = (float("nan"), float("nan")), float("nan")
     if number > 1 and len(differences) > 1:
         low, high = limits(differences)
         interval = (float(low), float(high))
+    # p, the larger of those of both tests
     if number >= FEWEST and len(differences) > 1 and np.isfinite(values).all():
         spread = differences.std(ddof=1)
         p = 1.0
@@ -209,10 +223,11 @@ def _claim(
         number,
         verification.cases,
         metric.better,
+        tuple((name, count) for name, count in fallback_counts(verification).items() if name in pair),
     )
 
 
-def _corrected(claims: list[Claim]) -> list[Claim]:
-    """With the p of each raised for how many there are (Holm)."""
+def _correct_p(claims: list[Claim]) -> list[Claim]:
+    """The claims with p corrected for their number (Holm)."""
     raised = holm([claim.p for claim in claims])
     return [replace(claim, p=p) for claim, p in zip(claims, raised, strict=True)]

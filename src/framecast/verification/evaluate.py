@@ -1,7 +1,7 @@
-"""Evaluating runs: their models and the baselines on the same windows, in this process or on a cluster.
+"""Evaluation of trained models and baselines on the same windows, in this process or on a cluster.
 
-A `Job` says which models are scored on which windows; `open` loads each model once and opens each archive once, and everything
-that is said of the evaluation comes from those objects.
+A `Job` states which models are scored on which windows; `open` loads each model once and opens each archive once. This file
+reads run folders, data and weights, and writes `cases.nc`; it computes no score.
 """
 
 from __future__ import annotations
@@ -28,16 +28,17 @@ from framecast.forecasting.protocol import Forecaster
 from framecast.forecasting.trained_model import TrainedModel, load
 from framecast.progress import Progress, unreported
 from framecast.training.run_folder import check_in_files, read_experiment
-from framecast.verification.case_sums import Networks
+from framecast.verification.case_sums import PerceptualNetworks
 from framecast.verification.dask_cluster import map_on_cluster
-from framecast.verification.perceptual_weights import Weights
-from framecast.verification.result import Grid, Verification
-from framecast.verification.run import PartialResult, ScoringPlan, assemble, plan, score
+from framecast.verification.examples import Grid
+from framecast.verification.perceptual_weights import PerceptualWeights
+from framecast.verification.result import Verification
+from framecast.verification.run import PartialResult, ScoringPlan, assemble, make_plan, score
 from framecast.verification.settings import EvaluationSettings
 from framecast.verification.windows import FramesLike, training_warning, windows_of
 
 DEFAULTS = EvaluationSettings()
-"""Nothing stated."""
+"""All settings at their defaults."""
 CASES = "cases.nc"
 BATCHES = 2
 """Batches of cases that a worker of a cluster scores at a time."""
@@ -46,25 +47,27 @@ Runs = str | Path | Mapping[str, str | Path]
 """The folder of a run, or the folders of several by name."""
 
 
-def named_runs(runs: Mapping[str, str | Path] | Sequence[str | Path]) -> dict[str, Path]:
-    """Runs by the names of their folders, by their paths if two have one name. Raises `ArgumentError` for what are no runs."""
+def name_runs(runs: Mapping[str, str | Path] | Sequence[str | Path]) -> dict[str, Path]:
+    """Runs by the names of their folders, or by their paths if two folders have the same name. Raises `ArgumentError` if `runs`
+    are not paths."""
     if isinstance(runs, Mapping):
         return {name: as_path(run, "the folder of a run") for name, run in runs.items()}
     folders = [
         as_path(run, "the folder of a run")
         for run in ([runs] if isinstance(runs, str | Path) else as_tuple(runs, "runs"))
     ]
-    named = {folder.resolve().name: folder for folder in folders}
-    return named if len(named) == len(folders) else {str(folder): folder for folder in folders}
+    by_name = {folder.resolve().name: folder for folder in folders}
+    return by_name if len(by_name) == len(folders) else {str(folder): folder for folder in folders}
 
 
-class Opened(NamedTuple):
-    """What a job needs: the trained models, all forecasters (models first, then baselines), windows and networks of scores."""
+class JobResources(NamedTuple):
+    """The open resources of a job: trained models, all forecasters (models first, then baselines), windows, and the networks of
+    perceptual scores."""
 
     models: dict[str, TrainedModel]
     forecasters: dict[str, Forecaster]
     sources: DataSplits
-    networks: Networks
+    networks: PerceptualNetworks
 
 
 class Evaluation(NamedTuple):
@@ -87,20 +90,20 @@ class Job:
     @staticmethod
     def of(runs: Runs, data: FramesLike | None, options: ReadOptions, settings: EvaluationSettings) -> Job:
         """The job of one or several runs. Raises `ArgumentError` for what is no run, and for the name of a baseline."""
-        named: Mapping[Any, Any] = runs if isinstance(runs, Mapping) else {None: runs}
-        if not named:
+        by_name: Mapping[Any, Any] = runs if isinstance(runs, Mapping) else {None: runs}
+        if not by_name:
             raise ArgumentError("no run given", parameter="run")
-        folders = tuple((name, str(as_path(folder, "the folder of a run"))) for name, folder in named.items())
+        folders = tuple((name, str(as_path(folder, "the folder of a run"))) for name, folder in by_name.items())
         for name, folder in folders:
             _check_name(name, folder, settings)
         return Job(folders, data, options, settings)
 
     @property
-    def weights(self) -> Weights:
+    def weights(self) -> PerceptualWeights:
         """The files of the networks that scores need."""
-        return Weights(self.settings.lpips, self.settings.fvd, self.settings.convention)
+        return PerceptualWeights(self.settings.lpips, self.settings.fvd, self.settings.convention)
 
-    def open(self) -> Opened:
+    def open(self) -> JobResources:
         """Load the models and open the data, each once. Raises `DataError`, `ConfigError` and `RunError`."""
         networks = self.weights.networks()
         models: dict[str, TrainedModel] = {}
@@ -125,16 +128,16 @@ class Job:
             stride=self.settings.stride,
             inputs=with_paths(_inputs(models), self.settings.inputs),
         )
-        baselines = {name: baseline(name, first, sources, run) for name in self.settings.baselines}
-        return Opened(models, {**models, **baselines}, sources, networks)
+        baselines = {name: build_baseline(name, first, sources, run) for name in self.settings.baselines}
+        return JobResources(models, {**models, **baselines}, sources, networks)
 
-    def warnings(self, opened: Opened) -> list[str]:
-        """What makes the scores look better than they are: models that were trained on the data."""
+    def warnings(self, resources: JobResources) -> list[str]:
+        """Warnings that scores are too good: models that were trained on the data."""
         if self.data is None:
             return []
         warnings = []
-        for name, (_, folder) in zip(opened.models, self.runs, strict=True):
-            if text := training_warning(Path(folder), opened.sources.frames):
+        for name, (_, folder) in zip(resources.models, self.runs, strict=True):
+            if text := training_warning(Path(folder), resources.sources.frames):
                 warnings.append(text if len(self.runs) == 1 else f"{name}: {text}")
         return warnings
 
@@ -142,32 +145,32 @@ class Job:
 def run_job(
     job: Job, *, out: str | Path | None = None, cluster: str | None = None, progress: Progress | None = None
 ) -> Evaluation:
-    """Score the models of a job. `out`, `cluster` and `progress` are those of `framecast.evaluate`, which says what is raised."""
+    """Score the models of a job. `out`, `cluster`, `progress` and the errors are those of `framecast.evaluate`."""
     if cluster is not None and isinstance(job.data, xr.DataArray):
         raise ArgumentError(
-            "frames in memory cannot be shared out", parameter="cluster", remedy="give the path of the frames"
+            "frames in memory cannot be scored on a cluster", parameter="cluster", remedy="give the path of the frames"
         )
-    opened, settings = job.open(), job.settings
-    source = opened.sources.held_out()
-    todo = plan(source, settings, where=opened.sources.where)
+    resources, settings = job.open(), job.settings
+    source = resources.sources.held_out()
+    plan = make_plan(source, settings, where=resources.sources.where)
     if out is not None:
-        ensure_folder(out)  # hours before what is written there
+        ensure_folder(out)  # now, not after hours of work
     if cluster is None:
-        parts = [score(todo, opened.forecasters, source, progress or unreported, opened.networks)]
+        parts = [score(plan, resources.forecasters, source, progress or unreported, resources.networks)]
     else:
-        parts = distributed(job, todo, cluster, progress or unreported)
-    verification = replace(assemble(parts, todo, source, opened.sources.step), grid=_grid(opened.sources.frames))
-    verification.sums.attrs |= job.weights.described() | {
-        "repairs": "\n".join(opened.sources.repairs),
-        "warnings": "\n".join(job.warnings(opened)),
+        parts = score_on_cluster(job, plan, cluster, progress or unreported)
+    verification = replace(assemble(parts, plan, source, resources.sources.step), grid=_grid(resources.sources.frames))
+    verification.sums.attrs |= job.weights.describe() | {
+        "repairs": "\n".join(resources.sources.repairs),
+        "warnings": "\n".join(job.warnings(resources)),
     }
     if out is not None:
         verification.save(Path(out) / CASES)
-    return Evaluation(verification, opened.models)
+    return Evaluation(verification, resources.models)
 
 
 def _check_name(name: str | None, folder: str, settings: EvaluationSettings) -> None:
-    """Raise `ArgumentError` for a run that has the name of a baseline."""
+    """Raise `ArgumentError` if a run has the name of a baseline."""
     if name in settings.baselines:
         raise ArgumentError(
             f"{name!r} names a run and a baseline",
@@ -178,7 +181,7 @@ def _check_name(name: str | None, folder: str, settings: EvaluationSettings) -> 
 
 
 def _grid(frames: Sequence[xr.DataArray]) -> Grid | None:
-    """Where all of some archives lie."""
+    """The grid of all archives; None if they differ or have no coordinates."""
     if not frames or not all(same_grid(frames[0], other) for other in frames) or "y" not in frames[0].coords:
         return None
     first = frames[0]
@@ -191,7 +194,7 @@ def _grid(frames: Sequence[xr.DataArray]) -> Grid | None:
 
 
 def _difference(one: TrainedModel, other: TrainedModel) -> str:
-    """In what two models differ that must be the same for them to be judged on the same frames; empty where in nothing."""
+    """The differences between two models that prevent scoring them on the same frames, as text; empty without any."""
     differences = []
     for what, values in (
         ("quantity", [model.card.quantity.name for model in (one, other)]),
@@ -205,71 +208,69 @@ def _difference(one: TrainedModel, other: TrainedModel) -> str:
 
 
 def _inputs(models: Mapping[str, TrainedModel]) -> tuple[Input, ...]:
-    """The extra inputs of models: the same for all that have any. Raises `ConfigError`."""
+    """The extra inputs of the models. Raises `ConfigError` if models have different ones."""
     inputs = {name: model.card.inputs for name, model in models.items() if model.inputs}
     if len(set(inputs.values())) > 1:
-        raise ConfigError(
-            f"{' and '.join(inputs)} see different inputs beside the frames", remedy="evaluate them one by one"
-        )
+        raise ConfigError(f"{' and '.join(inputs)} have different extra inputs", remedy="evaluate them one by one")
     return next(iter(inputs.values()), ())
 
 
 def _check_same_split(runs: Sequence[Path]) -> None:
-    """Raise `ConfigError` where runs were not trained on the same part of the same data: the test split of one may be among what
-    another was trained on."""
+    """Raise `ConfigError` if runs were not trained on the same part of the same data: the test split of one may be training
+    data of another."""
     held_out = []
     for run in runs:
         data = read_experiment(run).data
         changes: dict[str, Any] = {"context": 1, "horizon": 1}
         if isinstance(data, ArchiveData):
-            # how windows are drawn and cut out, and what is seen beside them, is no matter
+            # sampling, crops, augmentation and extra inputs do not change the split
             changes |= {"stride": 1, "crop": None, "flips": False, "rotations": False, "sampling": None, "inputs": ()}
         held_out.append(replace(data, **changes))
         if held_out[-1] != held_out[0]:
             raise ConfigError(
-                f"{run.name} was not trained on the same part of the same data as {runs[0].name}, so that it may have seen "
-                "the test split of that",
+                f"{run.name} was not trained on the same part of the same data as {runs[0].name}, so it may have been "
+                "trained on the test split of that run",
                 where=run,
-                remedy="give data that none has seen",
+                remedy="give data on which none was trained",
                 parameter="data",
                 example="PATH",
             )
 
 
-_opened = lru_cache(maxsize=1)(Job.open)
-"""A process that scores part after part of one job opens it once."""
+_open_job = lru_cache(maxsize=1)(Job.open)
+"""Cached: a worker process that scores several parts of one job opens it once."""
 
 
-def _scored(job: Job, todo: ScoringPlan) -> PartialResult:
-    opened = _opened(job)
-    return score(todo, opened.forecasters, opened.sources.held_out(), networks=opened.networks)
+def _score_part(job: Job, plan: ScoringPlan) -> PartialResult:
+    resources = _open_job(job)
+    return score(plan, resources.forecasters, resources.sources.held_out(), networks=resources.networks)
 
 
-def distributed(job: Job, todo: ScoringPlan, cluster: str, progress: Progress = unreported) -> list[PartialResult]:
+def score_on_cluster(job: Job, plan: ScoringPlan, cluster: str, progress: Progress = unreported) -> list[PartialResult]:
     """Score the parts of a plan on a Dask cluster: the address of a scheduler, or "local:N". The parts of a worker that dies
-    are scored by another. Raises `ConfigError` without `distributed` or for an address that is none, `RunError` where the
-    cluster cannot be reached or a part fails again and again."""
+    are repeated by another. Raises `ConfigError` if `distributed` is not installed or the address is invalid, `RunError` if the
+    cluster cannot be reached or a part fails repeatedly."""
     done = 0
 
     def count(part: PartialResult) -> None:
         nonlocal done
         done += len(part.order)
-        progress(done, len(todo.cases))
+        progress(done, len(plan.cases))
 
-    return map_on_cluster(partial(_scored, job), todo.parts(BATCHES), cluster, count)
+    return map_on_cluster(partial(_score_part, job), plan.parts(BATCHES), cluster, count)
 
 
-def baseline(name: str, trained: TrainedModel, sources: DataSplits, run: Path) -> Forecaster:
-    """The baseline of that name. Raises `ConfigError` for another name, or where it needs what is not installed."""
+def build_baseline(name: str, trained: TrainedModel, sources: DataSplits, run: Path) -> Forecaster:
+    """The baseline of that name. Raises `ConfigError` for an unknown name, or if a package that it needs is not installed."""
 
     def training() -> DataSplits:
-        return sources if sources.train else _training(run)
+        return sources if sources.train else _training_data(run)
 
     return build(name, BaselineData(trained.card.quantity, sources.step, sources.frames, training))
 
 
-def _training(run: Path) -> DataSplits:
-    """What the run was trained on. Raises `DataError` and `RunError`."""
+def _training_data(run: Path) -> DataSplits:
+    """The training data of the run. Raises `DataError` and `RunError`."""
     experiment = read_experiment(run)
     check_in_files(experiment, run, "leave the climatology out, which is the mean of the training frames")
     return experiment.data.open()

@@ -1,4 +1,4 @@
-"""The registry of metrics: the records of all files of scores, in the order of tables."""
+"""The registry of metrics: the records of all score files, in the order of tables. Add a metric here or in a score file."""
 
 from __future__ import annotations
 
@@ -22,5 +22,5 @@ METRICS: tuple[Metric, ...] = (
 
 
 def direction(name: str) -> Better | None:
-    """Which way a metric is better, the same in all conventions; None for an unknown name."""
+    """The direction in which a metric is better, the same in all conventions; None for an unknown name."""
     return next((metric.better for metric in METRICS if metric.name == name), None)

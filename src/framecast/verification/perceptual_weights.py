@@ -1,4 +1,4 @@
-"""Networks that others trained, by which frames are judged: from files, with their checksums."""
+"""Loading the pretrained networks of perceptual scores (LPIPS, FVD) from weight files, with checksums. Reads files only."""
 
 from __future__ import annotations
 
@@ -14,47 +14,47 @@ from torch import Tensor, nn
 
 from framecast.checkpoints.published.weights import read_weights
 from framecast.errors import DataError
-from framecast.scores import named
+from framecast.scores import find_convention
 from framecast.scores.i3d import I3D
 from framecast.scores.perceptual import LPIPS
-from framecast.verification.case_sums import Networks
+from framecast.verification.case_sums import PerceptualNetworks
 
 Network = TypeVar("Network", bound=nn.Module)
 
 
 @dataclass(frozen=True)
-class Weights:
-    """Files with the weights of networks that frames are seen with, and the convention that says how."""
+class PerceptualWeights:
+    """The weight files of LPIPS and FVD, and the convention, which decides the range of images for LPIPS."""
 
     lpips: tuple[str, ...] = ()
     fvd: str | None = None
     convention: str = "default"
 
-    def networks(self) -> Networks:
-        """Those networks. Raises `DataError` for a file that holds none of them."""
-        lpips = _built(partial(LPIPS, signed=self._signed), self.lpips, _LPIPS_FILES) if self.lpips else None
-        return Networks(lpips, _built(I3D, (self.fvd,), _I3D_FILE) if self.fvd is not None else None)
+    def networks(self) -> PerceptualNetworks:
+        """Load the networks. Raises `DataError` for a file that does not hold their weights."""
+        lpips = _build_network(partial(LPIPS, signed=self._signed), self.lpips, _LPIPS_FILES) if self.lpips else None
+        return PerceptualNetworks(lpips, _build_network(I3D, (self.fvd,), _I3D_FILE) if self.fvd is not None else None)
 
-    def described(self) -> dict[str, str]:
-        """What a verification says of them: names and checksums."""
-        said = {}
+    def describe(self) -> dict[str, str]:
+        """Names and checksums of the files, as attributes of the sums."""
+        attributes = {}
         if self.lpips:
-            said["lpips_weights"] = "; ".join(map(_checksum, self.lpips))
-            said["lpips_range"] = "from -1 to 1" if self._signed else "from 0 to 1"
+            attributes["lpips_weights"] = "; ".join(map(_checksum, self.lpips))
+            attributes["lpips_range"] = "from -1 to 1" if self._signed else "from 0 to 1"
         if self.fvd is not None:
-            said["fvd_weights"] = _checksum(self.fvd)
-        return said
+            attributes["fvd_weights"] = _checksum(self.fvd)
+        return attributes
 
     @property
     def _signed(self) -> bool:
-        return named(self.convention).signed
+        return find_convention(self.convention).signed
 
 
 _LPIPS_FILES = "give AlexNet's weights and those of the linear layers: alexnet-owt-7be5be79.pth and alex.pth"
 _I3D_FILE = "give the weights of I3D trained on Kinetics-400, with the names of its published PyTorch file"
 
 
-def _built(build: Callable[[dict[str, Tensor]], Network], files: Sequence[str], remedy: str) -> Network:
+def _build_network(build: Callable[[dict[str, Tensor]], Network], files: Sequence[str], remedy: str) -> Network:
     weights: dict[str, Tensor] = {}
     for file in files:
         weights |= read_weights(Path(file))
@@ -68,9 +68,9 @@ def _built(build: Callable[[dict[str, Tensor]], Network], files: Sequence[str], 
 
 
 def _check_name(file: str) -> None:
-    """Raise `DataError` for a file whose name holds the beginning of another SHA-256, as published names do."""
-    said = re.search(r"-([0-9a-f]{8})\.", Path(file).name)
-    if said and not _sha256(file).startswith(said[1]):
+    """Raise `DataError` if the file name contains the beginning of a SHA-256, as published names do, and the file has another."""
+    attributes = re.search(r"-([0-9a-f]{8})\.", Path(file).name)
+    if attributes and not _sha256(file).startswith(attributes[1]):
         raise DataError(
             "damaged, or not what its name says: another SHA-256", where=file, remedy="fetch the file again"
         )

@@ -1,7 +1,6 @@
-"""Regimes: kinds of weather and of time by which cases are split.
+"""Regimes: subsets of the cases by weather and time, for conditional verification. Works on the sums of a verification.
 
-Of each case is known how much of it was wet, how intense, and how fast it moved; cases are split into thirds by each, by season
-and by hour.
+Cases are split into thirds by wet area, by intensity and by speed of motion, and by season and hour.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from framecast.verification.result import Verification
 
 
 class Regime(NamedTuple):
-    """A kind of weather, or of time: `cases (N,)` bool says which cases were of it."""
+    """A kind of weather, or of time: `cases (N,)` bool selects its cases."""
 
     kind: str
     label: str
@@ -22,7 +21,7 @@ class Regime(NamedTuple):
 
 
 def regimes(verification: Verification) -> list[Regime]:
-    """Thirds of the cases by what was observed, seasons and hours; those that hold any case but not all."""
+    """All regimes that contain some of the cases but not all: thirds by observed weather, seasons and hours."""
     sums = verification.sums
     result = []
     if verification.quantity.precipitation:
@@ -37,7 +36,7 @@ def regimes(verification: Verification) -> list[Regime]:
 
 
 def _of_time(times: np.ndarray) -> list[Regime]:
-    """Seasons and quarters of the day; none for frames without clock."""
+    """Seasons and quarters of the day; none for frames without times."""
     if times.dtype.kind != "M":
         return []
     month = times.astype("datetime64[M]").astype(int) % 12
@@ -50,7 +49,7 @@ def _of_time(times: np.ndarray) -> list[Regime]:
 
 
 def _thirds(kind: str, values: np.ndarray, form: str) -> list[Regime]:
-    """Cases by thirds of a value; NaN belongs to none."""
+    """Split the cases into thirds by a value; cases with NaN are in none."""
     if not np.isfinite(values).any():
         return []
     low, high = np.nanquantile(values, [1 / 3, 2 / 3])

@@ -1,19 +1,18 @@
-"""Verification: forecasts against the truth, case by case, all forecasters on the same pixels.
+"""The result of a verification: sums for each case and lead time, and the scores and intervals computed from them.
 
-A pixel is scored where the truth has data and every forecaster has a basis, so that all are judged on the same pixels;
-how many pixels that leaves is part of the result. What is kept are sums for each case and lead time (`cases.nc`): scores,
-intervals and comparisons are arithmetic on them, and memory does not grow with the size of the frames or of the archive.
+All forecasters are scored on the same pixels: where the truth and every forecast have data. The number of these pixels is part
+of the result. Only sums are stored (`cases.nc`), so memory does not depend on the size of the frames.
 
-Which scores there are is said by `metrics`, kinds of weather by `regimes`, and what figures show besides scores by `views`.
+See `metrics` for the scores, `metric_selection` for those that can be computed, `regimes` for subsets of the cases and `views`
+for other quantities of the sums.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,45 +20,22 @@ import numpy as np
 import xarray as xr
 
 from framecast.data.quantities import Quantity
-from framecast.data.scaling import default_scaling
-from framecast.errors import ConfigError
 from framecast.scores import Convention, Metric
-from framecast.scores.bootstrap import drawn, informative, limits, resampled
-from framecast.verification import metrics
+from framecast.scores.bootstrap import blocks_with_value, draw_blocks, limits, resample
 from framecast.verification.case_file import read_cases, write_cases
-
-
-class Example(NamedTuple):
-    """A case to look at: `context (T, C, H, W)`, `truth (S, C, H, W)` and the forecasts, in physical units. `why` it is
-    shown: "best" or "worst" for the first forecaster, else nothing."""
-
-    case: int
-    init_time: np.datetime64 | int
-    context: np.ndarray
-    truth: np.ndarray
-    forecasts: dict[str, np.ndarray]
-    why: str = ""
-
-
-class Grid(NamedTuple):
-    """Where pixels lie: the coordinates of rows `y (H,)` and columns `x (W,)` in `units`, and the projection as WKT, empty where
-    it is unknown."""
-
-    y: np.ndarray
-    x: np.ndarray
-    units: str
-    crs: str
+from framecast.verification.examples import Example, Grid
+from framecast.verification.metric_selection import define_metrics, find_metric, select_metrics
 
 
 class Score(NamedTuple):
-    """A value with its 95 % interval (None where there are fewer than two independent blocks)."""
+    """A value with its 95 % interval (None with fewer than two independent blocks)."""
 
     value: float
     interval: tuple[float, float] | None
 
 
 class Curve(NamedTuple):
-    """A value at each lead time with its 95 % interval, each `(S,)`, NaN where there is none."""
+    """A value at each lead time with its 95 % interval, each `(S,)`, NaN where undefined."""
 
     values: np.ndarray
     low: np.ndarray
@@ -68,7 +44,7 @@ class Curve(NamedTuple):
 
 @dataclass(frozen=True)
 class Verification:
-    """The sums, and what they mean.
+    """The sums of all cases, and the scores computed from them.
 
     `sums` has dims `(forecaster, case, lead_time[, threshold])`; `rates` are the thresholds as rain rates in mm/h,
     `thresholds` the same in the units of the data.
@@ -81,33 +57,33 @@ class Verification:
     thresholds: tuple[float, ...]
     examples: list[Example] = field(default_factory=list)
     grid: Grid | None = None
-    """Where all frames lie; None where they lie on several grids, or nowhere."""
+    """The grid of all frames; None if they have several grids, or no coordinates."""
     seconds: Mapping[str, float] = field(default_factory=dict)
-    """How long each forecaster took for a case, the mean; nothing where it was not measured."""
+    """The mean time of a forecast of one case, by forecaster; empty if not measured."""
 
     @classmethod
     def open(cls, path: str | Path) -> Verification:
-        """Read what `save` wrote, now or with an earlier version: sums and what they mean, without examples, grid and seconds.
-        Raises `DataError` for anything else, and for a file of a newer version."""
+        """Read a file written by `save`, also of an earlier version: without examples, grid and seconds. Raises `DataError` for
+        another file, or one of a newer version."""
         return cls(*read_cases(Path(path)))
 
     def save(self, path: Path) -> None:
-        """Write the sums, whole or not at all. Raises `RunError`."""
+        """Write the sums atomically. Raises `RunError`."""
         write_cases(self.sums, self.rates, path)
 
     @property
     def forecasters(self) -> list[str]:
-        """Their names; the first is the one that is being judged."""
+        """The names of the forecasters; reports are about the first."""
         return [str(name) for name in self.sums["forecaster"].values]
 
     @property
     def repairs(self) -> list[str]:
-        """What was repaired, left out or refused of the data, in words."""
+        """What was repaired, left out or refused in the data, one sentence each."""
         return str(self.sums.attrs.get("repairs", "")).splitlines()
 
     @property
     def warnings(self) -> list[str]:
-        """What makes the scores look better than they are: models that were trained on the data."""
+        """Warnings that scores are too good: models that were trained on the data."""
         return str(self.sums.attrs.get("warnings", "")).splitlines()
 
     @property
@@ -117,12 +93,12 @@ class Verification:
 
     @property
     def blocks(self) -> int:
-        """Number of blocks of cases that share no frame but with their neighbours."""
+        """Number of independent blocks of cases: blocks share frames only with adjacent blocks."""
         return len(np.unique(self.sums["block"].values))
 
     @property
     def checksum(self) -> str:
-        """Of the true frames of all cases, whatever their order: the same for the same cases."""
+        """A checksum of the true frames of all cases; their order does not matter."""
         return hashlib.blake2b(np.sort(self.sums["checksum"].values).tobytes(), digest_size=8).hexdigest()
 
     def members(self, forecaster: str) -> int:
@@ -131,54 +107,28 @@ class Verification:
 
     @property
     def ensembles(self) -> list[str]:
-        """The forecasters whose forecasts have several members."""
+        """The forecasters that give several members."""
         return [name for name in self.forecasters if self.members(name) > 1]
 
     def metrics(self, group: str | None = None, **place: int) -> list[Metric]:
-        """Every metric that can be computed of the sums, at each threshold, percentile and scale, in the order of tables;
-        those of a `group`, or at a `place`, where stated."""
-        found = [
-            self._at(metric, dict(zip(metric.dims, numbers, strict=True)))
-            for metric in metrics.METRICS
-            if self._available(metric) and group in (None, metric.group)
-            for numbers in product(*(range(self.sums.sizes[dim]) for dim in metric.dims))
-        ]
-        chosen = [metric for metric in found if place.items() <= metric.place.items()]
-        return sorted(chosen, key=_order)
+        """All metrics that can be computed from the sums, at each threshold, percentile and scale, in the order of tables.
+        `group` and `place` select some of them."""
+        return select_metrics(self, group, place)
 
     def metric(self, name: str, **place: int) -> Metric:
-        """The metric of that name, at a threshold, percentile or scale. Raises `ConfigError` where it is not computed."""
-        available = {metric.name: metric for metric in metrics.METRICS if self._available(metric)}
-        if name not in available:
-            raise ConfigError(f"{name!r} is not computed here", where="score", remedy=f"one of: {', '.join(available)}")
-        return self._at(available[name], place)
-
-    def _available(self, metric: Metric) -> bool:
-        if metric.convention not in (None, self.convention.name) or (metric.ensembles and not self.ensembles):
-            return False
-        return all(name in self.sums for name in metric.sums)
-
-    def _at(self, metric: Metric, place: Mapping[str, int]) -> Metric:
-        """A metric at a place, with the place in words."""
-
-        def words(dim: str, number: int) -> str:
-            if dim == "threshold":
-                return f" at {self.rates[number]:g} mm/h"
-            value = self.sums[dim].values[number]
-            return f" of the largest {1 - value:.0%}" if dim == "percentile" else f", {value} {_UNITS.get(dim, dim)}"
-
-        return metric.at("".join(words(dim, place[dim]) for dim in metric.dims), **place)
+        """The metric of that name, at a threshold, percentile or scale. Raises `ConfigError` if it cannot be computed."""
+        return find_metric(self, name, place)
 
     def middle_scale(self, metric: Metric) -> bool:
         """Whether a metric is at the middle one of its scales, or has none."""
         return "scale" not in metric.place or metric.place["scale"] == self.sums.sizes["scale"] // 2
 
     def frame(self, forecaster: str, score: str) -> Score:
-        """A frame score, "mse", "ssim", ..., over all lead times."""
+        """The frame score of that name ("mse", "ssim", ...) over all lead times."""
         return self.score(forecaster, self.metric(score))
 
     def event(self, forecaster: str, score: str, threshold: int) -> Score:
-        """An event score, "csi", "pod", ..., over all lead times, at the threshold of that number."""
+        """The event score of that name ("csi", "pod", ...) over all lead times, at the threshold of that index."""
         return self.score(forecaster, self.metric(score, threshold=threshold))
 
     def score(self, forecaster: str, metric: Metric) -> Score:
@@ -186,57 +136,35 @@ class Verification:
         table = self.table(forecaster, metric)
         if not metric.additive:
             return Score(float(metric.formula(table)), None)
-        values, low, high = self._estimated(metric, table.sum(2))
+        values, low, high = self._estimate(metric, table.sum(2))
         return Score(float(values), None if np.isnan(low) else (float(low), float(high)))
 
     def curve(self, forecaster: str, metric: Metric) -> Curve:
         """A score at each lead time, with its intervals."""
-        return Curve(*self._estimated(metric, self.table(forecaster, metric)))
+        return Curve(*self._estimate(metric, self.table(forecaster, metric)))
 
     def table(self, forecaster: str, metric: Metric) -> np.ndarray:
-        """The sums that a metric is made of, `(K, N, S)` for K sums, N cases and S lead times."""
+        """The sums of a metric `(K, N, S)`, for K sums, N cases and S lead times."""
         parts = [self.sums[name] for name in metric.sums]
         parts = [part.sel(forecaster=forecaster) if "forecaster" in part.dims else part for part in parts]
         return np.stack([part.isel(metric.place).values.astype(np.float64) for part in parts])
 
-    def _estimated(self, metric: Metric, table: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The value of sums of cases `(K, N, ...)` and the limits of its interval, where at least two blocks have a value."""
+    def _estimate(self, metric: Metric, table: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The value of sums of cases `(K, N, ...)` and the limits of its interval, NaN where fewer than two blocks have a
+        value."""
         blocks = self.sums["block"].values
-        low, high = limits(metric.formula(resampled(table, blocks, self._draws)))
-        enough = informative(metric.formula, table, blocks).sum(0) > 1
+        low, high = limits(metric.formula(resample(table, blocks, self._draws)))
+        enough = blocks_with_value(metric.formula, table, blocks).sum(0) > 1
         return metric.formula(table.sum(1)), np.where(enough, low, np.nan), np.where(enough, high, np.nan)
 
     @cached_property
     def _draws(self) -> np.ndarray:
-        return drawn(self.sums["block"].values)
+        return draw_blocks(self.sums["block"].values)
 
     def subset(self, cases: np.ndarray) -> Verification:
-        """Of some cases only."""
+        """The verification of some of the cases, `cases (N,)` bool."""
         return replace(self, sums=self.sums.isel(case=np.flatnonzero(cases)), examples=[])
 
     def definitions(self) -> dict[str, str]:
-        """What each score means, by its title, and what "scaled" means in it."""
-        scaling = default_scaling(self.quantity)
-        settings = ", ".join(f"{key} {value}" for key, value in asdict(scaling).items() if key not in ("name", "zr"))
-        texts = {
-            metric.title: self._definition(metric)
-            for metric in metrics.METRICS
-            if self._available(metric) or metric.weights
-        }
-        return texts | {"scaled": f"by {scaling.name} ({settings}), whatever the model was trained with"}
-
-    def _definition(self, metric: Metric) -> str:
-        if not self._available(metric):
-            return "not computed: it needs weights that others trained"
-        details = [self.sums.attrs.get(f"{metric.name}_{key}", "") for key in ("range", "weights")]
-        return "; ".join([metric.definition, *filter(None, details)])
-
-
-_UNITS = {"scale": "pixels"}
-
-
-def _order(metric: Metric) -> tuple[int, int]:
-    """Where a metric stands in tables: frame scores, then all of one threshold, of one percentile, then objects."""
-    place = metric.place
-    section = 3 if metric.group == "object" else 2 if "percentile" in place else 1 if "threshold" in place else 0
-    return section, place.get("threshold", place.get("percentile", 0))
+        """The definition of each score by its title, and that of "scaled"."""
+        return define_metrics(self)

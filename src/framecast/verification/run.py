@@ -1,6 +1,6 @@
-"""Scoring: every window of a source forecast by every forecaster, and the sums that are kept of it.
+"""Scoring forecasters on the windows of a source: make a plan, score its parts, assemble the sums to a verification.
 
-A plan says what to score; it can be cut into parts that are scored anywhere and put together again.
+A plan states what to score. Its parts can be scored in any process. No file is written here, and no model or archive opened.
 """
 
 from __future__ import annotations
@@ -23,42 +23,43 @@ from framecast.forecasting.protocol import Context, Forecaster, check_length, fo
 from framecast.progress import Progress, unreported
 from framecast.scores.fractions import SCALES, SHARES
 from framecast.scores.structure import WAVELENGTHS
-from framecast.verification.case_sums import Networks, Rules, tally
-from framecast.verification.result import Example, Verification
+from framecast.verification.case_sums import PerceptualNetworks, ScoringRules, sum_cases
+from framecast.verification.examples import Example
+from framecast.verification.result import Verification
 from framecast.verification.settings import EvaluationSettings
 
-MOST = 2**24
-"""Pixels of windows that are forecast at once."""
+MAX_PIXELS = 2**24
+"""Limit on the pixels of the windows that are forecast at once."""
 
 
 @dataclass(frozen=True)
 class ScoringPlan:
-    """What to score and how: everything about a verification but the forecasters and the windows, so that its parts can be
-    scored anywhere and put together. `cases` are the numbers of the windows, `shown` those that are kept to look at."""
+    """What to score and how: everything about a verification except the forecasters and the windows, so that its parts can be
+    scored in any process. `cases` are the numbers of the windows; those in `examples` are stored whole for figures."""
 
     cases: tuple[int, ...]
-    shown: frozenset[int]
-    rules: Rules
+    examples: frozenset[int]
+    rules: ScoringRules
     batch_size: int
 
     def parts(self, batches: int) -> list[ScoringPlan]:
-        """The plan cut up, `batches` batches a part: the same batches as in the whole, so that results are the same too."""
+        """Split the plan into parts of `batches` batches: the same batches as in the whole plan, so that results are the same."""
         size = batches * self.batch_size
         return [replace(self, cases=self.cases[k : k + size]) for k in range(0, len(self.cases), size)]
 
 
 class PartialResult(NamedTuple):
-    """What scoring some cases gives: their numbers in the order scored, the sums, cases to look at, of the best and the worst how
-    good they are, and how long each forecaster took for all of them."""
+    """The result of scoring some cases: their numbers in the order scored, the sums, the examples, the best and the worst case
+    with their errors, and the seconds that each forecaster needed for all of them."""
 
     order: list[int]
     sums: xr.Dataset
-    kept: list[Example]
+    examples: list[Example]
     extremes: dict[str, tuple[float, Example]]
     seconds: dict[str, float]
 
 
-def plan(
+def make_plan(
     source: WindowSource,
     settings: EvaluationSettings,
     *,
@@ -66,8 +67,8 @@ def plan(
     examples: int = 4,
     where: str | None = None,
 ) -> ScoringPlan:
-    """Which windows of `source` are scored and how, as `settings` state; `examples` cases are kept to look at. Raises `DataError`
-    if there is no window, and `ArgumentError` for thresholds of what is no rain."""
+    """Select the windows of `source` and the rules from `settings`; `examples` is the number of cases stored for figures. Raises
+    `DataError` if there is no window, `ArgumentError` for thresholds of a quantity other than precipitation."""
     if len(source) == 0:
         raise DataError(
             "there is no window to evaluate", where=where, remedy="give more frames", parameter="data", example="PATH"
@@ -80,87 +81,91 @@ def plan(
     rates = (quantity.thresholds if rates is None else rates) if quantity.precipitation else ()
     thresholds = tuple(event_thresholds(quantity, rates, zr))
     scales = SCALES if settings.scales is None else settings.scales
-    rules = Rules(quantity, tuple(rates), thresholds, zr, settings.convention, scales)
-    chosen = _spread(len(source), settings.limit)
-    shown = frozenset(chosen[k] for k in _spread(len(chosen), examples)) if examples else frozenset()
-    return ScoringPlan(tuple(chosen), shown, rules, batch_size)
+    rules = ScoringRules(quantity, tuple(rates), thresholds, zr, settings.convention, scales)
+    indices = _spread_evenly(len(source), settings.limit)
+    example_cases = frozenset(indices[k] for k in _spread_evenly(len(indices), examples)) if examples else frozenset()
+    return ScoringPlan(tuple(indices), example_cases, rules, batch_size)
 
 
 def score(
-    todo: ScoringPlan,
+    plan: ScoringPlan,
     forecasters: Mapping[str, Forecaster],
     source: WindowSource,
     progress: Progress = unreported,
-    networks: Networks | None = None,
+    networks: PerceptualNetworks | None = None,
 ) -> PartialResult:
-    """Forecast the cases of a plan and score them, with LPIPS and features for FVD where there are `networks` for them."""
-    networks = networks or Networks()
+    """Forecast the cases of a plan and score them; LPIPS and the features of FVD only with `networks` for them."""
+    networks = networks or PerceptualNetworks()
     for forecaster in forecasters.values():
         check_length(forecaster, source.shape.context)
     fallbacks: dict[str, list[np.ndarray]] = {}
     rows: list[xr.Dataset] = []
-    kept: list[Example] = []
+    examples: list[Example] = []
     order: list[int] = []
     extremes: dict[str, tuple[float, Example]] = {}
     seconds = dict.fromkeys(forecasters, 0.0)
-    for indices in _batches(list(todo.cases), todo.batch_size, source):
+    for indices in _batches(list(plan.cases), plan.batch_size, source):
+        # read a batch of windows
         windows = np.stack([source.read(index) for index in indices])
         contexts, truth = windows[:, : source.shape.context], windows[:, source.shape.context :]
         inputs = None
         if source.shape.inputs:
             inputs = np.stack([source.inputs(index) for index in indices])[:, : source.shape.context]
         context = Context(contexts, window_actions(source, indices), inputs)
+        # forecast them with every forecaster
         members: dict[str, np.ndarray] = {}
         forecasts: dict[str, np.ndarray] = {}
         for name, forecaster in forecasters.items():
-            begun = time.perf_counter()
+            start = time.perf_counter()
             values, fallback = forecast_cases(forecaster, context, source.shape.horizon)
-            seconds[name] += time.perf_counter() - begun
+            seconds[name] += time.perf_counter() - start
             # the deterministic scores of an ensemble are those of its mean
             forecasts[name] = values[0] if len(values) == 1 else values.mean(0)
             if len(values) > 1:
                 members[name] = values
             if fallback is not None:
                 fallbacks.setdefault(name, []).append(fallback)
-        rows.append(tally(forecasts, members, truth, contexts, indices, todo.rules, networks))
+        # sum the scores, and store examples for figures
+        rows.append(sum_cases(forecasts, members, truth, contexts, indices, plan.rules, networks))
         errors = _relative_error(rows[-1])
         for k, index in enumerate(indices):
             images = {name: forecast[k] for name, forecast in forecasts.items()}
             example = Example(index, source.init_time(index), contexts[k], truth[k], images)
-            if index in todo.shown:
-                kept.append(example)
-            if todo.shown:
-                _keep_extreme(extremes, {"best": (errors[k], example), "worst": (-errors[k], example)})
+            if index in plan.examples:
+                examples.append(example)
+            if plan.examples:
+                _update_extremes(extremes, {"best": (errors[k], example), "worst": (-errors[k], example)})
         order += indices
-        progress(len(order), len(todo.cases))
+        progress(len(order), len(plan.cases))
     sums = xr.concat(rows, "case", data_vars="all", coords="minimal", compat="override")
     if fallbacks:
         counts = [
             np.concatenate(fallbacks[name]) if name in fallbacks else np.zeros(len(order)) for name in forecasters
         ]
         sums["fallback_cases"] = (("forecaster", "case"), np.stack(counts).astype(np.int8))
-    return PartialResult(order, sums, kept, extremes, seconds)
+    return PartialResult(order, sums, examples, extremes, seconds)
 
 
-def _keep_extreme(extremes: dict[str, tuple[float, Example]], new: Mapping[str, tuple[float, Example]]) -> None:
-    """Keep the more extreme of two cases, the earlier one of equals."""
+def _update_extremes(extremes: dict[str, tuple[float, Example]], new: Mapping[str, tuple[float, Example]]) -> None:
+    """Replace the best and the worst case by `new` ones that are better or worse; of equal ones the earlier stays."""
     for why, (error, example) in new.items():
         if error < (extremes[why][0] if why in extremes else np.inf):
             extremes[why] = (error, example._replace(why=why))
 
 
 def assemble(
-    parts: Sequence[PartialResult], todo: ScoringPlan, source: WindowSource, step: np.timedelta64 | None = None
+    parts: Sequence[PartialResult], plan: ScoringPlan, source: WindowSource, step: np.timedelta64 | None = None
 ) -> Verification:
-    """The parts of a plan, in its order, as a whole. `step` is the time between frames."""
+    """Assemble the results of the parts of a plan, in its order. `step` is the time between frames."""
     sums = xr.concat([part.sums for part in parts], "case", data_vars="all", coords="minimal", compat="override")
     order = [case for part in parts for case in part.order]
     extremes: dict[str, tuple[float, Example]] = {}
     for part in parts:
-        _keep_extreme(extremes, part.extremes)
+        _update_extremes(extremes, part.extremes)
+    # coordinates of the sums
     leads = np.arange(1, source.shape.horizon + 1)
     blocks = {block: number for number, block in enumerate(dict.fromkeys(source.block(index) for index in order))}
-    rules = todo.rules
+    rules = plan.rules
     sums = sums.assign_coords(
         case=order,
         init_time=("case", [source.init_time(index) for index in order]),
@@ -171,36 +176,39 @@ def assemble(
     for name, values in (("threshold", rules.thresholds), ("scale", rules.scales), ("percentile", SHARES)):
         if name in sums.dims:
             sums = sums.assign_coords({name: list(values)})
+    # attributes, examples and times
     sums.attrs = {
         "convention": rules.convention_name,
         "quantity": rules.quantity.name,
         "units": rules.quantity.units,
     }
-    kept = [example for part in parts for example in part.kept] + [example for _, example in extremes.values()]
+    examples = [example for part in parts for example in part.examples] + [example for _, example in extremes.values()]
     seconds = {name: sum(part.seconds[name] for part in parts) / len(order) for name in parts[0].seconds}
-    return Verification(sums, rules.convention, rules.quantity, rules.rates, rules.thresholds, kept, seconds=seconds)
+    return Verification(
+        sums, rules.convention, rules.quantity, rules.rates, rules.thresholds, examples, seconds=seconds
+    )
 
 
 def _relative_error(row: xr.Dataset) -> np.ndarray:
-    """The squared error of the first forecaster in each case `(N,)`, relative to that of the last, by which cases are told to
-    be easy or hard; NaN where nothing was scored."""
+    """The squared error of the first forecaster in each case `(N,)`, relative to that of the last one, as a measure of how good
+    the case is; NaN where no pixel was scored."""
     total, weight = (row[name].values.sum(2) for name in ("mse", "mse_weight"))
     error = np.divide(total, weight, out=np.full(total.shape, np.nan), where=weight > 0)
     return np.asarray(error[0] / np.maximum(error[-1], 1e-12) if len(error) > 1 else error[0])
 
 
-def _spread(count: int, limit: int | None) -> list[int]:
-    """`limit` of `count` numbers, evenly spread; all where that is fewer."""
+def _spread_evenly(count: int, limit: int | None) -> list[int]:
+    """`limit` of the numbers below `count`, evenly spread, or all of them."""
     if limit is None or limit >= count:
         return list(range(count))
     return [int(index) for index in np.unique(np.linspace(0, count - 1, limit).round())]
 
 
-def _batches(chosen: list[int], size: int, source: WindowSource) -> Iterator[list[int]]:
-    """Numbers of windows in groups of one frame size, smaller ones where frames are large."""
-    waiting, frames = iter(chosen), source.shape.context + source.shape.horizon
+def _batches(indices: list[int], size: int, source: WindowSource) -> Iterator[list[int]]:
+    """Batches of window numbers with one frame size each, smaller batches for large frames."""
+    waiting, frames = iter(indices), source.shape.context + source.shape.horizon
     while group := list(islice(waiting, size)):
         for shape in dict.fromkeys(source.size_of(index) for index in group):
             alike = [index for index in group if source.size_of(index) == shape]
-            most = max(1, MOST // (frames * math.prod(shape)))
+            most = max(1, MAX_PIXELS // (frames * math.prod(shape)))
             yield from (alike[k : k + most] for k in range(0, len(alike), most))

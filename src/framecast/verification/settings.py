@@ -1,7 +1,7 @@
-"""How models are evaluated: every setting with its text, in the one place where they stand.
+"""The settings of an evaluation: names, types, defaults and help texts, for `evaluate`, `compare` and the command line.
 
-`evaluate`, `compare` and the command line take them from here. All that can be checked without data is checked when the settings
-are made, so that a misspelt one costs no time.
+Everything that can be checked without data is checked when the settings are created, so that a typing error costs no time.
+Imports neither torch nor any data reader at the start.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class EvaluationSettings:
-    """What is scored, against what, and how. Lists become tuples, and paths texts.
+    """Baselines, cases and scores of an evaluation. Lists become tuples, and paths strings.
 
-    Raises `ArgumentError` for a value that cannot be, and `ConfigError` for a baseline that needs what is not installed."""
+    Raises `ArgumentError` for an invalid value, and `ConfigError` for a baseline whose packages are not installed."""
 
     rates: Annotated[tuple[float, ...] | None, "Thresholds of events in mm/h; of rain 0.5,2,8 unless stated."] = None
     zr: Annotated[ZR | None, "a,b of Z = a R^b, which converts thresholds to reflectivity; 223,1.53 unless stated."] = (
@@ -86,19 +86,19 @@ _LISTS: dict[str, Callable[..., object]] = {
     "inputs": _path,
     "lpips": _path,
 }
-"""Settings that are lists, and what becomes of their values."""
+"""Settings that are lists, and the converters of their values."""
 
 
 def _check_zr(zr: object) -> None:
     if zr is None:
         return
-    from framecast.data.quantities import ZR  # late: with it comes torch, which the command line starts without
+    from framecast.data.quantities import ZR  # late: imports torch, which the command line does not need to start
 
     if not isinstance(zr, ZR):
         raise ArgumentError(f"{zr!r} given, expected framecast.data.quantities.ZR(a=223, b=1.53)", parameter="zr")
 
 
-def _check_convention(name: str) -> None:
-    from framecast.scores import named  # late, as above
+def _check_convention(convention: str) -> None:
+    from framecast.scores import find_convention  # late, as above
 
-    named(name)
+    find_convention(convention)

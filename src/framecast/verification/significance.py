@@ -1,5 +1,7 @@
-"""Tests of significance: of a mean difference of scores of cases that are alike when they are near in time, and the correction
-of p for the number of claims. Here and not among the scores, which need no scipy (decision 0018)."""
+"""Significance tests of mean score differences that are correlated in time, and the correction of p for multiple tests.
+
+Functions on arrays and floats. Not in `framecast.scores`, which must not need scipy (decision 0018).
+"""
 
 from __future__ import annotations
 
@@ -12,24 +14,24 @@ from scipy.stats import t as student
 
 
 def student_p(difference: float, spread: float, blocks: int) -> float:
-    """The two-sided p of a difference whose draws by block have the standard deviation `spread`, by Student's t of `blocks` - 1
-    degrees of freedom. Draws of few blocks vary too little, for which `spread` is raised."""
+    """The two-sided p of a difference with the bootstrap standard deviation `spread`, by Student's t with `blocks` - 1 degrees of
+    freedom. `spread` is scaled by sqrt(n / (n - 1)), because bootstrap draws of few blocks vary too little."""
     corrected = spread * np.sqrt(blocks / (blocks - 1))
     return float(2 * student.sf(abs(difference) / corrected, blocks - 1))
 
 
 def hering_genton(differences: np.ndarray) -> tuple[float, float]:
-    """The statistic and p of a mean difference of zero, of differences `(N,)` in the order of time; NaN are left out.
+    """The statistic and p of the hypothesis that the mean of `differences (N,)`, in order of time, is 0; NaN are left out.
 
     The covariance of differences k cases apart is modelled as s^2 exp(-3 k / r), fitted to lags up to half of the longest
-    (Hering and Genton, 2011, section 2.2). NaN and 1 for fewer than three differences, or where all are 0.
+    (Hering and Genton, 2011, section 2.2). Returns NaN and 1 for fewer than three differences, or if all are equal.
     """
     d = differences[np.isfinite(differences)]
     n = len(d)
     if n < 3 or not d.any() or np.ptp(d) == 0:
         return float("nan"), 1.0
-    centred, most = d - d.mean(), max((n - 1) // 2, 1)
-    lags = np.arange(most)
+    centred, lag_count = d - d.mean(), max((n - 1) // 2, 1)
+    lags = np.arange(lag_count)
     covariance = np.array([centred[k:] @ centred[: n - k] / n for k in lags])
     scale = covariance[0]
 
@@ -43,8 +45,8 @@ def hering_genton(differences: np.ndarray) -> tuple[float, float]:
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """Each p raised for how many there are (Sture Holm, "A Simple Sequentially Rejective Multiple Test Procedure", 1979); NaN
-    stay and do not count."""
+    """p values corrected for their number (Sture Holm, "A Simple Sequentially Rejective Multiple Test Procedure", 1979); NaN stay
+    NaN and are not counted."""
     known = sorted((value, number) for number, value in enumerate(p) if value == value)
     highest, corrected = 0.0, list(p)
     for rank, (value, number) in enumerate(known):

@@ -1,4 +1,4 @@
-"""Verifying forecasters of any kind on frames: models, baselines and code of others, without a run."""
+"""`framecast.verify`: score any forecasters (models, baselines, own code) on frames, without a run folder."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from framecast.forecasting.baselines import BaselineData, build
 from framecast.forecasting.labels import RECENT
 from framecast.forecasting.protocol import Forecaster
 from framecast.progress import Progress, unreported
-from framecast.verification.perceptual_weights import Weights
+from framecast.verification.perceptual_weights import PerceptualWeights
 from framecast.verification.result import Verification
-from framecast.verification.run import assemble, plan, score
+from framecast.verification.run import assemble, make_plan, score
 from framecast.verification.settings import EvaluationSettings
 from framecast.verification.windows import FramesLike, all_windows
 
@@ -43,15 +43,15 @@ def verify(
     progress: Progress | None = None,
     **stated: Any,
 ) -> Verification:
-    """Forecast every window of `data` with every forecaster, and score them; no baselines unless `settings` name some.
+    """Forecast every window of `data` with every forecaster, and score the forecasts; baselines only if `settings` name some.
 
-    `forecasters` are anything with `framecast.Forecaster`'s method, by name or in a list; the first is judged. `data` are
-    opened Frames or what `framecast.open` takes, read as `options` state: windows of `context` frames (the most that a
-    forecaster needs, and at least 4, unless stated) and `horizon` more, `stride` frames apart. It may also be a source of
-    windows, which has lengths of its own. `step` is the time between frames, that of the frames unless stated; `examples`
-    cases are kept to look at. `progress` is called with the number of cases done and that of all cases.
+    `forecasters` are objects with the method of `framecast.Forecaster`, by name or in a list; the report is about the first.
+    `data` are open Frames or what `framecast.open` takes, read with `options`. Windows have `context` frames (by default the
+    longest that a forecaster needs, at least 4) and `horizon` more, and start `stride` frames apart. `data` may also be a
+    source of windows, which has its own lengths. `step` is the time between frames, by default that of the data; `examples` is
+    the number of cases stored for figures. `progress` is called with the numbers of cases done and of all cases.
 
-    Raises `DataError` for data without a window, and `ConfigError` for arguments that cannot work.
+    Raises `DataError` if the data have no window, and `ConfigError` for invalid arguments.
     """
     check_kind(EvaluationSettings, settings=settings)
     check_kind(ReadOptions, options=options)
@@ -59,7 +59,8 @@ def verify(
     settings = taken_over(settings, stated)
     by_name = _by_name(forecasters)
     if settings.inputs:
-        raise ArgumentError("forecasters are given no extra inputs here", parameter="inputs", remedy="leave them out")
+        raise ArgumentError("forecasters get no extra inputs here", parameter="inputs", remedy="leave them out")
+    # windows: of frames, or a source of windows
     if isinstance(data, str | Path | xr.DataArray | Sequence):
         least = max([RECENT, *(each.context_length for each in by_name.values())])
         sources = _windows(data, options, context or least, settings)
@@ -67,21 +68,22 @@ def verify(
         sources = DataSplits(None, None, data, default_scaling(data.quantity), None, ())
     else:
         raise ArgumentError(
-            "a source of windows has lengths of its own",
+            "a source of windows has its own lengths",
             parameter="horizon",
             remedy="leave context, horizon and stride out",
         )
     source, step = sources.held_out(), sources.step if step is None else step
+    # forecasters: those given, then baselines
     for name in settings.baselines:
         if name in by_name:
             raise ArgumentError(f"{name!r} names a forecaster and a baseline", parameter="baselines")
         by_name[name] = build(name, BaselineData(source.quantity, step, sources.frames, lambda: sources))
     if not by_name:
         raise ArgumentError("no forecaster given", parameter="forecasters")
-    weights = Weights(settings.lpips, settings.fvd, settings.convention)
-    todo = plan(source, settings, batch_size=batch_size, examples=examples, where=sources.where)
-    result = assemble([score(todo, by_name, source, progress or unreported, weights.networks())], todo, source, step)
-    result.sums.attrs |= weights.described() | {"repairs": "\n".join(sources.repairs)}
+    weights = PerceptualWeights(settings.lpips, settings.fvd, settings.convention)
+    plan = make_plan(source, settings, batch_size=batch_size, examples=examples, where=sources.where)
+    result = assemble([score(plan, by_name, source, progress or unreported, weights.networks())], plan, source, step)
+    result.sums.attrs |= weights.describe() | {"repairs": "\n".join(sources.repairs)}
     return result
 
 

@@ -1,4 +1,4 @@
-"""Views of the sums of a verification that are no scores: counts, probabilities, ranks and spectra, as figures show them."""
+"""Quantities of a verification besides scores: counts, probabilities, ranks, spectra, for figures and tables. Reads the sums."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from framecast.verification.result import Verification
 
 
 def scored_share(verification: Verification) -> np.ndarray:
-    """Share of the pixels with a true value that were scored, for each lead time."""
+    """Share of the observed pixels that were scored, for each lead time `(S,)`."""
     pixels = verification.sums["pixels"].sum("case").values
     observed = verification.sums["observed"].sum("case").values
     return np.asarray(np.divide(pixels, observed, out=np.full(len(pixels), np.nan), where=observed > 0))
 
 
 def observed_events(verification: Verification, threshold: int) -> np.ndarray:
-    """Number of observed events (pixels) for each lead time."""
+    """Number of observed events (pixels) for each lead time `(S,)`."""
     table = verification.sums.isel(forecaster=0, threshold=threshold)
     return np.asarray((table["hits"] + table["misses"]).sum("case").values)
 
@@ -46,7 +46,7 @@ def ranks(verification: Verification, forecaster: str) -> np.ndarray:
 
 
 def spread_skill(verification: Verification, forecaster: str) -> tuple[np.ndarray, np.ndarray]:
-    """Spread of an ensemble and root mean squared error of its mean, for each lead time; alike for a good ensemble."""
+    """Spread of an ensemble and root mean squared error of its mean, for each lead time; equal for a reliable ensemble."""
     part, pixels = verification.sums.sel(forecaster=forecaster), verification.sums["pixels"].sum("case").values
     squares = (part[name].sum("case").values for name in ("ensemble_variance", "ensemble_squared_error"))
     spread, skill = (root(np.stack([square, pixels])) for square in squares)
@@ -54,7 +54,7 @@ def spread_skill(verification: Verification, forecaster: str) -> tuple[np.ndarra
 
 
 def power(verification: Verification, forecaster: str | None = None) -> np.ndarray:
-    """Mean power spectrum `(lead_time, ring)` of a forecaster, or of the truth; rings are between `WAVELENGTHS`."""
+    """Mean power spectrum `(lead_time, ring)` of a forecaster, or of the truth; `WAVELENGTHS` are the limits of the rings."""
     sums = verification.sums
     values = sums["observed_power"] if forecaster is None else sums["power"].sel(forecaster=forecaster)
     return np.asarray(values.mean("case").values)
@@ -67,11 +67,18 @@ def wet_ratio(verification: Verification, forecaster: str) -> np.ndarray:
     return np.asarray(np.divide(forecast, observed, out=np.full(len(observed), np.nan), where=observed > 0))
 
 
-def fallbacks(verification: Verification) -> list[str]:
-    """A line for each forecaster that could not work in some cases and fell back to a simpler one there."""
+def fallback_counts(verification: Verification) -> dict[str, int]:
+    """The number of cases in which a forecaster used a simpler method, by name; only forecasters with any."""
     if "fallback_cases" not in verification.sums:
-        return []
-    counts = {
-        name: int(verification.sums["fallback_cases"].sel(forecaster=name).sum()) for name in verification.forecasters
-    }
-    return [f"{name}: {n} of {verification.cases} cases fell back to extrapolation" for name, n in counts.items() if n]
+        return {}
+    totals = verification.sums["fallback_cases"].sum("case")
+    counts = {name: int(totals.sel(forecaster=name)) for name in verification.forecasters}
+    return {name: count for name, count in counts.items() if count}
+
+
+def fallbacks(verification: Verification) -> list[str]:
+    """A line for each forecaster that used a simpler method in some cases, where its own could not work."""
+    return [
+        f"{name}: {count} of {verification.cases} cases fell back to extrapolation"
+        for name, count in fallback_counts(verification).items()
+    ]

@@ -1,4 +1,7 @@
-"""The windows that a model is evaluated on: its own test split or other data, and whether it has seen them in training."""
+"""The windows on which a model is evaluated: its own test split or other data, with a check for training files among them.
+
+Reads run folders and opens data; forecasts and scores nothing.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ from framecast.forecasting.trained_model import TrainedModel
 from framecast.training.run_folder import EXPERIMENT, check_in_files, read_experiment
 
 FramesLike = str | Path | Sequence[str | Path] | xr.DataArray
-"""Frames: what `framecast.open` takes, or what it gives."""
+"""Frames: what `framecast.open` takes, or what it returns."""
 
 
 def windows_of(
@@ -34,39 +37,41 @@ def windows_of(
     stride: int | None = None,
     inputs: Sequence[Input] | None = None,
 ) -> DataSplits:
-    """The windows to evaluate: all of `data`, read as those were that the model was trained on where `options` state nothing
-    else; without it the test split of the run. `context`, `horizon` and `inputs` are those of the model unless stated. Raises
-    `DataError` where there is none."""
+    """The windows to evaluate: all of `data`, read with `options` and otherwise as in training, or without `data` the test
+    split of the run. `context`, `horizon` and `inputs` are by default those of the model. Raises `DataError` if there is no
+    window."""
     shape = trained.card.shape
     context, horizon = context or shape.context, horizon or shape.horizon
     inputs = tuple(trained.card.inputs if inputs is None else inputs)
+    # other data: all windows, checked against the model
     if data is not None:
-        frames = opened(data, options, trained.card.read_options)
+        frames = open_data(data, options, trained.card.read_options)
         trained.check(frames)
-        judged = all_windows(frames, context, horizon, stride=stride or 1, actions=bool(shape.actions), inputs=inputs)
-        if (actions := judged.held_out().shape.actions) != shape.actions:
+        sources = all_windows(frames, context, horizon, stride=stride or 1, actions=bool(shape.actions), inputs=inputs)
+        if (actions := sources.held_out().shape.actions) != shape.actions:
             raise DataError(
                 f"actions of {actions} numbers, but {trained.name} was trained on actions of {shape.actions}",
-                where=judged.where,
+                where=sources.where,
                 remedy="give data with the actions that it was trained on",
             )
-        return judged
+        return sources
     if options.stated:
         raise ArgumentError(
-            f"the run's own test split is read as in training, but {', '.join(options.stated)} is stated",
+            f"the test split of the run is read as in training, but {', '.join(options.stated)} is given",
             where=run,
             parameter="data",
             example="PATH",
             remedy="leave that out, or give data",
         )
+    # the test split of the run
     experiment = read_experiment(run)
-    check_in_files(experiment, run, "give frames to look at", parameter="data", example="PATH")
+    check_in_files(experiment, run, "give data", parameter="data", example="PATH")
     own = experiment.data
     if isinstance(own, ArchiveData):
         own = replace(own, inputs=inputs, stride=stride or own.stride)
     elif stride is not None:
         raise ArgumentError(
-            "this data set has windows of its own", parameter="stride", remedy="leave it out, or give data"
+            "this data set has its own windows", parameter="stride", remedy="leave it out, or give data"
         )
     return replace(own, context=context, horizon=horizon).open()
 
@@ -80,7 +85,7 @@ def all_windows(
     actions: bool = False,
     inputs: tuple[Input, ...] = (),
 ) -> DataSplits:
-    """All windows of opened frames, for testing. Raises `DataError` and `ConfigError`."""
+    """All windows of open frames, as a test split. Raises `DataError` and `ConfigError`."""
     archive = ArchiveData(
         path=IN_MEMORY,
         context=context,
@@ -94,14 +99,14 @@ def all_windows(
     return replace(sources, test=sources.train, train=None)
 
 
-def opened(data: FramesLike, options: ReadOptions, before: ReadOptions) -> xr.DataArray:
-    """Frames, read as those of training were (`before`), where they are not open. Raises `DataError`."""
-    return data if isinstance(data, xr.DataArray) else open_like(data, options, before)
+def open_data(data: FramesLike, options: ReadOptions, training_options: ReadOptions) -> xr.DataArray:
+    """Open frames, with `options` and otherwise as in training (`training_options`). Raises `DataError`."""
+    return data if isinstance(data, xr.DataArray) else open_like(data, options, training_options)
 
 
-def trained_on(run: Path, frames: Sequence[xr.DataArray]) -> tuple[str, ...]:
-    """Those files of the opened `frames` on which the run was trained, so that scores on them flatter the model. Nothing where
-    that cannot be told: a saved model without its run, files that are gone. No file is opened for it."""
+def training_files(run: Path, frames: Sequence[xr.DataArray]) -> tuple[str, ...]:
+    """The files of the open `frames` on which the run was trained; scores on them are too good. Empty if that is unknown: a model
+    folder without its run, or files that no longer exist. Opens no file."""
     if not (run / EXPERIMENT).is_file():
         return ()
     data = read_experiment(run).data
@@ -112,7 +117,7 @@ def trained_on(run: Path, frames: Sequence[xr.DataArray]) -> tuple[str, ...]:
 
 
 def training_warning(run: Path, frames: Sequence[xr.DataArray]) -> str:
-    """What makes scores of a run on `frames` look better than they are; empty if nothing is known to."""
-    files = trained_on(run, frames)
+    """A warning if `frames` are training data of the run, so that scores are too good; else empty."""
+    files = training_files(run, frames)
     names = ", ".join(Path(file).name for file in files[:5])
     return f"the model was trained on {len(files)} of these files: {names}" if files else ""

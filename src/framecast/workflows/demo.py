@@ -52,7 +52,7 @@ def demo(
     """
     require(*_NEEDED, extra="demo", purpose="the demonstration")
     from framecast.report import write_report
-    from framecast.report.run_summary import facts_of
+    from framecast.report.run_summary import run_summary
 
     console = console or Console()
     folder = Path(out)
@@ -72,7 +72,7 @@ def demo(
     trained = load(run)
     write(trained.forecast(_newest(experiment.data), 2 * experiment.data.horizon), folder / "forecast.nc")
     cost = f"{iterations} iterations in {trained_in / 60:.1f} minutes, {torch.get_num_threads()} threads"
-    facts = facts_of(run, trained) | {"training": cost}
+    facts = run_summary(run, trained) | {"training": cost}
     report = write_report(verification, folder / "report.html", title="framecast demonstration", facts=facts)
     return verification, report
 

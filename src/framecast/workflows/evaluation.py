@@ -12,7 +12,7 @@ from framecast.errors import ArgumentError
 from framecast.progress import Progress
 from framecast.verification.comparison import Comparison
 from framecast.verification.comparison import compare as compare_scores
-from framecast.verification.evaluate import DEFAULTS, Evaluation, Job, Runs, named_runs, run_job
+from framecast.verification.evaluate import DEFAULTS, Evaluation, Job, Runs, name_runs, run_job
 from framecast.verification.result import Verification
 from framecast.verification.settings import EvaluationSettings
 from framecast.verification.windows import FramesLike
@@ -68,10 +68,10 @@ def evaluate(
 def _write_report(evaluation: Evaluation, run: Path, data: FramesLike | None, page: Path) -> None:
     """The report of one run, with the facts of the model that was evaluated."""
     from framecast.report import write_report  # late: scores alone need nothing to draw with
-    from framecast.report.run_summary import facts_of, settings_text
+    from framecast.report.run_summary import run_summary, settings_text
 
     verification, (model,) = evaluation.verification, evaluation.models.values()
-    facts = facts_of(run, model)
+    facts = run_summary(run, model)
     if isinstance(data, str | Path):
         facts["verified on"] = str(data)
     if verification.warnings:
@@ -101,17 +101,17 @@ def compare(
     """
     check_kind(EvaluationSettings, settings=settings)
     check_kind(ReadOptions, options=options)
-    named = named_runs(runs)
-    job = Job.of(named, data, options, taken_over(settings, stated))
+    by_name = name_runs(runs)
+    job = Job.of(by_name, data, options, taken_over(settings, stated))
     verification = run_job(job, out=out, cluster=cluster, progress=progress).verification
-    comparison = compare_scores(verification, list(named))
+    comparison = compare_scores(verification, list(by_name))
     if out is not None:
         from framecast.report.comparison import write_comparison  # late: scores alone need nothing to draw with
 
         write_comparison(
             comparison,
             Path(out) / COMPARISON,
-            title=f"Comparison of {', '.join(named)}",
+            title=f"Comparison of {', '.join(by_name)}",
             warnings=comparison.warnings,
         )
     return comparison

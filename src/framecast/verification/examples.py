@@ -1,0 +1,29 @@
+"""What a verification holds for figures besides its sums: cases with their frames, and the grid of the frames. Data only."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Example(NamedTuple):
+    """A case stored for figures: `context (T, C, H, W)`, `truth (S, C, H, W)` and the forecasts, in physical units. `why` is
+    "best" or "worst" for the first forecaster, else empty."""
+
+    case: int
+    init_time: np.datetime64 | int
+    context: np.ndarray
+    truth: np.ndarray
+    forecasts: dict[str, np.ndarray]
+    why: str = ""
+
+
+class Grid(NamedTuple):
+    """The grid of the frames: coordinates of rows `y (H,)` and columns `x (W,)` in `units`, and the projection as WKT (empty if
+    unknown)."""
+
+    y: np.ndarray
+    x: np.ndarray
+    units: str
+    crs: str
