@@ -1,10 +1,10 @@
-"""framecast learns to predict the next frames of a spatiotemporal sequence and says how good the prediction is.
+"""framecast trains models that predict the next frames of a spatiotemporal sequence, verifies them and runs them.
 
     frames = framecast.open("archive/")                      # xarray, lazy, physical units, NaN where there is no data
     run = framecast.train("recipes/radar.yaml#predrnn_v2", data=frames)
     forecast = framecast.load(run).forecast(frames, horizon=18)
 
-Names are imported when they are first used, so that importing framecast is quick. `__init__.pyi` lists them.
+A public name is imported at its first use, so that `import framecast` is fast. `__init__.pyi` lists the names and their modules.
 """
 
 import ast
@@ -20,9 +20,9 @@ _HOME = {
     if isinstance(statement, ast.ImportFrom) and statement.module
     for name in statement.names
 }
-"""The module of each name."""
+"""The module of each public name."""
 _FORMER = {"Exhausted": "ResourceError", "Options": "ReadOptions"}
-"""Names of earlier versions."""
+"""Names of earlier versions, and their present names."""
 
 __all__ = [*_HOME]
 

@@ -65,7 +65,7 @@ def test_what_is_no_verification_and_nowhere_to_write_are_said(rain: Verificatio
     (tmp_path / "folder").mkdir()
     for name, said in (
         ("folder", "folder: is a folder"),
-        ("page", "page: no suffix is no format"),
+        ("page", "page: no suffix is not the suffix"),
         ("a.pdf", ".pdf is no"),
     ):
         with pytest.raises(ConfigError, match=said):

@@ -86,7 +86,7 @@ def test_a_missing_part_is_named_with_the_command_that_adds_it() -> None:
     assert not entries["[test]"].remedy
     assert entries["[video]"].state == "missing: a-package-that-nobody-has"
     assert entries["[video]"].remedy == "pip install 'framecast[video]'"
-    assert entries["[future]"].state == f"missing: pytest>=99999 (here {pytest.__version__})"
+    assert entries["[future]"].state == f"missing: pytest>=99999 (installed: {pytest.__version__})"
 
 
 def test_framecast_that_is_not_installed_is_examined_too() -> None:

@@ -1,10 +1,10 @@
-"""The command that prints what an installation has, and what it lacks."""
+"""The command `framecast doctor`."""
 
 from __future__ import annotations
 
 
 def doctor() -> None:
-    """Print what this installation has: versions, compiled loops, a GPU, optional parts, and how to add what is missing."""
+    """Check this installation: versions, compiled loops, GPU, optional packages, and how to install what is missing."""
     from framecast.workflows.doctor import examine
 
     entries = examine()

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from framecast.data.quantities import ZR, Quantity
 from framecast.data.scaling import default_scaling
-from framecast.forecasting.baselines.optical_flow import motion
+from framecast.forecasting.baselines.optical_flow import estimate_motion
 from framecast.scores import CONVENTIONS, Convention, contingency
 from framecast.scores.fractions import SCALES, SHARES, among_the_largest, exceeds, fractions_sums
 from framecast.scores.i3d import I3D
@@ -344,4 +344,4 @@ def _speed(context: np.ndarray, quantity: Quantity) -> float:
     there = recent[-1] > recent.min()
     if not there.any():
         return float("nan")
-    return float(np.hypot(*motion(recent))[there].mean() * every)
+    return float(np.hypot(*estimate_motion(recent))[there].mean() * every)

@@ -26,7 +26,7 @@ from framecast.errors import ArgumentError, ConfigError
 from framecast.forecasting.baselines import BaselineData, build
 from framecast.forecasting.protocol import Forecaster
 from framecast.forecasting.trained_model import TrainedModel, load
-from framecast.progress import Progress, unreported
+from framecast.progress import Progress, no_progress
 from framecast.training.run_folder import check_in_files, settings_of
 from framecast.verification.case_sums import Networks
 from framecast.verification.dask_cluster import map_on_cluster
@@ -153,9 +153,9 @@ def run_job(
     if out is not None:
         ensure_folder(out)  # hours before what is written there
     if cluster is None:
-        parts = [score(todo, opened.forecasters, source, progress or unreported, opened.networks)]
+        parts = [score(todo, opened.forecasters, source, progress or no_progress, opened.networks)]
     else:
-        parts = distributed(job, todo, cluster, progress or unreported)
+        parts = distributed(job, todo, cluster, progress or no_progress)
     verification = replace(assemble(parts, todo, source, opened.sources.step), grid=_grid(opened.sources.frames))
     verification.sums.attrs |= job.weights.described() | {
         "repairs": "\n".join(opened.sources.repairs),
@@ -245,7 +245,7 @@ def _scored(job: Job, todo: ScoringPlan) -> PartialResult:
     return score(todo, opened.forecasters, opened.sources.held_out(), networks=opened.networks)
 
 
-def distributed(job: Job, todo: ScoringPlan, cluster: str, progress: Progress = unreported) -> list[PartialResult]:
+def distributed(job: Job, todo: ScoringPlan, cluster: str, progress: Progress = no_progress) -> list[PartialResult]:
     """Score the parts of a plan on a Dask cluster: the address of a scheduler, or "local:N". The parts of a worker that dies
     are scored by another. Raises `ConfigError` without `distributed` or for an address that is none, `RunError` where the
     cluster cannot be reached or a part fails again and again."""

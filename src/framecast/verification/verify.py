@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from framecast.checks import taken_over, takes_fields_of
+from framecast.checks import replace_fields, takes_fields_of
 from framecast.data.archives.opening import open as open_frames
 from framecast.data.frames import action_names
 from framecast.data.readers.options import DEFAULT, ReadOptions
@@ -19,7 +19,7 @@ from framecast.errors import ArgumentError
 from framecast.forecasting.baselines import BaselineData, build
 from framecast.forecasting.labels import RECENT
 from framecast.forecasting.protocol import Forecaster
-from framecast.progress import Progress, unreported
+from framecast.progress import Progress, no_progress
 from framecast.verification.perceptual_weights import Weights
 from framecast.verification.result import Verification
 from framecast.verification.run import assemble, plan, score
@@ -53,7 +53,7 @@ def verify(
 
     Raises `DataError` for data without a window, and `ConfigError` for arguments that cannot work.
     """
-    settings = taken_over(settings, stated)
+    settings = replace_fields(settings, stated)
     by_name = dict(forecasters if isinstance(forecasters, Mapping) else _by_name(forecasters))
     if settings.inputs:
         raise ArgumentError("forecasters are given no extra inputs here", parameter="inputs", remedy="leave them out")
@@ -77,7 +77,7 @@ def verify(
         raise ArgumentError("no forecaster given", parameter="forecasters")
     weights = Weights(settings.lpips, settings.fvd, settings.convention)
     todo = plan(source, settings, batch_size=batch_size, examples=examples, where=sources.where)
-    result = assemble([score(todo, by_name, source, progress or unreported, weights.networks())], todo, source, step)
+    result = assemble([score(todo, by_name, source, progress or no_progress, weights.networks())], todo, source, step)
     result.sums.attrs |= weights.described() | {"repairs": "\n".join(sources.repairs)}
     return result
 

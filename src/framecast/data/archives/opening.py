@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from framecast.checks import describe, taken_over, takes_fields_of
+from framecast.checks import describe, replace_fields, takes_fields_of
 from framecast.data.archives.joining import (
     check_shapes,
     differing,
@@ -56,7 +56,7 @@ def open(path: str | Path | Sequence[str | Path], options: ReadOptions = DEFAULT
     Raises `DataError` naming file, variable and remedy, `ArgumentError` for an option that cannot be, and `ResourceError` where
     this machine lacks open files or memory.
     """
-    return open_all(path, taken_over(options, stated)).frames
+    return open_all(path, replace_fields(options, stated)).frames
 
 
 def open_like(path: str | Path | Sequence[str | Path], options: ReadOptions, before: ReadOptions) -> xr.DataArray:
