@@ -15,7 +15,7 @@ from framecast.data.scaling import RainLog
 from framecast.errors import ArgumentError, ConfigError, DataError, RunError
 from framecast.forecasting.baselines.persistence import Persistence
 from framecast.forecasting.labels import forecast_frames
-from framecast.forecasting.protocol import Context
+from framecast.forecasting.protocol import Context, forecast_cases
 from framecast.forecasting.trained_model import TrainedModel, load
 from framecast.models import ConvLSTM, PredRNN
 from framecast.types import FrameShape
@@ -187,8 +187,7 @@ def test_a_device_or_tile_that_is_none_is_said(options: dict[str, Any], said: st
     ("context", "said"),
     [
         (np.zeros((3, 1, 16, 16), np.float32), "shape"),
-        (np.zeros((1, 2, 1, 16, 16), np.float32), "expected 3 frames or more of 1 channel"),
-        (np.zeros((1, 3, 2, 16, 16), np.float32), "expected 3 frames or more of 1 channel"),
+        (np.zeros((1, 3, 2, 16, 16), np.float32), r"expected \(B, T, C, H, W\) with 1 channel"),
         (np.zeros((1, 3, 1, 16, 16), np.uint8), "uint8"),
         ([[1.0]], "list given"),
     ],
@@ -203,3 +202,11 @@ def test_of_a_longer_context_the_end_is_used() -> None:
     forecast = trained().forecast(Context(longer), 2)
     assert forecast.shape == (1, 1, 2, 1, 16, 16)
     np.testing.assert_array_equal(forecast, trained().forecast(Context(longer[:, -3:]), 2))
+
+
+def test_too_short_a_context_is_the_same_error_for_a_model_and_in_a_verification() -> None:
+    model = trained()
+    short = Context(np.zeros((1, 2, 1, 16, 16), np.float32))
+    for call in (lambda: model.forecast(short, 2), lambda: forecast_cases(model, short, 2)):
+        with pytest.raises(ConfigError, match=f"{model.name} needs a context of 3 frames, 2 given"):
+            call()

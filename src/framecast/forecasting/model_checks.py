@@ -90,11 +90,10 @@ def _check_frames_array(card: ModelCard, frames: Any) -> None:
             where="context",
             remedy=remedy,
         )
-    length, channels = card.shape.context, card.shape.predicted
-    well_formed = frames.ndim == 5 and frames.size > 0
-    if not well_formed or frames.shape[1] < length or frames.shape[2] != channels:
+    channels = card.shape.predicted
+    if frames.ndim != 5 or not frames.size or frames.shape[2] != channels:
         raise DataError(
-            f"an array of shape {frames.shape}, expected {length} frames or more of {channels} channel(s)",
+            f"an array of shape {frames.shape}, expected (B, T, C, H, W) with {channels} channel(s)",
             where="context",
             remedy=remedy,
         )

@@ -22,7 +22,7 @@ from framecast.data.windows.inputs import Input, fields
 from framecast.errors import ConfigError, RunError
 from framecast.forecasting.labels import check_horizon, forecast_frames
 from framecast.forecasting.model_checks import check_actions, check_context, check_frames_fit
-from framecast.forecasting.protocol import Context
+from framecast.forecasting.protocol import Context, check_length
 from framecast.forecasting.tiling import check_overlap, forecast_tiles
 from framecast.ops.convolution import Transforms, shared
 
@@ -105,9 +105,9 @@ class TrainedModel:
         """Forecast `horizon` frames: from labelled frames a labelled Forecast, see `__call__`; from a `Context` of arrays an
         array `(1, B, L, C, H, W)`, as a `Forecaster` does.
 
-        A `Context` holds its own `actions (B, T + L - 1 or more, A)` and extra `inputs (B, T, E, H, W)`. Raises `ConfigError` if
-        the model does not support the frame size or extra inputs are missing, `DataError` if the context has another shape or
-        type, and `RunError` if the forecast is not finite where there are data.
+        A `Context` holds its own `actions (B, T + L - 1 or more, A)` and extra `inputs (B, T, E, H, W)`. Raises `ConfigError`
+        if the context is too short, the model does not support the frame size, or extra inputs are missing, `DataError` if the
+        context has another shape or type, and `RunError` if the forecast is not finite where there are data.
         """
         if isinstance(frames, Context):
             return self._forecast_cases(frames, horizon)[None]
@@ -147,6 +147,7 @@ class TrainedModel:
         """Forecast each case, `(B, L, C, H, W)`, in tiles if the frames are larger than a tile."""
         check_horizon(horizon)
         check_context(self.card, context, horizon)
+        check_length(self, context.length)
         unused = context.length - self.context
         contexts, actions = context.frames[:, unused:], None
         if self.card.shape.actions and context.actions is not None:
