@@ -110,6 +110,16 @@ def test_reading_forecasting_verifying_and_writing_need_no_extra(trained: Path) 
     assert run(WITHOUT_EXTRAS + textwrap.dedent(code), trained) == "4 True True True\n"
 
 
+def test_help_and_the_names_of_missing_parts_work_without_extras(trained: Path) -> None:
+    code = """
+    import pydoc
+    import framecast
+    text = pydoc.render_doc(framecast)
+    print("write_report" in text, "a report needs matplotlib" in str(framecast.write_report.__doc__))
+    """
+    assert run(WITHOUT_EXTRAS + textwrap.dedent(code), trained) == "True True\n"
+
+
 CALLS = [
     ("framecast.train('radar#predrnn_v2', data='rain.nc', out='new')", "training needs lightning-fabric", "train"),
     ("framecast.resume('run')", "training needs lightning-fabric", "train"),

@@ -171,10 +171,14 @@ def takes_fields_of(kind: type[Any]) -> Callable[[Function], Function]:
         # Signature: the fields replace `**stated`.
         signature = inspect.signature(function)
         own = [each for each in signature.parameters.values() if each.kind is not inspect.Parameter.VAR_KEYWORD]
+        # A function whose own default is an instance of the dataclass takes the defaults of that instance.
+        defaults = next((each.default for each in own if isinstance(each.default, kind)), None)
         more, lines = [], []
         for each in fields(kind):
             annotation, text = parse_annotation(each.type)
-            parameter = inspect.Parameter(each.name, inspect.Parameter.KEYWORD_ONLY, default=each.default)
+            parameter = inspect.Parameter(
+                each.name, inspect.Parameter.KEYWORD_ONLY, default=getattr(defaults, each.name, each.default)
+            )
             more.append(parameter.replace(annotation=annotation))
             lines.append(f"        {each.name}: {text}" if text else f"        {each.name}")
         function.__signature__ = signature.replace(parameters=[*own, *more])  # type: ignore[attr-defined]
