@@ -504,3 +504,13 @@ def test_many_scores_are_printed_whole_in_80_columns(
     assert "…" not in out
     assert out.count("a_model_of_mine  ") == 2 + len(result.rates)
     assert "SSIM" in out
+
+
+def test_recipes_are_listed_with_their_rows(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, _ = run(monkeypatch, capsys, "recipes")
+    assert code == 0
+    for name, recipe in framecast.recipes().items():
+        assert f"{name}: {recipe.title}" in out
+        assert all(f"  {name}#{row}\n" in out for row in recipe.rows)

@@ -15,6 +15,7 @@ import typer
 import framecast
 from framecast.cli import data, diagnose, evaluate, forecast, importing, train, workflows
 from framecast.cli.doctor import doctor
+from framecast.cli.recipes import recipes
 from framecast.cli.terminal import progress_bar
 from framecast.progress import report_progress
 
@@ -85,4 +86,5 @@ for command in (
 ):
     app.command()(command)
 app.command("import")(importing.import_)
+app.command()(recipes)
 app.command()(doctor)
