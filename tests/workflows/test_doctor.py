@@ -10,13 +10,13 @@ import framecast
 from framecast.cli import app
 from framecast.ops.native import library
 from framecast.ops.native.library import Status
-from framecast.workflows.doctor import examine, extras_entries, extras_of, loops_entry, requires_of
+from framecast.workflows.doctor import check_installation, extras_entries, extras_of, loops_entry, requires_of
 
 NONE = Status("AVX2", None, "no C compiler with OpenMP when framecast was installed")
 
 
 def test_this_installation_is_examined_without_an_error() -> None:
-    entries = {entry.name: entry for entry in examine()}
+    entries = {entry.name: entry for entry in check_installation()}
     assert entries["framecast"].state == framecast.__version__
     assert {"Python", "PyTorch", "threads", "loops", "GPU", "memory"} <= set(entries)
     assert bool(entries["loops"].remedy) == (not library.available())

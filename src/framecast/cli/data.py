@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from shlex import quote
@@ -40,28 +39,18 @@ def inspect(
     from rich.console import Console
     from rich.text import Text
 
-    from framecast.checks import as_html_path
-
     console = Console()
-    page = None if html is None else as_html_path(html)
-    inspection = framecast.inspect(path, context=context, horizon=horizon, options=options)
+    inspection = framecast.inspect(path, context=context, horizon=horizon, page=html, options=options)
     print_table(console, inspection.facts)
     for concern in inspection.concerns:
         mark = ("!! ", "red") if concern in inspection.problems else ("! ", "yellow")
         console.print(Text.assemble(mark, concern))
     if not inspection.concerns:
         console.print("no problem found")
-    if page is not None:
-        from framecast.report.inspection import write_inspection
-
-        print(write_inspection(inspection, page, title=f"What is in {path}"))
+    if html is not None:
+        print(html)
     if recipe is not None:
-        from framecast.config.recipes import read
-        from framecast.training.cost import estimate
-
-        stated = {"path": path, **options.stated}
-        settings = [f"data.{name}={json.dumps(value)}" for name, value in stated.items()]
-        print_table(console, estimate(read(recipe, settings)))
+        print_table(console, framecast.training_cost(recipe, path, options=options))
     if inspection.problems:
         raise typer.Exit(FINDING)
 
@@ -140,7 +129,7 @@ def datasets(
     from rich.console import Console
     from rich.text import Text
 
-    from framecast.data.sets.catalogue import CATALOGUE, by_name
+    from framecast.data.sets.catalogue import by_name
     from framecast.data.sets.download import fetch as fetch_file
 
     console = Console()
@@ -148,7 +137,7 @@ def datasets(
         for remote in by_name(fetch).files:
             print(fetch_file(remote, out, progress_bar(remote.name)))
         return
-    for dataset in CATALOGUE:
+    for dataset in framecast.datasets().values():
         console.print(Text(dataset.title, style="bold"))
         for name in ("data", "source", "terms", "size", "layout"):
             console.print(Text(f"  {name:<7} {getattr(dataset, name)}"), soft_wrap=True)

@@ -29,12 +29,9 @@ def demo(
     """Run a demonstration: train, verify against baselines, forecast, write a report; a few minutes on two cores."""
     from rich.console import Console
 
-    from framecast.workflows.demo import ITERATIONS
-    from framecast.workflows.demo import demo as run_demo
-
     console = Console()
-    verification, report = run_demo(
-        data, options=options, digits=digits, out=out, iterations=iterations or ITERATIONS, console=console
+    verification, report = framecast.demo(
+        data, options=options, digits=digits, out=out, iterations=iterations, console=console
     )
     print_scores(verification, console)
     print_lines(console, f"report: {report}")

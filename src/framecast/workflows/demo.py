@@ -15,7 +15,7 @@ import torch
 import xarray as xr
 from rich.console import Console
 
-from framecast.checks import ensure_folder, require
+from framecast.checks import check_counts, ensure_folder, require
 from framecast.config.experiment import Experiment, Optimiser, Training
 from framecast.curriculum import ReverseScheduled
 from framecast.data.datasets import ArchiveData, Data
@@ -24,13 +24,13 @@ from framecast.data.readers.options import DEFAULT, ReadOptions
 from framecast.data.synthetic.moving_mnist import MovingDigits
 from framecast.data.windows.splits import ByBlocks
 from framecast.errors import RunError
-from framecast.forecasting.trained_model import load
 from framecast.forecasting.write import write
 from framecast.losses import L1L2
 from framecast.models import PredRNNV2
 from framecast.training import train
+from framecast.verification.evaluate import Job, run_job
 from framecast.verification.result import Verification
-from framecast.workflows.evaluation import evaluate
+from framecast.verification.settings import EvaluationSettings
 
 ITERATIONS = 550
 """Iterations of training by default."""
@@ -46,16 +46,19 @@ def demo(
     options: ReadOptions = DEFAULT,
     digits: str = "bundled",
     out: str | Path = "demo",
-    iterations: int = ITERATIONS,
+    iterations: int | None = None,
     console: Console | None = None,
 ) -> tuple[Verification, Path]:
-    """Run the demonstration and write its results to the folder `out`; returns the scores and the path of the report.
+    """Run the demonstration, with 550 `iterations` of training by default, and write its results to the folder `out`; returns the
+    scores and the path of the report.
 
     `data` are your own frames: what `framecast.open` takes, read with `options`. Without it the data are moving digits, those of
     scikit-learn (`digits="bundled"`) or of a folder with the IDX files of MNIST. Raises `RunError` if `out` exists and is not
     from a demonstration, `ConfigError` if a package is missing, and `DataError` if the data cannot be read.
     """
     # Check everything before the folder of an earlier demonstration is removed.
+    check_counts(iterations=iterations)
+    iterations = ITERATIONS if iterations is None else iterations
     require(*_MODULES, extra="demo", purpose="the demonstration")
     from framecast.report import write_report
     from framecast.report.run_summary import facts_of
@@ -75,8 +78,9 @@ def demo(
     run = train(experiment, out=folder / "run", console=console)
     duration = time.perf_counter() - start
     console.print("verifying on sequences that were not used in training ...")
-    verification = evaluate(run, out=folder, limit=TEST_SEQUENCES if data is None else 24)
-    model = load(run)
+    settings = EvaluationSettings(limit=TEST_SEQUENCES if data is None else 24)
+    verification, models = run_job(Job.of(run, None, DEFAULT, settings), out=folder)
+    (model,) = models.values()
     write(model.forecast(_forecast_input(experiment.data), 2 * experiment.data.horizon), folder / "forecast.nc")
     cost = f"{iterations} iterations in {duration / 60:.1f} minutes, {torch.get_num_threads()} threads"
     facts = facts_of(run, model) | {"training": cost}

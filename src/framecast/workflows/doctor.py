@@ -1,7 +1,7 @@
 """Checks an installation of framecast: versions, compiled loops, GPU, memory settings and optional packages.
 
-It reads the metadata of installed packages and the environment, and changes nothing. `examine` returns the lines that `framecast
-doctor` prints; an entry with a `remedy` says what is missing, its effect, and how to install it.
+It reads the metadata of installed packages and the environment, and changes nothing. `check_installation` returns the lines
+that `framecast doctor` prints; an entry with a `remedy` says what is missing, its effect, and how to install it.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Entry(NamedTuple):
     """What is missing, its effect, and how to install it; empty if nothing is missing."""
 
 
-def examine() -> list[Entry]:
+def check_installation() -> list[Entry]:
     """Check the installation that runs this process."""
     return [
         Entry("framecast", framecast.__version__),

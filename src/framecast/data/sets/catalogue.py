@@ -144,3 +144,8 @@ def by_name(name: str) -> Known:
             remedy=f"get it from {found[0].source} and lay it out so: {found[0].layout}",
         )
     return found[0]
+
+
+def datasets() -> dict[str, Known]:
+    """The benchmark data sets of the papers by title: source, terms of use, size, and the file layout that framecast reads."""
+    return {each.title: each for each in CATALOGUE}
