@@ -114,7 +114,7 @@ def test_help_and_the_names_of_missing_parts_work_without_extras(trained: Path) 
     code = """
     import pydoc
     import framecast
-    text = pydoc.render_doc(framecast)
+    text = pydoc.plain(pydoc.render_doc(framecast))
     print("write_report" in text, "a report needs matplotlib" in str(framecast.write_report.__doc__))
     """
     assert run(WITHOUT_EXTRAS + textwrap.dedent(code), trained) == "True True\n"
