@@ -1,15 +1,15 @@
-"""Is an archive in one Zarr store worth its conversion? Random crops from the store against opening the original files.
+"""Measures the benefit of converting an archive to one Zarr store: random crops from the store against the original files.
 
     python benchmarks/archives.py ORIGINALS [--frames 100000] [--files 10000]
 
-ORIGINALS is a folder of single radar files. Prints, as measured in one process:
+ORIGINALS is a folder of single radar files. All is measured in one process. Prints:
 
-* how long opening the folder takes, and converting it, beside decoding its frames once and doing nothing with them;
-* batches of 16 random crops of 128 x 128, 15 frames, from the originals opened anew and from the store, by one thread and by two
-  (medians, and of ratios those within one round);
-* how fast PredRNN-V2 (32, 32) takes such batches in;
-* with `--frames`, memory over a synthetic archive of so many frames of 64 x 64: written, converted, opened and sampled;
-* with `--files`, how long so many NetCDF files of one frame take to open, one by one and listed by their names.
+* the time to open the folder and to convert it, and for comparison the time to decode its frames once;
+* the time of a batch of 16 random crops of 128 x 128, 15 frames, from the originals, opened for each window, and from the store,
+  with one thread and two (medians; ratios are within one round);
+* the time of a training step of PredRNN-V2 (32, 32) on such a batch;
+* with `--frames`, the memory to write, convert, open and sample a synthetic archive of so many frames of 64 x 64;
+* with `--files`, the time to open so many NetCDF files of one frame, reading every header or listing them by name.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ CROP, CONTEXT, HORIZON, BATCH = 128, 5, 10, 16
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """How long it takes."""
-    begun = time.perf_counter()
+    """The duration of one call of `work`."""
+    start = time.perf_counter()
     work()
-    return time.perf_counter() - begun
+    return time.perf_counter() - start
 
 
 def batches_of(path: Path, crop: int = CROP, threads: int = 1) -> Batches:
@@ -60,24 +60,24 @@ def batches_of(path: Path, crop: int = CROP, threads: int = 1) -> Batches:
 
 
 def read(batches: Batches, count: int) -> None:
-    """Some batches."""
+    """Read `count` batches."""
     for _ in islice(batches.stream(), count):
         pass
 
 
 def from_originals(folder: Path, threads: int) -> None:
-    """A batch as a program without a converted archive reads it: each window opens its own files. Dask has so many threads."""
+    """Read a batch without a converted archive: each window opens its own files, with so many threads of Dask."""
     files = sorted(folder.iterdir())
-    chance = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     for _ in range(BATCH):
-        start = int(chance.integers(len(files) - CONTEXT - HORIZON + 1))
+        start = int(rng.integers(len(files) - CONTEXT - HORIZON + 1))
         frames = framecast.open(files[start : start + CONTEXT + HORIZON])
-        top, left = (int(chance.integers(size - CROP + 1)) for size in frames.shape[-2:])
+        top, left = (int(rng.integers(size - CROP + 1)) for size in frames.shape[-2:])
         frames.isel(y=slice(top, top + CROP), x=slice(left, left + CROP)).compute(num_workers=threads)
 
 
 def step() -> Callable[[], None]:
-    """A training step on such a batch."""
+    """Build a training step on such a batch."""
     model = PredRNNV2(hidden=(32, 32), kernel=5, patch=4).build(FrameShape(1, CROP, CROP, CONTEXT, HORIZON)).train()
     frames = torch.rand(BATCH, CONTEXT + HORIZON, 1, CROP, CROP)
     valid, teacher = torch.ones_like(frames, dtype=torch.bool), free_running(BATCH, CONTEXT, HORIZON)
@@ -91,7 +91,7 @@ def step() -> Callable[[], None]:
 
 
 def compare(originals: Path, repeats: int) -> None:
-    """Originals against the store."""
+    """Print the times of the originals and of the store."""
     with tempfile.TemporaryDirectory() as folder:
         store = Path(folder) / "archive.zarr"
         frames = framecast.open(originals)
@@ -106,7 +106,7 @@ def compare(originals: Path, repeats: int) -> None:
         print(f"open {statistics.median(opening):.2f} s, decode all {statistics.median(decoding):.2f} s, "
               f"convert {statistics.median(converting):.2f} s "
               f"({statistics.median(converting) / statistics.median(decoding):.2f} x decoding)")  # fmt: skip
-        stored.FRAME_CACHE_BYTES = 0  # as archives are read that do not fit in memory
+        stored.FRAME_CACHE_BYTES = 0  # as for archives larger than memory
         one, two = batches_of(store), batches_of(store, threads=2)
         train = step()
         train()
@@ -133,7 +133,7 @@ def compare(originals: Path, repeats: int) -> None:
 
 
 def listing(files: int) -> None:
-    """Opening many small files."""
+    """Print the time to open many small files."""
     start, step = np.datetime64("2019-01-01", "ns"), np.timedelta64(5, "m")
     values = np.random.default_rng(0).gamma(0.3, 3.0, (1, 64, 64)).astype(np.float32)
     with tempfile.TemporaryDirectory() as folder:
@@ -152,13 +152,13 @@ def listing(files: int) -> None:
         for by_name in (True, False):
             process = psutil.Process()
             before = process.memory_info().rss
-            took = seconds(lambda by_name=by_name: framecast.open(folder, by_name=by_name))  # type: ignore[misc]
+            duration = seconds(lambda by_name=by_name: framecast.open(folder, by_name=by_name))  # type: ignore[misc]
             how = "listed by name" if by_name else "every header read"
-            print(f"{files:,} files, {how}: {took:.2f} s, {(process.memory_info().rss - before) / 2**20:.0f} MiB")
+            print(f"{files:,} files, {how}: {duration:.2f} s, {(process.memory_info().rss - before) / 2**20:.0f} MiB")
 
 
 def synthetic(frames: int) -> None:
-    """Memory over a long archive."""
+    """Print the memory over a long synthetic archive."""
     process = psutil.Process()
 
     def resident() -> str:
@@ -166,7 +166,7 @@ def synthetic(frames: int) -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "source.zarr"
-        chance = np.random.default_rng(0)
+        rng = np.random.default_rng(0)
         grid = {"y": np.arange(64.0)[::-1], "x": np.arange(64.0)}
         xr.Dataset(coords=grid).to_zarr(source, zarr_format=3, consolidated=False)
         group = zarr.open_group(source, mode="r+")
@@ -181,25 +181,25 @@ def synthetic(frames: int) -> None:
         times[:] = 5 * np.arange(frames)
         for start in range(0, frames, 6400):
             stop = min(start + 6400, frames)
-            values[start:stop] = chance.gamma(0.1, 4, (stop - start, 64, 64)).astype(np.float32)
+            values[start:stop] = rng.gamma(0.1, 4, (stop - start, 64, 64)).astype(np.float32)
         print(f"{frames:,} frames of 64 x 64, {bytes_in_words(4 * 4096 * frames)} as float32; before: {resident()}")
-        seen: list[int] = []
-        took = seconds(
+        memory: list[int] = []
+        duration = seconds(
             lambda: framecast.convert(
-                source, Path(folder) / "archive.zarr", progress=lambda *_: seen.append(process.memory_info().rss)
+                source, Path(folder) / "archive.zarr", progress=lambda *_: memory.append(process.memory_info().rss)
             )
         )
-        tenth = len(seen) // 10
-        print(f"converted in {took:.1f} s; memory at a tenth {bytes_in_words(seen[tenth])}, at the end "
-              f"{bytes_in_words(seen[-1])}, at most {bytes_in_words(max(seen))}")  # fmt: skip
-        took = seconds(lambda: framecast.open(Path(folder) / "archive.zarr"))
-        print(f"opened in {took:.2f} s")
+        tenth = len(memory) // 10
+        print(f"converted in {duration:.1f} s; memory at a tenth {bytes_in_words(memory[tenth])}, at the end "
+              f"{bytes_in_words(memory[-1])}, at most {bytes_in_words(max(memory))}")  # fmt: skip
+        duration = seconds(lambda: framecast.open(Path(folder) / "archive.zarr"))
+        print(f"opened in {duration:.2f} s")
         stored.FRAME_CACHE_BYTES = 0
         batches = batches_of(Path(folder) / "archive.zarr", crop=64)
         read(batches, 5)
         before = process.memory_info().rss
-        took = seconds(lambda: read(batches, 50))
-        print(f"50 batches of {BATCH} in {took:.1f} s; memory before {bytes_in_words(before)}, after {resident()}")
+        duration = seconds(lambda: read(batches, 50))
+        print(f"50 batches of {BATCH} in {duration:.1f} s; memory before {bytes_in_words(before)}, after {resident()}")
 
 
 def main() -> None:
@@ -209,12 +209,12 @@ def main() -> None:
     options.add_argument("--repeats", type=int, default=3)
     options.add_argument("--frames", type=int, default=0, help="length of the synthetic archive")
     options.add_argument("--files", type=int, default=0, help="how many files to list")
-    given = options.parse_args()
-    if given.files:
-        listing(given.files)
-    compare(given.originals, given.repeats)
-    if given.frames:
-        synthetic(given.frames)
+    arguments = options.parse_args()
+    if arguments.files:
+        listing(arguments.files)
+    compare(arguments.originals, arguments.repeats)
+    if arguments.frames:
+        synthetic(arguments.frames)
 
 
 if __name__ == "__main__":

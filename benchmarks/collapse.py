@@ -1,9 +1,11 @@
-"""Do forecasts blur where features collapse? Several models, trained alike on digits of several kinds, and the correlation of the
-silhouette of their features with the gradient difference of their forecasts (ModeRNN, tables III and IV).
+"""Measures over several models whether forecasts blur as features collapse.
+
+All models are trained alike on digits of several kinds. The result is the correlation of the silhouette of their features with
+the gradient difference loss of their forecasts (ModeRNN, tables III and IV).
 
     python benchmarks/collapse.py FOLDER [--images FOLDER_OF_MNIST] [--iterations 250]
 
-Runs are kept in FOLDER, where the page is written too.
+Runs and the page are written to FOLDER; a finished run is not trained again.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ WINDOWS = 128
 
 
 def main() -> None:
-    """Train what is not there yet, and print what the models say together."""
+    """Train the missing models, and print the diagnosis over all."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--images", default="bundled")
@@ -36,10 +38,10 @@ def main() -> None:
         if not (run / "last").exists():
             settings = replace(experiment(name, arguments.images, arguments.iterations), data=data)
             train(settings, out=run, console=Console(quiet=True))
-    found, page = across(runs, out=arguments.folder / "collapse.html", limit=WINDOWS)
-    print(found.verdict)
-    for name, said in found.facts.items():
-        print(f"  {name}: {said}")
+    diagnosis, page = across(runs, out=arguments.folder / "collapse.html", limit=WINDOWS)
+    print(diagnosis.verdict)
+    for name, value in diagnosis.facts.items():
+        print(f"  {name}: {value}")
     print(page)
 
 

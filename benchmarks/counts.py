@@ -1,9 +1,9 @@
 # ruff: noqa: E501  - a table reads best with a row a line
-"""Parameters and multiply-accumulates of the configurations in the papers, beside the printed numbers.
+"""Counts the parameters and multiply-accumulates of the configurations in the papers, and prints them with the published numbers.
 
     python benchmarks/counts.py > docs/counts.md
 
-Nothing is computed but shapes. Multiply-accumulates are those of one window, T - 1 steps for next-step models.
+Only shapes are computed. Multiply-accumulates are for one window, T - 1 steps for next-step models.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ PEEPHOLES = ConvLSTM(**D64, peephole="conv")
 
 
 class Row(NamedTuple):
-    """A configuration, what is printed of it, and what explains a difference."""
+    """A configuration, its published numbers, and a note that explains a difference."""
 
     name: str
     config: Any

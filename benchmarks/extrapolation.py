@@ -1,8 +1,8 @@
-"""Our extrapolation against pysteps' Lucas-Kanade extrapolation: CSI by threshold, and time.
+"""Compares our extrapolation with the Lucas-Kanade extrapolation of pysteps: CSI by threshold, and time.
 
     python benchmarks/extrapolation.py FILE.nc [FILE.nc ...]
 
-Both get the same context and are scored on the same pixels: where the truth and both forecasts have a value.
+Both use the same context and are verified on the same pixels, those with an observation and both forecasts.
 """
 
 from __future__ import annotations
@@ -30,29 +30,30 @@ class Pysteps:
         self.quantity = quantity
 
     def forecast(self, context: Context, /, horizon: int) -> np.ndarray:
-        """`(1, B, horizon, 1, H, W)`."""
+        """Forecast by advection, `(1, B, horizon, 1, H, W)`."""
         try:
             import pysteps  # noqa: F401
         except ImportError as error:
-            raise SystemExit("pysteps is needed: pip install 'framecast[oracles]'") from error
+            raise SystemExit("this benchmark needs pysteps: pip install 'framecast[oracles]'") from error
 
-        return np.stack([self._moved(frames, horizon) for frames in context.frames])[None]
+        return np.stack([self._forecast_case(frames, horizon) for frames in context.frames])[None]
 
-    def _moved(self, frames: np.ndarray, horizon: int) -> np.ndarray:
-        """`frames (T, 1, H, W)` -> `(horizon, 1, H, W)`."""
+    def _forecast_case(self, frames: np.ndarray, horizon: int) -> np.ndarray:
+        """Forecast one case `(horizon, 1, H, W)` from `frames (T, 1, H, W)`."""
         from pysteps import extrapolation, motion
 
-        seen = np.where(np.isnan(frames[:, 0]), self.quantity.dry, frames[:, 0])
+        observed = np.where(np.isnan(frames[:, 0]), self.quantity.dry, frames[:, 0])
         if self.quantity.name == "rain_rate":
-            seen = 10 * np.log10(np.maximum(seen, 0.1))
+            observed = 10 * np.log10(np.maximum(observed, 0.1))
         else:
-            seen = np.maximum(seen, ZR().reflectivity(0.1))
-        flow = motion.get_method("lucaskanade")(seen)
+            observed = np.maximum(observed, ZR().reflectivity(0.1))
+        flow = motion.get_method("lucaskanade")(observed)
         advect = extrapolation.get_method("semilagrangian")
         return advect(frames[-1, 0], flow, horizon, allow_nonfinite_values=True)[:, None]
 
 
 def main() -> None:
+    """Print the scores and the ratio of times of each file."""
     for path in sys.argv[1:]:
         frames = framecast.open(path)
         quantity = quantity_of(frames)
@@ -62,17 +63,17 @@ def main() -> None:
         seconds = np.zeros(2)
         for start in range(0, frames.sizes["time"] - CONTEXT - HORIZON + 1, EVERY):
             window = frames.isel(time=slice(start, start + CONTEXT + HORIZON)).values
-            context, truth = window[:CONTEXT], window[CONTEXT:]
+            context, observed = window[:CONTEXT], window[CONTEXT:]
             forecasts = []
             for k, forecaster in enumerate((Extrapolation(quantity), Pysteps(quantity))):
-                begun = time.perf_counter()
+                start_time = time.perf_counter()
                 forecasts.append(forecaster.forecast(Context(context[None]), HORIZON)[0, 0])
-                seconds[k] += time.perf_counter() - begun
-            valid = np.isfinite(truth) & np.isfinite(forecasts[0]) & np.isfinite(forecasts[1])
+                seconds[k] += time.perf_counter() - start_time
+            valid = np.isfinite(observed) & np.isfinite(forecasts[0]) & np.isfinite(forecasts[1])
             for k, forecast in enumerate(forecasts):
                 for j, threshold in enumerate(thresholds):
-                    event, said = (truth >= threshold) & valid, (forecast >= threshold) & valid
-                    counts[k, j] += (event & said).sum(), (event | said).sum()
+                    event, warning = (observed >= threshold) & valid, (forecast >= threshold) & valid
+                    counts[k, j] += (event & warning).sum(), (event | warning).sum()
         csi = counts[..., 0] / counts[..., 1]
         print(f"{path.rsplit('/', 1)[-1]}  time ratio ours / pysteps {seconds[0] / seconds[1]:.2f}")
         for j, rate in enumerate(rates):

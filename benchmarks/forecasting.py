@@ -1,9 +1,9 @@
-"""How fast is a forecast on this CPU, against plain.py and against extrapolation, and how soon does the first one come?
+"""Measures the speed of a forecast on this CPU against plain.py and extrapolation, and the start-up time of the program.
 
     python benchmarks/forecasting.py [--repeats 5]
 
 PredRNN-V2: four layers of 64 on 64 x 64 (batch 1 and 8, 10 -> 10), and two layers on a radar composite of 640 x 710 (5 -> 12).
-Then the start of the program: `framecast --help`, `import framecast`, and a process that loads a saved model and forecasts.
+Start-up: `framecast --help`, `import framecast`, and a process that loads a saved model and forecasts.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from measuring import alternating, line, machine, seconds
-from plain import PlainPredRNNV2, shared_weights
+from plain import PlainPredRNNV2, copy_weights
 
 from framecast.checkpoints.model_folder import ModelCard, save
 from framecast.data.quantities import INTENSITY, RAIN_RATE
@@ -41,15 +41,15 @@ CASES = {
 
 @torch.no_grad()
 def compare(name: str, repeats: int) -> None:
-    """Print one line."""
+    """Print the times of one case."""
     hidden, shape, batch = CASES[name]
     config = PredRNNV2(hidden=hidden)
     model = config.build(shape).eval()
     plain = PlainPredRNNV2(1, hidden, config.kernel, config.patch, 0.0).eval()
-    shared_weights(plain, model)
+    copy_weights(plain, model)
     context = torch.rand(batch, shape.context, 1, shape.height, shape.width)
     mask = free_running(batch, shape.context, shape.horizon)
-    transforms: Transforms = {}  # as a loaded model keeps them from one forecast to the next
+    transforms: Transforms = {}  # a loaded model reuses them from one forecast to the next
 
     def ours() -> torch.Tensor:
         with share_transforms(transforms):
@@ -57,10 +57,10 @@ def compare(name: str, repeats: int) -> None:
 
     forms = {"framecast": ours, "plain": lambda: plain(context, mask)}
     if shape.height > 64:
-        moved = np.stack([np.roll(np.random.default_rng(0).gamma(0.3, 2.0, (1, 640, 710)), t, -1) for t in range(5)])
+        advected = np.stack([np.roll(np.random.default_rng(0).gamma(0.3, 2.0, (1, 640, 710)), t, -1) for t in range(5)])
         extrapolation = Extrapolation(RAIN_RATE)
-        moving = Context(moved.astype(np.float32)[None])
-        forms["extrapolation"] = lambda: extrapolation.forecast(moving, shape.horizon)
+        rain = Context(advected.astype(np.float32)[None])
+        forms["extrapolation"] = lambda: extrapolation.forecast(rain, shape.horizon)
     theirs = plain(context, mask)[0][:, -shape.horizon :]
     difference = float((ours() - theirs).norm() / theirs.norm())
     times = alternating(forms, repeats)
@@ -69,7 +69,7 @@ def compare(name: str, repeats: int) -> None:
 
 
 def starts(repeats: int) -> None:
-    """Print how long the program takes to begin."""
+    """Print the start-up times."""
     with tempfile.TemporaryDirectory() as folder:
         shape = FrameShape(1, 64, 64, 10, 10)
         config = PredRNNV2(hidden=(64, 64))

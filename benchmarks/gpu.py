@@ -1,10 +1,10 @@
-"""How fast is a training step on a GPU, against plain.py in float32, and how near does it come to what the GPU can do?
+"""Measures the speed of a training step on a GPU against plain.py in float32, and as a fraction of the peak rate of the GPU.
 
     python benchmarks/gpu.py [--repeats 20] [--batches 8 64] [--hidden 128] [--device cuda]
 
 PredRNN-V2: four layers, 5x5 kernels, frames of 64 x 64 in patches of 4, 10 -> 10. A step is forward, backward and AdamW. Forms:
 the plain one; framecast in float32; in bf16 (float32 weights and loss), with one weight gradient for all steps of a rollout and
-with one for each; and in bf16 with the step recorded and played back. `--device cpu` rehearses the script, without the recording.
+with one for each step; and in bf16 with a CUDA graph of the step. `--device cpu` tests the script, without the graph.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 from lightning_fabric import Fabric
-from plain import PlainPredRNNV2, shared_weights
+from plain import PlainPredRNNV2, copy_weights
 from torch import Tensor
 
 from framecast.config.experiment import Experiment, Optimiser
@@ -34,27 +34,27 @@ from framecast.types import Batch, FrameShape
 SHAPE = FrameShape(1, 64, 64, 10, 10)
 
 
-def waited(device: str) -> None:
-    """Until the GPU is done."""
+def synchronise(device: str) -> None:
+    """Wait until the GPU is idle."""
     if device == "cuda":
         torch.cuda.synchronize()
 
 
 def seconds(work: Callable[[], object], repeats: int, device: str) -> list[float]:
-    """Each of `repeats`, after three to warm up."""
+    """The durations of `repeats` calls, after three warm-up calls."""
     times = []
     for number in range(repeats + 3):
-        waited(device)
-        begun = time.perf_counter()
+        synchronise(device)
+        start = time.perf_counter()
         work()
-        waited(device)
+        synchronise(device)
         if number >= 3:
-            times.append(time.perf_counter() - begun)
+            times.append(time.perf_counter() - start)
     return times
 
 
 def batch_of(size: int, device: str) -> tuple[Batch, Tensor]:
-    """Frames by chance, and a mask with half of its coins up."""
+    """Random frames, and a random teacher mask."""
     frames = torch.rand(size, SHAPE.context + SHAPE.horizon, 1, SHAPE.height, SHAPE.width, device=device)
     teacher = torch.rand(size, frames.shape[1] - 1) < 0.5
     teacher[:, 0] = True
@@ -62,9 +62,9 @@ def batch_of(size: int, device: str) -> tuple[Batch, Tensor]:
 
 
 def plain(config: PredRNNV2, size: int, device: str) -> Callable[[], object]:
-    """The plain form in float32."""
+    """Build a training step of the plain form in float32."""
     model = PlainPredRNNV2(1, config.hidden, config.kernel, config.patch, config.decoupling).to(device).train()
-    shared_weights(model, config.build(SHAPE))
+    copy_weights(model, config.build(SHAPE))
     optimiser = torch.optim.AdamW(model.parameters(), lr=1e-4)
     batch, teacher = batch_of(size, device)
     teacher = teacher.to(device)
@@ -79,7 +79,7 @@ def plain(config: PredRNNV2, size: int, device: str) -> Callable[[], object]:
 
 
 def ours(config: PredRNNV2, size: int, device: str, precision: Any, recorded: bool) -> Callable[[], object]:
-    """framecast's own step."""
+    """Build a training step of framecast."""
     fabric = Fabric(accelerator=device, devices=1, precision=precision)
     experiment = Experiment(data=MovingDigits(), model=config, optimiser=Optimiser(learning_rate=1e-4))
     network = config.build(SHAPE).to(device)
@@ -95,27 +95,27 @@ def ours(config: PredRNNV2, size: int, device: str, precision: Any, recorded: bo
 
 
 def step_by_step(work: Callable[[], object]) -> Callable[[], object]:
-    """The same with a weight gradient of each step of the rollout."""
+    """The same step, with one weight gradient for each step of the rollout."""
 
-    def without() -> None:
-        kept, deferred.DEVICES = deferred.DEVICES, ()
+    def run() -> None:
+        devices, deferred.DEVICES = deferred.DEVICES, ()
         try:
             work()
         finally:
-            deferred.DEVICES = kept
+            deferred.DEVICES = devices
 
-    return without
+    return run
 
 
 def matrix_rate(device: str) -> float:
-    """bf16 TFLOP/s of a large matrix product."""
+    """The rate of a large matrix product in bf16, in TFLOP/s."""
     side = 8192 if device == "cuda" else 512
     a = torch.randn(side, side, device=device, dtype=torch.bfloat16)
     return 2 * side**3 / min(seconds(lambda: a @ a, 10, device)) / 1e12
 
 
 def main() -> None:
-    """A line for each form and batch."""
+    """Print one line for each form and batch size."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--repeats", type=int, default=20)
     parser.add_argument("--batches", type=int, nargs="+", default=[8, 64])
@@ -134,7 +134,7 @@ def main() -> None:
             "gradients of each step": step_by_step(ours(config, size, device, "bf16-mixed", False)),
         }
         if device == "cuda":
-            forms["framecast, bf16, recorded"] = ours(config, size, device, "bf16-mixed", True)
+            forms["framecast, bf16, CUDA graph"] = ours(config, size, device, "bf16-mixed", True)
         work = 3 * 2 * size * multiply_accumulates(config, SHAPE) / 1e12
         first = None
         for form, step in forms.items():

@@ -1,4 +1,4 @@
-"""The measures of the house: how large its rooms are, what leads where, and which words are spoken in it.
+"""Measures the structure of the source code: sizes of files and functions, imports between packages, and private words as names.
 
     python benchmarks/house.py [TREE] [--docs DOCS] [--before FILE]
 
@@ -6,8 +6,8 @@ With FILE, an earlier output, it prints a table of both. TREE is the folder of t
 version is measured by its folder. DOCS holds the pages `adding_*.md`, of which each says in a line "Files touched: N" what an
 addition costs; `docs` beside TREE's `src` by default. Only the standard library is used, and nothing of TREE is imported.
 
-Arrows are imports of one package by another (imports inside functions too, those for type checking not); an arrow goes upward
-where a package of a lower layer imports one of a higher, by the layers of `pyproject.toml` for the tree that has them.
+An arrow is an import of one package by another (including imports inside functions, excluding those for type checking). An
+arrow is upward if a package of a lower layer imports one of a higher layer; the layers are those of `pyproject.toml`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ PRIVATE = (
     *("said", "found", "there", "beside", "happened", "chance", "coins", "chief", "happenings", "pictures", "whole"),
     *("kept", "taken", "told", "made", "watched", "blameless", "several", "passes"),
 )
-"""Words of a private language where the field has others."""
+"""Names that are not terms of the field."""
 LONG = 40
 """Functions of more lines, of the whole or of the body, are long."""
 WIDTH = 63
@@ -39,7 +39,7 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 @dataclass(frozen=True)
 class Module:
-    """A file of the tree: its name inside the package ("data.frames"), its text and its syntax."""
+    """A file of the tree: its name in the package ("data.frames"), its text and its syntax tree."""
 
     name: str
     path: Path
@@ -48,16 +48,16 @@ class Module:
 
     @property
     def lines(self) -> int:
-        """All lines, empty ones too."""
+        """The number of lines, with empty ones."""
         return len(self.text.splitlines())
 
     @property
     def package(self) -> str:
-        """The first part of the name: the room at the root."""
+        """The first part of the name: the package or module at the root."""
         return self.name.partition(".")[0]
 
     def functions(self) -> Iterator[Function]:
-        """Functions and methods, nested ones too."""
+        """All functions and methods, with nested ones."""
         return (node for node in ast.walk(self.syntax) if isinstance(node, Function))
 
 
@@ -84,32 +84,32 @@ def all_lines(function: Function) -> int:
 
 
 def arguments(function: Function) -> list[ast.arg]:
-    """All but self and cls."""
+    """The arguments without self and cls."""
     every = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
     return [each for each in every if each.arg not in ("self", "cls")]
 
 
 def share_typed(functions: list[Function]) -> float:
-    """Of all arguments and returns, those with a type."""
+    """The fraction of arguments and returns with a type."""
     stated = [each.annotation is not None for function in functions for each in arguments(function)]
     stated += [function.returns is not None for function in functions]
     return sum(stated) / max(len(stated), 1)
 
 
 def comment_lines(text: str) -> int:
-    """Comments, at the end of a line too, without directives to tools."""
+    """The number of comments, without directives to tools."""
     tokens = tokenize.generate_tokens(io.StringIO(text).readline)
     comments = [token.string for token in tokens if token.type == tokenize.COMMENT]
     return sum(not re.match(r"#\s*(type:|noqa|fmt:|mypy:|!)", each) for each in comments)
 
 
 def code_lines(text: str) -> int:
-    """Lines that are neither empty nor a comment alone."""
+    """The number of lines that are neither empty nor only a comment."""
     return sum(bool(line.strip()) and not line.strip().startswith("#") for line in text.splitlines())
 
 
 def arrows(tree: Path, every: list[Module]) -> Counter[tuple[str, str]]:
-    """Imports by package: (importing, imported) -> how many statements."""
+    """The number of import statements of each pair of packages (importing, imported)."""
     package, known = tree.name, {module.package for module in every}
     result: Counter[tuple[str, str]] = Counter()
     for module in every:
@@ -129,7 +129,7 @@ def arrows(tree: Path, every: list[Module]) -> Counter[tuple[str, str]]:
 
 
 def room_arrows(tree: Path, every: list[Module]) -> int:
-    """Different arrows between folders, of any depth; loose modules are rooms of their own."""
+    """The number of different arrows between folders of any depth; a module at the root counts as a folder."""
     names = {module.name for module in every}
     folders = {module.name for module in every if module.path.stem == "__init__"}
 
@@ -151,7 +151,7 @@ def room_arrows(tree: Path, every: list[Module]) -> int:
 
 
 def _run(node: ast.AST) -> Iterator[ast.AST]:
-    """The nodes that run: without what stands under `if TYPE_CHECKING`."""
+    """The nodes of a syntax tree, without those under `if TYPE_CHECKING`."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
             continue
@@ -160,7 +160,7 @@ def _run(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def layers(tree: Path) -> dict[str, int]:
-    """The height of each package, 0 the lowest, by the layers in `pyproject.toml`; none where there is no such file."""
+    """The height of each package, 0 for the lowest layer of `pyproject.toml`; empty without such a file."""
     for folder in (tree.parent.parent, tree.parent):
         if (file := folder / "pyproject.toml").is_file():
             contracts = tomllib.loads(file.read_text())["tool"]["importlinter"]["contracts"]
@@ -173,8 +173,8 @@ def layers(tree: Path) -> dict[str, int]:
     return {}
 
 
-def spoken(every: list[Module]) -> Counter[str]:
-    """Private words that are names: of functions, arguments, variables and attributes that are set."""
+def private_names(every: list[Module]) -> Counter[str]:
+    """Count the private words that are names of functions, arguments and variables."""
     result: Counter[str] = Counter()
     for module in every:
         for node in ast.walk(module.syntax):
@@ -190,8 +190,8 @@ def spoken(every: list[Module]) -> Counter[str]:
     return result
 
 
-def places(every: list[Module], word: str) -> tuple[int, int]:
-    """On how many lines a word is handed on (an argument, a field, a keyword, or read from one), and in how many files."""
+def occurrences(every: list[Module], word: str) -> tuple[int, int]:
+    """The number of lines and files in which a word is an argument, a keyword, a variable or an attribute."""
     lines = {
         (module.name, getattr(node, "lineno", 0))
         for module in every
@@ -204,12 +204,12 @@ def places(every: list[Module], word: str) -> tuple[int, int]:
 
 
 def percentile(values: list[int], share: float) -> int:
-    """The value that a share of all do not exceed."""
+    """The value that a fraction `share` of all values do not exceed."""
     return sorted(values)[min(int(share * len(values)), len(values) - 1)]
 
 
 def measures(tree: Path) -> Iterator[tuple[str, str]]:
-    """What is measured, and how much it is."""
+    """The measures of a tree: names and values."""
     every = modules(tree)
     functions = [(module, function) for module in every for function in module.functions()]
     bodies = [body_lines(function) for _, function in functions]
@@ -224,7 +224,7 @@ def measures(tree: Path) -> Iterator[tuple[str, str]]:
     heights, between = layers(tree), arrows(tree, every)
     inside = {pair: count for pair, count in between.items() if "__init__" not in pair}
     comments, code = sum(comment_lines(each.text) for each in every), sum(code_lines(each.text) for each in every)
-    words = spoken(every)
+    words = private_names(every)
 
     yield "files", str(len(every))
     yield "lines", f"{sum(sizes):,}"
@@ -255,12 +255,12 @@ def measures(tree: Path) -> Iterator[tuple[str, str]]:
         upward = [f"{a} -> {b}" for a, b in inside if a in heights and b in heights and heights[b] >= heights[a]]
         yield "arrows upward or between siblings", f"{len(upward)} {', '.join(upward)}".strip()
     for word in ("convention", "zr", "dry", "by_name"):
-        yield f"`{word}` handed on: lines, files", "{}, {}".format(*places(every, word))
+        yield f"`{word}` as a name: lines, files", "{}, {}".format(*occurrences(every, word))
     yield "private words as names", f"{sum(words.values())}: " + ", ".join(f"{w} {n}" for w, n in words.most_common())
 
 
 def additions(docs: Path) -> Iterator[tuple[str, str]]:
-    """What the pages `adding_*.md` say that an addition touches."""
+    """The number of files that an addition touches, as stated in the pages `adding_*.md`."""
     for page in sorted(docs.glob("adding_*.md")):
         stated = re.search(r"Files touched:\s*(.+?)\.?\s*$", page.read_text(), re.MULTILINE)
         yield page.stem.replace("_", " ").replace("adding", "files for"), stated[1] if stated else "not stated"

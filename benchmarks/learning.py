@@ -1,9 +1,10 @@
-"""Does every model learn? All of them, small, with the same number of steps on moving digits, beside the baselines.
+"""Trains every model, small, for the same number of steps on moving digits, and compares the scores with the baselines.
 
     python benchmarks/learning.py [--images FOLDER_OF_MNIST] [--iterations 250] [--only NAME ...] --out docs/models.md
 
-Frames of 32 x 32, two digits, 10 frames in and 10 out; test sequences are made of digits never seen in training. The table
-is written anew after each model from `benchmarks/results/learning.json`; models that are measured there are kept.
+Frames of 32 x 32, two digits, 10 context frames and 10 forecast frames; test sequences use digits that training does not. The
+results are stored in `benchmarks/results/learning.json`, from which the table is rewritten after each model; a stored model is
+not trained again.
 """
 
 from __future__ import annotations
@@ -83,7 +84,7 @@ CASES = 100
 
 
 def experiment(name: str, images: str, iterations: int) -> Experiment:
-    """The same for all but the curriculum, which is nothing to one-shot models and parallel for TCTN."""
+    """The experiment of a model. Only the curriculum differs: one-shot models have none, TCTN is teacher-forced."""
     curriculum: Any = ReverseScheduled(start=iterations // 8, stop=iterations // 2, alpha=iterations / 12)
     if name.startswith(("simvp", "tau")):
         curriculum = NoSampling()
@@ -108,23 +109,23 @@ def experiment(name: str, images: str, iterations: int) -> Experiment:
 
 
 RESULTS = Path(__file__).parent / "results" / "learning.json"
-"""What is measured so far; the table is made of it."""
+"""The stored results."""
 
 
-def measured(name: str, images: str, iterations: int, folder: Path) -> dict[str, Any]:
+def measure(name: str, images: str, iterations: int, folder: Path) -> dict[str, Any]:
     """Train and verify one model."""
     settings = experiment(name, images, iterations)
-    begun = time.perf_counter()
+    start = time.perf_counter()
     run = train(settings, out=folder / "run", console=Console(quiet=True))
-    seconds = time.perf_counter() - begun
-    trained = load(run)
+    seconds = time.perf_counter() - start
+    model = load(run)
     test = settings.data.open().test
     assert test is not None
-    scores = verify({name: trained}, test, batch_size=8)
+    scores = verify({name: model}, test, batch_size=8)
     return {
         "mse": scores.frame(name, "mse").value,
         "ssim": scores.frame(name, "ssim").value,
-        "weights": parameters(trained.model),
+        "weights": parameters(model.model),
         "seconds": seconds,
         "memory": psutil.Process().memory_info().rss / 2**30,
     }
@@ -142,7 +143,7 @@ def baselines(images: str) -> dict[str, dict[str, Any]]:
 
 
 def page(rows: dict[str, dict[str, Any]], iterations: int) -> str:
-    """The document."""
+    """Format the document."""
     text = f"""# Models
 
 Every model with the same small budget: {iterations} iterations of 8 sequences, moving MNIST digits of 32 x 32, 10 frames in and
@@ -164,24 +165,24 @@ validation; memory is that of the process after training.
 
 
 def main() -> None:
-    """Measure what is not measured yet, and write the page."""
+    """Measure the models without a stored result, and write the page."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--images", default="bundled", help="folder with MNIST's IDX files")
     options.add_argument("--iterations", type=int, default=250)
     options.add_argument("--only", nargs="*", default=list(MODELS))
     options.add_argument("--out", type=Path, required=True)
-    given = options.parse_args()
+    arguments = options.parse_args()
     rows: dict[str, dict[str, Any]] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     if "persistence" not in rows:
-        rows |= baselines(given.images)
-    for name in given.only:
+        rows |= baselines(arguments.images)
+    for name in arguments.only:
         if name not in rows:
             folder = Path(tempfile.mkdtemp())
-            rows[name] = measured(name, given.images, given.iterations, folder)
+            rows[name] = measure(name, arguments.images, arguments.iterations, folder)
             shutil.rmtree(folder)
             print(name, rows[name], flush=True)
             RESULTS.write_text(json.dumps(rows, indent=1) + "\n")
-            given.out.write_text(page(rows, given.iterations))
+            arguments.out.write_text(page(rows, arguments.iterations))
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""Does loading keep up with training? Windows per second from NetCDF and Zarr against what a model consumes.
+"""Measures whether loading keeps up with training: windows per second from NetCDF and Zarr, and of a training step.
 
     python benchmarks/loading.py archive/event.nc
 
-Writes the frames of the file to both formats, compressed and in chunks of one frame, and reads random crops of them as
-training does: kept in memory (archives up to 2 GiB), and from disk window by window (larger ones). The consumption is that
-of a training step of PredRNN-V2 (32, 32) on the same batches. All in one process, alternating; median and range of the
-repeats, and the ratio to the consumption.
+Writes the frames of the file to both formats, compressed and in chunks of one frame, and reads random crops as training does:
+from memory (archives up to 2 GiB), and window by window from disk (larger ones). The training step is one of PredRNN-V2 (32,
+32) on the same batches. All is measured in one process, alternating; prints the median and the range of the repeats, and the
+ratio to the training step.
 """
 
 from __future__ import annotations
@@ -34,29 +34,29 @@ CONTEXT, HORIZON, CROP, BATCH = 5, 12, 128, 8
 
 
 def loader(path: Path, workers: int) -> Batches:
-    """Batches as training draws them from an archive."""
+    """Random batches of an archive, as in training."""
     data = ArchiveData(path=str(path), context=CONTEXT, horizon=HORIZON, split=ByBlocks(validation=0, test=0))
     opened = data.open()
     assert opened.train is not None
     return Batches(opened.train, opened.scaling, BATCH, crop=(CROP, CROP), flips=True, workers=workers)
 
 
-def loaded(batches: Batches, count: int) -> Callable[[], float]:
-    """Windows per second over `count` batches, after one that opens files and fills caches."""
+def loading_rate(batches: Batches, count: int) -> Callable[[], float]:
+    """Build a measurement of windows per second over `count` batches, after one that opens files and fills caches."""
 
     def measure() -> float:
         stream = batches.stream()
         next(stream)
-        begun = time.perf_counter()
+        start = time.perf_counter()
         for _ in islice(stream, count):
             pass
-        return count * BATCH / (time.perf_counter() - begun)
+        return count * BATCH / (time.perf_counter() - start)
 
     return measure
 
 
-def consumed(count: int) -> Callable[[], float]:
-    """Windows per second that a training step takes in."""
+def training_rate(count: int) -> Callable[[], float]:
+    """Build a measurement of windows per second of `count` training steps."""
     model = PredRNNV2(hidden=(32, 32), kernel=5, patch=4).build(FrameShape(1, CROP, CROP, CONTEXT, HORIZON)).train()
     optimiser = torch.optim.Adam(model.parameters())
     frames = torch.rand(BATCH, CONTEXT + HORIZON, 1, CROP, CROP)
@@ -64,7 +64,7 @@ def consumed(count: int) -> Callable[[], float]:
     teacher = free_running(BATCH, CONTEXT, HORIZON)
 
     def measure() -> float:
-        begun = time.perf_counter()
+        start = time.perf_counter()
         for _ in range(count):
             optimiser.zero_grad()
             prediction = model(frames, teacher)
@@ -72,7 +72,7 @@ def consumed(count: int) -> Callable[[], float]:
             loss = L1L2()(prediction.frames, frames[:, -steps:], valid[:, -steps:]) + sum(prediction.losses.values())
             loss.backward()
             optimiser.step()
-        return count * BATCH / (time.perf_counter() - begun)
+        return count * BATCH / (time.perf_counter() - start)
 
     return measure
 
@@ -83,8 +83,8 @@ def main() -> None:
     options.add_argument("file", help="frames of at least 128 x 128")
     options.add_argument("--workers", type=int, default=2)
     options.add_argument("--repeats", type=int, default=5)
-    given = options.parse_args()
-    frames = framecast.open(given.file)
+    arguments = options.parse_args()
+    frames = framecast.open(arguments.file)
     with tempfile.TemporaryDirectory() as folder:
         stored = frames.drop_vars(["source"], errors="ignore").load()
         stored.attrs = {"units": frames.attrs["units"]}
@@ -93,33 +93,33 @@ def main() -> None:
         stored.to_netcdf(netcdf, engine="h5netcdf", encoding={stored.name: {"zlib": True, "chunksizes": chunk}})
         stored.chunk({"time": 1}).to_zarr(zarr)
         print(f"{' x '.join(map(str, frames.shape))}, crops of {CROP}, {CONTEXT + HORIZON} frames, batch {BATCH}, "
-              f"{given.workers} worker(s), {torch.get_num_threads()} threads")  # fmt: skip
-        ways: dict[str, Callable[[], float]] = {"consumed by PredRNN-V2 (32, 32)": consumed(1)}
+              f"{arguments.workers} worker(s), {torch.get_num_threads()} threads")  # fmt: skip
+        ways: dict[str, Callable[[], float]] = {"training of PredRNN-V2 (32, 32)": training_rate(1)}
         for name, path in (("NetCDF", netcdf), ("Zarr", zarr)):
-            ways[f"{name}, kept in memory"] = loaded(loader(path, given.workers), 20)
+            ways[f"{name}, in memory"] = loading_rate(loader(path, arguments.workers), 20)
         for name, path in (("NetCDF", netcdf), ("Zarr", zarr)):
-            ways[f"{name}, from disk"] = from_disk(loaded(loader(path, given.workers), 2))
+            ways[f"{name}, from disk"] = from_disk(loading_rate(loader(path, arguments.workers), 2))
         measured: dict[str, list[float]] = {name: [] for name in ways}
-        for _ in range(given.repeats):
+        for _ in range(arguments.repeats):
             for name, measure in ways.items():
                 measured[name].append(measure())
-    need = statistics.median(measured["consumed by PredRNN-V2 (32, 32)"])
+    need = statistics.median(measured["training of PredRNN-V2 (32, 32)"])
     for name, values in measured.items():
         middle = statistics.median(values)
         print(f"{name:34} {middle:8.1f} windows/s ({min(values):.1f} to {max(values):.1f}), {middle / need:7.1f} x")
 
 
 def from_disk(measure: Callable[[], float]) -> Callable[[], float]:
-    """The same without keeping decoded archives in memory."""
+    """The same measurement, without decoded archives in memory."""
 
-    def measured() -> float:
+    def measure_from_disk() -> float:
         limit, stored.FRAME_CACHE_BYTES = stored.FRAME_CACHE_BYTES, 0
         try:
             return measure()
         finally:
             stored.FRAME_CACHE_BYTES = limit
 
-    return measured
+    return measure_from_disk
 
 
 if __name__ == "__main__":

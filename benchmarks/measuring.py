@@ -1,4 +1,4 @@
-"""What the benchmarks of speed have in common: ceilings of the machine and alternating measurements."""
+"""Timing functions for the speed benchmarks: the peak rates of the machine, and alternating measurements."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch.nn import functional
 
 
 def machine() -> str:
-    """Threads and versions, and what the machine reaches: a large matrix product, and a large direct convolution."""
+    """Describe the machine: threads, versions, and the rates of a large matrix product and a large direct convolution."""
     a = torch.rand(2048, 2048)
     x, weight = torch.rand(8, 64, 16, 16), torch.rand(448, 64, 5, 5)
     product = 2 * 2048**3 / fastest(lambda: a @ a) / 1e9
@@ -23,30 +23,30 @@ def machine() -> str:
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """How long `work` takes, once."""
-    begun = time.perf_counter()
+    """The duration of one call of `work`."""
+    start = time.perf_counter()
     work()
-    return time.perf_counter() - begun
+    return time.perf_counter() - start
 
 
 def fastest(work: Callable[[], object], repeats: int = 7) -> float:
-    """The shortest of some repeats, in seconds."""
+    """The shortest duration of `repeats` calls, in seconds."""
     return min(seconds(work) for _ in range(repeats))
 
 
 def alternating(forms: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:
-    """Seconds of each form, measured in turn after one round to warm up, so that what else the machine does hits all."""
+    """Seconds of each form, measured in turn after one warm-up round, so that other load on the machine affects all forms."""
     times: dict[str, list[float]] = {name: [] for name in forms}
     for round_ in range(repeats + 1):
         for name, work in forms.items():
-            taken = seconds(work)
+            duration = seconds(work)
             if round_:
-                times[name].append(taken)
+                times[name].append(duration)
     return times
 
 
 def line(name: str, times: Mapping[str, list[float]], of: str = "plain") -> str:
-    """Medians with their range, and the ratio of the medians of `of` and the first form; of neighbouring rounds too."""
+    """Format medians with ranges, and the ratio of `of` to the first form: of the medians, and the range over rounds."""
     first = next(iter(times))
     parts = [
         f"{form} {statistics.median(values):.3f} s ({min(values):.3f}-{max(values):.3f})"

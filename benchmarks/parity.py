@@ -1,4 +1,4 @@
-"""The published implementations against ours: the largest difference of outputs, loss and gradient norms.
+"""Compares our models with published implementations: the largest differences of outputs, loss and gradient norms.
 
 python benchmarks/parity.py FOLDER_OF_PARITY_FILES
 """
@@ -17,8 +17,8 @@ from framecast.checkpoints.published import reference
 
 
 def differences(path: Path) -> tuple[float, float, float, float]:
-    """Largest absolute difference of the outputs, relative differences of the loss and of the gradient norms that are not 0
-    but for rounding, and of the same in double precision: one ReLU's number near 0 can have either sign in single."""
+    """The largest absolute difference of the outputs, and the relative differences of the loss and of the gradient norms above
+    rounding error, and of the latter in double precision: in single precision the input of a ReLU near 0 can have either sign."""
     with np.load(path) as file:
         meta = json.loads(str(file["meta"]))
         arrays = {key: torch.tensor(file[key]) for key in file.files if key != "meta"}
@@ -36,7 +36,7 @@ def differences(path: Path) -> tuple[float, float, float, float]:
 def gradients(
     model: torch.nn.Module, loss: torch.Tensor, meta: dict[str, Any], weights: dict[str, torch.Tensor]
 ) -> float:
-    """Largest relative difference of the norms."""
+    """The largest relative difference of the gradient norms."""
     loss.backward()
     named = dict(model.named_parameters())
     norms = {
@@ -49,7 +49,7 @@ def gradients(
 
 
 def main(folder: str) -> None:
-    """Print a table."""
+    """Print a row for each reference."""
     print(f"{'reference':28} {'outputs':>10} {'loss, rel.':>12} {'gradients, rel.':>16} {'in double':>12}")
     for path in sorted(Path(folder).glob("*.npz")):
         if path.stem in reference.REFERENCES:

@@ -1,7 +1,7 @@
-"""PredRNN-V2 and ModeRNN as a reader of the papers would write them at first: every convolution by itself, every gate by itself.
+"""Plain implementations of PredRNN-V2 and ModeRNN, written from the papers: every convolution and every gate on its own.
 
-This is what the speed of framecast is measured against (training.py, forecasting.py); it shares no code with it but the names of
-its weights, so that both can be given the same ones.
+They are the reference for the speed of framecast (training.py, forecasting.py, gpu.py). They share no code with framecast, only
+the names of weights, so that both can have the same weights.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from torch.nn import functional
 
 
 class Conv(nn.Module):
-    """A convolution without bias, under the name it has in framecast."""
+    """A convolution without bias, with the weight name of framecast."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int) -> None:
         super().__init__()
@@ -25,7 +25,7 @@ class Conv(nn.Module):
 
 
 class Cell(nn.Module):
-    """Equation 4."""
+    """The cell of PredRNN-V2, equation 4."""
 
     def __init__(self, inputs: int, hidden: int, kernel: int) -> None:
         super().__init__()
@@ -54,8 +54,8 @@ class Cell(nn.Module):
         return o * torch.tanh(self.conv_last(both)), c, m, dc, dm
 
 
-class Rolled(nn.Module, ABC):
-    """A network on patches of frames, rolled over time with teacher forcing as `rollout` has it."""
+class Rollout(nn.Module, ABC):
+    """A network on patches of frames, rolled out over time with the teacher forcing of `framecast.models.parts.rollout`."""
 
     def __init__(self, channels: int, hidden: tuple[int, ...], patch: int) -> None:
         super().__init__()
@@ -64,18 +64,18 @@ class Rolled(nn.Module, ABC):
 
     @abstractmethod
     def start(self, zero: Tensor) -> None:
-        """Begin with an empty state, of maps like `zero (B, D, h, w)`."""
+        """Set the state to zero, with maps like `zero (B, D, h, w)`."""
 
     @abstractmethod
-    def step(self, seen: Tensor) -> Tensor:
-        """The top layer's H."""
+    def step(self, inputs: Tensor) -> Tensor:
+        """One time step: the hidden state of the top layer."""
 
     def loss(self) -> Tensor | float:
-        """What is added to the loss."""
+        """The auxiliary loss."""
         return 0.0
 
     def forward(self, frames: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor | float]:
-        """`frames (B, S, C, H, W)`, `teacher (B, T - 1)` -> the frames at 1..T-1, and what is added to the loss."""
+        """`frames (B, S, C, H, W)`, `teacher (B, T - 1)` -> the frames at 1..T-1, and the auxiliary loss."""
         batch, available, channels, height, width = frames.shape
         p = self.patch
         x = frames.reshape(batch, available, channels, height // p, p, width // p, p)
@@ -83,17 +83,17 @@ class Rolled(nn.Module, ABC):
         self.start(x.new_zeros(batch, self.head.in_channels, height // p, width // p))
         outputs: list[Tensor] = []
         for t in range(teacher.shape[1]):
-            seen = outputs[-1] if t >= available else x[:, t]
+            inputs = outputs[-1] if t >= available else x[:, t]
             if 0 < t < available:
-                seen = torch.where(teacher[:, t, None, None, None], x[:, t], outputs[-1])
-            outputs.append(self.head(self.step(seen)))
+                inputs = torch.where(teacher[:, t, None, None, None], x[:, t], outputs[-1])
+            outputs.append(self.head(self.step(inputs)))
         y = torch.stack(outputs, dim=1)
         y = y.reshape(batch, -1, p, p, channels, height // p, width // p).permute(0, 1, 4, 5, 2, 6, 3)
         return y.reshape(batch, -1, channels, height, width), self.loss()
 
 
-class PlainPredRNNV2(Rolled):
-    """Equations 2 to 5."""
+class PlainPredRNNV2(Rollout):
+    """PredRNN-V2, equations 2 to 5."""
 
     def __init__(self, channels: int, hidden: tuple[int, ...], kernel: int, patch: int, decoupling: float) -> None:
         super().__init__(channels, hidden, patch)
@@ -106,15 +106,15 @@ class PlainPredRNNV2(Rolled):
     def start(self, zero: Tensor) -> None:
         self.h, self.c, self.m, self.losses = [zero] * len(self.cells), [zero] * len(self.cells), zero, []
 
-    def step(self, seen: Tensor) -> Tensor:
+    def step(self, inputs: Tensor) -> Tensor:
         for layer, cell in enumerate(self.cells):
-            self.h[layer], self.c[layer], self.m, dc, dm = cell(seen, self.h[layer], self.c[layer], self.m)
-            seen = self.h[layer]
+            self.h[layer], self.c[layer], self.m, dc, dm = cell(inputs, self.h[layer], self.c[layer], self.m)
+            inputs = self.h[layer]
             if self.training:
                 one = functional.normalize(self.adapter(dc).flatten(2), dim=2)
                 other = functional.normalize(self.adapter(dm).flatten(2), dim=2)
                 self.losses.append(functional.cosine_similarity(one, other, dim=2).abs().mean())
-        return seen
+        return inputs
 
     def loss(self) -> Tensor | float:
         return self.weight * torch.stack(self.losses).mean() if self.losses else 0.0
@@ -134,7 +134,7 @@ class Projection(nn.Module):
 
 
 class Binding(nn.Module):
-    """Equation 3, with the scale of the released code."""
+    """The slot attention of ModeRNN, equation 3, with the scale of the released code."""
 
     def __init__(self, hidden: int, slots: int) -> None:
         super().__init__()
@@ -142,10 +142,10 @@ class Binding(nn.Module):
         self.to_q, self.to_k = Projection(hidden, 2 * hidden), Projection(2 * hidden, 2 * hidden)
         self.to_v = Projection(2 * hidden, 2 * hidden)
 
-    def forward(self, bus: Tensor, seen: Tensor) -> list[Tensor]:
+    def forward(self, bus: Tensor, inputs: Tensor) -> list[Tensor]:
         q, k, v = (
             values.reshape(len(values), self.slots, -1, values.shape[-2] * values.shape[-1])
-            for values in (self.to_q(bus), self.to_k(seen), self.to_v(seen))
+            for values in (self.to_q(bus), self.to_k(inputs), self.to_v(inputs))
         )
         attention = torch.softmax(q.transpose(2, 3) @ k / bus.shape[1] ** 0.5, dim=-1)
         bound = (attention @ v.transpose(2, 3)).transpose(2, 3)
@@ -162,14 +162,14 @@ class Pooling(nn.Module):
             nn.Conv2d(channels, width, 1), nn.LayerNorm([width, 1, 1]), nn.ReLU(), nn.Conv2d(width, width, 1)
         )
 
-    def forward(self, seen: Tensor) -> Tensor:
-        attention = torch.softmax(self.mask(seen).flatten(2), dim=2)
-        pooled = (seen.flatten(2) @ attention.transpose(1, 2))[..., None]
+    def forward(self, inputs: Tensor) -> Tensor:
+        attention = torch.softmax(self.mask(inputs).flatten(2), dim=2)
+        pooled = (inputs.flatten(2) @ attention.transpose(1, 2))[..., None]
         return torch.sigmoid(self.bottleneck(pooled)).flatten(1)
 
 
 class Fusion(nn.Module):
-    """Equations 4 to 6, with a weight a channel as in the released code."""
+    """The fusion of slots, equations 4 to 6, with one weight per channel as in the released code."""
 
     def __init__(self, hidden: int, slots: int) -> None:
         super().__init__()
@@ -180,25 +180,25 @@ class Fusion(nn.Module):
         self.weigh = nn.ModuleList(nn.Linear(hidden, both) for _ in range(slots))
         self.weigh_shortcut = nn.Linear(hidden, both)
 
-    def forward(self, slots: list[Tensor], seen: Tensor) -> Tensor:
+    def forward(self, slots: list[Tensor], inputs: Tensor) -> Tensor:
         terms = [torch.relu(layer(slot)) for layer, slot in zip(self.slots, slots, strict=True)]
-        terms.append(self.shortcut(seen))
-        context = self.context(seen)
+        terms.append(self.shortcut(inputs))
+        context = self.context(inputs)
         weights = [torch.sigmoid(layer(context)) for layer in (*self.weigh, self.weigh_shortcut)]
         return sum(term * weight[..., None, None] for term, weight in zip(terms, weights, strict=True))
 
 
 class FusedGates(nn.Module):
-    """Equation 7, as the released code has it."""
+    """The gates, equation 7, as in the released code."""
 
     def __init__(self, hidden: int, slots: int, grid: tuple[int, int]) -> None:
         super().__init__()
         self.fuse_og, self.fuse_if = Fusion(hidden, slots), Fusion(hidden, slots)
         self.norm_og, self.norm_if = nn.LayerNorm([2 * hidden, *grid]), nn.LayerNorm([2 * hidden, *grid])
 
-    def forward(self, slots: list[Tensor], seen: Tensor) -> tuple[Tensor, ...]:
-        o, g = torch.chunk(self.norm_og(self.fuse_og(slots, seen)), 2, dim=1)
-        i, f = torch.chunk(self.norm_if(self.fuse_if(slots, seen)), 2, dim=1)
+    def forward(self, slots: list[Tensor], inputs: Tensor) -> tuple[Tensor, ...]:
+        o, g = torch.chunk(self.norm_og(self.fuse_og(slots, inputs)), 2, dim=1)
+        i, f = torch.chunk(self.norm_if(self.fuse_if(slots, inputs)), 2, dim=1)
         return torch.sigmoid(i), torch.sigmoid(f), torch.tanh(g), torch.sigmoid(o)
 
 
@@ -210,14 +210,14 @@ class ModeCell(nn.Module):
         self.binding, self.gates = Binding(hidden, slots), FusedGates(hidden, slots, grid)
 
     def forward(self, x: Tensor, h: Tensor, bus: Tensor) -> tuple[Tensor, Tensor]:
-        seen = torch.cat([x, h], dim=1)
-        i, f, g, o = self.gates(self.binding(bus, seen), seen)
+        inputs = torch.cat([x, h], dim=1)
+        i, f, g, o = self.gates(self.binding(bus, inputs), inputs)
         bus = f * bus + i * g
         return o * torch.tanh(bus), bus
 
 
-class PlainModeRNN(Rolled):
-    """Equations 3 to 7, in the form of the released code."""
+class PlainModeRNN(Rollout):
+    """ModeRNN, equations 3 to 7, in the form of the released code."""
 
     def __init__(self, channels: int, hidden: tuple[int, ...], patch: int, slots: int, grid: tuple[int, int]) -> None:
         super().__init__(channels, hidden, patch)
@@ -227,20 +227,20 @@ class PlainModeRNN(Rolled):
     def start(self, zero: Tensor) -> None:
         self.h, self.bus = [zero] * len(self.cells), [zero] * len(self.cells)
 
-    def step(self, seen: Tensor) -> Tensor:
-        seen = self.embed(seen)
+    def step(self, inputs: Tensor) -> Tensor:
+        inputs = self.embed(inputs)
         for layer, cell in enumerate(self.cells):
-            seen, self.bus[layer] = cell(seen, self.h[layer], self.bus[layer])
-            self.h[layer] = seen
-        return seen
+            inputs, self.bus[layer] = cell(inputs, self.h[layer], self.bus[layer])
+            self.h[layer] = inputs
+        return inputs
 
 
-def shared_weights(plain: Rolled, model: nn.Module) -> None:
-    """Give the plain form the weights of framecast's."""
+def copy_weights(plain: Rollout, model: nn.Module) -> None:
+    """Copy the weights of a framecast model to the plain one."""
     names = {"core.": "", "decoupling.adapter": "adapter"}
     weights = {}
     for name, weight in model.state_dict().items():
-        for ours, its in names.items():
-            name = name.replace(ours, its)
+        for ours, plain_name in names.items():
+            name = name.replace(ours, plain_name)
         weights[name] = weight
     plain.load_state_dict(weights)

@@ -1,9 +1,9 @@
-"""Is a model that was trained in bf16 as good as one that was trained in float32?
+"""Compares the scores of models trained in bf16 and in float32.
 
     python benchmarks/precision.py [--iterations 300] [--seeds 3] [--images FOLDER_OF_MNIST]
 
-PredRNN-V2 with two layers of 16 on moving digits of 32 x 32, 10 -> 10, the same seeds for both; what differs between seeds is
-the noise that a difference must be seen against. Weights, the optimiser and the loss are float32 in both.
+PredRNN-V2 with two layers of 16 on moving digits of 32 x 32, 10 -> 10, with the same seeds for both; the spread over seeds is the
+noise of a difference. Weights, the optimiser and the loss are float32 in both.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ SCORES = ("mse", "ssim")
 
 
 def experiment(images: str, iterations: int) -> Experiment:
-    """That of both precisions and all seeds."""
+    """The experiment of both precisions and all seeds."""
     return Experiment(
         data=MovingDigits(images=images, size=32, train=20_000, validation=16, test=200),
         model=PredRNNV2(hidden=(16, 16), decoupling=0.02),
@@ -45,7 +45,7 @@ def experiment(images: str, iterations: int) -> Experiment:
 
 
 def main() -> None:
-    """A line for each run, then what they come to."""
+    """Print a line for each run, then the difference of each score."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--iterations", type=int, default=300)
     parser.add_argument("--seeds", type=int, default=3)
@@ -54,7 +54,7 @@ def main() -> None:
     settings = experiment(options.images, options.iterations)
     test = settings.data.open().test
     assert test is not None
-    found: dict[str, dict[str, list[float]]] = {precision: {score: [] for score in SCORES} for precision in PRECISIONS}
+    values: dict[str, dict[str, list[float]]] = {precision: {score: [] for score in SCORES} for precision in PRECISIONS}
     for seed in range(options.seeds):
         for precision in PRECISIONS:
             training: Any = dataclasses.replace(settings.training, seed=seed, precision=precision)
@@ -63,10 +63,10 @@ def main() -> None:
                 run = train(one, out=Path(folder) / "run", console=Console(quiet=True))
                 scores = verify({"model": load(run)}, test, batch_size=8)
             for score in SCORES:
-                found[precision][score].append(scores.frame("model", score).value)
-            print(seed, precision, {score: round(found[precision][score][-1], 5) for score in SCORES}, flush=True)
+                values[precision][score].append(scores.frame("model", score).value)
+            print(seed, precision, {score: round(values[precision][score][-1], 5) for score in SCORES}, flush=True)
     for score in SCORES:
-        single, half = (found[precision][score] for precision in PRECISIONS)
+        single, half = (values[precision][score] for precision in PRECISIONS)
         differences = [b - a for a, b in zip(single, half, strict=True)]
         print(
             f"{score}: float32 {statistics.mean(single):.5f}, bf16 {statistics.mean(half):.5f}; "

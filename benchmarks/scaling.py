@@ -1,12 +1,12 @@
-"""What a training step and a forecast cost against the work: time and memory over frame size, length, width and batch.
+"""Measures the time and memory of a training step and a forecast over frame size, sequence length, width and batch size.
 
     python benchmarks/scaling.py --out docs/pictures/scaling.png
 
-PredRNN-V2 with two layers, 5x5 kernels, patches of 4, around a middle of 128 x 128 frames, 10 -> 10, 32 channels, batch 2: one
-of these is varied at a time. Each setting runs in a process of its own, whose peak memory is measured, and all of them `--passes`
-times, minutes apart, of which the fastest counts. `work` is multiply-accumulates; where time is proportional to it, the last
-column stays the same. Then whole training, from data to optimiser, with one process and two on the same batch, and with no, one
-and two threads that load windows.
+PredRNN-V2 with two layers, 5x5 kernels and patches of 4; the central setting is 128 x 128 frames, 10 -> 10, 32 channels, batch
+2, and one of these is varied at a time. Each setting runs in a process of its own, whose peak memory is measured. All settings
+run `--passes` times, minutes apart, and the fastest counts. `work` is multiply-accumulates; if time is proportional to it, the
+last column is constant. Then full training, from data to optimiser, with one process and two on the same batch, and with 0, 1
+and 2 threads that load windows.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MIDDLE_CHANNELS = 32
 
 @dataclass(frozen=True)
 class Setting:
-    """One point."""
+    """A setting of the model and its data."""
 
     size: int = 128
     length: int = 20
@@ -44,7 +44,7 @@ VARIED = {
 
 
 def measure(setting: Setting) -> dict[str, float]:
-    """Seconds of a training step and of a forecast (the fastest of three), peak memory in GiB, work in G."""
+    """Measure the seconds of a training step and of a forecast (the fastest of three), peak memory in GiB, and work in G."""
     import torch
     from measuring import fastest
 
@@ -76,20 +76,20 @@ def measure(setting: Setting) -> dict[str, float]:
     return {"step": seconds, "forecast": fastest(forecast, 3), "memory": memory, "work": work}
 
 
-def apart(setting: Setting) -> dict[str, float]:
-    """What is measured of it in a process of its own."""
+def measure_in_subprocess(setting: Setting) -> dict[str, float]:
+    """The result of `measure` in a process of its own."""
     command = [sys.executable, __file__, "--one", json.dumps(setting.__dict__)]
-    said: dict[str, float] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-    return said
+    result: dict[str, float] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    return result
 
 
 LOADING = ((1, 0), (1, 1), (1, 2), (2, 1))
-"""Processes, and the threads that load windows in each."""
+"""Processes, and threads that load windows in each."""
 BATCH, LOGGED, ITERATIONS = 4, 5, 20
 
 
 def training(processes: int, workers: int) -> float:
-    """Frames a second, the median between logs."""
+    """Train, and return the median frames per second of the log."""
     import yaml
 
     from framecast.config.experiment import Experiment, Training
@@ -122,9 +122,9 @@ def training(processes: int, workers: int) -> float:
 
 
 def main() -> None:
-    """Print a table, and draw it where asked."""
+    """Print the tables, and draw a figure if `--out` is given."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--out", type=Path, help="A picture.")
+    parser.add_argument("--out", type=Path, help="File of a figure.")
     parser.add_argument("--passes", type=int, default=2)
     parser.add_argument("--one", help="Measure one setting, as JSON, in this process.")
     options = parser.parse_args()
@@ -132,37 +132,40 @@ def main() -> None:
         print(json.dumps(measure(Setting(**json.loads(options.one)))))
         return
     points = [(name, value) for name, values in VARIED.items() for value in values]
-    passes = [[apart(replace(Setting(), **{name: value})) for name, value in points] for _ in range(options.passes)]
-    best = [{what: min(said[what] for said in same) for what in same[0]} for same in zip(*passes, strict=True)]
-    found: dict[str, list[tuple[int, dict[str, float]]]] = {name: [] for name in VARIED}
-    for (name, value), said in zip(points, best, strict=True):
-        found[name].append((value, said))
-    for name, rows in found.items():
+    passes = [
+        [measure_in_subprocess(replace(Setting(), **{name: value})) for name, value in points]
+        for _ in range(options.passes)
+    ]
+    best = [{what: min(run[what] for run in runs) for what in runs[0]} for runs in zip(*passes, strict=True)]
+    results: dict[str, list[tuple[int, dict[str, float]]]] = {name: [] for name in VARIED}
+    for (name, value), result in zip(points, best, strict=True):
+        results[name].append((value, result))
+    for name, rows in results.items():
         print(f"\n{name:>8}  step s  forecast s  memory GiB  work G   s per 1000 G")
-        for value, said in rows:
+        for value, result in rows:
             print(
-                f"{value:>8}  {said['step']:6.2f}  {said['forecast']:10.2f}  {said['memory']:10.2f}  {said['work']:6.0f}"
-                f"  {1000 * said['step'] / said['work']:13.2f}"
+                f"{value:>8}  {result['step']:6.2f}  {result['forecast']:10.2f}  {result['memory']:10.2f}  {result['work']:6.0f}"
+                f"  {1000 * result['step'] / result['work']:13.2f}"
             )
     if options.out:
-        draw(found, options.out)
-    print("\nprocesses  threads that load  frames a second")
+        draw(results, options.out)
+    print("\nprocesses  loading threads  frames per second")
     for processes, workers in LOADING * 2:
         print(f"{processes:>9}  {workers:>17}  {training(processes, workers):15.0f}", flush=True)
 
 
-def draw(found: dict[str, list[tuple[int, dict[str, float]]]], out: Path) -> None:
-    """Time and memory against the work, one line for each thing that is varied."""
+def draw(results: dict[str, list[tuple[int, dict[str, float]]]], out: Path) -> None:
+    """Draw time and memory against work, one line for each varied parameter."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot, ticker
 
     figure, axes = pyplot.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
-    for name, points in found.items():
-        work = [said["work"] for _, said in points]
+    for name, points in results.items():
+        work = [result["work"] for _, result in points]
         for axis, what in zip(axes, ("step", "memory"), strict=True):
-            axis.plot(work, [said[what] for _, said in points], marker="o", markersize=4, label=name)
+            axis.plot(work, [result[what] for _, result in points], marker="o", markersize=4, label=name)
     for axis, what in zip(axes, ("seconds of a training step", "peak memory, GiB"), strict=True):
         axis.set(xscale="log", yscale="log", xlabel="G multiply-accumulates, forward", title=what)
         for each in (axis.xaxis, axis.yaxis):

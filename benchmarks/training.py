@@ -1,12 +1,12 @@
-"""How fast is a training step on this CPU, against plain forms of the same models?
+"""Measures the speed of a training step on this CPU against plain implementations of the same models.
 
     python benchmarks/training.py [--models predrnn_v2 mim ...] [--repeats 5] [--memory plain|framecast|'segments of 2']
 
 Four layers of 64 channels, 5x5 kernels, frames of 64 x 64 in patches of 4, 10 -> 10, batch 8. The plain forms of PredRNN-V2 and
-ModeRNN are in plain.py, written from the equations; that of the others is framecast with `use_algorithm("direct")`, which is one
-convolution and one gate after the other. Each model is measured in a process of its own, since what lies where in memory is left
-by what came before. `--memory` prints the peak memory of one form in this process, with an optimiser: what that loads of PyTorch
-(0.14 GiB) and its moments belong to any training.
+ModeRNN are in plain.py, written from the equations; those of the others are framecast with `use_algorithm("direct")`, which computes one
+convolution and one gate after the other. Each model is measured in a process of its own, since the layout of memory depends on
+earlier allocations. `--memory` prints the peak memory of one form in this process, with an optimiser; its moments and the part of
+PyTorch that it loads (0.14 GiB) are included.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 from measuring import alternating, line, machine
-from plain import PlainModeRNN, PlainPredRNNV2, Rolled, shared_weights
+from plain import PlainModeRNN, PlainPredRNNV2, Rollout, copy_weights
 from torch import nn
 
 from framecast.models import (
@@ -54,7 +54,7 @@ SEGMENTS = {f"segments of {n}": PredRNNV2(hidden=HIDDEN, segment=n) for n in (5,
 
 
 def ending(model: nn.Module, optimised: bool) -> Callable[[], None]:
-    """What ends a step."""
+    """Build the end of a training step: the update and the reset of gradients."""
     optimiser = torch.optim.AdamW(model.parameters()) if optimised else None
 
     def end() -> None:
@@ -66,7 +66,7 @@ def ending(model: nn.Module, optimised: bool) -> Callable[[], None]:
 
 
 def forms(config: Any, optimised: bool = False) -> dict[str, Callable[[], None]]:
-    """A training step of framecast's form and of the plain one, with the same weights, with or without an optimiser."""
+    """Build a training step of framecast and of the plain form with the same weights, with or without an optimiser."""
     torch.manual_seed(0)
     model = config.build(SHAPE).train()
     frames = torch.rand(BATCH, SHAPE.context + SHAPE.horizon, 1, SHAPE.height, SHAPE.width)
@@ -83,7 +83,7 @@ def forms(config: Any, optimised: bool = False) -> dict[str, Callable[[], None]]
         with use_algorithm("direct"):
             ours()
 
-    plain: Rolled
+    plain: Rollout
     if isinstance(config, PredRNNV2):
         plain = PlainPredRNNV2(1, HIDDEN, config.kernel, config.patch, config.decoupling).train()
     elif isinstance(config, ModeRNN):
@@ -91,7 +91,7 @@ def forms(config: Any, optimised: bool = False) -> dict[str, Callable[[], None]]
         plain = PlainModeRNN(1, HIDDEN, config.patch, config.slots, grid).train()
     else:
         return {"framecast": ours, "plain": direct}
-    shared_weights(plain, model)
+    copy_weights(plain, model)
     end_theirs = ending(plain, optimised)
 
     def theirs() -> None:
@@ -107,13 +107,13 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--models", nargs="+", default=list(MODELS), choices=list(MODELS))
     parser.add_argument("--repeats", type=int, default=5)
-    whole = MODELS["predrnn_v2"]
-    measured = {"framecast": whole, **SEGMENTS}
-    parser.add_argument("--memory", choices=("plain", *measured))
+    full = MODELS["predrnn_v2"]
+    configs = {"framecast": full, **SEGMENTS}
+    parser.add_argument("--memory", choices=("plain", *configs))
     options = parser.parse_args()
     keep_free()  # as training does
     if options.memory:
-        config, form = (whole, "plain") if options.memory == "plain" else (measured[options.memory], "framecast")
+        config, form = (full, "plain") if options.memory == "plain" else (configs[options.memory], "framecast")
         step = forms(config, optimised=True)[form]
         for _ in range(2):
             step()
@@ -124,7 +124,7 @@ def main() -> None:
             command = [sys.executable, __file__, "--models", name, "--repeats", str(options.repeats)]
             subprocess.run(command, check=True)
         return
-    from framecast.models.parts.flops import multiply_accumulates  # 70 MiB, which would be measured above
+    from framecast.models.parts.flops import multiply_accumulates  # late: its 70 MiB would count in the memory above
 
     print(machine())
     (name,) = options.models
@@ -133,8 +133,10 @@ def main() -> None:
     print(line(name, times), f"- direct work {work / min(times['plain']):.0f} GFLOP/s", flush=True)
     if name == "predrnn_v2":
         for form, segmented in SEGMENTS.items():
-            both = {form: forms(segmented)["framecast"], "kept": forms(whole)["framecast"]}
-            print(line("activation checkpointing", alternating(both, options.repeats), of="kept"), flush=True)
+            both = {form: forms(segmented)["framecast"], "all activations": forms(full)["framecast"]}
+            print(
+                line("activation checkpointing", alternating(both, options.repeats), of="all activations"), flush=True
+            )
 
 
 if __name__ == "__main__":

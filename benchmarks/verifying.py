@@ -1,9 +1,9 @@
-"""What a verification costs: all scores of cases of 256 x 256, 12 frames, on a part of a radar event.
+"""Measures the time of a verification: all scores of cases of 256 x 256 pixels and 12 frames of a radar event.
 
     python benchmarks/verifying.py FILE.nc [--cases 24]
 
-Seconds for 1,000 cases, of persistence alone, and of a PredRNN-V2 (2 x 32 channels, untrained: the cost is the same)
-beside persistence and extrapolation, the forecasts included.
+Prints the seconds for 1,000 cases, with the forecasts, of persistence alone, and of a PredRNN-V2 (2 x 32 channels, untrained,
+at the same cost as trained) with persistence and extrapolation.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ CONTEXT, HORIZON, SIDE = 5, 12, 256
 
 
 def windows(path: str) -> WindowSource:
-    """The windows of the middle of an event."""
+    """The windows of the central pixels of an event."""
     data = ArchiveData(path=path, context=CONTEXT, horizon=HORIZON, split=ByBlocks(validation=0, test=0))
     frames = data.open_archives()[0]
     top, left = ((frames.sizes[axis] - SIDE) // 2 for axis in ("y", "x"))
@@ -58,11 +58,11 @@ def main() -> None:
             "extrapolation": Extrapolation(source.quantity),
         },
     }
-    source.read(0)  # an archive of this size is decoded once, at the first read
+    source.read(0)  # the first read decodes an archive of this size
     print(machine())
     for name, forecasters in forms.items():
-        taken = seconds(lambda forecasters=forecasters: verify(forecasters, source, limit=arguments.cases))
-        print(f"{name}: {taken / min(arguments.cases, len(source)) * 1000:.0f} s for 1,000 cases")
+        duration = seconds(lambda forecasters=forecasters: verify(forecasters, source, limit=arguments.cases))
+        print(f"{name}: {duration / min(arguments.cases, len(source)) * 1000:.0f} s for 1,000 cases")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Verify a forecaster of your own against the baselines, and write the report.
+"""An example: verify a forecaster of your own against the baselines, and write the report.
 
-A forecaster has a `name`, a `context_length` (the least number of frames that it needs) and one method, `forecast(context,
-horizon)`: from `context.frames (B, T, C, H, W)` in physical units, NaN where there is no data, to `(M, B, horizon, C, H, W)`
-with M members, 1 for a single forecast. Here: the mean of the context.
+A forecaster has a `name`, a `context_length` (the minimum number of context frames) and one method, `forecast(context, horizon)`:
+from `context.frames (B, T, C, H, W)` in physical units, NaN for no data, to `(M, B, horizon, C, H, W)` with M members, 1 for a
+deterministic forecast. Here it is the mean of the context.
 
     python examples/own_forecaster.py archive/ report.html
 """
@@ -15,7 +15,7 @@ import framecast
 
 
 class Mean:
-    """The mean of the context, at every lead time; no value where nothing was observed."""
+    """The mean of the context at every lead time; NaN where no frame has data."""
 
     name = "mean of the context"
     context_length = 1
@@ -29,7 +29,7 @@ class Mean:
 
 
 def main(data: str, report: str) -> None:
-    """Score every fourth window of `data` and write `report`."""
+    """Verify every fourth window of `data` and write `report`."""
     verification = framecast.verify(
         [Mean()], data, context=5, horizon=6, stride=4, baselines=("persistence", "extrapolation")
     )

@@ -13,10 +13,12 @@ from framecast.errors import ArgumentError, ConfigError
 NAMES = {
     "open",
     "inspect",
+    "training_cost",
     "convert",
     "train",
     "resume",
     "load",
+    "forecast",
     "evaluate",
     "compare",
     "verify",
@@ -25,7 +27,6 @@ NAMES = {
     "import_checkpoint",
     "write",
     "plot",
-    "forecast",
     "recipes",
     "baselines",
     "Context",
@@ -33,11 +34,9 @@ NAMES = {
     "ReadOptions",
     "EvaluationSettings",
 }
-"""What must be there."""
-OTHERWISE = {"import": "import_checkpoint"}
-"""Functions of commands that have another name."""
-NOT_FOR_PYTHON = {"demo", "datasets", "doctor"}
-"""Commands that show something and give nothing to go on with."""
+"""The public names that users rely on."""
+OTHERWISE = {"import": "import_checkpoint", "doctor": "check_installation"}
+"""The functions of commands that have another name."""
 
 
 def test_the_names_are_there() -> None:
@@ -61,7 +60,7 @@ def test_a_name_is_documented_annotated_and_readable(name: str) -> None:
 
 
 def test_each_command_has_its_function() -> None:
-    commands = set(get_command(app).commands) - NOT_FOR_PYTHON  # type: ignore[attr-defined]
+    commands = get_command(app).commands  # type: ignore[attr-defined]
     assert {OTHERWISE.get(name, name) for name in commands} <= set(framecast.__all__)
 
 
@@ -113,3 +112,9 @@ def test_a_wrong_argument_is_a_value_error_that_names_it(call) -> None:  # type:
     assert isinstance(error.value, ArgumentError)
     assert isinstance(error.value, ConfigError)
     assert str(error.value).startswith(f"{error.value.parameter}: ")
+
+
+def test_keywords_have_the_defaults_of_the_function_they_belong_to() -> None:
+    """No baselines in `verify`, whose settings have none."""
+    assert inspect.signature(framecast.verify).parameters["baselines"].default == ()
+    assert inspect.signature(framecast.evaluate).parameters["baselines"].default == ("persistence", "extrapolation")

@@ -110,14 +110,24 @@ def test_reading_forecasting_verifying_and_writing_need_no_extra(trained: Path) 
     assert run(WITHOUT_EXTRAS + textwrap.dedent(code), trained) == "4 True True True\n"
 
 
+def test_help_and_the_names_of_missing_parts_work_without_extras(trained: Path) -> None:
+    code = """
+    import pydoc
+    import framecast
+    text = pydoc.plain(pydoc.render_doc(framecast))
+    print("write_report" in text, "a report needs matplotlib" in str(framecast.write_report.__doc__))
+    """
+    assert run(WITHOUT_EXTRAS + textwrap.dedent(code), trained) == "True True\n"
+
+
 CALLS = [
     ("framecast.train('radar#predrnn_v2', data='rain.nc', out='new')", "training needs lightning-fabric", "train"),
     ("framecast.resume('run')", "training needs lightning-fabric", "train"),
     ("estimate(read('radar#predrnn_v2'))", "measuring a training step needs psutil", "train"),
     ("framecast.write_report(None, 'page.html')", "a report needs matplotlib", "report"),
     ("import_module('framecast.diagnosis')", "a diagnosis needs scikit-learn", "diagnose"),
-    ("framecast.write(forecast(), 'nowcast.gif')", "a film needs matplotlib", "report"),
-    ("framecast.write(forecast(), 'nowcast.mp4')", "a film as MP4 needs PyAV", "video,report"),
+    ("framecast.write(forecast(), 'nowcast.gif')", "an animation needs matplotlib", "report"),
+    ("framecast.write(forecast(), 'nowcast.mp4')", "an animation as MP4 needs PyAV", "video,report"),
     ("framecast.open('film.mp4')", "video needs PyAV", "video"),
     ("framecast.open('field.tif')", "a GeoTIFF or GRIB2 file needs rasterio", "raster"),
     ("framecast.evaluate('run', baselines=['steps'], limit=1)", "steps needs pysteps", "oracles"),

@@ -7,7 +7,7 @@ import pytest
 from rich.progress import Progress
 
 import framecast
-from framecast.cli.terminal import bar
+from framecast.cli.terminal import progress_bar
 from framecast.progress import advance, report_progress
 
 
@@ -25,7 +25,7 @@ def test_every_file_is_told_of(tmp_path: Path) -> None:
 def test_a_bar_is_shown_for_many_only(monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[str] = []
     monkeypatch.setattr(Progress, "start", lambda self: shown.append("start"))
-    report = bar("opening files", least=100)
+    report = progress_bar("opening files", least=100)
     report(1, 99)
     assert shown == []
     report(1, 100)

@@ -3,8 +3,8 @@
 from framecast.checkpoints.importing import import_checkpoint as import_checkpoint
 from framecast.config.recipes import recipes as recipes
 from framecast.data.archives.opening import open as open
-from framecast.data.inspection.inspect import inspect as inspect
 from framecast.data.readers.options import ReadOptions as ReadOptions
+from framecast.data.sets.catalogue import datasets as datasets
 from framecast.data.store.conversion import convert as convert
 from framecast.diagnosis import diagnose as diagnose
 from framecast.errors import ArgumentError as ArgumentError
@@ -25,8 +25,12 @@ from framecast.training import resume as resume
 from framecast.training import train as train
 from framecast.verification.settings import EvaluationSettings as EvaluationSettings
 from framecast.verification.verify import verify as verify
+from framecast.workflows.demo import demo as demo
+from framecast.workflows.doctor import check_installation as check_installation
 from framecast.workflows.evaluation import compare as compare
 from framecast.workflows.evaluation import evaluate as evaluate
+from framecast.workflows.inspection import inspect as inspect
+from framecast.workflows.inspection import training_cost as training_cost
 from framecast.workflows.reproduce import reproduce as reproduce
 
 Options = ReadOptions  # its name before 0.1.0

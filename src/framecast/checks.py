@@ -1,4 +1,8 @@
-"""Arguments: checks of what would otherwise fail deep inside or mean something else, and options that are stated once."""
+"""Checks of arguments, optional packages and plugins, and options that are defined once, as the fields of a dataclass.
+
+A check raises an `ArgumentError` or a `ConfigError` at the public function, where an invalid value would otherwise fail deep
+inside or be misread. This module imports nothing of framecast but the errors.
+"""
 
 from __future__ import annotations
 
@@ -25,38 +29,39 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def describe(value: object) -> str:
-    """A value for messages: itself where that is short, else its type."""
+    """A value for an error message: the value itself if it is a number or a text, else its type."""
     return repr(value) if value is None or isinstance(value, str | int | float) else type(value).__name__
 
 
 def as_path(value: object, expected: str) -> Path:
-    """`value` as a path. Raises `ArgumentError` for what is none, and says what was `expected`."""
+    """`value` as a path. Raises `ArgumentError`, with the text `expected`, if it is not a path."""
     if not isinstance(value, str | os.PathLike):
         raise ArgumentError(f"{describe(value)} given, expected {expected}")
     return Path(value)
 
 
 def as_html_path(value: object) -> Path:
-    """`value` as the path of a page to write. Raises `ArgumentError` for what is no path or no name of a page."""
+    """`value` as the path of an HTML page to write. Raises `ArgumentError` if it is a folder or does not end in .html."""
     path = as_path(value, "the path of a page to write")
     if path.suffix != ".html" or path.is_dir():
-        what = "is a folder" if path.is_dir() else f"{path.suffix or 'no suffix'} is no format of a page"
+        what = "is a folder" if path.is_dir() else f"{path.suffix or 'no suffix'} is not the suffix of a page"
         raise ArgumentError(what, where=path, remedy="name a file that ends in .html")
     return path
 
 
 def ensure_folder(value: object) -> Path:
-    """The folder at `value`, made where there is none. Raises `ArgumentError` for what is no path, and `RunError`."""
+    """The folder `value`, created if it does not exist. Raises `ArgumentError` if `value` is not a path, and `RunError` if the
+    folder cannot be created."""
     folder = as_path(value, "a folder")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise RunError(f"the folder cannot be made ({error})", where=folder) from error
+        raise RunError(f"the folder cannot be created ({error})", where=folder) from error
     return folder
 
 
 def check_counts(**counts: object) -> None:
-    """Raise `ArgumentError`, with its name, for a count that is no whole number from 1 on. None is not looked at."""
+    """Raise `ArgumentError`, with its name, for a count that is not a whole number of at least 1. None is allowed."""
     for name, count in counts.items():
         if count is not None and (not isinstance(count, Integral) or count < 1):
             raise ArgumentError(f"{describe(count)} given, expected a whole number of at least 1", parameter=name)
@@ -69,18 +74,18 @@ def check_kind(kind: type[Any], **values: object) -> None:
             raise ArgumentError(f"{describe(value)} given, expected {kind.__name__}(...)", parameter=name)
 
 
-def positive(value: Any) -> bool:
-    """Whether it is a number above 0. numpy.timedelta64 says that it is a number, and is none."""
+def is_positive(value: Any) -> bool:
+    """Whether `value` is a finite number above 0. (numpy.timedelta64 is registered as a number, and is refused.)"""
     return not isinstance(value, np.timedelta64) and isinstance(value, Real) and 0 < float(value) < math.inf
 
 
 _PROJECTS = {"sklearn": "scikit-learn", "av": "PyAV", "lightning_fabric": "lightning-fabric", "mlflow": "MLflow"}
-"""Modules that are installed under another name."""
+"""The names of packages whose modules have another name."""
 
 
 def require(*modules: str, extra: str, purpose: str, where: str | Path | None = None) -> None:
-    """Import optional modules, before what needs them begins. Raises `ConfigError`, which names the `extra` that installs
-    them, for one that is not installed: "`purpose` needs scikit-learn"."""
+    """Import optional modules before the work that needs them begins. Raises `ConfigError` if one is not installed: the message
+    is "`purpose` needs scikit-learn", and the remedy names the `extra` that installs it."""
     for module in modules:
         try:
             import_module(module)
@@ -92,14 +97,15 @@ def require(*modules: str, extra: str, purpose: str, where: str | Path | None = 
             ) from error
 
 
-def check_share(value: Any, parameter: str) -> None:
-    """Raise `ArgumentError` for what is no number from 0 to 1."""
+def check_fraction(value: Any, parameter: str) -> None:
+    """Raise `ArgumentError` if `value` is not a number from 0 to 1."""
     if not isinstance(value, Real) or not 0 <= float(value) <= 1:
-        raise ArgumentError(f"{describe(value)} is not a share between 0 and 1", parameter=parameter)
+        raise ArgumentError(f"{describe(value)} is not a fraction between 0 and 1", parameter=parameter)
 
 
 def as_tuple(values: Any, parameter: str) -> tuple[Any, ...]:
-    """`values` as a tuple. Raises `ArgumentError` for a single text, whose letters would be taken for them, and for no list."""
+    """`values` as a tuple. Raises `ArgumentError` if `values` is not iterable, or is a single text, whose letters would be the
+    values."""
     if isinstance(values, str) or not isinstance(values, Iterable):
         example = [values] if isinstance(values, str) else None
         raise ArgumentError(f"{describe(values)} given, expected a list", parameter=parameter, example=example)
@@ -108,33 +114,34 @@ def as_tuple(values: Any, parameter: str) -> tuple[Any, ...]:
 
 @dataclass(frozen=True)
 class Plugin:
-    """What an installed package adds by an entry point; `kind` is "model", "reader" or "baseline"."""
+    """An object that an installed package adds by an entry point; `kind` is "model", "reader" or "baseline"."""
 
     kind: str
     entry: EntryPoint
 
     @property
     def package(self) -> str:
-        """The name of the package."""
+        """The name of the package that adds it."""
         return "an unknown package" if self.entry.dist is None else str(self.entry.dist.name)
 
     def load(self) -> Any:
-        """Import it. Raises `ConfigError`, which names the package, whatever the code of others does."""
+        """Import the object. Raises `ConfigError`, which names the package, for any exception of its code."""
         try:
             return self.entry.load()
         except Exception as error:
             raise self.refusal(f"cannot be imported ({type(error).__name__}: {error})") from error
 
     def refusal(self, what: str) -> ConfigError:
-        """An error that says what is wrong with it."""
+        """A `ConfigError` with the message `what` that names the package."""
         where = f"{self.kind} {self.entry.name!r} of {self.package} ({self.entry.value})"
         return ConfigError(what, where=where, remedy=f"update or uninstall {self.package}")
 
 
 def plugins(kind: str, own: Iterable[str] = ()) -> dict[str, Plugin]:
-    """What installed packages add of a kind, by the entry points of the group `framecast.models`, `.readers` or `.baselines`: by
-    name, in the order of names; nothing of it is imported. Raises `ConfigError` for a name that two add, or that is in `own`,
-    the names of framecast itself."""
+    """The plugins of a kind by name, sorted: the entry points of the group `framecast.models`, `.readers` or `.baselines`.
+
+    Nothing is imported. Raises `ConfigError` for a name that two packages add, or that is in `own`, framecast's own names.
+    """
     added: dict[str, Plugin] = {}
     for entry in sorted(_entry_points(f"framecast.{kind}s"), key=lambda entry: entry.name):
         plugin = Plugin(kind, entry)
@@ -148,12 +155,12 @@ def plugins(kind: str, own: Iterable[str] = ()) -> dict[str, Plugin]:
 
 @cache
 def _entry_points(group: str) -> tuple[EntryPoint, ...]:
-    """Looking through all installed packages takes some hundredths of a second."""
+    """The entry points of a group, cached: a search of all installed packages takes some hundredths of a second."""
     return tuple(entry_points(group=group))
 
 
-def taken_over(settings: Settings, stated: Mapping[str, Any]) -> Settings:
-    """A dataclass with the fields that are `stated` by name. Raises `ArgumentError` for a name that it does not have."""
+def replace_fields(settings: Settings, stated: Mapping[str, Any]) -> Settings:
+    """A copy of a dataclass with the `stated` fields replaced. Raises `ArgumentError` for a name that is not a field."""
     known = [each.name for each in fields(settings)]  # type: ignore[arg-type]
     for name in stated:
         if name not in known:
@@ -164,19 +171,25 @@ def taken_over(settings: Settings, stated: Mapping[str, Any]) -> Settings:
 
 
 def takes_fields_of(kind: type[Any]) -> Callable[[Function], Function]:
-    """A function with `**stated`, which are the fields of the dataclass `kind`: they stand in its signature and, with their
-    texts, in its docstring, so that they are written once."""
+    """Decorate a function with `**stated`: list the fields of the dataclass `kind` in its signature and, with their texts, in its
+    docstring. So the options are defined once, in the dataclass."""
 
     def decorate(function: Function) -> Function:
+        # Signature: the fields replace `**stated`.
         signature = inspect.signature(function)
         own = [each for each in signature.parameters.values() if each.kind is not inspect.Parameter.VAR_KEYWORD]
+        # A function whose own default is an instance of the dataclass takes the defaults of that instance.
+        defaults = next((each.default for each in own if isinstance(each.default, kind)), None)
         more, lines = [], []
         for each in fields(kind):
-            annotation, text = annotated(each.type)
-            parameter = inspect.Parameter(each.name, inspect.Parameter.KEYWORD_ONLY, default=each.default)
+            annotation, text = parse_annotation(each.type)
+            parameter = inspect.Parameter(
+                each.name, inspect.Parameter.KEYWORD_ONLY, default=getattr(defaults, each.name, each.default)
+            )
             more.append(parameter.replace(annotation=annotation))
             lines.append(f"        {each.name}: {text}" if text else f"        {each.name}")
         function.__signature__ = signature.replace(parameters=[*own, *more])  # type: ignore[attr-defined]
+        # Docstring: the text of each field follows the function's own.
         doc = inspect.cleandoc(function.__doc__ or "").replace("\n", "\n    ")
         function.__doc__ = "\n".join([doc, "", f"    The fields of `{kind.__name__}` are keywords too:", "", *lines])
         return function
@@ -184,8 +197,9 @@ def takes_fields_of(kind: type[Any]) -> Callable[[Function], Function]:
     return decorate
 
 
-def annotated(annotation: Any) -> tuple[str, str]:
-    """The type and the text of a field `Annotated[type, "text"]`, whose annotation is not evaluated; no text without one."""
+def parse_annotation(annotation: Any) -> tuple[str, str]:
+    """The type and the text of an annotation `Annotated[type, "text"]`, without evaluating it; the text is empty if there is
+    none."""
     tree = ast.parse(str(annotation), mode="eval").body
     if isinstance(tree, ast.Subscript) and ast.unparse(tree.value) == "Annotated" and isinstance(tree.slice, ast.Tuple):
         kind, text = tree.slice.elts[0], ast.literal_eval(tree.slice.elts[1])

@@ -1,4 +1,7 @@
-"""What can go wrong, in messages that a person can act on: what was found, where, and what to do."""
+"""The exceptions of framecast. A message says what was found, where, and what to do.
+
+The library names a parameter as in Python; who shows the message decides how it is formatted, as `--units` on the command line.
+"""
 
 from __future__ import annotations
 
@@ -7,23 +10,23 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-Spell = Callable[[str, object], str]
-"""How a parameter is written: its name, or with a value that is not None name and value."""
+ParameterFormat = Callable[[str, object], str]
+"""A function that formats a parameter: `(name, None)` gives the name, `(name, value)` the name with the value."""
 
 
-def in_python(name: str, value: object = None) -> str:
-    """A parameter as Python has it: units, units='mm h-1'. A value in capital letters stands for any: path=PATH."""
+def format_keyword(name: str, value: object = None) -> str:
+    """Format a parameter as in Python: units, units='mm h-1'. A value in capital letters is a placeholder: path=PATH."""
     if value is None:
         return name
     return f"{name}={value if isinstance(value, str) and value.isupper() else repr(value)}"
 
 
 class FramecastError(Exception):
-    """An error whose cause lies in what framecast was given; the command line prints it and exits with code 2.
+    """An error in the input of framecast: data, settings or a run. The command line prints it and exits with code 2.
 
-    `what` is what was found and what was expected, `where` the file (and variable or frame), `remedy` what to do about it.
-    `parameter` is the parameter that is wrong or that would help, under its name in Python, and `example` a value that would
-    do: whoever shows the error spells both, see `spelt`.
+    `what` says what was found and what was expected, `where` names the file (and variable or frame), `remedy` says what to do.
+    `parameter` is the Python name of the parameter that is wrong or that would help, and `example` a valid value of it;
+    `message` formats both.
     """
 
     exit_code = 2
@@ -45,53 +48,55 @@ class FramecastError(Exception):
         super().__init__(what)
 
     def __str__(self) -> str:
-        return self.spelt(in_python)
+        return self.message(format_keyword)
 
-    def spelt(self, spell: Spell) -> str:
-        """The message, with the parameter as `spell` writes it: `where: what`, then what to do. Without `where` the parameter
-        stands in its place."""
+    def message(self, format_parameter: ParameterFormat) -> str:
+        """The message `where: what`, then what to do, with the parameter formatted by `format_parameter`. Without `where` the
+        parameter takes its place."""
         where = self.where
         if where is None and self.parameter is not None:
-            where = spell(self.parameter, None)
+            where = format_parameter(self.parameter, None)
         text = self.what if where is None else f"{where}: {self.what}"
         remedies = [] if self.remedy is None else [self.remedy]
         if self.parameter is not None and self.example is not None:
-            remedies.append(spell(self.parameter, self.example))
+            remedies.append(format_parameter(self.parameter, self.example))
         return f"{text}\n  -> {': '.join(remedies)}" if remedies else text
 
 
 class DataError(FramecastError):
-    """Frames that cannot be read, understood or used."""
+    """Frames cannot be read, interpreted or used."""
 
 
 class UnreadableFile(DataError):
-    """A file that is incomplete or damaged. Among others it is skipped and reported; alone it is an error."""
+    """A file is incomplete or damaged. In an archive of several files it is skipped and reported; a single file is an error."""
 
 
 class ResourceError(FramecastError):
-    """This machine has no more open files or memory to read with: no file is damaged by that, and none may be left out."""
+    """The machine ran out of open files or memory while reading. The files are not damaged, so none is skipped."""
 
 
 class ConfigError(FramecastError, ValueError):
-    """A recipe, a setting, or a combination of settings that cannot work; a `ValueError` too."""
+    """A recipe, a setting or a combination of settings is invalid. Also a `ValueError`."""
 
 
 class ArgumentError(ConfigError):
-    """A wrong argument of a function: `parameter` names it."""
+    """An argument of a function is invalid; `parameter` names it."""
 
 
 class RunError(FramecastError):
-    """A run that cannot start, continue, or be read back."""
+    """A run cannot start, continue, or be read."""
 
 
 @contextmanager
 def resource_errors(where: str | Path) -> Iterator[None]:
-    """Read a file. Raises `ResourceError` where open files or memory ran out, whatever that was taken for."""
+    """Within this context, raise `ResourceError` if reading `where` fails for lack of open files or memory, whichever exception a
+    library raises for it."""
     try:
         yield
     except ResourceError:
         raise
     except Exception as error:
+        # Libraries wrap the operating system's error; look through the chain of causes.
         cause: BaseException | None = error
         while cause is not None:
             number = cause.errno if isinstance(cause, OSError) else None
@@ -101,7 +106,7 @@ def resource_errors(where: str | Path) -> Iterator[None]:
                 ) from error
             if number == errno.ENOMEM or isinstance(cause, MemoryError):
                 raise ResourceError(
-                    "not enough memory to read it", where=where, remedy="end what else takes some"
+                    "not enough memory to read it", where=where, remedy="free memory, or use a machine with more"
                 ) from error
             cause = cause.__cause__
         raise

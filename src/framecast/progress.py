@@ -1,4 +1,7 @@
-"""Who is told how far the opening of many files is: reading ten thousand headers takes minutes."""
+"""Reports the progress of opening many files to a callback, since reading ten thousand headers takes minutes.
+
+The callback is held in a context variable, so that the functions in between need no argument for it.
+"""
 
 from __future__ import annotations
 
@@ -7,26 +10,26 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 Progress = Callable[[int, int], None]
-"""Is told how many are done, and of how many."""
+"""A callback `(done, total)`: the number of items that are done, and of all items."""
 
 
-def unreported(*_: object) -> None:
-    """Progress that nobody asked for."""
+def no_progress(*_: object) -> None:
+    """Report nothing."""
 
 
-_told: ContextVar[Progress] = ContextVar("told", default=unreported)
+_current: ContextVar[Progress] = ContextVar("progress", default=no_progress)
 
 
 @contextmanager
 def report_progress(progress: Progress) -> Iterator[None]:
-    """Within it, `progress` is told of each file that is opened, whatever function opens them."""
-    before = _told.set(progress)
+    """Within this context, call `progress` for each file that is opened, whichever function opens it."""
+    before = _current.set(progress)
     try:
         yield
     finally:
-        _told.reset(before)
+        _current.reset(before)
 
 
-def advance(done: int, of: int) -> None:
-    """So many files of an archive are open."""
-    _told.get()(done, of)
+def advance(done: int, total: int) -> None:
+    """Report that `done` of `total` files of an archive are open."""
+    _current.get()(done, total)

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 import framecast
 from framecast.cli import app, main
-from framecast.cli.score_tables import brief, print_scores
+from framecast.cli.score_tables import format_score, print_scores
 from framecast.data.store import layout
 from framecast.forecasting.baselines.persistence import Persistence
 from framecast.verification.metrics import METRICS
@@ -351,7 +351,7 @@ def test_convert_says_size_frames_and_what_was_left_out(
     assert out.count("b.nc") == 1
     assert "b.nc: the file is incomplete" in out
     code, out, _ = run(monkeypatch, capsys, "convert", source, "--out", tmp_path / "a.zarr", "--coarsen", 2)
-    assert "continues after 60 of them there already" in out
+    assert "continues after 60 existing frames" in out
     code, _, err = run(monkeypatch, capsys, "convert", source, "--out", tmp_path / "b.zarr", "--crop", "1,2")
     assert code == 2
     assert "4 whole numbers" in err
@@ -370,16 +370,16 @@ def test_convert_that_is_interrupted_says_what_is_kept_and_goes_on(
     convert = ("convert", rain, "--out", tmp_path / "a.zarr", "--chunks", "8,24,28")
     monkeypatch.setattr(layout, "SHARD", 16 * 4 * 24 * 28)
     with monkeypatch.context() as interrupted:
-        interrupted.setattr(framecast.cli.data, "bar", interrupting)
+        interrupted.setattr(framecast.cli.data, "progress_bar", interrupting)
         code, _, err = run(interrupted, capsys, *convert)
     assert code == 130
     assert err.splitlines() == [
-        "16 of 60 frames are written and kept; the same command goes on from there",
+        "16 of 60 frames are written; run the same command again to continue",
         "framecast: interrupted",
     ]
     code, out, _ = run(monkeypatch, capsys, *convert)
     assert code == 0
-    assert "continues after 16 of them there already" in out
+    assert "continues after 16 existing frames" in out
 
 
 @pytest.mark.parametrize(
@@ -483,13 +483,13 @@ def test_an_archive_without_any_rain(
     ],
 )
 def test_a_score_and_its_interval_end_at_the_same_digit(value: float, half: float, shown: str) -> None:
-    assert brief(Score(value, (value - half, value + half))) == shown
+    assert format_score(Score(value, (value - half, value + half))) == shown
 
 
 def test_a_score_without_interval_or_value() -> None:
-    assert brief(Score(0.85312, None)) == "0.853"
-    assert brief(Score(float("nan"), None)) == "undefined"
-    assert brief(None) == ""
+    assert format_score(Score(0.85312, None)) == "0.853"
+    assert format_score(Score(float("nan"), None)) == "undefined"
+    assert format_score(None) == ""
 
 
 def test_many_scores_are_printed_whole_in_80_columns(
@@ -504,3 +504,13 @@ def test_many_scores_are_printed_whole_in_80_columns(
     assert "…" not in out
     assert out.count("a_model_of_mine  ") == 2 + len(result.rates)
     assert "SSIM" in out
+
+
+def test_recipes_are_listed_with_their_rows(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, _ = run(monkeypatch, capsys, "recipes")
+    assert code == 0
+    for name, recipe in framecast.recipes().items():
+        assert f"{name}: {recipe.title}" in out
+        assert all(f"  {name}#{row}\n" in out for row in recipe.rows)

@@ -52,7 +52,7 @@ def test_what_is_repaired_is_recorded(model: Path, archive: Path) -> None:
 
 
 def test_a_target_that_cannot_be_is_refused_before_anything_is_read(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="is no format"):
+    with pytest.raises(ConfigError, match="is not a format"):
         framecast.forecast("nowhere", "nowhere", 1, out=tmp_path / "out.bmp")
 
 

@@ -11,7 +11,7 @@ from framecast.data.quantities import INTENSITY
 from framecast.data.scaling import Unit
 from framecast.errors import ConfigError, DataError, RunError
 from framecast.forecasting.protocol import Context
-from framecast.forecasting.tiling import check_overlap, tiled
+from framecast.forecasting.tiling import check_overlap, forecast_tiles
 from framecast.forecasting.trained_model import TrainedModel
 from framecast.models import MIM, ConvLSTM
 from framecast.types import FrameShape
@@ -29,7 +29,7 @@ def test_what_looks_at_one_pixel_is_the_same_in_tiles(
 ) -> None:
     contexts = np.random.default_rng(0).random((2, 3, 1, height, width), dtype=np.float32)
     contexts[..., 0, 0] = np.nan
-    result = tiled(lambda part: 2 * part[:, -1:], contexts, tile, overlap, multiple)
+    result = forecast_tiles(lambda part: 2 * part[:, -1:], contexts, tile, overlap, multiple)
     np.testing.assert_allclose(result, 2 * contexts[:, -1:], rtol=1e-6)
 
 

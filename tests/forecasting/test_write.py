@@ -12,9 +12,9 @@ from test_trained_model import frames
 import framecast
 from framecast.errors import ConfigError, DataError
 from framecast.forecasting.baselines.persistence import Persistence
-from framecast.forecasting.labels import run
+from framecast.forecasting.labels import forecast_frames
 from framecast.forecasting.protocol import Context
-from framecast.forecasting.write import film, write
+from framecast.forecasting.write import video_frames, write
 
 
 def opened(path: Path) -> xr.Dataset:
@@ -26,7 +26,7 @@ def opened(path: Path) -> xr.Dataset:
 def test_read_back_with_xarray_it_is_the_same(tmp_path: Path, name: str) -> None:
     observed = frames()
     observed[dict(time=-1, y=0)] = np.nan
-    forecast = run(Persistence(), observed, 4)
+    forecast = forecast_frames(Persistence(), observed, 4)
     write(forecast, tmp_path / name)
     again = opened(tmp_path / name)
     np.testing.assert_array_equal(again["rain"].values, forecast.values)
@@ -47,7 +47,7 @@ def test_read_back_with_xarray_it_is_the_same(tmp_path: Path, name: str) -> None
 def test_frames_of_a_store_are_forecast_into_a_store(tmp_path: Path) -> None:
     """How one keeps its coordinates is no matter to the other."""
     frames().to_dataset().drop_encoding().to_zarr(tmp_path / "archive.zarr", zarr_format=3)
-    forecast = run(Persistence(), framecast.open(tmp_path / "archive.zarr"), 2)
+    forecast = forecast_frames(Persistence(), framecast.open(tmp_path / "archive.zarr"), 2)
     write(forecast, tmp_path / "out.zarr")
     np.testing.assert_array_equal(opened(tmp_path / "out.zarr")["y"], frames()["y"])
 
@@ -55,9 +55,9 @@ def test_frames_of_a_store_are_forecast_into_a_store(tmp_path: Path) -> None:
 def test_nothing_is_overwritten_unasked(tmp_path: Path) -> None:
     (tmp_path / "out.nc").write_text("precious")
     with pytest.raises(ConfigError, match="exists already"):
-        write(run(Persistence(), frames(), 1), tmp_path / "out.nc")
+        write(forecast_frames(Persistence(), frames(), 1), tmp_path / "out.nc")
     assert (tmp_path / "out.nc").read_text() == "precious"
-    write(run(Persistence(), frames(), 1), tmp_path / "out.nc", overwrite=True)
+    write(forecast_frames(Persistence(), frames(), 1), tmp_path / "out.nc", overwrite=True)
     assert opened(tmp_path / "out.nc").sizes["lead_time"] == 1
 
 
@@ -66,12 +66,12 @@ def test_only_a_store_is_replaced_by_a_store(tmp_path: Path) -> None:
     out.mkdir()
     (out / "notes.txt").write_text("precious")
     with pytest.raises(ConfigError, match="no Zarr store"):
-        write(run(Persistence(), frames(), 1), out, overwrite=True)
+        write(forecast_frames(Persistence(), frames(), 1), out, overwrite=True)
     assert (out / "notes.txt").read_text() == "precious"
     (out / "notes.txt").unlink()
     out.rmdir()
     for _ in range(2):
-        write(run(Persistence(), frames(), 1), out, overwrite=True)
+        write(forecast_frames(Persistence(), frames(), 1), out, overwrite=True)
 
 
 @pytest.mark.parametrize("name", ["out.nc", "out.zarr"])
@@ -81,7 +81,7 @@ def test_nothing_is_half_written(tmp_path: Path, name: str, monkeypatch: pytest.
 
     monkeypatch.setattr(xr.Dataset, "to_netcdf" if name.endswith("nc") else "to_zarr", fails)
     with pytest.raises(Exception, match="No space left"):
-        write(run(Persistence(), frames(), 1), tmp_path / name)
+        write(forecast_frames(Persistence(), frames(), 1), tmp_path / name)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -99,13 +99,13 @@ def test_nothing_is_half_written(tmp_path: Path, name: str, monkeypatch: pytest.
 @pytest.mark.parametrize("name", ["out.nc", "out.zarr", "out.gif"])
 def test_what_is_no_forecast_is_refused(change: Any, name: str, tmp_path: Path) -> None:
     with pytest.raises(DataError) as error:
-        write(change(run(Persistence(), frames(), 2)), tmp_path / name)
+        write(change(forecast_frames(Persistence(), frames(), 2)), tmp_path / name)
     assert error.value.remedy
     assert list(tmp_path.iterdir()) == []
 
 
 def test_arguments_that_are_swapped_or_no_frames_are_said(tmp_path: Path) -> None:
-    forecast = run(Persistence(), frames(), 2)
+    forecast = forecast_frames(Persistence(), frames(), 2)
     with pytest.raises(ConfigError, match="DataArray given, expected the path"):
         write("out.nc", forecast)  # type: ignore[arg-type]
     with pytest.raises(DataError, match="ndarray given, expected frames"):
@@ -113,15 +113,15 @@ def test_arguments_that_are_swapped_or_no_frames_are_said(tmp_path: Path) -> Non
 
 
 def test_unknown_formats_and_folders_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="is no format"):
-        write(run(Persistence(), frames(), 1), tmp_path / "out.bmp")
+    with pytest.raises(ConfigError, match="is not a format"):
+        write(forecast_frames(Persistence(), frames(), 1), tmp_path / "out.bmp")
     with pytest.raises(ConfigError, match="folder does not exist"):
-        write(run(Persistence(), frames(), 1), tmp_path / "absent" / "out.nc")
+        write(forecast_frames(Persistence(), frames(), 1), tmp_path / "absent" / "out.nc")
 
 
 def test_frames_without_clock_keep_their_numbers(tmp_path: Path) -> None:
     clip = frames().assign_coords(time=np.arange(6))
-    write(run(Persistence(), clip, 3), tmp_path / "out.nc")
+    write(forecast_frames(Persistence(), clip, 3), tmp_path / "out.nc")
     assert opened(tmp_path / "out.nc")["lead_time"].values.tolist() == [1, 2, 3]
 
 
@@ -129,7 +129,7 @@ def test_frames_without_clock_keep_their_numbers(tmp_path: Path) -> None:
 def test_a_film_has_the_context_and_then_the_forecast(tmp_path: Path, name: str) -> None:
     av = pytest.importorskip("av")
     observed = frames()
-    forecast = run(Persistence(), observed, 4)
+    forecast = forecast_frames(Persistence(), observed, 4)
     forecast = forecast * xr.DataArray(
         [1.0, 3, 9, 27], dims="lead_time"
     )  # frames that are alike would become one in a GIF
@@ -149,7 +149,7 @@ def test_a_film_of_a_video_looks_like_it(tmp_path: Path, videos: Path) -> None:
 
     pytest.importorskip("av")
     observed = framecast.open(videos / "bigbuckbunny_160x120.avi").isel(time=slice(0, 3))
-    write(run(Persistence(), observed, 1), str(tmp_path / "out.gif"), context=observed)
+    write(forecast_frames(Persistence(), observed, 1), str(tmp_path / "out.gif"), context=observed)
     again = framecast.open(videos / "bigbuckbunny_160x120.avi").isel(time=0).values
     from PIL import Image
 
@@ -170,7 +170,7 @@ class Members:
 
 @pytest.mark.parametrize("name", ["out.nc", "out.zarr"])
 def test_members_are_the_same_when_read_back(tmp_path: Path, name: str) -> None:
-    forecast = run(Members(), frames(), 4)
+    forecast = forecast_frames(Members(), frames(), 4)
     assert forecast.dims == ("init_time", "member", "lead_time", "channel", "y", "x")
     write(forecast, tmp_path / name)
     again = opened(tmp_path / name)
@@ -186,7 +186,7 @@ def test_members_are_the_same_when_read_back(tmp_path: Path, name: str) -> None:
 
 def test_a_film_of_an_ensemble_shows_its_mean() -> None:
     observed = frames()
-    images = film(run(Members(), observed, 2), observed)
-    expected = film((2 * run(Persistence(), observed, 2)).assign_attrs(observed.attrs), observed)
+    images = video_frames(forecast_frames(Members(), observed, 2), observed)
+    expected = video_frames((2 * forecast_frames(Persistence(), observed, 2)).assign_attrs(observed.attrs), observed)
     assert len(images) == observed.sizes["time"] + 2
     np.testing.assert_array_equal(images, expected)

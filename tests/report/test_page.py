@@ -66,7 +66,7 @@ def test_other_objects_and_paths_that_cannot_be_written_are_refused(rain: Verifi
     (tmp_path / "folder").mkdir()
     for name, message in (
         ("folder", "folder: is a folder"),
-        ("page", "page: no suffix is no format"),
+        ("page", "page: no suffix is not the suffix"),
         ("a.pdf", ".pdf is no"),
     ):
         with pytest.raises(ConfigError, match=message):

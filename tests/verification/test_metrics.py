@@ -15,7 +15,7 @@ from framecast.verification import metrics
 from framecast.verification.comparison import compare
 from framecast.verification.metrics import METRICS
 from framecast.verification.result import Score, Verification
-from framecast.workflows.reproduce import Reproduced
+from framecast.workflows.reproduce import ReproducedScore
 
 
 def _misses(table: Contingency) -> Tensor:
@@ -67,7 +67,7 @@ def test_a_new_metric_is_compared_in_its_direction(noisy: Verification) -> None:
 
 
 def test_a_new_metric_is_reproduced_in_its_direction() -> None:
-    assert Reproduced("row", "miss_rate", Score(0.2, None), 0.1).verdict == "100% worse"
+    assert ReproducedScore("row", "miss_rate", Score(0.2, None), 0.1).verdict == "100% worse"
 
 
 def test_a_metric_needs_a_number_for_each_dimension(noisy: Verification) -> None:

@@ -14,7 +14,7 @@ QUIET = Console(quiet=True)
 
 
 def test_on_moving_digits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("framecast.workflows.demo.TESTED", 4)
+    monkeypatch.setattr("framecast.workflows.demo.TEST_SEQUENCES", 4)
     verification, report = demo(out=tmp_path / "demo", iterations=4, console=QUIET)
     assert verification.cases == 4
     assert list(verification.forecasters) == ["predrnn_v2", "persistence", "extrapolation"]
@@ -40,7 +40,7 @@ def test_data_that_are_not_there_leave_everything_as_it_was(tmp_path: Path) -> N
     with pytest.raises(DataError, match="no such file"):
         demo(str(tmp_path / "absent.nc"), out=tmp_path / "demo", iterations=1, console=QUIET)
     assert (tmp_path / "demo" / "report.html").exists()
-    with pytest.raises(RunError, match="cannot be made"):
+    with pytest.raises(RunError, match="cannot be created"):
         demo(out=tmp_path / "demo" / "report.html" / "below", iterations=1, console=QUIET)
 
 

@@ -10,13 +10,13 @@ import framecast
 from framecast.cli import app
 from framecast.ops.native import library
 from framecast.ops.native.library import Status
-from framecast.workflows.doctor import examine, extras_entries, extras_of, loops_entry, requires_of
+from framecast.workflows.doctor import check_installation, extras_entries, extras_of, loops_entry, requires_of
 
 NONE = Status("AVX2", None, "no C compiler with OpenMP when framecast was installed")
 
 
 def test_this_installation_is_examined_without_an_error() -> None:
-    entries = {entry.name: entry for entry in examine()}
+    entries = {entry.name: entry for entry in check_installation()}
     assert entries["framecast"].state == framecast.__version__
     assert {"Python", "PyTorch", "threads", "loops", "GPU", "memory"} <= set(entries)
     assert bool(entries["loops"].remedy) == (not library.available())
@@ -86,7 +86,7 @@ def test_a_missing_part_is_named_with_the_command_that_adds_it() -> None:
     assert not entries["[test]"].remedy
     assert entries["[video]"].state == "missing: a-package-that-nobody-has"
     assert entries["[video]"].remedy == "pip install 'framecast[video]'"
-    assert entries["[future]"].state == f"missing: pytest>=99999 (here {pytest.__version__})"
+    assert entries["[future]"].state == f"missing: pytest>=99999 (installed: {pytest.__version__})"
 
 
 def test_framecast_that_is_not_installed_is_examined_too() -> None:

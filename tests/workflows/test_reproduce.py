@@ -13,7 +13,7 @@ from framecast.config.recipes import read
 from framecast.curriculum import ReverseScheduled, Scheduled
 from framecast.errors import ConfigError
 from framecast.verification.result import Score
-from framecast.workflows.reproduce import Reproduced, changed, reproduce, scaled
+from framecast.workflows.reproduce import ReproducedScore, reproduce, scale_experiment, setting_changes
 
 RECIPE = """
 title: A table
@@ -39,7 +39,7 @@ def recipe(tmp_path: Path) -> Path:
 def test_rows_with_printed_scores_are_run_and_not_twice(recipe: Path, tmp_path: Path) -> None:
     quiet = Console(quiet=True)
     results = reproduce(recipe, scale=0.05, out=tmp_path / "out", console=quiet)
-    assert [(result.row, result.score, result.theirs) for result in results] == [
+    assert [(result.row, result.score, result.published) for result in results] == [
         ("one", "mse", 5.0),
         ("one", "ssim", 0.9),
         ("one", "lpips", 0.1),
@@ -52,7 +52,7 @@ def test_rows_with_printed_scores_are_run_and_not_twice(recipe: Path, tmp_path: 
     again = reproduce(f"{recipe}#one", scale=0.05, out=tmp_path / "out", console=quiet)
     assert log.stat().st_mtime_ns == written
     assert [result.ours for result in again] == [result.ours for result in results]
-    with pytest.raises(ConfigError, match="a run of 2 iterations is here, not of 4"):
+    with pytest.raises(ConfigError, match="a run of 2 iterations, expected 4"):
         reproduce(recipe, scale=0.1, out=tmp_path / "out", console=quiet)
     with pytest.raises(ConfigError, match="settings differ"):
         reproduce(recipe, ["model.hidden=[4]"], scale=0.05, out=tmp_path / "out", console=quiet)
@@ -74,8 +74,8 @@ def test_the_command_prints_ours_beside_theirs_and_what_was_changed(recipe: Path
 def test_settings_that_decide_the_result_are_named() -> None:
     row = "recipes/moving_mnist.yaml#predrnn_v2"
     whole = read(row, ["data.images=mnist/"])
-    assert changed(read(row), whole) == []
-    assert changed(read(row), read(row)) == ["data.images MNIST -> bundled"]
+    assert setting_changes(read(row), whole) == []
+    assert setting_changes(read(row), read(row)) == ["data.images MNIST -> bundled"]
     same = [
         "data.images=mnist/",
         "training.seed=3",
@@ -84,14 +84,14 @@ def test_settings_that_decide_the_result_are_named() -> None:
         "training.log_every=1",
         "training.mlflow=http://server",
     ]
-    assert changed(read(row), read(row, same)) == []
-    assert changed(whole, scaled(whole, 0.01)) == [
+    assert setting_changes(read(row), read(row, same)) == []
+    assert setting_changes(whole, scale_experiment(whole, 0.01)) == [
         "curriculum.start 25000 -> 250",
         "curriculum.stop 50000 -> 500",
         "curriculum.alpha 2500.0 -> 25.0",
         "training.iterations 80000 -> 800",
     ]
-    other = changed(whole, read(row, ["data.images=mnist/", "curriculum.name=none", "training.devices=2"]))
+    other = setting_changes(whole, read(row, ["data.images=mnist/", "curriculum.name=none", "training.devices=2"]))
     assert "curriculum.name reverse_scheduled -> none" in other
     assert "curriculum.stop 50000 -> absent" in other
     assert "training.devices 1 -> 2" in other
@@ -99,16 +99,16 @@ def test_settings_that_decide_the_result_are_named() -> None:
 
 def test_a_scaled_experiment_shrinks_its_curriculum_alike() -> None:
     whole = read("recipes/moving_mnist.yaml#predrnn_v2")
-    small = scaled(whole, 0.01)
+    small = scale_experiment(whole, 0.01)
     assert small.training.iterations == 800
     assert small.curriculum == replace(ReverseScheduled(), start=250, stop=500, alpha=25.0)
-    assert scaled(whole, 1.0) == whole
-    assert scaled(read("recipes/moving_mnist.yaml#predrnn"), 0.01).curriculum == Scheduled(stop=500)
+    assert scale_experiment(whole, 1.0) == whole
+    assert scale_experiment(read("recipes/moving_mnist.yaml#predrnn"), 0.01).curriculum == Scheduled(stop=500)
 
 
 def test_a_verdict_takes_its_direction_from_the_metric() -> None:
-    def verdict(score: str, ours: float, theirs: float, *changes: str) -> str:
-        return Reproduced("row", score, Score(ours, None), theirs, changes).verdict
+    def verdict(score: str, ours: float, published: float, *changes: str) -> str:
+        return ReproducedScore("row", score, Score(ours, None), published, changes).verdict
 
     assert verdict("mse", 50.0, 49.0) == "reached"
     assert verdict("mse", 98.0, 49.0) == "100% worse"
@@ -124,7 +124,7 @@ def test_a_verdict_takes_its_direction_from_the_metric() -> None:
 def test_nothing_to_compare_with(recipe: Path) -> None:
     with pytest.raises(ConfigError, match="no row 'nope'"):
         reproduce(f"{recipe}#nope")
-    with pytest.raises(ConfigError, match="no printed scores"):
+    with pytest.raises(ConfigError, match="no published scores"):
         reproduce(f"{recipe}#two")
     with pytest.raises(ConfigError, match="above 0"):
         reproduce(recipe, scale=0)

@@ -1,1 +1,1 @@
-"""A model, a reader and a baseline that framecast finds by the entry points of this package."""
+"""An example package: a model, a reader and a baseline that framecast loads by entry points."""

@@ -1,4 +1,4 @@
-"""ConvGRU: convolutions in place of the products of a gated recurrent unit.
+"""ConvGRU, a gated recurrent unit with convolutions: an example of a model in a package of its own.
 
 Nicolas Ballas, Li Yao, Chris Pal, Aaron Courville: "Delving Deeper into Convolutional Networks for Learning Video
 Representations", ICLR 2016, equations 6-9:
@@ -37,7 +37,7 @@ class ConvGRUCell(nn.Module):
         return zeros(like, self.hidden)
 
     def forward(self, x: Tensor, state: Tensor, memory: Any) -> Step:
-        """`x (B, C, h, w)`, `state (B, D, h, w)`; what the layer below hands on as `memory` goes on as it is."""
+        """`x (B, C, h, w)`, `state (B, D, h, w)`; `memory` is passed on unchanged."""
         update, reset = self.gates(torch.cat([x, state], dim=1)).sigmoid().chunk(2, dim=1)
         candidate = self.candidate(torch.cat([x, reset * state], dim=1)).tanh()
         hidden = (1 - update) * state + update * candidate
@@ -46,16 +46,16 @@ class ConvGRUCell(nn.Module):
 
 @config
 class ConvGRU(RecurrentConfig):
-    """A stack of ConvGRU cells. Its `name` is that of the entry point."""
+    """A stack of ConvGRU cells. Its `name` is the name of the entry point."""
 
     name: Literal["example_convgru"] = "example_convgru"
 
     @classmethod
     def tiny(cls) -> Self:
-        """A model of some thousand weights, for tests."""
+        """A model of a few thousand weights, for tests."""
         return cls(hidden=(8, 8), kernel=3, patch=2)
 
     def cells(self, channels: int, grid: tuple[int, int]) -> list[Cell]:
-        """ConvGRU cells, for maps of any size."""
+        """The cells of all layers, for maps of any size."""
         widths = zip((channels, *self.hidden), self.hidden, strict=False)
         return [ConvGRUCell(inputs, hidden, self.kernel) for inputs, hidden in widths]

@@ -1,7 +1,8 @@
-"""ESRI ASCII grids (.asc) of rain: six lines of header, then rows from north to south; one frame a file.
+"""Reads ESRI ASCII grids (.asc) of rain: an example of a reader in a package of its own.
 
-The header has ncols, nrows, xllcorner, yllcorner, cellsize and NODATA_value. The format has no place for a time: it is that in
-the name of the file, `..._202001010005.asc`. Values are mm/h unless stated otherwise.
+A file holds one frame: six header lines, then rows from north to south.
+The header has ncols, nrows, xllcorner, yllcorner, cellsize and NODATA_value. The format has no field
+for the time, which is read from the file name, `..._202001010005.asc`. Values are in mm/h unless options state other units.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ _KEYS = ("ncols", "nrows", "xllcorner", "yllcorner", "cellsize", "nodata_value")
 
 
 def recognises(path: Path) -> bool:
-    """By the first word of the file."""
+    """Whether the first word of the file is that of a header."""
     if not path.is_file():
         return False
     with path.open("rb") as file:
@@ -29,11 +30,12 @@ def recognises(path: Path) -> bool:
 
 
 def read(path: Path, _options: object) -> xr.DataArray:
-    """One frame, decoded when it is used. Raises `DataError` without a time in the name, `UnreadableFile` for a broken header."""
+    """Open one frame, which is decoded at its first use. Raises `DataError` if the file name has no time, and `UnreadableFile`
+    if the header is damaged."""
     header = _header(path)
     stamp = re.search(r"(\d{12})$", path.stem)
     if stamp is None:
-        raise DataError("no time in the name of the file", where=path, remedy="expected NAME_YYYYMMDDHHMM.asc")
+        raise DataError("no time in the file name", where=path, remedy="rename the file to NAME_YYYYMMDDHHMM.asc")
     rows, columns = int(header["nrows"]), int(header["ncols"])
 
     def decode() -> np.ndarray:
@@ -46,7 +48,7 @@ def read(path: Path, _options: object) -> xr.DataArray:
 
 
 def _header(path: Path) -> dict[str, float]:
-    """The six numbers by their names in small letters. Raises `UnreadableFile`."""
+    """The six numbers of the header, by lower-case name. Raises `UnreadableFile` if one is missing."""
     try:
         with path.open() as file:
             lines = [file.readline().lower().split() for _ in _KEYS]

@@ -1,4 +1,4 @@
-"""The mean of the context as a baseline: where it rained in the last frames, it goes on raining as much on average."""
+"""The mean of the context as a baseline: an example of a baseline in a package of its own."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from framecast.forecasting.protocol import Context
 
 
 class RecentMean:
-    """Deterministic; NaN where no frame of the context has data."""
+    """The mean of the context frames; NaN where no frame has data."""
 
     name = "recent_mean"
     context_length = 1
 
     def forecast(self, context: Context, /, horizon: int) -> np.ndarray:
-        """The mean of the frames `horizon` times, `(1, B, L, C, H, W)`."""
+        """Repeat the mean of the context `horizon` times, `(1, B, L, C, H, W)`."""
         valid = np.isfinite(context.frames)
         count = valid.sum(axis=1, keepdims=True)
         total = np.where(valid, context.frames, 0).sum(axis=1, keepdims=True)

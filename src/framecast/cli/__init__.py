@@ -1,6 +1,7 @@
-"""The command line: parse, call one public function, print.
+"""The command line `framecast`. A command parses its options, calls one public function, and prints the result.
 
-Exit codes: 0 done, 1 a fault of framecast, 2 a fault of what was given, 3 a finding of `inspect`, 130 interrupted.
+Exit codes: 0 success, 1 an internal error, 2 an error in the input, 3 `inspect` found a problem, 130 interrupted. Commands hold
+no logic of their own: whatever they do is a call away in Python too.
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ import typer
 import framecast
 from framecast.cli import data, diagnose, evaluate, forecast, importing, train, workflows
 from framecast.cli.doctor import doctor
-from framecast.cli.terminal import bar
+from framecast.cli.recipes import recipes
+from framecast.cli.terminal import progress_bar
 from framecast.progress import report_progress
 
 app = typer.Typer(
     name="framecast",
-    help="Learn to predict the next frames of a sequence, say how good the prediction is, and run it on new data.",
+    help="Train models that predict the next frames of a sequence, verify them, and forecast from new data.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -27,12 +29,12 @@ app = typer.Typer(
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line, and turn exceptions into exit codes."""
     try:
-        with report_progress(bar("opening files", least=100)):
+        with report_progress(progress_bar("opening files", least=100)):
             app(standalone_mode=True)
     except (KeyboardInterrupt, SystemExit) as stop:
-        if isinstance(stop, SystemExit) and stop.code != 130:  # which typer makes of Ctrl-C
+        if isinstance(stop, SystemExit) and stop.code != 130:  # the exit code typer gives to Ctrl-C
             raise
         print("framecast: interrupted", file=sys.stderr)
         sys.exit(130)
@@ -41,14 +43,14 @@ def main() -> None:
             raise
         print(
             f"framecast: internal error, {type(error).__name__}: {error}\n"
-            "  -> this is our fault; run again with FRAMECAST_DEBUG=1 and report what it prints",
+            "  -> this is an error in framecast; run again with FRAMECAST_DEBUG=1 and report the traceback",
             file=sys.stderr,
         )
         sys.exit(1)
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(requested: bool) -> None:
+    if requested:
         from framecast.ops.native.library import status
 
         print(f"framecast {framecast.__version__}\nloops: {status()}")
@@ -60,11 +62,14 @@ def _options(
     version: Annotated[
         bool,
         typer.Option(
-            "--version", callback=_print_version, is_eager=True, help="Print the version and which compiled loops run."
+            "--version",
+            callback=_print_version,
+            is_eager=True,
+            help="Print the version, and which compiled loops are in use.",
         ),
     ] = False,
 ) -> None:
-    """Learn to predict the next frames of a sequence, say how good the prediction is, and run it on new data."""
+    """Train models that predict the next frames of a sequence, verify them, and forecast from new data."""
 
 
 for command in (
@@ -81,4 +86,5 @@ for command in (
 ):
     app.command()(command)
 app.command("import")(importing.import_)
+app.command()(recipes)
 app.command()(doctor)

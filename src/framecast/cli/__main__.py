@@ -1,4 +1,4 @@
-"""`python -m framecast.cli`."""
+"""Runs the command line as a module: `python -m framecast.cli`."""
 
 from framecast.cli import main
 

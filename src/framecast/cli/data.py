@@ -1,8 +1,7 @@
-"""`framecast inspect`, `convert` and `datasets`."""
+"""The commands about data: `framecast inspect`, `convert` and `datasets`."""
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from shlex import quote
@@ -12,7 +11,7 @@ import typer
 
 import framecast
 from framecast.cli.options import command, whole_numbers
-from framecast.cli.terminal import bar, print_facts, print_lines, warn
+from framecast.cli.terminal import print_lines, print_table, progress_bar, warn
 from framecast.data.readers.options import ReadOptions
 from framecast.data.store.changes import Changes
 
@@ -20,48 +19,38 @@ if TYPE_CHECKING:
     from framecast.data.store.conversion import StoreSize
 
 FINDING = 3
-"""Exit code of `inspect` if something would spoil training."""
+"""Exit code of `inspect` if it finds a problem that would spoil training."""
 
 
 @command
 def inspect(
     options: ReadOptions,
     path: Annotated[str, typer.Argument(help="A file, folder or glob pattern of frames.")],
-    context: Annotated[int, typer.Option(help="Frames seen, in the windows to count.")] = 10,
-    horizon: Annotated[int, typer.Option(help="Frames to forecast, in the windows to count.")] = 10,
+    context: Annotated[int, typer.Option(help="Context frames of the windows that are counted.")] = 10,
+    horizon: Annotated[int, typer.Option(help="Forecast frames of the windows that are counted.")] = 10,
     recipe: Annotated[
-        str | None, typer.Option(help="Measure memory and time of a training step of this recipe.")
+        str | None, typer.Option(help="Also measure the time and memory of a training step of this recipe.")
     ] = None,
-    html: Annotated[Path | None, typer.Option(help="Write it as a page with images too.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Also write a page with figures.")] = None,
 ) -> None:
-    """What is in the data: range, units, gaps, no data, stuck frames, windows; and what a recipe would cost on it.
+    """Inspect data: range, units, gaps, missing data, stuck frames, windows; and the cost of training a recipe on them.
 
-    Ends with 3 if something would spoil training."""
+    Exit code 3 if it finds a problem that would spoil training."""
     from rich.console import Console
     from rich.text import Text
 
-    from framecast.checks import as_html_path
-
     console = Console()
-    page = None if html is None else as_html_path(html)
-    inspection = framecast.inspect(path, context=context, horizon=horizon, options=options)
-    print_facts(console, inspection.facts)
+    inspection = framecast.inspect(path, context=context, horizon=horizon, page=html, options=options)
+    print_table(console, inspection.facts)
     for concern in inspection.concerns:
         mark = ("!! ", "red") if concern in inspection.problems else ("! ", "yellow")
         console.print(Text.assemble(mark, concern))
     if not inspection.concerns:
-        console.print("nothing suspicious")
-    if page is not None:
-        from framecast.report.inspection import write_inspection
-
-        print(write_inspection(inspection, page, title=f"What is in {path}"))
+        console.print("no problem found")
+    if html is not None:
+        print(html)
     if recipe is not None:
-        from framecast.config.recipes import read
-        from framecast.training.cost import estimate
-
-        stated = {"path": path, **options.stated}
-        settings = [f"data.{name}={json.dumps(value)}" for name, value in stated.items()]
-        print_facts(console, estimate(read(recipe, settings)))
+        print_table(console, framecast.training_cost(recipe, path, options=options))
     if inspection.problems:
         raise typer.Exit(FINDING)
 
@@ -71,80 +60,86 @@ def convert(
     options: ReadOptions,
     changes: Changes,
     source: Annotated[str, typer.Argument(help="A file, folder or glob pattern of frames.")],
-    out: Annotated[Path, typer.Option(help="archive.zarr; one made before grows by the frames that are new.")],
+    out: Annotated[
+        Path, typer.Option(help="archive.zarr; an existing store of these files is extended by new frames.")
+    ],
     chunks: Annotated[
         str | None,
-        typer.Option(help="Frames, height and width of a chunk; those of the store that grows, else about 8,64,64."),
+        typer.Option(help="Frames, height and width of a chunk; those of an existing store, else about 8,64,64."),
     ] = None,
 ) -> None:
-    """Write an archive as one Zarr store, which training reads fastest. Interrupted, run it again."""
+    """Convert an archive to one Zarr store, the fastest format for training. If interrupted, run the command again."""
     from rich.console import Console
 
     from framecast.data.inspection.inspect import bytes_in_words
 
     console = Console()
-    progress = bar("converting")
+    progress = progress_bar("converting")
     written = "no new frames"
 
-    def begun(size: StoreSize) -> None:
-        before = f"; continues after {size.already:,} of them there already" if size.already else ""
+    # Callbacks: the size before the first frame is written, then the progress.
+    def print_size(size: StoreSize) -> None:
+        before = f"; continues after {size.already:,} existing frames" if size.already else ""
         shape = " x ".join(map(str, size.shape))
         volume = bytes_in_words(size.bytes)
         print_lines(console, f"{size.frames:,} frames of {shape}{before}; to write: {volume} before compression")
 
-    def note(frames: int, of: int) -> None:
+    def report(frames: int, total: int) -> None:
         nonlocal written
-        written = f"{frames:,} of {of:,} frames"
-        progress(frames, of)
+        written = f"{frames:,} of {total:,} frames"
+        progress(frames, total)
 
-    three = None if chunks is None else whole_numbers(chunks, "chunks", 3)
+    sizes = None if chunks is None else whole_numbers(chunks, "chunks", 3)
     try:
-        done = framecast.convert(
+        result = framecast.convert(
             source,
             out,
             changes=changes,
-            chunks=None if three is None else (three[0], three[1], three[2]),
+            chunks=None if sizes is None else (sizes[0], sizes[1], sizes[2]),
             options=options,
-            begun=begun,
-            progress=note,
+            begun=print_size,
+            progress=report,
         )
     except KeyboardInterrupt:
-        print(f"{written} are written and kept; the same command goes on from there", file=sys.stderr)
+        print(f"{written} are written; run the same command again to continue", file=sys.stderr)
         raise
-    facts = {
-        "frames": f"{done.frames:,}, {done.added:,} of them new",
-        "files": f"{done.files:,} read, {len(done.left_out):,} left out",
-        "on disk": bytes_in_words(done.bytes),
-        "manifest": str(done.out / "manifest.json"),
+    # The summary, then all that is missing from the store or was repaired.
+    summary = {
+        "frames": f"{result.frames:,}, {result.added:,} of them new",
+        "files": f"{result.files:,} read, {len(result.left_out):,} left out",
+        "on disk": bytes_in_words(result.bytes),
+        "manifest": str(result.out / "manifest.json"),
     }
-    print_facts(console, facts)
-    for what, listed in (("left out", done.left_out), ("without data", done.missing)):
-        for where, why in listed.items():
-            warn(console, f"{what}: {where}: {why}")
-    for repair in done.repairs:
+    print_table(console, summary)
+    for what, reasons in (("left out", result.left_out), ("without data", result.missing)):
+        for where, reason in reasons.items():
+            warn(console, f"{what}: {where}: {reason}")
+    for repair in result.repairs:
         warn(console, repair)
 
 
 @command
 def datasets(
-    fetch: Annotated[str | None, typer.Option(help="Fetch the files of this set: its title, or a part of it.")] = None,
-    out: Annotated[Path, typer.Option(help="Folder for what is fetched.")] = Path("data"),
+    fetch: Annotated[
+        str | None, typer.Option(help="Download the files of this data set: its title, or a part of the title.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the files.")] = Path("data"),
 ) -> None:
-    """The benchmark sets of the papers: where they come from, their terms and sizes, how their files must lie."""
+    """List the benchmark data sets of the papers: source, terms of use, size, and the file layout that framecast reads."""
     from rich.console import Console
     from rich.text import Text
 
-    from framecast.data.sets.catalogue import CATALOGUE, find_set
+    from framecast.data.sets.catalogue import find_set
     from framecast.data.sets.download import fetch as fetch_file
 
     console = Console()
     if fetch is not None:
         for remote in find_set(fetch).files:
-            print(fetch_file(remote, out, bar(remote.name)))
+            print(fetch_file(remote, out, progress_bar(remote.name)))
         return
-    for known in CATALOGUE:
-        console.print(Text(known.title, style="bold"))
+    for dataset in framecast.datasets().values():
+        console.print(Text(dataset.title, style="bold"))
         for name in ("data", "source", "terms", "size", "layout"):
-            console.print(Text(f"  {name:<7} {getattr(known, name)}"), soft_wrap=True)
-        if known.files:
-            console.print(Text(f"  fetch   framecast datasets --fetch {quote(known.title)}"), soft_wrap=True)
+            console.print(Text(f"  {name:<7} {getattr(dataset, name)}"), soft_wrap=True)
+        if dataset.files:
+            console.print(Text(f"  fetch   framecast datasets --fetch {quote(dataset.title)}"), soft_wrap=True)

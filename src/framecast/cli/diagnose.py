@@ -1,4 +1,4 @@
-"""`framecast diagnose`."""
+"""The command `framecast diagnose`."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ def diagnose(
         list[Path] | None,
         typer.Option(
             "--beside",
-            help="Two runs or more, for collapse: do forecasts blur where features collapse? The correlation.",
+            help="Further runs, for collapse: correlate the collapse of features with the blur of forecasts over models.",
         ),
     ] = None,
     reach: Annotated[
-        float, typer.Option(help="With --beside: eps of DBSCAN, in median distances to a neighbour.")
+        float, typer.Option(help="With --beside: eps of DBSCAN, in median distances to the nearest neighbour.")
     ] = 1.0,
-    min_samples: Annotated[int, typer.Option(min=1, help="With --beside: of DBSCAN.")] = 4,
-    limit: Annotated[int, typer.Option(help="How many windows to look at.")] = 32,
-    out: Annotated[Path | None, typer.Option(help="RUN/diagnosis-KIND.html by default.")] = None,
+    min_samples: Annotated[int, typer.Option(min=1, help="With --beside: min_samples of DBSCAN.")] = 4,
+    limit: Annotated[int, typer.Option(help="The number of windows to use.")] = 32,
+    out: Annotated[Path | None, typer.Option(help="The page; RUN/diagnosis-KIND.html by default.")] = None,
 ) -> None:
-    """Look inside a model: what its memories, gradients, features, slots, motions and attention do, as a page."""
+    """Diagnose a model: its memory, gradients, features, slots, motion and attention, as a page."""
     from rich.console import Console
 
     diagnosis, page = framecast.diagnose(
@@ -49,5 +49,5 @@ def diagnose(
         reach=reach,
         min_samples=min_samples,
     )
-    facts = (f"  {name}: {value}" for name, value in diagnosis.facts.items())
-    print_lines(Console(), diagnosis.verdict, *facts, f"page: {page}")
+    values = (f"  {name}: {value}" for name, value in diagnosis.facts.items())
+    print_lines(Console(), diagnosis.verdict, *values, f"page: {page}")

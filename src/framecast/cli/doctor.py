@@ -1,13 +1,13 @@
-"""The command that prints what an installation has, and what it lacks."""
+"""The command `framecast doctor`."""
 
 from __future__ import annotations
 
+import framecast
+
 
 def doctor() -> None:
-    """Print what this installation has: versions, compiled loops, a GPU, optional parts, and how to add what is missing."""
-    from framecast.workflows.doctor import examine
-
-    entries = examine()
+    """Check this installation: versions, compiled loops, GPU, optional packages, and how to install what is missing."""
+    entries = framecast.check_installation()
     width = max(len(entry.name) for entry in entries)
     for entry in entries:
         print(f"{entry.name:<{width}}  {entry.state}")

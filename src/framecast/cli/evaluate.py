@@ -1,4 +1,4 @@
-"""`framecast evaluate` and `framecast compare`."""
+"""The commands `framecast evaluate` and `framecast compare`."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import typer
 import framecast
 from framecast.cli.options import Cluster, OptionalData, command
 from framecast.cli.score_tables import print_scores
-from framecast.cli.terminal import bar, print_lines, warn
+from framecast.cli.terminal import print_lines, progress_bar, warn
 from framecast.data.readers.options import ReadOptions
 from framecast.verification.settings import EvaluationSettings
 
 
 @command
 def evaluate(
-    run: Annotated[Path, typer.Argument(help="The folder of a run; with --data, of a saved model too.")],
+    run: Annotated[Path, typer.Argument(help="The folder of a run, or with --data of a saved model.")],
     settings: EvaluationSettings,
     options: ReadOptions,
     data: OptionalData = None,
@@ -26,18 +26,18 @@ def evaluate(
         Path | None, typer.Option(help="Folder for cases.nc and report.html; RUN/evaluation by default.")
     ] = None,
 ) -> None:
-    """Score a model against persistence and extrapolation, by lead time and threshold, and write a report."""
+    """Verify a model against baselines, by lead time and threshold, and write a report."""
     from rich.console import Console
 
     out = out or run / "evaluation"
     verification = framecast.evaluate(
-        run, data, settings, options=options, out=out, report=True, cluster=cluster, progress=bar("verifying")
+        run, data, settings, options=options, out=out, report=True, cluster=cluster, progress=progress_bar("verifying")
     )
     console = Console()
     for text in (*verification.warnings, *verification.repairs):
         warn(console, text)
     print_scores(verification, console)
-    print_lines(console, f"sums: {out / 'cases.nc'}", f"report: {out / 'report.html'}")
+    print_lines(console, f"scores of each case: {out / 'cases.nc'}", f"report: {out / 'report.html'}")
 
 
 @command
@@ -49,11 +49,11 @@ def compare(
     cluster: Cluster = None,
     out: Annotated[Path, typer.Option(help="Folder for cases.nc and comparison.html.")] = Path("comparison"),
 ) -> None:
-    """Say whether models differ, from each other and from baselines, on the same cases: intervals, tests, verdicts."""
+    """Compare models with each other and with baselines, on the same cases: confidence intervals, significance tests."""
     from rich.console import Console
 
     comparison = framecast.compare(
-        runs, data, settings, options=options, out=out, cluster=cluster, progress=bar("verifying")
+        runs, data, settings, options=options, out=out, cluster=cluster, progress=progress_bar("verifying")
     )
     console = Console()
     for text in comparison.warnings:

@@ -1,4 +1,4 @@
-"""`framecast forecast`."""
+"""The command `framecast forecast`."""
 
 from __future__ import annotations
 
@@ -18,19 +18,22 @@ def forecast(
     options: ReadOptions,
     run: Annotated[Path, typer.Argument(help="The folder of a run or of a saved model.")],
     data: DataPath,
-    horizon: Annotated[int, typer.Option(help="How many frames to forecast; may be longer than trained.")],
-    out: Annotated[Path, typer.Option(help="nowcast.nc, nowcast.zarr, or to look at: nowcast.mp4, nowcast.gif")],
+    horizon: Annotated[int, typer.Option(help="The number of frames to forecast; may exceed the horizon of training.")],
+    out: Annotated[
+        Path,
+        typer.Option(help="The file to write: nowcast.nc, nowcast.zarr, or an animation: nowcast.mp4, nowcast.gif"),
+    ],
     actions: Annotated[
-        Path | None, typer.Option(help="A .npy with the actions of every step, for a model that takes them.")
+        Path | None, typer.Option(help="A .npy file with the action of every step, for an action-conditioned model.")
     ] = None,
     inputs: Inputs = None,
     tile: Annotated[
-        int | None, typer.Option(help="Forecast larger frames in tiles of so many pixels, to save memory.")
+        int | None, typer.Option(help="Side of square tiles in pixels, to forecast large frames in less memory.")
     ] = None,
-    overlap: Annotated[int, typer.Option(help="Pixels that neighbouring tiles share.")] = 64,
+    overlap: Annotated[int, typer.Option(help="Overlap of neighbouring tiles in pixels.")] = 64,
     overwrite: Overwrite = False,
 ) -> None:
-    """Forecast the frames after the newest ones, on their grid, without any future frame."""
+    """Forecast the frames after the newest ones of the data, on the same grid."""
     from rich.console import Console
 
     result = framecast.forecast(

@@ -1,4 +1,4 @@
-"""`framecast import`."""
+"""The command `framecast import`."""
 
 from __future__ import annotations
 
@@ -14,19 +14,23 @@ from framecast.cli.options import command, height_width, numbers
 @command
 def import_(
     checkpoint: Annotated[Path, typer.Argument(help="A checkpoint of a published implementation.")],
-    source: Annotated[str, typer.Option("--from", help="thuml-predrnn, openstl, ...: a wrong name lists them.")],
+    source: Annotated[
+        str,
+        typer.Option("--from", help="The implementation: thuml-predrnn, openstl, ... (an unknown name lists them)."),
+    ],
     out: Annotated[Path, typer.Option(help="A new folder for the model.")],
-    size: Annotated[str, typer.Option(help="HEIGHTxWIDTH of its frames.")] = "64x64",
-    channels: Annotated[int, typer.Option(min=1, help="Channels of its frames.")] = 1,
-    patch: Annotated[int, typer.Option(min=1, help="Its patch size.")] = 4,
-    context: Annotated[int, typer.Option(min=1, help="Frames that it sees.")] = 10,
-    horizon: Annotated[int, typer.Option(min=1, help="Frames that it was trained to forecast.")] = 10,
-    actions: Annotated[int, typer.Option(min=0, help="Numbers in an action, for models that take them.")] = 0,
+    size: Annotated[str, typer.Option(help="HEIGHTxWIDTH of the frames.")] = "64x64",
+    channels: Annotated[int, typer.Option(min=1, help="Channels of the frames.")] = 1,
+    patch: Annotated[int, typer.Option(min=1, help="The patch size.")] = 4,
+    context: Annotated[int, typer.Option(min=1, help="Context frames of training.")] = 10,
+    horizon: Annotated[int, typer.Option(min=1, help="Forecast frames of training.")] = 10,
+    actions: Annotated[int, typer.Option(min=0, help="Dimension of an action, for action-conditioned models.")] = 0,
     setting: Annotated[
-        list[str] | None, typer.Option("--set", help="key=value of its own settings, where unusual: n_heads=4")
+        list[str] | None,
+        typer.Option("--set", help="A setting of the published implementation that is not its default: n_heads=4"),
     ] = None,
 ) -> None:
-    """Turn a published checkpoint into a model of framecast. Nothing but weights is ever loaded."""
+    """Convert a published checkpoint to a model folder of framecast. Only tensors are loaded from it, never code."""
     from framecast.types import FrameShape
 
     settings = dict(text.partition("=")[::2] for text in setting or [])

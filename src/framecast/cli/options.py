@@ -1,8 +1,8 @@
-"""Options that several commands have: those of a dataclass are made from its fields, so that they stand in one place.
+"""Command-line options that several commands share, and the conversion between options and Python arguments.
 
-A command is a function with the decorator `command`. Each parameter whose type is a dataclass (`ReadOptions`,
-`EvaluationSettings`, `Changes`) becomes one option a field, with the text of the field as help. An error names a parameter by its
-name in Python; here, where the options are known, it is spelt as an option.
+A command is a function with the decorator `command`. A parameter whose type is a dataclass (`ReadOptions`,
+`EvaluationSettings`, `Changes`) becomes one option for each field, with the field's text as help, so that an option is defined
+in one place. Library errors name a parameter as in Python; only this module knows the option's name. It reads no file.
 """
 
 from __future__ import annotations
@@ -18,23 +18,24 @@ from typing import Annotated, Any, NamedTuple, get_args, get_origin, get_type_hi
 
 import typer
 
-from framecast.errors import ArgumentError, FramecastError, Spell, in_python
+from framecast.errors import ArgumentError, FramecastError, ParameterFormat, format_keyword
 
 DataPath = Annotated[str, typer.Option("--data", help="A file, folder or glob pattern of frames.")]
 OptionalData = Annotated[str | None, typer.Option("--data", help="A file, folder or glob pattern of frames.")]
 Inputs = Annotated[
     list[str] | None,
-    typer.Option("--input", help="Where an extra input of the model lies now, as ordered in training."),
+    typer.Option("--input", help="Path of an extra input of the model; repeat in the order of training."),
 ]
 Cluster = Annotated[
-    str | None, typer.Option("--dask", help="Share the cases out: a Dask scheduler's address, or local:N.")
+    str | None,
+    typer.Option("--dask", help="Distribute the cases: address of a Dask scheduler, or local:N for N processes."),
 ]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what exists.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")]
 
 
-class Form(NamedTuple):
-    """How a field is given as text where its type does not say: the option and what stands for its text in the help, what reads
-    the text, and what writes a value."""
+class TextFormat(NamedTuple):
+    """The text form of a field whose type typer cannot parse: the name of the option, the placeholder in the help, the parser of
+    the text, and the formatter of a value."""
 
     option: str
     metavar: str
@@ -43,7 +44,8 @@ class Form(NamedTuple):
 
 
 def command(function: Callable[..., None]) -> Callable[..., None]:
-    """A command whose parameters of a dataclass are one option for each field, and whose errors name options."""
+    """Decorate a command: expand dataclass parameters into one option for each field, and print errors with option names."""
+    # The signature that typer reads: dataclass parameters are replaced by their fields.
     kinds = get_type_hints(function, include_extras=True)
     own = inspect.signature(function).parameters
     groups = {name: kinds[name] for name in own if is_dataclass(kinds[name])}
@@ -56,17 +58,18 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
         parameters += _parameters(kind)
 
     @wraps(function)
-    def run(invoked: typer.Context, **given: Any) -> None:
+    def run(invocation: typer.Context, **arguments: Any) -> None:
+        # Rebuild the dataclasses, call the command, and turn our errors into a message and an exit code.
         try:
             for name, kind in groups.items():
-                given[name] = _made(kind, given)
-            function(**given)
+                arguments[name] = _build_settings(kind, arguments)
+            function(**arguments)
         except FramecastError as error:
-            spell = spelling(invoked.command.params)
-            print(f"framecast: {error.spelt(spell)}", file=sys.stderr)
+            format_parameter = parameter_format(invocation.command.params)
+            print(f"framecast: {error.message(format_parameter)}", file=sys.stderr)
             raise typer.Exit(error.exit_code) from error
 
-    context = inspect.Parameter("invoked", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
+    context = inspect.Parameter("invocation", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
     parameters.append(context)
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {each.name: each.annotation for each in parameters}
@@ -74,17 +77,17 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def _parameters(kind: Any) -> list[inspect.Parameter]:
-    """The fields of a dataclass as typer reads them."""
+    """The fields of a dataclass as parameters with typer options."""
     hints = get_type_hints(
         kind, localns={"ZR": object}, include_extras=True
-    )  # ZR comes with torch, and is read from text
+    )  # importing ZR would import torch; its option is parsed from text
     parameters = []
     for each in fields(kind):
         accepted, text = get_args(hints[each.name])
         default: Any = each.default
         names: tuple[str, ...] = ()
         metavar = None
-        if form := FORMS.get(each.name):
+        if form := TEXT_FORMATS.get(each.name):
             accepted, default, names, metavar = str | None, None, (form.option,), form.metavar
         elif get_origin(accepted) is tuple:
             accepted, default, names = list[str] | None, None, (_REPEATED.get(each.name, f"--{each.name}"),)
@@ -97,25 +100,28 @@ def _parameters(kind: Any) -> list[inspect.Parameter]:
     return parameters
 
 
-def _made(kind: Any, given: dict[str, Any]) -> Any:
-    """The dataclass of the options `given`, which are taken out. Raises `ArgumentError`."""
+def _build_settings(kind: Any, arguments: dict[str, Any]) -> Any:
+    """Build a dataclass from its options, and remove these from `arguments`. Raises `ArgumentError`."""
     values = {}
     for each in fields(kind):
-        value = given.pop(each.name)
-        if each.name in FORMS:
-            value = each.default if value is None else FORMS[each.name].read(value)
+        value = arguments.pop(each.name)
+        if each.name in TEXT_FORMATS:
+            value = each.default if value is None else TEXT_FORMATS[each.name].read(value)
         elif isinstance(each.default, tuple):
             value = each.default if value is None else tuple(value)
         values[each.name] = value
     return kind(**values)
 
 
-def spelling(parameters: Sequence[Any]) -> Spell:
-    """How parameters are written on the command line: --units 'mm h-1'. Commands that take KEY=VALUE have what concerns data
-    there: data.units='mm h-1'. What is neither is written as in Python."""
+def parameter_format(parameters: Sequence[Any]) -> ParameterFormat:
+    """A function that formats a parameter for the command line: --units 'mm h-1'.
+
+    For commands with KEY=VALUE arguments, a setting of the data is formatted so: data.units='mm h-1'. Other parameters are
+    formatted as in Python.
+    """
     options = {each.name: each for each in parameters}
 
-    def spell(name: str, value: object) -> str:
+    def format_parameter(name: str, value: object) -> str:
         option = options.get(name)
         if option is not None and option.param_type_name == "option":
             if isinstance(value, bool):
@@ -123,23 +129,23 @@ def spelling(parameters: Sequence[Any]) -> Spell:
             return option.opts[0] if value is None else f"{option.opts[0]} {quote(_text(name, value))}"
         if "settings" in options and value is not None and name in _data_settings():
             return f"data.{name}={quote(value if isinstance(value, str) else json.dumps(value))}"
-        return in_python(name, value)
+        return format_keyword(name, value)
 
-    return spell
+    return format_parameter
 
 
 def _data_settings() -> set[str]:
-    from framecast.data.datasets import ArchiveData  # late: an error is seldom
+    from framecast.data.datasets import ArchiveData  # late: needed for error messages only, and slow to import
 
     return {each.name for each in fields(ArchiveData)}
 
 
 def _text(name: str, value: object) -> str:
-    return FORMS[name].write(value) if name in FORMS else str(value)
+    return TEXT_FORMATS[name].write(value) if name in TEXT_FORMATS else str(value)
 
 
 def numbers(text: str, parameter: str) -> tuple[float, ...]:
-    """0.5,2,8 as numbers. Raises `ArgumentError`."""
+    """Parse numbers separated by commas: "0.5,2,8". Raises `ArgumentError`."""
     try:
         return tuple(float(part) for part in text.split(","))
     except ValueError as error:
@@ -147,7 +153,7 @@ def numbers(text: str, parameter: str) -> tuple[float, ...]:
 
 
 def whole_numbers(text: str, parameter: str, count: int | None = None) -> tuple[int, ...]:
-    """8,64,64 as whole numbers, so many as `count`. Raises `ArgumentError`."""
+    """Parse whole numbers separated by commas: "8,64,64"; exactly `count` of them, if stated. Raises `ArgumentError`."""
     values = numbers(text, parameter)
     if (count is not None and len(values) != count) or not all(value.is_integer() for value in values):
         many = "" if count is None else f"{count} "
@@ -156,15 +162,15 @@ def whole_numbers(text: str, parameter: str, count: int | None = None) -> tuple[
 
 
 def height_width(text: str) -> tuple[int, int]:
-    """64x64 as numbers. Raises `ArgumentError`."""
+    """Parse a height and a width: "64x64". Raises `ArgumentError`."""
     height, cross, width = text.partition("x")
     if not (cross and height.isdecimal() and width.isdecimal()):
-        raise ArgumentError(f"{text!r} is not HEIGHTxWIDTH", parameter="size", remedy="such as 64x64")
+        raise ArgumentError(f"{text!r} is not HEIGHTxWIDTH", parameter="size", remedy="write it as 64x64")
     return int(height), int(width)
 
 
-def relation(text: str) -> Any:
-    """a,b as the Z-R relation Z = a R^b. Raises `ArgumentError`."""
+def zr_relation(text: str) -> Any:
+    """Parse "a,b" as the Z-R relation Z = a R^b. Raises `ArgumentError`."""
     from framecast.data.quantities import ZR
 
     values = numbers(text, "zr")
@@ -177,18 +183,18 @@ def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
-def _joined(values: Any) -> str:
+def _join(values: Any) -> str:
     return ",".join(map(str, values))
 
 
-FORMS = {
-    "size": Form("--size", "HEIGHTxWIDTH", height_width, lambda value: "x".join(map(str, value))),
-    "rates": Form("--thresholds", "RATE,RATE,...", lambda text: numbers(text, "rates"), _joined),
-    "zr": Form("--zr", "A,B", relation, lambda value: f"{value.a:g},{value.b:g}"),
-    "scales": Form("--scales", "SIDE,SIDE,...", lambda text: whole_numbers(text, "scales"), _joined),
-    "baselines": Form("--baselines", "NAME,NAME,...", lambda text: tuple(_names(text)), _joined),
-    "crop": Form("--crop", "TOP,LEFT,HEIGHT,WIDTH", lambda text: whole_numbers(text, "crop", 4), _joined),
+TEXT_FORMATS = {
+    "size": TextFormat("--size", "HEIGHTxWIDTH", height_width, lambda value: "x".join(map(str, value))),
+    "rates": TextFormat("--thresholds", "RATE,RATE,...", lambda text: numbers(text, "rates"), _join),
+    "zr": TextFormat("--zr", "A,B", zr_relation, lambda value: f"{value.a:g},{value.b:g}"),
+    "scales": TextFormat("--scales", "SIDE,SIDE,...", lambda text: whole_numbers(text, "scales"), _join),
+    "baselines": TextFormat("--baselines", "NAME,NAME,...", lambda text: tuple(_names(text)), _join),
+    "crop": TextFormat("--crop", "TOP,LEFT,HEIGHT,WIDTH", lambda text: whole_numbers(text, "crop", 4), _join),
 }
-"""Fields that are given as one text."""
+"""The fields that are written as one text."""
 _REPEATED = {"inputs": "--input"}
-"""Fields that are lists, given by one option that is repeated, if it is not called after the field."""
+"""The options of list fields that are repeated under another name than the field's."""

@@ -1,4 +1,4 @@
-"""Scores as tables on the terminal."""
+"""Prints the scores of a verification as tables on the terminal."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _GAP = 2
 
 
 def print_scores(verification: Verification, console: Console) -> None:
-    """The headline scores over all lead times as tables, and the verdict."""
+    """Print the headline scores over all lead times as tables, then the warnings of fallback, and the verdict."""
     from framecast.report.verdict import verdict
     from framecast.verification.views import fallbacks
 
     headline = [metric for metric in verification.metrics() if metric.headline]
     tables = filter(lambda metric: metric.additive, headline)
     for title, metrics in groupby(tables, key=lambda metric: _title(verification, metric)):
-        _print_table(verification, title, list(metrics), console)
+        _print_metrics(verification, title, list(metrics), console)
     for metric in headline:
         if not metric.additive:
             values = ((name, verification.score(name, metric).value) for name in verification.forecasters)
@@ -33,12 +33,14 @@ def print_scores(verification: Verification, console: Console) -> None:
             console.print(f"{metric.title} of {verification.cases} clips: {line}", highlight=False)
     for line in fallbacks(verification):
         console.print(f"! {line}", style="yellow", highlight=False, markup=False)
-    console.print("± is half of the 95 % interval; the report has them whole, and more scores", highlight=False)
+    console.print(
+        "± is half the width of the 95 % interval; the report has the intervals and more scores", highlight=False
+    )
     console.print(verdict(verification), highlight=False)
 
 
 def _title(verification: Verification, metric: Metric) -> str:
-    """Of the table that a metric stands in."""
+    """The title of the table that holds a metric."""
     from framecast.verification.views import observed_events
 
     if metric.group == "event":
@@ -50,45 +52,49 @@ def _title(verification: Verification, metric: Metric) -> str:
     return f"{metric.group}s"
 
 
-def _print_table(verification: Verification, title: str, metrics: Sequence[Metric], console: Console) -> None:
-    """A row a forecaster and a column a metric, in as many tables as the width of the terminal asks for."""
+def _print_metrics(verification: Verification, title: str, metrics: Sequence[Metric], console: Console) -> None:
+    """Print a row for each forecaster and a column for each metric; several tables if the terminal is narrow."""
     from rich.box import SIMPLE
     from rich.table import Table
 
     names = verification.forecasters
-    columns = [[_head(metric), *(brief(verification.score(name, metric)) for name in names)] for metric in metrics]
-    for some in abreast(columns, console.width - max(map(len, names)) - _GAP):
-        table = Table(title=title if some[0] is columns[0] else None, box=SIMPLE, collapse_padding=True, pad_edge=False)
+    columns = [
+        [_head(metric), *(format_score(verification.score(name, metric)) for name in names)] for metric in metrics
+    ]
+    for group in split_columns(columns, console.width - max(map(len, names)) - _GAP):
+        table = Table(
+            title=title if group[0] is columns[0] else None, box=SIMPLE, collapse_padding=True, pad_edge=False
+        )
         table.add_column("", no_wrap=True)
-        for head, *_ in some:
+        for head, *_ in group:
             table.add_column(head, justify="right", no_wrap=True)
-        for name, *values in zip(names, *(values for _, *values in some), strict=True):
+        for name, *values in zip(names, *(values for _, *values in group), strict=True):
             table.add_row(name, *values)
         console.print(table)
 
 
 def _head(metric: Metric) -> str:
-    """The short name of a metric, with its place where a table holds several."""
+    """The head of a column: the short name of a metric, with its suffix for the metrics that need one."""
     name = metric.name.upper().replace("_", "-")
     return name if metric.group in ("frame", "event") else f"{name}{metric.suffix}"
 
 
-def abreast(columns: Sequence[list[str]], width: int) -> list[list[list[str]]]:
-    """The columns in groups that fit into a width."""
+def split_columns(columns: Sequence[list[str]], width: int) -> list[list[list[str]]]:
+    """Split columns into groups that fit a width in characters."""
     groups: list[list[list[str]]] = [[]]
-    used = 0
+    used_width = 0
     for column in columns:
-        wide = max(map(len, column)) + _GAP
-        if groups[-1] and used + wide > width:
+        column_width = max(map(len, column)) + _GAP
+        if groups[-1] and used_width + column_width > width:
             groups.append([])
-            used = 0
+            used_width = 0
         groups[-1].append(column)
-        used += wide
+        used_width += column_width
     return groups
 
 
-def brief(score: Score | None) -> str:
-    """A value and half the width of its interval, that to one digit, or to the unit, and both to the same place."""
+def format_score(score: Score | None) -> str:
+    """Format a value and half the width of its interval, rounded to the first digit of the latter: "12.3 ± 0.4"."""
     if score is None:
         return ""
     if score.value != score.value:

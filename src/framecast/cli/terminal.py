@@ -1,4 +1,4 @@
-"""What commands print: progress, warnings, lines, names with values."""
+"""Terminal output of the commands: progress bars, warnings, lines, and tables of names and values."""
 
 from __future__ import annotations
 
@@ -8,49 +8,49 @@ from functools import cache
 from typing import Any
 
 
-def bar(name: str, least: int = 1) -> Callable[[int, int], None]:
-    """A progress bar as a callback, on standard error; none for fewer than `least`."""
+def progress_bar(name: str, least: int = 1) -> Callable[[int, int], None]:
+    """A callback `(done, total)` that draws a progress bar on standard error; no bar for a total below `least`."""
 
     @cache
-    def started() -> tuple[Any, Any]:
+    def live_bar() -> tuple[Any, Any]:
         from rich.console import Console
         from rich.progress import Progress
 
-        shown = Progress(console=Console(stderr=True), transient=True)
-        atexit.register(shown.stop)  # gives the cursor back, whatever ends the program
-        return shown, shown.add_task(name, total=None)
+        display = Progress(console=Console(stderr=True), transient=True)
+        atexit.register(display.stop)  # restores the cursor, however the program ends
+        return display, display.add_task(name, total=None)
 
-    def report(done: int, of: int) -> None:
-        if of < least:
+    def report(done: int, total: int) -> None:
+        if total < least:
             return
-        shown, task = started()
-        if not shown.live.is_started:
-            shown.reset(task, total=of)
-            shown.start()
-        shown.update(task, completed=done, total=of)
-        if done == of:
-            shown.stop()
+        display, task = live_bar()
+        if not display.live.is_started:
+            display.reset(task, total=total)
+            display.start()
+        display.update(task, completed=done, total=total)
+        if done == total:
+            display.stop()
 
     return report
 
 
 def warn(console: Any, text: str) -> None:
-    """Print what should not be missed."""
+    """Print a warning, in yellow."""
     console.print(f"! {text}", style="yellow", highlight=False, markup=False, soft_wrap=True)
 
 
 def print_lines(console: Any, *lines: str) -> None:
-    """Print lines as they are."""
+    """Print lines without markup, highlighting or wrapping."""
     for line in lines:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
-def print_facts(console: Any, facts: Mapping[str, str]) -> None:
-    """Print names and values, one below the other."""
+def print_table(console: Any, values: Mapping[str, str]) -> None:
+    """Print names and their values as a table of two columns."""
     from rich.table import Table
     from rich.text import Text
 
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-    for name, value in facts.items():
+    for name, value in values.items():
         table.add_row(Text(name, style="bold"), Text(value))
     console.print(table)

@@ -1,4 +1,4 @@
-"""`framecast train`."""
+"""The command `framecast train`."""
 
 from __future__ import annotations
 
@@ -14,15 +14,17 @@ from framecast.errors import ArgumentError
 
 @command
 def train(
-    recipe: Annotated[str | None, typer.Argument(help="A row of a recipe: recipes/radar.yaml#predrnn_v2")] = None,
-    settings: Annotated[list[str] | None, typer.Argument(help="What to change in it: data.path=archive/ ...")] = None,
-    out: Annotated[Path | None, typer.Option(help="A new folder; runs/<model>-<time> by default.")] = None,
+    recipe: Annotated[str | None, typer.Argument(help="A recipe and its row: recipes/radar.yaml#predrnn_v2")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Argument(help="Changes of its settings: data.path=archive/ ...")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="A new folder for the run; runs/<model>-<time> by default.")] = None,
     resume: Annotated[
         Path | None,
-        typer.Option(help="Go on with this run, exactly where it stopped; training.iterations=N makes it longer."),
+        typer.Option(help="Resume this run exactly where it stopped; training.iterations=N extends it."),
     ] = None,
 ) -> None:
-    """Train a model as a recipe says, or go on with a run."""
+    """Train a model by a recipe, or resume a run."""
     if resume is not None:
         print(framecast.resume(resume, _iterations([text for text in (recipe, *(settings or [])) if text])))
         return
@@ -34,8 +36,10 @@ def train(
 
 
 def _iterations(settings: list[str]) -> int | None:
-    """The length that a run is to have. Raises `ArgumentError` for any other setting."""
+    """The new number of iterations of a run, if stated. Raises `ArgumentError` for any other setting."""
     lengths = [text.removeprefix("training.iterations=") for text in settings]
     if not all(text.isdecimal() for text in lengths):
-        raise ArgumentError("only training.iterations=NUMBER may be given with it", parameter="resume")
+        raise ArgumentError(
+            "only the setting training.iterations=NUMBER can be changed on resuming", parameter="resume"
+        )
     return int(lengths[-1]) if lengths else None

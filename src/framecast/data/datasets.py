@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 import xarray as xr
 
-from framecast.checks import check_share
+from framecast.checks import check_fraction
 from framecast.data.frames import actions_of, check_frames, describe_source, files_of
 from framecast.data.lazy import ArrayReader
 from framecast.data.quantities import quantity_of
@@ -62,7 +62,7 @@ class ArchiveData(ReadOptions):
         check_lengths(self.context, self.horizon)
         if self.stride < 1:
             raise ArgumentError(f"{self.stride} given, expected at least 1", parameter="data.stride")
-        check_share(self.min_valid, "data.min_valid")
+        check_fraction(self.min_valid, "data.min_valid")
         if self.crop_size is not None and min(self.crop_size) < 1:
             height, width = self.crop_size
             raise ArgumentError(f"{height} x {width} pixels given, expected at least 1 x 1", parameter="data.crop")

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple, TypeVar, cast
 import numpy as np
 import xarray as xr
 
-from framecast.checks import positive
+from framecast.checks import is_positive
 from framecast.errors import ArgumentError
 from framecast.types import config
 
@@ -32,7 +32,7 @@ class ZR:
     b: float = 1.53
 
     def __post_init__(self) -> None:
-        if not (positive(self.a) and positive(self.b)):
+        if not (is_positive(self.a) and is_positive(self.b)):
             raise ArgumentError(
                 f"Z = {self.a} R^{self.b} is no Z-R relation: both numbers are finite and above 0", parameter="zr"
             )

@@ -1,1 +1,4 @@
-"""Forecasts: baselines and trained models on opened Frames, and writing them."""
+"""Forecasting: trained models and baselines behind one method, labelled forecasts, and writing them to files.
+
+Imports data and checkpoints, never training or verification.
+"""

@@ -1,4 +1,7 @@
-"""One call from files to a forecast: a trained model on the newest frames of an archive."""
+"""The public function `framecast.forecast`: from the files of an archive to a forecast by a trained model, in one call.
+
+It opens a model folder and data, and writes a file only if `out` is given.
+"""
 
 from __future__ import annotations
 
@@ -33,26 +36,31 @@ def forecast(
     overlap: int = 64,
     overwrite: bool = False,
 ) -> xr.DataArray:
-    """The Forecast of the `horizon` frames after the newest of `data`, by the model of a run or of a model folder.
+    """Forecast the `horizon` frames after the newest ones of `data` with the model of a run or of a model folder.
 
-    `data` are opened Frames or what `framecast.open` takes, read as in training where `options` state nothing else. With `out`
-    it is written there, see `framecast.write`. `actions (context + horizon - 1, or one more, A)` are those of a model with
-    actions, an array or a .npy file. `inputs` are where the files of its extra inputs are now, in the order of training. For
-    `device`, `tile` and `overlap` see `framecast.load`. The attributes `repairs` and `warnings` of the Forecast, where there
-    are any, have one line for each thing that was repaired while reading and for each that is doubtful in the newest frames.
+    `data` are opened Frames or what `framecast.open` takes; they are read as in training, except for the `options` that are
+    stated. With `out` the Forecast is also written, see `framecast.write`; `overwrite` replaces an existing file. `actions
+    (context + horizon - 1, or one more, A)`, an array or a .npy file, are for an action-conditioned model. `inputs` are the
+    present paths of the model's extra inputs, in the order of training. For `device`, `tile` and `overlap` see
+    `framecast.load`.
 
-    Raises `DataError` for data that cannot be read or do not fit the model, `ConfigError` for arguments that cannot work, and
-    `RunError` where there is no trained model or `out` cannot be written.
+    Returns the Forecast `(init_time, lead_time, channel, y, x)`. Its attributes `repairs` and `warnings`, if any, have one line
+    for each repair on reading and for each implausible value in the newest frames.
+
+    Raises `DataError` if the data cannot be read or do not fit the model, `ConfigError` if the arguments are invalid, and
+    `RunError` if there is no trained model or `out` cannot be written.
     """
     check_kind(ReadOptions, options=options)
+    # Check the target first, since a forecast can take minutes.
     target = None if out is None else as_path(out, "the path of a file to write")
     if target is not None:
         check_target(target, overwrite=overwrite)
+    # Open the model and the data, forecast, and note what a reader of the forecast must know.
     model = load(run, device, tile=tile, overlap=overlap)
     frames = check_frames(data) if isinstance(data, xr.DataArray) else open_like(data, options, model.card.read_options)
     newest = frames.isel(time=slice(-model.context, None))
-    moves = array_of(Path(actions)) if isinstance(actions, str | Path) else actions
-    result = model.forecast(frames, horizon, moves, with_paths(model.card.inputs, inputs))
+    values = array_of(Path(actions)) if isinstance(actions, str | Path) else actions
+    result = model.forecast(frames, horizon, values, with_paths(model.card.inputs, inputs))
     for name, texts in (
         ("repairs", frames.attrs.get("repairs", ())),
         ("warnings", describe_impossible(coverage(newest), quantity_of(newest))),

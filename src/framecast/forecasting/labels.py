@@ -1,9 +1,9 @@
-"""From arrays back to labels, once for all forecasters: the Forecast.
+"""Converts the arrays of a forecaster to a labelled Forecast, and runs a forecaster on the newest of labelled frames.
 
-`xarray.DataArray` with dims `(init_time, lead_time, channel, y, x)`, or `(init_time, member, lead_time, channel, y, x)` for
-an ensemble, in the units and on the grid of the frames it continues. `init_time` is the time of the newest frame,
-`lead_time` a timedelta64 (the number of the step where the frames have no clock). NaN means that the forecast has no basis
-there.
+This is the one place where labels are put on forecasts. A Forecast is an `xarray.DataArray` with dims `(init_time, lead_time,
+channel, y, x)`, or `(init_time, member, lead_time, channel, y, x)` for an ensemble, in the units and on the grid of the frames
+it continues. `init_time` is the time of the newest frame, `lead_time` a timedelta64 (the number of the step if the frames have
+no times). NaN means that the forecast has no basis there.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from framecast.forecasting.protocol import Context, Forecaster, forecast_cases
 DIMS = ("init_time", "lead_time", "channel", "y", "x")
 MEMBER_DIMS = ("init_time", "member", "lead_time", "channel", "y", "x")
 RECENT = 4
-"""Frames that a forecaster is given, where there are so many, even if it needs fewer: enough to see motion."""
+"""Context frames that a forecaster receives if available, even if its minimum is lower: enough to estimate motion."""
 
 
-def run(
+def forecast_frames(
     forecaster: Forecaster,
     frames: xr.DataArray,
     horizon: int,
@@ -34,64 +34,72 @@ def run(
     actions: np.ndarray | None = None,
     inputs: np.ndarray | None = None,
 ) -> xr.DataArray:
-    """The Forecast of the `horizon` frames after the newest of `frames`.
+    """Forecast the `horizon` frames after the newest of `frames` with a forecaster.
 
-    The forecaster is given the newest `context` frames, unless stated as many as it needs and at least `RECENT` where there
-    are so many, with `actions (T + L, A)` and extra `inputs (T, E, H, W)` of these. The attribute `fallback` of the
-    Forecast says where a simpler method had to forecast in its place. Raises `DataError` for what are no Frames, for frames
-    that are too few, not one step apart or without data, and for a horizon of no frame.
+    The forecaster receives the newest `context` frames, by default its minimum and at least `RECENT` if available, with the
+    `actions (T + L, A)` and extra `inputs (T, E, H, W)` of these frames. The Forecast has the attribute `fallback` if a simpler
+    method replaced the forecaster.
+
+    Raises `DataError` if `frames` are not Frames, are too few, are not one time step apart or have no data, and `ArgumentError`
+    if `horizon` < 1.
     """
     check_frames(frames)
     check_horizon(horizon)
     length = context or max(forecaster.context_length, min(RECENT, frames.sizes["time"]))
-    used = newest(frames, length)
+    recent = newest_frames(frames, length)
     case = Context(
-        used.values[None],
+        recent.values[None],
         None if actions is None else np.asarray(actions)[None],
         None if inputs is None else inputs[None],
     )
     values, fallback = forecast_cases(forecaster, case, horizon)
-    forecast = assemble(values[:, 0], frames if frames.sizes["time"] > 1 else used, forecaster.name)
+    forecast = label_forecast(values[:, 0], frames if frames.sizes["time"] > 1 else recent, forecaster.name)
     if fallback is not None and fallback[0]:
-        forecast.attrs["fallback"] = f"{forecaster.name} cannot work with these frames; a simpler method forecast them"
+        forecast.attrs["fallback"] = f"{forecaster.name} cannot use these frames; a simpler method made the forecast"
     return forecast
 
 
-def newest(frames: xr.DataArray, count: int) -> xr.DataArray:
-    """The newest `count` frames. Raises `DataError` where there are fewer, or where they are not one step apart."""
+def newest_frames(frames: xr.DataArray, count: int) -> xr.DataArray:
+    """The newest `count` frames of one sequence. Raises `DataError` if there are fewer, if they are not one time step apart, or
+    if one of them has no data."""
+    # One sequence, long enough.
     where = describe_source(frames)
     if "sequence" in frames.dims:
         raise DataError(
-            f"{frames.sizes['sequence']} sequences, not one",
+            f"{frames.sizes['sequence']} sequences found, expected one",
             where=where,
-            remedy="forecast one: frames.isel(sequence=0)",
+            remedy="select one: frames.isel(sequence=0)",
         )
     if frames.sizes["time"] < count:
-        raise DataError(f"{frames.sizes['time']} frames found, {count} needed", where=where, remedy="open more frames")
-    used = frames.isel(time=slice(-count, None))
+        raise DataError(
+            f"{frames.sizes['time']} frames found, expected {count} or more", where=where, remedy="open more frames"
+        )
+    # No gap among the newest.
+    recent = frames.isel(time=slice(-count, None))
     if count > 1:
-        step, gaps = time_step(frames), np.diff(used["time"].values)
+        step, gaps = time_step(frames), np.diff(recent["time"].values)
         tolerance = step // 10 if isinstance(step, np.timedelta64) else 0
         if (np.abs(gaps - step) > tolerance).any():
             raise DataError(
-                f"the newest {count} frames are not one step apart: a frame is missing among them",
+                f"the newest {count} frames are not one time step apart: a frame is missing among them",
                 where=where,
-                remedy="supply the missing frame, or end the frames before the gap",
+                remedy="add the missing frame, or select frames before the gap",
             )
-    missing = np.isnan(used.values).all((1, 2, 3))
+    # Data in every frame.
+    missing = np.isnan(recent.values).all((1, 2, 3))
     if missing.any():
         first = int(missing.argmax())
-        time = stamp(used["time"].values[first])
+        time = stamp(recent["time"].values[first])
         raise DataError(
             f"no data at all in {missing.sum()} of the newest {count} frames, first at {time}",
-            where=describe_source(used.isel(time=first)),
-            remedy=NO_DATA if missing.all() else "give frames that end before it",
+            where=describe_source(recent.isel(time=first)),
+            remedy=NO_DATA if missing.all() else "select frames before it",
         )
-    return used
+    return recent
 
 
-def assemble(values: np.ndarray, frames: xr.DataArray, name: str) -> xr.DataArray:
-    """`values (M, L, C, H, W)` as the Forecast that continues `frames`; without members if M is 1."""
+def label_forecast(values: np.ndarray, frames: xr.DataArray, name: str) -> xr.DataArray:
+    """Label `values (M, L, C, H, W)` as the Forecast that continues `frames`; without the dimension `member` if M is 1."""
     step = time_step(frames)
     members, horizon = values.shape[:2]
     leads = np.arange(1, horizon + 1)
@@ -113,6 +121,6 @@ def assemble(values: np.ndarray, frames: xr.DataArray, name: str) -> xr.DataArra
 
 
 def check_horizon(horizon: object) -> None:
-    """Raise `ArgumentError` for what is no number of frames."""
+    """Raise `ArgumentError` if `horizon` is not a whole number of at least 1."""
     if not isinstance(horizon, Integral) or horizon < 1:
         raise ArgumentError(f"{describe(horizon)} given, expected a whole number of at least 1", parameter="horizon")

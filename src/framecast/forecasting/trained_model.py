@@ -1,4 +1,8 @@
-"""A trained model as a source of forecasts: on new Frames, without their future."""
+"""Loads a trained model and forecasts from new frames: `framecast.load` and the class `TrainedModel`.
+
+A forecast takes physical values in and out: scaling, padding, tiles and the device are handled here. This module reads a model
+folder; it writes nothing.
+"""
 
 from __future__ import annotations
 
@@ -16,21 +20,23 @@ from framecast.checkpoints.model_folder import load as load_saved
 from framecast.checks import as_path, check_counts
 from framecast.data.windows.inputs import Input, fields
 from framecast.errors import ConfigError, RunError
-from framecast.forecasting.labels import check_horizon, run
+from framecast.forecasting.labels import check_horizon, forecast_frames
 from framecast.forecasting.model_checks import check_actions, check_context, check_frames_fit
-from framecast.forecasting.protocol import Context
-from framecast.forecasting.tiling import check_overlap, tiled
+from framecast.forecasting.protocol import Context, check_length
+from framecast.forecasting.tiling import check_overlap, forecast_tiles
 from framecast.ops.convolution import Transforms, share_transforms
 
 
 class TrainedModel:
-    """A trained model and its card; a forecaster.
+    """A trained model with its model card; a `Forecaster`.
 
-    A forecast is NaN where no frame of the context has data: there it has no basis. Elsewhere a missing pixel of the
-    context was shown to the model as dry. Frames whose sides are no multiple of what the model needs are continued at
-    the bottom and the right by their border, and the forecast is cut back. With `tile`, larger frames are forecast in tiles
-    of so many pixels that share `overlap` of them, see `tiling`: in the memory of a tile, and also by a model that works
-    for one size only. Raises `ConfigError` for an overlap as large as a tile.
+    A forecast is NaN where no context frame has data, since it has no basis there. Elsewhere a missing pixel of the context is
+    passed to the model as dry. Frames whose sides are not multiples of the model's patch are padded at the bottom and the right
+    with their border, and the forecast is cropped.
+
+    With `tile`, larger frames are forecast in square tiles of that side which overlap by `overlap` pixels, see `tiling`. This
+    needs the memory of one tile, and allows a model of one frame size to forecast larger frames. Raises `ConfigError` if the
+    overlap is as large as a tile.
     """
 
     def __init__(
@@ -49,7 +55,7 @@ class TrainedModel:
         self.overlap = overlap
         self._transforms: Transforms = {}
         if tile is not None:
-            check_overlap(tile, overlap, self._aligned)
+            check_overlap(tile, overlap, self._alignment)
 
     @property
     def name(self) -> str:
@@ -58,12 +64,12 @@ class TrainedModel:
 
     @property
     def context(self) -> int:
-        """How many frames a forecast begins with."""
+        """The number of context frames of the model."""
         return self.card.shape.context
 
     @property
     def context_length(self) -> int:
-        """The same, by its name as a `Forecaster`."""
+        """The same as `context`; the name is that of the interface `Forecaster`."""
         return self.card.shape.context
 
     @property
@@ -72,8 +78,8 @@ class TrainedModel:
         return self.card.shape.inputs
 
     @property
-    def _aligned(self) -> int | None:
-        """Where tiles may begin: at multiples of this, anywhere where None, since all have one size."""
+    def _alignment(self) -> int | None:
+        """Tiles start at multiples of this; None for a model of one frame size, whose tiles start anywhere."""
         model = self.card.model
         return None if model.tied_to_size else model.multiple
 
@@ -96,12 +102,12 @@ class TrainedModel:
         actions: np.ndarray | None = None,
         inputs: Sequence[Input] | None = None,
     ) -> xr.DataArray | np.ndarray:
-        """Frames with labels give a Forecast with labels (`__call__`); a `Context` of arrays gives an array `(1, B, L, C, H, W)`,
-        which makes this a `Forecaster`.
+        """Forecast `horizon` frames: from labelled frames a labelled Forecast, see `__call__`; from a `Context` of arrays an
+        array `(1, B, L, C, H, W)`, as a `Forecaster` does.
 
-        Of arrays, `actions (B, T + L - 1 or more, A)` and extra `inputs (B, T, E, H, W)` are those of the context. Raises
-        `ConfigError` for a size that the model cannot take, and where extra inputs are missing, `DataError` for a context of
-        another shape or kind, and `RunError` for a model whose forecast is not finite where there are data.
+        A `Context` holds its own `actions (B, T + L - 1 or more, A)` and extra `inputs (B, T, E, H, W)`. Raises `ConfigError`
+        if the context is too short, the model does not support the frame size, or extra inputs are missing, `DataError` if the
+        context has another shape or type, and `RunError` if the forecast is not finite where there are data.
         """
         if isinstance(frames, Context):
             return self._forecast_cases(frames, horizon)[None]
@@ -114,34 +120,34 @@ class TrainedModel:
         actions: np.ndarray | None = None,
         inputs: Sequence[Input] | None = None,
     ) -> xr.DataArray:
-        """The Forecast `(init_time, lead_time, channel, y, x)` after the newest frames of `frames`.
+        """Forecast from the newest of `frames`: a Forecast `(init_time, lead_time, channel, y, x)`.
 
-        `horizon` may be longer than the model was trained for. `actions (context + horizon - 1, or one more, A)` are those of
-        a model with actions, from the first of the frames it sees on. `inputs` say where the files of its extra inputs are;
-        without it they are where they were in training. Raises `DataError` for frames of another quantity, number of channels
-        or time step than the model was trained on, for actions that are missing, too many, not numbers, of another
-        number or not taken, and `ConfigError` for a size it cannot take.
+        `horizon` may exceed the horizon of training. `actions (context + horizon - 1, or one more, A)` start at the first context
+        frame; they are for an action-conditioned model. `inputs` describe the files of the extra inputs, by default those of
+        training. Raises `DataError` if the quantity, the number of channels or the time step differ from training, or if the
+        actions do not fit, and `ConfigError` if the model does not support the frame size.
         """
         self.check(frames)
         check_horizon(horizon)
         check_actions(self.card, actions, horizon)
         extra = self._read_inputs(frames, self.card.inputs if inputs is None else inputs) if self.inputs else None
-        return run(self, frames, horizon, context=self.context, actions=actions, inputs=extra)
+        return forecast_frames(self, frames, horizon, context=self.context, actions=actions, inputs=extra)
 
     def check(self, frames: xr.DataArray) -> None:
-        """Raise `DataError` for what are no Frames, and for frames that the model was not made for."""
+        """Raise `DataError` if `frames` are not Frames, or do not fit the model."""
         check_frames_fit(self.card, frames)
 
     def _read_inputs(self, frames: xr.DataArray, inputs: Sequence[Input]) -> np.ndarray:
-        """The extra inputs of the newest frames `(T, E, H, W)`."""
+        """Read the extra inputs `(T, E, H, W)` of the context frames."""
         times = frames["time"].values[-self.context :]
         return np.stack([field.read(times, self.context) for field in fields(inputs, [frames])[0]], axis=1)
 
     @torch.no_grad()
     def _forecast_cases(self, context: Context, horizon: int) -> np.ndarray:
-        """The forecast of each case `(B, L, C, H, W)`, in tiles where frames are larger than those."""
+        """Forecast each case, `(B, L, C, H, W)`, in tiles if the frames are larger than a tile."""
         check_horizon(horizon)
         check_context(self.card, context, horizon)
+        check_length(self, context.length)
         unused = context.length - self.context
         contexts, actions = context.frames[:, unused:], None
         if self.card.shape.actions and context.actions is not None:
@@ -149,38 +155,49 @@ class TrainedModel:
         if self.inputs and context.inputs is not None:
             contexts = np.concatenate([contexts, context.inputs[:, unused:].astype(contexts.dtype)], axis=2)
         if self.tile is None or max(contexts.shape[-2:]) <= self.tile:
-            return self._whole(contexts, horizon, actions)
-        return tiled(lambda part: self._whole(part, horizon, actions), contexts, self.tile, self.overlap, self._aligned)
+            return self._forecast_untiled(contexts, horizon, actions)
+        return forecast_tiles(
+            lambda part: self._forecast_untiled(part, horizon, actions),
+            contexts,
+            self.tile,
+            self.overlap,
+            self._alignment,
+        )
 
-    def _whole(self, contexts: np.ndarray, horizon: int, actions: np.ndarray | None) -> np.ndarray:
-        """The forecast of whole frames; the last channels of `contexts` are the extra inputs."""
+    def _forecast_untiled(self, contexts: np.ndarray, horizon: int, actions: np.ndarray | None) -> np.ndarray:
+        """Forecast without tiles, `(B, L, C, H, W)`; the last channels of `contexts` are the extra inputs."""
+        # Scale and pad.
         contexts, inputs = np.split(contexts, [self.card.shape.predicted], axis=2)
         frames = torch.from_numpy(self.card.scaling.forward(contexts, self.card.quantity))
         scaled = torch.cat([frames, torch.from_numpy(inputs)], dim=2).to(self.device)
         height, width = contexts.shape[-2:]
         multiple = self.card.model.multiple
-        missing = (0, -width % multiple, 0, -height % multiple)
-        if any(missing):
-            padded = functional.pad(scaled.flatten(0, 1), missing, mode="replicate")
+        padding = (0, -width % multiple, 0, -height % multiple)
+        if any(padding):
+            padded = functional.pad(scaled.flatten(0, 1), padding, mode="replicate")
             scaled = padded.reshape(*scaled.shape[:3], *padded.shape[-2:])
-        moves = None if actions is None else torch.from_numpy(np.array(actions, dtype=np.float32)).to(self.device)
+        # Forecast, crop, and convert back to physical units; NaN where the context has no data.
+        action_tensor = (
+            None if actions is None else torch.from_numpy(np.array(actions, dtype=np.float32)).to(self.device)
+        )
         with share_transforms(self._transforms):
-            forecast = self.model.forecast(scaled.float(), horizon, moves)[..., :height, :width].float().cpu()
+            forecast = self.model.forecast(scaled.float(), horizon, action_tensor)[..., :height, :width].float().cpu()
         physical = self.card.scaling.inverse(forecast, self.card.quantity).numpy()
-        without_basis = np.isnan(contexts).all(axis=1, keepdims=True)
-        if not (np.isfinite(physical) | without_basis).all():
+        no_basis = np.isnan(contexts).all(axis=1, keepdims=True)
+        if not (np.isfinite(physical) | no_basis).all():
             raise RunError(
-                f"{self.name} forecasts values that are not finite where there are data: its weights are spoilt",
+                f"the forecast of {self.name} is not finite where there are data: its weights have diverged",
                 remedy="train it again, with a smaller optimiser.learning_rate or with optimiser.clip",
             )
-        return np.where(without_basis, np.float32(np.nan), physical)
+        return np.where(no_basis, np.float32(np.nan), physical)
 
 
 def load(folder: str | Path, device: str | None = None, *, tile: int | None = None, overlap: int = 64) -> TrainedModel:
-    """The trained model in `folder`: that of a saved model, or the best (else the last) of a run.
+    """Load a trained model from a model folder, or from the folder of a run (its best model, else its last).
 
-    `device` is the GPU where there is one; for `tile` and `overlap` see `TrainedModel`. Raises `RunError` where there is no whole
-    model, and `ConfigError` for a device that this machine does not have, a tile that is no size, or an overlap as large.
+    `device` is the GPU by default, if there is one. With `tile`, frames larger than so many pixels are forecast in square tiles
+    which share `overlap` pixels, see `TrainedModel`. Raises `RunError` if there is no complete model, and `ConfigError` if the
+    device does not exist, `tile` < 1, or `overlap` is as large as `tile`.
     """
     check_counts(tile=tile)
     model, card = load_saved(find(as_path(folder, "the folder of a run, or of a saved model")))
@@ -188,7 +205,7 @@ def load(folder: str | Path, device: str | None = None, *, tile: int | None = No
 
 
 def _device(name: str | None) -> torch.device:
-    """A device of this machine: the GPU where there is one, unless stated. Raises `ConfigError`."""
+    """The device `name`, by default the GPU if there is one. Raises `ConfigError` if this machine does not have it."""
     try:
         device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
         torch.empty(1, device=device)

@@ -1,8 +1,8 @@
-"""Writing a Forecast, whole or not at all: as CF NetCDF or Zarr, or as something to look at, MP4 or GIF.
+"""Writes a Forecast to a file, atomically: CF NetCDF or Zarr for data, MP4 or GIF for an animation.
 
-An ensemble has a dimension `member` (CF: realization). A film has the context, where it is given, and then the forecast, of an
-ensemble its mean, whose frames have an orange edge; colours are those of the report (`pip install "framecast[report]"`). MP4
-is written through PyAV (`pip install "framecast[video]"`).
+An ensemble has the dimension `member` (CF: realization). An animation shows the context, if given, and then the forecast (the
+mean of an ensemble), whose frames have an orange edge, in the colours of the report (`pip install "framecast[report]"`). MP4
+needs PyAV (`pip install "framecast[video]"`). This module writes to the target and to a temporary name beside it only.
 """
 
 from __future__ import annotations
@@ -24,37 +24,39 @@ from framecast.forecasting.labels import DIMS, MEMBER_DIMS
 
 SUFFIXES = (".nc", ".zarr", ".mp4", ".gif")
 FRAME_RATE = 10
-"""Frames a second of a film."""
+"""Frames per second of an animation."""
 _EDGE = (213, 94, 0)
-_LEAST_SIDE = 256
-"""Smaller frames are drawn in larger pixels."""
+_MIN_SIDE = 256
+"""Smaller frames are enlarged by a whole factor."""
 
 
 def check_target(out: Path, *, overwrite: bool = False) -> None:
-    """Raise `ConfigError` where a forecast cannot be written to `out`, before anything is computed."""
+    """Raise `ConfigError` if a forecast cannot be written to `out`; call it before the forecast is computed."""
     if out.suffix not in SUFFIXES:
-        raise ConfigError(f"{out.suffix or 'no suffix'} is no format", where=out, remedy=f"use {', '.join(SUFFIXES)}")
+        raise ConfigError(
+            f"{out.suffix or 'no suffix'} is not a format of forecasts", where=out, remedy=f"use {', '.join(SUFFIXES)}"
+        )
     if out.suffix == ".gif":
-        require("matplotlib", extra="report", purpose="a film", where=out)
+        require("matplotlib", extra="report", purpose="an animation", where=out)
     if out.suffix == ".mp4":
-        require("av", "matplotlib", extra="video,report", purpose="a film as MP4", where=out)
+        require("av", "matplotlib", extra="video,report", purpose="an animation as MP4", where=out)
     if out.exists() and not overwrite:
         raise ConfigError(
             "exists already",
             where=out,
-            remedy="name another file, or allow it",
+            remedy="choose another file, or allow overwriting",
             parameter="overwrite",
             example=True,
         )
     if out.is_dir() and not zarr_store.recognises(out):
-        raise ConfigError("a folder that is no Zarr store", where=out, remedy="name another file")
+        raise ConfigError("is a folder, but no Zarr store", where=out, remedy="choose another file")
     if not out.absolute().parent.is_dir():
-        raise ConfigError("its folder does not exist", where=out, remedy=f"make {out.parent} first")
+        raise ConfigError("its folder does not exist", where=out, remedy=f"create {out.parent} first")
 
 
 def check_forecast(forecast: Any) -> None:
-    """Raise `DataError` for anything but a Forecast."""
-    remedy = "write what a model's forecast(frames, horizon) gives; frames are written with frames.to_netcdf(PATH)"
+    """Raise `DataError` if `forecast` is not a Forecast."""
+    remedy = "write the result of forecast(frames, horizon); to write frames, use frames.to_netcdf(PATH)"
     if not isinstance(forecast, xr.DataArray):
         raise DataError(f"{describe(forecast)} given, expected a forecast, an xarray.DataArray", remedy=remedy)
     if (
@@ -64,28 +66,30 @@ def check_forecast(forecast: Any) -> None:
     ):
         raise DataError(f"{dict(forecast.sizes)} are not the sizes of a forecast, {DIMS}", remedy=remedy)
     if forecast.attrs.get("quantity") not in QUANTITIES:
-        raise DataError("the attributes of the forecast are gone", remedy="keep them: .assign_attrs(forecast.attrs)")
+        raise DataError("the forecast has lost its attributes", remedy="restore them: .assign_attrs(forecast.attrs)")
 
 
 def write(
     forecast: xr.DataArray, out: str | Path, *, overwrite: bool = False, context: xr.DataArray | None = None
 ) -> None:
-    """Write `forecast` to `out`, by its suffix: NetCDF or Zarr with the grid, projection, init and lead times, or a film, which
-    begins with the frames of `context` where they are given.
+    """Write `forecast` to `out`, in the format of its suffix: .nc or .zarr with grid, projection, init and lead times, or .mp4 or
+    .gif, an animation that starts with the frames of `context`, if given.
 
-    It is written under a temporary name in the same folder and moved into place. Raises `DataError` for what is no Forecast,
-    `ConfigError` for a suffix of no format, a folder that is not there and, without `overwrite`, a file that is, and `RunError`
-    where it cannot be written.
+    The file is written under a temporary name in the same folder and then renamed. Raises `DataError` if `forecast` is not a
+    Forecast, `ConfigError` if the suffix is unknown, the folder does not exist, or the file exists and `overwrite` is false, and
+    `RunError` if the file cannot be written.
     """
+    # Check the arguments before anything is written.
     out = as_path(out, "the path of a file to write")
     check_forecast(forecast)
     if context is not None:
         check_frames(context)
     check_target(out, overwrite=overwrite)
+    # Write under a temporary name, then rename.
     temporary = out.with_name(f".{os.getpid()}.{out.name}")
     try:
         if out.suffix in (".mp4", ".gif"):
-            images = film(forecast, context)
+            images = video_frames(forecast, context)
             (_write_gif if out.suffix == ".gif" else _write_mp4)(images, temporary)
             temporary.replace(out)
             return
@@ -105,27 +109,28 @@ def write(
         shutil.rmtree(temporary, ignore_errors=True) if temporary.is_dir() else temporary.unlink(missing_ok=True)
 
 
-def film(forecast: xr.DataArray, context: xr.DataArray | None = None) -> list[np.ndarray]:
-    """The images `(H, W, 3)` uint8 of a film: those of the context, then those of the forecast with an orange edge."""
+def video_frames(forecast: xr.DataArray, context: xr.DataArray | None = None) -> list[np.ndarray]:
+    """The images `(H, W, 3)` uint8 of an animation: the context, then the forecast with an orange edge."""
     from framecast.colours import scale_of
 
     scale = scale_of(QUANTITIES[forecast.attrs["quantity"]])
-    past = [] if context is None else [_enlarged(scale.paint(frame)) for frame in context.values]
+    past = [] if context is None else [_enlarge(scale.paint(frame)) for frame in context.values]
     values = forecast.values.mean(1) if "member" in forecast.dims else forecast.values
-    future = [_enlarged(scale.paint(frame)) for frame in values.reshape(-1, *values.shape[-3:])]
+    future = [_enlarge(scale.paint(frame)) for frame in values.reshape(-1, *values.shape[-3:])]
     for image in future:
         image[:3], image[-3:], image[:, :3], image[:, -3:] = _EDGE, _EDGE, _EDGE, _EDGE
     return past + future
 
 
-def _enlarged(image: np.ndarray) -> np.ndarray:
-    """Drawn in larger pixels where it is small, with even sides, as films need them."""
-    times = max(1, -(-_LEAST_SIDE // max(image.shape[:2])))
-    large = image.repeat(times, axis=0).repeat(times, axis=1)
+def _enlarge(image: np.ndarray) -> np.ndarray:
+    """Enlarge a small image by a whole factor, and pad it to even sides, which video codecs need."""
+    factor = max(1, -(-_MIN_SIDE // max(image.shape[:2])))
+    large = image.repeat(factor, axis=0).repeat(factor, axis=1)
     return np.ascontiguousarray(np.pad(large, ((0, large.shape[0] % 2), (0, large.shape[1] % 2), (0, 0)), mode="edge"))
 
 
 def _write_gif(images: list[np.ndarray], path: Path) -> None:
+    """Write an endless GIF."""
     from PIL import Image
 
     first, *others = [Image.fromarray(image) for image in images]
@@ -133,6 +138,7 @@ def _write_gif(images: list[np.ndarray], path: Path) -> None:
 
 
 def _write_mp4(images: list[np.ndarray], path: Path) -> None:
+    """Write H.264 video."""
     import av
 
     with av.open(str(path), mode="w", format="mp4") as container:
@@ -145,13 +151,15 @@ def _write_mp4(images: list[np.ndarray], path: Path) -> None:
 
 
 def to_dataset(forecast: xr.DataArray) -> xr.Dataset:
-    """The Forecast as a CF dataset; `time (init_time, lead_time)` is the time a frame is valid."""
-    variable = forecast.drop_encoding()  # how the source stores its coordinates is no matter
+    """Convert a Forecast to a CF dataset; `time (init_time, lead_time)` is the valid time of a frame."""
+    # The variable.
+    variable = forecast.drop_encoding()  # the encoding of the source files does not apply
     mapping = variable.attrs.pop("grid_mapping", None)
     variable.encoding = {"zlib": True, "complevel": 1, "_FillValue": np.float32(np.nan), "dtype": "float32"}
     if mapping is not None:
         variable.encoding["grid_mapping"] = mapping
     dataset = variable.to_dataset(name=str(forecast.name))
+    # Coordinates: members, grid, and the times of CF.
     if "member" in dataset.dims:
         members = dataset.coords.get("member", np.arange(dataset.sizes["member"]))
         dataset = dataset.assign_coords(member=("member", np.asarray(members), {"standard_name": "realization"}))

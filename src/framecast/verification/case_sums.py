@@ -19,7 +19,7 @@ from torch import Tensor
 
 from framecast.data.quantities import ZR, Quantity
 from framecast.data.scaling import default_scaling
-from framecast.forecasting.baselines.optical_flow import motion
+from framecast.forecasting.baselines.optical_flow import estimate_motion
 from framecast.scores import CONVENTIONS, Convention, contingency
 from framecast.scores.fractions import SCALES, SHARES, fractions_sums, percentile_limit, threshold_limit
 from framecast.scores.i3d import I3D
@@ -357,4 +357,4 @@ def _speed(context: np.ndarray, quantity: Quantity) -> float:
     wet = recent[-1] > recent.min()
     if not wet.any():
         return float("nan")
-    return float(np.hypot(*motion(recent))[wet].mean() * every)
+    return float(np.hypot(*estimate_motion(recent))[wet].mean() * every)

@@ -26,7 +26,7 @@ from framecast.errors import ArgumentError, ConfigError
 from framecast.forecasting.baselines import BaselineData, build
 from framecast.forecasting.protocol import Forecaster
 from framecast.forecasting.trained_model import TrainedModel, load
-from framecast.progress import Progress, unreported
+from framecast.progress import Progress, no_progress
 from framecast.training.run_folder import check_in_files, read_experiment
 from framecast.verification.case_sums import PerceptualNetworks
 from framecast.verification.dask_cluster import map_on_cluster
@@ -156,9 +156,9 @@ def run_job(
     if out is not None:
         ensure_folder(out)  # now, not after hours of work
     if cluster is None:
-        parts = [score(plan, resources.forecasters, source, progress or unreported, resources.networks)]
+        parts = [score(plan, resources.forecasters, source, progress or no_progress, resources.networks)]
     else:
-        parts = score_on_cluster(job, plan, cluster, progress or unreported)
+        parts = score_on_cluster(job, plan, cluster, progress or no_progress)
     verification = replace(assemble(parts, plan, source, resources.sources.step), grid=_grid(resources.sources.frames))
     verification.sums.attrs |= job.weights.describe() | {
         "repairs": "\n".join(resources.sources.repairs),
@@ -246,7 +246,9 @@ def _score_part(job: Job, plan: ScoringPlan) -> PartialResult:
     return score(plan, resources.forecasters, resources.sources.held_out(), networks=resources.networks)
 
 
-def score_on_cluster(job: Job, plan: ScoringPlan, cluster: str, progress: Progress = unreported) -> list[PartialResult]:
+def score_on_cluster(
+    job: Job, plan: ScoringPlan, cluster: str, progress: Progress = no_progress
+) -> list[PartialResult]:
     """Score the parts of a plan on a Dask cluster: the address of a scheduler, or "local:N". The parts of a worker that dies
     are repeated by another. Raises `ConfigError` if `distributed` is not installed or the address is invalid, `RunError` if the
     cluster cannot be reached or a part fails repeatedly."""

@@ -20,7 +20,7 @@ from framecast.data.windows.batches import window_actions
 from framecast.data.windows.sources import WindowSource
 from framecast.errors import ArgumentError, DataError
 from framecast.forecasting.protocol import Context, Forecaster, check_length, forecast_cases
-from framecast.progress import Progress, unreported
+from framecast.progress import Progress, no_progress
 from framecast.scores.fractions import SCALES, SHARES
 from framecast.scores.structure import WAVELENGTHS
 from framecast.verification.case_sums import PerceptualNetworks, ScoringRules, sum_cases
@@ -91,7 +91,7 @@ def score(
     plan: ScoringPlan,
     forecasters: Mapping[str, Forecaster],
     source: WindowSource,
-    progress: Progress = unreported,
+    progress: Progress = no_progress,
     networks: PerceptualNetworks | None = None,
 ) -> PartialResult:
     """Forecast the cases of a plan and score them; LPIPS and the features of FVD only with `networks` for them."""

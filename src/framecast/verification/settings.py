@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from framecast.checks import as_tuple, check_counts, positive
+from framecast.checks import as_tuple, check_counts, is_positive
 from framecast.errors import ArgumentError
 from framecast.forecasting.baselines import DEFAULT, check
 
@@ -65,7 +65,7 @@ class EvaluationSettings:
 
 
 def _rate(value: object) -> float:
-    if not positive(value):
+    if not is_positive(value):
         raise ArgumentError(f"{value!r} given, expected a rain rate in mm/h, above 0", parameter="rates")
     return float(value)  # type: ignore[arg-type]
 

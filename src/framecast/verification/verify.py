@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from framecast.checks import as_tuple, check_counts, check_kind, describe, taken_over, takes_fields_of
+from framecast.checks import as_tuple, check_counts, check_kind, describe, replace_fields, takes_fields_of
 from framecast.data.archives.opening import open as open_frames
 from framecast.data.frames import action_names
 from framecast.data.readers.options import DEFAULT, ReadOptions
@@ -19,7 +19,7 @@ from framecast.errors import ArgumentError
 from framecast.forecasting.baselines import BaselineData, build
 from framecast.forecasting.labels import RECENT
 from framecast.forecasting.protocol import Forecaster
-from framecast.progress import Progress, unreported
+from framecast.progress import Progress, no_progress
 from framecast.verification.perceptual_weights import PerceptualWeights
 from framecast.verification.result import Verification
 from framecast.verification.run import assemble, make_plan, score
@@ -56,7 +56,7 @@ def verify(
     check_kind(EvaluationSettings, settings=settings)
     check_kind(ReadOptions, options=options)
     check_counts(context=context, batch_size=batch_size)
-    settings = taken_over(settings, stated)
+    settings = replace_fields(settings, stated)
     by_name = _by_name(forecasters)
     if settings.inputs:
         raise ArgumentError("forecasters get no extra inputs here", parameter="inputs", remedy="leave them out")
@@ -82,7 +82,7 @@ def verify(
         raise ArgumentError("no forecaster given", parameter="forecasters")
     weights = PerceptualWeights(settings.lpips, settings.fvd, settings.convention)
     plan = make_plan(source, settings, batch_size=batch_size, examples=examples, where=sources.where)
-    result = assemble([score(plan, by_name, source, progress or unreported, weights.networks())], plan, source, step)
+    result = assemble([score(plan, by_name, source, progress or no_progress, weights.networks())], plan, source, step)
     result.sums.attrs |= weights.describe() | {"repairs": "\n".join(sources.repairs)}
     return result
 

@@ -1,4 +1,7 @@
-"""The demonstration: train, verify against baselines, forecast, and write a report, in a few minutes on two cores."""
+"""The demonstration: train, verify against baselines, forecast and write a report, in a few minutes on two cores.
+
+It writes to its output folder only, and replaces that folder if an earlier demonstration created it.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ import torch
 import xarray as xr
 from rich.console import Console
 
-from framecast.checks import ensure_folder, require
+from framecast.checks import check_counts, ensure_folder, require
 from framecast.config.experiment import Experiment, Optimiser, Training
 from framecast.curriculum import ReverseScheduled
 from framecast.data.datasets import ArchiveData, Data
@@ -21,19 +24,20 @@ from framecast.data.readers.options import DEFAULT, ReadOptions
 from framecast.data.synthetic.moving_mnist import MovingDigits
 from framecast.data.windows.splits import ByBlocks
 from framecast.errors import RunError
-from framecast.forecasting.trained_model import load
 from framecast.forecasting.write import write
 from framecast.losses import L1L2
 from framecast.models import PredRNNV2
 from framecast.training import train
+from framecast.verification.evaluate import Job, run_job
 from framecast.verification.result import Verification
-from framecast.workflows.evaluation import evaluate
+from framecast.verification.settings import EvaluationSettings
 
 ITERATIONS = 550
-TESTED = 200
-"""Moving-digit sequences that are held out for the scores."""
-_NEEDED = ("lightning_fabric", "tensorboard", "psutil", "matplotlib", "jinja2", "sklearn")
-"""It trains, reports, and draws the handwriting of scikit-learn."""
+"""Iterations of training by default."""
+TEST_SEQUENCES = 200
+"""Held-out sequences of moving digits for the verification."""
+_MODULES = ("lightning_fabric", "tensorboard", "psutil", "matplotlib", "jinja2", "sklearn")
+"""The optional modules it needs: for training, the report, and the digits of scikit-learn."""
 
 
 def demo(
@@ -42,15 +46,20 @@ def demo(
     options: ReadOptions = DEFAULT,
     digits: str = "bundled",
     out: str | Path = "demo",
-    iterations: int = ITERATIONS,
+    iterations: int | None = None,
     console: Console | None = None,
 ) -> tuple[Verification, Path]:
-    """Run the demonstration into the folder `out`, which is made anew; returns the scores and the path of the report.
+    """Run the demonstration, with 550 `iterations` of training by default, and write its results to the folder `out`; returns the
+    scores and the path of the report.
 
-    `data` are your own frames: what `framecast.open` takes, read as `options` state. Without it digits move: scikit-learn's
-    ("bundled") or those of a folder with MNIST's IDX files. Raises `DataError`, `ConfigError` and `RunError`.
+    `data` are your own frames: what `framecast.open` takes, read with `options`. Without it the data are moving digits, those of
+    scikit-learn (`digits="bundled"`) or of a folder with the IDX files of MNIST. Raises `RunError` if `out` exists and is not
+    from a demonstration, `ConfigError` if a package is missing, and `DataError` if the data cannot be read.
     """
-    require(*_NEEDED, extra="demo", purpose="the demonstration")
+    # Check everything before the folder of an earlier demonstration is removed.
+    check_counts(iterations=iterations)
+    iterations = ITERATIONS if iterations is None else iterations
+    require(*_MODULES, extra="demo", purpose="the demonstration")
     from framecast.report import write_report
     from framecast.report.run_summary import run_summary
 
@@ -58,27 +67,29 @@ def demo(
     folder = Path(out)
     if folder.exists() and not (folder / ".framecast-demo").exists():
         raise RunError(
-            f"{folder} exists and is not from an earlier demonstration", parameter="out", remedy="name another folder"
+            f"{folder} exists and is not from an earlier demonstration", parameter="out", remedy="choose another folder"
         )
     experiment = _experiment(data, options, digits, iterations)
     shutil.rmtree(folder, ignore_errors=True)
     (ensure_folder(folder) / ".framecast-demo").touch()
 
-    begun = time.perf_counter()
+    # Train, verify, forecast, report.
+    start = time.perf_counter()
     run = train(experiment, out=folder / "run", console=console)
-    trained_in = time.perf_counter() - begun
-    console.print("verifying on sequences never seen in training ...")
-    verification = evaluate(run, out=folder, limit=TESTED if data is None else 24)
-    trained = load(run)
-    write(trained.forecast(_newest(experiment.data), 2 * experiment.data.horizon), folder / "forecast.nc")
-    cost = f"{iterations} iterations in {trained_in / 60:.1f} minutes, {torch.get_num_threads()} threads"
-    facts = run_summary(run, trained) | {"training": cost}
+    duration = time.perf_counter() - start
+    console.print("verifying on sequences that were not used in training ...")
+    settings = EvaluationSettings(limit=TEST_SEQUENCES if data is None else 24)
+    verification, models = run_job(Job.of(run, None, DEFAULT, settings), out=folder)
+    (model,) = models.values()
+    write(model.forecast(_forecast_input(experiment.data), 2 * experiment.data.horizon), folder / "forecast.nc")
+    cost = f"{iterations} iterations in {duration / 60:.1f} minutes, {torch.get_num_threads()} threads"
+    facts = run_summary(run, model) | {"training": cost}
     report = write_report(verification, folder / "report.html", title="framecast demonstration", facts=facts)
     return verification, report
 
 
-def _newest(data: Data) -> xr.DataArray:
-    """Frames to forecast from: your own, or the context of the first test sequence."""
+def _forecast_input(data: Data) -> xr.DataArray:
+    """The frames to forecast from: your own, or the context of the first test sequence."""
     if isinstance(data, ArchiveData):
         return data.open_archives()[0].isel(sequence=0, missing_dims="ignore")
     test = data.open().test
@@ -93,11 +104,11 @@ def _newest(data: Data) -> xr.DataArray:
 
 
 def _experiment(data: str | None, options: ReadOptions, digits: str, iterations: int) -> Experiment:
-    """A small PredRNN-V2 with the settings that learn most in three minutes."""
+    """A small PredRNN-V2, with the settings that learn most in three minutes of training."""
     settings: Data
     if data is None:
         settings = MovingDigits(
-            images=digits, size=32, digits=2, context=10, horizon=10, train=20_000, validation=32, test=TESTED
+            images=digits, size=32, digits=2, context=10, horizon=10, train=20_000, validation=32, test=TEST_SEQUENCES
         )
     else:
         archive = ArchiveData(

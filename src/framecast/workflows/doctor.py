@@ -1,7 +1,7 @@
-"""What an installation of framecast has: versions, the compiled loops, a GPU, memory settings and optional parts.
+"""Checks an installation of framecast: versions, compiled loops, GPU, memory settings and optional packages.
 
-Nothing is opened, trained or downloaded. `examine` returns the lines that `framecast doctor` prints; a line with a `remedy` names
-what is missing, what that costs, and how to add it. Optional parts are the extras in the metadata of the package.
+It reads the metadata of installed packages and the environment, and changes nothing. `check_installation` returns the lines
+that `framecast doctor` prints; an entry with a `remedy` says what is missing, its effect, and how to install it.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ MEMORY_VARIABLES = (
     "MALLOC_MMAP_THRESHOLD_",
     "MALLOC_TRIM_THRESHOLD_",
 )
-"""Variables of the environment that change how the C library allocates memory."""
+"""Environment variables that change the memory allocator of the C library."""
 
 
 class Entry(NamedTuple):
-    """One line of the examination."""
+    """One result of the check: what was checked, its state, and what to do."""
 
     name: str
     state: str
     remedy: str = ""
-    """What is slower or cannot be done, and how to mend it; empty where nothing is missing."""
+    """What is missing, its effect, and how to install it; empty if nothing is missing."""
 
 
-def examine() -> list[Entry]:
-    """Examine this installation in this process."""
+def check_installation() -> list[Entry]:
+    """Check the installation that runs this process."""
     return [
         Entry("framecast", framecast.__version__),
         Entry("Python", f"{platform.python_version()}, {sys.executable}"),
@@ -55,13 +55,13 @@ def examine() -> list[Entry]:
 
 
 def loops_entry(loops: Status) -> Entry:
-    """The compiled loops: the form and the file that run, or why none does."""
+    """The compiled loops: the variant and the file in use, or the reason why there is none."""
     if loops.path is not None:
         return Entry("loops", f"{loops.form}, {loops.path}")
     return Entry(
         "loops",
         str(loops),
-        "models compute the same on a CPU, but training takes 1.5 to 3.4 times as long: install a C compiler with OpenMP (gcc), "
+        "results on a CPU are the same, but training takes 1.5 to 3.4 times as long: install a C compiler with OpenMP (gcc), "
         "then install framecast again",
     )
 
@@ -82,7 +82,7 @@ def _memory() -> str:
 
 
 def requires_of(package: str) -> list[Requirement] | None:
-    """The requirements in the metadata of an installed package; None where it is not installed."""
+    """The requirements in the metadata of an installed package; None if it is not installed."""
     try:
         return [Requirement(line) for line in requires(package) or ()]
     except PackageNotFoundError:
@@ -90,9 +90,11 @@ def requires_of(package: str) -> list[Requirement] | None:
 
 
 def extras_entries(requirements: list[Requirement] | None) -> Iterator[Entry]:
-    """A line for each extra that brings packages of its own."""
+    """An entry for each extra that installs packages of its own."""
     if requirements is None:
-        yield Entry("optional parts", "unknown", "framecast runs from a folder and is not installed: pip install -e .")
+        yield Entry(
+            "optional parts", "unknown", "framecast runs from a source folder and is not installed: pip install -e ."
+        )
         return
     for extra, own in extras_of(requirements).items():
         missing = [reason for requirement in own if (reason := _missing(requirement))]
@@ -103,7 +105,7 @@ def extras_entries(requirements: list[Requirement] | None) -> Iterator[Entry]:
 
 
 def extras_of(requirements: list[Requirement]) -> dict[str, list[Requirement]]:
-    """The packages that each extra brings on this system, in the order of the metadata; extras of extras are left out."""
+    """The packages that each extra installs on this system, in the order of the metadata, without extras of extras."""
     extras: dict[str, list[Requirement]] = {}
     for requirement in requirements:
         if requirement.marker is None or canonicalize_name(requirement.name) == PACKAGE:
@@ -121,11 +123,11 @@ def _names(requirement: Requirement) -> list[str]:
 
 
 def _missing(requirement: Requirement) -> str:
-    """Why a requirement is not met; empty where it is."""
+    """The package that is missing or too old for a requirement; empty if it is met."""
     try:
         installed = version(requirement.name)
     except PackageNotFoundError:
         return requirement.name
     if requirement.specifier.contains(installed, prereleases=True):
         return ""
-    return f"{requirement.name}{requirement.specifier} (here {installed})"
+    return f"{requirement.name}{requirement.specifier} (installed: {installed})"

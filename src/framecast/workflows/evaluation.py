@@ -1,4 +1,7 @@
-"""Evaluating and comparing runs in one call: scores, `cases.nc` and the page."""
+"""The public functions `framecast.evaluate` and `framecast.compare`: scores of runs, the file `cases.nc` and the HTML page.
+
+Verification computes the scores, report writes the pages; this module connects them. It writes to `out` only.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from framecast.checks import check_kind, taken_over, takes_fields_of
+from framecast.checks import check_kind, replace_fields, takes_fields_of
 from framecast.data.readers.options import DEFAULT, ReadOptions
 from framecast.errors import ArgumentError
 from framecast.progress import Progress
@@ -33,29 +36,33 @@ def evaluate(
     progress: Progress | None = None,
     **stated: Any,
 ) -> Verification:
-    """Score the model of `run` against baselines, on whole frames and every window of the test data; or the models of several
-    runs, by name, on the same cases and pixels. Of several the test split is that of the first, and windows are as long as the
-    model needs that looks back furthest; without `data` all must have been trained on the same part of the same data. Returns
-    the sums of every case, and the scores they make.
+    """Verify the model of `run` against baselines, on full frames and every window of the test data. Several runs, by name, are
+    verified on the same cases and pixels.
 
-    `data` are opened Frames or what `framecast.open` takes, read as in training where `options` state nothing else; without
-    it the run's own test split is used. `settings` say what is scored and how; keywords go before them.
+    `data` are opened Frames or what `framecast.open` takes; they are read as in training, except for the `options` that are
+    stated. Without `data` the run's own test split is used. `settings` define what is scored and how; keywords override them.
+    Of several runs the first defines the test split, and the longest context of a model defines the windows; without `data`
+    all must have been trained on the same part of the same data.
 
-    With `out` the sums of all cases are written to that folder as `cases.nc`. `report` writes `report.html` there, of a single
-    run; without `out` both are written to `RUN/evaluation`. `cluster` is the address of a Dask scheduler, or "local:N" for N
-    processes on this machine, among which the cases are shared out; the result is the same. `progress` is told the cases done
-    and to do.
+    With `out` the sums of every case are written to that folder as `cases.nc`. With `report` the page `report.html` of a single
+    run is written there too; without `out` both go to `RUN/evaluation`. `cluster` distributes the cases, with the same result:
+    the address of a Dask scheduler, or "local:N" for N processes on this machine. `progress` is called with the number of cases
+    done and of all cases.
 
-    Raises `ArgumentError` for a setting that cannot be, before anything is opened, `DataError` for what cannot be read or
-    holds no window, `ConfigError` for runs that cannot be evaluated together, and `RunError` if there is no trained model.
+    Returns the sums of every case and the scores computed from them. Raises `ArgumentError` for an invalid setting, before
+    anything is opened, `DataError` if the data cannot be read or have no window, `ConfigError` if the runs cannot be evaluated
+    together, and `RunError` if there is no trained model.
     """
+    # Arguments are checked before a model is loaded.
     if not isinstance(report, bool):
         raise ArgumentError(f"{report!r} given, expected true or false", parameter="report")
     if report and isinstance(run, Mapping):
-        raise ArgumentError("a report is of one run", parameter="report", remedy="compare several: framecast.compare")
+        raise ArgumentError(
+            "a report describes one run", parameter="report", remedy="for several runs, use framecast.compare"
+        )
     check_kind(EvaluationSettings, settings=settings)
     check_kind(ReadOptions, options=options)
-    job = Job.of(run, data, options, taken_over(settings, stated))
+    job = Job.of(run, data, options, replace_fields(settings, stated))
     folder = Path(job.runs[0][1])
     if report and out is None:
         out = folder / "evaluation"
@@ -93,20 +100,20 @@ def compare(
     progress: Progress | None = None,
     **stated: Any,
 ) -> Comparison:
-    """Say whether the models of `runs` differ, from each other and from the baselines, on the same cases and pixels: intervals,
-    tests and verdicts. `runs` are folders by name, or a list of folders, which are named after themselves.
+    """Compare the models of `runs` with each other and with the baselines, on the same cases and pixels: confidence intervals,
+    significance tests and verdicts. `runs` are folders by name, or a list of folders, whose names are used.
 
-    All else is as in `evaluate`, which also says what is raised. With `out` the sums of all cases are written to that folder as
+    The other arguments and the errors are those of `evaluate`. With `out` the sums of every case are written to that folder as
     `cases.nc`, and the page as `comparison.html`.
     """
     check_kind(EvaluationSettings, settings=settings)
     check_kind(ReadOptions, options=options)
     by_name = name_runs(runs)
-    job = Job.of(by_name, data, options, taken_over(settings, stated))
+    job = Job.of(by_name, data, options, replace_fields(settings, stated))
     verification = run_job(job, out=out, cluster=cluster, progress=progress).verification
     comparison = compare_scores(verification, list(by_name))
     if out is not None:
-        from framecast.report.comparison import write_comparison  # late: scores alone need nothing to draw with
+        from framecast.report.comparison import write_comparison  # late: without a page, matplotlib is not needed
 
         write_comparison(
             comparison,

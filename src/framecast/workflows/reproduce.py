@@ -1,9 +1,9 @@
-"""Rows of published tables, run again, and ours beside theirs.
+"""Reproduces rows of published tables: trains and verifies them, and compares our scores with the published ones.
 
-A recipe holds a table: what all rows share, and for each row what differs and the scores that are printed. Scaled down, a
-row trains for a share of the iterations, with its curriculum shrunk alike, and is judged on a share of the test sequences: that
-shows that it runs and learns, not that the number is reached. Whatever was changed is named beside the numbers, and nothing is
-said of them then.
+A recipe holds a table: the settings that all rows share, and for each row its own settings and its published scores. With a
+scale below 1, a row trains for a fraction of the iterations, with its curriculum shortened in proportion, and is verified on a
+fraction of the test sequences. That shows that the row runs and learns, not that it reaches the published score: a changed
+setting is listed with the scores, which then are not compared. This module writes run folders below `out` only.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 from rich.console import Console
 
-from framecast.checks import positive
+from framecast.checks import is_positive
 from framecast.config.experiment import Experiment
 from framecast.config.parsing import plain
 from framecast.config.recipes import published_scores, read, rows
@@ -29,9 +29,9 @@ from framecast.verification.result import Score
 from framecast.workflows.evaluation import evaluate
 
 CLOSE = 0.05
-"""A score within this share of the printed one counts as reached."""
-CASES, LEAST_CASES = 1_000, 20
-"""How many test windows a share of the training is judged by: this share of the first, never fewer than the second."""
+"""A score within this fraction of the published one is reached."""
+CASES, MIN_CASES = 1_000, 20
+"""The test windows of a scaled run: the scale times the first, at least the second."""
 FREE = (
     "data.path",
     "data.images",
@@ -39,34 +39,34 @@ FREE = (
     *(f"training.{name}" for name in ("seed", "workers", "max_skipped", "log_every", "checkpoint_every")),
     *(f"training.{name}" for name in ("accelerator", "strategy", "compile", "graph", "deterministic", "mlflow")),
 )
-"""Settings that no paper prints: where things lie, and how the machine computes the same."""
+"""Settings that no paper publishes and that do not decide the result: paths, and how the machine computes."""
 
 
 @dataclass(frozen=True)
-class Reproduced:
-    """A score of a row: `ours`, None where it is not computed here, and what is printed, `theirs`. `changes` are the settings in
-    which ours is not the row of the recipe, each in words."""
+class ReproducedScore:
+    """A score of a row: `ours`, None if it is not computed, and the `published` one. `changes` describe the settings in which
+    our run differs from the row of the recipe."""
 
     row: str
     score: str
     ours: Score | None
-    theirs: float
+    published: float
     changes: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> str:
-        """In words."""
+        """Whether the published score is reached, in words."""
         if self.ours is None:
             return "not computed"
         if self.changes:
             return f"not comparable: {', '.join(self.changes)}"
-        change = self.ours.value / self.theirs - 1
-        if abs(change) <= CLOSE:
+        difference = self.ours.value / self.published - 1
+        if abs(difference) <= CLOSE:
             return "reached"
         better = direction(self.score)
         if better not in ("lower", "higher"):
-            return f"{abs(change):.0%} {'above' if change > 0 else 'below'}"
-        return f"{abs(change):.0%} {'better' if (change > 0) == (better == 'higher') else 'worse'}"
+            return f"{abs(difference):.0%} {'above' if difference > 0 else 'below'}"
+        return f"{abs(difference):.0%} {'better' if (difference > 0) == (better == 'higher') else 'worse'}"
 
 
 def reproduce(
@@ -76,71 +76,74 @@ def reproduce(
     scale: float = 1.0,
     out: str | Path = "runs/reproduced",
     console: Console | None = None,
-) -> list[Reproduced]:
-    """Train and verify the rows of `recipe` ("file.yaml", or "file.yaml#row" for one) that have printed scores.
+) -> list[ReproducedScore]:
+    """Train and verify the rows of `recipe` ("file.yaml", or "file.yaml#row" for one row) that have published scores.
 
-    `overrides` are "key=value". Runs are kept in `out`, one folder a row; those that are finished are not trained again,
-    interrupted ones go on. Returns ours beside the printed one for each score of each row. Raises `ConfigError` where no row has
-    printed scores or `scale` is not above 0 and at most 1, and what `train` and `evaluate` raise.
+    `overrides` are "key=value". `scale` is the fraction of the published iterations. Each row has a run folder in `out`; a
+    finished run is not trained again, an interrupted one is resumed. Returns our score and the published one for each score of
+    each row. Raises `ConfigError` if no row has published scores, or if `scale` is not above 0 and at most 1, and the errors of
+    `train` and `evaluate`.
     """
-    if not positive(scale) or scale > 1:
+    # Check the arguments, before a row trains.
+    if not is_positive(scale) or scale > 1:
         raise ArgumentError(f"{scale} is not above 0 and at most 1", parameter="scale")
     file, _, row = str(recipe).partition("#")
     if row:
-        read(str(recipe))  # what is misspelt is said first
+        read(str(recipe))  # raises for a misspelt row
     names = [name for name in ([row] if row else rows(file)) if published_scores(file, name)]
     if not names:
-        raise ConfigError("no printed scores to compare with", where=str(recipe))
+        raise ConfigError("no published scores to compare with", where=str(recipe))
     results = []
+    # Row by row: settings, training, verification, comparison.
     for name in names:
         paper = dict(published_scores(file, name))
         convention, horizon = str(paper.pop("convention", "default")), paper.pop("horizon", None)
-        whole, experiment = read(f"{file}#{name}"), scaled(read(f"{file}#{name}", overrides), scale)
-        run = _trained(experiment, Path(out) / Path(file).stem / name, console)
+        original, experiment = read(f"{file}#{name}"), scale_experiment(read(f"{file}#{name}", overrides), scale)
+        run = _train_row(experiment, Path(out) / Path(file).stem / name, console)
         if run is None:
             break
-        limit = None if scale == 1 else max(round(scale * CASES), LEAST_CASES)
+        limit = None if scale == 1 else max(round(scale * CASES), MIN_CASES)
         verification = evaluate(run, convention=convention, horizon=horizon, limit=limit)
-        changes = changed(whole, experiment)
+        changes = setting_changes(original, experiment)
         if verification.cases == limit:
             changes.append(f"{limit} test windows only")
         for score, value in paper.items():
             known = score in {metric.name for metric in verification.metrics("frame")}
             ours = verification.frame(verification.forecasters[0], score) if known else None
-            results.append(Reproduced(name, score, ours, float(value), tuple(changes)))
+            results.append(ReproducedScore(name, score, ours, float(value), tuple(changes)))
     return results
 
 
-def changed(whole: Experiment, ours: Experiment) -> list[str]:
-    """In words, each setting that decides the result and in which `ours` is not the row of the recipe, `whole`."""
-    before, after = _flat(plain(whole)), _flat(plain(ours))
-    found = [
+def setting_changes(original: Experiment, ours: Experiment) -> list[str]:
+    """Describe each setting that decides the result and in which `ours` differs from the `original`, the row of the recipe."""
+    before, after = _flatten(plain(original)), _flatten(plain(ours))
+    changes = [
         f"{key} {before.get(key, 'absent')} -> {after.get(key, 'absent')}"
         for key in {**before, **after}
         if before.get(key, "absent") != after.get(key, "absent") and not any(fnmatch(key, free) for free in FREE)
     ]
-    return [*found, "data.images MNIST -> bundled"] if after.get("data.images") == "bundled" else found
+    return [*changes, "data.images MNIST -> bundled"] if after.get("data.images") == "bundled" else changes
 
 
-def _flat(settings: dict[str, Any], above: str = "") -> dict[str, Any]:
-    """Settings by their full names: data.path, model.hidden, ..."""
-    found: dict[str, Any] = {}
+def _flatten(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Flatten nested settings to full names: data.path, model.hidden, ..."""
+    flat: dict[str, Any] = {}
     for key, value in settings.items():
-        found |= _flat(value, f"{above}{key}.") if isinstance(value, dict) else {f"{above}{key}": value}
-    return found
+        flat |= _flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat
 
 
-def _trained(experiment: Experiment, out: Path, console: Console | None) -> Path | None:
-    """The folder of the finished run; None where it was interrupted."""
+def _train_row(experiment: Experiment, out: Path, console: Console | None) -> Path | None:
+    """Train a row in the folder `out`, or resume it. Returns the folder of the finished run; None if it was interrupted."""
     if not out.exists():
         train(experiment, out=out, console=console)
     else:
         check_unchanged(out, second_stage(experiment, out)[0])
         if (length := read_experiment(out).training.iterations) != experiment.training.iterations:
             raise ConfigError(
-                f"a run of {length} iterations is here, not of {experiment.training.iterations}",
+                f"it holds a run of {length} iterations, expected {experiment.training.iterations}",
                 where=out,
-                remedy="name another folder",
+                remedy="choose another folder",
                 parameter="out",
             )
         if not (out / "last").is_dir():
@@ -148,7 +151,7 @@ def _trained(experiment: Experiment, out: Path, console: Console | None) -> Path
     return out if (out / "last").is_dir() else None
 
 
-def scaled(experiment: Experiment, scale: float) -> Experiment:
-    """The experiment with a share of its training and its curriculum."""
+def scale_experiment(experiment: Experiment, scale: float) -> Experiment:
+    """The experiment with a fraction `scale` of its iterations and its curriculum."""
     training = replace(experiment.training, iterations=max(round(experiment.training.iterations * scale), 1))
     return replace(experiment, training=training, curriculum=experiment.curriculum.scaled(scale))

@@ -16,7 +16,7 @@ from framecast.data.scaling import RainLog
 from framecast.data.windows.sources import DataSplits
 from framecast.errors import ConfigError
 from framecast.forecasting.baselines import BASELINES, BaselineData, baselines, build, check, find, names
-from framecast.forecasting.labels import run
+from framecast.forecasting.labels import forecast_frames
 from framecast.forecasting.protocol import Context, Forecaster, forecast_cases
 
 HEIGHT, WIDTH, HORIZON = 32, 40, 2
@@ -172,7 +172,7 @@ def test_a_case_in_which_pysteps_fails_is_counted(
     def fails(*_: object) -> np.ndarray:
         raise error("too few wet pixels")
 
-    monkeypatch.setattr(type(forecaster), "run", fails)
+    monkeypatch.setattr(type(forecaster), "nowcast", fails)
     members, fallback = forecast_cases(forecaster, Context(context()), HORIZON)
     assert fallback is not None
     assert fallback.all()
@@ -185,7 +185,7 @@ def test_a_case_in_which_pysteps_fails_is_counted(
 def test_labels_are_those_of_the_frames(name: str) -> None:
     observed = frames(5, HEIGHT, WIDTH)
     observed[:] = shower(5, WIDTH)[:, :, :HEIGHT]
-    forecast = run(made(name), observed, HORIZON)
+    forecast = forecast_frames(made(name), observed, HORIZON)
     ensemble = len(usual(name)) > 1
     assert forecast.dims == ("init_time", *(["member"] if ensemble else []), "lead_time", "channel", "y", "x")
     assert forecast.attrs["forecaster"] == name
@@ -194,7 +194,7 @@ def test_labels_are_those_of_the_frames(name: str) -> None:
     assert "fallback" not in forecast.attrs
     if name in ("steps", "linda"):
         dry = xr.zeros_like(observed)
-        assert "a simpler method" in run(made(name), dry, HORIZON).attrs["fallback"]
+        assert "a simpler method" in forecast_frames(made(name), dry, HORIZON).attrs["fallback"]
 
 
 def test_what_is_missing_is_named_before_anything_is_made(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,9 +8,9 @@ import pytest
 import framecast
 from framecast.data.quantities import INTENSITY, RAIN_RATE
 from framecast.forecasting.baselines.extrapolation import Extrapolation, advect
-from framecast.forecasting.baselines.optical_flow import motion
+from framecast.forecasting.baselines.optical_flow import estimate_motion
 from framecast.forecasting.baselines.persistence import Persistence
-from framecast.forecasting.labels import run
+from framecast.forecasting.labels import forecast_frames
 from framecast.forecasting.protocol import Context
 
 
@@ -40,7 +40,7 @@ def test_persistence_stays() -> None:
 @pytest.mark.parametrize("velocity", [(0, 0), (2, 0), (0, -3), (-2, 2), (4, 5)])
 def test_steady_motion_is_found(velocity: tuple[int, int]) -> None:
     frames = np.log10(np.maximum(moving(velocity, 4)[:, 0], 0.1))
-    inner = motion(frames)[:, 24:-24, 24:-24]
+    inner = estimate_motion(frames)[:, 24:-24, 24:-24]
     np.testing.assert_allclose(inner.mean((1, 2)), velocity, atol=0.15)
 
 
@@ -119,7 +119,7 @@ def test_one_frame_has_no_motion() -> None:
 
 def test_the_forecast_continues_the_frames(radar: Path) -> None:
     frames = framecast.open(radar / "mch_20150515.nc").isel(time=slice(0, 5))
-    forecast = run(Extrapolation(RAIN_RATE), frames, 3)
+    forecast = forecast_frames(Extrapolation(RAIN_RATE), frames, 3)
     assert forecast.dims == ("init_time", "lead_time", "channel", "y", "x")
     assert forecast["init_time"].values[0] == frames["time"].values[-1]
     assert (forecast["lead_time"].values / np.timedelta64(1, "m")).tolist() == [5, 10, 15]

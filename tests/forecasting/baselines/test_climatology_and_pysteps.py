@@ -38,7 +38,7 @@ def test_climatology_is_the_mean_of_what_was_observed() -> None:
     values = np.random.default_rng(0).gamma(0.5, 2, (40, 3, 1, 6, 7))
     values[:, 0, 0, 0, 0] = np.nan
     values[:20, 0, 0, 1, 1] = np.nan
-    climate = Climatology.of(Windows(values))  # type: ignore[arg-type]
+    climate = Climatology.from_windows(Windows(values))  # type: ignore[arg-type]
     forecast = climate.forecast(Context(np.zeros((1, 2, 1, 6, 7), np.float32)), 4)[0, 0]
     assert forecast.shape == (4, 1, 6, 7)
     assert np.isnan(forecast[:, 0, 0, 0]).all()
@@ -46,7 +46,7 @@ def test_climatology_is_the_mean_of_what_was_observed() -> None:
     other = climate.forecast(Context(np.zeros((1, 2, 1, 9, 9), np.float32)), 1)
     assert np.ptp(other) == 0
     with pytest.raises(DataError, match=r"rain\.nc: no training window"):
-        Climatology.of(None, "rain.nc")
+        Climatology.from_windows(None, "rain.nc")
 
 
 @pytest.mark.parametrize(("kind", "size"), [(Steps, 96), (Linda, 48)])

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from framecast.checks import check_kind, describe, taken_over, takes_fields_of
+from framecast.checks import check_kind, describe, replace_fields, takes_fields_of
 from framecast.data.archives.joining import (
     check_shapes,
     find_mismatches,
@@ -59,7 +59,7 @@ def open(path: str | Path | Sequence[str | Path], options: ReadOptions = DEFAULT
     the machine runs out of open files or memory.
     """
     check_kind(ReadOptions, options=options)
-    return open_all(path, taken_over(options, stated)).frames
+    return open_all(path, replace_fields(options, stated)).frames
 
 
 def open_like(path: str | Path | Sequence[str | Path], options: ReadOptions, before: ReadOptions) -> xr.DataArray:

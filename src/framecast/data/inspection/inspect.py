@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from framecast.checks import check_counts, check_kind, check_share, taken_over, takes_fields_of
+from framecast.checks import check_counts, check_fraction, check_kind, replace_fields, takes_fields_of
 from framecast.data.archives.joining import first_names
 from framecast.data.archives.opening import open as open_frames
 from framecast.data.frames import action_names, check_frames, stamp
@@ -23,7 +23,7 @@ from framecast.data.quantities import REFLECTIVITY, Quantity, quantity_of
 from framecast.data.readers.options import DEFAULT, ReadOptions
 from framecast.data.windows.index import list_windows, regular_steps, time_step
 from framecast.data.windows.splits import NONE, ByBlocks, Split
-from framecast.errors import ArgumentError, DataError, in_python
+from framecast.errors import ArgumentError, DataError, format_keyword
 
 _NO_RAIN, _NO_ECHO = 8.0, 3.0
 """mm/h that half of the rain, and dBZ that half of the echoes, hardly ever exceed and fall short of."""
@@ -149,9 +149,9 @@ def inspect(
     held out (by blocks of time unless stated).
     """
     check_counts(context=context, horizon=horizon, stride=stride)
-    check_share(min_valid, "min_valid")
+    check_fraction(min_valid, "min_valid")
     check_kind(ReadOptions, options=options)
-    options = taken_over(options, stated)
+    options = replace_fields(options, stated)
     if isinstance(data, str | Path | list | tuple):
         frames = open_frames(data, options)
     else:
@@ -282,7 +282,7 @@ def _range(counts: Survey) -> list[str]:
     if quantity.rain == "reflectivity" and not counts.dry:
         messages.append(
             f"no pixel holds the dry value, {quantity.dry:g} dBZ; the lowest is {counts.lowest:g}: "
-            f"if it means no echo, state it: {in_python('dry', round(counts.lowest, 2))}"
+            f"if it means no echo, state it: {format_keyword('dry', round(counts.lowest, 2))}"
         )
     if np.isfinite(quantity.wet) and not counts.wet:
         messages.append("no wet pixel at all: event scores will be undefined")

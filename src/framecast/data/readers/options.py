@@ -7,7 +7,7 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
-from framecast.checks import positive
+from framecast.checks import is_positive
 from framecast.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class ReadOptions:
 
     def __post_init__(self) -> None:
         for name in ("time_step", "frame_rate"):
-            if getattr(self, name) is not None and not positive(getattr(self, name)):
+            if getattr(self, name) is not None and not is_positive(getattr(self, name)):
                 raise ArgumentError(f"{getattr(self, name)!r} given, expected a number above 0", parameter=name)
         if self.size is not None and not _is_size(self.size):
             raise ArgumentError(

@@ -144,3 +144,8 @@ def find_set(name: str) -> DataSetInfo:
             remedy=f"get it from {matches[0].source} and lay it out so: {matches[0].layout}",
         )
     return matches[0]
+
+
+def datasets() -> dict[str, DataSetInfo]:
+    """The benchmark data sets of the papers by title: source, terms of use, size, and the file layout that framecast reads."""
+    return {each.title: each for each in CATALOGUE}

@@ -26,7 +26,7 @@ import xarray as xr
 import zarr
 from zarr.errors import ZarrUserWarning
 
-from framecast.checks import as_path, check_kind, taken_over, takes_fields_of
+from framecast.checks import as_path, check_kind, replace_fields, takes_fields_of
 from framecast.data.archives.joining import first_names
 from framecast.data.archives.opening import OpenResult, open_all
 from framecast.data.frames import action_names, describe_source, stamp
@@ -36,7 +36,7 @@ from framecast.data.readers.zarr_store import PIPELINE
 from framecast.data.store.changes import UNCHANGED, Changes
 from framecast.data.store.layout import Chunks, check_chunks, create, default_chunks, extra_arrays, frames_per_shard
 from framecast.errors import ConfigError, DataError, FramecastError, ResourceError, RunError
-from framecast.progress import Progress, unreported
+from framecast.progress import Progress, no_progress
 
 MANIFEST = "manifest.json"
 
@@ -96,7 +96,7 @@ def convert(
     """
     check_kind(Changes, changes=changes)
     check_kind(ReadOptions, options=options)
-    out, changes = as_path(out, "the path of a store, ....zarr"), taken_over(changes, stated)
+    out, changes = as_path(out, "the path of a store, ....zarr"), replace_fields(changes, stated)
     if out.suffix != ".zarr":
         raise ConfigError(f"{out.suffix or 'no suffix'} is no format", where=out, remedy="name it ....zarr")
     check_chunks(chunks)
@@ -110,9 +110,9 @@ def convert(
     frames = changes.apply(opened.frames)
     try:
         store = _Store(out, opened._replace(frames=frames), changes, chunks)
-        (begun or unreported)(store.size)
+        (begun or no_progress)(store.size)
         store.lay_out()
-        store.fill(progress or unreported)
+        store.fill(progress or no_progress)
         return store.finish(frames.attrs["repairs"])
     except OSError as error:
         raise RunError(f"cannot be written ({error})", where=out) from error

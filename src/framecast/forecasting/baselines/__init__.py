@@ -1,7 +1,7 @@
-"""Forecasts that nothing was trained for, which a learned forecast has to beat: the registry.
+"""The registry of baselines: reference forecasts without training, which a trained model must beat.
 
-A baseline is a record, `Baseline`, in a file of its own, and one line of `BASELINES`. Packages of others add theirs by an
-entry point of the group `framecast.baselines` that leads to such a record. A record is imported when it is first used.
+To add a baseline, write a file with a record `Baseline` and add one line to `BASELINES`. Another package adds one by an entry
+point of the group `framecast.baselines` that names such a record. A record is imported at its first use.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ BASELINES = {
     "steps": "framecast.forecasting.baselines.pysteps_ensembles:STEPS",
     "linda": "framecast.forecasting.baselines.pysteps_ensembles:LINDA",
 }
-"""Where the records are, by the names of the baselines: module and attribute."""
+"""The record of each baseline, as module:attribute."""
 DEFAULT = ("persistence", "extrapolation")
-"""The baselines that a forecast is judged against unless others are named."""
+"""The baselines of a verification by default."""
 
 
 @dataclass(frozen=True)
 class BaselineData:
-    """What a baseline may be made from: the `quantity` that is forecast, the `step` between frames (None without a clock), the
-    opened archives `frames` that it forecasts (none for generated data), and `training`, which opens the windows of training
-    when it is called."""
+    """The data that a baseline may be built from: the `quantity` of the forecast, the `step` between frames (None for frames
+    without times), the opened archives `frames` of the verification (none for generated data), and `training`, a function that
+    opens the training windows."""
 
     quantity: Quantity
     step: np.timedelta64 | None
@@ -50,8 +50,8 @@ class BaselineData:
 
 @dataclass(frozen=True)
 class Baseline:
-    """A baseline: its name, what it is in one line, and how it is made. `requires` are modules that it needs, which the
-    `extra` of framecast installs."""
+    """A record of a baseline: its name, a one-line summary, and the function that builds it. `requires` are the modules that it
+    needs; the `extra` of framecast installs them."""
 
     name: str
     summary: str
@@ -61,21 +61,21 @@ class Baseline:
 
 
 def baselines() -> dict[str, str]:
-    """All baselines by name, those of installed packages too, with what each is in one line.
+    """All baselines, including those of installed packages: names and one-line summaries.
 
-    Raises `ConfigError` if one of another package cannot be loaded.
+    Raises `ConfigError` if a baseline of another package cannot be loaded.
     """
     return {name: find(name).summary for name in names()}
 
 
 def names() -> list[str]:
-    """The names of all baselines, those of installed packages too, which are not loaded for it."""
+    """The names of all baselines, including those of installed packages; none is loaded."""
     return [*BASELINES, *plugins("baseline", BASELINES)]
 
 
 def find(name: str) -> Baseline:
-    """The record of a baseline. Raises `ConfigError` for an unknown name, a name that is taken twice, and a record that cannot be
-    loaded."""
+    """Find the record of a baseline. Raises `ConfigError` if the name is unknown, if two packages add it, or if the record
+    cannot be loaded."""
     others = plugins("baseline", BASELINES)
     if name in BASELINES:
         module, attribute = BASELINES[name].split(":")
@@ -83,14 +83,14 @@ def find(name: str) -> Baseline:
         return record
     if name not in others:
         raise ArgumentError(f"unknown baseline {name!r}", parameter="baselines", remedy=f"one of: {', '.join(names())}")
-    added = others[name].load()
-    if not isinstance(added, Baseline) or added.name != name:
+    record = others[name].load()
+    if not isinstance(record, Baseline) or record.name != name:
         raise others[name].refusal("is no framecast.forecasting.baselines.Baseline of that name")
-    return added
+    return record
 
 
 def check(chosen: Sequence[str]) -> None:
-    """Raise `ConfigError` for baselines that cannot be made: unknown ones, and those that need what is not installed."""
+    """Raise `ConfigError` if one of the baselines is unknown, or needs a package that is not installed."""
     for name in chosen:
         record = find(name)
         if record.extra is not None:
@@ -101,6 +101,6 @@ def check(chosen: Sequence[str]) -> None:
 
 
 def build(name: str, data: BaselineData) -> Forecaster:
-    """The baseline of that name. Raises `ConfigError` as `check`, and what its record raises."""
+    """Build the baseline `name`. Raises `ConfigError` as `check` does, and the errors of the record's own function."""
     check([name])
     return find(name).build(data)

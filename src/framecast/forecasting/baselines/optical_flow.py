@@ -1,10 +1,10 @@
-"""A dense motion field from a few frames: multi-scale Lucas-Kanade.
+"""Estimates a dense motion field from a few frames by multi-scale Lucas-Kanade.
 
-Bruce Lucas, Takeo Kanade, "An Iterative Image Registration Technique with an Application to Stereo Vision", IJCAI 1981, in
-the dense, coarse-to-fine form: at each scale the displacement that best explains the change between neighbouring frames
-is solved for in a Gaussian window around each pixel, added to what the coarser scale found, and smoothed with a weight
-that says how well it is determined, so that motion spreads from where there is rain into where there is none. All pairs
-of frames are solved for together: the motion is taken as steady over the context.
+Bruce Lucas, Takeo Kanade, "An Iterative Image Registration Technique with an Application to Stereo Vision", IJCAI 1981, in the
+dense, coarse-to-fine form. At each scale a least-squares problem in a Gaussian window around each pixel gives the displacement
+that best explains the change between successive frames. It is added to the displacement of the coarser scale, and smoothed with
+a weight that measures how well it is determined, so that motion spreads from rain into dry areas. All pairs of frames share one
+solution: the motion is assumed steady over the context. The module needs numpy and scipy only.
 """
 
 from __future__ import annotations
@@ -15,40 +15,41 @@ import numpy as np
 from scipy import ndimage
 
 WINDOW = 8.0
-"""Standard deviation of the window of the least squares, in pixels of each scale."""
+"""Standard deviation of the least-squares window, in pixels of each scale."""
 SMOOTHING = 12.0
 """Standard deviation of the weighted smoothing, in pixels of each scale."""
 COARSEST, FINEST = 24, 800
 """The smallest and the largest side of the scales."""
 ROUNDS = 3
+"""Iterations at each scale."""
 
 
-def motion(frames: np.ndarray) -> np.ndarray:
-    """Displacement per step `(2, H, W)`, rows then columns, in pixels, of `frames (T, H, W)` without NaN.
+def estimate_motion(frames: np.ndarray) -> np.ndarray:
+    """Estimate the displacement per step `(2, H, W)`, rows then columns, in pixels, from `frames (T, H, W)` without NaN.
 
-    Zero where nothing is known, for example with a single frame or with nothing but dry ones.
+    It is zero if there is no information: a single frame, or constant frames.
     """
     height, width = frames.shape[1:]
     if len(frames) < 2 or not np.ptp(frames):
         return np.zeros((2, height, width), dtype=np.float32)
     scales = [frames.astype(np.float32)]
     while min(scales[-1].shape[1:]) >= 2 * COARSEST:
-        scales.append(_halved(scales[-1]))
+        scales.append(_downsample(scales[-1]))
     flow = np.zeros((2, *scales[-1].shape[1:]), dtype=np.float32)
     for scale in reversed(scales):
-        flow = _resized(flow, scale.shape[1:])
+        flow = _resample_flow(flow, scale.shape[1:])
         if max(scale.shape[1:]) > FINEST and scale is not scales[-1]:
             continue
         for _ in range(ROUNDS):
-            flow = _refined(scale, flow)
+            flow = _refine(scale, flow)
     return flow
 
 
-def _refined(frames: np.ndarray, flow: np.ndarray) -> np.ndarray:
-    """One round of Lucas-Kanade at one scale."""
+def _refine(frames: np.ndarray, flow: np.ndarray) -> np.ndarray:
+    """Refine `flow (2, H, W)` by one iteration of Lucas-Kanade on `frames (T, H, W)`."""
     height, width = frames.shape[1:]
     rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
-    # All pairs are brought to the middle between them, half of the motion from each side.
+    # Warp both frames of each pair to the midpoint, and sum the normal equations [a b; b c] u = [d e] over the pairs.
     a, b, c, d, e = (np.zeros((height, width), dtype=np.float32) for _ in range(5))
     for before, after in pairwise(frames):
         earlier = ndimage.map_coordinates(before, [rows - flow[0] / 2, columns - flow[1] / 2], order=1, mode="nearest")
@@ -62,25 +63,27 @@ def _refined(frames: np.ndarray, flow: np.ndarray) -> np.ndarray:
         d -= dy * change
         e -= dx * change
     a, b, c, d, e = (ndimage.gaussian_filter(part, WINDOW, mode="constant") for part in (a, b, c, d, e))
+    # Solve in a Gaussian window, with a ridge for uniform areas.
     ridge = 0.02 * float(np.mean(a + c)) + 1e-9
     determinant = (a + ridge) * (c + ridge) - b * b
     step = np.stack([((c + ridge) * d - b * e) / determinant, ((a + ridge) * e - b * d) / determinant])
-    # The smaller eigenvalue tells how well both components are determined (Shi and Tomasi, 1994).
+    # Smooth with the smaller eigenvalue as weight: it measures how well both components are determined (Shi, Tomasi 1994).
     weight = (a + c) / 2 - np.sqrt(((a - c) / 2) ** 2 + b * b) + 1e-3 * ridge
     smooth = ndimage.gaussian_filter(weight, SMOOTHING, mode="nearest")
-    moved = flow + np.clip(step, -2, 2)
+    updated = flow + np.clip(step, -2, 2)
     return np.stack(
-        [ndimage.gaussian_filter(weight * part, SMOOTHING, mode="nearest") / smooth for part in moved]
+        [ndimage.gaussian_filter(weight * part, SMOOTHING, mode="nearest") / smooth for part in updated]
     ).astype(np.float32)
 
 
-def _halved(frames: np.ndarray) -> np.ndarray:
+def _downsample(frames: np.ndarray) -> np.ndarray:
+    """Halve the resolution of `frames (T, H, W)`."""
     blurred = ndimage.gaussian_filter(frames, (0, 1, 1), mode="nearest")
     return np.asarray(blurred[:, ::2, ::2])
 
 
-def _resized(flow: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """The flow on another scale, its displacements scaled along."""
+def _resample_flow(flow: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Interpolate the flow to the next finer scale, and double its displacements."""
     if flow.shape[1:] == shape:
         return flow
     factors = [new / old for new, old in zip(shape, flow.shape[1:], strict=True)]

@@ -1,4 +1,4 @@
-"""Persistence: the newest frame stays (Eulerian persistence). NaN where that frame has no data."""
+"""Persistence as a baseline: the forecast is the newest frame (Eulerian persistence), NaN where it has no data."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from framecast.forecasting.protocol import Context, check_length
 
 
 class Persistence:
-    """The baseline that a forecast has to beat to be one."""
+    """Eulerian persistence."""
 
     name = "persistence"
     context_length = 1
 
     def forecast(self, context: Context, /, horizon: int) -> np.ndarray:
-        """The newest frame `horizon` times, `(1, B, L, C, H, W)`."""
+        """Repeat the newest frame `horizon` times, `(1, B, L, C, H, W)`."""
         check_length(self, context.length)
         return np.repeat(context.frames[:, -1:], horizon, axis=1)[None]
 
 
-PERSISTENCE = Baseline("persistence", "the newest frame stays", lambda data: Persistence())
+PERSISTENCE = Baseline("persistence", "the newest frame at every lead time", lambda data: Persistence())

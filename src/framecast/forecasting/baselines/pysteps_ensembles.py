@@ -2,8 +2,9 @@
 
 STEPS: Neill Bowler, Clive Pierce, Alan Seed, "STEPS: A probabilistic precipitation forecasting scheme", 2006. LINDA: Seppo
 Pulkkinen, V. Chandrasekar, Tero Niemi, "Lagrangian Integro-Difference Equation Model for Precipitation Nowcasting", 2021.
-Both run as pysteps implements them, on our motion field, on the decibels of the rain rate; where they cannot work with
-a context, as a (nearly) dry one, every member is the extrapolation, and the case is reported as a fallback.
+Both run as pysteps implements them, with our motion field; STEPS on decibels of the rain rate, LINDA on the rain rate. If
+pysteps cannot use a context, such as a (nearly) dry one, every member is the extrapolation and the case is reported as a
+fallback.
 """
 
 from __future__ import annotations
@@ -22,16 +23,17 @@ from framecast.data.scaling import RainLog
 from framecast.errors import ArgumentError
 from framecast.forecasting.baselines import Baseline
 from framecast.forecasting.baselines.extrapolation import Extrapolation
-from framecast.forecasting.baselines.optical_flow import motion
+from framecast.forecasting.baselines.optical_flow import estimate_motion
 from framecast.forecasting.protocol import Context, Forecasts, check_length
 
-_LEAST_WET = 0.005
-"""Share of wet pixels below which there is nothing to work with."""
+_MIN_WET_FRACTION = 0.005
+"""A context with a smaller fraction of wet pixels in its newest frame is extrapolated."""
 _WET, _DRY_DB, _WET_DB = 0.1, -15.0, -10.0
+"""The threshold of rain in mm/h, the value of dry pixels in decibels, and the threshold in decibels."""
 
 
 class _Ensemble(ABC):
-    """What both have in common."""
+    """An ensemble forecast by pysteps."""
 
     name: str
     context_length = 3
@@ -42,57 +44,61 @@ class _Ensemble(ABC):
         self.quantity, self.members, self.seed = quantity, members, seed
 
     def forecast(self, context: Context, /, horizon: int) -> Forecasts:
-        """Members `(M, B, L, C, H, W)`, all channels as the first, and which cases are extrapolated in their place."""
+        """Forecast the members `(M, B, L, C, H, W)`, all channels as the first, and report the cases that are extrapolated."""
         check_length(self, context.length)
-        extrapolated = Extrapolation(self.quantity).forecast(context, horizon)[0]
-        cases = [self._case(*case, horizon) for case in zip(context.frames, extrapolated, strict=True)]
+        extrapolation = Extrapolation(self.quantity).forecast(context, horizon)[0]
+        cases = [self._forecast_case(*case, horizon) for case in zip(context.frames, extrapolation, strict=True)]
         members = [
-            np.repeat(moved[None], self.members, 0) if case is None else case
-            for case, moved in zip(cases, extrapolated, strict=True)
+            np.repeat(fallback[None], self.members, 0) if case is None else case
+            for case, fallback in zip(cases, extrapolation, strict=True)
         ]
         return Forecasts(np.stack(members, axis=1), np.array([case is None for case in cases]))
 
-    def _case(self, frames: np.ndarray, extrapolated: np.ndarray, horizon: int) -> np.ndarray | None:
-        """The members `(M, L, C, H, W)` of one case, `frames (T, C, H, W)`, with data where the extrapolation `(L, C, H, W)` has
-        some; None where pysteps cannot work."""
+    def _forecast_case(self, frames: np.ndarray, extrapolation: np.ndarray, horizon: int) -> np.ndarray | None:
+        """Forecast the members `(M, L, C, H, W)` of one case, `frames (T, C, H, W)`, with the mask of its extrapolation
+        `(L, C, H, W)`; None if pysteps cannot use the frames."""
+        # Rain rates; a dry frame has nothing to estimate a model from.
         zr, logarithmic = ZR(), self.quantity.rain == "reflectivity"
         recent = frames[-self.context_length :, 0].astype(np.float64)
         rate = self.quantity.rain_rate(recent, zr)
         rate = np.where(np.isfinite(rate), rate, 0.0)
-        if (rate[-1] >= _WET).mean() < _LEAST_WET:
+        if (rate[-1] >= _WET).mean() < _MIN_WET_FRACTION:
             return None
+        # Motion and forecast; pysteps expects columns before rows.
         fields = RainLog().forward(frames[-4:, 0], self.quantity)
-        velocity = motion(np.where(np.isfinite(fields), fields, 0.0))[::-1].astype(np.float64)
+        velocity = estimate_motion(np.where(np.isfinite(fields), fields, 0.0))[::-1].astype(np.float64)
         try:
             with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), np.errstate(all="ignore"):
                 warnings.simplefilter("ignore")
-                rates = self.run(rate, velocity, horizon)
-        except (ValueError, RuntimeError, np.linalg.LinAlgError):  # too little rain for what pysteps estimates
+                rates = self.nowcast(rate, velocity, horizon)
+        except (ValueError, RuntimeError, np.linalg.LinAlgError):  # too little rain for the estimates of pysteps
             return None
+        # Back to the quantity of the frames.
         values = (
             np.where(rates >= _WET, zr.reflectivity(np.maximum(rates, _WET)), self.quantity.dry)
             if logarithmic
             else rates
         )
         values = np.where(np.isfinite(values), values, self.quantity.dry)
-        return np.where(~np.isfinite(extrapolated), np.nan, values[:, :, None]).astype(np.float32)
+        return np.where(~np.isfinite(extrapolation), np.nan, values[:, :, None]).astype(np.float32)
 
     @abstractmethod
-    def run(self, rate: np.ndarray, velocity: np.ndarray, horizon: int) -> np.ndarray:
-        """Rain rates `(members, horizon, H, W)`."""
+    def nowcast(self, rate: np.ndarray, velocity: np.ndarray, horizon: int) -> np.ndarray:
+        """Forecast rain rates `(M, L, H, W)` from `rate (T, H, W)` and `velocity (2, H, W)`."""
 
 
 def _decibels(rate: np.ndarray) -> np.ndarray:
+    """Convert rain rates in mm/h to decibels."""
     return np.where(rate >= _WET, 10 * np.log10(np.maximum(rate, _WET)), _DRY_DB)
 
 
 class Steps(_Ensemble):
-    """Cascades of scales, each an autoregression along the motion, with noise of the same structure as the rain."""
+    """A cascade of scales, each an autoregressive process along the motion, with noise of the spectrum of the rain."""
 
     name = "steps"
 
-    def run(self, rate: np.ndarray, velocity: np.ndarray, horizon: int) -> np.ndarray:
-        """Rain rates `(members, horizon, H, W)`."""
+    def nowcast(self, rate: np.ndarray, velocity: np.ndarray, horizon: int) -> np.ndarray:
+        """Forecast rain rates `(M, L, H, W)` from `rate (T, H, W)` and `velocity (2, H, W)`."""
         from pysteps.nowcasts import steps
 
         forecast: Callable[..., Any] = steps.forecast
@@ -114,12 +120,12 @@ class Steps(_Ensemble):
 
 
 class Linda(_Ensemble):
-    """Cells of rain, each with its own growth and decay."""
+    """Rain cells, each with its own growth and decay."""
 
     name = "linda"
 
-    def run(self, rate: np.ndarray, velocity: np.ndarray, horizon: int) -> np.ndarray:
-        """Rain rates `(members, horizon, H, W)`."""
+    def nowcast(self, rate: np.ndarray, velocity: np.ndarray, horizon: int) -> np.ndarray:
+        """Forecast rain rates `(M, L, H, W)` from `rate (T, H, W)` and `velocity (2, H, W)`."""
         from pysteps.nowcasts import linda
 
         forecast: Callable[..., Any] = linda.forecast
@@ -141,14 +147,14 @@ class Linda(_Ensemble):
 
 STEPS = Baseline(
     "steps",
-    "an ensemble: cascades of scales along the motion, with noise (pysteps)",
+    "an ensemble: a cascade of scales advected with noise (pysteps)",
     lambda data: Steps(data.quantity),
     requires=("pysteps",),
     extra="oracles",
 )
 LINDA = Baseline(
     "linda",
-    "an ensemble: cells of rain that grow and decay along the motion (pysteps)",
+    "an ensemble: rain cells that grow and decay along the motion (pysteps)",
     lambda data: Linda(data.quantity),
     requires=("pysteps",),
     extra="oracles",

@@ -1,0 +1,75 @@
+"""The public functions `framecast.inspect` and `framecast.training_cost`: the content of an archive, and a recipe's cost.
+
+The inspection reads the frames, and writes a page only if `page` is given; the cost is measured by one training step on zeros.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+from framecast.checks import as_html_path, as_path, replace_fields, takes_fields_of
+from framecast.config.recipes import read
+from framecast.data.inspection.inspect import Inspection
+from framecast.data.inspection.inspect import inspect as inspect_frames
+from framecast.data.readers.options import DEFAULT, ReadOptions
+from framecast.data.windows.splits import Split
+from framecast.training.cost import estimate
+
+
+@takes_fields_of(ReadOptions)
+def inspect(
+    data: xr.DataArray | str | Path | Sequence[str | Path],
+    *,
+    context: int = 10,
+    horizon: int = 10,
+    stride: int = 1,
+    min_valid: float = 0.5,
+    split: Split | None = None,
+    page: str | Path | None = None,
+    options: ReadOptions = DEFAULT,
+    **stated: Any,
+) -> Inspection:
+    """Inspect opened Frames, or what `framecast.open` takes: range, units, gaps, missing data, stuck frames, windows, leakage.
+
+    `context`, `horizon`, `stride` and `min_valid` define the windows that are counted, `split` the rule by which frames are held
+    out (by blocks of time by default). With `page` the result is also written as an HTML page with figures. `options` apply to
+    files, not to opened Frames.
+
+    Raises `DataError` if the data cannot be opened, `ArgumentError` for an invalid argument, and `RunError` if the page cannot
+    be written.
+    """
+    target = None if page is None else as_html_path(page)
+    inspection = inspect_frames(
+        data,
+        context=context,
+        horizon=horizon,
+        stride=stride,
+        min_valid=min_valid,
+        split=split,
+        options=replace_fields(options, stated),
+    )
+    if target is not None:
+        from framecast.report.inspection import write_inspection  # late: without a page, matplotlib is not needed
+
+        title = f"What is in {data}" if isinstance(data, str | Path) else "What is in the data"
+        write_inspection(inspection, target, title=title)
+    return inspection
+
+
+@takes_fields_of(ReadOptions)
+def training_cost(
+    recipe: str | Path, data: str | Path, *, options: ReadOptions = DEFAULT, **stated: Any
+) -> dict[str, str]:
+    """Measure the cost of training `recipe` on the files `data`: weights, work, time and memory of a step, as text by name.
+
+    `recipe` is that of `framecast.train`; `options` and keywords say how the files are read. Raises `ConfigError` for an invalid
+    recipe, and `DataError` if the data cannot be opened or hold no window for training.
+    """
+    path = as_path(data, "a file, folder or glob pattern of frames")
+    settings = {"path": str(path), **replace_fields(options, stated).stated}
+    return estimate(read(recipe, [f"data.{name}={json.dumps(value)}" for name, value in settings.items()]))
