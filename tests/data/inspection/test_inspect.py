@@ -106,8 +106,8 @@ def test_a_radar_that_drops_out_shows_in_the_coverage() -> None:
     )
     assert seen.coverage[0, 0] == 1
     assert seen.coverage[0, 50] == 0.5
-    assert seen.survey.seen_at is not None
-    assert seen.survey.seen_at[0, 20] == 40
+    assert seen.survey.data_counts is not None
+    assert seen.survey.data_counts[0, 20] == 40
 
 
 def test_the_page_shows_what_was_found(tmp_path: Path) -> None:
