@@ -35,7 +35,7 @@ def test_a_recorded_run_ends_with_the_same_weights(
 ) -> None:
     list(loop.train(experiment, tmp_path / "plain"))
     monkeypatch.setattr(run, "cuda_graph", again)
-    monkeypatch.setattr("framecast.training.distributed._recordable", lambda fabric: True)
+    monkeypatch.setattr("framecast.training.distributed._is_recordable", lambda fabric: True)
     monkeypatch.setattr("framecast.models.parts.rollout._is_on_cpu", lambda teacher: False)
     list(loop.train(changed(experiment, graph=True), tmp_path / "recorded"))
     torch.testing.assert_close(weights_of(tmp_path / "recorded"), weights_of(tmp_path / "plain"), rtol=1e-4, atol=1e-6)
