@@ -4,9 +4,9 @@
 
 Four layers of 64 channels, 5x5 kernels, frames of 64 x 64 in patches of 4, 10 -> 10, batch 8. The plain forms of PredRNN-V2 and
 ModeRNN are in plain.py, written from the equations; those of the others are framecast with `use_algorithm("direct")`, which
-computes one convolution and one gate after the other. Each model is measured in a process of its own, since the layout of memory depends on
-earlier allocations. `--memory` prints the peak memory of one form in this process, with an optimiser; its moments and the part of
-PyTorch that it loads (0.14 GiB) are included.
+computes one convolution and one gate after the other. Each model is measured in a process of its own, since the layout of memory
+depends on earlier allocations. `--memory` prints the peak memory of one form in this process, with an optimiser; its moments and
+the part of PyTorch that it loads (0.14 GiB) are included.
 """
 
 from __future__ import annotations
