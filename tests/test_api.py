@@ -84,6 +84,8 @@ def test_the_former_name_of_options_still_leads_to_them() -> None:
         lambda: framecast.ReadOptions(time_step=-1),
         lambda: framecast.inspect("x", horizon=0),
         lambda: framecast.evaluate("x", limit=0),
+        lambda: framecast.evaluate("x", horizon=True),
+        lambda: framecast.evaluate("x", rates=(True,)),
         lambda: framecast.evaluate("x", convention="mine"),
         lambda: framecast.evaluate("x", baselines=("oracle",)),
         lambda: framecast.evaluate("x", scales=(0,)),

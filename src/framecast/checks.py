@@ -61,9 +61,10 @@ def ensure_folder(value: object) -> Path:
 
 
 def check_counts(**counts: object) -> None:
-    """Raise `ArgumentError`, with its name, for a count that is not a whole number of at least 1. None is allowed."""
+    """Raise `ArgumentError`, with its name, for a count that is not a whole number of at least 1; true and false are
+    none. None is allowed."""
     for name, count in counts.items():
-        if count is not None and (not isinstance(count, Integral) or count < 1):
+        if count is not None and (isinstance(count, bool) or not isinstance(count, Integral) or count < 1):
             raise ArgumentError(f"{describe(count)} given, expected a whole number of at least 1", parameter=name)
 
 
@@ -75,8 +76,9 @@ def check_kind(kind: type[Any], **values: object) -> None:
 
 
 def is_positive(value: Any) -> bool:
-    """Whether `value` is a finite number above 0. (numpy.timedelta64 is registered as a number, and is refused.)"""
-    return not isinstance(value, np.timedelta64) and isinstance(value, Real) and 0 < float(value) < math.inf
+    """Whether `value` is a finite number above 0. (Booleans and numpy.timedelta64 are
+    registered as numbers, and are refused.)"""
+    return not isinstance(value, bool | np.timedelta64) and isinstance(value, Real) and 0 < float(value) < math.inf
 
 
 _PROJECTS = {"sklearn": "scikit-learn", "av": "PyAV", "lightning_fabric": "lightning-fabric", "mlflow": "MLflow"}

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from framecast.checks import as_path, check_kind
+from framecast.checks import as_path, as_tuple, check_kind
 from framecast.data.archives.opening import open_like
 from framecast.data.frames import check_frames, coverage, describe_impossible
 from framecast.data.quantities import quantity_of
@@ -60,7 +60,7 @@ def forecast(
     frames = check_frames(data) if isinstance(data, xr.DataArray) else open_like(data, options, model.card.read_options)
     newest = frames.isel(time=slice(-model.context, None))
     values = array_of(Path(actions)) if isinstance(actions, str | Path) else actions
-    result = model.forecast(frames, horizon, values, with_paths(model.card.inputs, inputs))
+    result = model.forecast(frames, horizon, values, with_paths(model.card.inputs, as_tuple(inputs, "inputs")))
     for name, texts in (
         ("repairs", frames.attrs.get("repairs", ())),
         ("warnings", describe_impossible(coverage(newest), quantity_of(newest))),

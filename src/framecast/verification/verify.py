@@ -55,7 +55,7 @@ def verify(
     """
     check_kind(EvaluationSettings, settings=settings)
     check_kind(ReadOptions, options=options)
-    check_counts(context=context, batch_size=batch_size)
+    check_counts(context=context, batch_size=batch_size, examples=examples or None)
     settings = replace_fields(settings, stated)
     by_name = _by_name(forecasters)
     if settings.inputs:
