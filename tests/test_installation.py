@@ -131,7 +131,7 @@ CALLS = [
     ("framecast.open('film.mp4')", "video needs PyAV", "video"),
     ("framecast.open('field.tif')", "a GeoTIFF or GRIB2 file needs rasterio", "raster"),
     ("framecast.evaluate('run', baselines=['steps'], limit=1)", "steps needs pysteps", "oracles"),
-    ("framecast.evaluate('run', cluster='local:2', limit=2)", "sharing work out needs distributed", "cluster"),
+    ("framecast.evaluate('run', cluster='local:2', limit=2)", "work on a cluster needs distributed", "cluster"),
     ("MLflow('http://127.0.0.1:1')", "a curve there needs MLflow", "mlflow"),
     ("demo()", "the demonstration needs lightning-fabric", "demo"),
     ("MovingDigits().open()", """the handwriting of images="bundled" needs scikit-learn""", "demo"),

@@ -1,6 +1,6 @@
 """The exceptions of framecast. A message says what was found, where, and what to do.
 
-The library names a parameter as in Python; who shows the message decides how it is formatted, as `--units` on the command line.
+The library names a parameter as in Python; who shows the message decides how it is formatted.
 """
 
 from __future__ import annotations

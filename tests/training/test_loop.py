@@ -128,7 +128,7 @@ def test_a_longer_run_that_stops_knows_its_new_length(experiment: Experiment, tm
 def test_an_existing_run_is_never_overwritten(experiment: Experiment, tmp_path: Path) -> None:
     finish(changed(experiment, iterations=1), tmp_path / "run")
     before = (tmp_path / "run" / "last" / "weights.safetensors").read_bytes()
-    with pytest.raises(RunError, match="something here already"):
+    with pytest.raises(RunError, match="exists and is not empty"):
         finish(experiment, tmp_path / "run")
     assert (tmp_path / "run" / "last" / "weights.safetensors").read_bytes() == before
     (tmp_path / "my run").mkdir()

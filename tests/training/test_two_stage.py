@@ -105,7 +105,7 @@ def test_what_is_wrong_is_said_before_the_first_stage(experiment: Experiment, tm
     model = ModularDesign.tiny()
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "notes.txt").touch()
-    with pytest.raises(RunError, match="something here already"):
+    with pytest.raises(RunError, match="exists and is not empty"):
         train(replace(experiment, model=model), out=tmp_path / "full", console=QUIET)
     patches = replace(model, predictor=PredRNN(hidden=(4,), patch=3))
     with pytest.raises(ConfigError, match="cannot be cut into patches"):

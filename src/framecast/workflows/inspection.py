@@ -12,7 +12,7 @@ from typing import Any
 
 import xarray as xr
 
-from framecast.checks import as_html_path, as_path, replace_fields, takes_fields_of
+from framecast.checks import as_html_path, as_path, check_kind, replace_fields, takes_fields_of
 from framecast.config.recipes import read
 from framecast.data.inspection.inspect import Inspection
 from framecast.data.inspection.inspect import inspect as inspect_frames
@@ -43,6 +43,7 @@ def inspect(
     Raises `DataError` if the data cannot be opened, `ArgumentError` for an invalid argument, and `RunError` if the page cannot
     be written.
     """
+    check_kind(ReadOptions, options=options)
     target = None if page is None else as_html_path(page)
     inspection = inspect_frames(
         data,
@@ -70,6 +71,7 @@ def training_cost(
     `recipe` is that of `framecast.train`; `options` and keywords say how the files are read. Raises `ConfigError` for an invalid
     recipe, and `DataError` if the data cannot be opened or hold no window for training.
     """
+    check_kind(ReadOptions, options=options)
     path = as_path(data, "a file, folder or glob pattern of frames")
     settings = {"path": str(path), **replace_fields(options, stated).stated}
     return estimate(read(recipe, [f"data.{name}={json.dumps(value)}" for name, value in settings.items()]))

@@ -315,7 +315,7 @@ def test_a_store_behind_an_address(tmp_path: Path, through: str, monkeypatch: py
     values.to_dataset().to_zarr(tmp_path / "store.zarr", zarr_format=3, consolidated=False)
     frames = framecast.open(f"file://{tmp_path}/store.zarr")
     np.testing.assert_array_equal(frames.values[:, 0], values.values)
-    assert isinstance(zarr_store._elsewhere(f"file://{tmp_path}"), str) == (through == "fsspec")
+    assert isinstance(zarr_store._remote_store(f"file://{tmp_path}"), str) == (through == "fsspec")
     data = ArchiveData(path=f"file://{tmp_path}/store.zarr", context=1, horizon=1)
     assert data.open().train is not None
     with pytest.raises(DataError, match="incomplete or unreadable"):

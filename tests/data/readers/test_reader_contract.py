@@ -203,7 +203,7 @@ def test_it_recognises_no_folder_nor_text(reader: Reader, tmp_path: Path) -> Non
 
 def test_it_says_what_it_recognises(reader: Reader) -> None:
     assert reader.RECOGNISES
-    assert all(what in formats.understood() for what in reader.RECOGNISES)
+    assert all(what in formats.list_formats() for what in reader.RECOGNISES)
 
 
 def test_value_dry_and_no_data_stay_apart(sample: Sample) -> None:
@@ -306,7 +306,7 @@ def test_readers_of_other_packages_are_used_after_those_of_framecast(
     frames = framecast.open(tmp_path)
     np.testing.assert_array_equal(frames.values[0, 0], values)
     assert frames["time"].values[0] == TIME
-    assert "TOY files" in formats.understood()
+    assert "TOY files" in formats.list_formats()
     install("greedy", lambda: SimpleNamespace(RECOGNISES=[], recognises=lambda path: True, read=_Toy.read))
     np.save(tmp_path / "own.npy", values / 12)
     assert find_reader(tmp_path / "own.npy") in READERS

@@ -310,7 +310,7 @@ def without(name: str, *, instead: object = None) -> Callable[[h5py.File], None]
         (without("policy/actions", instead=np.full((9, 4), np.nan)), "the action of frame 0 is not a number"),
         (without("env/cam0_video", instead=np.zeros(3)), "no env/cam0_video"),
         (without("env/cam0_video/frame3"), "'frame3'"),
-        (without("env/cam0_video/frame3", instead=np.zeros(9, np.uint8)), "frame 3 is no whole picture"),
+        (without("env/cam0_video/frame3", instead=np.zeros(9, np.uint8)), "frame 3 is no complete image"),
         (lambda file: file.create_dataset("env/cam0_video/frames", data=np.zeros(9, np.uint8)), "attribute: 'T'"),
     ],
 )

@@ -204,7 +204,7 @@ def test_a_forecast_sees_them_from_where_they_are(runs: dict[str, Path], archive
     assert np.isfinite(again.values).all()
     tiled = load(runs["seeing"], tile=16, overlap=10).forecast(frames.isel(time=slice(0, 20)), 1)
     np.testing.assert_allclose(tiled.values[0, 0, :, :, 3:-3], forecast.values[0, 0, :, :, 3:-3], atol=1e-4)
-    with pytest.raises(ConfigError, match="sees 2 inputs"):
+    with pytest.raises(ConfigError, match="needs 2 extra inputs"):
         trained.forecast(Context(frames.values[None, :3]), 1)
     with pytest.raises(DataError, match=r"inputs: .*\(1, 3, 2, 16, 20\)"):
         trained.forecast(Context(frames.values[None, :3], inputs=np.zeros((1, 2, 2, 16, 20), np.float32)), 1)

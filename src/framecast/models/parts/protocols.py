@@ -38,8 +38,8 @@ class Core(Protocol):
         ...
 
 
-class Forecaster(Protocol):
-    """What training, forecasting and verification use; an `nn.Module` that needs none of them.
+class Network(Protocol):
+    """The network that a config builds, as training, forecasting and diagnosis use it; an `nn.Module` that needs none of them.
 
     `forward` returns the last S frames of the window: T - 1 of them for next-step models, the horizon for one-shot
     models, so that the loss compares with `frames[:, -S:]` for all. `forecast` is the same function handed the
@@ -76,5 +76,5 @@ class ModelConfig(Protocol):
         ...
 
     def build(self, shape: FrameShape) -> Any:
-        """A forecaster with new weights. Raises `ConfigError` as `check` does."""
+        """A `Network` with new weights. Raises `ConfigError` as `check` does."""
         ...
