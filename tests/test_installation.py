@@ -132,7 +132,7 @@ CALLS = [
     ("framecast.open('field.tif')", "a GeoTIFF or GRIB2 file needs rasterio", "raster"),
     ("framecast.evaluate('run', baselines=['steps'], limit=1)", "steps needs pysteps", "oracles"),
     ("framecast.evaluate('run', cluster='local:2', limit=2)", "work on a cluster needs distributed", "cluster"),
-    ("MLflow('http://127.0.0.1:1')", "a curve there needs MLflow", "mlflow"),
+    ("MLflow('http://127.0.0.1:1')", "sending curves to MLflow needs MLflow", "mlflow"),
     ("demo()", "the demonstration needs lightning-fabric", "demo"),
     ("MovingDigits().open()", """the handwriting of images="bundled" needs scikit-learn""", "demo"),
 ]
