@@ -233,6 +233,9 @@ def test_an_evaluation_loads_a_model_once_and_opens_an_archive_once(
 
     monkeypatch.setattr("framecast.forecasting.trained_model.load_saved", load_model)
     monkeypatch.setattr("framecast.data.archives.opening.open_all", open_archive)
+    # figures take seconds and open nothing
+    monkeypatch.setattr("framecast.report.write_report", lambda *_, **__: tmp_path)
+    monkeypatch.setattr("framecast.report.comparison.write_comparison", lambda *_, **__: tmp_path)
     for data in ((), ("--data", str(rain))):
         loads.clear()
         opens.clear()
