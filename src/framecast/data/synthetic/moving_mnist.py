@@ -11,6 +11,7 @@ from __future__ import annotations
 import gzip
 import zlib
 from abc import ABC, abstractmethod
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -209,26 +210,30 @@ def digit_images(where: str, split: Split, size: int) -> np.ndarray:
     gzipped or not; in the latter, test digits come from the t10k file and validation digits are the last 10,000 of the training
     file. In frames smaller than 64 the digits shrink alike. Raises `DataError`.
     """
-    if where == "bundled":
-        images = _bundled_digits()
-        # The digits are stored writer by writer: contiguous parts keep most writers apart as well.
-        bounds = {"train": (0.0, 0.7), "validation": (0.7, 0.8), "test": (0.8, 1.0)}[split]
-        images = images[round(bounds[0] * len(images)) : round(bounds[1] * len(images))]
-    else:
-        images = read_idx(_idx_file(Path(where), "t10k" if split == "test" else "train")).astype(np.float32) / 255
-        validation = min(10_000, len(images) // 6)
-        if split != "test":
-            images = images[:-validation] if split == "train" else images[-validation:]
     side = min(MNIST_DIGIT, round(MNIST_DIGIT * size / MNIST_FRAME))
+    if where == "bundled":
+        return _bundled_digits(split, side)
+    images = read_idx(_idx_file(Path(where), "t10k" if split == "test" else "train")).astype(np.float32) / 255
+    validation = min(10_000, len(images) // 6)
+    if split != "test":
+        images = images[:-validation] if split == "train" else images[-validation:]
     return images if images.shape[-1] == side else _resize(images, side)
 
 
-def _bundled_digits() -> np.ndarray:
+@cache
+def _bundled_digits(split: Split, side: int) -> np.ndarray:
+    """The digits of scikit-learn, enlarged once in a process, since that takes a second; not to be written to."""
     require("sklearn", extra="demo", purpose='the handwriting of images="bundled"')
     from sklearn.datasets import load_digits
 
+    # The digits are stored writer by writer: contiguous parts keep most writers apart as well.
+    first, last = {"train": (0.0, 0.7), "validation": (0.7, 0.8), "test": (0.8, 1.0)}[split]
     small = load_digits().images.astype(np.float32) / 16
-    return _resize(np.pad(small, ((0, 0), (1, 1), (1, 1))), MNIST_DIGIT)
+    small = small[round(first * len(small)) : round(last * len(small))]
+    images = _resize(np.pad(small, ((0, 0), (1, 1), (1, 1))), MNIST_DIGIT)
+    images = images if side == MNIST_DIGIT else _resize(images, side)
+    images.setflags(write=False)
+    return images
 
 
 def _resize(images: np.ndarray, side: int) -> np.ndarray:
