@@ -85,6 +85,8 @@ def test_the_former_name_of_options_still_leads_to_them() -> None:
         lambda: framecast.inspect("x", horizon=0),
         lambda: framecast.evaluate("x", limit=0),
         lambda: framecast.evaluate("x", horizon=True),
+        lambda: framecast.evaluate("x", cluster=3),  # type: ignore[arg-type]
+        lambda: framecast.evaluate("x", progress=3),  # type: ignore[arg-type]
         lambda: framecast.evaluate("x", rates=(True,)),
         lambda: framecast.evaluate("x", convention="mine"),
         lambda: framecast.evaluate("x", baselines=("oracle",)),

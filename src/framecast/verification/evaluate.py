@@ -146,6 +146,12 @@ def run_job(
     job: Job, *, out: str | Path | None = None, cluster: str | None = None, progress: Progress | None = None
 ) -> Evaluation:
     """Score the models of a job. `out`, `cluster`, `progress` and the errors are those of `framecast.evaluate`."""
+    if cluster is not None and not isinstance(cluster, str):
+        raise ArgumentError(
+            f"{cluster!r} given, expected an address or local:N", parameter="cluster", example="local:4"
+        )
+    if progress is not None and not callable(progress):
+        raise ArgumentError(f"{progress!r} given, expected a function of two numbers", parameter="progress")
     if cluster is not None and isinstance(job.data, xr.DataArray):
         raise ArgumentError(
             "frames in memory cannot be scored on a cluster", parameter="cluster", remedy="give the path of the frames"
