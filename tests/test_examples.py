@@ -1,5 +1,6 @@
 """The examples run as they stand, and the documents name what exists."""
 
+import importlib
 import re
 import runpy
 from pathlib import Path
@@ -24,6 +25,26 @@ def test_a_forecaster_of_ones_own(
     printed = capsys.readouterr().out
     assert all(name in printed for name in ("mean of the context", "persistence", "extrapolation"))
     assert (tmp_path / "report.html").is_file()
+
+
+def test_a_model_of_ones_own(
+    radar: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Trained, loaded and verified as a module that Python finds, by public names only."""
+    import xarray as xr
+
+    source = (ROOT / "examples" / "own_model.py").read_text()
+    assert re.findall(r"^(?:from|import) framecast.*", source, re.MULTILINE) == ["import framecast"]
+    with xr.open_dataset(radar / "mch_20150515.nc", engine="h5netcdf") as event:
+        event.isel(y=slice(200, 232), x=slice(200, 232)).to_netcdf(tmp_path / "few.nc", engine="h5netcdf")
+    monkeypatch.syspath_prepend(str(ROOT / "examples"))
+    own_model = importlib.import_module("own_model")
+    small = ("data.context=3", "data.horizon=2", "data.crop=16", "training.iterations=2", "training.batch_size=2")
+    quick = ("training.validation_windows=1", "training.workers=0", "model.kernel=3")
+    own_model.main(str(tmp_path / "few.nc"), str(tmp_path / "run"), *small, *quick)
+    assert "own_model:Linear" in capsys.readouterr().out
+    with pytest.raises(ValueError, match="unknown key 'kernle'"):
+        own_model.main(str(tmp_path / "few.nc"), str(tmp_path / "other"), *small, "model.kernle=3")
 
 
 def test_the_python_of_the_readme(radar: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

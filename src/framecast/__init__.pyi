@@ -23,6 +23,8 @@ from framecast.report import write_report as write_report
 from framecast.report.forecast import plot as plot
 from framecast.training import resume as resume
 from framecast.training import train as train
+from framecast.types import FrameShape as FrameShape
+from framecast.types import Prediction as Prediction
 from framecast.verification.settings import EvaluationSettings as EvaluationSettings
 from framecast.verification.verify import verify as verify
 from framecast.workflows.demo import demo as demo

@@ -8,15 +8,13 @@ no times). NaN means that the forecast has no basis there.
 
 from __future__ import annotations
 
-from numbers import Integral
-
 import numpy as np
 import xarray as xr
 
-from framecast.checks import describe
+from framecast.checks import check_counts
 from framecast.data.frames import check_frames, describe_source, stamp
 from framecast.data.windows.index import NO_DATA, time_step
-from framecast.errors import ArgumentError, DataError
+from framecast.errors import DataError
 from framecast.forecasting.protocol import Context, Forecaster, forecast_cases
 
 DIMS = ("init_time", "lead_time", "channel", "y", "x")
@@ -122,5 +120,4 @@ def label_forecast(values: np.ndarray, frames: xr.DataArray, name: str) -> xr.Da
 
 def check_horizon(horizon: object) -> None:
     """Raise `ArgumentError` if `horizon` is not a whole number of at least 1."""
-    if not isinstance(horizon, Integral) or horizon < 1:
-        raise ArgumentError(f"{describe(horizon)} given, expected a whole number of at least 1", parameter="horizon")
+    check_counts(horizon=0 if horizon is None else horizon)  # a count may be None, a horizon may not

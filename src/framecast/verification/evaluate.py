@@ -101,7 +101,7 @@ class Job:
     @property
     def weights(self) -> PerceptualWeights:
         """The files of the networks that scores need."""
-        return PerceptualWeights(self.settings.lpips, self.settings.fvd, self.settings.convention)
+        return PerceptualWeights.of(self.settings)
 
     def open(self) -> JobResources:
         """Load the models and open the data, each once. Raises `DataError`, `ConfigError` and `RunError`."""

@@ -18,6 +18,7 @@ from framecast.scores import find_convention
 from framecast.scores.i3d import I3D
 from framecast.scores.perceptual import LPIPS
 from framecast.verification.case_sums import PerceptualNetworks
+from framecast.verification.settings import EvaluationSettings
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -29,6 +30,11 @@ class PerceptualWeights:
     lpips: tuple[str, ...] = ()
     fvd: str | None = None
     convention: str = "default"
+
+    @staticmethod
+    def of(settings: EvaluationSettings) -> PerceptualWeights:
+        """Those that the settings name."""
+        return PerceptualWeights(settings.lpips, settings.fvd, settings.convention)
 
     def networks(self) -> PerceptualNetworks:
         """Load the networks. Raises `DataError` for a file that does not hold their weights."""

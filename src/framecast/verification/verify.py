@@ -80,7 +80,7 @@ def verify(
         by_name[name] = build(name, BaselineData(source.quantity, step, sources.frames, lambda: sources))
     if not by_name:
         raise ArgumentError("no forecaster given", parameter="forecasters")
-    weights = PerceptualWeights(settings.lpips, settings.fvd, settings.convention)
+    weights = PerceptualWeights.of(settings)
     plan = make_plan(source, settings, batch_size=batch_size, examples=examples, where=sources.where)
     result = assemble([score(plan, by_name, source, progress or no_progress, weights.networks())], plan, source, step)
     result.sums.attrs |= weights.describe() | {"repairs": "\n".join(sources.repairs)}

@@ -12,12 +12,22 @@ from typing import Any
 
 import xarray as xr
 
-from framecast.checks import as_html_path, as_path, check_kind, replace_fields, takes_fields_of
+from framecast.checks import (
+    as_html_path,
+    as_path,
+    check_counts,
+    check_fraction,
+    check_kind,
+    replace_fields,
+    takes_fields_of,
+)
 from framecast.config.recipes import read
-from framecast.data.inspection.inspect import Inspection
-from framecast.data.inspection.inspect import inspect as inspect_frames
+from framecast.data.archives.opening import open as open_frames
+from framecast.data.frames import check_frames
+from framecast.data.inspection.inspect import Inspection, inspect_frames
 from framecast.data.readers.options import DEFAULT, ReadOptions
-from framecast.data.windows.splits import Split
+from framecast.data.windows.splits import ByBlocks, Split
+from framecast.errors import ArgumentError
 from framecast.training.cost import estimate
 
 
@@ -43,17 +53,20 @@ def inspect(
     Raises `DataError` if the data cannot be opened, `ArgumentError` for an invalid argument, and `RunError` if the page cannot
     be written.
     """
+    check_counts(context=context, horizon=horizon, stride=stride)
+    check_fraction(min_valid, "min_valid")
     check_kind(ReadOptions, options=options)
     target = None if page is None else as_html_path(page)
-    inspection = inspect_frames(
-        data,
-        context=context,
-        horizon=horizon,
-        stride=stride,
-        min_valid=min_valid,
-        split=split,
-        options=replace_fields(options, stated),
-    )
+    options = replace_fields(options, stated)
+    if isinstance(data, str | Path | list | tuple):
+        frames = open_frames(data, options)
+    else:
+        frames = check_frames(data)
+        for name in options.stated:
+            raise ArgumentError(
+                "given for frames that are open already", parameter=name, remedy=f"framecast.open(path, {name}=...)"
+            )
+    inspection = inspect_frames(frames, context, horizon, stride, min_valid, split or ByBlocks())
     if target is not None:
         from framecast.report.inspection import write_inspection  # late: without a page, matplotlib is not needed
 

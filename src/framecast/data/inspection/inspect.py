@@ -5,25 +5,20 @@ Frames are read once, a piece at a time, so memory does not grow with the archiv
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from framecast.checks import check_counts, check_fraction, check_kind, replace_fields, takes_fields_of
 from framecast.data.archives.joining import first_names
-from framecast.data.archives.opening import open as open_frames
-from framecast.data.frames import action_names, check_frames, stamp
+from framecast.data.frames import action_names, stamp
 from framecast.data.inspection.survey import Survey, survey
 from framecast.data.quantities import REFLECTIVITY, Quantity, quantity_of
-from framecast.data.readers.options import DEFAULT, ReadOptions
 from framecast.data.windows.index import list_windows, regular_steps, time_step
-from framecast.data.windows.splits import NONE, ByBlocks, Split
-from framecast.errors import ArgumentError, DataError, format_keyword
+from framecast.data.windows.splits import NONE, Split
+from framecast.errors import DataError, format_keyword
 
 _NO_RAIN, _NO_ECHO = 8.0, 3.0
 """mm/h that half of the rain, and dBZ that half of the echoes, hardly ever exceed and fall short of."""
@@ -130,36 +125,10 @@ class Inspection:
         return "\n".join([*lines, *(f"! {concern}" for concern in self.concerns)])
 
 
-@takes_fields_of(ReadOptions)
-def inspect(
-    data: xr.DataArray | str | Path | Sequence[str | Path],
-    *,
-    context: int = 10,
-    horizon: int = 10,
-    stride: int = 1,
-    min_valid: float = 0.5,
-    split: Split | None = None,
-    options: ReadOptions = DEFAULT,
-    **stated: Any,
+def inspect_frames(
+    frames: xr.DataArray, context: int, horizon: int, stride: int, min_valid: float, split: Split
 ) -> Inspection:
-    """Look at opened Frames, or at what `framecast.open` takes, read as `options` or keywords state. Raises `DataError` if
-    it cannot be opened, and `ArgumentError` for invalid windows and for reading options of frames that are open already.
-
-    `context`, `horizon`, `stride` and `min_valid` are those of the windows to count, `split` the rule by which frames are
-    held out (by blocks of time unless stated).
-    """
-    check_counts(context=context, horizon=horizon, stride=stride)
-    check_fraction(min_valid, "min_valid")
-    check_kind(ReadOptions, options=options)
-    options = replace_fields(options, stated)
-    if isinstance(data, str | Path | list | tuple):
-        frames = open_frames(data, options)
-    else:
-        frames = check_frames(data)
-        for name in options.stated:
-            raise ArgumentError(
-                "given for frames that are open already", parameter=name, remedy=f"framecast.open(path, {name}=...)"
-            )
+    """Inspect opened Frames: `framecast.inspect` without opening files and writing a page. It has the same arguments."""
     counts, shares = survey(frames)
     windows, refused, none = 0, {}, None
     try:
@@ -184,7 +153,7 @@ def inspect(
         refused=refused,
         no_windows=none,
         repairs=tuple(frames.attrs.get("repairs", ())),
-        leaks=_leaks(frames, split or ByBlocks(), context + horizon, counts),
+        leaks=_leaks(frames, split, context + horizon, counts),
         times=frames["time"].values,
         coverage=shares.values.reshape(-1, frames.sizes["time"]),
     )

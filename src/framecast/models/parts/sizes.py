@@ -12,21 +12,18 @@ from framecast.errors import ConfigError
 _NUMBER, _NUMBERS = (int, int | None), (tuple[int, ...], tuple[int, ...] | None)
 
 
-def _hints(kind: Any) -> dict[str, Any]:
-    return get_type_hints(kind)
-
-
 def check_sizes(settings: Any, where: str = "model") -> None:
     """Raise `ConfigError` with the name of a field of `settings` that is annotated as an integer or a tuple of integers and
     holds anything but integers from 1 on, and for an even kernel (`kernel`, `kernels`). None is allowed if the annotation
     allows it."""
+    hints = get_type_hints(type(settings))
     for each in dataclasses.fields(settings):
-        value, kind = getattr(settings, each.name), _hints(type(settings))[each.name]
+        value, kind = getattr(settings, each.name), hints[each.name]
         name = f"{where}.{each.name}"
         if kind in _NUMBERS and value is not None:
             if not isinstance(value, tuple) or not value or not all(map(_is_size, value)):
                 given = list(value) if isinstance(value, list | tuple) else describe(value)
-                remedy = f"{each.name}=({', '.join(map(str, value))},)" if isinstance(value, list) and value else None
+                remedy = f"{each.name}={tuple(value)}" if isinstance(value, list) and value else None
                 raise ConfigError(
                     f"{given} given, expected a tuple of at least one whole number, all of them at least 1",
                     where=name,
