@@ -87,6 +87,12 @@ def test_the_former_name_of_options_still_leads_to_them() -> None:
         lambda: framecast.evaluate("x", horizon=True),
         lambda: framecast.evaluate("x", cluster=3),  # type: ignore[arg-type]
         lambda: framecast.evaluate("x", progress=3),  # type: ignore[arg-type]
+        lambda: framecast.evaluate(3),  # type: ignore[arg-type]
+        lambda: framecast.evaluate("x", fvd=3),
+        lambda: framecast.load(3),  # type: ignore[arg-type]
+        lambda: framecast.train(3),  # type: ignore[arg-type]
+        lambda: framecast.compare(["x", "x"]),
+        lambda: framecast.verify([], "x", step=3, horizon=3),
         lambda: framecast.evaluate("x", rates=(True,)),
         lambda: framecast.evaluate("x", convention="mine"),
         lambda: framecast.evaluate("x", baselines=("oracle",)),

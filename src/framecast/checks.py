@@ -33,26 +33,26 @@ def describe(value: object) -> str:
     return repr(value) if value is None or isinstance(value, str | int | float) else type(value).__name__
 
 
-def as_path(value: object, expected: str) -> Path:
-    """`value` as a path. Raises `ArgumentError`, with the text `expected`, if it is not a path."""
+def as_path(value: object, expected: str, parameter: str) -> Path:
+    """`value` of a parameter as a path. Raises `ArgumentError`, with the text `expected`, if it is not a path."""
     if not isinstance(value, str | os.PathLike):
-        raise ArgumentError(f"{describe(value)} given, expected {expected}")
+        raise ArgumentError(f"{describe(value)} given, expected {expected}", parameter=parameter)
     return Path(value)
 
 
-def as_html_path(value: object) -> Path:
+def as_html_path(value: object, parameter: str = "path") -> Path:
     """`value` as the path of an HTML page to write. Raises `ArgumentError` if it is a folder or does not end in .html."""
-    path = as_path(value, "the path of a page to write")
+    path = as_path(value, "the path of a page to write", parameter)
     if path.suffix != ".html" or path.is_dir():
         what = "is a folder" if path.is_dir() else f"{path.suffix or 'no suffix'} is not the suffix of a page"
         raise ArgumentError(what, where=path, remedy="name a file that ends in .html")
     return path
 
 
-def ensure_folder(value: object) -> Path:
+def ensure_folder(value: object, parameter: str = "out") -> Path:
     """The folder `value`, created if it does not exist. Raises `ArgumentError` if `value` is not a path, and `RunError` if the
     folder cannot be created."""
-    folder = as_path(value, "a folder")
+    folder = as_path(value, "a folder", parameter)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

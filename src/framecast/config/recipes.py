@@ -51,16 +51,16 @@ def read(recipe: str | Path, overrides: Sequence[str] = (), *, path: str | None 
 
     Raises `ConfigError` with the file, the key and the expected value, and for a table of several rows if no row is named.
     """
-    settings = _settings(*_split(as_path(recipe, "a recipe, such as radar#predrnn_v2")))
+    settings = _settings(*_split(as_path(recipe, "a recipe, such as radar#predrnn_v2", "recipe")))
     for override in sorted(
         map(str, as_tuple(overrides, "settings")), key=lambda text: not text.partition("=")[0].endswith(".name")
     ):
         key, equals, text = override.partition("=")
         if not equals or not key:
-            raise ConfigError(f"{override!r} is not of the form key=value", where="command line")
+            raise ConfigError(f"{override!r} is not of the form key=value", where="settings")
         inside = text.startswith(("{", "["))
         quoted = """such as test: ["*2017*"]""" if inside else quote(f"{key}={json.dumps(text)}")
-        nested: Any = _yaml(text, f"command line, {key}", f"quote a path or a word for YAML too: {quoted}")
+        nested: Any = _yaml(text, f"settings, {key}", f"quote a path or a word for YAML too: {quoted}")
         for part in reversed(key.split(".")):
             nested = {part: nested}
         settings = merge(settings, nested)

@@ -52,7 +52,7 @@ def forecast(
     """
     check_kind(ReadOptions, options=options)
     # Check the target first, since a forecast can take minutes.
-    target = None if out is None else as_path(out, "the path of a file to write")
+    target = None if out is None else as_path(out, "the path of a file to write", "out")
     if target is not None:
         check_target(target, overwrite=overwrite)
     # Open the model and the data, forecast, and note what a reader of the forecast must know.

@@ -200,7 +200,7 @@ def load(folder: str | Path, device: str | None = None, *, tile: int | None = No
     device does not exist, `tile` < 1, or `overlap` is as large as `tile`.
     """
     check_counts(tile=tile)
-    model, card = load_saved(find(as_path(folder, "the folder of a run, or of a saved model")))
+    model, card = load_saved(find(as_path(folder, "the folder of a run, or of a saved model", "folder")))
     return TrainedModel(model, card, _device(device), tile=tile, overlap=overlap)
 
 

@@ -80,7 +80,7 @@ def write(
     `RunError` if the file cannot be written.
     """
     # Check the arguments before anything is written.
-    out = as_path(out, "the path of a file to write")
+    out = as_path(out, "the path of a file to write", "out")
     check_forecast(forecast)
     if context is not None:
         check_frames(context)

@@ -60,7 +60,7 @@ def train(
     if out is None:
         now = time.strftime("%Y%m%d-%H%M%S", time.localtime(start_time(experiment.training)))
         out = Path("runs") / f"{experiment.model.name.split(':')[-1]}-{now}"
-    folder = as_path(out, "a new folder")
+    folder = as_path(out, "a new folder", "out")
     frames = (data,) if isinstance(data, xr.DataArray) else None
     check_cache(experiment)
     # the first stage of a two-stage design, where it is not trained yet
@@ -130,7 +130,7 @@ def resume(
     `ConfigError`, `DataError` and `RunError`."""
     require("lightning_fabric", "tensorboard", "psutil", extra="train", purpose="training")
     check_counts(iterations=iterations)
-    run = as_path(folder, "the folder of a run")
+    run = as_path(folder, "the folder of a run", "folder")
     experiment = read_experiment(run)
     if data is None:
         check_in_files(experiment, run, "pass them again, in Python: framecast.resume(RUN, data=frames)")

@@ -49,13 +49,15 @@ Runs = str | Path | Mapping[str, str | Path]
 
 def name_runs(runs: Mapping[str, str | Path] | Sequence[str | Path]) -> dict[str, Path]:
     """Runs by the names of their folders, or by their paths if two folders have the same name. Raises `ArgumentError` if `runs`
-    are not paths."""
+    are not paths, or if one is given twice."""
     if isinstance(runs, Mapping):
-        return {name: as_path(run, "the folder of a run") for name, run in runs.items()}
+        return {name: as_path(run, "the folder of a run", "runs") for name, run in runs.items()}
     folders = [
-        as_path(run, "the folder of a run")
+        as_path(run, "the folder of a run", "runs")
         for run in ([runs] if isinstance(runs, str | Path) else as_tuple(runs, "runs"))
     ]
+    if len({folder.resolve() for folder in folders}) < len(folders):
+        raise ArgumentError("a run is given twice", parameter="runs", remedy="name each run once")
     by_name = {folder.resolve().name: folder for folder in folders}
     return by_name if len(by_name) == len(folders) else {str(folder): folder for folder in folders}
 
@@ -93,7 +95,7 @@ class Job:
         by_name: Mapping[Any, Any] = runs if isinstance(runs, Mapping) else {None: runs}
         if not by_name:
             raise ArgumentError("no run given", parameter="run")
-        folders = tuple((name, str(as_path(folder, "the folder of a run"))) for name, folder in by_name.items())
+        folders = tuple((name, str(as_path(folder, "the folder of a run", "run"))) for name, folder in by_name.items())
         for name, folder in folders:
             _check_name(name, folder, settings)
         return Job(folders, data, options, settings)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from framecast.checks import as_tuple, check_counts, is_positive
+from framecast.checks import as_path, as_tuple, check_counts, is_positive
 from framecast.errors import ArgumentError
 from framecast.forecasting.baselines import DEFAULT, check
 
@@ -39,9 +39,7 @@ class EvaluationSettings:
         None
     )
     limit: Annotated[int | None, "At most so many cases, evenly spread."] = None
-    baselines: Annotated[
-        tuple[str, ...], "Of persistence, extrapolation, climatology, steps, linda, and those of installed packages."
-    ] = DEFAULT
+    baselines: Annotated[tuple[str, ...], "Names of baselines; a wrong name lists all."] = DEFAULT
     inputs: Annotated[
         tuple[str, ...], "Where the extra inputs of the model lie now, as ordered in training; where they lay, without."
     ] = ()
@@ -53,7 +51,7 @@ class EvaluationSettings:
             if (values := getattr(self, name)) is not None:
                 object.__setattr__(self, name, tuple(kind(value) for value in as_tuple(values, name)))
         if self.fvd is not None:
-            object.__setattr__(self, "fvd", str(self.fvd))
+            object.__setattr__(self, "fvd", str(as_path(self.fvd, "a file of weights", "fvd")))
         check_counts(horizon=self.horizon, stride=self.stride, limit=self.limit)
         _check_zr(self.zr)
         _check_convention(self.convention)

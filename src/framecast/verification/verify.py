@@ -56,6 +56,8 @@ def verify(
     check_kind(EvaluationSettings, settings=settings)
     check_kind(ReadOptions, options=options)
     check_counts(context=context, batch_size=batch_size, examples=examples or None)
+    if step is not None:
+        check_kind(np.timedelta64, step=step)
     settings = replace_fields(settings, stated)
     by_name = _by_name(forecasters)
     if settings.inputs:

@@ -56,7 +56,7 @@ def inspect(
     check_counts(context=context, horizon=horizon, stride=stride)
     check_fraction(min_valid, "min_valid")
     check_kind(ReadOptions, options=options)
-    target = None if page is None else as_html_path(page)
+    target = None if page is None else as_html_path(page, "page")
     options = replace_fields(options, stated)
     if isinstance(data, str | Path | list | tuple):
         frames = open_frames(data, options)
@@ -85,6 +85,6 @@ def training_cost(
     recipe, and `DataError` if the data cannot be opened or hold no window for training.
     """
     check_kind(ReadOptions, options=options)
-    path = as_path(data, "a file, folder or glob pattern of frames")
+    path = as_path(data, "a file, folder or glob pattern of frames", "data")
     settings = {"path": str(path), **replace_fields(options, stated).stated}
     return estimate(read(recipe, [f"data.{name}={json.dumps(value)}" for name, value in settings.items()]))

@@ -96,7 +96,7 @@ def convert(
     """
     check_kind(Changes, changes=changes)
     check_kind(ReadOptions, options=options)
-    out, changes = as_path(out, "the path of a store, ....zarr"), replace_fields(changes, stated)
+    out, changes = as_path(out, "the path of a store, ....zarr", "out"), replace_fields(changes, stated)
     if out.suffix != ".zarr":
         raise ConfigError(f"{out.suffix or 'no suffix'} is no format", where=out, remedy="name it ....zarr")
     check_chunks(chunks)
