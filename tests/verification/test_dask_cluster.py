@@ -4,9 +4,9 @@ import os
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pytest
 import xarray as xr
+from moving_rain import write_rain
 
 from framecast.config.experiment import Experiment, Optimiser, Training
 from framecast.data.readers.options import ReadOptions
@@ -64,17 +64,7 @@ def test_a_fault_of_the_work_is_none_of_the_cluster(monkeypatch: pytest.MonkeyPa
 def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A tiny trained run, and rain it has not seen."""
     folder = tmp_path_factory.mktemp("shared")
-    time, y, x = np.arange(60), np.arange(24), np.arange(28)
-    values = 20 * np.exp(-((y[:, None] - 12) ** 2 + (x - 4 - 0.3 * time[:, None, None]) ** 2) / 20)
-    stamps = np.datetime64("2020-01-01", "ns") + time * np.timedelta64(5, "m")
-    frames = xr.DataArray(
-        values.astype(np.float32),
-        dims=("time", "y", "x"),
-        coords={"time": stamps},
-        attrs={"units": "mm/h"},
-        name="rain",
-    )
-    frames.to_netcdf(folder / "rain.nc", engine="h5netcdf")
+    write_rain(folder / "rain.nc", "2020-01-01", frames=60, height=24, width=28, speed=0.3)
     from framecast.data.datasets import ArchiveData
 
     experiment = Experiment(

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
+from moving_rain import write_rain
 from PIL import Image
 
 import framecast
@@ -31,19 +32,8 @@ Make = Callable[..., Path]
 @pytest.fixture(scope="module")
 def rain(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A shower that moves, on two days."""
-    time, y, x = np.arange(80), np.arange(16), np.arange(20)
-    values = 20 * np.exp(-((y[:, None] - 8) ** 2 + (x - 4 - 0.1 * time[:, None, None]) ** 2) / 20)
-    stamps = np.datetime64("2020-01-01T21:00", "ns") + time * np.timedelta64(5, "m")
-    frames = xr.DataArray(
-        values.astype(np.float32),
-        dims=("time", "y", "x"),
-        coords={"time": stamps},
-        attrs={"units": "mm/h"},
-        name="rain",
-    )
     path = tmp_path_factory.mktemp("rain") / "rain.nc"
-    frames.to_netcdf(path, engine="h5netcdf")
-    return path
+    return write_rain(path, "2020-01-01T21:00", frames=80, height=16, width=20, speed=0.1)
 
 
 @pytest.fixture(scope="module")

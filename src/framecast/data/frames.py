@@ -294,7 +294,7 @@ def actions_of(frames: xr.DataArray) -> np.ndarray:
         raise DataError(
             "the frames have no actions",
             where=min(files_of(frames), default="frames in memory"),
-            remedy="give an array `actions` of one row for each frame beside them (NetCDF, .npz), or take a model without: "
+            remedy="give an array `actions` of one row for each frame in the same file (NetCDF, .npz), or take a model without: "
             "data.actions=false in training",
         )
     actions = np.stack([frames[name].values for name in names], axis=-1)

@@ -170,7 +170,7 @@ class PhyDNetCore(nn.Module):
 
 @config
 class PhyDNet:
-    """`width` channels in the encoder, `hidden` in the physical cell, `layers` of the ConvLSTM beside it, `kernel` of the
+    """`width` channels in the encoder, `hidden` in the physical cell, `layers` of the parallel ConvLSTM, `kernel` of the
     derivatives, which are those of order below it in both directions."""
 
     name: Literal["phydnet"] = "phydnet"

@@ -1,1 +1,1 @@
-"""Published checkpoints and their names, led to ours."""
+"""Checkpoints of published implementations: their parameter names and settings, mapped to framecast's models."""
