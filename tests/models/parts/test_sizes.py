@@ -1,20 +1,20 @@
 """A config is checked when it is made, by the name of the setting."""
 
-from typing import Any, get_args
+from typing import Any, get_args, get_type_hints
 
 import pytest
 
 from framecast.errors import ConfigError
 from framecast.models import Model, MoDeRNN, PredRNN
 from framecast.models.modular import FirstStage
-from framecast.models.parts.sizes import _NUMBER, _NUMBERS, _hints
+from framecast.models.parts.sizes import _NUMBER, _NUMBERS
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
         ({"hidden": 8}, r"model\.hidden: 8 given, expected a tuple"),
-        ({"hidden": [8, 8]}, r"(?s)\[8, 8\] given, expected a tuple.*hidden=\(8, 8,\)"),
+        ({"hidden": [8, 8]}, r"(?s)\[8, 8\] given, expected a tuple.*hidden=\(8, 8\)"),
         ({"hidden": ()}, r"model\.hidden: \[\] given"),
         ({"hidden": (8, 0)}, r"model\.hidden: \[8, 0\] given"),
         ({"hidden": (8, 4)}, r"model\.hidden: .*differ"),
@@ -39,7 +39,7 @@ def test_kernels_and_stages_are_checked_as_well() -> None:
 
 @pytest.mark.parametrize("config", get_args(Model))
 def test_every_model_refuses_a_size_of_nothing(config: Any) -> None:
-    sizes = {name: kind for name, kind in _hints(config).items() if kind in _NUMBER or kind in _NUMBERS}
+    sizes = {name: kind for name, kind in get_type_hints(config).items() if kind in _NUMBER or kind in _NUMBERS}
     for name, kind in sizes.items():
         with pytest.raises(ConfigError, match=rf"model\.{name}: "):
             config(**{name: 0 if kind in _NUMBER else (0,)})
