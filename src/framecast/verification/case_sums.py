@@ -17,9 +17,9 @@ import xarray as xr
 from scipy import ndimage
 from torch import Tensor
 
+from framecast.data.motion.optical_flow import estimate_motion
 from framecast.data.quantities import ZR, Quantity
 from framecast.data.scaling import default_scaling
-from framecast.forecasting.baselines.optical_flow import estimate_motion
 from framecast.scores import CONVENTIONS, Convention, contingency
 from framecast.scores.fractions import SCALES, SHARES, fractions_sums, percentile_limit, threshold_limit
 from framecast.scores.i3d import I3D
