@@ -10,6 +10,7 @@ The motion is that of the newest frames of the context: nothing of the future en
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -34,38 +35,36 @@ class Lagrangian:
 
 
 Coordinates = Eulerian | Lagrangian
+EULERIAN = Eulerian()
 
 
-def carry_window(
-    frames: Tensor, context: int, motion: Motion, positions: Tensor, dry: float, *, mode: str = "nearest"
-) -> Tensor:
-    """The frames of a window `(T, C, H, W)` as seen by the parcels that are at `positions (2, h, w)` in frame `context - 1`:
-    `(T, C, h, w)`, NaN for no data. Frames of the context are interpolated bilinearly, those after it, the truth of training,
-    by `mode`: the nearest pixel has a value that was observed."""
+def window_path(motion: Motion, positions: Tensor, context: int, horizon: int) -> list[Tensor]:
+    """Where the parcels are in each frame of a window that are at `positions (2, h, w)` in the newest frame of its context."""
     before = trajectories(motion.scaled(-1), positions, context - 1)
-    after = trajectories(motion, positions, len(frames) - context)
-    path = [*reversed(before), positions, *after]
+    return [*reversed(before), positions, *trajectories(motion, positions, horizon)]
+
+
+def carry_window(frames: Tensor, path: Sequence[Tensor], context: int, dry: float) -> Tensor:
+    """The frames of a window `(T, C, H, W)` along the `path` of its parcels: `(T, C, h, w)`, NaN for no data. Frames of the
+    context are interpolated bilinearly; those after it, the truth of training, have the value of the nearest pixel, which was
+    observed."""
     return torch.stack(
         [
-            sample_values(frame, where, dry, mode="bilinear" if time < context else mode)
-            for time, (frame, where) in enumerate(zip(frames, path, strict=True))
+            sample_values(frame, positions, dry, mode="bilinear" if time < context else "nearest")
+            for time, (frame, positions) in enumerate(zip(frames, path, strict=True))
         ]
     )
 
 
-def carry_context(frames: Tensor, origins: list[Tensor], dry: float) -> Tensor:
+def carry_context(frames: Tensor, origins: Sequence[Tensor], dry: float) -> Tensor:
     """The frames of a context `(T, C, H, W)` at the place of the newest one. `origins` are the positions of its pixels one step
     before, two steps before, and so on."""
-    older = [sample_values(frame, origins[back - 1], dry) for back, frame in _older(frames)]
+    steps_back = range(len(frames) - 1, 0, -1)
+    older = [sample_values(frame, origins[back - 1], dry) for back, frame in zip(steps_back, frames, strict=False)]
     return torch.stack([*older, frames[-1]])
 
 
-def _older(frames: Tensor) -> list[tuple[int, Tensor]]:
-    """The frames before the newest, oldest first, with the number of steps back."""
-    return [(len(frames) - 1 - time, frame) for time, frame in enumerate(frames[:-1])]
-
-
-def carry_forecast(values: Tensor, origins: list[Tensor], dry: float) -> Tensor:
+def carry_forecast(values: Tensor, origins: Sequence[Tensor], dry: float) -> Tensor:
     """A forecast `(L, K, H, W)` of parcels, by their place at the newest frame, at the places where they are at each lead time:
     `(L, K, H, W)`, NaN where `values` have no basis, or where the parcel comes from outside of the frame. Next to pixels without
     basis these count as `dry`."""

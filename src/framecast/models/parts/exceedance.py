@@ -5,7 +5,7 @@ of observed pixels at or above q_k in a Gaussian neighbourhood of width s (in km
 
     logit P(R >= q_k | m) = sum_s w_ks(m) logit F_s(q_k) + b_k(m)
 
-F_0 is soft: a logistic spread of a quarter around the logarithm of the rate. The weights are functions of the lead time, linear in
+F_0 is soft: a logistic spread of a quarter around the logarithm of the rate. The weights are functions of lead time, linear in
 the square root of the minutes between knots. They start at extrapolation smoothed by lead time: a neighbourhood of
 `START + GROWTH * m` km, between the widths that enclose it. What is learnt is added to that, so that decay of the weights leads
 back to it. The start was chosen on radar composites of Europe and of the United States: at 5, 30 and 60 minutes, neighbourhoods
