@@ -40,10 +40,10 @@ class ModelCard:
     """The config of a model and its training data.
 
     `step_seconds` is the time between frames, None without times; `grid` is the size, spacing and projection of the training
-    data, for information; `scores` are those of validation; `inputs` are the extra inputs with their files; `read_options` are the
-    options with which the training data was read. `coordinates` are those in which the model works, under its `head`; `step_range`
-    are the shortest and the longest step, in seconds, for a model that reads the step; `about` says what a person must know of a
-    model that is passed on: data, terms, limits."""
+    data, for information; `scores` are those of validation; `inputs` are the extra inputs with their files; `read_options` are
+    the options with which the training data was read. `coordinates` are those in which the model works, under its `head`;
+    `step_range` are the shortest and the longest step, in seconds, for a model that reads the step; `about` says what a person
+    must know of a model that is passed on: data, terms, limits."""
 
     model: ModelConfig
     scaling: Scaling
@@ -67,7 +67,7 @@ class ModelCard:
 def rate_levels(head: Head, scaling: Scaling, quantity: Quantity) -> tuple[float, ...]:
     """The scaled values of a dry pixel and of the rates of a head; none for a head without rates. Raises `ConfigError` for a
     quantity other than rain."""
-    if not head.conditions:
+    if not head.rates:
         return ()
     if not quantity.precipitation:
         raise ConfigError(f"{quantity.title} has no rain rates", where="head.name", remedy="use head.name=values")

@@ -51,6 +51,11 @@ class Values:
     name: Literal["values"] = "values"
 
     @property
+    def rates(self) -> tuple[float, ...]:
+        """No rates."""
+        return ()
+
+    @property
     def conditions(self) -> int:
         """The number of planes of conditions that the network reads."""
         return 0
@@ -166,8 +171,8 @@ class ExceedanceNetwork(nn.Module):
         bias = torch.einsum("bln,nk->blk", time, self.bias)[..., None, None]
 
         def logits_of(output: Tensor, leads: slice) -> Tensor:
-            own = readout[:, leads] @ output.flatten(3)
-            return descending(prior[:, leads] + own.unflatten(3, output.shape[3:]) + bias[:, leads])
+            own = (readout[:, leads] @ output.flatten(3)).reshape(prior[:, leads].shape)
+            return descending(prior[:, leads] + own + bias[:, leads])
 
         encoded = self._encode(frames)
         if isinstance(self.network, Recurrent):

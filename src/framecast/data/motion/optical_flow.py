@@ -66,7 +66,7 @@ def _fields(frames: np.ndarray, quantity: Quantity) -> np.ndarray:
     """The fields `(T, H, W)` whose motion is estimated; missing pixels are 0."""
     low, high = quantity.usual
     scaled = RainLog().forward(frames, quantity) if quantity.precipitation else (frames - low) / (high - low)
-    return np.where(np.isfinite(scaled), scaled, 0.0).mean(axis=1)
+    return np.asarray(np.where(np.isfinite(scaled), scaled, 0.0).mean(axis=1))
 
 
 def estimate_motion(frames: np.ndarray) -> np.ndarray:

@@ -103,8 +103,8 @@ class ExtrapolationPrior(nn.Module):
         time = interpolation_weights(minutes)
         weight = torch.einsum("bln,nks->bkls", time, self.start + self.weight)
         bias = torch.einsum("bln,nk->blk", time, self.bias)
-        logits = weight @ features.flatten(3)
-        return logits.unflatten(3, features.shape[3:]).transpose(1, 2) + bias[..., None, None]
+        logits = (weight @ features.flatten(3)).transpose(1, 2)
+        return logits.reshape(*logits.shape[:3], *features.shape[3:]) + bias[..., None, None]
 
 
 def _start_weights(rates: int) -> Tensor:
