@@ -54,8 +54,8 @@ def interpolate(field: Tensor, positions: Tensor, mode: str = "bilinear") -> Ten
     height, width = field.shape[-2:]
     scale = torch.tensor([2 / max(height - 1, 1), 2 / max(width - 1, 1)]).reshape(2, 1, 1)
     grid = (positions * scale - 1).flip(0).permute(1, 2, 0)[None]
-    sampled: Tensor = functional.grid_sample(field[None], grid, mode=mode, padding_mode="border", align_corners=True)
-    return sampled[0]
+    sampled: Tensor = functional.grid_sample(field[None], grid, mode=mode, padding_mode="border", align_corners=True)[0]
+    return sampled
 
 
 def trajectories(motion: Motion, start: Tensor, steps: int) -> list[Tensor]:
