@@ -40,8 +40,9 @@ class ArchiveData(ReadOptions):
     """Frames from files. `path` is what `framecast.open` takes; a list of them is opened one by one, so that archives on
     different grids can be trained on together with `crop`. `scaling` follows the quantity by default. With
     `sampling`, training windows with rain are drawn more often than dry ones. `inputs` are further channels that are not
-    forecast. With `quantity` rain_rate, reflectivity is converted, so that radars of both kinds can be trained on together; with
-    `several_steps` their frames may be minutes or a quarter of an hour apart, for a model that reads the step. The fields of `ReadOptions`, inherited here, control the reading of files.
+    forecast. With `quantity` rain_rate, reflectivity is converted, so that radars of both kinds can be trained on together;
+    with `several_steps` the steps of archives may differ, for a model that reads the step. The fields of `ReadOptions`,
+    inherited here, control the reading of files.
     """
 
     name: Literal["archive"] = "archive"
