@@ -124,9 +124,9 @@ class Distribution:
         # the two rungs around the rate, above the ladder the last two
         upper = int(np.searchsorted(self.rates, rate))
         if upper == 0:
-            return self.probability[0]
+            return np.asarray(self.probability[0])
         if upper < len(self.rates) and self.rates[upper] == rate:
-            return self.probability[upper]
+            return np.asarray(self.probability[upper])
         inside = upper < len(self.rates)
         k = min(upper, len(self.rates) - 1)
         low, high = self.probability[k - 1], self.probability[k]

@@ -50,7 +50,7 @@ def forecast_frames(
         None if actions is None else np.asarray(actions)[None],
         None if inputs is None else inputs[None],
     )
-    values, fallback = forecast_cases(forecaster, case, horizon)
+    values, fallback, _ = forecast_cases(forecaster, case, horizon)
     forecast = label_forecast(values[:, 0], frames if frames.sizes["time"] > 1 else recent, forecaster.name)
     if fallback is not None and fallback[0]:
         forecast.attrs["fallback"] = f"{forecaster.name} cannot use these frames; a simpler method made the forecast"
