@@ -47,6 +47,7 @@ from framecast.models import (
     SAConvLSTM,
     SimVP,
     TrajGRU,
+    UNet,
 )
 from framecast.models.modular import FirstStage
 from framecast.models.parts.flops import parameters
@@ -79,6 +80,7 @@ MODELS: dict[str, Any] = {
     "simvp (gsta)": SimVP(spatial=16, hidden=64, layers=2, blocks=4),
     "simvp (incepu)": SimVP(spatial=16, hidden=64, layers=2, blocks=4, kind="incepu"),
     "tau": TAU(spatial=16, hidden=64, layers=2, blocks=4),
+    "unet": UNet(),
 }
 CASES = 100
 
@@ -86,7 +88,7 @@ CASES = 100
 def experiment(name: str, images: str, iterations: int) -> Experiment:
     """The experiment of a model. Only the curriculum differs: one-shot models have none, TCTN is teacher-forced."""
     curriculum: Any = ReverseScheduled(start=iterations // 8, stop=iterations // 2, alpha=iterations / 12)
-    if name.startswith(("simvp", "tau")):
+    if name.startswith(("simvp", "tau", "unet")):
         curriculum = NoSampling()
     elif name == "tctn":
         curriculum = TeacherForced()

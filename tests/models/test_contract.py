@@ -34,6 +34,7 @@ from framecast.models import (
     PredRNNV2,
     SAConvLSTM,
     SimVP,
+    UNet,
 )
 from framecast.models.parts.flops import multiply_accumulates, parameters
 from framecast.models.parts.layers import channels_last
@@ -75,6 +76,7 @@ VARIANTS = {
     "ModeRNN, without shortcut": ModeRNN(hidden=(4, 4), patch=4, slots=2, shortcut=False),
     "ModeRNN, paper, without shortcut": ModeRNN(hidden=(4, 4), patch=4, slots=2, form="paper", shortcut=False),
     "SimVP, IncepU": SimVP(spatial=8, hidden=16, layers=2, blocks=2, kind="incepu"),
+    "U-Net, plain readout": UNet(hidden=(6, 6), residual=False),
     "PhyDNet, half the reduction": PhyDNet(width=16, hidden=16, layers=(8,), kernel=3, reduction=2),
     "modular, VAE and TCTN": ModularDesign(
         autoencoder=VAE.tiny(), predictor=TCTN(hidden=4, layers=1, patch=1, dropout=0.0)

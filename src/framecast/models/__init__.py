@@ -18,6 +18,7 @@ from framecast.models.sa_convlstm import SAConvLSTM
 from framecast.models.simvp import TAU, SimVP
 from framecast.models.tctn import TCTN
 from framecast.models.trajgru import TrajGRU
+from framecast.models.unet import UNet
 
 Model = (
     ConvLSTM
@@ -37,6 +38,7 @@ Model = (
     | PhyDNet
     | SimVP
     | TAU
+    | UNet
     | ModularDesign
     | VQVAE
     | VAE
@@ -68,4 +70,5 @@ __all__ = [
     "SAConvLSTM",
     "SimVP",
     "TrajGRU",
+    "UNet",
 ]

@@ -16,9 +16,9 @@ import xarray as xr
 from scipy import ndimage
 from torch import Tensor
 
+from framecast.data.motion.optical_flow import estimate_motion
 from framecast.data.quantities import Quantity
 from framecast.data.scaling import default_scaling
-from framecast.forecasting.baselines.optical_flow import estimate_motion
 from framecast.scores.i3d import I3D
 from framecast.scores.objects import SUMS as SAL_SUMS
 from framecast.scores.objects import Scene, object_threshold, sal, scene

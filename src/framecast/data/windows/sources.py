@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import xarray as xr
@@ -19,6 +19,7 @@ from framecast.data.lazy import ArrayReader
 from framecast.data.quantities import Quantity, quantity_of
 from framecast.data.readers.options import ReadOptions
 from framecast.data.region import Region
+from framecast.data.scale import Scale, scale_of
 from framecast.data.scaling import Scaling
 from framecast.data.windows.index import Window
 from framecast.data.windows.inputs import Field, Input
@@ -61,6 +62,15 @@ class WindowSource(Protocol):
 
     def block(self, index: int) -> tuple[int, ...]:
         """The block of a window: windows of different blocks, but for neighbours, share no frame."""
+        ...
+
+
+@runtime_checkable
+class ScaledSource(Protocol):
+    """Windows whose frames have a scale in time and space."""
+
+    def scale(self, index: int) -> Scale:
+        """Minutes a step and kilometres a pixel of the frames of a window."""
         ...
 
 
@@ -249,6 +259,7 @@ class ArchiveSource:
             extra,
         )
         self._length = context + horizon
+        self._scales = [scale_of(archive) for archive in archives]
         self._sizes = [(archive.sizes["y"], archive.sizes["x"]) for archive in archives]
         self._readers = tuple(readers)
         self._masks: dict[int, np.ndarray] = {}
@@ -260,6 +271,10 @@ class ArchiveSource:
     def size_of(self, index: int) -> tuple[int, int]:
         """Height and width of the frames of a window."""
         return self._sizes[self.windows[index].archive]
+
+    def scale(self, index: int) -> Scale:
+        """Minutes a step and kilometres a pixel of the archive of a window."""
+        return self._scales[self.windows[index].archive]
 
     def read(self, index: int, region: Region | None = None) -> np.ndarray:
         """`(T, C, H, W)` float32 in physical units, NaN where there is no data."""

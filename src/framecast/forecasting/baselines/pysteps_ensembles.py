@@ -18,12 +18,11 @@ from typing import Any
 
 import numpy as np
 
+from framecast.data.motion.optical_flow import context_motion
 from framecast.data.quantities import ZR, Quantity
-from framecast.data.scaling import RainLog
 from framecast.errors import ArgumentError
 from framecast.forecasting.baselines import Baseline
 from framecast.forecasting.baselines.extrapolation import Extrapolation
-from framecast.forecasting.baselines.optical_flow import estimate_motion
 from framecast.forecasting.protocol import Context, Forecasts, check_length
 
 _MIN_WET_FRACTION = 0.005
@@ -65,8 +64,7 @@ class _Ensemble(ABC):
         if (rate[-1] >= _WET).mean() < _MIN_WET_FRACTION:
             return None
         # Motion and forecast; pysteps expects columns before rows.
-        fields = RainLog().forward(frames[-4:, 0], self.quantity)
-        velocity = estimate_motion(np.where(np.isfinite(fields), fields, 0.0))[::-1].astype(np.float64)
+        velocity = context_motion(frames[:, :1], self.quantity)[::-1].astype(np.float64)
         try:
             with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), np.errstate(all="ignore"):
                 warnings.simplefilter("ignore")

@@ -1,0 +1,155 @@
+"""U-Net: a convolutional network over several resolutions that predicts all frames of the horizon in one pass.
+
+Olaf Ronneberger, Philipp Fischer, Thomas Brox: "U-Net: Convolutional Networks for Biomedical Image Segmentation", MICCAI 2015,
+figure 1 (it has no equations; the numbering below is ours); as a forecaster of radar frames as in Georgy Ayzel, Tobias Scheffer,
+Maik Heistermann: "RainNet v1.0: a convolutional neural network for radar-based precipitation nowcasting", Geoscientific Model
+Development 2020. The channels of the T context frames together go down through N resolutions and up again:
+
+    D_1 = Block([X_1, ..., X_T])          D_n = Block(pool(D_n-1))                   equation 1, down
+    U_N = D_N                             U_n = Block([up(U_n+1), D_n])              equation 2, up, with skips
+    X~_{T+l} = X_T + (W U_1)_l            l = 1 ... horizon                          equation 3, 1x1 readout
+
+Block is twice 3x3 convolution, norm, activation. Deviations: GroupNorm (the papers have no norm, but dropout) and SiLU for
+ReLU; frames are continued by their edge where the 2015 paper crops and RainNet pads by zeros; average pooling and bilinear
+interpolation for max pooling and transposed convolution (RainNet: nearest neighbour); all lead times at once, where RainNet
+predicts one and feeds it back; the readout is added to the newest frame (`residual: false` reads out the frame itself).
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from math import gcd
+from typing import Literal, Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from framecast.errors import ConfigError
+from framecast.models.parts.layers import SameConv
+from framecast.models.parts.recurrent import check_no_actions, without_inputs
+from framecast.models.parts.sizes import check_sizes
+from framecast.ops.convolution import convolve, uses_winograd
+from framecast.types import FrameShape, Prediction, config
+
+GROUPS = 8
+
+
+class EdgeConv(nn.Conv2d):
+    """A 3x3 convolution without bias of a map that is continued by its edge."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs, 3, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`x (B, inputs, h, w)` -> `(B, outputs, h, w)`."""
+        padded = functional.pad(x, (1, 1, 1, 1), mode="replicate")
+        if uses_winograd(padded, self.weight):  # pads by zeros again, so that the outermost pixels are cut off
+            return convolve(padded, self.weight)[..., 1:-1, 1:-1]
+        return super().forward(padded)
+
+
+class Block(nn.Sequential):
+    """Twice: 3x3 convolution, GroupNorm, SiLU."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        layers = [
+            (EdgeConv(width, outputs), nn.GroupNorm(gcd(GROUPS, outputs), outputs), nn.SiLU(inplace=True))
+            for width in (inputs, outputs)
+        ]
+        super().__init__(*(layer for half in layers for layer in half))
+
+
+class UNetForecaster(nn.Module):
+    """Blocks down and up. `predicted` of the `channels` of a frame are forecast, `horizon` frames in one pass."""
+
+    def __init__(
+        self, channels: int, predicted: int, context: int, horizon: int, hidden: tuple[int, ...], *, residual: bool
+    ) -> None:
+        super().__init__()
+        self.inputs = channels - predicted
+        self.context = context
+        self.horizon = horizon
+        self.residual = residual
+        self.down = nn.ModuleList(Block(below, above) for below, above in pairwise((context * channels, *hidden)))
+        self.up = nn.ModuleList(Block(below + above, below) for below, above in reversed([*pairwise(hidden)]))
+        self.readout = SameConv(hidden[0], horizon * predicted, 1)
+
+    def forward(self, frames: Tensor, teacher: Tensor, actions: Tensor | None = None) -> Prediction:
+        """The frames after the first `context` of `frames (B, T or fewer, C, H, W)`; the mask tells how many."""
+        horizon = teacher.shape[1] + 1 - self.context
+        return Prediction(self.forecast(frames[:, : self.context], horizon), {})
+
+    def forecast(self, context: Tensor, horizon: int, actions: Tensor | None = None) -> Tensor:
+        """`context (B, T, C, H, W)` -> the `horizon` frames after it, `(B, horizon, C, H, W)`. Raises `ConfigError` for
+        fewer frames than the model was built for; of more it takes the last. Beyond the horizon it was built for, it reads
+        its own forecasts as context."""
+        if context.shape[1] < self.context:
+            raise ConfigError(f"{context.shape[1]} frames of context, this model was built for {self.context}")
+        last = context[:, -self.context :]
+        fixed_channels = last[:, -1:, last.shape[2] - self.inputs :].expand(-1, self.horizon, -1, -1, -1)
+        parts = [self._next(last)]
+        while len(parts) * self.horizon < horizon:
+            newest = torch.cat([parts[-1], fixed_channels], dim=2) if self.inputs else parts[-1]
+            last = torch.cat([last, newest], dim=1)[:, -self.context :]
+            parts.append(self._next(last))
+        return torch.cat(parts, dim=1)[:, :horizon]
+
+    def _next(self, frames: Tensor) -> Tensor:
+        """The context `(B, T, C, H, W)` to the frames after it, `(B, horizon, C, H, W)`, without the inputs."""
+        x = frames.flatten(1, 2).contiguous(memory_format=torch.channels_last)
+        skips: list[Tensor] = []
+        for block in self.down:
+            x = block(functional.avg_pool2d(x, 2) if skips else x)
+            skips.append(x)
+        for block, skip in zip(self.up, reversed(skips[:-1]), strict=True):
+            x = functional.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+            x = block(torch.cat([x, skip], dim=1))
+        newest = without_inputs(frames[:, -1:], self.inputs)
+        readout: Tensor = self.readout(x).reshape(len(frames), self.horizon, *newest.shape[2:])
+        return newest + readout if self.residual else readout
+
+
+@config
+class UNet:
+    """`hidden` are the channels at each resolution, the finest first; `residual` adds the readout to the newest frame."""
+
+    name: Literal["unet"] = "unet"
+    hidden: tuple[int, ...] = (16, 32, 64, 96)
+    residual: bool = True
+
+    @classmethod
+    def tiny(cls) -> Self:
+        """A model of some thousand weights, for tests and demonstrations."""
+        return cls(hidden=(4, 8, 8))
+
+    @property
+    def tied_to_size(self) -> bool:
+        """Any size works."""
+        return False
+
+    @property
+    def multiple(self) -> int:
+        """Every resolution after the first halves the frame."""
+        return int(2 ** (len(self.hidden) - 1))
+
+    def __post_init__(self) -> None:
+        check_sizes(self)
+
+    def check(self, shape: FrameShape) -> None:
+        """Raise `ConfigError` if this cannot be built for `shape`."""
+        multiple, height, width = self.multiple, shape.height, shape.width
+        if height % multiple or width % multiple:
+            raise ConfigError(
+                f"frames of {height} x {width} cannot be halved {len(self.hidden) - 1} times",
+                where="model.hidden",
+                remedy=f"choose fewer resolutions, or crop to {height // multiple * multiple} x {width // multiple * multiple}",
+            )
+        check_no_actions(shape, self.name)
+
+    def build(self, shape: FrameShape) -> UNetForecaster:
+        """A forecaster with new weights for frames of `shape`."""
+        self.check(shape)
+        return UNetForecaster(
+            shape.channels, shape.predicted, shape.context, shape.horizon, self.hidden, residual=self.residual
+        )
