@@ -8,6 +8,7 @@ import torch
 from test_result import Clips, Ensemble, Truth, showers
 
 from framecast.data.quantities import INTENSITY, RAIN_RATE, REFLECTIVITY, ZR
+from framecast.data.scale import Scale
 from framecast.errors import DataError
 from framecast.forecasting.baselines.persistence import Persistence
 from framecast.forecasting.distribution import Distribution
@@ -177,6 +178,23 @@ def test_another_relation_of_the_thresholds_asks_the_distribution_for_other_rate
     scored = scored_forecast(Spread(0.5).forecast(Context(dbz), 3), rules, "spread")
     assert scored.ladder is not None
     assert scored.ladder.limits == tuple(ZR().reflectivity(LADDER).tolist())
+
+
+def test_a_forecaster_gets_the_scale_of_each_case_where_the_windows_have_one() -> None:
+    seen: list[object] = []
+
+    class Curious(Persistence):
+        def forecast(self, context: Context, /, horizon: int) -> np.ndarray:
+            seen.append(context.scales)
+            return super().forecast(context, horizon)
+
+    class Scaled(Clips):
+        def scale(self, index: int) -> Scale:
+            return Scale(5.0, 1.0 + index)
+
+    for clips in (Clips(showers(1)), Scaled(showers(1))):
+        verify([Curious()], clips, batch_size=4)
+    assert seen == [None, None, tuple(Scale(5.0, 1.0 + k) for k in range(4)), (Scale(5.0, 5.0), Scale(5.0, 6.0))]
 
 
 def test_a_distribution_where_there_is_no_rain_or_of_another_shape_is_refused() -> None:

@@ -9,21 +9,26 @@ inputs.
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
 from framecast.errors import ConfigError, DataError
 from framecast.forecasting.distribution import Distribution
 
+if TYPE_CHECKING:
+    from framecast.data.scale import Scale
+
 
 class Context(NamedTuple):
     """The input of a forecast: `frames (B, T, C, H, W)` float32 in physical units, NaN for no data; `actions (B, T + L or one
-    fewer, A)`, from the first frame on, or None; extra `inputs (B, T, E, H, W)` from 0 to 1, or None."""
+    fewer, A)`, from the first frame on, or None; extra `inputs (B, T, E, H, W)` from 0 to 1, or None; and the `scales` of the
+    cases in time and space, None where they are not known."""
 
     frames: np.ndarray
     actions: np.ndarray | None = None
     inputs: np.ndarray | None = None
+    scales: tuple[Scale, ...] | None = None
 
     @property
     def length(self) -> int:

@@ -17,7 +17,7 @@ import xarray as xr
 
 from framecast.data.quantities import ZR, event_thresholds
 from framecast.data.windows.batches import window_actions
-from framecast.data.windows.sources import WindowSource
+from framecast.data.windows.sources import ScaledSource, WindowSource
 from framecast.errors import ArgumentError, DataError
 from framecast.forecasting.protocol import Context, Forecaster, check_length, forecast_cases
 from framecast.progress import Progress, no_progress
@@ -114,7 +114,8 @@ def score(
         inputs = None
         if source.shape.inputs:
             inputs = np.stack([source.inputs(index) for index in indices])[:, : source.shape.context]
-        context = Context(contexts, window_actions(source, indices), inputs)
+        scales = tuple(map(source.scale, indices)) if isinstance(source, ScaledSource) else None
+        context = Context(contexts, window_actions(source, indices), inputs, scales)
         # forecast them with every forecaster
         forecasts: dict[str, ScoredForecast] = {}
         for name, forecaster in forecasters.items():
