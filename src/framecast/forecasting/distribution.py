@@ -28,6 +28,7 @@ HIGHEST = 4.0
 """The highest quantile, as a multiple of the highest rung."""
 _LEAST = 1e-7
 """Probabilities are at least so far from 0 and 1 before their logit is computed."""
+_ROUNDING = np.float32(1e-5)
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +37,7 @@ class Distribution:
     float32, the probability that the rate is at or above each of them; NaN where the forecast has no basis.
 
     For reflectivity the rates are those of the default Z-R relation. Raises `DataError` for rates that do not ascend, and for
-    probabilities of another shape, outside of 0 to 1, or that rise with the rate.
+    probabilities of another shape, outside of 0 to 1, or that rise with the rate by more than rounding.
     """
 
     rates: np.ndarray
@@ -204,10 +205,10 @@ def _check_probability(probability: np.ndarray, rungs: int) -> None:
     for number, (low, high) in enumerate(pairwise(probability)):
         if not np.array_equal(missing, np.isnan(high)):
             raise DataError(f"probabilities are missing at other pixels at rung {number + 1} than at the lowest")
-        if (high > low).any():
+        if (high > low + _ROUNDING).any():
             raise DataError(
                 f"probabilities rise from rung {number} to the next one: reaching a higher rate is never more likely",
                 remedy="order the probabilities of each pixel from the highest to the lowest",
             )
-    if (probability[0] > 1).any() or (probability[-1] < 0).any():
+    if (probability[0] > 1 + _ROUNDING).any() or (probability[-1] < -_ROUNDING).any():
         raise DataError("probabilities outside of 0 to 1")

@@ -13,6 +13,7 @@ import xarray as xr
 
 from framecast.checks import check_counts
 from framecast.data.frames import check_frames, describe_source, stamp
+from framecast.data.scale import scale_of
 from framecast.data.windows.index import NO_DATA, time_step
 from framecast.errors import DataError
 from framecast.forecasting.protocol import Context, Forecaster, forecast_cases
@@ -49,8 +50,9 @@ def forecast_frames(
         recent.values[None],
         None if actions is None else np.asarray(actions)[None],
         None if inputs is None else inputs[None],
+        (scale_of(frames),),
     )
-    values, fallback = forecast_cases(forecaster, case, horizon)
+    values, fallback, _ = forecast_cases(forecaster, case, horizon)
     forecast = label_forecast(values[:, 0], frames if frames.sizes["time"] > 1 else recent, forecaster.name)
     if fallback is not None and fallback[0]:
         forecast.attrs["fallback"] = f"{forecaster.name} cannot use these frames; a simpler method made the forecast"

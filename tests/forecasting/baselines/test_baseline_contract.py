@@ -44,7 +44,7 @@ def made(name: str, mean: float = 1.0) -> Forecaster:
 
 
 def values(forecaster: Forecaster, given: np.ndarray, horizon: int = HORIZON) -> np.ndarray:
-    return forecast_cases(forecaster, Context(given), horizon)[0]
+    return forecast_cases(forecaster, Context(given), horizon).values
 
 
 @cache
@@ -154,7 +154,7 @@ def test_a_fallback_is_counted(name: str) -> None:
     """Rain in the first case, none in the second."""
     given = context()
     given[1] = 0
-    _, fallback = forecast_cases(made(name), Context(given), HORIZON)
+    fallback = forecast_cases(made(name), Context(given), HORIZON).fallback
     if name in ("steps", "linda"):
         assert fallback is not None
         assert fallback.tolist() == [False, True]
@@ -173,7 +173,7 @@ def test_a_case_in_which_pysteps_fails_is_counted(
         raise error("too few wet pixels")
 
     monkeypatch.setattr(type(forecaster), "nowcast", fails)
-    members, fallback = forecast_cases(forecaster, Context(context()), HORIZON)
+    members, fallback, _ = forecast_cases(forecaster, Context(context()), HORIZON)
     assert fallback is not None
     assert fallback.all()
     extrapolated = values(made("extrapolation"), context())
