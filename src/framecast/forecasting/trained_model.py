@@ -29,8 +29,8 @@ from framecast.data.windows.presentation import condition_planes
 from framecast.errors import ArgumentError, ConfigError, RunError
 from framecast.forecasting.distribution import Distribution
 from framecast.forecasting.ensembles import draw_members
-from framecast.forecasting.labels import check_horizon, forecast_frames
-from framecast.forecasting.model_checks import check_actions, check_context, check_frames_fit
+from framecast.forecasting.labels import Forecast, check_horizon, forecast_frames
+from framecast.forecasting.model_checks import check_actions, check_context, fit_frames
 from framecast.forecasting.protocol import Context, Forecasts, check_length
 from framecast.forecasting.tiling import check_overlap, forecast_tiles
 from framecast.ops.convolution import Transforms, share_transforms
@@ -114,7 +114,9 @@ class TrainedModel:
         horizon: int,
         actions: np.ndarray | None = None,
         inputs: Sequence[Input] | None = None,
-    ) -> xr.DataArray: ...
+        *,
+        rates: Sequence[float] | None = None,
+    ) -> Forecast: ...
 
     @overload
     def forecast(self, frames: Context, horizon: int) -> Forecasts: ...
@@ -125,7 +127,9 @@ class TrainedModel:
         horizon: int,
         actions: np.ndarray | None = None,
         inputs: Sequence[Input] | None = None,
-    ) -> xr.DataArray | Forecasts:
+        *,
+        rates: Sequence[float] | None = None,
+    ) -> Forecast | Forecasts:
         """Forecast `horizon` frames: from labelled frames a labelled Forecast, see `__call__`; from a `Context` of arrays
         `Forecasts`, as a `Forecaster` does, with the distribution if the model predicts one.
 
@@ -135,7 +139,7 @@ class TrainedModel:
         """
         if isinstance(frames, Context):
             return self._forecast_cases(frames, horizon)
-        return self(frames, horizon, actions, inputs)
+        return self(frames, horizon, actions, inputs, rates=rates)
 
     def __call__(
         self,
@@ -143,23 +147,27 @@ class TrainedModel:
         horizon: int,
         actions: np.ndarray | None = None,
         inputs: Sequence[Input] | None = None,
-    ) -> xr.DataArray:
-        """Forecast from the newest of `frames`: a Forecast `(init_time, lead_time, channel, y, x)`.
+        *,
+        rates: Sequence[float] | None = None,
+    ) -> Forecast:
+        """Forecast from the newest of `frames`: a Forecast `(init_time, lead_time, channel, y, x)`, or a Dataset with
+        probabilities at `rates` in mm/h if the model predicts distributions, see `labels`.
 
         `horizon` may exceed the horizon of training. `actions (context + horizon - 1, or one more, A)` start at the first context
         frame; they are for an action-conditioned model. `inputs` describe the files of the extra inputs, by default those of
         training. Raises `DataError` if the quantity, the number of channels or the time step differ from training, or if the
         actions do not fit, and `ConfigError` if the model does not support the frame size.
         """
-        self.check(frames)
+        frames = self.fit(frames)
         check_horizon(horizon)
         check_actions(self.card, actions, horizon)
         extra = self._read_inputs(frames, self.card.inputs if inputs is None else inputs) if self.inputs else None
-        return forecast_frames(self, frames, horizon, context=self.context, actions=actions, inputs=extra)
+        return forecast_frames(self, frames, horizon, context=self.context, actions=actions, inputs=extra, rates=rates)
 
-    def check(self, frames: xr.DataArray) -> None:
-        """Raise `DataError` if `frames` are not Frames, or do not fit the model."""
-        check_frames_fit(self.card, frames)
+    def fit(self, frames: xr.DataArray) -> xr.DataArray:
+        """The `frames` in the quantity of the model: reflectivity is converted for a model of rain rates. Raises `DataError` if
+        they are not Frames, or do not fit the model."""
+        return fit_frames(self.card, frames)
 
     def _read_inputs(self, frames: xr.DataArray, inputs: Sequence[Input]) -> np.ndarray:
         """Read the extra inputs `(T, E, H, W)` of the context frames."""
