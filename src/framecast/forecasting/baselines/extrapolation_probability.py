@@ -56,7 +56,8 @@ class ExtrapolationProbability:
         probability = self._in_place(newest, scale, horizon)
         motion = motion_of(context_motion(frames, self.quantity))
         probability.masked_fill_(torch.from_numpy(np.isnan(newest)), torch.nan)
-        carried = carry_forecast(probability, origins_of(motion, *newest.shape, horizon), 0.0)
+        height, width = newest.shape
+        carried = carry_forecast(probability, origins_of(motion, height, width, horizon), 0.0)
         return carried.transpose(0, 1).numpy()
 
     def _in_place(self, newest: np.ndarray, scale: Scale, horizon: int) -> Tensor:
