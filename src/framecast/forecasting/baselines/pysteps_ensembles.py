@@ -20,7 +20,6 @@ import numpy as np
 
 from framecast.data.motion.optical_flow import context_motion
 from framecast.data.quantities import ZR, Quantity
-from framecast.errors import ArgumentError
 from framecast.forecasting.baselines import Baseline
 from framecast.forecasting.baselines.extrapolation import Extrapolation
 from framecast.forecasting.protocol import Context, Forecasts, check_length
@@ -38,8 +37,6 @@ class _Ensemble(ABC):
     context_length = 3
 
     def __init__(self, quantity: Quantity, members: int = 8, seed: int = 0) -> None:
-        if not quantity.precipitation:
-            raise ArgumentError(f"{self.name} forecasts rain, not {quantity.name}", parameter="baselines")
         self.quantity, self.members, self.seed = quantity, members, seed
 
     def forecast(self, context: Context, /, horizon: int) -> Forecasts:
@@ -149,6 +146,7 @@ STEPS = Baseline(
     lambda data: Steps(data.quantity),
     requires=("pysteps",),
     extra="oracles",
+    precipitation=True,
 )
 LINDA = Baseline(
     "linda",
@@ -156,4 +154,5 @@ LINDA = Baseline(
     lambda data: Linda(data.quantity),
     requires=("pysteps",),
     extra="oracles",
+    precipitation=True,
 )
