@@ -24,11 +24,13 @@ from scipy import fft
 from torch import Tensor
 
 from framecast.errors import ArgumentError
-from framecast.forecasting.latent_spectrum import latent_spectrum
+from framecast.forecasting.latent_spectrum import MIN_WET, WET, latent_spectrum, ring_means, rings, taper, wavelengths
 from framecast.forecasting.noise import RainNoise
 
 TAIL = 0.4
 """The mean of the rates above the highest of the ladder, over that rate, less 1."""
+_MATCHED, _ROUNDS = 8, 3
+"""Spectra are matched at wavelengths below the smaller side of the frame over `_MATCHED`, in `_ROUNDS` rounds."""
 _MARGIN = 32
 """Pixels by which the periodic grid of the noise is larger than the frame, so that opposite borders are hardly related."""
 
@@ -60,12 +62,12 @@ def draw_members(
     noise = RainNoise(latent_spectrum(newest[-1], shape, pixel), shape, leads, pixel)
     laws = [_Law(ladder, torch.from_numpy(probability[:, lead])) for lead in range(len(leads))]
     places = [_nearest(origins[lead], shape[1])[law.wet] for lead, law in enumerate(laws)]
+    _match_spectra(noise, newest[-1], laws, places)
     result = torch.empty(members, len(leads), height * width)
     for member in range(members):
         fields = noise.draw(_generator(seed, member, newest[-1]))
         for lead, (field, law, place) in enumerate(zip(fields, laws, places, strict=True)):
-            result[member, lead] = law.dry
-            result[member, lead, law.wet] = law.quantiles(field.view(-1).index_select(0, place))
+            result[member, lead] = law.member(field, place)
     return result.view(members, len(leads), height, width).numpy()
 
 
@@ -107,6 +109,40 @@ def _nearest(origins: np.ndarray, stride: int) -> Tensor:
     return (row * stride + column).view(-1)
 
 
+def _match_spectra(noise: RainNoise, newest: np.ndarray, laws: Sequence[_Law], places: Sequence[Tensor]) -> None:
+    """Adjust the spectra of the noise, so that the logarithm of the members has the spectrum of that of `newest (H, W)`, but for
+    the variance, which the distributions decide."""
+    observed = np.isfinite(newest)
+    if (np.where(observed, newest, 0.0) >= WET).sum() < MIN_WET:
+        return
+    target = _Texture(np.where(observed, newest, 0.0), taper(observed), noise.shape)
+    generator, ring = torch.Generator().manual_seed(0), rings(noise.shape)
+    short = wavelengths(noise.shape, 1.0) < min(newest.shape) / _MATCHED
+    known: dict[int, np.ndarray] = {}
+    for lead in sorted({0, len(laws) // 4, len(laws) // 2, len(laws) - 1}):
+        law, factor = laws[lead], np.ones(ring.max() + 1)
+        weight = taper(np.isfinite(law.dry.view(newest.shape).numpy()))
+        for _ in range(_ROUNDS):
+            noise.adjust(lead, np.where(short, factor[ring], factor[ring[short].min()]))
+            rates = law.member(noise.draw_one(lead, generator), places[lead]).view(newest.shape)
+            drawn = _Texture(np.where(weight > 0, rates.numpy(), 0.0), weight, noise.shape)
+            factor = np.clip(factor * np.clip(target.power / drawn.power, 0.5, 2.0), 0.05, 20)
+        known[lead] = np.log(factor)
+    for lead in range(len(laws)):
+        factor = np.exp([np.interp(lead, list(known), column) for column in np.stack(list(known.values()), 1)])
+        noise.adjust(lead, np.where(short, factor[ring], factor[ring[short].min()]))
+
+
+class _Texture:
+    """The spectrum by rings of the logarithm of `rates (H, W)`, `power (R,)`, as a share of its variance, under a `weight`."""
+
+    def __init__(self, rates: np.ndarray, weight: np.ndarray, shape: tuple[int, int]) -> None:
+        logarithm = np.log1p(rates / WET)
+        departures = (logarithm - (logarithm * weight).sum() / max(weight.sum(), 1e-9)) * weight
+        power = np.abs(fft.rfft2(departures.astype(np.float32), shape)) ** 2
+        self.power = ring_means(power, shape) / max(float(np.square(departures).sum()), 1e-9) + 1e-12
+
+
 class _Law:
     """The distributions of all pixels at one lead time, `probability (K, H, W)`, and their quantiles. Pixels that are surely dry
     are left out: `wet (N,)` are the indices of the others, `dry (H W,)` is 0, or NaN without basis."""
@@ -120,6 +156,12 @@ class _Law:
         self._top = float(ladder[-1])
         mass = (self._above[:-1] - self._above[1:]).clamp(min=1e-7)
         self._slopes = torch.from_numpy(np.diff(self._log_rates).astype(np.float32))[:, None] / mass
+
+    def member(self, field: Tensor, place: Tensor) -> Tensor:
+        """The rates `(H W,)` of noise `field (h, w)`, taken at the indices `place (N,)` of the pixels that may be wet."""
+        rates = self.dry.clone()
+        rates[self.wet] = self.quantiles(field.view(-1).index_select(0, place))
+        return rates
 
     def quantiles(self, noise: Tensor) -> Tensor:
         """The rates at the levels Phi(`noise (N,)`)."""

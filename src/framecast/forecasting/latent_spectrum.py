@@ -52,8 +52,7 @@ def _lagged_covariance(scores: np.ndarray, observed: np.ndarray) -> np.ndarray:
     """Autocorrelation of `scores (H, W)` at lags up to half the smaller side in rows and columns, `(2 R + 1, 2 R + 1)`."""
     height, width = scores.shape
     reach = min(height, width) // 2
-    distance = ndimage.distance_transform_edt(np.pad(observed, 1))[1:-1, 1:-1]
-    weight = np.sin(np.pi / 2 * np.clip(distance / min(_TAPER, reach), 0, 1)) ** 2
+    weight = taper(observed)
     size = [fft.next_fast_len(side + reach, real=True) for side in (height, width)]
     sums = [
         fft.irfft2(np.abs(fft.rfft2(field.astype(np.float32), size)) ** 2, size) for field in (scores * weight, weight)
@@ -104,12 +103,28 @@ def _transform(correlation: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 
 
 def _average_rings(power: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """The mean of `power` over rings of nearly equal wavelength, at each frequency: what is drawn has no direction."""
+    """The mean of `power` over rings, at each frequency: what is drawn has no direction."""
+    return np.asarray(np.maximum(ring_means(power, shape), 0.0)[rings(shape)])
+
+
+def rings(shape: tuple[int, int]) -> np.ndarray:
+    """The number of the ring of nearly equal wavelength of each frequency, from the longest down, `(h, w // 2 + 1)`."""
     wavelength = wavelengths(shape, 1.0)
-    ring = np.round(_RINGS * np.log2(wavelength.max() / wavelength)).astype(int)
-    weight = np.broadcast_to(plane_weights(shape[1]), power.shape)
-    sums, counts = (np.bincount(ring.ravel(), part.ravel()) for part in (power * weight, weight))
-    return np.asarray(np.maximum(sums / np.maximum(counts, 1), 0.0)[ring])
+    return np.round(_RINGS * np.log2(wavelength.max() / wavelength)).astype(int)
+
+
+def ring_means(power: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """The mean of `power (h, w // 2 + 1)` over the full plane in each ring, 0 in an empty one."""
+    weight, ring = np.broadcast_to(plane_weights(shape[1]), power.shape), rings(shape).ravel()
+    sums, counts = (np.bincount(ring, part.ravel()) for part in (power * weight, weight))
+    return np.asarray(sums / np.maximum(counts, 1))
+
+
+def taper(observed: np.ndarray) -> np.ndarray:
+    """Weights that fall to 0 towards the border of the `observed` area `(H, W)`."""
+    distance = ndimage.distance_transform_edt(np.pad(observed, 1))[1:-1, 1:-1]
+    width = min(_TAPER, max(min(observed.shape) // 2, 1))
+    return np.asarray(np.sin(np.pi / 2 * np.clip(distance / width, 0, 1)) ** 2)
 
 
 def _standard_spectrum(shape: tuple[int, int], pixel: float) -> np.ndarray:

@@ -32,23 +32,38 @@ class RainNoise:
     def __init__(self, power: np.ndarray, shape: tuple[int, int], minutes: np.ndarray, pixel: float) -> None:
         self.shape = shape
         lifetime = LIFETIME * wavelengths(shape, pixel) ** GROWTH
-        weights = plane_weights(shape[1])
+        self._weights = plane_weights(shape[1])
         # The columns that are their own mirror image keep half the variance of their noise; the others have a twin.
-        half = np.sqrt(np.where(weights == 1, 2.0, 1.0) / 2) * np.prod(shape)
-        self._steps: list[tuple[Tensor, Tensor, float]] = []
-        for before, after in zip([0.0, *minutes[:-1]], minutes, strict=True):
-            keep = np.exp(-(after - before) / lifetime)
-            innovation = np.sqrt((1 - keep**2) * power) * half
-            variance = ((1 - np.exp(-2 * after / lifetime)) * power * weights).sum()
-            self._steps.append((_column(keep), _column(innovation), float(1 / np.sqrt(variance))))
+        half = np.sqrt(np.where(self._weights == 1, 2.0, 1.0) / 2) * np.prod(shape)
+        steps = np.diff(minutes, prepend=0.0)
+        self._keep = [_column(np.exp(-step / lifetime)) for step in steps]
+        self._innovation = [_column(np.sqrt((1 - np.exp(-2 * step / lifetime)) * power) * half) for step in steps]
+        self._unknown = [(1 - np.exp(-2 * lead / lifetime)) * power for lead in minutes]
+        self._gains = [_column(self._unit(unknown, np.ones_like(power))) for unknown in self._unknown]
+        self._half = half
+
+    def _unit(self, unknown: np.ndarray, factor: np.ndarray) -> np.ndarray:
+        """The gains of each frequency that multiply its power by `factor` and make the variance 1."""
+        return np.asarray(np.sqrt(factor / (unknown * factor * self._weights).sum()))
+
+    def adjust(self, lead: int, factor: np.ndarray) -> None:
+        """Multiply the power of each frequency at a lead time by `factor (h, w // 2 + 1)`, relative to the others."""
+        self._gains[lead] = _column(self._unit(self._unknown[lead], factor))
 
     def draw(self, generator: torch.Generator) -> Iterator[Tensor]:
         """The noise `(h, w)` float32 at each lead time in turn."""
-        size = (self.shape[0], self.shape[1] // 2 + 1, 2)
-        state = torch.zeros(size)
-        for keep, innovation, scale in self._steps:
-            state.mul_(keep).addcmul_(innovation, torch.randn(size, generator=generator))
-            yield torch.fft.irfft2(torch.view_as_complex(state), s=self.shape).mul_(scale)
+        state = torch.zeros(self.shape[0], self.shape[1] // 2 + 1, 2)
+        for keep, innovation, gain in zip(self._keep, self._innovation, self._gains, strict=True):
+            state.mul_(keep).addcmul_(innovation, torch.randn(state.shape, generator=generator))
+            yield self._field(state * gain)
+
+    def draw_one(self, lead: int, generator: torch.Generator) -> Tensor:
+        """Noise `(h, w)` float32 of one lead time."""
+        amplitude = _column(np.sqrt(self._unknown[lead]) * self._half) * self._gains[lead]
+        return self._field(amplitude * torch.randn(*amplitude.shape[:2], 2, generator=generator))
+
+    def _field(self, coefficients: Tensor) -> Tensor:
+        return torch.fft.irfft2(torch.view_as_complex(coefficients), s=self.shape)
 
 
 def _column(values: np.ndarray) -> Tensor:
