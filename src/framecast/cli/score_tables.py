@@ -90,7 +90,9 @@ def print_event_scores(rows: Sequence[EventScore], console: Console) -> None:
         names = list(dict.fromkeys(name for name, _ in cells))
         columns = [[event, *(_event_cell(cells.get((name, event)), Score) for name in names)] for event in events]
         for group in split_columns(columns, console.width - max(map(len, names)) - _GAP):
-            table = Table(title=title if group[0] is columns[0] else None, box=SIMPLE, pad_edge=False)
+            table = Table(
+                title=title if group[0] is columns[0] else None, box=SIMPLE, collapse_padding=True, pad_edge=False
+            )
             table.add_column("", no_wrap=True)
             for head, *_ in group:
                 table.add_column(head, justify="right", no_wrap=True)
