@@ -1,9 +1,11 @@
 """Where the tests find data too large for the repository; a test that needs it is skipped where it is absent."""
 
 import os
+import tempfile
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # models in tests are tiny: threads would only wait for each other
+os.environ["FRAMECAST_CACHE"] = tempfile.mkdtemp(prefix="framecast-tests-")  # nothing in the folder of the user
 
 import pytest
 from hypothesis import settings

@@ -135,4 +135,5 @@ def test_a_wrong_argument_is_a_value_error_that_names_it(call) -> None:  # type:
 def test_keywords_have_the_defaults_of_the_function_they_belong_to() -> None:
     """No baselines in `verify`, whose settings have none."""
     assert inspect.signature(framecast.verify).parameters["baselines"].default == ()
-    assert inspect.signature(framecast.evaluate).parameters["baselines"].default == ("persistence", "extrapolation")
+    default = inspect.signature(framecast.evaluate).parameters["baselines"].default
+    assert default == ("persistence", "extrapolation", "extrapolation_probability")

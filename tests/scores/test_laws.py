@@ -136,7 +136,8 @@ def test_intervals_hold_the_score_and_are_there_at_every_lead_time(one: Verifica
 def test_cases_are_what_is_kept_and_no_more(one: Verification) -> None:
     """Nothing in the sums grows with the size of the frames."""
     assert set(one.sums.dims) <= {
-        "forecaster", "case", "lead_time", "threshold", "scale", "percentile", "wavelength", "probability", "rank"
+        "forecaster", "case", "lead_time", "threshold", "scale", "percentile", "wavelength", "probability", "rank",
+        "reliability_lead_time",
     }  # fmt: skip
     assert isinstance(one.sums, xr.Dataset)
 

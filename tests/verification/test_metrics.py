@@ -49,7 +49,7 @@ def test_a_new_metric_is_in_the_tables_and_figures_of_the_report(noisy: Verifica
     text = framecast.write_report(noisy, tmp_path / "report.html").read_text()
     assert "<th>Miss rate</th>" in text
     assert "<th>Miss rate at 2 mm/h</th>" in text
-    assert "<td>Miss rate</td><td>misses / (hits + misses), counts pooled over cases</td>" in text
+    assert "<td>Miss rate</td><td>misses / (hits + misses), counts pooled over cases; " in text
     assert ">Miss rate at 2 mm/h</text>" in text, "drawn against lead time"
 
 

@@ -12,30 +12,40 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
 from framecast.config.parsing import parse, plain
-from framecast.data.quantities import QUANTITIES, Quantity, with_dry
+from framecast.data.motion.coordinates import EULERIAN, Coordinates
+from framecast.data.quantities import QUANTITIES, ZR, Quantity, event_thresholds, with_dry
 from framecast.data.readers.options import DEFAULT, ReadOptions
 from framecast.data.scaling import Scaling
 from framecast.data.windows.inputs import Input
-from framecast.errors import FramecastError, RunError
+from framecast.errors import ConfigError, FramecastError, RunError
 from framecast.models import Model
+from framecast.models.heads import VALUES, Head
 from framecast.models.parts.protocols import ModelConfig
 from framecast.types import FrameShape
 
-VERSION = 2
-"""The version of the card format. Version 1 had the keys `framecast` for `format_version` and `reading` for `read_options`."""
+VERSION = 3
+"""The version of the card format. Version 1 had the keys `framecast` for `format_version` and `reading` for `read_options`;
+versions 1 and 2 had no `coordinates`, `head` and `step_range`."""
+PACKAGED = Path(__file__).parent / "packaged"
+"""The models that come with framecast, each in a folder of its name."""
 WEIGHTS, CARD = "weights.safetensors", "card.json"
 
 
 @dataclass(frozen=True)
 class ModelCard:
-    """The config of a model and its training data. `step_seconds` is the time between frames, None without times; `grid` is the
-    size, spacing and projection of the training data, for information; `scores` are those of validation; `inputs` are the extra
-    inputs with their files; `read_options` are the options with which the training data was read."""
+    """The config of a model and its training data.
+
+    `step_seconds` is the time between frames, None without times; `grid` is the size, spacing and projection of the training
+    data, for information; `scores` are those of validation; `inputs` are the extra inputs with their files; `read_options` are
+    the options with which the training data was read. `coordinates` are those in which the model works, under its `head`;
+    `step_range` are the shortest and the longest step, in seconds, for a model that reads the step; `about` says what a person
+    must know of a model that is passed on: data, terms, limits."""
 
     model: ModelConfig
     scaling: Scaling
@@ -46,6 +56,30 @@ class ModelCard:
     scores: dict[str, float] = field(default_factory=dict)
     inputs: tuple[Input, ...] = ()
     read_options: ReadOptions = DEFAULT
+    coordinates: Coordinates = EULERIAN
+    head: Head = VALUES
+    step_range: tuple[float, float] | None = None
+    about: dict[str, Any] = field(default_factory=dict)
+
+    def build(self) -> Any:
+        """The network that the card describes, with new weights."""
+        return self.head.build(self.model, self.shape, rate_levels(self.head, self.scaling, self.quantity))
+
+
+def rate_levels(head: Head, scaling: Scaling, quantity: Quantity) -> tuple[float, ...]:
+    """The scaled values of a dry pixel and of the rates of a head; none for a head without rates. Raises `ConfigError` for a
+    quantity other than rain."""
+    if not head.rates:
+        return ()
+    if not quantity.precipitation:
+        raise ConfigError(f"{quantity.title} has no rain rates", where="head.name", remedy="use head.name=values")
+    values = [quantity.dry, *event_thresholds(quantity, head.rates, ZR())]
+    levels = scaling.forward(np.array(values, dtype=np.float64), quantity)
+    if not (np.diff(levels) > 0).all():
+        raise ConfigError(
+            f"the scaling {scaling.name} does not tell the rates {list(head.rates)} apart", where="head.rates"
+        )
+    return tuple(levels.tolist())
 
 
 def save(folder: Path, model: nn.Module, card: ModelCard) -> None:
@@ -66,6 +100,10 @@ def save(folder: Path, model: nn.Module, card: ModelCard) -> None:
         "scores": card.scores,
         "inputs": [plain(each) for each in card.inputs],
         "read_options": plain(card.read_options),
+        "coordinates": plain(card.coordinates),
+        "head": plain(card.head),
+        "step_range": card.step_range,
+        "about": card.about,
     }
     (temporary / CARD).write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
     old = folder.with_name(f".{folder.name}.old")
@@ -88,7 +126,7 @@ def load(folder: Path) -> tuple[nn.Module, ModelCard]:
         ) from error
     try:
         card = _card(content, str(where))
-        model: nn.Module = card.model.build(card.shape)
+        model: nn.Module = card.build()
         model.load_state_dict(weights)
     except (KeyError, TypeError, RuntimeError) as error:
         raise RunError(f"card and weights do not fit together ({error})", where=folder) from error
@@ -96,21 +134,35 @@ def load(folder: Path) -> tuple[nn.Module, ModelCard]:
 
 
 def find(folder: Path) -> Path:
-    """The folder of a trained model: `folder` itself, or the best (else the last) model of a run. Raises `RunError`."""
+    """The folder of a trained model: `folder` itself, the best (else the last) model of a run, or one that comes with framecast,
+    by its name. Raises `RunError`."""
     for candidate in (folder, folder / "best", folder / "last"):
         if (candidate / CARD).is_file():
             return candidate
+    if is_packaged(folder):
+        return PACKAGED / folder
     raise RunError(
         "no trained model here",
         where=folder,
-        remedy="use the folder of a run that has validated once or has finished, or of a saved model",
+        remedy="use the folder of a run that has validated once or has finished, of a saved model, "
+        f"or a model that comes with framecast: {', '.join(packaged())}",
     )
 
 
+def packaged() -> list[str]:
+    """The names of the trained models that come with framecast."""
+    return sorted(card.parent.name for card in PACKAGED.glob(f"*/{CARD}"))
+
+
+def is_packaged(folder: Path) -> bool:
+    """Whether `folder` is the name of a model that comes with framecast, and no folder of that name stands here."""
+    return not folder.exists() and str(folder) in packaged()
+
+
 def _migrate(content: dict[str, Any], where: str) -> dict[str, Any]:
-    """Convert a card of any version to version 2. Raises `RunError` for a newer or missing version."""
+    """Convert a card of any version to version 3. Raises `RunError` for a newer or missing version."""
     version = content.get("format_version", content.get("framecast"))
-    if version not in (1, VERSION):
+    if version not in range(1, VERSION + 1):
         raise RunError(
             f"a card of version {version!r}, expected 1 to {VERSION}",
             where=where,
@@ -137,6 +189,10 @@ def _card(content: dict[str, Any], where: str) -> ModelCard:
             scores=content["scores"],
             inputs=tuple(parse(Input, each, where=where) for each in content.get("inputs", [])),
             read_options=parse(ReadOptions, content.get("read_options", {}), where=where),
+            coordinates=parse(Coordinates, content.get("coordinates", plain(EULERIAN)), where=where),
+            head=parse(Head, content.get("head", plain(VALUES)), where=where),
+            step_range=tuple(content["step_range"]) if content.get("step_range") else None,
+            about=content.get("about", {}),
         )
     except FramecastError as error:
         raise RunError(f"the card cannot be read: {error.what}", where=error.where or where) from error

@@ -9,11 +9,15 @@ from __future__ import annotations
 from typing import Literal
 
 from framecast.curriculum import Curriculum, NoSampling
-from framecast.data.datasets import Data
+from framecast.data.datasets import ArchiveData, Data
+from framecast.data.motion.coordinates import Coordinates, Eulerian
+from framecast.data.windows.augmentation import Augmentation
 from framecast.errors import ConfigError
-from framecast.losses import L2, Loss
+from framecast.losses import L2, PROBABILISTIC, Loss
 from framecast.models import Model
-from framecast.types import config
+from framecast.models.heads import Exceedance, Head, Values
+from framecast.models.parts.capabilities import two_stages
+from framecast.types import FrameShape, config
 
 
 @config
@@ -87,11 +91,47 @@ class Training:
 
 @config
 class Experiment:
-    """All settings that determine the result of a training run."""
+    """All settings that determine the result of a training run. `coordinates` are those in which the model works, and `head` says
+    whether it predicts values or distributions; both apply to any model."""
 
     data: Data
     model: Model
+    coordinates: Coordinates = Eulerian()
+    head: Head = Values()
+    augmentation: Augmentation = Augmentation()
     curriculum: Curriculum = NoSampling()
     loss: Loss = L2()
     optimiser: Optimiser = Optimiser()
     training: Training = Training()
+
+    def __post_init__(self) -> None:
+        probabilistic = isinstance(self.head, Exceedance)
+        if probabilistic != isinstance(self.loss, PROBABILISTIC):
+            names = [each().name for each in PROBABILISTIC] if probabilistic else ["l2", "l1", "l1l2"]
+            raise ConfigError(
+                f"the head {self.head.name} cannot be trained by the loss {self.loss.name}",
+                where="loss.name",
+                remedy=f"choose {' or '.join(names)}",
+            )
+        if probabilistic and two_stages(self.model) is not None:
+            raise ConfigError(
+                f"{self.model.name} predicts in a space of its own, in which there are no rates",
+                where="head.name",
+                remedy="use head.name=values, or a model of one stage",
+            )
+        if isinstance(self.data, ArchiveData) and self.data.several_steps and not self.head.conditions:
+            raise ConfigError(
+                f"a model with the head {self.head.name} does not read the time step",
+                where="data.several_steps",
+                remedy="use head.name=exceedance, or archives with one step",
+            )
+        if self.training.reverse_time and (probabilistic or self.coordinates != Eulerian()):
+            raise ConfigError(
+                "a reversed sequence has another newest frame",
+                where="training.reverse_time",
+                remedy="leave it out with coordinates that move, and with a head of distributions",
+            )
+
+    def check(self, shape: FrameShape) -> None:
+        """Raise `ConfigError` if the model cannot be built for frames of `shape`."""
+        self.model.check(self.head.shape(shape))

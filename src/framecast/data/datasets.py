@@ -13,6 +13,7 @@ import numpy as np
 import xarray as xr
 
 from framecast.checks import check_fraction
+from framecast.data.conversion import as_rain_rate
 from framecast.data.frames import actions_of, check_frames, describe_source, files_of
 from framecast.data.lazy import ArrayReader
 from framecast.data.quantities import quantity_of
@@ -39,7 +40,9 @@ class ArchiveData(ReadOptions):
     """Frames from files. `path` is what `framecast.open` takes; a list of them is opened one by one, so that archives on
     different grids can be trained on together with `crop`. `scaling` follows the quantity by default. With
     `sampling`, training windows with rain are drawn more often than dry ones. `inputs` are further channels that are not
-    forecast. The fields of `ReadOptions`, inherited here, control the reading of files.
+    forecast. With `quantity` rain_rate, reflectivity is converted, so that radars of both kinds can be trained on together;
+    with `several_steps` the steps of archives may differ, for a model that reads the step. The fields of `ReadOptions`,
+    inherited here, control the reading of files.
     """
 
     name: Literal["archive"] = "archive"
@@ -56,6 +59,8 @@ class ArchiveData(ReadOptions):
     actions: bool = False
     sampling: Importance | None = None
     inputs: tuple[Input, ...] = ()
+    quantity: Literal["rain_rate"] | None = None
+    several_steps: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -110,6 +115,8 @@ class ArchiveData(ReadOptions):
         `check` receives the shape of the training frames before any frame is read. Raises `DataError`, `ConfigError`.
         """
         archives = self.open_archives() if frames is None else tuple(map(check_frames, frames))
+        if self.quantity is not None:
+            archives = tuple(map(as_rain_rate, archives))
         _check_disjoint(archives)
         # the shape of training frames
         height, width = self.crop_size or archives[0].shape[-2:]
@@ -122,7 +129,12 @@ class ArchiveData(ReadOptions):
         scaling = self.scaling or default_scaling(quantity_of(archives[0]))
         check_scaling(scaling, quantity_of(archives[0]))
         windows = list_windows(
-            archives, context=self.context, horizon=self.horizon, stride=self.stride, min_valid=self.min_valid
+            archives,
+            context=self.context,
+            horizon=self.horizon,
+            stride=self.stride,
+            min_valid=self.min_valid,
+            several_steps=self.several_steps,
         )
         parts = split(windows, archives, self.split)
         # reports

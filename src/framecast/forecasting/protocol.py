@@ -9,20 +9,26 @@ inputs.
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
 from framecast.errors import ConfigError, DataError
+from framecast.forecasting.distribution import Distribution
+
+if TYPE_CHECKING:
+    from framecast.data.scale import Scale
 
 
 class Context(NamedTuple):
     """The input of a forecast: `frames (B, T, C, H, W)` float32 in physical units, NaN for no data; `actions (B, T + L or one
-    fewer, A)`, from the first frame on, or None; extra `inputs (B, T, E, H, W)` from 0 to 1, or None."""
+    fewer, A)`, from the first frame on, or None; extra `inputs (B, T, E, H, W)` from 0 to 1, or None; and the `scales` of the
+    cases in time and space, None where they are not known."""
 
     frames: np.ndarray
     actions: np.ndarray | None = None
     inputs: np.ndarray | None = None
+    scales: tuple[Scale, ...] | None = None
 
     @property
     def length(self) -> int:
@@ -31,11 +37,16 @@ class Context(NamedTuple):
 
 
 class Forecasts(NamedTuple):
-    """The result of a forecaster that cannot use every context: `values (M, B, L, C, H, W)`, and `fallback (B,)` bool, true for
-    the cases that were forecast by a simpler method."""
+    """The result of a forecaster: `values (M, B, L, C, H, W)`; `fallback (B,)` bool, true for the cases that were forecast by a
+    simpler method, None for a forecaster that uses every context; and the `distribution` of the rain rate of the first channel,
+    None for a forecaster without one.
+
+    With a distribution, `values` are M members that follow it, or for M = 1 its mean (`Distribution.values`).
+    """
 
     values: np.ndarray
-    fallback: np.ndarray
+    fallback: np.ndarray | None = None
+    distribution: Distribution | None = None
 
 
 @runtime_checkable
@@ -57,7 +68,8 @@ class Forecaster(Protocol):
 
     def forecast(self, context: Context, /, horizon: int) -> np.ndarray | Forecasts:
         """Forecast the next `horizon` frames in physical units, `(M, B, L, C, H, W)`, M = 1 for a deterministic forecaster; NaN
-        where the forecast has no basis. A forecaster that may fall back on a simpler method always returns `Forecasts`.
+        where the forecast has no basis. A forecaster that may fall back on a simpler method always returns `Forecasts`, and so
+        does one whose forecast is a distribution.
 
         Raises `ConfigError` if the context is shorter than `context_length`.
         """
@@ -73,22 +85,34 @@ def check_length(forecaster: Forecaster, length: int) -> None:
         )
 
 
-def forecast_cases(forecaster: Forecaster, context: Context, horizon: int) -> tuple[np.ndarray, np.ndarray | None]:
-    """Run a forecaster and check its result: the values `(M, B, L, C, H, W)`, and the cases `(B,)` of fallback on a simpler
-    method, None for a forecaster without a fallback.
+def forecast_cases(forecaster: Forecaster, context: Context, horizon: int) -> Forecasts:
+    """Run a forecaster and check its result.
 
-    Raises `ConfigError` if the context is too short, and `DataError` if the forecaster does not return `(M, B, L, C, H, W)`.
+    Raises `ConfigError` if the context is too short, and `DataError` if the forecaster does not return `(M, B, L, C, H, W)`, or
+    returns a distribution of other cases, lead times or pixels.
     """
     check_length(forecaster, context.length)
     result = forecaster.forecast(context, horizon)
-    values, fallback = result if isinstance(result, Forecasts) else (result, None)
-    expected = (len(context.frames), horizon, *context.frames.shape[2:])
+    forecasts = result if isinstance(result, Forecasts) else Forecasts(result)
+    _check(forecasts, (len(context.frames), horizon, *context.frames.shape[2:]), f"forecaster {forecaster.name}")
+    return forecasts._replace(values=np.ascontiguousarray(forecasts.values))
+
+
+def _check(forecasts: Forecasts, expected: tuple[int, ...], where: str) -> None:
+    """Raise `DataError` if the values are not `(members, *expected)`, or the distribution does not belong to them."""
+    values, distribution = forecasts.values, forecasts.distribution
     if not isinstance(values, np.ndarray) or values.ndim != 6 or values.shape[1:] != expected or not len(values):
         actual = f"an array of shape {values.shape}" if isinstance(values, np.ndarray) else type(values).__name__
         shape = ", ".join(map(str, expected))
         raise DataError(
             f"{actual} returned, expected (members, {shape})",
-            where=f"forecaster {forecaster.name}",
+            where=where,
             remedy="return (M, B, L, C, H, W), M = 1 for a deterministic forecast",
         )
-    return np.ascontiguousarray(values), fallback
+    fields = (*expected[:2], *expected[3:])
+    if distribution is not None and distribution.shape != fields:
+        raise DataError(
+            f"a distribution of fields {distribution.shape} returned, expected {fields}",
+            where=where,
+            remedy="return probabilities (K, B, L, H, W) of the same cases, lead times and pixels as the values",
+        )

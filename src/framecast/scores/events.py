@@ -38,13 +38,21 @@ def contingency(prediction: Tensor, truth: Tensor, valid: Tensor, thresholds: Se
 
     `prediction, truth (B, S, C, H, W)` in the units of the thresholds, `valid (B, S, 1, H, W)` -> four `(B, S, K)` int64.
     """
+    return event_contingency([prediction >= threshold for threshold in thresholds], truth, valid, thresholds)
+
+
+def event_contingency(
+    events: Sequence[Tensor], truth: Tensor, valid: Tensor, thresholds: Sequence[float]
+) -> Contingency:
+    """The same counts of `events`, the pixels at which each event is forecast: a tensor bool for each threshold, which broadcasts
+    to the shape of `truth`."""
     tables = []
-    for threshold in thresholds:
-        forecast, observed = prediction >= threshold, truth >= threshold
+    for forecast, threshold in zip(events, thresholds, strict=True):
+        observed = truth >= threshold
         counts = (forecast & observed, ~forecast & observed, forecast & ~observed, ~forecast & ~observed)
         tables.append(torch.stack([(count & valid).flatten(2).sum(2) for count in counts]))
     if not tables:
-        empty = torch.zeros(*prediction.shape[:2], 0, dtype=torch.int64)
+        empty = torch.zeros(*truth.shape[:2], 0, dtype=torch.int64)
         return Contingency(empty, empty, empty, empty)
     return Contingency(*torch.stack(tables, dim=-1))
 
@@ -118,7 +126,7 @@ def event_metric(
         better=better,
         perfect=perfect,
         range=range,
-        definition=f"{definition}, counts pooled over cases",
+        definition=f"{definition}, counts pooled over cases; the events of a distribution are those of the largest expected CSI",
         dims=("threshold",),
         compared=compared,
         headline=headline,

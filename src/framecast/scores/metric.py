@@ -45,7 +45,7 @@ class Metric:
     """Whether it is a function of sums over cases. If not, `formula` takes the rows of all cases `(K, N, ...)`, and there is no
     interval and no value by lead time."""
     ensembles: bool = False
-    """Whether it is shown only where a forecaster has several members."""
+    """Whether it is shown only where a forecaster has several members or a distribution."""
     weights: bool = False
     """Whether it needs the weights of a pretrained network; the attribute `<name>_weights` of the sums names the files."""
     compared: bool = False

@@ -54,6 +54,28 @@ def crps(members: Tensor, truth: Tensor, *, fair: bool = True) -> Mean:
     return _mean(score, score.isfinite())
 
 
+def ladder_crps(probability: Tensor, limits: Sequence[float], truth: Tensor, dry: float, highest: float) -> Tensor:
+    """CRPS at each place of a distribution that is known at some values: `probability (K, ...)` of a value at or above each of
+    the K `limits`, ascending, and `truth (...)` -> `(...)`, NaN where either is NaN.
+
+    The integral of (F(x) - 1{truth <= x})^2 over x. F is linear between two limits; what is below the lowest limit lies at
+    `dry`, what is above the highest one at `highest`.
+    """
+    score = (truth - highest).clamp(min=0) + (dry - truth).clamp(min=0)
+    below = 1 - probability
+    starts, ends = [dry, *limits], [*limits, highest]
+    firsts, lasts = [below[0], *below], [below[0], *below[1:], below[-1]]
+    for start, end, first, last in zip(starts, ends, firsts, lasts, strict=True):
+        place = ((truth - start) / (end - start)).clamp(0, 1)
+        middle = first + (last - first) * place
+        # F^2 before the truth, (1 - F)^2 after it
+        before = place * (first * first + first * middle + middle * middle)
+        first, last = 1 - middle, 1 - last
+        after = (1 - place) * (first * first + first * last + last * last)
+        score = score + (before + after) * ((end - start) / 3)
+    return score
+
+
 NEIGHBOURHOOD = 17
 """Side in pixels of the neighbourhood that turns a single forecast into a probability."""
 BINS = 11
@@ -109,18 +131,22 @@ def neighbourhood_sums(
     return binned, error
 
 
-def ensemble_sums(members: Tensor, truth: Tensor, valid: Tensor, limits: Sequence[float]) -> tuple[Tensor, Tensor]:
-    """The same sums of an ensemble, at the same places: `(N, K, 3, BINS)`, `(N, K)`. The probability is the share of `members
-    (M, N, H, W)` with the event."""
+def forecast_sums(probability: Tensor, truth: Tensor, valid: Tensor, limits: Sequence[float]) -> tuple[Tensor, Tensor]:
+    """The same sums of a forecast of probabilities, at the same places: `(N, K, 3, BINS)`, `(N, K)`. `probability (N, K, H, W)`
+    is that of a value at or above each limit."""
     binned = torch.zeros(len(truth), len(limits), 3, BINS, dtype=torch.float64)
     error = torch.zeros(binned.shape[:2], dtype=torch.float64)
     for n, frame_valid in enumerate(valid):
         windows = Windows(frame_valid, NEIGHBOURHOOD)
         for k, limit in enumerate(limits):
-            share = (members[:, n] >= limit).double().mean(0)
-            *parts, error[n, k] = probability_sums(windows.at(share), windows.at(truth[n] >= limit))
+            *parts, error[n, k] = probability_sums(windows.at(probability[n, k]), windows.at(truth[n] >= limit))
             binned[n, k] = torch.stack(parts)
     return binned, error
+
+
+def share_of_members(members: Tensor, limit: float) -> Tensor:
+    """The probability of a value at or above a limit by an ensemble `members (M, ...)`: the share of members, `(...)`."""
+    return (members >= limit).double().mean(0)
 
 
 class Reliability(NamedTuple):
@@ -229,7 +255,9 @@ METRICS = (
         better="lower",
         perfect=0,
         range=(0, np.inf),
-        definition="fair continuous ranked probability score, in the units of the data; of a single forecast the MAE",
+        definition="continuous ranked probability score, in the units of the data: of members the fair one; of a distribution "
+        "without members the integral of (F(x) - 1{truth <= x})^2, F linear between its rates, what is below the lowest one dry, "
+        "what is above the highest one at 1.4 times it; of a single forecast the MAE",
         mean=True,
         ensembles=True,
         compared=True,
@@ -246,8 +274,8 @@ METRICS = (
         perfect=0,
         range=(0, 1),
         definition="mean squared difference of the probability of an event from 1 where it was observed and 0 where not; the "
-        "probability is the share of members, of a single forecast the share of event pixels within "
-        f"{NEIGHBOURHOOD} x {NEIGHBOURHOOD} pixels",
+        "probability is that of the distribution, without one the share of members, of a single forecast the share of event "
+        f"pixels within {NEIGHBOURHOOD} x {NEIGHBOURHOOD} pixels",
         dims=("threshold",),
         mean=True,
         compared=True,

@@ -107,7 +107,7 @@ def _train_first_stage(
     """Train the first stage in the folder `first_run`, or resume it, for a `second` stage that follows in `out`. The settings of
     the second stage are checked first and written to `out` at the start, so that `resume` can read them."""
     is_rank_zero = _is_rank_zero(second)
-    for event in train_events(stage, first_run, resume=first_run.exists(), frames=frames, check=second.model.check):
+    for event in train_events(stage, first_run, resume=first_run.exists(), frames=frames, check=second.check):
         if is_rank_zero and isinstance(event, Started):
             create_run_folder(out, second)
         yield event

@@ -14,6 +14,7 @@ from framecast.config.experiment import Experiment
 from framecast.models.parts.flops import multiply_accumulates, parameters
 from framecast.ops import free_running
 from framecast.training.step import frame_loss
+from framecast.training.validation import build_card
 from framecast.types import Batch
 
 
@@ -22,12 +23,13 @@ def estimate(experiment: Experiment) -> dict[str, str]:
     require("psutil", extra="train", purpose="measuring a training step")
     import psutil
 
-    sources = experiment.data.open(experiment.model.check)
+    sources = experiment.data.open(experiment.check)
     shape, size = sources.shape(experiment.data.crop_size), experiment.training.batch_size
     torch.manual_seed(0)
-    model = experiment.model.build(shape).train()
-    length = shape.context + shape.horizon
-    frames = torch.zeros(size, length, shape.channels, shape.height, shape.width)
+    model = build_card(experiment, sources).build().train()
+    length, planes = shape.context + shape.horizon, experiment.head.conditions
+    frames = torch.zeros(size, length, shape.channels + planes, shape.height, shape.width)
+    frames[:, :, shape.channels :] = 1
     before = psutil.Process().memory_info().rss
     start = time.perf_counter()
     actions = torch.zeros(size, length, shape.actions) if shape.actions else None
@@ -40,7 +42,7 @@ def estimate(experiment: Experiment) -> dict[str, str]:
     loss.backward()
     seconds = time.perf_counter() - start
     iterations = experiment.training.iterations
-    gmacs = multiply_accumulates(experiment.model, shape) / 1e9
+    gmacs = multiply_accumulates(experiment.model, experiment.head.shape(shape)) / 1e9
     return {
         "model": f"{experiment.model.name}: {parameters(model):,} weights, {gmacs:.2f} G multiply-accumulates a window",
         "training step": f"{seconds:.2f} s on this machine's CPU, about {max(activations, 0) / 2**30:.2f} GiB of activations "

@@ -71,7 +71,8 @@ def _fill(model: Any, batches: Batches, folder: Path) -> None:
     files: dict[str, np.memmap] = {}
     for start in range(0, len(source), batches.batch_size):
         indices = list(range(start, min(start + batches.batch_size, len(source))))
-        batch = scaled_batch(([source.read(index)] for index in indices), indices, source, batches.scaling)
+        windows = (batches.presentation.read(source, index) for index in indices)
+        batch = scaled_batch(windows, indices, source, batches.scaling)
         latents = model.encode(batch.frames.to(device)).cpu()
         for name, values in ((FRAMES, latents), (VALID, all_valid(batch.valid, latents.shape[-2:]))):
             if name not in files:

@@ -19,6 +19,7 @@ from torch import Tensor
 from framecast.checkpoints.model_folder import ModelCard
 from framecast.config.experiment import Experiment, Training
 from framecast.data.windows.batches import Batches
+from framecast.data.windows.presentation import Presentation
 from framecast.data.windows.sources import Check, DataSplits
 from framecast.errors import ConfigError, RunError
 from framecast.models.parts.flops import parameters
@@ -98,11 +99,12 @@ class Run:
         mlflow = MLflow(settings.mlflow) if is_rank_zero and settings.mlflow is not None else None
 
         # data, and a network whose initial weights follow from the seed
-        sources = experiment.data.open(check or experiment.model.check, frames)
+        sources = experiment.data.open(check or experiment.check, frames)
         shape = sources.shape(experiment.data.crop_size)
+        card = build_card(experiment, sources)
         batches = _batches(experiment, sources, fabric)
         torch.manual_seed(settings.seed)
-        network: Any = experiment.model.build(shape)
+        network: Any = card.build()
         if not resume:
             load_first_stage(network, experiment.model)
         optimiser = build(experiment.optimiser, network.parameters())
@@ -120,7 +122,6 @@ class Run:
             gradients = RecordedStep(gradients, model, cuda_graph)
 
         # state, logs and clock
-        card = build_card(experiment, sources)
         run = cls(experiment, out, fabric, sources, batches, network, model, optimiser, gradients, average, card)
         if resume:
             run._restore()
@@ -209,7 +210,8 @@ class Run:
         model so far. The process of rank zero does; the others wait."""
         if self.logs:
             with use_average(self.network, self.average) as weights:
-                validated = validate(self.experiment, self.sources, weights, self.iteration, self.out)
+                presentation = self.batches.presentation
+                validated = validate(self.experiment, self.sources, presentation, weights, self.iteration, self.out)
                 if validated is not None:
                     self.logs.validated(validated)
                     yield validated
@@ -263,6 +265,9 @@ class Run:
 def _batches(experiment: Experiment, sources: DataSplits, fabric: Any) -> Batches:
     settings, data = experiment.training, experiment.data
     assert sources.train is not None
+    presentation = Presentation(experiment.coordinates, conditions=experiment.head.conditions > 0)
+    presentation.check(sources.train)
+    experiment.augmentation.check(sources.train.quantity)
     return Batches(
         sources.train,
         sources.scaling,
@@ -275,6 +280,8 @@ def _batches(experiment: Experiment, sources: DataSplits, fabric: Any) -> Batche
         rank=fabric.global_rank,
         world_size=fabric.world_size,
         probabilities=sources.probabilities,
+        augmentation=experiment.augmentation,
+        presentation=presentation,
     )
 
 

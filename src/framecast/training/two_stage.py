@@ -13,6 +13,7 @@ from typing import Any
 from framecast.checkpoints.model_folder import find, load
 from framecast.config.experiment import Experiment
 from framecast.curriculum import TeacherForced
+from framecast.data.windows.augmentation import NO_AUGMENTATION
 from framecast.errors import ConfigError
 from framecast.losses import L2
 from framecast.models.parts.capabilities import Pretraining, two_stages
@@ -23,7 +24,7 @@ from framecast.training.run_folder import has_checkpoints
 def check_cache(experiment: Experiment) -> None:
     """Raise `ConfigError` if latents are cached but the windows have random crops, flips or rotations."""
     data = experiment.data
-    augmented = data.crop_size is not None or data.flips or data.rotations
+    augmented = data.crop_size is not None or data.flips or data.rotations or experiment.augmentation != NO_AUGMENTATION
     if caches_latents(experiment.model) and augmented:
         raise ConfigError(
             "latents of windows with random crops, flips or rotations cannot be cached",

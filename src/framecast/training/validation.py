@@ -15,15 +15,19 @@ from torch import Tensor
 from framecast.checkpoints.model_folder import ModelCard, save
 from framecast.config.experiment import Experiment
 from framecast.data.windows.batches import evaluation_batches
+from framecast.data.windows.index import time_step
+from framecast.data.windows.presentation import Presentation
 from framecast.data.windows.sources import DataSplits
-from framecast.models.parts.capabilities import predict_future
+from framecast.models.parts.capabilities import picture_of, predict_future, truth_of
 from framecast.training.events import Validated
 from framecast.training.logs import draw_strip
 from framecast.training.step import move
 
 
 @torch.no_grad()
-def validate(experiment: Experiment, sources: DataSplits, model: Any, iteration: int, out: Path) -> Validated | None:
+def validate(
+    experiment: Experiment, sources: DataSplits, presentation: Presentation, model: Any, iteration: int, out: Path
+) -> Validated | None:
     """The mean loss over the horizon of the first `validation_windows`, and an image of the first. If training uses crops, the
     centre of the frames is validated. An autoencoder reconstructs the horizon. None if there are no validation windows."""
     source = sources.validation
@@ -35,12 +39,12 @@ def validate(experiment: Experiment, sources: DataSplits, model: Any, iteration:
     context = source.shape.context
     total, count = 0.0, 0
     crop, size = experiment.data.crop_size, experiment.training.batch_size
-    for indices, batch in evaluation_batches(source, sources.scaling, size, crop):
+    for indices, batch in evaluation_batches(source, sources.scaling, size, crop, presentation=presentation):
         batch = move(batch, device)
         forecast = predict_future(model, batch.seen, context, batch.actions)
-        loss = experiment.loss(forecast, batch.frames[:, context:], batch.valid[:, context:])
+        loss = experiment.loss(forecast, truth_of(model, batch.frames[:, context:]), batch.valid[:, context:])
         if count == 0:
-            draw_strip(image, batch.frames[0], forecast[0])
+            draw_strip(image, batch.frames[0], picture_of(model, forecast)[0])
         total += loss.item() * len(indices)
         count += len(indices)
         if count >= experiment.training.validation_windows:
@@ -69,7 +73,17 @@ def build_card(experiment: Experiment, sources: DataSplits) -> ModelCard:
         grid=grid,
         inputs=experiment.data.inputs,
         read_options=experiment.data.reading,
+        coordinates=experiment.coordinates,
+        head=experiment.head,
+        step_range=_step_range(sources) if experiment.head.conditions else None,
     )
+
+
+def _step_range(sources: DataSplits) -> tuple[float, float] | None:
+    """The shortest and the longest step of the archives, in seconds; None if one has no times."""
+    steps = [time_step(frames) for frames in sources.frames]
+    seconds = [float(step / np.timedelta64(1, "s")) for step in steps if isinstance(step, np.timedelta64)]
+    return (min(seconds), max(seconds)) if seconds and len(seconds) == len(steps) else None
 
 
 def save_model(folder: Path, model: Any, card: ModelCard, **scores: float) -> None:

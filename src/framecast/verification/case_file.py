@@ -7,9 +7,12 @@ Besides the sums of the metrics (stated in their records) a file has these varia
     pixels, observed                                  scored pixels, and pixels with an observation
     forecast_count, forecast_probability,
     observed_events                                   forecasts and events by bin of probability (reliability, ROC)
+    <the same>_by_lead_time                           the same at the first, the middle and the last lead time
+    distribution                                      1 for a forecaster whose forecast is a distribution
     rank_count, members                               ranks of the truth in an ensemble, and its number of members
     ensemble_variance, ensemble_squared_error         spread of an ensemble, and squared error of its mean
-    power, observed_power                             power spectra by wavelength
+    power, observed_power                             power spectra by wavelength, of an ensemble that of its mean
+    member_power                                      the same, of an ensemble the mean of those of its members
     wet_forecast, wet_observed, wet_amount, speed     properties that define regimes
     fallback_cases                                    1 where a forecaster used a simpler method
     checksum, height, width                           identity of the true frames, and their size in pixels

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -17,17 +16,24 @@ import xarray as xr
 from scipy import ndimage
 from torch import Tensor
 
-from framecast.data.quantities import ZR, Quantity
+from framecast.data.motion.optical_flow import estimate_motion
+from framecast.data.quantities import Quantity
 from framecast.data.scaling import default_scaling
-from framecast.forecasting.baselines.optical_flow import estimate_motion
-from framecast.scores import CONVENTIONS, Convention, contingency
-from framecast.scores.fractions import SCALES, SHARES, fractions_sums, percentile_limit, threshold_limit
 from framecast.scores.i3d import I3D
 from framecast.scores.objects import SUMS as SAL_SUMS
 from framecast.scores.objects import Scene, object_threshold, sal, scene
 from framecast.scores.perceptual import LPIPS
-from framecast.scores.probability import crps_field, ensemble_sums, neighbourhood_sums, rank_histogram
+from framecast.scores.probability import crps_field, ladder_crps, rank_histogram
 from framecast.scores.structure import spectrum
+from framecast.verification.case_fields import LEADS, Column, Fields, make_fields, stack_columns
+from framecast.verification.event_sums import (
+    event_sums,
+    neighbourhood_sums_of_events,
+    pool_probabilities,
+    probability_sums_of_events,
+)
+from framecast.verification.scored_forecast import ScoredForecast
+from framecast.verification.scoring_rules import ScoringRules
 
 _MOTION_SIDE = 96
 """Frames are subsampled to about this many pixels a side to estimate the speed of motion."""
@@ -37,32 +43,6 @@ _TOUCHING = np.ones((3, 3))
 MAX_PIXELS = 2**21
 """Pixels of a forecast that are scored at once; intermediate results need many times their memory."""
 
-Column = tuple[tuple[str, ...], np.ndarray]
-"""Dimensions and values."""
-
-
-@dataclass(frozen=True)
-class ScoringRules:
-    """How cases are scored: `rates` are thresholds in mm/h, `thresholds` the same in the units of the data, converted by `zr`;
-    `scales` are the sides of neighbourhoods in pixels."""
-
-    quantity: Quantity
-    rates: tuple[float, ...] = ()
-    thresholds: tuple[float, ...] = ()
-    zr: ZR = field(default_factory=ZR)
-    convention_name: str = "default"
-    scales: tuple[int, ...] = SCALES
-
-    @property
-    def convention(self) -> Convention:
-        """The convention of the frame scores."""
-        return CONVENTIONS[self.convention_name]
-
-    @property
-    def wet(self) -> float:
-        """Pixels at or above this value, in the units of the data, are wet; infinite for quantities other than precipitation."""
-        return self.quantity.wet
-
 
 class PerceptualNetworks(NamedTuple):
     """The pretrained networks of perceptual scores; a score without its network is not computed."""
@@ -71,124 +51,86 @@ class PerceptualNetworks(NamedTuple):
     i3d: I3D | None = None
 
 
-class Fields(NamedTuple):
-    """A batch of cases: the truth `(B, S, C, H, W)` and its forecasts by name, in physical units and as images from 0 to 1. Masks
-    `(B, S, 1, H, W)`: `valid` where truth and all forecasts have data, `observed` where the truth has."""
-
-    truth: Tensor
-    forecasts: dict[str, Tensor]
-    truth_images: Tensor
-    images: dict[str, Tensor]
-    valid: Tensor
-    observed: Tensor
-
-    def at(self, leads: slice) -> Fields:
-        """The fields at some of the lead times."""
-        forecasts, images = (
-            {name: values[:, leads] for name, values in each.items()} for each in (self.forecasts, self.images)
-        )
-        truth, truth_images, valid, observed = (
-            values[:, leads] for values in (self.truth, self.truth_images, self.valid, self.observed)
-        )
-        return Fields(truth, forecasts, truth_images, images, valid, observed)
-
-
 def sum_cases(
-    forecasts: Mapping[str, np.ndarray],
-    members: Mapping[str, np.ndarray],
+    forecasts: Mapping[str, ScoredForecast],
     truth: np.ndarray,
     contexts: np.ndarray,
     cases: Sequence[int],
     rules: ScoringRules,
     networks: PerceptualNetworks,
 ) -> xr.Dataset:
-    """The sums of a batch of cases with the numbers `cases`: `forecasts` by name and `truth (B, S, C, H, W)`, the `members
-    (M, B, S, C, H, W)` of the forecasts that are ensembles, and `contexts (B, T, C, H, W)`."""
-    fields = _make_fields(forecasts, truth, rules.quantity)
+    """The sums of a batch of cases with the numbers `cases`: `forecasts` by name, `truth (B, S, C, H, W)` and `contexts
+    (B, T, C, H, W)`."""
+    fields = make_fields(forecasts, truth, rules.quantity)
     # large frames: a few lead times at a time
     size = max(1, MAX_PIXELS // truth[:, 0].size)
     pieces = [slice(lead, lead + size) for lead in range(0, truth.shape[1], size)]
-    data = _join_lead_times(
-        [
-            _lead_time_sums(fields.at(leads), {name: every[:, :, leads] for name, every in members.items()}, rules)
-            for leads in pieces
-        ]
-    )
+    data = _join_lead_times([_lead_time_sums(fields.at(leads), rules) for leads in pieces])
+    if rules.thresholds:
+        data |= pool_probabilities(data)
     # sums that need all lead times of a case
     data |= _perceptual_sums(fields, networks)
-    if members:
-        data |= _rank_sums(fields, members, cases)
+    if fields.members:
+        data |= _rank_sums(fields, cases)
     data |= _weather_sums(fields, contexts, rules)
     # identity of the cases
     digests = [hashlib.blake2b(frames.tobytes(), digest_size=8).digest() for frames in truth]
     data["checksum"] = (("case",), np.array([int.from_bytes(digest, signed=True) for digest in digests]))
     for name, size in zip(("height", "width"), truth.shape[-2:], strict=True):
         data[name] = (("case",), np.full(len(truth), size))
+    distributions = [[each.exceedance is not None] * len(truth) for each in forecasts.values()]
+    if np.any(distributions):
+        data["distribution"] = (("forecaster", "case"), np.array(distributions, dtype=np.int8))
     return xr.Dataset(data, coords={"forecaster": list(forecasts)})
 
 
-def _lead_time_sums(fields: Fields, members: Mapping[str, np.ndarray], rules: ScoringRules) -> dict[str, Column]:
+def _lead_time_sums(fields: Fields, rules: ScoringRules) -> dict[str, Column]:
     """The sums that need no other lead time."""
-    data = _frame_sums(fields, members, rules) | _spectrum_sums(fields)
+    data = _frame_sums(fields, rules) | _spectrum_sums(fields, rules)
     if rules.thresholds:
-        data |= _event_sums(fields, rules) | _probability_sums(fields, members, rules)
+        data |= event_sums(fields, rules) | probability_sums_of_events(fields, rules)
         if rules.scales:
-            data |= _neighbourhood_sums(fields, rules)
+            data |= neighbourhood_sums_of_events(fields, rules)
     if rules.quantity.precipitation:
         data |= _object_sums(fields, rules)
     return data
 
 
 def _join_lead_times(parts: Sequence[Mapping[str, Column]]) -> dict[str, Column]:
-    """Join columns of consecutive lead times: concatenate them, or add them where they have no dimension `lead_time`."""
-    data: dict[str, Column] = {}
-    for name, (dims, _) in parts[0].items():
-        values = [part[name][1] for part in parts]
-        data[name] = dims, np.concatenate(values, dims.index("lead_time")) if "lead_time" in dims else np.sum(values, 0)
-    return data
+    """Join columns of consecutive lead times."""
+    return {
+        name: (dims, np.concatenate([part[name][1] for part in parts], dims.index("lead_time")))
+        for name, (dims, _) in parts[0].items()
+    }
 
 
-def _make_fields(forecasts: Mapping[str, np.ndarray], truth: np.ndarray, quantity: Quantity) -> Fields:
-    observed = np.isfinite(truth).all(axis=2, keepdims=True)
-    forecast_valid = np.logical_and.reduce(
-        [np.isfinite(values).all(axis=2, keepdims=True) for values in forecasts.values()]
-    )
-    scaling = default_scaling(quantity)
-    return Fields(
-        torch.from_numpy(truth),
-        {name: torch.from_numpy(values) for name, values in forecasts.items()},
-        torch.from_numpy(scaling.forward(truth, quantity)),
-        {name: torch.from_numpy(scaling.forward(values, quantity)) for name, values in forecasts.items()},
-        torch.from_numpy(observed & forecast_valid),
-        torch.from_numpy(observed),
-    )
-
-
-_LEADS = ("forecaster", "case", "lead_time")
-
-
-def _stack_columns(columns: Sequence[Mapping[str, Tensor | np.ndarray]], dims: tuple[str, ...]) -> dict[str, Column]:
-    """Stack the columns of all forecasters, name by name."""
-    return {name: (dims, np.stack([np.asarray(each[name]) for each in columns])) for name in columns[0]}
-
-
-def _frame_sums(fields: Fields, members: Mapping[str, np.ndarray], rules: ScoringRules) -> dict[str, Column]:
+def _frame_sums(fields: Fields, rules: ScoringRules) -> dict[str, Column]:
     """Sums of the frame scores of the convention, of the CRPS and of the ensemble spread, and the numbers of pixels."""
-    columns = []
+    columns, members = [], fields.members
     for name, values in fields.forecasts.items():
         sums = rules.convention.compute_sums(
             values, fields.truth, fields.images[name], fields.truth_images, fields.valid
         )
-        every = torch.from_numpy(members[name]) if name in members else values[None]
-        sums["crps"] = _sum_over_pixels(crps_field(every, fields.truth), fields.valid)
+        every = members.get(name, values[None])
+        sums["crps"] = _sum_over_pixels(_crps(fields.scored[name], every, fields.truth), fields.valid)
         if members:
+            error = (every.mean(0) - fields.truth).double().square()
             sums["ensemble_variance"] = _sum_over_pixels(_ensemble_variance(every), fields.valid)
-            sums["ensemble_squared_error"] = _sum_over_pixels((values - fields.truth).double().square(), fields.valid)
+            sums["ensemble_squared_error"] = _sum_over_pixels(error, fields.valid)
         columns.append(sums)
     pixels = {"pixels": fields.valid, "observed": fields.observed}
-    return _stack_columns(columns, _LEADS) | {
-        name: (_LEADS[1:], mask.flatten(2).sum(2).numpy()) for name, mask in pixels.items()
+    return stack_columns(columns, LEADS) | {
+        name: (LEADS[1:], mask.flatten(2).sum(2).numpy()) for name, mask in pixels.items()
     }
+
+
+def _crps(scored: ScoredForecast, members: Tensor, truth: Tensor) -> Tensor:
+    """The CRPS `(B, S, C, H, W)` of the members or the single forecast, or of a distribution without members."""
+    if scored.ladder is None:
+        return crps_field(members, truth)
+    probability, limits, dry, highest = scored.ladder
+    each = [ladder_crps(torch.from_numpy(probability), limits, channel, dry, highest) for channel in truth.unbind(2)]
+    return torch.stack(each, 2)
 
 
 def _ensemble_variance(members: Tensor) -> Tensor:
@@ -204,47 +146,6 @@ def _sum_over_pixels(values: Tensor, valid: Tensor) -> Tensor:
     return values.masked_fill(~valid, 0.0).mean(2).flatten(2).sum(2)
 
 
-def _event_sums(fields: Fields, rules: ScoringRules) -> dict[str, Column]:
-    """Contingency tables."""
-    tables = [contingency(values, fields.truth, fields.valid, rules.thresholds) for values in fields.forecasts.values()]
-    return _stack_columns([table._asdict() for table in tables], (*_LEADS, "threshold"))
-
-
-def _neighbourhood_sums(fields: Fields, rules: ScoringRules) -> dict[str, Column]:
-    """The two sums of the fractions skill score, for thresholds and for percentiles."""
-    events = [threshold_limit(threshold) for threshold in rules.thresholds]
-    largest = [percentile_limit(share, rules.wet) for share in SHARES]
-    forecasts = list(fields.forecasts.values())
-    sums = fractions_sums(forecasts, fields.truth, fields.valid, [*events, *largest], rules.scales)
-    data: dict[str, Column] = {}
-    for name, values in zip(("error", "reference"), sums, strict=True):
-        data[f"fss_{name}"] = ((*_LEADS, "threshold", "scale"), values[..., : len(events), :].numpy())
-        data[f"fss_percentile_{name}"] = ((*_LEADS, "percentile", "scale"), values[..., len(events) :, :].numpy())
-    return data
-
-
-def _probability_sums(fields: Fields, members: Mapping[str, np.ndarray], rules: ScoringRules) -> dict[str, Column]:
-    """Forecast probabilities and observed events by bin, and the sums of the Brier score. The probability is the share of
-    members; of a single forecast the share of the neighbourhood."""
-    truth, valid, limits = _first_channel(fields.truth), _first_channel(fields.valid), rules.thresholds
-    single = {name: _first_channel(values) for name, values in fields.forecasts.items() if name not in members}
-    sums = dict(
-        zip(single, zip(*neighbourhood_sums([*single.values()], truth, valid, limits), strict=True), strict=True)
-    )
-    for name, values in members.items():
-        sums[name] = ensemble_sums(torch.from_numpy(values[:, :, :, 0]).flatten(1, 2), truth, valid, limits)
-    binned, error = (torch.stack([sums[name][k] for name in fields.forecasts]) for k in range(2))
-    binned, error = (each.view(len(sums), *fields.truth.shape[:2], *each.shape[2:]) for each in (binned, error))
-    data: dict[str, Column] = {
-        "brier": ((*_LEADS, "threshold"), error.numpy()),
-        "brier_weight": ((*_LEADS, "threshold"), binned[..., 0, :].sum(-1).numpy()),
-    }
-    names = ("forecast_count", "forecast_probability", "observed_events")
-    for name, part in zip(names, binned.sum(2).unbind(-2), strict=True):
-        data[name] = (("forecaster", "case", "threshold", "probability"), part.numpy())
-    return data
-
-
 def _object_sums(fields: Fields, rules: ScoringRules) -> dict[str, Column]:
     """SAL, signed and absolute, of the frames in which the truth and every forecast have rain: the same frames for all."""
     diagonal = float(np.hypot(*fields.truth.shape[-2:]))
@@ -258,12 +159,7 @@ def _object_sums(fields: Fields, rules: ScoringRules) -> dict[str, Column]:
             assert forecast is not None
             structure, amplitude, location = sal(forecast, observed, diagonal)
             totals[:, f, *frame] = structure, amplitude, location, abs(structure), abs(amplitude), 1
-    return {name: (_LEADS, values) for name, values in zip(SAL_SUMS, totals, strict=True)}
-
-
-def _first_channel(values: Tensor) -> Tensor:
-    """The first channel of all frames: `(B, S, C, H, W)` -> `(B S, H, W)`."""
-    return values[:, :, 0].flatten(0, 1)
+    return {name: (LEADS, values) for name, values in zip(SAL_SUMS, totals, strict=True)}
 
 
 def _scenes(values: Tensor, valid: Tensor, rules: ScoringRules) -> dict[tuple[int, int], Scene | None]:
@@ -278,9 +174,10 @@ def _scenes(values: Tensor, valid: Tensor, rules: ScoringRules) -> dict[tuple[in
     return scenes
 
 
-def _rank_sums(fields: Fields, members: Mapping[str, np.ndarray], cases: Sequence[int]) -> dict[str, Column]:
+def _rank_sums(fields: Fields, cases: Sequence[int]) -> dict[str, Column]:
     """How often the truth has each rank among the members. Ties are broken at random, seeded by the number of the case, so that
     batches change nothing."""
+    members = fields.members
     most = max(map(len, members.values()))
     counts = np.zeros((len(fields.forecasts), len(cases), most + 1), dtype=np.int64)
     for f, name in enumerate(fields.forecasts):
@@ -288,7 +185,7 @@ def _rank_sums(fields: Fields, members: Mapping[str, np.ndarray], cases: Sequenc
             if name in members:
                 generator = torch.Generator().manual_seed(case)
                 truth = fields.truth[b].masked_fill(~fields.valid[b], torch.nan)
-                histogram = rank_histogram(torch.from_numpy(members[name][:, b]), truth, generator)
+                histogram = rank_histogram(members[name][:, b], truth, generator)
                 counts[f, b, : len(histogram)] = histogram.numpy()
     sizes = [[len(members[name]) if name in members else 1] * len(cases) for name in fields.forecasts]
     return {
@@ -297,14 +194,22 @@ def _rank_sums(fields: Fields, members: Mapping[str, np.ndarray], cases: Sequenc
     }
 
 
-def _spectrum_sums(fields: Fields) -> dict[str, Column]:
-    """Power spectra of the forecasts and of the truth."""
+def _spectrum_sums(fields: Fields, rules: ScoringRules) -> dict[str, Column]:
+    """Power spectra of the deterministic forecasts and of the truth, and if there are ensembles the mean spectra of the members,
+    of a single forecast its own."""
     rings = ("case", "lead_time", "wavelength")
-    power = [spectrum(images, fields.valid).numpy() for images in fields.images.values()]
-    return {
-        "power": (("forecaster", *rings), np.stack(power)),
+    power = {name: spectrum(images, fields.valid).numpy() for name, images in fields.images.items()}
+    data: dict[str, Column] = {
+        "power": (("forecaster", *rings), np.stack(list(power.values()))),
         "observed_power": (rings, spectrum(fields.truth_images, fields.valid).numpy()),
     }
+    if members := fields.members:
+        scaling, quantity = default_scaling(rules.quantity), rules.quantity
+        for name, every in members.items():
+            each = [spectrum(scaling.forward(member, quantity), fields.valid).numpy() for member in every]
+            power[name] = np.mean(each, axis=0)
+        data["member_power"] = (("forecaster", *rings), np.stack(list(power.values())))
+    return data
 
 
 def _perceptual_sums(fields: Fields, networks: PerceptualNetworks) -> dict[str, Column]:
@@ -325,10 +230,10 @@ def _perceptual_sums(fields: Fields, networks: PerceptualNetworks) -> dict[str, 
                 0, observed.shape[:2]
             )
             columns.append({"lpips": distance.double() * weight, "lpips_weight": weight})
-        data |= _stack_columns(columns, _LEADS)
+        data |= stack_columns(columns, LEADS)
     if networks.i3d is not None:
         features = [{"features": networks.i3d(clean_images(images))} for images in fields.images.values()]
-        data |= _stack_columns(features, ("forecaster", "case", "feature"))
+        data |= stack_columns(features, ("forecaster", "case", "feature"))
         data["observed_features"] = (("case", "feature"), networks.i3d(observed).numpy())
     return data
 
@@ -341,7 +246,7 @@ def _weather_sums(fields: Fields, contexts: np.ndarray, rules: ScoringRules) -> 
         ((values[:, :, 0].numpy() >= rules.wet) & valid).sum((2, 3)) for values in fields.forecasts.values()
     ]
     return {
-        "wet_forecast": (_LEADS, np.stack(wet_forecast)),
+        "wet_forecast": (LEADS, np.stack(wet_forecast)),
         "wet_observed": (("case", "lead_time"), wet.sum((2, 3))),
         "wet_amount": (("case", "lead_time"), np.where(wet, truth, 0).sum((2, 3), dtype=np.float64)),
         "speed": (("case",), np.array([_speed(context, rules.quantity) for context in contexts])),

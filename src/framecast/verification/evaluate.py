@@ -23,7 +23,7 @@ from framecast.data.readers.options import ReadOptions
 from framecast.data.windows.inputs import Input, with_paths
 from framecast.data.windows.sources import DataSplits
 from framecast.errors import ArgumentError, ConfigError
-from framecast.forecasting.baselines import BaselineData, build
+from framecast.forecasting.baselines import BaselineData, assumptions, build_all
 from framecast.forecasting.protocol import Forecaster
 from framecast.forecasting.trained_model import TrainedModel, load
 from framecast.progress import Progress, no_progress
@@ -63,13 +63,14 @@ def name_runs(runs: Mapping[str, str | Path] | Sequence[str | Path]) -> dict[str
 
 
 class JobResources(NamedTuple):
-    """The open resources of a job: trained models, all forecasters (models first, then baselines), windows, and the networks of
-    perceptual scores."""
+    """The open resources of a job: trained models, all forecasters (models first, then baselines), windows, the networks of
+    perceptual scores, and what baselines assume of the frames."""
 
     models: dict[str, TrainedModel]
     forecasters: dict[str, Forecaster]
     sources: DataSplits
     networks: PerceptualNetworks
+    assumptions: list[str]
 
 
 class Evaluation(NamedTuple):
@@ -130,8 +131,10 @@ class Job:
             stride=self.settings.stride,
             inputs=with_paths(_inputs(models), self.settings.inputs),
         )
-        baselines = {name: build_baseline(name, first, sources, run) for name in self.settings.baselines}
-        return JobResources(models, {**models, **baselines}, sources, networks)
+        data = baseline_data(first, sources, run)
+        baselines = build_all(self.settings.baselines, data)
+        notes = assumptions(baselines, data)
+        return JobResources(models, {**models, **baselines}, sources, networks, notes)
 
     def warnings(self, resources: JobResources) -> list[str]:
         """Warnings that scores are too good: models that were trained on the data."""
@@ -169,7 +172,7 @@ def run_job(
         parts = score_on_cluster(job, plan, cluster, progress or no_progress)
     verification = replace(assemble(parts, plan, source, resources.sources.step), grid=_grid(resources.sources.frames))
     verification.sums.attrs |= job.weights.describe() | {
-        "repairs": "\n".join(resources.sources.repairs),
+        "repairs": "\n".join([*resources.sources.repairs, *resources.assumptions]),
         "warnings": "\n".join(job.warnings(resources)),
     }
     if out is not None:
@@ -270,13 +273,13 @@ def score_on_cluster(
     return map_on_cluster(partial(_score_part, job), plan.parts(BATCHES), cluster, count)
 
 
-def build_baseline(name: str, trained: TrainedModel, sources: DataSplits, run: Path) -> Forecaster:
-    """The baseline of that name. Raises `ConfigError` for an unknown name, or if a package that it needs is not installed."""
+def baseline_data(trained: TrainedModel, sources: DataSplits, run: Path) -> BaselineData:
+    """The data from which the baselines of a run are built."""
 
     def training() -> DataSplits:
         return sources if sources.train else _training_data(run)
 
-    return build(name, BaselineData(trained.card.quantity, sources.step, sources.frames, training))
+    return BaselineData(trained.card.quantity, sources.step, sources.frames, training)
 
 
 def _training_data(run: Path) -> DataSplits:

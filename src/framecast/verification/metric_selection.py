@@ -39,6 +39,9 @@ class Verified(Protocol):
     @property
     def ensembles(self) -> list[str]: ...
 
+    @property
+    def distributions(self) -> list[str]: ...
+
 
 def select_metrics(verification: Verified, group: str | None, place: Mapping[str, int]) -> list[Metric]:
     """All metrics that can be computed, in the order of tables; those of a `group` and at a `place` where given."""
@@ -63,7 +66,7 @@ def find_metric(verification: Verified, name: str, place: Mapping[str, int]) -> 
 def is_available(verification: Verified, metric: Metric) -> bool:
     """Whether a metric belongs to the convention and its sums exist."""
     if metric.convention not in (None, verification.convention.name) or (
-        metric.ensembles and not verification.ensembles
+        metric.ensembles and not (verification.ensembles or verification.distributions)
     ):
         return False
     return all(name in verification.sums for name in metric.sums)

@@ -110,6 +110,13 @@ class Verification:
         """The forecasters that give several members."""
         return [name for name in self.forecasters if self.members(name) > 1]
 
+    @property
+    def distributions(self) -> list[str]:
+        """The forecasters whose forecast is a distribution."""
+        if "distribution" not in self.sums:
+            return []
+        return [name for name in self.forecasters if self.sums["distribution"].sel(forecaster=name).any()]
+
     def metrics(self, group: str | None = None, **place: int) -> list[Metric]:
         """All metrics that can be computed from the sums, at each threshold, percentile and scale, in the order of tables.
         `group` and `place` select some of them."""

@@ -17,15 +17,18 @@ import xarray as xr
 
 from framecast.data.quantities import ZR, event_thresholds
 from framecast.data.windows.batches import window_actions
-from framecast.data.windows.sources import WindowSource
+from framecast.data.windows.sources import ScaledSource, WindowSource
 from framecast.errors import ArgumentError, DataError
 from framecast.forecasting.protocol import Context, Forecaster, check_length, forecast_cases
 from framecast.progress import Progress, no_progress
 from framecast.scores.fractions import SCALES, SHARES
 from framecast.scores.structure import WAVELENGTHS
-from framecast.verification.case_sums import PerceptualNetworks, ScoringRules, sum_cases
+from framecast.verification.case_sums import PerceptualNetworks, sum_cases
+from framecast.verification.event_sums import reliability_leads
 from framecast.verification.examples import Example
 from framecast.verification.result import Verification
+from framecast.verification.scored_forecast import ScoredForecast, scored_forecast
+from framecast.verification.scoring_rules import ScoringRules
 from framecast.verification.settings import EvaluationSettings
 
 MAX_PIXELS = 2**24
@@ -111,25 +114,22 @@ def score(
         inputs = None
         if source.shape.inputs:
             inputs = np.stack([source.inputs(index) for index in indices])[:, : source.shape.context]
-        context = Context(contexts, window_actions(source, indices), inputs)
+        scales = tuple(map(source.scale, indices)) if isinstance(source, ScaledSource) else None
+        context = Context(contexts, window_actions(source, indices), inputs, scales)
         # forecast them with every forecaster
-        members: dict[str, np.ndarray] = {}
-        forecasts: dict[str, np.ndarray] = {}
+        forecasts: dict[str, ScoredForecast] = {}
         for name, forecaster in forecasters.items():
             start = time.perf_counter()
-            values, fallback = forecast_cases(forecaster, context, source.shape.horizon)
+            forecast = forecast_cases(forecaster, context, source.shape.horizon)
             seconds[name] += time.perf_counter() - start
-            # the deterministic scores of an ensemble are those of its mean
-            forecasts[name] = values[0] if len(values) == 1 else values.mean(0)
-            if len(values) > 1:
-                members[name] = values
-            if fallback is not None:
-                fallbacks.setdefault(name, []).append(fallback)
+            forecasts[name] = scored_forecast(forecast, plan.rules, name)
+            if forecast.fallback is not None:
+                fallbacks.setdefault(name, []).append(forecast.fallback)
         # sum the scores, and store examples for figures
-        rows.append(sum_cases(forecasts, members, truth, contexts, indices, plan.rules, networks))
+        rows.append(sum_cases(forecasts, truth, contexts, indices, plan.rules, networks))
         errors = _relative_error(rows[-1])
         for k, index in enumerate(indices):
-            images = {name: forecast[k] for name, forecast in forecasts.items()}
+            images = {name: scored.values[k] for name, scored in forecasts.items()}
             example = Example(index, source.init_time(index), contexts[k], truth[k], images)
             if index in plan.examples:
                 examples.append(example)
@@ -176,6 +176,9 @@ def assemble(
     for name, values in (("threshold", rules.thresholds), ("scale", rules.scales), ("percentile", SHARES)):
         if name in sums.dims:
             sums = sums.assign_coords({name: list(values)})
+    if "reliability_lead_time" in sums.dims:
+        stored = reliability_leads(source.shape.horizon)
+        sums = sums.assign_coords(reliability_lead_time=sums["lead_time"].values[stored])
     # attributes, examples and times
     sums.attrs = {
         "convention": rules.convention_name,

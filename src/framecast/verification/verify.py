@@ -16,7 +16,7 @@ from framecast.data.readers.options import DEFAULT, ReadOptions
 from framecast.data.scaling import default_scaling
 from framecast.data.windows.sources import DataSplits, WindowSource
 from framecast.errors import ArgumentError
-from framecast.forecasting.baselines import BaselineData, build
+from framecast.forecasting.baselines import BaselineData, assumptions, build_all
 from framecast.forecasting.labels import RECENT
 from framecast.forecasting.protocol import Forecaster
 from framecast.progress import Progress, no_progress
@@ -79,13 +79,16 @@ def verify(
     for name in settings.baselines:
         if name in by_name:
             raise ArgumentError(f"{name!r} names a forecaster and a baseline", parameter="baselines")
-        by_name[name] = build(name, BaselineData(source.quantity, step, sources.frames, lambda: sources))
+    baseline_data = BaselineData(source.quantity, step, sources.frames, lambda: sources)
+    baselines = build_all(settings.baselines, baseline_data)
+    by_name |= baselines
     if not by_name:
         raise ArgumentError("no forecaster given", parameter="forecasters")
     weights = PerceptualWeights.of(settings)
     plan = make_plan(source, settings, batch_size=batch_size, examples=examples, where=sources.where)
     result = assemble([score(plan, by_name, source, progress or no_progress, weights.networks())], plan, source, step)
-    result.sums.attrs |= weights.describe() | {"repairs": "\n".join(sources.repairs)}
+    repairs = [*sources.repairs, *assumptions(baselines, baseline_data)]
+    result.sums.attrs |= weights.describe() | {"repairs": "\n".join(repairs)}
     return result
 
 

@@ -31,12 +31,27 @@ def event_frequency(verification: Verification, threshold: int) -> float:
     return float(observed_events(verification, threshold).sum()) / scored if scored else float("nan")
 
 
+_BINNED = ("forecast_count", "forecast_probability", "observed_events")
+
+
 def probabilities(verification: Verification, forecaster: str, threshold: int) -> Probabilities:
     """Forecast probabilities of an event and how often it was observed, by bin, over all cases and lead times."""
     part = verification.sums.sel(forecaster=forecaster).isel(threshold=threshold)
-    names = ("forecast_count", "forecast_probability", "observed_events")
-    count, probability, events = (torch.from_numpy(part[name].sum("case").values) for name in names)
+    count, probability, events = (torch.from_numpy(part[name].sum("case").values) for name in _BINNED)
     return Probabilities(count, probability, events, torch.tensor(float(part["brier"].sum())))
+
+
+def probabilities_by_lead_time(
+    verification: Verification, forecaster: str, threshold: int
+) -> dict[np.timedelta64 | int, Probabilities]:
+    """The same at the first, the middle and the last lead time, by lead time; empty for a file of an earlier version."""
+    if "forecast_count_by_lead_time" not in verification.sums:
+        return {}
+    part = verification.sums.sel(forecaster=forecaster).isel(threshold=threshold)
+    leads = part["reliability_lead_time"].values
+    counts, sums, events = (torch.from_numpy(part[f"{name}_by_lead_time"].sum("case").values) for name in _BINNED)
+    errors = torch.from_numpy(part["brier"].sum("case").sel(lead_time=leads).values)
+    return {lead: Probabilities(*each) for lead, *each in zip(leads, counts, sums, events, errors, strict=True)}
 
 
 def ranks(verification: Verification, forecaster: str) -> np.ndarray:
@@ -54,9 +69,11 @@ def spread_skill(verification: Verification, forecaster: str) -> tuple[np.ndarra
 
 
 def power(verification: Verification, forecaster: str | None = None) -> np.ndarray:
-    """Mean power spectrum `(lead_time, ring)` of a forecaster, or of the truth; `WAVELENGTHS` are the limits of the rings."""
+    """Mean power spectrum `(lead_time, ring)` of a forecaster, or of the truth; `WAVELENGTHS` are the limits of the rings. Of an
+    ensemble it is that of its members, in files of earlier versions that of their mean."""
     sums = verification.sums
-    values = sums["observed_power"] if forecaster is None else sums["power"].sel(forecaster=forecaster)
+    forecast = "member_power" if "member_power" in sums else "power"
+    values = sums["observed_power"] if forecaster is None else sums[forecast].sel(forecaster=forecaster)
     return np.asarray(values.mean("case").values)
 
 

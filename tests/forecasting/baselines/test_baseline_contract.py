@@ -1,6 +1,7 @@
 """What holds for every baseline, and how those of other packages come in."""
 
 import sys
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -11,11 +12,22 @@ from test_climatology_and_pysteps import Windows, shower
 from test_trained_model import frames
 
 from framecast import checks
-from framecast.data.quantities import RAIN_RATE
+from framecast.data.quantities import INTENSITY, RAIN_RATE
 from framecast.data.scaling import RainLog
 from framecast.data.windows.sources import DataSplits
 from framecast.errors import ConfigError
-from framecast.forecasting.baselines import BASELINES, BaselineData, baselines, build, check, find, names
+from framecast.forecasting.baselines import (
+    BASELINES,
+    DEFAULT,
+    BaselineData,
+    assumptions,
+    baselines,
+    build,
+    build_all,
+    check,
+    find,
+    names,
+)
 from framecast.forecasting.labels import forecast_frames
 from framecast.forecasting.protocol import Context, Forecaster, forecast_cases
 
@@ -44,7 +56,7 @@ def made(name: str, mean: float = 1.0) -> Forecaster:
 
 
 def values(forecaster: Forecaster, given: np.ndarray, horizon: int = HORIZON) -> np.ndarray:
-    return forecast_cases(forecaster, Context(given), horizon)[0]
+    return forecast_cases(forecaster, Context(given), horizon).values
 
 
 @cache
@@ -154,12 +166,40 @@ def test_a_fallback_is_counted(name: str) -> None:
     """Rain in the first case, none in the second."""
     given = context()
     given[1] = 0
-    _, fallback = forecast_cases(made(name), Context(given), HORIZON)
+    fallback = forecast_cases(made(name), Context(given), HORIZON).fallback
     if name in ("steps", "linda"):
         assert fallback is not None
         assert fallback.tolist() == [False, True]
     else:
         assert fallback is None or fallback.shape == (2,)
+
+
+@every
+def test_one_of_precipitation_forecasts_nothing_else(name: str) -> None:
+    """It is refused for images, and left out of the default baselines."""
+    for module in find(name).requires:
+        pytest.importorskip(module)
+    images = BaselineData(INTENSITY, None, (), lambda: climate())
+    if find(name).precipitation:
+        with pytest.raises(ConfigError, match=f"{name} forecasts rain, not intensity"):
+            build_all([name], images)
+    else:
+        assert list(build_all([name], images)) == [name]
+    assert (name in build_all(DEFAULT, images)) == (name in DEFAULT and not find(name).precipitation)
+
+
+def test_what_a_baseline_assumes_of_the_scale_is_said() -> None:
+    """Without archives nothing is known, except the step of the verification; the other baselines assume nothing."""
+    unknown = BaselineData(RAIN_RATE, None, (), lambda: climate())
+    both = "the time step is not known, 5 minutes is assumed; the pixel size is not known, 1 km is assumed"
+    assert assumptions(DEFAULT, unknown) == [f"extrapolation_probability: {both}"]
+    timed = replace(unknown, step=np.timedelta64(150, "s"))
+    assert (timed.scale.minutes, timed.scale.assumed) == (2.5, ("pixel size",))
+    placed = frames(5, HEIGHT, WIDTH)
+    for axis in ("y", "x"):
+        placed = placed.assign_coords({axis: (axis, np.arange(placed.sizes[axis]) * 2000.0, {"units": "m"})})
+    assert replace(unknown, frames=(placed,)).scale.kilometres == 2
+    assert assumptions(DEFAULT, replace(timed, frames=(placed,))) == []
 
 
 @pytest.mark.parametrize("name", ["steps", "linda"])
@@ -173,7 +213,7 @@ def test_a_case_in_which_pysteps_fails_is_counted(
         raise error("too few wet pixels")
 
     monkeypatch.setattr(type(forecaster), "nowcast", fails)
-    members, fallback = forecast_cases(forecaster, Context(context()), HORIZON)
+    members, fallback, _ = forecast_cases(forecaster, Context(context()), HORIZON)
     assert fallback is not None
     assert fallback.all()
     extrapolated = values(made("extrapolation"), context())

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 import framecast
+from framecast.data.motion.advection import advect
+from framecast.data.motion.optical_flow import estimate_motion
 from framecast.data.quantities import INTENSITY, RAIN_RATE
-from framecast.forecasting.baselines.extrapolation import Extrapolation, advect
-from framecast.forecasting.baselines.optical_flow import estimate_motion
+from framecast.forecasting.baselines.extrapolation import Extrapolation
 from framecast.forecasting.baselines.persistence import Persistence
 from framecast.forecasting.labels import forecast_frames
 from framecast.forecasting.protocol import Context

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import count, islice
 from typing import TypeVar
@@ -19,8 +19,11 @@ from typing import TypeVar
 import numpy as np
 import torch
 
+from framecast.data.quantities import ZR
 from framecast.data.region import Region
 from framecast.data.scaling import Scaling
+from framecast.data.windows.augmentation import NO_AUGMENTATION, Augmentation, scale_rain
+from framecast.data.windows.presentation import Presentation, newest_frames
 from framecast.data.windows.sampling import Order
 from framecast.data.windows.sources import WindowSource
 from framecast.errors import ConfigError
@@ -28,6 +31,10 @@ from framecast.types import Batch
 
 T = TypeVar("T")
 CROP_TRIES = 8
+WET, HEAVY = 0.5, 6.0
+"""Rates in mm/h by which crops with rain are chosen."""
+_BLOCK = 16
+"""Side in pixels of the blocks of which the rain is known for that choice."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +43,9 @@ class Batches:
 
     `crop` is the side or `(height, width)` of random crops, aligned across time; where the archive usually has data in less
     than half of a crop, up to eight are drawn and the fullest is used. `flips` mirrors windows at random in both axes,
-    `rotations` rotates square ones by multiples of 90 degrees. `workers` threads read ahead. Windows are drawn with
-    `probabilities (n,)`; without them each comes once an epoch.
+    `rotations` rotates square ones by multiples of 90 degrees. `augmentation` changes windows further. `workers` threads read
+    ahead. Windows are drawn with `probabilities (n,)`; without them each comes once an epoch. `presentation` says in which
+    coordinates windows are, and with which conditions.
     """
 
     source: WindowSource
@@ -51,6 +59,12 @@ class Batches:
     rank: int = 0
     world_size: int = 1
     probabilities: np.ndarray | None = None
+    augmentation: Augmentation = NO_AUGMENTATION
+    presentation: Presentation = field(default_factory=Presentation)
+
+    @cached_property
+    def _rain_maps(self) -> dict[int, np.ndarray]:
+        return {}
 
     @cached_property
     def order(self) -> Order:
@@ -87,7 +101,10 @@ class Batches:
     def _window(self, index: int, epoch: int, position: int) -> list[np.ndarray]:
         """The frames of a window, and its inputs if it has any, with the same crop, flip and rotation."""
         rng = np.random.default_rng([self.seed, epoch, position])
-        parts = read_window(self.source, index, None if self.crop is None else self._region(index, self.crop, rng))
+        region = None if self.crop is None else self._region(index, self.crop, rng)
+        zoom, factor = self.augmentation.draw(rng)
+        parts = self.presentation.read(self.source, index, region, zoom)
+        parts[0] = scale_rain(parts[0], factor, self.source.quantity)
         if self.flips:
             axes = tuple(axis for axis in (-2, -1) if rng.random() < 0.5)
             parts = [np.flip(part, axes) for part in parts]
@@ -97,6 +114,32 @@ class Batches:
         return [np.ascontiguousarray(part) for part in parts]
 
     def _region(self, index: int, size: tuple[int, int], rng: np.random.Generator) -> Region:
+        """A random crop; of several by `augmentation.crops` the one with most rain."""
+        if self.augmentation.crops == 1:
+            return self._full_region(index, size, rng)
+        drawn = [self._full_region(index, size, rng) for _ in range(self.augmentation.crops)]
+        amounts = [self._rain(index, region) for region in drawn]
+        return drawn[int(np.argmax(amounts))]
+
+    def _rain(self, index: int, region: Region) -> float:
+        """How much rain the newest frame of the context has in a region, about: the share of wet pixels, and thrice that of heavy
+        rain."""
+        top, left, bottom, right = (
+            edge // _BLOCK for edge in (region.top, region.left, region.top + region.height, region.left + region.width)
+        )
+        return float(self._rain_map(index)[top : max(bottom, top + 1), left : max(right, left + 1)].mean())
+
+    def _rain_map(self, index: int) -> np.ndarray:
+        """The amount of `_rain` in the blocks of a frame, computed once a window."""
+        if index not in self._rain_maps:
+            frame = newest_frames(self.source, index, 1)[0, 0]
+            rate = np.nan_to_num(self.source.quantity.rain_rate(frame, ZR()))
+            weight = (rate >= WET) + 3.0 * (rate >= HEAVY)
+            rows, columns = (np.arange(0, length, _BLOCK) for length in weight.shape)
+            self._rain_maps[index] = np.add.reduceat(np.add.reduceat(weight, rows, 0), columns, 1).astype(np.float32)
+        return self._rain_maps[index]
+
+    def _full_region(self, index: int, size: tuple[int, int], rng: np.random.Generator) -> Region:
         height, width = self.source.size_of(index)
         mask = self.source.valid_mask(index)
         best, best_share = Region(0, 0, *size), -1.0
@@ -111,20 +154,16 @@ class Batches:
         return best
 
 
-def read_window(source: WindowSource, index: int, region: Region | None = None) -> list[np.ndarray]:
-    """The frames of a window, and its inputs where there are any."""
-    frames = source.read(index, region)
-    return [frames, source.inputs(index, region)] if source.shape.inputs else [frames]
-
-
 def evaluation_batches(
     source: WindowSource,
     scaling: Scaling,
     batch_size: int,
     crop: tuple[int, int] | None = None,
     chosen: Sequence[int] | None = None,
+    presentation: Presentation | None = None,
 ) -> Iterator[tuple[list[int], Batch]]:
-    """All windows (or those `chosen`) once, in order, with their numbers: whole frames, or the middle `crop` of them.
+    """All windows (or those `chosen`) once, in order, with their numbers: whole frames, or the middle `crop` of them, as
+    `presentation` says.
 
     Windows of one batch have one size: a batch ends early where the size changes, and the last may be short.
     """
@@ -135,9 +174,11 @@ def evaluation_batches(
         else:
             groups.append([index])
 
+    presentation = presentation or Presentation()
     for indices in groups:
         region = None if crop is None else _centre(source.size_of(indices[0]), crop)
-        yield indices, scaled_batch((read_window(source, index, region) for index in indices), indices, source, scaling)
+        windows = (presentation.read(source, index, region) for index in indices)
+        yield indices, scaled_batch(windows, indices, source, scaling)
 
 
 def _centre(size: tuple[int, int], crop: tuple[int, int]) -> Region:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import xarray as xr
@@ -19,6 +19,7 @@ from framecast.data.lazy import ArrayReader
 from framecast.data.quantities import Quantity, quantity_of
 from framecast.data.readers.options import ReadOptions
 from framecast.data.region import Region
+from framecast.data.scale import Scale, scale_of
 from framecast.data.scaling import Scaling
 from framecast.data.windows.index import Window
 from framecast.data.windows.inputs import Field, Input
@@ -61,6 +62,19 @@ class WindowSource(Protocol):
 
     def block(self, index: int) -> tuple[int, ...]:
         """The block of a window: windows of different blocks, but for neighbours, share no frame."""
+        ...
+
+
+@runtime_checkable
+class ScaledSource(Protocol):
+    """Windows whose frames have a scale in time and space, and whose newest frames of the context can be read alone."""
+
+    def newest(self, index: int, count: int) -> np.ndarray:
+        """The newest `count` frames of the context of a window, `(count, C, H, W)`, as `read` returns them."""
+        ...
+
+    def scale(self, index: int) -> Scale:
+        """Minutes a step and kilometres a pixel of the frames of a window."""
         ...
 
 
@@ -249,6 +263,7 @@ class ArchiveSource:
             extra,
         )
         self._length = context + horizon
+        self._scales = [scale_of(archive) for archive in archives]
         self._sizes = [(archive.sizes["y"], archive.sizes["x"]) for archive in archives]
         self._readers = tuple(readers)
         self._masks: dict[int, np.ndarray] = {}
@@ -261,15 +276,27 @@ class ArchiveSource:
         """Height and width of the frames of a window."""
         return self._sizes[self.windows[index].archive]
 
+    def scale(self, index: int) -> Scale:
+        """Minutes a step and kilometres a pixel of the archive of a window."""
+        return self._scales[self.windows[index].archive]
+
     def read(self, index: int, region: Region | None = None) -> np.ndarray:
         """`(T, C, H, W)` float32 in physical units, NaN where there is no data."""
+        start = self.windows[index].start
+        return self._read(index, slice(start, start + self._length), region)
+
+    def newest(self, index: int, count: int) -> np.ndarray:
+        """The newest `count` frames of the context, or all of them if it is shorter, `(count, C, H, W)`."""
+        start, stop = self.windows[index].start, self.windows[index].start + self.shape.context
+        return self._read(index, slice(max(start, stop - count), stop), None)
+
+    def _read(self, index: int, times: slice, region: Region | None) -> np.ndarray:
         window = self.windows[index]
         rows, columns = (slice(None), slice(None)) if region is None else region.slices
-        times = slice(window.start, window.start + self._length)
         values = self._readers[window.archive].read(
             sequence=slice(window.sequence, window.sequence + 1), time=times, y=rows, x=columns
         )
-        return values.reshape(self._length, *values.shape[-3:]).astype(np.float32, copy=False)
+        return values.reshape(-1, *values.shape[-3:]).astype(np.float32, copy=False)
 
     def valid_mask(self, index: int) -> np.ndarray:
         """Where the archive of a window has data `(H, W)`, in its first, its middle or its last frame."""

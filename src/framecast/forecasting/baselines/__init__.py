@@ -6,7 +6,7 @@ point of the group `framecast.baselines` that names such a record. A record is i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -21,19 +21,23 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from framecast.data.quantities import Quantity
+    from framecast.data.scale import Scale
     from framecast.data.windows.sources import DataSplits
     from framecast.forecasting.protocol import Forecaster
 
 BASELINES = {
     "persistence": "framecast.forecasting.baselines.persistence:PERSISTENCE",
     "extrapolation": "framecast.forecasting.baselines.extrapolation:EXTRAPOLATION",
+    "extrapolation_probability": (
+        "framecast.forecasting.baselines.extrapolation_probability:EXTRAPOLATION_PROBABILITY"
+    ),
     "climatology": "framecast.forecasting.baselines.climatology:CLIMATOLOGY",
     "steps": "framecast.forecasting.baselines.pysteps_ensembles:STEPS",
     "linda": "framecast.forecasting.baselines.pysteps_ensembles:LINDA",
 }
 """The record of each baseline, as module:attribute."""
-DEFAULT = ("persistence", "extrapolation")
-"""The baselines of a verification by default."""
+DEFAULT = ("persistence", "extrapolation", "extrapolation_probability")
+"""The baselines of a verification by default; those of precipitation only where that is forecast."""
 
 
 @dataclass(frozen=True)
@@ -47,17 +51,38 @@ class BaselineData:
     frames: Sequence[xr.DataArray]
     training: Callable[[], DataSplits]
 
+    @property
+    def scale(self) -> Scale:
+        """Minutes a step and kilometres a pixel: those of the first archive, and what is not known `ASSUMED`. A forecaster
+        prefers the `scales` of a context, which are those of its cases."""
+        from framecast.data.scale import (  # late: settings, which import this module, start without xarray
+            ASSUMED,
+            scale_of,
+        )
+
+        if self.frames:
+            scale = scale_of(self.frames[0])
+        else:
+            scale = ASSUMED._replace(assumed=("time step", "pixel size"))
+        if "time step" in scale.assumed and self.step is not None:
+            minutes, rest = float(self.step / np.timedelta64(1, "s")) / 60, scale.assumed[1:]
+            scale = scale._replace(minutes=minutes, assumed=rest)
+        return scale
+
 
 @dataclass(frozen=True)
 class Baseline:
     """A record of a baseline: its name, a one-line summary, and the function that builds it. `requires` are the modules that it
-    needs; the `extra` of framecast installs them."""
+    needs; the `extra` of framecast installs them. One for `precipitation` forecasts nothing else, and the forecast of a `scaled`
+    one depends on the scale of the frames in time and space."""
 
     name: str
     summary: str
     build: Callable[[BaselineData], Forecaster]
     requires: tuple[str, ...] = ()
     extra: str | None = None
+    precipitation: bool = False
+    scaled: bool = False
 
 
 def baselines() -> dict[str, str]:
@@ -101,6 +126,25 @@ def check(chosen: Sequence[str]) -> None:
 
 
 def build(name: str, data: BaselineData) -> Forecaster:
-    """Build the baseline `name`. Raises `ConfigError` as `check` does, and the errors of the record's own function."""
+    """Build the baseline `name`. Raises `ConfigError` as `check` does, `ArgumentError` for a baseline of precipitation where
+    another quantity is forecast, and the errors of the record's own function."""
     check([name])
-    return find(name).build(data)
+    record = find(name)
+    if record.precipitation and not data.quantity.precipitation:
+        raise ArgumentError(
+            f"{name} forecasts rain, not {data.quantity.name}", parameter="baselines", remedy="leave it out"
+        )
+    return record.build(data)
+
+
+def build_all(chosen: Sequence[str], data: BaselineData) -> dict[str, Forecaster]:
+    """Build baselines, by name. Of the default ones those of precipitation are left out where another quantity is forecast.
+    Raises the errors of `build`."""
+    if tuple(chosen) == DEFAULT and not data.quantity.precipitation:
+        chosen = [name for name in chosen if not find(name).precipitation]
+    return {name: build(name, data) for name in chosen}
+
+
+def assumptions(chosen: Iterable[str], data: BaselineData) -> list[str]:
+    """What baselines assume because the frames do not state it, one sentence each."""
+    return [f"{name}: {data.scale.note}" for name in chosen if find(name).scaled and data.scale.note]

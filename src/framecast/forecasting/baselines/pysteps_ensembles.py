@@ -18,12 +18,10 @@ from typing import Any
 
 import numpy as np
 
+from framecast.data.motion.optical_flow import context_motion
 from framecast.data.quantities import ZR, Quantity
-from framecast.data.scaling import RainLog
-from framecast.errors import ArgumentError
 from framecast.forecasting.baselines import Baseline
 from framecast.forecasting.baselines.extrapolation import Extrapolation
-from framecast.forecasting.baselines.optical_flow import estimate_motion
 from framecast.forecasting.protocol import Context, Forecasts, check_length
 
 _MIN_WET_FRACTION = 0.005
@@ -39,8 +37,6 @@ class _Ensemble(ABC):
     context_length = 3
 
     def __init__(self, quantity: Quantity, members: int = 8, seed: int = 0) -> None:
-        if not quantity.precipitation:
-            raise ArgumentError(f"{self.name} forecasts rain, not {quantity.name}", parameter="baselines")
         self.quantity, self.members, self.seed = quantity, members, seed
 
     def forecast(self, context: Context, /, horizon: int) -> Forecasts:
@@ -65,8 +61,7 @@ class _Ensemble(ABC):
         if (rate[-1] >= _WET).mean() < _MIN_WET_FRACTION:
             return None
         # Motion and forecast; pysteps expects columns before rows.
-        fields = RainLog().forward(frames[-4:, 0], self.quantity)
-        velocity = estimate_motion(np.where(np.isfinite(fields), fields, 0.0))[::-1].astype(np.float64)
+        velocity = context_motion(frames[:, :1], self.quantity)[::-1].astype(np.float64)
         try:
             with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), np.errstate(all="ignore"):
                 warnings.simplefilter("ignore")
@@ -151,6 +146,7 @@ STEPS = Baseline(
     lambda data: Steps(data.quantity),
     requires=("pysteps",),
     extra="oracles",
+    precipitation=True,
 )
 LINDA = Baseline(
     "linda",
@@ -158,4 +154,5 @@ LINDA = Baseline(
     lambda data: Linda(data.quantity),
     requires=("pysteps",),
     extra="oracles",
+    precipitation=True,
 )

@@ -68,6 +68,19 @@ class Reconstructing(Protocol):
 
 
 @runtime_checkable
+class Distributional(Protocol):
+    """A network that predicts logits of exceeding rates in place of values."""
+
+    def events(self, frames: Tensor) -> Tensor:
+        """What is compared with the probabilities: whether `frames (B, S, 1, H, W)` reach the rates, `(B, S, K, H, W)`."""
+        ...
+
+    def expected(self, logits: Tensor) -> Tensor:
+        """Scaled values `(B, S, 1, H, W)` for pictures of the `logits (B, S, K, H, W)`."""
+        ...
+
+
+@runtime_checkable
 class Unrecordable(Protocol):
     """A network that may not be recordable as a CUDA graph."""
 
@@ -110,6 +123,16 @@ def predict_future(network: Any, frames: Tensor, context: int, actions: Tensor |
         return network.reconstruct(frames[:, context:])
     forecast: Tensor = network.forecast(frames[:, :context], frames.shape[1] - context, actions)
     return forecast
+
+
+def truth_of(network: nn.Module, frames: Tensor) -> Tensor:
+    """What the predictions of `network` are compared with: the `frames (B, S, C, H, W)`, or whether they reach its rates."""
+    return network.events(frames) if isinstance(network, Distributional) else frames
+
+
+def picture_of(network: nn.Module, forecast: Tensor) -> Tensor:
+    """A forecast of `network` as frames."""
+    return network.expected(forecast) if isinstance(network, Distributional) else forecast
 
 
 def probed(network: nn.Module, probe: str) -> Sequence[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import torch
@@ -70,16 +71,34 @@ class Recurrent(nn.Module):
         self.inputs = inputs
 
     def forward(
-        self, frames: Tensor, teacher: Tensor, actions: Tensor | None = None, *, state: Any = None
+        self,
+        frames: Tensor,
+        teacher: Tensor,
+        actions: Tensor | None = None,
+        *,
+        state: Any = None,
+        feedback: Callable[[Tensor, int], Tensor] | None = None,
     ) -> Prediction:
         """Predict the frames at 1..T-1: `frames (B, T or fewer, C, H, W)`, `teacher (B, T - 1)` bool; a frame is read only
-        where the mask is true. `state` replaces the initial state. Raises `ConfigError` for a frame size that the model does
-        not support."""
+        where the mask is true. `state` replaces the initial state. `feedback(prediction (B, C, H, W), t)` is fed back in place of
+        the prediction of frame t + 1. Raises `ConfigError` for a frame size that the model does not support."""
         self._check_size(frames)
         encoded = self.codec.encode(frames)
         fixed_channels = self.codec.last(self.inputs, encoded)
+
+        def encoded_feedback(output: Tensor, t: int) -> Tensor:
+            assert feedback is not None
+            return self.codec.encode(feedback(self.codec.decode(output[:, None])[:, 0], t)[:, None])[:, 0]
+
         predicted, losses, _ = rollout(
-            self.core, encoded, teacher, actions, state=state, segment=self.segment, fixed_channels=fixed_channels
+            self.core,
+            encoded,
+            teacher,
+            actions,
+            state=state,
+            segment=self.segment,
+            fixed_channels=fixed_channels,
+            feedback=None if feedback is None else encoded_feedback,
         )
         return Prediction(without_inputs(self.codec.decode(predicted), self.inputs), losses)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -25,6 +25,7 @@ def rollout(
     state: Any = None,
     segment: int | None = None,
     fixed_channels: Tensor | None = None,
+    feedback: Callable[[Tensor, int], Tensor] | None = None,
 ) -> Prediction:
     """Run `core` over time and return its predictions of the frames at t = 1..T-1.
 
@@ -32,7 +33,8 @@ def rollout(
     frame (true) or the core's last prediction. A frame is read only where the mask is true, so a forecast is the same function
     with the context alone (S < T): it cannot read the future. Gradients flow through the predictions that are fed back.
     `actions (B, T-1 or more, A)`. `state` is the initial state, by default `core.start`. Channels where `fixed_channels (C,)`
-    is true are inputs that are not forecast: their last values are fed back.
+    is true are inputs that are not forecast: their last values are fed back. `feedback(prediction, t)` is fed back in place of
+    the prediction of step t, that of frame t + 1.
 
     Loss terms of the steps are averaged over time (spec/models.md, section 1.4). With `segment`, the activations of each
     segment of that many steps are computed again in the backward pass instead of being kept, except those of the last segment,
@@ -63,6 +65,8 @@ def rollout(
                 last = torch.where(fixed_channels[:, None, None], x, last)
             outputs.append(last)
             losses.append(terms)
+            if feedback is not None:
+                last = feedback(last, t)
             next_step()
         return outputs, state, losses
 

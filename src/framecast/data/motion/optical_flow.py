@@ -4,15 +4,21 @@ Bruce Lucas, Takeo Kanade, "An Iterative Image Registration Technique with an Ap
 dense, coarse-to-fine form. At each scale a least-squares problem in a Gaussian window around each pixel gives the displacement
 that best explains the change between successive frames. It is added to the displacement of the coarser scale, and smoothed with
 a weight that measures how well it is determined, so that motion spreads from rain into dry areas. All pairs of frames share one
-solution: the motion is assumed steady over the context. The module needs numpy and scipy only.
+solution: the motion is assumed steady over the context.
 """
 
 from __future__ import annotations
 
+import hashlib
+import threading
+from collections import OrderedDict
 from itertools import pairwise
 
 import numpy as np
 from scipy import ndimage
+
+from framecast.data.quantities import Quantity
+from framecast.data.scaling import RainLog
 
 WINDOW = 8.0
 """Standard deviation of the least-squares window, in pixels of each scale."""
@@ -22,6 +28,45 @@ COARSEST, FINEST = 24, 800
 """The smallest and the largest side of the scales."""
 ROUNDS = 3
 """Iterations at each scale."""
+RECENT = 4
+"""The motion of a context is that of its newest frames, at most so many."""
+
+_recent: OrderedDict[str, np.ndarray] = OrderedDict()
+"""The motion of the contexts that were asked for last, by their digests: several forecasters of one context share it."""
+_REMEMBERED = 4
+_lock = threading.Lock()
+
+
+def context_motion(frames: np.ndarray, quantity: Quantity) -> np.ndarray:
+    """The displacement per step `(2, H, W)` of the newest of `frames (T, C, H, W)` in physical units, NaN for no data: of rain on
+    the logarithm of its rate, one motion for all channels. It is computed once for the contexts that were used last."""
+    recent = frames[-RECENT:]
+    digest = context_digest(recent, quantity)
+    with _lock:
+        if digest in _recent:
+            _recent.move_to_end(digest)
+            return _recent[digest]
+    motion = estimate_motion(_fields(recent, quantity))
+    with _lock:
+        _recent[digest] = motion
+        while len(_recent) > _REMEMBERED:
+            _recent.popitem(last=False)
+    return motion
+
+
+def context_digest(frames: np.ndarray, quantity: Quantity) -> str:
+    """What the motion of `frames (T, C, H, W)` depends on, as a digest."""
+    settings = (WINDOW, SMOOTHING, COARSEST, FINEST, ROUNDS, quantity.name, quantity.dry, frames.shape)
+    digest = hashlib.blake2b(repr(settings).encode(), digest_size=16)
+    digest.update(np.ascontiguousarray(frames, dtype=np.float32).tobytes())
+    return digest.hexdigest()
+
+
+def _fields(frames: np.ndarray, quantity: Quantity) -> np.ndarray:
+    """The fields `(T, H, W)` whose motion is estimated; missing pixels are 0."""
+    low, high = quantity.usual
+    scaled = RainLog().forward(frames, quantity) if quantity.precipitation else (frames - low) / (high - low)
+    return np.asarray(np.where(np.isfinite(scaled), scaled, 0.0).mean(axis=1))
 
 
 def estimate_motion(frames: np.ndarray) -> np.ndarray:

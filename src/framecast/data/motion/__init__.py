@@ -1,0 +1,1 @@
+"""Motion of frames: its estimation, trajectories along it, and the coordinates in which a model works."""

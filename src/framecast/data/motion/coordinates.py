@@ -1,0 +1,98 @@
+"""The coordinates in which a model works: those of the ground, or those that move with the rain.
+
+In Lagrangian coordinates a pixel is a parcel that moves. The frames of a context are carried to the time of the newest one, a
+model predicts how each parcel changes, and its forecast is carried on along the motion. In training the truth is sampled along
+the same trajectories (Ritvanen et al., "Advection-Free Convolutional Neural Network for Convective Rainfall Nowcasting", 2023).
+What comes from outside the observed area has no basis: it is NaN, as no data is.
+
+The motion is that of the newest frames of the context: nothing of the future enters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from framecast.data.motion.advection import Motion, interpolate, pixel_positions, sample_values, trajectories
+from framecast.types import config
+
+
+@config
+class Eulerian:
+    """The coordinates of the ground."""
+
+    name: Literal["eulerian"] = "eulerian"
+
+
+@config
+class Lagrangian:
+    """Coordinates that move with the motion of the context. They are those of the ground at the time of the newest frame."""
+
+    name: Literal["lagrangian"] = "lagrangian"
+
+
+Coordinates = Eulerian | Lagrangian
+EULERIAN = Eulerian()
+
+
+def window_path(motion: Motion, positions: Tensor, context: int, horizon: int) -> list[Tensor]:
+    """Where the parcels are in each frame of a window that are at `positions (2, h, w)` in the newest frame of its context."""
+    before = trajectories(motion.scaled(-1), positions, context - 1)
+    return [*reversed(before), positions, *trajectories(motion, positions, horizon)]
+
+
+def carry_window(frames: Tensor, path: Sequence[Tensor], context: int, dry: float) -> Tensor:
+    """The frames of a window `(T, C, H, W)` along the `path` of its parcels: `(T, C, h, w)`, NaN for no data. Frames of the
+    context are interpolated bilinearly; those after it, the truth of training, have the value of the nearest pixel, which was
+    observed."""
+    return torch.stack(
+        [
+            sample_values(frame, positions, dry, mode="bilinear" if time < context else "nearest")
+            for time, (frame, positions) in enumerate(zip(frames, path, strict=True))
+        ]
+    )
+
+
+def carry_context(frames: Tensor, origins: Sequence[Tensor], dry: float) -> Tensor:
+    """The frames of a context `(T, C, H, W)` at the place of the newest one. `origins` are the positions of its pixels one step
+    before, two steps before, and so on."""
+    steps_back = range(len(frames) - 1, 0, -1)
+    older = [sample_values(frame, origins[back - 1], dry) for back, frame in zip(steps_back, frames, strict=False)]
+    return torch.stack([*older, frames[-1]])
+
+
+def carry_cases(
+    frames: np.ndarray, inputs: np.ndarray | None, origins: Sequence[Sequence[Tensor]], dry: float
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Contexts `(B, T, C, H, W)`, and their inputs `(B, T, E, H, W)` if there are any, carried to the place of the newest frame;
+    `origins` as in `carry_context`, for each case."""
+    carried = [
+        carry_context(torch.from_numpy(np.ascontiguousarray(case)), path, dry).numpy()
+        for case, path in zip(frames, origins, strict=True)
+    ]
+    if inputs is None:
+        return np.stack(carried), None
+    extra = []
+    for case, path in zip(inputs, origins, strict=True):
+        fields = torch.from_numpy(np.ascontiguousarray(case))
+        older = [
+            interpolate(field, where) for field, where in zip(fields[:-1], path[: len(fields) - 1][::-1], strict=True)
+        ]
+        extra.append(torch.stack([*older, fields[-1]]).numpy())
+    return np.stack(carried), np.stack(extra)
+
+
+def carry_forecast(values: Tensor, origins: Sequence[Tensor], dry: float) -> Tensor:
+    """A forecast `(L, K, H, W)` of parcels, by their place at the newest frame, at the places where they are at each lead time:
+    `(L, K, H, W)`, NaN where `values` have no basis, or where the parcel comes from outside of the frame. Next to pixels without
+    basis these count as `dry`."""
+    return torch.stack([sample_values(lead, origin, dry) for lead, origin in zip(values, origins, strict=True)])
+
+
+def origins_of(motion: Motion, height: int, width: int, steps: int) -> list[Tensor]:
+    """Where each pixel was one to `steps` steps before, `(2, H, W)` each."""
+    return trajectories(motion.scaled(-1), pixel_positions(height, width), steps)

@@ -1,0 +1,64 @@
+"""The scale of frames in time and space: minutes a step and kilometres a pixel."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+
+KILOMETRES_PER_DEGREE = 111.2
+_METRES = {"m": 1e-3, "metre": 1e-3, "metres": 1e-3, "meter": 1e-3, "meters": 1e-3}
+_KILOMETRES = {"km": 1.0, "kilometre": 1.0, "kilometres": 1.0, "kilometer": 1.0, "kilometers": 1.0}
+
+
+class Scale(NamedTuple):
+    """Minutes a step and kilometres a pixel. `assumed` names what the frames do not state and is therefore `ASSUMED`."""
+
+    minutes: float
+    kilometres: float
+    assumed: tuple[str, ...] = ()
+
+    @property
+    def note(self) -> str:
+        """What is assumed, in words; empty if nothing is."""
+        values = {"time step": f"{self.minutes:g} minutes", "pixel size": f"{self.kilometres:g} km"}
+        return "; ".join(f"the {name} is not known, {values[name]} is assumed" for name in self.assumed)
+
+
+ASSUMED = Scale(5.0, 1.0)
+"""The most common scale of radar composites."""
+
+
+def scale_of(frames: xr.DataArray) -> Scale:
+    """The scale of Frames: the most common step between their times, and the mean of the spacings of their rows and columns; in
+    degrees, a column is as wide as it is in the middle of the frame."""
+    minutes, kilometres = _minutes(frames), _kilometres(frames)
+    assumed = tuple(name for name, value in (("time step", minutes), ("pixel size", kilometres)) if value is None)
+    return Scale(minutes or ASSUMED.minutes, kilometres or ASSUMED.kilometres, assumed)
+
+
+def _minutes(frames: xr.DataArray) -> float | None:
+    times = frames["time"].values
+    if len(times) < 2 or times.dtype.kind != "M":
+        return None
+    steps, counts = np.unique(np.diff(times), return_counts=True)
+    return float(steps[np.argmax(counts)] / np.timedelta64(1, "s")) / 60
+
+
+def _kilometres(frames: xr.DataArray) -> float | None:
+    spacings = [_spacing(frames, axis) for axis in ("y", "x")]
+    known = [spacing for spacing in spacings if spacing]
+    return float(np.mean(known)) if known else None
+
+
+def _spacing(frames: xr.DataArray, axis: str) -> float | None:
+    if axis not in frames.coords or frames.sizes[axis] < 2:
+        return None
+    values, units = frames[axis].values, str(frames[axis].attrs.get("units", "")).lower()
+    spacing = abs(float(values[-1] - values[0])) / (len(values) - 1)
+    if units.startswith("degree"):
+        middle = float(np.mean(frames["y"].values)) if axis == "x" and "y" in frames.coords else 0.0
+        return spacing * KILOMETRES_PER_DEGREE * float(np.cos(np.radians(middle)))
+    factor = (_METRES | _KILOMETRES).get(units)
+    return None if factor is None else spacing * factor

@@ -1,0 +1,89 @@
+"""What of a forecast is scored: a deterministic field, the members of an ensemble, and the probabilities and events of a
+distribution. No score is computed here."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from framecast.data.quantities import ZR
+from framecast.errors import DataError
+from framecast.forecasting.distribution import TAIL, Distribution, most_skilful_events
+from framecast.forecasting.protocol import Forecasts
+from framecast.verification.scoring_rules import ScoringRules
+
+
+class Ladder(NamedTuple):
+    """A distribution in the units of the data: `probability (K, B, S, H, W)` of values at or above `limits (K,)`. What is below
+    the lowest is `dry`, what is above the highest lies at `highest`."""
+
+    probability: np.ndarray
+    limits: tuple[float, ...]
+    dry: float
+    highest: float
+
+
+class ScoredForecast(NamedTuple):
+    """The forecast of some cases by one forecaster.
+
+    `values (B, S, C, H, W)` are the deterministic forecast: the mean of the distribution, else of the members. `members
+    (M, B, S, C, H, W)` are those of an ensemble, else None. Of a distribution, else None: `exceedance (R, B, S, H, W)`, the
+    probability of reaching each threshold, and `events` of the same shape, bool, the pixels to forecast as events so that the
+    expected CSI is largest; `ladder`, the distribution itself, where there are no members to compute the CRPS from.
+    """
+
+    values: np.ndarray
+    members: np.ndarray | None = None
+    exceedance: np.ndarray | None = None
+    events: np.ndarray | None = None
+    ladder: Ladder | None = None
+
+    def at(self, leads: slice) -> ScoredForecast:
+        """The forecast at some of the lead times."""
+        members, exceedance, events = (
+            None if each is None else each[:, :, leads] for each in (self.members, self.exceedance, self.events)
+        )
+        ladder = self.ladder and self.ladder._replace(probability=self.ladder.probability[:, :, leads])
+        return ScoredForecast(self.values[:, leads], members, exceedance, events, ladder)
+
+    @property
+    def valid(self) -> np.ndarray:
+        """The pixels with a forecast `(B, S, 1, H, W)`."""
+        valid = np.isfinite(self.values).all(axis=2, keepdims=True)
+        if self.members is not None:
+            valid &= np.isfinite(self.members.sum(0)).all(axis=2, keepdims=True)
+        return np.asarray(valid)
+
+
+def scored_forecast(forecasts: Forecasts, rules: ScoringRules, name: str) -> ScoredForecast:
+    """What is scored of the forecasts of the forecaster `name`. Raises `DataError` for a distribution of the rain rate where the
+    quantity is not related to rain."""
+    values, distribution = forecasts.values, forecasts.distribution
+    members = values if len(values) > 1 else None
+    if distribution is None:
+        return ScoredForecast(values[0] if members is None else values.mean(0), members)
+    if not rules.quantity.precipitation:
+        raise DataError(
+            f"a distribution of the rain rate returned, and the frames are {rules.quantity.name}",
+            where=f"forecaster {name}",
+            remedy="return values only",
+        )
+    mean = distribution.values(rules.quantity, ZR())
+    exceedance = distribution.exceedance(rules.distribution_rates)
+    return ScoredForecast(
+        np.repeat(mean, values.shape[3], axis=2),
+        members,
+        exceedance,
+        most_skilful_events(exceedance),
+        _ladder(distribution, rules) if members is None else None,
+    )
+
+
+def _ladder(distribution: Distribution, rules: ScoringRules) -> Ladder:
+    """The distribution in the units of the data."""
+    quantity, zr = rules.quantity, ZR()
+    *limits, highest = quantity.from_rain_rate(
+        np.append(distribution.rates, TAIL * distribution.rates[-1]), zr
+    ).tolist()
+    return Ladder(distribution.probability, tuple(limits), quantity.dry, highest)
