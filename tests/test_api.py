@@ -21,6 +21,7 @@ NAMES = {
     "forecast",
     "evaluate",
     "compare",
+    "crossvalidate",
     "verify",
     "diagnose",
     "reproduce",
@@ -114,6 +115,13 @@ def test_the_former_name_of_options_still_leads_to_them() -> None:
         lambda: framecast.open("x", {"units": "mm/h"}),  # type: ignore[arg-type]
         lambda: framecast.inspect("x", options={}),  # type: ignore[arg-type]
         lambda: framecast.convert("x", "y.zarr", changes={}),  # type: ignore[arg-type]
+        lambda: framecast.crossvalidate("radar#convlstm", out="x"),
+        lambda: framecast.crossvalidate("radar#convlstm", out=3),  # type: ignore[arg-type]
+        lambda: framecast.crossvalidate("radar#convlstm", out="x", settings={}),  # type: ignore[arg-type]
+        lambda: framecast.crossvalidate("radar#convlstm", out="x", limit=0),
+        lambda: framecast.crossvalidate("radar#convlstm", ["data.path=[a, b]"], out="x", events="a"),
+        lambda: framecast.crossvalidate("radar#convlstm", ["data.path=[a, b]"], out="x", judge="a"),
+        lambda: framecast.crossvalidate("radar#convlstm", "data.path=[a, b]", out="x"),
     ],
 )
 def test_a_wrong_argument_is_a_value_error_that_names_it(call) -> None:  # type: ignore[no-untyped-def]

@@ -28,6 +28,7 @@ from framecast.types import Prediction as Prediction
 from framecast.verification.settings import EvaluationSettings as EvaluationSettings
 from framecast.verification.verify import verify as verify
 from framecast.workflows.calibration import calibrate as calibrate
+from framecast.workflows.crossvalidate import crossvalidate as crossvalidate
 from framecast.workflows.demo import demo as demo
 from framecast.workflows.doctor import check_installation as check_installation
 from framecast.workflows.evaluation import compare as compare

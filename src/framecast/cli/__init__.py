@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 import framecast
-from framecast.cli import data, diagnose, evaluate, forecast, importing, train, workflows
+from framecast.cli import crossvalidate, data, diagnose, evaluate, forecast, importing, train, workflows
 from framecast.cli.doctor import doctor
 from framecast.cli.recipes import recipes
 from framecast.cli.terminal import progress_bar
@@ -80,6 +80,7 @@ for command in (
     evaluate.evaluate,
     evaluate.calibrate,
     evaluate.compare,
+    crossvalidate.crossvalidate,
     forecast.forecast,
     diagnose.diagnose,
     workflows.reproduce,

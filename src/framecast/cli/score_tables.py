@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from framecast.scores import Metric
     from framecast.verification.result import Score, Verification
+    from framecast.workflows.event_scores import EventScore
 
 _GAP = 2
 """Blanks between two columns of a table."""
@@ -71,6 +72,47 @@ def _print_metrics(verification: Verification, title: str, metrics: Sequence[Met
         for name, *values in zip(names, *(values for _, *values in group), strict=True):
             table.add_row(name, *values)
         console.print(table)
+
+
+_MARKS = {"better": " +", "worse": " -"}
+
+
+def print_event_scores(rows: Sequence[EventScore], console: Console) -> None:
+    """Print a table for each score, with a row for each forecaster and a column for each event and the mean."""
+    from rich.box import SIMPLE
+    from rich.table import Table
+
+    from framecast.verification.result import Score
+
+    events = list(dict.fromkeys(row.event for row in rows))
+    for title in dict.fromkeys(row.score for row in rows):
+        cells = {(row.forecaster, row.event): row for row in rows if row.score == title}
+        names = list(dict.fromkeys(name for name, _ in cells))
+        columns = [[event, *(_event_cell(cells.get((name, event)), Score) for name in names)] for event in events]
+        for group in split_columns(columns, console.width - max(map(len, names)) - _GAP):
+            table = Table(
+                title=title if group[0] is columns[0] else None, box=SIMPLE, collapse_padding=True, pad_edge=False
+            )
+            table.add_column("", no_wrap=True)
+            for head, *_ in group:
+                table.add_column(head, justify="right", no_wrap=True)
+            for name, *values in zip(names, *(values for _, *values in group), strict=True):
+                table.add_row(name, *values)
+            console.print(table)
+    counts = {row.event: f"{row.event} {row.cases} cases in {row.blocks} independent blocks" for row in rows}
+    for line in (
+        *counts.values(),
+        "+ the model is better than this baseline, - it is worse; no mark: that cannot be told",
+    ):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _event_cell(row: EventScore | None, score: type[Score]) -> str:
+    """A value with half the width of its interval, and the mark of what can be claimed of the model against it."""
+    if row is None:
+        return ""
+    interval = None if math.isnan(row.low) else (row.low, row.high)
+    return f"{format_score(score(row.value, interval))}{_MARKS.get(row.verdict, '')}"
 
 
 def _head(metric: Metric) -> str:

@@ -9,16 +9,16 @@ Development 2020. The channels of the T context frames together go down through 
     U_N = D_N                             U_n = Block([up(U_n+1), D_n])              equation 2, up, with skips
     X~_{T+l} = X_T + (W U_1)_l            l = 1 ... horizon                          equation 3, 1x1 readout
 
-Block is twice 3x3 convolution, norm, activation. Deviations: GroupNorm (the papers have no norm, but dropout) and SiLU for
-ReLU; frames are continued by their edge where the 2015 paper crops and RainNet pads by zeros; average pooling and bilinear
-interpolation for max pooling and transposed convolution (RainNet: nearest neighbour); all lead times at once, where RainNet
-predicts one and feeds it back; the readout is added to the newest frame (`residual: false` reads out the frame itself).
+Block is twice 3x3 convolution and activation. There is no norm, as in both papers: the statistics of a crop full of rain are not
+those of a frame that is mostly dry or without data. Deviations: no dropout; SiLU for ReLU; frames are continued by their edge
+where the 2015 paper crops and RainNet pads by zeros; average pooling and bilinear interpolation for max pooling and transposed
+convolution (RainNet: nearest neighbour); all lead times at once, where RainNet predicts one and feeds it back; the readout is
+added to the newest frame (`residual: false` reads out the frame itself).
 """
 
 from __future__ import annotations
 
 from itertools import pairwise
-from math import gcd
 from typing import Literal, Self
 
 import torch
@@ -32,39 +32,46 @@ from framecast.models.parts.sizes import check_sizes
 from framecast.ops.convolution import convolve, uses_winograd
 from framecast.types import FrameShape, Prediction, config
 
-GROUPS = 8
-
 
 class EdgeConv(nn.Conv2d):
-    """A 3x3 convolution without bias of a map that is continued by its edge."""
+    """A 3x3 convolution of a map that is continued by its edge, with the initial weights of He et al. (2015)."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__(inputs, outputs, 3, bias=False)
+        super().__init__(inputs, outputs, 3)
+
+    def reset_parameters(self) -> None:
+        """New weights that keep the variance of the map, and biases of 0."""
+        nn.init.kaiming_normal_(self.weight, nonlinearity="relu")
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """`x (B, inputs, h, w)` -> `(B, outputs, h, w)`."""
         padded = functional.pad(x, (1, 1, 1, 1), mode="replicate")
         if uses_winograd(padded, self.weight):  # pads by zeros again, so that the outermost pixels are cut off
-            return convolve(padded, self.weight)[..., 1:-1, 1:-1]
+            return convolve(padded, self.weight, self.bias)[..., 1:-1, 1:-1]
         return super().forward(padded)
 
 
 class Block(nn.Sequential):
-    """Twice: 3x3 convolution, GroupNorm, SiLU."""
+    """Twice: 3x3 convolution, SiLU."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
-        layers = [
-            (EdgeConv(width, outputs), nn.GroupNorm(gcd(GROUPS, outputs), outputs), nn.SiLU(inplace=True))
-            for width in (inputs, outputs)
-        ]
-        super().__init__(*(layer for half in layers for layer in half))
+        super().__init__(EdgeConv(inputs, outputs), nn.SiLU(), EdgeConv(outputs, outputs), nn.SiLU())
 
 
 class UNetForecaster(nn.Module):
     """Blocks down and up. `predicted` of the `channels` of a frame are forecast, `horizon` frames in one pass."""
 
     def __init__(
-        self, channels: int, predicted: int, context: int, horizon: int, hidden: tuple[int, ...], *, residual: bool
+        self,
+        channels: int,
+        predicted: int,
+        context: int,
+        horizon: int,
+        hidden: tuple[int, ...],
+        *,
+        residual: bool,
     ) -> None:
         super().__init__()
         self.inputs = channels - predicted
@@ -151,5 +158,10 @@ class UNet:
         """A forecaster with new weights for frames of `shape`."""
         self.check(shape)
         return UNetForecaster(
-            shape.channels, shape.predicted, shape.context, shape.horizon, self.hidden, residual=self.residual
+            shape.channels,
+            shape.predicted,
+            shape.context,
+            shape.horizon,
+            self.hidden,
+            residual=self.residual,
         )

@@ -116,7 +116,7 @@ def reproduce(
 
 def setting_changes(original: Experiment, ours: Experiment) -> list[str]:
     """Describe each setting that decides the result and in which `ours` differs from the `original`, the row of the recipe."""
-    before, after = _flatten(plain(original)), _flatten(plain(ours))
+    before, after = flatten(plain(original)), flatten(plain(ours))
     changes = [
         f"{key} {before.get(key, 'absent')} -> {after.get(key, 'absent')}"
         for key in {**before, **after}
@@ -125,11 +125,11 @@ def setting_changes(original: Experiment, ours: Experiment) -> list[str]:
     return [*changes, "data.images MNIST -> bundled"] if after.get("data.images") == "bundled" else changes
 
 
-def _flatten(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+def flatten(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """Flatten nested settings to full names: data.path, model.hidden, ..."""
     flat: dict[str, Any] = {}
     for key, value in settings.items():
-        flat |= _flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
     return flat
 
 

@@ -1,0 +1,150 @@
+"""Judges six models as cores of one forecast of rain, each event left out in turn, with and without coordinates and head.
+
+    python benchmarks/cores.py EVENT EVENT EVENT ... --minutes 10 --out FOLDER [--only unet ...] [--event NAME ...] [--limit 8]
+
+ConvLSTM, PredRNN-V2, MotionRNN, ModeRNN, SimVP and U-Net, with `coordinates` eulerian and lagrangian, and with the `head` values
+and exceedance: 24 cross-validations of the recipe `radar#lagrangian`, which differ in nothing else but the loss of the head.
+Budgets are equal, in iterations or in minutes of training: those are turned into iterations by a short training of each. A
+cross-validation in FOLDER that is finished is not repeated, and an interrupted one continues. The table is in FOLDER/table.md and
+written again after each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import framecast
+from framecast.config.experiment import Experiment
+from framecast.config.recipes import read
+from framecast.data.motion.coordinates import Eulerian, Lagrangian
+from framecast.losses import L1L2
+from framecast.models import ConvLSTM, ModeRNN, MotionRNN, PredRNN, PredRNNV2, SimVP, UNet
+from framecast.models.heads import Values
+from framecast.models.parts.flops import parameters
+from framecast.workflows.crossvalidate import CrossValidation
+from framecast.workflows.event_scores import EventScore
+
+TWO: Any = {"hidden": (32, 32), "kernel": 3}
+CORES: dict[str, Any] = {
+    "convlstm": ConvLSTM(**TWO),
+    "predrnn_v2": PredRNNV2(**TWO, decoupling=0.02),
+    "motionrnn": MotionRNN(backbone=PredRNN(**TWO)),
+    "modernn_slots": ModeRNN(hidden=(32, 32)),
+    "simvp": SimVP(spatial=16, hidden=64, layers=2, blocks=4),
+    "unet": UNet(),
+}
+VARIANTS = list(product(("eulerian", "lagrangian"), ("values", "exceedance")))
+PROBE = 12
+"""Iterations of the training that measures the speed."""
+
+
+def experiment(core: str, coordinates: str, head: str, events: Sequence[str]) -> Experiment:
+    """The recipe with another core, coordinates and head. A model of values does not read the time step."""
+    recipe = read("radar#lagrangian", [f"data.path={json.dumps(list(events))}"])
+    recipe = replace(recipe, model=CORES[core], coordinates=Lagrangian() if coordinates == "lagrangian" else Eulerian())
+    if head == "exceedance":
+        return recipe
+    return replace(recipe, head=Values(), loss=L1L2(), data=replace(recipe.data, several_steps=False))
+
+
+def lengthened(settings: Experiment, iterations: int) -> Experiment:
+    """The experiment for that many iterations, validated at four of them."""
+    every = max(iterations // 4, 1)
+    training = replace(settings.training, iterations=iterations, validate_every=every, log_every=min(every, 20))
+    return replace(settings, training=training)
+
+
+def seconds_of(run: Path, settings: Experiment) -> float:
+    """Seconds of training for an iteration, from the log of a run; the first entry, which warms up, is left out."""
+    with (run / "log.csv").open() as file:
+        speeds = [float(row["frames_per_second"]) for row in csv.DictReader(file) if row["frames_per_second"]][1:]
+    frames = settings.training.batch_size * (settings.data.context + settings.data.horizon)
+    return frames * sum(1 / speed for speed in speeds) / len(speeds)
+
+
+def iterations_within(minutes: float, settings: Experiment, folder: Path) -> int:
+    """How many iterations a training takes in that time, measured by a short one in `folder`."""
+    short = replace(settings.training, iterations=PROBE, log_every=PROBE // 3, validation_windows=1)
+    shutil.rmtree(folder, ignore_errors=True)
+    run = framecast.train(replace(settings, training=short), out=folder)
+    seconds = seconds_of(run, settings)
+    shutil.rmtree(folder)
+    return max(round(minutes * 60 / seconds), PROBE)
+
+
+def means(rows: Sequence[EventScore], forecaster: str) -> list[EventScore]:
+    """The scores of a forecaster in the mean of events, or on the only event."""
+    return [each for each in rows if each.event == rows[-1].event and each.forecaster == forecaster]
+
+
+def row(title: str, rows: Sequence[EventScore], forecaster: str, cost: str) -> str:
+    """A row of the table."""
+    return f"| {title} | {cost} | {' | '.join(f'{each.value:.4g}' for each in means(rows, forecaster))} |\n"
+
+
+def table(results: Mapping[str, CrossValidation], budget: str) -> str:
+    """The table of all cross-validations that are finished, the baselines first."""
+    first = next(iter(results.values()))
+    model, *baselines = next(iter(first.verifications.values())).forecasters
+    scores = [each.score for each in means(first.scores, model)]
+    events = ", ".join(first.verifications)
+    lines = f"Means over events left out ({events}); {budget}.\n\n"
+    lines += f"| core | weights | iterations | minutes | {' | '.join(scores)} |\n|{' --- |' * (len(scores) + 4)}\n"
+    lines += "".join(row(name, first.scores, name, " | |") for name in baselines)
+    for title, result in results.items():
+        run = next(each for each in sorted(result.out.iterdir()) if (each / "last").is_dir())
+        settings = read(run / "experiment.yaml")
+        iterations = settings.training.iterations
+        minutes = iterations * seconds_of(run, settings) / 60
+        cost = f"{parameters(framecast.load(run).model):,} | {iterations:,} | {minutes:.1f}"
+        name = next(iter(result.verifications.values())).forecasters[0]
+        lines += row(title, result.scores, name, cost)
+    return lines
+
+
+def main() -> None:
+    """Cross-validate the cores, and write the table after each."""
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("events", nargs="+", help="archives, an event each, with one time step")
+    budget = options.add_mutually_exclusive_group(required=True)
+    budget.add_argument("--iterations", type=int)
+    budget.add_argument("--minutes", type=float)
+    options.add_argument("--only", nargs="*", default=list(CORES), choices=list(CORES))
+    options.add_argument("--event", nargs="*", help="judge these events only")
+    options.add_argument("--limit", type=int, help="cases of an event")
+    options.add_argument("--out", type=Path, required=True)
+    arguments = options.parse_args()
+    stored = arguments.out / "iterations.json"
+    iterations: dict[str, int] = json.loads(stored.read_text()) if stored.exists() else {}
+    results: dict[str, CrossValidation] = {}
+    for core, (coordinates, head) in product(arguments.only, VARIANTS):
+        name, title = f"{core}-{coordinates}-{head}", f"{core}, {coordinates}, {head}"
+        settings, folder = experiment(core, coordinates, head, arguments.events), arguments.out / name
+        if name not in iterations:
+            within = arguments.minutes and iterations_within(arguments.minutes, settings, arguments.out / "probe")
+            iterations[name] = within or arguments.iterations
+            stored.parent.mkdir(parents=True, exist_ok=True)
+            stored.write_text(json.dumps(iterations, indent=1) + "\n")
+        result = framecast.crossvalidate(
+            lengthened(settings, iterations[name]), out=folder, events=arguments.event, limit=arguments.limit
+        )
+        if result.interrupted:
+            break
+        results[title] = result
+        text = (
+            f"{arguments.minutes:g} minutes of training" if arguments.minutes else f"{arguments.iterations} iterations"
+        )
+        (arguments.out / "table.md").write_text(table(results, text))
+        print((arguments.out / "table.md").read_text(), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,181 @@
+"""Cross-validation by event: train with each event left out in turn, and judge the model on that event.
+
+The data of the recipe are several archives, each an event (or a radar). A fold is trained on all archives but one, with the
+validation split of the recipe and without a test split, and evaluated on all windows of the archive left out. An event that is
+only judged is evaluated by a model that is trained on all archives. `out` holds
+
+    <event>/                 the run trained without that event; all/ is the run trained on all archives
+    <event>/evaluation/      cases.nc of the event left out, and the settings of its evaluation
+    all/evaluation/<event>/  the same of an event that is only judged
+    summary.csv, .json       the scores by event and their means: workflows/event_scores.py
+    lead_times.csv           the scores at each lead time
+
+No model is chosen here, and no setting of one: whoever compares recipes by these scores has used all events.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from framecast.checks import as_path, as_tuple, check_kind, ensure_folder, replace_fields, require, takes_fields_of
+from framecast.config.experiment import Experiment
+from framecast.config.parsing import plain
+from framecast.config.recipes import read
+from framecast.errors import ConfigError, RunError
+from framecast.progress import Progress
+from framecast.training import resume, train
+from framecast.training.run_folder import EXPERIMENT
+from framecast.verification.evaluate import CASES, DEFAULTS
+from framecast.verification.result import Verification
+from framecast.verification.settings import EvaluationSettings
+from framecast.workflows.evaluation import evaluate
+from framecast.workflows.event_scores import EventScore, event_scores, lead_scores, write_table
+from framecast.workflows.folds import Fold, check_data, check_settings, choose_events, plan_folds
+
+SETTINGS = "settings.json"
+"""The file of the settings of an evaluation, beside its `cases.nc`."""
+
+
+@dataclass(frozen=True)
+class CrossValidation:
+    """The scores of the events that have been evaluated, with their verifications by event; `waiting` are the other events."""
+
+    out: Path
+    verifications: Mapping[str, Verification]
+    scores: list[EventScore]
+    waiting: tuple[str, ...]
+    interrupted: bool = False
+    """Whether the training of a fold was interrupted; the same call continues it."""
+
+
+@takes_fields_of(EvaluationSettings)
+def crossvalidate(
+    recipe: str | Path | Experiment,
+    overrides: Sequence[str] = (),
+    settings: EvaluationSettings = DEFAULTS,
+    *,
+    out: str | Path,
+    events: Sequence[str | Path] | None = None,
+    judge: Sequence[str | Path] = (),
+    console: Console | None = None,
+    progress: Progress | None = None,
+    **stated: Any,
+) -> CrossValidation:
+    """Train the experiment of `recipe` with each of its archives left out in turn, and evaluate each model on the archive that
+    it has not seen, against the baselines.
+
+    `data.path` of the recipe (with `overrides` "key=value") is a list of archives, an event or a radar each. Events at the paths
+    of `judge` are never trained on: they are evaluated by one more model, which is trained on all archives. `events`, names or
+    paths, restricts what is evaluated now; the other archives are trained on in every fold. `settings` define what is scored and
+    how, as in `evaluate`; keywords override them.
+
+    `out` holds a run folder for each fold, and the scores in `summary.csv`, `summary.json` and `lead_times.csv`. A fold that is
+    finished there is not trained again, an interrupted one continues exactly; an event is evaluated again only with other
+    evaluation settings. The progress of training is shown on `console` (default: standard error); `progress` is called with the
+    number of cases done and of all cases of an event. Ctrl-C in training saves a checkpoint and returns.
+
+    Returns the scores of all events that are evaluated. Raises `ArgumentError` for fewer than two archives, an unknown event, or
+    an event that shares a file with the training data, `ConfigError` if `out` holds folds of other settings, and the errors of
+    `train` and `evaluate`.
+    """
+    # the plan, checked before anything is trained
+    check_kind(EvaluationSettings, settings=settings)
+    settings = replace_fields(settings, stated)
+    folder = as_path(out, "a folder", "out")
+    experiment = _experiment(recipe, overrides)
+    judged_only = tuple(str(as_path(path, "the path of frames", "judge")) for path in as_tuple(judge, "judge"))
+    folds = plan_folds(experiment, judged_only, folder)
+    chosen = choose_events(events, folds)
+    require("lightning_fabric", "tensorboard", "psutil", extra="train", purpose="training")
+    for fold in folds:
+        check_settings(fold)
+    check_data(experiment, judged_only, settings)
+    ensure_folder(folder)
+
+    # the folds: training, then the events; the scores are written however it ends
+    console = console or Console(stderr=True)
+    verifications = _finished(folds, settings)
+    try:
+        interrupted = not all(_run(fold, chosen, verifications, settings, console, progress) for fold in folds)
+    finally:
+        judged = [event for fold in folds for event in fold.judged]
+        verifications = {event: verifications[event] for event in judged if event in verifications}
+        scores = event_scores(verifications)
+        write_table(scores, folder / "summary.csv")
+        write_table(scores, folder / "summary.json")
+        write_table(lead_scores(verifications), folder / "lead_times.csv")
+    waiting = tuple(event for event in judged if event not in verifications)
+    return CrossValidation(folder, verifications, scores, waiting, interrupted)
+
+
+def _run(
+    fold: Fold,
+    chosen: Set[str],
+    verifications: dict[str, Verification],
+    settings: EvaluationSettings,
+    console: Console,
+    progress: Progress | None,
+) -> bool:
+    """Train a fold and evaluate those of its `chosen` events that have no verification yet; False if training was interrupted."""
+    due = [event for event in fold.judged if event in chosen and event not in verifications]
+    if due:
+        line = f"{', '.join(due)}: judged by a model trained on {', '.join(fold.archives)}"
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        if not _train(fold, console):
+            return False
+        for event in due:
+            verifications[event] = _evaluate(fold, event, settings, progress)
+    return True
+
+
+def _experiment(recipe: str | Path | Experiment, overrides: Sequence[str]) -> Experiment:
+    """The experiment. Raises `ConfigError` for overrides of an experiment that is given as such."""
+    overrides = as_tuple(overrides, "overrides")
+    if not isinstance(recipe, Experiment):
+        return read(recipe, overrides)
+    if overrides:
+        raise ConfigError(
+            f"{overrides[0]!r} cannot change an Experiment", remedy="use dataclasses.replace, or pass a recipe"
+        )
+    return recipe
+
+
+def _train(fold: Fold, console: Console) -> bool:
+    """Train a fold, or continue its run; whether it is finished."""
+    if not (fold.folder / EXPERIMENT).is_file():
+        train(fold.experiment, out=fold.folder, console=console)
+    elif not (fold.folder / "last").is_dir():
+        resume(fold.folder, console=console)
+    return (fold.folder / "last").is_dir()
+
+
+def _evaluate(fold: Fold, event: str, settings: EvaluationSettings, progress: Progress | None) -> Verification:
+    """Evaluate the model of a fold on an event. The settings are written last, so that they belong to a complete evaluation."""
+    path, folder = fold.judged[event]
+    (folder / SETTINGS).unlink(missing_ok=True)
+    verification = evaluate(fold.folder, path, settings, out=folder, progress=progress)
+    try:
+        (folder / SETTINGS).write_text(json.dumps(_record(path, settings), indent=1) + "\n")
+    except OSError as error:
+        raise RunError(f"the settings cannot be written ({error})", where=folder) from error
+    return replace(verification, examples=[])  # whole frames, which nothing here shows
+
+
+def _record(path: str, settings: EvaluationSettings) -> dict[str, Any]:
+    return {"data": path, "settings": plain(settings)}
+
+
+def _finished(folds: Sequence[Fold], settings: EvaluationSettings) -> dict[str, Verification]:
+    """The verifications of the events that have been evaluated with these settings."""
+    verifications = {}
+    for event, (path, folder) in (item for fold in folds for item in fold.judged.items()):
+        written = folder / SETTINGS
+        if written.is_file() and json.loads(written.read_text()) == _record(path, settings):
+            verifications[event] = Verification.open(folder / CASES)
+    return verifications

@@ -1,0 +1,156 @@
+"""The folds of a cross-validation: what each is trained on, what it is judged on, and the checks before any is trained.
+
+Opens archives and reads the settings of runs that exist; trains nothing and writes nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import xarray as xr
+
+from framecast.checks import as_tuple
+from framecast.config.experiment import Experiment
+from framecast.config.parsing import nearest, plain
+from framecast.data.archives.opening import files_named_by, open_like
+from framecast.data.datasets import ArchiveData
+from framecast.data.frames import files_of
+from framecast.data.readers.options import DEFAULT
+from framecast.data.windows.index import list_windows
+from framecast.data.windows.splits import ByBlocks, ByFile, Split
+from framecast.errors import ArgumentError, ConfigError
+from framecast.training.run_folder import EXPERIMENT, read_experiment
+from framecast.training.two_stage import second_stage
+from framecast.verification.settings import EvaluationSettings
+from framecast.workflows.reproduce import flatten
+
+ALL = "all"
+"""The fold that is trained on all archives."""
+
+
+class Fold(NamedTuple):
+    """A training on `archives` in `folder`, and the events that its model is judged on: their paths, and the folders of their
+    evaluations, by name."""
+
+    folder: Path
+    experiment: Experiment
+    archives: tuple[str, ...]
+    judged: dict[str, tuple[str, Path]]
+
+
+def _archive_data(experiment: Experiment) -> ArchiveData:
+    """The data of the experiment. Raises `ArgumentError` unless they are two archives or more."""
+    data = experiment.data
+    if not isinstance(data, ArchiveData) or len(data.paths) < 2:
+        held = f"one archive, {data.path}" if isinstance(data, ArchiveData) else f"the data set {data.name}"
+        raise ArgumentError(
+            f"{held}; an event is left out of at least two",
+            parameter="data.path",
+            remedy="name the archives one by one: data.path=[one.nc, two.nc, three.nc]",
+        )
+    return data
+
+
+def plan_folds(experiment: Experiment, judged_only: Sequence[str], out: Path) -> list[Fold]:
+    """A fold for each archive, and one that is trained on all if there are events that are only judged. Raises `ArgumentError`
+    for fewer than two archives, and for a path that is given twice."""
+    data = _archive_data(experiment)
+    names = _event_names([*data.paths, *judged_only])
+    left_out, never_trained_on = names[: len(data.paths)], names[len(data.paths) :]
+
+    def fold(folder: Path, kept: Sequence[int], judged: dict[str, tuple[str, Path]]) -> Fold:
+        paths = tuple(data.paths[number] for number in kept)
+        trained = replace(experiment, data=replace(data, path=paths, split=_without_test(data.split)))
+        return Fold(folder, trained, tuple(left_out[number] for number in kept), judged)
+
+    every = range(len(data.paths))
+    folds = [
+        fold(out / name, [k for k in every if k != number], {name: (data.paths[number], out / name / "evaluation")})
+        for number, name in enumerate(left_out)
+    ]
+    if judged_only:
+        places = zip(never_trained_on, judged_only, strict=True)
+        folds.append(fold(out / ALL, every, {name: (path, out / ALL / "evaluation" / name) for name, path in places}))
+    return folds
+
+
+def _event_names(paths: Sequence[str]) -> list[str]:
+    """A name for each path that can be that of a folder: the name of its file without the suffix, or the whole path if two have
+    the same. Raises `ArgumentError` for a path that is given twice."""
+    names = [re.sub(r"[^\w-]+", "_", Path(path).stem) for path in paths]
+    if len({ALL, *names}) <= len(names):
+        names = [re.sub(r"[^\w-]+", "_", path) for path in paths]
+    for name, path in zip(names, paths, strict=True):
+        if names.count(name) > 1:
+            raise ArgumentError(f"{path} is given twice", parameter="data.path", remedy="name each event once")
+    return names
+
+
+def _without_test(split: Split) -> Split:
+    """The split with the frames of the test as training frames."""
+    if isinstance(split, ByBlocks):
+        return replace(split, test=0.0)
+    return replace(split, test=()) if isinstance(split, ByFile) else replace(split, test=None)
+
+
+def choose_events(events: Sequence[str | Path] | None, folds: Sequence[Fold]) -> set[str]:
+    """The names of the events to evaluate. Raises `ArgumentError` for one that is unknown."""
+    names = {path: event for fold in folds for event, (path, _) in fold.judged.items()}
+    if events is None:
+        return set(names.values())
+    chosen = set()
+    for given in map(str, as_tuple(events, "events")):
+        if given not in names and given not in names.values():
+            raise ArgumentError(
+                f"no event {given!r}{nearest(given, names.values())}",
+                parameter="events",
+                remedy=f"one of: {', '.join(names.values())}",
+            )
+        chosen.add(names.get(given, given))
+    return chosen
+
+
+def check_settings(fold: Fold) -> None:
+    """Raise `ConfigError` if the folder of a fold holds a run of other settings."""
+    if not (fold.folder / EXPERIMENT).is_file():
+        return
+    expected, _ = second_stage(fold.experiment, fold.folder)
+    before, after = flatten(plain(read_experiment(fold.folder))), flatten(plain(expected))
+    changed = [key for key in {**before, **after} if before.get(key) != after.get(key)]
+    if changed:
+        text = ", ".join(f"{key} {before.get(key)}, not {after.get(key)}" for key in changed[:4])
+        raise ConfigError(
+            f"it holds a run with other settings: {text}",
+            where=fold.folder,
+            parameter="out",
+            remedy="use the settings with which it was begun, or another folder",
+        )
+
+
+def check_data(experiment: Experiment, judged_only: Sequence[str], settings: EvaluationSettings) -> None:
+    """Raise `DataError` or `ConfigError` for archives that cannot be trained on together and for an event without a window, and
+    `ArgumentError` for one that shares a file with another archive."""
+    data = _archive_data(experiment)
+    opened = dict(zip(data.paths, data.open().frames, strict=True))
+    for path in judged_only:
+        opened[path] = open_like(path, DEFAULT, data.reading)
+    horizon = settings.horizon or data.horizon
+    files: dict[str, str] = {}
+    for path, frames in opened.items():
+        list_windows([frames], context=data.context, horizon=horizon, min_valid=0)
+        for file in _files(path, frames):
+            if file in files:
+                raise ArgumentError(
+                    f"{path} shares {file} with {files[file]}, so that a model would be judged on what it was trained on",
+                    parameter="judge" if path in judged_only else "data.path",
+                    remedy="name each file in one event only",
+                )
+            files[file] = path
+
+
+def _files(path: str, frames: xr.DataArray) -> set[str]:
+    return files_of(frames) | files_named_by(path)
