@@ -16,7 +16,8 @@ from framecast.errors import ConfigError, DataError, RunError
 from framecast.forecasting.baselines.persistence import Persistence
 from framecast.report.figures import shared_lead_axis
 from framecast.report.verdict import verdict
-from framecast.verification.comparison import FEWEST, compare
+from framecast.verification.claims import FEWEST
+from framecast.verification.comparison import compare
 from framecast.verification.examples import Grid
 from framecast.verification.result import Verification
 from framecast.verification.verify import verify
