@@ -19,7 +19,7 @@ def test_a_recipe_of_the_package_is_found_by_name_from_any_folder(
     monkeypatch.chdir(tmp_path)
     by_path = read(f"{PACKAGED / 'radar.yaml'}#predrnn")
     assert read(f"{name}#predrnn") == by_path
-    assert rows(name) == ["convlstm", "predrnn", "predrnn_v2"]
+    assert rows(name) == ["convlstm", "predrnn", "predrnn_v2", "lagrangian"]
     assert published_scores("recipes/moving_mnist.yaml", "predrnn_v2")["mse"] == 48.4
 
 

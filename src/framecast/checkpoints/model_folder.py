@@ -32,6 +32,8 @@ from framecast.types import FrameShape
 VERSION = 3
 """The version of the card format. Version 1 had the keys `framecast` for `format_version` and `reading` for `read_options`;
 versions 1 and 2 had no `coordinates`, `head` and `step_range`."""
+PACKAGED = Path(__file__).parent / "packaged"
+"""The models that come with framecast, each in a folder of its name."""
 WEIGHTS, CARD = "weights.safetensors", "card.json"
 
 
@@ -132,15 +134,29 @@ def load(folder: Path) -> tuple[nn.Module, ModelCard]:
 
 
 def find(folder: Path) -> Path:
-    """The folder of a trained model: `folder` itself, or the best (else the last) model of a run. Raises `RunError`."""
+    """The folder of a trained model: `folder` itself, the best (else the last) model of a run, or one that comes with framecast,
+    by its name. Raises `RunError`."""
     for candidate in (folder, folder / "best", folder / "last"):
         if (candidate / CARD).is_file():
             return candidate
+    if is_packaged(folder):
+        return PACKAGED / folder
     raise RunError(
         "no trained model here",
         where=folder,
-        remedy="use the folder of a run that has validated once or has finished, or of a saved model",
+        remedy="use the folder of a run that has validated once or has finished, of a saved model, "
+        f"or a model that comes with framecast: {', '.join(packaged())}",
     )
+
+
+def packaged() -> list[str]:
+    """The names of the trained models that come with framecast."""
+    return sorted(card.parent.name for card in PACKAGED.glob(f"*/{CARD}"))
+
+
+def is_packaged(folder: Path) -> bool:
+    """Whether `folder` is the name of a model that comes with framecast, and no folder of that name stands here."""
+    return not folder.exists() and str(folder) in packaged()
 
 
 def _migrate(content: dict[str, Any], where: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import framecast
-from framecast.cli.options import DataPath, Inputs, Overwrite, command
+from framecast.cli.options import DataPath, Inputs, Overwrite, command, numbers
 from framecast.cli.terminal import warn
 from framecast.data.readers.options import ReadOptions
 
@@ -16,13 +16,28 @@ from framecast.data.readers.options import ReadOptions
 @command
 def forecast(
     options: ReadOptions,
-    run: Annotated[Path, typer.Argument(help="The folder of a run or of a saved model.")],
+    run: Annotated[Path, typer.Argument(help="The folder of a run or of a saved model, or radar.")],
     data: DataPath,
-    horizon: Annotated[int, typer.Option(help="The number of frames to forecast; may exceed the horizon of training.")],
     out: Annotated[
         Path,
         typer.Option(help="The file to write: nowcast.nc, nowcast.zarr, or an animation: nowcast.mp4, nowcast.gif"),
     ],
+    horizon: Annotated[
+        int | None,
+        typer.Option(help="The number of frames to forecast, by default as many as in training; may be more."),
+    ] = None,
+    members: Annotated[
+        int | None, typer.Option(help="Members of an ensemble, of a model that predicts distributions; else the mean.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="The seed of the members.")] = 0,
+    rates: Annotated[
+        str | None,
+        typer.Option(
+            "--thresholds",
+            metavar="RATE,RATE,...",
+            help="Rain rates in mm/h of whose exceedance the probability is written; 0.5,2,8 unless stated.",
+        ),
+    ] = None,
     actions: Annotated[
         Path | None, typer.Option(help="A .npy file with the action of every step, for an action-conditioned model.")
     ] = None,
@@ -46,6 +61,9 @@ def forecast(
         inputs=inputs or (),
         tile=tile,
         overlap=overlap,
+        members=members,
+        seed=seed,
+        rates=None if rates is None else numbers(rates, "rates"),
         overwrite=overwrite,
     )
     console = Console(stderr=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Literal
 
 from framecast.curriculum import Curriculum, NoSampling
-from framecast.data.datasets import Data
+from framecast.data.datasets import ArchiveData, Data
 from framecast.data.motion.coordinates import Coordinates, Eulerian
 from framecast.data.windows.augmentation import Augmentation
 from framecast.errors import ConfigError
@@ -118,6 +118,12 @@ class Experiment:
                 f"{self.model.name} predicts in a space of its own, in which there are no rates",
                 where="head.name",
                 remedy="use head.name=values, or a model of one stage",
+            )
+        if isinstance(self.data, ArchiveData) and self.data.several_steps and not self.head.conditions:
+            raise ConfigError(
+                f"a model with the head {self.head.name} does not read the time step",
+                where="data.several_steps",
+                remedy="use head.name=exceedance, or archives with one step",
             )
         if self.training.reverse_time and (probabilistic or self.coordinates != Eulerian()):
             raise ConfigError(

@@ -40,8 +40,9 @@ class ArchiveData(ReadOptions):
     """Frames from files. `path` is what `framecast.open` takes; a list of them is opened one by one, so that archives on
     different grids can be trained on together with `crop`. `scaling` follows the quantity by default. With
     `sampling`, training windows with rain are drawn more often than dry ones. `inputs` are further channels that are not
-    forecast. With `quantity` rain_rate, reflectivity is converted, so that radars of both kinds can be trained on together. The
-    fields of `ReadOptions`, inherited here, control the reading of files.
+    forecast. With `quantity` rain_rate, reflectivity is converted, so that radars of both kinds can be trained on together;
+    with `several_steps` the steps of archives may differ, for a model that reads the step. The fields of `ReadOptions`,
+    inherited here, control the reading of files.
     """
 
     name: Literal["archive"] = "archive"
@@ -59,6 +60,7 @@ class ArchiveData(ReadOptions):
     sampling: Importance | None = None
     inputs: tuple[Input, ...] = ()
     quantity: Literal["rain_rate"] | None = None
+    several_steps: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -127,7 +129,12 @@ class ArchiveData(ReadOptions):
         scaling = self.scaling or default_scaling(quantity_of(archives[0]))
         check_scaling(scaling, quantity_of(archives[0]))
         windows = list_windows(
-            archives, context=self.context, horizon=self.horizon, stride=self.stride, min_valid=self.min_valid
+            archives,
+            context=self.context,
+            horizon=self.horizon,
+            stride=self.stride,
+            min_valid=self.min_valid,
+            several_steps=self.several_steps,
         )
         parts = split(windows, archives, self.split)
         # reports

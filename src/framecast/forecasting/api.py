@@ -5,6 +5,7 @@ It opens a model folder and data, and writes a file only if `out` is given.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,14 +19,16 @@ from framecast.data.quantities import quantity_of
 from framecast.data.readers.numpy_files import array_of
 from framecast.data.readers.options import DEFAULT, ReadOptions
 from framecast.data.windows.inputs import with_paths
-from framecast.forecasting.trained_model import load
+from framecast.errors import ArgumentError
+from framecast.forecasting.labels import Forecast
+from framecast.forecasting.trained_model import TrainedModel, load
 from framecast.forecasting.write import check_target, write
 
 
 def forecast(
     run: str | Path,
     data: str | Path | Sequence[str | Path] | xr.DataArray,
-    horizon: int,
+    horizon: int | None = None,
     *,
     out: str | Path | None = None,
     options: ReadOptions = DEFAULT,
@@ -34,18 +37,23 @@ def forecast(
     device: str | None = None,
     tile: int | None = None,
     overlap: int = 64,
+    members: int | None = None,
+    seed: int = 0,
+    rates: Sequence[float] | None = None,
     overwrite: bool = False,
-) -> xr.DataArray:
-    """Forecast the `horizon` frames after the newest ones of `data` with the model of a run or of a model folder.
+) -> Forecast:
+    """Forecast the `horizon` frames after the newest ones of `data`, by default as many as in training, with the model of a run,
+    of a model folder, or one that comes with framecast, by its name: "radar".
 
     `data` are opened Frames or what `framecast.open` takes; they are read as in training, except for the `options` that are
     stated. With `out` the Forecast is also written, see `framecast.write`; `overwrite` replaces an existing file. `actions
     (context + horizon - 1, or one more, A)`, an array or a .npy file, are for an action-conditioned model. `inputs` are the
-    present paths of the model's extra inputs, in the order of training. For `device`, `tile` and `overlap` see
+    present paths of the model's extra inputs, in the order of training. For `device`, `tile`, `overlap`, `members` and `seed` see
     `framecast.load`.
 
-    Returns the Forecast `(init_time, lead_time, channel, y, x)`. Its attributes `repairs` and `warnings`, if any, have one line
-    for each repair on reading and for each implausible value in the newest frames.
+    Returns the Forecast `(init_time, lead_time, channel, y, x)`; of a model that predicts distributions a Dataset of it and of
+    the probabilities at `rates` in mm/h, by default those of the event scores. Its attributes `repairs` and `warnings`, if any,
+    have one line for each repair on reading and for each implausible value in the newest frames.
 
     Raises `DataError` if the data cannot be read or do not fit the model, `ConfigError` if the arguments are invalid, and
     `RunError` if there is no trained model or `out` cannot be written.
@@ -56,11 +64,14 @@ def forecast(
     if target is not None:
         check_target(target, overwrite=overwrite)
     # Open the model and the data, forecast, and note what a reader of the forecast must know.
-    model = load(run, device, tile=tile, overlap=overlap)
+    model = load(run, device, tile=tile, overlap=overlap, members=members, seed=seed)
     frames = check_frames(data) if isinstance(data, xr.DataArray) else open_like(data, options, model.card.read_options)
+    frames = model.fit(frames)
     newest = frames.isel(time=slice(-model.context, None))
     values = array_of(Path(actions)) if isinstance(actions, str | Path) else actions
-    result = model.forecast(frames, horizon, values, with_paths(model.card.inputs, as_tuple(inputs, "inputs")))
+    paths = with_paths(model.card.inputs, as_tuple(inputs, "inputs"))
+    horizon = model.card.shape.horizon if horizon is None else horizon
+    result = model.forecast(frames, horizon, values, paths, rates=_rates(rates, model))
     for name, texts in (
         ("repairs", frames.attrs.get("repairs", ())),
         ("warnings", describe_impossible(coverage(newest), quantity_of(newest))),
@@ -70,3 +81,19 @@ def forecast(
     if target is not None:
         write(result, target, overwrite=overwrite, context=newest if "sequence" not in frames.dims else None)
     return result
+
+
+def _rates(rates: Sequence[float] | None, model: TrainedModel) -> tuple[float, ...] | None:
+    """The `rates` of probabilities. Raises `ArgumentError` unless they are rising rates, and for a model of values."""
+    if rates is None:
+        return None
+    chosen = tuple(float(rate) for rate in as_tuple(rates, "rates"))
+    if not model.card.head.rates:
+        raise ArgumentError(
+            f"{model.name} predicts values, which have no probabilities",
+            parameter="rates",
+            remedy="leave the rates out, or train with head.name=exceedance",
+        )
+    if not chosen or not all(low < high for low, high in zip((0.0, *chosen), (*chosen, math.inf), strict=True)):
+        raise ArgumentError(f"{list(chosen)} given, expected rising rain rates in mm/h, above 0", parameter="rates")
+    return chosen

@@ -4,22 +4,33 @@ This is the one place where labels are put on forecasts. A Forecast is an `xarra
 channel, y, x)`, or `(init_time, member, lead_time, channel, y, x)` for an ensemble, in the units and on the grid of the frames
 it continues. `init_time` is the time of the newest frame, `lead_time` a timedelta64 (the number of the step if the frames have
 no times). NaN means that the forecast has no basis there.
+
+A forecast of distributions is an `xarray.Dataset`: this array, the mean or the members, and with the dimension `threshold` (rain
+rates in mm/h) the `exceedance_probability` and the `likely_event`, 1 where an event is to be expected if the critical success
+index at that rate is to be high.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import xarray as xr
 
 from framecast.checks import check_counts
 from framecast.data.frames import check_frames, describe_source, stamp
+from framecast.data.quantities import RAIN_RATE, quantity_of
 from framecast.data.scale import scale_of
 from framecast.data.windows.index import NO_DATA, time_step
 from framecast.errors import DataError
+from framecast.forecasting.distribution import Distribution
 from framecast.forecasting.protocol import Context, Forecaster, forecast_cases
 
 DIMS = ("init_time", "lead_time", "channel", "y", "x")
 MEMBER_DIMS = ("init_time", "member", "lead_time", "channel", "y", "x")
+PROBABILITY, EVENT = "exceedance_probability", "likely_event"
+Forecast = xr.DataArray | xr.Dataset
+"""A labelled forecast; a Dataset if it has a distribution."""
 RECENT = 4
 """Context frames that a forecaster receives if available, even if its minimum is lower: enough to estimate motion."""
 
@@ -32,12 +43,13 @@ def forecast_frames(
     context: int | None = None,
     actions: np.ndarray | None = None,
     inputs: np.ndarray | None = None,
-) -> xr.DataArray:
+    rates: Sequence[float] | None = None,
+) -> Forecast:
     """Forecast the `horizon` frames after the newest of `frames` with a forecaster.
 
     The forecaster receives the newest `context` frames, by default its minimum and at least `RECENT` if available, with the
     `actions (T + L, A)` and extra `inputs (T, E, H, W)` of these frames. The Forecast has the attribute `fallback` if a simpler
-    method replaced the forecaster.
+    method replaced the forecaster. A distribution is evaluated at `rates` in mm/h, by default those of the event scores.
 
     Raises `DataError` if `frames` are not Frames, are too few, are not one time step apart or have no data, and `ArgumentError`
     if `horizon` < 1.
@@ -52,11 +64,42 @@ def forecast_frames(
         None if inputs is None else inputs[None],
         (scale_of(frames),),
     )
-    values, fallback, _ = forecast_cases(forecaster, case, horizon)
+    values, fallback, distribution = forecast_cases(forecaster, case, horizon)
     forecast = label_forecast(values[:, 0], frames if frames.sizes["time"] > 1 else recent, forecaster.name)
     if fallback is not None and fallback[0]:
         forecast.attrs["fallback"] = f"{forecaster.name} cannot use these frames; a simpler method made the forecast"
-    return forecast
+    if distribution is None:
+        return forecast
+    return label_distribution(distribution, forecast, rates or quantity_of(frames).thresholds)
+
+
+def values_of(forecast: Forecast) -> xr.DataArray:
+    """The values of a Forecast: the mean or the members of one with a distribution."""
+    return forecast if isinstance(forecast, xr.DataArray) else forecast[str(forecast.attrs["values"])]
+
+
+def label_distribution(distribution: Distribution, values: xr.DataArray, rates: Sequence[float]) -> xr.Dataset:
+    """The Dataset of a forecast of one case: its labelled `values`, and its distribution at `rates` in mm/h."""
+    coordinates = {name: each for name, each in values.coords.items() if name != "member"}
+    coordinates["threshold"] = xr.DataArray(list(rates), dims="threshold", attrs={"units": RAIN_RATE.units})
+    dims = ("init_time", "threshold", *DIMS[1:])
+
+    def label(fields: np.ndarray, name: str, description: str) -> xr.DataArray:
+        """Label `fields (R, L, H, W)`."""
+        attributes = {"units": "1", "long_name": description}
+        return xr.DataArray(fields[None, :, :, None], coords=coordinates, dims=dims, name=name, attrs=attributes)
+
+    probability = distribution.exceedance(rates)[:, 0]
+    events = np.stack([distribution.most_skilful(rate)[0] for rate in rates]).astype(np.float32)
+    events[np.isnan(probability)] = np.nan
+    return xr.Dataset(
+        {
+            str(values.name): values,
+            PROBABILITY: label(probability, PROBABILITY, "probability that the rain rate is at or above the threshold"),
+            EVENT: label(events, EVENT, "where to expect rain at or above the threshold, for the highest expected CSI"),
+        },
+        attrs={**values.attrs, "values": str(values.name)},
+    )
 
 
 def newest_frames(frames: xr.DataArray, count: int) -> xr.DataArray:

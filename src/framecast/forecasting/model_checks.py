@@ -12,6 +12,7 @@ import xarray as xr
 
 from framecast.checkpoints.model_folder import ModelCard
 from framecast.checks import describe
+from framecast.data.conversion import as_rain_rate
 from framecast.data.frames import check_frames, describe_source
 from framecast.data.quantities import quantity_of
 from framecast.data.windows.index import time_step
@@ -19,11 +20,15 @@ from framecast.errors import ConfigError, DataError
 from framecast.forecasting.protocol import Context
 
 
-def check_frames_fit(card: ModelCard, frames: xr.DataArray) -> None:
-    """Raise `DataError` if `frames` are not Frames, or have another quantity, number of channels or time step than in
-    training."""
+def fit_frames(card: ModelCard, frames: xr.DataArray) -> xr.DataArray:
+    """The `frames` as the model reads them: reflectivity as rain rate for a model of rain rates, which its repairs then say.
+
+    Raises `DataError` if they are not Frames, or have another quantity, number of channels or time step than in training."""
     check_frames(frames)
     quantity, where = quantity_of(frames), describe_source(frames)
+    if quantity.rain == "reflectivity" and card.quantity.rain == "rate":
+        frames = as_rain_rate(frames)
+        quantity = quantity_of(frames)
     if quantity.name != card.quantity.name:
         raise DataError(
             f"{quantity.name} in {quantity.units}, but the model was trained on {card.quantity.name}",
@@ -38,14 +43,17 @@ def check_frames_fit(card: ModelCard, frames: xr.DataArray) -> None:
         )
     step = time_step(frames) if frames.sizes["time"] > 1 else None
     if card.step_seconds is None or not isinstance(step, np.timedelta64):
-        return
+        return frames
     seconds = float(step / np.timedelta64(1, "s"))
-    if abs(seconds - card.step_seconds) > 0.1 * card.step_seconds:
+    shortest, longest = card.step_range or (card.step_seconds, card.step_seconds)
+    if not 0.9 * shortest <= seconds <= 1.1 * longest:
+        trained = f"{shortest / 60:g}" + (f" to {longest / 60:g}" if longest > shortest else "")
         raise DataError(
-            f"a time step of {seconds / 60:g} minutes, but the model was trained on {card.step_seconds / 60:g}",
+            f"a time step of {seconds / 60:g} minutes, but the model was trained on {trained}",
             where=where,
             remedy="resample the frames to that time step, or train a model on these frames",
         )
+    return frames
 
 
 def check_actions(card: ModelCard, actions: Any, horizon: int) -> None:

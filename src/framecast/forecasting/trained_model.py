@@ -13,30 +13,44 @@ from typing import Any, overload
 import numpy as np
 import torch
 import xarray as xr
+from torch import Tensor
 from torch.nn import functional
 
 from framecast.checkpoints.model_folder import ModelCard, find
 from framecast.checkpoints.model_folder import load as load_saved
 from framecast.checks import as_path, check_counts
+from framecast.data.motion.advection import motion_of
+from framecast.data.motion.coordinates import Lagrangian, carry_cases, carry_forecast, origins_of
+from framecast.data.motion.optical_flow import context_motion
+from framecast.data.quantities import ZR
+from framecast.data.scale import ASSUMED, Scale
 from framecast.data.windows.inputs import Input, fields
-from framecast.errors import ConfigError, RunError
-from framecast.forecasting.labels import check_horizon, forecast_frames
-from framecast.forecasting.model_checks import check_actions, check_context, check_frames_fit
-from framecast.forecasting.protocol import Context, check_length
+from framecast.data.windows.presentation import condition_planes
+from framecast.errors import ArgumentError, ConfigError, RunError
+from framecast.forecasting.distribution import Distribution
+from framecast.forecasting.ensembles import draw_members
+from framecast.forecasting.labels import Forecast, check_horizon, forecast_frames
+from framecast.forecasting.model_checks import check_actions, check_context, fit_frames
+from framecast.forecasting.protocol import Context, Forecasts, check_length
 from framecast.forecasting.tiling import check_overlap, forecast_tiles
 from framecast.ops.convolution import Transforms, share_transforms
+
+LEAST_LOGIT = -7.0
+"""The logit of pixels without basis where their neighbours are interpolated."""
 
 
 class TrainedModel:
     """A trained model with its model card; a `Forecaster`.
 
-    A forecast is NaN where no context frame has data, since it has no basis there. Elsewhere a missing pixel of the context is
-    passed to the model as dry. Frames whose sides are not multiples of the model's patch are padded at the bottom and the right
-    with their border, and the forecast is cropped.
+    A forecast is NaN where it has no basis: where no context frame has data, or the newest one of a model whose head predicts
+    distributions; and in Lagrangian coordinates what comes from outside the observed area. Elsewhere a missing pixel of the
+    context is passed to the model as dry. Frames whose sides are not multiples of the model's patch are padded at the bottom and
+    the right with their border, and the forecast is cropped.
 
     With `tile`, larger frames are forecast in square tiles of that side which overlap by `overlap` pixels, see `tiling`. This
-    needs the memory of one tile, and allows a model of one frame size to forecast larger frames. Raises `ConfigError` if the
-    overlap is as large as a tile.
+    needs the memory of one tile, and allows a model of one frame size to forecast larger frames. With `members`, a model that
+    predicts distributions returns so many members that follow them, see `ensembles`, in place of the mean; `seed` is that of
+    their noise. Raises `ConfigError` if the overlap is as large as a tile, or if a model of values is asked for members.
     """
 
     def __init__(
@@ -47,15 +61,25 @@ class TrainedModel:
         *,
         tile: int | None = None,
         overlap: int = 64,
+        members: int | None = None,
+        seed: int = 0,
     ) -> None:
         self.model: Any = model.to(device).eval()
         self.card = card
         self.device = torch.device(device)
         self.tile = tile
         self.overlap = overlap
+        self.members = members
+        self.seed = seed
         self._transforms: Transforms = {}
         if tile is not None:
             check_overlap(tile, overlap, self._alignment)
+        if members and not card.head.rates:
+            raise ArgumentError(
+                f"{self.name} predicts values, from which no members can be drawn",
+                parameter="members",
+                remedy="leave it out, or train with head.name=exceedance",
+            )
 
     @property
     def name(self) -> str:
@@ -90,10 +114,12 @@ class TrainedModel:
         horizon: int,
         actions: np.ndarray | None = None,
         inputs: Sequence[Input] | None = None,
-    ) -> xr.DataArray: ...
+        *,
+        rates: Sequence[float] | None = None,
+    ) -> Forecast: ...
 
     @overload
-    def forecast(self, frames: Context, horizon: int) -> np.ndarray: ...
+    def forecast(self, frames: Context, horizon: int) -> Forecasts: ...
 
     def forecast(
         self,
@@ -101,17 +127,19 @@ class TrainedModel:
         horizon: int,
         actions: np.ndarray | None = None,
         inputs: Sequence[Input] | None = None,
-    ) -> xr.DataArray | np.ndarray:
-        """Forecast `horizon` frames: from labelled frames a labelled Forecast, see `__call__`; from a `Context` of arrays an
-        array `(1, B, L, C, H, W)`, as a `Forecaster` does.
+        *,
+        rates: Sequence[float] | None = None,
+    ) -> Forecast | Forecasts:
+        """Forecast `horizon` frames: from labelled frames a labelled Forecast, see `__call__`; from a `Context` of arrays
+        `Forecasts`, as a `Forecaster` does, with the distribution if the model predicts one.
 
         A `Context` holds its own `actions (B, T + L - 1 or more, A)` and extra `inputs (B, T, E, H, W)`. Raises `ConfigError`
         if the context is too short, the model does not support the frame size, or extra inputs are missing, `DataError` if the
         context has another shape or type, and `RunError` if the forecast is not finite where there are data.
         """
         if isinstance(frames, Context):
-            return self._forecast_cases(frames, horizon)[None]
-        return self(frames, horizon, actions, inputs)
+            return self._forecast_cases(frames, horizon)
+        return self(frames, horizon, actions, inputs, rates=rates)
 
     def __call__(
         self,
@@ -119,23 +147,27 @@ class TrainedModel:
         horizon: int,
         actions: np.ndarray | None = None,
         inputs: Sequence[Input] | None = None,
-    ) -> xr.DataArray:
-        """Forecast from the newest of `frames`: a Forecast `(init_time, lead_time, channel, y, x)`.
+        *,
+        rates: Sequence[float] | None = None,
+    ) -> Forecast:
+        """Forecast from the newest of `frames`: a Forecast `(init_time, lead_time, channel, y, x)`, or a Dataset with
+        probabilities at `rates` in mm/h if the model predicts distributions, see `labels`.
 
         `horizon` may exceed the horizon of training. `actions (context + horizon - 1, or one more, A)` start at the first context
         frame; they are for an action-conditioned model. `inputs` describe the files of the extra inputs, by default those of
         training. Raises `DataError` if the quantity, the number of channels or the time step differ from training, or if the
         actions do not fit, and `ConfigError` if the model does not support the frame size.
         """
-        self.check(frames)
+        frames = self.fit(frames)
         check_horizon(horizon)
         check_actions(self.card, actions, horizon)
         extra = self._read_inputs(frames, self.card.inputs if inputs is None else inputs) if self.inputs else None
-        return forecast_frames(self, frames, horizon, context=self.context, actions=actions, inputs=extra)
+        return forecast_frames(self, frames, horizon, context=self.context, actions=actions, inputs=extra, rates=rates)
 
-    def check(self, frames: xr.DataArray) -> None:
-        """Raise `DataError` if `frames` are not Frames, or do not fit the model."""
-        check_frames_fit(self.card, frames)
+    def fit(self, frames: xr.DataArray) -> xr.DataArray:
+        """The `frames` in the quantity of the model: reflectivity is converted for a model of rain rates. Raises `DataError` if
+        they are not Frames, or do not fit the model."""
+        return fit_frames(self.card, frames)
 
     def _read_inputs(self, frames: xr.DataArray, inputs: Sequence[Input]) -> np.ndarray:
         """Read the extra inputs `(T, E, H, W)` of the context frames."""
@@ -143,29 +175,75 @@ class TrainedModel:
         return np.stack([field.read(times, self.context) for field in fields(inputs, [frames])[0]], axis=1)
 
     @torch.no_grad()
-    def _forecast_cases(self, context: Context, horizon: int) -> np.ndarray:
-        """Forecast each case, `(B, L, C, H, W)`, in tiles if the frames are larger than a tile."""
+    def _forecast_cases(self, context: Context, horizon: int) -> Forecasts:
+        """Forecast each case, in tiles if the frames are larger than a tile."""
+        # The newest frames of the context.
         check_horizon(horizon)
         check_context(self.card, context, horizon)
         check_length(self, context.length)
         unused = context.length - self.context
-        contexts, actions = context.frames[:, unused:], None
+        frames, actions, inputs = context.frames[:, unused:], None, None
         if self.card.shape.actions and context.actions is not None:
             actions = context.actions[:, unused:]
         if self.inputs and context.inputs is not None:
-            contexts = np.concatenate([contexts, context.inputs[:, unused:].astype(contexts.dtype)], axis=2)
+            inputs = context.inputs[:, unused:].astype(frames.dtype)
+        scales = context.scales or (self._training_scale,) * len(frames)
+        # Into the coordinates of the model, through it, and back to the ground.
+        moving = isinstance(self.card.coordinates, Lagrangian)
+        origins = [self._origins(case, horizon) for case in frames] if moving or self.members else []
+        carried = frames
+        if moving:
+            carried, inputs = carry_cases(frames, inputs, origins, self.card.quantity.dry)
+        outputs = self._run(carried, inputs, scales, horizon, actions)
+        if moving:
+            fill = LEAST_LOGIT if self.card.head.rates else self.card.quantity.dry
+            outputs = torch.stack(
+                [carry_forecast(output, path[:horizon], fill) for output, path in zip(outputs, origins, strict=True)]
+            )
+        if not self.card.head.rates:
+            return Forecasts(outputs.numpy()[None])
+        return self._distribute(outputs, frames, origins, scales)
+
+    def _origins(self, frames: np.ndarray, horizon: int) -> list[Tensor]:
+        """Where each pixel was one and more steps before, for a context `(T, C, H, W)` and as many lead times."""
+        motion = motion_of(context_motion(frames, self.card.quantity))
+        height, width = frames.shape[-2:]
+        return origins_of(motion, height, width, max(horizon, len(frames) - 1))
+
+    @property
+    def _training_scale(self) -> Scale:
+        """The scale of the training data, for a context that does not state its own."""
+        minutes = ASSUMED.minutes if self.card.step_seconds is None else self.card.step_seconds / 60
+        return ASSUMED._replace(minutes=minutes)
+
+    def _run(
+        self,
+        frames: np.ndarray,
+        inputs: np.ndarray | None,
+        scales: Sequence[Scale],
+        horizon: int,
+        actions: np.ndarray | None,
+    ) -> Tensor:
+        """The output of the network for contexts `(B, T, C, H, W)` in its coordinates, `(B, L, K or C, H, W)`: logits, or values
+        in physical units; NaN without basis."""
+        parts = [frames] if inputs is None else [frames, inputs]
+        if self.card.head.conditions:
+            parts.append(_conditions(frames, scales))
+        contexts = np.concatenate(parts, axis=2)
         if self.tile is None or max(contexts.shape[-2:]) <= self.tile:
-            return self._forecast_untiled(contexts, horizon, actions)
-        return forecast_tiles(
-            lambda part: self._forecast_untiled(part, horizon, actions),
-            contexts,
-            self.tile,
-            self.overlap,
-            self._alignment,
+            return torch.from_numpy(self._run_untiled(contexts, horizon, actions))
+        return torch.from_numpy(
+            forecast_tiles(
+                lambda part: self._run_untiled(part, horizon, actions),
+                contexts,
+                self.tile,
+                self.overlap,
+                self._alignment,
+            )
         )
 
-    def _forecast_untiled(self, contexts: np.ndarray, horizon: int, actions: np.ndarray | None) -> np.ndarray:
-        """Forecast without tiles, `(B, L, C, H, W)`; the last channels of `contexts` are the extra inputs."""
+    def _run_untiled(self, contexts: np.ndarray, horizon: int, actions: np.ndarray | None) -> np.ndarray:
+        """The same without tiles; the last channels of `contexts` are the extra inputs and the conditions."""
         # Scale and pad.
         contexts, inputs = np.split(contexts, [self.card.shape.predicted], axis=2)
         frames = torch.from_numpy(self.card.scaling.forward(contexts, self.card.quantity))
@@ -176,32 +254,79 @@ class TrainedModel:
         if any(padding):
             padded = functional.pad(scaled.flatten(0, 1), padding, mode="replicate")
             scaled = padded.reshape(*scaled.shape[:3], *padded.shape[-2:])
-        # Forecast, crop, and convert back to physical units; NaN where the context has no data.
+        # Forecast and crop; values back to physical units; NaN where the context has no data.
         action_tensor = (
             None if actions is None else torch.from_numpy(np.array(actions, dtype=np.float32)).to(self.device)
         )
         with share_transforms(self._transforms):
-            forecast = self.model.forecast(scaled.float(), horizon, action_tensor)[..., :height, :width].float().cpu()
-        physical = self.card.scaling.inverse(forecast, self.card.quantity).numpy()
-        no_basis = np.isnan(contexts).all(axis=1, keepdims=True)
-        if not (np.isfinite(physical) | no_basis).all():
+            output = self.model.forecast(scaled.float(), horizon, action_tensor)[..., :height, :width].float().cpu()
+        if self.card.head.rates:
+            result, no_basis = output.numpy(), np.isnan(contexts[:, -1:])
+        else:
+            result = self.card.scaling.inverse(output, self.card.quantity).numpy()
+            no_basis = np.isnan(contexts).all(axis=1, keepdims=True)
+        if not (np.isfinite(result) | no_basis).all():
             raise RunError(
                 f"the forecast of {self.name} is not finite where there are data: its weights have diverged",
                 remedy="train it again, with a smaller optimiser.learning_rate or with optimiser.clip",
             )
-        return np.where(no_basis, np.float32(np.nan), physical)
+        return np.where(no_basis, np.float32(np.nan), result)
+
+    def _distribute(
+        self, logits: Tensor, frames: np.ndarray, origins: Sequence[Sequence[Tensor]], scales: Sequence[Scale]
+    ) -> Forecasts:
+        """The distributions with `logits (B, L, K, H, W)`, and their mean or members."""
+        quantity, zr = self.card.quantity, ZR()
+        probability = np.ascontiguousarray(torch.sigmoid(logits).numpy().transpose(2, 0, 1, 3, 4))
+        distribution = Distribution(np.array(self.card.head.rates), probability)
+        if not self.members:
+            return Forecasts(distribution.values(quantity, zr)[None], distribution=distribution)
+        horizon = logits.shape[1]
+        cases = [
+            draw_members(
+                distribution.rates,
+                probability[:, case],
+                np.asarray(quantity.rain_rate(frames[case, :, 0], zr)),
+                torch.stack(list(origins[case][:horizon])).numpy(),
+                scale.minutes * np.arange(1, horizon + 1),
+                members=self.members,
+                seed=self.seed,
+                pixel=scale.kilometres,
+            )
+            for case, scale in enumerate(scales)
+        ]
+        rates = np.stack(cases, axis=1)[:, :, :, None]
+        dry = rates < distribution.rates[0]  # false where NaN
+        values = np.where(dry, quantity.dry, quantity.from_rain_rate(np.where(dry, distribution.rates[0], rates), zr))
+        return Forecasts(values.astype(np.float32), distribution=distribution)
 
 
-def load(folder: str | Path, device: str | None = None, *, tile: int | None = None, overlap: int = 64) -> TrainedModel:
+def _conditions(frames: np.ndarray, scales: Sequence[Scale]) -> np.ndarray:
+    """The planes of conditions `(B, T, 3, H, W)` of contexts `(B, T, C, H, W)`."""
+    known = np.isfinite(frames).all(axis=2, keepdims=True)
+    return np.stack([condition_planes(case, 0, scale) for case, scale in zip(known, scales, strict=True)])
+
+
+def load(
+    folder: str | Path,
+    device: str | None = None,
+    *,
+    tile: int | None = None,
+    overlap: int = 64,
+    members: int | None = None,
+    seed: int = 0,
+) -> TrainedModel:
     """Load a trained model from a model folder, or from the folder of a run (its best model, else its last).
 
     `device` is the GPU by default, if there is one. With `tile`, frames larger than so many pixels are forecast in square tiles
-    which share `overlap` pixels, see `TrainedModel`. Raises `RunError` if there is no complete model, and `ConfigError` if the
-    device does not exist, `tile` < 1, or `overlap` is as large as `tile`.
+    which share `overlap` pixels; with `members`, forecasts are ensembles whose noise has that `seed`; see `TrainedModel`.
+
+    Raises `RunError` if there is no complete model, and `ConfigError` if the device does not exist, `tile` or `members` < 1,
+    `overlap` is as large as `tile`, or the model predicts no distributions to draw members from.
     """
-    check_counts(tile=tile)
+    check_counts(tile=tile, members=members)
     model, card = load_saved(find(as_path(folder, "the folder of a run, or of a saved model", "folder")))
-    return TrainedModel(model, card, _device(device), tile=tile, overlap=overlap)
+    return TrainedModel(model, card, _device(device), tile=tile, overlap=overlap, members=members, seed=seed)
 
 
 def _device(name: str | None) -> torch.device:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
@@ -20,7 +20,7 @@ from framecast.data.frames import check_frames
 from framecast.data.quantities import QUANTITIES
 from framecast.data.readers import zarr_store
 from framecast.errors import ConfigError, DataError, RunError
-from framecast.forecasting.labels import DIMS, MEMBER_DIMS
+from framecast.forecasting.labels import DIMS, EVENT, MEMBER_DIMS, PROBABILITY, Forecast, values_of
 
 SUFFIXES = (".nc", ".zarr", ".mp4", ".gif")
 FRAME_RATE = 10
@@ -54,9 +54,11 @@ def check_target(out: Path, *, overwrite: bool = False) -> None:
         raise ConfigError("its folder does not exist", where=out, remedy=f"create {out.parent} first")
 
 
-def check_forecast(forecast: Any) -> None:
-    """Raise `DataError` if `forecast` is not a Forecast."""
+def check_forecast(forecast: Any) -> xr.DataArray:
+    """The values of a Forecast. Raises `DataError` if `forecast` is not one."""
     remedy = "write the result of forecast(frames, horizon); to write frames, use frames.to_netcdf(PATH)"
+    if isinstance(forecast, xr.Dataset) and forecast.attrs.get("values") in forecast:
+        forecast = values_of(forecast)
     if not isinstance(forecast, xr.DataArray):
         raise DataError(f"{describe(forecast)} given, expected a forecast, an xarray.DataArray", remedy=remedy)
     if (
@@ -67,11 +69,10 @@ def check_forecast(forecast: Any) -> None:
         raise DataError(f"{dict(forecast.sizes)} are not the sizes of a forecast, {DIMS}", remedy=remedy)
     if forecast.attrs.get("quantity") not in QUANTITIES:
         raise DataError("the forecast has lost its attributes", remedy="restore them: .assign_attrs(forecast.attrs)")
+    return forecast
 
 
-def write(
-    forecast: xr.DataArray, out: str | Path, *, overwrite: bool = False, context: xr.DataArray | None = None
-) -> None:
+def write(forecast: Forecast, out: str | Path, *, overwrite: bool = False, context: xr.DataArray | None = None) -> None:
     """Write `forecast` to `out`, in the format of its suffix: .nc or .zarr with grid, projection, init and lead times, or .mp4 or
     .gif, an animation that starts with the frames of `context`, if given.
 
@@ -81,7 +82,7 @@ def write(
     """
     # Check the arguments before anything is written.
     out = as_path(out, "the path of a file to write", "out")
-    check_forecast(forecast)
+    values = check_forecast(forecast)
     if context is not None:
         check_frames(context)
     check_target(out, overwrite=overwrite)
@@ -89,7 +90,7 @@ def write(
     temporary = out.with_name(f".{os.getpid()}.{out.name}")
     try:
         if out.suffix in (".mp4", ".gif"):
-            images = video_frames(forecast, context)
+            images = video_frames(values, context)
             (_write_gif if out.suffix == ".gif" else _write_mp4)(images, temporary)
             temporary.replace(out)
             return
@@ -150,15 +151,15 @@ def _write_mp4(images: list[np.ndarray], path: Path) -> None:
         container.mux(stream.encode())
 
 
-def to_dataset(forecast: xr.DataArray) -> xr.Dataset:
+def to_dataset(forecast: Forecast) -> xr.Dataset:
     """Convert a Forecast to a CF dataset; `time (init_time, lead_time)` is the valid time of a frame."""
-    # The variable.
-    variable = forecast.drop_encoding()  # the encoding of the source files does not apply
-    mapping = variable.attrs.pop("grid_mapping", None)
-    variable.encoding = {"zlib": True, "complevel": 1, "_FillValue": np.float32(np.nan), "dtype": "float32"}
-    if mapping is not None:
-        variable.encoding["grid_mapping"] = mapping
-    dataset = variable.to_dataset(name=str(forecast.name))
+    # The variables.
+    values = values_of(forecast)
+    dataset = _encode(values, "float32").to_dataset(name=str(values.name))
+    if isinstance(forecast, xr.Dataset):
+        mapping = {name: values.attrs[name] for name in ("grid_mapping",) if name in values.attrs}
+        for name in (PROBABILITY, EVENT):
+            dataset[name] = _encode(forecast[name].assign_attrs(mapping), "uint16")
     # Coordinates: members, grid, and the times of CF.
     if "member" in dataset.dims:
         members = dataset.coords.get("member", np.arange(dataset.sizes["member"]))
@@ -175,5 +176,17 @@ def to_dataset(forecast: xr.DataArray) -> xr.Dataset:
         dataset["init_time"].attrs = {"standard_name": "forecast_reference_time"}
         dataset["lead_time"].attrs = {"standard_name": "forecast_period"}
         dataset["time"].attrs = {"standard_name": "time"}
-    dataset.attrs = {"Conventions": "CF-1.10", "source": f"framecast, {forecast.attrs.get('forecaster', 'forecast')}"}
+    dataset.attrs = {"Conventions": "CF-1.10", "source": f"framecast, {values.attrs.get('forecaster', 'forecast')}"}
     return dataset
+
+
+def _encode(variable: xr.DataArray, kind: Literal["float32", "uint16"]) -> xr.DataArray:
+    """The variable as it is written: numbers as float32, probabilities in steps of 1/10,000."""
+    variable = variable.drop_encoding()  # the encoding of the source files does not apply
+    mapping = variable.attrs.pop("grid_mapping", None)
+    variable.encoding = {"zlib": True, "complevel": 1, "dtype": kind, "_FillValue": np.float32(np.nan)}
+    if kind == "uint16":
+        variable.encoding |= {"_FillValue": np.uint16(2**16 - 1), "scale_factor": 1e-4}
+    if mapping is not None:
+        variable.encoding["grid_mapping"] = mapping
+    return variable

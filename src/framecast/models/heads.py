@@ -185,7 +185,9 @@ class ExceedanceNetwork(nn.Module):
             predicted = self.network(encoded, teacher, actions)
             output, losses = predicted.frames[:, -horizon:], predicted.losses
         else:
-            output, losses = self.network.forecast(encoded[:, : self.context], horizon, actions), {}
+            output, losses = self.network.forecast(encoded[:, : self.context], min(horizon, self.horizon), actions), {}
+        if output.shape[1] < horizon:  # what a network of one pass says of its last lead time holds beyond it
+            output = torch.cat([output, output[:, -1:].expand(-1, horizon - output.shape[1], -1, -1, -1)], dim=1)
         return logits_of(output, slice(None)), losses
 
     def _feedback(self, encoded: Tensor, logits_of: Any) -> Any:

@@ -7,7 +7,6 @@ from typing import Any
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
-import xarray as xr
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 
@@ -15,6 +14,7 @@ from framecast.checks import check_counts
 from framecast.colours import scale_of
 from framecast.data.frames import stamp
 from framecast.data.quantities import QUANTITIES
+from framecast.forecasting.labels import Forecast
 from framecast.forecasting.write import check_forecast
 from framecast.report.figures import STYLE, draw_frame
 
@@ -22,12 +22,14 @@ _WIDTH, _HEAD = 9.6, 0.9
 """Inches: width of the figure, and height of its title with the colour scale."""
 
 
-def plot(forecast: xr.DataArray, *, columns: int = 6) -> Figure:
-    """The frames of a Forecast by lead time, `columns` in a row; one block of rows for each initial time.
+def plot(forecast: Forecast, *, columns: int = 6) -> Figure:
+    """The frames of a Forecast by lead time, `columns` in a row; one block of rows for each initial time. Of an ensemble
+    the mean is drawn.
 
     Close the figure after use (`matplotlib.pyplot.close`). Raises `DataError` if `forecast` is not a Forecast.
     """
-    check_forecast(forecast)
+    values = check_forecast(forecast)
+    forecast = values.mean("member", keep_attrs=True) if "member" in values.dims else values
     check_counts(columns=columns)
     scale = scale_of(QUANTITIES[forecast.attrs["quantity"]])
     panels = [

@@ -46,7 +46,7 @@ def windows_of(
     # other data: all windows, checked against the model
     if data is not None:
         frames = open_data(data, options, trained.card.read_options)
-        trained.check(frames)
+        frames = trained.fit(frames)
         sources = all_windows(frames, context, horizon, stride=stride or 1, actions=bool(shape.actions), inputs=inputs)
         if (actions := sources.held_out().shape.actions) != shape.actions:
             raise DataError(

@@ -73,7 +73,7 @@ def trajectories(motion: Motion, start: Tensor, steps: int) -> list[Tensor]:
 
 def inside(positions: Tensor, height: int, width: int) -> Tensor:
     """Where `positions (2, H, W)` lie on a frame: `(H, W)` bool."""
-    rows, columns = positions
+    rows, columns = positions[0], positions[1]
     return (rows >= -0.5) & (columns >= -0.5) & (rows <= height - 0.5) & (columns <= width - 0.5)
 
 

@@ -13,10 +13,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from framecast.data.motion.advection import Motion, pixel_positions, sample_values, trajectories
+from framecast.data.motion.advection import Motion, interpolate, pixel_positions, sample_values, trajectories
 from framecast.types import config
 
 
@@ -62,6 +63,27 @@ def carry_context(frames: Tensor, origins: Sequence[Tensor], dry: float) -> Tens
     steps_back = range(len(frames) - 1, 0, -1)
     older = [sample_values(frame, origins[back - 1], dry) for back, frame in zip(steps_back, frames, strict=False)]
     return torch.stack([*older, frames[-1]])
+
+
+def carry_cases(
+    frames: np.ndarray, inputs: np.ndarray | None, origins: Sequence[Sequence[Tensor]], dry: float
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Contexts `(B, T, C, H, W)`, and their inputs `(B, T, E, H, W)` if there are any, carried to the place of the newest frame;
+    `origins` as in `carry_context`, for each case."""
+    carried = [
+        carry_context(torch.from_numpy(np.ascontiguousarray(case)), path, dry).numpy()
+        for case, path in zip(frames, origins, strict=True)
+    ]
+    if inputs is None:
+        return np.stack(carried), None
+    extra = []
+    for case, path in zip(inputs, origins, strict=True):
+        fields = torch.from_numpy(np.ascontiguousarray(case))
+        older = [
+            interpolate(field, where) for field, where in zip(fields[:-1], path[: len(fields) - 1][::-1], strict=True)
+        ]
+        extra.append(torch.stack([*older, fields[-1]]).numpy())
+    return np.stack(carried), np.stack(extra)
 
 
 def carry_forecast(values: Tensor, origins: Sequence[Tensor], dry: float) -> Tensor:

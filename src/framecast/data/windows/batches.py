@@ -23,7 +23,7 @@ from framecast.data.quantities import ZR
 from framecast.data.region import Region
 from framecast.data.scaling import Scaling
 from framecast.data.windows.augmentation import NO_AUGMENTATION, Augmentation, scale_rain
-from framecast.data.windows.presentation import Presentation
+from framecast.data.windows.presentation import Presentation, newest_frames
 from framecast.data.windows.sampling import Order
 from framecast.data.windows.sources import WindowSource
 from framecast.errors import ConfigError
@@ -33,6 +33,8 @@ T = TypeVar("T")
 CROP_TRIES = 8
 WET, HEAVY = 0.5, 6.0
 """Rates in mm/h by which crops with rain are chosen."""
+_BLOCK = 16
+"""Side in pixels of the blocks of which the rain is known for that choice."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,10 @@ class Batches:
     probabilities: np.ndarray | None = None
     augmentation: Augmentation = NO_AUGMENTATION
     presentation: Presentation = field(default_factory=Presentation)
+
+    @cached_property
+    def _rain_maps(self) -> dict[int, np.ndarray]:
+        return {}
 
     @cached_property
     def order(self) -> Order:
@@ -116,10 +122,22 @@ class Batches:
         return drawn[int(np.argmax(amounts))]
 
     def _rain(self, index: int, region: Region) -> float:
-        """How much rain the newest frame of the context has: the share of wet pixels, and thrice that of heavy rain."""
-        frame = self.source.read(index, region)[self.source.shape.context - 1]
-        rate = np.nan_to_num(self.source.quantity.rain_rate(frame, ZR()))
-        return float((rate >= WET).mean() + 3 * (rate >= HEAVY).mean())
+        """How much rain the newest frame of the context has in a region, about: the share of wet pixels, and thrice that of heavy
+        rain."""
+        top, left, bottom, right = (
+            edge // _BLOCK for edge in (region.top, region.left, region.top + region.height, region.left + region.width)
+        )
+        return float(self._rain_map(index)[top : max(bottom, top + 1), left : max(right, left + 1)].mean())
+
+    def _rain_map(self, index: int) -> np.ndarray:
+        """The amount of `_rain` in the blocks of a frame, computed once a window."""
+        if index not in self._rain_maps:
+            frame = newest_frames(self.source, index, 1)[0, 0]
+            rate = np.nan_to_num(self.source.quantity.rain_rate(frame, ZR()))
+            weight = (rate >= WET) + 3.0 * (rate >= HEAVY)
+            rows, columns = (np.arange(0, length, _BLOCK) for length in weight.shape)
+            self._rain_maps[index] = np.add.reduceat(np.add.reduceat(weight, rows, 0), columns, 1).astype(np.float32)
+        return self._rain_maps[index]
 
     def _full_region(self, index: int, size: tuple[int, int], rng: np.random.Generator) -> Region:
         height, width = self.source.size_of(index)

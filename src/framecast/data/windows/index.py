@@ -91,19 +91,21 @@ def list_windows(
     stride: int = 1,
     min_valid: float = 0.5,
     covered: Sequence[xr.DataArray] | None = None,
+    several_steps: bool = False,
 ) -> WindowList:
     """All windows of `context + horizon` frames, starting at every `stride`-th frame of an unbroken run.
 
     `covered` is the `coverage` of each archive if it is known already. With `min_valid=0` it is not used and
-    no frame is read. Raises `DataError` if archives differ in their step, or if there is no window at all.
+    no frame is read. Raises `DataError` if archives differ in their step, unless there may be `several_steps`, or if there is
+    no window at all.
     """
     length = context + horizon
     steps = {str(time_step(frames)) for frames in archives if frames.sizes["time"] > 1}
-    if len(steps) > 1:
+    if len(steps) > 1 and not several_steps:
         raise DataError(
             f"archives with different time steps: {', '.join(sorted(steps))}",
             where=describe_source(*archives),
-            remedy="train on archives with one step",
+            remedy="train on archives with one step, or a model that reads the step: recipe radar#lagrangian",
         )
     # the usable windows of each archive
     windows: list[Window] = []

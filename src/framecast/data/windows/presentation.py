@@ -16,6 +16,7 @@ from torch import Tensor
 from framecast.data.motion.advection import Motion, interpolate, pixel_positions
 from framecast.data.motion.coordinates import EULERIAN, Coordinates, Lagrangian, carry_window, window_path
 from framecast.data.motion.kept import KeptMotions
+from framecast.data.motion.optical_flow import RECENT
 from framecast.data.region import Region
 from framecast.data.scale import Scale
 from framecast.data.windows.sources import ScaledSource, WindowSource
@@ -65,8 +66,16 @@ class Presentation:
         key = hash((id(source), index))
         known = self.motions.recall(key)
         if known is None:
-            known = self.motions.of(key, source.read(index)[: source.shape.context], source.quantity)
+            known = self.motions.of(key, newest_frames(source, index, RECENT), source.quantity)
         return known
+
+
+def newest_frames(source: WindowSource, index: int, count: int) -> np.ndarray:
+    """The newest `count` frames of the context of a window, `(count, C, H, W)`."""
+    if isinstance(source, ScaledSource):
+        return source.newest(index, count)
+    context = source.shape.context
+    return source.read(index)[max(context - count, 0) : context]
 
 
 def _positions(size: tuple[int, int], region: Region | None, zoom: float) -> Tensor:

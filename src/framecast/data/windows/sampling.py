@@ -23,9 +23,10 @@ from framecast.types import config
 class Importance:
     """Windows are drawn in proportion to `least` + the mean over their observed pixels of a weight `by`: "wet", 1 where a
     pixel is wet, or "intensity", 1 - exp(-R / `saturation`) of a rain rate R in mm/h (Ravuri et al., 2021, importance
-    sampling). Dry windows are drawn too, the less often the smaller `least` is."""
+    sampling). Dry windows are drawn too, the less often the smaller `least` is. `by` "archive", each archive is drawn equally
+    often, however many windows it has."""
 
-    by: Literal["wet", "intensity"] = "wet"
+    by: Literal["wet", "intensity", "archive"] = "wet"
     least: float = 0.02
     saturation: float = 1.0
 
@@ -50,6 +51,9 @@ class Importance:
 
     def probabilities(self, archives: Sequence[xr.DataArray], windows: Sequence[Window], length: int) -> np.ndarray:
         """The probability of each window `(n,)`; they add up to 1."""
+        if self.by == "archive":
+            counts = np.bincount([window.archive for window in windows])
+            return np.array([1 / counts[window.archive] for window in windows]) / np.count_nonzero(counts)
         weights = [self.of_frames(frames) for frames in archives]
         values = np.array([weights[w.archive][w.sequence, w.start : w.start + length].mean() for w in windows])
         return np.asarray((self.least + values) / (self.least + values).sum())

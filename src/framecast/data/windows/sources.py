@@ -67,7 +67,11 @@ class WindowSource(Protocol):
 
 @runtime_checkable
 class ScaledSource(Protocol):
-    """Windows whose frames have a scale in time and space."""
+    """Windows whose frames have a scale in time and space, and whose newest frames of the context can be read alone."""
+
+    def newest(self, index: int, count: int) -> np.ndarray:
+        """The newest `count` frames of the context of a window, `(count, C, H, W)`, as `read` returns them."""
+        ...
 
     def scale(self, index: int) -> Scale:
         """Minutes a step and kilometres a pixel of the frames of a window."""
@@ -278,13 +282,21 @@ class ArchiveSource:
 
     def read(self, index: int, region: Region | None = None) -> np.ndarray:
         """`(T, C, H, W)` float32 in physical units, NaN where there is no data."""
+        start = self.windows[index].start
+        return self._read(index, slice(start, start + self._length), region)
+
+    def newest(self, index: int, count: int) -> np.ndarray:
+        """The newest `count` frames of the context, or all of them if it is shorter, `(count, C, H, W)`."""
+        start, stop = self.windows[index].start, self.windows[index].start + self.shape.context
+        return self._read(index, slice(max(start, stop - count), stop), None)
+
+    def _read(self, index: int, times: slice, region: Region | None) -> np.ndarray:
         window = self.windows[index]
         rows, columns = (slice(None), slice(None)) if region is None else region.slices
-        times = slice(window.start, window.start + self._length)
         values = self._readers[window.archive].read(
             sequence=slice(window.sequence, window.sequence + 1), time=times, y=rows, x=columns
         )
-        return values.reshape(self._length, *values.shape[-3:]).astype(np.float32, copy=False)
+        return values.reshape(-1, *values.shape[-3:]).astype(np.float32, copy=False)
 
     def valid_mask(self, index: int) -> np.ndarray:
         """Where the archive of a window has data `(H, W)`, in its first, its middle or its last frame."""
