@@ -117,7 +117,7 @@ def _enclosing(path: list[Tensor], size: tuple[int, int]) -> Region:
 
 
 def _tensor(values: np.ndarray) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(values))
+    return torch.from_numpy(np.array(values, dtype=np.float32))  # what is kept in memory cannot be written to
 
 
 def condition_planes(known: np.ndarray, horizon: int, scale: Scale) -> np.ndarray:

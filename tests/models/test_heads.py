@@ -1,0 +1,186 @@
+"""Heads: any model predicts distributions, starts at extrapolation as a probability, and never sees the future."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from framecast.errors import ConfigError
+from framecast.losses import BrierSum, CrossEntropy
+from framecast.models import VAE, ActionPredRNN, ConvLSTM, SimVP, UNet
+from framecast.models.heads import Exceedance
+from framecast.models.parts.capabilities import two_stages
+from framecast.models.parts.exceedance import (
+    KNOTS,
+    LADDER,
+    ExtrapolationPrior,
+    descending,
+    interpolation_weights,
+    smooth,
+)
+from framecast.ops import free_running
+from framecast.types import FrameShape
+from models.test_contract import CONFIGS
+
+SHAPE = FrameShape(channels=1, height=16, width=16, context=3, horizon=3)
+LEVELS = (0.0, *(k / 10 for k in range(1, len(LADDER) + 1)))
+FORECASTERS = [
+    each.tiny() for each in CONFIGS if two_stages(each.tiny()) is None and not each.__name__.startswith("Action")
+]
+
+
+def windows(steps: int = 6, seed: int = 0) -> Tensor:
+    """Windows `(2, T, 4, 16, 16)`: values, and the planes of conditions."""
+    frames = torch.rand(2, steps, 1, 16, 16, generator=torch.Generator().manual_seed(seed)) ** 3
+    planes = [torch.full_like(frames, value) for value in (1.0, 5.0, 1.0)]
+    return torch.cat([frames, *planes], dim=2)
+
+
+def network(config: Any, *, trained: bool = True) -> Any:
+    """The network of a model under the head; `trained`, its own part says something."""
+    torch.manual_seed(0)
+    built: Any = Exceedance().build(config, SHAPE, LEVELS).eval()
+    if trained:
+        torch.nn.init.normal_(built.readout, std=0.3)
+    return built
+
+
+@pytest.mark.parametrize("config", FORECASTERS, ids=lambda config: config.name)
+class TestAnyModel:
+    def test_an_untrained_model_equals_extrapolation_as_a_probability(self, config: Any) -> None:
+        built = network(config, trained=False)
+        frames = windows()
+        log_rate = built._log_rate(frames[:, 2, 0])
+        prior = ExtrapolationPrior()
+        features = prior.features(log_rate, torch.ones(2, 16, 16, dtype=torch.bool), torch.ones(2))
+        expected = prior(features, torch.tensor([[5.0, 10.0, 15.0]]).expand(2, 3))
+        with torch.no_grad():
+            torch.testing.assert_close(built.forecast(frames[:, :3], 3), descending(expected))
+
+    def test_probabilities_fall_along_the_ladder(self, config: Any) -> None:
+        with torch.no_grad():
+            logits = network(config).forecast(windows()[:, :3], 5)
+        assert logits.shape == (2, 5, len(LADDER), 16, 16)
+        assert (logits.diff(dim=2) <= 0).all()
+
+    def test_another_future_changes_nothing(self, config: Any) -> None:
+        built = network(config)
+        frames, other = windows(), windows(seed=1)
+        other[:, :3] = frames[:, :3]
+        teacher = free_running(2, 3, 3)
+        with torch.no_grad():
+            one, two = (built(each, teacher) for each in (frames, other))
+            forecast = built.forecast(frames[:, :3], 3)
+        torch.testing.assert_close(one.frames, two.frames, rtol=0, atol=0)
+        torch.testing.assert_close(one.frames, forecast, rtol=1e-4, atol=1e-5)
+
+    def test_the_loss_reaches_the_weights_of_the_model(self, config: Any) -> None:
+        built = network(config).train()
+        prediction = built(windows(), free_running(2, 3, 3))
+        loss = CrossEntropy()(prediction.frames, prediction.target, torch.ones(2, 3, 1, 16, 16, dtype=torch.bool))
+        loss.backward()
+        reached = [weight.grad is not None and bool(weight.grad.any()) for weight in built.network.parameters()]
+        assert sum(reached) > len(reached) / 2
+
+
+def test_a_recurrent_model_is_fed_the_expectation_of_its_distribution() -> None:
+    """With probabilities of 0 or 1 that is the encoding of a frame at the rungs, whatever the cells say of it."""
+    built = network(ConvLSTM.tiny(), trained=False)
+    frames = windows()
+    fed: list[Tensor] = []
+    step = built.network.core.step
+    built.network.core.step = lambda x, *rest: fed.append(x) or step(x, *rest)
+    with torch.no_grad():
+        logits = built.forecast(frames[:, :3], 3)
+    probability = torch.sigmoid(logits[:, 0])
+    expected = torch.cat([probability[:, :1], (probability[:, :-1] + probability[:, 1:]) / 2], dim=1)
+    after_context = built.network.codec.decode(fed[3][:, None])[:, 0]
+    torch.testing.assert_close(after_context[:, : len(LADDER)], expected)
+    torch.testing.assert_close(after_context[:, -2:], torch.zeros(2, 2, 16, 16))  # log 5/5 and log 1/1
+
+
+def test_events_are_reached_at_the_rates_of_the_ladder() -> None:
+    built = network(UNet.tiny())
+    frames = torch.tensor([0.0, 0.1, 0.35, 0.9]).reshape(1, 4, 1, 1, 1)
+    assert built.events(frames).sum(2).flatten().tolist() == [0, 1, 3, 9]
+
+
+def test_a_longer_horizon_than_that_of_training_goes_on() -> None:
+    with torch.no_grad():
+        assert network(UNet.tiny()).forecast(windows()[:, :3], 8).isfinite().all()
+
+
+def test_what_forecasts_nothing_or_several_channels_has_no_distribution() -> None:
+    with pytest.raises(ConfigError, match="forecasts nothing"):
+        Exceedance().build(VAE.tiny(), SHAPE, LEVELS)
+    with pytest.raises(ConfigError, match="2 channels"):
+        Exceedance().build(SimVP.tiny(), SHAPE._replace(channels=2), LEVELS)
+    with pytest.raises(ConfigError, match="rising rates"):
+        Exceedance(rates=(2.0, 1.0))
+
+
+def test_actions_pass_through_the_head() -> None:
+    shape = SHAPE._replace(actions=2)
+    built: Any = Exceedance().build(ActionPredRNN.tiny(), shape, LEVELS).eval()
+    actions = torch.rand(2, 6, 2)
+    with torch.no_grad():
+        assert built.forecast(windows()[:, :3], 3, actions).shape == (2, 3, len(LADDER), 16, 16)
+
+
+def test_weights_of_lead_times_are_those_of_the_knots_around_them() -> None:
+    at_knots = interpolation_weights(torch.tensor(KNOTS))
+    torch.testing.assert_close(at_knots, torch.eye(len(KNOTS)))
+    between = interpolation_weights(torch.tensor([1.0, 7.0, 500.0]))
+    torch.testing.assert_close(between.sum(-1), torch.ones(3))
+    assert between[0].argmax() == 0
+    assert between[2].argmax() == len(KNOTS) - 1
+
+
+@pytest.mark.parametrize("width", [0.7, 3.0, 9.0])
+def test_a_neighbourhood_keeps_the_mean_and_has_its_width(width: float) -> None:
+    field = torch.zeros(1, 1, 129, 129)
+    field[..., 64, 64] = 1
+    spread = smooth(field, width)[0, 0]
+    assert spread.sum() == pytest.approx(1, abs=0.02)
+    rows = torch.arange(129.0) - (spread.sum(1) * torch.arange(129.0)).sum() / spread.sum()
+    assert float((spread.sum(1) * rows**2).sum().sqrt()) == pytest.approx(width, rel=0.15)
+
+
+def test_the_probability_of_a_shower_spreads_with_lead_time() -> None:
+    log_rate = torch.full((1, 65, 65), -4.0)
+    log_rate[:, 28:37, 28:37] = 2.0
+    prior = ExtrapolationPrior()
+    with torch.no_grad():
+        features = prior.features(log_rate, torch.ones(1, 65, 65, dtype=torch.bool), torch.ones(1))
+        probability = torch.sigmoid(prior(features, torch.tensor([[5.0, 60.0]])))[0, :, 2]
+    assert probability[0, 32, 32] > 0.95
+    assert 0.02 < probability[1, 32, 32] < probability[0, 32, 32]
+    assert probability[1, 32, 50] > probability[0, 32, 50]
+
+
+class TestLosses:
+    def test_weights_are_one_a_rate(self) -> None:
+        logits, truth = torch.zeros(1, 1, 3, 4, 4), torch.zeros(1, 1, 3, 4, 4)
+        valid = torch.ones(1, 1, 1, 4, 4, dtype=torch.bool)
+        for loss, each in ((CrossEntropy, torch.tensor(2.0).log()), (BrierSum, torch.tensor(0.25))):
+            torch.testing.assert_close(loss()(logits, truth, valid), 3 * each)
+            torch.testing.assert_close(loss(weights=(1, 0, 3))(logits, truth, valid), 4 * each)
+            with pytest.raises(ConfigError, match="2 weights for 3 rates"):
+                loss(weights=(1, 2))(logits, truth, valid)
+
+    def test_pixels_without_data_do_not_count(self) -> None:
+        logits = torch.randn(1, 2, 3, 4, 4)
+        truth = (torch.rand(1, 2, 3, 4, 4) > 0.5).float()
+        valid = torch.rand(1, 2, 1, 4, 4) > 0.3
+        for loss in (CrossEntropy(), BrierSum()):
+            other = torch.where(valid, logits, torch.full_like(logits, 7.0))
+            torch.testing.assert_close(loss(logits, truth, valid), loss(other, truth, valid))
+
+    @pytest.mark.parametrize("loss", [CrossEntropy(), BrierSum()])
+    def test_they_are_proper(self, loss: CrossEntropy | BrierSum) -> None:
+        """The expected loss of events with probability 0.3 is least for a forecast of 0.3."""
+        truth = (torch.arange(1000) < 300).float().reshape(1, 1, 1, 10, 100)
+        valid = torch.ones(1, 1, 1, 10, 100, dtype=torch.bool)
+        losses = {p: float(loss(torch.logit(torch.full_like(truth, p)), truth, valid)) for p in (0.2, 0.3, 0.4)}
+        assert min(losses, key=lambda p: losses[p]) == 0.3
