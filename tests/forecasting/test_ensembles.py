@@ -91,7 +91,8 @@ def test_noise_moves_with_the_rain() -> None:
     same = np.full_like(still["probability"], 0.5) * np.float32([1.0, 0.8, 0.6, 0.4])[:, None, None, None]
     stays = draw_members(**still | {"probability": same})
     moves = draw_members(**moved | {"probability": same})
-    np.testing.assert_array_equal(moves[..., 4:], stays[..., :-4])
+    there, here = (np.log1p(10 * each).ravel() for each in (moves[..., 4:], stays[..., :-4]))
+    assert np.corrcoef(there, here)[0, 1] > 0.9
 
 
 def test_noise_of_neighbouring_lead_times_is_related_and_forgets() -> None:

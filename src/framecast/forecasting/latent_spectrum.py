@@ -113,6 +113,12 @@ def rings(shape: tuple[int, int]) -> np.ndarray:
     return np.round(_RINGS * np.log2(wavelength.max() / wavelength)).astype(int)
 
 
+def ring_wavelengths(shape: tuple[int, int]) -> np.ndarray:
+    """The wavelength in pixels of each ring `(R,)`, from the longest down."""
+    longest = wavelengths(shape, 1.0).max()
+    return np.asarray(longest * 2.0 ** (-np.arange(rings(shape).max() + 1) / _RINGS))
+
+
 def ring_means(power: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """The mean of `power (h, w // 2 + 1)` over the full plane in each ring, 0 in an empty one."""
     weight, ring = np.broadcast_to(plane_weights(shape[1]), power.shape), rings(shape).ravel()
