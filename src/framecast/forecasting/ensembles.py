@@ -14,8 +14,8 @@ it is dry leaves other marks on the members, so trial members are drawn at some 
 multiplied by the ratio of the spectra of the newest frame and of the trial (of the logarithm of the rate, each relative to its
 variance), three times. The truth has no part in it.
 
-Between two rates of the ladder the logarithm of the rate is uniform; above the highest rate R it is R (1 + 0.4 E), E exponential,
-whose mean is 1.4 R; below the lowest it is dry.
+Between two rates of the ladder the logarithm of the rate is uniform; above the highest rate R it has a Pareto distribution, whose
+mean is 1.4 R; below the lowest it is dry.
 """
 
 from __future__ import annotations
@@ -29,11 +29,12 @@ from scipy import fft
 from torch import Tensor
 
 from framecast.errors import ArgumentError
-from framecast.forecasting.latent_spectrum import MIN_WET, WET, latent_spectrum, ring_means, ring_wavelengths, taper
+from framecast.forecasting.latent_spectrum import WET, has_texture, latent_spectrum, ring_means, ring_wavelengths, taper
 from framecast.forecasting.noise import RainNoise
 
-TAIL = 0.4
-"""The mean of the rates above the highest of the ladder, over that rate, less 1."""
+TAIL, LARGEST = 3.5, 6.0
+"""Above the highest rate R of the ladder the probability of a rate r is that of R times (R / r)^`TAIL`, up to `LARGEST` R. The
+mean is 1.4 R, as `Distribution.mean` has it."""
 _MATCHED, _ROUNDS = 8, 3
 """Spectra are matched at wavelengths below the smaller side of the frame over `_MATCHED`, in `_ROUNDS` rounds."""
 _SURELY_DRY = 1e-4
@@ -142,8 +143,8 @@ class _Places:
 def _match_spectra(noise: RainNoise, newest: np.ndarray, laws: Sequence[_Law], places: Sequence[_Places]) -> None:
     """Adjust the spectra of the noise, so that the logarithm of the members has the spectrum of that of `newest (H, W)`, but for
     the variance, which the distributions decide."""
-    observed = np.isfinite(newest)
-    if (np.where(observed, newest, 0.0) >= WET).sum() >= MIN_WET:
+    if has_texture(newest):
+        observed = np.isfinite(newest)
         target = _Texture(np.where(observed, newest, 0.0), taper(observed), noise.shape)
         leads = sorted({0, len(laws) // 4, len(laws) // 2, len(laws) - 1})
         known = np.log([_match_lead(noise, lead, target, laws[lead], places[lead]) for lead in leads])
@@ -213,5 +214,6 @@ class _Law:
         within = (above[:, :-1] - exceeded[:, None]).div_((above[:, :-1] - above[:, 1:]).clamp_(min=1e-7))
         rate = (within.clamp_(0, 1) @ self._steps).exp_().mul_(self._lowest)
         extreme = torch.nonzero(exceeded < above[:, -1]).view(-1)
-        rate[extreme] = self._top * (1 - TAIL * (exceeded[extreme] / above[extreme, -1]).log())
+        share = exceeded.index_select(0, extreme) / above[:, -1].index_select(0, extreme)
+        rate[extreme] = self._top * share.pow_(-1 / TAIL).clamp_(max=LARGEST)
         return rate
