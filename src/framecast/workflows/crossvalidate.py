@@ -95,7 +95,7 @@ def crossvalidate(
     require("lightning_fabric", "tensorboard", "psutil", extra="train", purpose="training")
     for fold in folds:
         check_settings(fold)
-    check_data(experiment, judged_only, settings)
+    check_data(experiment, folds, chosen, judged_only, settings)
     ensure_folder(folder)
 
     # the folds: training, then the events; the scores are written however it ends
