@@ -123,6 +123,8 @@ def test_what_is_finished_is_kept_and_other_scores_need_no_training(
     assert list(second.verifications) == ["one", "two"]
     assert second.waiting == ("three",)
     assert times("one") == before
+    (tmp_path / "out/one/evaluation/settings.json").write_text('{"data": ')
+    assert run(experiment, tmp_path / "out", events=["two"]).waiting == ("one", "three"), "cut off while it was written"
     third = run(experiment, tmp_path / "out", events=["one"], rates=(1.0,))
     assert third.verifications["one"].rates == (1.0,)
     assert list(third.verifications) == ["one"], "scores of other settings are left out"
