@@ -15,8 +15,10 @@ from framecast.errors import ResourceError as ResourceError
 from framecast.errors import RunError as RunError
 from framecast.forecasting.api import forecast as forecast
 from framecast.forecasting.baselines import baselines as baselines
+from framecast.forecasting.distribution import Distribution as Distribution
 from framecast.forecasting.protocol import Context as Context
 from framecast.forecasting.protocol import Forecaster as Forecaster
+from framecast.forecasting.protocol import Forecasts as Forecasts
 from framecast.forecasting.trained_model import load as load
 from framecast.forecasting.write import write as write
 from framecast.report import write_report as write_report
@@ -27,6 +29,7 @@ from framecast.types import FrameShape as FrameShape
 from framecast.types import Prediction as Prediction
 from framecast.verification.settings import EvaluationSettings as EvaluationSettings
 from framecast.verification.verify import verify as verify
+from framecast.workflows.calibration import calibrate as calibrate
 from framecast.workflows.crossvalidate import crossvalidate as crossvalidate
 from framecast.workflows.demo import demo as demo
 from framecast.workflows.doctor import check_installation as check_installation

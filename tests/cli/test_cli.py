@@ -141,7 +141,7 @@ def test_from_end_to_end(
         "5 mm/h or more",
         "CSI",
         "POD",
-        "FAR",
+        "BRIER",
         "BIAS",
         "event pixels",
     ):

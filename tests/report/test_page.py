@@ -11,12 +11,15 @@ from test_comparison import Noisy, noisy_pair
 from test_result import Clips, Ensemble, showers
 
 import framecast
-from framecast.data.quantities import INTENSITY
+from framecast.data.quantities import INTENSITY, RAIN_RATE
 from framecast.errors import ConfigError, DataError, RunError
+from framecast.forecasting.baselines.extrapolation_probability import ExtrapolationProbability
 from framecast.forecasting.baselines.persistence import Persistence
 from framecast.report.figures import shared_lead_axis
+from framecast.report.probabilities import reliability_by_lead_time
 from framecast.report.verdict import verdict
-from framecast.verification.comparison import FEWEST, compare
+from framecast.verification.claims import FEWEST
+from framecast.verification.comparison import compare
 from framecast.verification.examples import Grid
 from framecast.verification.result import Verification
 from framecast.verification.verify import verify
@@ -58,6 +61,27 @@ def test_the_report_of_rain_contains_every_part(rain: Verification, tmp_path: Pa
     assert rain.checksum in text
     assert "not computed: needs the weights" in text
     assert len(text) < 3e6
+
+
+def test_reliability_by_lead_time_has_a_panel_for_each_threshold_and_lead_time(rain: Verification) -> None:
+    drawing = reliability_by_lead_time(rain)
+    for rate in ("0.5", "4"):
+        for minutes in (5, 10, 15):
+            assert f"{rate} mm/h, {minutes} min" in drawing
+    older = rain.sums.drop_vars([name for name in rain.sums if str(name).endswith("_by_lead_time")])
+    assert reliability_by_lead_time(replace(rain, sums=older)) == ""
+
+
+def test_rates_beyond_the_ladder_of_a_distribution_are_named(tmp_path: Path) -> None:
+    values = showers(1) * 20
+    result = verify([ExtrapolationProbability(RAIN_RATE)], Clips(values), rates=(0.05, 2.0, 50.0))
+    text = framecast.write_report(result, tmp_path / "report.html").read_text()
+    for line in (
+        "extrapolation_probability: 0.05 mm/h is below its lowest rate, 0.1 mm/h, which stands for it",
+        "extrapolation_probability: 50 mm/h is above its highest rate, 32 mm/h, and is extrapolated",
+    ):
+        assert f"<li>{line}</li>" in text
+    assert ": 2 mm/h is" not in text
 
 
 def test_other_objects_and_paths_that_cannot_be_written_are_refused(rain: Verification, tmp_path: Path) -> None:

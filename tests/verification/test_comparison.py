@@ -12,7 +12,8 @@ from framecast.forecasting.baselines.extrapolation import Extrapolation
 from framecast.forecasting.baselines.persistence import Persistence
 from framecast.forecasting.protocol import Context
 from framecast.report.comparison import write_comparison
-from framecast.verification.comparison import FEWEST, compare
+from framecast.verification.claims import FEWEST, Claim
+from framecast.verification.comparison import compare
 from framecast.verification.regimes import regimes as regimes_of
 from framecast.verification.result import Verification
 from framecast.verification.significance import hering_genton
@@ -185,6 +186,57 @@ def test_skill_is_relative_to_extrapolation() -> None:
     ours, theirs = (result.verification.frame(name, "mse").value for name in ("a", "extrapolation"))
     assert result.skill("a") == pytest.approx(1 - ours / theirs)
     assert np.isnan(compare(noisy_pair(1, 2)).skill("a"))
+
+
+def anchors(model: float, extrapolation: float, probability: float | None) -> dict[str, Claim]:
+    """The claims on a model, with noise of that size, against forecasts named as the anchors."""
+    first = np.random.default_rng(0).gamma(0.6, 3.0, (12, 1, 1, 20, 20))
+    forecasters = {"model": Noisy(model, 1), "extrapolation": Noisy(extrapolation, 2)}
+    if probability is not None:
+        forecasters["extrapolation_probability"] = Noisy(probability, 3)
+    result = compare(verify(forecasters, Clips(np.repeat(first, 5, axis=1)), scales=(1, 5)), ["model"])
+    return {claim.score: claim for claim in result.overall if claim.other == "extrapolation"}
+
+
+SCORES = ("MSE", "CSI at 2 mm/h", "Brier score at 2 mm/h", "FSS at 2 mm/h, 5 pixels")
+
+
+@pytest.mark.parametrize("score", SCORES)
+def test_better_than_extrapolation_is_claimed_only_if_its_probability_is_beaten(score: str) -> None:
+    beaten = anchors(0.3, 3.0, 1.0)[score]
+    assert beaten.winner == "model"
+    assert f"{score}: model is better than extrapolation (" in beaten.verdict
+    for probability in (0.05, 0.3):  # ahead of the model, and as good
+        held = anchors(0.3, 3.0, probability)[score]
+        assert held.withheld
+        assert held.winner is None
+        assert not held.significant
+        assert held.p < 0.05
+        assert "no claim, since extrapolation_probability (" in held.verdict
+        assert "better" not in held.verdict
+
+
+def test_where_its_probability_is_missing_the_verdict_says_so() -> None:
+    for score in SCORES:
+        verdict = anchors(0.3, 3.0, None)[score].verdict
+        assert f"{score}: model is better than extrapolation (" in verdict
+        assert verdict.endswith("; not compared with extrapolation_probability, the stronger baseline")
+
+
+def test_worse_than_extrapolation_is_claimed_whatever_else() -> None:
+    for probability in (None, 0.05, 3.0):
+        claim = anchors(3.0, 0.3, probability)["MSE"]
+        assert claim.winner == "extrapolation"
+        assert "model is worse than extrapolation (" in claim.verdict
+        assert "extrapolation_probability" not in claim.verdict
+
+
+def test_images_have_no_such_anchor() -> None:
+    values = np.random.default_rng(0).random((12, 1, 1, 20, 20)).repeat(5, axis=1)
+    forecasters = {"model": Noisy(0.01, 1), "extrapolation": Noisy(0.3, 2)}
+    claims = {each.score: each for each in compare(verify(forecasters, Clips(values, INTENSITY))).overall}
+    assert claims["MSE"].verdict.startswith("MSE: model is better than extrapolation (")
+    assert "extrapolation_probability" not in claims["MSE"].verdict
 
 
 def test_regimes_split_the_cases_by_what_was_observed() -> None:

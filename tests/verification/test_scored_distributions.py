@@ -192,6 +192,9 @@ def test_a_forecaster_gets_the_scale_of_each_case_where_the_windows_have_one() -
         def scale(self, index: int) -> Scale:
             return Scale(5.0, 1.0 + index)
 
+        def newest(self, index: int, count: int) -> np.ndarray:
+            return self.values[index, 2 - count : 2]
+
     for clips in (Clips(showers(1)), Scaled(showers(1))):
         verify([Curious()], clips, batch_size=4)
     assert seen == [None, None, tuple(Scale(5.0, 1.0 + k) for k in range(4)), (Scale(5.0, 5.0), Scale(5.0, 6.0))]

@@ -44,8 +44,9 @@ class ModelCard:
     `step_seconds` is the time between frames, None without times; `grid` is the size, spacing and projection of the training
     data, for information; `scores` are those of validation; `inputs` are the extra inputs with their files; `read_options` are
     the options with which the training data was read. `coordinates` are those in which the model works, under its `head`;
-    `step_range` are the shortest and the longest step, in seconds, for a model that reads the step; `about` says what a person
-    must know of a model that is passed on: data, terms, limits."""
+    `step_range` are the shortest and the longest step, in seconds, for a model that reads the step; `calibration` is that of its
+    probabilities, see `forecasting.calibration`, empty without; `about` says what a person must know of a model that is passed
+    on: data, terms, limits."""
 
     model: ModelConfig
     scaling: Scaling
@@ -59,6 +60,7 @@ class ModelCard:
     coordinates: Coordinates = EULERIAN
     head: Head = VALUES
     step_range: tuple[float, float] | None = None
+    calibration: dict[str, Any] = field(default_factory=dict)
     about: dict[str, Any] = field(default_factory=dict)
 
     def build(self) -> Any:
@@ -103,6 +105,7 @@ def save(folder: Path, model: nn.Module, card: ModelCard) -> None:
         "coordinates": plain(card.coordinates),
         "head": plain(card.head),
         "step_range": card.step_range,
+        "calibration": card.calibration,
         "about": card.about,
     }
     (temporary / CARD).write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
@@ -192,6 +195,7 @@ def _card(content: dict[str, Any], where: str) -> ModelCard:
             coordinates=parse(Coordinates, content.get("coordinates", plain(EULERIAN)), where=where),
             head=parse(Head, content.get("head", plain(VALUES)), where=where),
             step_range=tuple(content["step_range"]) if content.get("step_range") else None,
+            calibration=content.get("calibration", {}),
             about=content.get("about", {}),
         )
     except FramecastError as error:

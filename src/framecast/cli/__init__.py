@@ -78,6 +78,7 @@ for command in (
     data.convert,
     train.train,
     evaluate.evaluate,
+    evaluate.calibrate,
     evaluate.compare,
     crossvalidate.crossvalidate,
     forecast.forecast,

@@ -37,6 +37,7 @@ def as_rain_rate(frames: xr.DataArray, zr: ZR = DEFAULT) -> xr.DataArray:
         "quantity": RAIN_RATE.name,
         "units": RAIN_RATE.units,
         "dry": RAIN_RATE.dry,
+        "converted_from": quantity.name,
         "standard_name": RAIN_RATE.standard_name,
         "repairs": [*frames.attrs.get("repairs", ()), note],
     }

@@ -18,8 +18,10 @@ from framecast.data.frames import check_frames, coverage, describe_impossible
 from framecast.data.quantities import quantity_of
 from framecast.data.readers.numpy_files import array_of
 from framecast.data.readers.options import DEFAULT, ReadOptions
+from framecast.data.scale import scale_of
 from framecast.data.windows.inputs import with_paths
 from framecast.errors import ArgumentError
+from framecast.forecasting.calibration import describe_limits
 from framecast.forecasting.labels import Forecast
 from framecast.forecasting.trained_model import TrainedModel, load
 from framecast.forecasting.write import check_target, write
@@ -72,10 +74,13 @@ def forecast(
     paths = with_paths(model.card.inputs, as_tuple(inputs, "inputs"))
     horizon = model.card.shape.horizon if horizon is None else horizon
     result = model.forecast(frames, horizon, values, paths, rates=_rates(rates, model))
-    for name, texts in (
-        ("repairs", frames.attrs.get("repairs", ())),
-        ("warnings", describe_impossible(coverage(newest), quantity_of(newest))),
-    ):
+    warnings = list(describe_impossible(coverage(newest), quantity_of(newest)))
+    if model.card.head.rates:
+        measured = str(frames.attrs.get("converted_from", frames.attrs["quantity"]))
+        shown = rates or quantity_of(frames).thresholds
+        warnings += [scale_of(frames).note] if scale_of(frames).note else []
+        warnings += describe_limits(model.card.calibration, shown, measured)
+    for name, texts in (("repairs", frames.attrs.get("repairs", ())), ("warnings", warnings)):
         if texts:
             result.attrs[name] = "\n".join(texts)
     if target is not None:

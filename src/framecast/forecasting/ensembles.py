@@ -6,11 +6,16 @@ A member is the quantile of the distribution F at a random level that varies lik
 
 with g the noise of `framecast.forecasting.noise`, drawn in the coordinates of the newest frame, and o(p, t) the place in that
 frame from which pixel p came: the noise moves with the rain. g has unit variance, so that the members have the distribution F
-at each pixel whatever their correlations (a Gaussian copula). It is taken from the nearest pixel: interpolation would lower its
-variance and smooth the small scales.
+at each pixel whatever their correlations (a Gaussian copula). Between pixels it is interpolated bilinearly, with weights that
+keep the variance; the small scales that this smooths are restored by the next step.
 
-Between two rates of the ladder the logarithm of the rate is uniform; above the highest rate R it is R (1 + 0.4 E), E exponential,
-whose mean is 1.4 R; below the lowest it is dry.
+The spectrum of the noise begins as that behind the newest frame (`framecast.forecasting.latent_spectrum`). What F knows and where
+it is dry leaves other marks on the members, so trial members are drawn at some lead times, and the noise at each wavelength is
+multiplied by the ratio of the spectra of the newest frame and of the trial (of the logarithm of the rate, each relative to its
+variance), three times. The truth has no part in it.
+
+Between two rates of the ladder the logarithm of the rate is uniform; above the highest rate R it has a Pareto distribution, whose
+mean is 1.4 R; below the lowest it is dry.
 """
 
 from __future__ import annotations
@@ -24,13 +29,16 @@ from scipy import fft
 from torch import Tensor
 
 from framecast.errors import ArgumentError
-from framecast.forecasting.latent_spectrum import MIN_WET, WET, latent_spectrum, ring_means, rings, taper, wavelengths
+from framecast.forecasting.latent_spectrum import WET, has_texture, latent_spectrum, ring_means, ring_wavelengths, taper
 from framecast.forecasting.noise import RainNoise
 
-TAIL = 0.4
-"""The mean of the rates above the highest of the ladder, over that rate, less 1."""
+TAIL, LARGEST = 3.5, 6.0
+"""Above the highest rate R of the ladder the probability of a rate r is that of R times (R / r)^`TAIL`, up to `LARGEST` R. The
+mean is 1.4 R, as `Distribution.mean` has it."""
 _MATCHED, _ROUNDS = 8, 3
 """Spectra are matched at wavelengths below the smaller side of the frame over `_MATCHED`, in `_ROUNDS` rounds."""
+_SURELY_DRY = 1e-4
+"""A pixel with a smaller probability of the lowest rate is dry in all members."""
 _MARGIN = 32
 """Pixels by which the periodic grid of the noise is larger than the frame, so that opposite borders are hardly related."""
 
@@ -61,13 +69,13 @@ def draw_members(
     shape = (fft.next_fast_len(height + _MARGIN, real=True), fft.next_fast_len(width + _MARGIN, real=True))
     noise = RainNoise(latent_spectrum(newest[-1], shape, pixel), shape, leads, pixel)
     laws = [_Law(ladder, torch.from_numpy(probability[:, lead])) for lead in range(len(leads))]
-    places = [_nearest(origins[lead], shape[1])[law.wet] for lead, law in enumerate(laws)]
+    places = [_Places(origins[lead], law.wet, shape[1]) for lead, law in enumerate(laws)]
     _match_spectra(noise, newest[-1], laws, places)
     result = torch.empty(members, len(leads), height * width)
     for member in range(members):
         fields = noise.draw(_generator(seed, member, newest[-1]))
         for lead, (field, law, place) in enumerate(zip(fields, laws, places, strict=True)):
-            result[member, lead] = law.member(field, place)
+            result[member, lead] = law.member(place.take(field))
     return result.view(members, len(leads), height, width).numpy()
 
 
@@ -99,48 +107,84 @@ def _generator(seed: int, member: int, newest: np.ndarray) -> torch.Generator:
     return torch.Generator().manual_seed(int(low) << 31 ^ int(high))
 
 
-def _nearest(origins: np.ndarray, stride: int) -> Tensor:
-    """The pixel nearest to `origins (2, H, W)`, as an index into rows of `stride` pixels, `(H W,)`; the border is extended."""
-    height, width = origins.shape[1:]
-    row, column = (
-        torch.from_numpy(place).round().clamp(0, side - 1).long()
-        for place, side in zip(origins, (height, width), strict=True)
-    )
-    return (row * stride + column).view(-1)
+class _Places:
+    """Where noise is taken for the pixels `wet (N,)`, from `origins (2, H, W)`, on a grid with rows of `stride` pixels; the
+    border of the frame is extended."""
+
+    def __init__(self, origins: np.ndarray, wet: Tensor, stride: int) -> None:
+        corners, self._parts, self._stride = [], [], stride
+        for place, side in zip(torch.from_numpy(origins).flatten(1), origins.shape[1:], strict=True):
+            inside = place.index_select(0, wet).clamp(0, side - 1)
+            corners.append(inside.floor())
+            self._parts.append(inside - corners[-1])
+        self._first = corners[0].long() * stride + corners[1].long()
+        self._weights: list[Tensor] = []
+
+    def keep_variance(self, down: float, along: float, diagonal: float, other: float) -> None:
+        """Set the weights of the four pixels around each place, so that the mean of noise of unit variance, correlated as given
+        by `RainNoise.neighbour_correlations`, has unit variance too."""
+        row, column = self._parts
+        a, b, c, d = (1 - row) * (1 - column), (1 - row) * column, row * (1 - column), row * column
+        pairs = (a * b + c * d) * along + (a * c + b * d) * down + a * d * diagonal + b * c * other
+        scale = (a * a + b * b + c * c + d * d + 2 * pairs).rsqrt()
+        self._weights = [a * scale, b * scale, c * scale, d * scale]
+
+    def take(self, field: Tensor) -> Tensor:
+        """The noise `field (h, w)` at all places `(N,)`."""
+        flat = field.view(-1)
+        steps = (0, 1, self._stride, self._stride + 1)
+        corners = (flat[step:].index_select(0, self._first) for step in steps)
+        first, *others = (corner.mul_(weight) for corner, weight in zip(corners, self._weights, strict=True))
+        for other in others:
+            first += other
+        return first
 
 
-def _match_spectra(noise: RainNoise, newest: np.ndarray, laws: Sequence[_Law], places: Sequence[Tensor]) -> None:
+def _match_spectra(noise: RainNoise, newest: np.ndarray, laws: Sequence[_Law], places: Sequence[_Places]) -> None:
     """Adjust the spectra of the noise, so that the logarithm of the members has the spectrum of that of `newest (H, W)`, but for
     the variance, which the distributions decide."""
-    observed = np.isfinite(newest)
-    if (np.where(observed, newest, 0.0) >= WET).sum() < MIN_WET:
-        return
-    target = _Texture(np.where(observed, newest, 0.0), taper(observed), noise.shape)
-    generator, ring = torch.Generator().manual_seed(0), rings(noise.shape)
-    short = wavelengths(noise.shape, 1.0) < min(newest.shape) / _MATCHED
-    known: dict[int, np.ndarray] = {}
-    for lead in sorted({0, len(laws) // 4, len(laws) // 2, len(laws) - 1}):
-        law, factor = laws[lead], np.ones(ring.max() + 1)
-        weight = taper(np.isfinite(law.dry.view(newest.shape).numpy()))
-        for _ in range(_ROUNDS):
-            noise.adjust(lead, np.where(short, factor[ring], factor[ring[short].min()]))
-            rates = law.member(noise.draw_one(lead, generator), places[lead]).view(newest.shape)
-            drawn = _Texture(np.where(weight > 0, rates.numpy(), 0.0), weight, noise.shape)
-            factor = np.clip(factor * np.clip(target.power / drawn.power, 0.5, 2.0), 0.05, 20)
-        known[lead] = np.log(factor)
-    for lead in range(len(laws)):
-        factor = np.exp([np.interp(lead, list(known), column) for column in np.stack(list(known.values()), 1)])
-        noise.adjust(lead, np.where(short, factor[ring], factor[ring[short].min()]))
+    if has_texture(newest):
+        observed = np.isfinite(newest)
+        target = _Texture(np.where(observed, newest, 0.0), taper(observed), noise.shape)
+        leads = sorted({0, len(laws) // 4, len(laws) // 2, len(laws) - 1})
+        known = np.log([_match_lead(noise, lead, target, laws[lead], places[lead]) for lead in leads])
+        for lead in range(len(laws)):
+            noise.adjust(lead, np.exp([np.interp(lead, leads, values) for values in known.T]))
+    for lead, place in enumerate(places):
+        place.keep_variance(*noise.neighbour_correlations(lead))
+
+
+def _match_lead(noise: RainNoise, lead: int, target: _Texture, law: _Law, places: _Places) -> np.ndarray:
+    """The factors of each ring `(R,)` with which members at a lead time have the `target` spectrum."""
+    generator = torch.Generator().manual_seed(0)
+    weight = taper(np.isfinite(law.dry.view(target.size).numpy()))
+
+    def texture(level: Tensor) -> _Texture:
+        return _Texture(np.where(weight > 0, law.member(level).view(target.size).numpy(), 0.0), weight, noise.shape)
+
+    # The variance of members, without the chance of one pattern: the levels of all pixels are independent.
+    power = target.power * texture(torch.randn(len(law.wet), generator=generator)).variance / target.variance
+    matched = ring_wavelengths(noise.shape) < min(target.size) / _MATCHED
+    factor = np.ones(len(power))
+    for _ in range(_ROUNDS):
+        noise.adjust(lead, factor)
+        places.keep_variance(*noise.neighbour_correlations(lead))
+        drawn = texture(places.take(noise.draw_one(lead, generator)))
+        factor = np.clip(factor * np.clip(power / drawn.power, 0.5, 2.0), 0.05, 20)
+        factor[~matched] = factor[matched][0]
+    return factor
 
 
 class _Texture:
-    """The spectrum by rings of the logarithm of `rates (H, W)`, `power (R,)`, as a share of its variance, under a `weight`."""
+    """The `variance` of the logarithm of `rates (H, W)` under a `weight`, and its spectrum by rings, `power (R,)`."""
 
     def __init__(self, rates: np.ndarray, weight: np.ndarray, shape: tuple[int, int]) -> None:
-        logarithm = np.log1p(rates / WET)
-        departures = (logarithm - (logarithm * weight).sum() / max(weight.sum(), 1e-9)) * weight
+        self.size = rates.shape
+        logarithm, total = np.log1p(rates / WET), max(float(np.square(weight).sum()), 1e-9)
+        departures = (logarithm - (logarithm * weight).sum() / max(float(weight.sum()), 1e-9)) * weight
+        self.variance = float(np.square(departures).sum()) / total + 1e-12
         power = np.abs(fft.rfft2(departures.astype(np.float32), shape)) ** 2
-        self.power = ring_means(power, shape) / max(float(np.square(departures).sum()), 1e-9) + 1e-12
+        self.power = ring_means(power, shape) / total + 1e-12
 
 
 class _Law:
@@ -149,29 +193,27 @@ class _Law:
 
     def __init__(self, ladder: np.ndarray, probability: Tensor) -> None:
         known = probability.flatten(1)
-        self.wet = torch.nonzero(known[0] > 0).view(-1)
+        self.wet = torch.nonzero(known[0] > _SURELY_DRY).view(-1)
         self.dry = torch.where(known.isnan().any(0), torch.nan, 0.0)
-        self._above = known.index_select(1, self.wet)
-        self._log_rates = np.log(ladder)
-        self._top = float(ladder[-1])
-        mass = (self._above[:-1] - self._above[1:]).clamp(min=1e-7)
-        self._slopes = torch.from_numpy(np.diff(self._log_rates).astype(np.float32))[:, None] / mass
+        self._above = known.index_select(1, self.wet).T.contiguous()
+        self._limit = -torch.special.ndtri(self._above[:, 0])
+        self._steps = torch.from_numpy(np.diff(np.log(ladder)).astype(np.float32))
+        self._lowest, self._top = float(ladder[0]), float(ladder[-1])
 
-    def member(self, field: Tensor, place: Tensor) -> Tensor:
-        """The rates `(H W,)` of noise `field (h, w)`, taken at the indices `place (N,)` of the pixels that may be wet."""
+    def member(self, noise: Tensor) -> Tensor:
+        """The rates `(H W,)` at the levels Phi(`noise (N,)`) of the pixels that may be wet."""
+        rain = torch.nonzero(noise > self._limit).view(-1)
         rates = self.dry.clone()
-        rates[self.wet] = self.quantiles(field.view(-1).index_select(0, place))
+        rates[self.wet.index_select(0, rain)] = self._quantiles(noise.index_select(0, rain), rain)
         return rates
 
-    def quantiles(self, noise: Tensor) -> Tensor:
-        """The rates at the levels Phi(`noise (N,)`)."""
-        exceeded = torch.erfc(noise.mul_(np.sqrt(0.5))).mul_(0.5)  # 1 - Phi
-        logarithm = torch.full_like(exceeded, float(self._log_rates[0]))
-        for above, slope, step in zip(self._above, self._slopes, np.diff(self._log_rates), strict=False):
-            logarithm += torch.sub(above, exceeded).mul_(slope).clamp_(0, float(step))
-        rate = logarithm.exp_()
-        rate[exceeded > self._above[0]] = 0.0
-        extreme = torch.nonzero(exceeded < self._above[-1]).view(-1)
-        share = exceeded[extreme].clamp(min=1e-12) / self._above[-1][extreme]
-        rate[extreme] = self._top * (1 - TAIL * share.log())
+    def _quantiles(self, noise: Tensor, rain: Tensor) -> Tensor:
+        """The rates at the levels Phi(`noise (n,)`) of the pixels `rain (n,)`, none of them dry."""
+        exceeded = torch.erfc(noise * np.sqrt(0.5)).mul_(0.5).clamp_(min=1e-12)  # 1 - Phi
+        above = self._above.index_select(0, rain)
+        within = (above[:, :-1] - exceeded[:, None]).div_((above[:, :-1] - above[:, 1:]).clamp_(min=1e-7))
+        rate = (within.clamp_(0, 1) @ self._steps).exp_().mul_(self._lowest)
+        extreme = torch.nonzero(exceeded < above[:, -1]).view(-1)
+        share = exceeded.index_select(0, extreme) / above[:, -1].index_select(0, extreme)
+        rate[extreme] = self._top * share.pow_(-1 / TAIL).clamp_(max=LARGEST)
         return rate

@@ -38,14 +38,20 @@ def latent_spectrum(rates: np.ndarray, shape: tuple[int, int], pixel: float) -> 
     `rates (H, W)` in mm/h, NaN for no data; `pixel` is the spacing in km, which the standard spectrum needs where there is little
     rain. The sum over the full plane is 1.
     """
+    if not has_texture(rates):
+        return _normalise(_standard_spectrum(shape, pixel), shape)
     observed = np.isfinite(rates)
     wet = observed & (np.where(observed, rates, 0.0) >= WET)
-    if wet.sum() < MIN_WET:
-        return _normalise(_standard_spectrum(shape, pixel), shape)
     logarithm = np.where(wet, np.log1p(np.where(wet, rates, 0.0) / WET), 0.0)
     correlation = _lagged_covariance(np.where(observed, logarithm - logarithm[observed].mean(), 0.0), observed)
     latent = _latent_correlation(correlation, _hermite_powers(np.sort(logarithm[observed])))
     return _normalise(_transform(latent, shape), shape)
+
+
+def has_texture(rates: np.ndarray) -> bool:
+    """Whether `rates (H, W)` have enough rain, and not of one rate everywhere, to estimate a spectrum."""
+    observed = rates[np.isfinite(rates)]
+    return bool((observed >= WET).sum() >= MIN_WET and observed.min() < observed.max())
 
 
 def _lagged_covariance(scores: np.ndarray, observed: np.ndarray) -> np.ndarray:
@@ -111,6 +117,12 @@ def rings(shape: tuple[int, int]) -> np.ndarray:
     """The number of the ring of nearly equal wavelength of each frequency, from the longest down, `(h, w // 2 + 1)`."""
     wavelength = wavelengths(shape, 1.0)
     return np.round(_RINGS * np.log2(wavelength.max() / wavelength)).astype(int)
+
+
+def ring_wavelengths(shape: tuple[int, int]) -> np.ndarray:
+    """The wavelength in pixels of each ring `(R,)`, from the longest down."""
+    longest = wavelengths(shape, 1.0).max()
+    return np.asarray(longest * 2.0 ** (-np.arange(rings(shape).max() + 1) / _RINGS))
 
 
 def ring_means(power: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from framecast.forecasting.latent_spectrum import plane_weights, wavelengths
+from framecast.forecasting.latent_spectrum import plane_weights, rings, wavelengths
 
 LIFETIME, GROWTH = 0.83, 1.18
 """T(L) = `LIFETIME` L^`GROWTH` in minutes, L in km."""
@@ -41,14 +41,21 @@ class RainNoise:
         self._unknown = [(1 - np.exp(-2 * lead / lifetime)) * power for lead in minutes]
         self._gains = [_column(self._unit(unknown, np.ones_like(power))) for unknown in self._unknown]
         self._half = half
+        self._rings = rings(shape)
 
     def _unit(self, unknown: np.ndarray, factor: np.ndarray) -> np.ndarray:
         """The gains of each frequency that multiply its power by `factor` and make the variance 1."""
         return np.asarray(np.sqrt(factor / (unknown * factor * self._weights).sum()))
 
     def adjust(self, lead: int, factor: np.ndarray) -> None:
-        """Multiply the power of each frequency at a lead time by `factor (h, w // 2 + 1)`, relative to the others."""
-        self._gains[lead] = _column(self._unit(self._unknown[lead], factor))
+        """Multiply the power of each ring of wavelengths at a lead time by `factor (R,)`, relative to the others."""
+        self._gains[lead] = _column(self._unit(self._unknown[lead], factor[self._rings]))
+
+    def neighbour_correlations(self, lead: int) -> tuple[float, float, float, float]:
+        """The correlations at a lead time with the next pixel in the column, in the row, and on both diagonals."""
+        power = self._unknown[lead] * self._gains[lead][..., 0].double().numpy() ** 2
+        lags = np.fft.irfft2(power, self.shape) * np.prod(self.shape)
+        return float(lags[1, 0]), float(lags[0, 1]), float(lags[1, 1]), float(lags[1, -1])
 
     def draw(self, generator: torch.Generator) -> Iterator[Tensor]:
         """The noise `(h, w)` float32 at each lead time in turn."""

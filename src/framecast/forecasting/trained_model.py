@@ -27,6 +27,7 @@ from framecast.data.scale import ASSUMED, Scale
 from framecast.data.windows.inputs import Input, fields
 from framecast.data.windows.presentation import condition_planes
 from framecast.errors import ArgumentError, ConfigError, RunError
+from framecast.forecasting.calibration import calibrate_logits
 from framecast.forecasting.distribution import Distribution
 from framecast.forecasting.ensembles import draw_members
 from framecast.forecasting.labels import Forecast, check_horizon, forecast_frames
@@ -277,6 +278,8 @@ class TrainedModel:
     ) -> Forecasts:
         """The distributions with `logits (B, L, K, H, W)`, and their mean or members."""
         quantity, zr = self.card.quantity, ZR()
+        steps = torch.tensor([scale.minutes for scale in scales])
+        logits = calibrate_logits(logits, steps[:, None] * torch.arange(1, logits.shape[1] + 1), self.card.calibration)
         probability = np.ascontiguousarray(torch.sigmoid(logits).numpy().transpose(2, 0, 1, 3, 4))
         distribution = Distribution(np.array(self.card.head.rates), probability)
         if not self.members:

@@ -15,7 +15,8 @@ from framecast.checks import as_html_path
 from framecast.report.figures import COLOURS, MARKS, STYLE, lead_labels, shared_lead_axis, svg
 from framecast.report.page import write_page
 from framecast.report.verdict import cases
-from framecast.verification.comparison import FEWEST, LEVEL, Claim, Comparison
+from framecast.verification.claims import FEWEST, HONEST_ANCHOR, LEVEL, Claim
+from framecast.verification.comparison import Comparison
 from framecast.verification.regimes import regimes
 from framecast.verification.result import Verification
 
@@ -24,7 +25,8 @@ _METHOD = (
     "cases, with the same draws for both forecasters. p is the probability of a difference at least as large if there is none: "
     "the larger of that from the bootstrap (Student's t with blocks - 1 degrees of freedom) and, for scores that are means over "
     "cases, that of the test of Hering and Genton (2011). p is corrected for the number of claims in its table "
-    f"(Holm, 1979); below {LEVEL:g} a difference is claimed. With fewer than {FEWEST} independent blocks nothing is claimed."
+    f"(Holm, 1979); below {LEVEL:g} a difference is claimed. With fewer than {FEWEST} independent blocks nothing is claimed. "
+    f"That a forecast of rain is better than extrapolation is claimed only where it is better than {HONEST_ANCHOR} too."
 )
 
 

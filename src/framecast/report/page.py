@@ -21,14 +21,14 @@ from framecast.checks import as_html_path, describe
 from framecast.errors import DataError, RunError
 from framecast.report.figures import animation, curves, lead_labels, legend, performance, spectra, strip
 from framecast.report.maps import place
-from framecast.report.probabilities import diagrams, ensembles
+from framecast.report.probabilities import diagrams, ensembles, reliability_by_lead_time
 from framecast.report.verdict import cases, verdict
 from framecast.scores import Metric
 from framecast.scores.probability import NEIGHBOURHOOD, brier, roc
 from framecast.verification.examples import Example
 from framecast.verification.regimes import regimes
 from framecast.verification.result import Score, Verification
-from framecast.verification.views import event_frequency, fallbacks, observed_events, scored_share
+from framecast.verification.views import beyond_ladder, event_frequency, fallbacks, observed_events, scored_share
 from framecast.verification.views import probabilities as probabilities_of
 
 
@@ -75,6 +75,8 @@ def write_report(
         probabilities=_probabilities(verification),
         neighbourhood=NEIGHBOURHOOD,
         diagrams=Markup(diagrams(verification)),
+        beyond=beyond_ladder(verification),
+        reliability=Markup(reliability_by_lead_time(verification)),
         ensembles=Markup(ensembles(verification)),
         place=place(verification),
         place_case=_case(verification.examples[0]) if verification.examples else "",

@@ -9,7 +9,14 @@ import numpy as np
 from framecast.report.figures import COLOURS, MARKS, STYLE, lead_axis, lead_labels, svg
 from framecast.scores.probability import reliability, roc
 from framecast.verification.result import Verification
-from framecast.verification.views import event_frequency, observed_events, probabilities, ranks, spread_skill
+from framecast.verification.views import (
+    event_frequency,
+    observed_events,
+    probabilities,
+    probabilities_by_lead_time,
+    ranks,
+    spread_skill,
+)
 
 _FEW = 50
 """A bin with fewer forecasts is not drawn: its frequency is too uncertain."""
@@ -53,6 +60,41 @@ def diagrams(verification: Verification) -> str:
         handles, labels = axes[0, 0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="upper center", ncols=len(labels), frameon=False, bbox_to_anchor=(0.5, 1.0))
         figure.tight_layout(rect=(0, 0, 1, 0.96))
+        return svg(figure)
+
+
+def reliability_by_lead_time(verification: Verification) -> str:
+    """The reliability diagrams at the first, the middle and the last lead time, a row for each threshold, as inline SVG; empty
+    without events, or for a file of an earlier version."""
+    numbers = [k for k in range(len(verification.rates)) if observed_events(verification, k).sum()]
+    leads = list(probabilities_by_lead_time(verification, verification.forecasters[0], 0)) if numbers else []
+    if not leads:
+        return ""
+    labels = [
+        f"{lead / np.timedelta64(1, 'm'):g} min" if isinstance(lead, np.timedelta64) else f"{lead} frames"
+        for lead in leads
+    ]
+    with mpl.rc_context(STYLE):
+        size = (8.4, 2.7 * len(numbers) + 0.4)
+        figure, axes = plt.subplots(len(numbers), len(leads), figsize=size, squeeze=False, sharex=True, sharey=True)
+        for row, number in zip(axes, numbers, strict=True):
+            for k, name in enumerate(verification.forecasters):
+                look = {"color": COLOURS[k % 5], "marker": MARKS[k % 5], "markersize": 3.5, "linewidth": 1.2}
+                by_lead = probabilities_by_lead_time(verification, name, number)
+                for panel, sums in zip(row, by_lead.values(), strict=True):
+                    probability, frequency, count = (part.numpy() for part in reliability(sums))
+                    enough = count >= _FEW
+                    panel.plot(probability[enough], frequency[enough], label=name, **look)
+            for panel, label in zip(row, labels, strict=True):
+                panel.plot([0, 1], [0, 1], color="#999999", linewidth=0.7)
+                panel.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+                panel.set_title(f"{verification.rates[number]:g} mm/h, {label}", loc="left", fontweight="bold")
+            row[0].set_ylabel("frequency")
+        for panel in axes[-1]:
+            panel.set_xlabel("probability")
+        handles, names = axes[0, 0].get_legend_handles_labels()
+        figure.legend(handles, names, loc="upper center", ncols=len(names), frameon=False, bbox_to_anchor=(0.5, 1.0))
+        figure.tight_layout(rect=(0, 0, 1, 1 - 0.3 / size[1]))
         return svg(figure)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from framecast.verification.comparison import Claim, describe_blocks, overall_claims
+from framecast.verification.claims import Claim, describe_blocks
+from framecast.verification.comparison import overall_claims
 from framecast.verification.result import Verification
 
 
@@ -15,7 +16,8 @@ def verdict(verification: Verification) -> str:
         return f"{model} was verified on {cases(verification)}."
     metrics = [verification.metric(score) for score in ("mse", "ssim")]
     if verification.thresholds:
-        metrics.append(verification.metric("csi", threshold=len(verification.thresholds) // 2))
+        middle = len(verification.thresholds) // 2
+        metrics += [verification.metric(score, threshold=middle) for score in ("csi", "brier")]
     claims = overall_claims(verification, [model])
     verdicts = [_against_best(metric.label, claims) for metric in metrics]
     return f"On {cases(verification)}. {'. '.join(verdicts)}."

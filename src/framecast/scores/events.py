@@ -139,7 +139,7 @@ METRICS = (
         "csi", csi, "hits / (hits + misses + false alarms)", better="higher", compared=True, headline=True, curve=True
     ),
     event_metric("pod", pod, "hits / (hits + misses)", better="higher", headline=True),
-    event_metric("far", far, "false alarms / (hits + false alarms)", better="lower", perfect=0, headline=True),
+    event_metric("far", far, "false alarms / (hits + false alarms)", better="lower", perfect=0),
     event_metric(
         "bias",
         frequency_bias,

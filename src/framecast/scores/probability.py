@@ -279,5 +279,7 @@ METRICS = (
         dims=("threshold",),
         mean=True,
         compared=True,
+        headline=True,
+        curve=True,
     ),
 )

@@ -8,7 +8,7 @@ Besides the sums of the metrics (stated in their records) a file has these varia
     forecast_count, forecast_probability,
     observed_events                                   forecasts and events by bin of probability (reliability, ROC)
     <the same>_by_lead_time                           the same at the first, the middle and the last lead time
-    distribution                                      1 for a forecaster whose forecast is a distribution
+    lowest_rate, highest_rate                         ladder of a forecast that is a distribution, in mm/h; NaN of others
     rank_count, members                               ranks of the truth in an ensemble, and its number of members
     ensemble_variance, ensemble_squared_error         spread of an ensemble, and squared error of its mean
     power, observed_power                             power spectra by wavelength, of an ensemble that of its mean

@@ -78,9 +78,10 @@ def sum_cases(
     data["checksum"] = (("case",), np.array([int.from_bytes(digest, signed=True) for digest in digests]))
     for name, size in zip(("height", "width"), truth.shape[-2:], strict=True):
         data[name] = (("case",), np.full(len(truth), size))
-    distributions = [[each.exceedance is not None] * len(truth) for each in forecasts.values()]
-    if np.any(distributions):
-        data["distribution"] = (("forecaster", "case"), np.array(distributions, dtype=np.int8))
+    if any(each.rates is not None for each in forecasts.values()):
+        for k, name in enumerate(("lowest_rate", "highest_rate")):
+            rates = [np.nan if each.rates is None else each.rates[k] for each in forecasts.values()]
+            data[name] = (("forecaster", "case"), np.repeat(np.array(rates)[:, None], len(truth), axis=1))
     return xr.Dataset(data, coords={"forecaster": list(forecasts)})
 
 

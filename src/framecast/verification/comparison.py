@@ -5,7 +5,7 @@ interval comes from a bootstrap over independent blocks of cases, with the same 
 two values: that of the bootstrap standard deviation by Student's t with (blocks - 1) degrees of freedom, and, for scores that
 are means over cases, that of the test of Amanda Hering and Marc Genton ("Comparing Spatial Predictions", Technometrics 2011),
 which models the correlation in time. All p of a table are corrected for their number (Sture Holm, 1979). With fewer than
-`FEWEST` blocks there is no p and no claim. The verdict of a report uses the same claims.
+`FEWEST` blocks there is no p and no claim. The verdict of a report uses the same claims; what a claim says is in `claims`.
 """
 
 from __future__ import annotations
@@ -18,77 +18,10 @@ import numpy as np
 
 from framecast.scores import Metric
 from framecast.scores.bootstrap import REPEATS, blocks_with_value, draw_blocks, limits, resample
-from framecast.scores.metric import Better
+from framecast.verification.claims import FEWEST, Claim, anchored
 from framecast.verification.result import Verification
 from framecast.verification.significance import hering_genton, holm, student_p
 from framecast.verification.views import fallback_counts, fallbacks
-
-FEWEST = 5
-LEVEL = 0.05
-
-
-@dataclass(frozen=True)
-class Claim:
-    """The difference of two forecasters in one score. `lead` is the index of the lead time, None for all lead times."""
-
-    score: str
-    one: str
-    other: str
-    lead: int | None
-    values: tuple[float, float]
-    interval: tuple[float, float]
-    """95 % interval of the difference, first minus second."""
-    p: float
-    """Corrected for the number of claims in its table; NaN with too few blocks, or if a value is not finite."""
-    blocks: int
-    cases: int
-    better: Better
-    fallbacks: tuple[tuple[str, int], ...] = ()
-    """Forecasters of the pair that used a simpler method in some cases, with the number of these cases."""
-
-    @property
-    def difference(self) -> float:
-        """First value minus second value."""
-        return self.values[0] - self.values[1]
-
-    @property
-    def too_few(self) -> bool:
-        """Whether there are too few blocks for any claim."""
-        return self.blocks < FEWEST
-
-    @property
-    def significant(self) -> bool:
-        """Whether a difference can be claimed."""
-        return self.p < LEVEL
-
-    @property
-    def verdict(self) -> str:
-        """The claim as a sentence, with the cases in which a forecaster fell back to a simpler method."""
-        notes = [f"; {name} fell back to extrapolation in {n} of {self.cases} cases" for name, n in self.fallbacks]
-        return f"{self._sentence}{''.join(notes)}"
-
-    @property
-    def _sentence(self) -> str:
-        values = f"{self.values[0]:.4g} against {self.values[1]:.4g}"
-        if np.isinf(self.values).any():
-            return f"{self.score}: {self.one} and {self.other}, {values}; what is infinite cannot be compared"
-        if np.isnan(self.difference):
-            return f"{self.score} is undefined for {self.one} or {self.other}"
-        if self.too_few:
-            few = f"{describe_blocks(self.blocks)} {'is' if self.blocks == 1 else 'are'} too few to tell"
-            return f"{self.score}: {self.one} and {self.other}, {values}; {few}"
-        significant = f"p = {self.p:.2g}, {describe_blocks(self.blocks)}"
-        if not self.significant:
-            return f"{self.score}: no evidence of a difference between {self.one} and {self.other} ({values}; {significant})"
-        better = (self.difference < 0) == (self.better == "lower")
-        return (
-            f"{self.score}: {self.one} is {'better' if better else 'worse'} than {self.other} ({values}; {significant})"
-        )
-
-
-def describe_blocks(blocks: int) -> str:
-    """The number of independent blocks as text."""
-    return "1 independent block" if blocks == 1 else f"{blocks} independent blocks"
 
 
 @dataclass(frozen=True)
@@ -141,7 +74,9 @@ def compare(
         for lead in range(both.shape[3])
     ]
     overall = overall_claims(verification, candidates, repeats=repeats, seed=seed)
-    return Comparison(verification, overall, _correct_p(by_lead), tuple(candidates or verification.forecasters))
+    return Comparison(
+        verification, overall, _finish(by_lead, verification), tuple(candidates or verification.forecasters)
+    )
 
 
 def overall_claims(
@@ -149,12 +84,11 @@ def overall_claims(
 ) -> list[Claim]:
     """The claims of `compare` over all lead times."""
     counts = draw_blocks(verification.sums["block"].values, repeats, seed)
-    return _correct_p(
-        [
-            _claim(verification, metric, pair, None, both.sum(3), counts)
-            for metric, pair, both in _score_pairs(verification, candidates)
-        ]
-    )
+    claims = [
+        _claim(verification, metric, pair, None, both.sum(3), counts)
+        for metric, pair, both in _score_pairs(verification, candidates)
+    ]
+    return _finish(claims, verification)
 
 
 def _score_pairs(
@@ -227,7 +161,9 @@ def _claim(
     )
 
 
-def _correct_p(claims: list[Claim]) -> list[Claim]:
-    """The claims with p corrected for their number (Holm)."""
+def _finish(claims: list[Claim], verification: Verification) -> list[Claim]:
+    """The claims with p corrected for their number (Holm); of precipitation, what is better than extrapolation is better than
+    extrapolation as a probability too (`anchored`)."""
     raised = holm([claim.p for claim in claims])
-    return [replace(claim, p=p) for claim, p in zip(claims, raised, strict=True)]
+    corrected = [replace(claim, p=p) for claim, p in zip(claims, raised, strict=True)]
+    return anchored(corrected) if verification.quantity.precipitation else corrected

@@ -113,9 +113,9 @@ class Verification:
     @property
     def distributions(self) -> list[str]:
         """The forecasters whose forecast is a distribution."""
-        if "distribution" not in self.sums:
+        if "highest_rate" not in self.sums:
             return []
-        return [name for name in self.forecasters if self.sums["distribution"].sel(forecaster=name).any()]
+        return [name for name in self.forecasters if self.sums["highest_rate"].sel(forecaster=name).notnull().any()]
 
     def metrics(self, group: str | None = None, **place: int) -> list[Metric]:
         """All metrics that can be computed from the sums, at each threshold, percentile and scale, in the order of tables.

@@ -30,13 +30,15 @@ class ScoredForecast(NamedTuple):
     `values (B, S, C, H, W)` are the deterministic forecast: the mean of the distribution, else of the members. `members
     (M, B, S, C, H, W)` are those of an ensemble, else None. Of a distribution, else None: `exceedance (R, B, S, H, W)`, the
     probability of reaching each threshold, and `events` of the same shape, bool, the pixels to forecast as events so that the
-    expected CSI is largest; `ladder`, the distribution itself, where there are no members to compute the CRPS from.
+    expected CSI is largest; `rates`, the lowest and the highest of its ladder in mm/h; `ladder`, the distribution itself, where
+    there are no members to compute the CRPS from.
     """
 
     values: np.ndarray
     members: np.ndarray | None = None
     exceedance: np.ndarray | None = None
     events: np.ndarray | None = None
+    rates: tuple[float, float] | None = None
     ladder: Ladder | None = None
 
     def at(self, leads: slice) -> ScoredForecast:
@@ -45,7 +47,7 @@ class ScoredForecast(NamedTuple):
             None if each is None else each[:, :, leads] for each in (self.members, self.exceedance, self.events)
         )
         ladder = self.ladder and self.ladder._replace(probability=self.ladder.probability[:, :, leads])
-        return ScoredForecast(self.values[:, leads], members, exceedance, events, ladder)
+        return ScoredForecast(self.values[:, leads], members, exceedance, events, self.rates, ladder)
 
     @property
     def valid(self) -> np.ndarray:
@@ -76,6 +78,7 @@ def scored_forecast(forecasts: Forecasts, rules: ScoringRules, name: str) -> Sco
         members,
         exceedance,
         most_skilful_events(exceedance),
+        (float(distribution.rates[0]), float(distribution.rates[-1])),
         _ladder(distribution, rules) if members is None else None,
     )
 

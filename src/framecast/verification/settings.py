@@ -39,6 +39,7 @@ class EvaluationSettings:
         None
     )
     limit: Annotated[int | None, "At most so many cases, evenly spread."] = None
+    members: Annotated[int | None, "Members of a model that predicts distributions; none unless stated."] = None
     baselines: Annotated[tuple[str, ...], "Names of baselines; a wrong name lists all."] = DEFAULT
     inputs: Annotated[
         tuple[str, ...], "Where the extra inputs of the model lie now, as ordered in training; where they lay, without."
@@ -52,7 +53,7 @@ class EvaluationSettings:
                 object.__setattr__(self, name, tuple(kind(value) for value in as_tuple(values, name)))
         if self.fvd is not None:
             object.__setattr__(self, "fvd", str(as_path(self.fvd, "a file of weights", "fvd")))
-        check_counts(horizon=self.horizon, stride=self.stride, limit=self.limit)
+        check_counts(horizon=self.horizon, stride=self.stride, limit=self.limit, members=self.members)
         _check_zr(self.zr)
         _check_convention(self.convention)
         check(self.baselines)

@@ -54,6 +54,20 @@ def probabilities_by_lead_time(
     return {lead: Probabilities(*each) for lead, *each in zip(leads, counts, sums, events, errors, strict=True)}
 
 
+def beyond_ladder(verification: Verification) -> list[str]:
+    """A sentence for each distribution and threshold outside of the rates that the distribution is made of."""
+    lines = []
+    for name in verification.distributions:
+        part = verification.sums.sel(forecaster=name)
+        low, high = float(part["lowest_rate"].max()), float(part["highest_rate"].min())
+        for rate in verification.rates:
+            if rate > high:
+                lines.append(f"{name}: {rate:g} mm/h is above its highest rate, {high:g} mm/h, and is extrapolated")
+            elif rate < low:
+                lines.append(f"{name}: {rate:g} mm/h is below its lowest rate, {low:g} mm/h, which stands for it")
+    return lines
+
+
 def ranks(verification: Verification, forecaster: str) -> np.ndarray:
     """How often the truth had each rank among the members of an ensemble `(M + 1,)`."""
     counts = verification.sums["rank_count"].sel(forecaster=forecaster).sum("case").values

@@ -71,14 +71,14 @@ def carry_cases(
     """Contexts `(B, T, C, H, W)`, and their inputs `(B, T, E, H, W)` if there are any, carried to the place of the newest frame;
     `origins` as in `carry_context`, for each case."""
     carried = [
-        carry_context(torch.from_numpy(np.ascontiguousarray(case)), path, dry).numpy()
+        carry_context(torch.from_numpy(np.array(case, dtype=np.float32)), path, dry).numpy()
         for case, path in zip(frames, origins, strict=True)
     ]
     if inputs is None:
         return np.stack(carried), None
     extra = []
     for case, path in zip(inputs, origins, strict=True):
-        fields = torch.from_numpy(np.ascontiguousarray(case))
+        fields = torch.from_numpy(np.array(case, dtype=np.float32))
         older = [
             interpolate(field, where) for field, where in zip(fields[:-1], path[: len(fields) - 1][::-1], strict=True)
         ]

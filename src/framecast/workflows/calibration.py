@@ -1,0 +1,107 @@
+"""The public function `framecast.calibrate`: a trained model whose probabilities are calibrated on events it was not trained on.
+
+It forecasts every window of the events, fits the calibration, and writes the model with it to a new folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from framecast.checkpoints.model_folder import find, save
+from framecast.checkpoints.model_folder import load as load_saved
+from framecast.checks import as_path, as_tuple, check_counts
+from framecast.data.frames import files_of, stamp
+from framecast.data.quantities import ZR
+from framecast.data.readers.options import DEFAULT, ReadOptions
+from framecast.errors import ArgumentError, DataError
+from framecast.forecasting.calibration import LEAST_EVENTS, Sample
+from framecast.forecasting.protocol import Context, forecast_cases
+from framecast.forecasting.trained_model import TrainedModel, load
+from framecast.progress import Progress, no_progress
+from framecast.verification.windows import training_files, windows_of
+
+
+def calibrate(
+    run: str | Path,
+    data: str | Path | xr.DataArray | Sequence[str | Path | xr.DataArray],
+    *,
+    out: str | Path,
+    options: ReadOptions = DEFAULT,
+    limit: int | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Calibrate the probabilities of the model of `run` on `data`, one or several archives on none of which it was trained, and
+    write the calibrated model to the new folder `out`.
+
+    Every window of an archive is forecast, or `limit` of each, evenly spread. Returns the calibration, as it stands in the card:
+    slopes and offsets of the logits by lead time and rate, the numbers of pixels and events, the files and times. A rate with
+    fewer events than `LEAST_EVENTS` is not calibrated, and is said so wherever its probability is forecast.
+
+    Raises `ArgumentError` if the model predicts no distributions or `out` exists, `DataError` if the data have no window, are
+    those of training, or have no rate with enough events, and `RunError` if there is no trained model.
+    """
+    check_counts(limit=limit)
+    folder, target = as_path(run, "the folder of a run", "run"), as_path(out, "a new folder", "out")
+    if target.exists():
+        raise ArgumentError(f"{target} exists already", parameter="out", remedy="name another folder")
+    trained = load(folder)
+    if not trained.card.head.rates:
+        raise ArgumentError(
+            f"{trained.name} predicts values, which have no probabilities",
+            parameter="run",
+            remedy="train with head.name=exceedance",
+        )
+    archives = (data,) if isinstance(data, xr.DataArray) else as_tuple(data, "data")
+    network, card = load_saved(find(folder))
+    trained = TrainedModel(network, replace(card, calibration={}))
+    sample = Sample(np.array(card.head.rates))
+    sources = [windows_of(folder, trained, archive, options=options) for archive in archives]
+    frames = [part for source in sources for part in source.frames]
+    if files := training_files(folder, frames):
+        raise DataError(
+            f"the model was trained on {len(files)} of these files: {Path(files[0]).name}",
+            where=files[0],
+            remedy="calibrate on events that it was not trained on",
+        )
+    _collect(trained, sources, sample, limit, progress or no_progress)
+    calibration = sample.fit()
+    if not any(calibration["calibrated"]):
+        raise DataError(
+            f"no rate of the ladder has {LEAST_EVENTS} events and as many others among {calibration['pixels']} pixels",
+            where=sources[0].where,
+            remedy="calibrate on more events, or wetter ones",
+        )
+    calibration["files"] = sorted({Path(file).name for part in frames for file in files_of(part)})
+    calibration["quantities"] = sorted(
+        {str(part.attrs.get("converted_from", part.attrs["quantity"])) for part in frames}
+    )
+    calibration["times"] = [[stamp(part["time"].values[0]), stamp(part["time"].values[-1])] for part in frames]
+    save(target, network, replace(card, calibration=calibration))
+    return calibration
+
+
+def _collect(
+    trained: TrainedModel, sources: Sequence[Any], sample: Sample, limit: int | None, progress: Progress
+) -> None:
+    """Forecast the windows of all sources, and add pixels of each to the sample."""
+    windows = []
+    for splits in sources:
+        source = splits.held_out()
+        count = len(source) if limit is None else min(limit, len(source))
+        chosen = np.unique(np.linspace(0, len(source) - 1, count).round().astype(int))
+        windows += [(source, int(index)) for index in chosen]
+    for done, (source, index) in enumerate(windows, 1):
+        values, context = source.read(index), source.shape.context
+        scale = source.scale(index)
+        forecasts = forecast_cases(trained, Context(values[None, :context], scales=(scale,)), source.shape.horizon)
+        assert forecasts.distribution is not None
+        rain = np.asarray(source.quantity.rain_rate(values[context:, 0], ZR()))
+        minutes = scale.minutes * np.arange(1, source.shape.horizon + 1)
+        sample.add(forecasts.distribution.probability[:, 0], rain, minutes)
+        progress(done, len(windows))

@@ -1,0 +1,110 @@
+"""Calibration: probabilities that are twice too sure become right on other events, and rates without events are said."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+
+import framecast
+from framecast.checkpoints.model_folder import ModelCard, load, save
+from framecast.data.motion.coordinates import Lagrangian
+from framecast.data.quantities import RAIN_RATE
+from framecast.data.scaling import RainLog
+from framecast.errors import ArgumentError, DataError
+from framecast.forecasting.calibration import Sample, calibrate_logits, uncalibrated
+from framecast.models import UNet
+from framecast.models.heads import Exceedance, Values
+from framecast.models.parts.exceedance import KNOTS
+from framecast.types import FrameShape
+
+RATES = np.array([0.5, 2.0, 8.0])
+
+
+def sample_of(slope: float, offset: float) -> Sample:
+    """Forecasts whose true logits are `slope` times theirs plus `offset`; the highest rate is never reached."""
+    rng = np.random.default_rng(0)
+    sample = Sample(RATES)
+    for _ in range(8):
+        logits = np.sort(rng.normal(0, 2, (3, 2, 60, 60)), axis=0)[::-1]
+        truth = 1 / (1 + np.exp(-(slope * logits + offset)))
+        truth[2] = 0
+        level = rng.random((2, 60, 60))
+        rain = np.where(level < truth[1], 3.0, np.where(level < truth[0], 1.0, 0.0))
+        sample.add(1 / (1 + np.exp(-logits)), rain, np.array([10.0, 60.0]))
+    return sample
+
+
+def test_the_line_is_found_where_there_are_events_and_kept_where_there_are_none() -> None:
+    calibration = sample_of(0.5, -1.0).fit()
+    slope, offset = (np.array(calibration[name]) for name in ("slope", "offset"))
+    for knot in (KNOTS.index(10.0), KNOTS.index(60.0)):
+        np.testing.assert_allclose(slope[knot, :2], 0.5, atol=0.05)
+        np.testing.assert_allclose(offset[knot, :2], -1.0, atol=0.1)
+    assert calibration["calibrated"] == [True, True, False]
+    assert (slope[:, 2] == 1).all()
+    assert (offset[:, 2] == 0).all()
+    assert uncalibrated(calibration, RATES) == [8.0]
+    assert uncalibrated(calibration, np.array([1.0, 4.0])) == [4.0]
+    assert uncalibrated({}, RATES) == [0.5, 2.0, 8.0]
+
+
+def test_calibrated_logits_stay_monotone() -> None:
+    logits = torch.randn(1, 2, 3, 4, 4).sort(dim=2, descending=True).values
+    minutes = torch.tensor([[10.0, 60.0]])
+    assert torch.equal(calibrate_logits(logits, minutes, {}), logits)
+    calibrated = calibrate_logits(logits, minutes, sample_of(2.0, 0.5).fit())
+    assert (calibrated.diff(dim=2) <= 0).all()
+
+
+def rain(seed: int, hours: int = 0) -> xr.DataArray:
+    rng = np.random.default_rng(seed)
+    noise = torch.from_numpy(rng.normal(size=(12, 1, 40, 40)).astype(np.float32))
+    smooth = torch.nn.functional.avg_pool2d(noise, 7, 1, 3).numpy() * 7
+    return xr.DataArray(
+        np.where(smooth > 0.4, np.exp(1.2 * smooth), 0).astype(np.float32),
+        dims=("time", "channel", "y", "x"),
+        coords={"time": np.datetime64("2020-01-01", "ns") + (np.arange(12) * 5 + 60 * hours) * np.timedelta64(1, "m")},
+        attrs={"units": "mm h-1", "quantity": "rain_rate", "dry": 0.0, "repairs": []},
+        name="rain",
+    )
+
+
+CARD = ModelCard(
+    UNet.tiny(), RainLog(), RAIN_RATE, FrameShape(1, 32, 32, 4, 3), 300.0, coordinates=Lagrangian(), head=Exceedance()
+)
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    torch.manual_seed(0)
+    save(tmp_path / "model", CARD.build(), CARD)
+    return tmp_path / "model"
+
+
+def test_a_calibrated_model_has_a_better_brier_score_on_another_event(model: Path, tmp_path: Path) -> None:
+    """Noise without persistence: extrapolation is far too sure of it."""
+    calibration = framecast.calibrate(model, [rain(0), rain(1, 12)], out=tmp_path / "calibrated")
+    assert calibration["calibrated"][2]
+    assert len(calibration["times"]) == 2
+    other = rain(2, 24)
+    scores = [
+        framecast.evaluate(folder, other, baselines=()).event("unet", "brier", 0).value
+        for folder in (model, tmp_path / "calibrated")
+    ]
+    assert scores[1] < 0.8 * scores[0]
+    assert load(tmp_path / "calibrated")[1].calibration == calibration
+
+
+def test_what_cannot_be_calibrated_is_refused(model: Path, tmp_path: Path) -> None:
+    with pytest.raises(ArgumentError, match="exists already"):
+        framecast.calibrate(model, rain(0), out=model)
+    dry = rain(0).copy(data=np.zeros((12, 1, 40, 40), dtype=np.float32))
+    with pytest.raises(DataError, match="no rate of the ladder"):
+        framecast.calibrate(model, dry, out=tmp_path / "new")
+    card = ModelCard(UNet.tiny(), RainLog(), RAIN_RATE, CARD.shape, 300.0, head=Values())
+    save(tmp_path / "values", card.build(), card)
+    with pytest.raises(ArgumentError, match="predicts values"):
+        framecast.calibrate(tmp_path / "values", rain(0), out=tmp_path / "new")
+    assert not (tmp_path / "new").exists()
