@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+import xarray as xr
 import yaml
 from moving_rain import write_rain
 from rich.console import Console
@@ -122,6 +123,8 @@ def test_what_is_finished_is_kept_and_other_scores_need_no_training(
     assert list(second.verifications) == ["one", "two"]
     assert second.waiting == ("three",)
     assert times("one") == before
+    (tmp_path / "out/one/evaluation/settings.json").write_text('{"data": ')
+    assert run(experiment, tmp_path / "out", events=["two"]).waiting == ("one", "three"), "cut off while it was written"
     third = run(experiment, tmp_path / "out", events=["one"], rates=(1.0,))
     assert third.verifications["one"].rates == (1.0,)
     assert list(third.verifications) == ["one"], "scores of other settings are left out"
@@ -214,6 +217,18 @@ def test_what_cannot_be_judged_is_refused_before_anything_is_trained(
     with pytest.raises(ConfigError, match="cannot change an Experiment"):
         framecast.crossvalidate(experiment, ["training.seed=1"], out=out)
     assert not out.exists()
+
+
+def test_an_event_of_another_time_step_is_refused_before_anything_is_trained(
+    experiment: Experiment, archives: dict[str, str], tmp_path: Path
+) -> None:
+    with xr.open_dataset(archives["other"], engine="h5netcdf") as frames:
+        frames.isel(time=slice(None, None, 2)).to_netcdf(tmp_path / "slow.nc", engine="h5netcdf")
+    with pytest.raises(DataError, match=r"slow\.nc: a time step of 10 minutes, and the model .* trained on 5\n"):
+        run(experiment, tmp_path / "out", judge=[str(tmp_path / "slow.nc")])
+    assert not (tmp_path / "out").exists()
+    one = run(experiment, tmp_path / "out", judge=[str(tmp_path / "slow.nc")], events=["one"])
+    assert one.waiting == ("two", "three", "slow")
 
 
 def test_the_command_prints_a_table_and_what_is_left(experiment: Experiment, tmp_path: Path) -> None:

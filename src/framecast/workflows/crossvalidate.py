@@ -95,7 +95,7 @@ def crossvalidate(
     require("lightning_fabric", "tensorboard", "psutil", extra="train", purpose="training")
     for fold in folds:
         check_settings(fold)
-    check_data(experiment, judged_only, settings)
+    check_data(experiment, folds, chosen, judged_only, settings)
     ensure_folder(folder)
 
     # the folds: training, then the events; the scores are written however it ends
@@ -171,11 +171,18 @@ def _record(path: str, settings: EvaluationSettings) -> dict[str, Any]:
     return {"data": path, "settings": plain(settings)}
 
 
+def _read_record(file: Path) -> Any:
+    """The settings in a file; None if it does not exist, or was not written to its end."""
+    try:
+        return json.loads(file.read_text())
+    except (FileNotFoundError, ValueError):
+        return None
+
+
 def _finished(folds: Sequence[Fold], settings: EvaluationSettings) -> dict[str, Verification]:
     """The verifications of the events that have been evaluated with these settings."""
     verifications = {}
     for event, (path, folder) in (item for fold in folds for item in fold.judged.items()):
-        written = folder / SETTINGS
-        if written.is_file() and json.loads(written.read_text()) == _record(path, settings):
+        if _read_record(folder / SETTINGS) == _record(path, settings):
             verifications[event] = Verification.open(folder / CASES)
     return verifications

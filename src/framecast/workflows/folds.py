@@ -6,11 +6,12 @@ Opens archives and reads the settings of runs that exist; trains nothing and wri
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import xarray as xr
 
 from framecast.checks import as_tuple
@@ -20,9 +21,9 @@ from framecast.data.archives.opening import files_named_by, open_like
 from framecast.data.datasets import ArchiveData
 from framecast.data.frames import files_of
 from framecast.data.readers.options import DEFAULT
-from framecast.data.windows.index import list_windows
+from framecast.data.windows.index import list_windows, time_step
 from framecast.data.windows.splits import ByBlocks, ByFile, Split
-from framecast.errors import ArgumentError, ConfigError
+from framecast.errors import ArgumentError, ConfigError, DataError
 from framecast.training.run_folder import EXPERIMENT, read_experiment
 from framecast.training.two_stage import second_stage
 from framecast.verification.settings import EvaluationSettings
@@ -33,12 +34,13 @@ ALL = "all"
 
 
 class Fold(NamedTuple):
-    """A training on `archives` in `folder`, and the events that its model is judged on: their paths, and the folders of their
-    evaluations, by name."""
+    """A training in `folder`, on `archives` at `paths`, and the events that its model is judged on: their paths, and the folders
+    of their evaluations, by name."""
 
     folder: Path
     experiment: Experiment
     archives: tuple[str, ...]
+    paths: tuple[str, ...]
     judged: dict[str, tuple[str, Path]]
 
 
@@ -65,7 +67,7 @@ def plan_folds(experiment: Experiment, judged_only: Sequence[str], out: Path) ->
     def fold(folder: Path, kept: Sequence[int], judged: dict[str, tuple[str, Path]]) -> Fold:
         paths = tuple(data.paths[number] for number in kept)
         trained = replace(experiment, data=replace(data, path=paths, split=_without_test(data.split)))
-        return Fold(folder, trained, tuple(left_out[number] for number in kept), judged)
+        return Fold(folder, trained, tuple(left_out[number] for number in kept), paths, judged)
 
     every = range(len(data.paths))
     folds = [
@@ -131,9 +133,15 @@ def check_settings(fold: Fold) -> None:
         )
 
 
-def check_data(experiment: Experiment, judged_only: Sequence[str], settings: EvaluationSettings) -> None:
-    """Raise `DataError` or `ConfigError` for archives that cannot be trained on together and for an event without a window, and
-    `ArgumentError` for one that shares a file with another archive."""
+def check_data(
+    experiment: Experiment,
+    folds: Sequence[Fold],
+    chosen: Set[str],
+    judged_only: Sequence[str],
+    settings: EvaluationSettings,
+) -> None:
+    """Raise `DataError` or `ConfigError` for archives that cannot be trained on together, for an event without a window, for a
+    `chosen` one of another time step than its model, and `ArgumentError` for one that shares a file with another archive."""
     data = _archive_data(experiment)
     opened = dict(zip(data.paths, data.open().frames, strict=True))
     for path in judged_only:
@@ -150,6 +158,23 @@ def check_data(experiment: Experiment, judged_only: Sequence[str], settings: Eva
                     remedy="name each file in one event only",
                 )
             files[file] = path
+    for fold in folds:
+        _check_steps(fold, [path for event, (path, _) in fold.judged.items() if event in chosen], opened)
+
+
+def _check_steps(fold: Fold, judged: Sequence[str], opened: Mapping[str, xr.DataArray]) -> None:
+    """Raise `DataError` for a judged event whose time step lies outside those that the model of the fold is trained on."""
+    steps = {path: time_step(frames) for path, frames in opened.items()}
+    minutes = {path: step / np.timedelta64(1, "m") for path, step in steps.items() if isinstance(step, np.timedelta64)}
+    trained = [minutes[path] for path in fold.paths if path in minutes]
+    for path in judged:
+        if trained and path in minutes and not 0.9 * min(trained) <= minutes[path] <= 1.1 * max(trained):
+            known = ", ".join(f"{value:g}" for value in sorted(set(trained)))
+            raise DataError(
+                f"a time step of {minutes[path]:g} minutes, and the model that judges it is trained on {known}",
+                where=path,
+                remedy="leave it out, or train on archives whose steps include it",
+            )
 
 
 def _files(path: str, frames: xr.DataArray) -> set[str]:
