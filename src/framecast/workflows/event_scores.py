@@ -23,7 +23,8 @@ from framecast.errors import RunError
 from framecast.scores import Metric
 from framecast.scores.bootstrap import blocks_with_value, draw_blocks, limits, resample
 from framecast.scores.metric import Better
-from framecast.verification.comparison import FEWEST, LEVEL, overall_claims
+from framecast.verification.claims import FEWEST, LEVEL
+from framecast.verification.comparison import overall_claims
 from framecast.verification.result import Verification
 from framecast.verification.significance import holm, student_p
 
