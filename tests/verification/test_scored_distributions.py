@@ -136,6 +136,13 @@ def test_ladder_crps_is_that_of_draws_from_it() -> None:
     assert np.isnan(float(ladder_crps(probability[:, None] * torch.nan, limits, torch.zeros(1), 0.0, 5.6)))
 
 
+def test_without_thresholds_its_mean_and_its_crps_are_scored() -> None:
+    values = showers(2)
+    result = verify([Spread(0.8)], Clips(values), rates=())
+    assert result.frame("spread", "crps").value == pytest.approx(verified(0.8)[0].frame("spread", "crps").value)
+    assert "brier" not in result.sums
+
+
 def test_reliability_is_stored_at_the_first_the_middle_and_the_last_lead_time(tmp_path: Path) -> None:
     result, _, _ = verified(0.8, step=np.timedelta64(5, "m"))
     result.save(tmp_path / "cases.nc")

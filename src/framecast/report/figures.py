@@ -121,7 +121,7 @@ def strip(verification: Verification, example: Example) -> str:
             len(rows), len(steps), figsize=(9.6, len(rows) * (tall + 0.12) + 0.3), squeeze=False
         )
         for line, (name, frames, titles) in zip(axes, rows, strict=True):
-            line[0].set_ylabel(name, fontsize=8)
+            line[0].set_ylabel(name.replace("_", "_\n"), fontsize=8)  # a long name is taller than the frames
             for k, (panel, frame) in enumerate(zip(line, frames, strict=True)):
                 draw_frame(panel, scale, frame)
                 if titles and frame is not None:
@@ -147,7 +147,7 @@ def animation(verification: Verification, example: Example) -> list[tuple[str, s
             figure, axes = plt.subplots(2, len(panels), figsize=(9.6, tall), squeeze=False)
             for place, (name, frame) in enumerate(panels.items()):
                 draw_frame(axes[0, place], scale, frame)
-                axes[0, place].set_title(name, fontsize=9, pad=3)
+                axes[0, place].set_title(name, fontsize=8, pad=3)
                 error = _difference(scaling, verification.quantity, frame, truth) if place else None
                 draw_frame(axes[1, place], _ERRORS, error)
                 if place == 1:

@@ -31,6 +31,7 @@ from framecast.training import train
 from framecast.verification.evaluate import Job, run_job
 from framecast.verification.result import Verification
 from framecast.verification.settings import EvaluationSettings
+from framecast.workflows.radar_demo import radar_demo
 
 ITERATIONS = 550
 """Iterations of training by default."""
@@ -53,7 +54,8 @@ def demo(
     scores and the path of the report.
 
     `data` are your own frames: what `framecast.open` takes, read with `options`. Without it the data are moving digits, those of
-    scikit-learn (`digits="bundled"`) or of a folder with the IDX files of MNIST. Raises `RunError` if `out` exists and is not
+    scikit-learn (`digits="bundled"`) or of a folder with the IDX files of MNIST; then the radar model that comes with framecast
+    forecasts an hour of rain, into `radar/`. Raises `RunError` if `out` exists and is not
     from a demonstration, `ConfigError` if a package is missing, and `DataError` if the data cannot be read.
     """
     # Check everything before the folder of an earlier demonstration is removed.
@@ -85,6 +87,10 @@ def demo(
     cost = f"{iterations} iterations in {duration / 60:.1f} minutes, {torch.get_num_threads()} threads"
     facts = run_summary(run, model) | {"training": cost}
     report = write_report(verification, folder / "report.html", title="framecast demonstration", facts=facts)
+    if data is None:
+        console.print("forecasting an hour of rain with the radar model that comes with framecast ...")
+        _, radar_report = radar_demo(folder / "radar")
+        console.print(f"radar: {radar_report}, {radar_report.with_name('nowcast.png')}", soft_wrap=True)
     return verification, report
 
 
