@@ -28,7 +28,9 @@ mean is 1.4 R; below the lowest it is dry.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -89,16 +91,35 @@ def draw_members(
     shape = (fft.next_fast_len(height + _MARGIN, real=True), fft.next_fast_len(width + _MARGIN, real=True))
     noise = RainNoise(latent_spectrum(newest[-1], shape, pixel), shape, leads, pixel)
     split = _split(ladder, newest[-1])
-    laws = [_Law(ladder, torch.from_numpy(probability[:, lead]), split) for lead in range(len(leads))]
-    places = [_Places(origins[lead], law.wet, shape[1]) for lead, law in enumerate(laws)]
     fine = RainNoise(_fine_spectrum(newest[-1], pixel), (_TILE, _TILE), leads, pixel)
-    _match_spectra(noise, fine, newest[-1], laws, places)
     result = torch.empty(members, len(leads), height * width)
-    for member in range(members):
-        fields = (each.draw(_generator(seed, member, newest[-1], part)) for part, each in enumerate((noise, fine)))
-        for lead, (field, tile, law, place) in enumerate(zip(*fields, laws, places, strict=True)):
-            result[member, lead] = law.member(place.take(field), place.tiled(tile))
+    with _threads() as pool:
+        laws = list(
+            pool.map(lambda lead: _Law(ladder, torch.from_numpy(probability[:, lead]), split), range(len(leads)))
+        )
+        places = list(pool.map(lambda origin, law: _Places(origin, law.wet, shape[1]), origins, laws))
+        _match_spectra(noise, fine, newest[-1], laws, places, pool)
+
+        def draw(member: int) -> None:
+            fields = (each.draw(_generator(seed, member, newest[-1], part)) for part, each in enumerate((noise, fine)))
+            for lead, (field, tile, law, place) in enumerate(zip(*fields, laws, places, strict=True)):
+                result[member, lead] = law.member(place.take(field), place.tiled(tile))
+
+        list(pool.map(draw, range(members)))
     return result.view(members, len(leads), height, width).numpy()
+
+
+@contextmanager
+def _threads() -> Iterator[ThreadPoolExecutor]:
+    """As many threads as PyTorch uses, each of which works on a lead time or a member of its own: within one operation random
+    numbers would not be drawn in parallel."""
+    count = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with ThreadPoolExecutor(count) as pool:
+            yield pool
+    finally:
+        torch.set_num_threads(count)
 
 
 def _check(
@@ -181,7 +202,12 @@ class _Places:
 
 
 def _match_spectra(
-    noise: RainNoise, fine: RainNoise, newest: np.ndarray, laws: Sequence[_Law], places: Sequence[_Places]
+    noise: RainNoise,
+    fine: RainNoise,
+    newest: np.ndarray,
+    laws: Sequence[_Law],
+    places: Sequence[_Places],
+    pool: ThreadPoolExecutor,
 ) -> None:
     """Adjust the spectra of the noise, so that the logarithm of the members has the spectrum of that of `newest (H, W)`, but for
     the variance, which the distributions decide."""
@@ -189,7 +215,8 @@ def _match_spectra(
         observed = np.isfinite(newest)
         target = _Texture(np.where(observed, newest, 0.0), taper(observed), noise.shape)
         leads = sorted({0, len(laws) // 3, len(laws) - 1})
-        known = np.log([_match_lead(noise, fine, lead, target, laws[lead], places[lead]) for lead in leads])
+        factors = pool.map(lambda lead: _match_lead(noise, fine, lead, target, laws[lead], places[lead]), leads)
+        known = np.log(list(factors))
         for lead in range(len(laws)):
             noise.adjust(lead, np.exp([np.interp(lead, leads, values) for values in known.T]))
     for lead, place in enumerate(places):

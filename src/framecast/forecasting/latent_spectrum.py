@@ -116,7 +116,7 @@ def _average_rings(power: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 def rings(shape: tuple[int, int]) -> np.ndarray:
     """The number of the ring of nearly equal wavelength of each frequency, from the longest down, `(h, w // 2 + 1)`."""
     wavelength = wavelengths(shape, 1.0)
-    return np.round(_RINGS * np.log2(wavelength.max() / wavelength)).astype(int)
+    return np.asarray(np.round(_RINGS * np.log2(wavelength.max() / wavelength)).astype(int))
 
 
 def ring_wavelengths(shape: tuple[int, int]) -> np.ndarray:

@@ -70,7 +70,8 @@ class RainNoise:
         return self._field(amplitude * torch.randn(*amplitude.shape[:2], 2, generator=generator))
 
     def _field(self, coefficients: Tensor) -> Tensor:
-        return torch.fft.irfft2(torch.view_as_complex(coefficients), s=self.shape)
+        field: Tensor = torch.fft.irfft2(torch.view_as_complex(coefficients), s=self.shape)
+        return field
 
 
 def _column(values: np.ndarray) -> Tensor:
