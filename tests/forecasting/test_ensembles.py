@@ -159,6 +159,15 @@ def test_little_rain_is_enough(wet: int) -> None:
     assert np.isfinite(draw_members(**case(newest=frame[None]))).all()
 
 
+@pytest.mark.parametrize("side", [1, 8, 31, 33])
+def test_frames_may_be_small(side: int) -> None:
+    frame = np.full((1, side, 600), 2.0, dtype=np.float32) + np.arange(600, dtype=np.float32) % 7
+    probability = np.full((2, 1, side, 600), 0.5, dtype=np.float32)
+    origins = np.indices((side, 600), dtype=np.float32)[None]
+    members = draw_members([0.5, 2.0], probability, frame, origins, [10.0], members=2, seed=0)
+    assert 0.2 < (members >= 2).mean() < 0.8
+
+
 @pytest.mark.parametrize("rate", [np.nan, 0.0, 1.0])
 def test_frames_without_texture_have_the_standard_spectrum(rate: float) -> None:
     members = draw_members(**case(newest=np.full((1, 64, 64), rate, dtype=np.float32)))
