@@ -131,7 +131,7 @@ def test_other_sizes_work_where_the_model_allows() -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda f: f.assign_attrs(quantity="reflectivity", units="dBZ"), "trained on rain_rate"),
+        (lambda f: f.assign_attrs(quantity="intensity", units="1"), "trained on rain_rate"),
         (lambda f: xr.concat([f, f], "channel"), r"2 channel\(s\)"),
         (lambda f: f.isel(time=slice(0, 2)), "frames in memory, variable .*: 2 frames found, expected 3 or more"),
         (lambda f: f.isel(time=[0, 1, 2, 3, 5]), "a frame is missing among them"),
@@ -199,9 +199,9 @@ def test_an_array_that_is_no_context_is_refused(context: Any, said: str) -> None
 
 def test_of_a_longer_context_the_end_is_used() -> None:
     longer = frames(5).values[None]
-    forecast = trained().forecast(Context(longer), 2)
+    forecast = trained().forecast(Context(longer), 2).values
     assert forecast.shape == (1, 1, 2, 1, 16, 16)
-    np.testing.assert_array_equal(forecast, trained().forecast(Context(longer[:, -3:]), 2))
+    np.testing.assert_array_equal(forecast, trained().forecast(Context(longer[:, -3:]), 2).values)
 
 
 def test_too_short_a_context_is_the_same_error_for_a_model_and_in_a_verification() -> None:

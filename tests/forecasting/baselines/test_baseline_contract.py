@@ -28,7 +28,7 @@ from framecast.forecasting.baselines import (
     find,
     names,
 )
-from framecast.forecasting.labels import forecast_frames
+from framecast.forecasting.labels import forecast_frames, values_of
 from framecast.forecasting.protocol import Context, Forecaster, forecast_cases
 
 HEIGHT, WIDTH, HORIZON = 32, 40, 2
@@ -225,13 +225,16 @@ def test_a_case_in_which_pysteps_fails_is_counted(
 def test_labels_are_those_of_the_frames(name: str) -> None:
     observed = frames(5, HEIGHT, WIDTH)
     observed[:] = shower(5, WIDTH)[:, :, :HEIGHT]
-    forecast = forecast_frames(made(name), observed, HORIZON)
+    forecast = values_of(forecast_frames(made(name), observed, HORIZON))
     ensemble = len(usual(name)) > 1
     assert forecast.dims == ("init_time", *(["member"] if ensemble else []), "lead_time", "channel", "y", "x")
     assert forecast.attrs["forecaster"] == name
     assert forecast["init_time"].values[0] == observed["time"].values[-1]
     np.testing.assert_array_equal(forecast["x"], observed["x"])
     assert "fallback" not in forecast.attrs
+    if name == "extrapolation_probability":
+        distribution = forecast_frames(made(name), observed, HORIZON, rates=(0.7,))
+        assert distribution["exceedance_probability"].sizes["threshold"] == 1
     if name in ("steps", "linda"):
         dry = xr.zeros_like(observed)
         assert "a simpler method" in forecast_frames(made(name), dry, HORIZON).attrs["fallback"]
