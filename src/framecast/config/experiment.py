@@ -15,7 +15,7 @@ from framecast.data.windows.augmentation import Augmentation
 from framecast.errors import ConfigError
 from framecast.losses import L2, PROBABILISTIC, Loss
 from framecast.models import Model
-from framecast.models.heads import Exceedance, Head, Values
+from framecast.models.heads import Head, Values
 from framecast.models.parts.capabilities import two_stages
 from framecast.types import FrameShape, config
 
@@ -105,7 +105,7 @@ class Experiment:
     training: Training = Training()
 
     def __post_init__(self) -> None:
-        probabilistic = isinstance(self.head, Exceedance)
+        probabilistic = bool(self.head.rates)
         if probabilistic != isinstance(self.loss, PROBABILISTIC):
             names = [each().name for each in PROBABILISTIC] if probabilistic else ["l2", "l1", "l1l2"]
             raise ConfigError(

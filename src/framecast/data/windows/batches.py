@@ -133,8 +133,8 @@ class Batches:
         """The amount of `_rain` in the blocks of a frame, computed once a window."""
         if index not in self._rain_maps:
             frame = newest_frames(self.source, index, 1)[0, 0]
-            rate = np.nan_to_num(self.source.quantity.rain_rate(frame, ZR()))
-            weight = (rate >= WET) + 3.0 * (rate >= HEAVY)
+            rate = self.source.quantity.rain_rate(frame, ZR())
+            weight = (rate >= WET) + 3.0 * (rate >= HEAVY)  # both false where there is no data
             rows, columns = (np.arange(0, length, _BLOCK) for length in weight.shape)
             self._rain_maps[index] = np.add.reduceat(np.add.reduceat(weight, rows, 0), columns, 1).astype(np.float32)
         return self._rain_maps[index]
