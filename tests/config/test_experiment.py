@@ -2,20 +2,24 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
-from framecast.config.experiment import Experiment
+from framecast.config.experiment import Experiment, Training
 from framecast.config.parsing import merge, parse, plain
 from framecast.config.recipes import PACKAGED, read
 from framecast.curriculum import NoSampling, Scheduled
 from framecast.data.datasets import ArchiveData
+from framecast.data.motion.coordinates import Lagrangian
 from framecast.data.scaling import RainLog
 from framecast.data.sets.clips import ClipData
 from framecast.data.windows.splits import ByFile
 from framecast.errors import ConfigError
+from framecast.losses import BrierSum, CrossEntropy
 from framecast.models import ConvLSTM, ModularDesign, MotionRNN, PredRNNV2
+from framecast.models.heads import Exceedance
 from framecast.types import FrameShape
 
 
@@ -303,3 +307,34 @@ def test_no_row_repeats_a_value_of_its_base() -> None:
         content = yaml.safe_load(path.read_text())
         for row, difference in content["rows"].items():
             assert repeated(content["base"], difference, row) == [], path.name
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"head": Exceedance()}, "cannot be trained by the loss l2"),
+        ({"loss": CrossEntropy()}, "the head values cannot be trained by the loss cross_entropy"),
+        ({"head": Exceedance(), "loss": BrierSum(), "model": ModularDesign()}, "a space of its own"),
+        ({"coordinates": Lagrangian(), "training": Training(reverse_time=True)}, "another newest frame"),
+        ({"data": ArchiveData(path="x", several_steps=True)}, "does not read the time step"),
+    ],
+)
+def test_parts_that_do_not_fit_together_are_refused(changes: dict[str, Any], message: str) -> None:
+    experiment = Experiment(data=ArchiveData(path="x"), model=ConvLSTM())
+    with pytest.raises(ConfigError, match=message):
+        replace(experiment, **changes)
+
+
+def test_the_model_of_distributions_is_checked_with_its_own_channels() -> None:
+    """TCTN, for one, refuses what it cannot build for; the head passes the shape on."""
+    experiment = Experiment(
+        data=ArchiveData(path="x"),
+        model=ConvLSTM(patch=4),
+        head=Exceedance(),
+        loss=CrossEntropy(),
+        coordinates=Lagrangian(),
+    )
+    experiment.check(FrameShape(1, 16, 16, 4, 2))
+    with pytest.raises(ConfigError, match="patches of 4 x 4"):
+        experiment.check(FrameShape(1, 18, 16, 4, 2))
+    assert parse(Experiment, plain(experiment), where="test") == experiment

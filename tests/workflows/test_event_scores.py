@@ -53,6 +53,24 @@ def test_the_mean_counts_events_alike_and_is_tested_over_events() -> None:
     assert against.p >= test.pvalue, "corrected for the number of claims"
 
 
+def test_better_than_extrapolation_alone_is_no_claim() -> None:
+    def three(seed: int) -> Verification:
+        forecasters = {
+            "model": Shifted(0.5),
+            "extrapolation": Shifted(1.0 + seed / 10),
+            "extrapolation_probability": Persistence(),
+        }
+        clips = Clips(1 + np.random.default_rng(seed).random((8, 4, 1, 6, 6)))
+        return verify(forecasters, clips, rates=(0.5,))
+
+    rows = event_scores({str(seed): three(seed) for seed in range(5)})
+    for event in ("0", "mean"):
+        of_event = select(rows, event, "MSE")
+        assert of_event["extrapolation"].p < 0.05
+        assert of_event["extrapolation"].verdict == "no claim"
+        assert of_event["extrapolation_probability"].verdict == "worse"
+
+
 def test_few_events_are_no_evidence_about_new_ones() -> None:
     rows = event_scores({str(seed): verification(seed) for seed in range(4)})
     against = select(rows, "mean", "MSE")["shifted"]

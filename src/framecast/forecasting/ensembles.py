@@ -14,6 +14,13 @@ it is dry leaves other marks on the members, so trial members are drawn at some 
 multiplied by the ratio of the spectra of the newest frame and of the trial (of the logarithm of the rate, each relative to its
 variance), three times. The truth has no part in it.
 
+Heavy rain has a finer pattern than light rain, which one Gaussian field does not give. Above the rate c that half of the rain
+reaches, with the probability P(c), the level is therefore mixed with noise h of small scales,
+
+    1 - u' = P(c) Phi(sqrt(1 - a^2) Phi^-1((1 - u) / P(c)) + a h)    where u = Phi(g) and 1 - u < P(c),
+
+which leaves the distribution as it is.
+
 Between two rates of the ladder the logarithm of the rate is uniform; above the highest rate R it has a Pareto distribution, whose
 mean is 1.4 R; below the lowest it is dry.
 """
@@ -21,7 +28,9 @@ mean is 1.4 R; below the lowest it is dry.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -29,12 +38,25 @@ from scipy import fft
 from torch import Tensor
 
 from framecast.errors import ArgumentError
-from framecast.forecasting.latent_spectrum import WET, has_texture, latent_spectrum, ring_means, ring_wavelengths, taper
+from framecast.forecasting.latent_spectrum import (
+    WET,
+    has_texture,
+    latent_spectrum,
+    ring_means,
+    ring_wavelengths,
+    taper,
+    wavelengths,
+)
 from framecast.forecasting.noise import RainNoise
 
 TAIL, LARGEST = 3.5, 6.0
 """Above the highest rate R of the ladder the probability of a rate r is that of R times (R / r)^`TAIL`, up to `LARGEST` R. The
 mean is 1.4 R, as `Distribution.mean` has it."""
+MIXED = 0.6
+"""The weight of the fine noise in the levels of heavy rain."""
+_FINE, _TILE = 16.0, 256
+"""Above this wavelength in km the spectrum of the fine noise falls with its square; the side in pixels of the tile in which it is
+drawn, which is repeated."""
 _MATCHED, _ROUNDS = 8, 3
 """Spectra are matched at wavelengths below the smaller side of the frame over `_MATCHED`, in `_ROUNDS` rounds."""
 _SURELY_DRY = 1e-4
@@ -68,15 +90,36 @@ def draw_members(
     height, width = newest.shape[-2:]
     shape = (fft.next_fast_len(height + _MARGIN, real=True), fft.next_fast_len(width + _MARGIN, real=True))
     noise = RainNoise(latent_spectrum(newest[-1], shape, pixel), shape, leads, pixel)
-    laws = [_Law(ladder, torch.from_numpy(probability[:, lead])) for lead in range(len(leads))]
-    places = [_Places(origins[lead], law.wet, shape[1]) for lead, law in enumerate(laws)]
-    _match_spectra(noise, newest[-1], laws, places)
+    split = _split(ladder, newest[-1])
+    fine = RainNoise(_fine_spectrum(newest[-1], pixel), (_TILE, _TILE), leads, pixel)
     result = torch.empty(members, len(leads), height * width)
-    for member in range(members):
-        fields = noise.draw(_generator(seed, member, newest[-1]))
-        for lead, (field, law, place) in enumerate(zip(fields, laws, places, strict=True)):
-            result[member, lead] = law.member(place.take(field))
+    with _threads() as pool:
+        laws = list(
+            pool.map(lambda lead: _Law(ladder, torch.from_numpy(probability[:, lead]), split), range(len(leads)))
+        )
+        places = list(pool.map(lambda origin, law: _Places(origin, law.wet, shape[1]), origins, laws))
+        _match_spectra(noise, fine, newest[-1], laws, places, pool)
+
+        def draw(member: int) -> None:
+            fields = (each.draw(_generator(seed, member, newest[-1], part)) for part, each in enumerate((noise, fine)))
+            for lead, (field, tile, law, place) in enumerate(zip(*fields, laws, places, strict=True)):
+                result[member, lead] = law.member(place.take(field), place.tiled(tile))
+
+        list(pool.map(draw, range(members)))
     return result.view(members, len(leads), height, width).numpy()
+
+
+@contextmanager
+def _threads() -> Iterator[ThreadPoolExecutor]:
+    """As many threads as PyTorch uses, each of which works on a lead time or a member of its own: within one operation random
+    numbers would not be drawn in parallel."""
+    count = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with ThreadPoolExecutor(count) as pool:
+            yield pool
+    finally:
+        torch.set_num_threads(count)
 
 
 def _check(
@@ -100,11 +143,23 @@ def _check(
         raise ArgumentError(f"{members} members, expected 1 or more", parameter="members")
 
 
-def _generator(seed: int, member: int, newest: np.ndarray) -> torch.Generator:
-    """The random numbers of a member: each frame has its own, so that the errors of many cases are independent."""
+def _generator(seed: int, member: int, newest: np.ndarray, part: int) -> torch.Generator:
+    """The random numbers of a part of a member: each frame has its own, so that the errors of many cases are independent."""
     digest = hashlib.blake2b(newest.tobytes(), digest_size=8).digest()
-    low, high = np.random.SeedSequence((seed, member, int.from_bytes(digest))).generate_state(2)
+    low, high = np.random.SeedSequence((seed, member, part, int.from_bytes(digest))).generate_state(2)
     return torch.Generator().manual_seed(int(low) << 31 ^ int(high))
+
+
+def _split(ladder: np.ndarray, newest: np.ndarray) -> int:
+    """The index of the highest rate of the ladder that half of the rain in `newest (H, W)` reaches."""
+    rain = newest[np.isfinite(newest) & (np.where(np.isfinite(newest), newest, 0.0) >= ladder[0])]
+    return max(int(np.searchsorted(ladder, np.median(rain), side="right")) - 1, 0) if len(rain) else 0
+
+
+def _fine_spectrum(newest: np.ndarray, pixel: float) -> np.ndarray:
+    """The spectrum of the fine noise, on its tile: that behind the newest frame `(H, W)`, without the large scales."""
+    shape = (_TILE, _TILE)
+    return latent_spectrum(newest, shape, pixel) / (1 + (wavelengths(shape, pixel) / _FINE) ** 2)
 
 
 class _Places:
@@ -118,6 +173,7 @@ class _Places:
             corners.append(inside.floor())
             self._parts.append(inside - corners[-1])
         self._first = corners[0].long() * stride + corners[1].long()
+        self._tile = (corners[0].long() % _TILE) * _TILE + corners[1].long() % _TILE
         self._weights: list[Tensor] = []
 
     def keep_variance(self, down: float, along: float, diagonal: float, other: float) -> None:
@@ -128,6 +184,11 @@ class _Places:
         pairs = (a * b + c * d) * along + (a * c + b * d) * down + a * d * diagonal + b * c * other
         scale = (a * a + b * b + c * c + d * d + 2 * pairs).rsqrt()
         self._weights = [a * scale, b * scale, c * scale, d * scale]
+
+    def tiled(self, tile: Tensor) -> Callable[[Tensor], Tensor]:
+        """A function that takes the noise of a periodic `tile`, repeated over the frame, at some of the places, by number."""
+        flat = tile.view(-1)
+        return lambda some: flat.index_select(0, self._tile.index_select(0, some))
 
     def take(self, field: Tensor) -> Tensor:
         """The noise `field (h, w)` at all places `(N,)`."""
@@ -140,27 +201,40 @@ class _Places:
         return first
 
 
-def _match_spectra(noise: RainNoise, newest: np.ndarray, laws: Sequence[_Law], places: Sequence[_Places]) -> None:
+def _match_spectra(
+    noise: RainNoise,
+    fine: RainNoise,
+    newest: np.ndarray,
+    laws: Sequence[_Law],
+    places: Sequence[_Places],
+    pool: ThreadPoolExecutor,
+) -> None:
     """Adjust the spectra of the noise, so that the logarithm of the members has the spectrum of that of `newest (H, W)`, but for
     the variance, which the distributions decide."""
     if has_texture(newest):
         observed = np.isfinite(newest)
         target = _Texture(np.where(observed, newest, 0.0), taper(observed), noise.shape)
-        leads = sorted({0, len(laws) // 4, len(laws) // 2, len(laws) - 1})
-        known = np.log([_match_lead(noise, lead, target, laws[lead], places[lead]) for lead in leads])
+        leads = sorted({0, len(laws) // 3, len(laws) - 1})
+        factors = pool.map(lambda lead: _match_lead(noise, fine, lead, target, laws[lead], places[lead]), leads)
+        known = np.log(list(factors))
         for lead in range(len(laws)):
             noise.adjust(lead, np.exp([np.interp(lead, leads, values) for values in known.T]))
     for lead, place in enumerate(places):
         place.keep_variance(*noise.neighbour_correlations(lead))
 
 
-def _match_lead(noise: RainNoise, lead: int, target: _Texture, law: _Law, places: _Places) -> np.ndarray:
+def _match_lead(
+    noise: RainNoise, fine: RainNoise, lead: int, target: _Texture, law: _Law, places: _Places
+) -> np.ndarray:
     """The factors of each ring `(R,)` with which members at a lead time have the `target` spectrum."""
     generator = torch.Generator().manual_seed(0)
     weight = taper(np.isfinite(law.dry.view(target.size).numpy()))
 
     def texture(level: Tensor) -> _Texture:
-        return _Texture(np.where(weight > 0, law.member(level).view(target.size).numpy(), 0.0), weight, noise.shape)
+        tile = places.tiled(fine.draw_one(lead, generator))
+        return _Texture(
+            np.where(weight > 0, law.member(level, tile).view(target.size).numpy(), 0.0), weight, noise.shape
+        )
 
     # The variance of members, without the chance of one pattern: the levels of all pixels are independent.
     power = target.power * texture(torch.randn(len(law.wet), generator=generator)).variance / target.variance
@@ -191,29 +265,40 @@ class _Law:
     """The distributions of all pixels at one lead time, `probability (K, H, W)`, and their quantiles. Pixels that are surely dry
     are left out: `wet (N,)` are the indices of the others, `dry (H W,)` is 0, or NaN without basis."""
 
-    def __init__(self, ladder: np.ndarray, probability: Tensor) -> None:
+    def __init__(self, ladder: np.ndarray, probability: Tensor, split: int) -> None:
         known = probability.flatten(1)
         self.wet = torch.nonzero(known[0] > _SURELY_DRY).view(-1)
         self.dry = torch.where(known.isnan().any(0), torch.nan, 0.0)
         self._above = known.index_select(1, self.wet).T.contiguous()
         self._limit = -torch.special.ndtri(self._above[:, 0])
         self._steps = torch.from_numpy(np.diff(np.log(ladder)).astype(np.float32))
+        self._split = split
         self._lowest, self._top = float(ladder[0]), float(ladder[-1])
 
-    def member(self, noise: Tensor) -> Tensor:
-        """The rates `(H W,)` at the levels Phi(`noise (N,)`) of the pixels that may be wet."""
+    def member(self, noise: Tensor, fine: Callable[[Tensor], Tensor]) -> Tensor:
+        """The rates `(H W,)` at the levels Phi(`noise (N,)`) of the pixels that may be wet; `fine` gives the fine noise of some
+        of them, by number."""
         rain = torch.nonzero(noise > self._limit).view(-1)
         rates = self.dry.clone()
-        rates[self.wet.index_select(0, rain)] = self._quantiles(noise.index_select(0, rain), rain)
+        rates[self.wet.index_select(0, rain)] = self._quantiles(noise.index_select(0, rain), rain, fine)
         return rates
 
-    def _quantiles(self, noise: Tensor, rain: Tensor) -> Tensor:
+    def _quantiles(self, noise: Tensor, rain: Tensor, fine: Callable[[Tensor], Tensor]) -> Tensor:
         """The rates at the levels Phi(`noise (n,)`) of the pixels `rain (n,)`, none of them dry."""
         exceeded = torch.erfc(noise * np.sqrt(0.5)).mul_(0.5).clamp_(min=1e-12)  # 1 - Phi
         above = self._above.index_select(0, rain)
+        self._mix(exceeded, above[:, self._split], rain, fine)
         within = (above[:, :-1] - exceeded[:, None]).div_((above[:, :-1] - above[:, 1:]).clamp_(min=1e-7))
         rate = (within.clamp_(0, 1) @ self._steps).exp_().mul_(self._lowest)
         extreme = torch.nonzero(exceeded < above[:, -1]).view(-1)
         share = exceeded.index_select(0, extreme) / above[:, -1].index_select(0, extreme)
         rate[extreme] = self._top * share.pow_(-1 / TAIL).clamp_(max=LARGEST)
         return rate
+
+    def _mix(self, exceeded: Tensor, split: Tensor, rain: Tensor, fine: Callable[[Tensor], Tensor]) -> None:
+        """Mix fine noise into the levels above the rate of the split, which keeps their distribution: in place."""
+        heavy = torch.nonzero(exceeded < split).view(-1)
+        most = split.index_select(0, heavy)
+        level = torch.special.ndtri((exceeded.index_select(0, heavy) / most).clamp_(1e-6, 1 - 1e-6))
+        level = level.mul_(np.sqrt(1 - MIXED**2)).add_(fine(rain.index_select(0, heavy)), alpha=MIXED)
+        exceeded[heavy] = most * torch.special.ndtr(level)

@@ -20,8 +20,8 @@ from scipy import fft, ndimage, special
 
 WET = 0.1
 """Rain rate in mm/h from which a pixel is wet."""
-MIN_WET = 400
-"""With fewer wet pixels the spectrum is the standard one."""
+MIN_WET, MIN_SIDE = 400, 32
+"""With fewer wet pixels, or in a frame with a smaller side, the spectrum is the standard one."""
 _TAPER = 24
 """Width in pixels of the taper along the border of the observed area."""
 _TERMS = 200
@@ -49,9 +49,10 @@ def latent_spectrum(rates: np.ndarray, shape: tuple[int, int], pixel: float) -> 
 
 
 def has_texture(rates: np.ndarray) -> bool:
-    """Whether `rates (H, W)` have enough rain, and not of one rate everywhere, to estimate a spectrum."""
+    """Whether `rates (H, W)` are large enough and have enough rain, not of one rate everywhere, to estimate a spectrum."""
     observed = rates[np.isfinite(rates)]
-    return bool((observed >= WET).sum() >= MIN_WET and observed.min() < observed.max())
+    enough = min(rates.shape) >= MIN_SIDE and (observed >= WET).sum() >= MIN_WET
+    return bool(enough and observed.min() < observed.max())
 
 
 def _lagged_covariance(scores: np.ndarray, observed: np.ndarray) -> np.ndarray:

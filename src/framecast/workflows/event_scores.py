@@ -22,8 +22,7 @@ from scipy.stats import t as student
 from framecast.errors import RunError
 from framecast.scores import Metric
 from framecast.scores.bootstrap import blocks_with_value, draw_blocks, limits, resample
-from framecast.scores.metric import Better
-from framecast.verification.claims import FEWEST, LEVEL
+from framecast.verification.claims import FEWEST, Claim, anchored
 from framecast.verification.comparison import overall_claims
 from framecast.verification.result import Verification
 from framecast.verification.significance import holm, student_p
@@ -40,8 +39,9 @@ class EventScore:
     """A score of a forecaster on an event, with its 95 % interval; NaN where it is undefined.
 
     `difference` is the score of the model minus this one, with its 95 % interval and its corrected p. `verdict` is what can be
-    claimed of the model against this forecaster: better, worse, no evidence, too few (blocks, or events of a mean), or undefined;
-    it is empty for the model itself. The cases and blocks of a mean are those of all its events.
+    claimed of the model against this forecaster: better, worse, no evidence, no claim (better than extrapolation, but not than
+    extrapolation as a probability), too few (blocks, or events of a mean), or undefined; it is empty for the model itself. The
+    cases and blocks of a mean are those of all its events.
     """
 
     event: str
@@ -146,24 +146,30 @@ def _of_event(event: str, verification: Verification) -> list[EventScore]:
             )
             if score.interval is not None:
                 row = replace(row, low=score.interval[0], high=score.interval[1])
-            if claim := claims.get((metric.label, name)):
-                low, high = claim.interval
-                verdict = _verdict(claim.difference, claim.p, claim.better, too_few=claim.too_few)
-                row = replace(row, difference=claim.difference, difference_low=low, difference_high=high)
-                row = replace(row, p=claim.p, verdict=verdict)
-            rows.append(row)
+            rows.append(_with_claim(row, claims.get((metric.label, name))))
     return rows
 
 
-def _verdict(difference: float, p: float, better: Better, *, too_few: bool) -> str:
-    """What a difference of the model says, from its corrected p."""
-    if math.isnan(difference):
+def _with_claim(row: EventScore, claim: Claim | None) -> EventScore:
+    """The row with the claim on the model against its forecaster, if there is one."""
+    if claim is None:
+        return row
+    low, high = claim.interval
+    row = replace(row, difference=claim.difference, difference_low=low, difference_high=high)
+    return replace(row, p=claim.p, verdict=_verdict(claim))
+
+
+def _verdict(claim: Claim) -> str:
+    """What a claim on the model says, in two words at most."""
+    if math.isnan(claim.difference):
         return "undefined"
-    if too_few:
+    if claim.too_few:
         return "too few"
-    if not p < LEVEL:
+    if claim.withheld:
+        return "no claim"
+    if claim.winner is None:
         return "no evidence"
-    return "better" if (difference < 0) == (better == "lower") else "worse"
+    return "better" if claim.winner == claim.one else "worse"
 
 
 def _of_mean(verifications: Mapping[str, Verification], rows: Sequence[EventScore]) -> list[EventScore]:
@@ -171,7 +177,7 @@ def _of_mean(verifications: Mapping[str, Verification], rows: Sequence[EventScor
     first = next(iter(verifications.values()))
     by_place = {(row.event, row.score, row.forecaster): row for row in rows}
     names = [name for name in first.forecasters if all(name in each.forecasters for each in verifications.values())]
-    means: list[tuple[EventScore, Better]] = []
+    means, claims = [], []
     for metric in _metrics(first):
         by_event = {
             event: [by_place[event, metric.label, name] for name in names]
@@ -179,22 +185,19 @@ def _of_mean(verifications: Mapping[str, Verification], rows: Sequence[EventScor
             if (event, metric.label, names[0]) in by_place
         }
         known = {event: values for event, values in by_event.items() if all(math.isfinite(row.value) for row in values)}
-        for k, name in enumerate(names):
-            of_events = [values[k] for values in known.values()]
+        columns = list(zip(*known.values(), strict=True)) or [()] * len(names)
+        for name, of_events in zip(names, columns, strict=True):
             row = _mean_row(metric.label, name, of_events)
             if known:
                 low, high = _interval(metric, name, [verifications[event] for event in known])
                 row = replace(row, low=low, high=high)
-            if k:
-                row = _with_difference(row, [values[0].value - values[k].value for values in known.values()])
-            means.append((row, metric.better))
-    corrected = holm([row.p for row, _ in means])
-    return [
-        replace(row, p=p, verdict=_verdict(row.difference, p, better, too_few=row.events < FEWEST))
-        if row.forecaster != names[0]
-        else row
-        for (row, better), p in zip(means, corrected, strict=True)
-    ]
+            means.append(row)
+        claims += [_claim(metric, name, columns[0], columns[k]) for k, name in enumerate(names) if k]
+    corrected = [replace(claim, p=p) for claim, p in zip(claims, holm([each.p for each in claims]), strict=True)]
+    if first.quantity.precipitation:
+        corrected = anchored(corrected)
+    known_claims = {(claim.score, claim.other): claim for claim in corrected}
+    return [_with_claim(row, known_claims.get((row.score, row.forecaster))) for row in means]
 
 
 def _mean_row(score: str, forecaster: str, rows: Sequence[EventScore]) -> EventScore:
@@ -209,19 +212,31 @@ def _mean_row(score: str, forecaster: str, rows: Sequence[EventScore]) -> EventS
     )
 
 
-def _with_difference(row: EventScore, differences: Sequence[float]) -> EventScore:
-    """The row with the mean difference of the model over events, its interval and, of enough events, its p by Student's t."""
-    count = len(differences)
-    if not count:
-        return row
-    mean, spread = float(np.mean(differences)), float(np.std(differences)) / math.sqrt(count)
-    row = replace(row, difference=mean)
+def _claim(metric: Metric, name: str, model: Sequence[EventScore], other: Sequence[EventScore]) -> Claim:
+    """The claim on the mean of the model against that of the forecaster `name`, from their rows of the same events, which are
+    its independent blocks."""
+    count = len(model)
+    differences = np.array([one.value - two.value for one, two in zip(model, other, strict=True)])
+    values = [float(np.mean([row.value for row in rows])) if rows else NAN for rows in (model, other)]
+    interval, p = (NAN, NAN), NAN
     if count > 1:
+        mean, spread = float(differences.mean()), float(differences.std()) / math.sqrt(count)
         half = float(student.ppf(0.975, count - 1)) * spread * math.sqrt(count / (count - 1))
-        row = replace(row, difference_low=mean - half, difference_high=mean + half)
-    if count >= FEWEST:
-        row = replace(row, p=student_p(mean, spread, count) if spread else 1.0)
-    return row
+        interval = (mean - half, mean + half)
+        if count >= FEWEST:
+            p = student_p(mean, spread, count) if spread else 1.0
+    return Claim(
+        score=metric.label,
+        one=model[0].forecaster if model else "",
+        other=name,
+        lead=None,
+        values=(values[0], values[1]),
+        interval=interval,
+        p=p,
+        blocks=count,
+        cases=sum(row.cases for row in model),
+        better=metric.better,
+    )
 
 
 def _interval(metric: Metric, forecaster: str, verifications: Sequence[Verification]) -> tuple[float, float]:
