@@ -103,15 +103,15 @@ def test_no_data_has_no_basis_and_what_comes_from_it_neither() -> None:
 
 def test_members_follow_the_distribution_and_their_seed() -> None:
     frames = rain()
-    one, two, other = (forecast_cases(trained(members=20, seed=seed), context(frames), 3).values for seed in (0, 0, 1))
-    assert one.shape == (20, 1, 3, 1, 48, 40)
+    one, two, other = (forecast_cases(trained(members=80, seed=seed), context(frames), 3).values for seed in (0, 0, 1))
+    assert one.shape == (80, 1, 3, 1, 48, 40)
     np.testing.assert_array_equal(one, two)
     assert not np.array_equal(one, other)
     distribution = forecast_cases(trained(), context(frames), 3).distribution
     assert distribution is not None
     share = (one[:, 0, :, 0] >= 1.0).mean(0)
     expected = distribution.exceedance([1.0])[0, 0]
-    assert abs(np.nanmean(share) - np.nanmean(expected)) < 0.01
+    assert abs(np.nanmean(share) - np.nanmean(expected)) < 0.02
 
 
 @pytest.mark.parametrize("coordinates", [Eulerian(), Lagrangian()])

@@ -33,8 +33,8 @@ START, GROWTH = 0.5, 0.22
 """The width of the neighbourhood in km at once, and its growth per minute, before anything is learnt."""
 SOFTNESS = 0.25
 """The logistic spread of the logarithm of the rate of a pixel."""
-LEAST = 0.002
-"""Shares of a neighbourhood are kept so far from 0 and from 1."""
+LEAST = 1e-4
+"""Shares of a neighbourhood are kept so far from 0 and from 1: little against the share of heavy rain in a wet frame."""
 _POOLED = 4.0
 """Neighbourhoods wider than so many pixels are computed at a lower resolution."""
 
