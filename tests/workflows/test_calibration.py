@@ -108,3 +108,14 @@ def test_what_cannot_be_calibrated_is_refused(model: Path, tmp_path: Path) -> No
     with pytest.raises(ArgumentError, match="predicts values"):
         framecast.calibrate(tmp_path / "values", rain(0), out=tmp_path / "new")
     assert not (tmp_path / "new").exists()
+
+
+def test_scores_on_the_events_of_the_calibration_carry_a_warning(model: Path, tmp_path: Path) -> None:
+    framecast.calibrate(model, rain(0), out=tmp_path / "calibrated")
+    same, other = (
+        framecast.evaluate(tmp_path / "calibrated", rain(seed, hours), baselines=()).warnings
+        for seed, hours in ((0, 0), (1, 24))
+    )
+    assert len(same) == 1
+    assert "calibrated on frames of 2020-01-01T00:00:00 UTC to 2020-01-01T00:55:00 UTC" in same[0]
+    assert not other

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
 import torch
 
+from framecast.checkpoints.model_folder import ModelCard
 from framecast.config.experiment import Experiment
 from framecast.config.parsing import plain
+from framecast.data.motion.coordinates import EULERIAN
 from framecast.data.windows.sources import DataConfig
 from framecast.forecasting.protocol import Context
 from framecast.forecasting.trained_model import TrainedModel
@@ -23,15 +26,37 @@ def run_summary(run: str | Path, trained: TrainedModel) -> dict[str, str]:
     card, facts = trained.card, {}
     if (Path(run) / EXPERIMENT).is_file():
         facts = _experiment_facts(read_experiment(Path(run)))
-    work = multiply_accumulates(card.model, card.shape) / 1e9
+    work = multiply_accumulates(card.model, card.head.shape(card.shape)) / 1e9
     shape = card.shape
     return {
         "model": f"{card.model.name}, {parameters(trained.model):,} weights",
         "window": f"{shape.context} + {shape.horizon} frames of {shape.height} x {shape.width}",
         **facts,
+        **_distribution_facts(card),
         "scaling": ", ".join(f"{key} {value}" for key, value in plain(card.scaling).items() if key != "zr"),
         "cost of a forecast": f"{work:.2f} G multiply-accumulates at that size; {_measure_cost(trained)}",
     }
+
+
+def _distribution_facts(card: ModelCard) -> dict[str, str]:
+    """Coordinates, head, calibration and what is told of a model that is passed on, where there is something to tell."""
+    facts = {}
+    if card.coordinates != EULERIAN:
+        facts["coordinates"] = f"{card.coordinates.name}: frames are carried along their motion"
+    if card.head.rates:
+        facts["head"] = f"probabilities of {', '.join(f'{rate:g}' for rate in card.head.rates)} mm/h"
+        facts["calibration"] = _calibration(card.calibration)
+    return facts | {name.replace("_", " "): str(text) for name, text in card.about.items() if isinstance(text, str)}
+
+
+def _calibration(calibration: dict[str, Any]) -> str:
+    """The calibration of a card as text."""
+    if not calibration:
+        return "none: the probabilities are those of the network"
+    times = "; ".join(f"{first} to {last}" for first, last in calibration["times"])
+    left = [f"{rate:g}" for rate, done in zip(calibration["rates"], calibration["calibrated"], strict=True) if not done]
+    without = f", not at {', '.join(left)} mm/h (too few events)" if left else ""
+    return f"on {calibration['pixels']:,} pixels of {times}{without}"
 
 
 def settings_text(run: str | Path) -> str:

@@ -143,7 +143,7 @@ class Job:
             return []
         warnings = []
         for name, (_, folder) in zip(resources.models, self.runs, strict=True):
-            if text := training_warning(Path(folder), resources.sources.frames):
+            if text := training_warning(Path(folder), resources.models[name].card, resources.sources.frames):
                 warnings.append(text if len(self.runs) == 1 else f"{name}: {text}")
         return warnings
 

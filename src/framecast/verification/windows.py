@@ -9,8 +9,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import xarray as xr
 
+from framecast.checkpoints.model_folder import ModelCard
 from framecast.data.archives.opening import files_named_by, open_like
 from framecast.data.datasets import IN_MEMORY, ArchiveData
 from framecast.data.frames import files_of
@@ -116,8 +118,26 @@ def training_files(run: Path, frames: Sequence[xr.DataArray]) -> tuple[str, ...]
     return tuple(sorted(training & {file for part in frames for file in files_of(part)}))
 
 
-def training_warning(run: Path, frames: Sequence[xr.DataArray]) -> str:
-    """A warning if `frames` are training data of the run, so that scores are too good; else empty."""
+def training_warning(run: Path, card: ModelCard, frames: Sequence[xr.DataArray]) -> str:
+    """A warning if `frames` are training data of the run, or lie within the times of the events of its calibration or of those that
+    its card names, so that scores are too good; else empty."""
     files = training_files(run, frames)
-    names = ", ".join(Path(file).name for file in files[:5])
-    return f"the model was trained on {len(files)} of these files: {names}" if files else ""
+    if files:
+        names = ", ".join(Path(file).name for file in files[:5])
+        return f"the model was trained on {len(files)} of these files: {names}"
+    if same := _same_times(frames, card.calibration.get("times", ())):
+        return f"the probabilities of the model were calibrated on frames of {same}, which may be these"
+    if same := _same_times(frames, card.about.get("times", ())):
+        return f"the model was trained on frames of {same}, which may be these"
+    return ""
+
+
+def _same_times(frames: Sequence[xr.DataArray], spans: Sequence[Sequence[str]]) -> str:
+    """The first of the `spans` (first and last time) that shares times with the frames; empty if none does."""
+    for first, last in spans:
+        begin, end = (np.datetime64(text.removesuffix(" UTC")) for text in (first, last))
+        for part in frames:
+            times = part["time"].values
+            if times.dtype.kind == "M" and ((times >= begin) & (times <= end)).any():
+                return f"{first} to {last}"
+    return ""
