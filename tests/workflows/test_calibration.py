@@ -6,14 +6,19 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
+from rich.console import Console
 
 import framecast
 from framecast.checkpoints.model_folder import ModelCard, load, save
+from framecast.config.experiment import Experiment, Training
+from framecast.data.datasets import ArchiveData
 from framecast.data.motion.coordinates import Lagrangian
 from framecast.data.quantities import RAIN_RATE
 from framecast.data.scaling import RainLog
+from framecast.data.windows.splits import ByBlocks
 from framecast.errors import ArgumentError, DataError
 from framecast.forecasting.calibration import Sample, calibrate_logits, uncalibrated
+from framecast.losses import CrossEntropy
 from framecast.models import UNet
 from framecast.models.heads import Exceedance, Values
 from framecast.models.parts.exceedance import KNOTS
@@ -119,3 +124,31 @@ def test_scores_on_the_events_of_the_calibration_carry_a_warning(model: Path, tm
     assert len(same) == 1
     assert "calibrated on frames of 2020-01-01T00:00:00 UTC to 2020-01-01T00:55:00 UTC" in same[0]
     assert not other
+
+
+def test_the_folds_of_a_cross_validation_calibrate_the_model_of_all(tmp_path: Path) -> None:
+    paths = []
+    for number in range(3):
+        frames = rain(number, 12 * number).rename("rainfall_rate")
+        frames.attrs = {"units": "mm h-1"}
+        frames.isel(channel=0).to_netcdf(tmp_path / f"{number}.nc", engine="h5netcdf")
+        paths.append(str(tmp_path / f"{number}.nc"))
+    experiment = Experiment(
+        data=ArchiveData(path=tuple(paths[:2]), context=4, horizon=3, crop=32, split=ByBlocks(validation=0)),
+        model=UNet.tiny(),
+        coordinates=Lagrangian(),
+        head=Exceedance(),
+        loss=CrossEntropy(),
+        training=Training(iterations=1, batch_size=1, workers=0, accelerator="cpu"),
+    )
+    folds = tmp_path / "folds"
+    quiet = Console(quiet=True)
+    framecast.crossvalidate(experiment, out=folds, judge=[paths[2]], console=quiet, limit=1, baselines=())
+    calibration = framecast.calibrate(folds / "all", folds=folds, out=tmp_path / "calibrated")
+    assert calibration["files"] == ["0.nc", "1.nc"]
+    with pytest.raises(ArgumentError, match="nothing to calibrate on"):
+        framecast.calibrate(folds / "all", out=tmp_path / "new")
+    with pytest.raises(ArgumentError, match="no finished fold"):
+        framecast.calibrate(folds / "all", folds=tmp_path, out=tmp_path / "new")
+    with pytest.raises(DataError, match="was trained on 1 of these files"):
+        framecast.calibrate(folds / "all", paths[0], out=tmp_path / "new")

@@ -44,16 +44,20 @@ def evaluate(
 def calibrate(
     run: Annotated[Path, typer.Argument(help="The folder of a run or of a saved model, or radar.")],
     options: ReadOptions,
-    data: Annotated[
-        list[str],
-        typer.Option("--data", help="A file, folder or glob pattern of frames on which it was not trained; repeat it."),
-    ],
     out: Annotated[Path, typer.Option(help="The new folder of the calibrated model.")],
+    data: Annotated[
+        list[str] | None,
+        typer.Option("--data", help="A file, folder or glob pattern of frames on which it was not trained; repeat it."),
+    ] = None,
+    folds: Annotated[
+        Path | None,
+        typer.Option(help="The folder of a cross-validation, whose models forecast the events that they left out."),
+    ] = None,
     limit: Annotated[int | None, typer.Option(help="At most so many cases of each, evenly spread.")] = None,
 ) -> None:
     """Calibrate the probabilities of a model on events it was not trained on; rates with too few events stay as they are."""
     calibration = framecast.calibrate(
-        run, data, out=out, options=options, limit=limit, progress=progress_bar("forecasting")
+        run, data or (), out=out, folds=folds, options=options, limit=limit, progress=progress_bar("forecasting")
     )
     for rate, events, done in zip(calibration["rates"], calibration["events"], calibration["calibrated"], strict=True):
         print(f"{rate:g} mm/h: {events:,} events, {'calibrated' if done else 'too few, left as it is'}")

@@ -119,8 +119,8 @@ def training_files(run: Path, frames: Sequence[xr.DataArray]) -> tuple[str, ...]
 
 
 def training_warning(run: Path, card: ModelCard, frames: Sequence[xr.DataArray]) -> str:
-    """A warning if `frames` are training data of the run, or lie within the times of the events of its calibration or of those that
-    its card names, so that scores are too good; else empty."""
+    """A warning if `frames` are training data of the run, or lie within the times of the events of its calibration, or of those
+    that its card names, so that scores are too good; else empty."""
     files = training_files(run, frames)
     if files:
         names = ", ".join(Path(file).name for file in files[:5])

@@ -13,25 +13,29 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from framecast.checkpoints.model_folder import find, save
+from framecast.checkpoints.model_folder import ModelCard, find, save
 from framecast.checkpoints.model_folder import load as load_saved
 from framecast.checks import as_path, as_tuple, check_counts
+from framecast.data.datasets import ArchiveData
 from framecast.data.frames import files_of, stamp
 from framecast.data.quantities import ZR
 from framecast.data.readers.options import DEFAULT, ReadOptions
+from framecast.data.windows.sources import DataSplits
 from framecast.errors import ArgumentError, DataError
 from framecast.forecasting.calibration import LEAST_EVENTS, Sample
 from framecast.forecasting.protocol import Context, forecast_cases
-from framecast.forecasting.trained_model import TrainedModel, load
+from framecast.forecasting.trained_model import TrainedModel
 from framecast.progress import Progress, no_progress
+from framecast.training.run_folder import EXPERIMENT, read_experiment
 from framecast.verification.windows import training_files, windows_of
 
 
 def calibrate(
     run: str | Path,
-    data: str | Path | xr.DataArray | Sequence[str | Path | xr.DataArray],
+    data: str | Path | xr.DataArray | Sequence[str | Path | xr.DataArray] = (),
     *,
     out: str | Path,
+    folds: str | Path | None = None,
     options: ReadOptions = DEFAULT,
     limit: int | None = None,
     progress: Progress | None = None,
@@ -39,42 +43,47 @@ def calibrate(
     """Calibrate the probabilities of the model of `run` on `data`, one or several archives on none of which it was trained, and
     write the calibrated model to the new folder `out`.
 
+    Where all events were needed for training, `folds` is the folder of a cross-validation of the same recipe: each of its models
+    forecasts the event that it has not seen, and the calibration of these forecasts is given to the model of `run`.
+
     Every window of an archive is forecast, or `limit` of each, evenly spread. Returns the calibration, as it stands in the card:
     slopes and offsets of the logits by lead time and rate, the numbers of pixels and events, the files and times. A rate with
     fewer events than `LEAST_EVENTS` is not calibrated, and is said so wherever its probability is forecast.
 
-    Raises `ArgumentError` if the model predicts no distributions or `out` exists, `DataError` if the data have no window, are
-    those of training, or have no rate with enough events, and `RunError` if there is no trained model.
+    Raises `ArgumentError` if the model predicts no distributions, there is nothing to calibrate on or `out` exists, `DataError`
+    if the data have no window, are those of training, or have no rate with enough events, and `RunError` if there is no trained
+    model.
     """
     check_counts(limit=limit)
     folder, target = as_path(run, "the folder of a run", "run"), as_path(out, "a new folder", "out")
     if target.exists():
         raise ArgumentError(f"{target} exists already", parameter="out", remedy="name another folder")
-    trained = load(folder)
-    if not trained.card.head.rates:
+    network, card = load_saved(find(folder))
+    if not card.head.rates:
         raise ArgumentError(
-            f"{trained.name} predicts values, which have no probabilities",
+            f"{card.model.name} predicts values, which have no probabilities",
             parameter="run",
             remedy="train with head.name=exceedance",
         )
-    archives = (data,) if isinstance(data, xr.DataArray) else as_tuple(data, "data")
-    network, card = load_saved(find(folder))
-    trained = TrainedModel(network, replace(card, calibration={}))
-    sample = Sample(np.array(card.head.rates))
-    sources = [windows_of(folder, trained, archive, options=options) for archive in archives]
-    frames = [part for source in sources for part in source.frames]
-    if files := training_files(folder, frames):
-        raise DataError(
-            f"the model was trained on {len(files)} of these files: {Path(files[0]).name}",
-            where=files[0],
-            remedy="calibrate on events that it was not trained on",
+    archives = (data,) if isinstance(data, str | Path | xr.DataArray) else as_tuple(data, "data")
+    pairs: list[tuple[Path, Any]] = [(folder, archive) for archive in archives]
+    if folds is not None:
+        pairs += _left_out(as_path(folds, "the folder of a cross-validation", "folds"), folder, card)
+    if not pairs:
+        raise ArgumentError(
+            "nothing to calibrate on", parameter="data", example="PATH", remedy="name events it was not trained on"
         )
-    _collect(trained, sources, sample, limit, progress or no_progress)
+    # forecast the events
+    sources = [_open(judge, archive, options) for judge, archive in pairs]
+    frames = [part for _, source in sources for part in source.frames]
+    sample = Sample(np.array(card.head.rates))
+    _collect(sources, sample, limit, progress or no_progress)
+    # fit, and write the model with the calibration
     calibration = sample.fit()
     if not any(calibration["calibrated"]):
         raise DataError(
             f"no rate of the ladder has {LEAST_EVENTS} events and as many others among {calibration['pixels']} pixels",
-            where=sources[0].where,
+            where=sources[0][1].where,
             remedy="calibrate on more events, or wetter ones",
         )
     calibration["files"] = sorted({Path(file).name for part in frames for file in files_of(part)})
@@ -86,17 +95,54 @@ def calibrate(
     return calibration
 
 
+def _left_out(folds: Path, run: Path, card: ModelCard) -> list[tuple[Path, str]]:
+    """The folds of a cross-validation with the event that each has left out of the data of `run`. Raises `ArgumentError` if there
+    is none, or if one has another model than `card`."""
+    data = read_experiment(run).data
+    paths = set(data.paths) if isinstance(data, ArchiveData) else set()
+    pairs = []
+    for fold in sorted(path.parent for path in folds.glob(f"*/{EXPERIMENT}")):
+        kept = read_experiment(fold).data
+        events = paths - set(kept.paths) if isinstance(kept, ArchiveData) else set()
+        if len(events) != 1 or not (fold / "last").is_dir():
+            continue
+        if load_saved(find(fold))[1].model != card.model:
+            raise ArgumentError(f"{fold} has another model than {run}", parameter="folds")
+        pairs.append((fold, events.pop()))
+    if not pairs:
+        raise ArgumentError(
+            f"{folds} has no finished fold that leaves out one event of {run}",
+            parameter="folds",
+            remedy="name the folder that crossvalidate has written",
+        )
+    return pairs
+
+
+def _open(run: Path, archive: Any, options: ReadOptions) -> tuple[TrainedModel, DataSplits]:
+    """The model of a run, without a calibration, and the windows of an archive. Raises `DataError` if it was trained on them."""
+    network, card = load_saved(find(run))
+    trained = TrainedModel(network, replace(card, calibration={}))
+    sources = windows_of(run, trained, archive, options=options)
+    if files := training_files(run, sources.frames):
+        raise DataError(
+            f"the model was trained on {len(files)} of these files: {Path(files[0]).name}",
+            where=files[0],
+            remedy="calibrate on events that it was not trained on",
+        )
+    return trained, sources
+
+
 def _collect(
-    trained: TrainedModel, sources: Sequence[Any], sample: Sample, limit: int | None, progress: Progress
+    sources: Sequence[tuple[TrainedModel, DataSplits]], sample: Sample, limit: int | None, progress: Progress
 ) -> None:
     """Forecast the windows of all sources, and add pixels of each to the sample."""
     windows = []
-    for splits in sources:
-        source = splits.held_out()
+    for trained, splits in sources:
+        source: Any = splits.held_out()
         count = len(source) if limit is None else min(limit, len(source))
         chosen = np.unique(np.linspace(0, len(source) - 1, count).round().astype(int))
-        windows += [(source, int(index)) for index in chosen]
-    for done, (source, index) in enumerate(windows, 1):
+        windows += [(trained, source, int(index)) for index in chosen]
+    for done, (trained, source, index) in enumerate(windows, 1):
         values, context = source.read(index), source.shape.context
         scale = source.scale(index)
         forecasts = forecast_cases(trained, Context(values[None, :context], scales=(scale,)), source.shape.horizon)
