@@ -5,7 +5,8 @@
 `cv` is the folder that `framecast crossvalidate` has written. Each table is in Markdown: critical success index at 10, 30 and 60
 minutes (or the nearest lead time) and in the mean over lead times, Brier score, MSE, CRPS, and of ensembles spread over error,
 the slope of the rank histogram (its height at the last rank less that at the first, of a line through ranks of mean height 1) and
-the power of members over that observed at wavelengths of 4 to 16 pixels, at 60 minutes. With a folder for PICTURES, reliability, ranks and spectra of each event are drawn there.
+the power of members over that observed at wavelengths of 4 to 16 pixels, at 60 minutes. With a folder for PICTURES, reliability,
+ranks and spectra of each event are drawn there.
 """
 
 from __future__ import annotations
