@@ -42,11 +42,11 @@ def model(config: ConvLSTM | MIM, side: int, **options: int) -> TrainedModel:
 def test_seams_are_invisible_where_the_overlap_is_as_wide_as_the_model_looks() -> None:
     config = ConvLSTM(hidden=(6,), kernel=3, patch=2)
     context = np.random.default_rng(0).random((2, 1, 60, 52), dtype=np.float32)
-    whole = model(config, 60).forecast(Context(context[None]), 2).values[0, 0]
+    whole = model(config, 60).forecast(Context(context[None]), 2)[0, 0]
     # three steps of one 3x3 convolution on patches of 2 x 2 pixels look three patches far: 6 pixels, a third of 18
-    in_tiles = model(config, 60, tile=32, overlap=18).forecast(Context(context[None]), 2).values[0, 0]
+    in_tiles = model(config, 60, tile=32, overlap=18).forecast(Context(context[None]), 2)[0, 0]
     np.testing.assert_allclose(in_tiles, whole, atol=1e-6)
-    narrow = model(config, 60, tile=32, overlap=0).forecast(Context(context[None]), 2).values[0, 0]
+    narrow = model(config, 60, tile=32, overlap=0).forecast(Context(context[None]), 2)[0, 0]
     assert np.abs(narrow - whole).max() > 1e-4, "the test can fail"
 
 
@@ -54,7 +54,7 @@ def test_tiles_lead_a_model_of_one_size_to_larger_frames() -> None:
     context = np.random.default_rng(0).random((2, 1, 40, 24), dtype=np.float32)
     with pytest.raises(ConfigError, match="works for frames of"):
         model(MIM.tiny(), 16).forecast(Context(context[None]), 3)
-    forecast = model(MIM.tiny(), 16, tile=16, overlap=4).forecast(Context(context[None]), 3).values[0, 0]
+    forecast = model(MIM.tiny(), 16, tile=16, overlap=4).forecast(Context(context[None]), 3)[0, 0]
     assert forecast.shape == (3, 1, 40, 24)
     assert np.isfinite(forecast).all()
 
@@ -70,7 +70,7 @@ def test_a_model_with_spoilt_weights_is_not_taken_for_missing_data() -> None:
     trained = model(ConvLSTM(hidden=(6,), kernel=3, patch=2), 16)
     context = np.random.default_rng(0).random((2, 1, 16, 16), dtype=np.float32)
     context[:, :, :4] = np.nan
-    assert np.isnan(trained.forecast(Context(context[None]), 2).values[0, 0][:, :, :4]).all()
+    assert np.isnan(trained.forecast(Context(context[None]), 2)[0, 0][:, :, :4]).all()
     infinite = context.copy()
     infinite[0, 0, 8, 8] = np.inf
     with pytest.raises(DataError, match="infinite values"):

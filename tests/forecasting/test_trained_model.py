@@ -199,9 +199,9 @@ def test_an_array_that_is_no_context_is_refused(context: Any, said: str) -> None
 
 def test_of_a_longer_context_the_end_is_used() -> None:
     longer = frames(5).values[None]
-    forecast = trained().forecast(Context(longer), 2).values
+    forecast = trained().forecast(Context(longer), 2)
     assert forecast.shape == (1, 1, 2, 1, 16, 16)
-    np.testing.assert_array_equal(forecast, trained().forecast(Context(longer[:, -3:]), 2).values)
+    np.testing.assert_array_equal(forecast, trained().forecast(Context(longer[:, -3:]), 2))
 
 
 def test_too_short_a_context_is_the_same_error_for_a_model_and_in_a_verification() -> None:

@@ -90,7 +90,7 @@ def test_an_action_at_a_step_changes_only_what_comes_after(pushing: Experiment, 
     context = frames[:, :3].astype(np.float32) / 255
     others = actions.copy()
     others[:, 3] += 2
-    one, other = (model.forecast(Context(context, each), 3).values[0] for each in (actions, others))
+    one, other = (model.forecast(Context(context, each), 3)[0] for each in (actions, others))
     assert np.array_equal(one[:, 0], other[:, 0]), "the action at frame 3 leads to frame 4"
     assert not np.allclose(one[:, 1], other[:, 1])
 

@@ -62,7 +62,7 @@ def test_each_model_gets_the_frames_before_the_forecast_that_it_needs(rain: Path
             assert len(example.context) == 5
             for name, run in order.items():
                 model = load(run)
-                alone = model.forecast(Context(example.context[None, -model.context :]), 3).values[0, 0]
+                alone = model.forecast(Context(example.context[None, -model.context :]), 3)[0, 0]
                 np.testing.assert_allclose(example.forecasts[name], alone, atol=1e-5)
 
 

@@ -120,7 +120,7 @@ class TrainedModel:
     ) -> Forecast: ...
 
     @overload
-    def forecast(self, frames: Context, horizon: int) -> Forecasts: ...
+    def forecast(self, frames: Context, horizon: int) -> np.ndarray | Forecasts: ...
 
     def forecast(
         self,
@@ -130,16 +130,17 @@ class TrainedModel:
         inputs: Sequence[Input] | None = None,
         *,
         rates: Sequence[float] | None = None,
-    ) -> Forecast | Forecasts:
-        """Forecast `horizon` frames: from labelled frames a labelled Forecast, see `__call__`; from a `Context` of arrays
-        `Forecasts`, as a `Forecaster` does, with the distribution if the model predicts one.
+    ) -> Forecast | np.ndarray | Forecasts:
+        """Forecast `horizon` frames: from labelled frames a labelled Forecast, see `__call__`; from a `Context` of arrays an
+        array `(1, B, L, C, H, W)`, as a `Forecaster` does, or `Forecasts` if the model predicts distributions.
 
         A `Context` holds its own `actions (B, T + L - 1 or more, A)` and extra `inputs (B, T, E, H, W)`. Raises `ConfigError`
         if the context is too short, the model does not support the frame size, or extra inputs are missing, `DataError` if the
         context has another shape or type, and `RunError` if the forecast is not finite where there are data.
         """
         if isinstance(frames, Context):
-            return self._forecast_cases(frames, horizon)
+            forecasts = self._forecast_cases(frames, horizon)
+            return forecasts if forecasts.distribution is not None else forecasts.values
         return self(frames, horizon, actions, inputs, rates=rates)
 
     def __call__(
