@@ -77,6 +77,7 @@ VARIANTS = {
     "ModeRNN, paper, without shortcut": ModeRNN(hidden=(4, 4), patch=4, slots=2, form="paper", shortcut=False),
     "SimVP, IncepU": SimVP(spatial=8, hidden=16, layers=2, blocks=2, kind="incepu"),
     "U-Net, plain readout": UNet(hidden=(6, 6), residual=False),
+    "U-Net, GroupNorm": UNet(hidden=(6, 6), norm="group"),
     "PhyDNet, half the reduction": PhyDNet(width=16, hidden=16, layers=(8,), kernel=3, reduction=2),
     "modular, VAE and TCTN": ModularDesign(
         autoencoder=VAE.tiny(), predictor=TCTN(hidden=4, layers=1, patch=1, dropout=0.0)

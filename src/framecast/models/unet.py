@@ -9,8 +9,8 @@ Development 2020. The channels of the T context frames together go down through 
     U_N = D_N                             U_n = Block([up(U_n+1), D_n])              equation 2, up, with skips
     X~_{T+l} = X_T + (W U_1)_l            l = 1 ... horizon                          equation 3, 1x1 readout
 
-Block is twice 3x3 convolution and activation. There is no norm, as in both papers: the statistics of a crop full of rain are not
-those of a frame that is mostly dry or without data. Deviations: no dropout; SiLU for ReLU; frames are continued by their edge
+Block is twice 3x3 convolution and activation. There is no norm, as in both papers, unless `norm` is group: GroupNorm after each
+convolution, with which deep blocks under a head learn where they stand still without. Deviations: no dropout; SiLU for ReLU; frames are continued by their edge
 where the 2015 paper crops and RainNet pads by zeros; average pooling and bilinear interpolation for max pooling and transposed
 convolution (RainNet: nearest neighbour); all lead times at once, where RainNet predicts one and feeds it back; the readout is
 added to the newest frame (`residual: false` reads out the frame itself).
@@ -19,6 +19,7 @@ added to the newest frame (`residual: false` reads out the frame itself).
 from __future__ import annotations
 
 from itertools import pairwise
+from math import gcd
 from typing import Literal, Self
 
 import torch
@@ -32,12 +33,16 @@ from framecast.models.parts.sizes import check_sizes
 from framecast.ops.convolution import convolve, uses_winograd
 from framecast.types import FrameShape, Prediction, config
 
+GROUPS = 8
+"""Groups of GroupNorm, fewer where the channels are no multiple."""
+Norm = Literal["none", "group"]
+
 
 class EdgeConv(nn.Conv2d):
     """A 3x3 convolution of a map that is continued by its edge, with the initial weights of He et al. (2015)."""
 
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__(inputs, outputs, 3)
+    def __init__(self, inputs: int, outputs: int, *, bias: bool = True) -> None:
+        super().__init__(inputs, outputs, 3, bias=bias)
 
     def reset_parameters(self) -> None:
         """New weights that keep the variance of the map, and biases of 0."""
@@ -54,10 +59,16 @@ class EdgeConv(nn.Conv2d):
 
 
 class Block(nn.Sequential):
-    """Twice: 3x3 convolution, SiLU."""
+    """Twice: 3x3 convolution, GroupNorm if `norm` is group, SiLU."""
 
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__(EdgeConv(inputs, outputs), nn.SiLU(), EdgeConv(outputs, outputs), nn.SiLU())
+    def __init__(self, inputs: int, outputs: int, norm: Norm) -> None:
+        layers: list[nn.Module] = []
+        for width in (inputs, outputs):
+            layers.append(EdgeConv(width, outputs, bias=norm == "none"))
+            if norm == "group":
+                layers.append(nn.GroupNorm(gcd(GROUPS, outputs), outputs))
+            layers.append(nn.SiLU())
+        super().__init__(*layers)
 
 
 class UNetForecaster(nn.Module):
@@ -72,14 +83,15 @@ class UNetForecaster(nn.Module):
         hidden: tuple[int, ...],
         *,
         residual: bool,
+        norm: Norm,
     ) -> None:
         super().__init__()
         self.inputs = channels - predicted
         self.context = context
         self.horizon = horizon
         self.residual = residual
-        self.down = nn.ModuleList(Block(below, above) for below, above in pairwise((context * channels, *hidden)))
-        self.up = nn.ModuleList(Block(below + above, below) for below, above in reversed([*pairwise(hidden)]))
+        self.down = nn.ModuleList(Block(below, above, norm) for below, above in pairwise((context * channels, *hidden)))
+        self.up = nn.ModuleList(Block(below + above, below, norm) for below, above in reversed([*pairwise(hidden)]))
         self.readout = SameConv(hidden[0], horizon * predicted, 1)
 
     def forward(self, frames: Tensor, teacher: Tensor, actions: Tensor | None = None) -> Prediction:
@@ -119,11 +131,13 @@ class UNetForecaster(nn.Module):
 
 @config
 class UNet:
-    """`hidden` are the channels at each resolution, the finest first; `residual` adds the readout to the newest frame."""
+    """`hidden` are the channels at each resolution, the finest first; `residual` adds the readout to the newest frame.
+    `norm` group normalises after each convolution; batches that are dry throughout then have no finite gradient."""
 
     name: Literal["unet"] = "unet"
     hidden: tuple[int, ...] = (16, 32, 64, 96)
     residual: bool = True
+    norm: Norm = "none"
 
     @classmethod
     def tiny(cls) -> Self:
@@ -164,4 +178,5 @@ class UNet:
             shape.horizon,
             self.hidden,
             residual=self.residual,
+            norm=self.norm,
         )

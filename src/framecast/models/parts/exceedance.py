@@ -33,6 +33,8 @@ START, GROWTH = 0.5, 0.22
 """The width of the neighbourhood in km at once, and its growth per minute, before anything is learnt."""
 SOFTNESS = 0.25
 """The logistic spread of the logarithm of the rate of a pixel."""
+PACE = 10.0
+"""What is learnt of the prior counts so many times: the steps that suit a network would be small for a few weights."""
 LEAST = 1e-4
 """Shares of a neighbourhood are kept so far from 0 and from 1: little against the share of heavy rain in a wet frame."""
 _POOLED = 4.0
@@ -101,8 +103,8 @@ class ExtrapolationPrior(nn.Module):
     def forward(self, features: Tensor, minutes: Tensor) -> Tensor:
         """Logits `(B, L, K, H, W)` at the lead times `minutes (B, L)`, from `features (B, K, S, H, W)`."""
         time = interpolation_weights(minutes)
-        weight = torch.einsum("bln,nks->bkls", time, self.start + self.weight)
-        bias = torch.einsum("bln,nk->blk", time, self.bias)
+        weight = torch.einsum("bln,nks->bkls", time, self.start + PACE * self.weight)
+        bias = torch.einsum("bln,nk->blk", time, PACE * self.bias)
         logits = (weight @ features.flatten(3)).transpose(1, 2)
         return logits.reshape(*logits.shape[:3], *features.shape[3:]) + bias[..., None, None]
 
