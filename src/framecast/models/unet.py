@@ -10,10 +10,10 @@ Development 2020. The channels of the T context frames together go down through 
     X~_{T+l} = X_T + (W U_1)_l            l = 1 ... horizon                          equation 3, 1x1 readout
 
 Block is twice 3x3 convolution and activation. There is no norm, as in both papers, unless `norm` is group: GroupNorm after each
-convolution, with which deep blocks under a head learn where they stand still without. Deviations: no dropout; SiLU for ReLU; frames are continued by their edge
-where the 2015 paper crops and RainNet pads by zeros; average pooling and bilinear interpolation for max pooling and transposed
-convolution (RainNet: nearest neighbour); all lead times at once, where RainNet predicts one and feeds it back; the readout is
-added to the newest frame (`residual: false` reads out the frame itself).
+convolution, with which deep blocks under a head learn where they stand still without. Deviations: no dropout; SiLU for ReLU;
+frames are continued by their edge where the 2015 paper crops and RainNet pads by zeros; average pooling and bilinear
+interpolation for max pooling and transposed convolution (RainNet: nearest neighbour); all lead times at once, where RainNet
+predicts one and feeds it back; the readout is added to the newest frame (`residual: false` reads out the frame itself).
 """
 
 from __future__ import annotations
