@@ -162,6 +162,11 @@ def is_packaged(folder: Path) -> bool:
     return not folder.exists() and str(folder) in packaged()
 
 
+def evaluation_folder(run: Path) -> Path:
+    """Where an evaluation of a run is written by default: in its folder, or for a model that comes with framecast here."""
+    return Path(f"{run}-evaluation") if is_packaged(run) else run / "evaluation"
+
+
 def _migrate(content: dict[str, Any], where: str) -> dict[str, Any]:
     """Convert a card of any version to version 3. Raises `RunError` for a newer or missing version."""
     version = content.get("format_version", content.get("framecast"))

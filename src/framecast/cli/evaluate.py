@@ -29,7 +29,9 @@ def evaluate(
     """Verify a model against baselines, by lead time and threshold, and write a report."""
     from rich.console import Console
 
-    out = out or run / "evaluation"
+    from framecast.checkpoints.model_folder import evaluation_folder  # late: imports torch
+
+    out = out or evaluation_folder(run)
     verification = framecast.evaluate(
         run, data, settings, options=options, out=out, report=True, cluster=cluster, progress=progress_bar("verifying")
     )

@@ -18,6 +18,7 @@ from torch import Tensor
 from framecast.checks import check_counts
 from framecast.data.readers.options import ReadOptions
 from framecast.data.windows.batches import evaluation_batches
+from framecast.data.windows.presentation import Presentation
 from framecast.errors import ConfigError
 from framecast.forecasting.trained_model import TrainedModel
 from framecast.report.figures import COLOURS, STYLE, png, svg
@@ -57,11 +58,18 @@ def windows_for(run: Path, trained: TrainedModel, data: FramesLike | None, optio
     shape = trained.card.shape
     if shape.actions or shape.inputs:
         raise ConfigError("models with actions or inputs are not diagnosed", where=run)
+    if trained.card.head.rates:
+        raise ConfigError(
+            f"the head {trained.card.head.name} is not diagnosed",
+            where=run,
+            remedy="diagnose the model with head.name=values",
+        )
     sources = windows_of(run, trained, data, options=options)
     source = sources.held_out()
     size = min(shape.height, source.size_of(0)[0]), min(shape.width, source.size_of(0)[1])
     chosen = range(0, len(source), max(1, len(source) // limit))[:limit]
-    batches = evaluation_batches(source, trained.card.scaling, 1, size, chosen)
+    presentation = Presentation(trained.card.coordinates)
+    batches = evaluation_batches(source, trained.card.scaling, 1, size, chosen, presentation)
     frames = torch.cat([batch.frames for _, batch in batches])
     return Windows(frames, shape.context, source.shape.horizon)
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from framecast.checkpoints.model_folder import evaluation_folder
 from framecast.checks import check_kind, replace_fields, takes_fields_of
 from framecast.data.readers.options import DEFAULT, ReadOptions
 from framecast.errors import ArgumentError
@@ -65,7 +66,7 @@ def evaluate(
     job = Job.of(run, data, options, replace_fields(settings, stated))
     folder = Path(job.runs[0][1])
     if report and out is None:
-        out = folder / "evaluation"
+        out = evaluation_folder(folder)
     evaluation = run_job(job, out=out, cluster=cluster, progress=progress)
     if report and out is not None:
         _write_report(evaluation, folder, data, Path(out) / REPORT)
