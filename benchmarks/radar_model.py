@@ -34,8 +34,10 @@ ABOUT = {
     "terms": "credit MeteoSwiss, the Finnish Meteorological Institute, KNMI, EUMETNET OPERA and NOAA (MRMS), on whose data it "
     "was trained",
     "limits": "not for warnings without a person who checks them: it has seen six events of a few hours, no snow, no hail, no "
-    "tropical cyclone and no mountains but the Alps; rain that is born within the forecast is not foreseen; clutter, bright "
-    "bands and beams that are blocked are forecast as rain; rates above 16 mm/h are rare in what it has seen",
+    "tropical cyclone and no mountains but the Alps. Of pixels finer than 0.6 km and of lead times beyond an hour it has seen "
+    "little: there extrapolation_probability was as good or better on the event that was only judged. Rain that is born within "
+    "the forecast is not foreseen; clutter, bright bands and blocked beams are forecast as rain; rates above 16 mm/h are rare "
+    "in what it has seen",
 }
 
 
