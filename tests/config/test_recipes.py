@@ -67,7 +67,9 @@ def test_a_name_that_is_neither_is_an_error_with_the_names(name: str, message: s
 def test_a_table_of_several_rows_asks_for_one(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as error:
         read("recipes/radar.yaml")
-    assert str(error.value) == "radar: has 4 rows\n  -> name one: radar#ROW, of convlstm, predrnn, predrnn_v2, lagrangian"
+    assert (
+        str(error.value) == "radar: has 4 rows\n  -> name one: radar#ROW, of convlstm, predrnn, predrnn_v2, lagrangian"
+    )
     base = "base: {data: {name: moving_digits}, model: {name: convlstm}}\n"
     (tmp_path / "one.yaml").write_text(base + "rows: {only: {model: {kernel: 3}}}")
     assert read(tmp_path / "one.yaml") == read(f"{tmp_path / 'one.yaml'}#only")

@@ -32,8 +32,12 @@ def plot(forecast: Forecast, *, columns: int = 6) -> Figure:
     forecast = values.mean("member", keep_attrs=True) if "member" in values.dims else values
     check_counts(columns=columns)
     scale = scale_of(QUANTITIES[forecast.attrs["quantity"]])
+    several = forecast.sizes["init_time"] > 1
     panels = [
-        (f"{stamp(begin.values)} {_lead(lead.values)}", forecast.sel(init_time=begin, lead_time=lead).values)
+        (
+            f"{stamp(begin.values)} {_lead(lead.values)}" if several else _lead(lead.values),
+            forecast.sel(init_time=begin, lead_time=lead).values,
+        )
         for begin in forecast["init_time"]
         for lead in forecast["lead_time"]
     ]
@@ -52,7 +56,8 @@ def plot(forecast: Forecast, *, columns: int = 6) -> Figure:
             panel = axes[block * lines + place // columns, place % columns]
             draw_frame(panel, scale, frame)
             panel.set_title(title, fontsize=7, pad=2)
-        figure.suptitle(f"{forecast.attrs.get('forecaster', 'forecast')}: {forecast.name}", fontsize=9)
+        title = f"{forecast.attrs.get('forecaster', 'forecast')}: {forecast.name}"
+        figure.suptitle(title if several else f"{title}, from {stamp(forecast['init_time'].values[0])}", fontsize=9)
         if scale.ticks:
             _colour_bar(figure, axes, scale)
     return figure
