@@ -155,7 +155,7 @@ def label_forecast(values: np.ndarray, frames: xr.DataArray, name: str) -> xr.Da
         coords["member"] = np.arange(members)
     attributes = {key: value for key, value in frames.attrs.items() if key != "repairs"}
     return xr.DataArray(
-        (values[None] if members > 1 else values).astype(np.float32),
+        (values[None] if members > 1 else values).astype(np.float32, copy=False),
         coords=coords,
         dims=MEMBER_DIMS if members > 1 else DIMS,
         name=frames.name,
