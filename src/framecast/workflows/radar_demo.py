@@ -26,6 +26,8 @@ SAMPLE = Path(sample.__file__).parent / "opera_20241126.nc"
 
 def radar_demo(folder: Path) -> tuple[Verification, Path]:
     """Write `report.html`, `nowcast.nc` and `nowcast.png` to the new `folder`; returns the scores and the path of the report."""
+    import matplotlib.pyplot as plt
+
     from framecast.report import write_report
     from framecast.report.forecast import plot
     from framecast.report.run_summary import run_summary
@@ -40,4 +42,5 @@ def radar_demo(folder: Path) -> tuple[Verification, Path]:
     write(forecast, folder / "nowcast.nc", overwrite=True)
     figure = plot(forecast)
     figure.savefig(folder / "nowcast.png", dpi=110)
+    plt.close(figure)
     return verification, report
