@@ -54,14 +54,20 @@ def _title(verification: Verification, metric: Metric) -> str:
 
 
 def _print_metrics(verification: Verification, title: str, metrics: Sequence[Metric], console: Console) -> None:
-    """Print a row for each forecaster and a column for each metric; several tables if the terminal is narrow."""
-    from rich.box import SIMPLE
-    from rich.table import Table
-
+    """Print a row for each forecaster and a column for each metric."""
     names = verification.forecasters
     columns = [
         [_head(metric), *(format_score(verification.score(name, metric)) for name in names)] for metric in metrics
     ]
+    _print_columns(title, names, columns, console)
+
+
+def _print_columns(title: str, names: Sequence[str], columns: Sequence[list[str]], console: Console) -> None:
+    """Print a row for each of `names`, from `columns` of a head and the cells of these rows; several tables if the terminal is
+    narrow."""
+    from rich.box import SIMPLE
+    from rich.table import Table
+
     for group in split_columns(columns, console.width - max(map(len, names)) - _GAP):
         table = Table(
             title=title if group[0] is columns[0] else None, box=SIMPLE, collapse_padding=True, pad_edge=False
@@ -79,9 +85,6 @@ _MARKS = {"better": " +", "worse": " -"}
 
 def print_event_scores(rows: Sequence[EventScore], console: Console) -> None:
     """Print a table for each score, with a row for each forecaster and a column for each event and the mean."""
-    from rich.box import SIMPLE
-    from rich.table import Table
-
     from framecast.verification.result import Score
 
     events = list(dict.fromkeys(row.event for row in rows))
@@ -89,16 +92,7 @@ def print_event_scores(rows: Sequence[EventScore], console: Console) -> None:
         cells = {(row.forecaster, row.event): row for row in rows if row.score == title}
         names = list(dict.fromkeys(name for name, _ in cells))
         columns = [[event, *(_event_cell(cells.get((name, event)), Score) for name in names)] for event in events]
-        for group in split_columns(columns, console.width - max(map(len, names)) - _GAP):
-            table = Table(
-                title=title if group[0] is columns[0] else None, box=SIMPLE, collapse_padding=True, pad_edge=False
-            )
-            table.add_column("", no_wrap=True)
-            for head, *_ in group:
-                table.add_column(head, justify="right", no_wrap=True)
-            for name, *values in zip(names, *(values for _, *values in group), strict=True):
-                table.add_row(name, *values)
-            console.print(table)
+        _print_columns(title, names, columns, console)
     counts = {row.event: f"{row.event} {row.cases} cases in {row.blocks} independent blocks" for row in rows}
     for line in (
         *counts.values(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -38,12 +38,17 @@ def scale_of(frames: xr.DataArray) -> Scale:
     return Scale(minutes or ASSUMED.minutes, kilometres or ASSUMED.kilometres, assumed)
 
 
+def most_common_step(times: np.ndarray) -> Any:
+    """The most common difference between two or more `times (T,)`: a timedelta64, or a number where the times are numbers."""
+    steps, counts = np.unique(np.diff(times), return_counts=True)
+    return steps[np.argmax(counts)]
+
+
 def _minutes(frames: xr.DataArray) -> float | None:
     times = frames["time"].values
     if len(times) < 2 or times.dtype.kind != "M":
         return None
-    steps, counts = np.unique(np.diff(times), return_counts=True)
-    return float(steps[np.argmax(counts)] / np.timedelta64(1, "s")) / 60
+    return float(most_common_step(times) / np.timedelta64(1, "s")) / 60
 
 
 def _kilometres(frames: xr.DataArray) -> float | None:

@@ -78,7 +78,8 @@ def forecast(
     if model.card.head.rates:
         measured = str(frames.attrs.get("converted_from", frames.attrs["quantity"]))
         shown = rates or quantity_of(frames).thresholds
-        warnings += [scale_of(frames).note] if scale_of(frames).note else []
+        if note := scale_of(frames).note:
+            warnings.append(note)
         warnings += describe_limits(model.card.calibration, shown, measured)
     for name, texts in (("repairs", frames.attrs.get("repairs", ())), ("warnings", warnings)):
         if texts:

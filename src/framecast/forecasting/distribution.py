@@ -79,13 +79,7 @@ class Distribution:
         rate, and dry where the mean is below the lowest rung: the ladder does not resolve weaker rain, and decibels of it
         would differ from dry by an arbitrary amount. Raises `TypeError` for a quantity that is not related to rain.
         """
-        mean = self.mean()[:, :, None]
-        if quantity.rain == "reflectivity":
-            dry = mean < np.float32(self.rates[0])  # false where NaN
-            mean = np.where(dry, quantity.dry, quantity.from_rain_rate(np.where(dry, self.rates[0], mean), zr))
-        else:
-            mean = quantity.from_rain_rate(mean, zr)
-        return np.asarray(mean, dtype=np.float32)
+        return rates_as(quantity, self.mean()[:, :, None], self.rates[0], zr)
 
     def median(self) -> np.ndarray:
         """The median rain rate in mm/h `(B, L, H, W)`."""
@@ -135,6 +129,16 @@ class Distribution:
         logit = _logit(low) * (1 - share) + _logit(high) * share
         probability = 1 / (1 + np.exp(-logit))
         return np.clip(probability, high, low) if inside else np.minimum(probability, high)
+
+
+def rates_as(quantity: Quantity, rates: np.ndarray, weakest: float, zr: ZR) -> np.ndarray:
+    """Rain `rates` in mm/h in the units of a quantity, float32; as reflectivity, what is below the `weakest` rate is dry. Raises
+    `TypeError` for a quantity that is not related to rain."""
+    if quantity.rain != "reflectivity":
+        return np.asarray(quantity.from_rain_rate(rates, zr), dtype=np.float32)
+    dry = rates < np.float32(weakest)  # false where NaN
+    values = quantity.from_rain_rate(np.where(dry, np.float32(weakest), rates), zr)
+    return np.asarray(np.where(dry, quantity.dry, values), dtype=np.float32)
 
 
 def most_skilful_events(probability: np.ndarray) -> np.ndarray:

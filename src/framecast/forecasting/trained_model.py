@@ -22,13 +22,13 @@ from framecast.checks import as_path, check_counts
 from framecast.data.motion.advection import motion_of
 from framecast.data.motion.coordinates import Lagrangian, carry_cases, carry_forecast, origins_of
 from framecast.data.motion.optical_flow import context_motion
-from framecast.data.quantities import ZR, Quantity
+from framecast.data.quantities import ZR
 from framecast.data.scale import ASSUMED, Scale
 from framecast.data.windows.inputs import Input, fields
 from framecast.data.windows.presentation import condition_planes
 from framecast.errors import ArgumentError, ConfigError, RunError
 from framecast.forecasting.calibration import calibrate_logits
-from framecast.forecasting.distribution import Distribution
+from framecast.forecasting.distribution import Distribution, rates_as
 from framecast.forecasting.ensembles import draw_members
 from framecast.forecasting.labels import Forecast, check_horizon, forecast_frames
 from framecast.forecasting.model_checks import check_actions, check_context, fit_frames
@@ -300,16 +300,7 @@ class TrainedModel:
             for case, scale in enumerate(scales)
         ]
         rates = np.stack(cases, axis=1)[:, :, :, None] if len(cases) > 1 else cases[0][:, None, :, None]
-        return Forecasts(_as_quantity(rates, quantity, distribution.rates[0]), distribution=distribution)
-
-
-def _as_quantity(rates: np.ndarray, quantity: Quantity, weakest: float) -> np.ndarray:
-    """Rain `rates` of members in the units of a quantity; below the `weakest` of the ladder they are dry."""
-    if quantity.rain == "rate":
-        return rates
-    dry = rates < weakest  # false where NaN
-    values = quantity.from_rain_rate(np.where(dry, np.float32(weakest), rates), ZR())
-    return np.where(dry, quantity.dry, values).astype(np.float32)
+        return Forecasts(rates_as(quantity, rates, distribution.rates[0], zr), distribution=distribution)
 
 
 def _conditions(frames: np.ndarray, scales: Sequence[Scale]) -> np.ndarray:

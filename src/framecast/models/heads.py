@@ -181,7 +181,7 @@ class ExceedanceNetwork(nn.Module):
                 teacher = free_running(len(frames), self.context, horizon)
             predicted = self.network(encoded, teacher, actions, feedback=feedback)
             output, losses = predicted.frames[:, -horizon:], predicted.losses
-        elif teacher is not None and frames.shape[1] >= teacher.shape[1]:
+        elif teacher is not None:
             predicted = self.network(encoded, teacher, actions)
             output, losses = predicted.frames[:, -horizon:], predicted.losses
         else:

@@ -85,8 +85,8 @@ def make_plan(
     thresholds = tuple(event_thresholds(quantity, rates, zr))
     scales = SCALES if settings.scales is None else settings.scales
     rules = ScoringRules(quantity, tuple(rates), thresholds, zr, settings.convention, scales)
-    indices = _spread_evenly(len(source), settings.limit)
-    example_cases = frozenset(indices[k] for k in _spread_evenly(len(indices), examples)) if examples else frozenset()
+    indices = spread_evenly(len(source), settings.limit)
+    example_cases = frozenset(indices[k] for k in spread_evenly(len(indices), examples)) if examples else frozenset()
     return ScoringPlan(tuple(indices), example_cases, rules, batch_size)
 
 
@@ -200,7 +200,7 @@ def _relative_error(row: xr.Dataset) -> np.ndarray:
     return np.asarray(error[0] / np.maximum(error[-1], 1e-12) if len(error) > 1 else error[0])
 
 
-def _spread_evenly(count: int, limit: int | None) -> list[int]:
+def spread_evenly(count: int, limit: int | None) -> list[int]:
     """`limit` of the numbers below `count`, evenly spread, or all of them."""
     if limit is None or limit >= count:
         return list(range(count))

@@ -27,6 +27,7 @@ from framecast.forecasting.protocol import Context, forecast_cases
 from framecast.forecasting.trained_model import TrainedModel
 from framecast.progress import Progress, no_progress
 from framecast.training.run_folder import EXPERIMENT, read_experiment
+from framecast.verification.run import spread_evenly
 from framecast.verification.windows import training_files, windows_of
 
 
@@ -139,9 +140,7 @@ def _collect(
     windows = []
     for trained, splits in sources:
         source: Any = splits.held_out()
-        count = len(source) if limit is None else min(limit, len(source))
-        chosen = np.unique(np.linspace(0, len(source) - 1, count).round().astype(int))
-        windows += [(trained, source, int(index)) for index in chosen]
+        windows += [(trained, source, index) for index in spread_evenly(len(source), limit)]
     for done, (trained, source, index) in enumerate(windows, 1):
         values, context = source.read(index), source.shape.context
         scale = source.scale(index)

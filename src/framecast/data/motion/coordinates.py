@@ -60,9 +60,14 @@ def carry_window(frames: Tensor, path: Sequence[Tensor], context: int, dry: floa
 def carry_context(frames: Tensor, origins: Sequence[Tensor], dry: float) -> Tensor:
     """The frames of a context `(T, C, H, W)` at the place of the newest one. `origins` are the positions of its pixels one step
     before, two steps before, and so on."""
-    steps_back = range(len(frames) - 1, 0, -1)
-    older = [sample_values(frame, origins[back - 1], dry) for back, frame in zip(steps_back, frames, strict=False)]
+    places = _places_before(origins, len(frames))
+    older = [sample_values(frame, where, dry) for frame, where in zip(frames[:-1], places, strict=True)]
     return torch.stack([*older, frames[-1]])
+
+
+def _places_before(origins: Sequence[Tensor], count: int) -> Sequence[Tensor]:
+    """Where the pixels of the newest of `count` frames were in the frames before it, the oldest first."""
+    return origins[: count - 1][::-1]
 
 
 def carry_cases(
@@ -79,9 +84,8 @@ def carry_cases(
     extra = []
     for case, path in zip(inputs, origins, strict=True):
         fields = torch.from_numpy(np.array(case, dtype=np.float32))
-        older = [
-            interpolate(field, where) for field, where in zip(fields[:-1], path[: len(fields) - 1][::-1], strict=True)
-        ]
+        places = _places_before(path, len(fields))
+        older = [interpolate(field, where) for field, where in zip(fields[:-1], places, strict=True)]
         extra.append(torch.stack([*older, fields[-1]]).numpy())
     return np.stack(carried), np.stack(extra)
 

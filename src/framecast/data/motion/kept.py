@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import OrderedDict
+from collections.abc import Hashable
 from pathlib import Path
 
 import numpy as np
@@ -32,14 +33,14 @@ def cache_folder() -> Path:
 
 
 class KeptMotions:
-    """Motions by the key of a window; safe to use from several threads and processes."""
+    """Motions by the key of a window, such as its source and its number; safe to use from several threads and processes."""
 
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = cache_folder() / "motion" if folder is None else folder
-        self._memory: OrderedDict[int, np.ndarray] = OrderedDict()
+        self._memory: OrderedDict[Hashable, np.ndarray] = OrderedDict()
         self._lock = threading.Lock()
 
-    def recall(self, key: int) -> Motion | None:
+    def recall(self, key: Hashable) -> Motion | None:
         """The motion of a window whose motion was asked for before; None if it is not in memory."""
         with self._lock:
             if key not in self._memory:
@@ -47,7 +48,7 @@ class KeptMotions:
             self._memory.move_to_end(key)
             return motion_of(self._memory[key], STRIDE)
 
-    def of(self, key: int, frames: np.ndarray, quantity: Quantity) -> Motion:
+    def of(self, key: Hashable, frames: np.ndarray, quantity: Quantity) -> Motion:
         """The motion of the context `frames (T, C, H, W)` of the window `key`: from memory, from the folder, or estimated."""
         known = self.recall(key)
         if known is not None:

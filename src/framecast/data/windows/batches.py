@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import count, islice
 from typing import TypeVar
 
@@ -33,6 +33,7 @@ T = TypeVar("T")
 CROP_TRIES = 8
 WET, HEAVY = 0.5, 6.0
 """Rates in mm/h by which crops with rain are chosen."""
+_RAIN_MAPS = 1024
 _BLOCK = 16
 """Side in pixels of the blocks of which the rain is known for that choice."""
 
@@ -63,8 +64,9 @@ class Batches:
     presentation: Presentation = field(default_factory=Presentation)
 
     @cached_property
-    def _rain_maps(self) -> dict[int, np.ndarray]:
-        return {}
+    def _rain_map(self) -> Callable[[int], np.ndarray]:
+        """`_compute_rain_map`, remembered for the windows that were used last."""
+        return lru_cache(maxsize=_RAIN_MAPS)(self._compute_rain_map)
 
     @cached_property
     def order(self) -> Order:
@@ -129,15 +131,13 @@ class Batches:
         )
         return float(self._rain_map(index)[top : max(bottom, top + 1), left : max(right, left + 1)].mean())
 
-    def _rain_map(self, index: int) -> np.ndarray:
-        """The amount of `_rain` in the blocks of a frame, computed once a window."""
-        if index not in self._rain_maps:
-            frame = newest_frames(self.source, index, 1)[0, 0]
-            rate = self.source.quantity.rain_rate(frame, ZR())
-            weight = (rate >= WET) + 3.0 * (rate >= HEAVY)  # both false where there is no data
-            rows, columns = (np.arange(0, length, _BLOCK) for length in weight.shape)
-            self._rain_maps[index] = np.add.reduceat(np.add.reduceat(weight, rows, 0), columns, 1).astype(np.float32)
-        return self._rain_maps[index]
+    def _compute_rain_map(self, index: int) -> np.ndarray:
+        """The amount of `_rain` in the blocks of the newest frame of the context of a window."""
+        frame = newest_frames(self.source, index, 1)[0, 0]
+        rate = self.source.quantity.rain_rate(frame, ZR())
+        weight = (rate >= WET) + 3.0 * (rate >= HEAVY)  # both false where there is no data
+        rows, columns = (np.arange(0, length, _BLOCK) for length in weight.shape)
+        return np.add.reduceat(np.add.reduceat(weight, rows, 0), columns, 1).astype(np.float32)
 
     def _full_region(self, index: int, size: tuple[int, int], rng: np.random.Generator) -> Region:
         height, width = self.source.size_of(index)

@@ -18,6 +18,7 @@ import xarray as xr
 
 from framecast.data.frames import coverage, describe_impossible, describe_source
 from framecast.data.quantities import quantity_of
+from framecast.data.scale import most_common_step
 from framecast.errors import DataError
 
 NO_DATA = "look at the variable, its units, and what the file declares as missing"
@@ -58,9 +59,8 @@ def time_step(frames: xr.DataArray) -> np.timedelta64 | int:
             where=describe_source(frames),
             remedy="open at least context + horizon frames",
         )
-    steps, counts = np.unique(np.diff(times), return_counts=True)
-    step = steps[np.argmax(counts)]
-    return step if times.dtype.kind == "M" else int(step)
+    step = most_common_step(times)
+    return step if isinstance(step, np.timedelta64) else int(step)
 
 
 def regular_steps(frames: xr.DataArray) -> np.ndarray:

@@ -63,10 +63,9 @@ class Presentation:
         return [frames] if inputs is None else [frames, inputs]
 
     def _motion(self, source: WindowSource, index: int) -> Motion:
-        key = hash((id(source), index))
-        known = self.motions.recall(key)
+        known = self.motions.recall((source, index))
         if known is None:
-            known = self.motions.of(key, newest_frames(source, index, RECENT), source.quantity)
+            known = self.motions.of((source, index), newest_frames(source, index, RECENT), source.quantity)
         return known
 
 
