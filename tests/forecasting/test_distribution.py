@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as arrays
 
 from framecast.data.quantities import INTENSITY, RAIN_RATE, REFLECTIVITY, ZR
 from framecast.errors import ArgumentError, DataError
-from framecast.forecasting.distribution import HIGHEST, TAIL, Distribution, most_skilful_events
+from framecast.forecasting.distribution import LARGEST, MEAN_ABOVE, TAIL, Distribution, most_skilful_events
 
 RATES = np.array([0.1, 0.25, 0.5, 1, 2, 4, 8, 16, 32])
 
@@ -40,9 +40,11 @@ def test_exceedance_is_that_of_the_rungs_and_falls_between_them(seed: int) -> No
 
 
 def test_exceedance_between_and_above_rungs() -> None:
-    """Logits 0 and -2 at 1 and 4 mm/h: -1 at their geometric mean, -4 at 16 mm/h."""
+    """Logits 0 and -2 at 1 and 4 mm/h: -1 at their geometric mean; at 16 mm/h the tail of the probability at 4."""
     two = ladder(1 / (1 + np.exp([[0.0], [2.0]])), np.array([1.0, 4.0]))
-    np.testing.assert_allclose(two.exceedance([2, 16]).ravel(), 1 / (1 + np.exp([1.0, 4.0])), rtol=1e-5)
+    np.testing.assert_allclose(
+        two.exceedance([2, 16]).ravel(), [1 / (1 + np.exp(1.0)), 4**-TAIL / (1 + np.exp(2.0))], rtol=1e-5
+    )
 
 
 @pytest.mark.parametrize("rate", [0, -1, np.nan, np.inf])
@@ -55,7 +57,7 @@ def test_mean_of_known_distributions() -> None:
     """Dry; between 1 and 2 mm/h for sure; above the ladder for sure; dry or between 4 and 8 mm/h, evenly."""
     probability = np.zeros((len(RATES), 4))
     probability[:4, 1], probability[:, 2], probability[:6, 3] = 1, 1, 0.5
-    expected = [0, 1 / np.log(2), TAIL * 32, 0.5 * 4 / np.log(2)]
+    expected = [0, 1 / np.log(2), MEAN_ABOVE * 32, 0.5 * 4 / np.log(2)]
     np.testing.assert_allclose(ladder(probability).mean().ravel(), expected, rtol=1e-6)
 
 
@@ -72,16 +74,16 @@ def test_mean_of_a_lognormal_distribution() -> None:
 def test_quantiles_are_the_inverse_of_exceedance(seed: int, q: float) -> None:
     distribution = falling(seed)
     quantile = distribution.quantile(q).ravel()
-    inside = (quantile > RATES[0]) & (quantile < HIGHEST * RATES[-1] * 0.999)
+    inside = (quantile > RATES[0]) & (quantile < LARGEST * RATES[-1] * 0.999)
     for number in np.flatnonzero(inside):
         above, below = distribution.exceedance([quantile[number] * 0.999, quantile[number] * 1.001])[
             ..., number
         ].ravel()
         assert above >= 1 - q - 1e-3
         assert below <= 1 - q + 1e-3
-    lowest, highest = distribution.probability[0].ravel(), distribution.exceedance([HIGHEST * RATES[-1]]).ravel()
+    lowest, highest = distribution.probability[0].ravel(), distribution.exceedance([LARGEST * RATES[-1]]).ravel()
     np.testing.assert_array_equal(quantile == 0, lowest < np.float32(1) - np.float32(q))
-    assert (highest[quantile >= HIGHEST * RATES[-1] * 0.9999] >= 1 - q - 1e-3).all()
+    assert (highest[quantile >= LARGEST * RATES[-1] * 0.9999] >= 1 - q - 1e-3).all()
 
 
 def test_quantiles_of_a_field_of_levels_and_the_median() -> None:

@@ -1,8 +1,9 @@
 """A forecast as a distribution at each pixel: the probabilities that the rain rate is at or above the rungs of a ladder.
 
-Between two rungs the logit of the exceedance probability is linear in the logarithm of the rate. Above the highest rung it
-continues with the slope of the last two rungs, and never rises. The rain between two rungs is spread evenly over the logarithm
-of the rate, so that its mean is the logarithmic mean of the rungs; rain below the lowest rung counts as dry.
+Between two rungs the logit of the exceedance probability is linear in the logarithm of the rate. Above the highest rung R the
+probability falls as (R / r)^`TAIL` with the rate r, a Pareto distribution, here as in the members of an ensemble. The rain
+between two rungs is spread evenly over the logarithm of the rate, so that its mean is the logarithmic mean of the rungs; rain
+below the lowest rung counts as dry.
 
 Axes: K rungs, R rates, B cases, L lead times, H height and width. This module needs numpy only.
 """
@@ -22,9 +23,11 @@ from framecast.errors import ArgumentError, DataError
 if TYPE_CHECKING:
     from framecast.data.quantities import ZR, Quantity
 
-TAIL = 1.4
-"""The mean rate of rain above the highest rung, as a multiple of that rung."""
-HIGHEST = 4.0
+TAIL = 3.5
+"""The index of the Pareto distribution of the rain above the highest rung."""
+MEAN_ABOVE = TAIL / (TAIL - 1)
+"""The mean rate of that rain, as a multiple of the rung."""
+LARGEST = 6.0
 """The highest quantile, as a multiple of the highest rung."""
 _LEAST = 1e-7
 """Probabilities are at least so far from 0 and 1 before their logit is computed."""
@@ -66,9 +69,9 @@ class Distribution:
 
     def mean(self) -> np.ndarray:
         """The mean rain rate in mm/h `(B, L, H, W)`: the probability between two rungs times their logarithmic mean, and that
-        above the highest rung times `TAIL` of it; what is below the lowest rung is dry."""
+        above the highest rung times `MEAN_ABOVE` of it; what is below the lowest rung is dry."""
         between = [(high - low) / np.log(high / low) for low, high in pairwise(self.rates)]
-        steps = np.diff([0.0, *between, TAIL * self.rates[-1]]).astype(np.float32)
+        steps = np.diff([0.0, *between, MEAN_ABOVE * self.rates[-1]]).astype(np.float32)
         mean = steps @ self.probability.reshape(len(steps), -1)
         return np.asarray(mean.reshape(self.shape))
 
@@ -87,7 +90,7 @@ class Distribution:
 
     def quantile(self, q: float | np.ndarray) -> np.ndarray:
         """The rain rate in mm/h `(B, L, H, W)` that is exceeded with probability 1 - `q`, 0 where that is below the lowest rung,
-        and at most `HIGHEST` times the highest rung. `q` is from 0 to 1, a number or a field that broadcasts to `(B, L, H, W)`.
+        and at most `LARGEST` times the highest rung. `q` is from 0 to 1, a number or a field that broadcasts to `(B, L, H, W)`.
 
         Raises `ArgumentError` for `q` outside of 0 to 1.
         """
@@ -101,12 +104,11 @@ class Distribution:
             place = (low >= exceeded) & (high < exceeded)
             share = _share(low[place], high[place], exceeded[place])
             result[place] = np.exp(logs[k] + share * (logs[k + 1] - logs[k]))
-        # above the highest rung, with the slope of the last two
-        before, top = self.probability[-2:]
+        # above the highest rung
+        top = self.probability[-1]
         place = top >= exceeded
-        share = _share(before[place], top[place], exceeded[place])
-        highest = np.log(HIGHEST * self.rates[-1])
-        result[place] = np.exp(np.minimum(logs[-2] + share * (logs[-1] - logs[-2]), highest))
+        share = np.divide(exceeded[place], top[place], out=np.zeros_like(top[place]), where=top[place] > 0)
+        result[place] = self.rates[-1] * np.maximum(share, LARGEST**-TAIL) ** (-1 / TAIL)
         return result
 
     def most_skilful(self, rate: float) -> np.ndarray:
@@ -116,19 +118,18 @@ class Distribution:
 
     def _exceedance(self, rate: float) -> np.ndarray:
         """The exceedance probability at one rate `(B, L, H, W)`."""
-        # the two rungs around the rate, above the ladder the last two
+        # the two rungs around the rate
         upper = int(np.searchsorted(self.rates, rate))
         if upper == 0:
             return np.asarray(self.probability[0])
         if upper < len(self.rates) and self.rates[upper] == rate:
             return np.asarray(self.probability[upper])
-        inside = upper < len(self.rates)
-        k = min(upper, len(self.rates) - 1)
-        low, high = self.probability[k - 1], self.probability[k]
-        share = np.float32(np.log(rate / self.rates[k - 1]) / np.log(self.rates[k] / self.rates[k - 1]))
+        if upper == len(self.rates):
+            return np.asarray(self.probability[-1] * np.float32((self.rates[-1] / rate) ** TAIL))
+        low, high = self.probability[upper - 1], self.probability[upper]
+        share = np.float32(np.log(rate / self.rates[upper - 1]) / np.log(self.rates[upper] / self.rates[upper - 1]))
         logit = _logit(low) * (1 - share) + _logit(high) * share
-        probability = 1 / (1 + np.exp(-logit))
-        return np.clip(probability, high, low) if inside else np.minimum(probability, high)
+        return np.clip(1 / (1 + np.exp(-logit)), high, low)
 
 
 def rates_as(quantity: Quantity, rates: np.ndarray, weakest: float, zr: ZR) -> np.ndarray:

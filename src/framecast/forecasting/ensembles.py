@@ -38,6 +38,7 @@ from scipy import fft
 from torch import Tensor
 
 from framecast.errors import ArgumentError
+from framecast.forecasting.distribution import LARGEST, TAIL
 from framecast.forecasting.latent_spectrum import (
     WET,
     has_texture,
@@ -49,9 +50,6 @@ from framecast.forecasting.latent_spectrum import (
 )
 from framecast.forecasting.noise import RainNoise
 
-TAIL, LARGEST = 3.5, 6.0
-"""Above the highest rate R of the ladder the probability of a rate r is that of R times (R / r)^`TAIL`, up to `LARGEST` R. The
-mean is 1.4 R, as `Distribution.mean` has it."""
 MIXED = 0.6
 """The weight of the fine noise in the levels of heavy rain."""
 _FINE, _TILE = 16.0, 256

@@ -9,7 +9,7 @@ import numpy as np
 
 from framecast.data.quantities import ZR
 from framecast.errors import DataError
-from framecast.forecasting.distribution import TAIL, Distribution, most_skilful_events
+from framecast.forecasting.distribution import MEAN_ABOVE, Distribution, most_skilful_events
 from framecast.forecasting.protocol import Forecasts
 from framecast.verification.scoring_rules import ScoringRules
 
@@ -87,6 +87,6 @@ def _ladder(distribution: Distribution, rules: ScoringRules) -> Ladder:
     """The distribution in the units of the data."""
     quantity, zr = rules.quantity, ZR()
     *limits, highest = quantity.from_rain_rate(
-        np.append(distribution.rates, TAIL * distribution.rates[-1]), zr
+        np.append(distribution.rates, MEAN_ABOVE * distribution.rates[-1]), zr
     ).tolist()
     return Ladder(distribution.probability, tuple(limits), quantity.dry, highest)
