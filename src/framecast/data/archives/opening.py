@@ -29,7 +29,7 @@ from framecast.data.archives.joining import (
 )
 from framecast.data.archives.listing import MANY, list_by_name
 from framecast.data.frames import build, order_times
-from framecast.data.readers import images, video, zarr_store
+from framecast.data.readers import foreign, images, video, zarr_store
 from framecast.data.readers.formats import find_reader, list_formats, reader_of
 from framecast.data.readers.options import DEFAULT, Reader, ReadOptions
 from framecast.errors import ArgumentError, DataError, UnreadableFile, resource_errors
@@ -37,6 +37,8 @@ from framecast.progress import advance
 
 DEPTH = 4
 """The depth of nested folders that is searched: year, month, day and hour."""
+_FOREIGN = 5
+"""The number of files, of a folder in which nothing is understood, that are looked into for the reason."""
 
 
 @takes_fields_of(ReadOptions)
@@ -311,6 +313,9 @@ def _select_readable(entries: list[Path], where: Path) -> tuple[dict[Path, Reade
     files = {file: reader for file in entries if (reader := find_reader(file))}
     others = [file.name for file in entries if file not in files]
     if not files:
+        kind = next(filter(None, map(foreign.describe, entries[:_FOREIGN])), None)
+        if kind is not None:
+            raise DataError(f"{first_names(others)}: {kind.what}, which is not read", where=where, remedy=kind.remedy)
         what = "in this folder" if where.is_dir() else "that matches"
         raise DataError(
             f"nothing {what} is understood ({first_names(others) or 'it is empty'})",
