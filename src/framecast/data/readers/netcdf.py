@@ -55,6 +55,12 @@ def recognises(path: Path) -> bool:
 
 def read(path: Path, options: ReadOptions) -> xr.DataArray:
     """The one variable on a grid (or `options.variable`). Raises `DataError` and `UnreadableFile`."""
+    dataset, options = groups_of(path).find(path, options)
+    return from_dataset(dataset, path, options)
+
+
+def groups_of(path: Path) -> Groups:
+    """The groups of a file, checked as far as that can be before it is read. Raises `DataError` and `UnreadableFile`."""
     with path.open("rb") as file:
         signature = file.read(4)
     if signature == b"CDF\x05":
@@ -64,9 +70,7 @@ def read(path: Path, options: ReadOptions) -> xr.DataArray:
         raise UnreadableFile(f"the file {what}", where=path, remedy="expected CF NetCDF; fetch the file again")
     engine = _ENGINES[signature]
     paths = _check_structure(path) if engine == "h5netcdf" else []
-    groups = Groups(lambda: paths, lambda group: _open(path, engine, group), names_on_grid)
-    dataset, options = groups.find(path, options)
-    return from_dataset(dataset, path, options)
+    return Groups(lambda: paths, lambda group: _open(path, engine, group), names_on_grid)
 
 
 def _open(path: Path, engine: str, group: str) -> xr.Dataset:
@@ -122,7 +126,7 @@ def from_dataset(dataset: xr.Dataset, path: Path | str, options: ReadOptions) ->
     """
     array = _variable(dataset, path, options)
     stored = array.encoding.get("preferred_chunks") or {}
-    roles = _roles(dataset, array)
+    roles = roles_of(dataset, array)
     array = array.isel({dim: 0 for dim, role in roles.items() if role is None and array.sizes[dim] == 1})
     axis_of = {dim: roles[dim] or str(dim) for dim in array.dims}
     if len(set(axis_of.values())) < len(axis_of):
@@ -203,12 +207,12 @@ def names_on_grid(dataset: xr.Dataset) -> list[str]:
         str(name)
         for name, array in dataset.data_vars.items()
         if array.dtype.kind in "fiu"
-        and {"y", "x"} <= set(_roles(dataset, array).values())
+        and {"y", "x"} <= set(roles_of(dataset, array).values())
         and curvilinear.kind_of(dataset, name) is None
     ]
 
 
-def _roles(dataset: xr.Dataset, array: xr.DataArray) -> dict[Hashable, str | None]:
+def roles_of(dataset: xr.Dataset, array: xr.DataArray) -> dict[Hashable, str | None]:
     """Which axis of frames each dimension of a variable is: as its coordinate or its name tells, else its latitudes."""
     roles = {dim: _role(dataset, dim) for dim in array.dims}
     return roles if {"y", "x"} & set(roles.values()) else {**roles, **curvilinear.rows_and_columns(dataset, array)}
