@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
+
+from framecast.data.clock import most_common_step
 
 KILOMETRES_PER_DEGREE = 111.2
 _METRES = {"m": 1e-3, "metre": 1e-3, "metres": 1e-3, "meter": 1e-3, "meters": 1e-3}
@@ -36,12 +38,6 @@ def scale_of(frames: xr.DataArray) -> Scale:
     minutes, kilometres = _minutes(frames), _kilometres(frames)
     assumed = tuple(name for name, value in (("time step", minutes), ("pixel size", kilometres)) if value is None)
     return Scale(minutes or ASSUMED.minutes, kilometres or ASSUMED.kilometres, assumed)
-
-
-def most_common_step(times: np.ndarray) -> Any:
-    """The most common difference between two or more `times (T,)`: a timedelta64, or a number where the times are numbers."""
-    steps, counts = np.unique(np.diff(times), return_counts=True)
-    return steps[np.argmax(counts)]
 
 
 def _minutes(frames: xr.DataArray) -> float | None:
