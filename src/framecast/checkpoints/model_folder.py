@@ -19,6 +19,7 @@ from torch import nn
 
 from framecast.config.parsing import parse, plain
 from framecast.data.motion.coordinates import EULERIAN, Coordinates
+from framecast.data.orientation import RowOrder
 from framecast.data.quantities import QUANTITIES, ZR, Quantity, event_thresholds, with_dry
 from framecast.data.readers.options import DEFAULT, ReadOptions
 from framecast.data.scaling import Scaling
@@ -46,7 +47,7 @@ class ModelCard:
     the options with which the training data was read. `coordinates` are those in which the model works, under its `head`;
     `step_range` are the shortest and the longest step, in seconds, for a model that reads the step; `calibration` is that of its
     probabilities, see `forecasting.calibration`, empty without; `about` says what a person must know of a model that is passed
-    on: data, terms, limits."""
+    on: data, terms, limits. `row_order` is that of the frames of training, None where it is not known."""
 
     model: ModelConfig
     scaling: Scaling
@@ -62,6 +63,7 @@ class ModelCard:
     step_range: tuple[float, float] | None = None
     calibration: dict[str, Any] = field(default_factory=dict)
     about: dict[str, Any] = field(default_factory=dict)
+    row_order: RowOrder | None = None
 
     def build(self) -> Any:
         """The network that the card describes, with new weights."""
@@ -107,6 +109,7 @@ def save(folder: Path, model: nn.Module, card: ModelCard) -> None:
         "step_range": card.step_range,
         "calibration": card.calibration,
         "about": card.about,
+        "row_order": card.row_order,
     }
     (temporary / CARD).write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
     old = folder.with_name(f".{folder.name}.old")
@@ -202,6 +205,7 @@ def _card(content: dict[str, Any], where: str) -> ModelCard:
             step_range=tuple(content["step_range"]) if content.get("step_range") else None,
             calibration=content.get("calibration", {}),
             about=content.get("about", {}),
+            row_order=parse(RowOrder | None, content.get("row_order"), where=where),
         )
     except FramecastError as error:
         raise RunError(f"the card cannot be read: {error.what}", where=error.where or where) from error

@@ -16,6 +16,7 @@ from framecast.checks import check_fraction
 from framecast.data.conversion import as_rain_rate
 from framecast.data.frames import actions_of, check_frames, describe_source, files_of
 from framecast.data.lazy import ArrayReader
+from framecast.data.orientation import row_order, turned_to
 from framecast.data.quantities import quantity_of
 from framecast.data.readers.options import ReadOptions
 from framecast.data.scaling import Scaling, check_scaling, default_scaling
@@ -41,7 +42,8 @@ class ArchiveData(ReadOptions):
     different grids can be trained on together with `crop`. `scaling` follows the quantity by default. With
     `sampling`, training windows with rain are drawn more often than dry ones. `inputs` are further channels that are not
     forecast. With `quantity` rain_rate, reflectivity is converted, so that radars of both kinds can be trained on together;
-    with `several_steps` the steps of archives may differ, for a model that reads the step. The fields of `ReadOptions`,
+    with `several_steps` the steps of archives may differ, for a model that reads the step. Archives whose rows run from the other
+    side than those of the first are turned. The fields of `ReadOptions`,
     inherited here, control the reading of files.
     """
 
@@ -117,6 +119,7 @@ class ArchiveData(ReadOptions):
         archives = self.open_archives() if frames is None else tuple(map(check_frames, frames))
         if self.quantity is not None:
             archives = tuple(map(as_rain_rate, archives))
+        archives = tuple(turned_to(archive, row_order(archives[0])) for archive in archives)
         _check_disjoint(archives)
         # the shape of training frames
         height, width = self.crop_size or archives[0].shape[-2:]

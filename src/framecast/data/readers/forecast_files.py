@@ -45,9 +45,16 @@ def forecast_role(dataset: xr.Dataset, name: Hashable) -> str | None:
 def refuse_forecast(array: xr.DataArray, dataset: xr.Dataset, path: object) -> None:
     """Raise `DataError` if `array`, of the decoded `dataset`, is a forecast: it has a dimension of lead times, runs or members,
     or times after those of its run."""
-    evidence = _dimensions(array, dataset) or _times(array, dataset)
-    if evidence is not None:
+    refuse_forecast_dims(array, dataset, path)
+    if (evidence := _times(array, dataset)) is not None:
         raise forecast_error(evidence, path)
+
+
+def refuse_forecast_dims(array: xr.DataArray, dataset: xr.Dataset, path: object) -> None:
+    """The same by the dimensions alone: `dataset` need not be decoded."""
+    dims = [str(d) for d in array.dims if array.sizes[d] > 1 and d not in _TIME_NAMES and forecast_role(dataset, d)]
+    if dims:
+        raise forecast_error(f"its variable {str(array.name)!r} has the dims {', '.join(dims)}", path)
 
 
 def forecast_error(evidence: str, path: object) -> DataError:
@@ -57,11 +64,6 @@ def forecast_error(evidence: str, path: object) -> DataError:
         where=str(path),
         remedy=f"open it with framecast.open_forecast({str(path)!r}), or give the file of the observations",
     )
-
-
-def _dimensions(array: xr.DataArray, dataset: xr.Dataset) -> str | None:
-    dims = [str(d) for d in array.dims if array.sizes[d] > 1 and d not in _TIME_NAMES and forecast_role(dataset, d)]
-    return f"its variable {str(array.name)!r} has the dims {', '.join(dims)}" if dims else None
 
 
 def _times(array: xr.DataArray, dataset: xr.Dataset) -> str | None:

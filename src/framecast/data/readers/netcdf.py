@@ -1,24 +1,28 @@
 """Reader of CF NetCDF: version 4 (through h5netcdf) and the classic format (through SciPy).
 
 `from_dataset` also serves the Zarr reader: it finds the variable on a grid, names its axes, and decodes its values (`packing`),
-its times (`cf_times`) and amounts (`cf_amounts`). Forecasts are refused by name (`forecast_files`).
+its times (`cf_times`) and amounts (`cf_amounts`). Forecasts are refused by name (`forecast_files`). A variable in a group is
+named by its path, `GROUP/NAME`. On a curvilinear grid the two-dimensional `latitude` and `longitude` are kept.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection, Hashable
+from collections.abc import Hashable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import h5py
 import xarray as xr
 
 from framecast.data.frames import with_actions
 from framecast.data.quantities import REFLECTIVITY
+from framecast.data.readers import curvilinear
+from framecast.data.readers.benchmark_sets import set_of_hdf5
 from framecast.data.readers.cf_amounts import as_rate
 from framecast.data.readers.cf_times import decode_times, is_time
-from framecast.data.readers.forecast_files import forecast_role, refuse_forecast
+from framecast.data.readers.forecast_files import forecast_role, refuse_forecast, refuse_forecast_dims
+from framecast.data.readers.groups import Groups
 from framecast.data.readers.hdf5 import check_dataset, open_hdf5
 from framecast.data.readers.options import ReadOptions
 from framecast.data.readers.packing import LIBRARY_FILL, Packing, is_class, unpack
@@ -31,12 +35,20 @@ _ENGINES = {b"\x89HDF": "h5netcdf", b"CDF\x01": "scipy", b"CDF\x02": "scipy"}
 RAW: dict[str, Any] = {"mask_and_scale": False, "decode_times": False, "decode_timedelta": False, "cache": False}
 """How datasets are opened: as they are stored."""
 _AXES = {
-    "y": ("y", "lat", "latitude", "projection_y_coordinate", "grid_latitude", "rlat", "northing"),
-    "x": ("x", "lon", "longitude", "projection_x_coordinate", "grid_longitude", "rlon", "easting"),
+    "y": (
+        *("y", "lat", "latitude", "projection_y_coordinate", "grid_latitude", "rlat", "northing", "nj", "j"),
+        *("south_north", "row", "rows"),
+    ),
+    "x": (
+        *("x", "lon", "longitude", "projection_x_coordinate", "grid_longitude", "rlon", "easting", "ni", "i"),
+        *("west_east", "col", "cols", "column", "columns"),
+    ),
     "time": ("time", "valid_time", "t"),
     "channel": ("channel", "band"),
     "sequence": ("sequence", "clip", "sample"),
 }
+_PHONY = "phony_dim"
+"""How h5netcdf begins the names of dimensions of HDF5 without dimension scales."""
 
 
 def recognises(path: Path) -> bool:
@@ -58,34 +70,78 @@ def read(path: Path, options: ReadOptions) -> xr.DataArray:
     if signature not in _ENGINES:
         what = "is empty" if not signature else "does not begin as a NetCDF file does"
         raise UnreadableFile(f"the file {what}", where=path, remedy="expected CF NetCDF; fetch the file again")
-    damaged: type[DataError] = UnreadableFile
-    filled: Collection[str] | None = None
-    if _ENGINES[signature] == "h5netcdf":
-        filled, damaged = _check_datasets(path), DataError  # they are whole: what fails now is not understood
+    engine = _ENGINES[signature]
+    structure = _check_structure(path) if engine == "h5netcdf" else _Structure([], None)
+    groups = Groups(lambda: structure.groups, lambda group: _open(path, engine, group, structure.filled), names_on_grid)
+    dataset, options = groups.find(path, options)
+    return from_dataset(dataset, path, options)
+
+
+class _Structure(NamedTuple):
+    """The paths of the groups of a file that hold data sets, without the root, and of the data sets that are filled with the
+    default value of the NetCDF library where nothing was written; None for all."""
+
+    groups: list[str]
+    filled: set[str] | None
+
+
+def _open(path: Path, engine: str, group: str, filled: set[str] | None) -> xr.Dataset:
+    """The dataset of a group, `RAW`. Raises `DataError` for HDF5 that is no NetCDF, and `UnreadableFile`."""
+    more: dict[str, Any] = {"group": group or None, "phony_dims": "access"} if engine == "h5netcdf" else {}
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            dataset = xr.open_dataset(path, engine=_ENGINES[signature], **RAW)
-    except OSError as error:
+            dataset = xr.open_dataset(path, engine=engine, **more, **RAW)
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError, IndexError) as error:
+        if engine == "h5netcdf" and not isinstance(error, OSError):  # its structure is whole: see _check_structure
+            plain = _is_plain_hdf5(path)
+            problem = (
+                "HDF5, but no NetCDF: its data sets have no dimension scales"
+                if plain
+                else "NetCDF that is not understood"
+            )
+            raise DataError(
+                f"{problem} ({first_line(error)})",
+                where=path,
+                remedy="write it as CF NetCDF, or the frames as .npy (numpy.save)",
+            ) from error
         raise UnreadableFile(
             f"the file is incomplete or unreadable ({first_line(error)})", where=path, remedy="fetch the file again"
         ) from error
-    except (ValueError, KeyError, TypeError, RuntimeError, AttributeError, IndexError) as error:
-        what = "incomplete or unreadable" if damaged is UnreadableFile else "no CF NetCDF that is understood"
-        remedy = "fetch the file again" if damaged is UnreadableFile else "expected CF NetCDF; does ncdump -h read it?"
-        raise damaged(f"the file is {what} ({first_line(error)})", where=path, remedy=remedy) from error
-    return from_dataset(dataset, path, options, filled=dataset.variables if filled is None else filled)
+    for name, variable in dataset.variables.items():
+        fill = LIBRARY_FILL.get(variable.dtype.str[1:]) if variable.ndim > 1 else None
+        if fill is not None and (filled is None or f"{group}/{name}".strip("/") in filled):
+            variable.attrs.setdefault("_FillValue", variable.dtype.type(fill))
+    return dataset
 
 
-def _check_datasets(path: Path) -> set[str]:
-    """The data sets that are filled with the default value of the NetCDF library where nothing was written. Raises `DataError`
-    for filters that are not known and for chunks that are too large, `UnreadableFile` for damage."""
+def _check_structure(path: Path) -> _Structure:
+    """The structure of an HDF5 file. Raises `DataError` for filters that are not known, chunks that are too large and files of a
+    benchmark set, `UnreadableFile` for damage."""
     datasets: list[h5py.Dataset] = []
     with open_hdf5(path, RECOGNISES[0]) as file:
         file.visititems(lambda name, item: datasets.append(item) if isinstance(item, h5py.Dataset) else None)
         for dataset in datasets:
             check_dataset(dataset, path)
-        return {str(dataset.name).lstrip("/") for dataset in datasets if _has_library_fill(dataset)}
+        if benchmark := set_of_hdf5(file):
+            raise DataError(
+                f"a file of the benchmark set {benchmark.title}, which is read as a whole",
+                where=path,
+                remedy=benchmark.remedy,
+            )
+        groups = (str(dataset.name).strip("/").rpartition("/")[0] for dataset in datasets)
+        filled = {str(dataset.name).strip("/") for dataset in datasets if _has_library_fill(dataset)}
+        return _Structure([group for group in dict.fromkeys(groups) if group], filled)
+
+
+def _is_plain_hdf5(path: Path) -> bool:
+    """Whether no data set of a file is a dimension scale, as those of NetCDF are."""
+    scales: list[str] = []
+    with open_hdf5(path, RECOGNISES[0]) as file:
+        file.visititems(
+            lambda name, item: scales.append(name) if isinstance(item, h5py.Dataset) and item.is_scale else None
+        )
+    return not scales
 
 
 def _has_library_fill(dataset: h5py.Dataset) -> bool:
@@ -94,21 +150,19 @@ def _has_library_fill(dataset: h5py.Dataset) -> bool:
     return default is not None and defined and dataset.fillvalue == dataset.dtype.type(default)
 
 
-def from_dataset(
-    dataset: xr.Dataset, path: Path | str, options: ReadOptions, *, filled: Collection[Hashable] = ()
-) -> xr.DataArray:
+def from_dataset(dataset: xr.Dataset, path: Path | str, options: ReadOptions) -> xr.DataArray:
     """The frames in a CF dataset that was opened `RAW`, with `time`, `y`, `x` and the grid mapping as the scalar coordinate
-    `crs`. Variables in `filled` hold the default fill value of the NetCDF library where nothing was written.
+    `crs`.
 
     Dimensions of length 1 that are no axis of frames (a height, a level) are dropped. A variable `actions`, `([sequence,]
     time, A)`, holds the actions of each frame. Raises `DataError`.
     """
     name = _variable(dataset, path, options)
-    dataset = _decode(dataset, name, path, filled)
+    dataset = _decode(dataset, name, path)
     array = dataset[name]
     refuse_forecast(array, dataset, path)
     stored = array.encoding.get("preferred_chunks") or {}
-    roles = {dim: _role(dataset, dim) for dim in array.dims}
+    roles = _roles(dataset, array)
     array = array.isel({dim: 0 for dim, role in roles.items() if role is None and array.sizes[dim] == 1})
     axis_of = {dim: roles[dim] or str(dim) for dim in array.dims}
     if len(set(axis_of.values())) < len(axis_of):
@@ -118,7 +172,10 @@ def from_dataset(
             f"variable {name!r} of {dict(array.sizes)} holds no frame", where=path, remedy="give files with frames"
         )
     mapping = str(array.attrs.get("grid_mapping") or array.encoding.get("grid_mapping", "")).split(":")[0]
+    located = any(dim in array.coords for dim, axis in axis_of.items() if axis in ("y", "x"))
+    geographic = {} if located else curvilinear.coordinates(dataset, array)
     array = array.drop_vars([name for name in array.coords if name not in array.dims and name in axis_of.values()])
+    array = array.drop_vars(curvilinear.NAMES, errors="ignore").assign_coords(geographic)
     array = array.rename({dim: name for dim, name in axis_of.items() if dim != name})
     array.encoding["preferred_chunks"] = {axis_of[dim]: size for dim, size in stored.items() if dim in axis_of}
     array = as_rate(_with_time(array, dataset, path, options), dataset, path, options)
@@ -126,18 +183,18 @@ def from_dataset(
     if mapping in dataset.variables:
         array = array.assign_coords(crs=xr.Variable((), 0, dataset[mapping].attrs))
         array.attrs["grid_mapping"] = "crs"
-    known_coordinates = {"time", "y", "x", "channel", "sequence", "crs"}
+    known_coordinates = {"time", "y", "x", "channel", "sequence", "crs", *geographic}
     array = _in_metres(array.drop_vars([name for name in array.coords if name not in known_coordinates]))
     return with_actions(array, dataset["actions"].values, path) if "actions" in dataset.data_vars else array
 
 
-def _decode(dataset: xr.Dataset, name: Hashable, path: Path | str, filled: Collection[Hashable]) -> xr.Dataset:
+def _decode(dataset: xr.Dataset, name: Hashable, path: Path | str) -> xr.Dataset:
     """The dataset with the values of variable `name` as its attributes declare them, and all others as xarray decodes them; times
     that are not understood are refused if they are those of frames, else left as numbers."""
     variables = {}
     for each, variable in dataset.variables.items():
         if each == name:
-            variables[each] = _unpacked(variable, each, path, filled)
+            variables[each] = _unpacked(variable, each, path)
             continue
         decoded = _decoded(each, variable)
         if is_time(decoded):
@@ -153,10 +210,10 @@ def _decode(dataset: xr.Dataset, name: Hashable, path: Path | str, filled: Colle
     return xr.Dataset(variables, coordinates, dataset.attrs)
 
 
-def _unpacked(variable: xr.Variable, name: Hashable, path: Path | str, filled: Collection[Hashable]) -> xr.Variable:
+def _unpacked(variable: xr.Variable, name: Hashable, path: Path | str) -> xr.Variable:
     """The variable of the frames, with what was not understood of its attributes among its `repairs`."""
     dry = REFLECTIVITY.dry if "dbz" in str(variable.attrs.get("units", "")).lower() else 0.0
-    packing = Packing.of(variable, dry_value=dry, where=f"{path}, variable {name!r}", library_fill=name in filled)
+    packing = Packing.of(variable, dry_value=dry, where=f"{path}, variable {name!r}")
     unpacked = unpack(variable, packing)
     unpacked.attrs["repairs"] = [*variable.attrs.get("repairs", []), *packing.notes]
     return unpacked
@@ -190,20 +247,14 @@ def _variable(dataset: xr.Dataset, path: Path | str, options: ReadOptions) -> Ha
             raise DataError(
                 f"no variable {options.variable!r}",
                 where=path,
-                remedy=f"variables: {', '.join(map(str, dataset.data_vars))}",
+                remedy=f"variables: {', '.join(map(str, dataset.data_vars)) or 'none at the root'}",
             )
         if is_class(dataset[options.variable].variable):
             raise _class_error(dataset, options.variable, path)
         return options.variable
-    names = [
-        name
-        for name, array in dataset.data_vars.items()
-        if {"y", "x"} <= {_role(dataset, dim) for dim in array.dims} and array.dtype.kind in "fiu"
-    ]
-    classes = [name for name in names if is_class(dataset[name].variable)]
-    if classes and len(classes) == len(names):
-        raise _class_error(dataset, classes[0], path)
-    names = [name for name in names if name not in classes]
+    names = names_on_grid(dataset)
+    for name in names:
+        refuse_forecast_dims(dataset[name], dataset, path)
     if len(names) > 1:
         raise DataError(
             f"several variables on a grid: {', '.join(map(str, names))}",
@@ -213,14 +264,9 @@ def _variable(dataset: xr.Dataset, path: Path | str, options: ReadOptions) -> Ha
             example=str(names[0]),
         )
     if not names:
-        variables = ", ".join(map(str, dataset.data_vars))
-        raise DataError(
-            f"no variable on a grid (y, x) among {variables}"
-            if variables
-            else "no variable at its root, so it is not CF NetCDF",
-            where=path,
-            remedy="expected CF NetCDF: dims named y and x (or lat and lon), or coordinates with the CF attribute axis",
-        )
+        raise _no_variable(dataset, path)
+    if is_class(dataset[names[0]].variable):
+        raise _class_error(dataset, names[0], path)
     return names[0]
 
 
@@ -233,6 +279,43 @@ def _class_error(dataset: xr.Dataset, name: Hashable, path: Path | str) -> DataE
         parameter="variable",
         example="NAME",
     )
+
+
+def _no_variable(dataset: xr.Dataset, path: Path | str) -> DataError:
+    """Why no variable of a dataset can be frames."""
+    arrays = [f"{name} ({', '.join(map(str, array.dims))})" for name, array in dataset.data_vars.items()]
+    if not arrays:
+        return DataError("no variable at all", where=path, remedy="expected CF NetCDF with a variable on a grid")
+    if all(str(dim).startswith(_PHONY) for dim in dataset.dims):
+        sizes = [f"{name} {array.shape}" for name, array in dataset.data_vars.items()]
+        return DataError(
+            f"HDF5 whose data sets have no dimension scales, so that their axes have no names: {', '.join(sizes[:10])}",
+            where=path,
+            remedy="write it as CF NetCDF, or the frames as .npy (numpy.save)",
+        )
+    return DataError(
+        f"no variable of numbers on a grid (y, x) among {', '.join(arrays[:20])}",
+        where=path,
+        remedy="name the dims of its rows and columns y and x (or lat and lon), or give their coordinates the CF attribute axis",
+    )
+
+
+def names_on_grid(dataset: xr.Dataset) -> list[str]:
+    """The variables of numbers that have the axes y and x; those of classes only where there are no others."""
+    names = [
+        str(name)
+        for name, array in dataset.data_vars.items()
+        if array.dtype.kind in "fiu"
+        and {"y", "x"} <= set(_roles(dataset, array).values())
+        and curvilinear.kind_of(dataset, name) is None
+    ]
+    return [name for name in names if not is_class(dataset[name].variable)] or names
+
+
+def _roles(dataset: xr.Dataset, array: xr.DataArray) -> dict[Hashable, str | None]:
+    """Which axis of frames each dimension of a variable is: as its coordinate or its name tells, else its latitudes."""
+    roles = {dim: _role(dataset, dim) for dim in array.dims}
+    return roles if {"y", "x"} & set(roles.values()) else {**roles, **curvilinear.rows_and_columns(dataset, array)}
 
 
 def _role(dataset: xr.Dataset, dim: Hashable) -> str | None:

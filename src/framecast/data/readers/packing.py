@@ -1,9 +1,9 @@
 """Stored numbers of CF variables (NetCDF, Zarr) as values: unsigned numbers, missing codes, valid ranges, scale and offset.
 
 `Packing.of` reads the attributes that declare "not a value": `_FillValue`, `missing_value` (one or several), `valid_range`,
-`valid_min` and `valid_max`, codes in `flag_values`, and the fill value of the library where the file was filled with it. Codes
-and limits are in packed units, but for floating-point ones that integers cannot hold and limits of the type of the scale (NetCDF
-Users' Guide, appendix A). Of a variable with units and flags, the flags that mean dry are dry, the others no data.
+`valid_min` and `valid_max`, and codes in `flag_values`. Codes and limits are in packed units, but for codes that the integers
+cannot hold, and floating-point limits of packed integers (NetCDF Users' Guide, appendix A), which are in units of the values.
+Of a variable with units and flags, the flags that mean dry are dry, the others no data.
 """
 
 from __future__ import annotations
@@ -69,9 +69,8 @@ class Packing:
     notes: list[str] = field(default_factory=list, compare=False)
 
     @classmethod
-    def of(cls, variable: xr.Variable, *, dry_value: float, where: object, library_fill: bool = False) -> Packing:
-        """What the attributes of a variable declare; with `library_fill` the default fill value of the NetCDF library too. Raises
-        `DataError` for a scale or offset that is no number."""
+    def of(cls, variable: xr.Variable, *, dry_value: float, where: object) -> Packing:
+        """What the attributes of a variable declare. Raises `DataError` for a scale or offset that is no number."""
         attributes = variable.attrs
         stored = _stored_type(variable.dtype, str(attributes.get("_Unsigned", "")).lower())
         factor, offset = _number(attributes, "scale_factor", 1.0, where), _number(attributes, "add_offset", 0.0, where)
@@ -80,8 +79,6 @@ class Packing:
         meanings = str(attributes.get("flag_meanings", "")).lower().split()
         for code, meaning in zip(declared.codes("flag_values"), meanings, strict=False):
             (dry if meaning in _DRY_FLAGS else missing).append(code)
-        if library_fill and "_FillValue" not in attributes and (key := stored.str[1:]) in LIBRARY_FILL:
-            missing.append(stored.type(LIBRARY_FILL[key]).item())
         limits = declared.limits()
         return cls(stored, factor, offset, tuple(missing), limits, tuple(dry), dry_value, declared.notes)
 
