@@ -47,7 +47,8 @@ def open_forecast(path: str | Path, *, variable: str | None = None, units: str |
     file states none. Raises `DataError` for another file, by what it lacks.
     """
     source = as_path(path, "the path of a forecast", "path")
-    dataset, name = _variable(source, variable)
+    stored, name = _variable(source, variable)
+    dataset = netcdf.decode(stored, name, source)
     values = _with_axes(dataset, dataset[name], source)
     values = _in_own_units(values, units, source)
     parts = {str(name): values}

@@ -28,6 +28,7 @@ from framecast.data.archives.joining import (
     time_in_name,
 )
 from framecast.data.archives.listing import MANY, list_by_name
+from framecast.data.clock import describe_clock
 from framecast.data.frames import build, order_times
 from framecast.data.orientation import row_order, turned_to
 from framecast.data.readers import foreign, images, video, zarr_store
@@ -276,6 +277,7 @@ def _finish(
         if name in ("grey", "size", "frame_rate") and not _has_effect(name, value, result)
     }
     messages = [f"{_describe_options(unused)} had no effect on these files"] if unused else []
+    messages += describe_clock(result.frames["time"].values)
     result.frames.attrs["repairs"] = [*repairs, *messages, *result.frames.attrs["repairs"]]
     return result
 
