@@ -63,12 +63,6 @@ def find_other_shapes(arrays: Mapping[Path, xr.DataArray]) -> dict[Path, str]:
     }
 
 
-def check_shapes(arrays: Mapping[Path, xr.DataArray]) -> None:
-    """Raise `DataError` where a file has frames of another height or width than the first."""
-    for file, reason in find_other_shapes(arrays).items():
-        raise DataError(reason, where=file, remedy="open archives on different grids one by one")
-
-
 def find_mismatches(parts: Mapping[Path, xr.DataArray]) -> dict[Path, str]:
     """Files whose Frames cannot be joined with those of the first file, with the reason."""
     (first_file, first), *others = parts.items()
