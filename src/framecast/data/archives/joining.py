@@ -13,6 +13,7 @@ import xarray as xr
 from framecast.data.chunking import READ_LENGTHS
 from framecast.data.frames import action_names, same_grid
 from framecast.data.lazy import stack_files
+from framecast.data.readers.benchmark_sets import set_of_name
 from framecast.errors import DataError
 
 _STAMP = re.compile(
@@ -170,10 +171,14 @@ def _renumber(parts: list[xr.DataArray]) -> list[xr.DataArray]:
         for part in parts:
             number, file = int(part["time"].values[0]), str(part["source"].values[0])
             if number in file_of:
+                benchmark = set_of_name(Path(file))
                 raise DataError(
-                    f"frame number {number}, as {Path(file_of[number]).name}: which comes first?",
+                    f"frame number {number}, as {Path(file_of[number]).name}: which comes first?"
+                    + (f" Its name is that of a file of {benchmark.title}" if benchmark else ""),
                     where=file,
-                    remedy="number the frames of one clip through; open several clips one by one",
+                    remedy=benchmark.remedy
+                    if benchmark
+                    else "number the frames of one clip through; open several clips one by one",
                 )
             file_of[number] = file
         return parts
