@@ -154,6 +154,14 @@ class ExceedanceNetwork(nn.Module):
         steps = self.levels.diff().reshape(-1, 1, 1)
         return (torch.sigmoid(logits) * steps).sum(2, keepdim=True) + self.levels[0]
 
+    @torch.no_grad()
+    def reweight(self, extrapolation: Tensor, learnt: Tensor, network: Tensor, offset: Tensor) -> None:
+        """Multiply the parts of the logits by factors `(N, K)` by knot of lead time and rate: the extrapolation at which they
+        start, what was learnt of it, and what the network adds; and add an `offset (N, K)`."""
+        self.prior.reweight(extrapolation, learnt, offset)
+        self.readout.mul_(network[..., None])
+        self.bias.mul_(network)
+
     def unrecordable(self) -> str:
         """Why a training step cannot be recorded as a CUDA graph."""
         return "neighbourhoods follow the size of the pixels, which a recorded step cannot read (head)"
@@ -172,7 +180,7 @@ class ExceedanceNetwork(nn.Module):
 
         def logits_of(output: Tensor, leads: slice) -> Tensor:
             own = (readout[:, leads] @ output.flatten(3)).reshape(prior[:, leads].shape)
-            return descending(prior[:, leads] + own + bias[:, leads])
+            return descending(own.add_(prior[:, leads]).add_(bias[:, leads]))
 
         encoded = self._encode(frames)
         if isinstance(self.network, Recurrent):
