@@ -1,7 +1,7 @@
 """Judges six models as cores of one forecast of rain, each event left out in turn, with and without coordinates and head.
 
-    python benchmarks/cores.py EVENT EVENT EVENT ... --minutes 10 --out FOLDER [--only unet ...] [--variants lagrangian-exceedance ...]
-        [--event NAME ...] [--limit 8]
+    python benchmarks/cores.py EVENT EVENT EVENT ... --minutes 10 --out FOLDER
+        [--only unet ...] [--variants lagrangian-exceedance ...] [--event NAME ...] [--limit 8]
 
 ConvLSTM, PredRNN-V2, MotionRNN, ModeRNN, SimVP and U-Net, with `coordinates` eulerian and lagrangian, and with the `head` values
 and exceedance: 24 cross-validations of the recipe `radar#lagrangian`, which differ in nothing else but the loss of the head.
