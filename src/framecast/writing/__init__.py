@@ -9,7 +9,7 @@ of dead processes. Symbolic links are followed to their target; the mode of new 
 the file and a remedy (`write_errors`).
 """
 
-from framecast.writing.files import append_text, replacing, write_bytes, write_text
+from framecast.writing.files import adopt, append_text, replacing, write_bytes, write_text
 from framecast.writing.leftovers import clean_leftovers
 from framecast.writing.locks import LOCK, claim
 from framecast.writing.system import creating, make_folder, put_bytes
@@ -17,6 +17,7 @@ from framecast.writing.targets import check_sources, resolve, write_errors
 
 __all__ = [
     "LOCK",
+    "adopt",
     "append_text",
     "check_sources",
     "claim",

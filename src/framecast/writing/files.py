@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -30,7 +31,22 @@ def replacing(path: str | Path, sources: Iterable[str | Path] = (), *, overwrite
         with temporary_folder(target.parent) as folder:
             yield folder / target.name
             sync_all(folder / target.name)
-            _place(folder / target.name, target, overwrite)
+            _place(folder / target.name, target, folder / OLD, overwrite)
+
+
+def adopt(new: Path, path: Path) -> None:
+    """Replace `path` in one step by a file or folder that is complete, on the same file system. After an error both are what they
+    were. Raises `RunError`."""
+    target = resolve(path)
+    with write_errors(path):
+        make_folder(target.parent)
+        sync_all(new)
+        with temporary_folder(target.parent) as folder:
+            _place(new, target, folder / OLD, overwrite=True)
+    if new.is_dir():  # the earlier one, where the two were exchanged
+        shutil.rmtree(new, ignore_errors=True)
+    else:
+        new.unlink(missing_ok=True)
 
 
 def write_bytes(
@@ -61,8 +77,9 @@ def append_text(path: str | Path, text: str) -> None:
             os.close(descriptor)
 
 
-def _place(new: Path, target: Path, overwrite: bool) -> None:
-    """Rename `new` onto `target` and sync the parent; if that fails, undo it. Raises `OSError`."""
+def _place(new: Path, target: Path, aside: Path, overwrite: bool) -> None:
+    """Rename `new` onto `target` and sync the parent; if that fails, undo it. Where folders cannot be exchanged in one step, the
+    earlier one is moved into the folder `aside`. Raises `OSError`."""
     undo: Callable[[], object]
     if not os.path.lexists(target):
         if overwrite or not rename_by(new, target, NO_REPLACE):
@@ -76,7 +93,8 @@ def _place(new: Path, target: Path, overwrite: bool) -> None:
     elif rename_by(new, target, EXCHANGE):
         undo = partial(rename_by, new, target, EXCHANGE)
     elif target.is_dir():
-        old = new.with_name(OLD)
+        os.mkdir(aside)
+        old = aside / target.name
         _move_in(new, target, old)
         undo = partial(_move_in, old, target, new)
     else:  # a file system that cannot exchange: the earlier file is gone with the rename
