@@ -29,6 +29,7 @@ from zarr.errors import ZarrUserWarning
 from framecast.checks import as_path, check_kind, replace_fields, takes_fields_of
 from framecast.data.archives.joining import first_names
 from framecast.data.archives.opening import OpenResult, open_all
+from framecast.data.archives.outputs import check_output
 from framecast.data.frames import describe_source, stamp
 from framecast.data.lazy import ArrayReader
 from framecast.data.readers.options import DEFAULT, ReadOptions
@@ -128,6 +129,7 @@ def convert(
             where=describe_source(opened.frames),
             remedy="only frames along one time are converted",
         )
+    check_output(out, [opened.frames], source)
     frames = changes.apply(opened.frames)
     with claim(out, beside=True):
         store = _Store(out, opened._replace(frames=frames), changes, chunks)
