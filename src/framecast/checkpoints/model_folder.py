@@ -1,20 +1,19 @@
 """Reads and writes a trained model as a folder: `weights.safetensors`, and `card.json` with all that is needed to use them.
 
-Both are written to a temporary folder that is then renamed, so a model folder is always complete. Nothing is unpickled.
+The folder is replaced in one step, so it is always complete. Nothing is unpickled.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as weights_to_bytes
 from torch import nn
 
 from framecast.config.parsing import parse, plain
@@ -28,6 +27,7 @@ from framecast.models import Model
 from framecast.models.heads import VALUES, Head
 from framecast.models.parts.protocols import ModelConfig
 from framecast.types import FrameShape
+from framecast.writing import put_bytes, replacing
 
 VERSION = 3
 """The version of the card format. Version 1 had the keys `framecast` for `format_version` and `reading` for `read_options`;
@@ -85,12 +85,8 @@ def rate_levels(head: Head, scaling: Scaling, quantity: Quantity) -> tuple[float
 
 
 def save(folder: Path, model: nn.Module, card: ModelCard) -> None:
-    """Write the model to `folder`. An existing model is replaced after the new one is complete."""
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
+    """Write the model to `folder`, in place of an earlier one. Raises `RunError`."""
     weights = {name: weight.detach().cpu().contiguous() for name, weight in model.state_dict().items()}
-    save_file(weights, temporary / WEIGHTS)
     content = {
         "format_version": VERSION,
         "model": plain(card.model),
@@ -108,13 +104,10 @@ def save(folder: Path, model: nn.Module, card: ModelCard) -> None:
         "calibration": card.calibration,
         "about": card.about,
     }
-    (temporary / CARD).write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
-    old = folder.with_name(f".{folder.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
-        folder.rename(old)
-    temporary.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
+    text = json.dumps(content, indent=2, allow_nan=False) + "\n"
+    with replacing(folder) as temporary:
+        put_bytes(temporary / WEIGHTS, weights_to_bytes(weights))
+        put_bytes(temporary / CARD, text.encode())
 
 
 def load(folder: Path) -> tuple[nn.Module, ModelCard]:

@@ -20,6 +20,7 @@ from torch import Tensor
 from framecast.checks import require
 from framecast.errors import ConfigError
 from framecast.training.events import Progress, Validated
+from framecast.writing import append_text, write_bytes, write_text
 
 _SCALE, _GAP = 3, 2
 
@@ -59,7 +60,7 @@ class MLflow:
                     self._sent[name] = max(value.step for value in history)
             else:
                 self._run = self._client.create_run(self._experiment, run_name=out.name).info.run_id
-                (out / self.RUN).write_text(f"{self._run}\n")
+                write_text(out / self.RUN, f"{self._run}\n")
 
     def add_scalar(self, name: str, value: float, iteration: int) -> None:
         """Add a value to a curve, unless the run has it already."""
@@ -126,8 +127,7 @@ class Logs:
         row = {"iteration": iteration, **values}
         line = io.StringIO()
         csv.DictWriter(line, self.FIELDS, restval="").writerow(row)
-        with self._file.open("a", newline="") as file:
-            file.write(line.getvalue())
+        append_text(self._file, line.getvalue())
         for name, value in values.items():
             if isinstance(value, float):
                 for board in self._boards:
@@ -150,10 +150,11 @@ class Logs:
         if self._file.is_file():
             with self._file.open(newline="") as file:
                 rows = [row for row in csv.DictReader(file) if row["iteration"] and int(row["iteration"]) <= iteration]
-        with self._file.open("w", newline="") as file:
-            writer = csv.DictWriter(file, self.FIELDS, restval="")
-            writer.writeheader()
-            writer.writerows(rows)
+        text = io.StringIO()
+        writer = csv.DictWriter(text, self.FIELDS, restval="")
+        writer.writeheader()
+        writer.writerows(rows)
+        write_text(self._file, text.getvalue())
 
 
 def draw_strip(path: Path, observed: Tensor, forecast: Tensor) -> None:
@@ -167,8 +168,9 @@ def draw_strip(path: Path, observed: Tensor, forecast: Tensor) -> None:
     gap = np.full((_GAP, above.shape[1], above.shape[2]), 64, dtype=np.uint8)
     strip = np.concatenate([above, gap, np.concatenate([empty, below], axis=1)])
     scale = max(1, _SCALE * 64 // observed.shape[-1])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(strip.repeat(scale, axis=0).repeat(scale, axis=1)).save(path)
+    image = io.BytesIO()
+    Image.fromarray(strip.repeat(scale, axis=0).repeat(scale, axis=1)).save(image, format="PNG")
+    write_bytes(path, image.getbuffer())
 
 
 def _row(frames: Tensor) -> np.ndarray:

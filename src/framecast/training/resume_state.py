@@ -1,20 +1,21 @@
 """Checkpoints to resume a run from, written so that a process killed while writing leaves a valid one.
 
-A checkpoint is written to a temporary file in the same folder, synced to disk, and renamed; a sibling file holds its SHA-256. The
-last two are kept. Reading verifies the checksum and falls back to the previous checkpoint. A checkpoint holds tensors and plain
-values only and is read with `weights_only=True`.
+A sibling file holds the SHA-256 of a checkpoint, and is written first. The last two checkpoints are kept. Reading verifies the
+checksum and falls back to the previous checkpoint. A checkpoint holds tensors and plain values only and is read with
+`weights_only=True`.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
+import io
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from framecast.errors import RunError
+from framecast.writing import write_bytes, write_text
 
 VERSION = 1
 """The version of the format; files without one have version 1."""
@@ -25,27 +26,13 @@ _PREFIX = "iteration-"
 def write(folder: Path, iteration: int, content: dict[str, Any]) -> Path:
     """Write the checkpoint of `iteration` and remove all but the last two. Raises `RunError` if the folder cannot be written."""
     path = folder / f"{_PREFIX}{iteration:09d}.pt"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(f".tmp{os.getpid()}")
-        with temporary.open("wb") as file:
-            torch.save({"format_version": VERSION, **content}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        _write_text(_sum_file(path), _sha256(temporary))
-        temporary.replace(path)
-        _sync(folder)
-    except OSError as error:
-        raise RunError(
-            f"the checkpoint cannot be written ({error})",
-            where=path,
-            remedy="free disk space, or make the folder writable",
-        ) from error
+    buffer = io.BytesIO()  # torch.save into a file fails with errors of its own when the disk is full
+    torch.save({"format_version": VERSION, **content}, buffer)
+    write_text(_sum_file(path), f"{hashlib.sha256(buffer.getbuffer()).hexdigest()}\n")
+    write_bytes(path, buffer.getbuffer())
     for old in _newest_first(folder)[CHECKPOINTS_KEPT:]:
         old.unlink(missing_ok=True)
         _sum_file(old).unlink(missing_ok=True)
-    for temporary in folder.glob(f"{_PREFIX}*.tmp*"):
-        temporary.unlink(missing_ok=True)
     return path
 
 
@@ -86,21 +73,3 @@ def _sum_file(path: Path) -> Path:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _write_text(path: Path, text: str) -> None:
-    """Write a small file atomically."""
-    temporary = path.with_suffix(f".tmp{os.getpid()}s")
-    with temporary.open("w") as file:
-        file.write(text + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -19,6 +19,7 @@ from framecast.config.parsing import plain
 from framecast.config.recipes import read
 from framecast.data.datasets import ArchiveData
 from framecast.errors import ConfigError, RunError
+from framecast.writing import write_text
 
 EXPERIMENT, CHECKPOINTS = "experiment.yaml", "checkpoints"
 
@@ -41,13 +42,7 @@ def check_new(out: Path) -> None:
 def create_run_folder(out: Path, experiment: Experiment) -> None:
     """Create the folder of a run and write its settings; a resumed run replaces them, since its length may change. Raises
     `RunError` if the folder cannot be written."""
-    temporary = out / f".{EXPERIMENT}"
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(yaml.safe_dump(plain(experiment), sort_keys=False))
-        temporary.replace(out / EXPERIMENT)
-    except OSError as error:
-        raise RunError(f"the folder cannot be written ({error})", where=out) from error
+    write_text(out / EXPERIMENT, yaml.safe_dump(plain(experiment), sort_keys=False))
 
 
 def read_experiment(out: Path) -> Experiment:

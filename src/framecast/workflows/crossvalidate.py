@@ -27,7 +27,7 @@ from framecast.checks import as_path, as_tuple, check_kind, ensure_folder, repla
 from framecast.config.experiment import Experiment
 from framecast.config.parsing import plain
 from framecast.config.recipes import read
-from framecast.errors import ConfigError, RunError
+from framecast.errors import ConfigError
 from framecast.progress import Progress
 from framecast.training import resume, train
 from framecast.training.run_folder import EXPERIMENT
@@ -37,6 +37,7 @@ from framecast.verification.settings import EvaluationSettings
 from framecast.workflows.evaluation import evaluate
 from framecast.workflows.event_scores import EventScore, event_scores, lead_scores, write_table
 from framecast.workflows.folds import Fold, check_data, check_settings, choose_events, plan_folds
+from framecast.writing import write_text
 
 SETTINGS = "settings.json"
 """The file of the settings of an evaluation, beside its `cases.nc`."""
@@ -160,10 +161,7 @@ def _evaluate(fold: Fold, event: str, settings: EvaluationSettings, progress: Pr
     path, folder = fold.judged[event]
     (folder / SETTINGS).unlink(missing_ok=True)
     verification = evaluate(fold.folder, path, settings, out=folder, progress=progress)
-    try:
-        (folder / SETTINGS).write_text(json.dumps(_record(path, settings), indent=1) + "\n")
-    except OSError as error:
-        raise RunError(f"the settings cannot be written ({error})", where=folder) from error
+    write_text(folder / SETTINGS, json.dumps(_record(path, settings), indent=1) + "\n")
     return replace(verification, examples=[])  # whole frames, which nothing here shows
 
 

@@ -12,7 +12,7 @@ the file and a remedy (`write_errors`).
 from framecast.writing.files import append_text, replacing, write_bytes, write_text
 from framecast.writing.leftovers import clean_leftovers
 from framecast.writing.locks import LOCK, claim
-from framecast.writing.system import make_folder, put_bytes
+from framecast.writing.system import creating, make_folder, put_bytes
 from framecast.writing.targets import check_sources, resolve, write_errors
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "check_sources",
     "claim",
     "clean_leftovers",
+    "creating",
     "make_folder",
     "put_bytes",
     "replacing",

@@ -5,7 +5,9 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 NO_REPLACE, EXCHANGE = 1, 2
@@ -13,15 +15,23 @@ NO_REPLACE, EXCHANGE = 1, 2
 _AT_FDCWD = -100
 
 
-def put_bytes(path: Path, data: bytes | memoryview) -> None:
-    """Create the file `path`, and its parent, inside a temporary folder that `replacing` yielded. Raises `OSError`."""
+@contextmanager
+def creating(path: Path) -> Iterator[Callable[[bytes | memoryview], None]]:
+    """Create the file `path`, and its parent, inside a temporary folder that `replacing` yielded; the function that is yielded
+    writes the next piece of it."""
     if not path.parent.is_dir():
         path.parent.mkdir(parents=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
-        write_all(descriptor, data)
+        yield partial(write_all, descriptor)
     finally:
         os.close(descriptor)
+
+
+def put_bytes(path: Path, data: bytes | memoryview) -> None:
+    """Create the file `path` as `creating` does, in one piece."""
+    with creating(path) as write:
+        write(data)
 
 
 def make_folder(path: Path) -> bool:
