@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -90,17 +90,22 @@ class MLflow:
 
 
 class Logs:
-    """Rows in `log.csv` and curves in `tensorboard/` and, if given, `mlflow`. A resumed run continues at `iteration` without
-    duplicate rows."""
+    """Rows in `log.csv` and curves in `tensorboard/` and, if given, `mlflow`. A run that is resumed at `iteration` continues with
+    `text`, the log of its checkpoint; without, with the rows of the file up to there. `text` is the log so far."""
 
     FIELDS = ("iteration", "loss", "learning_rate", "frames_per_second", "validation_loss", "terms")
 
-    def __init__(self, out: Path, iteration: int, mlflow: MLflow | None = None) -> None:
+    def __init__(self, out: Path, iteration: int, mlflow: MLflow | None = None, text: str | None = None) -> None:
         require("tensorboard", extra="train", purpose="training")
         from torch.utils.tensorboard import SummaryWriter
 
         self._file = out / "log.csv"
-        self._drop_rows_after(iteration)
+        stored = self._file.read_bytes() if self._file.is_file() else b""
+        self.text = _rows_until(stored, iteration, self.FIELDS) if text is None else text
+        self.warnings = []
+        if iteration and not stored.startswith(self.text.encode()):
+            self.warnings.append(f"log.csv was damaged and was restored to its {len(self.text.splitlines()) - 1} rows")
+        write_text(self._file, self.text)
         self._mlflow, self._has_warned = mlflow, False
         if mlflow is not None:
             mlflow.begin(out)
@@ -129,6 +134,7 @@ class Logs:
         row = {"iteration": iteration, **values}
         line = io.StringIO()
         csv.DictWriter(line, self.FIELDS, restval="").writerow(row)
+        self.text += line.getvalue()
         append_text(self._file, line.getvalue())
         with write_errors(self._board_folder):  # TensorBoard writes its files itself
             for name, value in values.items():
@@ -149,16 +155,17 @@ class Logs:
             for board in self._boards:
                 board.close()
 
-    def _drop_rows_after(self, iteration: int) -> None:
-        rows = []
-        if self._file.is_file():
-            with self._file.open(newline="") as file:
-                rows = [row for row in csv.DictReader(file) if row["iteration"] and int(row["iteration"]) <= iteration]
-        text = io.StringIO()
-        writer = csv.DictWriter(text, self.FIELDS, restval="")
-        writer.writeheader()
-        writer.writerows(rows)
-        write_text(self._file, text.getvalue())
+
+def _rows_until(stored: bytes, iteration: int, fields: Sequence[str]) -> str:
+    """The valid rows of a log up to an iteration, with the header."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(fields)
+    for line in stored.decode(errors="replace").splitlines(keepends=True)[1:]:
+        row = next(csv.reader([line]), [])
+        if line.endswith("\n") and len(row) == len(fields) and row[0].isdecimal() and int(row[0]) <= iteration:
+            writer.writerow(row)
+    return text.getvalue()
 
 
 def draw_strip(path: Path, observed: Tensor, forecast: Tensor) -> None:
