@@ -1,20 +1,19 @@
 """Reads and writes a trained model as a folder: `weights.safetensors`, and `card.json` with all that is needed to use them.
 
-Both are written to a temporary folder that is then renamed, so a model folder is always complete. Nothing is unpickled.
+The folder is replaced in one step, so it is always complete. Nothing is unpickled.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as weights_to_bytes
 from torch import nn
 
 from framecast.config.parsing import parse, plain
@@ -23,11 +22,13 @@ from framecast.data.quantities import QUANTITIES, ZR, Quantity, event_thresholds
 from framecast.data.readers.options import DEFAULT, ReadOptions
 from framecast.data.scaling import Scaling
 from framecast.data.windows.inputs import Input
+from framecast.data.windows.record import RECORD, DataRecord
 from framecast.errors import ConfigError, FramecastError, RunError
 from framecast.models import Model
 from framecast.models.heads import VALUES, Head
 from framecast.models.parts.protocols import ModelConfig
 from framecast.types import FrameShape
+from framecast.writing import put_bytes, replacing
 
 VERSION = 3
 """The version of the card format. Version 1 had the keys `framecast` for `format_version` and `reading` for `read_options`;
@@ -46,7 +47,7 @@ class ModelCard:
     the options with which the training data was read. `coordinates` are those in which the model works, under its `head`;
     `step_range` are the shortest and the longest step, in seconds, for a model that reads the step; `calibration` is that of its
     probabilities, see `forecasting.calibration`, empty without; `about` says what a person must know of a model that is passed
-    on: data, terms, limits."""
+    on: data, terms, limits. `training_data_sha256` is the digest of the record of its training data, empty without one."""
 
     model: ModelConfig
     scaling: Scaling
@@ -62,6 +63,7 @@ class ModelCard:
     step_range: tuple[float, float] | None = None
     calibration: dict[str, Any] = field(default_factory=dict)
     about: dict[str, Any] = field(default_factory=dict)
+    training_data_sha256: str = ""
 
     def build(self) -> Any:
         """The network that the card describes, with new weights."""
@@ -84,13 +86,9 @@ def rate_levels(head: Head, scaling: Scaling, quantity: Quantity) -> tuple[float
     return tuple(levels.tolist())
 
 
-def save(folder: Path, model: nn.Module, card: ModelCard) -> None:
-    """Write the model to `folder`. An existing model is replaced after the new one is complete."""
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
+def save(folder: Path, model: nn.Module, card: ModelCard, record: DataRecord | None = None) -> None:
+    """Write the model to `folder`, with the `record` of its training data, in place of an earlier one. Raises `RunError`."""
     weights = {name: weight.detach().cpu().contiguous() for name, weight in model.state_dict().items()}
-    save_file(weights, temporary / WEIGHTS)
     content = {
         "format_version": VERSION,
         "model": plain(card.model),
@@ -107,14 +105,14 @@ def save(folder: Path, model: nn.Module, card: ModelCard) -> None:
         "step_range": card.step_range,
         "calibration": card.calibration,
         "about": card.about,
+        "training_data_sha256": card.training_data_sha256,
     }
-    (temporary / CARD).write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
-    old = folder.with_name(f".{folder.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
-        folder.rename(old)
-    temporary.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
+    text = json.dumps(content, indent=2, allow_nan=False) + "\n"
+    with replacing(folder) as temporary:
+        put_bytes(temporary / WEIGHTS, weights_to_bytes(weights))
+        put_bytes(temporary / CARD, text.encode())
+        if record is not None:
+            put_bytes(temporary / RECORD, record.dump())
 
 
 def load(folder: Path) -> tuple[nn.Module, ModelCard]:
@@ -202,6 +200,7 @@ def _card(content: dict[str, Any], where: str) -> ModelCard:
             step_range=tuple(content["step_range"]) if content.get("step_range") else None,
             calibration=content.get("calibration", {}),
             about=content.get("about", {}),
+            training_data_sha256=str(content.get("training_data_sha256", "")),
         )
     except FramecastError as error:
         raise RunError(f"the card cannot be read: {error.what}", where=error.where or where) from error

@@ -12,13 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
 from framecast.checks import is_positive
 from framecast.config.experiment import Experiment
-from framecast.config.parsing import plain
+from framecast.config.parsing import flatten, plain
 from framecast.config.recipes import published_scores, read, rows
 from framecast.errors import ArgumentError, ConfigError
 from framecast.training import resume, train
@@ -123,14 +122,6 @@ def setting_changes(original: Experiment, ours: Experiment) -> list[str]:
         if before.get(key, "absent") != after.get(key, "absent") and not any(fnmatch(key, free) for free in FREE)
     ]
     return [*changes, "data.images MNIST -> bundled"] if after.get("data.images") == "bundled" else changes
-
-
-def flatten(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Flatten nested settings to full names: data.path, model.hidden, ..."""
-    flat: dict[str, Any] = {}
-    for key, value in settings.items():
-        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return flat
 
 
 def _train_row(experiment: Experiment, out: Path, console: Console | None) -> Path | None:
