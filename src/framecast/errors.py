@@ -87,6 +87,12 @@ class RunError(FramecastError):
     """A run cannot start, continue, or be read."""
 
 
+class Interrupted(FramecastError):
+    """A signal ended the training of several that were asked for; what was done is saved. The exit code is that of Ctrl-C."""
+
+    exit_code = 130
+
+
 @contextmanager
 def resource_errors(where: str | Path) -> Iterator[None]:
     """Within this context, raise `ResourceError` if reading `where` fails for lack of open files or memory, whichever exception a
