@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from safetensors.torch import save as weights_to_bytes
 from torch import nn
 
+from framecast.config.earlier import model_settings
 from framecast.config.parsing import parse, plain
 from framecast.data.motion.coordinates import EULERIAN, Coordinates
 from framecast.data.quantities import QUANTITIES, ZR, Quantity, event_thresholds, with_dry
@@ -186,7 +187,7 @@ def _card(content: dict[str, Any], where: str) -> ModelCard:
         raise RunError(f"unknown quantity {quantity['name']!r}", where=where)
     try:
         return ModelCard(
-            model=parse(Model, content["model"], where=where),
+            model=parse(Model, model_settings(content["model"]), where=where),
             scaling=parse(Scaling, content["scaling"], where=where),
             quantity=with_dry(QUANTITIES[quantity["name"]], quantity["dry"]),
             shape=FrameShape(**content["shape"]),
