@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from framecast.checks import Seed
 from framecast.curriculum import Curriculum, NoSampling
 from framecast.data.datasets import ArchiveData, Data
 from framecast.data.motion.coordinates import Coordinates, Eulerian
@@ -59,7 +60,7 @@ class Training:
 
     iterations: int = 80_000
     batch_size: int = 8
-    seed: int = 0
+    seed: Seed = 0
     workers: int = 2
     reverse_time: bool = False
     ema: float | None = None

@@ -12,13 +12,13 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-import yaml
-
 from framecast.config.experiment import Experiment
 from framecast.config.parsing import plain
 from framecast.config.recipes import read
 from framecast.data.datasets import ArchiveData
 from framecast.errors import ConfigError, RunError
+from framecast.paths import is_file
+from framecast.plain_data import format_yaml
 
 EXPERIMENT, CHECKPOINTS = "experiment.yaml", "checkpoints"
 
@@ -44,7 +44,7 @@ def create_run_folder(out: Path, experiment: Experiment) -> None:
     temporary = out / f".{EXPERIMENT}"
     try:
         out.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(yaml.safe_dump(plain(experiment), sort_keys=False))
+        temporary.write_text(format_yaml(plain(experiment)), encoding="utf-8")
         temporary.replace(out / EXPERIMENT)
     except OSError as error:
         raise RunError(f"the folder cannot be written ({error})", where=out) from error
@@ -52,7 +52,7 @@ def create_run_folder(out: Path, experiment: Experiment) -> None:
 
 def read_experiment(out: Path) -> Experiment:
     """The experiment of an existing run. Raises `RunError` if `out` is not a run."""
-    if not (out / EXPERIMENT).is_file():
+    if not is_file(out / EXPERIMENT):
         raise RunError(
             f"not a run: it has no {EXPERIMENT}",
             where=out,
