@@ -123,8 +123,9 @@ def _check_number(number: Any, kinds: frozenset[Any], allowed: Range | None, nam
     if not low <= number <= high:
         if isinstance(number, float) and not math.isfinite(number):
             raise ArgumentError(f"{number} given, expected a finite number", parameter=name)
-        limits = f"from {low:,} to {high:,}" if whole else f"from {low:g} to {high:g}"
-        raise ArgumentError(f"{describe(number)} given, expected {expected} {limits}", parameter=name)
+        most, bound = ("at most", high) if number > high else ("at least", low)
+        limit = f"{bound:,}" if whole else f"{bound:g}"
+        raise ArgumentError(f"{describe(number)} given, expected {expected} of {most} {limit}", parameter=name)
 
 
 @cache

@@ -11,12 +11,13 @@ import datetime
 import difflib
 import importlib
 import json
+import math
 import re
 import types
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from pydantic import BeforeValidator, Strict, TypeAdapter
+from pydantic import AllowInfNan, BeforeValidator, Strict, TypeAdapter
 from pydantic_core import to_jsonable_python
 
 from framecast.checks import plugins
@@ -69,7 +70,9 @@ def parse(kind: Any, value: Any, *, where: str, default: Any = dataclasses.MISSI
 
 def _place(where: str, parameter: str) -> str:
     """The place of a parameter of the config at `where`, which may be that config itself (the `zr` of a scaling)."""
-    if _key_of(where).rpartition(".")[2] == parameter:
+    key = _key_of(where)
+    parameter = parameter.removeprefix(f"{key}.")
+    if key.rpartition(".")[2] == parameter:
         return where
     return f"{where}.{parameter}" if ", " in where else f"{where}, {parameter}"
 
@@ -142,8 +145,13 @@ def _parse_value(kind: Any, value: Any, where: str, default: Any) -> Any:
     except ValueError as error:
         key, example = _key_of(where), _yaml_example(kind, value, default)
         setting = f"{key.rpartition('.')[2]}: {example}" if "]" in key else f"{key}={example}"
+        expected = _expected(kind)
+        if any(
+            isinstance(each, float) and not math.isfinite(each) for each in (value if type(value) is list else [value])
+        ):
+            expected = expected.replace("number", "finite number")
         raise ConfigError(
-            f"{_describe(value)} given, expected {_expected(kind)}",
+            f"{_describe(value)} given, expected {expected}",
             where=where,
             remedy=example and "such as " + (f"'{setting}'" if '"' in setting else setting),
         ) from error
@@ -159,7 +167,7 @@ def _strict(kind: Any) -> Any:
     """The type `kind` whose parts are validated strictly."""
     origin, parts = get_origin(kind), get_args(kind)
     if kind in (bool, int, float, str):
-        return Annotated[kind, Strict()]
+        return Annotated[kind, Strict(), AllowInfNan(False)] if kind is float else Annotated[kind, Strict()]
     if kind in (datetime.datetime, datetime.date):
         return Annotated[kind, BeforeValidator(_check_date)]
     if origin is Literal:

@@ -83,10 +83,11 @@ def published_scores(recipe: str | Path, row: str) -> dict[str, Any]:
     paper = (_rows(file).get(row) or {}).get("paper") or {}
     if not isinstance(paper, dict):
         raise ConfigError(f"{shown(paper)} given, expected scores by name", where=f"{file}, rows.{row}.paper")
-    for name, value in paper.items():
-        if name != "convention" and (isinstance(value, bool) or not isinstance(value, int | float)):
-            raise ConfigError(f"{shown(value)} given, expected a number", where=f"{file}, rows.{row}.paper.{name}")
-    return paper
+    kinds = {"convention": str, "horizon": int | None}
+    return {
+        name: parse(kinds.get(name, float), value, where=f"{file}, rows.{row}.paper.{name}")
+        for name, value in paper.items()
+    }
 
 
 @cache

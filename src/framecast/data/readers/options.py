@@ -47,7 +47,9 @@ class ReadOptions:
                 )
         if self.size is not None and not _is_size(self.size):
             raise ArgumentError(
-                f"{shown(self.size)} given, expected height and width, both above 0", parameter="size", example=(64, 64)
+                f"{shown(self.size)} given, expected height and width, from 1 to {LARGEST_SIDE:,}",
+                parameter="size",
+                example=(64, 64),
             )
         if not isinstance(self.dry, Real | None):
             raise ArgumentError(f"{describe(self.dry)} given, expected a number", parameter="dry")
