@@ -27,7 +27,8 @@ from framecast.checks import as_path, as_tuple, check_kind, replace_fields, requ
 from framecast.config.experiment import Experiment
 from framecast.config.parsing import plain
 from framecast.config.recipes import read
-from framecast.errors import ConfigError
+from framecast.errors import ConfigError, FramecastError
+from framecast.plain_data import read_json
 from framecast.progress import Progress
 from framecast.training import resume, train
 from framecast.training.run_folder import EXPERIMENT
@@ -181,8 +182,8 @@ def _record(path: str, settings: EvaluationSettings) -> dict[str, Any]:
 def _read_record(file: Path) -> Any:
     """The settings in a file; None if it does not exist, or was not written to its end."""
     try:
-        return json.loads(file.read_text())
-    except (FileNotFoundError, ValueError):
+        return read_json(file)
+    except FramecastError:
         return None
 
 
