@@ -13,6 +13,7 @@ from framecast.checks import LARGEST_COUNT, Range
 from framecast.config.earlier import model_settings
 from framecast.config.parsing import parse, plain
 from framecast.data.motion.coordinates import EULERIAN, Coordinates
+from framecast.data.orientation import RowOrder
 from framecast.data.quantities import QUANTITIES
 from framecast.data.readers.options import DEFAULT, LONGEST_STEP, ReadOptions
 from framecast.data.scaling import Scaling
@@ -112,6 +113,7 @@ class CardContent:
     calibration: CardCalibration | None = None
     about: dict[str, Any] | None = None
     training_data_sha256: str = ""
+    row_order: RowOrder | None = None
 
     def __post_init__(self) -> None:
         if len(self.inputs) != self.shape.inputs:

@@ -348,4 +348,8 @@ def same_grid(one: xr.DataArray, other: xr.DataArray) -> bool:
                 np.array_equal(values, other_values) or np.allclose(values, other_values, rtol=0, atol=1e-3 * spacing)
             ):
                 return False
-    return True
+    return all(
+        (axis in one.coords) == (axis in other.coords)
+        and (axis not in one.coords or np.allclose(one[axis].values, other[axis].values, rtol=0, atol=1e-6))
+        for axis in ("latitude", "longitude")
+    )

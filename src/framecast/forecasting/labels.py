@@ -32,6 +32,8 @@ MEMBER_DIMS = ("init_time", "member", "lead_time", "channel", "y", "x")
 PROBABILITY, EVENT = "exceedance_probability", "likely_event"
 Forecast = xr.DataArray | xr.Dataset
 """A labelled forecast; a Dataset if it has a distribution."""
+CURVILINEAR = ("latitude", "longitude")
+"""The coordinates `(y, x)` of a grid that has none along its rows and columns."""
 RECENT = 4
 """Context frames that a forecaster receives if available, even if its minimum is lower: enough to estimate motion."""
 
@@ -150,7 +152,7 @@ def label_forecast(values: np.ndarray, frames: xr.DataArray, name: str) -> xr.Da
     coords = {
         "init_time": [frames["time"].values[-1]],
         "lead_time": leads * step if isinstance(step, np.timedelta64) else leads,
-        **{axis: frames[axis] for axis in ("channel", "y", "x", "crs") if axis in frames.coords},
+        **{axis: frames[axis] for axis in ("channel", "y", "x", "crs", *CURVILINEAR) if axis in frames.coords},
     }
     if members > 1:
         coords["member"] = np.arange(members)

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import NamedTuple
 
+import binary_files
 import h5py
 import numpy as np
 import pytest
@@ -161,9 +162,29 @@ def images(folder: Path) -> Sample:
     return Sample(folder / "image.png", 0.2, clock=False, grid=False)
 
 
+def radolan(folder: Path) -> Sample:
+    size = (900, 900)
+    (folder / "raa01-ry.bin").write_bytes(binary_files.radolan(pixels(50, 0, 0x29C4, size, "u2")))
+    return Sample(folder / "raa01-ry.bin", 0.5 * 12, size=size)
+
+
+def nimrod(folder: Path) -> Sample:
+    (folder / "uk.dat").write_bytes(binary_files.nimrod(pixels(64, 0, -1, dtype="i2")))
+    return Sample(folder / "uk.dat", 2.0)
+
+
+def compressed(folder: Path) -> Sample:
+    dataset().to_netcdf(folder / "rain.nc", engine="h5netcdf")
+    (folder / "rain.nc.gz").write_bytes(gzip.compress((folder / "rain.nc").read_bytes()))
+    return Sample(folder / "rain.nc.gz", 2.0)
+
+
 SAMPLES: dict[str, Callable[[Path], Sample]] = {
     maker.__name__: maker
-    for maker in (netcdf, zarr_store, odim, knmi, meteoswiss_gif, fmi_pgm, raster, video, numpy_files, images)
+    for maker in (
+        *(netcdf, zarr_store, odim, knmi, meteoswiss_gif, fmi_pgm, radolan, nimrod, raster, video, numpy_files, images),
+        compressed,
+    )
 }
 
 

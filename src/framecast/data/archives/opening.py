@@ -29,7 +29,8 @@ from framecast.data.archives.joining import (
 )
 from framecast.data.archives.listing import MANY, list_by_name
 from framecast.data.frames import build, order_times
-from framecast.data.readers import images, video, zarr_store
+from framecast.data.orientation import row_order, turned_to
+from framecast.data.readers import foreign, images, video, zarr_store
 from framecast.data.readers.formats import find_reader, list_formats, reader_of
 from framecast.data.readers.options import DEFAULT, Reader, ReadOptions
 from framecast.errors import ArgumentError, DataError, UnreadableFile, resource_errors
@@ -37,6 +38,8 @@ from framecast.progress import advance
 
 DEPTH = 4
 """The depth of nested folders that is searched: year, month, day and hour."""
+_FOREIGN = 5
+"""The number of files, of a folder in which nothing is understood, that are looked into for the reason."""
 
 
 @takes_fields_of(ReadOptions)
@@ -177,6 +180,8 @@ def open_all(path: str | Path | Sequence[str | Path], options: ReadOptions, *, l
         joined = _build_row(row, list(arrays), options)
     else:
         parts = {file: _frames(array, file, options, len(files)) for file, array in arrays.items()}
+        order = row_order(next(iter(parts.values())))
+        parts = {file: turned_to(part, order) for file, part in parts.items()}
         if lenient:
             left_out |= {str(file): reason for file, reason in find_mismatches(parts).items()}
             parts = {file: part for file, part in parts.items() if str(file) not in left_out}
@@ -311,6 +316,9 @@ def _select_readable(entries: list[Path], where: Path) -> tuple[dict[Path, Reade
     files = {file: reader for file in entries if (reader := find_reader(file))}
     others = [file.name for file in entries if file not in files]
     if not files:
+        kind = next(filter(None, map(foreign.describe, entries[:_FOREIGN])), None)
+        if kind is not None:
+            raise DataError(f"{first_names(others)}: {kind.what}, which is not read", where=where, remedy=kind.remedy)
         what = "in this folder" if where.is_dir() else "that matches"
         raise DataError(
             f"nothing {what} is understood ({first_names(others) or 'it is empty'})",

@@ -15,6 +15,7 @@ import xarray as xr
 from framecast.data.archives.joining import first_names
 from framecast.data.frames import action_names, stamp
 from framecast.data.inspection.survey import Survey, survey
+from framecast.data.orientation import AS_STORED, Orientation, orientation_of
 from framecast.data.quantities import REFLECTIVITY, Quantity, quantity_of
 from framecast.data.windows.index import list_windows, regular_steps, time_step
 from framecast.data.windows.splits import NONE, Split
@@ -55,6 +56,8 @@ class Inspection:
     """Time stamps or numbers of the frames."""
     coverage: np.ndarray
     """Share of the pixels of each frame that have data `(sequence, time)`."""
+    orientation: Orientation = AS_STORED
+    """How frames are turned to be drawn."""
 
     @property
     def facts(self) -> dict[str, str]:
@@ -156,6 +159,7 @@ def inspect_frames(
         leaks=_leaks(frames, split, context + horizon, counts),
         times=frames["time"].values,
         coverage=shares.values.reshape(-1, frames.sizes["time"]),
+        orientation=orientation_of(frames),
     )
 
 

@@ -1,18 +1,23 @@
 """Reader of CF NetCDF: version 4 (through h5netcdf) and the classic format (through SciPy).
 
-`from_dataset` also serves the Zarr reader: it finds the variable on a grid, names its axes and decodes its times.
+`from_dataset` also serves the Zarr reader: it finds the variable on a grid, names its axes and decodes its times. A variable in a
+group is named by its path, `GROUP/NAME`. On a curvilinear grid the two-dimensional `latitude` and `longitude` are kept.
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 import xarray as xr
 
 from framecast.data.frames import with_actions
+from framecast.data.readers import curvilinear
+from framecast.data.readers.benchmark_sets import set_of_hdf5
+from framecast.data.readers.groups import Groups
 from framecast.data.readers.hdf5 import check_dataset, open_hdf5
 from framecast.data.readers.options import ReadOptions
 from framecast.data.readers.single import first_line
@@ -22,12 +27,20 @@ RECOGNISES = ["CF NetCDF (.nc)"]
 
 _ENGINES = {b"\x89HDF": "h5netcdf", b"CDF\x01": "scipy", b"CDF\x02": "scipy"}
 _AXES = {
-    "y": ("y", "lat", "latitude", "projection_y_coordinate", "grid_latitude", "rlat", "northing"),
-    "x": ("x", "lon", "longitude", "projection_x_coordinate", "grid_longitude", "rlon", "easting"),
+    "y": (
+        *("y", "lat", "latitude", "projection_y_coordinate", "grid_latitude", "rlat", "northing", "nj", "j"),
+        *("south_north", "row", "rows"),
+    ),
+    "x": (
+        *("x", "lon", "longitude", "projection_x_coordinate", "grid_longitude", "rlon", "easting", "ni", "i"),
+        *("west_east", "col", "cols", "column", "columns"),
+    ),
     "time": ("time", "valid_time", "t"),
     "channel": ("channel", "band"),
     "sequence": ("sequence", "clip", "sample"),
 }
+_PHONY = "phony_dim"
+"""How h5netcdf begins the names of dimensions of HDF5 without dimension scales."""
 
 
 def recognises(path: Path) -> bool:
@@ -49,24 +62,56 @@ def read(path: Path, options: ReadOptions) -> xr.DataArray:
     if signature not in _ENGINES:
         what = "is empty" if not signature else "does not begin as a NetCDF file does"
         raise UnreadableFile(f"the file {what}", where=path, remedy="expected CF NetCDF; fetch the file again")
-    if _ENGINES[signature] == "h5netcdf":
-        _check_chunks(path)
-    try:
-        dataset = xr.open_dataset(path, engine=_ENGINES[signature], decode_timedelta=False)
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        raise UnreadableFile(
-            f"the file is incomplete or unreadable ({first_line(error)})", where=path, remedy="fetch the file again"
-        ) from error
+    engine = _ENGINES[signature]
+    paths = _check_structure(path) if engine == "h5netcdf" else []
+    groups = Groups(lambda: paths, lambda group: _open(path, engine, group), names_on_grid)
+    dataset, options = groups.find(path, options)
     return from_dataset(dataset, path, options)
 
 
-def _check_chunks(path: Path) -> None:
-    """Raise `DataError` for filters that are not known and for chunks that are too large, `UnreadableFile` for damage."""
+def _open(path: Path, engine: str, group: str) -> xr.Dataset:
+    """The dataset of a group. Raises `DataError` for HDF5 that is no NetCDF, and `UnreadableFile`."""
+    more: dict[str, Any] = {"group": group or None, "phony_dims": "access"} if engine == "h5netcdf" else {}
+    try:
+        return xr.open_dataset(path, engine=engine, decode_timedelta=False, **more)
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        if engine == "h5netcdf" and not isinstance(error, OSError) and _is_plain_hdf5(path):
+            raise DataError(
+                f"HDF5, but no NetCDF: its data sets have no dimension scales ({first_line(error)})",
+                where=path,
+                remedy="write it as CF NetCDF, or the frames as .npy (numpy.save)",
+            ) from error
+        raise UnreadableFile(
+            f"the file is incomplete or unreadable ({first_line(error)})", where=path, remedy="fetch the file again"
+        ) from error
+
+
+def _check_structure(path: Path) -> list[str]:
+    """The paths of the groups that hold data sets, without the root. Raises `DataError` for filters that are not known, chunks
+    that are too large and files of a benchmark set, `UnreadableFile` for damage."""
     datasets: list[h5py.Dataset] = []
     with open_hdf5(path, RECOGNISES[0]) as file:
         file.visititems(lambda name, item: datasets.append(item) if isinstance(item, h5py.Dataset) else None)
         for dataset in datasets:
             check_dataset(dataset, path)
+        if benchmark := set_of_hdf5(file):
+            raise DataError(
+                f"a file of the benchmark set {benchmark.title}, which is read as a whole",
+                where=path,
+                remedy=benchmark.remedy,
+            )
+        groups = (str(dataset.name).strip("/").rpartition("/")[0] for dataset in datasets)
+        return [group for group in dict.fromkeys(groups) if group]
+
+
+def _is_plain_hdf5(path: Path) -> bool:
+    """Whether no data set of a file is a dimension scale, as those of NetCDF are."""
+    scales: list[str] = []
+    with open_hdf5(path, RECOGNISES[0]) as file:
+        file.visititems(
+            lambda name, item: scales.append(name) if isinstance(item, h5py.Dataset) and item.is_scale else None
+        )
+    return not scales
 
 
 def from_dataset(dataset: xr.Dataset, path: Path | str, options: ReadOptions) -> xr.DataArray:
@@ -77,13 +122,16 @@ def from_dataset(dataset: xr.Dataset, path: Path | str, options: ReadOptions) ->
     """
     array = _variable(dataset, path, options)
     stored = array.encoding.get("preferred_chunks") or {}
-    roles = {dim: _role(dataset, dim) for dim in array.dims}
+    roles = _roles(dataset, array)
     array = array.isel({dim: 0 for dim, role in roles.items() if role is None and array.sizes[dim] == 1})
     axis_of = {dim: roles[dim] or str(dim) for dim in array.dims}
     if len(set(axis_of.values())) < len(axis_of):
         raise DataError(f"two of the dims {tuple(array.dims)} are the same axis of frames", where=path)
     mapping = str(array.attrs.get("grid_mapping") or array.encoding.get("grid_mapping", "")).split(":")[0]
+    located = any(dim in array.coords for dim, axis in axis_of.items() if axis in ("y", "x"))
+    geographic = {} if located else curvilinear.coordinates(dataset, array)
     array = array.drop_vars([name for name in array.coords if name not in array.dims and name in axis_of.values()])
+    array = array.drop_vars(curvilinear.NAMES, errors="ignore").assign_coords(geographic)
     array = array.rename({dim: name for dim, name in axis_of.items() if dim != name})
     array.encoding["preferred_chunks"] = {axis_of[dim]: size for dim, size in stored.items() if dim in axis_of}
     array = _as_rate(_with_time(array, dataset, path, options), dataset, path, options)
@@ -91,7 +139,7 @@ def from_dataset(dataset: xr.Dataset, path: Path | str, options: ReadOptions) ->
     if mapping in dataset.variables:
         array = array.assign_coords(crs=xr.Variable((), 0, dataset[mapping].attrs))
         array.attrs["grid_mapping"] = "crs"
-    known_coordinates = {"time", "y", "x", "channel", "sequence", "crs"}
+    known_coordinates = {"time", "y", "x", "channel", "sequence", "crs", *geographic}
     array = _in_metres(array.drop_vars([name for name in array.coords if name not in known_coordinates]))
     return with_actions(array, dataset["actions"].values, path) if "actions" in dataset.data_vars else array
 
@@ -113,14 +161,10 @@ def _variable(dataset: xr.Dataset, path: Path | str, options: ReadOptions) -> xr
             raise DataError(
                 f"no variable {options.variable!r}",
                 where=path,
-                remedy=f"variables: {', '.join(map(str, dataset.data_vars))}",
+                remedy=f"variables: {', '.join(map(str, dataset.data_vars)) or 'none at the root'}",
             )
         return dataset[options.variable]
-    names = [
-        name
-        for name, array in dataset.data_vars.items()
-        if {"y", "x"} <= {_role(dataset, dim) for dim in array.dims} and array.dtype.kind in "fiu"
-    ]
+    names = names_on_grid(dataset)
     if len(names) > 1:
         raise DataError(
             f"several variables on a grid: {', '.join(map(str, names))}",
@@ -130,15 +174,44 @@ def _variable(dataset: xr.Dataset, path: Path | str, options: ReadOptions) -> xr
             example=str(names[0]),
         )
     if not names:
-        variables = ", ".join(map(str, dataset.data_vars))
-        raise DataError(
-            f"no variable on a grid (y, x) among {variables}"
-            if variables
-            else "no variable at its root, so it is not CF NetCDF",
-            where=path,
-            remedy="expected CF NetCDF: dims named y and x (or lat and lon), or coordinates with the CF attribute axis",
-        )
+        raise _no_variable(dataset, path)
     return dataset[names[0]]
+
+
+def _no_variable(dataset: xr.Dataset, path: Path | str) -> DataError:
+    """Why no variable of a dataset can be frames."""
+    arrays = [f"{name} ({', '.join(map(str, array.dims))})" for name, array in dataset.data_vars.items()]
+    if not arrays:
+        return DataError("no variable at all", where=path, remedy="expected CF NetCDF with a variable on a grid")
+    if all(str(dim).startswith(_PHONY) for dim in dataset.dims):
+        sizes = [f"{name} {array.shape}" for name, array in dataset.data_vars.items()]
+        return DataError(
+            f"HDF5 whose data sets have no dimension scales, so that their axes have no names: {', '.join(sizes[:10])}",
+            where=path,
+            remedy="write it as CF NetCDF, or the frames as .npy (numpy.save)",
+        )
+    return DataError(
+        f"no variable of numbers on a grid (y, x) among {', '.join(arrays[:20])}",
+        where=path,
+        remedy="name the dims of its rows and columns y and x (or lat and lon), or give their coordinates the CF attribute axis",
+    )
+
+
+def names_on_grid(dataset: xr.Dataset) -> list[str]:
+    """The variables of numbers that have the axes y and x."""
+    return [
+        str(name)
+        for name, array in dataset.data_vars.items()
+        if array.dtype.kind in "fiu"
+        and {"y", "x"} <= set(_roles(dataset, array).values())
+        and curvilinear.kind_of(dataset, name) is None
+    ]
+
+
+def _roles(dataset: xr.Dataset, array: xr.DataArray) -> dict[Hashable, str | None]:
+    """Which axis of frames each dimension of a variable is: as its coordinate or its name tells, else its latitudes."""
+    roles = {dim: _role(dataset, dim) for dim in array.dims}
+    return roles if {"y", "x"} & set(roles.values()) else {**roles, **curvilinear.rows_and_columns(dataset, array)}
 
 
 def _role(dataset: xr.Dataset, dim: Hashable) -> str | None:

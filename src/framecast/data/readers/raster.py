@@ -1,8 +1,9 @@
-"""Reader of GeoTIFF and GRIB2 through rasterio (`pip install "framecast[raster]"`): bands on a grid.
+"""Reader of GeoTIFF and GRIB of editions 1 and 2 through rasterio (`pip install "framecast[raster]"`): bands on a grid.
 
 GeoTIFF: bands are channels; scale, offset, no data and units are those of the file, or those that the Finnish
-Meteorological Institute writes into its metadata (Gain, Offset, Nodata, Undetect, Observation time). GRIB2: messages of one
-element are frames in time. Of NOAA's MRMS, -3 (rates) and -999 (reflectivity) are no coverage, -99 is no echo.
+Meteorological Institute writes into its metadata (Gain, Offset, Nodata, Undetect, Observation time). GRIB: messages of one
+element are frames in time; an accumulation of edition 1 is a rate over its time. Of NOAA's MRMS, -3 (rates) and -999
+(reflectivity) are no coverage, -99 is no echo.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,13 +22,14 @@ import xarray as xr
 
 from framecast.checks import require
 from framecast.data.quantities import REFLECTIVITY
+from framecast.data.readers.grib1 import accumulations, runs_westward
 from framecast.data.readers.grids import Grid, projection
 from framecast.data.readers.limits import check_size
 from framecast.data.readers.options import ReadOptions
 from framecast.data.readers.single import first_line, single_frame
 from framecast.errors import DataError, UnreadableFile
 
-RECOGNISES = ["GeoTIFF and GRIB2 (.tif, .grib2)"]
+RECOGNISES = ["GeoTIFF and GRIB (.tif, .grib, .grib2)"]
 
 _TIFF = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 _ITEM = re.compile(r'<Item name="([^"<>]{1,80})"([^<>]{0,200})>([^<>]{0,200})</Item>')
@@ -34,15 +37,16 @@ _UNIT = re.compile(r'unit="([^"]*)"')
 _MRMS_DISCIPLINE = "209"
 _MRMS = {"mm/hr": ((-3.0, -1.0), ()), "dBZ": ((-999.0,), (-99.0,))}
 """By units: the values that mean no data, and those that mean observed and dry."""
+_MASSES = ("kg/m^2", "kg/(m^2)")
 
 
 def recognises(path: Path) -> bool:
-    """True for the signature of TIFF or of GRIB edition 2."""
+    """True for the signature of TIFF or of GRIB edition 1 or 2."""
     if not path.is_file():
         return False
     with path.open("rb") as file:
         start = file.read(8)
-    return start[:4] in _TIFF or (start[:4] == b"GRIB" and start[7:8] == b"\x02")
+    return start[:4] in _TIFF or (start[:4] == b"GRIB" and start[7:8] in (b"\x01", b"\x02"))
 
 
 class _Coding(NamedTuple):
@@ -67,6 +71,8 @@ def read(path: Path, options: ReadOptions) -> xr.DataArray:
         check_size(path, height, width, itemsize=np.dtype(file.dtypes[0]).itemsize)
         grid = _grid(file, path)
         if file.driver == "GRIB":
+            if grid is not None and runs_westward(path):
+                grid = replace(grid, x=grid.x - (grid.x[-1] - grid.x[0]))
             return _messages(path, file, options, grid)
         items, unit = _items(file.tags().get("GDAL_METADATA", ""))
         units = unit or file.units[0] or file.tags().get("units")
@@ -109,7 +115,7 @@ def _messages(path: Path, file: Any, options: ReadOptions, grid: Grid | None) ->
             parameter="variable",
             example=elements[0],
         )
-    frames = []
+    frames, spans = [], dict(enumerate(accumulations(path), 1))
     for band in (band for band, each in tags.items() if each["GRIB_ELEMENT"] == name):
         units = tags[band].get("GRIB_UNIT", "").strip("[]")
         mrms = tags[band].get("GRIB_DISCIPLINE", "").startswith(_MRMS_DISCIPLINE) and units in _MRMS
@@ -124,6 +130,7 @@ def _messages(path: Path, file: Any, options: ReadOptions, grid: Grid | None) ->
                 units=units,
                 shape=(file.height, file.width),
                 time=datetime.datetime.fromtimestamp(seconds, datetime.UTC),
+                minutes=spans.get(band) if units in _MASSES else None,
                 grid=grid,
             )
         )
@@ -141,7 +148,7 @@ def _along(dim: str, frames: list[xr.DataArray]) -> xr.DataArray:
 def _open_raster(path: Path) -> Iterator[Any]:
     """The file as rasterio opens it, by the driver of its signature only. Raises `ConfigError` without rasterio, and
     `UnreadableFile`."""
-    require("rasterio", extra="raster", purpose="a GeoTIFF or GRIB2 file", where=path)
+    require("rasterio", extra="raster", purpose="a GeoTIFF or GRIB file", where=path)
     import rasterio
 
     try:

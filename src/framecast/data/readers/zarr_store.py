@@ -11,8 +11,9 @@ import zarr
 from zarr.abc.store import Store
 
 from framecast.data.lazy import lazy_variable
+from framecast.data.readers.groups import Groups
 from framecast.data.readers.limits import check_chunk
-from framecast.data.readers.netcdf import from_dataset
+from framecast.data.readers.netcdf import from_dataset, names_on_grid
 from framecast.data.readers.options import ReadOptions
 from framecast.data.readers.zarr_shards import Shards
 from framecast.errors import UnreadableFile
@@ -32,19 +33,35 @@ def read(path: Path | str, options: ReadOptions) -> xr.DataArray:
     """The one variable on a grid (or `options.variable`). `path` may be the address of a remote store. Raises `DataError`
     and `UnreadableFile`."""
     store = _remote_store(path) if isinstance(path, str) else path
-    is_consolidated = _is_consolidated(path) if isinstance(path, Path) else None
+    groups = Groups(lambda: _group_paths(store, path), lambda group: _open(store, path, group), names_on_grid)
+    dataset, options = groups.find(path, options)
+    for name, array in dataset.data_vars.items():
+        check_chunk(path, str(name), array.encoding.get("chunks") or (), array.dtype.itemsize)
+    return from_dataset(dataset, path, options)
+
+
+def _open(store: Store | str | Path, path: Path | str, group: str) -> xr.Dataset:
+    """The dataset of a group. Raises `UnreadableFile`."""
+    is_consolidated = False if group else _is_consolidated(path) if isinstance(path, Path) else None
     try:
         with warnings.catch_warnings(), zarr.config.set({} if isinstance(store, str) else PIPELINE):
             warnings.simplefilter("ignore", RuntimeWarning)  # that a remote store without consolidated metadata is slow
             warnings.filterwarnings("ignore", "Array is unsupported")  # zarrs leaves some to zarr
-            dataset = xr.open_zarr(store, chunks=None, decode_timedelta=False, consolidated=is_consolidated)
-        if isinstance(path, Path):
-            dataset = _with_fast_arrays(dataset, path)
+            dataset = xr.open_zarr(
+                store, chunks=None, decode_timedelta=False, consolidated=is_consolidated, group=group or None
+            )
+        return _with_fast_arrays(dataset, path / group) if isinstance(path, Path) else dataset
     except Exception as error:  # zarr has no common error; whatever it raises, this store cannot be opened
         raise UnreadableFile(f"the store is incomplete or unreadable ({error})", where=path) from error
-    for name, array in dataset.data_vars.items():
-        check_chunk(path, str(name), array.encoding.get("chunks") or (), array.dtype.itemsize)
-    return from_dataset(dataset, path, options)
+
+
+def _group_paths(store: Store | str | Path, path: Path | str) -> list[str]:
+    """The paths of all groups below the root. Raises `UnreadableFile`."""
+    try:
+        members = zarr.open_group(store, mode="r").members(max_depth=None)
+        return sorted(name for name, member in members if isinstance(member, zarr.Group))
+    except Exception as error:
+        raise UnreadableFile(f"the store is incomplete or unreadable ({error})", where=path) from error
 
 
 def _with_fast_arrays(dataset: xr.Dataset, path: Path) -> xr.Dataset:

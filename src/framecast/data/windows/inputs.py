@@ -15,6 +15,7 @@ import xarray as xr
 
 from framecast.data.frames import files_of, same_grid
 from framecast.data.lazy import ArrayReader
+from framecast.data.orientation import row_order, turned_to
 from framecast.data.region import Region
 from framecast.errors import ArgumentError, ConfigError, DataError
 from framecast.types import config
@@ -60,7 +61,7 @@ class Field:
         if not where:
             raise DataError(f"{setting.label} needs a path: the frames come from no file", remedy="data.inputs.path")
         self.setting = setting
-        self.values = open_frames(where, variable=setting.variable, units="1")
+        self.values = turned_to(open_frames(where, variable=setting.variable, units="1"), row_order(frames))
         source = f"{path or where[0]}, variable {self.values.name!r}"
         if self.values.sizes["channel"] != 1 or "sequence" in self.values.dims:
             raise DataError("an input is one value a pixel, in one sequence", where=source)
