@@ -129,7 +129,8 @@ class ArchiveData(ReadOptions):
         return self.assemble(archives, windows, parts, tuple(map(table_of, archives, covered, labels)))
 
     def convert(self, archives: Sequence[xr.DataArray]) -> tuple[xr.DataArray, ...]:
-        """The archives in the quantity of the data and the row order of the first. Raises `DataError`, and `ConfigError` if a file is part of two of them."""
+        """The archives in the quantity of the data, with the row order of the first. Raises `DataError`, and `ConfigError` if a
+        file is part of two of them."""
         converted = tuple(archives) if self.quantity is None else tuple(map(as_rain_rate, archives))
         converted = tuple(turned_to(archive, row_order(converted[0])) for archive in converted)
         _check_disjoint(converted)
