@@ -8,19 +8,35 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
+import click
 import typer
+import typer.core
 
 import framecast
 from framecast.cli import crossvalidate, data, diagnose, evaluate, forecast, importing, train, workflows
 from framecast.cli.doctor import doctor
 from framecast.cli.recipes import recipes
 from framecast.cli.terminal import progress_bar
+from framecast.errors import shorten
 from framecast.progress import report_progress
+
+
+class _Commands(typer.core.TyperGroup):
+    """The commands; what is wrong with arguments is said without repeating them without bound."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except click.UsageError as error:
+            error.message = shorten(error.message, 1_000)
+            raise
+
 
 app = typer.Typer(
     name="framecast",
+    cls=_Commands,
     help="Train models that predict the next frames of a sequence, verify them, and forecast from new data.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
