@@ -17,7 +17,7 @@ from framecast.data.quantities import RAIN_RATE
 from framecast.data.scaling import RainLog
 from framecast.data.windows.splits import ByBlocks
 from framecast.errors import ArgumentError, DataError
-from framecast.forecasting.calibration import Sample, calibrate_logits, uncalibrated
+from framecast.forecasting.calibration import PARTS, Sample, apply_calibration, uncalibrated
 from framecast.losses import CrossEntropy
 from framecast.models import UNet
 from framecast.models.heads import Exceedance, Values
@@ -27,40 +27,51 @@ from framecast.types import FrameShape
 RATES = np.array([0.5, 2.0, 8.0])
 
 
-def sample_of(slope: float, offset: float) -> Sample:
-    """Forecasts whose true logits are `slope` times theirs plus `offset`; the highest rate is never reached."""
+def sample_of(factors: tuple[float, float, float], offset: float) -> Sample:
+    """Forecasts whose true logits are the parts times `factors`, plus `offset`; the highest rate is never reached."""
     rng = np.random.default_rng(0)
     sample = Sample(RATES)
-    for _ in range(8):
-        logits = np.sort(rng.normal(0, 2, (3, 2, 60, 60)), axis=0)[::-1]
-        truth = 1 / (1 + np.exp(-(slope * logits + offset)))
+    for _ in range(16):
+        parts = np.sort(rng.normal(0, 1.5, (3, 3, 2, 60, 60)), axis=1)[:, ::-1]
+        truth = 1 / (1 + np.exp(-(np.tensordot(factors, parts, 1) + offset)))
         truth[2] = 0
         level = rng.random((2, 60, 60))
         rain = np.where(level < truth[1], 3.0, np.where(level < truth[0], 1.0, 0.0))
-        sample.add(1 / (1 + np.exp(-logits)), rain, np.array([10.0, 60.0]))
+        sample.add(parts, rain, np.array([10.0, 60.0]))
     return sample
 
 
-def test_the_line_is_found_where_there_are_events_and_kept_where_there_are_none() -> None:
-    calibration = sample_of(0.5, -1.0).fit()
-    slope, offset = (np.array(calibration[name]) for name in ("slope", "offset"))
-    for knot in (KNOTS.index(10.0), KNOTS.index(60.0)):
-        np.testing.assert_allclose(slope[knot, :2], 0.5, atol=0.05)
-        np.testing.assert_allclose(offset[knot, :2], -1.0, atol=0.1)
-    assert calibration["calibrated"] == [True, True, False]
-    assert (slope[:, 2] == 1).all()
+def test_the_factors_are_found_where_there_are_events_and_kept_where_there_are_none() -> None:
+    true = (0.9, 0.5, 0.2)
+    calibration = sample_of(true, -1.0).fit()
+    offset = np.array(calibration["offset"])
+    for name, factor in zip(PARTS, true, strict=True):
+        fitted = np.array(calibration[name])
+        for knot in (KNOTS.index(10.0), KNOTS.index(60.0)):
+            np.testing.assert_allclose(fitted[knot, :2], factor, atol=0.08)
+        assert (fitted[:, 2] == 1).all()
+    np.testing.assert_allclose(offset[KNOTS.index(10.0), :2], -1.0, atol=0.15)
     assert (offset[:, 2] == 0).all()
+    assert calibration["calibrated"] == [True, True, False]
     assert uncalibrated(calibration, RATES) == [8.0]
     assert uncalibrated(calibration, np.array([1.0, 4.0])) == [4.0]
     assert uncalibrated({}, RATES) == [0.5, 2.0, 8.0]
 
 
-def test_calibrated_logits_stay_monotone() -> None:
-    logits = torch.randn(1, 2, 3, 4, 4).sort(dim=2, descending=True).values
-    minutes = torch.tensor([[10.0, 60.0]])
-    assert torch.equal(calibrate_logits(logits, minutes, {}), logits)
-    calibrated = calibrate_logits(logits, minutes, sample_of(2.0, 0.5).fit())
-    assert (calibrated.diff(dim=2) <= 0).all()
+def test_a_calibration_that_trusts_nothing_learnt_leads_back_to_extrapolation() -> None:
+    torch.manual_seed(0)
+    network, untouched, start = CARD.build(), CARD.build(), CARD.build()
+    for model in (network, untouched):
+        torch.manual_seed(1)
+        for parameter in model.parameters():
+            torch.nn.init.normal_(parameter, std=0.1)
+    one = np.ones((len(KNOTS), len(CARD.head.rates)))
+    parts = dict.fromkeys(PARTS, one.tolist()) | {"offset": (0 * one).tolist()}
+    context = torch.rand(1, 4, 4, 32, 32)
+    apply_calibration(network, parts)
+    torch.testing.assert_close(network.forecast(context, 3), untouched.forecast(context, 3))
+    apply_calibration(network, parts | dict.fromkeys(("learnt", "network"), (0 * one).tolist()))
+    torch.testing.assert_close(network.forecast(context, 3), start.forecast(context, 3))
 
 
 def rain(seed: int, hours: int = 0) -> xr.DataArray:

@@ -27,7 +27,6 @@ from framecast.data.scale import ASSUMED, Scale
 from framecast.data.windows.inputs import Input, fields
 from framecast.data.windows.presentation import condition_planes
 from framecast.errors import ArgumentError, ConfigError, RunError
-from framecast.forecasting.calibration import calibrate_logits
 from framecast.forecasting.distribution import Distribution, rates_as
 from framecast.forecasting.ensembles import draw_members
 from framecast.forecasting.labels import Forecast, check_horizon, forecast_frames, values_of
@@ -278,16 +277,15 @@ class TrainedModel:
                 f"the forecast of {self.name} is not finite where there are data: its weights have diverged",
                 remedy="train it again, with a smaller optimiser.learning_rate or with optimiser.clip",
             )
-        return np.where(no_basis, np.float32(np.nan), result)
+        np.copyto(result, np.float32(np.nan), where=no_basis)
+        return np.asarray(result)
 
     def _distribute(
         self, logits: Tensor, frames: np.ndarray, origins: Sequence[Sequence[Tensor]], scales: Sequence[Scale]
     ) -> Forecasts:
         """The distributions with `logits (B, L, K, H, W)`, and their mean or members."""
         quantity, zr = self.card.quantity, ZR()
-        steps = torch.tensor([scale.minutes for scale in scales])
-        logits = calibrate_logits(logits, steps[:, None] * torch.arange(1, logits.shape[1] + 1), self.card.calibration)
-        probability = np.ascontiguousarray(torch.sigmoid(logits).numpy().transpose(2, 0, 1, 3, 4))
+        probability = torch.sigmoid(logits.permute(2, 0, 1, 3, 4).contiguous()).numpy()
         distribution = Distribution(np.array(self.card.head.rates), probability)
         if not self.members:
             return Forecasts(distribution.values(quantity, zr)[None], distribution=distribution)

@@ -17,14 +17,12 @@ from pathlib import Path
 
 import numpy as np
 
-from framecast.data.motion.advection import Motion, motion_of
+from framecast.data.motion.advection import STRIDE, Motion, motion_of
 from framecast.data.motion.optical_flow import RECENT, context_digest, context_motion
 from framecast.data.quantities import Quantity
 from framecast.errors import RunError
 from framecast.writing import write_bytes
 
-STRIDE = 8
-"""Motion is kept at every so many pixels: it is smooth over more than that."""
 _REMEMBERED = 2**28
 """Bytes that are kept in memory."""
 

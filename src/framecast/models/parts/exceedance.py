@@ -108,6 +108,13 @@ class ExtrapolationPrior(nn.Module):
         logits = (weight @ features.flatten(3)).transpose(1, 2)
         return logits.reshape(*logits.shape[:3], *features.shape[3:]) + bias[..., None, None]
 
+    @torch.no_grad()
+    def reweight(self, extrapolation: Tensor, learnt: Tensor, offset: Tensor) -> None:
+        """Multiply the start and what was learnt by factors `(N, K)`, and add an `offset (N, K)` to the logits."""
+        own = learnt[..., None] * PACE * self.weight
+        self.weight.copy_(((extrapolation - 1)[..., None] * self.start + own) / PACE)
+        self.bias.copy_(learnt * self.bias + offset / PACE)
+
 
 def _start_weights(rates: int) -> Tensor:
     """The weights `(N, K, S)` of extrapolation smoothed by lead time: those of the two widths that enclose the neighbourhood."""
