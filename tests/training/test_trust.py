@@ -27,6 +27,7 @@ from framecast.training import resume_state
 from framecast.training.events import Progress, Warned
 from framecast.training.loop import train
 from framecast.training.run_folder import settings_of
+from framecast.training.step import update
 
 
 def finish(experiment: Experiment, out: Path, **options: Any) -> list[Any]:
@@ -172,7 +173,7 @@ def test_checkpoints_of_another_model_are_an_error(experiment: Experiment, whole
     shutil.copytree(whole, tmp_path / "run")
     for iteration in checkpoints(tmp_path / "run"):
         rewrite(tmp_path / "run", iteration, lambda content: content.update(model={"weight": torch.zeros(2)}))
-    with pytest.raises(RunError, match="of iteration 12 does not fit the model(.|\n)*of iteration 8 does not fit"):
+    with pytest.raises(RunError, match=r"of iteration 12 does not fit the model(.|\n)*of iteration 8 does not fit"):
         finish(experiment, tmp_path / "run", resume=True)
 
 
@@ -238,14 +239,20 @@ def test_a_run_that_ends_with_skipped_steps_has_failed(windows: int, experiment:
 def test_weights_that_are_not_finite_are_never_saved(
     experiment: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    events = train(changed(experiment, checkpoint_every=2, validate_every=100), tmp_path / "run")
+    steps = 0
+
+    def destroy(*arguments: Any) -> Any:
+        nonlocal steps
+        steps += 1
+        losses = update(*arguments)
+        if steps == 6:
+            next(arguments[1].parameters()).data.fill_(torch.inf)
+        return losses
+
+    monkeypatch.setattr("framecast.training.run.update", destroy)
     with pytest.raises(RunError, match="weights are not finite, at iteration 6"):
-        for event in events:
-            if isinstance(event, Progress) and event.iteration == 6:
-                run = events.gi_frame.f_locals["run"]  # type: ignore[attr-defined]
-                with torch.no_grad():
-                    next(run.network.parameters()).fill_(torch.inf)
-    assert checkpoints(tmp_path / "run")[-1] == 4
+        finish(changed(experiment, checkpoint_every=2, validate_every=100), tmp_path / "run")
+    assert checkpoints(tmp_path / "run") == [2, 4]
 
 
 # Kills and signals
