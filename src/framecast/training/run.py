@@ -132,7 +132,7 @@ class Run:
             warnings += [NO_RECORD] if resume else []
             sources = experiment.data.open(check, frames)
             if is_rank_zero and not resume:
-                record = record_data(experiment.data, sources, plain(experiment.data))
+                record = record_data(experiment.data, sources, plain(experiment.data), in_memory=frames is not None)
         shape = sources.shape(experiment.data.crop_size)
         card = build_card(experiment, sources, "" if record is None else record.digest)
         batches = _batches(experiment, sources, fabric)

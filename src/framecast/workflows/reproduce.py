@@ -22,7 +22,7 @@ from framecast.config.parsing import flatten, plain
 from framecast.config.recipes import published_scores, read, rows
 from framecast.errors import ArgumentError, ConfigError, Interrupted
 from framecast.training import resume, train
-from framecast.training.run_folder import check_unchanged, read_experiment
+from framecast.training.run_folder import EXPERIMENT, check_unchanged, read_experiment
 from framecast.training.two_stage import second_stage
 from framecast.verification.metrics import direction
 from framecast.verification.result import Score
@@ -139,7 +139,7 @@ def setting_changes(original: Experiment, ours: Experiment) -> list[str]:
 
 def _train_row(experiment: Experiment, out: Path, console: Console | None) -> Path | None:
     """Train a row in the folder `out`, or resume it. Returns the folder of the finished run; None if it was interrupted."""
-    if not out.exists():
+    if not (out / EXPERIMENT).is_file():
         train(experiment, out=out, console=console)
     else:
         check_unchanged(out, second_stage(experiment, out)[0])
