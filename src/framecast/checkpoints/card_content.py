@@ -106,6 +106,7 @@ class CardContent:
     step_range: tuple[Seconds, Seconds] | None = None
     calibration: CardCalibration | None = None
     about: dict[str, Any] | None = None
+    training_data_sha256: str = ""
 
     def __post_init__(self) -> None:
         if len(self.inputs) != self.shape.inputs:

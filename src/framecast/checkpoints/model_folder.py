@@ -1,14 +1,12 @@
 """Reads and writes a trained model as a folder: `weights.safetensors`, and `card.json` with all that is needed to use them.
 
-Both are written to a temporary folder that is then renamed, so a model folder is always complete. Nothing is unpickled.
+The folder is replaced in one step, so it is always complete. Nothing is unpickled.
 """
 
 from __future__ import annotations
 
 import json
 import math
-import os
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,12 +27,14 @@ from framecast.data.quantities import QUANTITIES, ZR, Quantity, event_thresholds
 from framecast.data.readers.options import DEFAULT, ReadOptions
 from framecast.data.scaling import Scaling
 from framecast.data.windows.inputs import Input
+from framecast.data.windows.record import RECORD, DataRecord
 from framecast.errors import ConfigError, FramecastError, RunError
 from framecast.models.heads import VALUES, Head
 from framecast.models.parts.protocols import ModelConfig
 from framecast.paths import is_file, read_bytes, read_text, status
 from framecast.plain_data import parse_json
 from framecast.types import FrameShape
+from framecast.writing import put_bytes, replacing
 
 LARGEST_WEIGHTS = 64 * 2**30
 """Bytes of a file of weights that is read."""
@@ -52,7 +52,7 @@ class ModelCard:
     the options with which the training data was read. `coordinates` are those in which the model works, under its `head`;
     `step_range` are the shortest and the longest step, in seconds, for a model that reads the step; `calibration` is that of its
     probabilities, see `forecasting.calibration`, empty without; `about` says what a person must know of a model that is passed
-    on: data, terms, limits."""
+    on: data, terms, limits. `training_data_sha256` is the digest of the record of its training data, empty without one."""
 
     model: ModelConfig
     scaling: Scaling
@@ -68,6 +68,7 @@ class ModelCard:
     step_range: tuple[float, float] | None = None
     calibration: dict[str, Any] = field(default_factory=dict)
     about: dict[str, Any] = field(default_factory=dict)
+    training_data_sha256: str = ""
 
     def build(self) -> Any:
         """The network that the card describes, with new weights. Raises `ConfigError` for one that does not fit into the memory
@@ -105,13 +106,9 @@ def rate_levels(head: Head, scaling: Scaling, quantity: Quantity) -> tuple[float
     return tuple(levels.tolist())
 
 
-def save(folder: Path, model: nn.Module, card: ModelCard) -> None:
-    """Write the model to `folder`. An existing model is replaced after the new one is complete."""
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
+def save(folder: Path, model: nn.Module, card: ModelCard, record: DataRecord | None = None) -> None:
+    """Write the model to `folder`, with the `record` of its training data, in place of an earlier one. Raises `RunError`."""
     weights = save_tensors({name: weight.detach().cpu().contiguous() for name, weight in model.state_dict().items()})
-    (temporary / WEIGHTS).write_bytes(weights)
     content = {
         "format_version": VERSION,
         "model": plain(card.model),
@@ -128,15 +125,15 @@ def save(folder: Path, model: nn.Module, card: ModelCard) -> None:
         "step_range": card.step_range,
         "calibration": card.calibration,
         "about": card.about,
+        "training_data_sha256": card.training_data_sha256,
     }
     content[CHECKSUM] = checksum(content, weights)
-    (temporary / CARD).write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
-    old = folder.with_name(f".{folder.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
-        folder.rename(old)
-    temporary.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
+    text = json.dumps(content, indent=2, allow_nan=False) + "\n"
+    with replacing(folder) as temporary:
+        put_bytes(temporary / WEIGHTS, weights)
+        put_bytes(temporary / CARD, text.encode())
+        if record is not None:
+            put_bytes(temporary / RECORD, record.dump())
 
 
 def load(folder: Path) -> tuple[nn.Module, ModelCard]:
@@ -223,4 +220,5 @@ def _card(content: Any, where: str) -> ModelCard:
         step_range=parsed.step_range,
         calibration=calibration_of(parsed),
         about=parsed.about or {},
+        training_data_sha256=parsed.training_data_sha256,
     )

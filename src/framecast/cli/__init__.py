@@ -10,7 +10,6 @@ import os
 import sys
 from typing import Annotated, Any
 
-import click
 import typer
 import typer.core
 
@@ -22,15 +21,18 @@ from framecast.cli.terminal import progress_bar
 from framecast.errors import shorten
 from framecast.progress import report_progress
 
+_UsageError: Any = typer.BadParameter.__base__
+"""The error of typer for arguments of all kinds, which it does not export."""
+
 
 class _Commands(typer.core.TyperGroup):
     """The commands; what is wrong with arguments is said without repeating them without bound."""
 
-    def invoke(self, ctx: click.Context) -> Any:
+    def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
-        except click.UsageError as error:
-            error.message = shorten(error.message, 1_000)
+        except _UsageError as error:
+            vars(error)["message"] = shorten(error.message, 1_000)
             raise
 
 

@@ -280,3 +280,11 @@ def plain(settings: Any) -> dict[str, Any]:
     """A config as plain data for YAML and JSON, the inverse of `parse`."""
     content: dict[str, Any] = to_jsonable_python(dataclasses.asdict(settings))
     return content
+
+
+def flatten(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Flatten nested settings to full names: data.path, model.hidden, ..."""
+    flat: dict[str, Any] = {}
+    for key, value in settings.items():
+        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat

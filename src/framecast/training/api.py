@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import xarray as xr
@@ -32,6 +33,7 @@ from framecast.training.run_folder import (
     read_experiment,
 )
 from framecast.training.two_stage import check_cache, first_stage, pending_first_stage, second_stage
+from framecast.writing import claim
 
 
 def train(
@@ -45,7 +47,7 @@ def train(
     """Train the experiment of `recipe` ("file.yaml#row", with `overrides` "key=value") and return the folder of the run.
 
     `data` are opened Frames, or a path; they replace `data.path`. `out` is a new folder, `runs/<model>-<time>` by default.
-    Progress is shown on `console` (default: standard error). Ctrl-C and SIGTERM save a checkpoint and return; `resume`
+    Progress is shown on `console` (default: standard error). Ctrl-C, SIGTERM and SIGHUP save a checkpoint and return; `resume`
     continues from it. Raises `ConfigError`, `DataError`, and `RunError`, also if `out` exists already.
     """
     # the experiment
@@ -68,7 +70,7 @@ def train(
     experiment, first_run = second_stage(experiment, folder)
     if stage is not None:
         if _is_rank_zero(experiment):
-            check_new(folder)
+            check_new(folder, experiment)
         if (first_run / "last").is_dir():
             check_unchanged(first_run, stage)
         elif _show(
@@ -107,10 +109,14 @@ def _train_first_stage(
     """Train the first stage in the folder `first_run`, or resume it, for a `second` stage that follows in `out`. The settings of
     the second stage are checked first and written to `out` at the start, so that `resume` can read them."""
     is_rank_zero = _is_rank_zero(second)
-    for event in train_events(stage, first_run, resume=first_run.exists(), frames=frames, check=second.check):
-        if is_rank_zero and isinstance(event, Started):
-            create_run_folder(out, second)
-        yield event
+    with claim(out) if is_rank_zero else nullcontext():
+        if is_rank_zero:
+            check_new(out, second)
+        resumes = has_checkpoints(first_run)
+        for event in train_events(stage, first_run, resume=resumes, frames=frames, check=second.check):
+            if is_rank_zero and isinstance(event, Started):
+                create_run_folder(out, second)
+            yield event
 
 
 def _is_rank_zero(experiment: Experiment) -> bool:

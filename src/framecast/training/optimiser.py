@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -45,6 +46,25 @@ def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
     """Set the learning rate of all parameter groups to `rate`."""
     for group in optimiser.param_groups:
         group["lr"] = rate
+
+
+def load_state(network: nn.Module, optimiser: Any, average: dict[str, Tensor] | None, state: dict[str, Any]) -> None:
+    """Load the weights and the state of the optimiser of a checkpoint. Raises `RuntimeError`, `ValueError` or another error of
+    PyTorch if they, or the averages of the weights, are not those of this network and optimiser."""
+    network.load_state_dict(state["model"])
+    optimiser.load_state_dict(state["optimiser"])
+    for weight, values in optimiser.state.items():
+        for name, value in values.items():
+            if isinstance(value, Tensor) and value.ndim and value.shape != weight.shape:
+                raise ValueError(
+                    f"{name} of the optimiser has the shape {tuple(value.shape)}, not {tuple(weight.shape)}"
+                )
+    shapes, expected = (
+        None if weights is None else {name: weight.shape for name, weight in weights.items()}
+        for weights in (state["average"], average)
+    )
+    if shapes != expected:
+        raise ValueError("the averages of the weights are of another network")
 
 
 @torch.no_grad()

@@ -23,11 +23,11 @@ from typing import Any
 
 from rich.console import Console
 
-from framecast.checks import as_path, as_tuple, check_kind, ensure_folder, replace_fields, require, takes_fields_of
+from framecast.checks import as_path, as_tuple, check_kind, replace_fields, require, takes_fields_of
 from framecast.config.experiment import Experiment
 from framecast.config.parsing import plain
 from framecast.config.recipes import read
-from framecast.errors import ConfigError, FramecastError, RunError
+from framecast.errors import ConfigError, FramecastError
 from framecast.plain_data import read_json
 from framecast.progress import Progress
 from framecast.training import resume, train
@@ -38,6 +38,7 @@ from framecast.verification.settings import EvaluationSettings
 from framecast.workflows.evaluation import evaluate
 from framecast.workflows.event_scores import EventScore, event_scores, lead_scores, write_table
 from framecast.workflows.folds import Fold, check_data, check_settings, choose_events, plan_folds
+from framecast.writing import claim, write_text
 
 SETTINGS = "settings.json"
 """The file of the settings of an evaluation, beside its `cases.nc`."""
@@ -97,10 +98,19 @@ def crossvalidate(
     for fold in folds:
         check_settings(fold)
     check_data(experiment, folds, chosen, judged_only, settings)
-    ensure_folder(folder)
+    with claim(folder):
+        return _run_folds(folds, chosen, settings, folder, console or Console(stderr=True), progress)
 
-    # the folds: training, then the events; the scores are written however it ends
-    console = console or Console(stderr=True)
+
+def _run_folds(
+    folds: Sequence[Fold],
+    chosen: Set[str],
+    settings: EvaluationSettings,
+    folder: Path,
+    console: Console,
+    progress: Progress | None,
+) -> CrossValidation:
+    """Train the folds and evaluate the events; the scores are written however it ends."""
     verifications = _finished(folds, settings)
     try:
         interrupted = not all(_run(fold, chosen, verifications, settings, console, progress) for fold in folds)
@@ -161,10 +171,7 @@ def _evaluate(fold: Fold, event: str, settings: EvaluationSettings, progress: Pr
     path, folder = fold.judged[event]
     (folder / SETTINGS).unlink(missing_ok=True)
     verification = evaluate(fold.folder, path, settings, out=folder, progress=progress)
-    try:
-        (folder / SETTINGS).write_text(json.dumps(_record(path, settings), indent=1) + "\n")
-    except OSError as error:
-        raise RunError(f"the settings cannot be written ({error})", where=folder) from error
+    write_text(folder / SETTINGS, json.dumps(_record(path, settings), indent=1) + "\n")
     return replace(verification, examples=[])  # whole frames, which nothing here shows
 
 

@@ -18,7 +18,7 @@ from rich.console import Console
 
 from framecast.checks import is_positive
 from framecast.config.experiment import Experiment
-from framecast.config.parsing import plain
+from framecast.config.parsing import flatten, plain
 from framecast.config.recipes import published_scores, read, rows
 from framecast.errors import ArgumentError, ConfigError
 from framecast.training import resume, train
@@ -98,9 +98,8 @@ def reproduce(
     if not names:
         raise ConfigError("no published scores to compare with", where=str(recipe))
     for name in names:  # raises for what no evaluation takes
-        EvaluationSettings(
-            **{key: published_scores(file, name).get(key) or default for key, default in _DEFAULTS.items()}
-        )
+        stated = {**_DEFAULTS, **published_scores(file, name)}
+        EvaluationSettings(convention=stated["convention"], horizon=stated["horizon"])
     results = []
     # Row by row: settings, training, verification, comparison.
     for name in names:
@@ -131,14 +130,6 @@ def setting_changes(original: Experiment, ours: Experiment) -> list[str]:
         if before.get(key, "absent") != after.get(key, "absent") and not any(fnmatch(key, free) for free in FREE)
     ]
     return [*changes, "data.images MNIST -> bundled"] if after.get("data.images") == "bundled" else changes
-
-
-def flatten(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Flatten nested settings to full names: data.path, model.hidden, ..."""
-    flat: dict[str, Any] = {}
-    for key, value in settings.items():
-        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return flat
 
 
 def _train_row(experiment: Experiment, out: Path, console: Console | None) -> Path | None:
