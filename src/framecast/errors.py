@@ -105,6 +105,12 @@ class RunError(FramecastError):
     """A run cannot start, continue, or be read."""
 
 
+class Interrupted(FramecastError):
+    """A signal ended the training of several that were asked for; what was done is saved. The exit code is that of Ctrl-C."""
+
+    exit_code = 130
+
+
 def _causes(error: BaseException) -> Iterator[BaseException]:
     """The error and its causes: libraries wrap the operating system's error."""
     cause: BaseException | None = error

@@ -150,5 +150,5 @@ def test_the_folds_of_a_cross_validation_calibrate_the_model_of_all(tmp_path: Pa
         framecast.calibrate(folds / "all", out=tmp_path / "new")
     with pytest.raises(ArgumentError, match="no finished fold"):
         framecast.calibrate(folds / "all", folds=tmp_path, out=tmp_path / "new")
-    with pytest.raises(DataError, match="was trained on 1 of these files"):
+    with pytest.raises(DataError, match="was trained on 12 of these frames"):
         framecast.calibrate(folds / "all", paths[0], out=tmp_path / "new")

@@ -30,7 +30,7 @@ from framecast.errors import ArgumentError, ConfigError, RunError
 from framecast.forecasting.calibration import calibrate_logits
 from framecast.forecasting.distribution import Distribution, rates_as
 from framecast.forecasting.ensembles import draw_members
-from framecast.forecasting.labels import Forecast, check_horizon, forecast_frames
+from framecast.forecasting.labels import Forecast, check_horizon, forecast_frames, values_of
 from framecast.forecasting.model_checks import check_actions, check_context, fit_frames
 from framecast.forecasting.protocol import Context, Forecasts, check_length, prepare
 from framecast.forecasting.tiling import check_overlap, forecast_tiles
@@ -164,7 +164,13 @@ class TrainedModel:
         check_horizon(horizon)
         check_actions(self.card, actions, horizon)
         extra = self._read_inputs(frames, self.card.inputs if inputs is None else inputs) if self.inputs else None
-        return forecast_frames(self, frames, horizon, context=self.context, actions=actions, inputs=extra, rates=rates)
+        result = forecast_frames(
+            self, frames, horizon, context=self.context, actions=actions, inputs=extra, rates=rates
+        )
+        if self.card.training_data_sha256:
+            for part in (result, values_of(result)):
+                part.attrs["training_data_sha256"] = self.card.training_data_sha256
+        return result
 
     def fit(self, frames: xr.DataArray) -> xr.DataArray:
         """The `frames` in the quantity of the model: reflectivity is converted for a model of rain rates. Raises `DataError` if

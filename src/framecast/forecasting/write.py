@@ -175,6 +175,8 @@ def to_dataset(forecast: Forecast) -> xr.Dataset:
         dataset["lead_time"].attrs = {"standard_name": "forecast_period"}
         dataset["time"].attrs = {"standard_name": "time"}
     dataset.attrs = {"Conventions": "CF-1.10", "source": f"framecast, {values.attrs.get('forecaster', 'forecast')}"}
+    if digest := values.attrs.get("training_data_sha256"):
+        dataset.attrs["training_data_sha256"] = digest
     return dataset
 
 

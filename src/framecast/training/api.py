@@ -6,10 +6,12 @@ This module reads recipes, creates the folder of the run and prints to a console
 from __future__ import annotations
 
 import dataclasses
+import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
+from typing import Any, TextIO
 
 import xarray as xr
 from rich.console import Console
@@ -151,8 +153,30 @@ def resume(
     return _show(train_events(experiment, run, resume=has_checkpoints(run), frames=frames), run, console, frames).out
 
 
+class _LossyStream:
+    """A stream that goes on without a word when its terminal or pipe is gone, so that training can save."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """Write `text` if that is possible."""
+        with suppress(OSError, ValueError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush if that is possible."""
+        with suppress(OSError, ValueError):
+            self._stream.flush()
+
+
 def _show(events: Iterator[Event], run: Path, console: Console | None, frames: tuple[xr.DataArray] | None) -> Finished:
-    console = console or Console(stderr=True)
+    stream: Any = _LossyStream(sys.stderr)
+    console = console or Console(file=stream)
     finished = show(events, console)
     if finished.interrupted:
         call = f"resume {run}" if frames is None else f"framecast.resume({str(run)!r}, data=frames)"

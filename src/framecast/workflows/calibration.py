@@ -26,9 +26,10 @@ from framecast.forecasting.calibration import LEAST_EVENTS, Sample
 from framecast.forecasting.protocol import Context, forecast_cases
 from framecast.forecasting.trained_model import TrainedModel
 from framecast.progress import Progress, no_progress
+from framecast.training.run_data import record_of_model
 from framecast.training.run_folder import EXPERIMENT, read_experiment
 from framecast.verification.run import spread_evenly
-from framecast.verification.windows import training_files, windows_of
+from framecast.verification.windows import training_overlap, windows_of
 
 
 def calibrate(
@@ -92,7 +93,7 @@ def calibrate(
         {str(part.attrs.get("converted_from", part.attrs["quantity"])) for part in frames}
     )
     calibration["times"] = [[stamp(part["time"].values[0]), stamp(part["time"].values[-1])] for part in frames]
-    save(target, network, replace(card, calibration=calibration))
+    save(target, network, replace(card, calibration=calibration), record_of_model(folder))
     return calibration
 
 
@@ -124,12 +125,8 @@ def _open(run: Path, archive: Any, options: ReadOptions) -> tuple[TrainedModel, 
     network, card = load_saved(find(run))
     trained = TrainedModel(network, replace(card, calibration={}))
     sources = windows_of(run, trained, archive, options=options)
-    if files := training_files(run, sources.frames):
-        raise DataError(
-            f"the model was trained on {len(files)} of these files: {Path(files[0]).name}",
-            where=files[0],
-            remedy="calibrate on events that it was not trained on",
-        )
+    if overlap := training_overlap(run, sources):
+        raise DataError(overlap, where=sources.where, remedy="calibrate on events that it was not trained on")
     return trained, sources
 
 

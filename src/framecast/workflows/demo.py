@@ -24,7 +24,7 @@ from framecast.data.quantities import INTENSITY
 from framecast.data.readers.options import DEFAULT, ReadOptions
 from framecast.data.synthetic.moving_mnist import MovingDigits
 from framecast.data.windows.splits import ByBlocks
-from framecast.errors import RunError
+from framecast.errors import Interrupted, RunError
 from framecast.forecasting.write import write
 from framecast.losses import L1L2
 from framecast.models import PredRNNV2
@@ -87,6 +87,8 @@ def _run(experiment: Experiment, folder: Path, shows_radar: bool, console: Conso
 
     start = time.perf_counter()
     run = train(experiment, out=folder / "run", console=console)
+    if not (run / "last").is_dir():
+        raise Interrupted("training was interrupted, and a demonstration begins anew", remedy="run it again")
     duration = time.perf_counter() - start
     console.print("verifying on sequences that were not used in training ...")
     settings = EvaluationSettings(limit=TEST_SEQUENCES if shows_radar else 24)

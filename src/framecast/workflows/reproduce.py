@@ -20,7 +20,7 @@ from framecast.checks import is_positive
 from framecast.config.experiment import Experiment
 from framecast.config.parsing import flatten, plain
 from framecast.config.recipes import published_scores, read, rows
-from framecast.errors import ArgumentError, ConfigError
+from framecast.errors import ArgumentError, ConfigError, Interrupted
 from framecast.training import resume, train
 from framecast.training.run_folder import check_unchanged, read_experiment
 from framecast.training.two_stage import second_stage
@@ -85,8 +85,8 @@ def reproduce(
 
     `overrides` are "key=value". `scale` is the fraction of the published iterations. Each row has a run folder in `out`; a
     finished run is not trained again, an interrupted one is resumed. Returns our score and the published one for each score of
-    each row. Raises `ConfigError` if no row has published scores, or if `scale` is not above 0 and at most 1, and the errors of
-    `train` and `evaluate`.
+    each row. Raises `ConfigError` if no row has published scores, or if `scale` is not above 0 and at most 1, `Interrupted`
+    if training is, and the errors of `train` and `evaluate`.
     """
     # Check the arguments, before a row trains.
     if not is_positive(scale) or scale > 1:
@@ -100,7 +100,7 @@ def reproduce(
     for name in names:  # raises for what no evaluation takes
         stated = {**_DEFAULTS, **published_scores(file, name)}
         EvaluationSettings(convention=stated["convention"], horizon=stated["horizon"])
-    results = []
+    results: list[ReproducedScore] = []
     # Row by row: settings, training, verification, comparison.
     for name in names:
         paper = dict(published_scores(file, name))
@@ -108,7 +108,11 @@ def reproduce(
         original, experiment = read(f"{file}#{name}"), scale_experiment(read(f"{file}#{name}", overrides), scale)
         run = _train_row(experiment, Path(out) / Path(file).stem / name, console)
         if run is None:
-            break
+            raise Interrupted(
+                f"training of {name} was interrupted, and {len(results)} scores were compared before; everything is saved",
+                where=str(out),
+                remedy="run the same again: finished rows are not trained again",
+            )
         limit = None if scale == 1 else max(round(scale * CASES), MIN_CASES)
         verification = evaluate(run, convention=convention, horizon=horizon, limit=limit)
         changes = setting_changes(original, experiment)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
-import xarray as xr
 
 from framecast.data.frames import tells_nothing
-from framecast.data.windows.record import DataRecord, times_of
+from framecast.data.windows.record import DataRecord, FrameTable
 from framecast.data.windows.splits import NAMES
 
 
@@ -32,10 +31,10 @@ class KnownFrames:
             else:
                 self._without_clock.update(contents)
 
-    def mask(self, frames: xr.DataArray, digests: np.ndarray) -> np.ndarray:
-        """Which of the frames with these `digests (S, T)` are known, `(S, T)`. Frames with times are known by time and content,
-        others by content alone. One that is all dry is known at a known time, unless most others at known times are not."""
-        times, clock = times_of(frames)
+    def mask(self, table: FrameTable) -> np.ndarray:
+        """Which of the frames of an archive are known, `(S, T)`. Frames with times are known by time and content, others by
+        content alone. One that is all dry is known at a known time, unless most others at known times are not."""
+        clock, times, digests = table.clock, table.times, table.digests
         contents = self._without_clock if clock else self._contents
         varied = ~tells_nothing(digests)
         known: np.ndarray = _are_in(digests, contents) & varied
@@ -43,15 +42,14 @@ class KnownFrames:
             return known
         pairs = zip(np.broadcast_to(times, digests.shape).ravel().tolist(), digests.ravel().tolist(), strict=True)
         same = np.fromiter((pair in self._frames for pair in pairs), bool, digests.size).reshape(digests.shape)
-        others = varied & self.shared_times(frames)
+        others = varied & self.shared_times(table)
         if same[others].sum() * 2 < others.sum():
             same &= varied
         return np.asarray(known | same)
 
-    def shared_times(self, frames: xr.DataArray) -> np.ndarray:
-        """Which of the times of the frames are those of known frames, `(T,)`."""
-        times, clock = times_of(frames)
-        return _are_in(times, self._times) if clock else np.zeros(len(times), dtype=bool)
+    def shared_times(self, table: FrameTable) -> np.ndarray:
+        """Which of the times of an archive are those of known frames, `(T,)`."""
+        return _are_in(table.times, self._times) if table.clock else np.zeros(len(table.times), dtype=bool)
 
 
 def _are_in(values: np.ndarray, known: set[int]) -> np.ndarray:

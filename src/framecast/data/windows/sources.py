@@ -89,9 +89,10 @@ class DataSplits:
     """A data set, opened: the windows of each split (None where there are none) and how they are scaled.
 
     `step` is the time between frames, None where there is no clock; `report` describes the data in words, `repairs` what was
-    repaired, left out or refused; `frames` are the opened archives, none for generated data, `tables` list their frames, and
-    `windows` are those of each split; `input_files` are the files of extra inputs. `clips` names the clips of each split of a
-    data set that has its own. `where` names the files, `parts` describes the split if one part has no window.
+    repaired, left out or refused, `warnings` what makes scores on it doubtful; `frames` are the opened archives, none for
+    generated data, `tables` list their frames, and `windows` are those of each split; `input_files` are the files of extra
+    inputs. `clips` names the clips of each split of a data set that has its own. `where` names the files, `parts` describes the
+    split if one part has no window.
     """
 
     train: WindowSource | None
@@ -101,6 +102,7 @@ class DataSplits:
     step: np.timedelta64 | None
     report: tuple[str, ...]
     repairs: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     frames: tuple[xr.DataArray, ...] = ()
     tables: tuple[FrameTable, ...] = ()
     windows: Mapping[str, tuple[Window, ...]] = field(default_factory=dict)
