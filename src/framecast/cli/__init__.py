@@ -6,6 +6,7 @@ no logic of their own: whatever they do is a call away in Python too.
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from typing import Annotated, Any
@@ -48,6 +49,7 @@ app = typer.Typer(
 
 def main() -> None:
     """Run the command line, and turn exceptions into exit codes."""
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # requests that follow a failed one
     try:
         with report_progress(progress_bar("opening files", least=100)):
             app(standalone_mode=True)
