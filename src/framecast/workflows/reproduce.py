@@ -98,9 +98,8 @@ def reproduce(
     if not names:
         raise ConfigError("no published scores to compare with", where=str(recipe))
     for name in names:  # raises for what no evaluation takes
-        EvaluationSettings(
-            **{key: published_scores(file, name).get(key) or default for key, default in _DEFAULTS.items()}
-        )
+        stated = {**_DEFAULTS, **published_scores(file, name)}
+        EvaluationSettings(convention=stated["convention"], horizon=stated["horizon"])
     results: list[ReproducedScore] = []
     # Row by row: settings, training, verification, comparison.
     for name in names:
