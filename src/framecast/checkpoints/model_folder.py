@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
 from framecast.checkpoints.card_content import CHECKSUM, VERSION, calibration_of, checksum, parse_content

@@ -29,8 +29,9 @@ from framecast.errors import DataError, FramecastError, ResourceError
 DIMS = ("time", "channel", "y", "x")
 _PIXELS = ("channel", "y", "x")
 _ACTION = "action_"
-_INFINITE, _BELOW = np.uint32(0x7FC00001), np.uint32(0x7FC00002)
-"""The bits of NaN for a pixel that was infinite, and for one below the lowest value of the quantity."""
+_INFINITE, _BELOW, OUTSIDE = np.uint32(0x7FC00001), np.uint32(0x7FC00002), np.uint32(0x7FC00003)
+"""The bits of NaN for a pixel that was infinite, for one below the lowest value of the quantity, and for one outside of the
+range that the file declares as valid."""
 
 
 def build(array: xr.DataArray, *, where: str, units: str | None = None, dry: float | None = None) -> xr.DataArray:
@@ -145,9 +146,10 @@ def _apply_lazily(array: xr.DataArray, dims: tuple[str, ...], change: Change, wh
 
 def coverage(frames: xr.DataArray, *, digests: bool = False) -> xr.DataArray:
     """Share of pixels with data, `([sequence,] time)`, with the coordinates of the frames, loaded; in the coordinates
-    `infinite` and `below` how many impossible pixels were read as no data, and with `digests` in `digest` that of each frame
-    (`frame_digests`). Reads all frames once, a few at a time."""
-    extra = {name: _count_bits(frames, bits) for name, bits in (("infinite", _INFINITE), ("below", _BELOW))}
+    `infinite`, `below` and `outside` how many impossible pixels were read as no data, and with `digests` in `digest` that of
+    each frame (`frame_digests`). Reads all frames once, a few at a time."""
+    reasons = (("infinite", _INFINITE), ("below", _BELOW), ("outside", OUTSIDE))
+    extra = {name: _count_bits(frames, bits) for name, bits in reasons}
     if digests:
         extra["digest"] = xr.apply_ufunc(
             frame_digests,
@@ -194,13 +196,15 @@ def _count_bits(frames: xr.DataArray, bits: np.uint32) -> xr.DataArray:
 def describe_impossible(covered: xr.DataArray, quantity: Quantity) -> tuple[str, ...]:
     """The counts of impossible pixels in words, from the `coverage` of an archive."""
     messages = []
-    for name, condition in (("infinite", "infinite"), ("below", f"below {quantity.lowest:g} {quantity.units}")):
+    for name, condition in (
+        ("infinite", "infinite, which cannot be and count"),
+        ("below", f"below {quantity.lowest:g} {quantity.units}, which cannot be and count"),
+        ("outside", "outside of the valid range that the file declares and count"),
+    ):
         count = int(covered[name].sum())
         if count:
             number = int((covered[name] > 0).sum())
-            messages.append(
-                f"{count} pixel(s) in {number} frame(s) are {condition}, which cannot be and count as no data"
-            )
+            messages.append(f"{count} pixel(s) in {number} frame(s) are {condition} as no data")
     return tuple(messages)
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
 
+from framecast.data.clock import most_common_step
 from framecast.data.orientation import RowOrder, row_order
 
 KILOMETRES_PER_DEGREE = 111.2
@@ -40,12 +41,6 @@ def scale_of(frames: xr.DataArray) -> Scale:
     minutes, kilometres = _minutes(frames), _kilometres(frames)
     assumed = tuple(name for name, value in (("time step", minutes), ("pixel size", kilometres)) if value is None)
     return Scale(minutes or ASSUMED.minutes, kilometres or ASSUMED.kilometres, assumed, row_order(frames))
-
-
-def most_common_step(times: np.ndarray) -> Any:
-    """The most common difference between two or more `times (T,)`: a timedelta64, or a number where the times are numbers."""
-    steps, counts = np.unique(np.diff(times), return_counts=True)
-    return steps[np.argmax(counts)]
 
 
 def _minutes(frames: xr.DataArray) -> float | None:
