@@ -31,7 +31,7 @@ _PATTERNS = tuple(
         rf"{_YEAR}[-_.]?(?P<month>\d{{2}})[-_.]?(?P<day>\d{{2}})(?:[-_T .]| at |)?{_CLOCK}{_AFTER}",
         rf"{_YEAR}[-_.]?(?P<day_of_year>\d{{3}})[-_T .]?{_CLOCK}{_AFTER}",
         rf"{_YEAR}(?P<month>\d{{2}})(?P<day>\d{{2}})(?P<hour>[01]\d|2[0-3])(?!\d)",
-        rf"{_YEAR}[-_.]?(?P<month>\d{{2}})[-_.]?(?P<day>\d{{2}})(?![-_T .]?\d)",
+        rf"(?<!\d[-_.]){_YEAR}[-_.]?(?P<month>\d{{2}})[-_.]?(?P<day>\d{{2}})(?![-_T .]?\d)",
     )
 )
 """The first is that of GOES, to a tenth of a second; the last two end with the hour and with the day, whose frame is that of
@@ -97,8 +97,12 @@ def _why_unclear(name: str) -> str | None:
     """Why the time in a name cannot be read; None where it can, and where there is none."""
     clear = [match for pattern in _PATTERNS for match in pattern.finditer(name) if _valid(match)]
     for why, pattern in _UNCLEAR.items():
-        read = bool(clear) if why in _ORDERS else any(match.groupdict().get("half") for match in clear)
-        if pattern.search(name) and not (read and why in (*_ORDERS, _HALF)):
+        for match in pattern.finditer(name):
+            apart = any(other.end() <= match.start() or other.start() >= match.end() for other in clear)
+            if (why == _ORDERS[0] and clear) or (why == _ORDERS[1] and apart):
+                continue
+            if why == _HALF and any(other.groupdict().get("half") for other in clear):
+                continue
             return why
     return None
 
