@@ -160,7 +160,7 @@ def to_dataset(forecast: Forecast) -> xr.Dataset:
     dataset = _encode(values, "float32").to_dataset(name=str(values.name))
     if isinstance(forecast, xr.Dataset):
         mapping = {name: values.attrs[name] for name in ("grid_mapping",) if name in values.attrs}
-        for name in (PROBABILITY, EVENT):
+        for name in [each for each in (PROBABILITY, EVENT) if each in forecast]:
             dataset[name] = _encode(forecast[name].assign_attrs(mapping), "uint16")
     # Coordinates: members, grid, and the times of CF.
     if "member" in dataset.dims:

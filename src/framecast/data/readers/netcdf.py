@@ -63,6 +63,12 @@ def recognises(path: Path) -> bool:
 
 def read(path: Path, options: ReadOptions) -> xr.DataArray:
     """The one variable on a grid (or `options.variable`). Raises `DataError` and `UnreadableFile`."""
+    dataset, options = groups_of(path).find(path, options)
+    return from_dataset(dataset, path, options)
+
+
+def groups_of(path: Path) -> Groups:
+    """The groups of a file, checked as far as that can be before it is read. Raises `DataError` and `UnreadableFile`."""
     with path.open("rb") as file:
         signature = file.read(4)
     if signature == b"CDF\x05":
@@ -72,9 +78,7 @@ def read(path: Path, options: ReadOptions) -> xr.DataArray:
         raise UnreadableFile(f"the file {what}", where=path, remedy="expected CF NetCDF; fetch the file again")
     engine = _ENGINES[signature]
     structure = _check_structure(path) if engine == "h5netcdf" else _Structure([], None)
-    groups = Groups(lambda: structure.groups, lambda group: _open(path, engine, group, structure.filled), names_on_grid)
-    dataset, options = groups.find(path, options)
-    return from_dataset(dataset, path, options)
+    return Groups(lambda: structure.groups, lambda group: _open(path, engine, group, structure.filled), names_on_grid)
 
 
 class _Structure(NamedTuple):
@@ -158,11 +162,11 @@ def from_dataset(dataset: xr.Dataset, path: Path | str, options: ReadOptions) ->
     time, A)`, holds the actions of each frame. Raises `DataError`.
     """
     name = _variable(dataset, path, options)
-    dataset = _decode(dataset, name, path)
+    dataset = decode(dataset, name, path)
     array = dataset[name]
     refuse_forecast(array, dataset, path)
     stored = array.encoding.get("preferred_chunks") or {}
-    roles = _roles(dataset, array)
+    roles = roles_of(dataset, array)
     array = array.isel({dim: 0 for dim, role in roles.items() if role is None and array.sizes[dim] == 1})
     axis_of = {dim: roles[dim] or str(dim) for dim in array.dims}
     if len(set(axis_of.values())) < len(axis_of):
@@ -188,7 +192,7 @@ def from_dataset(dataset: xr.Dataset, path: Path | str, options: ReadOptions) ->
     return with_actions(array, dataset["actions"].values, path) if "actions" in dataset.data_vars else array
 
 
-def _decode(dataset: xr.Dataset, name: Hashable, path: Path | str) -> xr.Dataset:
+def decode(dataset: xr.Dataset, name: Hashable, path: Path | str) -> xr.Dataset:
     """The dataset with the values of variable `name` as its attributes declare them, and all others as xarray decodes them; times
     that are not understood are refused if they are those of frames, else left as numbers."""
     variables = {}
@@ -306,13 +310,13 @@ def names_on_grid(dataset: xr.Dataset) -> list[str]:
         str(name)
         for name, array in dataset.data_vars.items()
         if array.dtype.kind in "fiu"
-        and {"y", "x"} <= set(_roles(dataset, array).values())
+        and {"y", "x"} <= set(roles_of(dataset, array).values())
         and curvilinear.kind_of(dataset, name) is None
     ]
     return [name for name in names if not is_class(dataset[name].variable)] or names
 
 
-def _roles(dataset: xr.Dataset, array: xr.DataArray) -> dict[Hashable, str | None]:
+def roles_of(dataset: xr.Dataset, array: xr.DataArray) -> dict[Hashable, str | None]:
     """Which axis of frames each dimension of a variable is: as its coordinate or its name tells, else its latitudes."""
     roles = {dim: _role(dataset, dim) for dim in array.dims}
     return roles if {"y", "x"} & set(roles.values()) else {**roles, **curvilinear.rows_and_columns(dataset, array)}

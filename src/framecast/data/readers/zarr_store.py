@@ -38,12 +38,16 @@ def recognises(path: Path) -> bool:
 def read(path: Path | str, options: ReadOptions) -> xr.DataArray:
     """The one variable on a grid (or `options.variable`). `path` may be the address of a remote store. Raises `DataError`
     and `UnreadableFile`."""
-    store = _remote_store(path) if isinstance(path, str) else path
-    groups = Groups(lambda: _group_paths(store, path), lambda group: _open(store, path, group), names_on_grid)
-    dataset, options = groups.find(path, options)
+    dataset, options = groups_of(path).find(path, options)
     for name, array in dataset.data_vars.items():
         check_chunk(path, str(name), array.encoding.get("chunks") or (), array.dtype.itemsize)
     return from_dataset(dataset, path, options)
+
+
+def groups_of(path: Path | str) -> Groups:
+    """The groups of a store."""
+    store = _remote_store(path) if isinstance(path, str) else path
+    return Groups(lambda: _group_paths(store, path), lambda group: _open(store, path, group), names_on_grid)
 
 
 def _open(store: Store | str | Path, path: Path | str, group: str) -> xr.Dataset:
