@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -59,6 +59,12 @@ def single_frame(
         coords=coordinates,
         attrs=attributes,
     )
+
+
+def is_code(stored: np.ndarray, codes: Sequence[float]) -> np.ndarray:
+    """Where stored numbers are one of the `codes`, which have the precision of the stored ones."""
+    of_type = np.array(codes, np.float64).astype(stored.dtype if stored.dtype.kind == "f" else np.float64)
+    return np.isin(stored, of_type)
 
 
 def utc(time: datetime.datetime) -> np.datetime64:
