@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
+from framecast.data.clock import YEARS
 from framecast.data.lazy import lazy_variable
 from framecast.errors import DataError, UnreadableFile
 
@@ -49,6 +50,10 @@ def single_frame(
 
     coordinates = grid.coordinates() if grid else {}
     if time is not None:
+        if not YEARS[0] <= time.year <= YEARS[1]:
+            raise DataError(
+                f"the time {time.isoformat()} cannot be stored", where=path, remedy="correct the time stamp"
+            )
         coordinates["time"] = utc(time)
     if minutes is not None:
         units = f"mm per {minutes:g} min"
