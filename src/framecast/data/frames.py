@@ -21,6 +21,7 @@ import xarray as xr
 
 from framecast.checks import describe
 from framecast.data.chunking import READ_LENGTHS, chunk_lengths
+from framecast.data.clock import YEARS
 from framecast.data.lazy import Change, LazyArray
 from framecast.data.quantities import QUANTITIES, Quantity, with_dry
 from framecast.data.units import identify, resolve_units, standard_name
@@ -81,6 +82,13 @@ def build(array: xr.DataArray, *, where: str, units: str | None = None, dry: flo
     if cf_name := standard_name(array.attrs.get("standard_name"), quantity):
         values.attrs["standard_name"] = cf_name
     if "time" in values.coords and values["time"].dtype.kind == "M":  # frames without clock have numbers
+        years = values["time"].values.astype("datetime64[Y]").astype(np.int64)[~np.isnat(values["time"].values)] + 1970
+        if years.size and not YEARS[0] <= years.min() <= years.max() <= YEARS[1]:
+            raise DataError(
+                f"times from the year {years.min()} to {years.max()} cannot be stored: expected {YEARS[0]} to {YEARS[1]}",
+                where=where,
+                remedy="correct the time stamps",
+            )
         values["time"] = values["time"].astype("datetime64[ns]", keep_attrs=True)
     return values.rename(name)
 
