@@ -142,14 +142,15 @@ _Loader.yaml_constructors = {
 class _Dumper(yaml.SafeDumper):
     """Quotes what `_Loader`, or YAML 1.1, would not read as text."""
 
-    yaml_implicit_resolvers: ClassVar[_Resolver] = {
-        letter: [*yaml.SafeDumper.yaml_implicit_resolvers.get(letter, []), *_resolvers().get(letter, [])]
-        for letter in {*yaml.SafeDumper.yaml_implicit_resolvers, *_resolvers()}
-    }
-
     def ignore_aliases(self, data: Any) -> bool:
         """No aliases: a value that occurs twice is written twice."""
         return True
+
+
+_Dumper.yaml_implicit_resolvers = {
+    letter: [*yaml.SafeDumper.yaml_implicit_resolvers.get(letter, []), *_resolvers().get(letter, [])]
+    for letter in {*yaml.SafeDumper.yaml_implicit_resolvers, *_resolvers()}
+}
 
 
 def format_yaml(content: Mapping[str, Any]) -> str:

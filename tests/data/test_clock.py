@@ -1,5 +1,6 @@
 """The regular clock of stamps that are seconds off; windows, gaps and valid times are on it."""
 
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 import framecast
 from framecast.data.clock import clock_of, describe_clock, most_common_step
 from framecast.data.frames import build
+from framecast.data.readers.single import single_frame
 from framecast.data.windows.index import list_windows
 from framecast.errors import DataError
 from framecast.forecasting.baselines.persistence import Persistence
@@ -125,6 +127,21 @@ def test_valid_times_after_2262_are_refused() -> None:
     assert forecast_frames(Persistence(), frames, 3).sizes["lead_time"] == 3
     with pytest.raises(DataError, match="5 frames after 2262-04-11T23:25:00 UTC lie after the year 2262"):
         forecast_frames(Persistence(), frames, 5)
+
+
+@pytest.mark.parametrize("year", [1, 1500, 2300, 3000])
+def test_times_that_cannot_be_stored_are_refused(tmp_path: Path, year: int) -> None:
+    """They would wrap to another century."""
+    times = np.datetime64(f"{year:04d}-01-01", "s") + np.arange(3) * np.timedelta64(300, "s")
+    array = xr.DataArray(
+        np.ones((3, 2, 2), "f4"), dims=("time", "y", "x"), coords={"time": times}, attrs={"units": "1"}
+    )
+    with pytest.raises(DataError, match=f"times from the year {year} to {year} cannot be stored"):
+        build(array, where="test")
+    with pytest.raises(DataError, match=r"a\.h5: the time .* cannot be stored"):
+        single_frame(
+            tmp_path / "a.h5", lambda: np.ones((2, 2)), name="rain", shape=(2, 2), time=times[0].astype(datetime)
+        )
 
 
 def test_the_archive_of_the_field_has_no_gap(shared_data: Path) -> None:

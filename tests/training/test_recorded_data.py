@@ -172,6 +172,11 @@ def test_frames_of_training_are_never_scored_wherever_they_lie(run: Path, tmp_pa
         assert (result.sums["init_time"].values.astype("int64") > last).all()
         assert "the model was trained on 34 of these frames" in result.sums.attrs["warnings"]
         assert "9 of these frames are of the validation" in result.sums.attrs["warnings"]
+    model = framecast.load(run)
+    verified = framecast.verify([model], archive, horizon=2)
+    assert (verified.sums["init_time"].values.astype("int64") > last).all()
+    with pytest.raises(DataError, match="was trained on 20 of these frames"):
+        framecast.verify([model], copy, horizon=2)
     with pytest.raises(DataError, match="was trained on 20 of these frames"):
         framecast.diagnose(run, "gradients", copy, out=tmp_path / "page.html")
 
@@ -279,4 +284,9 @@ def test_a_record_or_settings_that_were_changed_are_refused(run: Path) -> None:
 def test_a_run_without_a_record_says_so(run: Path) -> None:
     """As earlier versions left them."""
     (run / RECORD).unlink()
+    with pytest.raises(RunError, match="the record of the data is gone"):
+        framecast.evaluate(run, **QUICK)
+    card = json.loads((run / "best" / "card.json").read_text())
+    del card["training_data_sha256"]
+    (run / "best" / "card.json").write_text(json.dumps(card))
     assert "the run has no record of its data" in repairs(run)

@@ -31,7 +31,6 @@ CHECKSUM = "sha256"
 
 Count = Annotated[int, Range(1, LARGEST_COUNT)]
 Number = Annotated[int, Range(0, LARGEST_COUNT)]
-Table = tuple[tuple[float, ...], ...]
 Seconds = Annotated[float, Range(1e-6, LONGEST_STEP * 60)]
 
 
@@ -69,15 +68,11 @@ class CardShape:
 
 @config
 class CardCalibration:
-    """The calibration of probabilities, which is part of the weights, see `forecasting.calibration`: the factors of the three
-    parts and `offset`, `(N, K)` at `minutes (N)` for `rates (K)`. The other fields describe the events on which it was learnt."""
+    """The calibration of probabilities, which is part of the weights, see `forecasting.calibration`: how far what was learnt of
+    each of the `rates` is trusted. The other fields describe the events on which that was learnt."""
 
     rates: tuple[float, ...]
-    minutes: tuple[float, ...]
-    extrapolation: Table
-    learnt: Table
-    network: Table
-    offset: Table
+    trust: tuple[float, ...]
     calibrated: tuple[bool, ...]
     pixels: int = 0
     events: tuple[int, ...] = ()
@@ -86,11 +81,8 @@ class CardCalibration:
     times: tuple[tuple[str, ...], ...] = ()
 
     def __post_init__(self) -> None:
-        tables = (self.extrapolation, self.learnt, self.network, self.offset)
-        rows = (*(row for table in tables for row in table), self.calibrated)
-        lengths = {len(self.minutes), *map(len, tables)}
-        if len(lengths) > 1 or {len(row) for row in rows} != {len(self.rates)}:
-            raise ConfigError("factors, offset and calibrated do not have one value for each rate and lead time")
+        if not len(self.rates) == len(self.trust) == len(self.calibrated):
+            raise ConfigError("trust and calibrated do not have one value for each rate")
 
 
 @config

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
-from safetensors.torch import save as weights_to_bytes
+from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
 from framecast.checkpoints.card_content import CHECKSUM, VERSION, calibration_of, checksum, parse_content
@@ -111,9 +111,7 @@ def rate_levels(head: Head, scaling: Scaling, quantity: Quantity) -> tuple[float
 
 def save(folder: Path, model: nn.Module, card: ModelCard, record: DataRecord | None = None) -> None:
     """Write the model to `folder`, with the `record` of its training data, in place of an earlier one. Raises `RunError`."""
-    weights = weights_to_bytes(
-        {name: weight.detach().cpu().contiguous() for name, weight in model.state_dict().items()}
-    )
+    weights = save_tensors({name: weight.detach().cpu().contiguous() for name, weight in model.state_dict().items()})
     content = {
         "format_version": VERSION,
         "model": plain(card.model),

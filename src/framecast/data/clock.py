@@ -24,6 +24,10 @@ _ROUND_SECONDS = (86400, 43200, 21600, 10800, 3600, 1800, 900, 600, 300, 60, 30,
 """Steps are rounded to the greatest of these of which they may be a multiple."""
 
 
+YEARS = (1678, 2261)
+"""The first and the last whole year that datetime64[ns] can store."""
+
+
 class Clock(NamedTuple):
     """The clock of `times (T,)`: its `step`; `times` as they are on the clock, those that are off as they are; `on_clock (T,)`;
     `unbroken (T - 1,)`, whether each neighbouring two are on the clock and one step apart."""

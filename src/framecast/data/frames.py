@@ -21,6 +21,7 @@ import xarray as xr
 
 from framecast.checks import describe
 from framecast.data.chunking import READ_LENGTHS, chunk_lengths
+from framecast.data.clock import YEARS
 from framecast.data.lazy import Change, LazyArray
 from framecast.data.quantities import QUANTITIES, Quantity, with_dry
 from framecast.data.units import identify, resolve_units, standard_name
@@ -81,6 +82,13 @@ def build(array: xr.DataArray, *, where: str, units: str | None = None, dry: flo
     if cf_name := standard_name(array.attrs.get("standard_name"), quantity):
         values.attrs["standard_name"] = cf_name
     if "time" in values.coords and values["time"].dtype.kind == "M":  # frames without clock have numbers
+        years = values["time"].values.astype("datetime64[Y]").astype(np.int64)[~np.isnat(values["time"].values)] + 1970
+        if years.size and not YEARS[0] <= years.min() <= years.max() <= YEARS[1]:
+            raise DataError(
+                f"times from the year {years.min()} to {years.max()} cannot be stored: expected {YEARS[0]} to {YEARS[1]}",
+                where=where,
+                remedy="correct the time stamps",
+            )
         values["time"] = values["time"].astype("datetime64[ns]", keep_attrs=True)
     return values.rename(name)
 
@@ -146,8 +154,8 @@ def _apply_lazily(array: xr.DataArray, dims: tuple[str, ...], change: Change, wh
 
 def coverage(frames: xr.DataArray, *, digests: bool = False) -> xr.DataArray:
     """Share of pixels with data, `([sequence,] time)`, with the coordinates of the frames, loaded; in the coordinates
-    `infinite`, `below` and `outside` how many impossible pixels were read as no data, and with `digests` in `digest` that of each
-    frame (`frame_digests`). Reads all frames once, a few at a time."""
+    `infinite`, `below` and `outside` how many impossible pixels were read as no data, and with `digests` in `digest` that of
+    each frame (`frame_digests`). Reads all frames once, a few at a time."""
     reasons = (("infinite", _INFINITE), ("below", _BELOW), ("outside", OUTSIDE))
     extra = {name: _count_bits(frames, bits) for name, bits in reasons}
     if digests:

@@ -31,19 +31,21 @@ SAMPLES = 16
 _SHOWN = 3
 
 
-def record_data(data: DataConfig, sources: DataSplits, settings: Mapping[str, Any]) -> DataRecord:
-    """The record of an opened data set with these plain `settings`. Reads the files of archives once, for their SHA-256. Raises
-    `DataError`."""
+def record_data(
+    data: DataConfig, sources: DataSplits, settings: Mapping[str, Any], *, in_memory: bool = False
+) -> DataRecord:
+    """The record of an opened data set with these plain `settings`. The files of archives are read once, for their SHA-256;
+    frames that were given `in_memory` have none. Raises `DataError`."""
     record = DataRecord(settings, data.context, data.horizon)
     if not sources.tables:
         return replace(record, parts={name: _part(sources, name) for name in NAMES})
     archives = [
-        ArchiveRecord(identify_files(_source_files(frames)), table)
+        ArchiveRecord(() if in_memory else identify_files(_source_files(frames)), table)
         for frames, table in zip(sources.frames, sources.tables, strict=True)
     ]
     own = {file.path for archive in archives for file in archive.files}
     inputs = identify_files(file for file in sources.input_files if file not in own)
-    named = _named(data) if isinstance(data, ArchiveData) else set()
+    named = _named(data) if isinstance(data, ArchiveData) and not in_memory else set()
     others = named - {str(Path(path).resolve()) for path in own}
     return replace(
         record,

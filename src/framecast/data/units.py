@@ -70,6 +70,7 @@ _MINUTES = {
 _OVER_TIME = re.compile(r"(.+?)\s*(?:\bper\b|\bin\b|/)\s*(\d+(?:\.\d+)?)\s*([a-z]+?)s?")
 
 _SPELLINGS = {"hr": "h", "hour": "h", "hours": "h", "minute": "min", "sec": "s", "d": "day", "days": "day"}
+_DIVISOR = re.compile(r"/\s*\(([^()]*)\)")
 _PART = re.compile(r"(/?)\s*([a-z]+)(?:\^|\*\*)?(-?\d+)?(?:[\s.*·]+|(?=/)|$)")
 
 
@@ -154,8 +155,9 @@ def _meaning(units: str) -> Meaning | None:
 
 
 def _canonical(units: str) -> str:
-    """One spelling for all: "kg/m^2/hr" and "kg m-2 h-1" both become "h-1 kg1 m-2"."""
-    rest, parts = units.lower(), []
+    """One spelling for all: "kg/m^2/hr", "kg/(m^2 hr)" and "kg m-2 h-1" become "h-1 kg1 m-2"."""
+    rest = _DIVISOR.sub(lambda divisor: "".join(f"/{part}" for part in divisor[1].split()), units.lower())
+    parts: list[str] = []
     while rest:
         part = _PART.match(rest)
         if part is None:

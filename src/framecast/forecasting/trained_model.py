@@ -65,8 +65,10 @@ class TrainedModel:
         overlap: int = 64,
         members: int | None = None,
         seed: int = 0,
+        folder: Path | None = None,
     ) -> None:
         self.model: Any = model.to(device).eval()
+        self.folder = folder
         self.card = card
         self.device = torch.device(device)
         self.tile = tile
@@ -339,8 +341,11 @@ def load(
     """
     check_counts(tile=tile, members=members)
     check_seed(seed)
-    model, card = load_saved(find(as_path(folder, "the folder of a run, or of a saved model", "folder")))
-    return TrainedModel(model, card, _device(device), tile=tile, overlap=overlap, members=members, seed=seed)
+    path = find(as_path(folder, "the folder of a run, or of a saved model", "folder"))
+    model, card = load_saved(path)
+    return TrainedModel(
+        model, card, _device(device), tile=tile, overlap=overlap, members=members, seed=seed, folder=path
+    )
 
 
 def _device(name: str | None) -> torch.device:

@@ -24,7 +24,7 @@ from framecast.paths import is_file
 from framecast.plain_data import format_yaml
 from framecast.training import resume_state
 from framecast.training.settings import describe, differences
-from framecast.writing import write_bytes, write_text
+from framecast.writing import LOCK, TEMPORARY, write_bytes, write_text
 
 EXPERIMENT, CHECKPOINTS = "experiment.yaml", "checkpoints"
 _BEFORE_FIRST_CHECKPOINT = {EXPERIMENT, RECORD, CHECKPOINTS, "log.csv", "tensorboard", "mlflow.txt", "latents"}
@@ -47,7 +47,8 @@ def check_new(out: Path, experiment: Experiment) -> None:
     checkpoint, or waits for its first stage."""
     if not out.exists():
         return
-    names = {each.name for each in out.iterdir() if not each.name.startswith(".")} if out.is_dir() else {out.name}
+    names = {each.name for each in out.iterdir()} if out.is_dir() else {out.name}
+    names = {name for name in names if name != LOCK and not name.startswith(TEMPORARY)}
     if not names:
         return
     if names & {"best", "last"} and EXPERIMENT in names and not has_checkpoints(out):

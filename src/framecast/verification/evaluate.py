@@ -16,6 +16,7 @@ import xarray as xr
 from pyproj import CRS
 from pyproj.exceptions import CRSError
 
+from framecast.checkpoints.model_folder import ModelCard
 from framecast.checks import as_path, as_tuple, ensure_folder
 from framecast.data.archives.outputs import check_output, source_files
 from framecast.data.datasets import ArchiveData
@@ -303,13 +304,13 @@ def baseline_data(trained: TrainedModel, sources: DataSplits, run: Path) -> Base
     """The data from which the baselines of a run are built."""
 
     def training() -> DataSplits:
-        return sources if sources.train and not sources.tables else _training_data(run)
+        return sources if sources.train and not sources.tables else _training_data(run, trained.card)
 
     return BaselineData(trained.card.quantity, sources.step, sources.frames, training)
 
 
-def _training_data(run: Path) -> DataSplits:
+def _training_data(run: Path, card: ModelCard) -> DataSplits:
     """The training data of the run. Raises `DataError` and `RunError`."""
     experiment = read_experiment(run)
     check_in_files(experiment, run, "leave the climatology out, which is the mean of the training frames")
-    return open_run_data(run, ("train",))
+    return open_run_data(run, ("train",), card)

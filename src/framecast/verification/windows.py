@@ -24,7 +24,7 @@ from framecast.data.windows.sources import ArchiveSource, DataSplits
 from framecast.data.windows.splits import ByBlocks
 from framecast.errors import ArgumentError, DataError
 from framecast.forecasting.trained_model import TrainedModel
-from framecast.training.run_data import open_run_data, record_of_model
+from framecast.training.run_data import open_run_data, record_of_model, record_warning
 from framecast.training.run_folder import EXPERIMENT, check_in_files, read_experiment
 
 FramesLike = str | Path | Sequence[str | Path] | xr.DataArray
@@ -80,7 +80,7 @@ def windows_of(
         raise ArgumentError(
             "this data set has its own windows", parameter="stride", remedy="leave it out, or give data"
         )
-    return open_run_data(run, ("test",), **changes)
+    return open_run_data(run, ("test",), trained.card, **changes)
 
 
 def all_windows(
@@ -179,7 +179,8 @@ def training_files(run: Path, frames: Sequence[xr.DataArray]) -> tuple[str, ...]
 def training_warning(run: Path, card: ModelCard, frames: Sequence[xr.DataArray]) -> str:
     """A warning that scores are too good; empty without one. `frames` are in files on which a run without a record was trained,
     or lie within the times of the events of its calibration, or of those that its card names."""
-    if record_of_model(run) is None and (text := _shared_files(training_files(run, frames))):
+    record = record_of_model(run)
+    if text := record_warning(record, card) or ("" if record else _shared_files(training_files(run, frames))):
         return text
     if same := _same_times(frames, card.calibration.get("times", ())):
         return f"the probabilities of the model were calibrated on frames of {same}, which may be these"

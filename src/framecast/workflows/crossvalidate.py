@@ -27,6 +27,8 @@ from framecast.checks import as_path, as_tuple, check_kind, replace_fields, requ
 from framecast.config.experiment import Experiment
 from framecast.config.parsing import plain
 from framecast.config.recipes import read
+from framecast.data.archives.opening import files_named_by
+from framecast.data.identity import FileIdentity, identify_files
 from framecast.errors import ConfigError, FramecastError
 from framecast.plain_data import read_json
 from framecast.progress import Progress
@@ -79,8 +81,9 @@ def crossvalidate(
 
     `out` holds a run folder for each fold, and the scores in `summary.csv`, `summary.json` and `lead_times.csv`. A fold that is
     finished there is not trained again, an interrupted one continues exactly; an event is evaluated again only with other
-    evaluation settings. The progress of training is shown on `console` (default: standard error); `progress` is called with the
-    number of cases done and of all cases of an event. Ctrl-C in training saves a checkpoint and returns.
+    evaluation settings, or if its files have changed. The progress of training is shown on `console` (default: standard error);
+    `progress` is called with the number of cases done and of all cases of an event. Ctrl-C in training saves a checkpoint and
+    returns.
 
     Returns the scores of all events that are evaluated. Raises `ArgumentError` for fewer than two archives, an unknown event, or
     an event that shares a file with the training data, `ConfigError` if `out` holds folds of other settings, and the errors of
@@ -176,7 +179,20 @@ def _evaluate(fold: Fold, event: str, settings: EvaluationSettings, progress: Pr
 
 
 def _record(path: str, settings: EvaluationSettings) -> dict[str, Any]:
-    return {"data": path, "settings": plain(settings)}
+    """What an evaluation depends on: its data, with the identity of their files, and its settings."""
+    files = identify_files(sorted(files_named_by(path)))
+    return {"data": path, "settings": plain(settings), "files": [file._asdict() for file in files]}
+
+
+def _is_current(record: Any, path: str, settings: EvaluationSettings) -> bool:
+    """Whether a stored record is that of an evaluation with these settings on the files that are there now; records of earlier
+    versions name no files."""
+    if not isinstance(record, dict) or (record.get("data"), record.get("settings")) != (path, plain(settings)):
+        return False
+    if "files" not in record:
+        return True
+    files = {file["path"]: FileIdentity(**file) for file in record["files"]}
+    return set(files) == files_named_by(path) and all(file.is_at(name) for name, file in files.items())
 
 
 def _read_record(file: Path) -> Any:
@@ -191,6 +207,6 @@ def _finished(folds: Sequence[Fold], settings: EvaluationSettings) -> dict[str, 
     """The verifications of the events that have been evaluated with these settings."""
     verifications = {}
     for event, (path, folder) in (item for fold in folds for item in fold.judged.items()):
-        if _read_record(folder / SETTINGS) == _record(path, settings):
+        if _is_current(_read_record(folder / SETTINGS), path, settings):
             verifications[event] = Verification.open(folder / CASES)
     return verifications

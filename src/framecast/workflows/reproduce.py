@@ -22,7 +22,7 @@ from framecast.config.parsing import flatten, plain
 from framecast.config.recipes import published_scores, read, rows
 from framecast.errors import ArgumentError, ConfigError, Interrupted
 from framecast.training import resume, train
-from framecast.training.run_folder import check_unchanged, read_experiment
+from framecast.training.run_folder import EXPERIMENT, check_unchanged, read_experiment
 from framecast.training.two_stage import second_stage
 from framecast.verification.metrics import direction
 from framecast.verification.result import Score
@@ -98,9 +98,8 @@ def reproduce(
     if not names:
         raise ConfigError("no published scores to compare with", where=str(recipe))
     for name in names:  # raises for what no evaluation takes
-        EvaluationSettings(
-            **{key: published_scores(file, name).get(key) or default for key, default in _DEFAULTS.items()}
-        )
+        stated = {**_DEFAULTS, **published_scores(file, name)}
+        EvaluationSettings(convention=stated["convention"], horizon=stated["horizon"])
     results: list[ReproducedScore] = []
     # Row by row: settings, training, verification, comparison.
     for name in names:
@@ -139,7 +138,7 @@ def setting_changes(original: Experiment, ours: Experiment) -> list[str]:
 
 def _train_row(experiment: Experiment, out: Path, console: Console | None) -> Path | None:
     """Train a row in the folder `out`, or resume it. Returns the folder of the finished run; None if it was interrupted."""
-    if not out.exists():
+    if not (out / EXPERIMENT).is_file():
         train(experiment, out=out, console=console)
     else:
         check_unchanged(out, second_stage(experiment, out)[0])
@@ -156,6 +155,11 @@ def _train_row(experiment: Experiment, out: Path, console: Console | None) -> Pa
 
 
 def scale_experiment(experiment: Experiment, scale: float) -> Experiment:
-    """The experiment with a fraction `scale` of its iterations and its curriculum."""
+    """The experiment with a fraction `scale` of its iterations, its curriculum and its schedule of the learning rate."""
     training = replace(experiment.training, iterations=max(round(experiment.training.iterations * scale), 1))
-    return replace(experiment, training=training, curriculum=experiment.curriculum.scaled(scale))
+    return replace(
+        experiment,
+        training=training,
+        curriculum=experiment.curriculum.scaled(scale),
+        optimiser=experiment.optimiser.scaled(scale),
+    )

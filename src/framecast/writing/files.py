@@ -62,19 +62,33 @@ def write_text(path: str | Path, text: str, sources: Iterable[str | Path] = (), 
     write_bytes(path, text.encode(), sources, overwrite=overwrite)
 
 
-def append_text(path: str | Path, text: str) -> None:
-    """Append UTF-8 text to a file, which is created if it does not exist; all of it or none. Raises `RunError`."""
+@contextmanager
+def appending(path: str | Path, *, anew: bool = False) -> Iterator[Callable[[bytes | memoryview], None]]:
+    """Yield a function that appends bytes to a file, all of them or none; the file is created if it does not exist, and emptied
+    first if it begins `anew`. Raises `RunError`."""
     with write_errors(path):
-        descriptor = os.open(resolve(path), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
-        try:
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | (os.O_TRUNC if anew else 0)
+        descriptor = os.open(resolve(path), flags, 0o666)
+
+    def append(data: bytes | memoryview) -> None:
+        with write_errors(path):
             size = os.fstat(descriptor).st_size
             try:
-                write_all(descriptor, text.encode())
+                write_all(descriptor, data)
             except OSError:
                 os.ftruncate(descriptor, size)
                 raise
-        finally:
-            os.close(descriptor)
+
+    try:
+        yield append
+    finally:
+        os.close(descriptor)
+
+
+def append_text(path: str | Path, text: str) -> None:
+    """Append UTF-8 text to a file as `appending` does."""
+    with appending(path) as append:
+        append(text.encode())
 
 
 def _place(new: Path, target: Path, aside: Path, overwrite: bool) -> None:

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from framecast.writing.locks import hold, release
 
-_TEMPORARY = ".writing-"
+TEMPORARY = ".writing-"
+"""How the names of temporaries begin."""
 OLD = ".replaced"
 """The folder, in a temporary folder, of what is being replaced."""
 
@@ -22,7 +23,7 @@ OLD = ".replaced"
 def clean_leftovers(folder: Path) -> None:
     """Remove the temporaries in `folder` whose process is dead; where it died between the two renames of a folder that is
     replaced, complete them. Temporaries of other hosts, and of file systems without locks, stay."""
-    prefix = f"{_TEMPORARY}{_host()}-"
+    prefix = f"{TEMPORARY}{_host()}-"
     with suppress(OSError):
         for entry in [each.path for each in os.scandir(folder) if each.name.startswith(prefix)]:
             with suppress(OSError):
@@ -48,7 +49,7 @@ def temporary_folder(parent: Path) -> Iterator[Path]:
 
 def _make_temporary(parent: Path) -> tuple[Path, int]:
     while True:
-        folder = parent / f"{_TEMPORARY}{_host()}-{os.getpid()}-{secrets.token_hex(4)}"
+        folder = parent / f"{TEMPORARY}{_host()}-{os.getpid()}-{secrets.token_hex(4)}"
         os.mkdir(folder)
         try:
             descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

@@ -5,6 +5,7 @@ Each sample begins with three pixels of the top row: a value, the dry value, no 
 
 import gzip
 import struct
+import warnings
 from collections.abc import Callable
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -249,6 +250,12 @@ def test_dims_clock_grid_and_orientation(sample: Sample) -> None:
         assert (np.diff(frames["y"]) < 0).all(), "the top row is first, as it lies in the file"
         assert (np.diff(frames["x"]) > 0).all()
     assert set(map(str, frames["source"].values)) == {str(sample.path)}
+
+
+def test_no_warning_of_a_library_leaks(sample: Sample) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        framecast.open(sample.path, units=sample.units).load()
 
 
 def test_pixels_are_read_when_they_are_used(reader: Reader, sample: Sample) -> None:

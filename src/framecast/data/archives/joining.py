@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,48 +9,21 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from framecast.data.archives.names import frame_number, time_in_name
 from framecast.data.chunking import READ_LENGTHS
 from framecast.data.frames import action_names, same_grid
 from framecast.data.lazy import stack_files
 from framecast.data.readers.benchmark_sets import set_of_name
 from framecast.errors import DataError
 
-_STAMP = re.compile(
-    r"(?<!\d)((?:19|20)\d{2})[-_]?(\d{2})[-_]?(\d{2})[-_T]?(\d{2})[-_:]?(\d{2})(?:[-_:]?(\d{2}))?(?!\d)"
-)
-_HOUR = re.compile(r"(?<!\d)((?:19|20)\d{2})(\d{2})(\d{2})([01]\d|2[0-3])()()(?!\d)")
-"""Ten digits that end with the hour, without minutes and seconds."""
 _NAMES_SHOWN = 5
 """The number of names that a report lists."""
-
-
-def time_in_name(name: str) -> np.datetime64 | None:
-    """The date and time in a file's name (`66_20201031_001000.prcp`, `2020103100`), None where there is none."""
-    for match in (*_STAMP.finditer(name), *_HOUR.finditer(name)):
-        year, month, day, hour, minute, second = (part or "00" for part in match.groups())
-        try:
-            return np.datetime64(f"{year}-{month}-{day}T{hour}:{minute}:{second}", "ns")
-        except ValueError:
-            continue
-    return None
 
 
 def first_names(names: Sequence[str]) -> str:
     """The first of many names, for a report."""
     more = len(names) - _NAMES_SHOWN
     return "; ".join(names[:_NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
-
-
-def frame_number(file: Path) -> int:
-    """The number of a frame in its file's name, the last one. Raises `DataError` where there is none."""
-    numbers = re.findall(r"\d+", file.stem)
-    if not numbers:
-        raise DataError(
-            "a single frame whose name holds neither a date and time nor a number",
-            where=file,
-            remedy="name the files in the order of time: frame_000.png, frame_001.png, ...",
-        )
-    return int(numbers[-1])
 
 
 def find_other_shapes(arrays: Mapping[Path, xr.DataArray]) -> dict[Path, str]:

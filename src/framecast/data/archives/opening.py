@@ -22,12 +22,11 @@ from framecast.data.archives.joining import (
     find_mismatches,
     find_other_shapes,
     first_names,
-    frame_number,
     join,
     stack_single_frames,
-    time_in_name,
 )
 from framecast.data.archives.listing import MANY, list_by_name
+from framecast.data.archives.names import frame_number, time_in_name
 from framecast.data.clock import describe_clock
 from framecast.data.frames import build, order_times
 from framecast.data.orientation import row_order, turned_to

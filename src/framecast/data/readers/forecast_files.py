@@ -37,7 +37,7 @@ def forecast_role(dataset: xr.Dataset, name: Hashable) -> str | None:
     """Whether a variable or dimension is of a forecast: "lead", "run" or "member" by its CF standard name, or by its name."""
     standard = dataset[name].attrs.get("standard_name") if name in dataset.variables else None
     for role, names in (("lead", _LEAD), ("run", _RUN), ("member", _MEMBER)):
-        if standard == _STANDARD[role] or (standard is None and str(name).lower() in names):
+        if standard == _STANDARD[role] or str(name).lower() in names:
             return role
     return None
 

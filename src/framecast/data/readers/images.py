@@ -13,6 +13,7 @@ import xarray as xr
 from PIL import Image, ImageFile
 
 from framecast.data.lazy import lazy_variable
+from framecast.data.readers.colours import check_units_of_colours
 from framecast.data.readers.limits import check_size
 from framecast.data.readers.options import ReadOptions
 from framecast.data.readers.rotation import AS_STORED, Turn, turn_of_exif
@@ -78,7 +79,7 @@ def read(path: Path, options: ReadOptions) -> xr.DataArray:
         with Image.open(path, formats=_FORMATS) as image:
             (width, height), name, form = image.size, image.mode, image.format
             transparent, stored = "transparency" in image.info, _raw_mode(image)
-            turn = _turn(image)
+            turn, coloured = _turn(image), _has_coloured_table(image)
             check_size(path, height, width, channels=4)
             image.verify()  # the sums of the chunks of a PNG tell a truncated one without decoding pixels
     except Image.DecompressionBombError as error:
@@ -102,6 +103,10 @@ def read(path: Path, options: ReadOptions) -> xr.DataArray:
     if name not in _MODES:
         raise DataError(f"an image of mode {name!r}", where=path, remedy=f"expected one of {', '.join(_MODES)}")
     mode = _MODES[_WITH_ALPHA.get(name, name) if transparent else name]
+    if mode.channels == 3 and (coloured or not options.grey):
+        check_units_of_colours(
+            options.units, "the pixels are colours" if name != "P" else "the pixels have colours of a table", path
+        )
     if options.grey and mode.channels == 3:
         mode = _MODES["LA"] if mode.alpha else _MODES["L"]
     shape = (mode.channels, *(options.size or turn.size(height, width)))
@@ -125,6 +130,17 @@ def _turn(image: Image.Image) -> Turn:
         return turn_of_exif(exif.get(_ORIENTATION))
     except Exception:  # of many kinds; EXIF is no part of the pixels
         return AS_STORED
+
+
+def _has_coloured_table(image: Image.Image) -> bool:
+    """Whether the pixels of an image are indices of a table with colours other than grey."""
+    if image.palette is None:
+        return False
+    mode, colours = image.palette.getdata()  # of the header; not getpalette(), which decodes the pixels
+    table = np.frombuffer(bytes(colours), np.uint8)[: len(colours) // len(mode) * len(mode)].reshape(-1, len(mode))[
+        :, :3
+    ]
+    return bool((table != table[:, :1]).any())
 
 
 def _raw_mode(image: ImageFile.ImageFile) -> str:

@@ -23,7 +23,7 @@ from framecast.data.readers.grids import Grid, project, projection
 from framecast.data.readers.hdf5 import check_dataset, has_names, number, open_hdf5, text
 from framecast.data.readers.limits import check_size
 from framecast.data.readers.options import ReadOptions
-from framecast.data.readers.single import single_frame
+from framecast.data.readers.single import is_code, single_frame
 from framecast.errors import DataError, UnreadableFile
 
 RECOGNISES = ["ODIM HDF5 composites"]
@@ -211,12 +211,12 @@ def _select(fields: list[_Field], path: Path, options: ReadOptions, present: lis
 
 def _decode(path: Path, path_in_file: str, what: dict[str, object], quantity: Quantity) -> np.ndarray:
     with open_hdf5(path, _FORM) as file:
-        stored = file[f"{path_in_file}/data"][()].astype(np.float64)
-    values = stored * number(what.get("gain", 1.0)) + number(what.get("offset", 0.0))
+        stored = file[f"{path_in_file}/data"][()]
+    values = stored.astype(np.float64) * number(what.get("gain", 1.0)) + number(what.get("offset", 0.0))
     if "undetect" in what:
-        values[stored == number(what["undetect"])] = quantity.dry
+        values[is_code(stored, [number(what["undetect"])])] = quantity.dry
     if "nodata" in what:
-        values[stored == number(what["nodata"])] = np.nan
+        values[is_code(stored, [number(what["nodata"])])] = np.nan
     return np.asarray(values)
 
 

@@ -1,9 +1,9 @@
 """Reader of GeoTIFF and GRIB of editions 1 and 2 through rasterio (`pip install "framecast[raster]"`): bands on a grid.
 
-GeoTIFF: bands are channels; scale, offset, no data and units are those of the file, or those that the Finnish
-Meteorological Institute writes into its metadata (Gain, Offset, Nodata, Undetect, Observation time). GRIB: messages of one
-element are frames in time; an accumulation of edition 1 is a rate over its time. Of NOAA's MRMS, -3 (rates) and -999
-(reflectivity) are no coverage, -99 is no echo.
+GeoTIFF: bands are channels; scale, offset, no data, mask, alpha and units are those of the file, or those that the Finnish
+Meteorological Institute writes into its metadata (Gain, Offset, Nodata, Undetect, Observation time); the indices of a colour
+table are refused. GRIB: messages of one element are frames in time, an accumulation is a rate over its time; forecasts are
+refused. Of NOAA's MRMS, -3 (rates) and -999 (reflectivity) are no coverage, -99 is no echo.
 """
 
 from __future__ import annotations
@@ -21,12 +21,16 @@ import numpy as np
 import xarray as xr
 
 from framecast.checks import require
-from framecast.data.quantities import REFLECTIVITY
+from framecast.data.quantities import RAIN_RATE, REFLECTIVITY
+from framecast.data.readers.colours import check_units_of_colours, colour_error
+from framecast.data.readers.forecast_files import forecast_error
 from framecast.data.readers.grib1 import accumulations, runs_westward
+from framecast.data.readers.grib_times import accumulated_minutes, lead_seconds
 from framecast.data.readers.grids import Grid, projection
 from framecast.data.readers.limits import check_size
 from framecast.data.readers.options import ReadOptions
-from framecast.data.readers.single import first_line, single_frame
+from framecast.data.readers.single import first_line, is_code, single_frame
+from framecast.data.units import amount_in_mm
 from framecast.errors import DataError, UnreadableFile
 
 RECOGNISES = ["GeoTIFF and GRIB (.tif, .grib, .grib2)"]
@@ -37,7 +41,6 @@ _UNIT = re.compile(r'unit="([^"]*)"')
 _MRMS_DISCIPLINE = "209"
 _MRMS = {"mm/hr": ((-3.0, -1.0), ()), "dBZ": ((-999.0,), (-99.0,))}
 """By units: the values that mean no data, and those that mean observed and dry."""
-_MASSES = ("kg/m^2", "kg/(m^2)")
 
 
 def recognises(path: Path) -> bool:
@@ -56,11 +59,13 @@ class _Coding(NamedTuple):
     offset: float
     missing: tuple[float, ...]
     dry: tuple[float, ...]
+    masked: bool = False
+    """Whether the file has a mask of the band, or an alpha band, of which 0 is no data."""
 
     def decode(self, stored: np.ndarray) -> np.ndarray:
         values = stored.astype(np.float32) * np.float32(self.factor) + np.float32(self.offset)
-        values[np.isin(stored, self.missing)] = np.nan
-        values[np.isin(stored, self.dry)] = REFLECTIVITY.dry
+        values[is_code(stored, self.missing)] = np.nan
+        values[is_code(stored, self.dry)] = REFLECTIVITY.dry
         return np.asarray(values)
 
 
@@ -77,15 +82,16 @@ def read(path: Path, options: ReadOptions) -> xr.DataArray:
         items, unit = _items(file.tags().get("GDAL_METADATA", ""))
         units = unit or file.units[0] or file.tags().get("units")
         stamp = items.get("observation time")
-        codings = [
-            _Coding(
+        codings = {
+            band + 1: _Coding(
                 factor=float(items.get("gain", file.scales[band])),
                 offset=float(items.get("offset", file.offsets[band])),
                 missing=_numbers(items.get("nodata", file.nodatavals[band])),
                 dry=_numbers(items.get("undetect")) if unit == "dBZ" else (),
+                masked=_is_masked(file, band),
             )
-            for band in range(file.count)
-        ]
+            for band in _bands_of_values(file, path, units, options)
+        }
     time = None if stamp is None else datetime.datetime.strptime(stamp[:12], "%Y%m%d%H%M")
     bands = [
         single_frame(
@@ -97,7 +103,7 @@ def read(path: Path, options: ReadOptions) -> xr.DataArray:
             time=time,
             grid=grid,
         )
-        for band, coding in enumerate(codings, 1)
+        for band, coding in codings.items()
     ]
     return _along("channel", bands)
 
@@ -122,6 +128,13 @@ def _messages(path: Path, file: Any, options: ReadOptions, grid: Grid | None) ->
         missing, dry = _MRMS[units] if mrms else (_numbers(file.nodatavals[band - 1]), ())
         coding = _Coding(1.0, 0.0, missing, dry)
         seconds = float(tags[band]["GRIB_VALID_TIME"].split()[0])
+        minutes = spans.get(band) or accumulated_minutes(tags[band])
+        if (lead := lead_seconds(tags[band], minutes)) > 0:
+            raise forecast_error(f"{name} {lead / 60:g} minutes after the time of its run", path)
+        repairs: tuple[str, ...] = ()
+        if minutes is not None and (millimetres := amount_in_mm(units)) is not None:
+            repairs = (f"amounts in {units} were converted to rates by the time over which they fell",)
+            coding, units = coding._replace(factor=60 * millimetres / minutes), RAIN_RATE.units
         frames.append(
             single_frame(
                 path,
@@ -130,11 +143,31 @@ def _messages(path: Path, file: Any, options: ReadOptions, grid: Grid | None) ->
                 units=units,
                 shape=(file.height, file.width),
                 time=datetime.datetime.fromtimestamp(seconds, datetime.UTC),
-                minutes=spans.get(band) if units in _MASSES else None,
                 grid=grid,
+                repairs=repairs,
             )
         )
     return _along("time", frames)
+
+
+def _bands_of_values(file: Any, path: Path, units: str | None, options: ReadOptions) -> list[int]:
+    """The bands that hold values, counted from 0: all but alpha. Raises `DataError` for the indices of a colour table, unless it
+    is grey or the file states the units of the numbers, and for colours where `options.units` are those of a quantity."""
+    kinds = [kind.name for kind in file.colorinterp]
+    if (
+        "palette" in kinds
+        and units is None
+        and any(colour[:3] != (index,) * 3 for index, colour in file.colormap(kinds.index("palette") + 1).items())
+    ):
+        raise colour_error("the pixels are indices of a colour table: colours or classes, not values", path)
+    if {"red", "green", "blue"} <= set(kinds):
+        check_units_of_colours(options.units, "the bands are colours", path)
+    return [band for band, kind in enumerate(kinds) if kind != "alpha"]
+
+
+def _is_masked(file: Any, band: int) -> bool:
+    flags = {flag.name for flag in file.mask_flag_enums[band]}
+    return bool(flags & {"per_dataset", "alpha"}) or not flags & {"all_valid", "nodata"}
 
 
 def _along(dim: str, frames: list[xr.DataArray]) -> xr.DataArray:
@@ -171,7 +204,10 @@ def _open_raster(path: Path) -> Iterator[Any]:
 
 def _decode(path: Path, band: int, coding: _Coding) -> np.ndarray:
     with _open_raster(path) as file:
-        return coding.decode(file.read(band))
+        values = coding.decode(file.read(band))
+        if coding.masked:
+            values[file.read_masks(band) == 0] = np.nan
+        return values
 
 
 def _grid(file: Any, path: Path) -> Grid | None:

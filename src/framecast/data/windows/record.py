@@ -20,9 +20,13 @@ from framecast.data.frames import stamp
 from framecast.data.identity import FileIdentity
 from framecast.data.windows.index import Window
 from framecast.data.windows.splits import NAMES
-from framecast.errors import RunError
+from framecast.errors import FramecastError, RunError
+from framecast.paths import is_file
+from framecast.plain_data import read_json
 
 RECORD = "data.json"
+LARGEST_RECORD = 2**30
+"""Bytes of the file of a record that is read."""
 VERSION = 1
 """The version of the format."""
 _MACHINE = ("absolute", "stamp")
@@ -136,9 +140,9 @@ def read_record(folder: Path) -> DataRecord | None:
     """The record in a folder of a run or of a model; None if it has none. Raises `RunError` for one that was changed."""
     path = folder / RECORD
     try:
-        content = json.loads(path.read_bytes()) if path.is_file() else None
-    except (OSError, ValueError, RecursionError) as error:
-        raise _damaged(path, f"it cannot be read: {str(error)[:200]}") from error
+        content = read_json(path, LARGEST_RECORD) if is_file(path) else None
+    except FramecastError as error:
+        raise _damaged(path, error.what) from error
     if content is None:
         return None
     if not isinstance(content, dict) or content.pop("checksum", None) != _sha256(content):
@@ -191,7 +195,7 @@ def coverage_of(table: FrameTable, frames: xr.DataArray) -> xr.DataArray:
     dims = [dim for dim in ("sequence", "time") if dim in frames.dims]
     shape = [frames.sizes[dim] for dim in dims]
     none = (dims, np.zeros(shape, dtype=np.int64))
-    coordinates = {"infinite": none, "below": none, "digest": (dims, table.digests.reshape(shape))}
+    coordinates = {"infinite": none, "below": none, "outside": none, "digest": (dims, table.digests.reshape(shape))}
     return xr.DataArray(table.coverage.reshape(shape), dims=dims, coords=coordinates)
 
 

@@ -110,11 +110,10 @@ class ExtrapolationPrior(nn.Module):
         return logits.reshape(*logits.shape[:3], *features.shape[3:]) + bias[..., None, None]
 
     @torch.no_grad()
-    def reweight(self, extrapolation: Tensor, learnt: Tensor, offset: Tensor) -> None:
-        """Multiply the start and what was learnt by factors `(N, K)`, and add an `offset (N, K)` to the logits."""
-        own = learnt[..., None] * PACE * self.weight
-        self.weight.copy_(((extrapolation - 1)[..., None] * self.start + own) / PACE)
-        self.bias.copy_(learnt * self.bias + offset / PACE)
+    def reweight(self, trust: Tensor) -> None:
+        """Multiply what was learnt by factors `(K,)`."""
+        self.weight.mul_(trust[:, None])
+        self.bias.mul_(trust)
 
 
 def _start_weights(rates: int) -> Tensor:
