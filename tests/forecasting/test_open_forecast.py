@@ -24,12 +24,13 @@ VALUES = np.random.default_rng(0).gamma(1, 2, (3, 6, 8)).astype(np.float32)
 @pytest.mark.parametrize("members", [1, 3])
 def test_own_forecasts_come_back_as_they_were(tmp_path: Path, suffix: str, members: int) -> None:
     forecast = label_forecast(np.tile(frames().values[None, -2:], (members, 1, 1, 1, 1)), frames(), "persistence")
+    forecast.attrs["repairs"] = "one file was left out\nanother too"
     framecast.write(forecast, tmp_path / f"own{suffix}")
     opened = framecast.open_forecast(tmp_path / f"own{suffix}")
     values = values_of(opened)
     assert values.dims == forecast.dims
     xr.testing.assert_equal(values.drop_vars("member", errors="ignore"), forecast.drop_vars("member", errors="ignore"))
-    for name in ("units", "quantity", "dry", "forecaster", "grid_mapping"):
+    for name in ("units", "quantity", "dry", "forecaster", "grid_mapping", "repairs"):
         assert values.attrs[name] == forecast.attrs[name]
     assert values["crs"].attrs["grid_mapping_name"] == "polar_stereographic"
     framecast.write(opened, tmp_path / f"again{suffix}")

@@ -189,6 +189,8 @@ def _in_own_units(values: xr.DataArray, units: str | None, path: Path) -> xr.Dat
         "dry": quantity.dry,
         "forecaster": str(attributes.get("forecaster", path.stem)),
     }
+    if repairs := values.attrs.pop("repairs", []):
+        values.attrs["repairs"] = "\n".join(map(str, repairs))
     if cf_name := standard_name(attributes.get("standard_name"), quantity):
         values.attrs["standard_name"] = cf_name
     return values
