@@ -1,5 +1,6 @@
 """`framecast.open_forecast`: framecast's own files and those of others, as one kind of Dataset."""
 
+import gzip
 from pathlib import Path
 from typing import Any
 
@@ -120,5 +121,13 @@ def test_paths_that_hold_no_forecast(tmp_path: Path) -> None:
     (tmp_path / "film.gif").write_bytes(b"GIF89a")
     with pytest.raises(DataError, match="an animation holds no values"):
         framecast.open_forecast(tmp_path / "film.gif")
+    others()["valid times"].to_netcdf(tmp_path / "other.nc", engine="h5netcdf")
+    packed = tmp_path / "other.nc.gz"
+    packed.write_bytes(gzip.compress((tmp_path / "other.nc").read_bytes()))
+    with pytest.raises(DataError, match="expand it first"):
+        framecast.open_forecast(packed)
+    with pytest.raises(DataError, match="a forecast") as error:
+        framecast.open(packed)
+    assert f"open_forecast({str(packed)!r})" in str(error.value)
     with pytest.raises(DataError, match="no such file"):
         framecast.open_forecast(tmp_path / "absent.nc")
