@@ -193,7 +193,7 @@ def test_a_frame_of_training_is_known_whichever_way_its_rows_run(tmp_path: Path)
         for name in ("south", "north")
     )
     assert one == two
-    assert "was trained on 28 of these frames" in one
+    assert "was trained on 20 of these frames" in one
 
 
 def test_new_frames_are_scored_when_they_are_asked_for(run: Path, tmp_path: Path) -> None:
