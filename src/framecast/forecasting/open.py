@@ -133,7 +133,8 @@ def _named(dataset: xr.Dataset, array: xr.DataArray) -> xr.DataArray:
         if axis is not None and coordinate.ndim == 0 and axis not in (*names.values(), *map(str, array.dims)):
             array = array.assign_coords({axis: coordinate})
     names = {dim: axis for dim, axis in names.items() if axis not in array.dims}
-    return array.drop_vars([axis for axis in names.values() if axis in array.coords], errors="ignore").rename(names)
+    array = array.drop_vars([axis for axis in names.values() if axis in array.coords], errors="ignore")
+    return array.rename({**names})
 
 
 def _axis(dataset: xr.Dataset, name: Hashable) -> str | None:
