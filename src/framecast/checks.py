@@ -41,11 +41,14 @@ def as_path(value: object, expected: str, parameter: str) -> Path:
 
 
 def as_html_path(value: object, parameter: str = "path") -> Path:
-    """`value` as the path of an HTML page to write. Raises `ArgumentError` if it is a folder or does not end in .html."""
+    """`value` as the path of an HTML page to write. Raises `ArgumentError` if it is a folder or does not end in .html, behind a
+    link as well."""
     path = as_path(value, "the path of a page to write", parameter)
     if path.suffix != ".html" or path.is_dir():
         what = "is a folder" if path.is_dir() else f"{path.suffix or 'no suffix'} is not the suffix of a page"
         raise ArgumentError(what, where=path, remedy="name a file that ends in .html")
+    if path.is_symlink() and (target := Path(os.path.realpath(path))).suffix != ".html":
+        raise ArgumentError(f"is a link to {target}, which is no page", where=path, remedy="remove the link")
     return path
 
 

@@ -55,7 +55,7 @@ def test_whatever_fails_the_target_is_whole_and_nothing_else_is_left(
             write(folder / "x", b"old")
         before = content_of(folder)
         with monkeypatch.context() as patch:
-            disk = FaultyDisk(at, fault).install(patch)
+            disk = FaultyDisk(tmp_path, at, fault).install(patch)
             message = error_of(write, folder / "x")
         failed = message is not None
         assert message is None or re.search(r"x: cannot be written[^$]*do the same again", message)
@@ -188,7 +188,7 @@ def test_an_interrupted_body_leaves_nothing(tmp_path: Path) -> None:
 def test_a_torn_append_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     append_text(tmp_path / "log.csv", "a,b\n")
     with monkeypatch.context() as patch:
-        FaultyDisk(0, "torn").install(patch)
+        FaultyDisk(tmp_path, 0, "torn").install(patch)
         with pytest.raises(RunError, match="cannot be written"):
             append_text(tmp_path / "log.csv", "1,2\n")
     append_text(tmp_path / "log.csv", "3,4\n")

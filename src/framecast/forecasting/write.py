@@ -17,6 +17,7 @@ from zarr.abc.buffer import Buffer
 from zarr.storage import MemoryStore
 
 from framecast.checks import as_path, describe, require
+from framecast.data.archives.outputs import check_output
 from framecast.data.frames import check_frames
 from framecast.data.quantities import QUANTITIES
 from framecast.data.readers import zarr_store
@@ -79,9 +80,8 @@ def write(forecast: Forecast, out: str | Path, *, overwrite: bool = False, conte
     """Write `forecast` to `out`, in the format of its suffix: .nc or .zarr with grid, projection, init and lead times, or .mp4 or
     .gif, an animation that starts with the frames of `context`, if given.
 
-    Raises `DataError` if `forecast` is not a
-    Forecast, `ConfigError` if the suffix is unknown, the folder does not exist, or the file exists and `overwrite` is false, and
-    `RunError` if the file cannot be written.
+    Raises `DataError` if `forecast` is no Forecast, `ConfigError` if the suffix is unknown, the folder does not exist, the file
+    exists and `overwrite` is false, or the forecast was made from it, and `RunError` if it cannot be written.
     """
     # Check the arguments before anything is written.
     out = as_path(out, "the path of a file to write", "out")
@@ -89,6 +89,7 @@ def write(forecast: Forecast, out: str | Path, *, overwrite: bool = False, conte
     if context is not None:
         check_frames(context)
     check_target(out, overwrite=overwrite)
+    check_output(out, [] if context is None else [context], others=values.encoding.get("sources", ()))
     # Make the file in memory, then write it in one step.
     if out.suffix in (".mp4", ".gif"):
         film = (_gif if out.suffix == ".gif" else _mp4)(video_frames(values, context))

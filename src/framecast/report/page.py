@@ -93,10 +93,10 @@ def write_report(
 
 
 def write_page(template: str, path: Path, **values: Any) -> Path:
-    """Fill a template and write it atomically. Raises `RunError`."""
+    """Fill a template and write it in one step. Raises `ArgumentError` and `RunError`."""
     environment = Environment(loader=PackageLoader("framecast.report", "."), autoescape=select_autoescape())
     text = environment.get_template(template).render(**values)
-    write_text(path, text)
+    write_text(as_html_path(path), text)
     return path
 
 

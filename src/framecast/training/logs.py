@@ -20,7 +20,7 @@ from torch import Tensor
 from framecast.checks import require
 from framecast.errors import ConfigError
 from framecast.training.events import Progress, Validated
-from framecast.writing import append_text, write_bytes, write_text
+from framecast.writing import append_text, write_bytes, write_errors, write_text
 
 _SCALE, _GAP = 3, 2
 
@@ -109,7 +109,9 @@ class Logs:
         self._mlflow, self._has_warned = mlflow, False
         if mlflow is not None:
             mlflow.begin(out)
-        board: Any = SummaryWriter(str(out / "tensorboard"), purge_step=iteration)
+        self._board_folder = out / "tensorboard"
+        with write_errors(self._board_folder):
+            board: Any = SummaryWriter(str(self._board_folder), purge_step=iteration)
         self._boards = [board] if mlflow is None else [board, mlflow]
 
     def progress(self, event: Progress) -> None:
@@ -134,10 +136,11 @@ class Logs:
         csv.DictWriter(line, self.FIELDS, restval="").writerow(row)
         self.text += line.getvalue()
         append_text(self._file, line.getvalue())
-        for name, value in values.items():
-            if isinstance(value, float):
-                for board in self._boards:
-                    board.add_scalar(name, value, iteration)
+        with write_errors(self._board_folder):  # TensorBoard writes its files itself
+            for name, value in values.items():
+                if isinstance(value, float):
+                    for board in self._boards:
+                        board.add_scalar(name, value, iteration)
 
     def failure(self) -> str:
         """Why MLflow receives no more curves, once after it failed; else an empty string."""
@@ -148,8 +151,9 @@ class Logs:
 
     def close(self) -> None:
         """Flush and close all logs."""
-        for board in self._boards:
-            board.close()
+        with write_errors(self._board_folder):
+            for board in self._boards:
+                board.close()
 
 
 def _rows_until(stored: bytes, iteration: int, fields: Sequence[str]) -> str:

@@ -51,10 +51,12 @@ _RENAMED = {
 
 
 def write_cases(sums: xr.Dataset, rates: tuple[float, ...], path: Path) -> None:
-    """Write the sums to `path` atomically; `rates`, the thresholds in mm/h, become the coordinate `rate`. Raises `RunError`."""
+    """Write the sums to `path` in one step; `rates`, the thresholds in mm/h, become the coordinate `rate`. Raises `RunError`, and
+    `ConfigError` if `path` is a file of the frames that were scored."""
+    sources = sums.encoding.get("sources", ())
     if "threshold" in sums.dims:
         sums = sums.assign_coords(rate=("threshold", list(rates), {"units": "mm h-1"}))
-    write_netcdf(path, sums.assign_attrs({_ATTRIBUTE: VERSION}))
+    write_netcdf(path, sums.assign_attrs({_ATTRIBUTE: VERSION}), sources)
 
 
 def read_cases(path: Path) -> tuple[xr.Dataset, Convention, Quantity, tuple[float, ...], tuple[float, ...]]:

@@ -18,6 +18,7 @@ from pyproj.exceptions import CRSError
 
 from framecast.checkpoints.model_folder import ModelCard
 from framecast.checks import as_path, as_tuple, ensure_folder
+from framecast.data.archives.outputs import check_output, source_files
 from framecast.data.datasets import ArchiveData
 from framecast.data.frames import same_grid
 from framecast.data.readers.options import ReadOptions
@@ -172,12 +173,14 @@ def run_job(
     source = resources.sources.held_out()
     plan = make_plan(source, settings, where=resources.sources.where)
     if out is not None:
+        check_output(Path(out) / CASES, resources.sources.frames, job.data)
         ensure_folder(out)  # now, not after hours of work
     if cluster is None:
         parts = [score(plan, resources.forecasters, source, progress or no_progress, resources.networks)]
     else:
         parts = score_on_cluster(job, plan, cluster, progress or no_progress)
     verification = replace(assemble(parts, plan, source, resources.sources.step), grid=_grid(resources.sources.frames))
+    verification.sums.encoding["sources"] = source_files(*resources.sources.frames)
     verification.sums.attrs |= job.weights.describe() | {
         "repairs": "\n".join([*resources.sources.repairs, *resources.assumptions]),
         "warnings": "\n".join(job.warnings(resources)),

@@ -11,6 +11,7 @@ import xarray as xr
 
 from framecast.checks import as_tuple, check_counts, check_kind, describe, replace_fields, takes_fields_of
 from framecast.data.archives.opening import open as open_frames
+from framecast.data.archives.outputs import source_files
 from framecast.data.frames import action_names
 from framecast.data.readers.options import DEFAULT, ReadOptions
 from framecast.data.scaling import default_scaling
@@ -94,6 +95,7 @@ def verify(
     plan = make_plan(source, settings, batch_size=batch_size, examples=examples, where=sources.where)
     result = assemble([score(plan, by_name, source, progress or no_progress, weights.networks())], plan, source, step)
     repairs = [*sources.repairs, *assumptions(baselines, baseline_data)]
+    result.sums.encoding["sources"] = source_files(*sources.frames)
     result.sums.attrs |= weights.describe() | {"repairs": "\n".join(repairs), "warnings": "\n".join(sources.warnings)}
     return result
 

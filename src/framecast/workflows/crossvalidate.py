@@ -23,7 +23,7 @@ from typing import Any
 
 from rich.console import Console
 
-from framecast.checks import as_path, as_tuple, check_kind, ensure_folder, replace_fields, require, takes_fields_of
+from framecast.checks import as_path, as_tuple, check_kind, replace_fields, require, takes_fields_of
 from framecast.config.experiment import Experiment
 from framecast.config.parsing import plain
 from framecast.config.recipes import read
@@ -39,7 +39,7 @@ from framecast.verification.settings import EvaluationSettings
 from framecast.workflows.evaluation import evaluate
 from framecast.workflows.event_scores import EventScore, event_scores, lead_scores, write_table
 from framecast.workflows.folds import Fold, check_data, check_settings, choose_events, plan_folds
-from framecast.writing import write_text
+from framecast.writing import claim, write_text
 
 SETTINGS = "settings.json"
 """The file of the settings of an evaluation, beside its `cases.nc`."""
@@ -100,10 +100,19 @@ def crossvalidate(
     for fold in folds:
         check_settings(fold)
     check_data(experiment, folds, chosen, judged_only, settings)
-    ensure_folder(folder)
+    with claim(folder):
+        return _run_folds(folds, chosen, settings, folder, console or Console(stderr=True), progress)
 
-    # the folds: training, then the events; the scores are written however it ends
-    console = console or Console(stderr=True)
+
+def _run_folds(
+    folds: Sequence[Fold],
+    chosen: Set[str],
+    settings: EvaluationSettings,
+    folder: Path,
+    console: Console,
+    progress: Progress | None,
+) -> CrossValidation:
+    """Train the folds and evaluate the events; the scores are written however it ends."""
     verifications = _finished(folds, settings)
     try:
         interrupted = not all(_run(fold, chosen, verifications, settings, console, progress) for fold in folds)

@@ -9,7 +9,7 @@ of dead processes. Symbolic links are followed to their target; the mode of new 
 the file and a remedy (`write_errors`).
 """
 
-from framecast.writing.files import append_text, replacing, write_bytes, write_text
+from framecast.writing.files import adopt, append_text, appending, replacing, write_bytes, write_text
 from framecast.writing.leftovers import TEMPORARY, clean_leftovers
 from framecast.writing.locks import LOCK, claim
 from framecast.writing.system import creating, make_folder, put_bytes
@@ -18,7 +18,9 @@ from framecast.writing.targets import check_sources, resolve, write_errors
 __all__ = [
     "LOCK",
     "TEMPORARY",
+    "adopt",
     "append_text",
+    "appending",
     "check_sources",
     "claim",
     "clean_leftovers",

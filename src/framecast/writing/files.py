@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -30,7 +31,22 @@ def replacing(path: str | Path, sources: Iterable[str | Path] = (), *, overwrite
         with temporary_folder(target.parent) as folder:
             yield folder / target.name
             sync_all(folder / target.name)
-            _place(folder / target.name, target, overwrite)
+            _place(folder / target.name, target, folder / OLD, overwrite)
+
+
+def adopt(new: Path, path: Path) -> None:
+    """Replace `path` in one step by a file or folder that is complete, on the same file system. After an error both are what they
+    were. Raises `RunError`."""
+    target = resolve(path)
+    with write_errors(path):
+        make_folder(target.parent)
+        sync_all(new)
+        with temporary_folder(target.parent) as folder:
+            _place(new, target, folder / OLD, overwrite=True)
+    if new.is_dir():  # the earlier one, where the two were exchanged
+        shutil.rmtree(new, ignore_errors=True)
+    else:
+        new.unlink(missing_ok=True)
 
 
 def write_bytes(
@@ -46,23 +62,38 @@ def write_text(path: str | Path, text: str, sources: Iterable[str | Path] = (), 
     write_bytes(path, text.encode(), sources, overwrite=overwrite)
 
 
-def append_text(path: str | Path, text: str) -> None:
-    """Append UTF-8 text to a file, which is created if it does not exist; all of it or none. Raises `RunError`."""
+@contextmanager
+def appending(path: str | Path, *, anew: bool = False) -> Iterator[Callable[[bytes | memoryview], None]]:
+    """Yield a function that appends bytes to a file, all of them or none; the file is created if it does not exist, and emptied
+    first if it begins `anew`. Raises `RunError`."""
     with write_errors(path):
-        descriptor = os.open(resolve(path), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
-        try:
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | (os.O_TRUNC if anew else 0)
+        descriptor = os.open(resolve(path), flags, 0o666)
+
+    def append(data: bytes | memoryview) -> None:
+        with write_errors(path):
             size = os.fstat(descriptor).st_size
             try:
-                write_all(descriptor, text.encode())
+                write_all(descriptor, data)
             except OSError:
                 os.ftruncate(descriptor, size)
                 raise
-        finally:
-            os.close(descriptor)
+
+    try:
+        yield append
+    finally:
+        os.close(descriptor)
 
 
-def _place(new: Path, target: Path, overwrite: bool) -> None:
-    """Rename `new` onto `target` and sync the parent; if that fails, undo it. Raises `OSError`."""
+def append_text(path: str | Path, text: str) -> None:
+    """Append UTF-8 text to a file as `appending` does."""
+    with appending(path) as append:
+        append(text.encode())
+
+
+def _place(new: Path, target: Path, aside: Path, overwrite: bool) -> None:
+    """Rename `new` onto `target` and sync the parent; if that fails, undo it. Where folders cannot be exchanged in one step, the
+    earlier one is moved into the folder `aside`. Raises `OSError`."""
     undo: Callable[[], object]
     if not os.path.lexists(target):
         if overwrite or not rename_by(new, target, NO_REPLACE):
@@ -76,7 +107,8 @@ def _place(new: Path, target: Path, overwrite: bool) -> None:
     elif rename_by(new, target, EXCHANGE):
         undo = partial(rename_by, new, target, EXCHANGE)
     elif target.is_dir():
-        old = new.with_name(OLD)
+        os.mkdir(aside)
+        old = aside / target.name
         _move_in(new, target, old)
         undo = partial(_move_in, old, target, new)
     else:  # a file system that cannot exchange: the earlier file is gone with the rename

@@ -17,7 +17,7 @@ from framecast.writing.locks import hold, release
 TEMPORARY = ".writing-"
 """How the names of temporaries begin."""
 OLD = ".replaced"
-"""The name, in a temporary folder, of the folder that is being replaced."""
+"""The folder, in a temporary folder, of what is being replaced."""
 
 
 def clean_leftovers(folder: Path) -> None:
@@ -68,11 +68,12 @@ def _make_temporary(parent: Path) -> tuple[Path, int]:
 
 
 def _complete_swap(temporary: Path) -> None:
-    """Put the new folder in place if the process died when the old one was moved away and the new one not yet there."""
-    if (temporary / OLD).exists():
-        for new in temporary.iterdir():
-            if new.name != OLD and not os.path.lexists(temporary.with_name(new.name)):
-                os.rename(new, temporary.with_name(new.name))
+    """Put the new folder in place, or the old one where the new one is elsewhere, if the process died after it had moved the old
+    one away."""
+    for old in (temporary / OLD).glob("*"):
+        target, new = temporary.with_name(old.name), temporary / old.name
+        if not os.path.lexists(target):
+            os.rename(new if new.exists() else old, target)
 
 
 def _host() -> str:

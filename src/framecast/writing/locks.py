@@ -7,7 +7,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -42,18 +42,37 @@ def claim(folder: str | Path, *, beside: bool = False) -> Iterator[None]:
     target = resolve(folder)
     lock = target.with_name(f".{target.name}{LOCK}") if beside else target / LOCK
     with write_errors(folder):
-        created = make_folder(lock.parent)
-        descriptor = _acquire(lock, folder)
-    hold(descriptor)
+        let_go = _take(lock, folder)
     try:
         yield
     finally:
-        with suppress(OSError):
-            lock.unlink()
-        release(descriptor)
+        let_go()
+
+
+def _take(lock: Path, claimed: str | Path) -> Callable[[], None]:
+    """Take the lock, and return the function that gives it back. Raises `RunError` and `OSError`."""
+    created, held = make_folder(lock.parent), list[int]()
+
+    def let_go() -> None:
+        for descriptor in held:
+            with suppress(OSError):
+                lock.unlink()
+            release(descriptor)
         if created:
             with suppress(OSError):  # it is empty if nothing was written
                 lock.parent.rmdir()
+
+    try:
+        held.append(_acquire(lock, claimed))
+        hold(held[0])
+        start = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
+        record = {"host": socket.gethostname(), "pid": os.getpid(), "start": start}
+        os.ftruncate(held[0], 0)
+        write_all(held[0], json.dumps(record).encode())
+    except BaseException:
+        let_go()
+        raise
+    return let_go
 
 
 def hold(descriptor: int) -> None:
@@ -69,7 +88,7 @@ def release(descriptor: int) -> None:
 
 
 def _acquire(lock: Path, claimed: str | Path) -> int:
-    """The descriptor of the lock file, locked, with this process in it. Raises `RunError` and `OSError`."""
+    """The descriptor of the lock file, locked. Raises `RunError` and `OSError`."""
     while True:
         descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
         try:
@@ -89,11 +108,6 @@ def _acquire(lock: Path, claimed: str | Path) -> int:
                     remedy="wait until it has ended, or use another path",
                 )
             if os.path.samestat(os.fstat(descriptor), os.stat(lock)):
-                start = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
-                record = {"host": socket.gethostname(), "pid": os.getpid(), "start": start}
-                os.ftruncate(descriptor, 0)
-                os.lseek(descriptor, 0, os.SEEK_SET)
-                write_all(descriptor, json.dumps(record).encode())
                 return descriptor
         except FileNotFoundError:  # its owner removed it meanwhile
             pass

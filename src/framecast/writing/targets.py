@@ -45,16 +45,19 @@ def check_sources(path: str | Path, sources: Iterable[str | Path]) -> None:
     """Raise `ConfigError` if writing `path` would change one of `sources`: the same file or folder, whatever its name, one that
     `path` holds, or a folder that holds `path`. Sources may be patterns; addresses of servers are passed over."""
     target = resolve(path)
+    own, parents = _identity(target), {_identity(parent) for parent in target.parents}
     for source in sources:
         if "://" in str(source):
             continue
-        matches = [str(source)] if os.path.lexists(source) else glob.glob(str(source), recursive=True)
-        for match in map(resolve, matches):
-            if _is_same(target, match):
+        for match in [source] if os.path.lexists(source) else glob.glob(str(source), recursive=True):
+            identity = _identity(match)
+            if identity is None:
+                continue
+            if identity == own:
                 what = "is what the result is made from, and would be overwritten"
-            elif any(_is_same(parent, match) for parent in target.parents):
+            elif identity in parents:
                 what = f"lies in {match}, from which the result is made"
-            elif any(_is_same(parent, target) for parent in match.parents):
+            elif own is not None and target.is_dir() and Path(os.path.realpath(match)).is_relative_to(target):
                 what = f"holds {match}, from which the result is made, and would be overwritten"
             else:
                 continue
@@ -77,11 +80,13 @@ def write_errors(path: str | Path) -> Iterator[None]:
         raise RunError(f"cannot be written ({reason})", where=path, remedy=remedy) from error
 
 
-def _is_same(path: Path, other: Path) -> bool:
+def _identity(path: str | Path) -> tuple[int, int] | None:
+    """What is the same for all names of a file or folder; None if there is none."""
     try:
-        return path == other or os.path.samefile(path, other)
+        status = os.stat(path)
     except OSError:
-        return False
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _errno(error: BaseException) -> int | None:
