@@ -32,7 +32,18 @@ def test_files_stay_readable() -> None:
 
 
 def test_the_root_holds_what_everything_shares_and_nothing_else() -> None:
-    shared = {"__init__", "errors", "types", "checks", "progress", "curriculum", "losses", "colours"}
+    shared = {
+        "__init__",
+        "errors",
+        "paths",
+        "types",
+        "checks",
+        "progress",
+        "plain_data",
+        "curriculum",
+        "losses",
+        "colours",
+    }
     assert {path.stem for path in SOURCE.glob("*.py")} == shared
 
 

@@ -6,8 +6,9 @@ module reads no files.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
+from framecast.checks import Range, Seed
 from framecast.curriculum import Curriculum, NoSampling
 from framecast.data.datasets import ArchiveData, Data
 from framecast.data.motion.coordinates import Coordinates, Eulerian
@@ -59,8 +60,8 @@ class Training:
 
     iterations: int = 80_000
     batch_size: int = 8
-    seed: int = 0
-    workers: int = 2
+    seed: Seed = 0
+    workers: Annotated[int, Range(0, 256)] = 2
     reverse_time: bool = False
     ema: float | None = None
     max_skipped: int = 10
@@ -69,8 +70,8 @@ class Training:
     validation_windows: int = 64
     checkpoint_every: int = 500
     accelerator: str = "auto"
-    devices: int = 1
-    num_nodes: int = 1
+    devices: Annotated[int, Range(1, 1024)] = 1
+    num_nodes: Annotated[int, Range(1, 65_536)] = 1
     strategy: str = "auto"
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
     compile: bool = False

@@ -29,7 +29,7 @@ from framecast.data.windows.record import FrameTable, table_of
 from framecast.data.windows.sampling import Importance
 from framecast.data.windows.sources import ArchiveSource, Check, DataSplits, check_lengths
 from framecast.data.windows.splits import NAMES, ByBlocks, Split, describe_split, split_by_labels
-from framecast.errors import ArgumentError, ConfigError, DataError
+from framecast.errors import ArgumentError, ConfigError, DataError, shown
 from framecast.types import FrameShape, config
 
 IN_MEMORY = "(frames in memory)"
@@ -65,6 +65,8 @@ class ArchiveData(ReadOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if not self.paths or not all(isinstance(path, str) and path for path in self.paths):
+            raise ArgumentError(f"{shown(self.path)} given, expected a path, or a list of paths", parameter="data.path")
         check_lengths(self.context, self.horizon)
         if self.stride < 1:
             raise ArgumentError(f"{self.stride} given, expected at least 1", parameter="data.stride")

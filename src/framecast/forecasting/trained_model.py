@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from framecast.checkpoints.model_folder import ModelCard, find
 from framecast.checkpoints.model_folder import load as load_saved
-from framecast.checks import as_path, check_counts
+from framecast.checks import as_path, check_counts, check_seed, describe
 from framecast.data.motion.advection import motion_of
 from framecast.data.motion.coordinates import Lagrangian, carry_cases, carry_forecast, origins_of
 from framecast.data.motion.optical_flow import context_motion
@@ -31,7 +31,7 @@ from framecast.forecasting.distribution import Distribution, rates_as
 from framecast.forecasting.ensembles import draw_members
 from framecast.forecasting.labels import Forecast, check_horizon, forecast_frames, values_of
 from framecast.forecasting.model_checks import check_actions, check_context, fit_frames
-from framecast.forecasting.protocol import Context, Forecasts, check_length
+from framecast.forecasting.protocol import Context, Forecasts, check_length, prepare
 from framecast.forecasting.tiling import check_overlap, forecast_tiles
 from framecast.ops.convolution import Transforms, share_transforms
 
@@ -190,6 +190,7 @@ class TrainedModel:
         check_horizon(horizon)
         check_context(self.card, context, horizon)
         check_length(self, context.length)
+        context = prepare(context, horizon, self.members)
         unused = context.length - self.context
         frames, actions, inputs = context.frames[:, unused:], None, None
         if self.card.shape.actions and context.actions is not None:
@@ -333,6 +334,7 @@ def load(
     `overlap` is as large as `tile`, or the model predicts no distributions to draw members from.
     """
     check_counts(tile=tile, members=members)
+    check_seed(seed)
     path = find(as_path(folder, "the folder of a run, or of a saved model", "folder"))
     model, card = load_saved(path)
     return TrainedModel(
@@ -347,6 +349,6 @@ def _device(name: str | None) -> torch.device:
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError, TypeError) as error:
         raise ConfigError(
-            f"device {name!r} cannot be used ({str(error).splitlines()[0]})", remedy="device='cpu'"
+            f"device {describe(name)} cannot be used ({str(error).splitlines()[0]})", remedy="device='cpu'"
         ) from error
     return device

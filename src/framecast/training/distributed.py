@@ -29,6 +29,13 @@ def launch(settings: Training) -> Any:
     from lightning_fabric import Fabric
     from lightning_fabric.utilities.exceptions import MisconfigurationException
 
+    most = 4 * (os.cpu_count() or 1)
+    if settings.devices > most and not torch.cuda.is_available():
+        raise ConfigError(
+            f"{settings.devices} processes given, and this machine has {os.cpu_count()} cores",
+            where="training.devices",
+            remedy=f"use at most {most}",
+        )
     try:
         fabric = Fabric(
             accelerator=settings.accelerator,

@@ -14,14 +14,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from framecast.config.experiment import Experiment
 from framecast.config.parsing import plain
 from framecast.config.recipes import read
 from framecast.data.datasets import ArchiveData
 from framecast.data.windows.record import RECORD, DataRecord, read_record
 from framecast.errors import ConfigError, RunError
+from framecast.paths import is_file
+from framecast.plain_data import format_yaml
 from framecast.training import resume_state
 from framecast.training.settings import describe, differences
 from framecast.writing import LOCK, TEMPORARY, write_bytes, write_text
@@ -77,7 +77,7 @@ def settings_of(experiment: Experiment) -> dict[str, Any]:
 def create_run_folder(out: Path, experiment: Experiment, record: bytes | None = None) -> None:
     """Create the folder of a run and write its settings and the `record` of its data; a resumed run replaces them, since its
     length may change. Raises `RunError` if the folder cannot be written."""
-    write_text(out / EXPERIMENT, yaml.safe_dump(settings_of(experiment), sort_keys=False))
+    write_text(out / EXPERIMENT, format_yaml(settings_of(experiment)))
     if record is not None:
         write_bytes(out / RECORD, record)
 
@@ -97,7 +97,7 @@ def read_run_record(out: Path, digest: str | None) -> DataRecord | None:
 
 def read_experiment(out: Path) -> Experiment:
     """The experiment of an existing run. Raises `RunError` if `out` is not a run."""
-    if not (out / EXPERIMENT).is_file():
+    if not is_file(out / EXPERIMENT):
         raise RunError(
             f"not a run: it has no {EXPERIMENT}",
             where=out,

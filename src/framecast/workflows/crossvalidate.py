@@ -29,7 +29,8 @@ from framecast.config.parsing import plain
 from framecast.config.recipes import read
 from framecast.data.archives.opening import files_named_by
 from framecast.data.identity import FileIdentity, identify_files
-from framecast.errors import ConfigError
+from framecast.errors import ConfigError, FramecastError
+from framecast.plain_data import read_json
 from framecast.progress import Progress
 from framecast.training import resume, train
 from framecast.training.run_folder import EXPERIMENT
@@ -190,15 +191,18 @@ def _is_current(record: Any, path: str, settings: EvaluationSettings) -> bool:
         return False
     if "files" not in record:
         return True
-    files = {file["path"]: FileIdentity(**file) for file in record["files"]}
-    return set(files) == files_named_by(path) and all(file.is_at(name) for name, file in files.items())
+    try:
+        files = [FileIdentity(**file) for file in record["files"]]
+        return {file.path for file in files} == files_named_by(path) and all(file.is_at(file.path) for file in files)
+    except (TypeError, AttributeError):  # the record was edited
+        return False
 
 
 def _read_record(file: Path) -> Any:
     """The settings in a file; None if it does not exist, or was not written to its end."""
     try:
-        return json.loads(file.read_text())
-    except (FileNotFoundError, ValueError):
+        return read_json(file)
+    except FramecastError:
         return None
 
 

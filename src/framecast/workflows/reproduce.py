@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -25,12 +26,14 @@ from framecast.training.run_folder import EXPERIMENT, check_unchanged, read_expe
 from framecast.training.two_stage import second_stage
 from framecast.verification.metrics import direction
 from framecast.verification.result import Score
+from framecast.verification.settings import EvaluationSettings
 from framecast.workflows.evaluation import evaluate
 
 CLOSE = 0.05
 """A score within this fraction of the published one is reached."""
 CASES, MIN_CASES = 1_000, 20
 """The test windows of a scaled run: the scale times the first, at least the second."""
+_DEFAULTS: dict[str, Any] = {"convention": "default", "horizon": None}
 FREE = (
     "data.path",
     "data.images",
@@ -59,6 +62,8 @@ class ReproducedScore:
             return "not computed"
         if self.changes:
             return f"not comparable: {', '.join(self.changes)}"
+        if self.published == 0:
+            return "reached" if self.ours.value == 0 else "not comparable: published as 0"
         difference = self.ours.value / self.published - 1
         if abs(difference) <= CLOSE:
             return "reached"
@@ -92,11 +97,14 @@ def reproduce(
     names = [name for name in ([row] if row else rows(file)) if published_scores(file, name)]
     if not names:
         raise ConfigError("no published scores to compare with", where=str(recipe))
+    for name in names:  # raises for what no evaluation takes
+        stated = {**_DEFAULTS, **published_scores(file, name)}
+        EvaluationSettings(convention=stated["convention"], horizon=stated["horizon"])
     results: list[ReproducedScore] = []
     # Row by row: settings, training, verification, comparison.
     for name in names:
         paper = dict(published_scores(file, name))
-        convention, horizon = str(paper.pop("convention", "default")), paper.pop("horizon", None)
+        convention, horizon = (paper.pop(key, default) for key, default in _DEFAULTS.items())
         original, experiment = read(f"{file}#{name}"), scale_experiment(read(f"{file}#{name}", overrides), scale)
         run = _train_row(experiment, Path(out) / Path(file).stem / name, console)
         if run is None:

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from framecast.errors import RunError
+from framecast.errors import FramecastError, RunError
+from framecast.plain_data import parse_json
 from framecast.writing.system import make_folder, write_all
 from framecast.writing.targets import resolve, write_errors
 
@@ -120,8 +121,8 @@ def _acquire(lock: Path, claimed: str | Path) -> int:
 def _read_owner(descriptor: int) -> dict[str, object]:
     """The record in a lock file; empty if there is none."""
     try:
-        record = json.loads(os.pread(descriptor, 4096, 0))
-    except ValueError:
+        record = parse_json(os.pread(descriptor, 4096, 0).decode(), "lock")
+    except (ValueError, FramecastError):
         return {}
     return record if isinstance(record, dict) else {}
 
@@ -132,7 +133,7 @@ def _is_alive(owner: dict[str, object]) -> bool:
         return bool(owner)
     try:
         os.kill(int(str(owner.get("pid"))), 0)
-    except (ProcessLookupError, ValueError):
+    except (ProcessLookupError, ValueError, OverflowError):
         return False
     except PermissionError:
         return True

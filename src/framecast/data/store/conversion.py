@@ -55,6 +55,7 @@ from framecast.data.store.manifest import (
     sha256,
 )
 from framecast.errors import ArgumentError, ConfigError, DataError, FramecastError, ResourceError
+from framecast.plain_data import parse_json, read_json
 from framecast.progress import Progress, no_progress
 from framecast.writing import adopt, claim, put_bytes, replacing, resolve, write_bytes, write_errors
 
@@ -152,7 +153,7 @@ class _Store:
         # an earlier store, finished or interrupted, sets chunks and plan
         finished, started = read_manifest(self.out), read_manifest(self.partial)
         self.chunks = _choose_chunks(chunks, finished, started, frames)
-        plan = json.loads(json.dumps(make_plan(opened, changes, self.chunks)))  # as it is read back
+        plan = parse_json(json.dumps(make_plan(opened, changes, self.chunks)), out)  # as it is read back
         self.length = int(plan["shard"])
         if self.out.exists() and (reason := mismatch(finished, plan, frames) or self._damage(self.out, finished)):
             raise ConfigError(f"exists already and {reason}", where=out, remedy="convert to a new store")
@@ -249,7 +250,7 @@ class _Store:
         key, scratch = Path(self.name, "c", str(number), "0", "0", "0"), self.partial / _SCRATCH
         with write_errors(self.path):
             shutil.rmtree(scratch, ignore_errors=True)
-            metadata = json.loads((self.partial / self.name / "zarr.json").read_text())
+            metadata = read_json(self.partial / self.name / "zarr.json")
             metadata["shape"][0] = self.length
             put_bytes(scratch / self.name / "zarr.json", json.dumps(metadata).encode())
             _array(scratch, self.name)[: len(values)] = values

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,14 +10,19 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from framecast.checks import LARGEST_COUNT
 from framecast.data.archives.joining import first_names
 from framecast.data.archives.opening import OpenResult
 from framecast.data.frames import action_names
 from framecast.data.store.changes import Changes
 from framecast.data.store.layout import Chunks, clip_chunks, frames_per_shard
-from framecast.errors import DataError
+from framecast.errors import DataError, FramecastError
+from framecast.paths import is_file
+from framecast.plain_data import read_json
 
 MANIFEST = "manifest.json"
+LARGEST_MANIFEST = 2**30
+"""Bytes of a manifest that is read."""
 _KINDS: dict[str, type | tuple[type, ...]] = {
     "plan": dict,
     "frames": int,
@@ -34,8 +38,8 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
 def read_manifest(store: Path) -> dict[str, Any] | None:
     """The manifest of a store; None if there is none, or if it is damaged."""
     try:
-        manifest = json.loads((store / MANIFEST).read_text())
-    except (OSError, ValueError, RecursionError):
+        manifest = read_json(store / MANIFEST, LARGEST_MANIFEST)
+    except FramecastError:
         return None
     if not isinstance(manifest, dict) or not all(
         isinstance(manifest.get(key, ...), kind) for key, kind in _KINDS.items()
@@ -46,11 +50,24 @@ def read_manifest(store: Path) -> dict[str, Any] | None:
         return None
     if not all(isinstance(about, dict) for about in manifest["files"].values()):
         return None
+    if not 0 <= manifest["frames"] <= LARGEST_COUNT or not _is_time(manifest["last"], plan.get("clock")):
+        return None
     plan["chunks"] = list(clip_chunks(plan["chunks"], *plan["size"][1:]))
     later_keys = {"clock": "T" in str(manifest["last"]), "time_step": None, "actions": 0}
     for key, value in later_keys.items():
         plan.setdefault(key, value)
     return manifest
+
+
+def _is_time(last: Any, clock: Any) -> bool:
+    """Whether `last` is the time of a frame as a manifest has it: nothing, or text that is a date if there is a `clock`, else a
+    number."""
+    if last is None:
+        return True
+    try:
+        return not np.isnat(np.datetime64(last)) if clock or "T" in str(last) else int(last) >= 0
+    except (ValueError, TypeError):
+        return False
 
 
 def _are_counts(values: Any) -> bool:
@@ -128,7 +145,7 @@ def frames_after(frames: xr.DataArray, manifest: dict[str, Any]) -> tuple[xr.Dat
 
 def checksums(file: Path) -> dict[str, Any]:
     """Size and SHA-256 of a source file; for a store (a folder, or remote) only its kind. Raises `DataError`."""
-    if not file.is_file():
+    if not is_file(file):
         return {"kind": "store"}
     try:
         return {"bytes": file.stat().st_size, "sha256": sha256(file)}

@@ -20,9 +20,13 @@ from framecast.data.frames import stamp
 from framecast.data.identity import FileIdentity
 from framecast.data.windows.index import Window
 from framecast.data.windows.splits import NAMES
-from framecast.errors import RunError
+from framecast.errors import FramecastError, RunError
+from framecast.paths import is_file
+from framecast.plain_data import read_json
 
 RECORD = "data.json"
+LARGEST_RECORD = 2**30
+"""Bytes of the file of a record that is read."""
 VERSION = 1
 """The version of the format."""
 _MACHINE = ("absolute", "stamp")
@@ -136,13 +140,20 @@ def read_record(folder: Path) -> DataRecord | None:
     """The record in a folder of a run or of a model; None if it has none. Raises `RunError` for one that was changed."""
     path = folder / RECORD
     try:
-        content = json.loads(path.read_bytes()) if path.is_file() else None
-    except (OSError, ValueError, RecursionError) as error:
-        raise _damaged(path, f"it cannot be read: {str(error)[:200]}") from error
+        content = read_json(path, LARGEST_RECORD) if is_file(path) else None
+    except FramecastError as error:
+        raise _damaged(path, error.what) from error
     if content is None:
         return None
     if not isinstance(content, dict) or content.pop("checksum", None) != _sha256(content):
         raise _damaged(path, "its checksum does not match")
+    try:
+        return _record(content, path)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise _damaged(path, f"it is not a record: {str(error)[:200]}") from error
+
+
+def _record(content: dict[str, Any], path: Path) -> DataRecord:
     if content["format_version"] > VERSION:
         raise RunError(
             f"a record of version {content['format_version']}, expected up to {VERSION}",

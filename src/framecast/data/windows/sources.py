@@ -26,7 +26,7 @@ from framecast.data.windows.index import Window
 from framecast.data.windows.inputs import Field, Input
 from framecast.data.windows.record import FrameTable
 from framecast.data.windows.splits import Split
-from framecast.errors import ConfigError, DataError
+from framecast.errors import ConfigError, DataError, shown
 from framecast.types import FrameShape
 
 
@@ -214,10 +214,18 @@ def no_inputs(length: int, size: tuple[int, int], region: Region | None) -> np.n
     return np.zeros((length, 0, height, width), dtype=np.float32)
 
 
+LONGEST_WINDOW = 100_000
+"""Frames of a context, and of a horizon."""
+
+
 def check_lengths(context: int, horizon: int) -> None:
-    """Raise `ConfigError` if context or horizon is below 1."""
+    """Raise `ConfigError` if context or horizon is below 1, or beyond `LONGEST_WINDOW`."""
     if context < 1 or horizon < 1:
         raise ConfigError(f"context {context} and horizon {horizon} must be at least 1", where="data")
+    if max(context, horizon) > LONGEST_WINDOW:
+        raise ConfigError(
+            f"context {shown(context)} and horizon {shown(horizon)} must be at most {LONGEST_WINDOW:,}", where="data"
+        )
 
 
 def _actions(frames: xr.DataArray) -> np.ndarray:
