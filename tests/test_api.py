@@ -12,6 +12,7 @@ from framecast.errors import ArgumentError, ConfigError
 
 NAMES = {
     "open",
+    "open_forecast",
     "inspect",
     "training_cost",
     "convert",

@@ -16,6 +16,7 @@ from framecast.errors import RunError as RunError
 from framecast.forecasting.api import forecast as forecast
 from framecast.forecasting.baselines import baselines as baselines
 from framecast.forecasting.distribution import Distribution as Distribution
+from framecast.forecasting.open import open_forecast as open_forecast
 from framecast.forecasting.protocol import Context as Context
 from framecast.forecasting.protocol import Forecaster as Forecaster
 from framecast.forecasting.protocol import Forecasts as Forecasts

@@ -10,8 +10,10 @@ import json
 from typing import Annotated, Any
 
 from framecast.checks import LARGEST_COUNT, Range
+from framecast.config.earlier import model_settings
 from framecast.config.parsing import parse, plain
 from framecast.data.motion.coordinates import EULERIAN, Coordinates
+from framecast.data.orientation import RowOrder
 from framecast.data.quantities import QUANTITIES
 from framecast.data.readers.options import DEFAULT, LONGEST_STEP, ReadOptions
 from framecast.data.scaling import Scaling
@@ -66,13 +68,11 @@ class CardShape:
 
 @config
 class CardCalibration:
-    """The calibration of probabilities, see `forecasting.calibration`: `slope` and `offset` `(N, K)` at `minutes (N)` for
-    `rates (K)`. The other fields describe the events on which it was learnt."""
+    """The calibration of probabilities, which is part of the weights, see `forecasting.calibration`: how far what was learnt of
+    each of the `rates` is trusted. The other fields describe the events on which that was learnt."""
 
     rates: tuple[float, ...]
-    minutes: tuple[float, ...]
-    slope: tuple[tuple[float, ...], ...]
-    offset: tuple[tuple[float, ...], ...]
+    trust: tuple[float, ...]
     calibrated: tuple[bool, ...]
     pixels: int = 0
     events: tuple[int, ...] = ()
@@ -81,10 +81,8 @@ class CardCalibration:
     times: tuple[tuple[str, ...], ...] = ()
 
     def __post_init__(self) -> None:
-        rows = (*self.slope, *self.offset, self.calibrated)
-        lengths = {len(self.minutes), len(self.slope), len(self.offset)}
-        if len(lengths) > 1 or {len(row) for row in rows} != {len(self.rates)}:
-            raise ConfigError("slope, offset and calibrated do not have one value for each rate and lead time")
+        if not len(self.rates) == len(self.trust) == len(self.calibrated):
+            raise ConfigError("trust and calibrated do not have one value for each rate")
 
 
 @config
@@ -107,6 +105,7 @@ class CardContent:
     calibration: CardCalibration | None = None
     about: dict[str, Any] | None = None
     training_data_sha256: str = ""
+    row_order: RowOrder | None = None
 
     def __post_init__(self) -> None:
         if len(self.inputs) != self.shape.inputs:
@@ -145,6 +144,8 @@ def _migrate(content: dict[str, Any], where: str) -> dict[str, Any]:
         current["read_options"] = content["reading"]
     if not current.get("calibration"):
         current.pop("calibration", None)
+    if isinstance(current.get("model"), dict):
+        current["model"] = model_settings(current["model"])
     return {**current, "format_version": VERSION}
 
 

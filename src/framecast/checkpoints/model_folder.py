@@ -23,6 +23,7 @@ from framecast.checkpoints.card_content import CHECKSUM, VERSION, calibration_of
 from framecast.checks import check_memory
 from framecast.config.parsing import plain
 from framecast.data.motion.coordinates import EULERIAN, Coordinates
+from framecast.data.orientation import RowOrder
 from framecast.data.quantities import QUANTITIES, ZR, Quantity, event_thresholds, with_dry
 from framecast.data.readers.options import DEFAULT, ReadOptions
 from framecast.data.scaling import Scaling
@@ -52,7 +53,8 @@ class ModelCard:
     the options with which the training data was read. `coordinates` are those in which the model works, under its `head`;
     `step_range` are the shortest and the longest step, in seconds, for a model that reads the step; `calibration` is that of its
     probabilities, see `forecasting.calibration`, empty without; `about` says what a person must know of a model that is passed
-    on: data, terms, limits. `training_data_sha256` is the digest of the record of its training data, empty without one."""
+    on: data, terms, limits. `training_data_sha256` is the digest of the record of its training data, empty without one, and
+    `row_order` that of its frames, None where it is not known."""
 
     model: ModelConfig
     scaling: Scaling
@@ -69,6 +71,7 @@ class ModelCard:
     calibration: dict[str, Any] = field(default_factory=dict)
     about: dict[str, Any] = field(default_factory=dict)
     training_data_sha256: str = ""
+    row_order: RowOrder | None = None
 
     def build(self) -> Any:
         """The network that the card describes, with new weights. Raises `ConfigError` for one that does not fit into the memory
@@ -126,6 +129,7 @@ def save(folder: Path, model: nn.Module, card: ModelCard, record: DataRecord | N
         "calibration": card.calibration,
         "about": card.about,
         "training_data_sha256": card.training_data_sha256,
+        "row_order": card.row_order,
     }
     content[CHECKSUM] = checksum(content, weights)
     text = json.dumps(content, indent=2, allow_nan=False) + "\n"
@@ -221,4 +225,5 @@ def _card(content: Any, where: str) -> ModelCard:
         calibration=calibration_of(parsed),
         about=parsed.about or {},
         training_data_sha256=parsed.training_data_sha256,
+        row_order=parsed.row_order,
     )

@@ -17,6 +17,7 @@ from shlex import quote
 from typing import Any, get_args
 
 from framecast.checks import as_path, as_tuple
+from framecast.config.earlier import model_settings
 from framecast.config.experiment import Experiment
 from framecast.config.parsing import check_keys, merge, nearest, parse
 from framecast.data.datasets import Data
@@ -45,13 +46,18 @@ def recipes() -> dict[str, Recipe]:
     }
 
 
-def read(recipe: str | Path, overrides: Sequence[str] = (), *, path: str | None = None) -> Experiment:
+def read(
+    recipe: str | Path, overrides: Sequence[str] = (), *, path: str | None = None, saved: bool = False
+) -> Experiment:
     """The experiment of `recipe` (a file or the name of a recipe of the package, with "#row" for one row of it), changed by
-    `overrides` ("key=value"); `path`, if given, replaces `data.path`.
+    `overrides` ("key=value"); `path`, if given, replaces `data.path`. With `saved` it is the file of a run, maybe of an earlier
+    version.
 
     Raises `ConfigError` with the file, the key and the expected value, and for a table of several rows if no row is named.
     """
     settings = _settings(*_split(as_path(recipe, "a recipe, such as radar#predrnn_v2", "recipe")))
+    if saved and isinstance(settings.get("model"), Mapping):
+        settings["model"] = model_settings(settings["model"])
     for override in sorted(
         map(str, as_tuple(overrides, "settings")), key=lambda text: not text.partition("=")[0].endswith(".name")
     ):

@@ -16,6 +16,7 @@ from framecast.checks import check_fraction
 from framecast.data.conversion import as_rain_rate
 from framecast.data.frames import actions_of, check_frames, coverage, describe_source, files_of
 from framecast.data.lazy import ArrayReader
+from framecast.data.orientation import row_order, turned_to
 from framecast.data.quantities import quantity_of
 from framecast.data.readers.options import ReadOptions
 from framecast.data.scaling import Scaling, check_scaling, default_scaling
@@ -42,7 +43,8 @@ class ArchiveData(ReadOptions):
     different grids can be trained on together with `crop`. `scaling` follows the quantity by default. With
     `sampling`, training windows with rain are drawn more often than dry ones. `inputs` are further channels that are not
     forecast. With `quantity` rain_rate, reflectivity is converted, so that radars of both kinds can be trained on together;
-    with `several_steps` the steps of archives may differ, for a model that reads the step. The fields of `ReadOptions`,
+    with `several_steps` the steps of archives may differ, for a model that reads the step. Archives whose rows run from the other
+    side than those of the first are turned. The fields of `ReadOptions`,
     inherited here, control the reading of files.
     """
 
@@ -127,8 +129,10 @@ class ArchiveData(ReadOptions):
         return self.assemble(archives, windows, parts, tuple(map(table_of, archives, covered, labels)))
 
     def convert(self, archives: Sequence[xr.DataArray]) -> tuple[xr.DataArray, ...]:
-        """The archives in the quantity of the data. Raises `DataError`, and `ConfigError` if a file is part of two of them."""
+        """The archives in the quantity of the data, with the row order of the first. Raises `DataError`, and `ConfigError` if a
+        file is part of two of them."""
         converted = tuple(archives) if self.quantity is None else tuple(map(as_rain_rate, archives))
+        converted = tuple(turned_to(archive, row_order(converted[0])) for archive in converted)
         _check_disjoint(converted)
         return converted
 

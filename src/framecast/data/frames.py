@@ -21,6 +21,7 @@ import xarray as xr
 
 from framecast.checks import describe
 from framecast.data.chunking import READ_LENGTHS, chunk_lengths
+from framecast.data.clock import YEARS
 from framecast.data.lazy import Change, LazyArray
 from framecast.data.quantities import QUANTITIES, Quantity, with_dry
 from framecast.data.units import identify, resolve_units, standard_name
@@ -29,8 +30,9 @@ from framecast.errors import DataError, FramecastError, ResourceError
 DIMS = ("time", "channel", "y", "x")
 _PIXELS = ("channel", "y", "x")
 _ACTION = "action_"
-_INFINITE, _BELOW = np.uint32(0x7FC00001), np.uint32(0x7FC00002)
-"""The bits of NaN for a pixel that was infinite, and for one below the lowest value of the quantity."""
+_INFINITE, _BELOW, OUTSIDE = np.uint32(0x7FC00001), np.uint32(0x7FC00002), np.uint32(0x7FC00003)
+"""The bits of NaN for a pixel that was infinite, for one below the lowest value of the quantity, and for one outside of the
+range that the file declares as valid."""
 
 
 def build(array: xr.DataArray, *, where: str, units: str | None = None, dry: float | None = None) -> xr.DataArray:
@@ -80,6 +82,13 @@ def build(array: xr.DataArray, *, where: str, units: str | None = None, dry: flo
     if cf_name := standard_name(array.attrs.get("standard_name"), quantity):
         values.attrs["standard_name"] = cf_name
     if "time" in values.coords and values["time"].dtype.kind == "M":  # frames without clock have numbers
+        years = values["time"].values.astype("datetime64[Y]").astype(np.int64)[~np.isnat(values["time"].values)] + 1970
+        if years.size and not YEARS[0] <= years.min() <= years.max() <= YEARS[1]:
+            raise DataError(
+                f"times from the year {years.min()} to {years.max()} cannot be stored: expected {YEARS[0]} to {YEARS[1]}",
+                where=where,
+                remedy="correct the time stamps",
+            )
         values["time"] = values["time"].astype("datetime64[ns]", keep_attrs=True)
     return values.rename(name)
 
@@ -145,9 +154,10 @@ def _apply_lazily(array: xr.DataArray, dims: tuple[str, ...], change: Change, wh
 
 def coverage(frames: xr.DataArray, *, digests: bool = False) -> xr.DataArray:
     """Share of pixels with data, `([sequence,] time)`, with the coordinates of the frames, loaded; in the coordinates
-    `infinite` and `below` how many impossible pixels were read as no data, and with `digests` in `digest` that of each frame
-    (`frame_digests`). Reads all frames once, a few at a time."""
-    extra = {name: _count_bits(frames, bits) for name, bits in (("infinite", _INFINITE), ("below", _BELOW))}
+    `infinite`, `below` and `outside` how many impossible pixels were read as no data, and with `digests` in `digest` that of
+    each frame (`frame_digests`). Reads all frames once, a few at a time."""
+    reasons = (("infinite", _INFINITE), ("below", _BELOW), ("outside", OUTSIDE))
+    extra = {name: _count_bits(frames, bits) for name, bits in reasons}
     if digests:
         extra["digest"] = xr.apply_ufunc(
             frame_digests,
@@ -194,13 +204,15 @@ def _count_bits(frames: xr.DataArray, bits: np.uint32) -> xr.DataArray:
 def describe_impossible(covered: xr.DataArray, quantity: Quantity) -> tuple[str, ...]:
     """The counts of impossible pixels in words, from the `coverage` of an archive."""
     messages = []
-    for name, condition in (("infinite", "infinite"), ("below", f"below {quantity.lowest:g} {quantity.units}")):
+    for name, condition in (
+        ("infinite", "infinite, which cannot be and count"),
+        ("below", f"below {quantity.lowest:g} {quantity.units}, which cannot be and count"),
+        ("outside", "outside of the valid range that the file declares and count"),
+    ):
         count = int(covered[name].sum())
         if count:
             number = int((covered[name] > 0).sum())
-            messages.append(
-                f"{count} pixel(s) in {number} frame(s) are {condition}, which cannot be and count as no data"
-            )
+            messages.append(f"{count} pixel(s) in {number} frame(s) are {condition} as no data")
     return tuple(messages)
 
 
@@ -348,4 +360,8 @@ def same_grid(one: xr.DataArray, other: xr.DataArray) -> bool:
                 np.array_equal(values, other_values) or np.allclose(values, other_values, rtol=0, atol=1e-3 * spacing)
             ):
                 return False
-    return True
+    return all(
+        (axis in one.coords) == (axis in other.coords)
+        and (axis not in one.coords or np.allclose(one[axis].values, other[axis].values, rtol=0, atol=1e-6))
+        for axis in ("latitude", "longitude")
+    )

@@ -1,11 +1,14 @@
-"""The scale of frames in time and space: minutes a step and kilometres a pixel."""
+"""The scale of frames in time and space: minutes a step, kilometres a pixel, and the order of their rows."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
+
+from framecast.data.clock import most_common_step
+from framecast.data.orientation import RowOrder, row_order
 
 KILOMETRES_PER_DEGREE = 111.2
 _METRES = {"m": 1e-3, "metre": 1e-3, "metres": 1e-3, "meter": 1e-3, "meters": 1e-3}
@@ -13,11 +16,13 @@ _KILOMETRES = {"km": 1.0, "kilometre": 1.0, "kilometres": 1.0, "kilometer": 1.0,
 
 
 class Scale(NamedTuple):
-    """Minutes a step and kilometres a pixel. `assumed` names what the frames do not state and is therefore `ASSUMED`."""
+    """Minutes a step and kilometres a pixel. `assumed` names what the frames do not state and is therefore `ASSUMED`; `row_order`
+    is None where it is not known."""
 
     minutes: float
     kilometres: float
     assumed: tuple[str, ...] = ()
+    row_order: RowOrder | None = None
 
     @property
     def note(self) -> str:
@@ -35,13 +40,7 @@ def scale_of(frames: xr.DataArray) -> Scale:
     degrees, a column is as wide as it is in the middle of the frame."""
     minutes, kilometres = _minutes(frames), _kilometres(frames)
     assumed = tuple(name for name, value in (("time step", minutes), ("pixel size", kilometres)) if value is None)
-    return Scale(minutes or ASSUMED.minutes, kilometres or ASSUMED.kilometres, assumed)
-
-
-def most_common_step(times: np.ndarray) -> Any:
-    """The most common difference between two or more `times (T,)`: a timedelta64, or a number where the times are numbers."""
-    steps, counts = np.unique(np.diff(times), return_counts=True)
-    return steps[np.argmax(counts)]
+    return Scale(minutes or ASSUMED.minutes, kilometres or ASSUMED.kilometres, assumed, row_order(frames))
 
 
 def _minutes(frames: xr.DataArray) -> float | None:

@@ -48,15 +48,40 @@ def _units_table() -> dict[str, Meaning]:
     }
 
 
-_AMOUNT = re.compile(r"(?:mm|kg m-2|kg/m2)\s*(?:per|in|/)\s*(\d+(?:\.\d+)?)\s*min(?:utes?)?")
+_AMOUNTS = {
+    **dict.fromkeys(("mm", "millimeter", "millimetre", "millimeters", "millimetres", "mm of water"), 1.0),
+    **dict.fromkeys(("kg m-2", "kg/m2", "kg/m^2", "kg m^-2", "kg m**-2", "kg/(m^2)", "kg.m-2", "l m-2", "l/m2"), 1.0),
+    **dict.fromkeys(("m", "meter", "metre", "meters", "metres", "m of water equivalent"), 1000.0),
+    **dict.fromkeys(("cm", "centimeter", "centimetre"), 10.0),
+    **dict.fromkeys(("inch", "inches", "in"), 25.4),
+}
+"""Amounts of rain in mm; over a stated time they are rates."""
+_MINUTES = {
+    "s": 1 / 60,
+    "sec": 1 / 60,
+    "min": 1.0,
+    "minute": 1.0,
+    "h": 60.0,
+    "hr": 60.0,
+    "hour": 60.0,
+    "d": 1440.0,
+    "day": 1440.0,
+}
+_OVER_TIME = re.compile(r"(.+?)\s*(?:\bper\b|\bin\b|/)\s*(\d+(?:\.\d+)?)\s*([a-z]+?)s?")
 
 _SPELLINGS = {"hr": "h", "hour": "h", "hours": "h", "minute": "min", "sec": "s", "d": "day", "days": "day"}
+_DIVISOR = re.compile(r"/\s*\(([^()]*)\)")
 _PART = re.compile(r"(/?)\s*([a-z]+)(?:\^|\*\*)?(-?\d+)?(?:[\s.*·]+|(?=/)|$)")
 
 
 def list_units() -> str:
     """The units that can be read, for messages."""
     return ", ".join([*_units_table(), "mm per MINUTES min"])
+
+
+def amount_in_mm(units: object) -> float | None:
+    """How many mm of rain one of these `units` is; None if they are none of an amount."""
+    return _AMOUNTS.get(" ".join(str(units or "").split()).lower())
 
 
 def identify(units: str | None, *, variable: str, where: object) -> Meaning:
@@ -68,6 +93,8 @@ def identify(units: str | None, *, variable: str, where: object) -> Meaning:
     text = _normalise(units)
     if (meaning := _meaning(text)) is not None:
         return meaning
+    if amount_in_mm(text) is not None:
+        raise _no_duration(text, variable=variable, where=where)
     problem = f"variable {variable!r} has units {text!r}" if text else f"variable {variable!r} has no units"
     raise DataError(
         f"{problem}; understood are {list_units()}",
@@ -78,10 +105,25 @@ def identify(units: str | None, *, variable: str, where: object) -> Meaning:
     )
 
 
+def _no_duration(amount: str, *, variable: str, where: object) -> DataError:
+    return DataError(
+        f"variable {variable!r} has units {amount!r}: an amount, and the file does not say over what time",
+        where=str(where),
+        remedy="state over how many minutes it fell",
+        parameter="units",
+        example=f"{amount} per 60 min",
+    )
+
+
 def resolve_units(stated: str | None, file_units: str | None, *, variable: str, where: object) -> str | None:
     """The units of values: those of the file, else those that the user states, which also replace "1". Raises `DataError` if
-    both are known and have different meanings."""
-    file_meaning = _meaning(_normalise(file_units))
+    both are known and have different meanings, and for an amount (mm) of which is stated that it is a rate, or another amount."""
+    file_meaning, amount = _meaning(_normalise(file_units)), _normalise(file_units)
+    if stated is not None and (millimetres := amount_in_mm(amount)) is not None:
+        stated_meaning, over_time = _meaning(_normalise(stated)), _OVER_TIME.fullmatch(_normalise(stated).lower())
+        is_rate = stated_meaning is not None and stated_meaning.quantity == RAIN_RATE
+        if is_rate and (over_time is None or amount_in_mm(over_time[1]) != millimetres):
+            raise _no_duration(amount, variable=variable, where=where)
     if stated is None or file_meaning is None or file_meaning == Meaning(INTENSITY):
         return stated or file_units
     if _meaning(_normalise(stated)) != file_meaning:
@@ -105,15 +147,17 @@ def _meaning(units: str) -> Meaning | None:
     for known, meaning in _units_table().items():
         if units and (units == known or _canonical(units) == _canonical(known)):
             return meaning
-    amount = _AMOUNT.fullmatch(units)
-    if amount and float(amount[1]) > 0:
-        return Meaning(RAIN_RATE, 60 / float(amount[1]))
+    over_time = _OVER_TIME.fullmatch(units.lower())
+    if over_time and over_time[3] in _MINUTES and float(over_time[2]) > 0:
+        millimetres, minutes = amount_in_mm(over_time[1]), float(over_time[2]) * _MINUTES[over_time[3]]
+        return None if millimetres is None else Meaning(RAIN_RATE, 60 * millimetres / minutes)
     return None
 
 
 def _canonical(units: str) -> str:
-    """One spelling for all: "kg/m^2/hr" and "kg m-2 h-1" both become "h-1 kg1 m-2"."""
-    rest, parts = units.lower(), []
+    """One spelling for all: "kg/m^2/hr", "kg/(m^2 hr)" and "kg m-2 h-1" become "h-1 kg1 m-2"."""
+    rest = _DIVISOR.sub(lambda divisor: "".join(f"/{part}" for part in divisor[1].split()), units.lower())
+    parts: list[str] = []
     while rest:
         part = _PART.match(rest)
         if part is None:

@@ -237,6 +237,8 @@ def motion(model: Any, windows: Windows) -> Diagnosis:
         axes.quiver(*at, part[1], part[0], color=COLOURS[1], angles="xy", scale_units="xy", scale=1)
         axes.set(xticks=[], yticks=[])
         axes.grid(False)
+        if windows.south_first:
+            axes.invert_yaxis()
 
     speed = float(np.hypot(*flow).mean())
     return Diagnosis(
@@ -251,7 +253,7 @@ def motion(model: Any, windows: Windows) -> Diagnosis:
             (
                 "Transient variation",
                 "Its size at each step, top layer.",
-                maps([("", transient[:: max(1, len(transient) // 8)])]),
+                maps([("", transient[:: max(1, len(transient) // 8)])], south_first=windows.south_first),
             ),
         ],
     )
@@ -271,8 +273,12 @@ def attention(model: Any, windows: Windows) -> Diagnosis:
         f"The weights of the last half-step lie between {values.min():.3g} and {values.max():.3g}.",
         {},
         [
-            ("Frames", "What is fed.", maps(frames, "gray")),
-            ("Attention", "Weights of the last half-step, mean of the channels, by layer.", maps(rows)),
+            ("Frames", "What is fed.", maps(frames, "gray", south_first=windows.south_first)),
+            (
+                "Attention",
+                "Weights of the last half-step, mean of the channels, by layer.",
+                maps(rows, south_first=windows.south_first),
+            ),
         ],
     )
 
@@ -286,13 +292,17 @@ def attribution(model: Any, windows: Windows) -> Diagnosis:
     share = dependence.sum((1, 2)) / max(dependence.sum(), 1e-30)
     distance = np.hypot(*(np.indices(dependence.shape[1:]) - np.array(place)[:, None, None]))
     reach = float((dependence * distance).sum() / max(dependence.sum(), 1e-30))
+
+    def draw(row: list[np.ndarray], cmap: str = "viridis") -> str:
+        return maps([("", row)], cmap, south_first=windows.south_first)
+
     return Diagnosis(
         f"{share[-1]:.0%} of what the pixel depends on is in the last context frame; it looks {reach:.1f} pixels far on average.",
         {"pixel": f"row {place[0]}, column {place[1]}, lead time {lead + 1}: where the truth is brightest",
          "share of each context frame": ", ".join(f"{value:.0%}" for value in share)},
         [
-            ("Context", "The frames that the model sees.", maps([("", list(windows.past[0].mean(1).numpy()))], "gray")),
-            ("Dependence", "Absolute gradient of the pixel with respect to each context pixel.", maps([("", list(dependence))])),
+            ("Context", "The frames that the model sees.", draw(list(windows.past[0].mean(1).numpy()), "gray")),
+            ("Dependence", "Absolute gradient of the pixel with respect to each context pixel.", draw(list(dependence))),
         ],
     )  # fmt: skip
 

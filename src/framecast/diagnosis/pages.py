@@ -16,6 +16,7 @@ from sklearn.manifold import TSNE
 from torch import Tensor
 
 from framecast.checks import check_counts
+from framecast.data.orientation import row_order
 from framecast.data.readers.options import ReadOptions
 from framecast.data.windows.batches import evaluation_batches
 from framecast.data.windows.presentation import Presentation
@@ -30,11 +31,12 @@ Figure = tuple[str, str, str]
 
 
 class Windows(NamedTuple):
-    """Scaled windows `(N, T + S, C, H, W)` and the lengths of context and horizon."""
+    """Scaled windows `(N, T + S, C, H, W)`, the lengths of context and horizon, and whether the first row is the southern."""
 
     frames: Tensor
     context: int
     horizon: int
+    south_first: bool = False
 
     @property
     def past(self) -> Tensor:
@@ -71,7 +73,10 @@ def windows_for(run: Path, trained: TrainedModel, data: FramesLike | None, optio
     presentation = Presentation(trained.card.coordinates)
     batches = evaluation_batches(source, trained.card.scaling, 1, size, chosen, presentation)
     frames = torch.cat([batch.frames for _, batch in batches])
-    return Windows(frames, shape.context, source.shape.horizon)
+    own, learned = row_order(sources.frames[0]) if sources.frames else None, trained.card.row_order
+    if None not in (own, learned) and own != learned:
+        frames = frames.flip(-2)
+    return Windows(frames, shape.context, source.shape.horizon, (learned or own) == "south_first")
 
 
 def plot(draw: Callable[[Any], None], size: tuple[float, float] = (8.4, 2.8), columns: int = 1) -> str:
@@ -83,8 +88,11 @@ def plot(draw: Callable[[Any], None], size: tuple[float, float] = (8.4, 2.8), co
         return svg(figure)
 
 
-def maps(rows: list[tuple[str, list[np.ndarray]]], cmap: str = "viridis", symmetric: bool = False) -> str:
-    """Rows of maps `(h, w)` on one scale, as an image."""
+def maps(
+    rows: list[tuple[str, list[np.ndarray]]], cmap: str = "viridis", symmetric: bool = False, south_first: bool = False
+) -> str:
+    """Rows of maps `(h, w)` on one scale, as an image; the first row of a map is at the top, or if it is the southern at the
+    bottom."""
     values = np.concatenate([each.ravel() for _, row in rows for each in row])
     high = float(np.nanmax(np.abs(values))) or 1.0
     low = -high if symmetric else float(np.nanmin(values))
@@ -96,7 +104,7 @@ def maps(rows: list[tuple[str, list[np.ndarray]]], cmap: str = "viridis", symmet
             for panel in line:
                 panel.set(xticks=[], yticks=[])
             for panel, each in zip(line, row, strict=False):
-                panel.imshow(each, cmap=cmap, vmin=low, vmax=high)
+                panel.imshow(each, cmap=cmap, vmin=low, vmax=high, origin="lower" if south_first else "upper")
         figure.tight_layout(pad=0.3)
         return f'<img alt="maps" src="{png(figure)}">'
 

@@ -2,8 +2,8 @@
 
 This is the one place where labels are put on forecasts. A Forecast is an `xarray.DataArray` with dims `(init_time, lead_time,
 channel, y, x)`, or `(init_time, member, lead_time, channel, y, x)` for an ensemble, in the units and on the grid of the frames
-it continues. `init_time` is the time of the newest frame, `lead_time` a timedelta64 (the number of the step if the frames have
-no times). NaN means that the forecast has no basis there.
+it continues. `init_time` is the time of the newest frame on the regular clock (`data.clock`), `lead_time` a timedelta64 (the
+number of the step if the frames have no times). NaN means that the forecast has no basis there.
 
 A forecast of distributions is an `xarray.Dataset`: this array, the mean or the members, and with the dimension `threshold` (rain
 rates in mm/h) the `exceedance_probability` and the `likely_event`, 1 where an event is to be expected if the critical success
@@ -19,10 +19,11 @@ import xarray as xr
 
 from framecast.checks import check_counts
 from framecast.data.archives.outputs import source_files
+from framecast.data.clock import clock_of
 from framecast.data.frames import check_frames, describe_source, stamp
 from framecast.data.quantities import RAIN_RATE, quantity_of
 from framecast.data.scale import scale_of
-from framecast.data.windows.index import NO_DATA, time_step
+from framecast.data.windows.index import NO_DATA, regular_steps, time_step
 from framecast.errors import DataError
 from framecast.forecasting.distribution import Distribution
 from framecast.forecasting.protocol import Context, Forecaster, forecast_cases
@@ -32,6 +33,8 @@ MEMBER_DIMS = ("init_time", "member", "lead_time", "channel", "y", "x")
 PROBABILITY, EVENT = "exceedance_probability", "likely_event"
 Forecast = xr.DataArray | xr.Dataset
 """A labelled forecast; a Dataset if it has a distribution."""
+CURVILINEAR = ("latitude", "longitude")
+"""The coordinates `(y, x)` of a grid that has none along its rows and columns."""
 RECENT = 4
 """Context frames that a forecaster receives if available, even if its minimum is lower: enough to estimate motion."""
 
@@ -57,6 +60,7 @@ def forecast_frames(
     """
     check_frames(frames)
     check_horizon(horizon)
+    check_valid_times(frames, horizon)
     length = context or max(forecaster.context_length, min(RECENT, frames.sizes["time"]))
     recent = newest_frames(frames, length)
     case = Context(
@@ -121,14 +125,9 @@ def newest_frames(frames: xr.DataArray, count: int) -> xr.DataArray:
     # No gap among the newest.
     recent = frames.isel(time=slice(-count, None))
     if count > 1:
-        step, gaps = time_step(frames), np.diff(recent["time"].values)
-        tolerance = step // 10 if isinstance(step, np.timedelta64) else 0
-        if (np.abs(gaps - step) > tolerance).any():
-            raise DataError(
-                f"the newest {count} frames are not one time step apart: a frame is missing among them",
-                where=where,
-                remedy="add the missing frame, or select frames before the gap",
-            )
+        broken = ~regular_steps(frames)[-(count - 1) :]
+        if broken.any():
+            raise _not_regular(frames, recent, broken, where)
     # Data in every frame.
     missing = np.isnan(recent.values).all((1, 2, 3))
     if missing.any():
@@ -142,15 +141,31 @@ def newest_frames(frames: xr.DataArray, count: int) -> xr.DataArray:
     return recent
 
 
+def _not_regular(frames: xr.DataArray, recent: xr.DataArray, broken: np.ndarray, where: str) -> DataError:
+    """The error for newest frames that do not follow each other on the clock."""
+    missing = np.diff(recent["time"].values)[broken] / time_step(frames) >= 1.5
+    first, second = (stamp(time) for time in recent["time"].values[np.flatnonzero(broken)[0] :][:2])
+    reason = (
+        "a frame is missing among them" if missing.any() else f"{first} and {second} are not both on the regular clock"
+    )
+    remedy = "add the missing frame, or select frames before the gap" if missing.any() else "correct the time stamps"
+    return DataError(
+        f"the newest {recent.sizes['time']} frames are not one time step apart: {reason}", where=where, remedy=remedy
+    )
+
+
 def label_forecast(values: np.ndarray, frames: xr.DataArray, name: str) -> xr.DataArray:
-    """Label `values (M, L, C, H, W)` as the Forecast that continues `frames`; without the dimension `member` if M is 1."""
+    """Label `values (M, L, C, H, W)` as the Forecast that continues `frames`; without the dimension `member` if M is 1. Raises
+    `DataError` for valid times that cannot be stored."""
     step = time_step(frames)
     members, horizon = values.shape[:2]
+    check_valid_times(frames, horizon)
     leads = np.arange(1, horizon + 1)
+    times = frames["time"].values
     coords = {
-        "init_time": [frames["time"].values[-1]],
+        "init_time": [clock_of(times).times[-1] if isinstance(step, np.timedelta64) else times[-1]],
         "lead_time": leads * step if isinstance(step, np.timedelta64) else leads,
-        **{axis: frames[axis] for axis in ("channel", "y", "x", "crs") if axis in frames.coords},
+        **{axis: frames[axis] for axis in ("channel", "y", "x", "crs", *CURVILINEAR) if axis in frames.coords},
     }
     if members > 1:
         coords["member"] = np.arange(members)
@@ -164,6 +179,20 @@ def label_forecast(values: np.ndarray, frames: xr.DataArray, name: str) -> xr.Da
     )
     forecast.encoding["sources"] = source_files(frames)  # which writing it must not replace
     return forecast
+
+
+def check_valid_times(frames: xr.DataArray, horizon: int) -> None:
+    """Raise `DataError` if the last of `horizon` valid times lies after the year 2262, and cannot be stored."""
+    if frames.sizes["time"] < 2 or frames["time"].dtype.kind != "M":
+        return
+    newest = int(frames["time"].values[-1].astype("datetime64[ns]").astype(np.int64))
+    step = int(np.timedelta64(time_step(frames), "ns").astype(np.int64))
+    if newest + (horizon + 1) * step > np.iinfo(np.int64).max:
+        raise DataError(
+            f"{horizon} frames after {stamp(frames['time'].values[-1])} lie after the year 2262: their times cannot be stored",
+            where=describe_source(frames),
+            remedy="correct the time stamps, or forecast fewer frames",
+        )
 
 
 def check_horizon(horizon: object) -> None:

@@ -33,6 +33,7 @@ from framecast.forecasting.labels import Forecast, check_horizon, forecast_frame
 from framecast.forecasting.model_checks import check_actions, check_context, fit_frames
 from framecast.forecasting.protocol import Context, Forecasts, check_length, prepare
 from framecast.forecasting.tiling import check_overlap, forecast_tiles
+from framecast.forecasting.turning import other_order, turn, turn_back
 from framecast.ops.convolution import Transforms, share_transforms
 
 LEAST_LOGIT = -7.0
@@ -45,7 +46,8 @@ class TrainedModel:
     A forecast is NaN where it has no basis: where no context frame has data, or the newest one of a model whose head predicts
     distributions; and in Lagrangian coordinates what comes from outside the observed area. Elsewhere a missing pixel of the
     context is passed to the model as dry. Frames whose sides are not multiples of the model's patch are padded at the bottom and
-    the right with their border, and the forecast is cropped.
+    the right with their border, and the forecast is cropped. Frames whose rows run the other way than in training are turned, and
+    their forecast is turned back.
 
     With `tile`, larger frames are forecast in square tiles of that side which overlap by `overlap` pixels, see `tiling`. This
     needs the memory of one tile, and allows a model of one frame size to forecast larger frames. With `members`, a model that
@@ -140,7 +142,11 @@ class TrainedModel:
         context has another shape or type, and `RunError` if the forecast is not finite where there are data.
         """
         if isinstance(frames, Context):
-            forecasts = self._forecast_cases(frames, horizon)
+            turned = other_order(frames, self.card.row_order)
+            if turned.any():
+                forecasts = turn_back(self._forecast_cases(turn(frames, turned), horizon), turned)
+            else:
+                forecasts = self._forecast_cases(frames, horizon)
             return forecasts if forecasts.distribution is not None else forecasts.values
         return self(frames, horizon, actions, inputs, rates=rates)
 

@@ -19,6 +19,7 @@ from zarr.storage import MemoryStore
 from framecast.checks import as_path, describe, require
 from framecast.data.archives.outputs import check_output
 from framecast.data.frames import check_frames
+from framecast.data.orientation import orientation_of
 from framecast.data.quantities import QUANTITIES
 from framecast.data.readers import zarr_store
 from framecast.errors import ConfigError, DataError
@@ -105,13 +106,14 @@ def write(forecast: Forecast, out: str | Path, *, overwrite: bool = False, conte
 
 
 def video_frames(forecast: xr.DataArray, context: xr.DataArray | None = None) -> list[np.ndarray]:
-    """The images `(H, W, 3)` uint8 of an animation: the context, then the forecast with an orange edge."""
+    """The images `(H, W, 3)` uint8 of an animation: the context, then the forecast with an orange edge, north at the top."""
     from framecast.colours import scale_of
 
     scale = scale_of(QUANTITIES[forecast.attrs["quantity"]])
-    past = [] if context is None else [_enlarge(scale.paint(frame)) for frame in context.values]
+    upright = orientation_of(forecast).upright
+    past = [] if context is None else [_enlarge(scale.paint(upright(frame))) for frame in context.values]
     values = forecast.values.mean(1) if "member" in forecast.dims else forecast.values
-    future = [_enlarge(scale.paint(frame)) for frame in values.reshape(-1, *values.shape[-3:])]
+    future = [_enlarge(scale.paint(upright(frame))) for frame in values.reshape(-1, *values.shape[-3:])]
     for image in future:
         image[:3], image[-3:], image[:, :3], image[:, -3:] = _EDGE, _EDGE, _EDGE, _EDGE
     return past + future
@@ -156,7 +158,7 @@ def to_dataset(forecast: Forecast) -> xr.Dataset:
     dataset = _encode(values, "float32").to_dataset(name=str(values.name))
     if isinstance(forecast, xr.Dataset):
         mapping = {name: values.attrs[name] for name in ("grid_mapping",) if name in values.attrs}
-        for name in (PROBABILITY, EVENT):
+        for name in [each for each in (PROBABILITY, EVENT) if each in forecast]:
             dataset[name] = _encode(forecast[name].assign_attrs(mapping), "uint16")
     # Coordinates: members, grid, and the times of CF.
     if "member" in dataset.dims:

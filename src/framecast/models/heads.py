@@ -162,12 +162,12 @@ class ExceedanceNetwork(nn.Module):
         return (torch.sigmoid(logits) * steps).sum(2, keepdim=True) + self.levels[0]
 
     @torch.no_grad()
-    def reweight(self, extrapolation: Tensor, learnt: Tensor, network: Tensor, offset: Tensor) -> None:
-        """Multiply the parts of the logits by factors `(N, K)` by knot of lead time and rate: the extrapolation at which they
-        start, what was learnt of it, and what the network adds; and add an `offset (N, K)`."""
-        self.prior.reweight(extrapolation, learnt, offset)
-        self.readout.mul_(network[..., None])
-        self.bias.mul_(network)
+    def reweight(self, trust: Tensor) -> None:
+        """Multiply all that was learnt of each rate, by the prior and by the network, by factors `(K,)`: with 0 the logits are
+        those of an untrained model."""
+        self.prior.reweight(trust)
+        self.readout.mul_(trust[:, None])
+        self.bias.mul_(trust)
 
     def unrecordable(self) -> str:
         """Why a training step cannot be recorded as a CUDA graph."""

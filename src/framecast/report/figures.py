@@ -100,7 +100,7 @@ def curves(verification: Verification) -> str:
 
 def strip(verification: Verification, example: Example) -> str:
     """Context, truth and every forecast of a case, one row each, as a PNG data address."""
-    scale = scale_of(verification.quantity)
+    scale, example = scale_of(verification.quantity), example.upright
     length = len(example.truth)
     steps = sorted({round(k) for k in np.linspace(0, length - 1, min(length, _COLUMNS))})
     context = example.context[-len(steps) :]
@@ -135,6 +135,7 @@ def animation(verification: Verification, example: Example) -> list[tuple[str, s
     data addresses."""
     scale, scaling = scale_of(verification.quantity), default_scaling(verification.quantity)
     leads, _ = lead_labels(verification)
+    example = example.upright
     unit = " min" if verification.sums["lead_time"].dtype.kind == "m" else ""
     images = []
     for k, lead in enumerate(leads):

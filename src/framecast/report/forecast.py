@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from framecast.checks import check_counts
 from framecast.colours import scale_of
 from framecast.data.frames import stamp
+from framecast.data.orientation import orientation_of
 from framecast.data.quantities import QUANTITIES
 from framecast.forecasting.labels import Forecast
 from framecast.forecasting.write import check_forecast
@@ -24,19 +25,20 @@ _WIDTH, _HEAD = 9.6, 0.9
 
 def plot(forecast: Forecast, *, columns: int = 6) -> Figure:
     """The frames of a Forecast by lead time, `columns` in a row; one block of rows for each initial time. Of an ensemble
-    the mean is drawn.
+    the mean is drawn. North is at the top.
 
     Close the figure after use (`matplotlib.pyplot.close`). Raises `DataError` if `forecast` is not a Forecast.
     """
     values = check_forecast(forecast)
     forecast = values.mean("member", keep_attrs=True) if "member" in values.dims else values
     check_counts(columns=columns)
+    upright = orientation_of(forecast).upright
     scale = scale_of(QUANTITIES[forecast.attrs["quantity"]])
     several = forecast.sizes["init_time"] > 1
     panels = [
         (
             f"{stamp(begin.values)} {_lead(lead.values)}" if several else _lead(lead.values),
-            forecast.sel(init_time=begin, lead_time=lead).values,
+            upright(forecast.sel(init_time=begin, lead_time=lead).values),
         )
         for begin in forecast["init_time"]
         for lead in forecast["lead_time"]

@@ -140,7 +140,7 @@ def _frame(inspection: Inspection) -> str:
     with mpl.rc_context(STYLE):
         tall = 6.0 * frame.shape[-2] / frame.shape[-1]
         figure, axes = plt.subplots(figsize=(6.0, min(tall, 9.0)))
-        draw_frame(axes, scale, frame, largest=600)
+        draw_frame(axes, scale, inspection.orientation.upright(frame), largest=600)
         figure.subplots_adjust(left=0.01, right=0.99, top=0.99, bottom=0.01)
         return f'<img alt="the frame with the most in it" src="{png(figure)}">{legend(inspection.quantity)}'
 
@@ -149,7 +149,7 @@ def _coverage(inspection: Inspection) -> str:
     counts = inspection.survey.data_counts
     if counts is None or not inspection.survey.missing:
         return ""
-    share = counts / inspection.coverage.size
+    share = inspection.orientation.upright(counts / inspection.coverage.size)
     every = max(1, -(-max(share.shape) // 600))
     with mpl.rc_context({**STYLE, "axes.grid": False}):
         figure, axes = plt.subplots(figsize=(6.4, 6.0 * share.shape[0] / share.shape[1]))

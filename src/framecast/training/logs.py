@@ -168,13 +168,13 @@ def _rows_until(stored: bytes, iteration: int, fields: Sequence[str]) -> str:
     return text.getvalue()
 
 
-def draw_strip(path: Path, observed: Tensor, forecast: Tensor) -> None:
-    """Save an image of one window: observed frames `(T, C, H, W)` above, the forecast of the last frames `(S, C, H, W)` below.
+def draw_strip(path: Path, observed: Tensor, forecast: Tensor, south_first: bool = False) -> None:
+    """Save an image of one window: observed frames `(T, C, H, W)` above, the forecast of the last frames `(S, C, H, W)` below;
+    north is at the top where the first row is the southern.
 
     Values are normalised, 0 black and 1 white; the first channel only, or three as colours.
     """
-    above = _row(observed)
-    below = _row(forecast)
+    above, below = (_row(frames.flip(-2) if south_first else frames) for frames in (observed, forecast))
     empty = np.full((below.shape[0], above.shape[1] - below.shape[1], above.shape[2]), 64, dtype=np.uint8)
     gap = np.full((_GAP, above.shape[1], above.shape[2]), 64, dtype=np.uint8)
     strip = np.concatenate([above, gap, np.concatenate([empty, below], axis=1)])

@@ -163,6 +163,8 @@ class Run:
     def start_events(self) -> Iterator[Event]:
         """The first events: `Started`, and warnings."""
         report = (*self.sources.repairs, *self.sources.report)
+        if self.settings.reverse_time and self.card.shape.actions:
+            report = (*report, "the second step of each iteration reverses the actions with the frames")
         device = str(self.fabric.device)
         yield Started(self.out, self.iteration, self.settings.iterations, parameters(self.network), device, report)
         if self.fabric.device.type == "cpu" and (loops := status()).path is None:
@@ -184,13 +186,14 @@ class Run:
         settings, device = self.settings, self.fabric.device
         rank, processes = self.fabric.global_rank, self.fabric.world_size
         rng = seed_everything(settings.seed, self.iteration, rank)
-        self.rate = learning_rate(self.experiment.optimiser, self.iteration, settings.iterations)
-        set_rate(self.optimiser, self.rate)
         teacher = teacher_mask(self.experiment, self.iteration, rng, rank, processes)
         if settings.graph:  # a recorded step reads nothing from the CPU
             teacher = teacher.to(device)
         self.model.train()
-        for batch in training_passes(move(next(self.stream), device), settings.reverse_time):
+        passes = training_passes(move(next(self.stream), device), settings.reverse_time)
+        for number, batch in enumerate(passes, self.iteration * len(passes)):
+            self.rate = learning_rate(self.experiment.optimiser, self.iteration, settings.iterations, number)
+            set_rate(self.optimiser, self.rate)
             losses = update(self.experiment, self.model, self.optimiser, self.gradients, batch, teacher)
             if losses is None:
                 self.skipped += 1

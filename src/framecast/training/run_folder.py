@@ -105,7 +105,7 @@ def read_experiment(out: Path) -> Experiment:
             parameter="data",
             example="PATH",
         )
-    return read(out / EXPERIMENT)
+    return read(out / EXPERIMENT, saved=True)
 
 
 def check_in_files(

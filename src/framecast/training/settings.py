@@ -26,8 +26,16 @@ def describe(changed: Sequence[str]) -> str:
 
 
 def _text(settings: dict[str, Any], key: str) -> str:
-    value = settings.get(key, "absent")
-    return repr(list(value) if isinstance(value, tuple) else value)
+    return repr(_canonical(settings.get(key, "absent")))
+
+
+def _canonical(value: Any) -> Any:
+    """The value as any file would hold it: a tuple is a list, and 4.0 is 4."""
+    if isinstance(value, dict):
+        return {name: _canonical(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_canonical(each) for each in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _short(settings: dict[str, Any], key: str) -> str:

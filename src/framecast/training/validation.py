@@ -14,6 +14,7 @@ from torch import Tensor
 
 from framecast.checkpoints.model_folder import ModelCard, save
 from framecast.config.experiment import Experiment
+from framecast.data.orientation import row_order
 from framecast.data.windows.batches import evaluation_batches
 from framecast.data.windows.index import time_step
 from framecast.data.windows.presentation import Presentation
@@ -45,7 +46,8 @@ def validate(
         forecast = predict_future(model, batch.seen, context, batch.actions)
         loss = experiment.loss(forecast, truth_of(model, batch.frames[:, context:]), batch.valid[:, context:])
         if count == 0:
-            draw_strip(image, batch.frames[0], picture_of(model, forecast)[0])
+            south_first = bool(sources.frames) and row_order(sources.frames[0]) == "south_first"
+            draw_strip(image, batch.frames[0], picture_of(model, forecast)[0], south_first)
         total += loss.item() * len(indices)
         count += len(indices)
         if count >= experiment.training.validation_windows:
@@ -78,6 +80,7 @@ def build_card(experiment: Experiment, sources: DataSplits, data_digest: str = "
         head=experiment.head,
         step_range=_step_range(sources) if experiment.head.conditions else None,
         training_data_sha256=data_digest,
+        row_order=row_order(sources.frames[0]) if sources.frames else None,
     )
 
 

@@ -6,10 +6,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from framecast.data.orientation import AS_STORED, Orientation
+
 
 class Example(NamedTuple):
     """A case stored for figures: `context (T, C, H, W)`, `truth (S, C, H, W)` and the forecasts, in physical units. `why` is
-    "best" or "worst" for the first forecaster, else empty."""
+    "best" or "worst" for the first forecaster, else empty; `orientation` is how the frames are turned to be drawn."""
 
     case: int
     init_time: np.datetime64 | int
@@ -17,6 +19,16 @@ class Example(NamedTuple):
     truth: np.ndarray
     forecasts: dict[str, np.ndarray]
     why: str = ""
+    orientation: Orientation = AS_STORED
+
+    @property
+    def upright(self) -> Example:
+        """The case with north at the top of its frames and west at the left."""
+        turn = self.orientation.upright
+        forecasts = {name: turn(frames) for name, frames in self.forecasts.items()}
+        return self._replace(
+            context=turn(self.context), truth=turn(self.truth), forecasts=forecasts, orientation=AS_STORED
+        )
 
 
 class Grid(NamedTuple):

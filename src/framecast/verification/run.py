@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
+from framecast.data.orientation import Orientation
 from framecast.data.quantities import ZR, event_thresholds
 from framecast.data.windows.batches import window_actions
 from framecast.data.windows.sources import ScaledSource, WindowSource
@@ -130,7 +131,8 @@ def score(
         errors = _relative_error(rows[-1])
         for k, index in enumerate(indices):
             images = {name: scored.values[k] for name, scored in forecasts.items()}
-            example = Example(index, source.init_time(index), contexts[k], truth[k], images)
+            orientation = Orientation(scales is not None and scales[k].row_order == "south_first")
+            example = Example(index, source.init_time(index), contexts[k], truth[k], images, orientation=orientation)
             if index in plan.examples:
                 examples.append(example)
             if plan.examples:

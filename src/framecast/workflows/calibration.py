@@ -53,7 +53,7 @@ def calibrate(
     forecasts the event that it has not seen, and the calibration of these forecasts is given to the model of `run`.
 
     Every window of an archive is forecast, or `limit` of each, evenly spread. Returns the calibration, as it stands in the card:
-    factors of the parts of the logits by lead time and rate, the numbers of pixels and events, the files and times. A rate with
+    a factor for each rate, the numbers of pixels and events, the files and times. A rate with
     fewer events than `LEAST_EVENTS` is not calibrated, and is said so wherever its probability is forecast.
 
     Raises `ArgumentError` if the model predicts no distributions, there is nothing to calibrate on or `out` exists, `DataError`
@@ -127,14 +127,13 @@ def _left_out(folds: Path, run: Path, card: ModelCard) -> list[tuple[Path, str]]
 
 
 def _open(run: Path, archive: Any, options: ReadOptions) -> tuple[list[TrainedModel], DataSplits]:
-    """The model of a run with its start alone, with what it has learnt about it, and whole; and the windows of an archive. Raises
-    `DataError` if the model was trained on them."""
+    """The model of a run as it started and as it is, and the windows of an archive. Raises `DataError` if the model was trained
+    on them."""
     models = []
-    for learnt, added in ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0)):
+    for trust in (0.0, 1.0):
         network: Any
         network, card = load_saved(find(run))
-        one = torch.ones_like(network.bias)
-        network.reweight(one, learnt * one, added * one, 0 * one)
+        network.reweight(torch.full((len(card.head.rates),), trust))
         models.append(TrainedModel(network, card))
     trained = models[-1]
     sources = windows_of(run, trained, archive, options=options)
@@ -156,17 +155,15 @@ def _collect(
         scale = source.scale(index)
         case = Context(values[None, :context], scales=(scale,))
         rain = np.asarray(source.quantity.rain_rate(values[context:, 0], ZR()))
-        sample.add(_parts(models, case, horizon), rain, scale.minutes * np.arange(1, horizon + 1))
+        start, whole = (_logits(model, case, horizon) for model in models)
+        sample.add(start, whole - start, rain)
         progress(done, len(windows))
 
 
-def _parts(models: Sequence[TrainedModel], case: Context, horizon: int) -> np.ndarray:
-    """The parts `(3, K, L, H, W)` of the logits of one case, as the differences of what each model adds to the one before."""
-    logits = []
-    for model in models:
-        forecasts = model.forecast(case, horizon)
-        assert isinstance(forecasts, Forecasts)
-        assert forecasts.distribution is not None
-        bounded = forecasts.distribution.probability[:, 0].clip(_LEAST, 1 - _LEAST)
-        logits.append(np.log(bounded / (1 - bounded)))
-    return np.diff(np.stack(logits), axis=0, prepend=0)
+def _logits(model: TrainedModel, case: Context, horizon: int) -> np.ndarray:
+    """The logits `(K, L, H, W)` of one case."""
+    forecasts = model.forecast(case, horizon)
+    assert isinstance(forecasts, Forecasts)
+    assert forecasts.distribution is not None
+    bounded = forecasts.distribution.probability[:, 0].clip(_LEAST, 1 - _LEAST)
+    return np.asarray(np.log(bounded / (1 - bounded)))

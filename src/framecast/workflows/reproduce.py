@@ -155,6 +155,11 @@ def _train_row(experiment: Experiment, out: Path, console: Console | None) -> Pa
 
 
 def scale_experiment(experiment: Experiment, scale: float) -> Experiment:
-    """The experiment with a fraction `scale` of its iterations and its curriculum."""
+    """The experiment with a fraction `scale` of its iterations, its curriculum and its schedule of the learning rate."""
     training = replace(experiment.training, iterations=max(round(experiment.training.iterations * scale), 1))
-    return replace(experiment, training=training, curriculum=experiment.curriculum.scaled(scale))
+    return replace(
+        experiment,
+        training=training,
+        curriculum=experiment.curriculum.scaled(scale),
+        optimiser=experiment.optimiser.scaled(scale),
+    )

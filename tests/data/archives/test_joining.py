@@ -8,7 +8,7 @@ import xarray as xr
 from PIL import Image
 
 import framecast
-from framecast.data.archives.joining import frame_number, time_in_name
+from framecast.data.archives.names import frame_number, time_in_name
 from framecast.data.frames import actions_of
 from framecast.errors import DataError
 
@@ -45,6 +45,56 @@ def save(path: Path, array: xr.DataArray) -> Path:
 def test_times_are_found_in_names(name: str, time: str | None) -> None:
     found = time_in_name(name)
     assert found == (None if time is None else np.datetime64(time, "ns"))
+
+
+@pytest.mark.parametrize(
+    ("name", "time"),
+    [
+        ("rain_20240331_1205+0200", "2024-03-31T10:05"),
+        ("rain_20240331T1205+02", "2024-03-31T10:05"),
+        ("rain_20240331_1205UTC", "2024-03-31T12:05"),
+        ("2024-03-31 12:05:00.123Z", "2024-03-31T12:05"),
+        ("rain_20240331_0105PM", "2024-03-31T13:05"),
+        ("rain_20240331_1205am", "2024-03-31T00:05"),
+        ("Screenshot 2024-03-31 at 01.05.00 PM", "2024-03-31T13:05"),
+        ("rain_20240331_12h05", "2024-03-31T12:05"),
+        ("rain_2024091_1205", "2024-03-31T12:05"),
+        ("MOD_A2024091.1205.061", "2024-03-31T12:05"),
+        ("20240911205", "2024-03-31T12:05"),
+        ("OR_M6_G16_s20240911200205_e20240911209513_c20240911210000", "2024-03-31T12:00:20"),
+        ("rain_20240331", "2024-03-31"),
+        ("IMG_20240331_120501", "2024-03-31T12:05:01"),
+        ("frame_000010101", None),
+        ("frame_1711843800", None),
+    ],
+)
+def test_offsets_halves_of_the_day_and_days_of_the_year_are_read(name: str, time: str | None) -> None:
+    assert time_in_name(name) == (None if time is None else np.datetime64(time, "ns"))
+    if time is None:
+        assert frame_number(Path(f"{name}.png")) == int(name.rpartition("_")[2])
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("rain_240331_1205", "a year of two digits"),
+        ("raa01-ry_10000-2403310010-dwd---bin", "a year of two digits"),
+        ("240911205", "a year of two digits"),
+        ("rain_24-03-31_12-05", "a year of two digits"),
+        ("31032024_1205", "the year after the day"),
+        ("rain_03-31-2024 12-05", "the year after the day"),
+        ("rain_20240331_1205_CET", "a time zone by its name"),
+        ("rain_20240331_1205EDT", "a time zone by its name"),
+        ("2024-03-31T12:05:00-05:00", "an offset from UTC, or the end of an interval"),
+        ("rain_20240331_1305PM", "a clock of 12 hours"),
+    ],
+)
+def test_times_that_are_not_clear_are_refused(tmp_path: Path, name: str, why: str) -> None:
+    assert time_in_name(name) is None
+    for file in (name, f"other_{name}"):
+        Image.new("L", (4, 4)).save(tmp_path / f"{file}.png")
+    with pytest.raises(DataError, match=rf"not clear \({why}.*\n.*date and time in UTC"):
+        framecast.open(tmp_path)
 
 
 def test_a_name_without_number_gives_no_order() -> None:
@@ -111,11 +161,9 @@ def test_files_with_other_actions_are_refused(tmp_path: Path, numbers: int) -> N
 @pytest.mark.parametrize(
     ("other", "said"),
     [
-        (day("2020-01-02", 3).assign_coords(x=np.arange(4.0) * 500 + 250), "other y or x coordinates"),
         (day("2020-01-02", 3, units="dBZ"), r"reflectivity \(dBZ\) and not the rain_rate"),
         (day("2020-01-02", 3, dry=-1.0), "dry is -1 and not the 0"),
         (day("2020-01-02", 3).expand_dims(channel=2, axis=1), r"2 channel\(s\) and not the 1"),
-        (day("2020-01-02", 3).isel(x=slice(3)), "frames of 3 x 3, but a.nc has 3 x 4"),
     ],
 )
 def test_files_that_differ_are_refused_with_the_difference(tmp_path: Path, other: xr.DataArray, said: str) -> None:

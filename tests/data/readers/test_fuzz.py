@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+from binary_files import nimrod
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -24,6 +25,10 @@ SEEDS = {
     "good.nc": "bad/good_reference.nc",
     "fmi.tif": "radar/fmi_geotiff/20160928/201609281445_FINUTM.tif",
     "mrms.grib2": "radar/mrms_grib2/20190610/PrecipRate_00.00_20190610-000000.grib2",
+    "stage4.01h": "field/13_grib1/ST4.2024033101.01h",
+    "radolan.gz": "field/16_radolan/raa01-ry_10000-2403310010-dwd---bin.gz",
+    "imerg.h5": "field/12_hdf5_in_groups/3B-HHR.MS.MRG.3IMERG.20210501-S000000-E002959.0000.V07B.HDF5",
+    "belgium.hdf": "field/07_odim_without_conventions/20190606000000.comp.hdf",
     "film.avi": "video/bigbuckbunny_160x120.avi",
     "frames.npz": "bad/float_frames_0_255.npz",
     "frames.npy": "bad/frames_of_two_shapes/001.npy",
@@ -38,7 +43,7 @@ def content_of(path: Path) -> bytes:
     return path.read_bytes()
 
 
-@pytest.mark.parametrize("name", [*SEEDS, "picture.png", "picture.jpg", "plain.pgm"])
+@pytest.mark.parametrize("name", [*SEEDS, "picture.png", "picture.jpg", "plain.pgm", "uk.dat"])
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     damage=st.lists(st.tuples(st.integers(0, HEADER), st.integers(0, 255)), min_size=1, max_size=12),
@@ -47,7 +52,9 @@ def content_of(path: Path) -> bytes:
 def test_mutated_headers(
     shared_data: Path, tmp_path: Path, name: str, damage: list[tuple[int, int]], cut: float | None
 ) -> None:
-    if name in SEEDS:
+    if name == "uk.dat":
+        content = bytearray(nimrod(np.zeros((4, 5), np.int16)))
+    elif name in SEEDS:
         content = bytearray(content_of(shared_data / SEEDS[name]))
     elif name == "plain.pgm":
         content = bytearray(b"P5\n# obstime 202001010000\n# param CorrectedReflectivity\n8 6\n255\n" + bytes(48))

@@ -5,12 +5,14 @@ Each sample begins with three pixels of the top row: a value, the dry value, no 
 
 import gzip
 import struct
+import warnings
 from collections.abc import Callable
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import SimpleNamespace
 from typing import NamedTuple
 
+import binary_files
 import h5py
 import numpy as np
 import pytest
@@ -161,9 +163,29 @@ def images(folder: Path) -> Sample:
     return Sample(folder / "image.png", 0.2, clock=False, grid=False)
 
 
+def radolan(folder: Path) -> Sample:
+    size = (900, 900)
+    (folder / "raa01-ry.bin").write_bytes(binary_files.radolan(pixels(50, 0, 0x29C4, size, "u2")))
+    return Sample(folder / "raa01-ry.bin", 0.5 * 12, size=size)
+
+
+def nimrod(folder: Path) -> Sample:
+    (folder / "uk.dat").write_bytes(binary_files.nimrod(pixels(64, 0, -1, dtype="i2")))
+    return Sample(folder / "uk.dat", 2.0)
+
+
+def compressed(folder: Path) -> Sample:
+    dataset().to_netcdf(folder / "rain.nc", engine="h5netcdf")
+    (folder / "rain.nc.gz").write_bytes(gzip.compress((folder / "rain.nc").read_bytes()))
+    return Sample(folder / "rain.nc.gz", 2.0)
+
+
 SAMPLES: dict[str, Callable[[Path], Sample]] = {
     maker.__name__: maker
-    for maker in (netcdf, zarr_store, odim, knmi, meteoswiss_gif, fmi_pgm, raster, video, numpy_files, images)
+    for maker in (
+        *(netcdf, zarr_store, odim, knmi, meteoswiss_gif, fmi_pgm, radolan, nimrod, raster, video, numpy_files, images),
+        compressed,
+    )
 }
 
 
@@ -228,6 +250,12 @@ def test_dims_clock_grid_and_orientation(sample: Sample) -> None:
         assert (np.diff(frames["y"]) < 0).all(), "the top row is first, as it lies in the file"
         assert (np.diff(frames["x"]) > 0).all()
     assert set(map(str, frames["source"].values)) == {str(sample.path)}
+
+
+def test_no_warning_of_a_library_leaks(sample: Sample) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        framecast.open(sample.path, units=sample.units).load()
 
 
 def test_pixels_are_read_when_they_are_used(reader: Reader, sample: Sample) -> None:

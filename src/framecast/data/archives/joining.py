@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,47 +9,21 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from framecast.data.archives.names import frame_number, time_in_name
 from framecast.data.chunking import READ_LENGTHS
 from framecast.data.frames import action_names, same_grid
 from framecast.data.lazy import stack_files
+from framecast.data.readers.benchmark_sets import set_of_name
 from framecast.errors import DataError
 
-_STAMP = re.compile(
-    r"(?<!\d)((?:19|20)\d{2})[-_]?(\d{2})[-_]?(\d{2})[-_T]?(\d{2})[-_:]?(\d{2})(?:[-_:]?(\d{2}))?(?!\d)"
-)
-_HOUR = re.compile(r"(?<!\d)((?:19|20)\d{2})(\d{2})(\d{2})([01]\d|2[0-3])()()(?!\d)")
-"""Ten digits that end with the hour, without minutes and seconds."""
 _NAMES_SHOWN = 5
 """The number of names that a report lists."""
-
-
-def time_in_name(name: str) -> np.datetime64 | None:
-    """The date and time in a file's name (`66_20201031_001000.prcp`, `2020103100`), None where there is none."""
-    for match in (*_STAMP.finditer(name), *_HOUR.finditer(name)):
-        year, month, day, hour, minute, second = (part or "00" for part in match.groups())
-        try:
-            return np.datetime64(f"{year}-{month}-{day}T{hour}:{minute}:{second}", "ns")
-        except ValueError:
-            continue
-    return None
 
 
 def first_names(names: Sequence[str]) -> str:
     """The first of many names, for a report."""
     more = len(names) - _NAMES_SHOWN
     return "; ".join(names[:_NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
-
-
-def frame_number(file: Path) -> int:
-    """The number of a frame in its file's name, the last one. Raises `DataError` where there is none."""
-    numbers = re.findall(r"\d+", file.stem)
-    if not numbers:
-        raise DataError(
-            "a single frame whose name holds neither a date and time nor a number",
-            where=file,
-            remedy="name the files in the order of time: frame_000.png, frame_001.png, ...",
-        )
-    return int(numbers[-1])
 
 
 def find_other_shapes(arrays: Mapping[Path, xr.DataArray]) -> dict[Path, str]:
@@ -61,12 +34,6 @@ def find_other_shapes(arrays: Mapping[Path, xr.DataArray]) -> dict[Path, str]:
         for file, array in others
         if any(array.sizes.get(axis) != one.sizes.get(axis) for axis in ("y", "x"))
     }
-
-
-def check_shapes(arrays: Mapping[Path, xr.DataArray]) -> None:
-    """Raise `DataError` where a file has frames of another height or width than the first."""
-    for file, reason in find_other_shapes(arrays).items():
-        raise DataError(reason, where=file, remedy="open archives on different grids one by one")
 
 
 def find_mismatches(parts: Mapping[Path, xr.DataArray]) -> dict[Path, str]:
@@ -176,10 +143,14 @@ def _renumber(parts: list[xr.DataArray]) -> list[xr.DataArray]:
         for part in parts:
             number, file = int(part["time"].values[0]), str(part["source"].values[0])
             if number in file_of:
+                benchmark = set_of_name(Path(file))
                 raise DataError(
-                    f"frame number {number}, as {Path(file_of[number]).name}: which comes first?",
+                    f"frame number {number}, as {Path(file_of[number]).name}: which comes first?"
+                    + (f" Its name is that of a file of {benchmark.title}" if benchmark else ""),
                     where=file,
-                    remedy="number the frames of one clip through; open several clips one by one",
+                    remedy=benchmark.remedy
+                    if benchmark
+                    else "number the frames of one clip through; open several clips one by one",
                 )
             file_of[number] = file
         return parts

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from framecast.data.archives.joining import along_time, first_names, same_but_time, time_in_name
+from framecast.data.archives.joining import along_time, first_names, same_but_time
+from framecast.data.archives.names import time_in_name
 from framecast.data.lazy import stack_files
 from framecast.data.readers.formats import find_reader
 from framecast.data.readers.options import Reader, ReadOptions

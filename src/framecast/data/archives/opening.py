@@ -17,19 +17,20 @@ import numpy as np
 import xarray as xr
 
 from framecast.checks import check_kind, describe, replace_fields, takes_fields_of
+from framecast.data.archives.grids import group_by_grid, pick_grid
 from framecast.data.archives.joining import (
-    check_shapes,
     find_mismatches,
     find_other_shapes,
     first_names,
-    frame_number,
     join,
     stack_single_frames,
-    time_in_name,
 )
 from framecast.data.archives.listing import MANY, list_by_name
+from framecast.data.archives.names import frame_number, time_in_name
+from framecast.data.clock import describe_clock
 from framecast.data.frames import build, order_times
-from framecast.data.readers import images, video, zarr_store
+from framecast.data.orientation import row_order, turned_to
+from framecast.data.readers import foreign, images, video, zarr_store
 from framecast.data.readers.formats import find_reader, list_formats, reader_of
 from framecast.data.readers.options import DEFAULT, Reader, ReadOptions
 from framecast.errors import ArgumentError, DataError, UnreadableFile, resource_errors
@@ -37,6 +38,8 @@ from framecast.progress import advance
 
 DEPTH = 4
 """The depth of nested folders that is searched: year, month, day and hour."""
+_FOREIGN = 5
+"""The number of files, of a folder in which nothing is understood, that are looked into for the reason."""
 
 
 @takes_fields_of(ReadOptions)
@@ -68,7 +71,7 @@ def open_like(path: str | Path | Sequence[str | Path], options: ReadOptions, bef
     If the files lack the variable of training, or have other units, they are read without that option, which
     `attrs["repairs"]` reports. Raises `DataError`, which names the options taken from training.
     """
-    before = replace(before, by_name=None)  # how many files are opened belongs to an archive
+    before = replace(before, by_name=None, like=None)  # these belong to an archive
     wanted = options.with_defaults(before)
     inherited = {name: value for name, value in before.stated.items() if name not in options.stated}
     failure: DataError | None = None
@@ -167,16 +170,23 @@ def open_all(path: str | Path | Sequence[str | Path], options: ReadOptions, *, l
     if not arrays:
         raise failures[0] if len(files) == 1 else _no_readable_file(failures)
     left_out = {str(error.where): error.what for error in failures}
-    if lenient:
+    if lenient and options.like is None:
         left_out |= {str(file): reason for file, reason in find_other_shapes(arrays).items()}
         arrays = {file: array for file, array in arrays.items() if str(file) not in left_out}
-    check_shapes(arrays)
+    else:
+        groups = group_by_grid(arrays)
+        group = pick_grid(groups, options.like)
+        others = [other.describe() for other in groups if other is not group]
+        repairs += [f"left out were files on other grids: {'; '.join(others)}"] if others else []
+        arrays = {file: arrays[file] for file in group.files}
     # join along time: as one stack where all are single frames
     row = stack_single_frames(arrays) if len(arrays) > 1 else None
     if row is not None:
         joined = _build_row(row, list(arrays), options)
     else:
         parts = {file: _frames(array, file, options, len(files)) for file, array in arrays.items()}
+        order = row_order(next(iter(parts.values())))
+        parts = {file: turned_to(part, order) for file, part in parts.items()}
         if lenient:
             left_out |= {str(file): reason for file, reason in find_mismatches(parts).items()}
             parts = {file: part for file, part in parts.items() if str(file) not in left_out}
@@ -271,6 +281,7 @@ def _finish(
         if name in ("grey", "size", "frame_rate") and not _has_effect(name, value, result)
     }
     messages = [f"{_describe_options(unused)} had no effect on these files"] if unused else []
+    messages += describe_clock(result.frames["time"].values)
     result.frames.attrs["repairs"] = [*repairs, *messages, *result.frames.attrs["repairs"]]
     return result
 
@@ -311,6 +322,9 @@ def _select_readable(entries: list[Path], where: Path) -> tuple[dict[Path, Reade
     files = {file: reader for file in entries if (reader := find_reader(file))}
     others = [file.name for file in entries if file not in files]
     if not files:
+        kind = next(filter(None, map(foreign.describe, entries[:_FOREIGN])), None)
+        if kind is not None:
+            raise DataError(f"{first_names(others)}: {kind.what}, which is not read", where=where, remedy=kind.remedy)
         what = "in this folder" if where.is_dir() else "that matches"
         raise DataError(
             f"nothing {what} is understood ({first_names(others) or 'it is empty'})",

@@ -15,6 +15,7 @@ import xarray as xr
 from framecast.data.archives.joining import first_names
 from framecast.data.frames import action_names, stamp
 from framecast.data.inspection.survey import Survey, survey
+from framecast.data.orientation import AS_STORED, Orientation, orientation_of
 from framecast.data.quantities import REFLECTIVITY, Quantity, quantity_of
 from framecast.data.windows.index import list_windows, regular_steps, time_step
 from framecast.data.windows.splits import NONE, Split
@@ -55,6 +56,8 @@ class Inspection:
     """Time stamps or numbers of the frames."""
     coverage: np.ndarray
     """Share of the pixels of each frame that have data `(sequence, time)`."""
+    orientation: Orientation = AS_STORED
+    """How frames are turned to be drawn."""
 
     @property
     def facts(self) -> dict[str, str]:
@@ -156,6 +159,7 @@ def inspect_frames(
         leaks=_leaks(frames, split, context + horizon, counts),
         times=frames["time"].values,
         coverage=shares.values.reshape(-1, frames.sizes["time"]),
+        orientation=orientation_of(frames),
     )
 
 
@@ -189,11 +193,13 @@ def _axes(frames: xr.DataArray) -> dict[str, str]:
 
 
 def _gaps(frames: xr.DataArray) -> tuple[str, ...]:
-    """Each gap by the frames on its sides."""
+    """Each gap by the frames on its sides: times without a frame on the clock."""
     times = frames["time"].values
     if len(times) < 2:
         return ()
-    return tuple(f"{stamp(times[k])} - {stamp(times[k + 1])}" for k in np.flatnonzero(~regular_steps(frames)))
+    step = time_step(frames)
+    gaps = ~regular_steps(frames) & (np.diff(times) / step >= 1.5)
+    return tuple(f"{stamp(times[k])} - {stamp(times[k + 1])}" for k in np.flatnonzero(gaps))
 
 
 def _missing_data(counts: Survey) -> list[str]:
@@ -204,6 +210,10 @@ def _missing_data(counts: Survey) -> list[str]:
     ):
         if count:
             messages.append(f"{count} pixel(s) are {what}, which cannot be and count as no data")
+    if counts.outside:
+        messages.append(
+            f"{counts.outside} pixel(s) are outside of the valid range that the file declares and count as no data"
+        )
     return messages
 
 
@@ -248,14 +258,21 @@ def _range(counts: Survey) -> list[str]:
     messages = []
     if not quantity.bounded and counts.highest > quantity.plausible:
         messages.append(f"the highest value, {counts.highest:g} {quantity.units}, is implausible")
-    if quantity.rain == "reflectivity" and not counts.dry:
-        messages.append(
-            f"no pixel holds the dry value, {quantity.dry:g} dBZ; the lowest is {counts.lowest:g}: "
-            f"if it means no echo, state it: {format_keyword('dry', round(counts.lowest, 2))}"
-        )
+    if quantity.rain is not None and not counts.dry:
+        messages.append(_no_dry_pixel(counts))
     if np.isfinite(quantity.wet) and not counts.wet:
         messages.append("no wet pixel at all: event scores will be undefined")
     return messages
+
+
+def _no_dry_pixel(counts: Survey) -> str:
+    """What it may mean that no pixel holds the dry value."""
+    quantity = counts.quantity
+    what = f"no pixel holds the dry value, {quantity.dry:g} {quantity.units}; the lowest is {counts.lowest:g}: "
+    if quantity.rain == "rate" and counts.missing and counts.lowest >= quantity.wet:
+        return what + f"are dry pixels among the {counts.missing / counts.pixels:.0%} that are read as no data?"
+    meaning = "no echo" if quantity.rain == "reflectivity" else "no rain"
+    return what + f"if it means {meaning}, state it: {format_keyword('dry', float(f'{counts.lowest:.4g}'))}"
 
 
 def _bytes(files: list[Path]) -> int | None:

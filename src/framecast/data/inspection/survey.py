@@ -38,7 +38,9 @@ class Survey:
     """Pixels that hold exactly the dry value."""
     infinite: int = 0
     below: int = 0
-    """Pixels that were infinite or below what the quantity can be, and count as missing."""
+    outside: int = 0
+    """Pixels that were infinite, below what the quantity can be, or outside of the valid range of the file; they count as
+    missing."""
     lowest: float = np.inf
     highest: float = -np.inf
     driest: float = 1.0
@@ -165,6 +167,7 @@ def survey(frames: xr.DataArray) -> tuple[Survey, xr.DataArray]:
             row.append(coverage(piece))
             counts.infinite += int(row[-1]["infinite"].sum())
             counts.below += int(row[-1]["below"].sum())
+            counts.outside += int(row[-1]["outside"].sum())
             labels = [stamp(time) for time in piece["time"].values]
             for i, j in np.ndindex(piece.shape[:2]):
                 number = sequences.start + i

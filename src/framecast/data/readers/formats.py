@@ -14,26 +14,32 @@ from pathlib import Path
 from framecast.checks import plugins
 from framecast.data.readers import (
     fmi_pgm,
+    foreign,
     images,
     knmi,
     meteoswiss_gif,
     netcdf,
+    nimrod,
     numpy_files,
     odim,
+    radolan,
     raster,
     video,
     zarr_store,
 )
+from framecast.data.readers.compressed import Compressed
 from framecast.data.readers.options import Reader
 from framecast.errors import DataError, resource_errors
 
-READERS: tuple[Reader, ...] = (
+_PLAIN: tuple[Reader, ...] = (
     zarr_store,
     odim,
     knmi,
     netcdf,
     meteoswiss_gif,
     fmi_pgm,
+    radolan,
+    nimrod,
     raster,
     video,
     numpy_files,
@@ -52,6 +58,10 @@ def installed_readers() -> tuple[Reader, ...]:
             raise plugin.refusal(f"is no reader: it has no {', '.join(missing)}")
         readers.append(reader)
     return tuple(readers)
+
+
+READERS: tuple[Reader, ...] = (*_PLAIN, Compressed(lambda: (*_PLAIN, *installed_readers())))
+"""The readers, in the order in which they are asked; that of compressed files asks all others."""
 
 
 def list_formats() -> str:
@@ -73,6 +83,8 @@ def reader_of(path: Path) -> Reader:
     """The reader that recognises `path`. Raises `DataError` that lists what is understood."""
     if reader := find_reader(path):
         return reader
+    if kind := foreign.describe(path):
+        raise DataError(f"{kind.what}, which is not read", where=path, remedy=kind.remedy)
     raise DataError(
         "not a format that is understood" if path.is_dir() or path.stat().st_size else "the file is empty",
         where=path,

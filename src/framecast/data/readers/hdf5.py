@@ -50,11 +50,17 @@ def open_hdf5(path: Path, form: str) -> Iterator[h5py.File]:
             yield file
     except DataError:
         raise
-    except _DAMAGE as error:
+    except (OSError, RuntimeError) as error:
         raise UnreadableFile(
             f"the file is incomplete or unreadable ({first_line(error)})",
             where=path,
             remedy=f"expected {form}; fetch the file again",
+        ) from error
+    except _DAMAGE as error:
+        raise UnreadableFile(
+            f"the file is not laid out as expected ({first_line(error)})",
+            where=path,
+            remedy=f"expected {form}; if others of its kind are read, it is damaged: fetch it again",
         ) from error
 
 

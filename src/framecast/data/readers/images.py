@@ -1,6 +1,6 @@
 """Reader of images: a PNG or JPEG file is one frame, grey or colour, of 8 or 16 bits.
 
-Fully transparent pixels (alpha channel, or a transparent colour, tRNS) are no data.
+Fully transparent pixels (alpha channel, or a transparent colour, tRNS) are no data. Images are turned as their EXIF says.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ import xarray as xr
 from PIL import Image, ImageFile
 
 from framecast.data.lazy import lazy_variable
+from framecast.data.readers.colours import check_units_of_colours
 from framecast.data.readers.limits import check_size
 from framecast.data.readers.options import ReadOptions
+from framecast.data.readers.rotation import AS_STORED, Turn, turn_of_exif
 from framecast.data.readers.single import resize
 from framecast.errors import DataError, UnreadableFile
 
@@ -25,6 +27,8 @@ _SUFFIXES = (".png", ".jpg", ".jpeg")
 _FORMATS = ["PNG", "JPEG"]
 _REMEDY = "fetch the file again"
 _END_OF_JPEG = b"\xff\xd9"
+_ORIENTATION = 274
+"""The tag Orientation of EXIF."""
 
 
 class _Mode(NamedTuple):
@@ -75,6 +79,7 @@ def read(path: Path, options: ReadOptions) -> xr.DataArray:
         with Image.open(path, formats=_FORMATS) as image:
             (width, height), name, form = image.size, image.mode, image.format
             transparent, stored = "transparency" in image.info, _raw_mode(image)
+            turn, coloured = _turn(image), _has_coloured_table(image)
             check_size(path, height, width, channels=4)
             image.verify()  # the sums of the chunks of a PNG tell a truncated one without decoding pixels
     except Image.DecompressionBombError as error:
@@ -98,16 +103,44 @@ def read(path: Path, options: ReadOptions) -> xr.DataArray:
     if name not in _MODES:
         raise DataError(f"an image of mode {name!r}", where=path, remedy=f"expected one of {', '.join(_MODES)}")
     mode = _MODES[_WITH_ALPHA.get(name, name) if transparent else name]
+    if mode.channels == 3 and (coloured or not options.grey):
+        check_units_of_colours(
+            options.units, "the pixels are colours" if name != "P" else "the pixels have colours of a table", path
+        )
     if options.grey and mode.channels == 3:
         mode = _MODES["LA"] if mode.alpha else _MODES["L"]
-    shape = (mode.channels, *(options.size or (height, width)))
-    lazy = lazy_variable(("channel", "y", "x"), shape, lambda selection: _decode(path, mode, options.size)[selection])
+    shape = (mode.channels, *(options.size or turn.size(height, width)))
+    lazy = lazy_variable(
+        ("channel", "y", "x"), shape, lambda selection: _decode(path, mode, options.size, turn)[selection]
+    )
     frame = xr.DataArray(lazy, name="frames", attrs={"units": options.units or mode.units})
     frame.attrs["repairs"] = [
         *(["fully transparent pixels were read as no data"] if mode.alpha or transparent else []),
         *(["colours of 16 bits were read as 8"] if stored in _COLOURS_OF_16 else []),
+        *([] if turn == AS_STORED else ["images were turned as their EXIF says"]),
     ]
     return frame
+
+
+def _turn(image: Image.Image) -> Turn:
+    """How an image is to be turned; not at all where its EXIF cannot be read."""
+    try:  # not getexif(), which decodes a PNG
+        exif = Image.Exif()
+        exif.load(image.info.get("exif", b""))
+        return turn_of_exif(exif.get(_ORIENTATION))
+    except Exception:  # of many kinds; EXIF is no part of the pixels
+        return AS_STORED
+
+
+def _has_coloured_table(image: Image.Image) -> bool:
+    """Whether the pixels of an image are indices of a table with colours other than grey."""
+    if image.palette is None:
+        return False
+    mode, colours = image.palette.getdata()  # of the header; not getpalette(), which decodes the pixels
+    table = np.frombuffer(bytes(colours), np.uint8)[: len(colours) // len(mode) * len(mode)].reshape(-1, len(mode))[
+        :, :3
+    ]
+    return bool((table != table[:, :1]).any())
 
 
 def _raw_mode(image: ImageFile.ImageFile) -> str:
@@ -122,8 +155,8 @@ def _has_end(path: Path) -> bool:
         return _END_OF_JPEG in file.read()
 
 
-def _decode(path: Path, mode: _Mode, size: tuple[int, int] | None) -> np.ndarray:
-    """Pixel values `(channel, y, x)` as stored, NaN where they are fully transparent. With `size`, each new pixel is the mean
+def _decode(path: Path, mode: _Mode, size: tuple[int, int] | None, turn: Turn) -> np.ndarray:
+    """Pixel values `(channel, y, x)` as shown, NaN where they are fully transparent. With `size`, each new pixel is the mean
     over its area of the pixels with data. Raises `UnreadableFile`."""
     try:
         with Image.open(path, formats=_FORMATS) as image:
@@ -138,4 +171,4 @@ def _decode(path: Path, mode: _Mode, size: tuple[int, int] | None) -> np.ndarray
         values[pixels[..., -1] == 0] = np.nan
     elif transparent is not None:
         values[pixels == transparent] = np.nan
-    return np.stack([resize(values[..., channel], size) for channel in range(mode.channels)])
+    return np.stack([resize(turn.apply(values[..., channel]), size) for channel in range(mode.channels)])

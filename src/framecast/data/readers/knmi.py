@@ -25,17 +25,24 @@ from framecast.errors import DataError
 RECOGNISES = ["KNMI HDF5"]
 
 _FORM = "radar HDF5 of KNMI"
+_IMAGE, _VOLUME = ("geographic", "image1/image_data"), ("radar1", "scan1")
 _CALIBRATION = re.compile(r"GEO\s*=\s*([-+\d.eE]+)\s*\*\s*PV\s*([-+]\s*[\d.eE]+)?")
 
 
 def recognises(path: Path) -> bool:
-    """True if the file has the groups of the format."""
-    return has_names(path, "overview", "geographic", "image1/image_data")
+    """True if the file has the groups of the format, of an image or of a polar volume."""
+    return has_names(path, "overview", *_IMAGE) or has_names(path, "overview", *_VOLUME)
 
 
 def read(path: Path, _options: ReadOptions) -> xr.DataArray:
     """The first image. Raises `DataError` and `UnreadableFile`."""
     with open_hdf5(path, _FORM) as file:
+        if _IMAGE[1] not in file:
+            raise DataError(
+                "a polar volume of KNMI, not a composite",
+                where=path,
+                remedy="grid it first to a composite (wradlib, Py-ART), and write CF NetCDF",
+            )
         data = file["image1/image_data"]
         check_dataset(data, path)
         height, width = data.shape

@@ -1,7 +1,8 @@
-"""Reader of ODIM HDF5 composites, the OPERA data information model in versions 2.0 to 2.4.
+"""Reader of ODIM HDF5 composites and images, the OPERA data information model in versions 2.0 to 2.4.
 
-The quantity stands in `datasetN/dataM/what` or, as in the OPERA layout of 2018, in `datasetN/what`. Read are rain rates
-(RATE), reflectivities (DBZH, DBZ, DBZV, TH) and accumulations (ACRR, as a rate over their time). Fields of quality, from 0
+The quantity stands in `datasetN/dataM/what` or, as in the OPERA layout of 2018, in `datasetN/what`; the size and the projection
+in `where`, or in `datasetN/where`. Read are rain rates (RATE), reflectivities (TH, TV and those that begin with DBZ) and
+accumulations (ACRR, as a rate over their time). Scans and volumes of a radar are refused by name. Fields of quality, from 0
 to 1, are read where one is named: QIND, `quality1`, or its task, such as `pl.imgw.quality.qi_total`. A value is
 `offset + gain * stored`; `nodata` is no data, `undetect` is observed and dry. The time of a frame is the nominal one of `what`,
 of an accumulation its end.
@@ -22,22 +23,46 @@ from framecast.data.readers.grids import Grid, project, projection
 from framecast.data.readers.hdf5 import check_dataset, has_names, number, open_hdf5, text
 from framecast.data.readers.limits import check_size
 from framecast.data.readers.options import ReadOptions
-from framecast.data.readers.single import single_frame
+from framecast.data.readers.single import is_code, single_frame
 from framecast.errors import DataError, UnreadableFile
 
 RECOGNISES = ["ODIM HDF5 composites"]
 
+_FORM = "an ODIM HDF5 composite"
+
 _QUALITY = "QIND"
-_QUANTITIES = (
-    {"RATE": RAIN_RATE, "ACRR": RAIN_RATE}
-    | dict.fromkeys(("DBZH", "DBZ", "DBZV", "TH"), REFLECTIVITY)
-    | {_QUALITY: INTENSITY}
-)
+_QUANTITIES = {"RATE": RAIN_RATE, "ACRR": RAIN_RATE, _QUALITY: INTENSITY} | dict.fromkeys(("TH", "TV"), REFLECTIVITY)
+_POLAR = {
+    "PVOL": "a polar volume",
+    "SCAN": "a polar scan",
+    "RAY": "a ray of a radar",
+    "AZIM": "an azimuthal object of a radar",
+    "ELEV": "an elevational object of a radar",
+    "XSEC": "a vertical cross section",
+    "VP": "a vertical profile",
+}
+"""The objects of ODIM (`what/object`) that are not on a horizontal grid."""
+_PERIOD = ("startdate", "starttime", "enddate", "endtime")
+_OBJECTS = {*_POLAR, "COMP", "IMAGE", "CVOL", "CARTESIAN", "PIC"}
 
 
 def recognises(path: Path) -> bool:
-    """True if the file has the groups of ODIM."""
-    return has_names(path, "@Conventions", "what", "where", "dataset1")
+    """True for the groups of ODIM with a known `what/object`, or the attribute Conventions."""
+    if not has_names(path, "what", "dataset1"):
+        return False
+    if has_names(path, "@Conventions", "where"):
+        return True
+    try:
+        with open_hdf5(path, _FORM) as file:
+            return _object(file) in _OBJECTS
+    except UnreadableFile:
+        return False
+
+
+def _object(file: h5py.File) -> str:
+    """The object that a file declares; empty if it declares none."""
+    attributes = getattr(file.get("what"), "attrs", {})
+    return text(attributes["object"]).upper() if "object" in attributes else ""
 
 
 class _Field(NamedTuple):
@@ -51,25 +76,30 @@ class _Field(NamedTuple):
 
 def read(path: Path, options: ReadOptions) -> xr.DataArray:
     """The one field of rain or reflectivity (or that which `options.variable` names). Raises `DataError` and `UnreadableFile`."""
-    with open_hdf5(path, "an ODIM HDF5 composite") as file:
-        path_in_file, name, what, _ = _select(_fields(file), path, options)
+    with open_hdf5(path, _FORM) as file:
+        _check_object(file, path)
+        path_in_file, name, what, _ = _select(_fields(file), path, options, _quantities(file))
         data = file[f"{path_in_file}/data"]
         check_dataset(data, path)
         height, width = data.shape
         check_size(path, height, width, itemsize=data.dtype.itemsize)
-        grid = _grid(file, path, height, width)
+        grid = _grid(_where(file, path_in_file), path, height, width)
         nominal = _time(file["what"].attrs, "date", "time")
         time, minutes = nominal, None
         if name == "ACRR":
+            if missing := [each for each in _PERIOD if each not in what]:
+                raise DataError(f"{name} does not say over what time: {', '.join(missing)} are absent", where=path)
             time = _time(what, "enddate", "endtime")
             minutes = (time - _time(what, "startdate", "starttime")).total_seconds() / 60
             if minutes <= 0:
                 raise DataError(f"{name} accumulates over {minutes:g} minutes", where=path)
+    quantity = _quantity_of(name)
+    assert quantity is not None
     return single_frame(
         path,
-        lambda: _decode(path, path_in_file, what, _QUANTITIES[name]),
+        lambda: _decode(path, path_in_file, what, quantity),
         name=name,
-        units=_QUANTITIES[name].units,
+        units=quantity.units,
         shape=(height, width),
         time=time,
         minutes=minutes,
@@ -77,17 +107,65 @@ def read(path: Path, options: ReadOptions) -> xr.DataArray:
     )
 
 
+def _check_object(file: h5py.File, path: Path) -> None:
+    """Raise `DataError` for what lies on no horizontal grid, by its name."""
+    name = _object(file)
+    polar = name in _POLAR or (not name and any("nrays" in _where(file, f"/{each}") for each in _datasets(file)))
+    if polar:
+        raise DataError(
+            f"{_POLAR.get(name, 'a polar scan')} (object {name or 'not stated'}) with "
+            f"{', '.join(_quantities(file)) or 'no data'}, not a composite",
+            where=path,
+            remedy="grid it first to a composite (wradlib, Py-ART, xradar), and write ODIM or CF NetCDF; "
+            "among composites, name those alone by a pattern: 'FOLDER/*comp*'",
+        )
+
+
+def _datasets(file: h5py.File) -> list[str]:
+    return sorted(name for name in file if name.startswith("dataset") and isinstance(file[name], h5py.Group))
+
+
+def _quantities(file: h5py.File) -> list[str]:
+    """All quantities that a file states, understood or not."""
+    names: list[str] = []
+    for dataset in _datasets(file):
+        groups = [file[dataset], *(file[dataset][name] for name in sorted(file[dataset]) if name.startswith("data"))]
+        names += [text(group["what"].attrs["quantity"]) for group in groups if "quantity" in _attributes(group, "what")]
+    return list(dict.fromkeys(names))
+
+
+def _attributes(group: h5py.Group, name: str) -> dict[str, object]:
+    """The attributes of a group within a group; none where it does not exist."""
+    inner = group.get(name) if isinstance(group, h5py.Group) else None
+    return {} if inner is None else dict(inner.attrs)
+
+
+def _where(file: h5py.File, path_in_file: str) -> dict[str, object]:
+    """The attributes `where` of a field: those of the file, of its dataset and its own, the nearest counting."""
+    attributes = _attributes(file, "where")
+    inner = file
+    for part in path_in_file.strip("/").split("/"):
+        inner = inner[part]
+        attributes |= _attributes(inner, "where")
+    return attributes
+
+
+def _quantity_of(name: str) -> Quantity | None:
+    """The quantity that ODIM calls `name`; None if it is not read."""
+    return REFLECTIVITY if name.startswith("DBZ") else _QUANTITIES.get(name)
+
+
 def _fields(file: h5py.File) -> list[_Field]:
     """The fields of known quantities, in the order of the file."""
     fields = []
-    for dataset in sorted(name for name in file if name.startswith("dataset")):
-        outer = dict(file[f"{dataset}/what"].attrs) if "what" in file[dataset] else {}
+    for dataset in _datasets(file):
+        outer = _attributes(file[dataset], "what")
         for data in sorted(name for name in file[dataset] if name.startswith("data")):
             group = file[dataset][data]
-            what = outer | (dict(group["what"].attrs) if "what" in group else {})
+            what = outer | _attributes(group, "what")
             quantity = text(what.get("quantity", ""))
-            if quantity in _QUANTITIES and isinstance(group.get("data"), h5py.Dataset):
-                fields.append(_Field(group.name, quantity, what))
+            if _quantity_of(quantity) is not None and isinstance(group.get("data"), h5py.Dataset):
+                fields.append(_Field(group.name, quantity, what, (group.name, group.name.strip("/"))))
             fields += _qualities(group)
         fields += _qualities(file[dataset])
     return fields
@@ -99,12 +177,13 @@ def _qualities(group: h5py.Group) -> list[_Field]:
     for name in sorted(name for name in group if name.startswith("quality")):
         inner = group[name]
         if isinstance(inner, h5py.Group) and isinstance(inner.get("data"), h5py.Dataset):
-            what, how = (dict(inner[part].attrs) if part in inner else {} for part in ("what", "how"))
+            what, how = _attributes(inner, "what"), _attributes(inner, "how")
             fields.append(_Field(inner.name, _QUALITY, what, (name, text(how.get("task", "")))))
     return fields
 
 
-def _select(fields: list[_Field], path: Path, options: ReadOptions) -> _Field:
+def _select(fields: list[_Field], path: Path, options: ReadOptions, present: list[str]) -> _Field:
+    """The field to read. `present` are all quantities in the file, for messages."""
     variable, names = options.variable, list(dict.fromkeys(field.quantity for field in fields))
     if variable is None:
         fields = [field for field in fields if field.quantity != _QUALITY]
@@ -112,27 +191,32 @@ def _select(fields: list[_Field], path: Path, options: ReadOptions) -> _Field:
         fields = [field for field in fields if variable in (field.quantity, *field.names)]
     if not fields:
         what = f"no field {options.variable!r}" if options.variable else "no field of rain or reflectivity"
-        raise DataError(what, where=path, remedy=f"fields found: {', '.join(names) or 'none'}")
+        raise DataError(
+            what,
+            where=path,
+            remedy=f"fields found: {', '.join(present or names) or 'none'}; "
+            "read are RATE, ACRR, TH, TV, those that begin with DBZ, and QIND where it is named",
+        )
     if len(fields) > 1:
         locations = ", ".join(f"{field.quantity} in {field.path_in_file}" for field in fields)
         raise DataError(
             f"several fields: {locations}",
             where=path,
-            remedy="name one quantity; of several heights only one can be read",
+            remedy="name one, by its quantity or its place",
             parameter="variable",
-            example=names[0],
+            example=names[0] if len({field.quantity for field in fields}) == len(fields) else fields[0].names[-1],
         )
     return fields[0]
 
 
 def _decode(path: Path, path_in_file: str, what: dict[str, object], quantity: Quantity) -> np.ndarray:
-    with open_hdf5(path, "an ODIM HDF5 composite") as file:
-        stored = file[f"{path_in_file}/data"][()].astype(np.float64)
-    values = stored * number(what.get("gain", 1.0)) + number(what.get("offset", 0.0))
+    with open_hdf5(path, _FORM) as file:
+        stored = file[f"{path_in_file}/data"][()]
+    values = stored.astype(np.float64) * number(what.get("gain", 1.0)) + number(what.get("offset", 0.0))
     if "undetect" in what:
-        values[stored == number(what["undetect"])] = quantity.dry
+        values[is_code(stored, [number(what["undetect"])])] = quantity.dry
     if "nodata" in what:
-        values[stored == number(what["nodata"])] = np.nan
+        values[is_code(stored, [number(what["nodata"])])] = np.nan
     return np.asarray(values)
 
 
@@ -141,13 +225,24 @@ def _time(attributes: object, date: str, time: str) -> datetime.datetime:
     return datetime.datetime.strptime(stamp, "%Y%m%d%H%M%S")
 
 
-def _grid(file: h5py.File, path: Path, height: int, width: int) -> Grid:
-    where = file["where"].attrs
-    if (int(where["ysize"]), int(where["xsize"])) != (height, width):
+def _grid(where: dict[str, object], path: Path, height: int, width: int) -> Grid:
+    """The grid that `where` describes; the scales follow from the corners where they are not stated. Raises `DataError`."""
+    declared = tuple(int(number(where.get(name, size))) for name, size in (("ysize", height), ("xsize", width)))
+    if declared != (height, width):
+        raise UnreadableFile(f"declares {declared[0]} x {declared[1]} pixels and holds {height} x {width}", where=path)
+    scales = ("xscale", "yscale")
+    needed = ("projdef", "LL_lon", "LL_lat", *(scales if "UR_lon" not in where else ()))
+    if missing := [name for name in needed if name not in where]:
         raise UnreadableFile(
-            f"declares {int(where['ysize'])} x {int(where['xsize'])} pixels and holds {height} x {width}", where=path
+            f"the group where lacks {', '.join(missing)}",
+            where=path,
+            remedy=f"expected {_FORM} with projection and corners",
         )
     crs = projection(text(where["projdef"]), path)
     left, bottom = project(crs, number(where["LL_lon"]), number(where["LL_lat"]), path)
-    dx, dy = number(where["xscale"]), number(where["yscale"])
+    if all(name in where for name in scales):
+        dx, dy = (number(where[name]) for name in scales)
+    else:
+        right, top = project(crs, number(where["UR_lon"]), number(where["UR_lat"]), path)
+        dx, dy = (right - left) / width, (top - bottom) / height
     return Grid.from_corner(crs, left, bottom + height * dy, dx, -dy, height, width)

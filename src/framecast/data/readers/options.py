@@ -38,6 +38,8 @@ class ReadOptions:
         "Of many files open three and trust the names of the others; by default of more than 1,000, but not to convert them.",
     ] = None
 
+    like: Annotated[str | None, "Of files on several grids: read those on the grid of this file."] = None
+
     def __post_init__(self) -> None:
         for name in ("time_step", "frame_rate"):
             value = getattr(self, name)

@@ -1,8 +1,9 @@
-"""Reader of GeoTIFF and GRIB2 through rasterio (`pip install "framecast[raster]"`): bands on a grid.
+"""Reader of GeoTIFF and GRIB of editions 1 and 2 through rasterio (`pip install "framecast[raster]"`): bands on a grid.
 
-GeoTIFF: bands are channels; scale, offset, no data and units are those of the file, or those that the Finnish
-Meteorological Institute writes into its metadata (Gain, Offset, Nodata, Undetect, Observation time). GRIB2: messages of one
-element are frames in time. Of NOAA's MRMS, -3 (rates) and -999 (reflectivity) are no coverage, -99 is no echo.
+GeoTIFF: bands are channels; scale, offset, no data, mask, alpha and units are those of the file, or those that the Finnish
+Meteorological Institute writes into its metadata (Gain, Offset, Nodata, Undetect, Observation time); the indices of a colour
+table are refused. GRIB: messages of one element are frames in time, an accumulation is a rate over its time; forecasts are
+refused. Of NOAA's MRMS, -3 (rates) and -999 (reflectivity) are no coverage, -99 is no echo.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,14 +21,19 @@ import numpy as np
 import xarray as xr
 
 from framecast.checks import require
-from framecast.data.quantities import REFLECTIVITY
+from framecast.data.quantities import RAIN_RATE, REFLECTIVITY
+from framecast.data.readers.colours import check_units_of_colours, colour_error
+from framecast.data.readers.forecast_files import forecast_error
+from framecast.data.readers.grib1 import accumulations, runs_westward
+from framecast.data.readers.grib_times import accumulated_minutes, lead_seconds
 from framecast.data.readers.grids import Grid, projection
 from framecast.data.readers.limits import check_size
 from framecast.data.readers.options import ReadOptions
-from framecast.data.readers.single import first_line, single_frame
+from framecast.data.readers.single import first_line, is_code, single_frame
+from framecast.data.units import amount_in_mm
 from framecast.errors import DataError, UnreadableFile
 
-RECOGNISES = ["GeoTIFF and GRIB2 (.tif, .grib2)"]
+RECOGNISES = ["GeoTIFF and GRIB (.tif, .grib, .grib2)"]
 
 _TIFF = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 _ITEM = re.compile(r'<Item name="([^"<>]{1,80})"([^<>]{0,200})>([^<>]{0,200})</Item>')
@@ -37,12 +44,12 @@ _MRMS = {"mm/hr": ((-3.0, -1.0), ()), "dBZ": ((-999.0,), (-99.0,))}
 
 
 def recognises(path: Path) -> bool:
-    """True for the signature of TIFF or of GRIB edition 2."""
+    """True for the signature of TIFF or of GRIB edition 1 or 2."""
     if not path.is_file():
         return False
     with path.open("rb") as file:
         start = file.read(8)
-    return start[:4] in _TIFF or (start[:4] == b"GRIB" and start[7:8] == b"\x02")
+    return start[:4] in _TIFF or (start[:4] == b"GRIB" and start[7:8] in (b"\x01", b"\x02"))
 
 
 class _Coding(NamedTuple):
@@ -52,11 +59,13 @@ class _Coding(NamedTuple):
     offset: float
     missing: tuple[float, ...]
     dry: tuple[float, ...]
+    masked: bool = False
+    """Whether the file has a mask of the band, or an alpha band, of which 0 is no data."""
 
     def decode(self, stored: np.ndarray) -> np.ndarray:
         values = stored.astype(np.float32) * np.float32(self.factor) + np.float32(self.offset)
-        values[np.isin(stored, self.missing)] = np.nan
-        values[np.isin(stored, self.dry)] = REFLECTIVITY.dry
+        values[is_code(stored, self.missing)] = np.nan
+        values[is_code(stored, self.dry)] = REFLECTIVITY.dry
         return np.asarray(values)
 
 
@@ -67,19 +76,22 @@ def read(path: Path, options: ReadOptions) -> xr.DataArray:
         check_size(path, height, width, itemsize=np.dtype(file.dtypes[0]).itemsize)
         grid = _grid(file, path)
         if file.driver == "GRIB":
+            if grid is not None and runs_westward(path):
+                grid = replace(grid, x=grid.x - (grid.x[-1] - grid.x[0]))
             return _messages(path, file, options, grid)
         items, unit = _items(file.tags().get("GDAL_METADATA", ""))
         units = unit or file.units[0] or file.tags().get("units")
         stamp = items.get("observation time")
-        codings = [
-            _Coding(
+        codings = {
+            band + 1: _Coding(
                 factor=float(items.get("gain", file.scales[band])),
                 offset=float(items.get("offset", file.offsets[band])),
                 missing=_numbers(items.get("nodata", file.nodatavals[band])),
                 dry=_numbers(items.get("undetect")) if unit == "dBZ" else (),
+                masked=_is_masked(file, band),
             )
-            for band in range(file.count)
-        ]
+            for band in _bands_of_values(file, path, units, options)
+        }
     time = None if stamp is None else datetime.datetime.strptime(stamp[:12], "%Y%m%d%H%M")
     bands = [
         single_frame(
@@ -91,7 +103,7 @@ def read(path: Path, options: ReadOptions) -> xr.DataArray:
             time=time,
             grid=grid,
         )
-        for band, coding in enumerate(codings, 1)
+        for band, coding in codings.items()
     ]
     return _along("channel", bands)
 
@@ -109,13 +121,20 @@ def _messages(path: Path, file: Any, options: ReadOptions, grid: Grid | None) ->
             parameter="variable",
             example=elements[0],
         )
-    frames = []
+    frames, spans = [], dict(enumerate(accumulations(path), 1))
     for band in (band for band, each in tags.items() if each["GRIB_ELEMENT"] == name):
         units = tags[band].get("GRIB_UNIT", "").strip("[]")
         mrms = tags[band].get("GRIB_DISCIPLINE", "").startswith(_MRMS_DISCIPLINE) and units in _MRMS
         missing, dry = _MRMS[units] if mrms else (_numbers(file.nodatavals[band - 1]), ())
         coding = _Coding(1.0, 0.0, missing, dry)
         seconds = float(tags[band]["GRIB_VALID_TIME"].split()[0])
+        minutes = spans.get(band) or accumulated_minutes(tags[band])
+        if (lead := lead_seconds(tags[band], minutes)) > 0:
+            raise forecast_error(f"{name} {lead / 60:g} minutes after the time of its run", path)
+        repairs: tuple[str, ...] = ()
+        if minutes is not None and (millimetres := amount_in_mm(units)) is not None:
+            repairs = (f"amounts in {units} were converted to rates by the time over which they fell",)
+            coding, units = coding._replace(factor=60 * millimetres / minutes), RAIN_RATE.units
         frames.append(
             single_frame(
                 path,
@@ -125,9 +144,30 @@ def _messages(path: Path, file: Any, options: ReadOptions, grid: Grid | None) ->
                 shape=(file.height, file.width),
                 time=datetime.datetime.fromtimestamp(seconds, datetime.UTC),
                 grid=grid,
+                repairs=repairs,
             )
         )
     return _along("time", frames)
+
+
+def _bands_of_values(file: Any, path: Path, units: str | None, options: ReadOptions) -> list[int]:
+    """The bands that hold values, counted from 0: all but alpha. Raises `DataError` for the indices of a colour table, unless it
+    is grey or the file states the units of the numbers, and for colours where `options.units` are those of a quantity."""
+    kinds = [kind.name for kind in file.colorinterp]
+    if (
+        "palette" in kinds
+        and units is None
+        and any(colour[:3] != (index,) * 3 for index, colour in file.colormap(kinds.index("palette") + 1).items())
+    ):
+        raise colour_error("the pixels are indices of a colour table: colours or classes, not values", path)
+    if {"red", "green", "blue"} <= set(kinds):
+        check_units_of_colours(options.units, "the bands are colours", path)
+    return [band for band, kind in enumerate(kinds) if kind != "alpha"]
+
+
+def _is_masked(file: Any, band: int) -> bool:
+    flags = {flag.name for flag in file.mask_flag_enums[band]}
+    return bool(flags & {"per_dataset", "alpha"}) or not flags & {"all_valid", "nodata"}
 
 
 def _along(dim: str, frames: list[xr.DataArray]) -> xr.DataArray:
@@ -141,7 +181,7 @@ def _along(dim: str, frames: list[xr.DataArray]) -> xr.DataArray:
 def _open_raster(path: Path) -> Iterator[Any]:
     """The file as rasterio opens it, by the driver of its signature only. Raises `ConfigError` without rasterio, and
     `UnreadableFile`."""
-    require("rasterio", extra="raster", purpose="a GeoTIFF or GRIB2 file", where=path)
+    require("rasterio", extra="raster", purpose="a GeoTIFF or GRIB file", where=path)
     import rasterio
 
     try:
@@ -164,7 +204,10 @@ def _open_raster(path: Path) -> Iterator[Any]:
 
 def _decode(path: Path, band: int, coding: _Coding) -> np.ndarray:
     with _open_raster(path) as file:
-        return coding.decode(file.read(band))
+        values = coding.decode(file.read(band))
+        if coding.masked:
+            values[file.read_masks(band) == 0] = np.nan
+        return values
 
 
 def _grid(file: Any, path: Path) -> Grid | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
+from framecast.data.clock import YEARS
 from framecast.data.lazy import lazy_variable
 from framecast.errors import DataError, UnreadableFile
 
@@ -49,6 +50,10 @@ def single_frame(
 
     coordinates = grid.coordinates() if grid else {}
     if time is not None:
+        if not YEARS[0] <= time.year <= YEARS[1]:
+            raise DataError(
+                f"the time {time.isoformat()} cannot be stored", where=path, remedy="correct the time stamp"
+            )
         coordinates["time"] = utc(time)
     if minutes is not None:
         units = f"mm per {minutes:g} min"
@@ -59,6 +64,12 @@ def single_frame(
         coords=coordinates,
         attrs=attributes,
     )
+
+
+def is_code(stored: np.ndarray, codes: Sequence[float]) -> np.ndarray:
+    """Where stored numbers are one of the `codes`, which have the precision of the stored ones."""
+    of_type = np.array(codes, np.float64).astype(stored.dtype if stored.dtype.kind == "f" else np.float64)
+    return np.isin(stored, of_type)
 
 
 def utc(time: datetime.datetime) -> np.datetime64:

@@ -1,7 +1,8 @@
 """Reader of video files (MP4, AVI, MOV, MKV, WebM) through PyAV (`pip install "framecast[video]"`).
 
 Only the list of packets is read when a video is opened; frames are decoded when they are used, from the nearest key frame
-on. A truncated video is read up to its last whole frame, and reported. Frames have no clock: they are numbered.
+on. A truncated video is read up to its last whole frame, and reported. Frames have no clock: they are numbered; where their times
+are uneven, this is reported. Frames are turned as the display matrix of the stream says.
 `grey`, `size` and `frame_rate` set the form of the frames; a lower rate takes every k-th frame, without interpolation.
 """
 
@@ -23,6 +24,7 @@ from framecast.checks import require
 from framecast.data.chunking import CHUNK_BYTES
 from framecast.data.readers.limits import check_size
 from framecast.data.readers.options import ReadOptions
+from framecast.data.readers.rotation import AS_STORED, Turn, turn_of_matrix
 from framecast.data.readers.single import first_line
 from framecast.errors import DataError, UnreadableFile
 
@@ -30,6 +32,8 @@ RECOGNISES = ["video (.mp4, .avi, .mov, .mkv, .webm)"]
 
 _LARGEST_PIECE = 256 * 2**20
 """The most bytes, as float32, to decode at once."""
+_UNEVEN = 1.5
+"""How many times as long as the shortest the longest time between frames may be; times in milliseconds are rounded."""
 _FORMATS = {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm"}
 
 
@@ -56,6 +60,10 @@ class _Index:
     colour: bool
     declared: int
     damaged: int
+    turn: Turn | None
+    """None for an angle that is no multiple of 90 degrees."""
+    steps: tuple[float, float]
+    """The shortest and the longest time between frames, in seconds."""
 
 
 def read(path: Path, options: ReadOptions) -> xr.DataArray:
@@ -64,7 +72,7 @@ def read(path: Path, options: ReadOptions) -> xr.DataArray:
     every = 1 if options.frame_rate is None else _every(index.rate, options.frame_rate, path)
     stamps = index.stamps[::every]
     channels = 3 if index.colour and not options.grey else 1
-    height, width = options.size or (index.height, index.width)
+    height, width = options.size or (index.turn or AS_STORED).size(index.height, index.width)
     check_size(path, height, width, channels)
     length = _frames_per_piece(index, every, 4 * channels * height * width)
     parts = []
@@ -78,6 +86,15 @@ def read(path: Path, options: ReadOptions) -> xr.DataArray:
     if index.declared > len(index.stamps) or index.damaged:
         messages.append(
             f"the video breaks off: it declares {index.declared} frames, {len(index.stamps)} are whole and were read"
+        )
+    if index.turn is None:
+        messages.append("the video asks for a rotation that is no multiple of 90 degrees; it was read as stored")
+    elif index.turn != AS_STORED:
+        messages.append("frames were turned as the video says")
+    if index.steps[1] > _UNEVEN * index.steps[0]:
+        shortest, longest = (1000 * step for step in index.steps)
+        messages.append(
+            f"frame times are uneven, {shortest:.3g} to {longest:.3g} ms apart; the frames are numbered all the same"
         )
     frames.attrs = {"units": options.units or "0-255", "repairs": messages}
     return frames
@@ -144,7 +161,10 @@ def _index(path: Path) -> _Index:
             raise UnreadableFile("the video is incomplete or unreadable (it holds no whole frame)", where=path)
         first = min(keys)
         complete = sorted(stamp for stamp in stamps if stamp >= first)
+        gaps = np.diff(complete) * float(stream.time_base or 0) if len(complete) > 1 else np.zeros(1)
         return _Index(
+            turn=_turn(container, stream),
+            steps=(float(gaps.min()), float(gaps.max())),
             stamps=tuple(complete),
             keys=tuple(sorted(keys)),
             height=stream.height,
@@ -156,9 +176,23 @@ def _index(path: Path) -> _Index:
         )
 
 
+def _turn(container: Any, stream: Any) -> Turn | None:
+    """How frames are to be turned, from the first that can be decoded; not at all where none can."""
+    import av
+
+    try:
+        container.seek(0, stream=stream)
+        frame = next(container.decode(stream), None)
+    except av.FFmpegError:
+        return AS_STORED
+    matrix = None if frame is None else frame.side_data.get("DISPLAYMATRIX")
+    return AS_STORED if matrix is None else turn_of_matrix(bytes(matrix))
+
+
 def _decode(path: Path, index: _Index, stamps: tuple[int, ...], shape: tuple[int, int, int]) -> np.ndarray:
     """The frames with these time stamps `(T, C, H, W)`, from 0 to 255; resized by areas if `shape` differs."""
-    channels, height, width = shape
+    channels, turn = shape[0], index.turn or AS_STORED
+    height, width = turn.size(*shape[1:])
     values = np.empty((len(stamps), *shape), dtype=np.float32)
     places = {stamp: place for place, stamp in enumerate(stamps)}
     with _open_video(path) as (container, stream):
@@ -168,7 +202,7 @@ def _decode(path: Path, index: _Index, stamps: tuple[int, ...], shape: tuple[int
             place = places.pop(frame.pts, None)
             if place is not None and not frame.is_corrupt:
                 image = frame.reformat(width, height, "gray" if channels == 1 else "rgb24", interpolation="AREA")
-                values[place] = np.atleast_3d(image.to_ndarray()).transpose(2, 0, 1)
+                values[place] = turn.apply(np.atleast_3d(image.to_ndarray()).transpose(2, 0, 1))
             if not places:
                 return values
     raise UnreadableFile(f"{len(places)} frame(s) cannot be decoded", where=path, remedy="fetch the file again")

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
+import struct
 import warnings
 from datetime import timedelta
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import xarray as xr
 import zarr
 from zarr.abc.store import Store
 
 from framecast.data.lazy import lazy_variable
+from framecast.data.quantities import REFLECTIVITY
+from framecast.data.readers.groups import Groups
 from framecast.data.readers.limits import check_chunk
-from framecast.data.readers.netcdf import from_dataset
+from framecast.data.readers.netcdf import RAW, from_dataset, names_on_grid
 from framecast.data.readers.options import ReadOptions
 from framecast.data.readers.outside import check_store, protocol_of
 from framecast.data.readers.single import first_line
@@ -36,16 +43,30 @@ def recognises(path: Path) -> bool:
 def read(path: Path | str, options: ReadOptions) -> xr.DataArray:
     """The one variable on a grid (or `options.variable`). `path` may be the address of a remote store. Raises `DataError`
     and `UnreadableFile`."""
+    dataset, options = groups_of(path).find(path, options)
+    for name, array in dataset.data_vars.items():
+        check_chunk(path, str(name), array.encoding.get("chunks") or (), array.dtype.itemsize)
+    return from_dataset(dataset, path, options)
+
+
+def groups_of(path: Path | str) -> Groups:
+    """The groups of a store. Raises `DataError` for one that holds what lies outside of it."""
     check_store(path)
     store = _remote_store(path) if isinstance(path, str) else path
-    is_consolidated = _is_consolidated(path) if isinstance(path, Path) else None
+    return Groups(lambda: _group_paths(store, path), lambda group: _open(store, path, group), names_on_grid)
+
+
+def _open(store: Store | str | Path, path: Path | str, group: str) -> xr.Dataset:
+    """The dataset of a group. Raises `UnreadableFile`."""
+    is_consolidated = False if group else _is_consolidated(path) if isinstance(path, Path) else None
     try:
         with warnings.catch_warnings(), zarr.config.set({} if isinstance(store, str) else PIPELINE):
-            warnings.simplefilter("ignore", RuntimeWarning)  # that a remote store without consolidated metadata is slow
-            warnings.filterwarnings("ignore", "Array is unsupported")  # zarrs leaves some to zarr
-            dataset = xr.open_zarr(store, chunks=None, decode_timedelta=False, consolidated=is_consolidated)
-        if isinstance(path, Path):
-            dataset = _with_fast_arrays(dataset, path)
+            warnings.simplefilter("ignore")  # that a store is not consolidated, that zarrs leaves an array to zarr
+            data_store = xr.backends.ZarrStore.open_group(
+                store, mode="r", group=group or None, consolidated=is_consolidated, use_zarr_fill_value_as_mask=True
+            )
+            dataset = _with_declared_fill(xr.open_dataset(data_store, **RAW), data_store.zarr_group)
+        return _with_fast_arrays(dataset, path / group) if isinstance(path, Path) else dataset
     except Exception as error:  # zarr has no common error; whatever it raises, this store cannot be opened
         if isinstance(path, str) and protocol_of(path) != "file":
             raise DataError(
@@ -54,9 +75,63 @@ def read(path: Path | str, options: ReadOptions) -> xr.DataArray:
                 remedy="look at the address and the connection, and try again",
             ) from error
         raise UnreadableFile(f"the store is incomplete or unreadable ({first_line(error)})", where=path) from error
-    for name, array in dataset.data_vars.items():
-        check_chunk(path, str(name), array.encoding.get("chunks") or (), array.dtype.itemsize)
-    return from_dataset(dataset, path, options)
+
+
+def _group_paths(store: Store | str | Path, path: Path | str) -> list[str]:
+    """The paths of all groups below the root. Raises `UnreadableFile`."""
+    try:
+        members = zarr.open_group(store, mode="r").members(max_depth=None)
+        return sorted(name for name, member in members if isinstance(member, zarr.Group))
+    except Exception as error:
+        raise UnreadableFile(f"the store is incomplete or unreadable ({first_line(error)})", where=path) from error
+
+
+def _with_declared_fill(dataset: xr.Dataset, group: zarr.Group) -> xr.Dataset:
+    """The dataset with the attribute `_FillValue` where one is declared.
+
+    That is the attribute of the array, and in a store of version 2 also its `fill_value`, where xarray writes it. A `fill_value`
+    that means dry (0 as stored, or -32 dBZ) is a value: it is the default of zarr, and saves the chunks of dry frames. In version
+    3 `fill_value` is always a value.
+    """
+    for name, variable in dataset.variables.items():
+        array: Any = group[str(name)]
+        declared = _number(array.attrs.get("_FillValue"))
+        fill, notes = array.fill_value, []
+        variable.attrs.pop("_FillValue", None)
+        if declared is None and group.metadata.zarr_format == 2 and fill is not None and variable.dtype.kind in "iuf":
+            if _is_dry(float(fill), variable.attrs):
+                notes = [
+                    f"the fill value {fill:g} of the Zarr array is read as a value: no attribute _FillValue declares it"
+                ]
+            elif not np.isnan(fill):
+                declared, notes = fill, [f"the fill value {fill:g} of the Zarr array is read as no data"]
+        if declared is not None:
+            variable.attrs["_FillValue"] = declared
+        if variable.ndim > 1 and notes:
+            variable.attrs["repairs"] = notes
+    return dataset
+
+
+def _number(value: Any) -> Any:
+    """A `_FillValue` as a number: xarray writes floating-point ones as base64. Others as they are."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return float(value)
+    except ValueError:
+        pass
+    try:
+        return struct.unpack("<d", base64.standard_b64decode(value))[0]
+    except (struct.error, binascii.Error):
+        return value
+
+
+def _is_dry(fill: float, attributes: dict[Any, Any]) -> bool:
+    """Whether a fill value is 0 as stored, or the usual value of no echo."""
+    values = (attributes.get("scale_factor", 1), attributes.get("add_offset", 0))
+    factor, offset = (float(value) if isinstance(value, int | float) else np.nan for value in values)
+    in_dbz = "dbz" in str(attributes.get("units", "")).lower()
+    return fill == 0 or (in_dbz and bool(np.isclose(fill * factor + offset, REFLECTIVITY.dry)))
 
 
 def _with_fast_arrays(dataset: xr.Dataset, path: Path) -> xr.Dataset:

@@ -1,9 +1,9 @@
 """List the windows of archives: context and horizon at a regular time step, as indices into Frames.
 
-The step is the most common difference between time stamps; stamps may be off by a tenth of it. A window never crosses a
-gap, never covers a frame that is missing (no data at all), and never a frame with too little valid area: `min_valid` is
-the least share of the pixels of the best covered frame, so that a radar disc in a large grid does not exclude
-its frames.
+The frames of a window follow each other on the regular clock (`data.clock`), off which stamps may be by a tenth of a step. A
+window never crosses a gap, never covers a frame that is missing (no data at all), and never a frame with too little valid area:
+`min_valid` is the least share of the pixels of the best covered frame, so that a radar disc in a large grid does not exclude its
+frames.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
+from framecast.data.clock import clock_of, most_common_step
 from framecast.data.frames import coverage, describe_impossible, describe_source
 from framecast.data.quantities import quantity_of
-from framecast.data.scale import most_common_step
 from framecast.errors import DataError
 
 NO_DATA = "look at the variable, its units, and what the file declares as missing"
@@ -48,7 +48,7 @@ class WindowList:
 
 
 def time_step(frames: xr.DataArray) -> np.timedelta64 | int:
-    """The most common difference between times: a timedelta64, or frames where there is no clock.
+    """The step of the clock of the frames: a timedelta64, or frames where there is no clock.
 
     Raises `DataError` for a single frame, which has none.
     """
@@ -64,10 +64,9 @@ def time_step(frames: xr.DataArray) -> np.timedelta64 | int:
 
 
 def regular_steps(frames: xr.DataArray) -> np.ndarray:
-    """For each pair of neighbouring frames `(time - 1,)`, whether they are one step apart."""
-    step = time_step(frames)
-    tolerance = step // 10 if isinstance(step, np.timedelta64) else 0
-    return np.asarray(np.abs(np.diff(frames["time"].values) - step) <= tolerance)
+    """For each pair of neighbouring frames `(time - 1,)`, whether they are on the clock, one step apart."""
+    times = frames["time"].values
+    return clock_of(times).unbroken if times.dtype.kind == "M" else np.diff(times) == time_step(frames)
 
 
 def longest_run(frames: xr.DataArray, usable: np.ndarray) -> int:

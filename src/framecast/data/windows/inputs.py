@@ -1,8 +1,8 @@
 """Inputs: further channels that a model reads with the frames and does not forecast.
 
 A static field (terrain, distance to the nearest radar) is one frame without time; another variable (satellite, lightning) has
-the times of the frames. Only the past of both is used: after the context the last field is repeated. An input may come from any
-file that `framecast.open` reads, on the grid of the frames.
+the times of the frames, as near as stamps are to one clock. Only the past of both is used: after the context the last field is
+repeated. An input may come from any file that `framecast.open` reads, on the grid of the frames.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from dataclasses import replace
 import numpy as np
 import xarray as xr
 
+from framecast.data.clock import TOLERANCE, most_common_step
 from framecast.data.frames import files_of, same_grid
 from framecast.data.lazy import ArrayReader
+from framecast.data.orientation import row_order, turned_to
 from framecast.data.region import Region
 from framecast.errors import ArgumentError, ConfigError, DataError
 from framecast.types import config
@@ -60,7 +62,7 @@ class Field:
         if not where:
             raise DataError(f"{setting.label} needs a path: the frames come from no file", remedy="data.inputs.path")
         self.setting = setting
-        self.values = open_frames(where, variable=setting.variable, units="1")
+        self.values = turned_to(open_frames(where, variable=setting.variable, units="1"), row_order(frames))
         source = f"{path or where[0]}, variable {self.values.name!r}"
         if self.values.sizes["channel"] != 1 or "sequence" in self.values.dims:
             raise DataError("an input is one value a pixel, in one sequence", where=source)
@@ -72,6 +74,7 @@ class Field:
                 remedy="bring it to the grid of the frames: convert it, with crop, coarsen or reproject",
             )
         self._static = None
+        self._tolerance = _tolerance(frames["time"].values)
         self._reader = ArrayReader(self.values)
         if self.values.sizes["time"] == 1:
             self._static = self._scale(self.values.values[0])
@@ -86,10 +89,10 @@ class Field:
             still = self._static[0, rows, columns]
             return np.broadcast_to(still, (len(times), *still.shape))
         field_times = self.values["time"].values
-        indices = np.searchsorted(field_times, times[:context])
-        valid = (indices < len(field_times)) & (
-            field_times[np.minimum(indices, len(field_times) - 1)] == times[:context]
-        )
+        after = np.clip(np.searchsorted(field_times, times[:context]), 1, len(field_times) - 1)
+        later_is_nearer = field_times[after] - times[:context] <= times[:context] - field_times[after - 1]
+        indices = np.where(later_is_nearer, after, after - 1)
+        valid = np.abs(field_times[indices] - times[:context]) <= self._tolerance
         field_indices = indices[valid]
         first, last = (field_indices[0], field_indices[-1]) if len(field_indices) else (0, -1)
         values = self._reader.read(time=slice(first, last + 1), y=rows, x=columns)[field_indices - first, 0]
@@ -101,6 +104,15 @@ class Field:
         span = self.setting.high - self.setting.low
         scaled = (values.astype(np.float32) - np.float32(self.setting.low)) / np.float32(span)
         return np.where(np.isnan(scaled), np.float32(0), scaled)
+
+
+def _tolerance(times: np.ndarray) -> np.timedelta64 | int:
+    """How far the stamp of a field may be from that of a frame: as far as two stamps of one time on the clock may be apart."""
+    if times.dtype.kind != "M":
+        return 0
+    if len(times) < 2:
+        return np.timedelta64(0, "ns")
+    return np.timedelta64(int(2 * TOLERANCE * int(most_common_step(times) / np.timedelta64(1, "ns"))), "ns")
 
 
 def fields(settings: Sequence[Input], archives: Sequence[xr.DataArray]) -> list[list[Field]]:

@@ -202,7 +202,7 @@ def coverage_of(table: FrameTable, frames: xr.DataArray) -> xr.DataArray:
     dims = [dim for dim in ("sequence", "time") if dim in frames.dims]
     shape = [frames.sizes[dim] for dim in dims]
     none = (dims, np.zeros(shape, dtype=np.int64))
-    coordinates = {"infinite": none, "below": none, "digest": (dims, table.digests.reshape(shape))}
+    coordinates = {"infinite": none, "below": none, "outside": none, "digest": (dims, table.digests.reshape(shape))}
     return xr.DataArray(table.coverage.reshape(shape), dims=dims, coords=coordinates)
 
 

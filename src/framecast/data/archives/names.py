@@ -1,0 +1,138 @@
+"""Times in the names of files, in UTC: `rain_20240331_1205.png`, `2024-03-31T12-05-00Z`, `2024091_1205` (day of the year).
+
+An offset from UTC (`+0200`) and a clock of 12 hours (`0105PM`) are read. Names that hold a time which could be read in more than
+one way (years of two digits, the day before the month, zones by name) are refused by `frame_number`, which would otherwise take a
+part of the time for the number of a frame.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+from pathlib import Path
+
+import numpy as np
+
+from framecast.errors import DataError
+
+_CLOCK = r"(?P<hour>\d{2})(?:[-_:.]?(?P<minute>\d{2})|h(?P<minute_h>\d{2})m?)(?:[-_:.]?(?P<second>\d{2})s?)?"
+_AFTER = (
+    r"(?:\.\d{1,9}(?=Z|[+]))?(?:[-_ ]?(?P<half>[AaPp])\.?[Mm](?![A-Za-z]))?"
+    r"(?:[-_ ]?(?:Z|UTC|GMT)(?![A-Za-z])|(?P<offset>[+]\d{2}(?:[-_:]?\d{2})?))?(?!\d)"
+)
+_YEAR = r"(?<!\d)(?P<year>(?:19|20)\d{2})"
+_GOES = (
+    r"(?<=[_-][sec])(?P<year>20\d{2})(?P<day_of_year>\d{3})(?P<hour>\d{2})(?P<minute>\d{2})(?P<second>\d{2})\d(?!\d)"
+)
+_PATTERNS = tuple(
+    re.compile(pattern)
+    for pattern in (
+        _GOES,
+        rf"{_YEAR}[-_.]?(?P<month>\d{{2}})[-_.]?(?P<day>\d{{2}})(?:[-_T .]| at |)?{_CLOCK}{_AFTER}",
+        rf"{_YEAR}[-_.]?(?P<day_of_year>\d{{3}})[-_T .]?{_CLOCK}{_AFTER}",
+        rf"{_YEAR}(?P<month>\d{{2}})(?P<day>\d{{2}})(?P<hour>[01]\d|2[0-3])(?!\d)",
+        rf"(?<!\d[-_.]){_YEAR}[-_.]?(?P<month>\d{{2}})[-_.]?(?P<day>\d{{2}})(?![-_T .]?\d)",
+    )
+)
+"""The first is that of GOES, to a tenth of a second; the last two end with the hour and with the day, whose frame is that of
+midnight."""
+_ZONES = (
+    r"CET|CEST|EET|EEST|WET|WEST|BST|MSK|EST|EDT|CST|CDT|MST|MDT|PST|PDT|AKST|HST|JST|KST|HKT|SGT|IST|AEST|AEDT|ACST|AWST|"
+    r"NZST|NZDT|BRT|ART|SAST|LT|LST|LOCAL"
+)
+_CLOCK_DIGITS = r"(?:[01]\d|2[0-3])[-_:.h]?[0-5]\d(?:[-_:.m]?[0-5]\d)?"
+_MONTH, _DAY = r"(?:0[1-9]|1[0-2])", r"(?:0[1-9]|[12]\d|3[01])"
+_ORDERS = ("a year of two digits", "the year after the day and the month")
+"""What is no matter beside a time with a whole year."""
+_HALF = "a clock of 12 hours"
+_UNCLEAR = {
+    "a time zone by its name, where UTC or an offset is expected": re.compile(
+        rf"(?<!\d)(?:19|20)\d{{6}}[-_T ]?{_CLOCK_DIGITS}[-_ ]?(?:{_ZONES})(?![A-Za-z])", re.IGNORECASE
+    ),
+    "an offset from UTC, or the end of an interval, after the time": re.compile(
+        rf"(?<!\d)(?:19|20)\d{{2}}-?{_MONTH}-?{_DAY}[-_T ]?{_CLOCK_DIGITS}-(?:0\d|1[0-2]):?(?:00|15|30|45)(?!\d)"
+    ),
+    _ORDERS[0]: re.compile(
+        rf"(?<!\d)(?:(?!00)\d{{2}}{_MONTH}{_DAY}[-_T ]?{_CLOCK_DIGITS}|\d{{2}}[-_.]{_MONTH}[-_.]{_DAY}[-_T ]{_CLOCK_DIGITS}"
+        rf"|(?!00)\d{{2}}(?:[0-2]\d\d|3[0-6]\d){_CLOCK_DIGITS})(?!\d)"
+    ),
+    _ORDERS[1]: re.compile(rf"(?<!\d)(?:{_DAY}[-_.]?{_MONTH}|{_MONTH}[-_.]?{_DAY})[-_.]?(?:19|20)\d{{2}}(?!\d{{3}})"),
+    _HALF: re.compile(r"\d[-_ ]?[AaPp]\.?[Mm](?![A-Za-z])"),
+}
+
+
+def time_in_name(name: str) -> np.datetime64 | None:
+    """The date and time in a file's name (`66_20201031_001000.prcp`, `2020103100`), None where there is none that is clear."""
+    if _why_unclear(name) is not None:
+        return None
+    for pattern in _PATTERNS:
+        for match in pattern.finditer(name):
+            try:
+                return _time(match.groupdict())
+            except ValueError:
+                continue
+    return None
+
+
+def frame_number(file: Path) -> int:
+    """The number of a frame in its file's name, the last one. Raises `DataError` where there is none, and for a name with a time
+    that is not clear."""
+    if (why := _why_unclear(file.stem)) is not None:
+        raise DataError(
+            f"the name holds a time that is not clear ({why}), and the file states none",
+            where=file,
+            remedy="name the files by date and time in UTC: rain_20200101_1205.png",
+        )
+    numbers = re.findall(r"\d+", file.stem)
+    if not numbers:
+        raise DataError(
+            "a single frame whose name holds neither a date and time nor a number",
+            where=file,
+            remedy="name the files in the order of time: frame_000.png, frame_001.png, ...",
+        )
+    return int(numbers[-1])
+
+
+def _why_unclear(name: str) -> str | None:
+    """Why the time in a name cannot be read; None where it can, and where there is none."""
+    clear = [match for pattern in _PATTERNS for match in pattern.finditer(name) if _valid(match)]
+    for why, pattern in _UNCLEAR.items():
+        for match in pattern.finditer(name):
+            apart = any(other.end() <= match.start() or other.start() >= match.end() for other in clear)
+            if (why == _ORDERS[0] and clear) or (why == _ORDERS[1] and apart):
+                continue
+            if why == _HALF and any(other.groupdict().get("half") for other in clear):
+                continue
+            return why
+    return None
+
+
+def _valid(match: re.Match[str]) -> bool:
+    try:
+        _time(match.groupdict())
+    except ValueError:
+        return False
+    return True
+
+
+def _time(parts: dict[str, str | None]) -> np.datetime64:
+    """The time in UTC of the parts of a name. Raises `ValueError` for none."""
+    year, hour = int(parts["year"] or 0), int(parts.get("hour") or 0)
+    minute = int(parts.get("minute") or parts.get("minute_h") or 0)
+    half = (parts.get("half") or "").lower()
+    if half:
+        if not 1 <= hour <= 12:
+            raise ValueError("no hour of a clock of 12")
+        hour = hour % 12 + 12 * (half == "p")
+    if day_of_year := parts.get("day_of_year"):
+        date = datetime.datetime.strptime(f"{year} {day_of_year}", "%Y %j")
+    else:
+        date = datetime.datetime(year, int(parts["month"] or 0), int(parts["day"] or 0))
+    time = date.replace(hour=hour, minute=minute, second=int(parts.get("second") or 0))
+    if offset := parts.get("offset"):
+        digits = re.sub(r"\D", "", offset).ljust(4, "0")
+        hours, minutes = int(digits[:2]), int(digits[2:])
+        if hours > 14 or minutes > 59:
+            raise ValueError("no offset from UTC")
+        time -= datetime.timedelta(hours=hours, minutes=minutes)
+    return np.datetime64(time, "ns")

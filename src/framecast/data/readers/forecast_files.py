@@ -1,0 +1,85 @@
+"""Recognise forecasts: files that hold valid times of a run, lead times or members are no observations."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+import numpy as np
+import xarray as xr
+
+from framecast.errors import DataError
+
+_LEAD = {
+    "lead_time",
+    "leadtime",
+    "lead",
+    "step",
+    "forecast_period",
+    "forecast_hour",
+    "prediction_timedelta",
+    "fcst_hour",
+}
+_RUN = {
+    "init_time",
+    "forecast_reference_time",
+    "reference_time",
+    "initial_time",
+    "reftime",
+    "run_time",
+}
+_MEMBER = {"member", "realization", "realisation", "ensemble", "ensemble_member", "number", "ens", "members"}
+_DURATIONS = ("s", "sec", "second", "min", "minute", "h", "hr", "hour", "d", "day", "millisecond", "nanosecond")
+_TIME_NAMES = ("time", "valid_time", "t")
+_STANDARD = {"lead": "forecast_period", "run": "forecast_reference_time", "member": "realization"}
+
+
+def forecast_role(dataset: xr.Dataset, name: Hashable) -> str | None:
+    """Whether a variable or dimension is of a forecast: "lead", "run" or "member" by its CF standard name, or by its name."""
+    standard = dataset[name].attrs.get("standard_name") if name in dataset.variables else None
+    for role, names in (("lead", _LEAD), ("run", _RUN), ("member", _MEMBER)):
+        if standard == _STANDARD[role] or str(name).lower() in names:
+            return role
+    return None
+
+
+def refuse_forecast(array: xr.DataArray, dataset: xr.Dataset, path: object) -> None:
+    """Raise `DataError` if `array`, of the decoded `dataset`, is a forecast: it has a dimension of lead times, runs or members,
+    or times after those of its run."""
+    refuse_forecast_dims(array, dataset, path)
+    if (evidence := _times(array, dataset)) is not None:
+        raise forecast_error(evidence, path)
+
+
+def refuse_forecast_dims(array: xr.DataArray, dataset: xr.Dataset, path: object) -> None:
+    """The same by the dimensions alone: `dataset` need not be decoded."""
+    dims = [str(d) for d in array.dims if array.sizes[d] > 1 and d not in _TIME_NAMES and forecast_role(dataset, d)]
+    if dims:
+        raise forecast_error(f"its variable {str(array.name)!r} has the dims {', '.join(dims)}", path)
+
+
+def forecast_error(evidence: str, path: object) -> DataError:
+    """The error for a forecast where observations are expected."""
+    return DataError(
+        f"a forecast ({evidence}), and not observations",
+        where=str(path),
+        remedy=f"open it with framecast.open_forecast({str(path)!r}), or give the file of the observations",
+    )
+
+
+def _times(array: xr.DataArray, dataset: xr.Dataset) -> str | None:
+    """The lead time, or the time of the run, that says that the frames are of a forecast."""
+    for name in (name for name in dataset.variables if set(dataset[name].dims) <= set(array.dims)):
+        variable, role = dataset[name], forecast_role(dataset, name)
+        if role == "lead" and variable.dtype.kind in "iuf" and _is_duration(variable) and (variable.values > 0).any():
+            return f"its {str(name)!r} is above 0"
+        if role == "run" and variable.dtype.kind == "M":
+            times = [dataset[time] for time in dict.fromkeys((*_TIME_NAMES, *array.dims)) if time in dataset.variables]
+            if any(time.dtype.kind == "M" and bool((time > variable).any()) for time in times):
+                return f"its times lie after {str(name)!r}, {np.datetime_as_string(np.min(variable.values), 's')} UTC"
+    return None
+
+
+def _is_duration(variable: xr.DataArray) -> bool:
+    """Whether a variable is a forecast period, or has the units of one."""
+    units = str(variable.attrs.get("units", "")).lower().rstrip("s") or str(variable.attrs.get("units", ""))
+    return variable.attrs.get("standard_name") == _STANDARD["lead"] or units in _DURATIONS

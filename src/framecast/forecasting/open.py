@@ -1,0 +1,194 @@
+"""Opens forecasts: those that framecast has written, and CF NetCDF or Zarr of others with initial times and lead times."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from framecast.checks import as_path
+from framecast.data.quantities import QUANTITIES, with_dry
+from framecast.data.readers import netcdf, zarr_store
+from framecast.data.readers.options import ReadOptions
+from framecast.data.units import identify, resolve_units, standard_name
+from framecast.errors import DataError
+from framecast.forecasting.labels import DIMS, EVENT, MEMBER_DIMS, PROBABILITY
+
+_AXES = {
+    "init_time": ("init_time", "forecast_reference_time", "reference_time", "initial_time", "analysis_time", "run"),
+    "lead_time": ("lead_time", "leadtime", "forecast_period", "step", "lead", "prediction_timedelta", "fcst_time"),
+    "member": ("member", "realization", "number", "ensemble", "ens", "ensemble_member"),
+}
+"""Names of the dimensions of a forecast and of their coordinates; the CF standard names are among them."""
+_SECONDS = {
+    "day": 86400,
+    "d": 86400,
+    "hour": 3600,
+    "hr": 3600,
+    "h": 3600,
+    "minute": 60,
+    "min": 60,
+    "second": 1,
+    "sec": 1,
+    "s": 1,
+}
+"""Seconds of a unit of lead times."""
+_DERIVED = {PROBABILITY, EVENT}
+
+
+def open_forecast(path: str | Path, *, variable: str | None = None, units: str | None = None) -> xr.Dataset:
+    """A forecast as a Dataset with the dims of framecast, `(init_time, [member,] lead_time, channel, y, x)`, lazy, in physical
+    units; its attribute `values` names the variable of the values. `framecast.plot`, `framecast.write` and `verify` take it.
+
+    `path` is NetCDF or a Zarr store: of framecast, or of another with an initial time (CF: forecast_reference_time) and lead
+    times (forecast_period), or valid times in their place. `variable` is needed where several could be meant, `units` where the
+    file states none. Raises `DataError` for another file, by what it lacks.
+    """
+    source = as_path(path, "the path of a forecast", "path")
+    stored, name = _variable(source, variable)
+    dataset = netcdf.decode(stored, name, source)
+    values = _with_axes(dataset, dataset[name], source)
+    values = _in_own_units(values, units, source)
+    parts = {str(name): values}
+    for extra in _DERIVED & set(map(str, dataset.data_vars)):
+        parts[extra] = _with_axes(dataset, dataset[extra], source)
+    return xr.Dataset(parts, attrs={**values.attrs, "values": str(name)})
+
+
+def _variable(path: Path, variable: str | None) -> tuple[xr.Dataset, str]:
+    """The dataset with the variable of the forecast, and its name. Raises `DataError`."""
+    if not path.exists():
+        raise DataError("no such file or folder", where=path, remedy="give a forecast as NetCDF or a Zarr store")
+    reader = zarr_store if zarr_store.recognises(path) else netcdf if netcdf.recognises(path) else None
+    if reader is None:
+        raise DataError(
+            "neither NetCDF nor a Zarr store",
+            where=path,
+            remedy="write the forecast as .nc or .zarr; an animation holds no values",
+        )
+    dataset, options = reader.groups_of(path).find(path, ReadOptions(variable=variable))
+    if options.variable is not None:
+        if options.variable not in dataset.data_vars:
+            present = ", ".join(map(str, dataset.data_vars))
+            raise DataError(f"no variable {options.variable!r}", where=path, remedy=f"variables: {present}")
+        return dataset, options.variable
+    names = [name for name in netcdf.names_on_grid(dataset) if name not in _DERIVED]
+    if len(names) != 1:
+        what = f"several variables on a grid: {', '.join(names)}" if names else "no variable on a grid (y, x)"
+        raise DataError(what, where=path, remedy="name one", parameter="variable", example=(names or ["NAME"])[0])
+    return dataset, names[0]
+
+
+def _with_axes(dataset: xr.Dataset, array: xr.DataArray, path: Path) -> xr.DataArray:
+    """The variable with the dims and coordinates of a forecast. Raises `DataError` without an initial time or lead times."""
+    array = _named(dataset, array)
+    array = array.isel(
+        {dim: 0 for dim in array.dims if array.sizes[dim] == 1 and dim not in (*MEMBER_DIMS, "time", "threshold")}
+    )
+    init = array.coords.get("init_time")
+    if init is None:
+        raise DataError(
+            f"{array.name!r} is no forecast: it has no initial time",
+            where=path,
+            remedy="expected a coordinate with the CF standard name forecast_reference_time; observations: framecast.open",
+        )
+    if "init_time" not in array.dims:
+        array = array.expand_dims("init_time")
+    if "lead_time" not in array.coords:
+        array = _leads_of_valid_times(array, path)
+    if "lead_time" not in array.dims:
+        array = array.expand_dims("lead_time")
+    if "channel" not in array.dims and "threshold" not in array.dims:
+        array = array.expand_dims("channel", axis=-3)
+    array = array.assign_coords(lead_time=("lead_time", _as_leads(array["lead_time"], path)))
+    dims = tuple(dim for dim in ("init_time", "threshold", *MEMBER_DIMS[1:]) if dim in array.dims)
+    if set(array.dims) != set(dims):
+        raise DataError(
+            f"dims {tuple(map(str, array.dims))} of {array.name!r} are not those of a forecast",
+            where=path,
+            remedy=f"expected {DIMS}",
+        )
+    known = {*dims, "crs", "latitude", "longitude"}
+    mapping = str(array.attrs.pop("grid_mapping", "") or array.encoding.get("grid_mapping", "")).split(":")[0]
+    if mapping in dataset.variables:
+        array = array.assign_coords(crs=xr.Variable((), 0, dataset[mapping].attrs))
+        array.attrs["grid_mapping"] = "crs"
+    return array.drop_vars([name for name in array.coords if name not in known]).transpose(*dims)
+
+
+def _named(dataset: xr.Dataset, array: xr.DataArray) -> xr.DataArray:
+    """The variable with the names of framecast for its dims and for scalar coordinates of time."""
+    names: dict[Hashable, str] = {}
+    for dim, role in netcdf.roles_of(dataset, array).items():
+        axis = _axis(dataset, dim) or role
+        if axis is not None and axis != dim:
+            names[dim] = axis
+    for name, coordinate in dataset.variables.items():
+        axis = _axis(dataset, name)
+        if axis is not None and coordinate.ndim == 0 and axis not in (*names.values(), *map(str, array.dims)):
+            array = array.assign_coords({axis: coordinate})
+    names = {dim: axis for dim, axis in names.items() if axis not in array.dims}
+    return array.drop_vars([axis for axis in names.values() if axis in array.coords], errors="ignore").rename(names)
+
+
+def _axis(dataset: xr.Dataset, name: Hashable) -> str | None:
+    """Which axis of a forecast a dimension or variable is, by its standard name or its name."""
+    attributes = dataset[name].attrs if name in dataset.variables else {}
+    stated = str(attributes.get("standard_name", ""))
+    for axis, names in _AXES.items():
+        if stated in names or (not stated and str(name).lower() in names):
+            return axis
+    return next((axis for axis, names in _AXES.items() if str(name).lower() in names), None)
+
+
+def _leads_of_valid_times(array: xr.DataArray, path: Path) -> xr.DataArray:
+    """Lead times from the valid times of one run. Raises `DataError` if there are none, or several runs."""
+    if "time" not in array.dims or array.sizes["init_time"] != 1 or array["time"].dtype.kind != "M":
+        raise DataError(
+            f"{array.name!r} has no lead times",
+            where=path,
+            remedy="expected a coordinate with the CF standard name forecast_period, or the valid times of one initial time",
+        )
+    leads = array["time"].values - np.asarray(array["init_time"].values).ravel()[0]
+    return array.rename(time="lead_time").assign_coords(lead_time=("lead_time", leads))
+
+
+def _as_leads(leads: xr.DataArray, path: Path) -> np.ndarray:
+    """Lead times as timedelta64, or numbers of steps where they have no unit. Raises `DataError` for another unit."""
+    values = np.atleast_1d(leads.values)
+    units = str(leads.attrs.get("units", "")).strip().lower()
+    if values.dtype.kind == "m":
+        return np.asarray(values.astype("timedelta64[ns]"))
+    seconds = _SECONDS.get(units) or _SECONDS.get(units.rstrip("s"))
+    if values.dtype.kind not in "iuf" or (seconds is None and units not in ("", "1")):
+        raise DataError(
+            f"lead times of {values.dtype} in {units or 'no unit'}", where=path, remedy="expected hours or minutes"
+        )
+    if seconds is None:
+        return np.asarray(values.astype(np.int64))
+    return np.asarray(np.rint(values * (seconds * 1e9)).astype("timedelta64[ns]"))
+
+
+def _in_own_units(values: xr.DataArray, units: str | None, path: Path) -> xr.DataArray:
+    """The values in the unit of their quantity, with the attributes that framecast gives. Raises `DataError`."""
+    name, attributes = str(values.name), dict(values.attrs)
+    stated = resolve_units(units, attributes.get("units"), variable=name, where=path)
+    quantity, factor, offset, dry = identify(stated, variable=name, where=path)
+    own = attributes.get("quantity") == quantity.name and attributes.get("quantity") in QUANTITIES
+    if dry is not None or (own and "dry" in attributes):
+        quantity = with_dry(quantity, float(attributes["dry"] if own else dry))  # type: ignore[arg-type]
+    if factor != 1 or offset:
+        values = values * np.float32(factor) + np.float32(offset)
+    values = values.astype(np.float32)
+    values.attrs = {
+        **attributes,
+        "units": quantity.units,
+        "quantity": quantity.name,
+        "dry": quantity.dry,
+        "forecaster": str(attributes.get("forecaster", path.stem)),
+    }
+    if cf_name := standard_name(attributes.get("standard_name"), quantity):
+        values.attrs["standard_name"] = cf_name
+    return values

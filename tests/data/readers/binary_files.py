@@ -1,0 +1,88 @@
+"""Writers of small files in the layout of binary formats, for tests: RADOLAN, NIMROD and GRIB of edition 1."""
+
+import struct
+
+import numpy as np
+
+
+def radolan(
+    codes: np.ndarray,
+    product: str = "RY",
+    stamp: str = "010005",
+    month: str = "0120",
+    *,
+    precision: str = "E-02",
+    interval: str = "   5",
+    more: str = "",
+    version: int = 3,
+) -> bytes:
+    """A composite of `codes (H, W)`, the northern row first, of one or two bytes a pixel."""
+    height, width = codes.shape
+    stored = codes[::-1].astype("<u2" if codes.dtype.itemsize > 1 else "u1").tobytes()
+    head = (
+        f"{product}{stamp}10000{month}BY%7dVS{version:2d}SW   2.29.1PR {precision}INT{interval}GP{height:4d}x{width:4d}"
+    )
+    head += f"{more}MS 11<boo,ros>   \x03"
+    return (head % (len(head % 0) + len(stored))).encode() + stored
+
+
+def nimrod(
+    stored: np.ndarray,
+    *,
+    title: str = "Rainfall rate Composite",
+    units: str = "mm/h*32",
+    time: tuple[int, ...] = (2020, 1, 1, 0, 5, 0),
+    data_time: tuple[int, ...] | None = None,
+    origin: int = 0,
+    period: int = 0,
+    grid: int = 0,
+    missing: int = -1,
+) -> bytes:
+    """A field of `stored (H, W)`, int16 or float32, in the order of the file; pixels of 1 km, of which the first, whose corner is
+    `origin`, lies 500 m from the axes."""
+    height, width = stored.shape
+    kinds = {"i": (1, 2, ">i2"), "f": (0, 4, ">f4")}
+    kind, size, dtype = kinds[stored.dtype.kind]
+    whole = [-32767] * 31
+    whole[:6], whole[6:11], whole[11:13] = time, (data_time or time)[:5], (kind, size)
+    whole[14:17], whole[17:19] = (grid, height, width), (2, 63)
+    whole[23:26] = origin, missing, period
+    real = [-32767.0] * 28
+    top, right = 500.0 + 1000 * (height - 1), 500.0 + 1000 * (width - 1)
+    real[2:6] = 500.0 if origin in (1, 3) else top, 1000.0, right if origin in (2, 3) else 500.0, 1000.0
+    real[6] = float(missing)
+    texts = units.encode().ljust(8)[:8] + b"UK radar".ljust(24) + title.encode().ljust(24)[:24]
+    head = struct.pack(">31h28f45f56s51h", *whole, *real, *[-32767.0] * 45, texts, *[-32767] * 51)
+    values = stored.astype(dtype).tobytes()
+    return b"".join(struct.pack(">i", len(part)) + part + struct.pack(">i", len(part)) for part in (head, values))
+
+
+def grib1(
+    codes: np.ndarray, missing: np.ndarray, *, scan: int = 0, hour: int = 0, first: int = 0, last: int = 1
+) -> bytes:
+    """A message of edition 1: rain in kg m-2 accumulated from `first` to `last` hours after 1 January 2020, `hour` o'clock;
+    `codes (H, W)` of 8 bits, north up, with a bitmap where some are `missing`, stored in the order of the scanning mode."""
+
+    def three(number: int) -> bytes:
+        return struct.pack(">I", number if number >= 0 else (1 << 23) | -number)[1:]
+
+    height, width = codes.shape
+    north, south, west, east = 50_000, 50_000 - 1000 * (height - 1), 5000, 5000 + 1000 * (width - 1)
+    if scan & 64:
+        codes, missing, north, south = codes[::-1], missing[::-1], south, north
+    if scan & 128:
+        codes, missing, west, east = codes[:, ::-1], missing[:, ::-1], east, west
+    if scan & 32:
+        codes, missing = codes.T, missing.T
+    flags = 0x80 | (0x40 if missing.any() else 0)
+    about = [3, 7, 96, 255, flags, 61, 1, 0, 0, 20, 1, 1, hour, 0, 1, first, last, 4, 0, 0, 0, 21, 0, 0, 0]
+    grid = struct.pack(">3BHH", 0, 255, 0, width, height) + three(north) + three(west) + b"\x80" + three(south)
+    grid += three(east) + struct.pack(">HH", 1000, 1000) + bytes([scan]) + bytes(4)
+    bits = np.packbits(~missing.ravel()).tobytes()
+    bits += bytes(len(bits) % 2)
+    values = codes[~missing].astype("u1").tobytes()
+    pad = (len(values) + 1) % 2
+    sections = [bytes(about), grid, bytes([8 * len(bits) - missing.size, 0, 0]) + bits if missing.any() else b""]
+    sections.append(bytes([8 * pad, 0, 0, 0, 0, 0, 0, 8]) + values + bytes(pad))
+    body = b"".join(three(3 + len(section)) + section for section in sections if section) + b"7777"
+    return b"GRIB" + three(8 + len(body)) + b"\x01" + body

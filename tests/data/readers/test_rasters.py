@@ -1,0 +1,119 @@
+"""GeoTIFF and GRIB: what is masked is missing, colour tables are no values, accumulations are rates, forecasts are named."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import framecast
+from framecast.errors import DataError
+
+rasterio = pytest.importorskip("rasterio")
+copy = pytest.importorskip("rasterio.shutil").copy
+NAN = np.nan
+GRID = {"crs": "EPSG:3067", "transform": rasterio.transform.from_origin(0, 50, 1000, 1000)}
+
+
+def write(path: Path, bands: Any, *, units: str | None = "mm h-1", **profile: Any) -> Any:
+    """An open file of bands `(count, y, x)`."""
+    values = np.asarray(bands)
+    count, height, width = values.shape
+    about = (
+        {"driver": "GTiff", "dtype": values.dtype, "count": count, "height": height, "width": width} | GRID | profile
+    )
+    file = rasterio.open(path, "w", **about)
+    file.write(values)
+    if units is not None:
+        file.update_tags(units=units)
+    return file
+
+
+def first_row(path: Path, **options: Any) -> list[float]:
+    return framecast.open(path, **options).values[0, 0, 0].tolist()
+
+
+@pytest.mark.parametrize("nodata", [-9999.9, -1.0, NAN])
+def test_no_data_has_the_precision_of_the_pixels(tmp_path: Path, nodata: float) -> None:
+    write(tmp_path / "a.tif", np.array([[[0, 2, nodata]]], "f4"), units="dBZ", nodata=nodata).close()
+    np.testing.assert_equal(first_row(tmp_path / "a.tif"), [0, 2, NAN])
+
+
+def test_a_mask_inside_the_file_and_one_beside_it(tmp_path: Path) -> None:
+    for name, inside in (("a.tif", "YES"), ("b.tif", "NO")):
+        with (
+            rasterio.Env(GDAL_TIFF_INTERNAL_MASK=inside),
+            write(tmp_path / name, np.array([[[0, 2, 7]]], "u1")) as file,
+        ):
+            file.write_mask(np.array([[255, 255, 0]], "u1"))
+        np.testing.assert_equal(first_row(tmp_path / name), [0, 2, NAN])
+
+
+def test_an_alpha_band_is_a_mask_and_no_channel(tmp_path: Path) -> None:
+    with write(tmp_path / "a.tif", np.array([[[0, 2, 7]], [[255, 1, 0]]], "u1"), alpha="YES") as file:
+        file.colorinterp = [rasterio.enums.ColorInterp.gray, rasterio.enums.ColorInterp.alpha]
+    assert framecast.open(tmp_path / "a.tif").sizes["channel"] == 1
+    np.testing.assert_equal(first_row(tmp_path / "a.tif"), [0, 2, NAN])
+
+
+def test_the_indices_of_a_colour_table_are_no_values(tmp_path: Path) -> None:
+    bands = np.array([[[0, 1, 2]]], "u1")
+    for name, table, units in (
+        ("classes.tif", {0: (0, 0, 0), 1: (0, 0, 255), 2: (255, 0, 0)}, None),
+        ("shown.tif", {0: (0, 0, 0), 1: (0, 0, 255), 2: (255, 0, 0)}, "mm h-1"),
+        ("grey.tif", {index: (index, index, index) for index in range(256)}, None),
+    ):
+        with write(tmp_path / name, bands, units=units, photometric="palette") as file:
+            file.write_colormap(1, table)
+    with pytest.raises(DataError, match="indices of a colour table: colours or classes"):
+        framecast.open(tmp_path / "classes.tif", units="dBZ")
+    assert first_row(tmp_path / "shown.tif") == [0, 1, 2], "the file states the units of the numbers"
+    assert first_row(tmp_path / "grey.tif", units="mm h-1") == [0, 1, 2]
+
+
+def test_colours_have_no_units_of_a_quantity(tmp_path: Path) -> None:
+    colours = Image.fromarray(np.arange(48, dtype="u1").reshape(4, 4, 3))
+    colours.save(tmp_path / "rgb.png")
+    colours.quantize(8).save(tmp_path / "palette.png")
+    for name, options in (("rgb.png", {}), ("palette.png", {}), ("palette.png", {"grey": True})):
+        with pytest.raises(DataError, match=r"(?s)colours.*not values in 'dBZ'.*write the quantity itself"):
+            framecast.open(tmp_path / name, units="dBZ", **options)
+        assert framecast.open(tmp_path / name, units="0-255").sizes["channel"] == 3
+    write(tmp_path / "rgb.tif", np.zeros((3, 2, 2), "u1"), units=None, photometric="RGB").close()
+    with pytest.raises(DataError, match="the bands are colours, not values in 'mm h-1'"):
+        framecast.open(tmp_path / "rgb.tif", units="mm h-1")
+
+
+RATE = "1 7 2 0 96 0 0 0 1 0 0 0 {hours} 1 0 0 0 0 0 255 0 0 0 0 0"
+ACCUMULATION = RATE.replace("1 7", "1 8", 1) + " 7 232 3 31 {end} 0 0 1 0 0 0 0 1 2 1 0 0 0 1 255 0 0 0 0"
+
+
+def grib(path: Path, template: str, hours: int, kind: str) -> Path:
+    """A message of edition 2, `hours` after the run at 12 UTC; of `template` an accumulation over one hour or a rate."""
+    with write(path.with_suffix(".tif"), np.full((1, 3, 4), 2, "f4"), units=None, crs="EPSG:4326") as file:
+        numbers = template.format(hours=hours, end=13 + hours)
+        file.update_tags(
+            1,
+            GRIB_DISCIPLINE="0",
+            GRIB_IDS=f"CENTER=7 SIGNF_REF_TIME=1 REF_TIME=2024-03-31T12:00:00Z PROD_STATUS=0 TYPE={kind}",
+            GRIB_PDS_PDTN="8" if template is ACCUMULATION else "0",
+            GRIB_PDS_TEMPLATE_NUMBERS=numbers,
+        )
+    copy(path.with_suffix(".tif"), path, driver="GRIB")
+    return path
+
+
+def test_grib_accumulations_are_rates_and_forecasts_are_named(tmp_path: Path) -> None:
+    frames = framecast.open(grib(tmp_path / "a.grib2", ACCUMULATION, 0, "0"))
+    np.testing.assert_allclose(frames.values, 2)
+    assert frames.attrs["repairs"] == ["amounts in kg/(m^2) were converted to rates by the time over which they fell"]
+    assert frames["time"].values[0] == np.datetime64("2024-03-31T13:00")
+    np.testing.assert_allclose(framecast.open(grib(tmp_path / "b.grib2", RATE, 0, "0")).values, 7200)
+    for name, template, hours, kind, minutes in (
+        ("c", ACCUMULATION, 0, "1", 60),
+        ("d", ACCUMULATION, 3, "0", 180),
+        ("e", RATE, 3, "1", 180),
+    ):
+        with pytest.raises(DataError, match=rf"a forecast \(\w+ {minutes} minutes after the time of its run\)"):
+            framecast.open(grib(tmp_path / f"{name}.grib2", template, hours, kind))
