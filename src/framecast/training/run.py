@@ -30,7 +30,7 @@ from framecast.ops.native.library import status
 from framecast.ops.native.memory import keep_free, return_free
 from framecast.training import resume_state
 from framecast.training.cuda_graph import RecordedStep, check_recordable, cuda_graph
-from framecast.training.distributed import any_interrupted
+from framecast.training.distributed import any_process
 from framecast.training.events import Event, Finished, ModelSaved, Started, Validated, Warned
 from framecast.training.latent_cache import cache_latents
 from framecast.training.logs import Logs, MLflow
@@ -209,7 +209,7 @@ class Run:
 
     def interrupted(self, signals: list[int]) -> bool:
         """Whether any process received a signal."""
-        return any_interrupted(self.fabric, bool(signals))
+        return any_process(self.fabric, bool(signals))
 
     def progress(self) -> Iterator[Event]:
         """Log and yield the mean losses and the speed since the last such event."""
@@ -266,8 +266,9 @@ class Run:
         if self.finished:
             if self.skipped:
                 raise self._fail(f"the loss was not finite in the last {self.skipped} step(s)")
-            if self.validated is not None and not math.isfinite(self.validated):
-                raise self._fail(f"the validation loss is {self.validated}")
+            invalid = self.validated is not None and not math.isfinite(self.validated)  # known to rank zero
+            if any_process(self.fabric, invalid):
+                raise self._fail("the validation loss is not finite")
             self._check_weights()
         if self.logs:
             self.logs.close()
