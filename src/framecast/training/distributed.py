@@ -110,8 +110,8 @@ def catch_signals() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def any_interrupted(fabric: Any, interrupted: bool) -> bool:
-    """Whether any of the processes was interrupted."""
+def any_process(fabric: Any, condition: bool) -> bool:
+    """Whether the condition holds in any of the processes. All must call it together."""
     if fabric.world_size == 1:
-        return interrupted
-    return bool(fabric.all_reduce(torch.tensor(float(interrupted), device=fabric.device), reduce_op="sum") > 0)
+        return condition
+    return bool(fabric.all_reduce(torch.tensor(float(condition), device=fabric.device), reduce_op="sum") > 0)
