@@ -95,6 +95,21 @@ def test_the_same_command_heals_it(damage: Any, chunks: Any, tmp_path: Path, sma
     assert not list(tmp_path.glob(".a.zarr.*"))
 
 
+def test_an_earlier_state_that_was_not_removed_is_not_gone_on_with(tmp_path: Path, small: None) -> None:  # noqa: F811
+    """The files of its later frames may be gone."""
+    source = archive(tmp_path / "source", range(6))
+    convert(source, tmp_path / "a.zarr", chunks=CHUNKS)
+    shutil.copytree(tmp_path / "a.zarr", tmp_path / ".a.zarr.partial")
+    archive(source, range(6, 10))
+    convert(source, tmp_path / "b.zarr", chunks=CHUNKS)
+    shutil.rmtree(tmp_path / "a.zarr")
+    (tmp_path / "b.zarr").rename(tmp_path / "a.zarr")
+    for number in range(10):
+        (source / f"rain_{number:03d}.nc").unlink()
+    archive(source, range(10, 12))
+    assert convert(source, tmp_path / "a.zarr").frames == 12
+
+
 def test_other_chunks_begin_anew(tmp_path: Path, small: None) -> None:  # noqa: F811
     source = archive(tmp_path / "source", range(10))
     interrupted(source, tmp_path / "a.zarr")
