@@ -152,6 +152,8 @@ class _Store:
         _recover(self.out)
         # an earlier store, finished or interrupted, sets chunks and plan
         finished, started = read_manifest(self.out), read_manifest(self.partial)
+        if finished and started and started["frames"] <= finished["frames"]:
+            started = None  # an earlier state of the store, which was not removed after it had been replaced
         self.chunks = _choose_chunks(chunks, finished, started, frames)
         plan = parse_json(json.dumps(make_plan(opened, changes, self.chunks)), out)  # as it is read back
         self.length = int(plan["shard"])
