@@ -19,6 +19,7 @@ import torch
 from framecast.checks import require
 from framecast.config.experiment import Training
 from framecast.errors import ConfigError
+from framecast.training.peers import watch_peers
 
 _SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
@@ -36,6 +37,8 @@ def launch(settings: Training) -> Any:
             where="training.devices",
             remedy=f"use at most {most}",
         )
+    if settings.devices > 1:
+        watch_peers()
     try:
         fabric = Fabric(
             accelerator=settings.accelerator,

@@ -33,7 +33,7 @@ from framecast.data.archives.outputs import check_output
 from framecast.data.frames import describe_source, stamp
 from framecast.data.lazy import ArrayReader
 from framecast.data.readers.options import DEFAULT, ReadOptions
-from framecast.data.readers.zarr_store import PIPELINE
+from framecast.data.readers.zarr_pipeline import PIPELINE
 from framecast.data.store.changes import UNCHANGED, Changes
 from framecast.data.store.layout import (
     Chunks,
