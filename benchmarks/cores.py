@@ -1,6 +1,7 @@
 """Judges six models as cores of one forecast of rain, each event left out in turn, with and without coordinates and head.
 
-    python benchmarks/cores.py EVENT EVENT EVENT ... --minutes 10 --out FOLDER [--only unet ...] [--event NAME ...] [--limit 8]
+    python benchmarks/cores.py EVENT EVENT EVENT ... --minutes 10 --out FOLDER
+        [--only unet ...] [--variants lagrangian-exceedance ...] [--event NAME ...] [--limit 8]
 
 ConvLSTM, PredRNN-V2, MotionRNN, ModeRNN, SimVP and U-Net, with `coordinates` eulerian and lagrangian, and with the `head` values
 and exceedance: 24 cross-validations of the recipe `radar#lagrangian`, which differ in nothing else but the loss of the head.
@@ -41,7 +42,7 @@ CORES: dict[str, Any] = {
     "simvp": SimVP(spatial=16, hidden=64, layers=4, blocks=4),
     "unet": UNet(),
 }
-VARIANTS = list(product(("eulerian", "lagrangian"), ("values", "exceedance")))
+VARIANTS = ["eulerian-values", "eulerian-exceedance", "lagrangian-values", "lagrangian-exceedance"]
 PROBE = 12
 """Iterations of the training that measures the speed."""
 
@@ -118,6 +119,7 @@ def main() -> None:
     budget.add_argument("--iterations", type=int)
     budget.add_argument("--minutes", type=float)
     options.add_argument("--only", nargs="*", default=list(CORES), choices=list(CORES))
+    options.add_argument("--variants", nargs="*", default=VARIANTS, choices=VARIANTS, help="coordinates and head")
     options.add_argument("--event", nargs="*", help="judge these events only")
     options.add_argument("--limit", type=int, help="cases of an event")
     options.add_argument("--out", type=Path, required=True)
@@ -125,7 +127,8 @@ def main() -> None:
     stored = arguments.out / "iterations.json"
     iterations: dict[str, int] = json.loads(stored.read_text()) if stored.exists() else {}
     results: dict[str, CrossValidation] = {}
-    for core, (coordinates, head) in product(arguments.only, VARIANTS):
+    for variant, core in product(arguments.variants, arguments.only):
+        coordinates, head = variant.split("-")
         name, title = f"{core}-{coordinates}-{head}", f"{core}, {coordinates}, {head}"
         settings, folder = experiment(core, coordinates, head, arguments.events), arguments.out / name
         if name not in iterations:

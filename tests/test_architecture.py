@@ -32,7 +32,18 @@ def test_files_stay_readable() -> None:
 
 
 def test_the_root_holds_what_everything_shares_and_nothing_else() -> None:
-    shared = {"__init__", "errors", "types", "checks", "progress", "curriculum", "losses", "colours"}
+    shared = {
+        "__init__",
+        "errors",
+        "paths",
+        "types",
+        "checks",
+        "progress",
+        "plain_data",
+        "curriculum",
+        "losses",
+        "colours",
+    }
     assert {path.stem for path in SOURCE.glob("*.py")} == shared
 
 
@@ -77,3 +88,74 @@ def test_the_library_names_no_option_of_the_command_line() -> None:
         and OPTION.search(node.value.replace("aws s3 sync --no", ""))
     ]
     assert naming == []
+
+
+WRITING = {
+    *(
+        "write_text",
+        "write_bytes",
+        "to_netcdf",
+        "to_zarr",
+        "save_file",
+        "tofile",
+        "savez",
+        "memmap",
+        "open_memmap",
+        "fsync",
+    ),
+    *("copytree", "copy", "copy2", "copyfile", "move", "link", "symlink", "mkstemp", "mkdtemp", "touch", "symlink_to"),
+    *("TemporaryDirectory", "NamedTemporaryFile", "hardlink_to", "SummaryWriter"),
+}
+"""Names of functions that write files."""
+EXCEPTIONS = {
+    ("data/store/conversion.py", "shutil.copytree"): "into a temporary of `replacing`",
+    ("data/store/conversion.py", "shutil.copy2"): "into a temporary of `replacing`",
+    ("data/store/conversion.py", "os.link"): "into a temporary of `replacing`",
+    ("data/store/conversion.py", "_previous(out).rename"): "completes the swap of an earlier version",
+    ("data/store/layout.py", "xr.Dataset(coords=coordinates, attrs={'Conventions': 'CF-1.10'}).to_zarr"): "as above",
+    ("forecasting/write.py", "av.open"): "into memory",
+    ("forecasting/write.py", "to_dataset(forecast).to_zarr"): "into memory",
+    ("training/logs.py", "SummaryWriter"): "TensorBoard writes its files itself",
+    ("verification/evaluate.py", "verification.save"): "our own, which writes through `writing`",
+}
+"""Calls outside `framecast.writing`, and why they may be."""
+
+
+def writes(call: ast.Call, buffers: set[str]) -> bool:
+    """Whether a call writes a file by itself: a writing function that is not ours, a file opened to be written, or moved. What is
+    saved into one of the `buffers` in memory is written to no file."""
+    function, arguments = call.func, [*call.args, *(keyword.value for keyword in call.keywords)]
+    name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+    if name == "open":
+        modes = [node.value for argument in arguments for node in ast.walk(argument) if isinstance(node, ast.Constant)]
+        return any(
+            isinstance(mode, str) and re.fullmatch("[rwaxbt+]{1,3}", mode) and mode.strip("rbt") for mode in modes
+        )
+    if not isinstance(function, ast.Attribute):
+        return name in WRITING - {"write_text", "write_bytes", "copy", "move", "link"}
+    text = ast.unparse(function)
+    if name in ("save", "savefig"):
+        return bool(call.args) and not buffers & {getattr(argument, "id", "") for argument in call.args}
+    if name in ("rename", "replace"):  # of a path: those of texts and arrays have other arguments
+        path = (
+            len(call.args) == 1 and not call.keywords and isinstance(call.args[0], ast.Name | ast.Attribute | ast.BinOp)
+        )
+        return text in ("os.rename", "os.replace") or (path and getattr(call.args[0], "id", "") not in ("name", "self"))
+    if name in ("copy", "move", "link"):
+        return text.startswith(("shutil.", "os."))
+    return name in WRITING or text in ("os.open", "os.write")
+
+
+def test_files_are_written_by_one_module_only() -> None:
+    """So that all of them are written whole or not at all."""
+    outside = set()
+    for path in SOURCE.rglob("*.py"):
+        name = path.relative_to(SOURCE).as_posix()
+        if name.startswith("writing/"):
+            continue
+        nodes = [*ast.walk(ast.parse(path.read_text()))]
+        assigned = [node for node in nodes if isinstance(node, ast.Assign) and "io." in ast.unparse(node.value)]
+        buffers = {ast.unparse(node.targets[0]) for node in assigned}
+        calls = [node for node in nodes if isinstance(node, ast.Call) and writes(node, buffers)]
+        outside |= {(name, ast.unparse(call.func)) for call in calls}
+    assert outside == EXCEPTIONS.keys()

@@ -13,6 +13,7 @@ from framecast.errors import ConfigError
 from framecast.ops import free_running
 
 ALL: list[Any] = [
+    Scheduled(draw="batch"),
     *(curriculum() for curriculum in get_args(Curriculum)),
     *(ReverseScheduled(strategy=s, mode=m) for s in (1, 2) for m in ("linear", "exponential", "sigmoid")),
 ]
@@ -122,3 +123,20 @@ def test_impossible_schedules_are_refused() -> None:
         Scheduled(start=1.5)
     with pytest.raises(ConfigError, match="stop"):
         Scheduled(stop=0)
+
+
+def test_one_draw_for_a_batch_feeds_all_sequences_alike() -> None:
+    """PhyDNet: teacher forcing is on or off for a whole batch, with the share of the schedule."""
+    curriculum = Scheduled(stop=1_000, draw="batch")
+    masks = [curriculum(399, 4, 3, 4, rng(seed)) for seed in range(300)]
+    assert all(mask[:, :3].all() and torch.equal(mask[:, 3:], mask[:1, 3:4].expand(4, 3)) for mask in masks)
+    share = sum(bool(mask[0, 3]) for mask in masks) / len(masks)
+    assert share == pytest.approx(curriculum.eta(399), abs=0.08)
+    assert curriculum.scaled(0.5) == Scheduled(stop=500, draw="batch")
+
+
+def test_the_sigmoid_rises_before_its_start() -> None:
+    """As equation 9 is printed: beta lies halfway, and no first value is held."""
+    curriculum = ReverseScheduled(strategy=1, mode="sigmoid")
+    assert curriculum.epsilon(0) == pytest.approx(1 / (1 + math.exp((37_500 - 1) / 5_000)))
+    assert curriculum.epsilon(24_999) == pytest.approx(1 / (1 + math.exp(2.5)))

@@ -18,34 +18,57 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
 
 import numpy as np
 
-from framecast.errors import ArgumentError, ConfigError, RunError
+from framecast.errors import ArgumentError, ConfigError, RunError, shown
+from framecast.paths import status
 
 Settings = TypeVar("Settings")
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
+LARGEST_COUNT = 2**31 - 1
+"""The largest whole number of a setting or an argument, seeds apart."""
+LARGEST, SMALLEST = 1e30, 1e-30
+"""The largest size of a number, and the smallest of one that must be above 0: frames and weights are float32."""
+
+
+class Range(NamedTuple):
+    """The lowest and the highest value of a number in a config, in its annotation: `Annotated[int, Range(0, 5)]`."""
+
+    low: float
+    high: float
+
+
+Seed = Annotated[int, Range(0, 2**63 - 1)]
+"""The seed of random numbers."""
+
+
 def describe(value: object) -> str:
     """A value for an error message: the value itself if it is a number or a text, else its type."""
-    return repr(value) if value is None or isinstance(value, str | int | float) else type(value).__name__
+    return shown(value) if value is None or isinstance(value, str | int | float) else type(value).__name__
 
 
 def as_path(value: object, expected: str, parameter: str) -> Path:
-    """`value` of a parameter as a path. Raises `ArgumentError`, with the text `expected`, if it is not a path."""
-    if not isinstance(value, str | os.PathLike):
+    """`value` of a parameter as a path. Raises `ArgumentError`, with the text `expected`, if it is not a path that the file
+    system can have."""
+    if not isinstance(value, str | os.PathLike) or not str(value):
         raise ArgumentError(f"{describe(value)} given, expected {expected}", parameter=parameter)
+    status(Path(value), parameter)
     return Path(value)
 
 
 def as_html_path(value: object, parameter: str = "path") -> Path:
-    """`value` as the path of an HTML page to write. Raises `ArgumentError` if it is a folder or does not end in .html."""
+    """`value` as the path of an HTML page to write. Raises `ArgumentError` if it is a folder or does not end in .html, behind a
+    link as well."""
     path = as_path(value, "the path of a page to write", parameter)
     if path.suffix != ".html" or path.is_dir():
         what = "is a folder" if path.is_dir() else f"{path.suffix or 'no suffix'} is not the suffix of a page"
         raise ArgumentError(what, where=path, remedy="name a file that ends in .html")
+    if path.is_symlink() and (target := Path(os.path.realpath(path))).suffix != ".html":
+        raise ArgumentError(f"is a link to {target}, which is no page", where=path, remedy="remove the link")
     return path
 
 
@@ -61,11 +84,84 @@ def ensure_folder(value: object, parameter: str = "out") -> Path:
 
 
 def check_counts(**counts: object) -> None:
-    """Raise `ArgumentError`, with its name, for a count that is not a whole number of at least 1; true and false are
-    none. None is allowed."""
+    """Raise `ArgumentError`, with its name, for a count that is not a whole number from 1 to `LARGEST_COUNT`; true and false
+    are none. None is allowed."""
     for name, count in counts.items():
         if count is not None and (isinstance(count, bool) or not isinstance(count, Integral) or count < 1):
             raise ArgumentError(f"{describe(count)} given, expected a whole number of at least 1", parameter=name)
+        if count is not None and count > LARGEST_COUNT:  # type: ignore[operator]
+            raise ArgumentError(f"{describe(count)} given, expected at most {LARGEST_COUNT:,}", parameter=name)
+
+
+def check_seed(seed: Any, parameter: str = "seed") -> None:
+    """Raise `ArgumentError` unless `seed` is a whole number from 0 to 2^63 - 1."""
+    if isinstance(seed, bool) or not isinstance(seed, Integral) or not 0 <= int(seed) < 2**63:
+        raise ArgumentError(f"{describe(seed)} given, expected a whole number from 0 to 2^63 - 1", parameter=parameter)
+
+
+def check_values(settings: Any) -> None:
+    """Raise `ArgumentError`, with the name of the field, for a number in a dataclass, or in its tuples, that is true or false,
+    not finite, out of the `Range` of its annotation, or beyond what float32 or a count can be."""
+    for name, (kinds, allowed) in _number_fields(settings.__class__).items():
+        value = getattr(settings, name)
+        for number in _flat(value):
+            if isinstance(number, bool | Real) and not (isinstance(number, bool) and bool in kinds):
+                _check_number(number, kinds, allowed, name)
+
+
+def _flat(value: Any) -> Iterable[Any]:
+    if isinstance(value, tuple):
+        for part in value:
+            yield from _flat(part)
+    else:
+        yield value
+
+
+def _check_number(number: Any, kinds: frozenset[Any], allowed: Range | None, name: str) -> None:
+    whole = float not in kinds
+    expected = "a whole number" if whole else "a number"
+    if isinstance(number, bool) or (whole and not isinstance(number, Integral)):
+        raise ArgumentError(f"{describe(number)} given, expected {expected}", parameter=name)
+    low, high = allowed or ((-LARGEST_COUNT, LARGEST_COUNT) if whole else (-LARGEST, LARGEST))
+    if not low <= number <= high:
+        if isinstance(number, float) and not math.isfinite(number):
+            raise ArgumentError(f"{number} given, expected a finite number", parameter=name)
+        most, bound = ("at most", high) if number > high else ("at least", low)
+        limit = f"{bound:,}" if whole else f"{bound:g}"
+        raise ArgumentError(f"{describe(number)} given, expected {expected} of {most} {limit}", parameter=name)
+
+
+@cache
+def _number_fields(kind: Any) -> dict[str, tuple[frozenset[Any], Range | None]]:
+    """The fields of a dataclass that hold numbers, with the types in their annotations, and their ranges."""
+    hints = get_type_hints(kind, include_extras=True)
+    parts = {each.name: frozenset(_parts(hints[each.name])) for each in fields(kind)}
+    ranges = {name: next((each for each in kinds if isinstance(each, Range)), None) for name, kinds in parts.items()}
+    return {name: (kinds, ranges[name]) for name, kinds in parts.items() if kinds & {int, float}}
+
+
+def _parts(kind: Any) -> Iterable[Any]:
+    """The types in an annotation, and its ranges."""
+    if get_origin(kind) is Literal:
+        return
+    if get_origin(kind) is None:
+        yield kind
+    for part in get_args(kind):
+        if isinstance(part, Range):
+            yield part
+        elif not isinstance(part, str):
+            yield from _parts(part)
+
+
+def check_memory(size: int, parameter: str, purpose: str) -> None:
+    """Raise `ArgumentError` if `size` bytes, for `purpose`, are more than the memory of this machine."""
+    available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if size > available:
+        raise ArgumentError(
+            f"{purpose} would take {size / 2**30:,.0f} GiB, more than the {available / 2**30:,.0f} GiB of this machine",
+            parameter=parameter,
+            remedy="ask for less, or use a machine with more memory",
+        )
 
 
 def check_kind(kind: type[Any], **values: object) -> None:
@@ -76,9 +172,9 @@ def check_kind(kind: type[Any], **values: object) -> None:
 
 
 def is_positive(value: Any) -> bool:
-    """Whether `value` is a finite number above 0. (Booleans and numpy.timedelta64 are
+    """Whether `value` is a number above 0 that float32 can hold. (Booleans and numpy.timedelta64 are
     registered as numbers, and are refused.)"""
-    return not isinstance(value, bool | np.timedelta64) and isinstance(value, Real) and 0 < float(value) < math.inf
+    return not isinstance(value, bool | np.timedelta64) and isinstance(value, Real) and SMALLEST <= value <= LARGEST  # type: ignore[operator]
 
 
 _PROJECTS = {"sklearn": "scikit-learn", "av": "PyAV", "lightning_fabric": "lightning-fabric", "mlflow": "MLflow"}
@@ -101,7 +197,7 @@ def require(*modules: str, extra: str, purpose: str, where: str | Path | None = 
 
 def check_fraction(value: Any, parameter: str) -> None:
     """Raise `ArgumentError` if `value` is not a number from 0 to 1."""
-    if not isinstance(value, Real) or not 0 <= float(value) <= 1:
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= value <= 1:  # type: ignore[operator]
         raise ArgumentError(f"{describe(value)} is not a fraction between 0 and 1", parameter=parameter)
 
 

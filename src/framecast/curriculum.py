@@ -2,8 +2,9 @@
 
 A curriculum is a pure function `(iteration, batch, context, horizon, generator) -> teacher (batch, T - 1)`, bool, with
 T = context + horizon. In column t, true feeds the observed frame t to step t, false the model's own prediction of it; column
-0 is always true. Random numbers are drawn for each sequence and step. `iteration` counts from 0; the published schedules
-count from 1, so k = iteration + 1 below. `scaled(scale)` is the curriculum for a training of another length.
+0 is always true. Random numbers are drawn for each sequence and step unless a setting says otherwise. `iteration` counts from
+0; the published schedules count from 1, so k = iteration + 1 below. `scaled(scale)` is the curriculum for a training of another
+length.
 
 Sources: scheduled sampling, Bengio et al. 2015, as used by Wang et al. 2022 (equation 8); reverse scheduled sampling,
 Wang et al. 2022, section 4.3 (equation 9); numbers of the released code in spec/models.md, section 9.
@@ -67,12 +68,14 @@ class Scheduled:
 
         eta = start (1 - k / stop), and 0 from k = stop on
 
-    With the defaults this is the released code: 1.0 minus 2e-5 an iteration, 0 from iteration 50,000.
+    With the defaults this is the released code: 1.0 minus 2e-5 an iteration, 0 from iteration 50,000. With `draw="batch"` one
+    number decides for all sequences and steps of a batch, as in the released code of PhyDNet.
     """
 
     name: Literal["scheduled"] = "scheduled"
     start: float = 1.0
     stop: int = 50_000
+    draw: Literal["step", "batch"] = "step"
 
     def __post_init__(self) -> None:
         if not 0 <= self.start <= 1:
@@ -86,6 +89,9 @@ class Scheduled:
 
     def __call__(self, iteration: int, batch: int, context: int, horizon: int, rng: torch.Generator) -> Tensor:
         """The teacher mask `(batch, context + horizon - 1)` of one iteration."""
+        if self.draw == "batch":
+            observed = bool(torch.rand(1, generator=rng) < self.eta(iteration))
+            return (TeacherForced() if observed else NoSampling())(iteration, batch, context, horizon, rng)
         return _random_mask(1.0, self.eta(iteration), batch, context, horizon, rng)
 
     def scaled(self, scale: float) -> Self:
@@ -105,9 +111,9 @@ class ReverseScheduled:
         sigmoid       eps_s + (eps_e - eps_s) / (1 + exp((beta - k) / alpha))     beta halfway between start and stop
 
     and is 1 from `stop` on. A frame after the context is observed with probability eta, which falls linearly to 0 over the
-    same iterations. Before `start` both keep their first value. The second strategy (figure 5) starts both at 0.5; the
-    first starts epsilon at 0 and eta at 1. The sign in the sigmoid's exponent is the one that makes it rise
-    (spec/models.md, row P7); the linear form does not use `alpha`.
+    same iterations. Before `start` both keep their first value, but for the sigmoid, which rises from the first iteration on.
+    The second strategy (figure 5) starts both at 0.5; the first starts epsilon at 0 and eta at 1. The sign in the sigmoid's
+    exponent is the one that makes it rise (spec/models.md, row P7); the linear form does not use `alpha`.
     """
 
     name: Literal["reverse_scheduled"] = "reverse_scheduled"

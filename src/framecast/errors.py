@@ -6,6 +6,8 @@ The library names a parameter as in Python; who shows the message decides how it
 from __future__ import annotations
 
 import errno
+import os
+import reprlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +21,22 @@ def format_keyword(name: str, value: object = None) -> str:
     if value is None:
         return name
     return f"{name}={value if isinstance(value, str) and value.isupper() else repr(value)}"
+
+
+_REPR = reprlib.Repr()
+_REPR.maxlevel, _REPR.maxstring, _REPR.maxother, _REPR.maxlong = 3, 120, 120, 60
+_LONGEST_PLACE, _LONGEST_TEXT = 400, 2_000
+"""Letters of a place, and of another part of a message."""
+
+
+def shown(value: object) -> str:
+    """A value as in Python, cut in the middle if it is long: no message repeats an input without bound."""
+    return _REPR.repr(value)
+
+
+def shorten(text: str, longest: int) -> str:
+    """The text; its beginning and its end, if it has more letters than `longest`."""
+    return text if len(text) <= longest else f"{text[: longest * 2 // 3]} ... {text[-longest // 3 :]}"
 
 
 class FramecastError(Exception):
@@ -40,9 +58,9 @@ class FramecastError(Exception):
         parameter: str | None = None,
         example: object = None,
     ) -> None:
-        self.what = what
-        self.where = None if where is None else str(where)
-        self.remedy = remedy
+        self.what = what = shorten(what, _LONGEST_TEXT)
+        self.where = None if where is None else shorten(str(where), _LONGEST_PLACE)
+        self.remedy = None if remedy is None else shorten(remedy, _LONGEST_TEXT)
         self.parameter = parameter
         self.example = example
         super().__init__(what)
@@ -87,6 +105,59 @@ class RunError(FramecastError):
     """A run cannot start, continue, or be read."""
 
 
+class Interrupted(FramecastError):
+    """A signal ended the training of several that were asked for; what was done is saved. The exit code is that of Ctrl-C."""
+
+    exit_code = 130
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The error and its causes: libraries wrap the operating system's error."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__
+
+
+_NO_MEMORY = (
+    "can't allocate memory",
+    "not enough memory",
+    "out of memory",
+    "invalid buffer size",
+    "Unable to allocate",
+)
+"""How PyTorch and NumPy say that memory is missing."""
+
+
+def input_error(error: Exception) -> FramecastError | None:
+    """An error of the operating system, of memory or of depth as one of ours; None for any other, which is an internal error.
+
+    The command line uses it for what no function has named better.
+    """
+    for cause in _causes(error):
+        text = (str(cause).splitlines() or [type(cause).__name__])[0]
+        if isinstance(cause, MemoryError) or (isinstance(cause, RuntimeError) and any(w in text for w in _NO_MEMORY)):
+            return ResourceError(
+                f"not enough memory ({text})",
+                remedy="use smaller frames, batches, tiles, horizons or models, or a machine with more memory",
+            )
+        if isinstance(cause, RecursionError):
+            return DataError(
+                "something in the input is nested too deeply", remedy="look for a damaged or odd file in it"
+            )
+        if isinstance(cause, OSError) and cause.errno is not None:
+            return RunError(
+                f"cannot be read or written ({cause.strerror or text})",
+                where=os.fsdecode(cause.filename) if isinstance(cause.filename, str | bytes) else None,
+                remedy="look at the path, its permissions and the space on its disk",
+            )
+        if isinstance(cause, UnicodeError):
+            return DataError(
+                f"a name or a text that is not in UTF-8 ({text})", remedy="rename it, or use a UTF-8 locale"
+            )
+    return None
+
+
 @contextmanager
 def resource_errors(where: str | Path) -> Iterator[None]:
     """Within this context, raise `ResourceError` if reading `where` fails for lack of open files or memory, whichever exception a
@@ -96,9 +167,7 @@ def resource_errors(where: str | Path) -> Iterator[None]:
     except ResourceError:
         raise
     except Exception as error:
-        # Libraries wrap the operating system's error; look through the chain of causes.
-        cause: BaseException | None = error
-        while cause is not None:
+        for cause in _causes(error):
             number = cause.errno if isinstance(cause, OSError) else None
             if number in (errno.EMFILE, errno.ENFILE):
                 raise ResourceError(
@@ -108,5 +177,4 @@ def resource_errors(where: str | Path) -> Iterator[None]:
                 raise ResourceError(
                     "not enough memory to read it", where=where, remedy="free memory, or use a machine with more"
                 ) from error
-            cause = cause.__cause__
         raise

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple, TypeVar, dataclass_transform
 import torch
 from torch import Tensor
 
+from framecast.checks import check_values
+
 
 class FrameShape(NamedTuple):
     """The shape that a model is built for: the size of a frame and the lengths of a window. The last `inputs` of the `channels`
@@ -84,6 +86,15 @@ T = TypeVar("T")
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)
 def config(cls: type[T]) -> type[T]:
-    """Make `cls` a frozen, keyword-only dataclass that refuses unknown keys when it is parsed."""
+    """Make `cls` a frozen, keyword-only dataclass that refuses unknown keys when it is parsed, and numbers that `check_values`
+    refuses when it is created."""
     cls.__pydantic_config__ = {"extra": "forbid"}  # type: ignore[attr-defined]
+    own_checks = getattr(cls, "__post_init__", None)
+
+    def check(settings: T) -> None:
+        if own_checks is not None:
+            own_checks(settings)
+        check_values(settings)
+
+    cls.__post_init__ = check  # type: ignore[attr-defined]
     return dataclasses.dataclass(frozen=True, kw_only=True)(cls)

@@ -26,9 +26,17 @@ CONTAINERS = {
     "openstl": lambda weights: {"state_dict": {f"model.{key}": value for key, value in weights.items()}, "epoch": 1},
 }
 FILES = [(source, name) for source, names in SOURCES.items() for name in names]
-VARIANTS = {"predrnn_v2_action": "predrnn_action", "simvp_incepu": "simvp"}
+VARIANTS = {
+    "predrnn_v2_action": "predrnn_action",
+    "simvp_incepu": "simvp",
+    "simvp_widths": "simvp",
+    "simvp_incepu_widths": "simvp",
+    "e3dlstm_norm": "e3dlstm",
+    "phydnet_patch2": "phydnet",
+    "phydnet_sizes": "phydnet",
+}
 """Files whose reference is that of another: their settings are in their weights."""
-FILES += [("thuml-predrnn", "predrnn_v2_action"), ("openstl", "simvp_incepu")]
+FILES += [("thuml-predrnn" if "action" in name else "openstl", name) for name in VARIANTS]
 
 
 def published(parity: Path, name: str) -> tuple[dict[str, torch.Tensor], FrameShape, int, dict[str, Any]]:
@@ -39,7 +47,7 @@ def published(parity: Path, name: str) -> tuple[dict[str, torch.Tensor], FrameSh
         x = file["x"].shape
         horizon = file["target"].shape[1] if "target" in file.files else 0
         actions = file["actions"].shape[-1] if "actions" in file.files else 0
-    channels_first = name in ("modernn_dcb", "phydnet", "simvp", "simvp_incepu")
+    channels_first = name == "modernn_dcb" or name.startswith(("phydnet", "simvp", "tau"))
     channels, height, width = (x[2], x[3], x[4]) if channels_first else (x[4], x[2], x[3])
     context = (
         x[1] if horizon else next(meta[key] for key in ("input_length", "pre_seq_length", "seq_len") if key in meta)
@@ -57,6 +65,7 @@ def test_a_published_checkpoint_becomes_a_model(parity: Path, tmp_path: Path, so
     imported = import_checkpoint(tmp_path / "published.ckpt", source, shape, patch=patch, settings=own, out=out)
     assert imported.reference == VARIANTS.get(name, name)
     assert set(imported.unused) <= set(weights)
+    assert not imported.assumed.keys() & own.keys()
     again = framecast.load(out)
     assert again.card == imported.card
     frames = torch.rand(1, shape.context, shape.channels, shape.height, shape.width)
@@ -112,3 +121,50 @@ def test_nothing_but_weights_is_loaded(tmp_path: Path, monkeypatch: pytest.Monke
     torch.save({"epoch": 3}, tmp_path / "empty.pt")
     with pytest.raises(DataError, match="no state dict"):
         read_weights(tmp_path / "empty.pt")
+
+
+def outputs(parity: Path, name: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """The input of a forecast, and the published output."""
+    with np.load(parity / f"{name}.npz") as file:
+        return torch.tensor(file["x"]), torch.tensor(file["y"])
+
+
+@pytest.mark.parametrize("name", ["phydnet", "phydnet_patch2", "phydnet_sizes"])
+def test_the_patch_of_phydnet_must_be_given(parity: Path, tmp_path: Path, name: str) -> None:
+    """Its weights have the same shapes for both, and another result."""
+    weights, shape, patch, _ = published(parity, name)
+    torch.save(weights, tmp_path / "published.pt")
+    with pytest.raises(ConfigError, match="patch"):
+        import_checkpoint(tmp_path / "published.pt", "openstl", shape)
+    x, y = outputs(parity, name)
+    imported = import_checkpoint(tmp_path / "published.pt", "openstl", shape, patch=patch)
+    torch.testing.assert_close(imported.model.forecast(x, shape.horizon), y, atol=1e-5, rtol=1e-4)  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(("encoder", "decoder"), [(5, 5), (3, 7), (7, 3)])
+@pytest.mark.parametrize("name", ["simvp", "simvp_incepu", "tau"])
+def test_spatial_kernels_are_those_of_the_weights(
+    parity: Path, tmp_path: Path, name: str, encoder: int, decoder: int
+) -> None:
+    """A kernel with zeros around it is the same function."""
+    weights, shape, patch, _ = published(parity, name)
+    wider = {"enc.enc": encoder // 2 - 1, "dec.dec": decoder // 2 - 1}
+    for key in [key for key in weights if ".conv.conv" in key and weights[key].ndim == 4]:
+        weights[key] = torch.nn.functional.pad(weights[key], [wider[key[:7]]] * 4)
+    torch.save(weights, tmp_path / "published.pt")
+    x, y = outputs(parity, name)
+    imported = import_checkpoint(tmp_path / "published.pt", "openstl", shape, patch=patch)
+    assert (imported.card.model.kernel, imported.card.model.decoder_kernel) == (encoder, decoder)  # type: ignore[attr-defined]
+    torch.testing.assert_close(imported.model.forecast(x, shape.horizon), y, atol=1e-5, rtol=1e-4)  # type: ignore[operator]
+
+
+def test_settings_that_no_weight_holds_are_reported_and_misspelt_ones_refused(parity: Path, tmp_path: Path) -> None:
+    weights, shape, patch, own = published(parity, "tctn")
+    torch.save(weights, tmp_path / "published.pt")
+    assert own == {"n_heads": 2}
+    assumed = import_checkpoint(tmp_path / "published.pt", "tctn", shape, patch=patch)
+    assert assumed.assumed == {"n_heads": 1}
+    assert import_checkpoint(tmp_path / "published.pt", "tctn", shape, patch=patch, settings=own).assumed == {}
+    with pytest.raises(ConfigError, match="no setting 'heads'") as error:
+        import_checkpoint(tmp_path / "published.pt", "tctn", shape, patch=patch, settings={"heads": 2})
+    assert "n_heads" in str(error.value.remedy)

@@ -61,6 +61,6 @@ def test_a_run_of_before_goes_on_to_the_same_weights(folders: Path, name: str) -
 
 
 def test_a_checkpoint_of_a_newer_framecast_is_refused(folders: Path) -> None:
-    resume_state.write(folders / "checkpoints", 1, {"iteration": 1, "format_version": 99})
+    resume_state.write(folders / "checkpoints", 1, {"iteration": 1, "format_version": 99, "proven": 0})
     with pytest.raises(RunError, match="a checkpoint of version 99"):
-        resume_state.read(folders / "checkpoints")
+        resume_state.read(folders / "checkpoints", {})

@@ -19,12 +19,18 @@ FILES = [
     "predrnnpp",
     "mim",
     "e3dlstm",
+    "e3dlstm_norm",
     "modernn_dcb",
     "modernn_slots",
     "modernn_slots_action",
     "phydnet",
+    "phydnet_patch2",
+    "phydnet_sizes",
     "simvp",
+    "simvp_widths",
     "simvp_incepu",
+    "simvp_incepu_widths",
+    "tau",
     "tctn",
     "predrnn_action",
     "predrnn_v2_action",
@@ -66,7 +72,7 @@ def test_outputs_loss_and_gradients_are_those_of_the_published_code(parity: Path
     assert gradients == pytest.approx(meta["grad_norms"], rel=1e-3, abs=rounding)
 
 
-@pytest.mark.parametrize("name", [name for name in FILES if not re.search("action|simvp|phydnet", name)])
+@pytest.mark.parametrize("name", [name for name in FILES if not re.search("action|simvp|phydnet|tau", name)])
 def test_patches_given_instead_of_frames_change_nothing(parity: Path, name: str) -> None:
     meta, weights, arrays = read(parity / f"{name}.npz")
     model = reference.load(meta, weights)

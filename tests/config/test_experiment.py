@@ -117,7 +117,7 @@ def test_mistakes_are_named(recipe: Path, override: str, said: str) -> None:
         ("data.flips=2", "2 given, expected true or false", "data.flips=false"),
         (
             "optimiser.schedule=stepwise",
-            "'stepwise' given, expected constant or cosine or one_cycle",
+            "'stepwise' given, expected constant or cosine or one_cycle or warm_restarts",
             "optimiser.schedule=constant",
         ),
         ("data.units=1", "1 given, expected text or null", """'data.units="1"'"""),

@@ -1,7 +1,9 @@
 """What every data set of the union keeps to. A new one is covered by its entry in `SMALL`, a small copy in its layout."""
 
+import shutil
 import struct
 from collections.abc import Callable, Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import get_args
 
@@ -13,12 +15,16 @@ from PIL import Image
 
 from framecast.config.parsing import parse, plain
 from framecast.data.datasets import BAIR, KTH, SEVIR, ArchiveData, Data, Human36M, RoboNet, TaxiBJ
+from framecast.data.recorded import open_recorded, record_data
 from framecast.data.region import Region
+from framecast.data.sets import bair as bair_set
+from framecast.data.sets import taxibj as taxibj_set
 from framecast.data.synthetic.moving_mnist import MovingDigits
 from framecast.data.synthetic.varied_mnist import MixedDigits, VariedDigits
 from framecast.data.windows.batches import Batches
+from framecast.data.windows.record import RECORD, read_record
 from framecast.data.windows.sources import DataSplits, WindowSource
-from framecast.data.windows.splits import ByBlocks
+from framecast.data.windows.splits import NAMES, ByBlocks
 from framecast.errors import ConfigError, DataError
 from framecast.types import FrameShape
 
@@ -221,6 +227,34 @@ def test_no_frame_is_in_two_parts(data: Data) -> None:
     for k, one in enumerate(names):
         for other in names[k + 1 :]:
             assert not frames[one] & frames[other]
+
+
+def test_it_is_opened_again_by_its_record(data: Data, tmp_path: Path) -> None:
+    sources = data.open()
+    record = record_data(data, sources, plain(data))
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / RECORD).write_bytes(record.dump())
+    stored = read_record(tmp_path / "run")
+    assert stored is not None
+    counts = {name: 0 for name in NAMES} | {name: len(source) for name, source in parts(sources)}
+    assert (stored.digest, stored.counts()) == (record.digest, counts)
+    again = open_recorded(data, stored, NAMES)
+    for (name, source), (_, reopened) in zip(parts(sources), parts(again), strict=True):
+        for index in range(len(source)):
+            np.testing.assert_array_equal(source.read(index), reopened.read(index), err_msg=name)
+
+
+def test_other_content_at_its_path_is_refused(data: Data, tmp_path: Path) -> None:
+    if not {"path"} <= {each.name for each in fields(data)}:
+        pytest.skip("it is generated")
+    record = record_data(data, data.open(), plain(data))
+    for entry in tmp_path.iterdir():
+        shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+    SMALL[type(data)](tmp_path)
+    for cache in (taxibj_set._windows, bair_set._example):  # as another process would start
+        cache.cache_clear()
+    with pytest.raises(DataError, match="no longer those that the run was trained on"):
+        open_recorded(data, record, NAMES)
 
 
 def test_batches_are_drawn_from_it(data: Data) -> None:

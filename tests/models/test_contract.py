@@ -78,7 +78,12 @@ VARIANTS = {
     "SimVP, IncepU": SimVP(spatial=8, hidden=16, layers=2, blocks=2, kind="incepu"),
     "U-Net, plain readout": UNet(hidden=(6, 6), residual=False),
     "U-Net, GroupNorm": UNet(hidden=(6, 6), norm="group"),
-    "PhyDNet, half the reduction": PhyDNet(width=16, hidden=16, layers=(8,), kernel=3, reduction=2),
+    "PhyDNet, half the reduction": PhyDNet(width=16, hidden=16, layers=(16,), kernel=3, reduction=2),
+    "PhyDNet, fewer derivatives": PhyDNet(width=16, hidden=16, layers=(8, 16), kernel=3, derivatives=7),
+    "PhyDNet, early decoder": PhyDNet(width=16, hidden=16, layers=(8,), kernel=3, reduction=2, decoder="early"),
+    "E3D-LSTM, LayerNorm": E3DLSTM(**FOURS, update_memory=True, layer_norm=True),
+    "TCTN, odd depth": TCTN(hidden=7, layers=1, patch=2, dropout=0.0),
+    "SimVP, spatial kernels": SimVP(spatial=4, hidden=7, layers=2, blocks=2, mlp_ratio=2.0, kernel=5, decoder_kernel=3),
     "modular, VAE and TCTN": ModularDesign(
         autoencoder=VAE.tiny(), predictor=TCTN(hidden=4, layers=1, patch=1, dropout=0.0)
     ),

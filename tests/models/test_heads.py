@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from framecast.errors import ConfigError
 from framecast.losses import BrierSum, CrossEntropy
@@ -184,3 +185,18 @@ class TestLosses:
         valid = torch.ones(1, 1, 1, 10, 100, dtype=torch.bool)
         losses = {p: float(loss(torch.logit(torch.full_like(truth, p)), truth, valid)) for p in (0.2, 0.3, 0.4)}
         assert min(losses, key=lambda p: losses[p]) == 0.3
+
+
+def test_a_network_of_one_pass_reads_means_of_pixels_that_are_finer_than_those_of_training() -> None:
+    """Pixels of half the size that say what those of 1 km say are forecast as these are; the prior alone reads fine pixels."""
+    built = network(UNet.tiny())
+    coarse = windows()[:, :3]
+    fine = coarse.repeat_interleave(2, -1).repeat_interleave(2, -2)
+    fine[:, :, -1] = 0.5
+    with torch.no_grad():
+        expected, output = (
+            built._forecast(built._encode(frames), 3, frames[:, 0, -1].amax((1, 2)), None) for frames in (coarse, fine)
+        )
+        doubled = functional.interpolate(expected.flatten(0, 1), scale_factor=2, mode="bilinear", align_corners=False)
+        torch.testing.assert_close(output.flatten(0, 1), doubled)
+        assert built.forecast(fine[..., :31, :29], 3).shape == (2, 3, len(LADDER), 31, 29)

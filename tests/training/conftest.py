@@ -25,8 +25,7 @@ TRAINING = Training(
 )
 
 
-@pytest.fixture
-def experiment() -> Experiment:
+def small() -> Experiment:
     return Experiment(
         data=MovingDigits(size=16, digits=1, context=3, horizon=3, train=9, validation=2, test=2),
         model=PredRNNV2.tiny(),
@@ -34,6 +33,11 @@ def experiment() -> Experiment:
         optimiser=Optimiser(learning_rate=1e-2, schedule="one_cycle"),
         training=TRAINING,
     )
+
+
+@pytest.fixture
+def experiment() -> Experiment:
+    return small()
 
 
 def changed(experiment: Experiment, **training: Any) -> Experiment:

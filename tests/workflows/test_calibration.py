@@ -17,50 +17,55 @@ from framecast.data.quantities import RAIN_RATE
 from framecast.data.scaling import RainLog
 from framecast.data.windows.splits import ByBlocks
 from framecast.errors import ArgumentError, DataError
-from framecast.forecasting.calibration import Sample, calibrate_logits, uncalibrated
+from framecast.forecasting.calibration import Sample, apply_calibration, uncalibrated
 from framecast.losses import CrossEntropy
 from framecast.models import UNet
 from framecast.models.heads import Exceedance, Values
-from framecast.models.parts.exceedance import KNOTS
 from framecast.types import FrameShape
 
 RATES = np.array([0.5, 2.0, 8.0])
 
 
-def sample_of(slope: float, offset: float) -> Sample:
-    """Forecasts whose true logits are `slope` times theirs plus `offset`; the highest rate is never reached."""
+def sample_of(trust: float) -> Sample:
+    """Forecasts that should trust what they have learnt `trust` times; the highest rate is never reached."""
     rng = np.random.default_rng(0)
     sample = Sample(RATES)
     for _ in range(8):
-        logits = np.sort(rng.normal(0, 2, (3, 2, 60, 60)), axis=0)[::-1]
-        truth = 1 / (1 + np.exp(-(slope * logits + offset)))
+        start, learnt = np.sort(rng.normal(0, 1.5, (2, 3, 2, 60, 60)), axis=1)[:, ::-1]
+        truth = 1 / (1 + np.exp(-(start + trust * learnt)))
         truth[2] = 0
         level = rng.random((2, 60, 60))
-        rain = np.where(level < truth[1], 3.0, np.where(level < truth[0], 1.0, 0.0))
-        sample.add(1 / (1 + np.exp(-logits)), rain, np.array([10.0, 60.0]))
+        sample.add(start, learnt, np.where(level < truth[1], 3.0, np.where(level < truth[0], 1.0, 0.0)))
     return sample
 
 
-def test_the_line_is_found_where_there_are_events_and_kept_where_there_are_none() -> None:
-    calibration = sample_of(0.5, -1.0).fit()
-    slope, offset = (np.array(calibration[name]) for name in ("slope", "offset"))
-    for knot in (KNOTS.index(10.0), KNOTS.index(60.0)):
-        np.testing.assert_allclose(slope[knot, :2], 0.5, atol=0.05)
-        np.testing.assert_allclose(offset[knot, :2], -1.0, atol=0.1)
+@pytest.mark.parametrize("trust", [0.3, 1.0, 1.5])
+def test_trust_is_learnt_where_there_are_events_and_kept_where_there_are_none(trust: float) -> None:
+    calibration = sample_of(trust).fit()
+    np.testing.assert_allclose(calibration["trust"][:2], trust, atol=0.05)
+    assert calibration["trust"][2] == 1
     assert calibration["calibrated"] == [True, True, False]
-    assert (slope[:, 2] == 1).all()
-    assert (offset[:, 2] == 0).all()
     assert uncalibrated(calibration, RATES) == [8.0]
     assert uncalibrated(calibration, np.array([1.0, 4.0])) == [4.0]
     assert uncalibrated({}, RATES) == [0.5, 2.0, 8.0]
 
 
-def test_calibrated_logits_stay_monotone() -> None:
-    logits = torch.randn(1, 2, 3, 4, 4).sort(dim=2, descending=True).values
-    minutes = torch.tensor([[10.0, 60.0]])
-    assert torch.equal(calibrate_logits(logits, minutes, {}), logits)
-    calibrated = calibrate_logits(logits, minutes, sample_of(2.0, 0.5).fit())
-    assert (calibrated.diff(dim=2) <= 0).all()
+def test_trust_in_what_is_wrong_is_not_below_nothing() -> None:
+    assert sample_of(-1.0).fit()["trust"] == [0.0, 0.0, 1.0]
+
+
+def test_a_model_that_is_not_trusted_says_what_extrapolation_says() -> None:
+    torch.manual_seed(0)
+    network, untouched, start = CARD.build(), CARD.build(), CARD.build()
+    for model in (network, untouched):
+        torch.manual_seed(1)
+        for parameter in model.parameters():
+            torch.nn.init.normal_(parameter, std=0.1)
+    context = torch.rand(1, 4, 4, 32, 32)
+    apply_calibration(network, {"trust": [1.0] * len(CARD.head.rates)})
+    torch.testing.assert_close(network.forecast(context, 3), untouched.forecast(context, 3), rtol=0, atol=0)
+    apply_calibration(network, {"trust": [0.0] * len(CARD.head.rates)})
+    torch.testing.assert_close(network.forecast(context, 3), start.forecast(context, 3))
 
 
 def rain(seed: int, hours: int = 0) -> xr.DataArray:
@@ -89,7 +94,10 @@ def model(tmp_path: Path) -> Path:
 
 
 def test_a_calibrated_model_has_a_better_brier_score_on_another_event(model: Path, tmp_path: Path) -> None:
-    """Noise without persistence: extrapolation is far too sure of it."""
+    """It has learnt that rain is far likelier than it is."""
+    network, card = load(model)
+    torch.nn.init.constant_(network.prior.bias, 0.2)
+    save(model, network, card)
     calibration = framecast.calibrate(model, [rain(0), rain(1, 12)], out=tmp_path / "calibrated")
     assert calibration["calibrated"][2]
     assert len(calibration["times"]) == 2
@@ -150,5 +158,5 @@ def test_the_folds_of_a_cross_validation_calibrate_the_model_of_all(tmp_path: Pa
         framecast.calibrate(folds / "all", out=tmp_path / "new")
     with pytest.raises(ArgumentError, match="no finished fold"):
         framecast.calibrate(folds / "all", folds=tmp_path, out=tmp_path / "new")
-    with pytest.raises(DataError, match="was trained on 1 of these files"):
+    with pytest.raises(DataError, match="was trained on 12 of these frames"):
         framecast.calibrate(folds / "all", paths[0], out=tmp_path / "new")

@@ -40,7 +40,7 @@ def test_data_that_are_not_there_leave_everything_as_it_was(tmp_path: Path) -> N
     with pytest.raises(DataError, match="no such file"):
         demo(str(tmp_path / "absent.nc"), out=tmp_path / "demo", iterations=1, console=QUIET)
     assert (tmp_path / "demo" / "report.html").exists()
-    with pytest.raises(RunError, match="cannot be created"):
+    with pytest.raises(RunError, match="cannot be written"):
         demo(out=tmp_path / "demo" / "report.html" / "below", iterations=1, console=QUIET)
 
 

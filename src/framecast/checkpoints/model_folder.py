@@ -1,38 +1,44 @@
 """Reads and writes a trained model as a folder: `weights.safetensors`, and `card.json` with all that is needed to use them.
 
-Both are written to a temporary folder that is then renamed, so a model folder is always complete. Nothing is unpickled.
+The folder is replaced in one step, so it is always complete. Nothing is unpickled.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import nn
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import Tensor, nn
 
-from framecast.config.parsing import parse, plain
+from framecast.checkpoints.card_content import CHECKSUM, VERSION, calibration_of, checksum, parse_content
+from framecast.checks import check_memory
+from framecast.config.parsing import plain
 from framecast.data.motion.coordinates import EULERIAN, Coordinates
 from framecast.data.orientation import RowOrder
 from framecast.data.quantities import QUANTITIES, ZR, Quantity, event_thresholds, with_dry
 from framecast.data.readers.options import DEFAULT, ReadOptions
 from framecast.data.scaling import Scaling
 from framecast.data.windows.inputs import Input
+from framecast.data.windows.record import RECORD, DataRecord
 from framecast.errors import ConfigError, FramecastError, RunError
-from framecast.models import Model
 from framecast.models.heads import VALUES, Head
 from framecast.models.parts.protocols import ModelConfig
+from framecast.paths import is_file, read_bytes, read_text, status
+from framecast.plain_data import parse_json
 from framecast.types import FrameShape
+from framecast.writing import put_bytes, replacing
 
-VERSION = 3
-"""The version of the card format. Version 1 had the keys `framecast` for `format_version` and `reading` for `read_options`;
-versions 1 and 2 had no `coordinates`, `head` and `step_range`."""
+LARGEST_WEIGHTS = 64 * 2**30
+"""Bytes of a file of weights that is read."""
 PACKAGED = Path(__file__).parent / "packaged"
 """The models that come with framecast, each in a folder of its name."""
 WEIGHTS, CARD = "weights.safetensors", "card.json"
@@ -47,7 +53,8 @@ class ModelCard:
     the options with which the training data was read. `coordinates` are those in which the model works, under its `head`;
     `step_range` are the shortest and the longest step, in seconds, for a model that reads the step; `calibration` is that of its
     probabilities, see `forecasting.calibration`, empty without; `about` says what a person must know of a model that is passed
-    on: data, terms, limits. `row_order` is that of the frames of training, None where it is not known."""
+    on: data, terms, limits. `training_data_sha256` is the digest of the record of its training data, empty without one, and
+    `row_order` that of its frames, None where it is not known."""
 
     model: ModelConfig
     scaling: Scaling
@@ -63,10 +70,26 @@ class ModelCard:
     step_range: tuple[float, float] | None = None
     calibration: dict[str, Any] = field(default_factory=dict)
     about: dict[str, Any] = field(default_factory=dict)
+    training_data_sha256: str = ""
     row_order: RowOrder | None = None
 
     def build(self) -> Any:
-        """The network that the card describes, with new weights."""
+        """The network that the card describes, with new weights. Raises `ConfigError` for one that does not fit into the memory
+        of this machine."""
+        check_memory(4 * sum(math.prod(shape) for shape, _ in self.weights().values()), "model", "the weights")
+        return self._network()
+
+    def weights(self) -> dict[str, tuple[tuple[int, ...], torch.dtype]]:
+        """The shape and type of each weight of the network, without memory for any. Raises `ConfigError` for one whose number of
+        values cannot be counted."""
+        try:
+            with torch.random.fork_rng(devices=[]), torch.device("meta"):
+                state = self._network().state_dict()
+        except RuntimeError as error:
+            raise ConfigError(f"a network that cannot be built ({error})", where="model") from error
+        return {name: (tuple(weight.shape), weight.dtype) for name, weight in state.items()}
+
+    def _network(self) -> Any:
         return self.head.build(self.model, self.shape, rate_levels(self.head, self.scaling, self.quantity))
 
 
@@ -86,13 +109,9 @@ def rate_levels(head: Head, scaling: Scaling, quantity: Quantity) -> tuple[float
     return tuple(levels.tolist())
 
 
-def save(folder: Path, model: nn.Module, card: ModelCard) -> None:
-    """Write the model to `folder`. An existing model is replaced after the new one is complete."""
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    weights = {name: weight.detach().cpu().contiguous() for name, weight in model.state_dict().items()}
-    save_file(weights, temporary / WEIGHTS)
+def save(folder: Path, model: nn.Module, card: ModelCard, record: DataRecord | None = None) -> None:
+    """Write the model to `folder`, with the `record` of its training data, in place of an earlier one. Raises `RunError`."""
+    weights = save_tensors({name: weight.detach().cpu().contiguous() for name, weight in model.state_dict().items()})
     content = {
         "format_version": VERSION,
         "model": plain(card.model),
@@ -109,33 +128,44 @@ def save(folder: Path, model: nn.Module, card: ModelCard) -> None:
         "step_range": card.step_range,
         "calibration": card.calibration,
         "about": card.about,
+        "training_data_sha256": card.training_data_sha256,
         "row_order": card.row_order,
     }
-    (temporary / CARD).write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
-    old = folder.with_name(f".{folder.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
-        folder.rename(old)
-    temporary.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
+    content[CHECKSUM] = checksum(content, weights)
+    text = json.dumps(content, indent=2, allow_nan=False) + "\n"
+    with replacing(folder) as temporary:
+        put_bytes(temporary / WEIGHTS, weights)
+        put_bytes(temporary / CARD, text.encode())
+        if record is not None:
+            put_bytes(temporary / RECORD, record.dump())
 
 
 def load(folder: Path) -> tuple[nn.Module, ModelCard]:
     """The model, in evaluation mode on the CPU, and its card. Raises `RunError` unless `folder` is a complete model."""
     where = folder / CARD
     try:
-        content = json.loads(where.read_text())
-        weights = load_file(folder / WEIGHTS)
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, SafetensorError) as error:
+        content = parse_json(read_text(where), where)
+        stored = read_bytes(folder / WEIGHTS, LARGEST_WEIGHTS)
+        weights = load_tensors(stored)
+    except (FramecastError, ValueError, SafetensorError) as error:
+        reason = error.what if isinstance(error, FramecastError) else str(error)
         raise RunError(
-            f"not a complete trained model ({error})", where=folder, remedy=f"expected {WEIGHTS} and {CARD}"
+            f"not a complete trained model ({reason})", where=folder, remedy=f"expected {WEIGHTS} and {CARD}"
         ) from error
+    card = _card(content, str(where))
+    if CHECKSUM in content and content[CHECKSUM] != checksum(content, stored):
+        raise RunError(
+            "card and weights are not as they were written: the checksum differs",
+            where=folder,
+            remedy=f"copy the model again; if its card was edited on purpose, remove {CHECKSUM} from {CARD}",
+        )
     try:
-        card = _card(content, str(where))
+        _check_weights(card, weights)
         model: nn.Module = card.build()
         model.load_state_dict(weights)
-    except (KeyError, TypeError, RuntimeError) as error:
-        raise RunError(f"card and weights do not fit together ({error})", where=folder) from error
+    except (TypeError, ValueError, RuntimeError) as error:
+        reason = error.what if isinstance(error, FramecastError) else str(error)
+        raise RunError(f"card and weights do not fit together ({reason})", where=folder) from error
     return model.eval(), card
 
 
@@ -143,7 +173,7 @@ def find(folder: Path) -> Path:
     """The folder of a trained model: `folder` itself, the best (else the last) model of a run, or one that comes with framecast,
     by its name. Raises `RunError`."""
     for candidate in (folder, folder / "best", folder / "last"):
-        if (candidate / CARD).is_file():
+        if is_file(candidate / CARD):
             return candidate
     if is_packaged(folder):
         return PACKAGED / folder
@@ -155,6 +185,17 @@ def find(folder: Path) -> Path:
     )
 
 
+def _check_weights(card: ModelCard, weights: Mapping[str, Tensor]) -> None:
+    """Raise `ConfigError` for stored weights that are not those of the network, before it is built."""
+    expected, stored = card.weights(), {name: (tuple(each.shape), each.dtype) for name, each in weights.items()}
+    for name in sorted(expected.keys() | stored.keys()):
+        if expected.get(name) != stored.get(name):
+            (wanted, given) = (
+                f"{list(each[0])} of {each[1]}" if each else "none" for each in (expected.get(name), stored.get(name))
+            )
+            raise ConfigError(f"{name}: {given} stored, expected {wanted}")
+
+
 def packaged() -> list[str]:
     """The names of the trained models that come with framecast."""
     return sorted(card.parent.name for card in PACKAGED.glob(f"*/{CARD}"))
@@ -162,7 +203,7 @@ def packaged() -> list[str]:
 
 def is_packaged(folder: Path) -> bool:
     """Whether `folder` is the name of a model that comes with framecast, and no folder of that name stands here."""
-    return not folder.exists() and str(folder) in packaged()
+    return status(folder) is None and str(folder) in packaged()
 
 
 def evaluation_folder(run: Path) -> Path:
@@ -170,42 +211,19 @@ def evaluation_folder(run: Path) -> Path:
     return Path(f"{run}-evaluation") if is_packaged(run) else run / "evaluation"
 
 
-def _migrate(content: dict[str, Any], where: str) -> dict[str, Any]:
-    """Convert a card of any version to version 3. Raises `RunError` for a newer or missing version."""
-    version = content.get("format_version", content.get("framecast"))
-    if version not in range(1, VERSION + 1):
-        raise RunError(
-            f"a card of version {version!r}, expected 1 to {VERSION}",
-            where=where,
-            remedy="use the framecast that wrote it, or a newer one",
-        )
-    if version == 1 and "reading" in content:
-        content = {**content, "read_options": content["reading"]}
-    return content
-
-
-def _card(content: dict[str, Any], where: str) -> ModelCard:
-    content = _migrate(content, where)
-    quantity = content["quantity"]
-    if quantity["name"] not in QUANTITIES:
-        raise RunError(f"unknown quantity {quantity['name']!r}", where=where)
-    try:
-        return ModelCard(
-            model=parse(Model, content["model"], where=where),
-            scaling=parse(Scaling, content["scaling"], where=where),
-            quantity=with_dry(QUANTITIES[quantity["name"]], quantity["dry"]),
-            shape=FrameShape(**content["shape"]),
-            step_seconds=content["step_seconds"],
-            grid=content["grid"],
-            scores=content["scores"],
-            inputs=tuple(parse(Input, each, where=where) for each in content.get("inputs", [])),
-            read_options=parse(ReadOptions, content.get("read_options", {}), where=where),
-            coordinates=parse(Coordinates, content.get("coordinates", plain(EULERIAN)), where=where),
-            head=parse(Head, content.get("head", plain(VALUES)), where=where),
-            step_range=tuple(content["step_range"]) if content.get("step_range") else None,
-            calibration=content.get("calibration", {}),
-            about=content.get("about", {}),
-            row_order=parse(RowOrder | None, content.get("row_order"), where=where),
-        )
-    except FramecastError as error:
-        raise RunError(f"the card cannot be read: {error.what}", where=error.where or where) from error
+def _card(content: Any, where: str) -> ModelCard:
+    parsed = parse_content(content, where)
+    fields = {name: getattr(parsed, name) for name in ("model", "scaling", "step_seconds", "grid", "scores", "inputs")}
+    return ModelCard(
+        **fields,
+        quantity=with_dry(QUANTITIES[parsed.quantity.name], parsed.quantity.dry),
+        shape=FrameShape(**plain(parsed.shape)),
+        read_options=parsed.read_options,
+        coordinates=parsed.coordinates,
+        head=parsed.head,
+        step_range=parsed.step_range,
+        calibration=calibration_of(parsed),
+        about=parsed.about or {},
+        training_data_sha256=parsed.training_data_sha256,
+        row_order=parsed.row_order,
+    )

@@ -6,21 +6,40 @@ no logic of their own: whatever they do is a call away in Python too.
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+import typer.core
 
 import framecast
 from framecast.cli import crossvalidate, data, diagnose, evaluate, forecast, importing, train, workflows
 from framecast.cli.doctor import doctor
 from framecast.cli.recipes import recipes
 from framecast.cli.terminal import progress_bar
+from framecast.errors import shorten
 from framecast.progress import report_progress
+
+_UsageError: Any = typer.BadParameter.__base__
+"""The error of typer for arguments of all kinds, which it does not export."""
+
+
+class _Commands(typer.core.TyperGroup):
+    """The commands; what is wrong with arguments is said without repeating them without bound."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except _UsageError as error:
+            vars(error)["message"] = shorten(error.message, 1_000)
+            raise
+
 
 app = typer.Typer(
     name="framecast",
+    cls=_Commands,
     help="Train models that predict the next frames of a sequence, verify them, and forecast from new data.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -30,6 +49,7 @@ app = typer.Typer(
 
 def main() -> None:
     """Run the command line, and turn exceptions into exit codes."""
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # requests that follow a failed one
     try:
         with report_progress(progress_bar("opening files", least=100)):
             app(standalone_mode=True)

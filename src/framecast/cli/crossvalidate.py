@@ -52,3 +52,5 @@ def crossvalidate(
     if result.waiting:
         print_lines(console, f"not judged yet: {', '.join(result.waiting)}{f'; {again}' if result.interrupted else ''}")
     print_lines(console, f"scores by event: {out / 'summary.csv'}")
+    if result.interrupted:
+        raise typer.Exit(130)

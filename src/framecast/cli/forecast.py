@@ -51,6 +51,9 @@ def forecast(
     """Forecast the frames after the newest ones of the data, on the same grid."""
     from rich.console import Console
 
+    from framecast.ops.native.memory import keep_free
+
+    keep_free(every_size=True)
     result = framecast.forecast(
         run,
         data,

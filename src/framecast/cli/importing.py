@@ -21,7 +21,9 @@ def import_(
     out: Annotated[Path, typer.Option(help="A new folder for the model.")],
     size: Annotated[str, typer.Option(help="HEIGHTxWIDTH of the frames.")] = "64x64",
     channels: Annotated[int, typer.Option(min=1, help="Channels of the frames.")] = 1,
-    patch: Annotated[int, typer.Option(min=1, help="The patch size.")] = 4,
+    patch: Annotated[
+        int | None, typer.Option(min=1, help="The patch size of the training: 4 unless given; PhyDNet needs it.")
+    ] = None,
     context: Annotated[int, typer.Option(min=1, help="Context frames of training.")] = 10,
     horizon: Annotated[int, typer.Option(min=1, help="Forecast frames of training.")] = 10,
     actions: Annotated[int, typer.Option(min=0, help="Dimension of an action, for action-conditioned models.")] = 0,
@@ -44,4 +46,7 @@ def import_(
     )
     print(f"{imported.reference}: {imported.card.model}")
     print(f"missing: none; unused: {', '.join(imported.unused) or 'none'}")
+    if imported.assumed:
+        assumed = ", ".join(f"{key}={value}" for key, value in imported.assumed.items())
+        print(f"assumed, in no weight: {assumed} (another value: --set)")
     print(out)

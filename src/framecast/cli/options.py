@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import inspect
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import fields, is_dataclass
 from functools import wraps
 from shlex import quote
-from typing import Annotated, Any, NamedTuple, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, NamedTuple, NoReturn, get_args, get_origin, get_type_hints
 
 import typer
 
-from framecast.errors import ArgumentError, FramecastError, ParameterFormat, format_keyword
+from framecast.errors import ArgumentError, FramecastError, ParameterFormat, format_keyword, input_error
 
 DataPath = Annotated[str, typer.Option("--data", help="A file, folder or glob pattern of frames.")]
 OptionalData = Annotated[str | None, typer.Option("--data", help="A file, folder or glob pattern of frames.")]
@@ -65,15 +66,25 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
                 arguments[name] = _build_settings(kind, arguments)
             function(**arguments)
         except FramecastError as error:
-            format_parameter = parameter_format(invocation.command.params)
-            print(f"framecast: {error.message(format_parameter)}", file=sys.stderr)
-            raise typer.Exit(error.exit_code) from error
+            _exit(error, invocation)
+        except BrokenPipeError:
+            raise
+        except Exception as error:
+            if (known := input_error(error)) is None or os.environ.get("FRAMECAST_DEBUG"):
+                raise
+            _exit(known, invocation)
 
     context = inspect.Parameter("invocation", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
     parameters.append(context)
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {each.name: each.annotation for each in parameters}
     return run
+
+
+def _exit(error: FramecastError, invocation: typer.Context) -> NoReturn:
+    format_parameter = parameter_format(invocation.command.params)
+    print(f"framecast: {error.message(format_parameter)}", file=sys.stderr)
+    raise typer.Exit(error.exit_code) from error
 
 
 def _parameters(kind: Any) -> list[inspect.Parameter]:

@@ -26,6 +26,10 @@ def train(
 ) -> None:
     """Train a model by a recipe, or resume a run."""
     if resume is not None:
+        if out is not None:
+            raise ArgumentError(
+                "a resumed run stays in its folder", parameter="out", remedy="leave it out, or train a new run"
+            )
         print(framecast.resume(resume, _iterations([text for text in (recipe, *(settings or [])) if text])))
         return
     if recipe is None:

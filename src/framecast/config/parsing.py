@@ -11,18 +11,19 @@ import datetime
 import difflib
 import importlib
 import json
+import math
 import re
 import types
 from collections.abc import Mapping
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-import yaml
-from pydantic import TypeAdapter
+from pydantic import AllowInfNan, BeforeValidator, Strict, TypeAdapter
 from pydantic_core import to_jsonable_python
 
 from framecast.checks import plugins
-from framecast.errors import ArgumentError, ConfigError
+from framecast.errors import ArgumentError, ConfigError, shown
 from framecast.models import Model
+from framecast.plain_data import parse_yaml
 
 
 def merge(base: Any, difference: Any) -> Any:
@@ -69,7 +70,9 @@ def parse(kind: Any, value: Any, *, where: str, default: Any = dataclasses.MISSI
 
 def _place(where: str, parameter: str) -> str:
     """The place of a parameter of the config at `where`, which may be that config itself (the `zr` of a scaling)."""
-    if _key_of(where).rpartition(".")[2] == parameter:
+    key = _key_of(where)
+    parameter = parameter.removeprefix(f"{key}.")
+    if key.rpartition(".")[2] == parameter:
         return where
     return f"{where}.{parameter}" if ", " in where else f"{where}, {parameter}"
 
@@ -85,6 +88,8 @@ def _class_by_name(options: list[Any], value: Mapping[str, Any], where: str, def
     name = value.get("name", getattr(default, "name", None))
     models = set(options) == set(get_args(Model))
     from_plugins = plugins("model", names) if models else {}
+    if not isinstance(name, str | None):
+        raise ConfigError(f"name {shown(name)} is no text", where=where, remedy=f"one of: {', '.join(names)}")
     if name in names:
         return names[name]
     if name in from_plugins:
@@ -97,7 +102,7 @@ def _class_by_name(options: list[Any], value: Mapping[str, Any], where: str, def
     if models and isinstance(name, str) and ":" in name:
         return import_model_config(name, where)
     known = (*names, *from_plugins)
-    what = "name must be given" if name is None else f"name {name!r} is not known{nearest(str(name), known)}"
+    what = "name must be given" if name is None else f"name {shown(name)} is not known{nearest(name, known)}"
     raise ConfigError(what, where=where, remedy=f"one of: {', '.join(known)}")
 
 
@@ -108,9 +113,9 @@ def import_model_config(name: str, where: str) -> Any:
     try:
         config_class = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigError(f"model {name!r} cannot be imported ({error})", where=where) from error
+        raise ConfigError(f"model {shown(name)} cannot be imported ({error})", where=where) from error
     if not _is_model_config(config_class):
-        raise ConfigError(f"{name!r} is not a model's config", where=where, remedy="see docs/adding_a_model.md")
+        raise ConfigError(f"{shown(name)} is not a model's config", where=where, remedy="see docs/adding_a_model.md")
     return config_class
 
 
@@ -125,7 +130,7 @@ def _not_settings_error(options: list[Any], value: Any, where: str) -> ConfigErr
         each.default for option in options for each in dataclasses.fields(option) if each.name == "name"
     ]
     what = f"{_describe(value)} given, expected settings, {{{'name: NAME, ' if names else ''}KEY: VALUE, ...}}"
-    if value in names:
+    if isinstance(value, str) and value in names:
         return ConfigError(what, where=where, remedy=f"{_key_of(where)}.name={value}")
     if names:
         remedy = f"one by one: {_key_of(where)}.KEY=VALUE; name is one of: {', '.join(names)}"
@@ -140,23 +145,58 @@ def _parse_value(kind: Any, value: Any, where: str, default: Any) -> Any:
     except ValueError as error:
         key, example = _key_of(where), _yaml_example(kind, value, default)
         setting = f"{key.rpartition('.')[2]}: {example}" if "]" in key else f"{key}={example}"
+        expected = _expected(kind)
+        if any(
+            isinstance(each, float) and not math.isfinite(each) for each in (value if type(value) is list else [value])
+        ):
+            expected = expected.replace("number", "finite number")
         raise ConfigError(
-            f"{_describe(value)} given, expected {_expected(kind)}",
+            f"{_describe(value)} given, expected {expected}",
             where=where,
             remedy=example and "such as " + (f"'{setting}'" if '"' in setting else setting),
         ) from error
 
 
 def _validate(kind: Any, value: Any) -> Any:
-    """Validate by pydantic. Raises `ValueError`, also for a year in place of a date, which pydantic reads as seconds since
-    1970."""
-    if "datetime" in str(kind) and isinstance(value, list) and any(str(each).isdecimal() for each in value):
+    """Validate by pydantic, strictly: no text, true or false as a number, no number as text or as a date; a whole number is a
+    `float` too, and a list a tuple. Raises `ValueError`."""
+    return TypeAdapter(_strict(kind)).validate_python(value)
+
+
+def _strict(kind: Any) -> Any:
+    """The type `kind` whose parts are validated strictly."""
+    origin, parts = get_origin(kind), get_args(kind)
+    if kind in (bool, int, float, str):
+        return Annotated[kind, Strict(), AllowInfNan(False)] if kind is float else Annotated[kind, Strict()]
+    if kind in (datetime.datetime, datetime.date):
+        return Annotated[kind, BeforeValidator(_check_date)]
+    if origin is Literal:
+        return Annotated[kind, BeforeValidator(lambda value: _check_word(value, parts))]
+    if origin is Annotated:
+        return Annotated[_strict(parts[0]), *parts[1:]]
+    if origin in (Union, types.UnionType):
+        return Union[tuple(map(_strict, parts))]  # noqa: UP007, the parts are known at run time only
+    if origin in (tuple, list, dict):
+        return origin[tuple(part if part is ... else _strict(part) for part in parts)]
+    return kind
+
+
+def _check_date(value: Any) -> Any:
+    """A date; pydantic reads numbers as seconds since 1970."""
+    if isinstance(value, int | float) or (isinstance(value, str) and not re.match(r"\d{4}-\d", value)):
         raise ValueError("a number is not a date")
-    return TypeAdapter(kind).validate_python(value)
+    return value
+
+
+def _check_word(value: Any, words: tuple[Any, ...]) -> Any:
+    """One of the `words`; 1, 1.0 and True are equal in Python."""
+    if not any(type(value) is type(word) and value == word for word in words):
+        raise ValueError("not one of the words")
+    return value
 
 
 def _describe(value: Any) -> str:
-    return "nothing" if value is None else repr(value)
+    return "nothing" if value is None else shown(value)
 
 
 def _key_of(where: str) -> str:
@@ -192,22 +232,33 @@ def _expected(kind: Any) -> str:
 def _yaml_example(kind: Any, value: Any, default: Any) -> str | None:
     """A valid value of this type in YAML: derived from `value` if possible, else the default or an example; None if there is
     none."""
-    numbers = [yaml.safe_load(number) for number in re.findall(r"\d+(?:\.\d+)?", str(value))]
-    texts = (
-        [list(map(str, value))] if isinstance(value, list) else [str(value)] if isinstance(value, int | float) else []
-    )
+    text = shown(value)
+    digits = [parse_yaml(number.lstrip("0") or "0", "") for number in re.findall(r"\d+(?:\.\d+)?", text[:40])]
+    numbers = [*digits[: len(digits) == 1], digits]
+    texts: list[Any] = [list(map(str, value))] if isinstance(value, list) and len(text) < 100 else []
+    if isinstance(value, int | float):
+        texts = [text]
     null = [None] if value == "None" else []
-    for candidate in (*null, numbers, [value], *texts, default, *_EXAMPLES):
+    listed = [] if isinstance(value, dict | list) else [[value]]
+    for candidate in (*null, *numbers, *listed, *texts, default, *_EXAMPLES):
         if candidate in (dataclasses.MISSING, [], ()) or (candidate is None and not null):
             continue
         try:
             _validate(kind, candidate)
         except (ValueError, ConfigError):
             continue
-        if isinstance(candidate, str) and yaml.safe_load(candidate) == candidate:
+        if isinstance(candidate, str) and _is_plain_word(candidate):
             return candidate
         return json.dumps(to_jsonable_python(candidate), separators=(",", ":"))
     return None
+
+
+def _is_plain_word(text: str) -> bool:
+    """Whether a text needs no quotes in YAML."""
+    try:
+        return bool(parse_yaml(text, "") == text)
+    except ConfigError:
+        return False
 
 
 def check_keys(value: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:
@@ -215,13 +266,13 @@ def check_keys(value: Mapping[str, Any], known: tuple[str, ...], where: str) -> 
     for key in value:
         if key not in known:
             raise ConfigError(
-                f"unknown key {key!r}{nearest(str(key), known)}", where=where, remedy=f"known: {', '.join(known)}"
+                f"unknown key {shown(key)}{nearest(str(key), known)}", where=where, remedy=f"known: {', '.join(known)}"
             )
 
 
 def nearest(word: str, known: Any) -> str:
     """A suggestion for a misspelt `word`, ", did you mean 'horizon'?", or an empty string."""
-    close = difflib.get_close_matches(word, list(known), n=1)
+    close = difflib.get_close_matches(word[:100], list(known), n=1)
     return f", did you mean {close[0]!r}?" if close else ""
 
 
@@ -229,3 +280,11 @@ def plain(settings: Any) -> dict[str, Any]:
     """A config as plain data for YAML and JSON, the inverse of `parse`."""
     content: dict[str, Any] = to_jsonable_python(dataclasses.asdict(settings))
     return content
+
+
+def flatten(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Flatten nested settings to full names: data.path, model.hidden, ..."""
+    flat: dict[str, Any] = {}
+    for key, value in settings.items():
+        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat

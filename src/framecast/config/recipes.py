@@ -16,13 +16,14 @@ from pathlib import Path
 from shlex import quote
 from typing import Any, get_args
 
-import yaml
-
 from framecast.checks import as_path, as_tuple
+from framecast.config.earlier import model_settings
 from framecast.config.experiment import Experiment
 from framecast.config.parsing import check_keys, merge, nearest, parse
 from framecast.data.datasets import Data
-from framecast.errors import ConfigError
+from framecast.errors import ConfigError, shown
+from framecast.paths import is_file
+from framecast.plain_data import DEPTH, parse_yaml, read_yaml
 
 PACKAGED = Path(__file__).parents[1] / "recipes"
 
@@ -45,23 +46,28 @@ def recipes() -> dict[str, Recipe]:
     }
 
 
-def read(recipe: str | Path, overrides: Sequence[str] = (), *, path: str | None = None) -> Experiment:
+def read(
+    recipe: str | Path, overrides: Sequence[str] = (), *, path: str | None = None, saved: bool = False
+) -> Experiment:
     """The experiment of `recipe` (a file or the name of a recipe of the package, with "#row" for one row of it), changed by
-    `overrides` ("key=value"); `path`, if given, replaces `data.path`.
+    `overrides` ("key=value"); `path`, if given, replaces `data.path`. With `saved` it is the file of a run, maybe of an earlier
+    version.
 
     Raises `ConfigError` with the file, the key and the expected value, and for a table of several rows if no row is named.
     """
     settings = _settings(*_split(as_path(recipe, "a recipe, such as radar#predrnn_v2", "recipe")))
+    if saved and isinstance(settings.get("model"), Mapping):
+        settings["model"] = model_settings(settings["model"])
     for override in sorted(
         map(str, as_tuple(overrides, "settings")), key=lambda text: not text.partition("=")[0].endswith(".name")
     ):
         key, equals, text = override.partition("=")
         if not equals or not key:
-            raise ConfigError(f"{override!r} is not of the form key=value", where="settings")
+            raise ConfigError(f"{shown(override)} is not of the form key=value", where="settings")
         inside = text.startswith(("{", "["))
         quoted = """such as test: ["*2017*"]""" if inside else quote(f"{key}={json.dumps(text)}")
-        nested: Any = _yaml(text, f"settings, {key}", f"quote a path or a word for YAML too: {quoted}")
-        for part in reversed(key.split(".")):
+        nested: Any = parse_yaml(text, f"settings, {key}", f"quote a path or a word for YAML too: {quoted}")
+        for part in reversed(key.split(".", DEPTH)):
             nested = {part: nested}
         settings = merge(settings, nested)
     if path is not None:
@@ -73,13 +79,21 @@ def read(recipe: str | Path, overrides: Sequence[str] = (), *, path: str | None 
 
 def rows(recipe: str | Path) -> list[str]:
     """The names of the rows of a recipe, a file or a name. Raises `ConfigError`."""
-    return list(_content(_find_file(str(recipe))).get("rows") or {})
+    return list(_rows(_find_file(str(recipe))))
 
 
 def published_scores(recipe: str | Path, row: str) -> dict[str, Any]:
     """The published scores of a row, their `convention`, and their `horizon` if it is not that of training; empty if there are
     none. Raises `ConfigError`."""
-    return dict((_content(_find_file(str(recipe))).get("rows") or {}).get(row, {}).get("paper") or {})
+    file = _find_file(str(recipe))
+    paper = (_rows(file).get(row) or {}).get("paper") or {}
+    if not isinstance(paper, dict):
+        raise ConfigError(f"{shown(paper)} given, expected scores by name", where=f"{file}, rows.{row}.paper")
+    kinds = {"convention": str, "horizon": int | None}
+    return {
+        name: parse(kinds.get(name, float), value, where=f"{file}, rows.{row}.paper.{name}")
+        for name, value in paper.items()
+    }
 
 
 @cache
@@ -90,7 +104,7 @@ def _package_files() -> dict[str, Path]:
 
 def _split(recipe: str | Path) -> tuple[Path, str]:
     """The file of a recipe and the name of a row, empty if none is named. Raises `ConfigError`."""
-    if Path(recipe).is_file():  # the name of a folder may contain "#"
+    if is_file(recipe):  # the name of a folder may contain "#"
         return Path(recipe), ""
     name, _, row = str(recipe).partition("#")
     return _find_file(name), row
@@ -99,7 +113,7 @@ def _split(recipe: str | Path) -> tuple[Path, str]:
 def _find_file(name: str) -> Path:
     """The file at the path `name`, else the recipe of the package with that name. Raises `ConfigError`."""
     path = Path(name)
-    if path.is_file():
+    if is_file(path):
         return path
     known = _package_files()
     if path.parent in (Path("."), Path("recipes")) and path.suffix in ("", ".yaml") and path.stem in known:
@@ -123,11 +137,7 @@ def _check_has_path(data: Any, where: str) -> None:
 
 
 def _content(file: Path) -> dict[str, Any]:
-    try:
-        text = file.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot be read ({error})", where=file, remedy="give the path of a recipe") from error
-    content = _yaml(text, str(file))
+    content = read_yaml(file)
     if not isinstance(content, dict):
         raise ConfigError("is not a recipe", where=file, remedy="expected keys base and rows, or data, model, ...")
     return content
@@ -141,23 +151,22 @@ def _settings(file: Path, row: str) -> dict[str, Any]:
             raise ConfigError(f"has no rows, so no row {row!r}", where=file)
         return content
     check_keys(content, ("base", "rows", "title", "source"), str(file))
-    known = content.get("rows") or {}
-    if not isinstance(known, dict) or not all(isinstance(each or {}, dict) for each in known.values()):
-        raise ConfigError("rows are not settings by name", where=file, remedy="rows: {NAME: {KEY: VALUE, ...}, ...}")
+    known = _rows(file)
     if not row and len(known) == 1:
         row = next(iter(known))
     if not row and known:
         name = file.stem if file in _package_files().values() else file
         raise ConfigError(f"has {len(known)} rows", where=name, remedy=f"name one: {name}#ROW, of {', '.join(known)}")
     if row and row not in known:
-        raise ConfigError(f"no row {row!r}{nearest(row, known)}", where=file, remedy=f"rows: {', '.join(known)}")
+        raise ConfigError(f"no row {shown(row)}{nearest(row, known)}", where=file, remedy=f"rows: {', '.join(known)}")
     difference = {key: value for key, value in (known.get(row) or {}).items() if key != "paper"}
     settings: dict[str, Any] = merge(content["base"], difference)
     return settings
 
 
-def _yaml(text: str, where: str, remedy: str | None = None) -> Any:
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"is not YAML: {error}", where=where, remedy=remedy) from error
+def _rows(file: Path) -> dict[str, Any]:
+    """The rows of a recipe by name, each a mapping or nothing; none if it has none."""
+    known = _content(file).get("rows") or {}
+    if not isinstance(known, dict) or not all(isinstance(each or {}, dict) for each in known.values()):
+        raise ConfigError("rows are not settings by name", where=file, remedy="rows: {NAME: {KEY: VALUE, ...}, ...}")
+    return known

@@ -5,7 +5,7 @@ A data set is one file with its config (`sets/`, `synthetic/`) and its name in `
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Literal
 
@@ -14,7 +14,7 @@ import xarray as xr
 
 from framecast.checks import check_fraction
 from framecast.data.conversion import as_rain_rate
-from framecast.data.frames import actions_of, check_frames, describe_source, files_of
+from framecast.data.frames import actions_of, check_frames, coverage, describe_source, files_of
 from framecast.data.lazy import ArrayReader
 from framecast.data.orientation import row_order, turned_to
 from framecast.data.quantities import quantity_of
@@ -23,13 +23,14 @@ from framecast.data.scaling import Scaling, check_scaling, default_scaling
 from framecast.data.sets import BAIR, KTH, SEVIR, Human36M, RoboNet, TaxiBJ
 from framecast.data.synthetic.moving_mnist import MovingDigits
 from framecast.data.synthetic.varied_mnist import MixedDigits, VariedDigits
-from framecast.data.windows.index import list_windows, time_step
+from framecast.data.windows.index import Window, WindowList, list_windows, time_step
 from framecast.data.windows.inputs import Input
 from framecast.data.windows.inputs import fields as fields_of
+from framecast.data.windows.record import FrameTable, table_of
 from framecast.data.windows.sampling import Importance
 from framecast.data.windows.sources import ArchiveSource, Check, DataSplits, check_lengths
-from framecast.data.windows.splits import NAMES, ByBlocks, Split, describe_split, split
-from framecast.errors import ArgumentError, ConfigError, DataError
+from framecast.data.windows.splits import NAMES, ByBlocks, Split, describe_split, split_by_labels
+from framecast.errors import ArgumentError, ConfigError, DataError, shown
 from framecast.types import FrameShape, config
 
 IN_MEMORY = "(frames in memory)"
@@ -66,6 +67,8 @@ class ArchiveData(ReadOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if not self.paths or not all(isinstance(path, str) and path for path in self.paths):
+            raise ArgumentError(f"{shown(self.path)} given, expected a path, or a list of paths", parameter="data.path")
         check_lengths(self.context, self.horizon)
         if self.stride < 1:
             raise ArgumentError(f"{self.stride} given, expected at least 1", parameter="data.stride")
@@ -112,48 +115,74 @@ class ArchiveData(ReadOptions):
         return tuple(open_frames(path, self.reading) for path in self.paths)
 
     def open(self, check: Check = lambda shape: None, frames: Sequence[xr.DataArray] | None = None) -> DataSplits:
-        """Open the archives (or take `frames`, opened before) and list the windows.
+        """Open the archives (or take `frames`, opened before), list the windows and split them.
 
         `check` receives the shape of the training frames before any frame is read. Raises `DataError`, `ConfigError`.
         """
-        archives = self.open_archives() if frames is None else tuple(map(check_frames, frames))
-        if self.quantity is not None:
-            archives = tuple(map(as_rain_rate, archives))
-        archives = tuple(turned_to(archive, row_order(archives[0])) for archive in archives)
-        _check_disjoint(archives)
-        # the shape of training frames
+        archives = self.convert(self.open_archives() if frames is None else tuple(map(check_frames, frames)))
+        check(self.frame_shape(archives))
+        self.scaling_of(archives)
+        covered = [coverage(archive, digests=True) for archive in archives]
+        windows = self.list_windows(archives, covered)
+        labels = self.split.labels(archives, windows.length)
+        parts = split_by_labels(windows, labels)
+        return self.assemble(archives, windows, parts, tuple(map(table_of, archives, covered, labels)))
+
+    def convert(self, archives: Sequence[xr.DataArray]) -> tuple[xr.DataArray, ...]:
+        """The archives in the quantity of the data, with the row order of the first. Raises `DataError`, and `ConfigError` if a
+        file is part of two of them."""
+        converted = tuple(archives) if self.quantity is None else tuple(map(as_rain_rate, archives))
+        converted = tuple(turned_to(archive, row_order(converted[0])) for archive in converted)
+        _check_disjoint(converted)
+        return converted
+
+    def frame_shape(self, archives: Sequence[xr.DataArray]) -> FrameShape:
+        """The shape of training frames."""
         height, width = self.crop_size or archives[0].shape[-2:]
         action_size = actions_of(archives[0]).shape[-1] if self.actions else 0
-        input_count = len(self.inputs)
-        channels = archives[0].sizes["channel"] + input_count
-        check(FrameShape(channels, height, width, self.context, self.horizon, action_size, input_count))
-        input_fields = fields_of(self.inputs, archives)
-        # scaling, windows and splits
+        channels = archives[0].sizes["channel"] + len(self.inputs)
+        return FrameShape(channels, height, width, self.context, self.horizon, action_size, len(self.inputs))
+
+    def scaling_of(self, archives: Sequence[xr.DataArray]) -> Scaling:
+        """The scaling of the frames. Raises `ConfigError` if it does not fit their quantity."""
         scaling = self.scaling or default_scaling(quantity_of(archives[0]))
         check_scaling(scaling, quantity_of(archives[0]))
-        windows = list_windows(
+        return scaling
+
+    def list_windows(self, archives: Sequence[xr.DataArray], covered: Sequence[xr.DataArray]) -> WindowList:
+        """The windows of archives with the coverage `covered`. Raises `DataError`."""
+        return list_windows(
             archives,
             context=self.context,
             horizon=self.horizon,
             stride=self.stride,
             min_valid=self.min_valid,
+            covered=covered,
             several_steps=self.several_steps,
         )
-        parts = split(windows, archives, self.split)
+
+    def assemble(
+        self,
+        archives: Sequence[xr.DataArray],
+        windows: WindowList,
+        parts: Mapping[str, tuple[Window, ...]],
+        tables: tuple[FrameTable, ...],
+    ) -> DataSplits:
+        """The data set of `archives`, whose frames are listed in `tables` and whose `windows` are split into `parts`."""
         # reports
         repairs = [repair for frames in archives for repair in frames.attrs.get("repairs", ())]
         repairs += windows.impossible_pixels
         repairs += [f"{count} window starts refused: {reason}" for reason, count in windows.refused.items()]
         report = [", ".join(f"{len(parts[name])} {name}" for name in NAMES) + " windows"]
+        # sources of windows
+        input_fields = fields_of(self.inputs, archives)
         readers = [ArrayReader(archive) for archive in archives]
-        sources = {
-            name: ArchiveSource(
-                readers, parts[name], self.context, self.horizon, actions=self.actions, inputs=input_fields
-            )
+        train, validation, test = (
+            ArchiveSource(readers, parts[name], self.context, self.horizon, actions=self.actions, inputs=input_fields)
             if parts[name]
             else None
             for name in NAMES
-        }
+        )
         # weighted sampling of training windows
         probabilities = None
         if self.sampling is not None and parts["train"]:
@@ -161,16 +190,24 @@ class ArchiveData(ReadOptions):
             ratio = probabilities.max() / probabilities.min()
             report.append(f"windows are drawn by {self.sampling.by}, some up to {ratio:.3g} times as often as others")
         step = time_step(archives[0])
+        labels = [table.labels for table in tables]
         return DataSplits(
-            **sources,
-            scaling=scaling,
+            train,
+            validation,
+            test,
+            scaling=self.scaling_of(archives),
             step=step if isinstance(step, np.timedelta64) else None,
             report=tuple(report),
             repairs=tuple(repairs),
-            frames=archives,
+            frames=tuple(archives),
+            tables=tables,
+            windows=parts,
+            input_files=tuple(
+                file for each in input_fields for field in each for file in sorted(files_of(field.values))
+            ),
             probabilities=probabilities,
             where=describe_source(*archives),
-            parts="" if all(parts.values()) else describe_split(windows, archives, self.split),
+            parts="" if all(parts.values()) else describe_split(windows, archives, labels),
         )
 
 

@@ -12,6 +12,7 @@ reported); frames out of order are sorted and reported; absent steps stay absent
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -151,13 +152,42 @@ def _apply_lazily(array: xr.DataArray, dims: tuple[str, ...], change: Change, wh
     return xr.DataArray(lazy, dims=dims, coords=coordinates, name=array.name, attrs=array.attrs)
 
 
-def coverage(frames: xr.DataArray) -> xr.DataArray:
+def coverage(frames: xr.DataArray, *, digests: bool = False) -> xr.DataArray:
     """Share of pixels with data, `([sequence,] time)`, with the coordinates of the frames, loaded; in the coordinates
-    `infinite`, `below` and `outside` how many impossible pixels were read as no data. Reads all frames once, a few at a
-    time."""
+    `infinite`, `below` and `outside` how many impossible pixels were read as no data, and with `digests` in `digest` that of
+    each frame (`frame_digests`). Reads all frames once, a few at a time."""
     reasons = (("infinite", _INFINITE), ("below", _BELOW), ("outside", OUTSIDE))
-    counts = {name: _count_bits(frames, bits) for name, bits in reasons}
-    return frames.notnull().mean(_PIXELS).assign_coords(counts).compute()
+    extra = {name: _count_bits(frames, bits) for name, bits in reasons}
+    if digests:
+        extra["digest"] = xr.apply_ufunc(
+            frame_digests,
+            frames,
+            input_core_dims=[list(_PIXELS)],
+            dask="parallelized",
+            dask_gufunc_kwargs={"allow_rechunk": True},
+            output_dtypes=[np.uint64],
+        )
+    return frames.notnull().mean(_PIXELS).assign_coords(extra).compute()
+
+
+def frame_digests(values: np.ndarray) -> np.ndarray:
+    """A digest of the content of each frame `(..., C, H, W)`: 64 bits of BLAKE2b over its size and its float32 values. It is even
+    if all pixels with data have one value (`tells_nothing`)."""
+    frames = np.ascontiguousarray(values, dtype=np.float32).reshape(-1, *values.shape[-3:])
+    digests = np.empty(len(frames), dtype=np.uint64)
+    for number, frame in enumerate(frames):
+        known = ~np.isnan(frame)
+        canonical = np.where(known, frame, np.float32(np.nan)) + np.float32(0)  # one NaN, and no -0
+        content = np.array(frame.shape, dtype="<i8").tobytes() + canonical.astype("<f4", copy=False).tobytes()
+        digest = int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "little")
+        varied = bool(known.any()) and np.ptp(frame[known]) > 0
+        digests[number] = digest | 1 if varied else digest & ~1
+    return digests.reshape(values.shape[:-3])
+
+
+def tells_nothing(digests: np.ndarray) -> np.ndarray:
+    """Where a digest is that of a frame whose pixels have one value, dry for example, which any archive may have."""
+    return np.asarray(digests % np.uint64(2) == 0)
 
 
 def _count_bits(frames: xr.DataArray, bits: np.uint32) -> xr.DataArray:

@@ -13,11 +13,16 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 import torch
 
+from framecast.checks import LARGEST
 from framecast.data.quantities import ZR, Quantity
 from framecast.errors import ConfigError
 from framecast.types import config
 
 Values = TypeVar("Values", np.ndarray, torch.Tensor)
+
+
+LEAST_SPAN = 1e-6
+"""The smallest range of a scaling, and the smallest floor: float32 has seven digits."""
 
 
 def _library(values: Any) -> Any:
@@ -78,6 +83,8 @@ class RainLog:
         _check_range(self.floor, self.ceiling)
         if self.floor <= 0:
             raise ConfigError(f"floor {self.floor} must be greater than 0", where="scaling.floor")
+        if self.floor < LEAST_SPAN:
+            raise ConfigError(f"floor {self.floor} must be at least {LEAST_SPAN:g}", where="scaling.floor")
 
     @property
     def _span(self) -> float:
@@ -157,3 +164,8 @@ def check_scaling(scaling: Scaling, quantity: Quantity) -> None:
 def _check_range(low: float, high: float) -> None:
     if not low < high:
         raise ConfigError(f"a range from {low:g} to {high:g} is empty", where="data.scaling")
+    if not (abs(low) <= LARGEST and abs(high) <= LARGEST and high - low >= LEAST_SPAN):
+        raise ConfigError(
+            f"a range from {low:g} to {high:g}, expected numbers up to {LARGEST:g}, {LEAST_SPAN:g} apart",
+            where="data.scaling",
+        )

@@ -14,6 +14,7 @@ import xarray as xr
 
 from framecast.checks import as_path, as_tuple, check_kind
 from framecast.data.archives.opening import open_like
+from framecast.data.archives.outputs import check_output
 from framecast.data.frames import check_frames, coverage, describe_impossible
 from framecast.data.quantities import quantity_of
 from framecast.data.readers.numpy_files import array_of
@@ -70,6 +71,9 @@ def forecast(
     frames = check_frames(data) if isinstance(data, xr.DataArray) else open_like(data, options, model.card.read_options)
     frames = model.fit(frames)
     newest = frames.isel(time=slice(-model.context, None))
+    if target is not None:
+        opened = None if isinstance(data, xr.DataArray) else data
+        check_output(target, [frames], opened, [*inputs, *([actions] if isinstance(actions, str | Path) else [])])
     values = array_of(Path(actions)) if isinstance(actions, str | Path) else actions
     paths = with_paths(model.card.inputs, as_tuple(inputs, "inputs"))
     horizon = model.card.shape.horizon if horizon is None else horizon

@@ -18,6 +18,7 @@ import numpy as np
 import xarray as xr
 
 from framecast.checks import check_counts
+from framecast.data.archives.outputs import source_files
 from framecast.data.clock import clock_of
 from framecast.data.frames import check_frames, describe_source, stamp
 from framecast.data.quantities import RAIN_RATE, quantity_of
@@ -169,13 +170,15 @@ def label_forecast(values: np.ndarray, frames: xr.DataArray, name: str) -> xr.Da
     if members > 1:
         coords["member"] = np.arange(members)
     attributes = {key: value for key, value in frames.attrs.items() if key != "repairs"}
-    return xr.DataArray(
+    forecast = xr.DataArray(
         (values[None] if members > 1 else values).astype(np.float32, copy=False),
         coords=coords,
         dims=MEMBER_DIMS if members > 1 else DIMS,
         name=frames.name,
         attrs={**attributes, "forecaster": name},
     )
+    forecast.encoding["sources"] = source_files(frames)  # which writing it must not replace
+    return forecast
 
 
 def check_valid_times(frames: xr.DataArray, horizon: int) -> None:

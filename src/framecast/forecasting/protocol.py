@@ -9,11 +9,13 @@ inputs.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
-from framecast.errors import ConfigError, DataError
+from framecast.checks import check_memory, describe
+from framecast.errors import ArgumentError, ConfigError, DataError
 from framecast.forecasting.distribution import Distribution
 
 if TYPE_CHECKING:
@@ -76,6 +78,28 @@ class Forecaster(Protocol):
         ...
 
 
+MOST_STEPS = 100_000
+"""The longest horizon, in frames."""
+
+
+def prepare(context: Context, horizon: int, members: int | None = None) -> Context:
+    """The context with arrays that PyTorch can use, whatever their strides, byte order and flags: float32, or float64 where they
+    hold more. Raises `ArgumentError` for a horizon beyond `MOST_STEPS`, or whose forecast does not fit into memory."""
+    if horizon > MOST_STEPS:
+        raise ArgumentError(f"{describe(horizon)} given, expected at most {MOST_STEPS:,} frames", parameter="horizon")
+    cases, _, *frame = context.frames.shape
+    size = context.frames.dtype.itemsize * cases * horizon * (members or 1) * math.prod(frame)
+    check_memory(size, "horizon", f"a forecast of {horizon:,} frames")
+    frames, actions, inputs = (None if each is None else _native(each) for each in context[:3])
+    assert frames is not None
+    return context._replace(frames=frames, actions=actions, inputs=inputs)
+
+
+def _native(values: np.ndarray) -> np.ndarray:
+    kind = np.float64 if values.dtype.itemsize > np.dtype(np.float32).itemsize else np.float32
+    return np.require(values, kind, ["C", "W"])
+
+
 def check_length(forecaster: Forecaster, length: int) -> None:
     """Raise `ConfigError` if a context of `length` frames is shorter than a forecaster's minimum."""
     if length < forecaster.context_length:
@@ -92,6 +116,7 @@ def forecast_cases(forecaster: Forecaster, context: Context, horizon: int) -> Fo
     returns a distribution of other cases, lead times or pixels.
     """
     check_length(forecaster, context.length)
+    context = prepare(context, horizon)
     result = forecaster.forecast(context, horizon)
     forecasts = result if isinstance(result, Forecasts) else Forecasts(result)
     _check(forecasts, (len(context.frames), horizon, *context.frames.shape[2:]), f"forecaster {forecaster.name}")

@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from framecast.checkpoints.model_folder import ModelCard, find
 from framecast.checkpoints.model_folder import load as load_saved
-from framecast.checks import as_path, check_counts
+from framecast.checks import as_path, check_counts, check_seed, describe
 from framecast.data.motion.advection import motion_of
 from framecast.data.motion.coordinates import Lagrangian, carry_cases, carry_forecast, origins_of
 from framecast.data.motion.optical_flow import context_motion
@@ -27,12 +27,11 @@ from framecast.data.scale import ASSUMED, Scale
 from framecast.data.windows.inputs import Input, fields
 from framecast.data.windows.presentation import condition_planes
 from framecast.errors import ArgumentError, ConfigError, RunError
-from framecast.forecasting.calibration import calibrate_logits
 from framecast.forecasting.distribution import Distribution, rates_as
 from framecast.forecasting.ensembles import draw_members
-from framecast.forecasting.labels import Forecast, check_horizon, forecast_frames
+from framecast.forecasting.labels import Forecast, check_horizon, forecast_frames, values_of
 from framecast.forecasting.model_checks import check_actions, check_context, fit_frames
-from framecast.forecasting.protocol import Context, Forecasts, check_length
+from framecast.forecasting.protocol import Context, Forecasts, check_length, prepare
 from framecast.forecasting.tiling import check_overlap, forecast_tiles
 from framecast.forecasting.turning import other_order, turn, turn_back
 from framecast.ops.convolution import Transforms, share_transforms
@@ -66,8 +65,10 @@ class TrainedModel:
         overlap: int = 64,
         members: int | None = None,
         seed: int = 0,
+        folder: Path | None = None,
     ) -> None:
         self.model: Any = model.to(device).eval()
+        self.folder = folder
         self.card = card
         self.device = torch.device(device)
         self.tile = tile
@@ -170,7 +171,13 @@ class TrainedModel:
         check_horizon(horizon)
         check_actions(self.card, actions, horizon)
         extra = self._read_inputs(frames, self.card.inputs if inputs is None else inputs) if self.inputs else None
-        return forecast_frames(self, frames, horizon, context=self.context, actions=actions, inputs=extra, rates=rates)
+        result = forecast_frames(
+            self, frames, horizon, context=self.context, actions=actions, inputs=extra, rates=rates
+        )
+        if self.card.training_data_sha256:
+            for part in (result, values_of(result)):
+                part.attrs["training_data_sha256"] = self.card.training_data_sha256
+        return result
 
     def fit(self, frames: xr.DataArray) -> xr.DataArray:
         """The `frames` in the quantity of the model: reflectivity is converted for a model of rain rates. Raises `DataError` if
@@ -189,6 +196,7 @@ class TrainedModel:
         check_horizon(horizon)
         check_context(self.card, context, horizon)
         check_length(self, context.length)
+        context = prepare(context, horizon, self.members)
         unused = context.length - self.context
         frames, actions, inputs = context.frames[:, unused:], None, None
         if self.card.shape.actions and context.actions is not None:
@@ -278,16 +286,15 @@ class TrainedModel:
                 f"the forecast of {self.name} is not finite where there are data: its weights have diverged",
                 remedy="train it again, with a smaller optimiser.learning_rate or with optimiser.clip",
             )
-        return np.where(no_basis, np.float32(np.nan), result)
+        np.copyto(result, np.float32(np.nan), where=no_basis)
+        return np.asarray(result)
 
     def _distribute(
         self, logits: Tensor, frames: np.ndarray, origins: Sequence[Sequence[Tensor]], scales: Sequence[Scale]
     ) -> Forecasts:
         """The distributions with `logits (B, L, K, H, W)`, and their mean or members."""
         quantity, zr = self.card.quantity, ZR()
-        steps = torch.tensor([scale.minutes for scale in scales])
-        logits = calibrate_logits(logits, steps[:, None] * torch.arange(1, logits.shape[1] + 1), self.card.calibration)
-        probability = np.ascontiguousarray(torch.sigmoid(logits).numpy().transpose(2, 0, 1, 3, 4))
+        probability = torch.sigmoid(logits.permute(2, 0, 1, 3, 4).contiguous()).numpy()
         distribution = Distribution(np.array(self.card.head.rates), probability)
         if not self.members:
             return Forecasts(distribution.values(quantity, zr)[None], distribution=distribution)
@@ -333,8 +340,12 @@ def load(
     `overlap` is as large as `tile`, or the model predicts no distributions to draw members from.
     """
     check_counts(tile=tile, members=members)
-    model, card = load_saved(find(as_path(folder, "the folder of a run, or of a saved model", "folder")))
-    return TrainedModel(model, card, _device(device), tile=tile, overlap=overlap, members=members, seed=seed)
+    check_seed(seed)
+    path = find(as_path(folder, "the folder of a run, or of a saved model", "folder"))
+    model, card = load_saved(path)
+    return TrainedModel(
+        model, card, _device(device), tile=tile, overlap=overlap, members=members, seed=seed, folder=path
+    )
 
 
 def _device(name: str | None) -> torch.device:
@@ -344,6 +355,6 @@ def _device(name: str | None) -> torch.device:
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError, TypeError) as error:
         raise ConfigError(
-            f"device {name!r} cannot be used ({str(error).splitlines()[0]})", remedy="device='cpu'"
+            f"device {describe(name)} cannot be used ({str(error).splitlines()[0]})", remedy="device='cpu'"
         ) from error
     return device

@@ -2,26 +2,30 @@
 
 An ensemble has the dimension `member` (CF: realization). An animation shows the context, if given, and then the forecast (the
 mean of an ensemble), whose frames have an orange edge, in the colours of the report (`pip install "framecast[report]"`). MP4
-needs PyAV (`pip install "framecast[video]"`). This module writes to the target and to a temporary name beside it only.
+needs PyAV (`pip install "framecast[video]"`).
 """
 
 from __future__ import annotations
 
-import os
-import shutil
+import io
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
+from zarr.abc.buffer import Buffer
+from zarr.storage import MemoryStore
 
 from framecast.checks import as_path, describe, require
+from framecast.data.archives.outputs import check_output
 from framecast.data.frames import check_frames
 from framecast.data.orientation import orientation_of
 from framecast.data.quantities import QUANTITIES
 from framecast.data.readers import zarr_store
-from framecast.errors import ConfigError, DataError, RunError
+from framecast.errors import ConfigError, DataError
 from framecast.forecasting.labels import DIMS, EVENT, MEMBER_DIMS, PROBABILITY, Forecast, values_of
+from framecast.writing import put_bytes, replacing, write_bytes
+from framecast.writing.netcdf import write_netcdf
 
 SUFFIXES = (".nc", ".zarr", ".mp4", ".gif")
 FRAME_RATE = 10
@@ -77,9 +81,8 @@ def write(forecast: Forecast, out: str | Path, *, overwrite: bool = False, conte
     """Write `forecast` to `out`, in the format of its suffix: .nc or .zarr with grid, projection, init and lead times, or .mp4 or
     .gif, an animation that starts with the frames of `context`, if given.
 
-    The file is written under a temporary name in the same folder and then renamed. Raises `DataError` if `forecast` is not a
-    Forecast, `ConfigError` if the suffix is unknown, the folder does not exist, or the file exists and `overwrite` is false, and
-    `RunError` if the file cannot be written.
+    Raises `DataError` if `forecast` is no Forecast, `ConfigError` if the suffix is unknown, the folder does not exist, the file
+    exists and `overwrite` is false, or the forecast was made from it, and `RunError` if it cannot be written.
     """
     # Check the arguments before anything is written.
     out = as_path(out, "the path of a file to write", "out")
@@ -87,28 +90,19 @@ def write(forecast: Forecast, out: str | Path, *, overwrite: bool = False, conte
     if context is not None:
         check_frames(context)
     check_target(out, overwrite=overwrite)
-    # Write under a temporary name, then rename.
-    temporary = out.with_name(f".{os.getpid()}.{out.name}")
-    try:
-        if out.suffix in (".mp4", ".gif"):
-            images = video_frames(values, context)
-            (_write_gif if out.suffix == ".gif" else _write_mp4)(images, temporary)
-            temporary.replace(out)
-            return
-        dataset = to_dataset(forecast)
-        if out.suffix == ".nc":
-            dataset.to_netcdf(temporary, engine="h5netcdf")
-            with temporary.open("rb") as file:
-                os.fsync(file.fileno())
-            temporary.replace(out)
-        else:
-            dataset.to_zarr(temporary, mode="w", zarr_format=2, consolidated=True)
-            shutil.rmtree(out, ignore_errors=True)
-            temporary.rename(out)
-    except OSError as error:
-        raise RunError(f"cannot be written ({error})", where=out) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True) if temporary.is_dir() else temporary.unlink(missing_ok=True)
+    check_output(out, [] if context is None else [context], others=values.encoding.get("sources", ()))
+    # Make the file in memory, then write it in one step.
+    if out.suffix in (".mp4", ".gif"):
+        film = (_gif if out.suffix == ".gif" else _mp4)(video_frames(values, context))
+        write_bytes(out, film.getbuffer(), overwrite=overwrite)
+    elif out.suffix == ".nc":
+        write_netcdf(out, to_dataset(forecast), overwrite=overwrite)
+    else:
+        store: dict[str, Buffer] = {}
+        to_dataset(forecast).to_zarr(MemoryStore(store), zarr_format=2, consolidated=True)
+        with replacing(out, overwrite=overwrite) as temporary:
+            for name, content in store.items():
+                put_bytes(temporary / name, content.to_bytes())
 
 
 def video_frames(forecast: xr.DataArray, context: xr.DataArray | None = None) -> list[np.ndarray]:
@@ -132,25 +126,29 @@ def _enlarge(image: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(np.pad(large, ((0, large.shape[0] % 2), (0, large.shape[1] % 2), (0, 0)), mode="edge"))
 
 
-def _write_gif(images: list[np.ndarray], path: Path) -> None:
-    """Write an endless GIF."""
+def _gif(images: list[np.ndarray]) -> io.BytesIO:
+    """An endless GIF."""
     from PIL import Image
 
     first, *others = [Image.fromarray(image) for image in images]
-    first.save(path, format="GIF", save_all=True, append_images=others, duration=1000 // FRAME_RATE, loop=0)
+    film = io.BytesIO()
+    first.save(film, format="GIF", save_all=True, append_images=others, duration=1000 // FRAME_RATE, loop=0)
+    return film
 
 
-def _write_mp4(images: list[np.ndarray], path: Path) -> None:
-    """Write H.264 video."""
+def _mp4(images: list[np.ndarray]) -> io.BytesIO:
+    """H.264 video."""
     import av
 
-    with av.open(str(path), mode="w", format="mp4") as container:
+    film = io.BytesIO()
+    with av.open(film, mode="w", format="mp4") as container:
         stream: Any = container.add_stream("libx264", rate=FRAME_RATE, options={"crf": "18"})
         stream.height, stream.width = images[0].shape[:2]
         stream.pix_fmt = "yuv420p"
         for image in images:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
         container.mux(stream.encode())
+    return film
 
 
 def to_dataset(forecast: Forecast) -> xr.Dataset:
@@ -179,6 +177,8 @@ def to_dataset(forecast: Forecast) -> xr.Dataset:
         dataset["lead_time"].attrs = {"standard_name": "forecast_period"}
         dataset["time"].attrs = {"standard_name": "time"}
     dataset.attrs = {"Conventions": "CF-1.10", "source": f"framecast, {values.attrs.get('forecaster', 'forecast')}"}
+    if digest := values.attrs.get("training_data_sha256"):
+        dataset.attrs["training_data_sha256"] = digest
     return dataset
 
 

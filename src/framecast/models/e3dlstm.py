@@ -19,7 +19,7 @@ the channels of one place). Every cell keeps its history, so a step costs more t
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -46,19 +46,27 @@ class State(NamedTuple):
 
 
 class DepthConv(nn.Module):
-    """A convolution over both frames and a k x k neighbourhood, its one plane copied to both, and an optional norm."""
+    """A convolution over both frames and a k x k neighbourhood, its one plane copied to both, and an optional norm of both
+    planes, which have weights of their own, as in the released code."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, norm: tuple[int, int] | None = None) -> None:
         super().__init__()
         self.conv = nn.Conv3d(
             inputs, outputs, (DEPTH, kernel, kernel), padding=(0, kernel // 2, kernel // 2), bias=False
         )
-        self.norm = nn.Identity() if norm is None else nn.LayerNorm([outputs, 1, *norm])
+        self.norm = nn.Identity() if norm is None else nn.LayerNorm([outputs, DEPTH, *norm])
 
     def forward(self, x: Tensor) -> Tensor:
         """`x (B, inputs, 2, h, w)` -> `(B, outputs, 2, h, w)`."""
-        plane: Tensor = self.norm(self.conv(x))
-        return plane.expand(-1, -1, DEPTH, -1, -1)
+        normed: Tensor = self.norm(self.conv(x).expand(-1, -1, DEPTH, -1, -1))
+        return normed
+
+    def _load_from_state_dict(self, state: dict[str, Tensor], prefix: str, *rest: Any) -> None:
+        """Version 0.1 normalised the one plane before it was copied: the same function with equal weights for both planes."""
+        for name in (f"{prefix}norm.weight", f"{prefix}norm.bias"):
+            if name in state and state[name].shape[1] == 1:
+                state[name] = state[name].expand(-1, DEPTH, -1, -1).contiguous()
+        super()._load_from_state_dict(state, prefix, *rest)
 
 
 class E3DCell(nn.Module):

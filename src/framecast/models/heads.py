@@ -19,10 +19,12 @@ feeds back in place of a frame that is not observed yet.
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from framecast.errors import ConfigError
 from framecast.models.parts.capabilities import Reconstructing
@@ -42,6 +44,8 @@ from framecast.types import FrameShape, Prediction, config
 CONDITIONS = 3
 """The last planes of the input of a model with the head `exceedance`: where pixels are known (1) or not (0), the minutes of a
 step, and the kilometres of a pixel."""
+FINEST = 1.0
+"""The finest pixels in km that a network of one pass reads in a forecast: hardly any composite to train on has finer ones."""
 
 
 @config
@@ -102,7 +106,7 @@ class Exceedance:
         network = model.build(self.shape(shape))
         if isinstance(network, Reconstructing):
             raise ConfigError(f"{model.name} forecasts nothing", where="head.name", remedy="use head.name=values")
-        return ExceedanceNetwork(network, self.rates, levels, shape)
+        return ExceedanceNetwork(network, self.rates, levels, shape, None if model.tied_to_size else model.multiple)
 
 
 Head = Values | Exceedance
@@ -113,9 +117,12 @@ class ExceedanceNetwork(nn.Module):
     """A network under the head `exceedance`: frames `(B, T, 1 + E + 3, H, W)`, scaled values, extra inputs and conditions, to the
     logits `(B, L, K, H, W)` of the rates at L lead times after the context."""
 
-    def __init__(self, network: Any, rates: tuple[float, ...], levels: tuple[float, ...], shape: FrameShape) -> None:
+    def __init__(
+        self, network: Any, rates: tuple[float, ...], levels: tuple[float, ...], shape: FrameShape, multiple: int | None
+    ) -> None:
         super().__init__()
         self.network = network
+        self.multiple = multiple
         self.context, self.horizon = shape.context, shape.horizon
         self.prior = ExtrapolationPrior(rates)
         channels = len(rates) + shape.inputs + CONDITIONS
@@ -154,6 +161,14 @@ class ExceedanceNetwork(nn.Module):
         steps = self.levels.diff().reshape(-1, 1, 1)
         return (torch.sigmoid(logits) * steps).sum(2, keepdim=True) + self.levels[0]
 
+    @torch.no_grad()
+    def reweight(self, trust: Tensor) -> None:
+        """Multiply all that was learnt of each rate, by the prior and by the network, by factors `(K,)`: with 0 the logits are
+        those of an untrained model."""
+        self.prior.reweight(trust)
+        self.readout.mul_(trust[:, None])
+        self.bias.mul_(trust)
+
     def unrecordable(self) -> str:
         """Why a training step cannot be recorded as a CUDA graph."""
         return "neighbourhoods follow the size of the pixels, which a recorded step cannot read (head)"
@@ -172,7 +187,7 @@ class ExceedanceNetwork(nn.Module):
 
         def logits_of(output: Tensor, leads: slice) -> Tensor:
             own = (readout[:, leads] @ output.flatten(3)).reshape(prior[:, leads].shape)
-            return descending(prior[:, leads] + own + bias[:, leads])
+            return descending(own.add_(prior[:, leads]).add_(bias[:, leads]))
 
         encoded = self._encode(frames)
         if isinstance(self.network, Recurrent):
@@ -185,10 +200,27 @@ class ExceedanceNetwork(nn.Module):
             predicted = self.network(encoded, teacher, actions)
             output, losses = predicted.frames[:, -horizon:], predicted.losses
         else:
-            output, losses = self.network.forecast(encoded[:, : self.context], min(horizon, self.horizon), actions), {}
+            output, losses = self._forecast(encoded, min(horizon, self.horizon), kilometres, actions), {}
         if output.shape[1] < horizon:  # what a network of one pass says of its last lead time holds beyond it
             output = torch.cat([output, output[:, -1:].expand(-1, horizon - output.shape[1], -1, -1, -1)], dim=1)
         return logits_of(output, slice(None)), losses
+
+    def _forecast(self, encoded: Tensor, horizon: int, kilometres: Tensor, actions: Tensor | None) -> Tensor:
+        """What a network of one pass predicts, `(B, horizon, D, H, W)`: of pixels finer than `FINEST`, with means of blocks of
+        pixels in place of what it was not trained on."""
+        context = encoded[:, : self.context]
+        factor = int(FINEST / float(kilometres.min()))
+        if factor < 2 or self.multiple is None:
+            own: Tensor = self.network.forecast(context, horizon, actions)
+            return own
+        height, width = context.shape[-2:]
+        side = factor * self.multiple
+        padded = functional.pad(context.flatten(0, 1), (0, -width % side, 0, -height % side), mode="replicate")
+        means = functional.avg_pool2d(padded, factor)
+        means[:, -1] += math.log(factor)
+        output = self.network.forecast(means.reshape(*context.shape[:3], *means.shape[-2:]), horizon, actions)
+        fine = functional.interpolate(output.flatten(0, 1), scale_factor=factor, mode="bilinear", align_corners=False)
+        return fine[..., :height, :width].reshape(*output.shape[:3], height, width)
 
     def _feedback(self, encoded: Tensor, logits_of: Any) -> Any:
         """The function that gives what is fed back after the prediction of frame t + 1: the expectation of its encoding."""

@@ -12,9 +12,9 @@ so that the convolutions are partial derivatives, their moments are held to what
 
     L_moment = sum over channels of |M(w) - one-hot(i, j)|^2
 
-Deviations, as in the OpenSTL code (spec/models.md, section 8): the gain sees h, not h~; a GroupNorm between the derivatives
-and their coefficients; `moments` weighs a sum over channels of means, against a frame loss that is a mean over steps where
-the code has a sum: 0.05 is its ratio for 20 frames.
+Deviations, as in the OpenSTL code: the gain sees h, not h~; a GroupNorm between the derivatives and their coefficients; the
+moment loss is a sum over channels of means. There the frame loss is a sum over steps, here it is a mean over them, so the weight
+of the moment loss is one over the number of steps unless `moments` gives it.
 """
 
 from __future__ import annotations
@@ -35,6 +35,9 @@ from framecast.types import FrameShape, Stepped, config
 
 SLOPE = 0.2
 GROUPS = 16
+DERIVATIVE_GROUPS = 7
+"""Groups of the norm of the derivatives; the kernel size if their number is not a multiple."""
+Decoder = Literal["published", "early"]
 
 
 class ConvState(NamedTuple):
@@ -69,15 +72,15 @@ class Block(nn.Module):
 
 
 class PhysicalCell(nn.Module):
-    """Prediction by k x k derivatives, corrected by the observed frame."""
+    """Prediction by the first `derivatives` of k x k, in the order of rows, corrected by the observed frame."""
 
     basis: Tensor
 
-    def __init__(self, hidden: int, kernel: int) -> None:
+    def __init__(self, hidden: int, kernel: int, derivatives: int) -> None:
         super().__init__()
-        self.derivatives = nn.Conv2d(hidden, kernel**2, kernel, padding=kernel // 2)
-        self.norm = nn.GroupNorm(kernel, kernel**2)
-        self.coefficients = nn.Conv2d(kernel**2, hidden, 1)
+        self.derivatives = nn.Conv2d(hidden, derivatives, kernel, padding=kernel // 2)
+        self.norm = nn.GroupNorm(_derivative_groups(kernel, derivatives), derivatives)
+        self.coefficients = nn.Conv2d(derivatives, hidden, 1)
         self.gain = SameConv(2 * hidden, hidden, 3)
         places = torch.arange(kernel, dtype=torch.float64) - kernel // 2
         basis = torch.stack([places**order / factorial(order) for order in range(kernel)])
@@ -94,9 +97,13 @@ class PhysicalCell(nn.Module):
         """Distance of the moments of the filters from those of derivatives: scalar."""
         weight = self.derivatives.weight
         moments = self.basis @ weight @ self.basis.T
-        order = weight.shape[-1]
-        identity = torch.eye(order**2, device=weight.device, dtype=weight.dtype).reshape(-1, 1, order, order)
+        count, _, order, _ = weight.shape
+        identity = torch.eye(order**2, device=weight.device, dtype=weight.dtype)[:count].reshape(-1, 1, order, order)
         return ((moments - identity) ** 2).mean((0, 2, 3)).sum()
+
+
+def _derivative_groups(kernel: int, derivatives: int) -> int:
+    return DERIVATIVE_GROUPS if derivatives % DERIVATIVE_GROUPS == 0 else kernel
 
 
 class ConvLSTMLayer(nn.Module):
@@ -116,36 +123,30 @@ class ConvLSTMLayer(nn.Module):
 
 
 class PhyDNetCore(nn.Module):
-    """One step, from frame to frame."""
+    """One step, from frame to frame. `moments` is the weight of the moment loss."""
 
-    def __init__(
-        self,
-        channels: int,
-        width: int,
-        hidden: int,
-        layers: tuple[int, ...],
-        kernel: int,
-        reduction: int,
-        moments: float,
-    ) -> None:
+    def __init__(self, settings: PhyDNet, channels: int, moments: float) -> None:
         super().__init__()
-        inner = reduction // 2
+        width, hidden, layers = settings.width, settings.hidden, settings.layers
+        inner = settings.reduction // 2
+        # Strides of the decoder, and width of that of the ConvLSTM.
+        first, last, residual = (2, inner, layers[-1]) if settings.decoder == "published" else (inner, 2, hidden)
         self.moments = moments
         self.encoder = nn.Sequential(Block(channels, width, 2), Block(width, width), Block(width, 2 * width, inner))
         self.to_physical = nn.Sequential(Block(2 * width, hidden), Block(hidden, hidden))
         self.to_residual = nn.Sequential(Block(2 * width, hidden), Block(hidden, hidden))
-        self.physical = PhysicalCell(hidden, kernel)
+        self.physical = PhysicalCell(hidden, settings.kernel, settings.derivatives or settings.kernel**2)
         self.residual = nn.ModuleList(
             ConvLSTMLayer(inputs, size) for inputs, size in zip((hidden, *layers), layers, strict=False)
         )
         self.from_physical = nn.Sequential(Block(hidden, hidden, up=True), Block(hidden, 2 * width, up=True))
-        self.from_residual = nn.Sequential(Block(layers[-1], hidden, up=True), Block(hidden, 2 * width, up=True))
+        self.from_residual = nn.Sequential(Block(layers[-1], residual, up=True), Block(residual, 2 * width, up=True))
         self.decoder = nn.Sequential(
-            Block(2 * width, width, inner, up=True),
+            Block(2 * width, width, first, up=True),
             Block(width, width, up=True),
-            nn.ConvTranspose2d(width, channels, 3, 2, padding=1, output_padding=1),
+            nn.ConvTranspose2d(width, channels, 3, last, padding=1, output_padding=last - 1),
         )
-        self._sizes = hidden, layers, reduction
+        self._sizes = hidden, layers, settings.reduction
 
     def start(self, like: Tensor) -> State:
         """Zeros, for frames like `like (B, C, H, W)`."""
@@ -171,7 +172,9 @@ class PhyDNetCore(nn.Module):
 @config
 class PhyDNet:
     """`width` channels in the encoder, `hidden` in the physical cell, `layers` of the parallel ConvLSTM, `kernel` of the
-    derivatives, which are those of order below it in both directions."""
+    derivatives, which are those of order below it in both directions, or the first `derivatives` of them. `moments` is the
+    weight of the moment loss, by default one over the number of predicted steps. `decoder="early"` is that of framecast 0.1,
+    which with `reduction=2` is not the published one."""
 
     name: Literal["phydnet"] = "phydnet"
     width: int = 32
@@ -179,13 +182,15 @@ class PhyDNet:
     layers: tuple[int, ...] = (128, 128, 64)
     kernel: int = 7
     reduction: Literal[2, 4] = 4
-    moments: float = 0.05
+    derivatives: int | None = None
+    moments: float | None = None
+    decoder: Decoder = "published"
     segment: int | None = None
 
     @classmethod
     def tiny(cls) -> Self:
         """A model of some thousand weights, for tests and demonstrations."""
-        return cls(width=16, hidden=16, layers=(8,), kernel=3)
+        return cls(width=16, hidden=16, layers=(16,), kernel=3)
 
     @property
     def tied_to_size(self) -> bool:
@@ -201,8 +206,21 @@ class PhyDNet:
         check_sizes(self)
         if self.width % GROUPS or self.hidden % GROUPS:
             raise ConfigError(f"width {self.width} and hidden {self.hidden} are multiples of {GROUPS}", where="model")
+        if self.decoder == "published" and self.layers[-1] % GROUPS:
+            raise ConfigError(
+                f"the last of the layers {list(self.layers)} is a multiple of {GROUPS}", where="model.layers"
+            )
+        if self.reduction not in (2, 4):
+            raise ConfigError(f"reduction {self.reduction} is neither 2 nor 4", where="model.reduction")
         if self.kernel < 3:
             raise ConfigError(f"kernel {self.kernel} is not an odd number from 3 on", where="model.kernel")
+        count = self.derivatives or self.kernel**2
+        if count > self.kernel**2 or count % _derivative_groups(self.kernel, count):
+            raise ConfigError(
+                f"{count} derivatives are no multiple of {DERIVATIVE_GROUPS} up to {self.kernel**2}",
+                where="model.derivatives",
+                remedy=f"leave it out for all {self.kernel**2} of the kernel",
+            )
 
     def check(self, shape: FrameShape) -> None:
         """Raise `ConfigError` if this cannot be built for `shape`."""
@@ -212,7 +230,6 @@ class PhyDNet:
     def build(self, shape: FrameShape) -> Recurrent:
         """A forecaster with new weights for frames of `shape`."""
         self.check(shape)
-        core = PhyDNetCore(
-            shape.channels, self.width, self.hidden, self.layers, self.kernel, self.reduction, self.moments
-        )
+        steps = shape.context + shape.horizon - 1
+        core = PhyDNetCore(self, shape.channels, 1 / steps if self.moments is None else self.moments)
         return Recurrent(core, Patches(1), segment=self.segment, inputs=shape.inputs)

@@ -34,17 +34,20 @@ from framecast.models.parts.sizes import check_sizes
 from framecast.types import FrameShape, Prediction, config
 
 LAYER_SCALE = 1e-2
+FIRST_DROP = 1e-2
+"""Stochastic depth of the first block of the released code, whatever that of the last."""
 KERNELS = (3, 5, 7, 11)
 GROUPS = 8
 TEMPERATURE = 0.1
 
 
 class Spatial(nn.Module):
-    """3x3, GroupNorm, SiLU; halves the resolution with `down`, doubles it with `up`."""
+    """A convolution, GroupNorm, SiLU; halves the resolution with `down`, doubles it with `up`."""
 
-    def __init__(self, inputs: int, outputs: int, *, down: bool = False, up: bool = False) -> None:
+    def __init__(self, inputs: int, outputs: int, kernel: int, *, down: bool = False, up: bool = False) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(inputs, 4 * outputs if up else outputs, 3, stride=2 if down else 1, padding=1)
+        stride = 2 if down else 1
+        self.conv = nn.Conv2d(inputs, 4 * outputs if up else outputs, kernel, stride, padding=kernel // 2)
         self.shuffle = nn.PixelShuffle(2) if up else nn.Identity()
         self.norm = nn.GroupNorm(2, outputs)
 
@@ -121,10 +124,11 @@ class MLP(nn.Module):
 
 
 class MetaBlock(nn.Module):
-    """Attention and MLP at `width`, then a 1x1 where `outputs` differs."""
+    """Attention and MLP at `width`, each left out of a sample with probability `drop`, then a 1x1 where `outputs` differs."""
 
-    def __init__(self, width: int, outputs: int, inner: nn.Module, ratio: float) -> None:
+    def __init__(self, width: int, outputs: int, inner: nn.Module, ratio: float, drop: float) -> None:
         super().__init__()
+        self.drop = drop
         self.norm1, self.norm2 = nn.BatchNorm2d(width), nn.BatchNorm2d(width)
         self.attention = Attention(width, inner)
         self.mlp = MLP(width, ratio)
@@ -134,10 +138,17 @@ class MetaBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """`x (B, width, h, w)`."""
-        x = x + self.scale1[:, None, None] * self.attention(self.norm1(x))
-        x = x + self.scale2[:, None, None] * self.mlp(self.norm2(x))
+        x = x + self._dropped(self.scale1[:, None, None] * self.attention(self.norm1(x)))
+        x = x + self._dropped(self.scale2[:, None, None] * self.mlp(self.norm2(x)))
         reduced: Tensor = self.reduce(x)
         return reduced
+
+    def _dropped(self, branch: Tensor) -> Tensor:
+        """Stochastic depth: zeros for some samples, the others divided by the probability to stay."""
+        if not self.training or self.drop == 0:
+            return branch
+        coins = torch.bernoulli(branch.new_full((len(branch), 1, 1, 1), 1 - self.drop))
+        return branch * coins / (1 - self.drop)
 
 
 class Inception(nn.Module):
@@ -183,28 +194,28 @@ class InceptionU(nn.Module):
 
 
 class OneShot(nn.Module):
-    """Encoder, translator and decoder. `divergence` is the weight of TAU's additional loss."""
+    """Encoder, translator and decoder, with TAU's additional loss where `settings` give it a weight."""
 
     def __init__(
         self,
+        settings: _OneShotConfig,
         channels: int,
         context: int,
-        width: int,
-        layers: int,
         translator: nn.Module,
-        divergence: float = 0.0,
         inputs: int = 0,
     ) -> None:
         super().__init__()
         self.inputs = inputs
         self.context = context
-        self.divergence = divergence
-        halved = [n % 2 == 1 for n in range(layers)]
+        self.divergence = settings.divergence
+        width = settings.spatial
+        halved = [n % 2 == 1 for n in range(settings.layers)]
         self.encoder = nn.ModuleList(
-            Spatial(channels if n == 0 else width, width, down=down) for n, down in enumerate(halved)
+            Spatial(channels if n == 0 else width, width, settings.kernel, down=down) for n, down in enumerate(halved)
         )
         self.translator = translator
-        self.decoder = nn.ModuleList(Spatial(width, width, up=up) for up in reversed(halved))
+        decoder = settings.decoder_kernel or settings.kernel
+        self.decoder = nn.ModuleList(Spatial(width, width, decoder, up=up) for up in reversed(halved))
         self.readout = nn.Conv2d(width, channels, 1)
 
     def forward(self, frames: Tensor, teacher: Tensor, actions: Tensor | None = None) -> Prediction:
@@ -249,8 +260,12 @@ def differential_divergence(predicted: Tensor, truth: Tensor) -> Tensor:
 
 @config
 class _OneShotConfig(ABC):
-    """`spatial` channels and `layers` in encoder and decoder, `hidden` channels and `blocks` in the translator;
-    `divergence` is the weight alpha of TAU's additional loss."""
+    """`spatial` channels and `layers` in encoder and decoder with convolutions of `kernel` (`decoder_kernel`, if the decoder has
+    another), `hidden` channels and `blocks` in the translator; `divergence` is the weight alpha of TAU's additional loss.
+
+    `drop_path` is the stochastic depth of training, for blocks with attention: in the n-th of N blocks each of the two branches
+    is left out of a sample with a probability that goes linearly from 0.01 in the first to `drop_path` in the last, as in the
+    released code, where 0 still means 0.01 in the first block. None is without."""
 
     name: str
     spatial: int = 64
@@ -259,6 +274,9 @@ class _OneShotConfig(ABC):
     blocks: int = 8
     mlp_ratio: float = 8.0
     divergence: float = 0.0
+    kernel: int = 3
+    decoder_kernel: int | None = None
+    drop_path: float | None = None
 
     @abstractmethod
     def translator(self, channels: int) -> nn.Module:
@@ -280,8 +298,10 @@ class _OneShotConfig(ABC):
             raise ConfigError(f"{self.spatial} channels are not even", where="model.spatial")
         if self.layers % 2 or self.blocks < 2:
             raise ConfigError("an even number of layers and at least two blocks", where="model.layers")
-        if self.hidden % (2 * GROUPS):
-            raise ConfigError(f"{self.hidden} channels are no multiple of {2 * GROUPS}", where="model.hidden")
+        if self.decoder_kernel is not None and self.decoder_kernel % 2 == 0:
+            raise ConfigError(f"kernel {self.decoder_kernel} is not an odd number", where="model.decoder_kernel")
+        if self.drop_path is not None and not 0 <= self.drop_path < 1:
+            raise ConfigError(f"drop_path {self.drop_path} is no probability below 1", where="model.drop_path")
 
     def check(self, shape: FrameShape) -> None:
         """Raise `ConfigError` if this cannot be built for `shape`."""
@@ -292,14 +312,18 @@ class _OneShotConfig(ABC):
         """A forecaster with new weights for frames of `shape`."""
         self.check(shape)
         translator = self.translator(shape.context * self.spatial)
-        return OneShot(
-            shape.channels, shape.context, self.spatial, self.layers, translator, self.divergence, shape.inputs
-        )
+        return OneShot(self, shape.channels, shape.context, translator, shape.inputs)
 
     def _blocks(self, channels: int, inner: type[Gated] | type[TemporalAttention]) -> nn.Sequential:
         widths = [channels, *[self.hidden] * (self.blocks - 1), channels]
+        rates = [0.0] * self.blocks
+        if self.drop_path is not None:
+            rates = torch.linspace(FIRST_DROP, self.drop_path, self.blocks).tolist()
         return nn.Sequential(
-            *(MetaBlock(width, outputs, inner(width), self.mlp_ratio) for width, outputs in pairwise(widths))
+            *(
+                MetaBlock(width, outputs, inner(width), self.mlp_ratio, rate)
+                for (width, outputs), rate in zip(pairwise(widths), rates, strict=True)
+            )
         )
 
 
@@ -315,11 +339,23 @@ class SimVP(_OneShotConfig):
         """A model of some thousand weights, for tests and demonstrations."""
         return cls(spatial=4, hidden=16, layers=2, blocks=2, mlp_ratio=2.0)
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.kind == "incepu" and self.drop_path is not None:
+            raise ConfigError("the inception translator has no stochastic depth", where="model.drop_path")
+        if self.kind == "incepu" and (self.hidden < 2 or (self._grouped and self.hidden % GROUPS)):
+            raise ConfigError(f"{self.hidden} channels are no multiple of {GROUPS}", where="model.hidden")
+
+    @property
+    def _grouped(self) -> bool:
+        """Whether the inception blocks have groups: only where half of `hidden` can be split into them."""
+        return self.hidden // 2 % GROUPS == 0
+
     def check(self, shape: FrameShape) -> None:
         """Raise `ConfigError` if this cannot be built for `shape`."""
         super().check(shape)
         channels = shape.context * self.spatial
-        if self.kind == "incepu" and channels % GROUPS:
+        if self.kind == "incepu" and self._grouped and channels % GROUPS:
             raise ConfigError(
                 f"{shape.context} frames of {self.spatial} channels are no multiple of {GROUPS}", where="model.spatial"
             )

@@ -15,7 +15,7 @@ every layer, and the norms come first. The norms of that code run over all frame
 sees later ones; here `norm="per_frame"` normalises each frame by itself, which makes the model causal and lets a forecast
 keep the keys, the values and what the convolutions need of the past, so that a new frame costs one frame.
 `norm="reference"` is that of the code: every new frame computes the whole past again, and a forecast reports its last pass.
-Dropout, of which the paper says nothing, drops feature maps.
+Dropout, of which the paper says nothing, drops feature maps, and of the attention the maps of a key frame in a head.
 """
 
 from __future__ import annotations
@@ -99,7 +99,6 @@ class Layer(nn.Module):
         self.wide = CausalConv(width, 3 * width)
         self.narrow = CausalConv(3 * width, width)
         self.drop = nn.Dropout3d(dropout)
-        self.drop_weights = nn.Dropout(dropout)
 
     def start(self, like: Tensor) -> LayerState:
         """No past."""
@@ -125,7 +124,13 @@ class Layer(nn.Module):
         scores = torch.einsum("bndshw,bndthw->bnsthw", q, keys) / q.shape[2] ** 0.5
         later = torch.ones(new, total, dtype=torch.bool, device=q.device).triu(total - new + 1)
         weights = torch.softmax(scores.masked_fill(later[:, :, None, None], -torch.inf), dim=3)
-        return torch.einsum("bnsthw,bndthw->bndshw", self.drop_weights(weights), values).flatten(1, 2)
+        return torch.einsum("bnsthw,bndthw->bndshw", self._drop_keys(weights), values).flatten(1, 2)
+
+    def _drop_keys(self, weights: Tensor) -> Tensor:
+        """Dropout of whole maps of the attention `weights (B, n, S, t, h, w)`: a key frame of a head, for all queries and
+        pixels. The weights that are left are not normalised again."""
+        maps: Tensor = self.drop(rearrange(weights, "b n s t h w -> b (n t) s h w"))
+        return rearrange(maps, "b (n t) s h w -> b n s t h w", n=self.heads)
 
 
 class State(NamedTuple):
@@ -169,7 +174,7 @@ def position_code(first: int, count: int, width: int, device: torch.device | Non
     """Of frames `first`, `first + 1`, ...: `(width, count)`."""
     frame = torch.arange(first, first + count, device=device)
     angle = frame / 10_000.0 ** (torch.arange(0, width, 2, device=device)[:, None] / width)
-    return 0.5 * torch.cat([angle.sin(), angle.cos()])
+    return 0.5 * torch.cat([angle.sin(), angle[: width // 2].cos()])
 
 
 class TCTNForecaster(nn.Module):
@@ -253,11 +258,8 @@ class TCTN:
 
     def __post_init__(self) -> None:
         check_sizes(self)
-        if self.hidden % 2 or self.hidden % self.heads:
-            raise ConfigError(
-                f"{self.hidden} channels cannot be split into {self.heads} heads of a sine and a cosine half",
-                where="model.hidden",
-            )
+        if self.hidden % self.heads:
+            raise ConfigError(f"{self.hidden} channels cannot be split into {self.heads} heads", where="model.hidden")
         if not 0 <= self.dropout < 1:
             raise ConfigError(f"dropout {self.dropout} is no probability below 1", where="model.dropout")
 

@@ -5,10 +5,8 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,7 +16,7 @@ from jinja2 import Environment, PackageLoader, select_autoescape
 from markupsafe import Markup
 
 from framecast.checks import as_html_path, describe
-from framecast.errors import DataError, RunError
+from framecast.errors import DataError
 from framecast.report.figures import animation, curves, lead_labels, legend, performance, spectra, strip
 from framecast.report.maps import place
 from framecast.report.probabilities import diagrams, ensembles, reliability_by_lead_time
@@ -30,6 +28,7 @@ from framecast.verification.regimes import regimes
 from framecast.verification.result import Score, Verification
 from framecast.verification.views import beyond_ladder, event_frequency, fallbacks, observed_events, scored_share
 from framecast.verification.views import probabilities as probabilities_of
+from framecast.writing import write_text
 
 
 def write_report(
@@ -94,18 +93,10 @@ def write_report(
 
 
 def write_page(template: str, path: Path, **values: Any) -> Path:
-    """Fill a template and write it atomically. Raises `RunError`."""
+    """Fill a template and write it in one step. Raises `ArgumentError` and `RunError`."""
     environment = Environment(loader=PackageLoader("framecast.report", "."), autoescape=select_autoescape())
     text = environment.get_template(template).render(**values)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            temporary.unlink()
-        raise RunError(f"the report cannot be written ({error})", where=path) from error
+    write_text(as_html_path(path), text)
     return path
 
 

@@ -18,6 +18,7 @@ from framecast.data.windows.sources import DataConfig
 from framecast.forecasting.protocol import Context
 from framecast.forecasting.trained_model import TrainedModel
 from framecast.models.parts.flops import multiply_accumulates, parameters
+from framecast.training.run_data import record_of_model
 from framecast.training.run_folder import EXPERIMENT, read_experiment
 
 
@@ -26,6 +27,8 @@ def run_summary(run: str | Path, trained: TrainedModel) -> dict[str, str]:
     card, facts = trained.card, {}
     if (Path(run) / EXPERIMENT).is_file():
         facts = _experiment_facts(read_experiment(Path(run)))
+    if (record := record_of_model(Path(run))) is not None:
+        facts |= {"split": record.describe(), "record of the data": f"SHA-256 {record.digest}"}
     work = multiply_accumulates(card.model, card.head.shape(card.shape)) / 1e9
     shape = card.shape
     return {

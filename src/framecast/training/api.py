@@ -6,9 +6,12 @@ This module reads recipes, creates the folder of the run and prints to a console
 from __future__ import annotations
 
 import dataclasses
+import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext, suppress
 from pathlib import Path
+from typing import Any, TextIO
 
 import xarray as xr
 from rich.console import Console
@@ -32,6 +35,7 @@ from framecast.training.run_folder import (
     read_experiment,
 )
 from framecast.training.two_stage import check_cache, first_stage, pending_first_stage, second_stage
+from framecast.writing import claim
 
 
 def train(
@@ -45,7 +49,7 @@ def train(
     """Train the experiment of `recipe` ("file.yaml#row", with `overrides` "key=value") and return the folder of the run.
 
     `data` are opened Frames, or a path; they replace `data.path`. `out` is a new folder, `runs/<model>-<time>` by default.
-    Progress is shown on `console` (default: standard error). Ctrl-C and SIGTERM save a checkpoint and return; `resume`
+    Progress is shown on `console` (default: standard error). Ctrl-C, SIGTERM and SIGHUP save a checkpoint and return; `resume`
     continues from it. Raises `ConfigError`, `DataError`, and `RunError`, also if `out` exists already.
     """
     # the experiment
@@ -68,7 +72,7 @@ def train(
     experiment, first_run = second_stage(experiment, folder)
     if stage is not None:
         if _is_rank_zero(experiment):
-            check_new(folder)
+            check_new(folder, experiment)
         if (first_run / "last").is_dir():
             check_unchanged(first_run, stage)
         elif _show(
@@ -107,10 +111,14 @@ def _train_first_stage(
     """Train the first stage in the folder `first_run`, or resume it, for a `second` stage that follows in `out`. The settings of
     the second stage are checked first and written to `out` at the start, so that `resume` can read them."""
     is_rank_zero = _is_rank_zero(second)
-    for event in train_events(stage, first_run, resume=first_run.exists(), frames=frames, check=second.check):
-        if is_rank_zero and isinstance(event, Started):
-            create_run_folder(out, second)
-        yield event
+    with claim(out) if is_rank_zero else nullcontext():
+        if is_rank_zero:
+            check_new(out, second)
+        resumes = has_checkpoints(first_run)
+        for event in train_events(stage, first_run, resume=resumes, frames=frames, check=second.check):
+            if is_rank_zero and isinstance(event, Started):
+                create_run_folder(out, second)
+            yield event
 
 
 def _is_rank_zero(experiment: Experiment) -> bool:
@@ -145,8 +153,30 @@ def resume(
     return _show(train_events(experiment, run, resume=has_checkpoints(run), frames=frames), run, console, frames).out
 
 
+class _LossyStream:
+    """A stream that goes on without a word when its terminal or pipe is gone, so that training can save."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """Write `text` if that is possible."""
+        with suppress(OSError, ValueError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush if that is possible."""
+        with suppress(OSError, ValueError):
+            self._stream.flush()
+
+
 def _show(events: Iterator[Event], run: Path, console: Console | None, frames: tuple[xr.DataArray] | None) -> Finished:
-    console = console or Console(stderr=True)
+    stream: Any = _LossyStream(sys.stderr)
+    console = console or Console(file=stream)
     finished = show(events, console)
     if finished.interrupted:
         call = f"resume {run}" if frames is None else f"framecast.resume({str(run)!r}, data=frames)"

@@ -1,4 +1,5 @@
-"""Devices and processes: launches Lightning Fabric, makes algorithms deterministic, and catches SIGTERM and Ctrl-C.
+"""Devices and processes: launches Lightning Fabric, makes algorithms deterministic, and catches the signals that
+end training.
 
 The only module of training that changes global state of the process (signal handlers, environment, flags of PyTorch).
 """
@@ -19,6 +20,8 @@ from framecast.checks import require
 from framecast.config.experiment import Training
 from framecast.errors import ConfigError
 
+_SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+
 
 def launch(settings: Training) -> Any:
     """Launch Fabric with the devices, precision and processes of the settings. Raises `ConfigError` if they do not exist."""
@@ -26,6 +29,13 @@ def launch(settings: Training) -> Any:
     from lightning_fabric import Fabric
     from lightning_fabric.utilities.exceptions import MisconfigurationException
 
+    most = 4 * (os.cpu_count() or 1)
+    if settings.devices > most and not torch.cuda.is_available():
+        raise ConfigError(
+            f"{settings.devices} processes given, and this machine has {os.cpu_count()} cores",
+            where="training.devices",
+            remedy=f"use at most {most}",
+        )
     try:
         fabric = Fabric(
             accelerator=settings.accelerator,
@@ -79,7 +89,8 @@ def deterministic_algorithms(deterministic: bool) -> Iterator[None]:
 
 @contextmanager
 def catch_signals() -> Iterator[list[int]]:
-    """A list to which SIGTERM and Ctrl-C append their number; a second Ctrl-C raises `KeyboardInterrupt`."""
+    """A list to which SIGTERM, SIGHUP and Ctrl-C append their number; a second Ctrl-C raises `KeyboardInterrupt`. A signal that
+    is ignored stays so, such as SIGHUP under nohup."""
     signals: list[int] = []
     if threading.current_thread() is not threading.main_thread():
         yield signals
@@ -90,7 +101,8 @@ def catch_signals() -> Iterator[list[int]]:
             raise KeyboardInterrupt
         signals.append(number)
 
-    before = {number: signal.signal(number, record) for number in (signal.SIGTERM, signal.SIGINT)}
+    caught = [number for number in _SIGNALS if signal.getsignal(number) not in (signal.SIG_IGN, None)]
+    before = {number: signal.signal(number, record) for number in caught}
     try:
         yield signals
     finally:

@@ -5,6 +5,7 @@ The second stage of a modular design reads them in place of frames, so that its 
 
 from __future__ import annotations
 
+import io
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from framecast.data.windows.batches import Batches, scaled_batch
 from framecast.errors import RunError
 from framecast.ops import all_valid
 from framecast.types import Batch
+from framecast.writing import creating, replacing
 
 FRAMES, VALID = "latents.npy", "valid.npy"
 
@@ -57,28 +59,31 @@ def cache_latents(model: Any, batches: Batches, folder: Path, fabric: Any) -> La
                 where=folder,
                 remedy="model.cache=false",
             )
-        temporary = folder.with_name(f".{folder.name}")
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir(parents=True)
-        _fill(model, batches, temporary)
-        temporary.rename(folder)
+        with replacing(folder) as temporary:
+            _fill(model, batches, temporary)
     fabric.barrier()
     return LatentBatches(batches, folder)
 
 
 def _fill(model: Any, batches: Batches, folder: Path) -> None:
+    """Write the files piece by piece: a memory map would crash on a full disk."""
     source, device = batches.source, next(model.parameters()).device
-    files: dict[str, np.memmap] = {}
-    for start in range(0, len(source), batches.batch_size):
-        indices = list(range(start, min(start + batches.batch_size, len(source))))
-        windows = (batches.presentation.read(source, index) for index in indices)
-        batch = scaled_batch(windows, indices, source, batches.scaling)
-        latents = model.encode(batch.frames.to(device)).cpu()
-        for name, values in ((FRAMES, latents), (VALID, all_valid(batch.valid, latents.shape[-2:]))):
-            if name not in files:
-                files[name] = np.lib.format.open_memmap(
-                    folder / name, mode="w+", dtype=values.numpy().dtype, shape=(len(source), *values.shape[1:])
-                )
-            files[name][start : start + len(indices)] = values.numpy()
-    for file in files.values():
-        file.flush()
+    with creating(folder / FRAMES) as write_frames, creating(folder / VALID) as write_valid:
+        for start in range(0, len(source), batches.batch_size):
+            indices = list(range(start, min(start + batches.batch_size, len(source))))
+            windows = (batches.presentation.read(source, index) for index in indices)
+            batch = scaled_batch(windows, indices, source, batches.scaling)
+            latents = model.encode(batch.frames.to(device)).cpu()
+            valid = all_valid(batch.valid, latents.shape[-2:])
+            for write, values in ((write_frames, latents.numpy()), (write_valid, valid.numpy())):
+                if start == 0:
+                    write(_header(values.dtype, (len(source), *values.shape[1:])))
+                write(np.ascontiguousarray(values).data)
+
+
+def _header(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
+    """The header of a .npy file."""
+    header = io.BytesIO()
+    content = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(header, content)
+    return header.getvalue()

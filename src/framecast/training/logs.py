@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from torch import Tensor
 from framecast.checks import require
 from framecast.errors import ConfigError
 from framecast.training.events import Progress, Validated
+from framecast.writing import append_text, write_bytes, write_errors, write_text
 
 _SCALE, _GAP = 3, 2
 
@@ -59,7 +60,7 @@ class MLflow:
                     self._sent[name] = max(value.step for value in history)
             else:
                 self._run = self._client.create_run(self._experiment, run_name=out.name).info.run_id
-                (out / self.RUN).write_text(f"{self._run}\n")
+                write_text(out / self.RUN, f"{self._run}\n")
 
     def add_scalar(self, name: str, value: float, iteration: int) -> None:
         """Add a value to a curve, unless the run has it already."""
@@ -89,21 +90,28 @@ class MLflow:
 
 
 class Logs:
-    """Rows in `log.csv` and curves in `tensorboard/` and, if given, `mlflow`. A resumed run continues at `iteration` without
-    duplicate rows."""
+    """Rows in `log.csv` and curves in `tensorboard/` and, if given, `mlflow`. A run that is resumed at `iteration` continues with
+    `text`, the log of its checkpoint; without, with the rows of the file up to there. `text` is the log so far."""
 
     FIELDS = ("iteration", "loss", "learning_rate", "frames_per_second", "validation_loss", "terms")
 
-    def __init__(self, out: Path, iteration: int, mlflow: MLflow | None = None) -> None:
+    def __init__(self, out: Path, iteration: int, mlflow: MLflow | None = None, text: str | None = None) -> None:
         require("tensorboard", extra="train", purpose="training")
         from torch.utils.tensorboard import SummaryWriter
 
         self._file = out / "log.csv"
-        self._drop_rows_after(iteration)
+        stored = self._file.read_bytes() if self._file.is_file() else b""
+        self.text = _rows_until(stored, iteration, self.FIELDS) if text is None else text
+        self.warnings = []
+        if iteration and not stored.startswith(self.text.encode()):
+            self.warnings.append(f"log.csv was damaged and was restored to its {len(self.text.splitlines()) - 1} rows")
+        write_text(self._file, self.text)
         self._mlflow, self._has_warned = mlflow, False
         if mlflow is not None:
             mlflow.begin(out)
-        board: Any = SummaryWriter(str(out / "tensorboard"), purge_step=iteration)
+        self._board_folder = out / "tensorboard"
+        with write_errors(self._board_folder):
+            board: Any = SummaryWriter(str(self._board_folder), purge_step=iteration)
         self._boards = [board] if mlflow is None else [board, mlflow]
 
     def progress(self, event: Progress) -> None:
@@ -126,12 +134,13 @@ class Logs:
         row = {"iteration": iteration, **values}
         line = io.StringIO()
         csv.DictWriter(line, self.FIELDS, restval="").writerow(row)
-        with self._file.open("a", newline="") as file:
-            file.write(line.getvalue())
-        for name, value in values.items():
-            if isinstance(value, float):
-                for board in self._boards:
-                    board.add_scalar(name, value, iteration)
+        self.text += line.getvalue()
+        append_text(self._file, line.getvalue())
+        with write_errors(self._board_folder):  # TensorBoard writes its files itself
+            for name, value in values.items():
+                if isinstance(value, float):
+                    for board in self._boards:
+                        board.add_scalar(name, value, iteration)
 
     def failure(self) -> str:
         """Why MLflow receives no more curves, once after it failed; else an empty string."""
@@ -142,18 +151,21 @@ class Logs:
 
     def close(self) -> None:
         """Flush and close all logs."""
-        for board in self._boards:
-            board.close()
+        with write_errors(self._board_folder):
+            for board in self._boards:
+                board.close()
 
-    def _drop_rows_after(self, iteration: int) -> None:
-        rows = []
-        if self._file.is_file():
-            with self._file.open(newline="") as file:
-                rows = [row for row in csv.DictReader(file) if row["iteration"] and int(row["iteration"]) <= iteration]
-        with self._file.open("w", newline="") as file:
-            writer = csv.DictWriter(file, self.FIELDS, restval="")
-            writer.writeheader()
-            writer.writerows(rows)
+
+def _rows_until(stored: bytes, iteration: int, fields: Sequence[str]) -> str:
+    """The valid rows of a log up to an iteration, with the header."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(fields)
+    for line in stored.decode(errors="replace").splitlines(keepends=True)[1:]:
+        row = next(csv.reader([line]), [])
+        if line.endswith("\n") and len(row) == len(fields) and row[0].isdecimal() and int(row[0]) <= iteration:
+            writer.writerow(row)
+    return text.getvalue()
 
 
 def draw_strip(path: Path, observed: Tensor, forecast: Tensor, south_first: bool = False) -> None:
@@ -167,8 +179,9 @@ def draw_strip(path: Path, observed: Tensor, forecast: Tensor, south_first: bool
     gap = np.full((_GAP, above.shape[1], above.shape[2]), 64, dtype=np.uint8)
     strip = np.concatenate([above, gap, np.concatenate([empty, below], axis=1)])
     scale = max(1, _SCALE * 64 // observed.shape[-1])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(strip.repeat(scale, axis=0).repeat(scale, axis=1)).save(path)
+    image = io.BytesIO()
+    Image.fromarray(strip.repeat(scale, axis=0).repeat(scale, axis=1)).save(image, format="PNG")
+    write_bytes(path, image.getbuffer())
 
 
 def _row(frames: Tensor) -> np.ndarray:

@@ -7,6 +7,7 @@ matters.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,8 +19,11 @@ from torch import Tensor
 
 from framecast.checkpoints.model_folder import ModelCard
 from framecast.config.experiment import Experiment, Training
+from framecast.config.parsing import plain
+from framecast.data.recorded import open_recorded, record_data
 from framecast.data.windows.batches import Batches
 from framecast.data.windows.presentation import Presentation
+from framecast.data.windows.record import DataRecord
 from framecast.data.windows.sources import Check, DataSplits
 from framecast.errors import ConfigError, RunError
 from framecast.models.parts.flops import parameters
@@ -28,12 +32,19 @@ from framecast.ops.native.library import status
 from framecast.ops.native.memory import keep_free, return_free
 from framecast.training import resume_state
 from framecast.training.cuda_graph import RecordedStep, check_recordable, cuda_graph
-from framecast.training.distributed import any_interrupted, launch
+from framecast.training.distributed import any_interrupted
 from framecast.training.events import Event, Finished, ModelSaved, Started, Validated, Warned
 from framecast.training.latent_cache import cache_latents
 from framecast.training.logs import Logs, MLflow
-from framecast.training.optimiser import build, learning_rate, set_rate, update_average
-from framecast.training.run_folder import CHECKPOINTS, check_new, check_unchanged, create_run_folder
+from framecast.training.optimiser import build, learning_rate, load_state, set_rate, update_average
+from framecast.training.run_folder import (
+    CHECKPOINTS,
+    NO_RECORD,
+    check_new,
+    create_run_folder,
+    read_run_record,
+    settings_of,
+)
 from framecast.training.step import (
     Gradients,
     gradients_of,
@@ -47,6 +58,7 @@ from framecast.training.throughput import Meter
 from framecast.training.two_stage import caches_latents, load_first_stage, trained_part
 from framecast.training.validation import build_card, save_model, use_average, validate
 from framecast.types import Batch
+from framecast.writing import clean_leftovers
 
 SLOW = "convolutions take two to three times as long without the loops in C; `framecast doctor` shows how to get them"
 
@@ -55,7 +67,9 @@ SLOW = "convolutions take two to three times as long without the loops in C; `fr
 class Run:
     """The parts of a run, and its state after `iteration` iterations. `network` is the complete model on its device, `model` the
     part of it that is trained, wrapped by Fabric. `average` of the weights is None without `training.ema`; `logs` is None unless
-    the process has rank zero. `skipped` counts the skipped steps in a row, `best` is the lowest validation loss."""
+    the process has rank zero; `record` is that of its data, None for a run of an earlier version. `skipped` counts the skipped
+    steps in a row, `proven` is the last iteration from whose weights a step was made, `best` is the lowest validation loss and
+    `validated` the last one."""
 
     experiment: Experiment
     out: Path
@@ -68,9 +82,12 @@ class Run:
     gradients: Gradients
     average: dict[str, Tensor] | None
     card: ModelCard
+    record: DataRecord | None = None
     iteration: int = 0
     skipped: int = 0
+    proven: int = -1
     best: float = float("inf")
+    validated: float | None = None
     warnings: list[str] = field(default_factory=list)
     logs: Logs | None = None
     meter: Meter = field(init=False)
@@ -85,23 +102,39 @@ class Run:
         resume: bool,
         frames: Sequence[xr.DataArray] | None,
         check: Check | None,
+        fabric: Any,
     ) -> Self:
         """Open the data, build network and optimiser, and create the folder `out`, or restore its checkpoint with `resume`.
         Raises `ConfigError`, `DataError` and `RunError`, all before anything is written."""
         settings = experiment.training
-        # devices, and a check of the folder before the data is opened
-        fabric = launch(settings)
+        # the folder, and the checkpoint to resume from, before the data is opened
         is_rank_zero = fabric.global_rank == 0
         if fabric.device.type == "cpu":
             keep_free()
+        state: dict[str, Any] | None = None
+        record: DataRecord | None = None
+        warnings: list[str] = []
+        if resume:
+            state, warnings = resume_state.read(out / CHECKPOINTS, settings_of(experiment))
+            record = read_run_record(out, state.get("data"))
+        elif is_rank_zero:
+            check_new(out, experiment)
         if is_rank_zero:
-            check_unchanged(out, experiment) if resume else check_new(out)
+            for folder in (out, out / CHECKPOINTS):
+                clean_leftovers(folder)
         mlflow = MLflow(settings.mlflow) if is_rank_zero and settings.mlflow is not None else None
 
         # data, and a network whose initial weights follow from the seed
-        sources = experiment.data.open(check or experiment.check, frames)
+        check = check or experiment.check
+        if record is not None:
+            sources = open_recorded(experiment.data, record, ("train", "validation"), check=check, frames=frames)
+        else:
+            warnings += [NO_RECORD] if resume else []
+            sources = experiment.data.open(check, frames)
+            if is_rank_zero and not resume:
+                record = record_data(experiment.data, sources, plain(experiment.data), in_memory=frames is not None)
         shape = sources.shape(experiment.data.crop_size)
-        card = build_card(experiment, sources)
+        card = build_card(experiment, sources, "" if record is None else record.digest)
         batches = _batches(experiment, sources, fabric)
         torch.manual_seed(settings.seed)
         network: Any = card.build()
@@ -122,16 +155,21 @@ class Run:
             gradients = RecordedStep(gradients, model, cuda_graph)
 
         # state, logs and clock
-        run = cls(experiment, out, fabric, sources, batches, network, model, optimiser, gradients, average, card)
-        if resume:
-            run._restore()
+        run = cls(
+            experiment, out, fabric, sources, batches, network, model, optimiser, gradients, average, card, record
+        )
+        run.warnings = warnings
+        if state is not None:
+            state = run._restore(state)
         if run.average is not None:
             run.average = {name: weight.to(fabric.device) for name, weight in run.average.items()}
         if is_rank_zero:
-            create_run_folder(out, experiment)
-            run.logs = Logs(out, run.iteration, mlflow)
+            create_run_folder(out, experiment, None if record is None else record.dump())
+            run.logs = Logs(out, run.iteration, mlflow, None if state is None else state.get("log"))
+            run.warnings += run.logs.warnings
         frames_read = settings.batch_size * fabric.world_size * (shape.context + shape.horizon)
         run.meter = Meter(run.iteration, settings.iterations, frames_read)
+        run.meter.restore({} if state is None else state.get("losses", {}), fabric.device)
         return run
 
     @property
@@ -151,6 +189,8 @@ class Run:
     def start_events(self) -> Iterator[Event]:
         """The first events: `Started`, and warnings."""
         report = (*self.sources.repairs, *self.sources.report)
+        if self.settings.reverse_time and self.card.shape.actions:
+            report = (*report, "the second step of each iteration reverses the actions with the frames")
         device = str(self.fabric.device)
         yield Started(self.out, self.iteration, self.settings.iterations, parameters(self.network), device, report)
         if self.fabric.device.type == "cpu" and (loops := status()).path is None:
@@ -172,21 +212,22 @@ class Run:
         settings, device = self.settings, self.fabric.device
         rank, processes = self.fabric.global_rank, self.fabric.world_size
         rng = seed_everything(settings.seed, self.iteration, rank)
-        self.rate = learning_rate(self.experiment.optimiser, self.iteration, settings.iterations)
-        set_rate(self.optimiser, self.rate)
         teacher = teacher_mask(self.experiment, self.iteration, rng, rank, processes)
         if settings.graph:  # a recorded step reads nothing from the CPU
             teacher = teacher.to(device)
         self.model.train()
-        for batch in training_passes(move(next(self.stream), device), settings.reverse_time):
+        passes = training_passes(move(next(self.stream), device), settings.reverse_time)
+        for number, batch in enumerate(passes, self.iteration * len(passes)):
+            self.rate = learning_rate(self.experiment.optimiser, self.iteration, settings.iterations, number)
+            set_rate(self.optimiser, self.rate)
             losses = update(self.experiment, self.model, self.optimiser, self.gradients, batch, teacher)
             if losses is None:
                 self.skipped += 1
                 yield Warned(self.iteration + 1, f"the loss is not finite: step skipped, {self.skipped} in a row")
                 if self.skipped >= settings.max_skipped:
-                    raise _divergence_error(self.out, self.iteration + 1, self.skipped)
+                    raise self._fail(f"the loss was not finite {self.skipped} times in a row")
                 continue
-            self.skipped = 0
+            self.skipped, self.proven = 0, self.iteration
             self.meter.add(losses)
             if self.average is not None and settings.ema is not None:
                 update_average(self.average, self.network, settings.ema)
@@ -212,54 +253,103 @@ class Run:
             with use_average(self.network, self.average) as weights:
                 presentation = self.batches.presentation
                 validated = validate(self.experiment, self.sources, presentation, weights, self.iteration, self.out)
+                self.validated = None if validated is None else validated.loss
                 if validated is not None:
                     self.logs.validated(validated)
                     yield validated
                     if validated.loss < self.best:
                         self.best = validated.loss
                         scores = {"validation_loss": self.best, "iteration": float(self.iteration)}
-                        save_model(self.out / "best", weights, self.card, **scores)
+                        save_model(self.out / "best", weights, self.card, self.record, **scores)
                         yield ModelSaved(self.iteration, self.out / "best")
         self.fabric.barrier()
         self.meter.restart()
 
     def save(self) -> None:
-        """Write a checkpoint to resume from."""
+        """Write a checkpoint to resume from. Raises `RunError` if the weights are not finite."""
+        self._check_weights()
+        losses = self.meter.losses(self.fabric)
         if self.logs:
             content = {
                 "iteration": self.iteration,
                 "skipped": self.skipped,
+                "proven": self.proven,
                 "best": self.best,
                 "average": self.average,
                 "model": self.network.state_dict(),
                 "optimiser": self.optimiser.state_dict(),
+                "settings": settings_of(self.experiment),
+                "data": "" if self.record is None else self.record.digest,
+                "losses": losses,
+                "log": self.logs.text,
             }
             resume_state.write(self.out / CHECKPOINTS, self.iteration, content)
         self.fabric.barrier()
 
     def finish(self) -> Finished:
-        """Close the logs, and save the model in `last` if all iterations are done."""
+        """Close the logs, and save the model in `last` if all iterations are done. Raises `RunError` if the last steps were
+        skipped, or the last validation loss is not finite."""
+        if self.finished:
+            if self.skipped:
+                raise self._fail(f"the loss was not finite in the last {self.skipped} step(s)")
+            if self.validated is not None and not math.isfinite(self.validated):
+                raise self._fail(f"the validation loss is {self.validated}")
+            self._check_weights()
         if self.logs:
             self.logs.close()
             if self.finished:
                 with use_average(self.network, self.average) as weights:
-                    save_model(self.out / "last", weights, self.card, iteration=float(self.iteration))
+                    save_model(self.out / "last", weights, self.card, self.record, iteration=float(self.iteration))
         self.fabric.barrier()
         return_free()
         return Finished(self.out, self.iteration, interrupted=not self.finished)
 
-    def _restore(self) -> None:
-        """Restore the newest valid checkpoint. Raises `ConfigError` if it has more iterations than the settings."""
-        content, self.warnings = resume_state.read(self.out / CHECKPOINTS)
-        names = ("iteration", "skipped", "best", "average")
-        self.iteration, self.skipped, self.best, self.average = (content[name] for name in names)
-        if self.settings.iterations < self.iteration:
-            raise ConfigError(
-                f"{self.iteration} iterations are done, more than {self.settings.iterations}",
-                where="training.iterations",
-            )
-        self.network.load_state_dict(content["model"])
-        self.optimiser.load_state_dict(content["optimiser"])
+    def _check_weights(self) -> None:
+        """Raise `RunError` if a weight, or one of their averages, is not finite."""
+        names = {name for name, _ in self.network.named_parameters()}
+        averages = [weight for name, weight in (self.average or {}).items() if name in names]
+        for weight in (*self.network.parameters(), *averages):
+            if not torch.isfinite(weight).all():
+                raise self._fail("weights are not finite")
+
+    def _fail(self, what: str) -> RunError:
+        """The error of a training that has diverged. What was saved since the last good checkpoint is removed."""
+        if self.logs:
+            self.logs.close()
+            resume_state.remove_unproven(self.out / CHECKPOINTS, self.proven)
+        return RunError(
+            f"{what}, at iteration {self.iteration} of {self.settings.iterations}: training has diverged",
+            where=self.out,
+            remedy="lower optimiser.learning_rate, set optimiser.clip=1, or check the data with `framecast inspect`; "
+            "the last good checkpoint is untouched",
+        )
+
+    def _restore(self, state: dict[str, Any]) -> dict[str, Any]:
+        """Restore a checkpoint, or the newest before it that fits the model, and return it. Raises `ConfigError` if it has more
+        iterations than the settings, and `RunError` if none fits."""
+        folder = self.out / CHECKPOINTS
+        while self.settings.iterations >= state["iteration"]:
+            try:
+                load_state(self.network, self.optimiser, self.average, state)
+            except (RuntimeError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+                reason = f"the checkpoint of iteration {state['iteration']} does not fit the model and was skipped"
+                self.warnings.append(f"{reason} ({str(error)[:200]})")
+                try:
+                    state, more = resume_state.read(folder, settings_of(self.experiment), before=state["iteration"])
+                except RunError as none:
+                    raise RunError(
+                        "; ".join([*self.warnings, none.what]), where=folder, remedy="train again into another folder"
+                    ) from error
+                self.warnings += more
+                continue
+            names = ("iteration", "skipped", "best", "average")
+            self.iteration, self.skipped, self.best, self.average = (state[name] for name in names)
+            self.proven = state.get("proven", -1)
+            return state
+        raise ConfigError(
+            f"{state['iteration']} iterations are done, more than {self.settings.iterations}",
+            where="training.iterations",
+        )
 
 
 def _batches(experiment: Experiment, sources: DataSplits, fabric: Any) -> Batches:
@@ -282,13 +372,4 @@ def _batches(experiment: Experiment, sources: DataSplits, fabric: Any) -> Batche
         probabilities=sources.probabilities,
         augmentation=experiment.augmentation,
         presentation=presentation,
-    )
-
-
-def _divergence_error(out: Path, iteration: int, skipped: int) -> RunError:
-    return RunError(
-        f"the loss was not finite {skipped} times in a row, at iteration {iteration}",
-        where=out,
-        remedy="lower optimiser.learning_rate, set optimiser.clip=1, or check the data with `framecast inspect`; "
-        "the last good checkpoint is untouched",
     )

@@ -72,26 +72,26 @@ def update(
 
 
 def frame_loss(experiment: Experiment, prediction: Prediction, batch: Batch) -> Tensor:
-    """The loss between a prediction and the frames of the batch, where they are valid; or the target in the model's own space,
-    where all pixels of a cell of it are valid."""
-    steps = prediction.frames.shape[1]
+    """The loss between a prediction and the frames of the batch from `training.loss_start` on, where they are valid; or the
+    target in the model's own space, where all pixels of a cell of it are valid."""
+    steps = min(prediction.frames.shape[1], batch.frames.shape[1] - experiment.training.loss_start)
     target, valid = batch.frames[:, -steps:], batch.valid[:, -steps:]
     if prediction.target is not None:
-        target = prediction.target
+        target = prediction.target[:, -steps:]
         valid = all_valid(valid, target.shape[-2:])
-    return experiment.loss(prediction.frames, target, valid)
+    return experiment.loss(prediction.frames[:, -steps:], target, valid)
 
 
 def training_passes(batch: Batch, reverse_time: bool) -> list[Batch]:
-    """The batches that one iteration trains on: `batch`, and with `reverse_time` the same windows reversed in time. Raises
-    `ConfigError` for reversed actions or inputs."""
+    """The batches that one iteration trains on: `batch`, and with `reverse_time` the same windows reversed in time. Actions are
+    reversed with the frames, as in the released code of PredRNN: each then stands with the frame that it led from, a step after
+    the one that it leads to. Raises `ConfigError` for reversed inputs."""
     if not reverse_time:
         return [batch]
-    if batch.actions is not None:
-        raise ConfigError("sequences with actions cannot be reversed", where="training.reverse_time")
     if batch.inputs is not None:
         raise ConfigError("sequences with inputs cannot be reversed", where="training.reverse_time")
-    return [batch, Batch(batch.frames.flip(1), batch.valid.flip(1))]
+    actions = None if batch.actions is None else batch.actions.flip(1)
+    return [batch, Batch(batch.frames.flip(1), batch.valid.flip(1), actions)]
 
 
 def move(batch: Batch, device: torch.device) -> Batch:

@@ -25,6 +25,14 @@ class Meter:
         for name, value in values.items():
             self._values[name].append(value)
 
+    def losses(self, fabric: Any) -> dict[str, Tensor]:
+        """The losses and terms since the last event `(n,)`, means over the processes. All processes must call it together."""
+        return {name: fabric.all_reduce(torch.stack(values)).cpu() for name, values in self._values.items()}
+
+    def restore(self, losses: dict[str, Tensor], device: torch.device) -> None:
+        """Continue with the `losses` of a checkpoint."""
+        self._values.update({name: list(values.to(device)) for name, values in losses.items()})
+
     def restart(self) -> None:
         """Restart the clock, so that the time since the last event does not count."""
         self._start = time.perf_counter()

@@ -18,6 +18,7 @@ from framecast.data.orientation import row_order
 from framecast.data.windows.batches import evaluation_batches
 from framecast.data.windows.index import time_step
 from framecast.data.windows.presentation import Presentation
+from framecast.data.windows.record import DataRecord
 from framecast.data.windows.sources import DataSplits
 from framecast.models.parts.capabilities import picture_of, predict_future, truth_of
 from framecast.training.events import Validated
@@ -54,8 +55,8 @@ def validate(
     return Validated(iteration, total / count, image)
 
 
-def build_card(experiment: Experiment, sources: DataSplits) -> ModelCard:
-    """The card of the models that a run saves, without scores."""
+def build_card(experiment: Experiment, sources: DataSplits, data_digest: str = "") -> ModelCard:
+    """The card of the models that a run saves, without scores; `data_digest` is that of the record of its data."""
     assert sources.train is not None
     grid: dict[str, Any] = {}
     if sources.frames:
@@ -78,6 +79,7 @@ def build_card(experiment: Experiment, sources: DataSplits) -> ModelCard:
         coordinates=experiment.coordinates,
         head=experiment.head,
         step_range=_step_range(sources) if experiment.head.conditions else None,
+        training_data_sha256=data_digest,
         row_order=row_order(sources.frames[0]) if sources.frames else None,
     )
 
@@ -89,9 +91,9 @@ def _step_range(sources: DataSplits) -> tuple[float, float] | None:
     return (min(seconds), max(seconds)) if seconds and len(seconds) == len(steps) else None
 
 
-def save_model(folder: Path, model: Any, card: ModelCard, **scores: float) -> None:
-    """Save the model with its card and `scores` in `folder`."""
-    save(folder, model, replace(card, scores=scores))
+def save_model(folder: Path, model: Any, card: ModelCard, record: DataRecord | None, **scores: float) -> None:
+    """Save the model with its card, `scores` and the `record` of its data in `folder`."""
+    save(folder, model, replace(card, scores=scores), record)
 
 
 @contextmanager

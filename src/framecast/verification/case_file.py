@@ -20,16 +20,15 @@ Besides the sums of the metrics (stated in their records) a file has these varia
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
 
 from framecast.data.quantities import QUANTITIES, ZR, Quantity
-from framecast.errors import DataError, RunError
+from framecast.errors import DataError
 from framecast.scores import CONVENTIONS, Convention
+from framecast.writing.netcdf import write_netcdf
 
 VERSION = 1
 """Version of the variable names, in the attribute `framecast_cases_version`; files without it are version 0."""
@@ -52,19 +51,12 @@ _RENAMED = {
 
 
 def write_cases(sums: xr.Dataset, rates: tuple[float, ...], path: Path) -> None:
-    """Write the sums to `path` atomically; `rates`, the thresholds in mm/h, become the coordinate `rate`. Raises `RunError`."""
+    """Write the sums to `path` in one step; `rates`, the thresholds in mm/h, become the coordinate `rate`. Raises `RunError`, and
+    `ConfigError` if `path` is a file of the frames that were scored."""
+    sources = sums.encoding.get("sources", ())
     if "threshold" in sums.dims:
         sums = sums.assign_coords(rate=("threshold", list(rates), {"units": "mm h-1"}))
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        sums.assign_attrs({_ATTRIBUTE: VERSION}).to_netcdf(temporary, engine="h5netcdf")
-        temporary.replace(path)
-    except OSError as error:
-        raise RunError(f"cannot be written ({error})", where=path) from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink()
+    write_netcdf(path, sums.assign_attrs({_ATTRIBUTE: VERSION}), sources)
 
 
 def read_cases(path: Path) -> tuple[xr.Dataset, Convention, Quantity, tuple[float, ...], tuple[float, ...]]:

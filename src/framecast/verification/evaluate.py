@@ -16,17 +16,23 @@ import xarray as xr
 from pyproj import CRS
 from pyproj.exceptions import CRSError
 
+from framecast.checkpoints.model_folder import ModelCard
 from framecast.checks import as_path, as_tuple, ensure_folder
+from framecast.data.archives.outputs import check_output, source_files
 from framecast.data.datasets import ArchiveData
 from framecast.data.frames import same_grid
 from framecast.data.readers.options import ReadOptions
 from framecast.data.windows.inputs import Input, with_paths
+from framecast.data.windows.known_frames import KnownFrames
+from framecast.data.windows.record import DataRecord, read_record
 from framecast.data.windows.sources import DataSplits
+from framecast.data.windows.splits import NAMES
 from framecast.errors import ArgumentError, ConfigError
 from framecast.forecasting.baselines import BaselineData, assumptions, build_all
 from framecast.forecasting.protocol import Forecaster
 from framecast.forecasting.trained_model import TrainedModel, load
 from framecast.progress import Progress, no_progress
+from framecast.training.run_data import open_run_data
 from framecast.training.run_folder import check_in_files, read_experiment
 from framecast.verification.case_sums import PerceptualNetworks
 from framecast.verification.dask_cluster import map_on_cluster
@@ -131,6 +137,7 @@ class Job:
             horizon=self.settings.horizon,
             stride=self.settings.stride,
             inputs=with_paths(_inputs(models), self.settings.inputs),
+            others=[Path(folder) for _, folder in self.runs[1:]],
         )
         data = baseline_data(first, sources, run)
         baselines = build_all(self.settings.baselines, data)
@@ -139,9 +146,9 @@ class Job:
 
     def warnings(self, resources: JobResources) -> list[str]:
         """Warnings that scores are too good: models that were trained on the data."""
+        warnings = list(resources.sources.warnings)
         if self.data is None:
-            return []
-        warnings = []
+            return warnings
         for name, (_, folder) in zip(resources.models, self.runs, strict=True):
             if text := training_warning(Path(folder), resources.models[name].card, resources.sources.frames):
                 warnings.append(text if len(self.runs) == 1 else f"{name}: {text}")
@@ -166,12 +173,14 @@ def run_job(
     source = resources.sources.held_out()
     plan = make_plan(source, settings, where=resources.sources.where)
     if out is not None:
+        check_output(Path(out) / CASES, resources.sources.frames, job.data)
         ensure_folder(out)  # now, not after hours of work
     if cluster is None:
         parts = [score(plan, resources.forecasters, source, progress or no_progress, resources.networks)]
     else:
         parts = score_on_cluster(job, plan, cluster, progress or no_progress)
     verification = replace(assemble(parts, plan, source, resources.sources.step), grid=_grid(resources.sources.frames))
+    verification.sums.encoding["sources"] = source_files(*resources.sources.frames)
     verification.sums.attrs |= job.weights.describe() | {
         "repairs": "\n".join([*resources.sources.repairs, *resources.assumptions]),
         "warnings": "\n".join(job.warnings(resources)),
@@ -229,9 +238,19 @@ def _inputs(models: Mapping[str, TrainedModel]) -> tuple[Input, ...]:
 
 def _check_same_split(runs: Sequence[Path]) -> None:
     """Raise `ConfigError` if runs were not trained on the same part of the same data: the test split of one may be training
-    data of another."""
+    data of another, and is where their records say so."""
     held_out = []
+    first = read_record(runs[0])
     for run in runs:
+        record = read_record(run)
+        if first is not None and record is not None and (shared := _trained_on_test(record, first)):
+            raise ConfigError(
+                f"{run.name} was trained on {shared} frames of the test split of {runs[0].name}",
+                where=run,
+                remedy="give data on which none was trained",
+                parameter="data",
+                example="PATH",
+            )
         data = read_experiment(run).data
         changes: dict[str, Any] = {"context": 1, "horizon": 1}
         if isinstance(data, ArchiveData):
@@ -247,6 +266,13 @@ def _check_same_split(runs: Sequence[Path]) -> None:
                 parameter="data",
                 example="PATH",
             )
+
+
+def _trained_on_test(record: DataRecord, first: DataRecord) -> int:
+    """On how many frames of the test split of `first` the run of `record` was trained."""
+    known, label = KnownFrames([record], "train"), NAMES.index("test")
+    tables = [archive.table for archive in first.archives]
+    return sum(int((known.mask(table) & (table.labels == label)).sum()) for table in tables)
 
 
 _open_job = lru_cache(maxsize=1)(Job.open)
@@ -278,13 +304,13 @@ def baseline_data(trained: TrainedModel, sources: DataSplits, run: Path) -> Base
     """The data from which the baselines of a run are built."""
 
     def training() -> DataSplits:
-        return sources if sources.train else _training_data(run)
+        return sources if sources.train and not sources.tables else _training_data(run, trained.card)
 
     return BaselineData(trained.card.quantity, sources.step, sources.frames, training)
 
 
-def _training_data(run: Path) -> DataSplits:
+def _training_data(run: Path, card: ModelCard) -> DataSplits:
     """The training data of the run. Raises `DataError` and `RunError`."""
     experiment = read_experiment(run)
     check_in_files(experiment, run, "leave the climatology out, which is the mean of the training frames")
-    return experiment.data.open()
+    return open_run_data(run, ("train",), card)

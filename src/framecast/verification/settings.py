@@ -69,8 +69,14 @@ def _rate(value: object) -> float:
     return float(value)  # type: ignore[arg-type]
 
 
+LARGEST_SCALE = 4_096
+"""Pixels of the side of a neighbourhood."""
+
+
 def _scale(value: object) -> int:
     check_counts(scales=value)
+    if int(value) > LARGEST_SCALE:  # type: ignore[call-overload]
+        raise ArgumentError(f"{value} given, expected at most {LARGEST_SCALE:,} pixels", parameter="scales")
     return int(value)  # type: ignore[call-overload,no-any-return]
 
 

@@ -11,6 +11,7 @@ import xarray as xr
 
 from framecast.checks import as_tuple, check_counts, check_kind, describe, replace_fields, takes_fields_of
 from framecast.data.archives.opening import open as open_frames
+from framecast.data.archives.outputs import source_files
 from framecast.data.frames import action_names
 from framecast.data.readers.options import DEFAULT, ReadOptions
 from framecast.data.scaling import default_scaling
@@ -19,12 +20,13 @@ from framecast.errors import ArgumentError
 from framecast.forecasting.baselines import BaselineData, assumptions, build_all
 from framecast.forecasting.labels import RECENT
 from framecast.forecasting.protocol import Forecaster
+from framecast.forecasting.trained_model import TrainedModel
 from framecast.progress import Progress, no_progress
 from framecast.verification.perceptual_weights import PerceptualWeights
 from framecast.verification.result import Verification
 from framecast.verification.run import assemble, make_plan, score
 from framecast.verification.settings import EvaluationSettings
-from framecast.verification.windows import FramesLike, all_windows
+from framecast.verification.windows import FramesLike, all_windows, leave_out_training
 
 NO_BASELINES = EvaluationSettings(baselines=())
 
@@ -51,7 +53,8 @@ def verify(
     source of windows, which has its own lengths. `step` is the time between frames, by default that of the data; `examples` is
     the number of cases stored for figures. `progress` is called with the numbers of cases done and of all cases.
 
-    Raises `DataError` if the data have no window, and `ConfigError` for invalid arguments.
+    Windows with a frame on which a loaded model was trained are left out. Raises `DataError` if the data have no window, and
+    `ConfigError` for invalid arguments.
     """
     check_kind(EvaluationSettings, settings=settings)
     check_kind(ReadOptions, options=options)
@@ -76,6 +79,10 @@ def verify(
         )
     source, step = sources.held_out(), sources.step if step is None else step
     # forecasters: those given, then baselines
+    folders = [each.folder for each in by_name.values() if isinstance(each, TrainedModel) and each.folder is not None]
+    if sources.tables and folders:
+        sources = leave_out_training(sources, folders)
+        source = sources.held_out()
     for name in settings.baselines:
         if name in by_name:
             raise ArgumentError(f"{name!r} names a forecaster and a baseline", parameter="baselines")
@@ -88,7 +95,8 @@ def verify(
     plan = make_plan(source, settings, batch_size=batch_size, examples=examples, where=sources.where)
     result = assemble([score(plan, by_name, source, progress or no_progress, weights.networks())], plan, source, step)
     repairs = [*sources.repairs, *assumptions(baselines, baseline_data)]
-    result.sums.attrs |= weights.describe() | {"repairs": "\n".join(repairs)}
+    result.sums.encoding["sources"] = source_files(*sources.frames)
+    result.sums.attrs |= weights.describe() | {"repairs": "\n".join(repairs), "warnings": "\n".join(sources.warnings)}
     return result
 
 

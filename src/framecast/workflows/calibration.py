@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 import xarray as xr
 
 from framecast.checkpoints.model_folder import ModelCard, find, save
@@ -22,13 +23,17 @@ from framecast.data.quantities import ZR
 from framecast.data.readers.options import DEFAULT, ReadOptions
 from framecast.data.windows.sources import DataSplits
 from framecast.errors import ArgumentError, DataError
-from framecast.forecasting.calibration import LEAST_EVENTS, Sample
-from framecast.forecasting.protocol import Context, forecast_cases
+from framecast.forecasting.calibration import LEAST_EVENTS, Sample, apply_calibration
+from framecast.forecasting.protocol import Context, Forecasts
 from framecast.forecasting.trained_model import TrainedModel
 from framecast.progress import Progress, no_progress
+from framecast.training.run_data import record_of_model
 from framecast.training.run_folder import EXPERIMENT, read_experiment
 from framecast.verification.run import spread_evenly
-from framecast.verification.windows import training_files, windows_of
+from framecast.verification.windows import training_overlap, windows_of
+
+_LEAST = 1e-5
+"""Probabilities are kept so far from 0 and from 1 where their logits are taken."""
 
 
 def calibrate(
@@ -48,7 +53,7 @@ def calibrate(
     forecasts the event that it has not seen, and the calibration of these forecasts is given to the model of `run`.
 
     Every window of an archive is forecast, or `limit` of each, evenly spread. Returns the calibration, as it stands in the card:
-    slopes and offsets of the logits by lead time and rate, the numbers of pixels and events, the files and times. A rate with
+    a factor for each rate, the numbers of pixels and events, the files and times. A rate with
     fewer events than `LEAST_EVENTS` is not calibrated, and is said so wherever its probability is forecast.
 
     Raises `ArgumentError` if the model predicts no distributions, there is nothing to calibrate on or `out` exists, `DataError`
@@ -59,6 +64,7 @@ def calibrate(
     folder, target = as_path(run, "the folder of a run", "run"), as_path(out, "a new folder", "out")
     if target.exists():
         raise ArgumentError(f"{target} exists already", parameter="out", remedy="name another folder")
+    network: Any
     network, card = load_saved(find(folder))
     if not card.head.rates:
         raise ArgumentError(
@@ -79,8 +85,9 @@ def calibrate(
     frames = [part for _, source in sources for part in source.frames]
     sample = Sample(np.array(card.head.rates))
     _collect(sources, sample, limit, progress or no_progress)
-    # fit, and write the model with the calibration
+    # fit, and write the calibrated model
     calibration = sample.fit()
+    apply_calibration(network, calibration)
     if not any(calibration["calibrated"]):
         raise DataError(
             f"no rate of the ladder has {LEAST_EVENTS} events and as many others among {calibration['pixels']} pixels",
@@ -92,7 +99,7 @@ def calibrate(
         {str(part.attrs.get("converted_from", part.attrs["quantity"])) for part in frames}
     )
     calibration["times"] = [[stamp(part["time"].values[0]), stamp(part["time"].values[-1])] for part in frames]
-    save(target, network, replace(card, calibration=calibration))
+    save(target, network, replace(card, calibration=calibration), record_of_model(folder))
     return calibration
 
 
@@ -119,34 +126,44 @@ def _left_out(folds: Path, run: Path, card: ModelCard) -> list[tuple[Path, str]]
     return pairs
 
 
-def _open(run: Path, archive: Any, options: ReadOptions) -> tuple[TrainedModel, DataSplits]:
-    """The model of a run, without a calibration, and the windows of an archive. Raises `DataError` if it was trained on them."""
-    network, card = load_saved(find(run))
-    trained = TrainedModel(network, replace(card, calibration={}))
+def _open(run: Path, archive: Any, options: ReadOptions) -> tuple[list[TrainedModel], DataSplits]:
+    """The model of a run as it started and as it is, and the windows of an archive. Raises `DataError` if the model was trained
+    on them."""
+    models = []
+    for trust in (0.0, 1.0):
+        network: Any
+        network, card = load_saved(find(run))
+        network.reweight(torch.full((len(card.head.rates),), trust))
+        models.append(TrainedModel(network, card))
+    trained = models[-1]
     sources = windows_of(run, trained, archive, options=options)
-    if files := training_files(run, sources.frames):
-        raise DataError(
-            f"the model was trained on {len(files)} of these files: {Path(files[0]).name}",
-            where=files[0],
-            remedy="calibrate on events that it was not trained on",
-        )
-    return trained, sources
+    if overlap := training_overlap(run, sources):
+        raise DataError(overlap, where=sources.where, remedy="calibrate on events that it was not trained on")
+    return models, sources
 
 
 def _collect(
-    sources: Sequence[tuple[TrainedModel, DataSplits]], sample: Sample, limit: int | None, progress: Progress
+    sources: Sequence[tuple[Sequence[TrainedModel], DataSplits]], sample: Sample, limit: int | None, progress: Progress
 ) -> None:
     """Forecast the windows of all sources, and add pixels of each to the sample."""
     windows = []
-    for trained, splits in sources:
+    for models, splits in sources:
         source: Any = splits.held_out()
-        windows += [(trained, source, index) for index in spread_evenly(len(source), limit)]
-    for done, (trained, source, index) in enumerate(windows, 1):
-        values, context = source.read(index), source.shape.context
+        windows += [(models, source, index) for index in spread_evenly(len(source), limit)]
+    for done, (models, source, index) in enumerate(windows, 1):
+        values, context, horizon = source.read(index), source.shape.context, source.shape.horizon
         scale = source.scale(index)
-        forecasts = forecast_cases(trained, Context(values[None, :context], scales=(scale,)), source.shape.horizon)
-        assert forecasts.distribution is not None
+        case = Context(values[None, :context], scales=(scale,))
         rain = np.asarray(source.quantity.rain_rate(values[context:, 0], ZR()))
-        minutes = scale.minutes * np.arange(1, source.shape.horizon + 1)
-        sample.add(forecasts.distribution.probability[:, 0], rain, minutes)
+        start, whole = (_logits(model, case, horizon) for model in models)
+        sample.add(start, whole - start, rain)
         progress(done, len(windows))
+
+
+def _logits(model: TrainedModel, case: Context, horizon: int) -> np.ndarray:
+    """The logits `(K, L, H, W)` of one case."""
+    forecasts = model.forecast(case, horizon)
+    assert isinstance(forecasts, Forecasts)
+    assert forecasts.distribution is not None
+    bounded = forecasts.distribution.probability[:, 0].clip(_LEAST, 1 - _LEAST)
+    return np.asarray(np.log(bounded / (1 - bounded)))

@@ -23,11 +23,14 @@ from typing import Any
 
 from rich.console import Console
 
-from framecast.checks import as_path, as_tuple, check_kind, ensure_folder, replace_fields, require, takes_fields_of
+from framecast.checks import as_path, as_tuple, check_kind, replace_fields, require, takes_fields_of
 from framecast.config.experiment import Experiment
 from framecast.config.parsing import plain
 from framecast.config.recipes import read
-from framecast.errors import ConfigError, RunError
+from framecast.data.archives.opening import files_named_by
+from framecast.data.identity import FileIdentity, identify_files
+from framecast.errors import ConfigError, FramecastError
+from framecast.plain_data import read_json
 from framecast.progress import Progress
 from framecast.training import resume, train
 from framecast.training.run_folder import EXPERIMENT
@@ -37,6 +40,7 @@ from framecast.verification.settings import EvaluationSettings
 from framecast.workflows.evaluation import evaluate
 from framecast.workflows.event_scores import EventScore, event_scores, lead_scores, write_table
 from framecast.workflows.folds import Fold, check_data, check_settings, choose_events, plan_folds
+from framecast.writing import claim, write_text
 
 SETTINGS = "settings.json"
 """The file of the settings of an evaluation, beside its `cases.nc`."""
@@ -77,8 +81,9 @@ def crossvalidate(
 
     `out` holds a run folder for each fold, and the scores in `summary.csv`, `summary.json` and `lead_times.csv`. A fold that is
     finished there is not trained again, an interrupted one continues exactly; an event is evaluated again only with other
-    evaluation settings. The progress of training is shown on `console` (default: standard error); `progress` is called with the
-    number of cases done and of all cases of an event. Ctrl-C in training saves a checkpoint and returns.
+    evaluation settings, or if its files have changed. The progress of training is shown on `console` (default: standard error);
+    `progress` is called with the number of cases done and of all cases of an event. Ctrl-C in training saves a checkpoint and
+    returns.
 
     Returns the scores of all events that are evaluated. Raises `ArgumentError` for fewer than two archives, an unknown event, or
     an event that shares a file with the training data, `ConfigError` if `out` holds folds of other settings, and the errors of
@@ -96,10 +101,19 @@ def crossvalidate(
     for fold in folds:
         check_settings(fold)
     check_data(experiment, folds, chosen, judged_only, settings)
-    ensure_folder(folder)
+    with claim(folder):
+        return _run_folds(folds, chosen, settings, folder, console or Console(stderr=True), progress)
 
-    # the folds: training, then the events; the scores are written however it ends
-    console = console or Console(stderr=True)
+
+def _run_folds(
+    folds: Sequence[Fold],
+    chosen: Set[str],
+    settings: EvaluationSettings,
+    folder: Path,
+    console: Console,
+    progress: Progress | None,
+) -> CrossValidation:
+    """Train the folds and evaluate the events; the scores are written however it ends."""
     verifications = _finished(folds, settings)
     try:
         interrupted = not all(_run(fold, chosen, verifications, settings, console, progress) for fold in folds)
@@ -160,22 +174,32 @@ def _evaluate(fold: Fold, event: str, settings: EvaluationSettings, progress: Pr
     path, folder = fold.judged[event]
     (folder / SETTINGS).unlink(missing_ok=True)
     verification = evaluate(fold.folder, path, settings, out=folder, progress=progress)
-    try:
-        (folder / SETTINGS).write_text(json.dumps(_record(path, settings), indent=1) + "\n")
-    except OSError as error:
-        raise RunError(f"the settings cannot be written ({error})", where=folder) from error
+    write_text(folder / SETTINGS, json.dumps(_record(path, settings), indent=1) + "\n")
     return replace(verification, examples=[])  # whole frames, which nothing here shows
 
 
 def _record(path: str, settings: EvaluationSettings) -> dict[str, Any]:
-    return {"data": path, "settings": plain(settings)}
+    """What an evaluation depends on: its data, with the identity of their files, and its settings."""
+    files = identify_files(sorted(files_named_by(path)))
+    return {"data": path, "settings": plain(settings), "files": [file._asdict() for file in files]}
+
+
+def _is_current(record: Any, path: str, settings: EvaluationSettings) -> bool:
+    """Whether a stored record is that of an evaluation with these settings on the files that are there now; records of earlier
+    versions name no files."""
+    if not isinstance(record, dict) or (record.get("data"), record.get("settings")) != (path, plain(settings)):
+        return False
+    if "files" not in record:
+        return True
+    files = {file["path"]: FileIdentity(**file) for file in record["files"]}
+    return set(files) == files_named_by(path) and all(file.is_at(name) for name, file in files.items())
 
 
 def _read_record(file: Path) -> Any:
     """The settings in a file; None if it does not exist, or was not written to its end."""
     try:
-        return json.loads(file.read_text())
-    except (FileNotFoundError, ValueError):
+        return read_json(file)
+    except FramecastError:
         return None
 
 
@@ -183,6 +207,6 @@ def _finished(folds: Sequence[Fold], settings: EvaluationSettings) -> dict[str, 
     """The verifications of the events that have been evaluated with these settings."""
     verifications = {}
     for event, (path, folder) in (item for fold in folds for item in fold.judged.items()):
-        if _read_record(folder / SETTINGS) == _record(path, settings):
+        if _is_current(_read_record(folder / SETTINGS), path, settings):
             verifications[event] = Verification.open(folder / CASES)
     return verifications

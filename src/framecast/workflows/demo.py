@@ -15,15 +15,16 @@ import torch
 import xarray as xr
 from rich.console import Console
 
-from framecast.checks import check_counts, ensure_folder, require
+from framecast.checks import as_path, check_counts, ensure_folder, require
 from framecast.config.experiment import Experiment, Optimiser, Training
 from framecast.curriculum import ReverseScheduled
+from framecast.data.archives.outputs import source_files
 from framecast.data.datasets import ArchiveData, Data
 from framecast.data.quantities import INTENSITY
 from framecast.data.readers.options import DEFAULT, ReadOptions
 from framecast.data.synthetic.moving_mnist import MovingDigits
 from framecast.data.windows.splits import ByBlocks
-from framecast.errors import RunError
+from framecast.errors import Interrupted, RunError
 from framecast.forecasting.write import write
 from framecast.losses import L1L2
 from framecast.models import PredRNNV2
@@ -32,7 +33,10 @@ from framecast.verification.evaluate import Job, run_job
 from framecast.verification.result import Verification
 from framecast.verification.settings import EvaluationSettings
 from framecast.workflows.radar_demo import radar_demo
+from framecast.writing import check_sources, claim, resolve, write_text
 
+MARK = ".framecast-demo"
+"""The file by which the folder of a demonstration is known."""
 ITERATIONS = 550
 """Iterations of training by default."""
 TEST_SEQUENCES = 200
@@ -62,36 +66,52 @@ def demo(
     check_counts(iterations=iterations)
     iterations = ITERATIONS if iterations is None else iterations
     require(*_MODULES, extra="demo", purpose="the demonstration")
-    from framecast.report import write_report
-    from framecast.report.run_summary import run_summary
-
     console = console or Console()
-    folder = Path(out)
-    if folder.exists() and not (folder / ".framecast-demo").exists():
+    folder = as_path(out, "a folder", "out")
+    if folder.exists() and not (folder / MARK).exists():
         raise RunError(
             f"{folder} exists and is not from an earlier demonstration", parameter="out", remedy="choose another folder"
         )
     experiment = _experiment(data, options, digits, iterations)
-    shutil.rmtree(folder, ignore_errors=True)
-    (ensure_folder(folder) / ".framecast-demo").touch()
+    check_sources(folder, _sources(experiment.data))
+    with claim(folder, beside=True):
+        shutil.rmtree(resolve(folder), ignore_errors=True)
+        write_text(ensure_folder(resolve(folder)) / MARK, "")
+        return _run(experiment, folder, data is None, console)
 
-    # Train, verify, forecast, report.
+
+def _run(experiment: Experiment, folder: Path, shows_radar: bool, console: Console) -> tuple[Verification, Path]:
+    """Train, verify, forecast, report."""
+    from framecast.report import write_report
+    from framecast.report.run_summary import run_summary
+
     start = time.perf_counter()
     run = train(experiment, out=folder / "run", console=console)
+    if not (run / "last").is_dir():
+        raise Interrupted("training was interrupted, and a demonstration begins anew", remedy="run it again")
     duration = time.perf_counter() - start
     console.print("verifying on sequences that were not used in training ...")
-    settings = EvaluationSettings(limit=TEST_SEQUENCES if data is None else 24)
+    settings = EvaluationSettings(limit=TEST_SEQUENCES if shows_radar else 24)
     verification, models = run_job(Job.of(run, None, DEFAULT, settings), out=folder)
     (model,) = models.values()
     write(model.forecast(_forecast_input(experiment.data), 2 * experiment.data.horizon), folder / "forecast.nc")
-    cost = f"{iterations} iterations in {duration / 60:.1f} minutes, {torch.get_num_threads()} threads"
+    cost = (
+        f"{experiment.training.iterations} iterations in {duration / 60:.1f} minutes, {torch.get_num_threads()} threads"
+    )
     facts = run_summary(run, model) | {"training": cost}
     report = write_report(verification, folder / "report.html", title="framecast demonstration", facts=facts)
-    if data is None:
+    if shows_radar:
         console.print("forecasting an hour of rain with the radar model that comes with framecast ...")
         _, radar_report = radar_demo(folder / "radar")
         console.print(f"radar: {radar_report}, {radar_report.with_name('nowcast.png')}", soft_wrap=True)
     return verification, report
+
+
+def _sources(data: Data) -> list[str]:
+    """The files and folders that the demonstration reads, none of which it may replace."""
+    if isinstance(data, ArchiveData):
+        return [*source_files(*data.open_archives())]
+    return [data.images] if isinstance(data, MovingDigits) and data.images != "bundled" else []
 
 
 def _forecast_input(data: Data) -> xr.DataArray:

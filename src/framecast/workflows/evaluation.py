@@ -5,12 +5,13 @@ Verification computes the scores, report writes the pages; this module connects 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from framecast.checkpoints.model_folder import evaluation_folder
-from framecast.checks import check_kind, replace_fields, takes_fields_of
+from framecast.checks import as_html_path, as_path, check_kind, replace_fields, takes_fields_of
 from framecast.data.readers.options import DEFAULT, ReadOptions
 from framecast.errors import ArgumentError
 from framecast.progress import Progress
@@ -20,6 +21,7 @@ from framecast.verification.evaluate import DEFAULTS, Evaluation, Job, Runs, nam
 from framecast.verification.result import Verification
 from framecast.verification.settings import EvaluationSettings
 from framecast.verification.windows import FramesLike
+from framecast.writing import claim
 
 REPORT, COMPARISON = "report.html", "comparison.html"
 
@@ -67,10 +69,24 @@ def evaluate(
     folder = Path(job.runs[0][1])
     if report and out is None:
         out = evaluation_folder(folder)
-    evaluation = run_job(job, out=out, cluster=cluster, progress=progress)
-    if report and out is not None:
-        _write_report(evaluation, folder, data, Path(out) / REPORT)
+    with _claimed(out, *([REPORT] if report else [])):
+        evaluation = run_job(job, out=out, cluster=cluster, progress=progress)
+        if report and out is not None:
+            _write_report(evaluation, folder, data, Path(out) / REPORT)
     return evaluation.verification
+
+
+@contextmanager
+def _claimed(out: str | Path | None, *pages: str) -> Iterator[None]:
+    """Hold the lock of the folder of results, if there is one, in which the `pages` can be written."""
+    if out is None:
+        yield
+        return
+    folder = as_path(out, "a folder", "out")
+    for page in pages:
+        as_html_path(folder / page, "out")
+    with claim(folder):
+        yield
 
 
 def _write_report(evaluation: Evaluation, run: Path, data: FramesLike | None, page: Path) -> None:
@@ -111,15 +127,16 @@ def compare(
     check_kind(ReadOptions, options=options)
     by_name = name_runs(runs)
     job = Job.of(by_name, data, options, replace_fields(settings, stated))
-    verification = run_job(job, out=out, cluster=cluster, progress=progress).verification
-    comparison = compare_scores(verification, list(by_name))
-    if out is not None:
-        from framecast.report.comparison import write_comparison  # late: without a page, matplotlib is not needed
+    with _claimed(out, COMPARISON):
+        verification = run_job(job, out=out, cluster=cluster, progress=progress).verification
+        comparison = compare_scores(verification, list(by_name))
+        if out is not None:
+            from framecast.report.comparison import write_comparison  # late: without a page, matplotlib is not needed
 
-        write_comparison(
-            comparison,
-            Path(out) / COMPARISON,
-            title=f"Comparison of {', '.join(by_name)}",
-            warnings=comparison.warnings,
-        )
+            write_comparison(
+                comparison,
+                Path(out) / COMPARISON,
+                title=f"Comparison of {', '.join(by_name)}",
+                warnings=comparison.warnings,
+            )
     return comparison

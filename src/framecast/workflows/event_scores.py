@@ -9,6 +9,7 @@ claims (Holm); with fewer than `FEWEST` events there is none.
 from __future__ import annotations
 
 import csv
+import io
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -19,13 +20,13 @@ from typing import Any
 import numpy as np
 from scipy.stats import t as student
 
-from framecast.errors import RunError
 from framecast.scores import Metric
 from framecast.scores.bootstrap import blocks_with_value, draw_blocks, limits, resample
 from framecast.verification.claims import FEWEST, Claim, anchored
 from framecast.verification.comparison import overall_claims
 from framecast.verification.result import Verification
 from framecast.verification.significance import holm, student_p
+from framecast.writing import write_text
 
 MEAN = "mean"
 """The name of the mean in the place of an event."""
@@ -109,16 +110,14 @@ def lead_scores(verifications: Mapping[str, Verification]) -> list[LeadScore]:
 def write_table(rows: Sequence[EventScore] | Sequence[LeadScore], path: Path) -> None:
     """Write rows as a CSV file or, by the suffix of `path`, as JSON; what is undefined is empty, or null. Raises `RunError`."""
     content = [{name: _defined(value) for name, value in asdict(row).items()} for row in rows]
-    try:
-        with path.open("w", newline="") as file:
-            if path.suffix == ".json":
-                file.write(json.dumps(content, indent=1) + "\n")
-            elif content:
-                writer = csv.DictWriter(file, list(content[0]))
-                writer.writeheader()
-                writer.writerows(content)
-    except OSError as error:
-        raise RunError(f"the table cannot be written ({error})", where=path) from error
+    text = io.StringIO()
+    if path.suffix == ".json":
+        text.write(json.dumps(content, indent=1) + "\n")
+    elif content:
+        writer = csv.DictWriter(text, list(content[0]))
+        writer.writeheader()
+        writer.writerows(content)
+    write_text(path, text.getvalue())
 
 
 def _defined(value: Any) -> Any:

@@ -16,7 +16,7 @@ import xarray as xr
 
 from framecast.checks import as_tuple
 from framecast.config.experiment import Experiment
-from framecast.config.parsing import nearest, plain
+from framecast.config.parsing import flatten, nearest, plain
 from framecast.data.archives.opening import files_named_by, open_like
 from framecast.data.datasets import ArchiveData
 from framecast.data.frames import files_of
@@ -27,7 +27,6 @@ from framecast.errors import ArgumentError, ConfigError, DataError
 from framecast.training.run_folder import EXPERIMENT, read_experiment
 from framecast.training.two_stage import second_stage
 from framecast.verification.settings import EvaluationSettings
-from framecast.workflows.reproduce import flatten
 
 ALL = "all"
 """The fold that is trained on all archives."""

@@ -5,6 +5,7 @@ It verifies the model against the baselines and forecasts from the newest frames
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from framecast.forecasting.trained_model import load
 from framecast.forecasting.write import write
 from framecast.verification.result import Verification
 from framecast.workflows.evaluation import evaluate
+from framecast.writing import write_bytes
 
 MODEL = "radar"
 HORIZON = 6
@@ -41,6 +43,8 @@ def radar_demo(folder: Path) -> tuple[Verification, Path]:
     forecast = model.forecast(frames, model.card.shape.horizon)
     write(forecast, folder / "nowcast.nc", overwrite=True)
     figure = plot(forecast)
-    figure.savefig(folder / "nowcast.png", dpi=110)
+    image = io.BytesIO()
+    figure.savefig(image, format="png", dpi=110)
     plt.close(figure)
+    write_bytes(folder / "nowcast.png", image.getbuffer())
     return verification, report

@@ -18,20 +18,22 @@ from rich.console import Console
 
 from framecast.checks import is_positive
 from framecast.config.experiment import Experiment
-from framecast.config.parsing import plain
+from framecast.config.parsing import flatten, plain
 from framecast.config.recipes import published_scores, read, rows
-from framecast.errors import ArgumentError, ConfigError
+from framecast.errors import ArgumentError, ConfigError, Interrupted
 from framecast.training import resume, train
-from framecast.training.run_folder import check_unchanged, read_experiment
+from framecast.training.run_folder import EXPERIMENT, check_unchanged, read_experiment
 from framecast.training.two_stage import second_stage
 from framecast.verification.metrics import direction
 from framecast.verification.result import Score
+from framecast.verification.settings import EvaluationSettings
 from framecast.workflows.evaluation import evaluate
 
 CLOSE = 0.05
 """A score within this fraction of the published one is reached."""
 CASES, MIN_CASES = 1_000, 20
 """The test windows of a scaled run: the scale times the first, at least the second."""
+_DEFAULTS: dict[str, Any] = {"convention": "default", "horizon": None}
 FREE = (
     "data.path",
     "data.images",
@@ -60,6 +62,8 @@ class ReproducedScore:
             return "not computed"
         if self.changes:
             return f"not comparable: {', '.join(self.changes)}"
+        if self.published == 0:
+            return "reached" if self.ours.value == 0 else "not comparable: published as 0"
         difference = self.ours.value / self.published - 1
         if abs(difference) <= CLOSE:
             return "reached"
@@ -81,8 +85,8 @@ def reproduce(
 
     `overrides` are "key=value". `scale` is the fraction of the published iterations. Each row has a run folder in `out`; a
     finished run is not trained again, an interrupted one is resumed. Returns our score and the published one for each score of
-    each row. Raises `ConfigError` if no row has published scores, or if `scale` is not above 0 and at most 1, and the errors of
-    `train` and `evaluate`.
+    each row. Raises `ConfigError` if no row has published scores, or if `scale` is not above 0 and at most 1, `Interrupted`
+    if training is, and the errors of `train` and `evaluate`.
     """
     # Check the arguments, before a row trains.
     if not is_positive(scale) or scale > 1:
@@ -93,15 +97,22 @@ def reproduce(
     names = [name for name in ([row] if row else rows(file)) if published_scores(file, name)]
     if not names:
         raise ConfigError("no published scores to compare with", where=str(recipe))
-    results = []
+    for name in names:  # raises for what no evaluation takes
+        stated = {**_DEFAULTS, **published_scores(file, name)}
+        EvaluationSettings(convention=stated["convention"], horizon=stated["horizon"])
+    results: list[ReproducedScore] = []
     # Row by row: settings, training, verification, comparison.
     for name in names:
         paper = dict(published_scores(file, name))
-        convention, horizon = str(paper.pop("convention", "default")), paper.pop("horizon", None)
+        convention, horizon = (paper.pop(key, default) for key, default in _DEFAULTS.items())
         original, experiment = read(f"{file}#{name}"), scale_experiment(read(f"{file}#{name}", overrides), scale)
         run = _train_row(experiment, Path(out) / Path(file).stem / name, console)
         if run is None:
-            break
+            raise Interrupted(
+                f"training of {name} was interrupted, and {len(results)} scores were compared before; everything is saved",
+                where=str(out),
+                remedy="run the same again: finished rows are not trained again",
+            )
         limit = None if scale == 1 else max(round(scale * CASES), MIN_CASES)
         verification = evaluate(run, convention=convention, horizon=horizon, limit=limit)
         changes = setting_changes(original, experiment)
@@ -125,17 +136,9 @@ def setting_changes(original: Experiment, ours: Experiment) -> list[str]:
     return [*changes, "data.images MNIST -> bundled"] if after.get("data.images") == "bundled" else changes
 
 
-def flatten(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Flatten nested settings to full names: data.path, model.hidden, ..."""
-    flat: dict[str, Any] = {}
-    for key, value in settings.items():
-        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return flat
-
-
 def _train_row(experiment: Experiment, out: Path, console: Console | None) -> Path | None:
     """Train a row in the folder `out`, or resume it. Returns the folder of the finished run; None if it was interrupted."""
-    if not out.exists():
+    if not (out / EXPERIMENT).is_file():
         train(experiment, out=out, console=console)
     else:
         check_unchanged(out, second_stage(experiment, out)[0])
@@ -152,6 +155,11 @@ def _train_row(experiment: Experiment, out: Path, console: Console | None) -> Pa
 
 
 def scale_experiment(experiment: Experiment, scale: float) -> Experiment:
-    """The experiment with a fraction `scale` of its iterations and its curriculum."""
+    """The experiment with a fraction `scale` of its iterations, its curriculum and its schedule of the learning rate."""
     training = replace(experiment.training, iterations=max(round(experiment.training.iterations * scale), 1))
-    return replace(experiment, training=training, curriculum=experiment.curriculum.scaled(scale))
+    return replace(
+        experiment,
+        training=training,
+        curriculum=experiment.curriculum.scaled(scale),
+        optimiser=experiment.optimiser.scaled(scale),
+    )

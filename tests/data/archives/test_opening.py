@@ -55,7 +55,7 @@ def test_a_glob_joins_files_and_remembers_where_frames_came_from(radar: Path) ->
 
 
 def test_other_grids_are_refused(radar: Path) -> None:
-    with pytest.raises(DataError, match=r"765 x 700.*, but mch_20150515.nc has 640 x 710"):
+    with pytest.raises(DataError, match=r"on 2 grids: 640 x 710 pixels.*765 x 700 pixels"):
         framecast.open([radar / "mch_20150515.nc", radar / "knmi_20100826.nc"])
 
 

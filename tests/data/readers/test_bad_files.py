@@ -21,7 +21,10 @@ from framecast.errors import DataError
         ("wrong_units.nc", r"'rainfall_rate' has units 'parsec'; understood are mm h-1.*\n.*units="),
         ("no_units.nc", r"'rainfall_rate' has no units; understood are mm h-1.*\n.*units="),
         ("no_time_coordinate.nc", r"'rainfall_rate' have no time coordinate\n.*time_step=5"),
-        ("frames_of_two_shapes", "48 x 64, but 000.npy has 64 x 64"),
+        (
+            "frames_of_two_shapes",
+            r"on 2 grids: 64 x 64 pixels in 3 file\(s\) such as 000.npy; 48 x 64 pixels in 1 file.*\n.*like=",
+        ),
         ("pickled_object.npz", "unpickling.*refused"),
         ("float_frames_0_255.npz", r"values from 0\.02\d* to 254\.\d*.*\n.*units="),
         ("zero_bomb.npz", "1024 MiB; the limit"),

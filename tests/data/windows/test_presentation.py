@@ -8,7 +8,7 @@ import torch
 import xarray as xr
 
 from framecast.data.motion import kept as kept_module
-from framecast.data.motion.advection import Motion, motion_of
+from framecast.data.motion.advection import STRIDE, Motion, motion_of
 from framecast.data.motion.coordinates import (
     Lagrangian,
     carry_context,
@@ -17,7 +17,7 @@ from framecast.data.motion.coordinates import (
     origins_of,
     window_path,
 )
-from framecast.data.motion.kept import STRIDE, KeptMotions
+from framecast.data.motion.kept import KeptMotions
 from framecast.data.quantities import RAIN_RATE
 from framecast.data.region import Region
 from framecast.data.scale import ASSUMED, scale_of

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from framecast.checkpoints.published.rows import PARTS, Layout, Reference, Weights, layers, widths
-from framecast.models import TCTN, PhyDNet, SimVP
+from torch import Tensor
+
+from framecast.checkpoints.published.rows import PARTS, Layout, Meta, Reference, Weights, layers, widths
+from framecast.models import TAU, TCTN, PhyDNet, SimVP
 
 _PHYDNET = {
     "encoder_E": "encoder",
@@ -17,6 +19,8 @@ _PHYDNET = {
     "decoder_D": "decoder",
 }
 _U = {"enc": "down", "dec": "up"}
+_PHYSICAL = "phycell.cell_list.0.F.conv1.weight"
+_MIX = r"translator.\1.attention.inner.mix.\2"
 _SIMVP_BLOCK = {
     "norm1": "norm1",
     "norm2": "norm2",
@@ -24,6 +28,8 @@ _SIMVP_BLOCK = {
     "attn.spatial_gating_unit.conv0": "attention.inner.near",
     "attn.spatial_gating_unit.conv_spatial": "attention.inner.far",
     "attn.spatial_gating_unit.conv1": "attention.inner.split",
+    "attn.spatial_gating_unit.fc.0": "attention.inner.squeeze.0",
+    "attn.spatial_gating_unit.fc.2": "attention.inner.squeeze.2",
     "attn.proj_2": "attention.after",
     "mlp.fc1": "mlp.widen",
     "mlp.dwconv.dwconv": "mlp.depthwise",
@@ -31,28 +37,54 @@ _SIMVP_BLOCK = {
 }
 
 
-def _translator_sizes(weights: Weights) -> dict[str, Any]:
-    """The sizes of SimVP's translator. Only the inception one has decoder blocks (`hid.dec`)."""
+def _sizes(weights: Weights) -> dict[str, Any]:
+    """The sizes of SimVP and TAU but for the kind of the translator. Only the inception one has decoder blocks (`hid.dec`)."""
+    first, last = weights["enc.enc.0.conv.conv.weight"], _last_convolution(weights)
+    sizes = {
+        "spatial": first.shape[0],
+        "layers": layers(weights, r"enc\.enc\.(\d+)\.conv\.conv\.weight"),
+        "kernel": first.shape[-1],
+        "decoder_kernel": last.shape[-1],
+    }
     if any(key.startswith("hid.dec.") for key in weights):
-        return {
-            "kind": "incepu",
+        return sizes | {
             "blocks": layers(weights, r"hid\.enc\.(\d+)\.conv1\.weight"),
             "hidden": weights["hid.enc.0.layers.0.conv.weight"].shape[0],
         }
     widened = weights["hid.enc.1.block.mlp.fc1.weight"]
-    return {
+    return sizes | {
         "blocks": layers(weights, r"hid\.enc\.(\d+)\.block\.norm1\.weight"),
         "hidden": widened.shape[1],
         "mlp_ratio": widened.shape[0] / widened.shape[1],
     }
 
 
+def _last_convolution(weights: Weights) -> Tensor:
+    """That of the last layer of the decoder of SimVP, which does not enlarge the frame."""
+    return weights[max(key for key in weights if re.fullmatch(r"dec\.dec\.\d+\.conv\.conv\.weight", key))]
+
+
+def _simvp(weights: Weights) -> SimVP:
+    kind = "incepu" if any(key.startswith("hid.dec.") for key in weights) else "gsta"
+    return SimVP(kind=kind, **_sizes(weights))  # type: ignore[arg-type]
+
+
+def _phydnet(meta: Meta, weights: Weights) -> PhyDNet:
+    derivatives, hidden, kernel, _ = weights[_PHYSICAL].shape
+    return PhyDNet(
+        width=weights["encoder.encoder_E.c1.main.0.weight"].shape[0],
+        hidden=hidden,
+        layers=widths(weights, r"convcell\.cell_list\.(\d+)\.conv\.bias", 4),
+        kernel=kernel,
+        derivatives=None if derivatives == kernel**2 else derivatives,
+        # The published code takes every patch but 2 for 4.
+        reduction=2 if meta["config"]["patch_size"] == 2 else 4,
+        moments=1.0 if "F_hidden" in meta["config"] else None,
+    )
+
+
 _SIMVP = Reference(
-    lambda meta, weights: SimVP(
-        spatial=weights["enc.enc.0.conv.conv.weight"].shape[0],
-        layers=layers(weights, r"enc\.enc\.(\d+)\.conv\.conv\.weight"),
-        **_translator_sizes(weights),
-    ),
+    lambda meta, weights: _simvp(weights),
     (
         (r"enc\.enc\.(\d+)\.conv\.(conv|norm)\.(weight|bias)", r"encoder.\1.\2.\3"),
         (r"dec\.dec\.(\d+)\.conv\.(conv|norm)(?:\.0)?\.(weight|bias)", r"decoder.\1.\2.\3"),
@@ -76,14 +108,7 @@ _SIMVP = Reference(
 )
 OTHERS: dict[str, Reference] = {
     "phydnet": Reference(
-        lambda meta, weights: PhyDNet(
-            width=weights["encoder.encoder_E.c1.main.0.weight"].shape[0],
-            hidden=weights["phycell.cell_list.0.F.conv1.weight"].shape[1],
-            layers=widths(weights, r"convcell\.cell_list\.(\d+)\.conv\.bias", 4),
-            kernel=weights["phycell.cell_list.0.F.conv1.weight"].shape[-1],
-            reduction=meta["config"]["patch_size"],
-            moments=1.0,
-        ),
+        _phydnet,
         (
             (r"phycell\.cell_list\.0\.F\.conv1\.(weight|bias)", r"core.physical.derivatives.\1"),
             (r"phycell\.cell_list\.0\.F\.bn1\.(weight|bias)", r"core.physical.norm.\1"),
@@ -104,6 +129,11 @@ OTHERS: dict[str, Reference] = {
     ),
     "simvp": _SIMVP,
     "simvp_incepu": _SIMVP,
+    "tau": _SIMVP._replace(
+        config=lambda meta, weights: TAU(divergence=meta["config"]["alpha"], **_sizes(weights)),
+        names=((r"hid\.enc\.(\d+)\.block\.attn\.spatial_gating_unit\.conv1\.(\w+)", _MIX), *_SIMVP.names),
+        terms=True,
+    ),
     "tctn": Reference(
         lambda meta, weights: TCTN(
             hidden=weights["decoder.GN.weight"].shape[0],

@@ -24,6 +24,13 @@ _MIM_MEMORY = {
     "conv_x_concat.1": "conv_x.norm",
 }
 _MIM_PEEPHOLES = {"ct_weight": "peep_if", "oc_weight": "peep_o"}
+_E3D_CONVOLUTIONS = {
+    "conv_x": "conv_x",
+    "conv_h": "conv_h",
+    "conv_gm": "conv_m",
+    "conv_new_cell": "conv_co",
+    "conv_new_gm": "conv_mo",
+}
 _MEMORY_KEY = r"(conv_[hx]_concat\.[01])\.(weight|bias)"
 
 
@@ -141,10 +148,14 @@ RECURRENT: dict[str, Reference] = {
     "e3dlstm": Reference(
         lambda meta, weights: E3DLSTM(**stack_sizes(meta, weights, conv="conv_h.0.conv3d")),
         (
-            (r"cell_list\.(\d+)\.(conv_[xh])\.0\.conv3d\.weight", r"core.cells.\1.\2.conv.weight"),
-            (r"cell_list\.(\d+)\.conv_gm\.0\.conv3d\.weight", r"core.cells.\1.conv_m.conv.weight"),
-            (r"cell_list\.(\d+)\.conv_new_cell\.0\.conv3d\.weight", r"core.cells.\1.conv_co.conv.weight"),
-            (r"cell_list\.(\d+)\.conv_new_gm\.0\.conv3d\.weight", r"core.cells.\1.conv_mo.conv.weight"),
+            (
+                rf"cell_list\.(\d+)\.({'|'.join(_E3D_CONVOLUTIONS)})\.0\.conv3d\.weight",
+                lambda key: f"core.cells.{key[1]}.{_E3D_CONVOLUTIONS[key[2]]}.conv.weight",
+            ),
+            (
+                rf"cell_list\.(\d+)\.({'|'.join(_E3D_CONVOLUTIONS)})\.1\.(weight|bias)",
+                lambda key: f"core.cells.{key[1]}.{_E3D_CONVOLUTIONS[key[2]]}.norm.{key[3]}",
+            ),
             (r"cell_list\.(\d+)\._norm_c_t\.(weight|bias)", r"core.cells.\1.norm_c.\2"),
             (r"cell_list\.(\d+)\.conv_last\.conv3d\.weight", r"core.cells.\1.conv_last.weight"),
             (r"conv_last\.weight", r"core.head.conv.weight"),

@@ -107,6 +107,8 @@ def run(model: nn.Module, meta: Meta, arrays: Mapping[str, Tensor]) -> dict[str,
     state = reference.state(model, initial)
     initial_state = {} if state is None else {"state": state}
     # run, and return the results in the layout of the reference
+    if reference.terms:
+        model.training = True  # this module's alone: its layers keep their mode
     prediction = model(frames, teacher, arrays.get("actions"), **initial_state)
     predicted = prediction.frames[:, layout.first :]
     loss = reference.loss(predicted - frames[:, -predicted.shape[1] :]) + sum(prediction.losses.values())

@@ -46,6 +46,8 @@ class Reference(NamedTuple):
     layout: Layout = Layout()
     forecasts: bool = False
     """Whether `y` is a forecast of the frames after `x`, not in patches, while the loss is that of a teacher-forced pass."""
+    terms: bool = False
+    """Whether its loss has the terms of training in evaluation mode too."""
     free: bool = False
     """Whether its files also hold `y_free`, the prediction without teacher forcing."""
     patches: Mapping[str, int] = {}

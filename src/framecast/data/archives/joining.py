@@ -13,6 +13,7 @@ from framecast.data.archives.names import frame_number, time_in_name
 from framecast.data.chunking import READ_LENGTHS
 from framecast.data.frames import action_names, same_grid
 from framecast.data.lazy import stack_files
+from framecast.data.readers.benchmark_sets import set_of_name
 from framecast.errors import DataError
 
 _NAMES_SHOWN = 5
@@ -33,12 +34,6 @@ def find_other_shapes(arrays: Mapping[Path, xr.DataArray]) -> dict[Path, str]:
         for file, array in others
         if any(array.sizes.get(axis) != one.sizes.get(axis) for axis in ("y", "x"))
     }
-
-
-def check_shapes(arrays: Mapping[Path, xr.DataArray]) -> None:
-    """Raise `DataError` where a file has frames of another height or width than the first."""
-    for file, reason in find_other_shapes(arrays).items():
-        raise DataError(reason, where=file, remedy="open archives on different grids one by one")
 
 
 def find_mismatches(parts: Mapping[Path, xr.DataArray]) -> dict[Path, str]:
@@ -148,10 +143,14 @@ def _renumber(parts: list[xr.DataArray]) -> list[xr.DataArray]:
         for part in parts:
             number, file = int(part["time"].values[0]), str(part["source"].values[0])
             if number in file_of:
+                benchmark = set_of_name(Path(file))
                 raise DataError(
-                    f"frame number {number}, as {Path(file_of[number]).name}: which comes first?",
+                    f"frame number {number}, as {Path(file_of[number]).name}: which comes first?"
+                    + (f" Its name is that of a file of {benchmark.title}" if benchmark else ""),
                     where=file,
-                    remedy="number the frames of one clip through; open several clips one by one",
+                    remedy=benchmark.remedy
+                    if benchmark
+                    else "number the frames of one clip through; open several clips one by one",
                 )
             file_of[number] = file
         return parts

@@ -17,8 +17,8 @@ import numpy as np
 import xarray as xr
 
 from framecast.checks import check_kind, describe, replace_fields, takes_fields_of
+from framecast.data.archives.grids import group_by_grid, pick_grid
 from framecast.data.archives.joining import (
-    check_shapes,
     find_mismatches,
     find_other_shapes,
     first_names,
@@ -71,7 +71,7 @@ def open_like(path: str | Path | Sequence[str | Path], options: ReadOptions, bef
     If the files lack the variable of training, or have other units, they are read without that option, which
     `attrs["repairs"]` reports. Raises `DataError`, which names the options taken from training.
     """
-    before = replace(before, by_name=None)  # how many files are opened belongs to an archive
+    before = replace(before, by_name=None, like=None)  # these belong to an archive
     wanted = options.with_defaults(before)
     inherited = {name: value for name, value in before.stated.items() if name not in options.stated}
     failure: DataError | None = None
@@ -170,10 +170,15 @@ def open_all(path: str | Path | Sequence[str | Path], options: ReadOptions, *, l
     if not arrays:
         raise failures[0] if len(files) == 1 else _no_readable_file(failures)
     left_out = {str(error.where): error.what for error in failures}
-    if lenient:
+    if lenient and options.like is None:
         left_out |= {str(file): reason for file, reason in find_other_shapes(arrays).items()}
         arrays = {file: array for file, array in arrays.items() if str(file) not in left_out}
-    check_shapes(arrays)
+    else:
+        groups = group_by_grid(arrays)
+        group = pick_grid(groups, options.like)
+        others = [other.describe() for other in groups if other is not group]
+        repairs += [f"left out were files on other grids: {'; '.join(others)}"] if others else []
+        arrays = {file: arrays[file] for file in group.files}
     # join along time: as one stack where all are single frames
     row = stack_single_frames(arrays) if len(arrays) > 1 else None
     if row is not None:

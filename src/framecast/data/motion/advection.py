@@ -16,6 +16,8 @@ from torch.nn import functional
 
 MIDPOINT_ROUNDS = 2
 """Iterations of the midpoint rule."""
+STRIDE = 8
+"""Motion is smooth over more than so many pixels: it is kept, and origins are traced, at every so many."""
 
 
 class Motion(NamedTuple):
@@ -77,13 +79,16 @@ def inside(positions: Tensor, height: int, width: int) -> Tensor:
     return (rows >= -0.5) & (columns >= -0.5) & (rows <= height - 0.5) & (columns <= width - 0.5)
 
 
-def sample_values(frame: Tensor, positions: Tensor, dry: float, *, mode: str = "bilinear") -> Tensor:
+def sample_values(
+    frame: Tensor, positions: Tensor, dry: float, *, mode: str = "bilinear", missing: Tensor | None = None
+) -> Tensor:
     """The values of `frame (C, H, W)`, NaN for no data, at `positions (2, h, w)`: `(C, h, w)`. NaN where the nearest pixel has
-    no data, and outside of the frame. Next to missing pixels these count as `dry`."""
-    missing = frame.isnan()
+    no data, and outside of the frame. Next to missing pixels these count as `dry`. Where they are the same in all channels,
+    `missing (1, H, W)` bool says which."""
+    missing = frame.isnan() if missing is None else missing
     values = interpolate(frame.masked_fill(missing, dry), positions, mode)
     no_data = interpolate(missing.float(), positions, "nearest") > 0.5
-    return values.masked_fill(no_data | ~inside(positions, *frame.shape[-2:]), torch.nan)
+    return values.masked_fill_(no_data | ~inside(positions, *frame.shape[-2:]), torch.nan)
 
 
 def advect(frame: np.ndarray, flow: np.ndarray, horizon: int, dry: float, *, extend_border: bool = False) -> np.ndarray:

@@ -16,8 +16,9 @@ from typing import Literal
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
-from framecast.data.motion.advection import Motion, interpolate, pixel_positions, sample_values, trajectories
+from framecast.data.motion.advection import STRIDE, Motion, interpolate, pixel_positions, sample_values, trajectories
 from framecast.types import config
 
 
@@ -92,11 +93,22 @@ def carry_cases(
 
 def carry_forecast(values: Tensor, origins: Sequence[Tensor], dry: float) -> Tensor:
     """A forecast `(L, K, H, W)` of parcels, by their place at the newest frame, at the places where they are at each lead time:
-    `(L, K, H, W)`, NaN where `values` have no basis, or where the parcel comes from outside of the frame. Next to pixels without
-    basis these count as `dry`."""
-    return torch.stack([sample_values(lead, origin, dry) for lead, origin in zip(values, origins, strict=True)])
+    `(L, K, H, W)`, NaN where `values` have no basis, which holds for all K, or where the parcel comes from outside of the frame.
+    Next to pixels without basis these count as `dry`."""
+    carried = torch.empty_like(values)
+    for lead, (field, origin) in enumerate(zip(values, origins, strict=True)):
+        carried[lead] = sample_values(field, origin, dry, missing=field[:1].isnan())
+    return carried
 
 
 def origins_of(motion: Motion, height: int, width: int, steps: int) -> list[Tensor]:
-    """Where each pixel was one to `steps` steps before, `(2, H, W)` each."""
-    return trajectories(motion.scaled(-1), pixel_positions(height, width), steps)
+    """Where each pixel was one to `steps` steps before, `(2, H, W)` each. Trajectories are followed from every `STRIDE`-th pixel,
+    and their displacements interpolated between."""
+    rows, columns = (-(-(side - 1) // STRIDE) for side in (height, width))
+    pixels, start = pixel_positions(height, width), STRIDE * pixel_positions(rows + 1, columns + 1)
+    size = (rows * STRIDE + 1, columns * STRIDE + 1)
+    origins = []
+    for place in trajectories(motion.scaled(-1), start, steps):
+        displacement = functional.interpolate((place - start)[None], size, mode="bilinear", align_corners=True)[0]
+        origins.append(displacement[:, :height, :width] + pixels)
+    return origins

@@ -7,20 +7,22 @@ its own, and archives that share frames share them. The folder is `$FRAMECAST_CA
 
 from __future__ import annotations
 
+import io
 import os
 import threading
 from collections import OrderedDict
 from collections.abc import Hashable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
-from framecast.data.motion.advection import Motion, motion_of
+from framecast.data.motion.advection import STRIDE, Motion, motion_of
 from framecast.data.motion.optical_flow import RECENT, context_digest, context_motion
 from framecast.data.quantities import Quantity
+from framecast.errors import RunError
+from framecast.writing import write_bytes
 
-STRIDE = 8
-"""Motion is kept at every so many pixels: it is smooth over more than that."""
 _REMEMBERED = 2**28
 """Bytes that are kept in memory."""
 
@@ -77,11 +79,7 @@ def _read(path: Path) -> np.ndarray | None:
 
 def _write(path: Path, values: np.ndarray) -> None:
     """Write atomically; a folder that cannot be written to is no error, since all of it can be computed again."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            np.save(file, np.ascontiguousarray(values, dtype=np.float32))
-        temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
+    content = io.BytesIO()
+    np.save(content, np.ascontiguousarray(values, dtype=np.float32))
+    with suppress(RunError):
+        write_bytes(path, content.getbuffer())

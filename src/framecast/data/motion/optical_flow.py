@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import OrderedDict
-from itertools import pairwise
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from scipy import ndimage
@@ -81,44 +81,42 @@ def estimate_motion(frames: np.ndarray) -> np.ndarray:
     while min(scales[-1].shape[1:]) >= 2 * COARSEST:
         scales.append(_downsample(scales[-1]))
     flow = np.zeros((2, *scales[-1].shape[1:]), dtype=np.float32)
-    for scale in reversed(scales):
-        flow = _resample_flow(flow, scale.shape[1:])
-        if max(scale.shape[1:]) > FINEST and scale is not scales[-1]:
-            continue
-        for _ in range(ROUNDS):
-            flow = _refine(scale, flow)
+    with ThreadPoolExecutor() as pool:  # filters of SciPy leave the interpreter to others
+        for scale in reversed(scales):
+            flow = _resample_flow(flow, scale.shape[1:])
+            if max(scale.shape[1:]) > FINEST and scale is not scales[-1]:
+                continue
+            for _ in range(ROUNDS):
+                flow = _refine(scale, flow, pool)
     return flow
 
 
-def _refine(frames: np.ndarray, flow: np.ndarray) -> np.ndarray:
-    """Refine `flow (2, H, W)` by one iteration of Lucas-Kanade on `frames (T, H, W)`."""
+def _refine(frames: np.ndarray, flow: np.ndarray, pool: ThreadPoolExecutor) -> np.ndarray:
+    """Refine `flow (2, H, W)` by one iteration of Lucas-Kanade on `frames (T, H, W)`, in the threads of `pool`."""
     height, width = frames.shape[1:]
     rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
-    # Warp both frames of each pair to the midpoint, and sum the normal equations [a b; b c] u = [d e] over the pairs.
-    a, b, c, d, e = (np.zeros((height, width), dtype=np.float32) for _ in range(5))
-    for before, after in pairwise(frames):
+
+    def normal_equations(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+        """Warp both frames to the midpoint: the normal equations [a b; b c] u = [d e], `(5, H, W)`."""
         earlier = ndimage.map_coordinates(before, [rows - flow[0] / 2, columns - flow[1] / 2], order=1, mode="nearest")
         later = ndimage.map_coordinates(after, [rows + flow[0] / 2, columns + flow[1] / 2], order=1, mode="nearest")
         middle = (earlier + later) / 2
         dy, dx = ndimage.sobel(middle, 0) / 8, ndimage.sobel(middle, 1) / 8
         change = later - earlier
-        a += dy * dy
-        b += dy * dx
-        c += dx * dx
-        d -= dy * change
-        e -= dx * change
-    a, b, c, d, e = (ndimage.gaussian_filter(part, WINDOW, mode="constant") for part in (a, b, c, d, e))
+        return np.stack([dy * dy, dy * dx, dx * dx, -dy * change, -dx * change])
+
+    sums = np.sum(list(pool.map(normal_equations, frames[:-1], frames[1:])), axis=0)
+    a, b, c, d, e = pool.map(lambda part: ndimage.gaussian_filter(part, WINDOW, mode="constant"), sums)
     # Solve in a Gaussian window, with a ridge for uniform areas.
     ridge = 0.02 * float(np.mean(a + c)) + 1e-9
     determinant = (a + ridge) * (c + ridge) - b * b
     step = np.stack([((c + ridge) * d - b * e) / determinant, ((a + ridge) * e - b * d) / determinant])
     # Smooth with the smaller eigenvalue as weight: it measures how well both components are determined (Shi, Tomasi 1994).
     weight = (a + c) / 2 - np.sqrt(((a - c) / 2) ** 2 + b * b) + 1e-3 * ridge
-    smooth = ndimage.gaussian_filter(weight, SMOOTHING, mode="nearest")
     updated = flow + np.clip(step, -2, 2)
-    return np.stack(
-        [ndimage.gaussian_filter(weight * part, SMOOTHING, mode="nearest") / smooth for part in updated]
-    ).astype(np.float32)
+    weighted = (weight, weight * updated[0], weight * updated[1])
+    smooth, *parts = pool.map(lambda part: ndimage.gaussian_filter(part, SMOOTHING, mode="nearest"), weighted)
+    return np.stack([part / smooth for part in parts]).astype(np.float32)
 
 
 def _downsample(frames: np.ndarray) -> np.ndarray:

@@ -11,8 +11,10 @@ import h5py
 import numpy as np
 
 from framecast.data.readers.limits import check_chunk
+from framecast.data.readers.outside import check_hdf5, has_inside
 from framecast.data.readers.single import first_line
 from framecast.errors import DataError, UnreadableFile
+from framecast.paths import is_file
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _FILTERS = {1: "deflate", 2: "shuffle", 3: "fletcher32", 4: "szip", 5: "nbit", 6: "scaleoffset", 32000: "lzf"}
@@ -21,7 +23,7 @@ _DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeErro
 
 def is_hdf5(path: Path) -> bool:
     """Whether a file has the signature of HDF5."""
-    if not path.is_file():
+    if not is_file(path):
         return False
     with path.open("rb") as file:
         return file.read(len(SIGNATURE)) == SIGNATURE
@@ -33,16 +35,18 @@ def has_names(path: Path, *names: str) -> bool:
         return False
     try:
         with h5py.File(path) as file:
-            return all(name[1:] in file.attrs if name.startswith("@") else name in file for name in names)
+            return all(name[1:] in file.attrs if name.startswith("@") else has_inside(file, name) for name in names)
     except _DAMAGE:
         return False
 
 
 @contextmanager
 def open_hdf5(path: Path, form: str) -> Iterator[h5py.File]:
-    """Open a file. Raises `UnreadableFile` for any error in its structure; `form` names the expected format."""
+    """Open a file. Raises `DataError` for one that refers to others, and `UnreadableFile` for any error in its structure; `form`
+    names the expected format."""
     try:
         with h5py.File(path) as file:
+            check_hdf5(file, path)
             yield file
     except DataError:
         raise

@@ -181,6 +181,7 @@ def from_dataset(dataset: xr.Dataset, path: Path | str, options: ReadOptions) ->
     array = array.drop_vars([name for name in array.coords if name not in array.dims and name in axis_of.values()])
     array = array.drop_vars(curvilinear.NAMES, errors="ignore").assign_coords(geographic)
     array = array.rename({dim: name for dim, name in axis_of.items() if dim != name})
+    array = array.assign_coords({name: array[name].transpose("y", "x") for name in geographic})
     array.encoding["preferred_chunks"] = {axis_of[dim]: size for dim, size in stored.items() if dim in axis_of}
     array = as_rate(_with_time(array, dataset, path, options), dataset, path, options)
     array.attrs = {name: value for name, value in array.attrs.items() if name != "grid_mapping"}

@@ -27,6 +27,7 @@ import xarray as xr
 
 from framecast.data.frames import with_actions
 from framecast.data.lazy import lazy_variable
+from framecast.data.readers.benchmark_sets import set_of_arrays
 from framecast.data.readers.limits import MEMORY_LIMIT
 from framecast.data.readers.options import ReadOptions
 from framecast.errors import DataError, UnreadableFile, resource_errors
@@ -181,6 +182,12 @@ def _select_name(headers: dict[str, tuple[tuple[int, ...], np.dtype]], path: Pat
         names = [name for name in names if name == options.variable]
     elif len(names) > 1:
         names = [name for name in names if len(headers[name][0]) >= 3 and headers[name][1].kind in "fiub"]
+    if options.variable is None and (benchmark := set_of_arrays(headers)):
+        raise DataError(
+            f"a file of the benchmark set {benchmark.title}, which is read as a whole",
+            where=path,
+            remedy=benchmark.remedy,
+        )
     if len(names) != 1:
         raise DataError(
             f"expected one array of frames, found {', '.join(names or headers) or 'none'}",

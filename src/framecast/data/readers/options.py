@@ -7,11 +7,15 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
-from framecast.checks import is_positive
-from framecast.errors import ArgumentError
+from framecast.checks import check_values, describe, is_positive
+from framecast.errors import ArgumentError, shown
 
 if TYPE_CHECKING:
     import xarray as xr
+
+
+LEAST_STEP, LONGEST_STEP = 1e-6, 10_000_000
+"""Minutes between frames, and frames a second: the longest step is twenty years."""
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -19,8 +23,8 @@ class ReadOptions:
     """Options of reading, with the help text of each. This is their only definition: `open`, `inspect`, `convert`,
     `ArchiveData` and the command line derive theirs from it.
 
-    Raises `ArgumentError` for a `time_step`, `size` or `frame_rate` not above 0, a `dry` that is no number, and a `grey` or
-    `by_name` that is neither true nor false."""
+    Raises `ArgumentError` for a `time_step`, `size` or `frame_rate` not above 0, a `dry` that is no finite number, a `grey` or
+    `by_name` that is neither true nor false, and `units` or a `variable` that is no text."""
 
     units: Annotated[str | None, "Units of the values, where the files do not say."] = None
     time_step: Annotated[float | None, "Minutes between frames, where the files do not say."] = None
@@ -34,19 +38,30 @@ class ReadOptions:
         "Of many files open three and trust the names of the others; by default of more than 1,000, but not to convert them.",
     ] = None
 
+    like: Annotated[str | None, "Of files on several grids: read those on the grid of this file."] = None
+
     def __post_init__(self) -> None:
         for name in ("time_step", "frame_rate"):
-            if getattr(self, name) is not None and not is_positive(getattr(self, name)):
-                raise ArgumentError(f"{getattr(self, name)!r} given, expected a number above 0", parameter=name)
+            value = getattr(self, name)
+            if value is not None and not (is_positive(value) and LEAST_STEP <= value <= LONGEST_STEP):
+                raise ArgumentError(
+                    f"{describe(value)} given, expected a number above 0, up to {LONGEST_STEP:,}", parameter=name
+                )
         if self.size is not None and not _is_size(self.size):
             raise ArgumentError(
-                f"{self.size!r} given, expected height and width, both above 0", parameter="size", example=(64, 64)
+                f"{shown(self.size)} given, expected height and width, from 1 to {LARGEST_SIDE:,}",
+                parameter="size",
+                example=(64, 64),
             )
         if not isinstance(self.dry, Real | None):
-            raise ArgumentError(f"{self.dry!r} given, expected a number", parameter="dry")
+            raise ArgumentError(f"{describe(self.dry)} given, expected a number", parameter="dry")
+        for name in ("units", "variable"):
+            if not isinstance(getattr(self, name), str | None):
+                raise ArgumentError(f"{describe(getattr(self, name))} given, expected text", parameter=name)
         for name in ("grey", "by_name"):
             if not isinstance(getattr(self, name), bool | None):
-                raise ArgumentError(f"{getattr(self, name)!r} given, expected true or false", parameter=name)
+                raise ArgumentError(f"{describe(getattr(self, name))} given, expected true or false", parameter=name)
+        check_values(self)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.stated.items())})"
@@ -61,12 +76,17 @@ class ReadOptions:
         return replace(other, **self.stated)
 
 
+LARGEST_SIDE = 65_536
+"""Pixels of a side that images are resized to."""
+
+
 def _is_size(value: Any) -> bool:
     """Whether a value is a height and a width."""
     return (
         isinstance(value, list | tuple)
         and len(value) == 2
-        and all(isinstance(k, Integral) and int(k) > 0 for k in value)
+        and not any(isinstance(k, bool) for k in value)
+        and all(isinstance(k, Integral) and 0 < int(k) <= LARGEST_SIDE for k in value)
     )
 
 

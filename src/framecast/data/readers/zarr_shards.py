@@ -7,19 +7,21 @@ holds the fill value only. Supported is what `layout.create` writes: float32, zs
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from io import SEEK_END, FileIO
 from itertools import product
 from math import prod
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import google_crc32c
 import numpy as np
 from numcodecs.zstd import decompress
 
 from framecast.data.lazy import Selection
+from framecast.errors import FramecastError
+from framecast.paths import check_file, is_file
+from framecast.plain_data import read_json
 
 _NOT_STORED = 2**64 - 1
 _LITTLE = {"name": "bytes", "configuration": {"endian": "little"}}
@@ -42,8 +44,7 @@ class Shards:
     @classmethod
     def of(cls, folder: Path) -> Self | None:
         """The array whose metadata lie in `folder`; None where it is stored in another way."""
-        metadata = folder / "zarr.json"
-        match json.loads(metadata.read_bytes()) if metadata.is_file() else None:
+        match _metadata(folder / "zarr.json"):
             case {
                 "data_type": "float32",
                 "fill_value": "NaN",
@@ -62,7 +63,7 @@ class Shards:
                         },
                     }
                 ],
-            } if first == second == _LITTLE and not attributes.keys() & _DECODING_ATTRIBUTES:
+            } if first == second == _LITTLE and _are_sizes(shape, shard, chunk) and not _decodes(attributes):
                 chunks = tuple(axes_ranges // part for axes_ranges, part in zip(shard, chunk, strict=True))
                 return cls(folder, tuple(shape), tuple(chunk), chunks)
         return None
@@ -80,7 +81,7 @@ class Shards:
             path = self.folder.joinpath("c", *map(str, shard))
             if not path.exists():  # all its chunks hold the fill value
                 continue
-            with path.open("rb", buffering=0) as file:
+            with check_file(path).open("rb", buffering=0) as file:
                 index = self._index(file)
                 for parts in product(*(axis[number] for axis, number in zip(axes, shard, strict=True))):
                     number, source, target = zip(*parts, strict=True)
@@ -99,6 +100,26 @@ class Shards:
         if google_crc32c.value(index) != int.from_bytes(checksum, "little"):
             raise ValueError(f"the index of {file.name} is damaged")
         return np.frombuffer(index, "<u8").reshape(*self.chunks, 2)
+
+
+def _metadata(file: Path) -> Any:
+    """The metadata of an array; None where there are none that are strict JSON: zarr judges them."""
+    try:
+        return read_json(file) if is_file(file) else None
+    except FramecastError:
+        return None
+
+
+def _are_sizes(*sizes: Any) -> bool:
+    """Whether these are lists of whole numbers, of one length, and all but the first of numbers above 0."""
+    if not all(isinstance(each, list) and all(type(number) is int for number in each) for each in sizes):
+        return False
+    least = [min(each, default=0) for each in sizes]
+    return len({len(each) for each in sizes}) == 1 and least[0] >= 0 and min(least[1:]) > 0
+
+
+def _decodes(attributes: Any) -> bool:
+    return not isinstance(attributes, dict) or bool(attributes.keys() & _DECODING_ATTRIBUTES)
 
 
 def _parts(start: int, stop: int, chunk: int, chunks: int) -> dict[int, list[Part]]:

@@ -6,6 +6,7 @@ import base64
 import binascii
 import struct
 import warnings
+from datetime import timedelta
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,13 @@ from framecast.data.readers.groups import Groups
 from framecast.data.readers.limits import check_chunk
 from framecast.data.readers.netcdf import RAW, from_dataset, names_on_grid
 from framecast.data.readers.options import ReadOptions
+from framecast.data.readers.outside import check_store, protocol_of
+from framecast.data.readers.single import first_line
 from framecast.data.readers.zarr_shards import Shards
-from framecast.errors import UnreadableFile
+from framecast.errors import DataError, UnreadableFile
 
+REMOTE_TIMEOUT = 120.0
+"""Seconds after which an answer of a remote store is no longer waited for."""
 RECOGNISES = ["Zarr stores (folders with zarr.json or .zgroup)"]
 PIPELINE = {"codec_pipeline.path": "zarrs.ZarrsCodecPipeline"}
 """Reads the many small chunks of a window three times as fast as zarr's own. Given several threads it writes them in no
@@ -45,7 +50,8 @@ def read(path: Path | str, options: ReadOptions) -> xr.DataArray:
 
 
 def groups_of(path: Path | str) -> Groups:
-    """The groups of a store."""
+    """The groups of a store. Raises `DataError` for one that holds what lies outside of it."""
+    check_store(path)
     store = _remote_store(path) if isinstance(path, str) else path
     return Groups(lambda: _group_paths(store, path), lambda group: _open(store, path, group), names_on_grid)
 
@@ -62,7 +68,13 @@ def _open(store: Store | str | Path, path: Path | str, group: str) -> xr.Dataset
             dataset = _with_declared_fill(xr.open_dataset(data_store, **RAW), data_store.zarr_group)
         return _with_fast_arrays(dataset, path / group) if isinstance(path, Path) else dataset
     except Exception as error:  # zarr has no common error; whatever it raises, this store cannot be opened
-        raise UnreadableFile(f"the store is incomplete or unreadable ({error})", where=path) from error
+        if isinstance(path, str) and protocol_of(path) != "file":
+            raise DataError(
+                f"the store cannot be opened ({first_line(error)})",
+                where=path,
+                remedy="look at the address and the connection, and try again",
+            ) from error
+        raise UnreadableFile(f"the store is incomplete or unreadable ({first_line(error)})", where=path) from error
 
 
 def _group_paths(store: Store | str | Path, path: Path | str) -> list[str]:
@@ -71,7 +83,7 @@ def _group_paths(store: Store | str | Path, path: Path | str) -> list[str]:
         members = zarr.open_group(store, mode="r").members(max_depth=None)
         return sorted(name for name, member in members if isinstance(member, zarr.Group))
     except Exception as error:
-        raise UnreadableFile(f"the store is incomplete or unreadable ({error})", where=path) from error
+        raise UnreadableFile(f"the store is incomplete or unreadable ({first_line(error)})", where=path) from error
 
 
 def _with_declared_fill(dataset: xr.Dataset, group: zarr.Group) -> xr.Dataset:
@@ -135,15 +147,38 @@ def _with_fast_arrays(dataset: xr.Dataset, path: Path) -> xr.Dataset:
 
 def _remote_store(address: str) -> Store | str:
     """The store at an address: through obstore if it is installed and supports the address, else through fsspec."""
+    if zarr.config.get("async.timeout") is None:  # without one, a server that stops answering is waited for without end
+        zarr.config.set({"async.timeout": REMOTE_TIMEOUT})
     if find_spec("obstore") is None:
-        return address
+        return _fsspec_store(address)
     from obstore.store import from_url
     from zarr.storage import ObjectStore
 
+    timeout, limit = (timedelta(seconds=seconds) for seconds in (REMOTE_TIMEOUT / 4, REMOTE_TIMEOUT / 2))
     try:
-        return ObjectStore(from_url(address), read_only=True)
+        store = from_url(
+            address,
+            client_options={
+                "timeout": timeout,
+                "connect_timeout": timeout,
+                "allow_http": protocol_of(address) == "http",
+            },
+            retry_config={"max_retries": 2, "retry_timeout": limit},
+        )
+        return ObjectStore(store, read_only=True)
     except Exception:  # it has no common error either
+        return _fsspec_store(address)
+
+
+def _fsspec_store(address: str) -> Store | str:
+    """The store at an address through fsspec, of a web server with a limit of time."""
+    if protocol_of(address) not in ("http", "https") or find_spec("aiohttp") is None:
         return address
+    from aiohttp import ClientTimeout
+    from zarr.storage import FsspecStore
+
+    options = {"client_kwargs": {"timeout": ClientTimeout(total=REMOTE_TIMEOUT / 4)}}
+    return FsspecStore.from_url(address, storage_options=options, read_only=True)
 
 
 def _is_consolidated(path: Path) -> bool:

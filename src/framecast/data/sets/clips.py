@@ -152,7 +152,8 @@ class ClipData(ABC):
         training, test_clips = list(self.clips("train")), list(self.clips("test"))
         validation_count = round(self.validation * len(training))
         train_count = len(training) - validation_count
-        sources = [_source(clips, shape) for clips in (training[:train_count], training[train_count:], test_clips)]
+        clips_of = (training[:train_count], training[train_count:], test_clips)
+        sources = [_source(clips, shape) for clips in clips_of]
         if not any(sources):
             clips = len(training) + len(test_clips)
             layout = f"see `framecast datasets` for how the files of {self.name} must lie"
@@ -165,7 +166,15 @@ class ClipData(ABC):
         report = (f"{', '.join(counts)} windows of {len(training)} training and {len(test_clips)} test clips",)
         train, validation, test = sources
         return DataSplits(
-            train, validation, test, scaling=Unit(), step=None, report=report, where=self.path, parts=report[0]
+            train,
+            validation,
+            test,
+            scaling=Unit(),
+            step=None,
+            report=report,
+            clips={name: tuple(clip.name for clip in clips) for name, clips in zip(NAMES, clips_of, strict=True)},
+            where=self.path,
+            parts=report[0],
         )
 
 

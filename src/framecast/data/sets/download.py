@@ -10,6 +10,7 @@ from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 from framecast.errors import DataError
+from framecast.writing import adopt, appending, claim
 
 _PIECE = 2**20
 _PARTIAL, _UNSATISFIABLE = 206, 416
@@ -28,13 +29,18 @@ def fetch(remote: Remote, folder: Path, progress: Callable[[int, int], None] = l
     """Fetch a file into `folder` and return its path; an existing file with the expected checksum is kept.
 
     An interrupted download resumes at the next call. `progress` is called with the bytes received and the total, 0 if it is
-    unknown. Raises `DataError` if the address cannot be reached, with the manual steps, and if the checksum differs.
+    unknown. Raises `DataError` if the address cannot be reached, with the manual steps, and if the checksum differs, and
+    `RunError` if the file cannot be written.
     """
     target = folder / remote.name
     if target.exists():
         _check(target, remote)
         return target
-    folder.mkdir(parents=True, exist_ok=True)
+    with claim(target, beside=True):
+        return _fetch(remote, target, progress)
+
+
+def _fetch(remote: Remote, target: Path, progress: Callable[[int, int], None]) -> Path:
     partial = target.with_name(f".{target.name}.part")
     received = partial.stat().st_size if partial.exists() else 0
     try:
@@ -44,9 +50,9 @@ def fetch(remote: Remote, folder: Path, progress: Callable[[int, int], None] = l
             if answer.status != _PARTIAL:
                 received = 0  # the server does not support ranges: start again
             total = received + int(answer.headers.get("Content-Length", 0) or -received)
-            with partial.open("ab" if received else "wb") as file:
+            with appending(partial, anew=received == 0) as append:
                 while piece := answer.read(_PIECE):
-                    file.write(piece)
+                    append(piece)
                     received += len(piece)
                     progress(received, total)
         if total and received < total:
@@ -61,7 +67,7 @@ def fetch(remote: Remote, folder: Path, progress: Callable[[int, int], None] = l
     except DataError:
         partial.unlink()
         raise
-    partial.replace(target)
+    adopt(partial, target)
     return target
 
 

@@ -8,14 +8,14 @@ and the changes of the frames.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
 import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field
 from itertools import pairwise
 from math import prod
 from pathlib import Path
@@ -29,16 +29,38 @@ from zarr.errors import ZarrUserWarning
 from framecast.checks import as_path, check_kind, replace_fields, takes_fields_of
 from framecast.data.archives.joining import first_names
 from framecast.data.archives.opening import OpenResult, open_all
-from framecast.data.frames import action_names, describe_source, stamp
+from framecast.data.archives.outputs import check_output
+from framecast.data.frames import describe_source, stamp
 from framecast.data.lazy import ArrayReader
 from framecast.data.readers.options import DEFAULT, ReadOptions
 from framecast.data.readers.zarr_store import PIPELINE
 from framecast.data.store.changes import UNCHANGED, Changes
-from framecast.data.store.layout import Chunks, check_chunks, create, default_chunks, extra_arrays, frames_per_shard
-from framecast.errors import ConfigError, DataError, FramecastError, ResourceError, RunError
+from framecast.data.store.layout import (
+    Chunks,
+    check_chunk_size,
+    check_chunks,
+    clip_chunks,
+    create,
+    default_chunks,
+    extra_arrays,
+)
+from framecast.data.store.manifest import (
+    MANIFEST,
+    checksums,
+    empty_manifest,
+    frames_after,
+    make_plan,
+    mismatch,
+    read_manifest,
+    sha256,
+)
+from framecast.errors import ArgumentError, ConfigError, DataError, FramecastError, ResourceError
+from framecast.plain_data import parse_json, read_json
 from framecast.progress import Progress, no_progress
+from framecast.writing import adopt, claim, put_bytes, replacing, resolve, write_bytes, write_errors
 
-MANIFEST = "manifest.json"
+_SCRATCH = ".scratch"
+"""The hidden folder, in a store under construction, in which a shard is encoded."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +121,8 @@ def convert(
     out, changes = as_path(out, "the path of a store, ....zarr", "out"), replace_fields(changes, stated)
     if out.suffix != ".zarr":
         raise ConfigError(f"{out.suffix or 'no suffix'} is no format", where=out, remedy="name it ....zarr")
-    check_chunks(chunks)
+    if chunks is not None:
+        check_chunks(chunks)
     opened = open_all(source, options, lenient=True)
     if "sequence" in opened.frames.dims:
         raise DataError(
@@ -107,15 +130,14 @@ def convert(
             where=describe_source(opened.frames),
             remedy="only frames along one time are converted",
         )
+    check_output(out, [opened.frames], source)
     frames = changes.apply(opened.frames)
-    try:
+    with claim(out, beside=True):
         store = _Store(out, opened._replace(frames=frames), changes, chunks)
         (begun or no_progress)(store.size)
         store.lay_out()
         store.fill(progress or no_progress)
         return store.finish(frames.attrs["repairs"])
-    except OSError as error:
-        raise RunError(f"cannot be written ({error})", where=out) from error
 
 
 class _Store:
@@ -124,24 +146,24 @@ class _Store:
 
     def __init__(self, out: Path, opened: OpenResult, changes: Changes, chunks: Chunks | None) -> None:
         frames = opened.frames
-        self.out, self.partial = out, out.with_name(f".{out.name}.partial")
+        self.path, self.out = out, resolve(out)
+        self.partial = self.out.with_name(f".{self.out.name}.partial")
         self.name = str(frames.name)
-        _recover(out)
+        _recover(self.out)
         # an earlier store, finished or interrupted, sets chunks and plan
-        finished, started = _manifest(out), _manifest(self.partial)
-        manifest = finished or started
-        self.chunks = chunks or (tuple(manifest["plan"]["chunks"]) if manifest else default_chunks(frames))
-        plan = json.loads(json.dumps(_make_plan(opened, changes, self.chunks)))  # as it is read back
+        finished, started = read_manifest(self.out), read_manifest(self.partial)
+        self.chunks = _choose_chunks(chunks, finished, started, frames)
+        plan = parse_json(json.dumps(make_plan(opened, changes, self.chunks)), out)  # as it is read back
         self.length = int(plan["shard"])
-        if out.exists() and (reason := _mismatch(finished, plan, frames)):
+        if self.out.exists() and (reason := mismatch(finished, plan, frames) or self._damage(self.out, finished)):
             raise ConfigError(f"exists already and {reason}", where=out, remedy="convert to a new store")
         self.before = int(finished["frames"]) if finished else 0
-        if _mismatch(started, plan, frames):
-            shutil.rmtree(self.partial, ignore_errors=True)
+        if mismatch(started, plan, frames) or self._damage(self.partial, started):
             started = None
-        self.manifest: dict[str, Any] = started or finished or _empty_manifest(plan)
+        self.base = self.partial if started else self.out if finished else None
+        self.manifest: dict[str, Any] = started or finished or empty_manifest(plan)
         # the new frames, after the last of the store
-        self.frames, late = _frames_after(frames, self.manifest)
+        self.frames, late = frames_after(frames, self.manifest)
         self.reader, self.threads = ArrayReader(self.frames), os.cpu_count() or 1
         self.manifest["left_out"] |= opened.left_out | late
         self.written = int(self.manifest["frames"])
@@ -153,28 +175,29 @@ class _Store:
         )
 
     def lay_out(self) -> None:
-        """Create the folder and resize its arrays for all frames."""
-        if not self.partial.exists() and self.out.exists():
-            # The manifest comes last, from `_write_manifest`: a copy that was interrupted is none.
-            shutil.copytree(self.out, self.partial, copy_function=self._copy, ignore=shutil.ignore_patterns(MANIFEST))
-        elif not self.partial.exists():
-            self.partial.parent.mkdir(parents=True, exist_ok=True)
-            create(self.partial, self.frames, self.chunks, self.length)
-        others = extra_arrays(self.frames)
-        for name in (self.name, *others):
-            array = self._array(name)
-            array.resize((self.size.frames, *array.shape[1:]))
-        for name, values in others.items():
-            self._array(name)[self.written :] = values
-        stored = self.manifest["stored"]
-        self.manifest["stored"] = {
-            key: checksum for key, checksum in stored.items() if not self._is_rewritten(Path(key))
-        }
-        self._write_manifest()
+        """Create the folder with the arrays at their final sizes, the times, and the shards that are written, in one step."""
+        with replacing(self.partial) as folder:
+            if self.base is None:
+                create(folder, self.frames, self.chunks, self.length)
+            else:
+                shutil.copytree(self.base, folder, copy_function=self._copy, ignore=self._ignored)
+            others = extra_arrays(self.frames)
+            for name in (self.name, *others):
+                array = _array(folder, name)
+                array.resize((self.size.frames, *array.shape[1:]))
+            for name, values in others.items():
+                _array(folder, name)[self.written :] = values
+            with warnings.catch_warnings():
+                # that version 3 has no such thing in its specification yet
+                warnings.simplefilter("ignore", ZarrUserWarning)
+                zarr.consolidate_metadata(folder)
+            stored = self.manifest["stored"]
+            self.manifest["stored"] = {key: digest for key, digest in stored.items() if self._is_kept(Path(key))}
+            put_bytes(folder / MANIFEST, self._manifest_text())
 
     def fill(self, progress: Callable[[int, int], None]) -> None:
         """Write shard after shard, and the manifest after each."""
-        array, total, start = self._array(self.name), self.size.frames, self.written
+        total, start = self.size.frames, self.written
         checked_files: set[str] = set()
         progress(start, total)
         with ThreadPoolExecutor(max_workers=1) as executor:  # one shard is decoded while the one before it is written
@@ -183,10 +206,10 @@ class _Store:
                 frames, values, missing = pending.result()
                 end = start + len(values)
                 pending = executor.submit(self._decode_shard, end)
-                array[start:end] = values
+                self._write_shard(start, values)
                 for file in dict.fromkeys(map(str, frames["source"].values)):
                     if file not in checked_files:
-                        self.manifest["files"][file] = _checksums(Path(file))
+                        self.manifest["files"][file] = checksums(Path(file))
                         checked_files.add(file)
                 self.manifest["missing"] |= missing
                 self.manifest |= {"frames": end, "last": str(frames["time"].values[-1])}
@@ -196,26 +219,20 @@ class _Store:
 
     def finish(self, repairs: Sequence[str]) -> Conversion:
         """Complete the manifest and move the store to its path."""
+        shutil.rmtree(self.partial / _SCRATCH, ignore_errors=True)
         files = sorted(file for file in (self.partial / self.name / "c").rglob("*") if file.is_file())
         known = self.manifest["stored"]
         keys = {str(file.relative_to(self.partial)): file for file in files}
-        self.manifest["stored"] = {key: known.get(key) or _sha256(file) for key, file in keys.items()}
+        self.manifest["stored"] = {key: known.get(key) or sha256(file) for key, file in keys.items()}
         left_out = self.manifest["left_out"]
         self.manifest["left_out"] = {
             file: reason for file, reason in left_out.items() if file not in self.manifest["files"]
         }
         self.manifest["repairs"] = list(dict.fromkeys([*self.manifest["repairs"], *repairs]))
         self._write_manifest()
-        with warnings.catch_warnings():
-            # that version 3 has no such thing in its specification yet
-            warnings.simplefilter("ignore", ZarrUserWarning)
-            zarr.consolidate_metadata(self.partial)
-        if self.out.exists():
-            self.out.rename(_previous(self.out))
-        self.partial.rename(self.out)
-        shutil.rmtree(_previous(self.out), ignore_errors=True)
+        adopt(self.partial, self.out)
         return Conversion(
-            out=self.out,
+            out=self.path,
             frames=int(self.manifest["frames"]),
             added=int(self.manifest["frames"]) - self.before,
             bytes=sum(file.stat().st_size for file in self.out.rglob("*") if file.is_file()),
@@ -225,11 +242,45 @@ class _Store:
             repairs=tuple(self.manifest["repairs"]),
         )
 
-    def _array(self, name: str) -> zarr.Array[Any]:
-        with zarr.config.set({**PIPELINE, "threading.max_workers": 1}):  # one, for the same file each time
-            array = zarr.open_group(self.partial, mode="r+", use_consolidated=False)[name]
-        assert isinstance(array, zarr.Array)
-        return array
+    def _write_shard(self, start: int, values: np.ndarray) -> None:
+        """Write frames from `start` on as the file of their shard, in one step: with the frames before them in that shard."""
+        number, before = divmod(start, self.length)
+        if before:
+            values = np.concatenate([_array(self.partial, self.name)[start - before : start], values])
+        key, scratch = Path(self.name, "c", str(number), "0", "0", "0"), self.partial / _SCRATCH
+        with write_errors(self.path):
+            shutil.rmtree(scratch, ignore_errors=True)
+            metadata = read_json(self.partial / self.name / "zarr.json")
+            metadata["shape"][0] = self.length
+            put_bytes(scratch / self.name / "zarr.json", json.dumps(metadata).encode())
+            _array(scratch, self.name)[: len(values)] = values
+        shard = scratch / self.name / "c" / "0" / "0" / "0" / "0"
+        if shard.exists():  # frames without data only are not stored
+            self.manifest["stored"][str(key)] = sha256(shard)
+            adopt(shard, self.partial / key)
+
+    def _damage(self, store: Path, manifest: dict[str, Any] | None) -> str:
+        """Why a store cannot continue though its manifest is whole; empty if it can: its arrays hold what the manifest says, and
+        its last shard, to which frames may be added, can be read."""
+        if manifest is None:
+            return ""
+        count, last = manifest["frames"], manifest["last"]
+        try:
+            times, frames = _array(store, "time"), _array(store, self.name)
+            sizes_fit = min(times.shape[0], frames.shape[0]) >= count >= 0 and (store == self.partial) | (
+                times.shape[0] == frames.shape[0] == count
+            )
+            if not sizes_fit or (count == 0) != (last is None):
+                return "its manifest does not fit its frames"
+            if count:
+                time = np.datetime64(last, "ns").astype(int) if manifest["plan"]["clock"] else int(last)
+                if time != int(np.asarray(times[count - 1])):
+                    return "its manifest does not fit its times"
+                frames[(count - 1) // self.length * self.length : count]
+        except Exception as error:  # zarr has no common error; whatever it raises, this store is not whole
+            return f"is damaged ({error})"
+        missing = [key for key in manifest["stored"] if not (store / key).is_file()]
+        return f"has lost {first_names(missing)}" if missing else ""
 
     def _decode_shard(self, start: int) -> tuple[xr.DataArray, np.ndarray, dict[str, str]]:
         """The frames of the store from `start` to the end of its shard, their values, and what is missing."""
@@ -261,27 +312,62 @@ class _Store:
             return {time: reason for each in failures for time, reason in each.items()}
         return {}
 
-    def _is_rewritten(self, key: Path) -> bool:
-        """Whether a stored file will be written again: all but full shards of earlier frames."""
+    def _is_kept(self, key: Path) -> bool:
+        """Whether a stored file belongs to a shard of the frames that are written."""
         parts = key.parts
-        return parts[:2] != (self.name, "c") or len(parts) < 3 or int(parts[2]) >= self.written // self.length
+        return len(parts) > 2 and parts[:2] == (self.name, "c") and int(parts[2]) * self.length < self.written
+
+    def _ignored(self, folder: str, names: Sequence[str]) -> list[str]:
+        """What is not copied into a store that continues: shards beyond its frames, and all that is hidden."""
+        where = Path(folder).relative_to(self.base or folder)
+        beyond = where.parts == (self.name, "c")
+        return [
+            name
+            for name in names
+            if name.startswith(".") or name == MANIFEST or (beyond and not self._is_kept(where / name))
+        ]
 
     def _copy(self, source: str, target: str) -> None:
-        """Link unchanged files to those of the finished store and copy the others, so that the finished store is never
+        """Link shards, which are only ever replaced as a whole, and copy other files, so that the earlier store is never
         changed."""
-        if self._is_rewritten(Path(source).relative_to(self.out)):
-            shutil.copy2(source, target)
-            return
-        try:
-            os.link(source, target)
-        except OSError:  # a file system without links
-            shutil.copy2(source, target)
+        if self._is_kept(Path(source).relative_to(self.base or source)):
+            with suppress(OSError):  # a file system without links
+                os.link(source, target)
+                return
+        shutil.copy2(source, target)
+
+    def _manifest_text(self) -> bytes:
+        return json.dumps(self.manifest, indent=1).encode()
 
     def _write_manifest(self) -> None:
-        """Write the manifest atomically."""
-        temporary = self.partial / f"{MANIFEST}.new"
-        temporary.write_text(json.dumps(self.manifest, indent=1))
-        temporary.replace(self.partial / MANIFEST)
+        write_bytes(self.partial / MANIFEST, self._manifest_text())
+
+
+def _array(store: Path, name: str) -> zarr.Array[Any]:
+    with zarr.config.set({**PIPELINE, "threading.max_workers": 1}):  # one, for the same file each time
+        array = zarr.open_array(store / name, mode="r+", zarr_format=3)
+    assert isinstance(array, zarr.Array)
+    return array
+
+
+def _choose_chunks(
+    given: Chunks | None, finished: dict[str, Any] | None, started: dict[str, Any] | None, frames: xr.DataArray
+) -> Chunks:
+    """The chunks that are given, else those of the finished store, else those of an interrupted one that can be written, else the
+    default. Raises `ArgumentError` for given ones that cannot."""
+    height, width = frames.sizes["y"], frames.sizes["x"]
+    if given is not None:
+        chunks = clip_chunks(given, height, width)
+        check_chunk_size(chunks, frames)
+        return chunks
+    if finished is not None:
+        return clip_chunks(finished["plan"]["chunks"], height, width)
+    if started is not None:
+        chunks = clip_chunks(started["plan"]["chunks"], height, width)
+        with suppress(ArgumentError):
+            check_chunk_size(chunks, frames)
+            return chunks
+    return default_chunks(frames)
 
 
 def _previous(out: Path) -> Path:
@@ -293,97 +379,3 @@ def _recover(out: Path) -> None:
     """Restore the finished store if a conversion was interrupted during the replacement."""
     if _previous(out).exists():
         shutil.rmtree(_previous(out)) if out.exists() else _previous(out).rename(out)
-
-
-def _manifest(store: Path) -> dict[str, Any] | None:
-    """The manifest of a store; None if there is none, or if it is incomplete."""
-    try:
-        manifest = json.loads((store / MANIFEST).read_text())
-    except (OSError, ValueError):
-        return None
-    if not isinstance(manifest, dict) or not manifest.keys() >= _empty_manifest({}).keys():
-        return None
-    later_keys = {"clock": "T" in str(manifest["last"]), "time_step": None, "actions": 0}
-    for key, value in later_keys.items():
-        manifest["plan"].setdefault(key, value)
-    return manifest
-
-
-def _empty_manifest(plan: dict[str, Any]) -> dict[str, Any]:
-    """The manifest of a store without frames."""
-    empty: dict[str, Any] = {"files": {}, "left_out": {}, "missing": {}, "repairs": [], "stored": {}}
-    return {"plan": plan, "frames": 0, "last": None, **empty}
-
-
-def _make_plan(opened: OpenResult, changes: Changes, chunks: Chunks) -> dict[str, Any]:
-    """What must stay the same for a store to grow."""
-    frames = opened.frames
-    grid = hashlib.sha256()
-    for axis in ("y", "x"):
-        grid.update(np.round(frames[axis].values, 3).tobytes() if axis in frames.coords else b"")
-    return {
-        "variable": str(frames.name),
-        "units": frames.attrs["units"],
-        "dry": float(frames.attrs["dry"]),
-        "size": [frames.sizes[dim] for dim in ("channel", "y", "x")],
-        "actions": len(action_names(frames)),
-        "grid": grid.hexdigest(),
-        "clock": frames["time"].dtype.kind == "M",
-        "time_step": opened.time_step,
-        "changes": asdict(changes),
-        "chunks": list(chunks),
-        "shard": frames_per_shard(frames, chunks),
-    }
-
-
-def _mismatch(manifest: dict[str, Any] | None, plan: dict[str, Any], frames: xr.DataArray) -> str:
-    """Why a store cannot continue with these frames; empty if it can."""
-    if manifest is None:
-        return "was not made by this command"
-    if differing := [key for key in plan if manifest["plan"].get(key) != plan[key]]:
-        return f"was made with other settings, or on another grid ({', '.join(differing)})"
-    if shifted := _shifted(frames, manifest):
-        reason = "frames without a clock are counted through, and new or longer than before is"
-        return f"the numbers of its frames have shifted: {reason} {first_names(shifted)}"
-    return ""
-
-
-def _shifted(frames: xr.DataArray, manifest: dict[str, Any]) -> list[str]:
-    """The files that shift the numbers of frames without a clock: new ones before the end of the store, and longer ones, but for
-    the last. Empty for frames with a clock, and for single frames numbered by their names."""
-    plan, files = manifest["plan"], list(map(str, frames["source"].values))
-    if (plan["clock"] and plan["time_step"] is None) or len(set(files)) == len(files):
-        return []
-    new, late = _frames_after(frames, manifest)
-    earlier_files = list(dict.fromkeys(files[: len(files) - new.sizes["time"]]))
-    sizes = {Path(file).absolute(): entry.get("bytes") for file, entry in manifest["files"].items()}
-    longer = (
-        file for file in earlier_files[:-1] if sizes.get(Path(file).absolute()) not in (None, Path(file).stat().st_size)
-    )
-    return [*late, *longer]
-
-
-def _frames_after(frames: xr.DataArray, manifest: dict[str, Any]) -> tuple[xr.DataArray, dict[str, str]]:
-    """The frames after the last one of a store, and the files among the others that are not in it."""
-    if manifest["last"] is None:
-        return frames, {}
-    clock = manifest["plan"]["clock"]
-    new = frames["time"].values > (np.datetime64(manifest["last"]) if clock else int(manifest["last"]))
-    known = {Path(file).absolute() for file in manifest["files"]}
-    sums = {entry.get("sha256") for entry in manifest["files"].values()} - {None}  # of files that may have been moved
-    others = {file for file in map(str, frames["source"].values[~new]) if Path(file).absolute() not in known}
-    late = {file for file in others if _checksums(Path(file)).get("sha256") not in sums}
-    reason = f"late: the store went on to {manifest['last']} before it came; convert all to a new store to have it in"
-    return frames.isel(time=new), dict.fromkeys(sorted(late), reason)
-
-
-def _checksums(file: Path) -> dict[str, Any]:
-    """Size and SHA-256 of a source file; for a store (a folder, or remote) only its kind."""
-    if not file.is_file():
-        return {"kind": "store"}
-    return {"bytes": file.stat().st_size, "sha256": _sha256(file)}
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()

@@ -6,6 +6,7 @@ holds as one object.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from zarr.codecs import ZstdCodec
 
 from framecast.checks import as_tuple, check_counts
 from framecast.data.frames import action_names, actions_of
+from framecast.data.readers.limits import MEMORY_LIMIT
 from framecast.errors import ArgumentError
 
 Chunks = tuple[int, int, int]
@@ -24,18 +26,43 @@ CHUNK: Chunks = (8, 64, 64)
 """As float32 128 KiB: of what is expanded for a crop of 128 x 128 and 15 frames three tenths are used."""
 SHARD = 64 * 2**20
 """Bytes, as float32, that a shard holds about; two are in memory at a time."""
+FEWEST_PIXELS = 64
+"""Of a chunk, over frames, height and width: it takes some 40 bytes besides its pixels."""
 _EPOCH = "nanoseconds since 1970-01-01"
 
 
-def check_chunks(chunks: Chunks | None) -> None:
+def check_chunks(chunks: Chunks) -> None:
     """Raise `ArgumentError` if chunks are not three whole numbers from 1 on."""
-    if chunks is None:
-        return
     if len(as_tuple(chunks, "chunks")) != 3:
         given = " x ".join(map(str, chunks))
         raise ArgumentError(f"chunks of {given}, expected frames x height x width", parameter="chunks")
     for side in chunks:
         check_counts(chunks=side)
+
+
+def clip_chunks(chunks: Sequence[int], height: int, width: int) -> Chunks:
+    """Chunks that do not reach beyond a frame."""
+    return int(chunks[0]), min(int(chunks[1]), height), min(int(chunks[2]), width)
+
+
+def check_chunk_size(chunks: Chunks, frames: xr.DataArray) -> None:
+    """Raise `ArgumentError` for chunks, clipped to the frame, of so many frames that a shard of them does not fit in memory, or
+    of so few pixels that the index of the chunks outgrows them."""
+    height, width = frames.sizes["y"], frames.sizes["x"]
+    most = max(MEMORY_LIMIT // _bytes(frames), 1)
+    if chunks[0] > most:
+        raise ArgumentError(
+            f"{chunks[0]:,} frames of {height} x {width} pixels exceed {MEMORY_LIMIT / 2**20:.0f} MiB, which a shard holds",
+            parameter="chunks",
+            remedy=f"at most {most:,} frames in a chunk",
+        )
+    least = min(FEWEST_PIXELS, CHUNK[0] * height * width)
+    if prod(chunks) < least:
+        raise ArgumentError(
+            f"{' x '.join(map(str, chunks))} are {prod(chunks)} pixels; the index of such chunks is larger than they are",
+            parameter="chunks",
+            remedy=f"at least {least} pixels in a chunk",
+        )
 
 
 def default_chunks(frames: xr.DataArray) -> Chunks:

@@ -18,7 +18,7 @@ from typing import Literal
 import numpy as np
 import scipy  # its parts are imported when they are first used
 
-from framecast.checks import require
+from framecast.checks import Seed, require
 from framecast.data.quantities import INTENSITY, Quantity
 from framecast.data.readers.options import DEFAULT
 from framecast.data.region import Region
@@ -113,7 +113,7 @@ class DigitData(ABC):
     train: int = 10_000
     validation: int = 100
     test: int = 1_000
-    seed: int = 0
+    seed: Seed = 0
 
     def __post_init__(self) -> None:
         check_lengths(self.context, self.horizon)

@@ -19,6 +19,7 @@ from typing import TypeVar
 import numpy as np
 import torch
 
+from framecast.checks import check_memory
 from framecast.data.quantities import ZR
 from framecast.data.region import Region
 from framecast.data.scaling import Scaling
@@ -83,6 +84,9 @@ class Batches:
         for low, wide in sizes:
             if low < height or wide < width:
                 raise ConfigError(f"a crop of {height} x {width} does not fit in {low} x {wide}", where="data.crop")
+        shape = self.source.shape
+        pixels = (shape.context + shape.horizon) * shape.channels * height * width
+        check_memory(4 * self.batch_size * pixels, "training.batch_size", f"a batch of {self.batch_size:,} windows")
 
     def stream(self, start: int = 0) -> Iterator[Batch]:
         """Batches `start`, `start + 1`, ... without end."""

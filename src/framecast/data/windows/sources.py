@@ -7,8 +7,9 @@ window in any thread, in any order.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -23,8 +24,9 @@ from framecast.data.scale import Scale, scale_of
 from framecast.data.scaling import Scaling
 from framecast.data.windows.index import Window
 from framecast.data.windows.inputs import Field, Input
+from framecast.data.windows.record import FrameTable
 from framecast.data.windows.splits import Split
-from framecast.errors import ConfigError, DataError
+from framecast.errors import ConfigError, DataError, shown
 from framecast.types import FrameShape
 
 
@@ -87,8 +89,10 @@ class DataSplits:
     """A data set, opened: the windows of each split (None where there are none) and how they are scaled.
 
     `step` is the time between frames, None where there is no clock; `report` describes the data in words, `repairs` what was
-    repaired, left out or refused; `frames` are the opened archives, none for generated data. `where` names the files, `parts`
-    describes the split if one part has no window.
+    repaired, left out or refused, `warnings` what makes scores on it doubtful; `frames` are the opened archives, none for
+    generated data, `tables` list their frames, and `windows` are those of each split; `input_files` are the files of extra
+    inputs. `clips` names the clips of each split of a data set that has its own. `where` names the files, `parts` describes the
+    split if one part has no window.
     """
 
     train: WindowSource | None
@@ -98,7 +102,12 @@ class DataSplits:
     step: np.timedelta64 | None
     report: tuple[str, ...]
     repairs: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     frames: tuple[xr.DataArray, ...] = ()
+    tables: tuple[FrameTable, ...] = ()
+    windows: Mapping[str, tuple[Window, ...]] = field(default_factory=dict)
+    input_files: tuple[str, ...] = ()
+    clips: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     probabilities: np.ndarray | None = None
     """The probability of each training window `(n,)`; None if each is drawn once an epoch."""
     where: str | None = None
@@ -114,6 +123,10 @@ class DataSplits:
             )
         shape = self.train.shape
         return shape if crop is None else shape._replace(height=crop[0], width=crop[1])
+
+    def source(self, split: str) -> WindowSource | None:
+        """The windows of a split by its name; None without any."""
+        return {"train": self.train, "validation": self.validation, "test": self.test}[split]
 
     def held_out(self) -> WindowSource:
         """The windows of the test. Raises `DataError` without any."""
@@ -201,10 +214,18 @@ def no_inputs(length: int, size: tuple[int, int], region: Region | None) -> np.n
     return np.zeros((length, 0, height, width), dtype=np.float32)
 
 
+LONGEST_WINDOW = 100_000
+"""Frames of a context, and of a horizon."""
+
+
 def check_lengths(context: int, horizon: int) -> None:
-    """Raise `ConfigError` if context or horizon is below 1."""
+    """Raise `ConfigError` if context or horizon is below 1, or beyond `LONGEST_WINDOW`."""
     if context < 1 or horizon < 1:
         raise ConfigError(f"context {context} and horizon {horizon} must be at least 1", where="data")
+    if max(context, horizon) > LONGEST_WINDOW:
+        raise ConfigError(
+            f"context {shown(context)} and horizon {shown(horizon)} must be at most {LONGEST_WINDOW:,}", where="data"
+        )
 
 
 def _actions(frames: xr.DataArray) -> np.ndarray:
@@ -271,6 +292,12 @@ class ArchiveSource:
 
     def __len__(self) -> int:
         return len(self.windows)
+
+    def restricted(self, windows: Sequence[Window]) -> ArchiveSource:
+        """The same source with some of its windows only."""
+        other = copy(self)
+        other.windows = tuple(windows)
+        return other
 
     def size_of(self, index: int) -> tuple[int, int]:
         """Height and width of the frames of a window."""

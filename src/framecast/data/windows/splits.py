@@ -126,7 +126,11 @@ Split = ByBlocks | ByFile | ByDates
 
 def split(windows: WindowList, archives: Sequence[xr.DataArray], rule: Split) -> dict[str, tuple[Window, ...]]:
     """The windows of each split, by name. A window whose frames do not all carry one label is in none."""
-    labels = rule.labels(archives, windows.length)
+    return split_by_labels(windows, rule.labels(archives, windows.length))
+
+
+def split_by_labels(windows: WindowList, labels: Sequence[np.ndarray]) -> dict[str, tuple[Window, ...]]:
+    """`split` by the labels of the frames of each archive `(sequence, time)`."""
     parts: dict[str, list[Window]] = {name: [] for name in NAMES}
     for window in windows.windows:
         covered = np.unique(labels[window.archive][window.sequence, window.start : window.start + windows.length])
@@ -135,9 +139,8 @@ def split(windows: WindowList, archives: Sequence[xr.DataArray], rule: Split) ->
     return {name: tuple(part) for name, part in parts.items()}
 
 
-def describe_split(windows: WindowList, archives: Sequence[xr.DataArray], rule: Split) -> str:
-    """The number of frames of each split and its longest run of frames, in words."""
-    labels = rule.labels(archives, windows.length)
+def describe_split(windows: WindowList, archives: Sequence[xr.DataArray], labels: Sequence[np.ndarray]) -> str:
+    """The number of frames of each split and its longest run of frames, in words, from their labels."""
     messages = []
     for label, name in enumerate(("training", "validation", "test")):
         count = sum(int((each == label).sum()) for each in labels)

@@ -15,6 +15,7 @@ of 2, 7 and 13 km had the least Brier score at 0.5, 2 and 8 mm/h alike.
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 
 import torch
@@ -108,14 +109,19 @@ class ExtrapolationPrior(nn.Module):
         logits = (weight @ features.flatten(3)).transpose(1, 2)
         return logits.reshape(*logits.shape[:3], *features.shape[3:]) + bias[..., None, None]
 
+    @torch.no_grad()
+    def reweight(self, trust: Tensor) -> None:
+        """Multiply what was learnt by factors `(K,)`."""
+        self.weight.mul_(trust[:, None])
+        self.bias.mul_(trust)
+
 
 def _start_weights(rates: int) -> Tensor:
     """The weights `(N, K, S)` of extrapolation smoothed by lead time: those of the two widths that enclose the neighbourhood."""
-    widths = torch.tensor(WIDTHS)
     weights = torch.zeros(len(KNOTS), len(WIDTHS))
     for knot, minutes in enumerate(KNOTS):
         width = min(START + GROWTH * minutes, WIDTHS[-1])
-        upper = int(torch.bucketize(torch.tensor(width), widths))
+        upper = bisect_left(WIDTHS, width)
         low, high = (math.log(max(each, WIDTHS[1] / 2)) for each in (WIDTHS[upper - 1], WIDTHS[upper]))
         share = min(max((math.log(width) - low) / (high - low), 0.0), 1.0)
         weights[knot, upper - 1], weights[knot, upper] = 1 - share, share

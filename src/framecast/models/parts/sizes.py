@@ -7,8 +7,11 @@ from numbers import Integral
 from typing import Any, get_type_hints
 
 from framecast.checks import describe
-from framecast.errors import ConfigError
+from framecast.errors import ConfigError, shown
 
+LARGEST_SIZE, MOST_LAYERS = 65_536, 256
+"""The largest size of a model, and the largest number of its parts."""
+_COUNTS = ("layers", "blocks", "heads", "slots", "order", "steps", "half_steps")
 _NUMBER, _NUMBERS = (int, int | None), (tuple[int, ...], tuple[int, ...] | None)
 
 
@@ -31,8 +34,17 @@ def check_sizes(settings: Any, where: str = "model") -> None:
                 )
         elif kind in _NUMBER and not (value is None and kind is not int) and not _is_size(value):
             raise ConfigError(f"{describe(value)} given, expected a whole number of at least 1", where=name)
+        sizes = value if isinstance(value, tuple) else () if value is None else (value,)
+        if kind in (*_NUMBER, *_NUMBERS) and where == "model":
+            largest = MOST_LAYERS if kind in _NUMBER and each.name in _COUNTS else LARGEST_SIZE
+            if max(sizes, default=0) > largest or len(sizes) > MOST_LAYERS:
+                raise ConfigError(
+                    f"{shown(value)} given, expected at most {largest:,}"
+                    + (f", and at most {MOST_LAYERS} of them" if isinstance(value, tuple) else ""),
+                    where=name,
+                )
         if each.name in ("kernel", "kernels") and value is not None:
-            even = [size for size in (value if isinstance(value, tuple) else (value,)) if size % 2 == 0]
+            even = [size for size in sizes if size % 2 == 0]
             if even:
                 raise ConfigError(f"kernel {even[0]} is not an odd number", where=name)
 

@@ -20,8 +20,9 @@ LARGE = 2**17
 """Floats above which it matters; an allocation by NumPy takes two microseconds longer."""
 ALIGNED = 64
 """Bytes."""
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
-"""Constants of `malloc.h`: the free memory above which the heap shrinks, and the size of blocks that are outside of the heap."""
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -3, -4
+"""Constants of `malloc.h`: the free memory above which the heap shrinks, the size of blocks that are outside of the heap, and the
+number of those."""
 
 
 def empty(*shape: int) -> Tensor:
@@ -51,12 +52,15 @@ def _library(name: str) -> Any:
         return lambda *_: None
 
 
-def keep_free() -> None:
+def keep_free(*, every_size: bool = False) -> None:
     """Keep freed memory in the process for later requests. A training step that returns pages to the system and gets new ones
-    can lose a fifth of its time."""
+    can lose a fifth of its time. With `every_size`, for a process that does one thing and ends, also blocks of more than 32 MiB,
+    of which a long process could lose some to fragments."""
     _library("mallopt")(
         _MMAP_THRESHOLD, 32 * 2**20
     )  # the most it can be: blocks from there on are handed back all the same
+    if every_size:
+        _library("mallopt")(_MMAP_MAX, 0)
     _library("mallopt")(_TRIM_THRESHOLD, 2**31 - 1)
 
 

@@ -1,0 +1,159 @@
+"""The manifest of a converted store: what it was made from and how, and whether it can continue with other frames."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from framecast.checks import LARGEST_COUNT
+from framecast.data.archives.joining import first_names
+from framecast.data.archives.opening import OpenResult
+from framecast.data.frames import action_names
+from framecast.data.store.changes import Changes
+from framecast.data.store.layout import Chunks, clip_chunks, frames_per_shard
+from framecast.errors import DataError, FramecastError
+from framecast.paths import is_file
+from framecast.plain_data import read_json
+
+MANIFEST = "manifest.json"
+LARGEST_MANIFEST = 2**30
+"""Bytes of a manifest that is read."""
+_KINDS: dict[str, type | tuple[type, ...]] = {
+    "plan": dict,
+    "frames": int,
+    "last": (str, int, type(None)),
+    "files": dict,
+    "left_out": dict,
+    "missing": dict,
+    "repairs": list,
+    "stored": dict,
+}
+
+
+def read_manifest(store: Path) -> dict[str, Any] | None:
+    """The manifest of a store; None if there is none, or if it is damaged."""
+    try:
+        manifest = read_json(store / MANIFEST, LARGEST_MANIFEST)
+    except FramecastError:
+        return None
+    if not isinstance(manifest, dict) or not all(
+        isinstance(manifest.get(key, ...), kind) for key, kind in _KINDS.items()
+    ):
+        return None
+    plan = manifest["plan"]
+    if not all(_are_counts(plan.get(key)) for key in ("size", "chunks")) or not _are_counts([plan.get("shard")] * 3):
+        return None
+    if not all(isinstance(about, dict) for about in manifest["files"].values()):
+        return None
+    if not 0 <= manifest["frames"] <= LARGEST_COUNT or not _is_time(manifest["last"], plan.get("clock")):
+        return None
+    plan["chunks"] = list(clip_chunks(plan["chunks"], *plan["size"][1:]))
+    later_keys = {"clock": "T" in str(manifest["last"]), "time_step": None, "actions": 0}
+    for key, value in later_keys.items():
+        plan.setdefault(key, value)
+    return manifest
+
+
+def _is_time(last: Any, clock: Any) -> bool:
+    """Whether `last` is the time of a frame as a manifest has it: nothing, or text that is a date if there is a `clock`, else a
+    number."""
+    if last is None:
+        return True
+    try:
+        return not np.isnat(np.datetime64(last)) if clock or "T" in str(last) else int(last) >= 0
+    except (ValueError, TypeError):
+        return False
+
+
+def _are_counts(values: Any) -> bool:
+    """Whether `values` are three whole numbers from 1 on."""
+    return isinstance(values, list) and len(values) == 3 and all(type(value) is int and value > 0 for value in values)
+
+
+def empty_manifest(plan: dict[str, Any]) -> dict[str, Any]:
+    """The manifest of a store without frames."""
+    empty: dict[str, Any] = {"files": {}, "left_out": {}, "missing": {}, "repairs": [], "stored": {}}
+    return {"plan": plan, "frames": 0, "last": None, **empty}
+
+
+def make_plan(opened: OpenResult, changes: Changes, chunks: Chunks) -> dict[str, Any]:
+    """What must stay the same for a store to grow."""
+    frames = opened.frames
+    grid = hashlib.sha256()
+    for axis in ("y", "x"):
+        grid.update(np.round(frames[axis].values, 3).tobytes() if axis in frames.coords else b"")
+    return {
+        "variable": str(frames.name),
+        "units": frames.attrs["units"],
+        "dry": float(frames.attrs["dry"]),
+        "size": [frames.sizes[dim] for dim in ("channel", "y", "x")],
+        "actions": len(action_names(frames)),
+        "grid": grid.hexdigest(),
+        "clock": frames["time"].dtype.kind == "M",
+        "time_step": opened.time_step,
+        "changes": asdict(changes),
+        "chunks": list(chunks),
+        "shard": frames_per_shard(frames, chunks),
+    }
+
+
+def mismatch(manifest: dict[str, Any] | None, plan: dict[str, Any], frames: xr.DataArray) -> str:
+    """Why a store cannot continue with these frames; empty if it can."""
+    if manifest is None:
+        return "was not made by this command"
+    if differing := [key for key in plan if manifest["plan"].get(key) != plan[key]]:
+        return f"was made with other settings, or on another grid ({', '.join(differing)})"
+    if shifted := _shifted(frames, manifest):
+        reason = "frames without a clock are counted through, and new or longer than before is"
+        return f"the numbers of its frames have shifted: {reason} {first_names(shifted)}"
+    return ""
+
+
+def _shifted(frames: xr.DataArray, manifest: dict[str, Any]) -> list[str]:
+    """The files that shift the numbers of frames without a clock: new ones before the end of the store, and longer ones, but for
+    the last. Empty for frames with a clock, and for single frames numbered by their names."""
+    plan, files = manifest["plan"], list(map(str, frames["source"].values))
+    if (plan["clock"] and plan["time_step"] is None) or len(set(files)) == len(files):
+        return []
+    new, late = frames_after(frames, manifest)
+    earlier_files = list(dict.fromkeys(files[: len(files) - new.sizes["time"]]))
+    sizes = {Path(file).absolute(): entry.get("bytes") for file, entry in manifest["files"].items()}
+    longer = (
+        file for file in earlier_files[:-1] if sizes.get(Path(file).absolute()) not in (None, Path(file).stat().st_size)
+    )
+    return [*late, *longer]
+
+
+def frames_after(frames: xr.DataArray, manifest: dict[str, Any]) -> tuple[xr.DataArray, dict[str, str]]:
+    """The frames after the last one of a store, and the files among the others that are not in it."""
+    if manifest["last"] is None:
+        return frames, {}
+    clock = manifest["plan"]["clock"]
+    new = frames["time"].values > (np.datetime64(manifest["last"]) if clock else int(manifest["last"]))
+    known = {Path(file).absolute() for file in manifest["files"]}
+    sums = {entry.get("sha256") for entry in manifest["files"].values()} - {None}  # of files that may have been moved
+    others = {file for file in map(str, frames["source"].values[~new]) if Path(file).absolute() not in known}
+    late = {file for file in others if checksums(Path(file)).get("sha256") not in sums}
+    reason = f"late: the store went on to {manifest['last']} before it came; convert all to a new store to have it in"
+    return frames.isel(time=new), dict.fromkeys(sorted(late), reason)
+
+
+def checksums(file: Path) -> dict[str, Any]:
+    """Size and SHA-256 of a source file; for a store (a folder, or remote) only its kind. Raises `DataError`."""
+    if not is_file(file):
+        return {"kind": "store"}
+    try:
+        return {"bytes": file.stat().st_size, "sha256": sha256(file)}
+    except OSError as error:
+        raise DataError(f"cannot be read ({error})", where=file) from error
+
+
+def sha256(file: Path) -> str:
+    """The SHA-256 of a file. Raises `OSError`."""
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
