@@ -106,7 +106,8 @@ class Packing:
     def _decode(self, numbers: np.ndarray) -> np.ndarray:
         values = np.empty(numbers.shape, np.float32)
         scaled = self.factor != 1 or self.offset != 0
-        values[...] = numbers.astype(np.float64) * self.factor + self.offset if scaled else numbers
+        with np.errstate(over="ignore", invalid="ignore"):  # what becomes infinite is reported with the frames
+            values[...] = numbers.astype(np.float64) * self.factor + self.offset if scaled else numbers
         low, high = self.limits
         values.view(np.uint32)[(numbers < low) | (numbers > high)] = OUTSIDE
         for codes, value in ((self.dry, self.dry_value), (self.missing, np.nan)):
