@@ -62,7 +62,7 @@ def test_missing_times_and_integers_of_xarray() -> None:
         ([0, 1], "days since 2024-02-30", "standard", "the reference date is none"),
         ([0, 1], "days since 0000-01-01", "standard", "in the year 0"),
         ([0, 1], "days since 3000-01-01", "standard", "beyond the years 1678 to 2261 .*year 3000"),
-        ([1e300, 0], "days since 2024-01-01", "standard", "their steps are lost"),
+        ([1e300, 0], "days since 2024-01-01", "standard", "beyond a million years"),
         ([2**62, 0], "days since 2024-01-01", "standard", "beyond a million years"),
         ([0, 1], "days since 24-03-31", "standard", "beyond the years 1678 to 2261 .*year 24"),
         (
