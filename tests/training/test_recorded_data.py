@@ -181,6 +181,21 @@ def test_frames_of_training_are_never_scored_wherever_they_lie(run: Path, tmp_pa
         framecast.diagnose(run, "gradients", copy, out=tmp_path / "page.html")
 
 
+def test_a_frame_of_training_is_known_whichever_way_its_rows_run(tmp_path: Path) -> None:
+    with xr.open_dataarray(write(tmp_path / "frames.nc", 0, 40), engine="h5netcdf") as frames:
+        y, x = ((axis, 1000.0 * np.arange(12), {"units": "m"}) for axis in ("y", "x"))
+        placed = frames.load().assign_coords(y=y, x=x)
+    placed.to_netcdf(tmp_path / "south_first.nc", engine="h5netcdf")
+    placed.isel(y=slice(None, None, -1)).to_netcdf(tmp_path / "north_first.nc", engine="h5netcdf")
+    run = framecast.train(settings(tmp_path / "south_first.nc"), out=tmp_path / "run")
+    one, two = (
+        framecast.evaluate(run, tmp_path / f"{name}_first.nc", **QUICK).sums.attrs["warnings"]
+        for name in ("south", "north")
+    )
+    assert one == two
+    assert "was trained on 20 of these frames" in one
+
+
 def test_new_frames_are_scored_when_they_are_asked_for(run: Path, tmp_path: Path) -> None:
     write(tmp_path / "archive" / "4.nc", 60, 20)
     result = framecast.evaluate(run, tmp_path / "archive" / "4.nc", **QUICK)

@@ -23,6 +23,7 @@ from framecast.checks import describe
 from framecast.data.chunking import READ_LENGTHS, chunk_lengths
 from framecast.data.clock import YEARS
 from framecast.data.lazy import Change, LazyArray
+from framecast.data.orientation import orientation_of
 from framecast.data.quantities import QUANTITIES, Quantity, with_dry
 from framecast.data.units import identify, resolve_units, standard_name
 from framecast.errors import DataError, FramecastError, ResourceError
@@ -165,8 +166,9 @@ def coverage(frames: xr.DataArray, *, digests: bool = False) -> xr.DataArray:
     reasons = (("infinite", _INFINITE), ("below", _BELOW), ("outside", OUTSIDE))
     extra = {name: _count_bits(frames, bits) for name, bits in reasons}
     if digests:
+        upright = orientation_of(frames).upright  # a frame is the same whichever way its rows run
         extra["digest"] = xr.apply_ufunc(
-            frame_digests,
+            lambda values: frame_digests(upright(values)),
             frames,
             input_core_dims=[list(_PIXELS)],
             dask="parallelized",
