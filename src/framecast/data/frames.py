@@ -23,7 +23,7 @@ from framecast.checks import describe
 from framecast.data.chunking import READ_LENGTHS, chunk_lengths
 from framecast.data.clock import YEARS
 from framecast.data.lazy import Change, LazyArray
-from framecast.data.orientation import orientation_of
+from framecast.data.orientation import CURVILINEAR, orientation_of
 from framecast.data.quantities import QUANTITIES, Quantity, with_dry
 from framecast.data.units import identify, resolve_units, standard_name
 from framecast.errors import DataError, FramecastError, ResourceError
@@ -371,5 +371,5 @@ def same_grid(one: xr.DataArray, other: xr.DataArray) -> bool:
     return all(
         (axis in one.coords) == (axis in other.coords)
         and (axis not in one.coords or np.allclose(one[axis].values, other[axis].values, rtol=0, atol=1e-6))
-        for axis in ("latitude", "longitude")
+        for axis in CURVILINEAR
     )
