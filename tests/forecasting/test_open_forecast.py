@@ -1,5 +1,6 @@
 """`framecast.open_forecast`: framecast's own files and those of others, as one kind of Dataset."""
 
+import gzip
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +25,13 @@ VALUES = np.random.default_rng(0).gamma(1, 2, (3, 6, 8)).astype(np.float32)
 @pytest.mark.parametrize("members", [1, 3])
 def test_own_forecasts_come_back_as_they_were(tmp_path: Path, suffix: str, members: int) -> None:
     forecast = label_forecast(np.tile(frames().values[None, -2:], (members, 1, 1, 1, 1)), frames(), "persistence")
+    forecast.attrs["repairs"] = "one file was left out\nanother too"
     framecast.write(forecast, tmp_path / f"own{suffix}")
     opened = framecast.open_forecast(tmp_path / f"own{suffix}")
     values = values_of(opened)
     assert values.dims == forecast.dims
     xr.testing.assert_equal(values.drop_vars("member", errors="ignore"), forecast.drop_vars("member", errors="ignore"))
-    for name in ("units", "quantity", "dry", "forecaster", "grid_mapping"):
+    for name in ("units", "quantity", "dry", "forecaster", "grid_mapping", "repairs"):
         assert values.attrs[name] == forecast.attrs[name]
     assert values["crs"].attrs["grid_mapping_name"] == "polar_stereographic"
     framecast.write(opened, tmp_path / f"again{suffix}")
@@ -119,5 +121,13 @@ def test_paths_that_hold_no_forecast(tmp_path: Path) -> None:
     (tmp_path / "film.gif").write_bytes(b"GIF89a")
     with pytest.raises(DataError, match="an animation holds no values"):
         framecast.open_forecast(tmp_path / "film.gif")
+    others()["valid times"].to_netcdf(tmp_path / "other.nc", engine="h5netcdf")
+    packed = tmp_path / "other.nc.gz"
+    packed.write_bytes(gzip.compress((tmp_path / "other.nc").read_bytes()))
+    with pytest.raises(DataError, match="expand it first"):
+        framecast.open_forecast(packed)
+    with pytest.raises(DataError, match="a forecast") as error:
+        framecast.open(packed)
+    assert f"open_forecast({str(packed)!r})" in str(error.value)
     with pytest.raises(DataError, match="no such file"):
         framecast.open_forecast(tmp_path / "absent.nc")

@@ -15,6 +15,7 @@ from framecast.config.experiment import Experiment
 from framecast.data.datasets import ArchiveData
 from framecast.data.scale import ASSUMED
 from framecast.forecasting.api import forecast
+from framecast.forecasting.baselines import BaselineData, build_all
 from framecast.forecasting.protocol import Context
 from framecast.forecasting.trained_model import TrainedModel
 from framecast.forecasting.write import video_frames
@@ -125,3 +126,14 @@ def test_archives_of_both_orders_are_trained_on_in_one(folder: Path) -> None:
     splits = data.open()
     assert [frames["y"].values[0] for frames in splits.frames] == [0, 0]
     assert any("rows were turned" in repair for repair in splits.repairs)
+
+
+def test_the_climatology_is_turned_to_the_frames(folder: Path) -> None:
+    training = ArchiveData(path=str(folder / "north.nc"), context=2, horizon=2).open()
+    means = []
+    for name in ("north", "south"):
+        frames = framecast.open(folder / f"{name}.nc")
+        data = BaselineData(training.train.quantity, training.step, (frames,), lambda: training)
+        means.append(build_all(["climatology"], data)["climatology"].mean)
+    assert np.ptp(means[0]) > 1
+    np.testing.assert_array_equal(means[0], means[1][:, ::-1])

@@ -23,7 +23,7 @@ from framecast.checks import describe
 from framecast.data.chunking import READ_LENGTHS, chunk_lengths
 from framecast.data.clock import YEARS
 from framecast.data.lazy import Change, LazyArray
-from framecast.data.orientation import orientation_of
+from framecast.data.orientation import CURVILINEAR, orientation_of
 from framecast.data.quantities import QUANTITIES, Quantity, with_dry
 from framecast.data.units import identify, resolve_units, standard_name
 from framecast.errors import DataError, FramecastError, ResourceError
@@ -83,15 +83,21 @@ def build(array: xr.DataArray, *, where: str, units: str | None = None, dry: flo
     if cf_name := standard_name(array.attrs.get("standard_name"), quantity):
         values.attrs["standard_name"] = cf_name
     if "time" in values.coords and values["time"].dtype.kind == "M":  # frames without clock have numbers
-        years = values["time"].values.astype("datetime64[Y]").astype(np.int64)[~np.isnat(values["time"].values)] + 1970
-        if years.size and not YEARS[0] <= years.min() <= years.max() <= YEARS[1]:
-            raise DataError(
-                f"times from the year {years.min()} to {years.max()} cannot be stored: expected {YEARS[0]} to {YEARS[1]}",
-                where=where,
-                remedy="correct the time stamps",
-            )
+        _check_years(values["time"].values, where)
         values["time"] = values["time"].astype("datetime64[ns]", keep_attrs=True)
     return values.rename(name)
+
+
+def _check_years(times: np.ndarray, where: str) -> None:
+    """Raise `DataError` for times that datetime64[ns] cannot store: they would become others."""
+    known = times[~np.isnat(times)]
+    years = known.astype("datetime64[Y]").astype(np.int64) + 1970
+    if times.dtype != "datetime64[ns]" and known.size and not YEARS[0] <= years.min() <= years.max() <= YEARS[1]:
+        raise DataError(
+            f"times from the year {years.min()} to {years.max()} cannot be stored: expected {YEARS[0]} to {YEARS[1]}",
+            where=where,
+            remedy="correct the time stamps",
+        )
 
 
 def check_frames(frames: Any) -> xr.DataArray:
@@ -365,5 +371,5 @@ def same_grid(one: xr.DataArray, other: xr.DataArray) -> bool:
     return all(
         (axis in one.coords) == (axis in other.coords)
         and (axis not in one.coords or np.allclose(one[axis].values, other[axis].values, rtol=0, atol=1e-6))
-        for axis in ("latitude", "longitude")
+        for axis in CURVILINEAR
     )

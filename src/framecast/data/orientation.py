@@ -14,7 +14,8 @@ import xarray as xr
 RowOrder = Literal["north_first", "south_first"]
 _NUMBERS = ("", "1", "pixel", "pixels", "px", "count")
 """Units of coordinates that number rows or columns."""
-_GEOGRAPHIC = {"y": "latitude", "x": "longitude"}
+CURVILINEAR = ("latitude", "longitude")
+"""The coordinates `(y, x)` of frames on a grid that has none along its rows and columns."""
 
 
 class Orientation(NamedTuple):
@@ -68,7 +69,7 @@ def _ascends(frames: xr.DataArray, axis: Literal["y", "x"]) -> bool | None:
         if values.dtype.kind not in "fiu" or (_is_number(coordinate) and "crs" not in frames.coords):
             return None
         return bool(values[-1] > values[0])
-    plane = frames.coords.get(_GEOGRAPHIC[axis])
+    plane = frames.coords.get(CURVILINEAR[axis == "x"])
     if plane is None or plane.ndim != 2 or frames.sizes[axis] < 2:
         return None
     steps = np.diff(plane.transpose("y", "x").values, axis=0 if axis == "y" else 1)

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from framecast.data.clock import most_common_step
-from framecast.data.orientation import RowOrder, row_order
+from framecast.data.orientation import CURVILINEAR, RowOrder, row_order
 
 KILOMETRES_PER_DEGREE = 111.2
 _METRES = {"m": 1e-3, "metre": 1e-3, "metres": 1e-3, "meter": 1e-3, "meters": 1e-3}
@@ -52,8 +52,18 @@ def _minutes(frames: xr.DataArray) -> float | None:
 
 def _kilometres(frames: xr.DataArray) -> float | None:
     spacings = [_spacing(frames, axis) for axis in ("y", "x")]
-    known = [spacing for spacing in spacings if spacing]
+    known = [spacing for spacing in spacings if spacing] or _curvilinear_spacings(frames)
     return float(np.mean(known)) if known else None
+
+
+def _curvilinear_spacings(frames: xr.DataArray) -> list[float]:
+    """Kilometres between rows and between columns of a grid with two-dimensional coordinates; none without them."""
+    if not set(CURVILINEAR) <= set(frames.coords) or min(frames.sizes["y"], frames.sizes["x"]) < 2:
+        return []
+    latitude, longitude = (frames[name].values for name in CURVILINEAR)
+    width = np.cos(np.radians(np.nanmean(latitude)))
+    degrees = [np.hypot(np.diff(latitude, axis=k), np.diff(longitude, axis=k) * width) for k in (0, 1)]
+    return [float(np.nanmedian(each)) * KILOMETRES_PER_DEGREE for each in degrees]
 
 
 def _spacing(frames: xr.DataArray, axis: str) -> float | None:

@@ -21,6 +21,7 @@ from framecast.checks import check_counts
 from framecast.data.archives.outputs import source_files
 from framecast.data.clock import clock_of
 from framecast.data.frames import check_frames, describe_source, stamp
+from framecast.data.orientation import CURVILINEAR
 from framecast.data.quantities import RAIN_RATE, quantity_of
 from framecast.data.scale import scale_of
 from framecast.data.windows.index import NO_DATA, regular_steps, time_step
@@ -33,8 +34,6 @@ MEMBER_DIMS = ("init_time", "member", "lead_time", "channel", "y", "x")
 PROBABILITY, EVENT = "exceedance_probability", "likely_event"
 Forecast = xr.DataArray | xr.Dataset
 """A labelled forecast; a Dataset if it has a distribution."""
-CURVILINEAR = ("latitude", "longitude")
-"""The coordinates `(y, x)` of a grid that has none along its rows and columns."""
 RECENT = 4
 """Context frames that a forecaster receives if available, even if its minimum is lower: enough to estimate motion."""
 

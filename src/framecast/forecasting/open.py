@@ -11,6 +11,7 @@ import xarray as xr
 from framecast.checks import as_path
 from framecast.data.quantities import QUANTITIES, with_dry
 from framecast.data.readers import netcdf, zarr_store
+from framecast.data.readers.compressed import opener_of
 from framecast.data.readers.options import ReadOptions
 from framecast.data.units import identify, resolve_units, standard_name
 from framecast.errors import DataError
@@ -62,6 +63,8 @@ def _variable(path: Path, variable: str | None) -> tuple[xr.Dataset, str]:
     if not path.exists():
         raise DataError("no such file or folder", where=path, remedy="give a forecast as NetCDF or a Zarr store")
     reader = zarr_store if zarr_store.recognises(path) else netcdf if netcdf.recognises(path) else None
+    if reader is None and opener_of(path) is not None:
+        raise DataError("a compressed file", where=path, remedy="expand it first (gunzip, bunzip2, unxz)")
     if reader is None:
         raise DataError(
             "neither NetCDF nor a Zarr store",
@@ -189,6 +192,8 @@ def _in_own_units(values: xr.DataArray, units: str | None, path: Path) -> xr.Dat
         "dry": quantity.dry,
         "forecaster": str(attributes.get("forecaster", path.stem)),
     }
+    if repairs := values.attrs.pop("repairs", []):
+        values.attrs["repairs"] = "\n".join(map(str, repairs))
     if cf_name := standard_name(attributes.get("standard_name"), quantity):
         values.attrs["standard_name"] = cf_name
     return values

@@ -10,6 +10,7 @@ import xarray as xr
 from PIL import Image
 
 import framecast
+from framecast.data.scale import scale_of
 from framecast.errors import DataError
 
 WHERE = {"projdef": "+proj=laea +lat_0=55 +lon_0=10", "LL_lon": 10.0, "LL_lat": 55.0}
@@ -174,6 +175,10 @@ def test_curvilinear_grids(tmp_path: Path, names: tuple[str, str], transposed: b
     frames = framecast.open(tmp_path / "a.nc")
     np.testing.assert_array_equal(frames.values[:, 0], values)
     np.testing.assert_array_equal(frames["latitude"], latitude)
+    assert scale_of(frames).kilometres == pytest.approx((1 + np.cos(np.radians(49.5))) / 2 * 111.2, rel=1e-3)
+    framecast.convert(tmp_path / "a.nc", tmp_path / "a.zarr", coarsen=2)
+    coarse = framecast.open(tmp_path / "a.zarr")
+    np.testing.assert_array_equal(coarse["latitude"], [[48.5, 48.5], [50.5, 50.5]])
 
 
 def test_files_of_benchmark_sets_are_named_with_the_setting(tmp_path: Path) -> None:

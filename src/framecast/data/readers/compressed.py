@@ -128,8 +128,9 @@ class Compressed:
             try:
                 yield reader.read(plain, options)
             except FramecastError as error:
-                if error.where == str(plain):
-                    error.where = str(path)
+                error.what = error.what.replace(str(plain), str(path))
+                error.where = error.where and error.where.replace(str(plain), str(path))
+                error.remedy = error.remedy and error.remedy.replace(str(plain), str(path))
                 raise
 
     def _identify(self, path: Path) -> tuple[Reader | None, bool]:

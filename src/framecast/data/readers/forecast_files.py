@@ -57,12 +57,17 @@ def refuse_forecast_dims(array: xr.DataArray, dataset: xr.Dataset, path: object)
         raise forecast_error(f"its variable {str(array.name)!r} has the dims {', '.join(dims)}", path)
 
 
-def forecast_error(evidence: str, path: object) -> DataError:
-    """The error for a forecast where observations are expected."""
+def forecast_error(evidence: str, path: object, *, readable: bool = True) -> DataError:
+    """The error for a forecast where observations are expected; `readable` if `framecast.open_forecast` reads its format."""
+    opening = (
+        f"open it with framecast.open_forecast({str(path)!r})"
+        if readable
+        else "convert it to CF NetCDF to open the forecast"
+    )
     return DataError(
         f"a forecast ({evidence}), and not observations",
         where=str(path),
-        remedy=f"open it with framecast.open_forecast({str(path)!r}), or give the file of the observations",
+        remedy=f"{opening}, or give the file of the observations",
     )
 
 

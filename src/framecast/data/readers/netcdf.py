@@ -220,7 +220,8 @@ def _unpacked(variable: xr.Variable, name: Hashable, path: Path | str) -> xr.Var
     dry = REFLECTIVITY.dry if "dbz" in str(variable.attrs.get("units", "")).lower() else 0.0
     packing = Packing.of(variable, dry_value=dry, where=f"{path}, variable {name!r}")
     unpacked = unpack(variable, packing)
-    unpacked.attrs["repairs"] = [*variable.attrs.get("repairs", []), *packing.notes]
+    stated = variable.attrs.get("repairs", [])  # of frames and forecasts that were written
+    unpacked.attrs["repairs"] = [*(stated.splitlines() if isinstance(stated, str) else stated), *packing.notes]
     return unpacked
 
 

@@ -37,7 +37,6 @@ class ReadOptions:
         bool | None,
         "Of many files open three and trust the names of the others; by default of more than 1,000, but not to convert them.",
     ] = None
-
     like: Annotated[str | None, "Of files on several grids: read those on the grid of this file."] = None
 
     def __post_init__(self) -> None:
@@ -55,7 +54,7 @@ class ReadOptions:
             )
         if not isinstance(self.dry, Real | None):
             raise ArgumentError(f"{describe(self.dry)} given, expected a number", parameter="dry")
-        for name in ("units", "variable"):
+        for name in ("units", "variable", "like"):
             if not isinstance(getattr(self, name), str | None):
                 raise ArgumentError(f"{describe(getattr(self, name))} given, expected text", parameter=name)
         for name in ("grey", "by_name"):

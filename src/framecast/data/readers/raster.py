@@ -130,7 +130,7 @@ def _messages(path: Path, file: Any, options: ReadOptions, grid: Grid | None) ->
         seconds = float(tags[band]["GRIB_VALID_TIME"].split()[0])
         minutes = spans.get(band) or accumulated_minutes(tags[band])
         if (lead := lead_seconds(tags[band], minutes)) > 0:
-            raise forecast_error(f"{name} {lead / 60:g} minutes after the time of its run", path)
+            raise forecast_error(f"{name} {lead / 60:g} minutes after the time of its run", path, readable=False)
         repairs: tuple[str, ...] = ()
         if minutes is not None and (millimetres := amount_in_mm(units)) is not None:
             repairs = (f"amounts in {units} were converted to rates by the time over which they fell",)

@@ -17,6 +17,7 @@ from zarr.codecs import ZstdCodec
 
 from framecast.checks import as_tuple, check_counts
 from framecast.data.frames import action_names, actions_of
+from framecast.data.orientation import CURVILINEAR
 from framecast.data.readers.limits import MEMORY_LIMIT
 from framecast.errors import ArgumentError
 
@@ -78,7 +79,7 @@ def frames_per_shard(frames: xr.DataArray, chunks: Chunks) -> int:
 
 def create(store: Path, frames: xr.DataArray, chunks: Chunks, length: int) -> None:
     """Create a store without frames, on the grid of `frames` and for as many actions, with shards of `length` frames."""
-    coordinates = {name: frames[name].variable for name in ("y", "x", "crs") if name in frames.coords}
+    coordinates = {name: frames[name].variable for name in ("y", "x", "crs", *CURVILINEAR) if name in frames.coords}
     clock = frames["time"].dtype.kind == "M"
     xr.Dataset(coords=coordinates, attrs={"Conventions": "CF-1.10"}).to_zarr(store, zarr_format=3, consolidated=False)
     group = zarr.open_group(store, mode="r+")

@@ -15,6 +15,7 @@ from pyproj import CRS, Transformer
 from pyproj.exceptions import ProjError
 
 from framecast.data.frames import describe_source
+from framecast.data.orientation import CURVILINEAR
 from framecast.data.quantities import quantity_of
 from framecast.data.readers.grids import grid_mapping
 from framecast.errors import ArgumentError, DataError
@@ -54,9 +55,16 @@ def coarsen(frames: xr.DataArray, factor: int) -> xr.DataArray:
     return _map_frames(
         trimmed,
         mean,
-        {axis: _coarse_axis(trimmed, axis, factor) for axis in ("y", "x") if axis in frames.coords},
+        {axis: _coarse_axis(trimmed, axis, factor) for axis in ("y", "x") if axis in frames.coords}
+        | {name: _coarse_plane(trimmed, name, factor) for name in CURVILINEAR if name in frames.coords},
         (height, width),
     )
+
+
+def _coarse_plane(frames: xr.DataArray, name: str, factor: int) -> xr.Variable:
+    height, width = (frames.sizes[axis] // factor for axis in ("y", "x"))
+    values = frames[name].values.reshape(height, factor, width, factor).mean((1, 3))
+    return xr.Variable(("y", "x"), values, frames[name].attrs)
 
 
 def _coarse_axis(frames: xr.DataArray, axis: str, factor: int) -> xr.Variable:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from framecast.data.frames import same_grid
+from framecast.data.orientation import row_order, turned_to
 from framecast.data.windows.sources import WindowSource
 from framecast.errors import DataError
 from framecast.forecasting.baselines import Baseline, BaselineData
@@ -64,11 +65,20 @@ class Climatology:
 
 
 def _build(data: BaselineData) -> Climatology:
-    """The climatology of the training windows, of each pixel if all grids are the same."""
+    """The climatology of the training windows, of each pixel if all grids are the same; its rows are turned where those of the
+    frames run the other way."""
     training = data.training()
     climatology = Climatology.from_windows(training.train, training.where)
     grids = (*training.frames, *data.frames)
-    return climatology if all(same_grid(grids[0], other) for other in grids) else climatology.spatial_mean()
+    order = row_order(grids[0]) if grids else None
+    if not all(same_grid(grids[0], turned_to(other, order)) for other in grids):
+        return climatology.spatial_mean()
+    turned = {row_order(frames) for frames in data.frames} - {order, None} if order else set()
+    if not turned:
+        return climatology
+    if any(row_order(frames) == order for frames in data.frames):
+        return climatology.spatial_mean()
+    return Climatology(np.ascontiguousarray(climatology.mean[:, ::-1]))
 
 
 CLIMATOLOGY = Baseline("climatology", "the mean of the training frames", _build)
