@@ -129,6 +129,10 @@ _NO_MEMORY = (
 """How PyTorch and NumPy say that memory is missing."""
 
 
+_NO_PEER = ("Connection closed by peer", "Connection reset by peer", "Connection refused")
+"""How the backends of PyTorch's processes say that one is gone."""
+
+
 def input_error(error: Exception) -> FramecastError | None:
     """An error of the operating system, of memory or of depth as one of ours; None for any other, which is an internal error.
 
@@ -140,6 +144,10 @@ def input_error(error: Exception) -> FramecastError | None:
             return ResourceError(
                 f"not enough memory ({text})",
                 remedy="use smaller frames, batches, tiles, horizons or models, or a machine with more memory",
+            )
+        if isinstance(cause, RuntimeError) and any(words in text for words in _NO_PEER):
+            return RunError(
+                f"another process of the run has ended ({text})", remedy="look for its message, then resume the run"
             )
         if isinstance(cause, RecursionError):
             return DataError(

@@ -47,7 +47,7 @@ def test_a_row_is_the_base_with_its_differences(recipe: Path) -> None:
     same, other = read(f"{recipe}#same"), read(f"{recipe}#other")
     assert same.model == PredRNNV2(hidden=(8, 8), decoupling=0.05)
     assert same.optimiser.learning_rate == 1e-4
-    assert other.model == ConvLSTM()
+    assert other.model == ConvLSTM(hidden=(8, 8))
     assert other.data == ArchiveData(path="archive/", context=4)
     assert same.curriculum == NoSampling()
 

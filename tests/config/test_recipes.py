@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 import framecast
-from framecast.config.recipes import PACKAGED, published_scores, read, rows
+from framecast.config.recipes import PACKAGED, origins, published_scores, read, rows
 from framecast.errors import ConfigError
 
 NAMES = ("radar", "radar.yaml", "recipes/radar", "recipes/radar.yaml")
@@ -62,6 +62,36 @@ def test_a_name_that_is_neither_is_an_error_with_the_names(name: str, message: s
         read(name)
     assert message in str(error.value)
     assert "kth, mixed_moving_mnist, moving_mnist, radar" in str(error.value.remedy)
+
+
+def test_a_row_with_another_model_keeps_the_channels_of_the_base(tmp_path: Path) -> None:
+    base = "base: {data: {name: moving_digits}, model: {name: predrnn, hidden: [6, 6], kernel: 3}}\n"
+    models = {
+        "convlstm": "{name: convlstm}",
+        "wide": "{name: convlstm, hidden: [9]}",
+        "around": "{name: motionrnn, backbone: {name: mim}}",
+        "default": "{name: motionrnn}",
+        "simvp": "{name: simvp}",
+    }
+    rows = ", ".join(f"{row}: {{model: {model}}}" for row, model in models.items())
+    (tmp_path / "table.yaml").write_text(f"{base}rows: {{{rows}}}")
+    read_models = {row: read(f"{tmp_path / 'table.yaml'}#{row}").model for row in models}
+    assert read_models["convlstm"].hidden == (6, 6)  # type: ignore[union-attr]
+    assert read_models["wide"].hidden == (9,)  # type: ignore[union-attr]
+    assert read_models["around"].backbone.hidden == read_models["default"].backbone.hidden == (6, 6)  # type: ignore[union-attr]
+    assert read_models["default"].backbone.name == "predrnn"  # type: ignore[union-attr]
+    assert read_models["simvp"].hidden == 512  # type: ignore[union-attr]  # a width of another kind
+
+
+def test_whose_the_settings_are_is_no_setting(tmp_path: Path) -> None:
+    (tmp_path / "table.yaml").write_text(
+        "base: {origin: {data: paper, loss: script}, data: {name: moving_digits}, model: {name: convlstm}}\n"
+        "rows: {one: {origin: {loss: ours}}, two: }"
+    )
+    assert origins(tmp_path / "table.yaml", "one") == {"data": "paper", "loss": "ours"}
+    assert origins(tmp_path / "table.yaml", "two") == {"data": "paper", "loss": "script"}
+    assert read(f"{tmp_path / 'table.yaml'}#one") == read(f"{tmp_path / 'table.yaml'}#two")
+    assert origins("radar", "predrnn") == {}
 
 
 def test_a_table_of_several_rows_asks_for_one(tmp_path: Path) -> None:

@@ -49,25 +49,27 @@ def wait(process: int, seconds: float) -> int | None:
     return None
 
 
-def has_begun(run: Path) -> bool:
-    return bool(list((run / "checkpoints").glob("*.pt")))
+def newest(run: Path) -> int:
+    """The iteration of the newest checkpoint; -1 without one."""
+    return max((int(path.stem.split("-")[1]) for path in (run / "checkpoints").glob("*.pt")), default=-1)
 
 
 def kill_runs(recipe: str, run: Path, seed: int) -> Counter[str]:
-    rng, ends = random.Random(seed), Counter[str]()
+    """The number of ends of each kind. Processes live longer the more of them have ended without a new checkpoint."""
+    rng, ends, span = random.Random(seed), Counter[str](), 0.5
     while not (run / "last").is_dir():
-        begun = has_begun(run)
-        again = begun or ((run / "experiment.yaml").is_file() and rng.random() < 0.5)
+        before = newest(run)
+        again = before >= 0 or ((run / "experiment.yaml").is_file() and rng.random() < 0.5)
         process = start("train", *(["--resume", str(run)] if again else [recipe, "--out", str(run)]))
-        # half of the moments lie before the first checkpoint, as long as there is none
-        code = wait(process, rng.uniform(0.0, 0.4 if not begun and ends["early"] < 20 else 4.0))
+        code = wait(process, rng.uniform(0, span))
         if code is None:
             number = rng.choice(SIGNALS)
             os.kill(process, number)
             status = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
             ends[f"{signal.Signals(number).name} {status}"] += 1
-            ends["early"] += not has_begun(run)
-            ends["while writing"] += any(path.name.startswith(".writing-") for path in run.rglob(".*"))
+            ends["early"] += newest(run) < 0
+            ends["while writing"] += any(run.rglob(".writing-*"))
+            span *= 1.2 if newest(run) == before else 0.8
         elif code:
             raise SystemExit(f"ended by itself with exit code {code}: {ends}")
     return ends

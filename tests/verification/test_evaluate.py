@@ -175,7 +175,7 @@ def test_a_comparison_says_what_was_seen_in_training(
     assert "MSE: " in message
     page = (out / "comparison.html").read_text()
     assert "trained on 44 of these frames" in page
-    assert "of 2 days" in page
+    assert "of a single day" in page
     assert (out / "cases.nc").is_file()
     monkeypatch.setattr(sys, "argv", ["framecast", "compare", str(one), "--convention", "strange"])
     with pytest.raises(SystemExit) as stop:

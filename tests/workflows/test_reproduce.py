@@ -18,6 +18,7 @@ from framecast.workflows.reproduce import ReproducedScore, reproduce, scale_expe
 RECIPE = """
 title: A table
 base:
+  origin: {model: paper}
   data: {name: moving_digits, size: 16, digits: 1, context: 3, horizon: 3, train: 9, validation: 2, test: 4}
   model: {name: predrnn, hidden: [4, 4], kernel: 3, patch: 4}
   training: {iterations: 40, batch_size: 2, accelerator: cpu}
@@ -62,6 +63,7 @@ def test_the_command_prints_ours_beside_theirs_and_what_was_changed(recipe: Path
     changes = ["model.hidden=[4]", "training.iterations=2", "training.workers=0"]
     said = CliRunner().invoke(app, ["reproduce", str(recipe), *changes, "--out", str(tmp_path / "out")])
     assert said.exit_code == 0, said.exception
+    assert "one, model: paper" in said.output
     for word in ("one", "MSE", "SSIM", "0.9", "not computed"):
         assert word in said.output
     words = " ".join(said.output.replace("│", " ").split())

@@ -60,4 +60,7 @@ def reproduce(
         table.add_row(
             result.row, result.score.upper(), format_score(result.ours), f"{result.published:g}", result.verdict
         )
-    Console().print(table)
+    console = Console()
+    console.print(table)
+    for row, origin in {result.row: result.origin for result in results}.items():
+        print_lines(console, *(f"{row}, {group}: {whose}" for group, whose in origin.items()))

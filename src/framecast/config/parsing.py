@@ -129,6 +129,7 @@ def _not_settings_error(options: list[Any], value: Any, where: str) -> ConfigErr
     names: list[Any] = [
         each.default for option in options for each in dataclasses.fields(option) if each.name == "name"
     ]
+    names = [name for name in names if name is not dataclasses.MISSING]
     what = f"{_describe(value)} given, expected settings, {{{'name: NAME, ' if names else ''}KEY: VALUE, ...}}"
     if isinstance(value, str) and value in names:
         return ConfigError(what, where=where, remedy=f"{_key_of(where)}.name={value}")

@@ -1,6 +1,7 @@
 """Recipes: YAML files of published tables, one row of which is read as an experiment.
 
-A recipe has a `base` and `rows` that differ from it; `radar#predrnn_v2` names a row. A recipe is a path or, if no such file
+A recipe has a `base` and `rows` that differ from it; `radar#predrnn_v2` names a row. A row with another model keeps the `hidden`
+channels of the base, unless it gives its own or that model counts them in another way. A recipe is a path or, if no such file
 exists, the name of one of the package (`framecast/recipes`): `radar`, `radar.yaml` and `recipes/radar.yaml` are the same
 recipe. An override `key=value`, `model.hidden=[64,64]`, changes a setting. This module reads recipes only, not the data that
 they name.
@@ -19,9 +20,10 @@ from typing import Any, get_args
 from framecast.checks import as_path, as_tuple
 from framecast.config.earlier import model_settings
 from framecast.config.experiment import Experiment
-from framecast.config.parsing import check_keys, merge, nearest, parse
+from framecast.config.parsing import check_keys, merge, nearest, parse, plain
 from framecast.data.datasets import Data
 from framecast.errors import ConfigError, shown
+from framecast.models import Model
 from framecast.paths import is_file
 from framecast.plain_data import DEPTH, parse_yaml, read_yaml
 
@@ -96,6 +98,14 @@ def published_scores(recipe: str | Path, row: str) -> dict[str, Any]:
     }
 
 
+def origins(recipe: str | Path, row: str) -> dict[str, str]:
+    """Whose each group of settings of a row is, by the name of the group: "paper", "script" (the released one) or "ours", with
+    what differs; empty if the recipe does not say. Raises `ConfigError`."""
+    file = _find_file(str(recipe))
+    parts = (_content(file).get("base") or {}, _rows(file).get(row) or {})
+    return {str(key): str(value) for part in parts for key, value in (part.get("origin") or {}).items()}
+
+
 @cache
 def _package_files() -> dict[str, Path]:
     """The files of the recipes in the package, by name."""
@@ -159,8 +169,12 @@ def _settings(file: Path, row: str) -> dict[str, Any]:
         raise ConfigError(f"has {len(known)} rows", where=name, remedy=f"name one: {name}#ROW, of {', '.join(known)}")
     if row and row not in known:
         raise ConfigError(f"no row {shown(row)}{nearest(row, known)}", where=file, remedy=f"rows: {', '.join(known)}")
-    difference = {key: value for key, value in (known.get(row) or {}).items() if key != "paper"}
-    settings: dict[str, Any] = merge(content["base"], difference)
+    if not isinstance(content["base"], dict):
+        raise ConfigError(f"{shown(content['base'])} given, expected settings by name", where=f"{file}, base")
+    base = {key: value for key, value in content["base"].items() if key != "origin"}
+    difference = {key: value for key, value in (known.get(row) or {}).items() if key not in ("paper", "origin")}
+    settings: dict[str, Any] = merge(base, difference)
+    settings["model"] = _keep_hidden(base.get("model"), settings.get("model"))
     return settings
 
 
@@ -170,3 +184,21 @@ def _rows(file: Path) -> dict[str, Any]:
     if not isinstance(known, dict) or not all(isinstance(each or {}, dict) for each in known.values()):
         raise ConfigError("rows are not settings by name", where=file, remedy="rows: {NAME: {KEY: VALUE, ...}, ...}")
     return known
+
+
+def _keep_hidden(base: Any, model: Any) -> Any:
+    """The settings of a row's `model`, with the `hidden` channels of the base in it, or in its backbone, if they have none."""
+    if not isinstance(base, Mapping) or not isinstance(model, Mapping) or not isinstance(base.get("hidden"), list):
+        return model
+    known = {kind.name: kind for kind in get_args(Model)}
+    kind = known.get(model.get("name"))
+    if kind is None or "hidden" in model:
+        return model
+    names = {each.name: each for each in fields(kind)}
+    if isinstance(getattr(names.get("hidden"), "default", None), tuple):
+        return {**model, "hidden": base["hidden"]}
+    if "backbone" in names:
+        default = {key: value for key, value in plain(names["backbone"].default).items() if key != "hidden"}
+        backbone = model.get("backbone", default)
+        return {**model, "backbone": {"hidden": base["hidden"], **backbone}} if isinstance(backbone, Mapping) else model
+    return model

@@ -83,15 +83,21 @@ def build(array: xr.DataArray, *, where: str, units: str | None = None, dry: flo
     if cf_name := standard_name(array.attrs.get("standard_name"), quantity):
         values.attrs["standard_name"] = cf_name
     if "time" in values.coords and values["time"].dtype.kind == "M":  # frames without clock have numbers
-        years = values["time"].values.astype("datetime64[Y]").astype(np.int64)[~np.isnat(values["time"].values)] + 1970
-        if years.size and not YEARS[0] <= years.min() <= years.max() <= YEARS[1]:
-            raise DataError(
-                f"times from the year {years.min()} to {years.max()} cannot be stored: expected {YEARS[0]} to {YEARS[1]}",
-                where=where,
-                remedy="correct the time stamps",
-            )
+        _check_years(values["time"].values, where)
         values["time"] = values["time"].astype("datetime64[ns]", keep_attrs=True)
     return values.rename(name)
+
+
+def _check_years(times: np.ndarray, where: str) -> None:
+    """Raise `DataError` for times that datetime64[ns] cannot store: they would become others."""
+    known = times[~np.isnat(times)]
+    years = known.astype("datetime64[Y]").astype(np.int64) + 1970
+    if times.dtype != "datetime64[ns]" and known.size and not YEARS[0] <= years.min() <= years.max() <= YEARS[1]:
+        raise DataError(
+            f"times from the year {years.min()} to {years.max()} cannot be stored: expected {YEARS[0]} to {YEARS[1]}",
+            where=where,
+            remedy="correct the time stamps",
+        )
 
 
 def check_frames(frames: Any) -> xr.DataArray:

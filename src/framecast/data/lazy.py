@@ -13,6 +13,7 @@ import xarray as xr
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
+from framecast.data import forks as forks  # registers what makes reading safe after a fork
 from framecast.errors import FramecastError, UnreadableFile, resource_errors
 
 if TYPE_CHECKING:

@@ -90,6 +90,8 @@ def open_recorded(
         match_frames(each, archive.table, same, number, splits, changes)
         for number, (each, archive, (_, same)) in enumerate(zip(archives, record.archives, opened, strict=True))
     ]
+    if not all(same for _, same in opened) and frames is None and _reads_more_than_pixels(data):
+        changes.lost.append("a file that holds actions or inputs besides its frames has changed")
     changes.check()
     archives = tuple(match.frames for match in matches)
     windows = data.list_windows(archives, [coverage_of(match.table, match.frames) for match in matches])
@@ -103,6 +105,11 @@ def open_recorded(
 def _source_files(frames: xr.DataArray) -> list[str]:
     """The files of frames in the order of time, as they were opened."""
     return [] if "source" not in frames.coords else [*dict.fromkeys(map(str, frames["source"].values.ravel()))]
+
+
+def _reads_more_than_pixels(data: ArchiveData) -> bool:
+    """Whether actions or other variables are read from the files of the frames, which no digest of a frame covers."""
+    return data.actions or any(each.path is None for each in data.inputs)
 
 
 def _reopen(archive: ArchiveRecord, data: ArchiveData, changes: Changes) -> tuple[xr.DataArray, bool]:

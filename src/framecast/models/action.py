@@ -216,6 +216,11 @@ class ActionModeRNN(ModeRNN):
         super().__post_init__()
         _check_even(self.hidden)
 
+    @property
+    def tied_to_size(self) -> bool:
+        """The LayerNorm of the encoded action has one weight a pixel, in both forms."""
+        return True
+
     def check(self, shape: FrameShape) -> None:
         """Raise `ConfigError` if this cannot be built for `shape`."""
         _check(self, shape)

@@ -11,15 +11,17 @@ then a ConvLSTM on the two, equation 3:
 
     i, f, g, o = W_x * X + W_h * H        C' = sigma(f + 1) . C + sigma(i) . tanh(g)       H' = sigma(o) . tanh(C')
 
-Deviations, as in the released code (spec/models.md, section 3): what is weighted is the state itself (DC1); n = 5 half-steps
-of one block, s = 2 (DC2); no biases, a LayerNorm after every convolution and on C, and a forget bias of 1 (DC3), so the
-model is tied to one frame size; 3x3 gates (DC4). The released loss is `L1L2(reduction="sum")` without the first
-prediction (DC5, DC6).
+Deviations (docs/specification.md): as the text says and the released code does, X and H themselves are weighted, where equation
+2 prints the other one, with which no frame would reach the gates (DC1). As in that code, the block makes n = 5 half-steps with
+the same weights and s = 2 (DC2), and the gates are 3x3 (DC4); the paper stacks blocks of 2 half-steps (`half_steps=2`,
+`blocks`) and prints gates of 5x5 (`kernel=5`). With `form="code"`, a LayerNorm after every convolution and on C, no biases, and
+a forget bias of 1 (DC3); with `form="paper"` equation 3 as printed. The released loss is `L1L2(reduction="sum")` without the
+first prediction, `training.loss_start=2` (DC5, DC6).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal, NamedTuple, Self
 
 import torch
@@ -34,6 +36,8 @@ from framecast.models.predrnn import FORGET_BIAS
 from framecast.ops.gates import cell_update, hidden_output
 from framecast.types import Step, config
 
+Form = Literal["code", "paper"]
+
 
 class State(NamedTuple):
     """`hidden` and `cell`, both `(B, D, h, w)`."""
@@ -47,7 +51,9 @@ class DetailContext(nn.Module):
 
     probe = "attention"
 
-    def __init__(self, hidden: int, kernels: tuple[int, ...], steps: int, scale: float, norm: tuple[int, int]) -> None:
+    def __init__(
+        self, hidden: int, kernels: tuple[int, ...], steps: int, scale: float, norm: tuple[int, int] | None
+    ) -> None:
         super().__init__()
         self.steps = steps
         self.scale = scale
@@ -81,13 +87,15 @@ class DetailContext(nn.Module):
 class DetailContextCell(nn.Module):
     """One layer, from `hidden` to `hidden` channels."""
 
-    def __init__(self, hidden: int, kernel: int, context: DetailContext, norm: tuple[int, int]) -> None:
+    def __init__(self, hidden: int, kernel: int, blocks: Sequence[DetailContext], norm: tuple[int, int] | None) -> None:
         super().__init__()
         self.hidden = hidden
-        self.context = context
-        self.conv_x = GateConv(hidden, 4 * hidden, kernel, norm)
+        self.context, *more = blocks
+        self.more = nn.ModuleList(more)
+        self.conv_x = GateConv(hidden, 4 * hidden, kernel, norm, bias=norm is None)
         self.conv_h = GateConv(hidden, 4 * hidden, kernel, norm)
-        self.norm_c = MapNorm([hidden, *norm])
+        self.norm_c = nn.Identity() if norm is None else MapNorm([hidden, *norm])
+        self.forget_bias = 0.0 if norm is None else FORGET_BIAS
 
     def start(self, like: Tensor) -> State:
         """Zeros `(B, D, h, w)` for inputs like `like (B, C, h, w)`."""
@@ -96,8 +104,10 @@ class DetailContextCell(nn.Module):
     def forward(self, x: Tensor, state: State, memory: Tensor | None) -> Step:
         """`x (B, D, h, w)`; the memory is passed on untouched."""
         x, h = self.context(x, state.hidden)
+        for block in self.more:
+            x, h = block(x, h)
         i, f, g, o = gates(self.hidden, (self.conv_x, x, range(4)), (self.conv_h, h, range(4)))
-        c, _ = cell_update(i, f, g, state.cell, FORGET_BIAS)
+        c, _ = cell_update(i, f, g, state.cell, self.forget_bias)
         c = self.norm_c(c)
         h, o = hidden_output(o, c)
         return Step(h, State(h, c), memory, output_gate=o)
@@ -105,7 +115,9 @@ class DetailContextCell(nn.Module):
 
 @config
 class MoDeRNN(RecurrentConfig):
-    """Layers of one width. `kernels`, `half_steps` and `scale` are those of the Detail Context Block."""
+    """Layers of one width. `kernels`, `half_steps` and `scale` are those of the Detail Context Block, `blocks` the number of
+    such blocks, each with weights of its own, before the gates. `form` says whose equation 3: `code` has LayerNorms, which tie
+    the model to one frame size, `paper` biases."""
 
     name: Literal["modernn_dcb"] = "modernn_dcb"
     hidden: tuple[int, ...] = (64, 64, 64, 64)
@@ -114,6 +126,8 @@ class MoDeRNN(RecurrentConfig):
     kernels: tuple[int, ...] = (3, 5, 7)
     half_steps: int = 5
     scale: float = 2.0
+    blocks: int = 1
+    form: Form = "code"
 
     @classmethod
     def tiny(cls) -> Self:
@@ -122,17 +136,23 @@ class MoDeRNN(RecurrentConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.layer_norm:
-            raise ConfigError("its LayerNorms are part of the model", where="model.layer_norm")
+        if self.form == "code" and not self.layer_norm:
+            raise ConfigError("its LayerNorms are part of the released form", where="model.layer_norm")
+
+    @property
+    def tied_to_size(self) -> bool:
+        """The LayerNorms of the released code have one weight a pixel."""
+        return self.form == "code"
 
     def cells(self, channels: int, grid: tuple[int, int]) -> list[Cell]:
         """The layers."""
-        return [
-            DetailContextCell(
-                width, self.kernel, DetailContext(width, self.kernels, self.half_steps, self.scale, grid), grid
-            )
-            for width in self.hidden
-        ]
+        norm = grid if self.form == "code" else None
+
+        def blocks(width: int) -> list[DetailContext]:
+            one = width, self.kernels, self.half_steps, self.scale, norm
+            return [DetailContext(*one) for _ in range(self.blocks)]
+
+        return [DetailContextCell(width, self.kernel, blocks(width), norm) for width in self.hidden]
 
     def core(self, channels: int, grid: tuple[int, int]) -> Core:
         """The cells between two 1x1 convolutions."""

@@ -14,11 +14,14 @@ of the 9 taps of a 3x3 kernel) and D the trending momentum:
 
 Motion Highway, equation 1: H^l = Block(...) + (1 - o^l) . H^{l-1}.
 
-Deviations, all as in the released code (spec/models.md, section 2): W_u, W_r, W_z are 3x3, begin at zero and have biases
-(MO1); the roles of g (MO2), its kernel (MO3); X replaces H, so the recurrence of the layer sees it (MO4); the highway
-carries the output of the block below before its MotionGRU, and a projection of the frame into the first layer (MO5); the
-momentum follows the summed filter (MO6). States begin at zero, where the code draws them at random at every forward, also
-in tests (MO8): `start` is for that.
+Deviations (docs/specification.md): `form` says whose equations. With `code`, those of the released code: W_u, W_r, W_z are 3x3,
+begin at zero and have biases (MO1); the roles of g (MO2), its kernel (MO3); X replaces H, so the recurrence of the layer sees
+it (MO4); the highway carries the output of the block below before its MotionGRU, and a projection of the frame into the first
+layer (MO5); the momentum follows the summed filter (MO6); the mask weighs the samples of each tap, which a 3x3 convolution
+mixes (MO10). With `paper`, equations 1-4 as printed: 1x1 gates, X = g . H_{t-1} + (1 - g) . Dec(E'), which the layer above
+reads and the recurrence does not; no projection of the frame; F' is used to warp alone; E' is the mean over taps of m . Warp(E,
+F'), as nothing is printed to mix them. Equation 1 gives H_{t-1} to MotionGRU, equations 2 and 4 and the text H_t, which is
+taken. States begin at zero, where the code draws them at random at every forward, also in tests (MO8): `start` is for that.
 
 The paper says neither how the ablations of table 3 are built nor how E3D-LSTM is wrapped. Here, without momentum F' = F~;
 without transient variation F~ = tanh(W_z * [E, 0]), a filter of the present alone. For cells with a depth axis, Enc
@@ -49,6 +52,7 @@ from framecast.ops import bilinear_sample, pixel_coordinates
 from framecast.types import FrameShape, Stepped, config
 
 TAPS = 9
+Form = Literal["code", "paper"]
 
 
 class Motion(NamedTuple):
@@ -64,27 +68,40 @@ class MotionGRU(nn.Module):
     probe = "motion"
 
     def __init__(
-        self, hidden: int, kernel: int, *, alpha: float, transient: bool, momentum: bool, depth: int = 0
+        self,
+        hidden: int,
+        kernel: int,
+        *,
+        alpha: float,
+        transient: bool,
+        momentum: bool,
+        depth: int = 0,
+        form: Form = "code",
     ) -> None:
         super().__init__()
         width = hidden // 4
+        self.printed = form == "paper"
+        mixing, side = (1, 1) if self.printed else (kernel, 3)
         self.alpha = alpha
         self.transient = transient
         self.momentum = momentum
         self.encode: nn.Module = nn.Conv2d(hidden, width, kernel, stride=2, padding=kernel // 2)
         self.decode: nn.Module = nn.ConvTranspose2d(width, hidden, 4, stride=2, padding=1)
-        self.gate: nn.Module = SameConv(2 * hidden, hidden, kernel)
+        self.gate: nn.Module = SameConv(2 * hidden, hidden, mixing)
         if depth:
             flat, padding = (1, 2, 2), (0, kernel // 2, kernel // 2)
             self.encode = nn.Conv3d(hidden, width, (depth, kernel, kernel), stride=flat, padding=padding)
             self.decode = nn.ConvTranspose3d(width, hidden, (depth, 4, 4), stride=flat, padding=(0, 1, 1))
-            self.gate = nn.Conv3d(2 * hidden, hidden, (1, kernel, kernel), padding=padding)
+            inside = (0, mixing // 2, mixing // 2)
+            self.gate = nn.Conv3d(2 * hidden, hidden, (1, mixing, mixing), padding=inside)
         if transient:
-            self.update = _from_zero(nn.Conv2d(width + 2 * TAPS, 2 * TAPS, 3, padding=1))
-            self.reset = _from_zero(nn.Conv2d(width + 2 * TAPS, 2 * TAPS, 3, padding=1))
-        self.output = _from_zero(nn.Conv2d(width + (2 * TAPS if transient else 0), 2 * TAPS, 3, padding=1))
+            self.update = _from_zero(nn.Conv2d(width + 2 * TAPS, 2 * TAPS, side, padding=side // 2))
+            self.reset = _from_zero(nn.Conv2d(width + 2 * TAPS, 2 * TAPS, side, padding=side // 2))
+        inputs = width + (2 * TAPS if transient else 0)
+        self.output = _from_zero(nn.Conv2d(inputs, 2 * TAPS, side, padding=side // 2))
         self.mask = _from_zero(nn.Conv2d(width, TAPS, 3, padding=1))
-        self.mix = nn.Conv2d(width, width, 3, stride=3, bias=False)
+        if not self.printed:
+            self.mix = nn.Conv2d(width, width, 3, stride=3, bias=False)
         self._depth = depth
 
     def start(self, hidden: Tensor) -> Motion:
@@ -93,14 +110,15 @@ class MotionGRU(nn.Module):
         zero = hidden.new_zeros(hidden.shape[0], 2 * TAPS, height // 2, width // 2)
         return Motion(zero, zero)
 
-    def forward(self, hidden: Tensor, motion: Motion) -> tuple[Tensor, Motion]:
-        """`hidden (B, D, [depth,] h, w)` -> the same, moved, and the motion."""
+    def forward(self, hidden: Tensor, motion: Motion, previous: Tensor) -> tuple[Tensor, Motion]:
+        """`hidden (B, D, [depth,] h, w)`, and the `previous` one of its layer -> the same, moved, and the motion."""
         encoded = self.encode(hidden).squeeze(2) if self._depth else self.encode(hidden)
         after = self._after(encoded, motion)
-        moved = self.warp(encoded, after.filter)
+        summed = self.printed and self.momentum
+        moved = self.warp(encoded, after.filter + after.trend if summed else after.filter)
         decoded = self.decode(moved[:, :, None] if self._depth else moved)
         g = torch.sigmoid(self.gate(torch.cat([decoded, hidden], dim=1)))
-        return g * decoded + (1 - g) * hidden, after
+        return (g * previous + (1 - g) * decoded) if self.printed else (g * decoded + (1 - g) * hidden), after
 
     def observe(self, inputs: tuple[Any, ...], output: tuple[Tensor, Motion]) -> Motion:
         """The motion, for diagnosis."""
@@ -118,12 +136,12 @@ class MotionGRU(nn.Module):
         if not self.momentum:
             return Motion(transient, motion.trend)
         trend = motion.trend + self.alpha * (previous - motion.trend)
-        return Motion(transient + trend, trend)
+        return Motion(transient if self.printed else transient + trend, trend)
 
     def warp(self, encoded: Tensor, offsets: Tensor) -> Tensor:
         """A 3x3 convolution whose taps are moved by `offsets (B, 18, h, w)` and weighted: `encoded (B, q, h, w)`."""
         taps = deformed_taps(encoded, offsets) * torch.sigmoid(self.mask(encoded))[:, None]
-        return torch.einsum("bqnhw,oqn->bohw", taps, self.mix.weight.flatten(2))
+        return taps.mean(2) if self.printed else torch.einsum("bqnhw,oqn->bohw", taps, self.mix.weight.flatten(2))
 
 
 def deformed_taps(values: Tensor, offsets: Tensor) -> Tensor:
@@ -150,8 +168,8 @@ class MotionState(NamedTuple):
 
 
 class MotionStack(Stack):
-    """A stack of cells with a MotionGRU above each but the last (`units` may be empty) and, with `project`, a 1x1 convolution
-    of the frame to the width of the first layer, a Motion Highway."""
+    """A stack of cells with a MotionGRU above each but the last (`units` may be empty) and a Motion Highway: from the frame on,
+    with `project`, a 1x1 convolution of it to the width of the first layer, or from the first layer on, with `highway`."""
 
     def __init__(
         self,
@@ -162,9 +180,13 @@ class MotionStack(Stack):
         project: nn.Module | None,
         *,
         start: Literal["zeros", "xavier"] = "zeros",
+        form: Form = "code",
+        highway: bool = False,
     ) -> None:
         super().__init__(cells, head, decoupling)
         self.random = start == "xavier"
+        self.replaces = form == "code"
+        self.highway = highway
         self.units: Any = nn.ModuleList(units)
         self.project = project
 
@@ -195,12 +217,16 @@ class MotionStack(Stack):
             step = cell(hidden, before, memory)
             hidden, memory = step.hidden, step.memory
             if highway is not None:
-                highway = hidden = hidden + (1 - step.output_gate) * highway
+                hidden = hidden + (1 - step.output_gate) * highway
+            if highway is not None or self.highway:
+                highway = hidden
+            own = hidden
             if layer < len(self.units):
                 motion = state.motions[layer] or self.units[layer].start(hidden)
-                hidden, motion = self.units[layer](hidden, motion)
+                hidden, motion = self.units[layer](hidden, motion, before.hidden)
                 motions.append(motion)
-            steps.append(step._replace(hidden=hidden, state=step.state._replace(hidden=hidden)))
+            kept = hidden if self.replaces else own
+            steps.append(step._replace(hidden=hidden, state=step.state._replace(hidden=kept)))
         after = StackState(tuple(step.state for step in steps), memory)
         return Stepped(self.head(hidden), MotionState(after, tuple(motions)), self.decoupling_terms(steps))
 
@@ -212,7 +238,8 @@ Backbone = ConvLSTM | PredRNN | PredRNNV2 | MIM | E3DLSTM
 @config
 class MotionRNN:
     """MotionRNN around `backbone`. `highway`, `motion`, `transient` and `momentum` are the parts of table 3; `alpha` is
-    the step of the momentum, `kernel` that of the encoder and the gate (that of the backbone where it is None)."""
+    the step of the momentum, `kernel` that of the encoder and, with `form="code"`, the gate (that of the backbone where it is
+    None). `form` says whose equations it has."""
 
     name: Literal["motionrnn"] = "motionrnn"
     backbone: Backbone = PredRNN(hidden=(64, 64, 64, 64))
@@ -223,6 +250,7 @@ class MotionRNN:
     alpha: float = 0.5
     kernel: int | None = None
     start: Start = "zeros"
+    form: Form = "code"
 
     @classmethod
     def tiny(cls) -> Self:
@@ -274,11 +302,12 @@ class MotionRNN:
                 transient=self.transient,
                 momentum=self.momentum,
                 depth=depth,
+                form=self.form,
             )
             for width in backbone.hidden[:-1]
         ]
         project: nn.Module | None = None
-        if self.highway:
+        if self.highway and self.form == "code":
             project = nn.Conv2d(channels, backbone.hidden[0], 1, bias=False)
             if depth:
                 project = nn.Sequential(project, nn.Unflatten(1, (backbone.hidden[0], 1)))
@@ -289,6 +318,8 @@ class MotionRNN:
             units if self.motion else [],
             project,
             start=self.start,
+            form=self.form,
+            highway=self.highway,
         )
         tied_to = (shape.height, shape.width) if self.tied_to_size else None
         return Recurrent(core, Patches(backbone.patch), tied_to=tied_to, segment=backbone.segment, inputs=shape.inputs)

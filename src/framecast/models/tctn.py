@@ -10,12 +10,15 @@ position:
 
 and before the first, f0 = LReLU(W_e * X), x = f0 + LReLU(W_f * f0).
 
-Deviations (spec/models.md, section 5 and row TC1): as in the released code, P is 0.5 [sin | cos] and is added to q and k in
-every layer, and the norms come first. The norms of that code run over all frames together, so that in training a frame
-sees later ones; here `norm="per_frame"` normalises each frame by itself, which makes the model causal and lets a forecast
-keep the keys, the values and what the convolutions need of the past, so that a new frame costs one frame.
-`norm="reference"` is that of the code: every new frame computes the whole past again, and a forecast reports its last pass.
-Dropout, of which the paper says nothing, drops feature maps, and of the attention the maps of a key frame in a head.
+Deviations (docs/specification.md, row TC1): with `form="code"`, as in the released code, P is 0.5 [sin | cos] and is added to q
+and k in every layer, and the norms come first. With `form="paper"`, equations 8-10: P has sines and cosines in turn and is
+added to the embedding, once; Q, K, V come from LN(E), the attention A has no W_out, S = E + LN(A), and the layer gives W_1 *
+(LReLU(W_2 * LN(S))) without a residual. LN is then over all channels and pixels of a frame, with a weight a channel, so that no
+form is tied to a size. The norms of that code run over all frames together, so that in training a frame sees later ones; here
+`norm="per_frame"` normalises each frame by itself, which makes the model causal and lets a forecast keep the keys, the values
+and what the convolutions need of the past, so that a new frame costs one frame. `norm="reference"` is that of the code: every
+new frame computes the whole past again, and a forecast reports its last pass. Dropout, of which the paper says nothing, drops
+feature maps, and of the attention the maps of a key frame in a head.
 """
 
 from __future__ import annotations
@@ -36,6 +39,7 @@ from framecast.types import FrameShape, Prediction, config
 
 Norm = Literal["per_frame", "reference"]
 SLOPE = 0.2
+Form = Literal["code", "paper"]
 REACH = 2
 """How many earlier frames a convolution looks at."""
 
@@ -106,8 +110,9 @@ class Layer(nn.Module):
         nothing = like.new_zeros(like.shape[0], self.out.conv.in_channels, 0, *like.shape[-2:])
         return LayerState(qkv, out, wide, narrow, nothing, nothing)
 
-    def forward(self, x: Tensor, position: Tensor, state: LayerState) -> tuple[Tensor, LayerState]:
+    def forward(self, x: Tensor, position: Tensor | None, state: LayerState) -> tuple[Tensor, LayerState]:
         """`x (B, D, S, h, w)`, the next S frames, whose `position` is `(D, S, 1, 1)`."""
+        assert position is not None
         gates, qkv = self.qkv(self.norm1(x), state.qkv)
         q, k, v = torch.chunk(gates, 3, dim=1)
         keys, values = torch.cat([state.keys, k + position], dim=2), torch.cat([state.values, v], dim=2)
@@ -133,6 +138,32 @@ class Layer(nn.Module):
         return rearrange(maps, "b (n t) s h w -> b n s t h w", n=self.heads)
 
 
+class PrintedLayer(Layer):
+    """A layer as it is printed: a norm of the attention, which no convolution follows, and no residual around the
+    feed-forward."""
+
+    def __init__(self, width: int, heads: int, dropout: float, norm: Norm) -> None:
+        super().__init__(width, heads, dropout, norm)
+        del self.out
+        self.norm0 = FrameNorm(width, norm)
+
+    def start(self, like: Tensor) -> LayerState:
+        """No past."""
+        qkv, wide, narrow = (conv.start(like) for conv in (self.qkv, self.wide, self.narrow))
+        nothing = like.new_zeros(like.shape[0], self.narrow.conv.out_channels, 0, *like.shape[-2:])
+        return LayerState(qkv, nothing, wide, narrow, nothing, nothing)
+
+    def forward(self, x: Tensor, position: Tensor | None, state: LayerState) -> tuple[Tensor, LayerState]:
+        """`x (B, D, S, h, w)`, the next S frames, whose positions are in them."""
+        gates, qkv = self.qkv(self.norm0(x), state.qkv)
+        q, k, v = torch.chunk(gates, 3, dim=1)
+        keys, values = torch.cat([state.keys, k], dim=2), torch.cat([state.values, v], dim=2)
+        x = x + self.drop(self.norm1(self._attention(q, keys, values)))
+        hidden, wide = self.wide(self.norm2(x), state.wide)
+        fed, narrow = self.narrow(self.drop(functional.leaky_relu(hidden, SLOPE)), state.narrow)
+        return fed, LayerState(qkv, state.out, wide, narrow, keys, values)
+
+
 class State(NamedTuple):
     """The number of frames so far, and the states of the layers."""
 
@@ -143,12 +174,16 @@ class State(NamedTuple):
 class Decoder(nn.Module):
     """Embedding, layers and head: from the frames so far to the frame after each."""
 
-    def __init__(self, channels: int, width: int, layers: int, heads: int, dropout: float, norm: Norm) -> None:
+    def __init__(
+        self, channels: int, width: int, layers: int, heads: int, dropout: float, norm: Norm, form: Form
+    ) -> None:
         super().__init__()
         self.width = width
+        self.printed = form == "paper"
+        layer = PrintedLayer if self.printed else Layer
         self.embed0 = nn.Conv3d(channels, width, (1, 7, 7), padding=(0, 3, 3))
         self.embed1 = nn.Conv3d(width, width, (1, 5, 5), padding=(0, 2, 2))
-        self.layers = nn.ModuleList(Layer(width, heads, dropout, norm) for _ in range(layers))
+        self.layers = nn.ModuleList(layer(width, heads, dropout, norm) for _ in range(layers))
         self.norm = FrameNorm(width, norm)
         self.head = nn.Conv3d(width, channels, 1, bias=False)
         self.drop = nn.Dropout3d(dropout)
@@ -161,7 +196,9 @@ class Decoder(nn.Module):
         """The next `frames (B, S, C, h, w)` -> the prediction after each, of the same shape, and the next state."""
         f0 = functional.leaky_relu(self.embed0(frames.transpose(1, 2)), SLOPE)
         x = self.drop(f0 + functional.leaky_relu(self.embed1(f0), SLOPE))
-        position = position_code(state.length, frames.shape[1], self.width, x.device).to(x)[:, :, None, None]
+        code = printed_position_code if self.printed else position_code
+        position = code(state.length, frames.shape[1], self.width, x.device).to(x)[:, :, None, None]
+        x = x + position if self.printed else x
         states = []
         for layer, before in zip(self.layers, state.layers, strict=True):
             x, after = layer(x, position, before)
@@ -175,6 +212,13 @@ def position_code(first: int, count: int, width: int, device: torch.device | Non
     frame = torch.arange(first, first + count, device=device)
     angle = frame / 10_000.0 ** (torch.arange(0, width, 2, device=device)[:, None] / width)
     return 0.5 * torch.cat([angle.sin(), angle[: width // 2].cos()])
+
+
+def printed_position_code(first: int, count: int, width: int, device: torch.device | None = None) -> Tensor:
+    """That of equation 8, sines and cosines in turn: `(width, count)`."""
+    frame, channel = torch.arange(first, first + count, device=device), torch.arange(width, device=device)[:, None]
+    angle = frame / 10_000.0 ** ((channel - channel % 2) / width)
+    return torch.where(channel % 2 == 0, angle.sin(), angle.cos())
 
 
 class TCTNForecaster(nn.Module):
@@ -231,7 +275,7 @@ class TCTNForecaster(nn.Module):
 
 @config
 class TCTN:
-    """`layers` layers of `hidden` channels with `heads` heads."""
+    """`layers` layers of `hidden` channels with `heads` heads. `form` says whose equations they have."""
 
     name: Literal["tctn"] = "tctn"
     hidden: int = 128
@@ -240,6 +284,7 @@ class TCTN:
     patch: int = 4
     dropout: float = 0.1
     norm: Norm = "per_frame"
+    form: Form = "code"
 
     @classmethod
     def tiny(cls) -> Self:
@@ -270,7 +315,7 @@ class TCTN:
 
     def decoder(self, channels: int) -> Decoder:
         """The network between frames in the space of a codec with `channels`."""
-        return Decoder(channels, self.hidden, self.layers, self.heads, self.dropout, self.norm)
+        return Decoder(channels, self.hidden, self.layers, self.heads, self.dropout, self.norm, self.form)
 
     def build(self, shape: FrameShape) -> TCTNForecaster:
         """A forecaster with new weights for frames of `shape`."""

@@ -13,6 +13,7 @@ from matplotlib.dates import ConciseDateFormatter
 
 from framecast.checks import as_html_path
 from framecast.colours import scale_of
+from framecast.data.clock import clock_of
 from framecast.data.inspection.inspect import Inspection
 from framecast.report.figures import COLOURS, STYLE, draw_frame, legend, png, svg
 from framecast.report.page import write_page
@@ -83,22 +84,20 @@ def _in_time(inspection: Inspection) -> str:
 
 def _calendar(inspection: Inspection) -> str:
     """Days by steps of the day: 0 missing, 1 without data, 2 with data. Empty if the step does not divide a day."""
-    steps = np.diff(inspection.times)
-    # the most frequent step between frames
-    step = np.unique(steps)[np.argmax(np.unique(steps, return_counts=True)[1])]
+    step, times, _, _ = clock_of(inspection.times)
     day = np.timedelta64(1, "D").astype("timedelta64[ns]")
     if step <= np.timedelta64(0) or day % step:
         return ""
     # state of each step; NaN before the first and after the last frame
-    start = inspection.times[0].astype("datetime64[D]").astype("datetime64[ns]")
-    first, last = inspection.times[0], inspection.times[-1]
+    start = times[0].astype("datetime64[D]").astype("datetime64[ns]")
+    first, last = times[0], times[-1]
     days = int((last - start) // day) + 1
     grid = np.zeros((days, int(day // step)))
     grid[0, : int((first - start) // step)] = np.nan
     end = (last - start) // step
     grid.ravel()[end + 1 :] = np.nan
     state = np.where(inspection.coverage[0] > 0, 2, 1)
-    grid.ravel()[np.clip(np.rint((inspection.times - start) / step).astype(int), 0, grid.size - 1)] = state
+    grid.ravel()[np.clip(np.rint((times - start) / step).astype(int), 0, grid.size - 1)] = state
     days_drawn = grid[-_DAYS:]
     names = [str(start.astype("datetime64[D]") + k) for k in range(days - len(days_drawn), days)]
     # one row a day

@@ -19,6 +19,7 @@ import torch
 from framecast.checks import require
 from framecast.config.experiment import Training
 from framecast.errors import ConfigError
+from framecast.training.peers import watch_peers
 
 _SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
@@ -36,6 +37,8 @@ def launch(settings: Training) -> Any:
             where="training.devices",
             remedy=f"use at most {most}",
         )
+    if settings.devices > 1:
+        watch_peers()
     try:
         fabric = Fabric(
             accelerator=settings.accelerator,
@@ -110,8 +113,8 @@ def catch_signals() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def any_interrupted(fabric: Any, interrupted: bool) -> bool:
-    """Whether any of the processes was interrupted."""
+def any_process(fabric: Any, condition: bool) -> bool:
+    """Whether the condition holds in any of the processes. All must call it together."""
     if fabric.world_size == 1:
-        return interrupted
-    return bool(fabric.all_reduce(torch.tensor(float(interrupted), device=fabric.device), reduce_op="sum") > 0)
+        return condition
+    return bool(fabric.all_reduce(torch.tensor(float(condition), device=fabric.device), reduce_op="sum") > 0)

@@ -19,32 +19,24 @@ from torch import Tensor
 
 from framecast.checkpoints.model_folder import ModelCard
 from framecast.config.experiment import Experiment, Training
-from framecast.config.parsing import plain
-from framecast.data.recorded import open_recorded, record_data
 from framecast.data.windows.batches import Batches
 from framecast.data.windows.presentation import Presentation
 from framecast.data.windows.record import DataRecord
 from framecast.data.windows.sources import Check, DataSplits
-from framecast.errors import ConfigError, RunError
+from framecast.errors import RunError
 from framecast.models.parts.flops import parameters
 from framecast.models.parts.layers import channels_last
 from framecast.ops.native.library import status
 from framecast.ops.native.memory import keep_free, return_free
 from framecast.training import resume_state
 from framecast.training.cuda_graph import RecordedStep, check_recordable, cuda_graph
-from framecast.training.distributed import any_interrupted
+from framecast.training.distributed import any_process
 from framecast.training.events import Event, Finished, ModelSaved, Started, Validated, Warned
 from framecast.training.latent_cache import cache_latents
 from framecast.training.logs import Logs, MLflow
-from framecast.training.optimiser import build, learning_rate, load_state, set_rate, update_average
-from framecast.training.run_folder import (
-    CHECKPOINTS,
-    NO_RECORD,
-    check_new,
-    create_run_folder,
-    read_run_record,
-    settings_of,
-)
+from framecast.training.optimiser import build, learning_rate, set_rate, update_average
+from framecast.training.restoring import are_finite, load_fitting, open_run
+from framecast.training.run_folder import CHECKPOINTS, create_run_folder, settings_of
 from framecast.training.step import (
     Gradients,
     gradients_of,
@@ -58,7 +50,6 @@ from framecast.training.throughput import Meter
 from framecast.training.two_stage import caches_latents, load_first_stage, trained_part
 from framecast.training.validation import build_card, save_model, use_average, validate
 from framecast.types import Batch
-from framecast.writing import clean_leftovers
 
 SLOW = "convolutions take two to three times as long without the loops in C; `framecast doctor` shows how to get them"
 
@@ -107,32 +98,15 @@ class Run:
         """Open the data, build network and optimiser, and create the folder `out`, or restore its checkpoint with `resume`.
         Raises `ConfigError`, `DataError` and `RunError`, all before anything is written."""
         settings = experiment.training
-        # the folder, and the checkpoint to resume from, before the data is opened
+        # the data, and the checkpoint to resume from
         is_rank_zero = fabric.global_rank == 0
         if fabric.device.type == "cpu":
             keep_free()
-        state: dict[str, Any] | None = None
-        record: DataRecord | None = None
-        warnings: list[str] = []
-        if resume:
-            state, warnings = resume_state.read(out / CHECKPOINTS, settings_of(experiment))
-            record = read_run_record(out, state.get("data"))
-        elif is_rank_zero:
-            check_new(out, experiment)
-        if is_rank_zero:
-            for folder in (out, out / CHECKPOINTS):
-                clean_leftovers(folder)
+        opened = open_run(experiment, out, resume, frames, check or experiment.check, is_rank_zero)
+        sources, record, state = opened.sources, opened.record, opened.state
         mlflow = MLflow(settings.mlflow) if is_rank_zero and settings.mlflow is not None else None
 
-        # data, and a network whose initial weights follow from the seed
-        check = check or experiment.check
-        if record is not None:
-            sources = open_recorded(experiment.data, record, ("train", "validation"), check=check, frames=frames)
-        else:
-            warnings += [NO_RECORD] if resume else []
-            sources = experiment.data.open(check, frames)
-            if is_rank_zero and not resume:
-                record = record_data(experiment.data, sources, plain(experiment.data), in_memory=frames is not None)
+        # a network whose initial weights follow from the seed
         shape = sources.shape(experiment.data.crop_size)
         card = build_card(experiment, sources, "" if record is None else record.digest)
         batches = _batches(experiment, sources, fabric)
@@ -158,7 +132,7 @@ class Run:
         run = cls(
             experiment, out, fabric, sources, batches, network, model, optimiser, gradients, average, card, record
         )
-        run.warnings = warnings
+        run.warnings = opened.warnings
         if state is not None:
             state = run._restore(state)
         if run.average is not None:
@@ -235,7 +209,7 @@ class Run:
 
     def interrupted(self, signals: list[int]) -> bool:
         """Whether any process received a signal."""
-        return any_interrupted(self.fabric, bool(signals))
+        return any_process(self.fabric, bool(signals))
 
     def progress(self) -> Iterator[Event]:
         """Log and yield the mean losses and the speed since the last such event."""
@@ -292,8 +266,9 @@ class Run:
         if self.finished:
             if self.skipped:
                 raise self._fail(f"the loss was not finite in the last {self.skipped} step(s)")
-            if self.validated is not None and not math.isfinite(self.validated):
-                raise self._fail(f"the validation loss is {self.validated}")
+            invalid = self.validated is not None and not math.isfinite(self.validated)  # known to rank zero
+            if any_process(self.fabric, invalid):
+                raise self._fail("the validation loss is not finite")
             self._check_weights()
         if self.logs:
             self.logs.close()
@@ -306,11 +281,8 @@ class Run:
 
     def _check_weights(self) -> None:
         """Raise `RunError` if a weight, or one of their averages, is not finite."""
-        names = {name for name, _ in self.network.named_parameters()}
-        averages = [weight for name, weight in (self.average or {}).items() if name in names]
-        for weight in (*self.network.parameters(), *averages):
-            if not torch.isfinite(weight).all():
-                raise self._fail("weights are not finite")
+        if not are_finite(self.network, self.average):
+            raise self._fail("weights are not finite")
 
     def _fail(self, what: str) -> RunError:
         """The error of a training that has diverged. What was saved since the last good checkpoint is removed."""
@@ -325,31 +297,15 @@ class Run:
         )
 
     def _restore(self, state: dict[str, Any]) -> dict[str, Any]:
-        """Restore a checkpoint, or the newest before it that fits the model, and return it. Raises `ConfigError` if it has more
-        iterations than the settings, and `RunError` if none fits."""
-        folder = self.out / CHECKPOINTS
-        while self.settings.iterations >= state["iteration"]:
-            try:
-                load_state(self.network, self.optimiser, self.average, state)
-            except (RuntimeError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
-                reason = f"the checkpoint of iteration {state['iteration']} does not fit the model and was skipped"
-                self.warnings.append(f"{reason} ({str(error)[:200]})")
-                try:
-                    state, more = resume_state.read(folder, settings_of(self.experiment), before=state["iteration"])
-                except RunError as none:
-                    raise RunError(
-                        "; ".join([*self.warnings, none.what]), where=folder, remedy="train again into another folder"
-                    ) from error
-                self.warnings += more
-                continue
-            names = ("iteration", "skipped", "best", "average")
-            self.iteration, self.skipped, self.best, self.average = (state[name] for name in names)
-            self.proven = state.get("proven", -1)
-            return state
-        raise ConfigError(
-            f"{state['iteration']} iterations are done, more than {self.settings.iterations}",
-            where="training.iterations",
+        """Restore a checkpoint, or the newest before it that fits, and return it. Raises `ConfigError` and `RunError`."""
+        state, warnings = load_fitting(
+            self.network, self.optimiser, self.average, state, self.out / CHECKPOINTS, self.experiment
         )
+        names = ("iteration", "skipped", "best", "average")
+        self.iteration, self.skipped, self.best, self.average = (state[name] for name in names)
+        self.proven = state.get("proven", -1)
+        self.warnings += warnings
+        return state
 
 
 def _batches(experiment: Experiment, sources: DataSplits, fabric: Any) -> Batches:

@@ -191,8 +191,11 @@ def _is_current(record: Any, path: str, settings: EvaluationSettings) -> bool:
         return False
     if "files" not in record:
         return True
-    files = {file["path"]: FileIdentity(**file) for file in record["files"]}
-    return set(files) == files_named_by(path) and all(file.is_at(name) for name, file in files.items())
+    try:
+        files = [FileIdentity(**file) for file in record["files"]]
+        return {file.path for file in files} == files_named_by(path) and all(file.is_at(file.path) for file in files)
+    except (TypeError, AttributeError):  # the record was edited
+        return False
 
 
 def _read_record(file: Path) -> Any:

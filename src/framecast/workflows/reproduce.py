@@ -9,7 +9,7 @@ setting is listed with the scores, which then are not compared. This module writ
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from rich.console import Console
 from framecast.checks import is_positive
 from framecast.config.experiment import Experiment
 from framecast.config.parsing import flatten, plain
-from framecast.config.recipes import published_scores, read, rows
+from framecast.config.recipes import origins, published_scores, read, rows
 from framecast.errors import ArgumentError, ConfigError, Interrupted
 from framecast.training import resume, train
 from framecast.training.run_folder import EXPERIMENT, check_unchanged, read_experiment
@@ -47,13 +47,15 @@ FREE = (
 @dataclass(frozen=True)
 class ReproducedScore:
     """A score of a row: `ours`, None if it is not computed, and the `published` one. `changes` describe the settings in which
-    our run differs from the row of the recipe."""
+    our run differs from the row of the recipe; `origin` tells for each group of settings of that row whose it is: the
+    paper's, the released script's or ours."""
 
     row: str
     score: str
     ours: Score | None
     published: float
     changes: tuple[str, ...] = ()
+    origin: dict[str, str] = field(default_factory=dict)
 
     @property
     def verdict(self) -> str:
@@ -121,7 +123,7 @@ def reproduce(
         for score, value in paper.items():
             known = score in {metric.name for metric in verification.metrics("frame")}
             ours = verification.frame(verification.forecasters[0], score) if known else None
-            results.append(ReproducedScore(name, score, ours, float(value), tuple(changes)))
+            results.append(ReproducedScore(name, score, ours, float(value), tuple(changes), origins(file, name)))
     return results
 
 

@@ -61,8 +61,10 @@ def test_missing_times_and_integers_of_xarray() -> None:
         ([0, 1], "days since 2024-01-01 00:00 CET", "standard", "the reference date is not understood"),
         ([0, 1], "days since 2024-02-30", "standard", "the reference date is none"),
         ([0, 1], "days since 0000-01-01", "standard", "in the year 0"),
-        ([0, 1], "days since 3000-01-01", "standard", "beyond the years 1678 to 2261 .year 3000"),
-        ([0, 1], "days since 24-03-31", "standard", "beyond the years 1678 to 2261 .year 24"),
+        ([0, 1], "days since 3000-01-01", "standard", "beyond the years 1678 to 2261 .*year 3000"),
+        ([1e300, 0], "days since 2024-01-01", "standard", "beyond a million years"),
+        ([2**62, 0], "days since 2024-01-01", "standard", "beyond a million years"),
+        ([0, 1], "days since 24-03-31", "standard", "beyond the years 1678 to 2261 .*year 24"),
         (
             np.array([45000.0, 45000.0035], "f4"),
             "days since 1900-01-01",

@@ -142,7 +142,7 @@ def test_classic_files_have_the_fill_value_of_the_library(tmp_path: Path) -> Non
 
 
 def test_classes_are_no_values(tmp_path: Path) -> None:
-    classes = {"flag_values": np.array([0, 1], "i1"), "flag_meanings": "liquid snow"}
+    classes = {"flag_values": np.array([1, 2], "i1"), "flag_meanings": "liquid snow"}
     dataset = stored([0, 1], "i1", classes, "1")
     dataset.to_netcdf(tmp_path / "a.nc")
     with pytest.raises(DataError, match=r"'field' holds classes \(liquid, snow\)"):
@@ -152,6 +152,9 @@ def test_classes_are_no_values(tmp_path: Path) -> None:
     )
     with pytest.raises(DataError, match="holds classes"):
         framecast.open(tmp_path / "b.nc", variable="field")
+    mask = {"flag_values": np.array([0, 1], "i1"), "flag_meanings": "sea land"}
+    stored([0, 1], "i1", mask, "1").to_netcdf(tmp_path / "c.nc")
+    assert first_pixels(tmp_path / "c.nc", 2) == [0, 1], "an input of a model may be a mask"
 
 
 ZARR = [

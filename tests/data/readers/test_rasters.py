@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 from PIL import Image
@@ -38,6 +39,18 @@ def first_row(path: Path, **options: Any) -> list[float]:
 def test_no_data_has_the_precision_of_the_pixels(tmp_path: Path, nodata: float) -> None:
     write(tmp_path / "a.tif", np.array([[[0, 2, nodata]]], "f4"), units="dBZ", nodata=nodata).close()
     np.testing.assert_equal(first_row(tmp_path / "a.tif"), [0, 2, NAN])
+
+
+def test_codes_of_odim_have_the_precision_of_the_pixels(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.attrs["Conventions"] = "ODIM_H5/V2_3"
+        file.create_group("what").attrs.update({"object": "COMP", "date": "20200101", "time": "000500"})
+        corner = {"projdef": "+proj=laea +lat_0=55 +lon_0=10", "LL_lon": 10.0, "LL_lat": 55.0}
+        file.create_group("where").attrs.update(corner | {"xscale": 1000.0, "yscale": 1000.0, "xsize": 4, "ysize": 1})
+        codes = {"quantity": "DBZH", "nodata": -99.9, "undetect": -88.8}
+        file.create_group("dataset1/data1/what").attrs.update(codes)
+        file["dataset1/data1/data"] = np.array([[7, -99.9, -88.8, NAN]], "f4")
+    np.testing.assert_equal(first_row(tmp_path / "a.h5"), [7, NAN, -32, NAN])
 
 
 def test_a_mask_inside_the_file_and_one_beside_it(tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ from framecast.data.readers import foreign, images, video, zarr_store
 from framecast.data.readers.formats import find_reader, list_formats, reader_of
 from framecast.data.readers.options import DEFAULT, Reader, ReadOptions
 from framecast.errors import ArgumentError, DataError, UnreadableFile, resource_errors
+from framecast.paths import status
 from framecast.progress import advance
 
 DEPTH = 4
@@ -208,6 +209,8 @@ def check_paths(path: object) -> None:
                 remedy="such as 'archive/' or sorted(folder.glob('*.nc')); frames in memory are written first: "
                 "frames.to_netcdf('frames.nc')",
             )
+        if "://" not in str(item):
+            status(item, "path")
 
 
 def _build_row(row: xr.DataArray, files: Sequence[Path], options: ReadOptions) -> xr.DataArray:

@@ -134,12 +134,14 @@ def _check_resolution(numbers: np.ndarray, clock: _Clock, name: str, where: obje
     known = numbers[np.isfinite(numbers)].ravel() if numbers.dtype.kind == "f" else np.array([])
     if not len(known):
         return
-    exact = float(np.spacing(np.abs(known).max())) * clock.nanoseconds / 1e9
-    steps = np.diff(np.unique(known).astype(np.float64)) * clock.nanoseconds / 1e9
+    seconds = clock.nanoseconds / 1e9
+    exact = float(np.spacing(np.abs(known).max())) * seconds
+    with np.errstate(over="ignore", invalid="ignore"):  # such numbers are refused
+        steps = np.diff(np.unique(known).astype(np.float64)) * seconds
+        hours = known.astype(np.float64) * (seconds / 3600)
     if len(steps):
         coarse = exact > float(np.median(steps)) / 10
     else:
-        hours = known.astype(np.float64) * clock.nanoseconds / 3.6e12
         coarse = exact > _COARSE_ALONE and bool((hours != np.round(hours)).any())
     if coarse or (exact > 1 and len(steps) + 1 < len(known)):
         raise DataError(
@@ -157,7 +159,8 @@ def _as_times(numbers: np.ndarray, clock: _Clock, units: str, name: str, where: 
     if not known.any():
         return np.asarray(times)
     values = numbers[known]
-    ends = [clock.reference + int(end.item() * clock.nanoseconds) for end in (values.min(), values.max())]
+    beyond = (int(values.min()) - 1, int(values.max()) + 1)  # whole units
+    ends = [clock.reference + end * clock.nanoseconds for end in beyond]
     if not _EARLIEST <= min(ends) <= max(ends) <= _LATEST:
         raise DataError(
             f"variable {name!r} holds times beyond the years 1678 to 2261 ({_words(ends[0])} to {_words(ends[1])}, "
@@ -171,12 +174,13 @@ def _as_times(numbers: np.ndarray, clock: _Clock, units: str, name: str, where: 
         times[known] = (since * 10**6).astype("datetime64[ns]")
     else:
         whole, rest = divmod(clock.reference, clock.nanoseconds)
-        since = (values.astype(np.int64) + whole) * clock.nanoseconds + rest
-        times[known] = since.astype("datetime64[ns]")
+        large = values.dtype == np.uint64 or abs(whole) >= 2**62  # before they are added
+        since = (values.astype(object if large else np.int64) + whole) * clock.nanoseconds + rest
+        times[known] = since.astype(np.int64).astype("datetime64[ns]")
     return np.asarray(times)
 
 
 def _words(nanoseconds: int) -> str:
     """A time in words, whatever its year."""
-    year = 1970 + nanoseconds / (365.2425 * 86400 * 10**9)
-    return f"year {year:.0f}"
+    year = 1970 + nanoseconds // 31_556_952_000_000_000
+    return f"year {year}" if abs(year) < 10**6 else "beyond a million years"

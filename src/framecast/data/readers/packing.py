@@ -41,6 +41,7 @@ _DECODED = (
     "_Unsigned",
 )
 _FLAGS = ("flag_values", "flag_masks", "flag_meanings")
+_NO_UNITS = ("", "1", "none", "unitless")
 _DRY_FLAGS = {"dry", "no_rain", "no_precipitation", "no_echo", "undetect", "not_detected", "below_threshold", "clear"}
 _TOLERANCE = 1e-3
 """By how much of a packed number limits in units of the values may be off."""
@@ -49,9 +50,13 @@ _TABLE_BYTES = 2
 
 
 def is_class(variable: xr.Variable) -> bool:
-    """Whether a variable holds classes: its flags have meanings, and it has no units."""
-    units = str(variable.attrs.get("units", "")).strip()
-    return "flag_meanings" in variable.attrs and units in ("", "1", "none", "unitless")
+    """Whether a variable holds classes: its flags have meanings, and it has no units. A mask of 0 and 1 is a number."""
+    is_mask = np.array_equal(np.ravel(variable.attrs.get("flag_values", [])), [0, 1])
+    return _has_flags(variable) and not is_mask
+
+
+def _has_flags(variable: xr.Variable) -> bool:
+    return "flag_meanings" in variable.attrs and str(variable.attrs.get("units", "")).strip() in _NO_UNITS
 
 
 @dataclass(frozen=True)
@@ -76,7 +81,7 @@ class Packing:
         factor, offset = _number(attributes, "scale_factor", 1.0, where), _number(attributes, "add_offset", 0.0, where)
         declared = _Declared(stored, factor, offset, attributes, [])
         missing, dry = [*declared.codes("_FillValue"), *declared.codes("missing_value")], list[float]()
-        meanings = str(attributes.get("flag_meanings", "")).lower().split()
+        meanings = [] if _has_flags(variable) else str(attributes.get("flag_meanings", "")).lower().split()
         for code, meaning in zip(declared.codes("flag_values"), meanings, strict=False):
             (dry if meaning in _DRY_FLAGS else missing).append(code)
         limits = declared.limits()
@@ -101,7 +106,8 @@ class Packing:
     def _decode(self, numbers: np.ndarray) -> np.ndarray:
         values = np.empty(numbers.shape, np.float32)
         scaled = self.factor != 1 or self.offset != 0
-        values[...] = numbers.astype(np.float64) * self.factor + self.offset if scaled else numbers
+        with np.errstate(over="ignore", invalid="ignore"):  # what becomes infinite is reported with the frames
+            values[...] = numbers.astype(np.float64) * self.factor + self.offset if scaled else numbers
         low, high = self.limits
         values.view(np.uint32)[(numbers < low) | (numbers > high)] = OUTSIDE
         for codes, value in ((self.dry, self.dry_value), (self.missing, np.nan)):
@@ -118,7 +124,7 @@ def unpack(variable: xr.Variable, packing: Packing) -> xr.Variable:
 
     values = lazy_variable(variable.dims, variable.shape, read)
     values.attrs = {name: value for name, value in variable.attrs.items() if name not in (*_DECODED, *_FLAGS)}
-    values.encoding = variable.encoding
+    values.encoding = dict(variable.encoding)
     return values
 
 

@@ -24,15 +24,13 @@ from framecast.data.readers.netcdf import RAW, from_dataset, names_on_grid
 from framecast.data.readers.options import ReadOptions
 from framecast.data.readers.outside import check_store, protocol_of
 from framecast.data.readers.single import first_line
+from framecast.data.readers.zarr_pipeline import PIPELINE
 from framecast.data.readers.zarr_shards import Shards
 from framecast.errors import DataError, UnreadableFile
 
 REMOTE_TIMEOUT = 120.0
 """Seconds after which an answer of a remote store is no longer waited for."""
 RECOGNISES = ["Zarr stores (folders with zarr.json or .zgroup)"]
-PIPELINE = {"codec_pipeline.path": "zarrs.ZarrsCodecPipeline"}
-"""Reads the many small chunks of a window three times as fast as zarr's own. Given several threads it writes them in no
-particular order."""
 
 
 def recognises(path: Path) -> bool:

@@ -38,13 +38,15 @@ _TRAJECTORY = re.compile(r"traj[_-]?(\d+)")
 
 @config
 class RoboNet(ClipData):
-    """RoboNet, colour, the first camera. With `actions` every frame has its action."""
+    """RoboNet, colour, the first camera. With `actions` every frame has its action. `test` is the number of trajectories of each
+    environment, after those of training, that are the test."""
 
     name: Literal["robonet"] = "robonet"
     context: int = 5
     environments: tuple[str, ...] = ("berkeley", "penn", "stanford")
     actions: bool = False
     action_size: int = 5
+    test: int = TEST
 
     @property
     def number_of_actions(self) -> int:
@@ -63,7 +65,7 @@ class RoboNet(ClipData):
             )
         for environment in self.environments:
             files = files_of[environment]
-            chosen = files[:TRAINING] if part == "train" else files[TRAINING : TRAINING + TEST]
+            chosen = files[:TRAINING] if part == "train" else files[TRAINING : TRAINING + self.test]
             stride = BETWEEN_STARTS if part == "train" else length
             for file in chosen:
                 count = self._count(file)

@@ -33,7 +33,7 @@ from framecast.data.archives.outputs import check_output
 from framecast.data.frames import describe_source, stamp
 from framecast.data.lazy import ArrayReader
 from framecast.data.readers.options import DEFAULT, ReadOptions
-from framecast.data.readers.zarr_store import PIPELINE
+from framecast.data.readers.zarr_pipeline import PIPELINE
 from framecast.data.store.changes import UNCHANGED, Changes
 from framecast.data.store.layout import (
     Chunks,
@@ -152,6 +152,8 @@ class _Store:
         _recover(self.out)
         # an earlier store, finished or interrupted, sets chunks and plan
         finished, started = read_manifest(self.out), read_manifest(self.partial)
+        if finished and started and started["frames"] <= finished["frames"]:
+            started = None  # an earlier state of the store, which was not removed after it had been replaced
         self.chunks = _choose_chunks(chunks, finished, started, frames)
         plan = parse_json(json.dumps(make_plan(opened, changes, self.chunks)), out)  # as it is read back
         self.length = int(plan["shard"])

@@ -147,6 +147,13 @@ def read_record(folder: Path) -> DataRecord | None:
         return None
     if not isinstance(content, dict) or content.pop("checksum", None) != _sha256(content):
         raise _damaged(path, "its checksum does not match")
+    try:
+        return _record(content, path)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise _damaged(path, f"it is not a record: {str(error)[:200]}") from error
+
+
+def _record(content: dict[str, Any], path: Path) -> DataRecord:
     if content["format_version"] > VERSION:
         raise RunError(
             f"a record of version {content['format_version']}, expected up to {VERSION}",
