@@ -136,3 +136,10 @@ def test_nothing_to_compare_with(recipe: Path) -> None:
 def test_a_scale_that_is_none_is_refused(scale: Any) -> None:
     with pytest.raises(ConfigError, match="not above 0 and at most 1"):
         reproduce("recipes/moving_mnist.yaml", scale=scale)
+
+
+def test_an_interruption_is_no_success(recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The training of a row returns after a signal; what was asked for is not done."""
+    monkeypatch.setattr("framecast.workflows.reproduce.train", lambda *arguments, **options: tmp_path)
+    result = CliRunner().invoke(app, ["reproduce", str(recipe), "--scale", "0.05", "--out", str(tmp_path / "out")])
+    assert result.exit_code == 130
