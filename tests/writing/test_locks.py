@@ -44,7 +44,7 @@ def test_a_second_writer_is_refused_and_a_dead_one_replaced(beside: bool, tmp_pa
 
 
 def test_a_folder_that_stays_empty_is_removed(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="nothing"), claim(tmp_path / "new"):
+    with pytest.raises(ValueError, match="nothing"), claim(tmp_path / "new" / "run"):
         raise ValueError("nothing is written")
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "own").mkdir()

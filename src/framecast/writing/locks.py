@@ -59,9 +59,9 @@ def _take(lock: Path, claimed: str | Path) -> Callable[[], None]:
             with suppress(OSError):
                 lock.unlink()
             release(descriptor)
-        if created:
+        for folder in created:
             with suppress(OSError):  # it is empty if nothing was written
-                lock.parent.rmdir()
+                folder.rmdir()
 
     try:
         held.append(_acquire(lock, claimed))

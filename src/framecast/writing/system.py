@@ -34,15 +34,15 @@ def put_bytes(path: Path, data: bytes | memoryview) -> None:
         write(data)
 
 
-def make_folder(path: Path) -> bool:
-    """Create a folder and its parents, durably; False if it exists. Raises `OSError`."""
+def make_folder(path: Path) -> list[Path]:
+    """Create a folder and its parents, durably; returns those that did not exist, the innermost first. Raises `OSError`."""
     if path.is_dir():
-        return False
-    make_folder(path.parent)
+        return []
+    parents = make_folder(path.parent)
     with suppress(FileExistsError):
         os.mkdir(path)
     sync(path.parent)
-    return True
+    return [path, *parents]
 
 
 def write_all(descriptor: int, data: bytes | memoryview) -> None:
