@@ -47,6 +47,18 @@ def test_the_root_holds_what_everything_shares_and_nothing_else() -> None:
     assert {path.stem for path in SOURCE.glob("*.py")} == shared
 
 
+def test_yaml_and_json_are_read_in_one_place() -> None:
+    """`plain_data` refuses repeated keys, odd numbers and bombs; any other loader would not."""
+    reading = [
+        f"{path.relative_to(SOURCE)}: {word}"
+        for path in SOURCE.rglob("*.py")
+        if path.name != "plain_data.py"
+        for word in ("import yaml", "json.load(", "json.loads(")
+        if word in path.read_text()
+    ]
+    assert reading == []
+
+
 def calls_outside(*functions: str, but: str = "") -> list[tuple[str, ast.Call]]:
     """The calls of `functions` in all files but those in the folder `but`."""
     found = []

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from framecast.checkpoints.published.weights import read_weights
 from framecast.errors import DataError
+from framecast.paths import check_file
 from framecast.scores import find_convention
 from framecast.scores.i3d import I3D
 from framecast.scores.perceptual import LPIPS
@@ -87,5 +88,5 @@ def _checksum(file: str) -> str:
 
 
 def _sha256(file: str) -> str:
-    with Path(file).open("rb") as content:
+    with check_file(file).open("rb") as content:
         return hashlib.file_digest(content, "sha256").hexdigest()

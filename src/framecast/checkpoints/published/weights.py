@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from framecast.errors import DataError
+from framecast.paths import check_file
 
 _CONTAINERS = ("net_param", "state_dict", "model_state_dict", "model", "net")
 _PREFIXES = ("module.", "model.", "network.")
@@ -51,7 +52,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 
 def _check_signature(path: Path) -> None:
-    with path.open("rb") as file:
+    with check_file(path).open("rb") as file:
         if not file.read(2).startswith(_SIGNATURES):
             raise DataError(
                 "not a checkpoint: neither written by torch.save nor a pickle",

@@ -21,6 +21,7 @@ from framecast.data.scaling import Unit
 from framecast.data.windows.sources import Check, DataSplits, WindowSource, check_lengths, no_actions, no_inputs
 from framecast.data.windows.splits import NAMES
 from framecast.errors import ConfigError, DataError
+from framecast.paths import check_file
 from framecast.types import FrameShape, config
 
 Part = Literal["train", "test"]
@@ -204,7 +205,7 @@ def load_images(files: Sequence[Path], size: int, prepare: Callable[[np.ndarray]
 def decode(file: Path) -> np.ndarray:
     """The pixels `(H, W, 3)` uint8 of an image. Raises `DataError`."""
     try:
-        with Image.open(file, formats=["JPEG", "PNG"]) as image:
+        with Image.open(check_file(file), formats=["JPEG", "PNG"]) as image:
             return np.asarray(image.convert("RGB"))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise DataError(f"the image cannot be read ({error})", where=file, remedy="fetch it again") from error
