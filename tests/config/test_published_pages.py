@@ -68,7 +68,9 @@ def test_what_is_cited_of_the_specification_is_in_it() -> None:
     for file in files:
         text = file.read_text()
         assert "spec/models" not in text, file
-        cited = set(re.findall(r"\b(?:P1?\d|MD\d|MO1?\d|DC\d|TC1|MI1|E[12])\b", text)) if "specification" in text else set()
+        cited = (
+            set(re.findall(r"\b(?:P1?\d|MD\d|MO1?\d|DC\d|TC1|MI1|E[12])\b", text)) if "specification" in text else set()
+        )
         assert cited <= rows, file
         for numbers in re.findall(r"specification(?:\]\([./\w]*\)|\.md), sections? ([\d.]+\d|\d)(?: and (\d+))?", text):
             assert {number for number in numbers if number} <= sections, (file, numbers)
