@@ -7,7 +7,7 @@ T = context + horizon. In column t, true feeds the observed frame t to step t, f
 length.
 
 Sources: scheduled sampling, Bengio et al. 2015, as used by Wang et al. 2022 (equation 8); reverse scheduled sampling,
-Wang et al. 2022, section 4.3 (equation 9); numbers of the released code in spec/models.md, section 9.
+Wang et al. 2022, section 4.3 (equation 9); numbers of the released code in docs/specification.md, section 9.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ class ReverseScheduled:
     and is 1 from `stop` on. A frame after the context is observed with probability eta, which falls linearly to 0 over the
     same iterations. Before `start` both keep their first value, but for the sigmoid, which rises from the first iteration on.
     The second strategy (figure 5) starts both at 0.5; the first starts epsilon at 0 and eta at 1. The sign in the sigmoid's
-    exponent is the one that makes it rise (spec/models.md, row P7); the linear form does not use `alpha`.
+    exponent is the one that makes it rise (docs/specification.md, row P7); the linear form does not use `alpha`.
     """
 
     name: Literal["reverse_scheduled"] = "reverse_scheduled"

@@ -1,7 +1,7 @@
 """Masked frame losses: pixels without data do not count.
 
 Each is a callable `(prediction (B, S, C, H, W), observed (B, S, C, H, W), valid (B, S, 1, H, W)) -> scalar`: the mean over
-all valid elements (spec/models.md, row P5), 0 if nothing is valid.
+all valid elements (docs/specification.md, row P5), 0 if nothing is valid.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Action-conditioned PredRNN, PredRNN-V2 and ModeRNN, for frames that depend on what a robot does.
 
-Yunbo Wang, Haixu Wu, Jianjin Zhang, Zhifeng Gao, Jianmin Wang, Philip S. Yu, Mingsheng Long: "PredRNN: A Recurrent
-Neural Network for Spatiotemporal Predictive Learning", 2022 (section 4.5); Zhiyu Yao et al.: "ModeRNN", 2022. Neither
-prints equations for it; as in the released code (spec/models.md, sections 1.5 and 4), frame X and action A, tiled over
-the frame, are encoded alike, each by two convolutions of stride 2 without a nonlinearity between:
+Yunbo Wang, Haixu Wu, Jianjin Zhang, Zhifeng Gao, Jianmin Wang, Philip S. Yu, Mingsheng Long: "PredRNN: A Recurrent Neural
+Network for Spatiotemporal Predictive Learning", 2022; Zhiyu Yao et al.: "ModeRNN", 2022. The first has no actions, the second
+prints no equations for them; as in the released code (docs/specification.md, sections 1.5 and 4), frame X and action A, tiled
+over the frame, are encoded alike, each by two convolutions of stride 2 without a nonlinearity between:
 
     x = E2 * E1 * X          a = A2 * A1 * A
     ST-LSTM (equation 4):    W_h * H is replaced by (W_h * H) . (W_a * a)

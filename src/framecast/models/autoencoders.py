@@ -12,7 +12,7 @@ equation 10:
     mu, log s^2 = Encoder(X)     z = mu + s n, n ~ N(0, 1)     loss = |X - X~|^2 + weight KL(N(mu, s^2) || N(0, 1))
 
 Deviations: the layers, which the modular paper does not print, are those that give its number of weights, 2.17 M
-(spec/models.md, section 6). With `codebook="ema"` the vectors follow the mean of what is assigned to them instead of a
+(docs/specification.md, section 6). With `codebook="ema"` the vectors follow the mean of what is assigned to them instead of a
 gradient (appendix A.1 of the VQ-VAE paper). A vector that is hardly ever used is put on a random output of the encoder;
 that is of neither paper, and `revive=0` leaves it out.
 """

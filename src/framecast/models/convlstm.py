@@ -10,7 +10,7 @@ Machine Learning Approach for Precipitation Nowcasting", NeurIPS 2015; as writte
     o  = sigma(W_xo * X + W_ho * H + W_co o C')
     H' = o . tanh(C')
 
-with * a convolution and W_c o C the peephole. Deviations (spec/models.md, section 1.1 and row P2): no biases and no
+with * a convolution and W_c o C the peephole. Deviations (docs/specification.md, section 1.1 and row P2): no biases and no
 forget bias; `peephole` is "none" by default as in the published code, "hadamard" as in the equation (one weight a
 pixel, hence tied to one frame size), or "conv", which alone explains the parameter counts of the MotionRNN paper.
 """

@@ -11,7 +11,7 @@ convolutions are three-dimensional. Cell, equations 1-5, with C_1..C_t the cell 
     f' = sigma(W'_xf * X + W'_mf * M + 1)  H' = sigma(tanh(o)) . tanh(W_1x1 * [C', M'])
     g' = tanh(W'_xg * X + W'_mg * M)
 
-Deviations, as in the released code (spec/models.md, section 1.8): each convolution reduces the depth to 1, which is then
+Deviations, as in the released code (docs/specification.md, section 1.8): each convolution reduces the depth to 1, which is then
 copied to 2; a cell hands on the memory it was given, so M stays zero for ever (row E1: `update_memory` hands on M'); the
 recall reads places and channels in the order in which they lie in storage (row E2: with `recall="pixels"` each token is
 the channels of one place). Every cell keeps its history, so a step costs more the longer the sequence is.

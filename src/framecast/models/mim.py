@@ -18,7 +18,7 @@ and the block, given X = H^{l-1}_t and the difference d, is
     o  = sigma(W_xo * X + W_ho * H + W_mo * M)    f' = sigma(W_xf * X + W_mf * M + 1)
     H' = o . tanh(W_1x1 * [C', M'])
 
-Deviations, as in the released code (spec/models.md, section 1.6): the gates of X are shared by both branches; the first
+Deviations, as in the released code (docs/specification.md, section 1.6): the gates of X are shared by both branches; the first
 step has no difference and leaves MIM-N alone. The private memory S is part of the state and starts again with each
 sequence, where the code keeps it for ever and cuts its gradient (row MI1); `detach_memory` cuts the gradient as well.
 """

@@ -9,7 +9,7 @@ Unsupervised Predictive Learning", 2022. A ModeCell has a slot bus B in place of
     F       = w_0 I + sum over n of w_n slot_n                                                                      (6)
     g, i, f, o from F and I                            B' = f . B + i . g        H' = o . tanh(B')                  (7)
 
-`form` says whose equations (spec/models.md, section 10):
+`form` says whose equations (docs/specification.md, section 10):
 
     paper   equations 3-7 as printed: F once, with a scalar weight a slot from the mean of I, and a 3x3 convolution on
             [F, I] for the four gates; W_Q, W_K, W_V are two separable convolutions; d is the width of a key
@@ -18,10 +18,10 @@ Unsupervised Predictive Learning", 2022. A ModeCell has a slot bus B in place of
             one separable convolution with BatchNorm (MD5); d is the number of hidden channels (MD6)
 
 Deviations of both: the bus has as many channels as H (MD4: equation 7 leaves no choice). It starts at zero as in the code;
-`start="gaussian"` learns a mean and a deviation for each channel and draws from them in training (MD3). The ablations of
-tables IV and VI: without `attention` the slots are split off V; without `binding` they are split off I and share one
-convolution; without `slot_ffn` they share that convolution; without `fusion` all weights are 1; without `shortcut` there
-is no w_0.
+`start="gaussian"` learns a mean and a deviation for each channel and draws from them in training (MD3). The rate and the length
+of training (MD7) are settings. The ablations of tables IV and VI: without `attention` the slots are split off V; without
+`binding` they are split off I and share one convolution; without `slot_ffn` they share that convolution; without `fusion` all
+weights are 1; without `shortcut` there is no w_0.
 """
 
 from __future__ import annotations

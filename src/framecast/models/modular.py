@@ -8,7 +8,7 @@ learns the latents of the next frames from those of the last, and what it predic
 The autoencoder (van den Oord et al. 2017) is trained first and then frozen: no gradient of it is ever computed. The loss
 of the predictor compares latents.
 
-Deviations (spec/models.md, section 6): the paper leaves open whether the predictor sees z_e or z_q; by default it sees z_e
+Deviations (docs/specification.md, section 6): the paper leaves open whether the predictor sees z_e or z_q; by default it sees z_e
 and its prediction is quantised before it is decoded; with `latents="quantised"` it sees z_q and is compared with it.
 """
 

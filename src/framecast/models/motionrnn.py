@@ -22,6 +22,7 @@ mixes (MO10). With `paper`, equations 1-4 as printed: 1x1 gates, X = g . H_{t-1}
 reads and the recurrence does not; no projection of the frame; F' is used to warp alone; E' is the mean over taps of m . Warp(E,
 F'), as nothing is printed to mix them. Equation 1 gives H_{t-1} to MotionGRU, equations 2 and 4 and the text H_t, which is
 taken. States begin at zero, where the code draws them at random at every forward, also in tests (MO8): `start` is for that.
+Loss and length of training (MO7) are settings, hooks without effect (MO9) are left out.
 
 The paper says neither how the ablations of table 3 are built nor how E3D-LSTM is wrapped. Here, without momentum F' = F~;
 without transient variation F~ = tanh(W_z * [E, 0]), a filter of the present alone. For cells with a depth axis, Enc

@@ -13,7 +13,7 @@ Neural Network for Spatiotemporal Predictive Learning", 2022 (first version: Neu
 M flows up the layers and from the top layer at t to the bottom layer at t + 1 (figure 2). PredRNN-V2 adds the memory
 decoupling loss of equation 5 to the frame loss (equation 6) and is trained with reverse scheduled sampling.
 
-Deviations, all as in the released code (spec/models.md): forget biases of 1, an optional LayerNorm (row P3); W_co and
+Deviations, all as in the released code (docs/specification.md): forget biases of 1, an optional LayerNorm (row P3); W_co and
 W_mo are one convolution on [C', M'] (row P1); the decoupling loss is a mean, not a sum (row P4).
 """
 

@@ -11,7 +11,7 @@ from the top layer at t to the bottom layer at t + 1; only the bottom layer sees
     o  = sigma(W_xo * X 1[l=1] + W_ho * H + W_mo * M')
     H' = o . tanh(M')
 
-There is no published code. Deviations (spec/models.md, section 1.2): no biases, a forget bias of 1 as in the other cells
+There is no published code. Deviations (docs/specification.md, section 1.2): no biases, a forget bias of 1 as in the other cells
 of the paper, and a start at zero.
 """
 

@@ -14,7 +14,7 @@ Gradient Highway, equation 4, between the first layer and the second:
 
     P = tanh(W_px * X + W_pz * Z)       S = sigma(W_sx * X + W_sz * Z)       Z' = S . P + (1 - S) . Z
 
-Deviations, as in the released code (spec/models.md, section 1.7): forget biases of 1. The LayerNorm of the highway, which
+Deviations, as in the released code (docs/specification.md, section 1.7): forget biases of 1. The LayerNorm of the highway, which
 does not run in that code, has the width of what it normalises.
 """
 

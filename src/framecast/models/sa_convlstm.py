@@ -7,7 +7,7 @@ AAAI 2020, equations 4-6. After each ConvLSTM step, H' looks at all places of it
     i, g, o = W [Z, H']
     m' = (1 - sigma(i)) . m + sigma(i) . tanh(g)     H'' = sigma(o) . m'
 
-Deviations: all W are 1x1 with biases, softmax is not scaled (spec/models.md, section 1.10). There is no published code of
+Deviations: all W are 1x1 with biases, softmax is not scaled (docs/specification.md, section 1.10). There is no published code of
 the authors; the width of the attention and the place of LayerNorms, if any, are unknown: `attention` is a setting, and
 there are no norms but those of the ConvLSTM.
 """

@@ -14,8 +14,8 @@ channels of all T frames together are translated; each of the T frames that come
 
 TAU adds alpha KL(softmax(dX~ / tau) || softmax(dX / tau)) over the differences of neighbouring frames (equation 8).
 
-Deviations, as in the OpenSTL code (spec/models.md, section 7): an inner shortcut in Attn. T frames come out where T went in;
-a shorter horizon is cut, a longer one feeds them back.
+Deviations, as in the OpenSTL code (docs/specification.md, section 7): an inner shortcut in Attn. T frames come out where T went
+in; a shorter horizon is cut, a longer one feeds them back.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ follow the motion: L flows are found from X and H, and H is looked up where each
     n  = act(W_xn * X + r . sum over l of W_hn^l warp(H, U_l))
     H' = (1 - z) . n + z . H
 
-with act a leaky ReLU of slope 0.2. Deviations (spec/models.md, section 1.9): as in the authors' code, H is looked up at
+with act a leaky ReLU of slope 0.2. Deviations (docs/specification.md, section 1.9): as in the authors' code, H is looked up at
 minus the flow, bilinear, 0 outside. The paper puts its layers into an encoder and a forecaster at three resolutions; what
 the papers that compare with it used is unknown, so here they are a stack on patches like its neighbours.
 """

@@ -1,8 +1,8 @@
 """Space to depth and back: converts frames to maps of patches, smaller and with more channels.
 
 Channel order of a patch: `(row * patch + column) * C + c`, as in the published PredRNN, MotionRNN and OpenSTL code
-(spec/models.md, section 0). The inverse is exact. In memory the channels of a patch are adjacent (channels-last), the fastest
-layout for most convolutions.
+(docs/specification.md, section 0). The inverse is exact. In memory the channels of a patch are adjacent (channels-last), the
+fastest layout for most convolutions.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Frame scores (MSE, MAE, PSNR, SSIM, ...) in the conventions of several publications (spec/models.md, section 12).
+"""Frame scores (MSE, MAE, PSNR, SSIM, ...) in the conventions of several publications (docs/specification.md, section 12).
 
 A convention is a function that computes sums and the list of metrics made of them. `images` are values on the scale from 0 to
 1; `prediction` and `truth` have the units of the data. For intensities the two are the same.

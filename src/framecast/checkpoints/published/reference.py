@@ -126,7 +126,7 @@ def run(model: nn.Module, meta: Meta, arrays: Mapping[str, Tensor]) -> dict[str,
 def teacher_mask(mask: Tensor, steps: int) -> Tensor:
     """The reference's `mask (B, n, ...)`, n <= steps, as a teacher mask `(B, steps)`. It covers the last n steps: those after the
     context in scheduled sampling, all but the first in reverse scheduled sampling; the other steps are fed the observed frame
-    (spec/models.md, section 0)."""
+    (docs/specification.md, section 0)."""
     flips = mask.flatten(2)[:, :, 0] > 0.5
     return torch.cat([flips.new_ones(len(flips), steps - flips.shape[1]), flips], dim=1)
 

@@ -1,4 +1,5 @@
-"""Benchmark sets of the papers, as published: one file a set, with the paper's split and windows (spec/models.md, section 11).
+"""Benchmark sets of the papers, as published: one file a set, with the paper's split and windows (docs/specification.md,
+section 11).
 
 A set is a config that lists its clips; `clips` turns them into windows. Adding a set is one file and one entry in
 `framecast.data.datasets.Data`.

@@ -5,7 +5,7 @@ Files: `S11_Walking_1.54138969_000471.jpg` - subject, scenario, camera, number -
 sequence takes every second of them; windows start every tenth file in training and every fifth in the test. The middle half
 of the image in both directions is used. Subjects 1, 5, 6, 7 and 8 train, 9 and 11 test.
 
-Deviation (spec/models.md, section 11): the papers speak of 17 scenarios, the released loader keeps Walking alone, which is
+Deviation (docs/specification.md, section 11): the papers speak of 17 scenarios, the released loader keeps Walking alone, which is
 the default here.
 """
 

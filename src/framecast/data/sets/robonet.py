@@ -5,10 +5,10 @@ images (`frame0`, `frame1`, ... JPEG) or as one video (`frames`, MP4, which need
 environment the first 2,500 trajectories train and the next 2,000 test; windows start every third frame in training and
 follow one another in the test.
 
-Deviations (spec/models.md, section 11): the loader of the ModeRNN paper reads images that were reduced before, by code that is
-not released; here they are reduced to `size` bilinearly, smoothed first. It lists four environments and then reads three of
-them, `environments` here. Actions, for which no loader is released, are those of the file; where a robot has fewer numbers than
-`action_size`, the rest are 0, as in RoboNet's own loader.
+Deviations (docs/specification.md, section 11): the loader of the ModeRNN paper reads images that were reduced before, by code
+that is not released; here they are reduced to `size` bilinearly, smoothed first. It lists four environments and then reads
+three of them, `environments` here. Actions, for which no loader is released, are those of the file; where a robot has fewer
+numbers than `action_size`, the rest are 0, as in RoboNet's own loader.
 """
 
 from __future__ import annotations

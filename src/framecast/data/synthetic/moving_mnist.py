@@ -1,6 +1,6 @@
 """Moving MNIST: generate sequences of handwritten digits that move and bounce. Reads only the digit images.
 
-The rules of Moving MNIST (Srivastava et al. 2015) as the released generators have them (spec/models.md, section 11): each
+The rules of Moving MNIST (Srivastava et al. 2015) as the released generators have them (docs/specification.md, section 11): each
 digit starts anywhere, at any angle, with a constant speed of 0.1 of the free range per frame (3.6 pixels for digits of
 28 in frames of 64). Each frame steps first; a coordinate that leaves [0, 1] is clamped to the wall and its velocity
 reversed, without reflecting the overshoot. Positions are truncated to pixels, digits combined by their maximum.

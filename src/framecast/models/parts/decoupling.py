@@ -6,7 +6,7 @@ Neural Network for Spatiotemporal Predictive Learning", 2022, equation 5:
     dC = W_decouple * (i . g)          dM = W_decouple * (i' . g')
     L_decouple = sum over t, l, c of |<dC, dM>_c| / (||dC||_c ||dM||_c)
 
-Deviations: the mean over t, l and c instead of the sum (spec/models.md, row P4); W_decouple is one 1x1 convolution
+Deviations: the mean over t, l and c instead of the sum (docs/specification.md, row P4); W_decouple is one 1x1 convolution
 shared by all layers and by both increments (row P6).
 """
 

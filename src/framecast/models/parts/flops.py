@@ -20,7 +20,7 @@ def parameters(model: nn.Module) -> int:
 
 def multiply_accumulates(config: ModelConfig, shape: FrameShape) -> int:
     """Multiply-accumulates of one forecast of one window: T - 1 steps for next-step models, as the MotionRNN paper
-    counts (spec/models.md, section 13). Convolutions and matrix products count, elementwise work does not. Nothing is
+    counts (docs/specification.md, section 13). Convolutions and matrix products count, elementwise work does not. Nothing is
     computed: the model is built and run on the meta device."""
     with torch.device("meta"):
         model: Any = config.build(shape).eval()

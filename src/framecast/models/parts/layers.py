@@ -53,7 +53,7 @@ class GateConv(nn.Module):
     """A k x k convolution that keeps the size of the map, and the LayerNorm that some papers put after it.
 
     The norm runs over channels, height and width together, with affine weights of that full shape
-    (spec/models.md, section 0), so a layer with `grid=(h, w)` is tied to that size; `grid=None` means no norm.
+    (docs/specification.md, section 0), so a layer with `grid=(h, w)` is tied to that size; `grid=None` means no norm.
     """
 
     def __init__(

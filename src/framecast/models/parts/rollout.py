@@ -36,7 +36,7 @@ def rollout(
     is true are inputs that are not forecast: their last values are fed back. `feedback(prediction, t)` is fed back in place of
     the prediction of step t, that of frame t + 1.
 
-    Loss terms of the steps are averaged over time (spec/models.md, section 1.4). With `segment`, the activations of each
+    Loss terms of the steps are averaged over time (docs/specification.md, section 1.4). With `segment`, the activations of each
     segment of that many steps are computed again in the backward pass instead of being kept, except those of the last segment,
     where that pass starts: memory falls to the states between the segments and one segment, for nearly one more forward pass in
     time.
