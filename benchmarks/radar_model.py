@@ -56,7 +56,7 @@ def main(run: str, summary: str) -> None:
         "times": [list(span) for span in EVENTS.values()],
         "left_out_scores": scores,
     }
-    save(PACKAGED / "radar", network, replace(card, about=about))
+    save(PACKAGED / "radar", network, replace(card, about=about, row_order="north_first"))
 
 
 if __name__ == "__main__":

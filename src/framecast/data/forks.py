@@ -19,7 +19,7 @@ def is_forked() -> bool:
 
 def _drop_pools() -> None:
     if dask := sys.modules.get("dask.threaded"):
-        dask.default_pool = None
+        dask.default_pool = None  # type: ignore[attr-defined]
         dask.pools.clear()
     if torch := sys.modules.get("torch"):
         torch.set_num_threads(1)
