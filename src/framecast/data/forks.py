@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Any
 
 _PARENT = os.getpid()
 
@@ -18,10 +19,12 @@ def is_forked() -> bool:
 
 
 def _drop_pools() -> None:
-    if dask := sys.modules.get("dask.threaded"):
-        dask.default_pool = None  # type: ignore[attr-defined]
+    dask: Any = sys.modules.get("dask.threaded")
+    if dask:
+        dask.default_pool = None
         dask.pools.clear()
-    if torch := sys.modules.get("torch"):
+    torch: Any = sys.modules.get("torch")
+    if torch:
         torch.set_num_threads(1)
 
 

@@ -27,7 +27,7 @@ import xarray as xr
 
 from framecast.data.quantities import QUANTITIES, ZR, Quantity
 from framecast.errors import DataError
-from framecast.paths import check_file
+from framecast.paths import check_file, status
 from framecast.scores import CONVENTIONS, Convention
 from framecast.writing.netcdf import write_netcdf
 
@@ -63,7 +63,8 @@ def write_cases(sums: xr.Dataset, rates: tuple[float, ...], path: Path) -> None:
 def read_cases(path: Path) -> tuple[xr.Dataset, Convention, Quantity, tuple[float, ...], tuple[float, ...]]:
     """The sums with current names, the convention, the quantity, and the thresholds in mm/h and in the units of the data. Raises
     `DataError` if the file is not a verification or has a newer version."""
-    check_file(path)
+    if status(path) is not None:
+        check_file(path)
     try:
         with xr.open_dataset(path, engine="h5netcdf", decode_timedelta=True) as file:
             sums = file.load()

@@ -59,7 +59,7 @@ def write_bytes(
 
 def write_text(path: str | Path, text: str, sources: Iterable[str | Path] = (), *, overwrite: bool = True) -> None:
     """Write a file of UTF-8 text in one step; raises what `replacing` raises."""
-    write_bytes(path, text.encode(), sources, overwrite=overwrite)
+    write_bytes(path, text.encode("utf-8", "backslashreplace"), sources, overwrite=overwrite)
 
 
 @contextmanager
