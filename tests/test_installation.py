@@ -129,7 +129,7 @@ CALLS = [
     ("framecast.write(forecast(), 'nowcast.gif')", "an animation needs matplotlib", "report"),
     ("framecast.write(forecast(), 'nowcast.mp4')", "an animation as MP4 needs PyAV", "video,report"),
     ("framecast.open('film.mp4')", "video needs PyAV", "video"),
-    ("framecast.open('field.tif')", "a GeoTIFF or GRIB2 file needs rasterio", "raster"),
+    ("framecast.open('field.tif')", "a GeoTIFF or GRIB file needs rasterio", "raster"),
     ("framecast.evaluate('run', baselines=['steps'], limit=1)", "steps needs pysteps", "oracles"),
     ("framecast.evaluate('run', cluster='local:2', limit=2)", "work on a cluster needs distributed", "cluster"),
     ("MLflow('http://127.0.0.1:1')", "sending curves to MLflow needs MLflow", "mlflow"),

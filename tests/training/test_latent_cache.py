@@ -62,6 +62,7 @@ def test_a_place_of_a_latent_is_valid_where_all_its_pixels_are() -> None:
     assert all_valid(valid, (2, 2)).flatten().tolist() == [True, True, False, True]
 
 
+@pytest.mark.slow
 def test_both_stages_in_two_processes_are_those_of_one(experiment: Experiment, tmp_path: Path) -> None:
     """Two processes with half the batch, in one command: the autoencoder, then the predictor."""
     tiny = ModularDesign.tiny()

@@ -256,6 +256,11 @@ class Replaced:
 
     def of(self, folder: Path) -> object:
         path = folder / self.name
+        if (
+            self.name == "a.zarr"
+        ):  # its bytes depend on who compressed them: zarrs, or zarr in a process that was forked
+            frames = framecast.open(path)
+            return frames.values.tobytes(), frames["time"].values.tobytes()
         return arrays_of(path) if path.suffix == ".nc" else content_of(path) if path.is_dir() else path.read_bytes()
 
     def check(self, folder: Path, kill: Callable[..., int], at: int, delay: float | None = None) -> int:

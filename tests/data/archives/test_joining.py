@@ -136,12 +136,14 @@ def with_actions(path: Path, frames: int, numbers: int) -> np.ndarray:
 
 def test_actions_of_files_without_an_axis_of_time_are_each_their_own(tmp_path: Path) -> None:
     """A file is one frame `(y, x)`, and its actions are `(A,)`."""
+    folder = tmp_path / "frames"
+    folder.mkdir()
     taken = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
     for k, actions in enumerate(taken):
-        np.savez(tmp_path / f"frame_{k}.npz", frames=np.zeros((8, 9), np.uint8), actions=actions)
-    np.testing.assert_array_equal(actions_of(framecast.open(tmp_path)), taken[np.newaxis])
-    np.testing.assert_array_equal(actions_of(framecast.open(tmp_path / "frame_2.npz")), taken[np.newaxis, 2:3])
-    framecast.convert(tmp_path, tmp_path / "all.zarr")
+        np.savez(folder / f"frame_{k}.npz", frames=np.zeros((8, 9), np.uint8), actions=actions)
+    np.testing.assert_array_equal(actions_of(framecast.open(folder)), taken[np.newaxis])
+    np.testing.assert_array_equal(actions_of(framecast.open(folder / "frame_2.npz")), taken[np.newaxis, 2:3])
+    framecast.convert(folder, tmp_path / "all.zarr")
     np.testing.assert_array_equal(actions_of(framecast.open(tmp_path / "all.zarr")), taken[np.newaxis])
 
 

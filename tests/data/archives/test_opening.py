@@ -332,7 +332,7 @@ def test_what_is_no_path_is_said(path: Any, said: str, tmp_path: Path) -> None:
 def test_an_option_of_another_kind_is_said(option: dict[str, Any], tmp_path: Path) -> None:
     np.save(tmp_path / "frames.npy", np.zeros((4, 8, 8), dtype=np.uint8))
     ((name, value),) = option.items()
-    with pytest.raises(ValueError, match=re.escape(f"{name}: {value!r} given")):
+    with pytest.raises(ValueError, match=rf"{name}: ({re.escape(repr(value))}|timedelta64) given"):
         framecast.open(tmp_path / "frames.npy", **option)
 
 

@@ -117,7 +117,10 @@ def test_damage_is_found_and_names_the_store(store: Path, place: int | None) -> 
         framecast.open(store).values  # noqa: B018
 
 
-def test_damaged_metadata_are_said(store: Path) -> None:
+def test_damaged_metadata_of_an_array_change_nothing_where_those_of_the_store_are_whole(store: Path) -> None:
+    before = framecast.open(store).values
     (store / "rain" / "zarr.json").write_text("{")
+    np.testing.assert_array_equal(framecast.open(store).values, before)
+    (store / "zarr.json").write_text("{")
     with pytest.raises(UnreadableFile, match=r"rain\.zarr"):
         framecast.open(store)

