@@ -110,9 +110,14 @@ class Logs:
         if mlflow is not None:
             mlflow.begin(out)
         self._board_folder = out / "tensorboard"
+        self._boards: list[Any] = [] if mlflow is None else [mlflow]
+        try:
+            folder = os.fsencode(self._board_folder).decode()
+        except UnicodeDecodeError:
+            self.warnings.append("no curves in tensorboard/: TensorBoard cannot write to a path that is not in UTF-8")
+            return
         with write_errors(self._board_folder):
-            board: Any = SummaryWriter(str(self._board_folder), purge_step=iteration)
-        self._boards = [board] if mlflow is None else [board, mlflow]
+            self._boards.insert(0, SummaryWriter(folder, purge_step=iteration))
 
     def progress(self, event: Progress) -> None:
         """Log losses, learning rate and speed."""

@@ -6,6 +6,7 @@ reads run folders, data and weights, and writes `cases.nc`; it computes no score
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
@@ -64,8 +65,13 @@ def name_runs(runs: Mapping[str, str | Path] | Sequence[str | Path]) -> dict[str
     ]
     if len({folder.resolve() for folder in folders}) < len(folders):
         raise ArgumentError("a run is given twice", parameter="runs", remedy="name each run once")
-    by_name = {folder.resolve().name: folder for folder in folders}
-    return by_name if len(by_name) == len(folders) else {str(folder): folder for folder in folders}
+    by_name = {_text(folder.resolve().name): folder for folder in folders}
+    return by_name if len(by_name) == len(folders) else {_text(str(folder)): folder for folder in folders}
+
+
+def _text(name: str) -> str:
+    """The name of a file as UTF-8 can hold it."""
+    return os.fsencode(name).decode(errors="backslashreplace")
 
 
 class JobResources(NamedTuple):
