@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from framecast.errors import DataError
+from framecast.paths import check_file
 
 _THREADS = 4
 _IGNORED = (".lock",)
@@ -96,5 +97,5 @@ def _sha256(entry: Path) -> str:
 
 
 def _sha256_of_file(file: Path) -> str:
-    with file.open("rb") as content:
+    with check_file(file).open("rb") as content:
         return hashlib.file_digest(content, "sha256").hexdigest()

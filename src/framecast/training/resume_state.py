@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from framecast.errors import ConfigError, RunError
+from framecast.paths import check_file, read_text
 from framecast.training.settings import describe, differences
 from framecast.writing import write_bytes, write_text
 
@@ -87,7 +88,7 @@ def read(folder: Path, settings: dict[str, Any], *, before: int | None = None) -
         if before is not None and _iteration(path) >= before:
             continue
         try:
-            if _sum_file(path).read_text().strip() != _sha256(path):
+            if read_text(_sum_file(path)).strip() != _sha256(path):
                 raise ValueError("its checksum does not match")
             content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
             _check_content(content, path)
@@ -146,5 +147,5 @@ def _sum_file(path: Path) -> Path:
 
 
 def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
+    with check_file(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

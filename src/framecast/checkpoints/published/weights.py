@@ -24,6 +24,7 @@ _SIGNATURES = (b"PK", b"\x80")
 def read_weights(path: Path) -> dict[str, Tensor]:
     """The state dict of a checkpoint (.pt, .pth, .ckpt, .pkl, .safetensors), taken from its container, without common prefixes of
     the names. Raises `DataError` for a file that holds anything but weights and plain values."""
+    check_file(path)
     try:
         if path.suffix == ".safetensors":
             content: Any = load_file(path)

@@ -20,6 +20,7 @@ import numpy as np
 
 from framecast.data.sets.clips import Clip, ClipData, Part, check_actions, list_files, resize
 from framecast.errors import DataError
+from framecast.paths import check_file
 from framecast.types import config
 
 SIDE, NUMBERS = 64, 4
@@ -62,7 +63,7 @@ class BAIR(ClipData):
 
 def _records(file: Path) -> Iterator[tuple[int, int]]:
     """Where each record begins and how long it is. Raises `DataError` for a file that ends too early."""
-    end = file.stat().st_size
+    end = check_file(file).stat().st_size
     with file.open("rb") as stream:
         offset = 0
         while offset < end:

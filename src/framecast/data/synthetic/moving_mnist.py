@@ -25,6 +25,7 @@ from framecast.data.region import Region
 from framecast.data.scaling import Unit
 from framecast.data.windows.sources import Check, DataSplits, check_lengths, no_actions, no_inputs
 from framecast.errors import ConfigError, DataError
+from framecast.paths import check_file
 from framecast.types import FrameShape, config
 
 SPEED = 0.1
@@ -254,6 +255,7 @@ def _idx_file(folder: Path, part: str) -> Path:
 
 def read_idx(path: Path) -> np.ndarray:
     """Images `(N, rows, columns)` uint8 of an IDX file, gzipped or not. Raises `DataError` for anything else."""
+    check_file(path)
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
             header = np.frombuffer(file.read(16), dtype=">u4")
