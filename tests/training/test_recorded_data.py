@@ -306,3 +306,12 @@ def test_a_run_without_a_record_says_so(run: Path) -> None:
     del card["training_data_sha256"], card[CHECKSUM]
     (run / "best" / "card.json").write_text(json.dumps(card))
     assert "the run has no record of its data" in repairs(run)
+
+
+def test_a_run_is_not_written_into_the_store_of_its_data(tmp_path: Path) -> None:
+    framecast.convert(write(tmp_path / "frames.nc", 0, 20), tmp_path / "store.zarr")
+    before = sorted((tmp_path / "store.zarr").rglob("*"))
+    for out in (tmp_path / "store.zarr", tmp_path / "store.zarr" / "run"):
+        with pytest.raises(ConfigError, match=r"from which the result is made|would be overwritten"):
+            framecast.train(settings(tmp_path / "store.zarr"), out=out)
+    assert sorted((tmp_path / "store.zarr").rglob("*")) == before

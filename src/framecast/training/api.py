@@ -21,6 +21,7 @@ from framecast.config.experiment import Experiment
 from framecast.config.recipes import read
 from framecast.data.datasets import IN_MEMORY, ArchiveData
 from framecast.data.frames import check_frames
+from framecast.data.readers.zarr_store import recognises
 from framecast.errors import ConfigError
 from framecast.training.distributed import launch, start_time
 from framecast.training.events import Event, Finished, Started
@@ -35,7 +36,7 @@ from framecast.training.run_folder import (
     read_experiment,
 )
 from framecast.training.two_stage import check_cache, first_stage, pending_first_stage, second_stage
-from framecast.writing import claim
+from framecast.writing import check_sources, claim
 
 
 def train(
@@ -65,6 +66,8 @@ def train(
         now = time.strftime("%Y%m%d-%H%M%S", time.localtime(start_time(experiment.training)))
         out = Path("runs") / f"{experiment.model.name.split(':')[-1]}-{now}"
     folder = as_path(out, "a new folder", "out")
+    if isinstance(experiment.data, ArchiveData):  # a run may lie in a folder of files, not in a store
+        check_sources(folder, [path for path in experiment.data.paths if recognises(Path(path))])
     frames = (data,) if isinstance(data, xr.DataArray) else None
     check_cache(experiment)
     # the first stage of a two-stage design, where it is not trained yet
