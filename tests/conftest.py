@@ -1,6 +1,7 @@
 """Where the tests find data too large for the repository; a test that needs it is skipped where it is absent."""
 
 import os
+import signal
 import tempfile
 from pathlib import Path
 
@@ -12,6 +13,11 @@ from hypothesis import settings
 
 settings.register_profile("framecast", deadline=None, max_examples=40, derandomize=True)
 settings.load_profile("framecast")
+
+# A shell that starts the tests in the background has them ignore Ctrl-C, which their processes would inherit.
+for _number, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _handler)
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
