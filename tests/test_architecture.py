@@ -35,11 +35,9 @@ def test_the_root_holds_what_everything_shares_and_nothing_else() -> None:
     shared = {
         "__init__",
         "errors",
-        "paths",
         "types",
         "checks",
         "progress",
-        "plain_data",
         "curriculum",
         "losses",
         "colours",

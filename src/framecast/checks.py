@@ -23,7 +23,7 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeVar, get_args, get_o
 import numpy as np
 
 from framecast.errors import ArgumentError, ConfigError, RunError, shown
-from framecast.paths import status
+from framecast.reading.paths import status
 
 Settings = TypeVar("Settings")
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -118,16 +118,16 @@ def _flat(value: Any) -> Iterable[Any]:
 
 
 def _check_number(number: Any, kinds: frozenset[Any], allowed: Range | None, name: str) -> None:
-    whole = float not in kinds
-    expected = "a whole number" if whole else "a number"
-    if isinstance(number, bool) or (whole and not isinstance(number, Integral)):
+    integral = float not in kinds
+    expected = "a whole number" if integral else "a number"
+    if isinstance(number, bool) or (integral and not isinstance(number, Integral)):
         raise ArgumentError(f"{describe(number)} given, expected {expected}", parameter=name)
-    low, high = allowed or ((-LARGEST_COUNT, LARGEST_COUNT) if whole else (-LARGEST, LARGEST))
+    low, high = allowed or ((-LARGEST_COUNT, LARGEST_COUNT) if integral else (-LARGEST, LARGEST))
     if not low <= number <= high:
         if isinstance(number, float) and not math.isfinite(number):
             raise ArgumentError(f"{number} given, expected a finite number", parameter=name)
         most, bound = ("at most", high) if number > high else ("at least", low)
-        limit = f"{bound:,}" if whole else f"{bound:g}"
+        limit = f"{bound:,}" if integral else f"{bound:g}"
         raise ArgumentError(f"{describe(number)} given, expected {expected} of {most} {limit}", parameter=name)
 
 

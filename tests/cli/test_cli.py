@@ -24,22 +24,11 @@ from framecast.forecasting.baselines.persistence import Persistence
 from framecast.verification.metrics import METRICS
 from framecast.verification.result import Score
 from framecast.verification.verify import verify
+from small_run import SMALL_RUN
 
 FRAMECAST = [sys.executable, "-m", "framecast.cli"]
 COMMANDS = ("demo", "inspect", "convert", "train", "evaluate", "forecast", "doctor")
-SMALL = (
-    "data.context=3",
-    "data.horizon=3",
-    "data.crop=16",
-    "model.hidden=[4,4]",
-    "model.kernel=3",
-    "training.iterations=4",
-    "training.batch_size=2",
-    "training.validate_every=2",
-    "training.validation_windows=2",
-    "training.checkpoint_every=2",
-    "training.log_every=1",
-)
+SMALL = ("data.context=3", "data.horizon=3", "model.hidden=[4,4]", *SMALL_RUN)
 
 
 def run(

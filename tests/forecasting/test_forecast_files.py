@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
-from test_trained_model import SHAPE, frames, trained
+from test_trained_model import SHAPE, frames, save_trained, trained
 
 import framecast
 from framecast.checkpoints.model_folder import save
@@ -18,8 +18,7 @@ from framecast.models import PredRNN
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
     """A model folder."""
-    save(tmp_path / "model", trained().model, trained().card)
-    return tmp_path / "model"
+    return save_trained(tmp_path / "model")
 
 
 @pytest.fixture

@@ -29,6 +29,12 @@ def trained(config: PredRNN | ConvLSTM | None = None) -> TrainedModel:
     return TrainedModel(config.build(SHAPE), ModelCard(config, RainLog(), RAIN_RATE, SHAPE, 300.0))
 
 
+def save_trained(folder: Path) -> Path:
+    """A folder with that model."""
+    save(folder, trained().model, trained().card)
+    return folder
+
+
 def frames(count: int = 6, height: int = 16, width: int = 16, minutes: int = 5) -> xr.DataArray:
     values = np.random.default_rng(0).gamma(0.5, 4.0, (count, 1, height, width)).astype(np.float32)
     return xr.DataArray(

@@ -4,10 +4,9 @@ from pathlib import Path
 
 import pytest
 import xarray as xr
-from test_trained_model import frames, trained
+from test_trained_model import frames, save_trained
 
 import framecast
-from framecast.checkpoints.model_folder import save
 from framecast.errors import ConfigError, FramecastError
 from framecast.forecasting.baselines.persistence import Persistence
 from framecast.workflows.demo import MARK, demo
@@ -15,8 +14,7 @@ from framecast.workflows.demo import MARK, demo
 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
-    save(tmp_path / "model", trained().model, trained().card)
-    return tmp_path / "model"
+    return save_trained(tmp_path / "model")
 
 
 @pytest.fixture

@@ -18,20 +18,9 @@ from faulty_disk import FAULTS, FaultyDisk, content_of, files_up_to
 
 import framecast
 from framecast.cli import main
+from small_run import SMALL_RUN
 
-SETTINGS = (
-    "data.context=2",
-    "data.horizon=2",
-    "data.crop=16",
-    "model.hidden=[4]",
-    "model.kernel=3",
-    "training.iterations=4",
-    "training.batch_size=2",
-    "training.validate_every=2",
-    "training.validation_windows=2",
-    "training.checkpoint_every=2",
-    "training.log_every=1",
-)
+SETTINGS = ("data.context=2", "data.horizon=2", "model.hidden=[4]", *SMALL_RUN)
 
 
 def run(*arguments: object) -> tuple[int, str]:

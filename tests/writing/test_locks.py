@@ -14,31 +14,31 @@ from framecast.writing import LOCK, claim, locks
 HOLD = """
 import sys
 from framecast.writing import claim
-with claim(sys.argv[1], beside=sys.argv[2] == "beside"):
+with claim(sys.argv[1], sibling=sys.argv[2] == "sibling"):
     print("held", flush=True)
     sys.stdin.read()
 """
 
 
-@pytest.mark.parametrize("beside", [False, True])
-def test_a_second_writer_is_refused_and_a_dead_one_replaced(beside: bool, tmp_path: Path) -> None:
-    folder, where = tmp_path / "run", "beside" if beside else "inside"
+@pytest.mark.parametrize("sibling", [False, True])
+def test_a_second_writer_is_refused_and_a_dead_one_replaced(sibling: bool, tmp_path: Path) -> None:
+    folder, where = tmp_path / "run", "sibling" if sibling else "inside"
     process = subprocess.Popen(
         [sys.executable, "-c", HOLD, folder, where], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
     assert process.stdout.readline() == b"held\n"
     message = f"process {process.pid} on "
-    with pytest.raises(RunError, match=message), claim(folder, beside=beside):
+    with pytest.raises(RunError, match=message), claim(folder, sibling=sibling):
         pytest.fail("two at once")
     process.kill()
     process.wait()
     process.stdin.close()
     process.stdout.close()
-    lock = tmp_path / f".run{LOCK}" if beside else folder / LOCK
+    lock = tmp_path / f".run{LOCK}" if sibling else folder / LOCK
     assert lock.exists()
-    with claim(folder, beside=beside):
+    with claim(folder, sibling=sibling):
         assert json.loads(lock.read_text())["pid"] == os.getpid()
-        with pytest.raises(RunError, match=str(os.getpid())), claim(folder, beside=beside):
+        with pytest.raises(RunError, match=str(os.getpid())), claim(folder, sibling=sibling):
             pytest.fail("two at once")
     assert not lock.exists()
 

@@ -32,8 +32,8 @@ from framecast.data.windows.record import RECORD, DataRecord
 from framecast.errors import ConfigError, FramecastError, RunError
 from framecast.models.heads import VALUES, Head
 from framecast.models.parts.protocols import ModelConfig
-from framecast.paths import is_file, read_bytes, read_text, status
-from framecast.plain_data import parse_json
+from framecast.reading.paths import is_file, read_bytes, read_text, status
+from framecast.reading.plain_data import parse_json
 from framecast.types import FrameShape
 from framecast.writing import put_bytes, replacing
 

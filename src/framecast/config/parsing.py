@@ -23,7 +23,7 @@ from pydantic_core import to_jsonable_python
 from framecast.checks import plugins
 from framecast.errors import ArgumentError, ConfigError, shown
 from framecast.models import Model
-from framecast.plain_data import parse_yaml
+from framecast.reading.plain_data import parse_yaml
 
 
 def merge(base: Any, difference: Any) -> Any:

@@ -24,8 +24,8 @@ from framecast.config.parsing import check_keys, merge, nearest, parse, plain
 from framecast.data.datasets import Data
 from framecast.errors import ConfigError, shown
 from framecast.models import Model
-from framecast.paths import is_file
-from framecast.plain_data import DEPTH, parse_yaml, read_yaml
+from framecast.reading.paths import is_file
+from framecast.reading.plain_data import DEPTH, parse_yaml, read_yaml
 
 PACKAGED = Path(__file__).parents[1] / "recipes"
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from framecast.errors import DataError
-from framecast.paths import check_file
+from framecast.reading.paths import check_file
 
 _THREADS = 4
 _IGNORED = (".lock",)

@@ -94,7 +94,7 @@ def identify(units: str | None, *, variable: str, where: object) -> Meaning:
     if (meaning := _meaning(text)) is not None:
         return meaning
     if amount_in_mm(text) is not None:
-        raise _no_duration(text, variable=variable, where=where)
+        raise no_duration(_without_duration(variable, text), text, where)
     problem = f"variable {variable!r} has units {text!r}" if text else f"variable {variable!r} has no units"
     raise DataError(
         f"{problem}; understood are {list_units()}",
@@ -105,9 +105,14 @@ def identify(units: str | None, *, variable: str, where: object) -> Meaning:
     )
 
 
-def _no_duration(amount: str, *, variable: str, where: object) -> DataError:
+def _without_duration(variable: str, amount: str) -> str:
+    return f"variable {variable!r} has units {amount!r}: an amount, and the file does not say over what time"
+
+
+def no_duration(problem: str, amount: str, where: object) -> DataError:
+    """The error for an amount in units `amount` whose duration is not known, with what to state."""
     return DataError(
-        f"variable {variable!r} has units {amount!r}: an amount, and the file does not say over what time",
+        problem,
         where=str(where),
         remedy="state over how many minutes it fell",
         parameter="units",
@@ -123,7 +128,7 @@ def resolve_units(stated: str | None, file_units: str | None, *, variable: str, 
         stated_meaning, over_time = _meaning(_normalise(stated)), _OVER_TIME.fullmatch(_normalise(stated).lower())
         is_rate = stated_meaning is not None and stated_meaning.quantity == RAIN_RATE
         if is_rate and (over_time is None or amount_in_mm(over_time[1]) != millimetres):
-            raise _no_duration(amount, variable=variable, where=where)
+            raise no_duration(_without_duration(variable, amount), amount, where)
     if stated is None or file_meaning is None or file_meaning == Meaning(INTENSITY):
         return stated or file_units
     if _meaning(_normalise(stated)) != file_meaning:

@@ -226,8 +226,8 @@ class MotionStack(Stack):
                 motion = state.motions[layer] or self.units[layer].start(hidden)
                 hidden, motion = self.units[layer](hidden, motion, before.hidden)
                 motions.append(motion)
-            kept = hidden if self.replaces else own
-            steps.append(step._replace(hidden=hidden, state=step.state._replace(hidden=kept)))
+            state_hidden = hidden if self.replaces else own
+            steps.append(step._replace(hidden=hidden, state=step.state._replace(hidden=state_hidden)))
         after = StackState(tuple(step.state for step in steps), memory)
         return Stepped(self.head(hidden), MotionState(after, tuple(motions)), self.decoupling_terms(steps))
 

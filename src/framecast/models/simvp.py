@@ -147,8 +147,8 @@ class MetaBlock(nn.Module):
         """Stochastic depth: zeros for some samples, the others divided by the probability to stay."""
         if not self.training or self.drop == 0:
             return branch
-        coins = torch.bernoulli(branch.new_full((len(branch), 1, 1, 1), 1 - self.drop))
-        return branch * coins / (1 - self.drop)
+        mask = torch.bernoulli(branch.new_full((len(branch), 1, 1, 1), 1 - self.drop))
+        return branch * mask / (1 - self.drop)
 
 
 class Inception(nn.Module):

@@ -221,5 +221,5 @@ def _gains(weight: torch.Size, maps: torch.Size, algorithm: Algorithm) -> bool:
     if algorithm == "winograd":
         return True
     enough = kernel > 3 or batch * -(-height // 6) * -(-width // 6) >= 8
-    whole = inputs % 16 == outputs % 16 == 0  # registers are full
-    return enough and inputs * outputs >= (512 if whole else 1024)
+    aligned = inputs % 16 == outputs % 16 == 0  # registers are full
+    return enough and inputs * outputs >= (512 if aligned else 1024)

@@ -92,8 +92,8 @@ def _caption(claims: Sequence[Claim]) -> str:
 
 def _skills(comparison: Comparison) -> dict[str, Any] | None:
     """Skill of each forecaster over extrapolation, over all cases and by regime."""
-    whole = comparison.verification
-    if "extrapolation" not in whole.forecasters:
+    verification = comparison.verification
+    if "extrapolation" not in verification.forecasters:
         return None
 
     def row(label: str, part: Verification) -> tuple[str, list[str]]:
@@ -102,8 +102,10 @@ def _skills(comparison: Comparison) -> dict[str, Any] | None:
         texts = ["undefined" if np.isnan(value) else f"{value:.3f}" for value in values]
         return label, [*texts, f"{part.cases}", f"{part.blocks}"]
 
-    rows = [row(f"{regime.kind}: {regime.label}", whole.subset(regime.cases)) for regime in regimes(whole)]
-    return {"head": [*whole.forecasters, "cases", "blocks"], "rows": [row("all", whole), *rows]}
+    rows = [
+        row(f"{regime.kind}: {regime.label}", verification.subset(regime.cases)) for regime in regimes(verification)
+    ]
+    return {"head": [*verification.forecasters, "cases", "blocks"], "rows": [row("all", verification), *rows]}
 
 
 def _curves(comparison: Comparison, leads: np.ndarray, label: str) -> str:

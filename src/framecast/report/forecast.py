@@ -34,10 +34,10 @@ def plot(forecast: Forecast, *, columns: int = 6) -> Figure:
     check_counts(columns=columns)
     upright = orientation_of(forecast).upright
     scale = scale_of(QUANTITIES[forecast.attrs["quantity"]])
-    several = forecast.sizes["init_time"] > 1
+    is_series = forecast.sizes["init_time"] > 1
     panels = [
         (
-            f"{stamp(begin.values)} {_lead(lead.values)}" if several else _lead(lead.values),
+            f"{stamp(begin.values)} {_lead(lead.values)}" if is_series else _lead(lead.values),
             upright(forecast.sel(init_time=begin, lead_time=lead).values),
         )
         for begin in forecast["init_time"]
@@ -59,7 +59,7 @@ def plot(forecast: Forecast, *, columns: int = 6) -> Figure:
             draw_frame(panel, scale, frame)
             panel.set_title(title, fontsize=7, pad=2)
         title = f"{forecast.attrs.get('forecaster', 'forecast')}: {forecast.name}"
-        figure.suptitle(title if several else f"{title}, from {stamp(forecast['init_time'].values[0])}", fontsize=9)
+        figure.suptitle(title if is_series else f"{title}, from {stamp(forecast['init_time'].values[0])}", fontsize=9)
         if scale.ticks:
             _colour_bar(figure, axes, scale)
     return figure

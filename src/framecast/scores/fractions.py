@@ -143,9 +143,9 @@ class Windows:
 def integral(field: Tensor) -> Tensor:
     """The number of true pixels above and to the left of each corner `(H + 1, W + 1)`; exact up to 16 million pixels."""
     height, width = field.shape
-    whole = torch.zeros(height + 1, width + 1)
-    whole[1:, 1:] = field.float().cumsum(0).cumsum(1)
-    return whole
+    cumulative = torch.zeros(height + 1, width + 1)
+    cumulative[1:, 1:] = field.float().cumsum(0).cumsum(1)
+    return cumulative
 
 
 def _formula(sums: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from framecast.errors import ConfigError, RunError
-from framecast.paths import check_file, read_text
+from framecast.reading.paths import check_file, read_text
 from framecast.training.settings import describe, differences
 from framecast.writing import write_bytes, write_text
 

@@ -190,8 +190,8 @@ class Run:
         if settings.graph:  # a recorded step reads nothing from the CPU
             teacher = teacher.to(device)
         self.model.train()
-        passes = training_passes(move(next(self.stream), device), settings.reverse_time)
-        for number, batch in enumerate(passes, self.iteration * len(passes)):
+        batches = training_passes(move(next(self.stream), device), settings.reverse_time)
+        for number, batch in enumerate(batches, self.iteration * len(batches)):
             self.rate = learning_rate(self.experiment.optimiser, self.iteration, settings.iterations, number)
             set_rate(self.optimiser, self.rate)
             losses = update(self.experiment, self.model, self.optimiser, self.gradients, batch, teacher)

@@ -20,8 +20,8 @@ from framecast.config.recipes import read
 from framecast.data.datasets import ArchiveData
 from framecast.data.windows.record import RECORD, DataRecord, read_record
 from framecast.errors import ConfigError, RunError
-from framecast.paths import is_file
-from framecast.plain_data import format_yaml
+from framecast.reading.paths import is_file
+from framecast.reading.plain_data import format_yaml
 from framecast.training import resume_state
 from framecast.training.settings import describe, differences
 from framecast.writing import LOCK, TEMPORARY, write_bytes, write_text

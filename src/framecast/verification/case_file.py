@@ -27,7 +27,7 @@ import xarray as xr
 
 from framecast.data.quantities import QUANTITIES, ZR, Quantity
 from framecast.errors import DataError
-from framecast.paths import check_file, status
+from framecast.reading.paths import check_file, status
 from framecast.scores import CONVENTIONS, Convention
 from framecast.writing.netcdf import write_netcdf
 

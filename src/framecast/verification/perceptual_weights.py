@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from framecast.checkpoints.published.weights import read_weights
 from framecast.errors import DataError
-from framecast.paths import check_file
+from framecast.reading.paths import check_file
 from framecast.scores import find_convention
 from framecast.scores.i3d import I3D
 from framecast.scores.perceptual import LPIPS

@@ -110,8 +110,8 @@ def _left_out(folds: Path, run: Path, card: ModelCard) -> list[tuple[Path, str]]
     paths = set(data.paths) if isinstance(data, ArchiveData) else set()
     pairs = []
     for fold in sorted(path.parent for path in folds.glob(f"*/{EXPERIMENT}")):
-        kept = read_experiment(fold).data
-        events = paths - set(kept.paths) if isinstance(kept, ArchiveData) else set()
+        data_of_fold = read_experiment(fold).data
+        events = paths - set(data_of_fold.paths) if isinstance(data_of_fold, ArchiveData) else set()
         if len(events) != 1 or not (fold / "last").is_dir():
             continue
         if load_saved(find(fold))[1].model != card.model:
@@ -155,8 +155,8 @@ def _collect(
         scale = source.scale(index)
         case = Context(values[None, :context], scales=(scale,))
         rain = np.asarray(source.quantity.rain_rate(values[context:, 0], ZR()))
-        start, whole = (_logits(model, case, horizon) for model in models)
-        sample.add(start, whole - start, rain)
+        start, full = (_logits(model, case, horizon) for model in models)
+        sample.add(start, full - start, rain)
         progress(done, len(windows))
 
 

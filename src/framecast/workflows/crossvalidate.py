@@ -30,8 +30,8 @@ from framecast.config.recipes import read
 from framecast.data.archives.opening import files_named_by
 from framecast.data.identity import FileIdentity, identify_files
 from framecast.errors import ConfigError, FramecastError
-from framecast.plain_data import read_json
 from framecast.progress import Progress
+from framecast.reading.plain_data import read_json
 from framecast.training import resume, train
 from framecast.training.run_folder import EXPERIMENT
 from framecast.verification.evaluate import CASES, DEFAULTS

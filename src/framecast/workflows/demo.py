@@ -74,7 +74,7 @@ def demo(
         )
     experiment = _experiment(data, options, digits, iterations)
     check_sources(folder, _sources(experiment.data))
-    with claim(folder, beside=True):
+    with claim(folder, sibling=True):
         shutil.rmtree(resolve(folder), ignore_errors=True)
         write_text(ensure_folder(resolve(folder)) / MARK, "")
         return _run(experiment, folder, data is None, console)

@@ -77,8 +77,8 @@ def _memory() -> str:
     name, number = platform.libc_ver()
     library = f"GNU C library {number}" if name == "glibc" else name or "C library of the system"
     settings = [f"{variable}={os.environ[variable]}" for variable in MEMORY_VARIABLES if variable in os.environ]
-    kept = "; training keeps freed memory for the next step" if name == "glibc" else ""
-    return f"{library}{kept}" + (f"; {', '.join(settings)}" if settings else "")
+    note = "; training keeps freed memory for the next step" if name == "glibc" else ""
+    return f"{library}{note}" + (f"; {', '.join(settings)}" if settings else "")
 
 
 def requires_of(package: str) -> list[Requirement] | None:

@@ -63,10 +63,10 @@ def plan_folds(experiment: Experiment, judged_only: Sequence[str], out: Path) ->
     names = _event_names([*data.paths, *judged_only])
     left_out, never_trained_on = names[: len(data.paths)], names[len(data.paths) :]
 
-    def fold(folder: Path, kept: Sequence[int], judged: dict[str, tuple[str, Path]]) -> Fold:
-        paths = tuple(data.paths[number] for number in kept)
+    def fold(folder: Path, training: Sequence[int], judged: dict[str, tuple[str, Path]]) -> Fold:
+        paths = tuple(data.paths[number] for number in training)
         trained = replace(experiment, data=replace(data, path=paths, split=_without_test(data.split)))
-        return Fold(folder, trained, tuple(left_out[number] for number in kept), paths, judged)
+        return Fold(folder, trained, tuple(left_out[number] for number in training), paths, judged)
 
     every = range(len(data.paths))
     folds = [

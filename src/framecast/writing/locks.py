@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from framecast.errors import FramecastError, RunError
-from framecast.plain_data import parse_json
+from framecast.reading.plain_data import parse_json
 from framecast.writing.system import make_folder, write_all
 from framecast.writing.targets import resolve, write_errors
 
@@ -33,15 +33,15 @@ os.register_at_fork(after_in_child=_drop_locks)
 
 
 @contextmanager
-def claim(folder: str | Path, *, beside: bool = False) -> Iterator[None]:
+def claim(folder: str | Path, *, sibling: bool = False) -> Iterator[None]:
     """Hold the exclusive lock of `folder`, which is created if it does not exist.
 
-    The lock is the file `.lock` in it, or with `beside` the file `.<name>.lock` next to it, for a path that is replaced as a
+    The lock is the file `.lock` in it, or with `sibling` the file `.<name>.lock` next to it, for a path that is replaced as a
     whole. It ends with the process, so that of a dead one is taken over. Raises `RunError`, which names the process, if another
     one holds it, and if the lock cannot be written.
     """
     target = resolve(folder)
-    lock = target.with_name(f".{target.name}{LOCK}") if beside else target / LOCK
+    lock = target.with_name(f".{target.name}{LOCK}") if sibling else target / LOCK
     with write_errors(folder):
         let_go = _take(lock, folder)
     try:

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from framecast.errors import DataError
-from framecast.paths import check_file
+from framecast.reading.paths import check_file
 
 _CONTAINERS = ("net_param", "state_dict", "model_state_dict", "model", "net")
 _PREFIXES = ("module.", "model.", "network.")

@@ -34,8 +34,8 @@ from framecast.data.readers import foreign, images, video, zarr_store
 from framecast.data.readers.formats import find_reader, list_formats, reader_of
 from framecast.data.readers.options import DEFAULT, Reader, ReadOptions
 from framecast.errors import ArgumentError, DataError, UnreadableFile, resource_errors
-from framecast.paths import status
 from framecast.progress import advance
+from framecast.reading.paths import status
 
 DEPTH = 4
 """The depth of nested folders that is searched: year, month, day and hour."""

@@ -73,8 +73,8 @@ def _read(path: Path) -> np.ndarray | None:
         values = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError):  # none, or one that is damaged: it is estimated again
         return None
-    whole = values.dtype == np.float32 and values.ndim == 3 and len(values) == 2 and np.isfinite(values).all()
-    return np.asarray(values) if whole else None
+    valid = values.dtype == np.float32 and values.ndim == 3 and len(values) == 2 and np.isfinite(values).all()
+    return np.asarray(values) if valid else None
 
 
 def _write(path: Path, values: np.ndarray) -> None:

@@ -9,7 +9,7 @@ import xarray as xr
 
 from framecast.data.readers.cf_times import decode_times, is_time
 from framecast.data.readers.options import ReadOptions
-from framecast.data.units import amount_in_mm
+from framecast.data.units import amount_in_mm, no_duration
 from framecast.errors import DataError
 
 _NO_SUMS = (
@@ -124,10 +124,4 @@ def _position(array: xr.DataArray, start: np.ndarray, end: np.ndarray) -> str:
 
 def _no_single_span(array: xr.DataArray, name: str, problem: str, path: object) -> DataError:
     units = str(array.attrs.get("units", "")).strip()
-    return DataError(
-        f"variable {array.name!r} is an amount in {units}, but {name} {problem}",
-        where=str(path),
-        remedy="state over how many minutes",
-        parameter="units",
-        example=f"{units} per 5 min",
-    )
+    return no_duration(f"variable {array.name!r} is an amount in {units}, but {name} {problem}", units, path)

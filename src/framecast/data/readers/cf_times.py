@@ -173,9 +173,9 @@ def _as_times(numbers: np.ndarray, clock: _Clock, units: str, name: str, where: 
         since = np.rint(values.astype(np.longdouble) * unit).astype(np.int64) + round(clock.reference / 10**6)
         times[known] = (since * 10**6).astype("datetime64[ns]")
     else:
-        whole, rest = divmod(clock.reference, clock.nanoseconds)
-        large = values.dtype == np.uint64 or abs(whole) >= 2**62  # before they are added
-        since = (values.astype(object if large else np.int64) + whole) * clock.nanoseconds + rest
+        ticks, rest = divmod(clock.reference, clock.nanoseconds)
+        large = values.dtype == np.uint64 or abs(ticks) >= 2**62  # before they are added
+        since = (values.astype(object if large else np.int64) + ticks) * clock.nanoseconds + rest
         times[known] = since.astype(np.int64).astype("datetime64[ns]")
     return np.asarray(times)
 

@@ -101,8 +101,8 @@ class Compressed:
         """True for a compressed file of a format that is read, and for one that cannot be expanded."""
         if opener_of(path) is None:
             return False
-        reader, whole = self._identify(path)
-        return reader is not None or not whole
+        reader, is_complete = self._identify(path)
+        return reader is not None or not is_complete
 
     def read(self, path: Path, options: ReadOptions) -> xr.DataArray:
         """The frames inside, as the reader of their format returns them. Raises `DataError`, `UnreadableFile` and

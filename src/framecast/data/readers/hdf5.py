@@ -14,7 +14,7 @@ from framecast.data.readers.limits import check_chunk
 from framecast.data.readers.outside import check_hdf5, has_inside
 from framecast.data.readers.single import first_line
 from framecast.errors import DataError, UnreadableFile
-from framecast.paths import is_file
+from framecast.reading.paths import is_file
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _FILTERS = {1: "deflate", 2: "shuffle", 3: "fletcher32", 4: "szip", 5: "nbit", 6: "scaleoffset", 32000: "lzf"}

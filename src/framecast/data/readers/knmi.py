@@ -99,7 +99,7 @@ def _grid(file: h5py.File, path: Path, height: int, width: int) -> Grid:
     where = file["geographic"].attrs
     unit = 1000.0 if text(where["geo_dim_pixel"]).upper().startswith("KM") else 1.0
     parameters = text(file["geographic/map_projection"].attrs["projection_proj4_params"])
-    in_metres = re.sub(r"\+(a|b|x_0|y_0)=([-\d.]+)", lambda found: f"+{found[1]}={float(found[2]) * unit}", parameters)
+    in_metres = re.sub(r"\+(a|b|x_0|y_0)=([-\d.]+)", lambda match: f"+{match[1]}={float(match[2]) * unit}", parameters)
     dx, dy = number(where["geo_pixel_size_x"]) * unit, number(where["geo_pixel_size_y"]) * unit
     left, top = number(where["geo_column_offset"]) * dx, number(where["geo_row_offset"]) * dy
     return Grid.from_corner(projection(in_metres, path), left, top, dx, dy, height, width)

@@ -44,7 +44,7 @@ _RAIN = ("mm", "kg")
 class _Field(NamedTuple):
     """The header of a field, and where in the file its values begin."""
 
-    whole: tuple[int, ...]
+    integers: tuple[int, ...]
     real: tuple[float, ...]
     units: str
     title: str
@@ -54,12 +54,12 @@ class _Field(NamedTuple):
     @property
     def size(self) -> tuple[int, int]:
         """Rows and columns."""
-        return self.whole[15], self.whole[16]
+        return self.integers[15], self.integers[16]
 
     @property
     def origin(self) -> int:
         """The corner of the first pixel: 0 top left, 1 bottom left, 2 top right, 3 bottom right."""
-        return self.whole[23]
+        return self.integers[23]
 
 
 def recognises(path: Path) -> bool:
@@ -78,7 +78,7 @@ def read(path: Path, options: ReadOptions) -> xr.DataArray:
     """The fields of one title (or that which `options.variable` names). Raises `DataError` and `UnreadableFile`."""
     with path.open("rb") as file:
         fields = _select(_fields(file, path), path, options)
-    if len({(field.size, field.whole[14], field.real[2:6]) for field in fields}) > 1:
+    if len({(field.size, field.integers[14], field.real[2:6]) for field in fields}) > 1:
         raise DataError("fields on several grids", where=path, remedy="give one file for each grid")
     frames = [_frame(path, field) for field in fields]
     if len(frames) == 1:
@@ -93,19 +93,21 @@ def _fields(file: IO[bytes], path: Path) -> list[_Field]:
         if len(content) < _HEADER.size or len(fields) >= _MOST_FIELDS:
             raise _damage(path, "a header is incomplete" if len(content) < _HEADER.size else "too many fields")
         first, *numbers, last = _HEADER.unpack(content)
-        whole, real, text = tuple(numbers[:31]), tuple(numbers[31:59]), numbers[104]
+        integers, real, text = tuple(numbers[:31]), tuple(numbers[31:59]), numbers[104]
         if first != _HEADER_BYTES or last != _HEADER_BYTES:
             raise _damage(path, "a header does not have 512 bytes")
-        height, width = whole[15], whole[16]
+        height, width = integers[15], integers[16]
         check_size(path, height, width, itemsize=8)
-        if whole[11:13] not in _TYPES:
-            raise DataError(f"values of type {whole[11]} with {whole[12]} bytes", where=path, remedy="expected numbers")
-        dtype = np.dtype(_TYPES[whole[11:13]])
+        if integers[11:13] not in _TYPES:
+            raise DataError(
+                f"values of type {integers[11]} with {integers[12]} bytes", where=path, remedy="expected numbers"
+            )
+        dtype = np.dtype(_TYPES[integers[11:13]])
         units, title = (part.decode("latin-1").strip(" \x00") for part in (text[:8], text[32:56]))
         size = height * width * dtype.itemsize
         if struct.pack(">i", size) != file.read(4):
             raise _damage(path, f"the values of {title!r} are not {height} x {width} numbers")
-        fields.append(_Field(whole, real, units, title, dtype, file.tell()))
+        fields.append(_Field(integers, real, units, title, dtype, file.tell()))
         file.seek(size, 1)
         if struct.pack(">i", size) != file.read(4):
             raise _damage(path, f"the values of {title!r} are incomplete")
@@ -133,10 +135,10 @@ def _select(fields: list[_Field], path: Path, options: ReadOptions) -> list[_Fie
 
 
 def _frame(path: Path, field: _Field) -> xr.DataArray:
-    time = _time(field.whole[:6], path)
-    if field.whole[6] > 0:
-        initial = _time((*field.whole[6:11], 0), path)
-        if time > initial + datetime.timedelta(minutes=max(field.whole[25], 0)):
+    time = _time(field.integers[:6], path)
+    if field.integers[6] > 0:
+        initial = _time((*field.integers[6:11], 0), path)
+        if time > initial + datetime.timedelta(minutes=max(field.integers[25], 0)):
             raise DataError(
                 f"{field.title!r} is a forecast of {initial:%Y-%m-%d %H:%M} for {time:%Y-%m-%d %H:%M} UTC, not an observation",
                 where=path,
@@ -147,7 +149,7 @@ def _frame(path: Path, field: _Field) -> xr.DataArray:
         stored_times = float(factor or 1)
     except ValueError:
         raise DataError(f"the units {field.units!r} are not understood", where=path) from None
-    amount, minutes = units.strip() == "mm", field.whole[25]
+    amount, minutes = units.strip() == "mm", field.integers[25]
     if amount and minutes <= 0:
         raise DataError(
             f"{field.title!r} is an amount in mm, and the file does not say over what time",
@@ -180,7 +182,7 @@ def _decode(path: Path, field: _Field, stored_times: float, rain: bool) -> np.nd
     with path.open("rb") as file:
         file.seek(field.start)
         stored = np.frombuffer(file.read(height * width * field.dtype.itemsize), field.dtype).astype(np.float64)
-    missing = stored == (field.whole[24] if field.dtype.kind in "iu" else np.float64(field.real[6]))
+    missing = stored == (field.integers[24] if field.dtype.kind in "iu" else np.float64(field.real[6]))
     if rain:
         missing |= stored < 0
     values = np.where(missing, np.nan, stored / stored_times).reshape(height, width)
@@ -190,9 +192,9 @@ def _decode(path: Path, field: _Field, stored_times: float, rain: bool) -> np.nd
 
 def _grid(field: _Field, path: Path) -> Grid:
     """Raises `DataError` for a projection that is not known."""
-    if field.whole[14] not in _PROJECTIONS:
+    if field.integers[14] not in _PROJECTIONS:
         raise DataError(
-            f"a grid of kind {field.whole[14]} (space view, polar stereographic, rotated or of a radar)",
+            f"a grid of kind {field.integers[14]} (space view, polar stereographic, rotated or of a radar)",
             where=path,
             remedy="read are the National Grid and latitudes and longitudes; regrid it first (wradlib, iris)",
         )
@@ -204,5 +206,5 @@ def _grid(field: _Field, path: Path) -> Grid:
     dx, dy = abs(dx), abs(dy)
     top = y + (height - 1) * dy if field.origin in (1, 3) else y
     left = x - (width - 1) * dx if field.origin in (2, 3) else x
-    crs = projection(_PROJECTIONS[field.whole[14]], path)
+    crs = projection(_PROJECTIONS[field.integers[14]], path)
     return Grid.from_corner(crs, left - dx / 2, top + dy / 2, dx, -dy, height, width)

@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 import h5py
 
 from framecast.errors import DataError
-from framecast.paths import is_folder, links_out_of
+from framecast.reading.paths import is_folder, links_out_of
 
 PROTOCOLS = ("s3", "gs", "gcs", "az", "abfs", "abfss", "adl", "http", "https", "file", "memory")
 """What an address of a remote store may begin with; `reference` and others refer to files elsewhere."""

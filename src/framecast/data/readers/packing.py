@@ -199,8 +199,8 @@ class _Declared:
             if (note := f"the attribute {name} is {text[:60]!r}, no number, and was not applied") not in self.notes:
                 self.notes.append(note)
             return np.array([])
-        whole = np.isfinite(numbers).all() and (numbers == np.round(numbers)).all()
-        return numbers.astype(np.int64) if whole and (np.abs(numbers) < 2**62).all() else numbers
+        integral = np.isfinite(numbers).all() and (numbers == np.round(numbers)).all()
+        return numbers.astype(np.int64) if integral and (np.abs(numbers) < 2**62).all() else numbers
 
     def _code(self, value: np.generic) -> float | None:
         """A code in packed units; None where the stored numbers cannot hold it."""

@@ -20,8 +20,8 @@ from numcodecs.zstd import decompress
 
 from framecast.data.lazy import Selection
 from framecast.errors import FramecastError
-from framecast.paths import check_file, is_file
-from framecast.plain_data import read_json
+from framecast.reading.paths import check_file, is_file
+from framecast.reading.plain_data import read_json
 
 _NOT_STORED = 2**64 - 1
 _LITTLE = {"name": "bytes", "configuration": {"endian": "little"}}

@@ -20,7 +20,7 @@ import numpy as np
 
 from framecast.data.sets.clips import Clip, ClipData, Part, check_actions, list_files, resize
 from framecast.errors import DataError
-from framecast.paths import check_file
+from framecast.reading.paths import check_file
 from framecast.types import config
 
 SIDE, NUMBERS = 64, 4

@@ -21,7 +21,7 @@ from framecast.data.scaling import Unit
 from framecast.data.windows.sources import Check, DataSplits, WindowSource, check_lengths, no_actions, no_inputs
 from framecast.data.windows.splits import NAMES
 from framecast.errors import ConfigError, DataError
-from framecast.paths import check_file
+from framecast.reading.paths import check_file
 from framecast.types import FrameShape, config
 
 Part = Literal["train", "test"]

@@ -36,7 +36,7 @@ def fetch(remote: Remote, folder: Path, progress: Callable[[int, int], None] = l
     if target.exists():
         _check(target, remote)
         return target
-    with claim(target, beside=True):
+    with claim(target, sibling=True):
         return _fetch(remote, target, progress)
 
 

@@ -55,8 +55,8 @@ from framecast.data.store.manifest import (
     sha256,
 )
 from framecast.errors import ArgumentError, ConfigError, DataError, FramecastError, ResourceError
-from framecast.plain_data import parse_json, read_json
 from framecast.progress import Progress, no_progress
+from framecast.reading.plain_data import parse_json, read_json
 from framecast.writing import adopt, claim, put_bytes, replacing, resolve, write_bytes, write_errors
 
 _SCRATCH = ".scratch"
@@ -132,7 +132,7 @@ def convert(
         )
     check_output(out, [opened.frames], source)
     frames = changes.apply(opened.frames)
-    with claim(out, beside=True):
+    with claim(out, sibling=True):
         store = _Store(out, opened._replace(frames=frames), changes, chunks)
         (begun or no_progress)(store.size)
         store.lay_out()

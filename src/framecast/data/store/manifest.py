@@ -17,8 +17,8 @@ from framecast.data.frames import action_names
 from framecast.data.store.changes import Changes
 from framecast.data.store.layout import Chunks, clip_chunks, frames_per_shard
 from framecast.errors import DataError, FramecastError
-from framecast.paths import is_file
-from framecast.plain_data import read_json
+from framecast.reading.paths import is_file
+from framecast.reading.plain_data import read_json
 
 MANIFEST = "manifest.json"
 LARGEST_MANIFEST = 2**30

@@ -25,7 +25,7 @@ from framecast.data.region import Region
 from framecast.data.scaling import Unit
 from framecast.data.windows.sources import Check, DataSplits, check_lengths, no_actions, no_inputs
 from framecast.errors import ConfigError, DataError
-from framecast.paths import check_file
+from framecast.reading.paths import check_file
 from framecast.types import FrameShape, config
 
 SPEED = 0.1

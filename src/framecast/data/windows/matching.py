@@ -69,15 +69,15 @@ def match_frames(
         _note_lost(f"{label}%s frame(s) %s: {what}", table, lost, splits, changes)
     if sequences < len(table.labels):
         changes.lost.append(f"{label}{len(table.labels) - sequences} sequence(s) are gone")
-    kept = np.flatnonzero(intact.any(0))
+    intact_times = np.flatnonzero(intact.any(0))
     new_positions = np.full(len(table.times), -1)
-    new_positions[kept] = np.arange(len(kept))
+    new_positions[intact_times] = np.arange(len(intact_times))
     labels = np.where(intact, table.labels, NONE).astype(np.int8)
-    reduced = table._replace(labels=labels).take(sequences, kept)
+    reduced = table._replace(labels=labels).take(sequences, intact_times)
     if "sequence" in frames.dims and frames.sizes["sequence"] != sequences:
         frames = frames.isel(sequence=slice(sequences))
-    if not np.array_equal(positions[kept], np.arange(len(times))):
-        frames = frames.isel(time=positions[kept])
+    if not np.array_equal(positions[intact_times], np.arange(len(times))):
+        frames = frames.isel(time=positions[intact_times])
     return Match(frames, reduced, new_positions, bool(intact.all()))
 
 
@@ -85,14 +85,18 @@ def _unchanged(
     frames: xr.DataArray, table: FrameTable, positions: np.ndarray, present: np.ndarray, sequences: int
 ) -> np.ndarray:
     """Which of the recorded frames have the same content `(S, T)`; of a remote archive some are read."""
-    kept = np.flatnonzero(present)
+    samples = np.flatnonzero(present)
     remote = "source" in frames.coords and "://" in str(frames["source"].values.ravel()[0])
     if remote:
-        kept = kept[np.unique(np.linspace(0, len(kept) - 1, min(REMOTE_SAMPLES, len(kept))).round().astype(int))]
+        samples = samples[
+            np.unique(np.linspace(0, len(samples) - 1, min(REMOTE_SAMPLES, len(samples))).round().astype(int))
+        ]
     result = np.ones(table.labels.shape, dtype=bool)
-    if len(kept):
-        digests = coverage(frames.isel(time=positions[kept]), digests=True)["digest"].values.reshape(-1, len(kept))
-        result[:sequences, kept] = digests[:sequences] == table.digests[:sequences, kept]
+    if len(samples):
+        digests = coverage(frames.isel(time=positions[samples]), digests=True)["digest"].values.reshape(
+            -1, len(samples)
+        )
+        result[:sequences, samples] = digests[:sequences] == table.digests[:sequences, samples]
     return result
 
 

@@ -21,8 +21,8 @@ from framecast.data.identity import FileIdentity
 from framecast.data.windows.index import Window
 from framecast.data.windows.splits import NAMES
 from framecast.errors import FramecastError, RunError
-from framecast.paths import is_file
-from framecast.plain_data import read_json
+from framecast.reading.paths import is_file
+from framecast.reading.plain_data import read_json
 
 RECORD = "data.json"
 LARGEST_RECORD = 2**30

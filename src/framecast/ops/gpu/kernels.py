@@ -26,9 +26,9 @@ def _read(array: Any, at: Any, size: Any) -> Any:
 def _cell_update(i, f, g, c, bias, cell, added, size, BLOCK: tl.constexpr):
     at = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     more = tl.sigmoid(_read(i, at, size)) * _tanh(_read(g, at, size))
-    kept = tl.sigmoid(_read(f, at, size) + bias) * _read(c, at, size)
+    memory = tl.sigmoid(_read(f, at, size) + bias) * _read(c, at, size)
     tl.store(added + at, more.to(added.dtype.element_ty), mask=at < size)
-    tl.store(cell + at, (kept + more).to(cell.dtype.element_ty), mask=at < size)
+    tl.store(cell + at, (memory + more).to(cell.dtype.element_ty), mask=at < size)
 
 
 @triton.jit

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from framecast.errors import ConfigError, DataError
-from framecast.plain_data import format_yaml, parse_json, parse_yaml, read_json, read_yaml
+from framecast.reading.plain_data import format_yaml, parse_json, parse_yaml, read_json, read_yaml
 
 BOMB = "i0: &i0 [x,x,x,x,x,x,x,x,x]\n" + "".join(f"i{k}: &i{k} [{','.join([f'*i{k - 1}'] * 9)}]\n" for k in range(1, 9))
 

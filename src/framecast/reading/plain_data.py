@@ -16,7 +16,7 @@ from typing import Any, ClassVar, NoReturn
 import yaml
 
 from framecast.errors import ConfigError
-from framecast.paths import TEXT_LIMIT, read_text
+from framecast.reading.paths import TEXT_LIMIT, read_text
 
 DEPTH = 40
 """Levels of lists and mappings inside each other."""

@@ -12,7 +12,7 @@ import pytest
 
 import framecast
 from framecast.errors import ArgumentError, DataError, FramecastError, input_error
-from framecast.paths import check_file, is_file, read_bytes, read_text, status
+from framecast.reading.paths import check_file, is_file, read_bytes, read_text, status
 
 
 @contextmanager

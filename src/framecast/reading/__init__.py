@@ -1,0 +1,1 @@
+"""What is read: the gate of paths, and strict YAML and JSON."""
