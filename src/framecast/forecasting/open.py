@@ -41,7 +41,7 @@ _DERIVED = {PROBABILITY, EVENT}
 
 def open_forecast(path: str | Path, *, variable: str | None = None, units: str | None = None) -> xr.Dataset:
     """A forecast as a Dataset with the dims of framecast, `(init_time, [member,] lead_time, channel, y, x)`, lazy, in physical
-    units; its attribute `values` names the variable of the values. `framecast.plot`, `framecast.write` and `verify` take it.
+    units; its attribute `values` names the variable of the values. `framecast.plot` and `framecast.write` take it.
 
     `path` is NetCDF or a Zarr store: of framecast, or of another with an initial time (CF: forecast_reference_time) and lead
     times (forecast_period), or valid times in their place. `variable` is needed where several could be meant, `units` where the
