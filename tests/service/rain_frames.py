@@ -1,11 +1,13 @@
 """A shower that moves over a small grid, written frame by frame, and a clock that is set by hand."""
 
 import datetime
+import io
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
 
+from framecast.data.readers.options import ReadOptions
 from framecast.service.layout import Time, name_of, to_stamp
 from framecast.service.settings import Domain
 
@@ -25,23 +27,29 @@ def shower(number: int, side: int = 48) -> np.ndarray:
     return (20 * np.exp(-((y - side / 2) ** 2 + (x - place) ** 2) / 40)).astype(np.float32)
 
 
-def content(number: int, values: np.ndarray | None = None, time: Time | None = None) -> bytes:
-    """The NetCDF file of a frame."""
-    values = shower(number) if values is None else values
-    y, x = (np.arange(length) * 1000.0 for length in values.shape)
+def content(number: int, values: np.ndarray | None = None) -> bytes:
+    """The file of a frame: an array, whose time is that of its name."""
+    file = io.BytesIO()
+    np.save(file, shower(number) if values is None else values)
+    return file.getvalue()
+
+
+def netcdf(number: int) -> bytes:
+    """The NetCDF file of a frame, which holds its time."""
     array = xr.DataArray(
-        values[None],
-        dims=("time", "y", "x"),
-        coords={"time": [to_stamp(time or at(number))], "y": ("y", y, {"units": "m"}), "x": ("x", x, {"units": "m"})},
-        attrs={"units": "mm/h"},
-        name="rain",
+        shower(number)[None], {"time": [to_stamp(at(number))]}, ("time", "y", "x"), "rain", {"units": "mm/h"}
     )
     return bytes(array.to_dataset().to_netcdf(engine="h5netcdf"))
 
 
-def put(folder: Path, number: int, values: np.ndarray | None = None, name: str | None = None) -> Path:
+def name(number: int) -> str:
+    """The name of the file of a frame."""
+    return f"rain_{name_of(at(number))}.npy"
+
+
+def put(folder: Path, number: int, values: np.ndarray | None = None) -> Path:
     """Write a frame into a folder, under the name of its time."""
-    path = folder / (name or f"rain_{name_of(at(number))}.nc")
+    path = folder / name(number)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content(number, values))
     return path
@@ -66,5 +74,11 @@ class SetClock:
 
 def domain_of(source: Path, **settings: object) -> Domain:
     """A domain of baselines, for frames every five minutes."""
-    defaults: dict[str, object] = {"model": "extrapolation", "ladder": ("persistence",), "horizon": 3, "scores": False}
+    defaults: dict[str, object] = {
+        "model": "extrapolation",
+        "ladder": ("persistence",),
+        "horizon": 3,
+        "scores": False,
+        "options": ReadOptions(units="mm/h"),
+    }
     return Domain(name="small", source=str(source), **{**defaults, **settings})  # type: ignore[arg-type]

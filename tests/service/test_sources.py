@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
-from rain_frames import SetClock, at, content, domain_of, put, shower
+from rain_frames import SetClock, at, domain_of, netcdf, put, shower
 
 from framecast.data.readers.options import DEFAULT
 from framecast.service.layout import to_stamp
@@ -30,7 +30,7 @@ class Watch:
 
 
 def test_a_file_is_read_once_it_stays_the_same(tmp_path: Path) -> None:
-    watch, whole = Watch(tmp_path), content(19)
+    watch, whole = Watch(tmp_path), netcdf(19)
     path = tmp_path / "rain.nc"
     path.write_bytes(whole[:2000])
     assert watch.look() == ([], [])
@@ -41,7 +41,7 @@ def test_a_file_is_read_once_it_stays_the_same(tmp_path: Path) -> None:
 
 
 def test_a_file_that_stays_half_written_is_damaged_after_the_patience(tmp_path: Path) -> None:
-    watch, whole = Watch(tmp_path), content(19)
+    watch, whole = Watch(tmp_path), netcdf(19)
     path = tmp_path / "rain.nc"
     path.write_bytes(whole[: len(whole) // 2])
     seen = [watch.look(10) for _ in range(6)]
@@ -54,9 +54,8 @@ def test_a_file_that_stays_half_written_is_damaged_after_the_patience(tmp_path: 
 
 
 def test_names_of_transfers_in_progress_and_of_old_times_are_passed_over(tmp_path: Path) -> None:
-    for name in (".rain.nc", "rain.nc.part", "rain.tmp"):
-        put(tmp_path, 19, name=name)
-    put(tmp_path, 0, name="rain_201501010000.nc")
+    for other in (".rain.nc", "rain.nc.part", "rain.tmp", "rain_201501010000.nc"):
+        (tmp_path / other).write_bytes(netcdf(19))
     watch = Watch(tmp_path)
     assert [watch.look() for _ in range(3)] == [([], [])] * 3
     os.rename(tmp_path / "rain.nc.part", tmp_path / "rain.nc")
@@ -66,14 +65,14 @@ def test_names_of_transfers_in_progress_and_of_old_times_are_passed_over(tmp_pat
 
 def test_frames_before_the_history_are_not_loaded(tmp_path: Path) -> None:
     for number in (-30, 18, 19):
-        put(tmp_path, number, name=f"{number}.nc")
+        (tmp_path / f"rain{number}.nc").write_bytes(netcdf(number))
     watch = Watch(tmp_path)
     watch.look()
     assert sorted(watch.look()[0]) == [at(18), at(19)]
 
 
 def test_a_pattern_finds_files_that_come_later(tmp_path: Path) -> None:
-    watch = Watch(tmp_path / "*" / "*.nc")
+    watch = Watch(tmp_path / "*" / "*.npy")
     assert watch.look() == ([], [])
     put(tmp_path / "day", 19)
     put(tmp_path, 18)

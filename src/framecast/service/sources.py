@@ -48,10 +48,11 @@ class Arrival(NamedTuple):
 
 
 class Poll(NamedTuple):
-    """What one look at a source gave: new frames, and problems in words."""
+    """What one look at a source gave: new frames, problems in words, and the files that have changed, which are read next."""
 
     arrivals: list[Arrival]
     problems: list[str]
+    pending: list[str]
 
 
 class Source(Protocol):
@@ -91,7 +92,7 @@ class Files:
 
     def poll(self, now: Time) -> Poll:
         """The frames of files that are complete and new, see `Source`."""
-        result = Poll([], [])
+        result = Poll([], [], [])
         listed = _list(self._domain.source)
         self._old.intersection_update(listed)
         paths = [path for path in listed if not self._is_old(path, now)]
@@ -102,6 +103,7 @@ class Files:
             file = self._files.get(path)
             if file is None or file.signature != signature:
                 self._files[path] = _File(signature, self._timer())
+                result.pending.append(path)
             elif not file.done:
                 self._read(path, file, now, result)
         return result
@@ -146,7 +148,7 @@ class Store:
 
     def poll(self, now: Time) -> Poll:
         """The frames that the store has grown by, see `Source`."""
-        result = Poll([], [])
+        result = Poll([], [], [])
         start = self._timer()
         self._done = {each for each in self._done if each >= now - self._history - _DAY}
         try:
