@@ -7,7 +7,7 @@ A record is imported at its first use.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -80,7 +80,7 @@ class Product:
     summary: str
     choose: Callable[[Request], Choice]
     make: Callable[[Request], Field | Document]
-    number: Callable[[Sequence[float]], Any] | None = None
+    number: Callable[[Any], Any] | None = None
 
 
 @dataclass(frozen=True)

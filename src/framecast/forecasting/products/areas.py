@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from framecast.errors import ConfigError, DataError, shown
-from framecast.reading.plain_data import read_json, read_text
+from framecast.reading.paths import read_text
+from framecast.reading.plain_data import read_json
 
 _COLUMNS = {"latitude": ("latitude", "lat"), "longitude": ("longitude", "lon", "lng")}
 _NAMES = ("name", "id", "station", "title")
@@ -113,7 +114,7 @@ def _of_geojson(path: Path) -> Iterator[Area]:
         name = name or str(feature.get("id") or f"area {number}")
         kind, coordinates = geometry.get("type"), geometry.get("coordinates")
         if kind == "Point" and isinstance(coordinates, list) and len(coordinates) >= 2:
-            yield Area(name, point=_position(*coordinates[:2], path, name))
+            yield Area(name, point=_position(coordinates[0], coordinates[1], path, name))
         elif kind in ("Polygon", "MultiPolygon"):
             polygons = [coordinates] if kind == "Polygon" else coordinates
             yield Area(name, rings=tuple(_rings(polygons, path, name)))

@@ -53,8 +53,9 @@ class Source:
 
     @property
     def init_time(self) -> np.datetime64:
-        """The initial time, UTC."""
-        return np.datetime64(self.values["init_time"].values, "s")
+        """The initial time, UTC, in seconds."""
+        times: np.ndarray = np.atleast_1d(self.values["init_time"].values.astype("datetime64[s]"))
+        return times[0]  # type: ignore[no-any-return]
 
     @cached_property
     def leads(self) -> np.ndarray:

@@ -26,7 +26,7 @@ def write(field: Field, output: Output) -> list[Path]:
 def to_dataset(field: Field, source: Source) -> xr.Dataset:
     """The field with the dims `([axis,] lead_time, y, x)`; lead times are the ends of spans, whose begins are in the bounds."""
     seconds = np.rint(60 * np.array(field.spans)).astype("timedelta64[s]").astype("timedelta64[ns]")
-    init = np.datetime64(source.init_time, "ns")
+    init = source.init_time.astype("datetime64[ns]")
     coordinates = {
         name: source.values[name].variable for name in ("y", "x", "crs", *CURVILINEAR) if name in source.values.coords
     }
