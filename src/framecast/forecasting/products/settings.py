@@ -40,7 +40,7 @@ class ProductSettings:
     areas: Annotated[
         str | None, "Areas of alerts: GeoJSON polygons or points, or a table .csv with name, latitude and longitude."
     ] = None
-    palette: Annotated[str | None, "Palette of pictures; that of the quantity unless stated."] = None
+    palette: Annotated[str | None, "Palette of pictures: services or uniform; services unless stated."] = None
 
     def __post_init__(self) -> None:
         for name, kind in _LISTS.items():
@@ -51,6 +51,8 @@ class ProductSettings:
             requested(text)
         for name in self.formats:
             find_format(name)
+        if self.palette is not None:
+            _check_palette(self.palette)
         if self.areas is not None:
             object.__setattr__(self, "areas", str(as_path(self.areas, "a file of areas", "areas")))
         if self.areas is None and any(split(text)[0] == "alerts" for text in self.products):
@@ -95,10 +97,19 @@ def as_window(value: object) -> Window:
     return numbers[0], numbers[1]
 
 
+def _check_palette(palette: str) -> None:
+    from framecast.colours import PALETTES  # late: imports torch, which the command line does not need to start
+
+    if palette not in PALETTES:
+        raise ArgumentError(f"unknown palette {shown(palette)}", parameter="palette", example=PALETTES[0])
+
+
 def _positive(parameter: str, unit: str) -> Callable[[Any], float]:
     def check(value: Any) -> float:
         if not is_positive(value):
-            raise ArgumentError(f"{shown(value)} given, expected a number above 0, {unit}", parameter=parameter)
+            raise ArgumentError(
+                f"{shown(value)} given, expected a number above 0, {unit}", parameter=parameter, example=[2.0]
+            )
         return float(value)
 
     return check

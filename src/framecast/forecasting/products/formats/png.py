@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from framecast.data.orientation import orientation_of
-from framecast.data.quantities import QUANTITIES, RAIN_RATE
+from framecast.data.quantities import RAIN_RATE
 from framecast.forecasting.products import Format, Output
 from framecast.forecasting.products.fields import PROBABILITY, Field
 from framecast.forecasting.products.place import Place
@@ -31,7 +31,7 @@ def write(field: Field, output: Output) -> list[Path]:
     files = []
     for layer in field.layers():
         picture = io.BytesIO()
-        Image.fromarray(paint(upright(layer.values), field)).save(picture, format="PNG")
+        Image.fromarray(paint(upright(layer.values), field, output.settings.palette)).save(picture, format="PNG")
         files.append(output.folder / f"{layer.stem}.png")
         write_bytes(files[-1], picture.getbuffer())
         if isinstance(place, Place):
@@ -43,16 +43,14 @@ def write(field: Field, output: Output) -> list[Path]:
     return files
 
 
-def paint(values: np.ndarray, field: Field) -> np.ndarray:
-    """`values (H, W)` as colours `(H, W, 4)` uint8; no data is transparent."""
+def paint(values: np.ndarray, field: Field, palette: str | None = None) -> np.ndarray:
+    """`values (H, W)` as colours `(H, W, 4)` uint8; no data is transparent. A sum in mm has the steps of a rate in mm/h."""
     from framecast.colours import scale_of
 
     if field.kind is PROBABILITY:
         colours = _probability_colours(values)
     else:
-        colours = scale_of(QUANTITIES[RAIN_RATE.name]).paint(
-            values[None]
-        )  # a sum in mm has the steps of a rate in mm/h
+        colours = scale_of(RAIN_RATE, palette).paint(values[None])
     alpha = np.where(np.isnan(values), 0, 255).astype(np.uint8)
     return np.dstack([colours, alpha])
 
