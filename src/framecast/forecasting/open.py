@@ -122,7 +122,8 @@ def _with_axes(dataset: xr.Dataset, array: xr.DataArray, path: Path) -> xr.DataA
     if mapping in dataset.variables:
         array = array.assign_coords(crs=xr.Variable((), 0, dataset[mapping].attrs))
         array.attrs["grid_mapping"] = "crs"
-    return array.drop_vars([name for name in array.coords if name not in known]).transpose(*dims)
+    array = array.drop_vars([name for name in array.coords if name not in known])
+    return netcdf.in_metres(array).transpose(*dims)
 
 
 def _named(dataset: xr.Dataset, array: xr.DataArray) -> xr.DataArray:
