@@ -98,6 +98,7 @@ for command in (
     data.convert,
     train.train,
     evaluate.evaluate,
+    evaluate.verify,
     evaluate.calibrate,
     evaluate.compare,
     crossvalidate.crossvalidate,

@@ -28,12 +28,13 @@ from framecast.types import FrameShape
 @dataclass(frozen=True)
 class Target:
     """What is to be forecast: `frames` of the truth, at the lead times `leads (L,)`, timedelta64[ns], with events at `rates` in
-    mm/h; `zr` converts reflectivity to rain."""
+    mm/h; `zr` converts reflectivity to rain. Forecasts on another grid are put on that of the truth if `regrid`."""
 
     frames: xr.DataArray
     leads: np.ndarray
     rates: tuple[float, ...] = ()
     zr: ZR = field(default_factory=ZR)
+    regrid: bool = False
 
     @property
     def quantity(self) -> Quantity:
@@ -179,10 +180,10 @@ class TruthWindows:
         return (0, 0, start // length)
 
 
-def on_steps(target: Target, step: np.timedelta64) -> np.ndarray | None:
-    """The lead times as numbers of steps `(L,)`; None if they are not multiples of the step."""
-    if not step:
+def steps_of(leads: np.ndarray, step: np.timedelta64) -> np.ndarray | None:
+    """Lead times as numbers of steps `(L,)` from 1; None if they are no multiples of the step."""
+    if not step or not len(leads):
         return None
-    counts = target.leads / step
+    counts = leads / step
     near = np.abs(counts - np.rint(counts)) <= TOLERANCE
-    return np.rint(counts).astype(int) if near.all() and (counts > 0).all() else None
+    return np.rint(counts).astype(int) if near.all() and (counts > 0.5).all() else None
