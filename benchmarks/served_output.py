@@ -159,7 +159,12 @@ def main() -> None:
     parser.add_argument("--members", type=int, default=8)
     options = parser.parse_args()
     make_folder(options.out)
-    settings = {"version": framecast.__version__, "started": iso(np.datetime64("now")), "process": 0, "host": "localhost"}
+    settings = {
+        "version": framecast.__version__,
+        "started": iso(np.datetime64("now")),
+        "process": 0,
+        "host": "localhost",
+    }
     write_text(options.out / "service.json", json.dumps(settings))
     for number, each in enumerate(options.domains):
         name, path = each.split("=", 1)

@@ -15,7 +15,7 @@ import typer
 import typer.core
 
 import framecast
-from framecast.cli import crossvalidate, data, diagnose, evaluate, forecast, importing, train, workflows
+from framecast.cli import crossvalidate, data, diagnose, evaluate, forecast, importing, serve, train, workflows
 from framecast.cli.doctor import doctor
 from framecast.cli.recipes import recipes
 from framecast.cli.terminal import progress_bar
@@ -102,6 +102,7 @@ for command in (
     evaluate.compare,
     crossvalidate.crossvalidate,
     forecast.forecast,
+    serve.serve,
     diagnose.diagnose,
     workflows.reproduce,
     data.datasets,

@@ -6,6 +6,8 @@ opened for each read and closed: none stays open.
 
 from __future__ import annotations
 
+import json
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,13 +18,15 @@ from pyproj import CRS
 from framecast.data.quantities import INTENSITY, QUANTITIES, RAIN_RATE, REFLECTIVITY
 from framecast.errors import DataError
 from framecast.forecasting.labels import EVENT, PROBABILITY
+from framecast.reading.plain_data import parse_json
 from framecast.service.http.grids import Grid
 from framecast.service.http.names import Product
 
 NO_DATA, OUTSIDE = 65535, 65534
 """The codes of a pixel without data, and of what lies outside of the grid."""
 _LARGEST = 65533
-_EPOCH = "seconds since 1970-01-01"
+_AXES = ("member", "threshold", "quantile", "lead_time", "y", "x")
+"""The dims of a field or a series; of any other the last is read."""
 
 
 class Packing(NamedTuple):
@@ -141,8 +145,7 @@ def _mean(values: np.ndarray) -> np.ndarray:
 def _read(file: h5netcdf.File, name: str, at: dict[str, int]) -> np.ndarray:
     """A part of a variable, unpacked, float32; dims of length 1 that are not asked for are taken away."""
     variable = file.variables[name]
-    kept_axes = ("member", "threshold", "quantile", "lead_time", "y", "x")
-    selection = tuple(at.get(dim, slice(None) if dim in kept_axes else -1) for dim in variable.dimensions)
+    selection = tuple(at.get(dim, slice(None) if dim in _AXES else -1) for dim in variable.dimensions)
     raw = np.asarray(variable[selection])
     fill = variable.attrs.get("_FillValue")
     values = raw.astype(np.float32) * np.float32(_first(variable.attrs.get("scale_factor", 1.0)))
@@ -163,7 +166,8 @@ def _values_name(file: h5netcdf.File, path: Path) -> str:
     names = [
         name
         for name, each in file.variables.items()
-        if each.dimensions[-2:] == ("y", "x") and name not in (PROBABILITY, EVENT, "latitude", "longitude")
+        if each.dimensions[-2:] == ("y", "x")
+        and name not in (PROBABILITY, EVENT, "latitude", "longitude")
         and not {"quantile", "threshold"} & set(each.dimensions)
     ]
     if not names:
@@ -188,12 +192,19 @@ def _grid(file: h5netcdf.File, variable: Any, path: Path) -> Grid:
     factor = 1000.0 if units in ("km", "kilometre", "kilometer") else 1.0
     mapping = str(variable.attrs.get("grid_mapping", "")).split(":")[0]
     if mapping in file.variables:
-        crs = CRS.from_cf({key: _plain(value) for key, value in file.variables[mapping].attrs.items()})
+        attributes = {key: _plain(value) for key, value in file.variables[mapping].attrs.items()}
+        crs = _projection(json.dumps(attributes, default=str))
     elif units.startswith("degree"):
-        crs = CRS("EPSG:4326")
+        crs = CRS("EPSG:4326").to_wkt()
     else:
         raise DataError("its projection is not known: a map needs it", where=path)
-    return Grid.of(crs.to_wkt(), x * factor, y * factor)
+    return Grid.of(crs, x * factor, y * factor)
+
+
+@lru_cache(64)
+def _projection(attributes: str) -> str:
+    """The projection as WKT of the attributes of a grid mapping, which all files of a domain share."""
+    return str(CRS.from_cf(parse_json(attributes, "the grid mapping")).to_wkt())
 
 
 def _numbers(file: h5netcdf.File, name: str) -> np.ndarray:
@@ -212,4 +223,4 @@ def _plain(value: Any) -> Any:
     """An attribute as a number, a list or a text."""
     if isinstance(value, np.ndarray):
         return value.item() if value.size == 1 else value.tolist()
-    return value
+    return value.item() if isinstance(value, np.generic) else value
