@@ -62,7 +62,7 @@ def loops_entry(loops: Status) -> Entry:
         "loops",
         str(loops),
         "results on a CPU are the same, but training takes 1.5 to 3.4 times as long: install a C compiler with OpenMP (gcc), "
-        "then build framecast from source: pip install --force-reinstall --no-deps --no-binary framecast framecast",
+        "then install framecast again, from its source distribution",
     )
 
 
