@@ -16,6 +16,7 @@ from framecast.errors import RunError as RunError
 from framecast.forecasting.api import forecast as forecast
 from framecast.forecasting.baselines import baselines as baselines
 from framecast.forecasting.distribution import Distribution as Distribution
+from framecast.forecasting.loading import load as load
 from framecast.forecasting.open import open_forecast as open_forecast
 from framecast.forecasting.products import products as products
 from framecast.forecasting.products.settings import ProductSettings as ProductSettings
@@ -23,7 +24,6 @@ from framecast.forecasting.products.write import write_products as write_product
 from framecast.forecasting.protocol import Context as Context
 from framecast.forecasting.protocol import Forecaster as Forecaster
 from framecast.forecasting.protocol import Forecasts as Forecasts
-from framecast.forecasting.trained_model import load as load
 from framecast.forecasting.write import write as write
 from framecast.report import write_report as write_report
 from framecast.report.forecast import plot as plot
