@@ -4,8 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test test-all lint dist clean
-.PHONY: demo docs test test-all lint clean
+.PHONY: demo docs test test-all lint dist clean
 
 demo: $(VENV)/.core
 	$(BIN)/framecast demo
@@ -51,5 +50,4 @@ dist: $(VENV)/.test
 	CC=false $(BIN)/python -m build --wheel --outdir dist
 
 clean:
-	rm -rf $(VENV) build dist demo runs .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	rm -rf $(VENV) build demo runs docs/_build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build dist demo runs docs/_build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

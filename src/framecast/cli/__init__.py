@@ -15,7 +15,18 @@ import typer
 import typer.core
 
 import framecast
-from framecast.cli import crossvalidate, data, diagnose, evaluate, forecast, importing, products, serve, train, workflows
+from framecast.cli import (
+    crossvalidate,
+    data,
+    diagnose,
+    evaluate,
+    forecast,
+    importing,
+    products,
+    serve,
+    train,
+    workflows,
+)
 from framecast.cli.doctor import doctor
 from framecast.cli.recipes import recipes
 from framecast.cli.terminal import progress_bar
