@@ -31,6 +31,8 @@ from framecast.training import resume as resume
 from framecast.training import train as train
 from framecast.types import FrameShape as FrameShape
 from framecast.types import Prediction as Prediction
+from framecast.verification.arriving import score_forecast as score_forecast
+from framecast.verification.result import Verification as Verification
 from framecast.verification.settings import EvaluationSettings as EvaluationSettings
 from framecast.verification.verify import verify as verify
 from framecast.workflows.calibration import calibrate as calibrate
@@ -39,6 +41,7 @@ from framecast.workflows.demo import demo as demo
 from framecast.workflows.doctor import check_installation as check_installation
 from framecast.workflows.evaluation import compare as compare
 from framecast.workflows.evaluation import evaluate as evaluate
+from framecast.workflows.forecast_verification import verify_forecasts as verify_forecasts
 from framecast.workflows.inspection import inspect as inspect
 from framecast.workflows.inspection import training_cost as training_cost
 from framecast.workflows.reproduce import reproduce as reproduce

@@ -109,6 +109,7 @@ for command in (
     data.convert,
     train.train,
     evaluate.evaluate,
+    evaluate.verify,
     evaluate.calibrate,
     evaluate.compare,
     crossvalidate.crossvalidate,

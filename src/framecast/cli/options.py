@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import fields, is_dataclass
 from functools import wraps
+from pathlib import Path
 from shlex import quote
 from typing import Annotated, Any, NamedTuple, NoReturn, get_args, get_origin, get_type_hints
 
@@ -178,6 +179,20 @@ def height_width(text: str) -> tuple[int, int]:
     if not (cross and height.isdecimal() and width.isdecimal()):
         raise ArgumentError(f"{text!r} is not HEIGHTxWIDTH", parameter="size", remedy="write it as 64x64")
     return int(height), int(width)
+
+
+def named_paths(texts: Sequence[str]) -> dict[str, str]:
+    """Parse "NAME=PATH" or "PATH" as paths by name: several without a name have that of their last part, a single one none.
+    Raises `ArgumentError` for two of one name."""
+    by_name: dict[str, str] = {}
+    for text in texts:
+        name, equals, path = text.partition("=")
+        if not equals or "/" in name or os.path.lexists(text):
+            name, path = Path(text).stem if len(texts) > 1 else "", text
+        if name in by_name:
+            raise ArgumentError(f"two of the name {name!r}", parameter="forecasts", remedy="name them: NAME=PATH")
+        by_name[name] = path
+    return by_name
 
 
 def zr_relation(text: str) -> Any:
