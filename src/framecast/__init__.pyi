@@ -27,6 +27,7 @@ from framecast.forecasting.protocol import Forecasts as Forecasts
 from framecast.forecasting.write import write as write
 from framecast.report import write_report as write_report
 from framecast.report.forecast import plot as plot
+from framecast.service.processes import run_service as run_service
 from framecast.training import resume as resume
 from framecast.training import train as train
 from framecast.types import FrameShape as FrameShape
