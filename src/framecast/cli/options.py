@@ -205,7 +205,8 @@ def zr_relation(text: str) -> Any:
     return ZR(a=values[0], b=values[1])
 
 
-def _names(text: str) -> list[str]:
+def names(text: str) -> list[str]:
+    """Parse names separated by commas."""
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
@@ -224,6 +225,7 @@ TEXT_FORMATS = {
     "sums": TextFormat("--sums", "MM,MM,...", lambda text: numbers(text, "sums"), _join),
     "quantiles": TextFormat("--quantiles", "Q,Q,...", lambda text: numbers(text, "quantiles"), _join),
     "baselines": TextFormat("--baselines", "NAME,NAME,...", lambda text: tuple(_names(text)), _join),
+    "baselines": TextFormat("--baselines", "NAME,NAME,...", lambda text: tuple(names(text)), _join),
     "crop": TextFormat("--crop", "TOP,LEFT,HEIGHT,WIDTH", lambda text: whole_numbers(text, "crop", 4), _join),
 }
 """The fields that are written as one text."""
