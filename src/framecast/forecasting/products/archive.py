@@ -107,7 +107,8 @@ def _as_record(forecast: Forecast) -> xr.Dataset:
         part.attrs = {name: value for name, value in part.attrs.items() if name not in origin}
     for name, text in {"forecaster": str(values_of(forecast).attrs.get("forecaster", "")), **origin}.items():
         dataset[name] = xr.Variable(("init_time",), np.array([text], dtype=object))
-    for name, variable in dataset.variables.items():
+    for name in map(str, dataset.variables):
+        variable = dataset[name].variable
         if "init_time" in variable.dims:
             sizes = {"init_time": 1 if "y" in variable.dims else _TIMES, "y": _SIDE, "x": _SIDE}
             chunks = tuple(
@@ -193,21 +194,22 @@ def _fit(dataset: xr.Dataset, own: xr.Dataset, path: Path) -> xr.Dataset:
     dataset = dataset.drop_vars("time").reindex(axes)
     dataset["time"] = (dataset["init_time"] + own["lead_time"]).transpose("init_time", "lead_time")
     fitted = xr.Dataset(coords={"init_time": dataset["init_time"]}, attrs=own.attrs)
-    for name, theirs in own.variables.items():
-        if "init_time" not in theirs.dims or name == "init_time":
+    for name in map(str, own.variables):
+        stored = own[name].variable
+        if "init_time" not in stored.dims or name == "init_time":
             continue
         if name in dataset.variables:
-            part = dataset[name].variable.transpose(*theirs.dims)
-            if str(part.attrs.get("units", "")) != str(theirs.attrs.get("units", "")):
+            part: Any = dataset[name].variable.transpose(*stored.dims)
+            if str(part.attrs.get("units", "")) != str(stored.attrs.get("units", "")):
                 raise DataError(
-                    f"{name} is in {part.attrs.get('units')}, that of the archive in {theirs.attrs.get('units')}",
+                    f"{name} is in {part.attrs.get('units')}, that of the archive in {stored.attrs.get('units')}",
                     where=path,
                     remedy="begin another archive",
                 )
         else:
-            shape = tuple(1 if dim == "init_time" else theirs.sizes[dim] for dim in theirs.dims)
-            empty = "" if theirs.dtype.kind in "OUT" else np.nan
-            part = xr.Variable(theirs.dims, np.full(shape, empty, dtype=object if empty == "" else np.float32))
+            shape = tuple(1 if dim == "init_time" else stored.sizes[dim] for dim in stored.dims)
+            empty = "" if stored.dtype.kind in "OUT" else np.nan
+            part = xr.Variable(stored.dims, np.full(shape, empty, dtype=object if empty == "" else np.float32))
         part.attrs, part.encoding = {}, {}
         fitted[name] = part
     return fitted
