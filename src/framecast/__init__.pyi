@@ -19,6 +19,8 @@ from framecast.forecasting.distribution import Distribution as Distribution
 from framecast.forecasting.loading import load as load
 from framecast.forecasting.open import open_forecast as open_forecast
 from framecast.forecasting.products import products as products
+from framecast.forecasting.products.archive import append_forecast as append_forecast
+from framecast.forecasting.products.pysteps import to_pysteps as to_pysteps
 from framecast.forecasting.products.settings import ProductSettings as ProductSettings
 from framecast.forecasting.products.write import write_products as write_products
 from framecast.forecasting.protocol import Context as Context

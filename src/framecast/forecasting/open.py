@@ -12,6 +12,7 @@ from framecast.checks import as_path
 from framecast.data.quantities import QUANTITIES, with_dry
 from framecast.data.readers import netcdf, zarr_store
 from framecast.data.readers.compressed import opener_of
+from framecast.data.readers.grids import grid_mapping, projection
 from framecast.data.readers.options import ReadOptions
 from framecast.data.units import identify, resolve_units, standard_name
 from framecast.errors import DataError
@@ -96,6 +97,9 @@ def _with_axes(dataset: xr.Dataset, array: xr.DataArray, path: Path) -> xr.DataA
     if "init_time" not in array.coords and (reference := _reference_of_pysteps(dataset)) is not None:
         array = array.assign_coords(init_time=reference)
     if "init_time" not in array.coords:
+        array = _of_pysteps(dataset, array)
+    init = array.coords.get("init_time")
+    if init is None:
         raise DataError(
             f"{array.name!r} is no forecast: it has no initial time",
             where=path,
@@ -122,7 +126,26 @@ def _with_axes(dataset: xr.Dataset, array: xr.DataArray, path: Path) -> xr.DataA
     if mapping in dataset.variables:
         array = array.assign_coords(crs=xr.Variable((), 0, dataset[mapping].attrs))
         array.attrs["grid_mapping"] = "crs"
+    elif _is_of_pysteps(dataset) and "projection" in dataset.attrs:
+        crs = projection(str(dataset.attrs["projection"]), path)
+        array = array.assign_coords(crs=xr.Variable((), 0, grid_mapping(crs)))
+        array.attrs["grid_mapping"] = "crs"
     return array.drop_vars([name for name in array.coords if name not in known]).transpose(*dims)
+
+
+def _is_of_pysteps(dataset: xr.Dataset) -> bool:
+    """Whether pysteps wrote it: its NetCDF has valid times in seconds since the initial time, and a projection of PROJ."""
+    return str(dataset.attrs.get("source", "")).startswith("pysteps")
+
+
+def _of_pysteps(dataset: xr.Dataset, array: xr.DataArray) -> xr.DataArray:
+    """A nowcast of pysteps with its initial time, which is that of the units of its times; any other as it is."""
+    units = str(array["time"].encoding.get("units", "")) if "time" in array.coords else ""
+    if not _is_of_pysteps(dataset) or not units.startswith("seconds since "):
+        return array
+    return array.assign_coords(
+        init_time=np.datetime64(units.removeprefix("seconds since ").strip().replace(" ", "T"), "ns")
+    )
 
 
 def _named(dataset: xr.Dataset, array: xr.DataArray) -> xr.DataArray:
