@@ -39,7 +39,7 @@ def build_app(settings: ServeSettings) -> Application:
     )
 
     @api.exception_handler(Missing)
-    async def missing(request: Request, error: Missing) -> Response:
+    async def missing(_: Request, error: Missing) -> Response:
         return JSONResponse({"detail": str(error)}, status_code=404)
 
     _add_page(api)
