@@ -15,7 +15,19 @@ import typer
 import typer.core
 
 import framecast
-from framecast.cli import crossvalidate, data, diagnose, evaluate, forecast, importing, serve, train, workflows
+from framecast.cli import (
+    crossvalidate,
+    data,
+    diagnose,
+    evaluate,
+    forecast,
+    importing,
+    products,
+    run,
+    serve,
+    train,
+    workflows,
+)
 from framecast.cli.doctor import doctor
 from framecast.cli.recipes import recipes
 from framecast.cli.terminal import progress_bar
@@ -102,6 +114,8 @@ for command in (
     evaluate.compare,
     crossvalidate.crossvalidate,
     forecast.forecast,
+    products.products,
+    run.run,
     serve.serve,
     diagnose.diagnose,
     workflows.reproduce,

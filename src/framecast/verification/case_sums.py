@@ -126,9 +126,11 @@ def _frame_sums(fields: Fields, rules: ScoringRules) -> dict[str, Column]:
 
 
 def _crps(scored: ScoredForecast, members: Tensor, truth: Tensor) -> Tensor:
-    """The CRPS `(B, S, C, H, W)` of the members or the single forecast, or of a distribution without members."""
+    """The CRPS `(B, S, C, H, W)` of the members or the single forecast, or of a distribution without members; NaN if only some
+    probabilities of that are known."""
     if scored.ladder is None:
-        return crps_field(members, truth)
+        known = scored.exceedance is None or scored.members is not None
+        return crps_field(members, truth) if known else torch.full_like(truth, torch.nan, dtype=torch.float64)
     probability, limits, dry, highest = scored.ladder
     each = [ladder_crps(torch.from_numpy(probability), limits, channel, dry, highest) for channel in truth.unbind(2)]
     return torch.stack(each, 2)

@@ -9,7 +9,7 @@ import numpy as np
 
 from framecast.data.quantities import ZR
 from framecast.errors import DataError
-from framecast.forecasting.distribution import MEAN_ABOVE, Distribution, most_skilful_events
+from framecast.forecasting.distribution import MEAN_ABOVE, Distribution, Exceedance, most_skilful_events
 from framecast.forecasting.protocol import Forecasts
 from framecast.verification.scoring_rules import ScoringRules
 
@@ -63,6 +63,8 @@ def scored_forecast(forecasts: Forecasts, rules: ScoringRules, name: str) -> Sco
     quantity is not related to rain."""
     values, distribution = forecasts.values, forecasts.distribution
     members = values if len(values) > 1 else None
+    if forecasts.exceedance is not None:
+        return _of_probabilities(forecasts.exceedance, values, members)
     if distribution is None:
         return ScoredForecast(values[0] if members is None else values.mean(0), members)
     if not rules.quantity.precipitation:
@@ -80,6 +82,17 @@ def scored_forecast(forecasts: Forecasts, rules: ScoringRules, name: str) -> Sco
         most_skilful_events(exceedance),
         (float(distribution.rates[0]), float(distribution.rates[-1])),
         _ladder(distribution, rules) if members is None else None,
+    )
+
+
+def _of_probabilities(exceedance: Exceedance, values: np.ndarray, members: np.ndarray | None) -> ScoredForecast:
+    """A forecast with probabilities at the thresholds, and its mean or members."""
+    return ScoredForecast(
+        values[0] if members is None else values.mean(0),
+        members,
+        exceedance.probability,
+        most_skilful_events(exceedance.probability),
+        (exceedance.rates[0], exceedance.rates[-1]),
     )
 
 

@@ -83,4 +83,5 @@ EXTRAPOLATION_PROBABILITY = Baseline(
     lambda data: ExtrapolationProbability(data.quantity, data.scale),
     precipitation=True,
     scaled=True,
+    least=2,
 )
