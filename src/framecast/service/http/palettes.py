@@ -31,10 +31,10 @@ _GREY = (120, 124, 130)
 
 
 class Table(NamedTuple):
-    """The colours of a quantity in a palette: `index (65536,)` uint8 from codes to colours, of which 0 is transparent; `rgb` and
+    """The colours of a quantity in a palette: `steps (65536,)` uint8 from codes to colours, of which 0 is transparent; `rgb` and
     `alpha` of the colours as PNG has them; the colour of a `stripe`."""
 
-    index: np.ndarray
+    steps: np.ndarray
     rgb: bytes
     alpha: bytes
     stripe: int

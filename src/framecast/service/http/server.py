@@ -21,7 +21,7 @@ def serve(settings: ServeSettings) -> None:
     from framecast.service.http.app import build_app
 
     config = uvicorn.Config(
-        build_app(settings),  # type: ignore[arg-type]
+        build_app(settings),
         host=settings.host,
         port=settings.port,
         log_config=None,

@@ -1,5 +1,6 @@
 // Starts the page, and asks the server for what is new.
 
+import { startAlerts } from "./alerts.js";
 import { domainPath, get } from "./api.js";
 import { startCycles } from "./cycles.js";
 import { announce, find, options } from "./dom.js";
@@ -112,6 +113,7 @@ startStatus();
 startTimeline();
 startLayers();
 startPoint();
+startAlerts();
 startVerification();
 startCycles();
 startTabs();

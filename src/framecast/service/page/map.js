@@ -5,7 +5,7 @@ import { graticule } from "./graticule.js";
 import { listen, product, set, state } from "./state.js";
 
 const AHEAD = 60; // frames that are loaded before they are wanted
-let map, base, marker, alerts, shown, wanted;
+let map, base, marker, shown, wanted;
 let layers = new Map(); // frame key -> layer of tiles
 let filling = 0;
 
@@ -16,7 +16,7 @@ export function startMap() {
   });
   L.control.zoom({ position: "topright" }).addTo(map);
   L.control.scale({ position: "bottomright", imperial: false, maxWidth: 90 }).addTo(map);
-  for (const [name, level] of [["land", 200], ["rain", 300], ["lines", 350], ["alerts", 380]]) {
+  for (const [name, level] of [["land", 200], ["rain", 300], ["lines", 350], ["marks", 380]]) {
     map.createPane(name).style.zIndex = level;
   }
   for (const name of ["land", "lines"]) map.getPane(name).style.pointerEvents = "none";
@@ -31,7 +31,6 @@ export function startMap() {
   listen(["frames", "layer", "threshold", "member", "palette"], reset);
   listen(["frame"], show);
   listen(["point", "detail"], drawMarker);
-  listen(["forecast"], drawAlerts);
 }
 
 export const resized = () => map.invalidateSize();
@@ -126,7 +125,7 @@ function drawMarker() {
   marker = null;
   if (!state.point || !state.detail) return;
   const [longitude, latitude] = state.point;
-  marker = L.circleMarker([latitude, longitude], { pane: "alerts", radius: 7, className: "chosen", interactive: false }).addTo(map);
+  marker = L.circleMarker([latitude, longitude], { pane: "marks", radius: 7, className: "chosen", interactive: false }).addTo(map);
 }
 
 // Move the map if the point chosen lies under a rectangle of the window.
@@ -137,25 +136,4 @@ export function uncover(cover) {
   if (at.x < cover.left || at.x > cover.right || at.y < cover.top || at.y > cover.bottom) return;
   const narrow = cover.width > own.width * 0.9;
   map.panBy(narrow ? [0, at.y - (own.top + cover.top) / 2] : [at.x - (own.left + cover.left) / 2, 0]);
-}
-
-function drawAlerts() {
-  alerts?.remove();
-  alerts = null;
-  const features = state.forecast?.alerts?.features ?? [];
-  if (!features.length) return;
-  alerts = L.geoJSON(features, {
-    pane: "alerts",
-    style: (feature) => ({ className: `area ${isRaised(feature.properties) ? "raised" : ""}` }),
-    pointToLayer: (feature, position) => L.circleMarker(position, { radius: 6, pane: "alerts" }),
-    onEachFeature: (feature, layer) => layer.bindTooltip(alertText(feature.properties)),
-  }).addTo(map);
-}
-
-export const isRaised = (properties) => Boolean(properties?.alert ?? (properties?.probability ?? 0) >= 0.5);
-
-export function alertText(properties) {
-  const name = properties.name ?? properties.id ?? "area";
-  const probability = properties.probability === undefined ? "" : `: ${Math.round(100 * properties.probability)} %`;
-  return `${name}${probability}`;
 }

@@ -1,8 +1,8 @@
 // The rung and the age of the forecast, always in sight; a banner when they are not as they should be.
 
+import { raisedAreas } from "./alerts.js";
 import { announce, element, find } from "./dom.js";
 import { capital, clockZone, duration, rungName, timeOf } from "./format.js";
-import { alertText, isRaised } from "./map.js";
 import { listen, now, state } from "./state.js";
 
 const WORDS = { ok: "", fallback: "Fallback: ", stale: "Stale: ", nothing: "No forecast", unknown: "" };
@@ -34,8 +34,8 @@ function drawBanner(kind, summary, rung, age) {
   if (kind === "stale") lines.push(`This forecast is ${duration(age)} old. Do not take it for the weather now.`);
   if (kind === "nothing") lines.push(`There is no current forecast.${reasons}`);
   if (kind === "fallback") lines.push(`The model could not be used: this is ${rungName(rung)}.${reasons}`);
-  const raised = (state.forecast?.alerts?.features ?? []).filter((feature) => isRaised(feature.properties));
-  if (raised.length) lines.push(`Alerts: ${raised.slice(0, 6).map((feature) => alertText(feature.properties)).join("; ")}${raised.length > 6 ? ` and ${raised.length - 6} more` : ""}`);
+  const raised = raisedAreas(state.forecast);
+  if (raised.length) lines.push(`Likely: ${raised.slice(0, 5).join("; ")}${raised.length > 5 ? ` and ${raised.length - 5} more areas` : ""}.`);
   if (summary.drift?.warning) lines.push(`${summary.drift.warning}`);
   const text = lines.join("\n");
   const banner = find("banner");
