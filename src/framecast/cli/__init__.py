@@ -118,6 +118,7 @@ for command in (
     products.products,
     serve.serve,
     run.run,
+    serve.serve,
     diagnose.diagnose,
     workflows.reproduce,
     data.datasets,

@@ -39,7 +39,7 @@ def build_app(settings: ServeSettings) -> Application:
     )
 
     @api.exception_handler(Missing)
-    async def missing(request: Request, error: Missing) -> Response:
+    async def missing(_: Request, error: Missing) -> Response:
         return JSONResponse({"detail": str(error)}, status_code=404)
 
     _add_page(api)
@@ -56,11 +56,11 @@ class _Compressed:
 
     def __init__(self, plain: Application) -> None:
         self.plain = plain
-        self.compressed = GZipMiddleware(plain, minimum_size=800, compresslevel=4)  # type: ignore[arg-type]
+        self.compressed = GZipMiddleware(plain, minimum_size=800, compresslevel=4)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and not scope["path"].endswith(_COMPRESSED):
-            await self.compressed(scope, receive, send)  # type: ignore[arg-type]
+            await self.compressed(scope, receive, send)
         else:
             await self.plain(scope, receive, send)
 
@@ -214,7 +214,9 @@ def _add_tiles(api: FastAPI, site: Site) -> None:
         tag = f"{source.version[0]:x}-{source.version[1]:x}"
         if is_known(request, f'"{tag}"'):
             return answer(request, b"", "image/png", tag=tag)
-        contents = site.tiles.contents.find(source) or await run_in_threadpool(site.contents, source)
+        contents = site.tiles.contents.find(source)
+        if contents is None:
+            contents = await run_in_threadpool(site.contents, source)
         number = site.lead_of(contents, chosen, lead)
         place = Place(z, x, y, size)
         drawn = site.tiles.find(source, chosen, number, place, palette)

@@ -30,7 +30,7 @@ def basemap(bounds: Bounds, outline: np.ndarray) -> dict[str, Any]:
 def around(bounds: Bounds) -> Bounds:
     """The box that the map shows around bounds."""
     west, south, east, north = bounds
-    margin = max(_MARGIN, 0.5 * (north - south))
+    margin = max(_MARGIN, 1.2 * (north - south))
     wider = margin / max(math.cos(math.radians((south + north) / 2)), 0.2)
     return max(west - wider, -180.0), max(south - margin, -85.0), min(east + wider, 180.0), min(north + margin, 85.0)
 

@@ -91,12 +91,14 @@ def index_map(grid: Grid, zoom: int, x: int, y: int, size: int = 256) -> np.ndar
 def _weights(size: int) -> np.ndarray:
     """The weights of linear interpolation from nodes to the centres of pixels, `(size, nodes)`."""
     centres = (np.arange(size) + 0.5) / NODE
-    return np.clip(1 - np.abs(centres[:, None] - np.arange(size // NODE + 1)), 0, None)
+    weights: np.ndarray = np.maximum(1 - np.abs(centres[:, None] - np.arange(size // NODE + 1)), 0.0)
+    return weights
 
 
 def _transform(crs: str, source: str, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     with _LOCK:
-        return _transformer(crs, source).transform(x, y)  # type: ignore[no-any-return]
+        transformed: tuple[np.ndarray, np.ndarray] = _transformer(crs, source).transform(x, y)
+    return transformed
 
 
 @cache

@@ -70,7 +70,7 @@ class Output:
         path = self.forecast(domain, init)
         return [] if path is None else [name for name in _names(path.parent) if is_file(name)]
 
-    def alerts(self, domain: str, init: str) -> Any:
+    def alerts(self, domain: str, init: str) -> dict[str, Any]:
         """The alerts of a forecast as plain data; empty if there are none."""
         path = self.forecast(domain, init)
         return {} if path is None else self._json(path.with_name("alerts.json"))
@@ -96,7 +96,7 @@ class Output:
 
         return self._listings.get((domain, kind), read)
 
-    def _json(self, path: Path) -> Any:
+    def _json(self, path: Path) -> dict[str, Any]:
         def read() -> Any:
             try:
                 content = read_json(path)
@@ -104,7 +104,8 @@ class Output:
                 return {}
             return content if isinstance(content, dict) else {}
 
-        return self._contents.get(path, read)
+        content: dict[str, Any] = self._contents.get(path, read)
+        return content
 
     def _read_cycles(self, domain: str) -> list[dict[str, Any]]:
         path = self.folder / domain / "cycles.jsonl"

@@ -23,16 +23,18 @@ _PROBABILITY = replace(
     RAIN_RATE, name="probability", label="%", colour_steps=(0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 )
 _DRAWN = {**QUANTITIES, _AMOUNT.name: _AMOUNT, _PROBABILITY.name: _PROBABILITY}
-_OPAQUE, _VEIL, _STRIPE = 225, 70, 120
+_OPAQUE, _VEIL, _STRIPE = 225, 45, 100
 """Opacity of rain, of no data, and of the stripes on it, of 255."""
+_LIGHTEST = (150, 195)
+"""Opacity of the lowest steps."""
 _GREY = (120, 124, 130)
 
 
 class Table(NamedTuple):
-    """The colours of a quantity in a palette: `index (65536,)` uint8 from codes to colours, of which 0 is transparent; `rgb` and
+    """The colours of a quantity in a palette: `steps (65536,)` uint8 from codes to colours, of which 0 is transparent; `rgb` and
     `alpha` of the colours as PNG has them; the colour of a `stripe`."""
 
-    index: np.ndarray
+    steps: np.ndarray
     rgb: bytes
     alpha: bytes
     stripe: int
@@ -56,7 +58,11 @@ def table_of(quantity: str, palette: str) -> Table:
     missing = len(colours) + 1
     table[OUTSIDE], table[NO_DATA] = 0, missing
     rgb = np.concatenate([[[0, 0, 0]], colours, [_GREY, _GREY]]).astype(np.uint8)
-    alpha = bytes([0, *[_OPAQUE] * len(colours), _VEIL, _STRIPE])
+    opacity = [_OPAQUE] * len(colours)
+    lowest = dict.fromkeys(table[visible].tolist()) if record.colour_steps else ()
+    for step, lighter in zip(lowest, _LIGHTEST, strict=False):
+        opacity[step - 1] = lighter
+    alpha = bytes([0, *opacity, _VEIL, _STRIPE])
     return Table(table, rgb.tobytes(), alpha, missing + 1)
 
 

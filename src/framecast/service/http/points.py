@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from framecast.service.http.names import iso, seconds_of
-from framecast.service.http.stored import Contents, read_series
-from framecast.service.http.tiles import Source
+from framecast.service.http.names import Product, iso, seconds_of
+from framecast.service.http.stored import NO_DATA, PACKINGS, Contents, read_series
+from framecast.service.http.tiles import Source, Tiles
 
+OBSERVED = Product("observed")
 QUANTILES = (0.1, 0.5, 0.9)
 _THRESHOLDS = 4
 _LEAST_MEMBERS = 5
@@ -38,12 +39,14 @@ def forecast_at(source: Source, contents: Contents, row: int, column: int) -> di
     }
 
 
-def observed_at(sources: list[tuple[str, Source]], contents: Contents, row: int, column: int) -> list[dict[str, Any]]:
-    """What was observed at a pixel in the frames of these times, which lie on the grid of `contents`. Raises `DataError`."""
+def observed_at(tiles: Tiles, frames: list[tuple[str, Source]], pixel: int) -> list[dict[str, Any]]:
+    """What was observed at the pixel with a number, in the frames of these times. Raises `DataError`."""
     result = []
-    for time, source in sources:
-        value = float(read_series(source.path, contents, row, column)["values"].ravel()[-1])
-        result.append({"time": iso(seconds_of(time)), "value": round(value, 2) if math.isfinite(value) else None})
+    for time, source in frames:
+        field = tiles.field(source, OBSERVED, 0)
+        packing, code = PACKINGS[field.quantity], int(field.codes[pixel])
+        value = None if code == NO_DATA else round(packing.offset + packing.step * code, 2)
+        result.append({"time": iso(seconds_of(time)), "value": value})
     return result
 
 

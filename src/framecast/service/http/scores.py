@@ -40,7 +40,6 @@ class Summary(NamedTuple):
     score: str
     threshold: str
     mean: float
-    count: int
 
 
 class Scores:
@@ -63,7 +62,7 @@ class Scores:
         values: dict[tuple[str, str, str], list[float]] = defaultdict(list)
         for row in self.rows(domain, since):
             values[row.forecaster, row.score, row.threshold].append(row.value)
-        return [Summary(*key, sum(each) / len(each), len(each)) for key, each in sorted(values.items())]
+        return [Summary(*key, sum(each) / len(each)) for key, each in sorted(values.items())]
 
     def series(self, domain: str, since: float, lead: float | None = None) -> dict[str, Any]:
         """The scores as plain data: for each score, threshold and forecaster the means by lead time, and the values over time at

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 
 from framecast.checks import require
-from framecast.service.http.settings import ServeSettings, read_token
+from framecast.service.http.settings import ServeSettings
 
 _log = logging.getLogger("framecast.serve")
 
@@ -14,7 +13,7 @@ _log = logging.getLogger("framecast.serve")
 def serve(settings: ServeSettings) -> None:
     """Serve a folder until a signal ends it (SIGINT, SIGTERM).
 
-    Raises `ConfigError` if fastapi, uvicorn, prometheus-client or matplotlib is missing, and `RunError` if the port cannot be used.
+    Raises `ConfigError` if fastapi, uvicorn, prometheus-client or matplotlib is not installed.
     """
     require("fastapi", "uvicorn", "prometheus_client", "matplotlib", extra="serve", purpose="serving", where="serve")
     import uvicorn
@@ -22,7 +21,7 @@ def serve(settings: ServeSettings) -> None:
     from framecast.service.http.app import build_app
 
     config = uvicorn.Config(
-        build_app(settings),  # type: ignore[arg-type]
+        build_app(settings),
         host=settings.host,
         port=settings.port,
         log_config=None,
@@ -37,17 +36,3 @@ def serve(settings: ServeSettings) -> None:
     )
     _log.info("serving %s at http://%s:%d", settings.out, settings.host, settings.port)
     uvicorn.Server(config).run()
-
-
-def serve_folder(
-    out: str | Path,
-    *,
-    host: str = "127.0.0.1",
-    port: int = 8765,
-    token_file: str | Path | None = None,
-    uploads: bool = False,
-) -> None:
-    """Serve the folder `out` that a service writes; see `ServeSettings`. The token is read from `token_file`, or else from the
-    variable FRAMECAST_TOKEN."""
-    token = read_token(None if token_file is None else Path(token_file))
-    serve(ServeSettings(Path(out), host=host, port=port, token=token, uploads=uploads))

@@ -112,18 +112,18 @@ class Site:
             t for t in self.output.frames(domain) if start - min(hours, MOST_HOURS) * 3600 <= seconds_of(t) <= start
         ]
         sources = [(t, self.source(domain, t, "observed")) for t in times]
-        same = [(t, each) for t, each in sources if self.contents(each).grid == contents.grid]
-        observed = self.contents(same[-1][1]) if same else contents
         try:
-            series = {"observed": observed_at(same, observed, *pixel), **forecast_at(source, contents, *pixel)}
+            same = [(t, each) for t, each in sources if self.contents(each).grid == contents.grid]
+            row, column = pixel
+            observed = observed_at(self.tiles, same, row * contents.grid.columns + column)
+            series = {"observed": observed, **forecast_at(source, contents, row, column)}
         except DataError as error:
             raise Missing("the forecast cannot be read") from error
-        init_name = source.path.parent.name
         return {
             "longitude": longitude,
             "latitude": latitude,
             "init_time": iso(start),
-            "init": init_name,
+            "init": source.path.parent.name,
             "quantity": contents.quantity,
             **series,
         }

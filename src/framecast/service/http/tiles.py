@@ -97,7 +97,7 @@ class Tiles:
 def draw(field: Field, pixels: np.ndarray, table: Table) -> bytes:
     """A PNG of the `pixels (S, S)` of a field in the colours of a table; of one pixel that is transparent, where all are."""
     codes = field.codes[pixels]
-    colours = table.index[codes]
+    colours = table.steps[codes]
     missing = codes == NO_DATA
     if missing.any():
         rows, columns = np.indices(codes.shape, sparse=True)
