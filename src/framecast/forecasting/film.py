@@ -151,7 +151,7 @@ def render(stills: Sequence[Still], scale: Scale, ground: Ground | None) -> list
         image = (image * (1 - covering) + overlay[..., :3] * covering).round().astype(np.uint8)
         image[: layout.above] = _header(layout, still)
         if still.forecast:
-            image[:3], image[-3:], image[:, :3], image[:, -3:] = _EDGE, _EDGE, _EDGE, _EDGE
+            image[:4], image[-4:], image[:, :4], image[:, -4:] = _EDGE, _EDGE, _EDGE, _EDGE
         images.append(image)
     return images
 

@@ -111,7 +111,7 @@ def ground_of(frames: xr.DataArray) -> Ground | None:
     if "crs" in frames.coords and frames["crs"].attrs:
         try:
             crs = CRS.from_cf(frames["crs"].attrs)
-        except CRSError:
+        except (CRSError, KeyError, ValueError):  # attributes that lack a parameter of the projection
             crs = None
     return ground_below(frames["y"].values, frames["x"].values, str(frames["x"].attrs.get("units", "")), crs)
 

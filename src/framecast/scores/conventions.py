@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from framecast.errors import ArgumentError
-from framecast.scores.metric import Better, Metric, decibels, ratio, root
+from framecast.scores.metric import Better, Metric, Units, decibels, ratio, root
 from framecast.scores.ssim import gaussian_line, mean_similarity, ms_ssim, ssim_map, uniform_line
 from framecast.scores.structure import gradient_difference, sharpness_difference, strongest_edge
 
@@ -156,6 +156,7 @@ def _metric(
     range: tuple[float, float],
     of: str | None = None,
     formula: Callable[[np.ndarray], np.ndarray] = ratio,
+    units: Units = "1",
 ) -> Metric:
     """The record of a frame score. Its sums are those of the score `of` (by default its own); a ratio of sums is a mean over
     cases."""
@@ -170,6 +171,7 @@ def _metric(
         perfect=perfect,
         range=range,
         definition=definition,
+        units=units,
         mean=mean,
         compared=mean and better != "neither",
         headline=name in ("mse", "mae", "ssim"),
@@ -177,12 +179,14 @@ def _metric(
     )
 
 
-def _error(name: str, definition: str) -> Metric:
-    return _metric(name, definition, better="lower", perfect=0, range=(0, np.inf))
+def _error(name: str, definition: str, units: Units = "1") -> Metric:
+    return _metric(name, definition, better="lower", perfect=0, range=(0, np.inf), units=units)
 
 
-def _root_of_mse(definition: str) -> Metric:
-    return _metric("rmse", definition, better="lower", perfect=0, range=(0, np.inf), of="mse", formula=root)
+def _root_of_mse(definition: str, units: Units = "1") -> Metric:
+    return _metric(
+        "rmse", definition, better="lower", perfect=0, range=(0, np.inf), of="mse", formula=root, units=units
+    )
 
 
 def _similarity(name: str, definition: str, lowest: float = -1) -> Metric:
@@ -192,7 +196,9 @@ def _similarity(name: str, definition: str, lowest: float = -1) -> Metric:
 def _ratio_in_decibels(
     name: str, definition: str, lowest: float = 0, formula: Callable[[np.ndarray], np.ndarray] = ratio
 ) -> Metric:
-    return _metric(name, definition, better="higher", perfect=np.inf, range=(lowest, np.inf), formula=formula)
+    return _metric(
+        name, definition, better="higher", perfect=np.inf, range=(lowest, np.inf), formula=formula, units="dB"
+    )
 
 
 _FRAME = "summed over the pixels and channels of a frame, averaged over frames"
@@ -200,9 +206,9 @@ _BYTES_PSNR = "of 8-bit frames (truncated), averaged over frames; infinite for e
 _BYTES_SSIM = "of 8-bit frames (truncated), uniform window 7x7, sample covariance, averaged over frames"
 
 _DEFAULT = (
-    _error("mse", "mean squared error over all valid pixels, in the units of the data squared"),
-    _root_of_mse("root of the mean squared error"),
-    _error("mae", "mean absolute error over all valid pixels, in the units of the data"),
+    _error("mse", "mean squared error over all valid pixels, in the units of the data squared", "squares"),
+    _root_of_mse("root of the mean squared error", "values"),
+    _error("mae", "mean absolute error over all valid pixels, in the units of the data", "values"),
     _ratio_in_decibels(
         "psnr",
         "decibels of 1 over the mean squared error of all valid pixels, values scaled and clipped to [0, 1]",
