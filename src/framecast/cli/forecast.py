@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
 
@@ -11,6 +11,17 @@ import framecast
 from framecast.cli.options import DataPath, Inputs, Overwrite, command, numbers
 from framecast.cli.terminal import warn
 from framecast.data.readers.options import ReadOptions
+
+if TYPE_CHECKING:
+    from framecast.forecasting.labels import Forecast
+
+
+class ForecastResult(TypedDict):
+    file: str
+    forecaster: str
+    init_time: str
+    lead_minutes: list[float] | None
+    warnings: list[str]
 
 
 @command
@@ -47,7 +58,7 @@ def forecast(
     ] = None,
     overlap: Annotated[int, typer.Option(help="Overlap of neighbouring tiles in pixels.")] = 64,
     overwrite: Overwrite = False,
-) -> None:
+) -> ForecastResult:
     """Forecast the frames after the newest ones of the data, on the same grid."""
     from rich.console import Console
 
@@ -70,7 +81,25 @@ def forecast(
         overwrite=overwrite,
     )
     console = Console(stderr=True)
-    for name in ("repairs", "warnings"):
-        for text in str(result.attrs.get(name, "")).splitlines():
-            warn(console, text)
+    warnings = [text for name in ("repairs", "warnings") for text in str(result.attrs.get(name, "")).splitlines()]
+    for text in warnings:
+        warn(console, text)
     print(out)
+    return _result(out, result, warnings)
+
+
+def _result(out: Path, forecast: Forecast, warnings: list[str]) -> ForecastResult:
+    import numpy as np
+
+    from framecast.data.frames import stamp
+    from framecast.forecasting.labels import values_of
+
+    values = values_of(forecast)
+    leads = values["lead_time"].values
+    return {
+        "file": str(out),
+        "forecaster": str(values.attrs.get("forecaster", "")),
+        "init_time": stamp(values["init_time"].values.ravel()[0]),
+        "lead_minutes": [float(each / np.timedelta64(1, "m")) for each in leads] if leads.dtype.kind == "m" else None,
+        "warnings": warnings,
+    }
