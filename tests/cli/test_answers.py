@@ -15,6 +15,7 @@ from typer.main import get_command
 import framecast
 from framecast.cli import app, completion, logs, main, terminal
 from framecast.cli.results import AnswerOptions, plain
+from framecast.config.recipes import rows
 
 DOCS = (Path(__file__).parents[2] / "docs" / "command_line.md").read_text()
 COMMANDS: dict[str, Any] = get_command(app).commands  # type: ignore[attr-defined]
@@ -258,3 +259,28 @@ def test_without_a_command_the_first_steps_are_printed(run: Any) -> None:
         "framecast recipes",
     ):
         assert line in out
+
+
+def test_training_is_logged(run: Any, trained: Path) -> None:
+    code, out, err = run("train", "--resume", trained, "--log-format", "json")
+    assert code == 0
+    assert out == f"{trained}\n"
+    records = [json.loads(line) for line in err.splitlines()]
+    assert {record["logger"] for record in records} >= {"framecast.training.progress"}
+    assert any("weights on" in record["message"] for record in records)
+
+
+def test_a_recipe_is_copied_to_be_changed(run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, out, _ = run("recipes", "radar", "--copy", ".")
+    assert (code, out) == (0, "radar.yaml\n")
+    (tmp_path / "radar.yaml").write_text((tmp_path / "radar.yaml").read_text().replace("predrnn_v2: {}", "mine: {}"))
+    assert "mine" in rows("radar.yaml"), "a file of that name stands before the recipe of the package"
+    assert "mine" not in rows("radar")
+    code, _, err = run("recipes", "radar", "--copy", ".")
+    assert code == 2
+    assert "radar.yaml: exists already" in err
+    for arguments, message in ((("--copy", "."), "--copy: no recipe given"), (("radra",), "no recipe 'radra'")):
+        code, _, err = run("recipes", *arguments)
+        assert code == 2
+        assert message in err
