@@ -1,6 +1,7 @@
 """The names of the package, in the one place where they stand: `__init__.py` reads them from here."""
 
 from framecast.checkpoints.importing import import_checkpoint as import_checkpoint
+from framecast.config.recipes import copy_recipe as copy_recipe
 from framecast.config.recipes import recipes as recipes
 from framecast.data.archives.opening import open as open
 from framecast.data.readers.options import ReadOptions as ReadOptions
