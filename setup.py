@@ -3,7 +3,18 @@ compiler cannot make is left out; all else is in pyproject.toml."""
 
 from setuptools import Extension, setup
 
-SOURCES = ("attention", "gates", "pointwise", "products", "slots", "windows", "winograd_6", "winograd_8", "winograd_10")
+SOURCES = (
+    "attention",
+    "frames",
+    "gates",
+    "pointwise",
+    "products",
+    "slots",
+    "windows",
+    "winograd_6",
+    "winograd_8",
+    "winograd_10",
+)
 HEADERS = ("exponential", "lanes", "matrix", "non_temporal", "threads", "transforms", "winograd")
 PROCESSORS = {
     "": (),
