@@ -174,14 +174,16 @@ def run_service(config: str | Path | Service, *, domains: Sequence[str] | None =
 
 def run_server(settings: Service) -> None:
     """The process of the HTTP server; it ends with its parent."""
-    from framecast.service.http.server import serve_folder
+    from framecast.service.http.server import serve
+    from framecast.service.http.settings import ServeSettings, read_token
 
-    assert settings.serve is not None
+    chosen = settings.serve
+    assert chosen is not None
     logs.set_up(settings.log, SERVER, Path(settings.out) / f"{SERVER}.log")
     _end_with_parent()
-    serve = settings.serve
     try:
-        serve_folder(settings.out, host=serve.host, port=serve.port, token_file=serve.token_file, uploads=serve.uploads)
+        token = read_token(None if chosen.token_file is None else Path(chosen.token_file))
+        serve(ServeSettings(Path(settings.out), chosen.host, chosen.port, token, uploads=chosen.uploads))
     except FramecastError as error:
         _log.error("%s", error.message(format_keyword))
         sys.exit(error.exit_code)

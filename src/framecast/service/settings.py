@@ -22,12 +22,11 @@ Minutes = Annotated[float, Range(1 / 60, 1e5)]
 
 @config
 class Retention:
-    """Hours after which what the service wrote is deleted, counted from the time in its name; `scores` in days. Nothing else is
-    ever deleted."""
+    """Hours after which forecasts and frames that the service wrote are deleted, counted from the time in their names. Nothing
+    else is ever deleted."""
 
     forecasts: Hours = 48.0
     frames: Hours = 48.0
-    scores: Annotated[float, Range(1, 1e5)] = 14.0
 
 
 @config
