@@ -108,6 +108,8 @@ class DomainLoop:
         for path, frame in newest_frames(self.layout, capacity, domain.options):
             stamp = from_stamp(frame["time"].values[0])
             self.memory.add(Arrival(stamp, frame, str(path), self._timer(), 0.0), self._started)
+        if self._standing is not None and self.layout.forecast(self._standing.cycle).is_dir():
+            self._issuer.archive(self._standing.cycle)
         if last is not None:
             _log.info("%s goes on after %s", domain.name, iso(last.cycle))
 
@@ -157,6 +159,8 @@ class DomainLoop:
         end = self._timer()
         self.pace.record(plan, end - begun, end - held.seen, end)
         self._declare([cycle])
+        if cycle.outcome == "forecast":
+            self._issuer.archive(time)
 
     def _why_skipped(self, time: Time, newest: Time) -> tuple[str, ...]:
         """Why an expected time before that of the newest frame has no forecast."""

@@ -15,7 +15,9 @@ from framecast.data.readers.options import DEFAULT, ReadOptions
 from framecast.errors import FramecastError
 from framecast.forecasting.labels import Forecast
 from framecast.forecasting.ladder import NOTHING, Ladder
+from framecast.forecasting.open import open_forecast
 from framecast.forecasting.outcome import Outcome
+from framecast.forecasting.products.archive import append_forecast
 from framecast.forecasting.products.write import possible, write_products
 from framecast.forecasting.write import write
 from framecast.service.layout import Layout, Time, from_stamp, to_stamp, write_json
@@ -108,6 +110,16 @@ class Issuer:
             _log.error("the forecast of %s cannot be written: %s", time, error)
             return finish(reasons=(*draft.reasons, f"not_written: {error.what}"))
         return cycle
+
+    def archive(self, time: Time) -> None:
+        """Append the forecast that begins at `time` to the archive, if one is wanted and does not hold it. One that cannot be
+        appended is logged."""
+        if not self._domain.archive:
+            return
+        try:
+            append_forecast(open_forecast(self._layout.forecast(time) / FORECAST), self._layout.archive)
+        except FramecastError as error:
+            _log.error("the forecast of %s cannot be archived: %s", time, error)
 
     def _forecast(self, frames: xr.DataArray, plan: Plan, now: Time) -> Outcome:
         """The outcome of the ladder, which raises nothing for what is wrong with frames or rungs."""
