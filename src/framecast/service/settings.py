@@ -114,7 +114,7 @@ class Domain:
 
 
 def _check_rung(name: str, parameter: str) -> None:
-    """Raise `ArgumentError` for a name that is neither a baseline's nor that of a model of the package. A path may lead to a model
+    """Raise `ArgumentError` for a name that is neither a baseline's nor that of a model of the package. A path may lead to one
     later."""
     known = [*packaged(), *baselines.names()]
     if name not in known and os.sep not in name and status(name) is None:
