@@ -118,12 +118,13 @@ def _global_attributes(forecast: Forecast, values: xr.DataArray) -> dict[str, An
     rung = str(stated.get("framecast_rung", forecaster))
     name = QUANTITIES[values.attrs["quantity"]].title
     init = forecast["init_time"].values
+    written = f"{np.datetime_as_string(present(), unit='s')}Z: written by framecast {__version__}"
     begun = f" from {np.datetime_as_string(init[0], unit='s')}Z" if init.dtype.kind == "M" and len(init) == 1 else ""
     return {
         "Conventions": CONVENTIONS,
         "title": f"{name} forecast by {rung}{begun}",
         "source": f"framecast {__version__}, {rung}" + (f" ({forecaster})" if forecaster != rung else ""),
-        "history": f"{np.datetime_as_string(present(), unit='s')}Z: written by framecast {__version__}",
+        "history": "\n".join(filter(None, [str(stated.get("history", "")), written])),
         "framecast_version": __version__,
         **{key: stated[key] for key in stated if key.startswith("framecast_")},
         **{key: stated[key] for key in _GLOBAL if stated.get(key)},

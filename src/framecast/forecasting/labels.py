@@ -70,7 +70,7 @@ def forecast_frames(
         None if inputs is None else inputs[None],
         (scale_of(frames),),
     )
-    values, fallback, distribution = forecast_cases(forecaster, case, horizon)
+    values, fallback, distribution = forecast_cases(forecaster, case, horizon)[:3]
     forecast = label_forecast(values[:, 0], frames if frames.sizes["time"] > 1 else recent, forecaster.name)
     if fallback is not None and fallback[0]:
         forecast.attrs["fallback"] = f"{forecaster.name} cannot use these frames; a simpler method made the forecast"
