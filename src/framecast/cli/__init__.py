@@ -15,7 +15,18 @@ import typer
 import typer.core
 
 import framecast
-from framecast.cli import crossvalidate, data, diagnose, evaluate, forecast, importing, products, train, workflows
+from framecast.cli import (
+    crossvalidate,
+    data,
+    diagnose,
+    evaluate,
+    export,
+    forecast,
+    importing,
+    products,
+    train,
+    workflows,
+)
 from framecast.cli.doctor import doctor
 from framecast.cli.recipes import recipes
 from framecast.cli.terminal import progress_bar
@@ -103,6 +114,7 @@ for command in (
     crossvalidate.crossvalidate,
     forecast.forecast,
     products.products,
+    export.export,
     diagnose.diagnose,
     workflows.reproduce,
     data.datasets,
