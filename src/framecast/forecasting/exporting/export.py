@@ -219,7 +219,7 @@ def _refusal(name: str, error: Exception) -> ConfigError:
 
 def _pack(cases: Cases) -> bytes:
     content = io.BytesIO()
-    parts = {"frames": cases.frames.numpy(), "output": cases.output.numpy()}
+    parts: dict[str, Any] = {"frames": cases.frames.numpy(), "output": cases.output.numpy()}
     if cases.actions is not None:
         parts["actions"] = cases.actions.numpy()
     np.savez_compressed(content, **parts)
