@@ -86,6 +86,9 @@ def verify(
         str | None, typer.Option(help="Which variable of a forecast to read, where a file holds several.")
     ] = None,
     forecast_units: Annotated[str | None, typer.Option(help="Units of the forecasts, where they do not say.")] = None,
+    regrid: Annotated[
+        bool, typer.Option("--regrid", help="Put forecasts on the grid of the truth: the nearest pixel counts.")
+    ] = False,
     out: Annotated[
         Path, typer.Option(help="Folder for cases.nc and report.html, of several forecasts comparison.html.")
     ] = Path("verification"),
@@ -103,6 +106,7 @@ def verify(
         runs=runs or (),
         forecast_variable=forecast_variable,
         forecast_units=forecast_units,
+        regrid=regrid,
         out=out,
         report=True,
         progress=progress_bar("verifying"),
