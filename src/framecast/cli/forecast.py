@@ -8,15 +8,17 @@ from typing import Annotated
 import typer
 
 import framecast
-from framecast.cli.options import DataPath, Inputs, Overwrite, command, numbers
-from framecast.cli.terminal import warn
+from framecast.cli.options import DataPath, Inputs, Overwrite, command, names, numbers
+from framecast.cli.terminal import print_lines, warn
 from framecast.data.readers.options import ReadOptions
 
 
 @command
 def forecast(
     options: ReadOptions,
-    run: Annotated[Path, typer.Argument(help="The folder of a run or of a saved model, or radar.")],
+    run: Annotated[
+        Path, typer.Argument(help="The folder of a run or of a saved model, radar, or a baseline: extrapolation.")
+    ],
     data: DataPath,
     out: Annotated[
         Path,
@@ -46,11 +48,32 @@ def forecast(
         int | None, typer.Option(help="Side of square tiles in pixels, to forecast large frames in less memory.")
     ] = None,
     overlap: Annotated[int, typer.Option(help="Overlap of neighbouring tiles in pixels.")] = 64,
+    fallback: Annotated[
+        bool,
+        typer.Option(
+            "--fallback",
+            help="Where the model or the frames fail, forecast by extrapolation_probability, extrapolation or persistence.",
+        ),
+    ] = False,
+    rungs: Annotated[
+        str | None,
+        typer.Option(
+            "--rungs", metavar="NAME,NAME,...", help="Fall back on these, the best first: baselines or models."
+        ),
+    ] = None,
+    max_age: Annotated[
+        str | None, typer.Option("--max-age", metavar="DURATION", help="Forecast from no older frame: 15min, 1h.")
+    ] = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Forecast the frames after the newest ones of the data, on the same grid."""
+    """Forecast the frames after the newest ones of the data, on the same grid.
+
+    The initial time, its age, the forecaster, the lead times and the largest values are printed to standard error, the path of
+    the file to standard output.
+    """
     from rich.console import Console
 
+    from framecast.forecasting.outcome import describe
     from framecast.ops.native.memory import keep_free
 
     keep_free(every_size=True)
@@ -68,8 +91,11 @@ def forecast(
         seed=seed,
         rates=None if rates is None else numbers(rates, "rates"),
         overwrite=overwrite,
+        fallback=names(rungs) if rungs is not None else fallback,
+        max_age=max_age,
     )
     console = Console(stderr=True)
+    print_lines(console, *describe(result))
     for name in ("repairs", "warnings"):
         for text in str(result.attrs.get(name, "")).splitlines():
             warn(console, text)

@@ -46,6 +46,16 @@ class BaselineForecaster:
             )
 
     @property
+    def horizon(self) -> int:
+        """The frames that are forecast, unless stated."""
+        return HORIZON
+
+    @property
+    def has_distribution(self) -> bool:
+        """Whether its forecasts have probabilities."""
+        return self.record.distribution
+
+    @property
     def context(self) -> int:
         """The number of frames that it uses, where there are so many."""
         return max(self.context_length, RECENT)

@@ -6,14 +6,15 @@ A ladder never raises for what is wrong with frames or with a forecaster: each f
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import xarray as xr
 
-from framecast.checks import as_tuple, describe
+from framecast.checks import as_tuple, check_counts, check_seed, describe
+from framecast.data.archives.joining import first_names
+from framecast.data.archives.names import time_in_name
 from framecast.data.conversion import as_rain_rate
 from framecast.data.frames import describe_source, same_grid, stamp
 from framecast.data.orientation import row_order, turned_to
@@ -24,12 +25,13 @@ from framecast.forecasting import baselines
 from framecast.forecasting.baseline_forecaster import BaselineForecaster, forecast_in_a_row
 from framecast.forecasting.faults import Reason, reason
 from framecast.forecasting.labels import Forecast, check_horizon, check_sequence
-from framecast.forecasting.loading import is_baseline, load
-from framecast.forecasting.outcome import Outcome, in_minutes, largest_values, record
+from framecast.forecasting.loading import is_baseline, load_any
+from framecast.forecasting.outcome import Outcome, largest_values, record, rung_name
 from framecast.forecasting.plausibility import find_fault
 from framecast.forecasting.protocol import Forecaster
+from framecast.forecasting.times import Duration, Time, as_duration, as_time, in_words
 from framecast.forecasting.trained_model import TrainedModel
-from framecast.forecasting.usable_frames import Step, find_usable
+from framecast.forecasting.usable_frames import Step, UsableFrames, find_usable
 
 FALLBACKS = ("extrapolation_probability", "extrapolation", "persistence")
 """The rungs below a trained model."""
@@ -37,7 +39,6 @@ NOTHING = "nothing"
 """The last rung of every ladder: no forecast."""
 LATE = 2
 """The age in time steps from which the newest frame is late."""
-Age = np.timedelta64 | timedelta
 
 
 class Rung(Protocol):
@@ -68,7 +69,7 @@ class Rung(Protocol):
 
 class Ladder:
     """Rungs in their order, the best first: names of baselines, trained models or their names and folders, and `Forecaster`s.
-    What is named is loaded at its first use, with `members` and `seed` of an ensemble where the rung has one, and kept.
+    What is named is loaded at its first use, with the options of `framecast.load` where they concern it, and kept.
 
     Raises `ArgumentError` for no rungs, or one that is none of these.
     """
@@ -76,15 +77,20 @@ class Ladder:
     def __init__(
         self,
         rungs: Sequence[str | Path | TrainedModel | BaselineForecaster | Forecaster],
-        *,
         device: str | None = None,
+        *,
+        tile: int | None = None,
+        overlap: int = 64,
         members: int | None = None,
         seed: int = 0,
     ) -> None:
         chosen = as_tuple(rungs, "fallback")
         if not chosen:
             raise ArgumentError("no rungs", parameter="fallback", example=",".join(FALLBACKS))
-        self._device, self._members, self._seed = device, members, seed
+        check_counts(tile=tile, members=members)
+        check_seed(seed)
+        self._members = members
+        self._options: dict[str, Any] = {"device": device, "tile": tile, "overlap": overlap, "seed": seed}
         self._rungs: dict[str, Any] = {_name_of(rung): rung for rung in chosen}
 
     @property
@@ -97,8 +103,8 @@ class Ladder:
         frames: xr.DataArray | None,
         horizon: int,
         *,
-        now: Any = None,
-        max_age: Age | None = None,
+        now: Time | None = None,
+        max_age: Duration | None = None,
         step: Step | None = None,
         quantity: str | None = None,
         grid: xr.DataArray | None = None,
@@ -106,23 +112,29 @@ class Ladder:
         inputs: Sequence[Input] | None = None,
         rates: Sequence[float] | None = None,
         leave_out: Mapping[str, str] | None = None,
+        unread: Mapping[str, str] | None = None,
     ) -> Outcome:
         """Forecast the `horizon` frames after the newest usable one of `frames`, with the first rung that can.
 
         `now` (UTC) is the present: frames after it are not used, and the age of the newest is counted to it. Above `max_age`
-        there is no forecast. `step` is the time between frames, by default the most common one; `quantity` and `grid` are what
-        is expected, by default the quantity of the first trained model and any grid. `actions` and `inputs` are for the trained
-        models, `rates` for probabilities. `leave_out` names rungs that are not used, with the reason.
+        there is no forecast. `step` is the time between frames, by default the most common one, and of a single frame that of
+        the first trained model; `quantity` and `grid` are what is expected, by default the quantity of that model and any grid.
+        `actions` and `inputs` are for the trained models, `rates` for probabilities. `leave_out` names rungs that are not used,
+        with the reason; `unread` are files that could not be opened, with the reason.
 
         Raises `DataError` if `frames` are not Frames of one sequence, and `ArgumentError` for an invalid horizon.
         """
         check_horizon(horizon)
-        present = None if now is None else np.datetime64(now, "ns")
+        present = None if now is None else as_time(now, "now")
+        oldest = None if max_age is None else as_duration(max_age, "max_age")
         found: list[Reason] = []
         # The frames: what can be used of them, and how old it is.
         if frames is None or not frames.size:
-            return _nothing([reason("no_frames", "none given")])
-        expected = _expected(check_sequence(frames), quantity or self._expected_quantity(), grid, found)
+            return _nothing([*_unread(unread or {}), reason("no_frames", "none given")])
+        model = self.trained
+        if quantity is None and model is not None:
+            quantity = model.card.quantity.name
+        expected = _expected(check_sequence(frames), quantity, grid, found)
         if expected is None:
             return _nothing(found)
         past = _until(expected, present, found)
@@ -130,10 +142,12 @@ class Ladder:
             return _nothing([*found, reason("no_frames", f"none before {stamp(present)}")])  # type: ignore[arg-type]
         loaded = {name: self._load(name) for name in self._rungs}
         needs = [rung.context_length for rung in loaded.values() if not isinstance(rung, Reason)]
+        if step is None and model is not None and model.card.step_seconds is not None and past.sizes["time"] == 1:
+            step = np.timedelta64(round(model.card.step_seconds * 1e9), "ns")
         usable = find_usable(past, max([1, *needs]), step=step)
-        found += usable.reasons
-        age = _age(usable.newest, present)
-        if usable.frames is None or _too_old(age, usable.step, max_age, found):
+        found += [*_unread(unread or {}, usable), *usable.reasons]
+        age = age_of(usable.newest, present)
+        if usable.frames is None or _too_old(age, usable.step, oldest, found):
             return _nothing(found, usable.newest, age)
         # The rungs.
         for name, rung in loaded.items():
@@ -148,7 +162,7 @@ class Ladder:
                 extra = (actions, inputs) if isinstance(rung, TrainedModel) else (None, None)
                 result = _try(rung, usable.frames, horizon, extra, rates)
                 if not isinstance(result, Reason):
-                    return _outcome(result, name, found, usable.newest, age)
+                    return _outcome(result, name, found, usable, age)
                 found.append(result)
         return _nothing(found, usable.newest, age)
 
@@ -159,20 +173,23 @@ class Ladder:
             rung: Rung = given if isinstance(given, TrainedModel | BaselineForecaster | _Labelled) else _Labelled(given)
         else:
             try:
-                members = self._members if not is_baseline(given) or baselines.find(str(given)).ensemble else None
-                rung = load(given, self._device, members=members, seed=self._seed)
+                rung = self._load_named(given)
             except Exception as error:  # a rung that cannot be loaded must not end the ladder
                 return _failure(name, error)
         self._rungs[name] = rung
         return rung
 
-    def _expected_quantity(self) -> str | None:
-        """The quantity of the first trained model."""
-        for name in self._rungs:
-            rung = self._load(name)
-            if isinstance(rung, TrainedModel):
-                return rung.card.quantity.name
-        return None
+    def _load_named(self, name: str | Path) -> Rung:
+        if not is_baseline(name):
+            return load_any(name, members=self._members, **self._options)
+        members = self._members if baselines.find(str(name)).ensemble else None
+        return BaselineForecaster(str(name), members=members, seed=self._options["seed"])
+
+    @property
+    def trained(self) -> TrainedModel | None:
+        """The first trained model that can be loaded; None without one."""
+        loaded = (self._load(name) for name in self._rungs)
+        return next((rung for rung in loaded if isinstance(rung, TrainedModel)), None)
 
 
 class _Labelled:
@@ -195,9 +212,9 @@ class _Labelled:
 
 
 def _name_of(rung: Any) -> str:
-    """The name of a rung: of a folder its path. Raises `ArgumentError`."""
+    """The name of a rung. Raises `ArgumentError` for what is none."""
     if isinstance(rung, str | Path):
-        return str(rung)
+        return rung_name(rung)
     if isinstance(rung, TrainedModel | BaselineForecaster | Forecaster):
         return rung.name
     raise ArgumentError(
@@ -258,24 +275,22 @@ def _until(frames: xr.DataArray, present: np.datetime64 | None, found: list[Reas
     return frames.isel(time=slice(int(past.sum())))
 
 
-def _age(newest: np.datetime64 | int | None, present: np.datetime64 | None) -> float | None:
-    """The age of the newest frame in seconds."""
+def age_of(newest: np.datetime64 | int | None, present: np.datetime64 | None) -> float | None:
+    """The age in seconds at the present of the newest frame; None without a clock."""
     if present is None or not isinstance(newest, np.datetime64):
         return None
     return float((present - newest) / np.timedelta64(1, "s"))
 
 
-def _too_old(age: float | None, step: Any, max_age: Age | None, found: list[Reason]) -> bool:
+def _too_old(age: float | None, step: Any, oldest: np.timedelta64 | None, found: list[Reason]) -> bool:
     """Whether a frame of this age is too old; notes that, or that it is late."""
     if age is None:
         return False
-    if max_age is not None and age > (limit := float(np.timedelta64(max_age, "ns") / np.timedelta64(1, "s"))):
-        found.append(
-            reason("too_old", f"the newest frame is {in_minutes(age)} old, at most {in_minutes(limit)} allowed")
-        )
+    if oldest is not None and age > (limit := float(oldest / np.timedelta64(1, "s"))):
+        found.append(reason("too_old", f"the newest frame is {in_words(age)} old, at most {in_words(limit)} allowed"))
         return True
     if isinstance(step, np.timedelta64) and age >= LATE * float(step / np.timedelta64(1, "s")):
-        found.append(reason("late", f"the newest frame is {in_minutes(age)} old"))
+        found.append(reason("late", f"the newest frame is {in_words(age)} old"))
     return False
 
 
@@ -284,10 +299,21 @@ def _nothing(found: Sequence[Reason], newest: Any = None, age: float | None = No
     return Outcome(None, NOTHING, tuple(map(str, found)), newest, age, (), tuple(each.fault.name for each in found))
 
 
-def _outcome(forecast: Forecast, rung: str, found: Sequence[Reason], newest: Any, age: float | None) -> Outcome:
+def _outcome(
+    forecast: Forecast, rung: str, found: Sequence[Reason], usable: UsableFrames, age: float | None
+) -> Outcome:
     """The outcome with a forecast, whose attributes say how it was made."""
-    reasons = tuple(map(str, found))
-    record(forecast, rung, newest, age, reasons)
-    return Outcome(
-        forecast, rung, reasons, newest, age, largest_values(forecast), tuple(each.fault.name for each in found)
-    )
+    reasons, faults = tuple(map(str, found)), tuple(each.fault.name for each in found)
+    record(forecast, rung, usable.newest, age, reasons)
+    return Outcome(forecast, rung, reasons, usable.newest, age, largest_values(forecast), faults, context=usable.frames)
+
+
+def _unread(files: Mapping[str, str], usable: UsableFrames | None = None) -> list[Reason]:
+    """The files that could not be opened, but for those whose names tell that they are older than the frames used."""
+    first: Any = None if usable is None or usable.frames is None else usable.frames["time"].values[0]
+    chosen = []
+    for file, why in files.items():
+        time = time_in_name(Path(file).stem)
+        if time is None or not isinstance(first, np.datetime64) or time >= first:
+            chosen.append(f"{Path(file).name} cannot be read ({why})")
+    return [reason("damaged", first_names(chosen))] if chosen else []

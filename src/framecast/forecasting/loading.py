@@ -53,6 +53,19 @@ def load(
     Raises `RunError` if there is no complete model, and `ConfigError` if the device does not exist, `tile` or `members` < 1,
     `overlap` is as large as `tile`, or there are no distributions to draw members from.
     """
+    return load_any(folder, device, tile=tile, overlap=overlap, members=members, seed=seed)
+
+
+def load_any(
+    folder: str | Path,
+    device: str | None = None,
+    *,
+    tile: int | None = None,
+    overlap: int = 64,
+    members: int | None = None,
+    seed: int = 0,
+) -> TrainedModel | BaselineForecaster:
+    """The same for a name that is not known before."""
     path = as_path(folder, "the folder of a run, or of a saved model", "folder")
     if not is_baseline(path):
         return load_model(path, device, tile=tile, overlap=overlap, members=members, seed=seed)

@@ -78,7 +78,7 @@ class Baseline:
     needs; the `extra` of framecast installs them. One for `precipitation` forecasts nothing else, and the forecast of a `scaled`
     one depends on the scale of the frames in time and space. `least` are the frames in a row that a forecast in operation needs:
     of a single frame, extrapolation is persistence. One from `training` data cannot be used without them; an `ensemble` has
-    members."""
+    members, and a forecast with a `distribution` has probabilities."""
 
     name: str
     summary: str
@@ -90,6 +90,7 @@ class Baseline:
     least: int = 1
     training: bool = False
     ensemble: bool = False
+    distribution: bool = False
 
 
 def baselines() -> dict[str, str]:

@@ -84,4 +84,5 @@ EXTRAPOLATION_PROBABILITY = Baseline(
     precipitation=True,
     scaled=True,
     least=2,
+    distribution=True,
 )
