@@ -21,7 +21,7 @@ Palette = Literal["services", "uniform"]
 """`services`: blue, green, yellow, red and magenta, as weather services draw rain. `uniform`: matplotlib's magma from its light
 to its dark end, whose lightness falls evenly, also for colour-blind people and in grey."""
 PALETTES: tuple[Palette, ...] = get_args(Palette)
-_SERVICES = ("#dfeaf2", "#aed1ec", "#62a5df", "#2a66b8", "#1f9d55", "#f4dc2e", "#f5921e", "#dc241f", "#c3189a")
+_SERVICES = ("#d2e5f5", "#a3cbec", "#5ea2de", "#2a66b8", "#1f9d55", "#f4dc2e", "#f5921e", "#dc241f", "#c3189a")
 _SERVICES_ABOVE = "#5f0f6b"
 _STRIPE = 6
 
@@ -49,7 +49,7 @@ class Scale:
         rows, columns = np.indices(missing.shape)
         striped = missing & ((rows + columns) % _STRIPE < 2)
         colours[missing] = self.no_data
-        colours[striped] = tuple(max(0, level - 40) for level in self.no_data)
+        colours[striped] = tuple(max(0, level - 14) for level in self.no_data)
         return np.asarray(colours)
 
 
@@ -77,4 +77,4 @@ def scale_of(quantity: Quantity, palette: str | None = None) -> Scale:
         blend = LinearSegmentedColormap.from_list("services", _SERVICES)
         colours = np.vstack([blend(np.linspace(0, 1, len(ticks) - 1)), to_rgba(_SERVICES_ABOVE)])
     steps = ListedColormap(colours[:-1]).with_extremes(under="white", over=colours[-1])
-    return Scale(steps, BoundaryNorm(ticks, steps.N), quantity.label, ticks, (205, 205, 205))
+    return Scale(steps, BoundaryNorm(ticks, steps.N), quantity.label, ticks, (224, 224, 222))

@@ -1,5 +1,6 @@
 """The loop of a domain: one declared outcome for each expected time, whatever comes."""
 
+import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,10 @@ from rain_frames import SetClock, at, content, domain_of, name, put, shower
 
 import framecast
 from framecast.errors import RunError
+from framecast.forecasting.products.settings import ProductSettings
 from framecast.service.domain import DomainLoop
 from framecast.service.layout import iso, name_of
+from framecast.service.settings import Retention
 
 
 class Operation:
@@ -184,3 +187,58 @@ def test_a_model_that_cannot_be_loaded_leaves_its_rung(tmp_path: Path) -> None:
         operation.look(loop)
     assert operation.outcomes() == {10: "extrapolation"}
     assert "failed: " in operation.records[0]["reasons"][0]
+
+
+def test_forecasts_are_scored_once_when_their_frames_have_come(tmp_path: Path) -> None:
+    operation = Operation(tmp_path, scores=True)
+
+    def go(loop: DomainLoop, *numbers: int) -> None:
+        for number in numbers:
+            operation.look(loop, 240, every=60)
+            put(operation.incoming, number)
+            operation.look(loop, 60, every=20)
+
+    with operation.loop() as loop:
+        operation.look(loop, 30)
+        go(loop, *range(11, 15))
+    with operation.loop() as loop:  # a restart scores nothing again
+        go(loop, 15)
+    with (operation.out / "small" / "scores.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    times = {iso(at(number)): number for number in (10, 11, 12)}
+    assert {row["init_time"] for row in rows} == set(times)
+    assert {row["forecaster"] for row in rows} == {"extrapolation", "persistence"}
+    keys = [
+        tuple(row[name] for name in ("init_time", "lead_minutes", "forecaster", "score", "threshold")) for row in rows
+    ]
+    assert len(set(keys)) == len(keys)
+    yesterday = operation.status["yesterday"]
+    assert yesterday["forecasts"] == 2  # that of frame 12 came after the status was written
+    assert yesterday["scores"]["mse"]["issued"] < yesterday["scores"]["mse"]["persistence"]
+    assert yesterday["scores"]["csi_2"]["issued"] > yesterday["scores"]["csi_2"]["persistence"]
+
+
+def test_products_are_written_and_what_is_impossible_is_a_reason(tmp_path: Path) -> None:
+    products = ProductSettings(products=("rate", "accumulation_15", "member"), formats=("netcdf",))
+    operation = Operation(tmp_path, products=products)
+    with operation.loop() as loop:
+        operation.look(loop)
+    files = operation.records[0]["files"]
+    folder = operation.out / "small" / "forecasts" / name_of(at(10))
+    assert files[0] == "forecast.nc"
+    assert sorted([*files, "cycle.json"]) == sorted(path.name for path in folder.iterdir())
+    assert any("accumulation" in file for file in files)
+    assert any(reason.startswith("no_product: member") for reason in operation.records[0]["reasons"])
+
+
+def test_old_forecasts_frames_and_scores_are_deleted(tmp_path: Path) -> None:
+    operation = Operation(tmp_path, retention=Retention(forecasts=1, frames=2))
+    with operation.loop() as loop:
+        operation.look(loop)
+        operation.look(loop, 4000, every=200)
+        put(operation.incoming, 24)
+        operation.look(loop)
+        operation.look(loop, 700, every=100)
+    assert operation.forecasts == [name_of(at(24))]
+    stored = sorted(path.name for path in (operation.out / "small" / "frames").iterdir())
+    assert stored == [f"{name_of(at(number))}.nc" for number in (6, 7, 8, 9, 10, 24)]

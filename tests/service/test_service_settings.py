@@ -14,7 +14,7 @@ def test_the_example_is_valid_and_shows_every_group() -> None:
     assert [domain.name for domain in settings.domains] == ["switzerland", "catalonia"]
     assert settings.domains[1].options.units == "dBZ"
     shown = example()
-    for name in (*plain(settings), *plain(settings.log), *plain(settings.domains[0].retention)):
+    for name in (*plain(settings), *plain(settings.log), *plain(settings.serve), *plain(settings.domains[0].retention)):
         assert f"{name}:" in shown
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
 
@@ -11,6 +11,17 @@ import framecast
 from framecast.cli.options import DataPath, Inputs, Overwrite, command, names, numbers
 from framecast.cli.terminal import print_lines, warn
 from framecast.data.readers.options import ReadOptions
+
+if TYPE_CHECKING:
+    from framecast.forecasting.labels import Forecast
+
+
+class ForecastResult(TypedDict):
+    file: str
+    forecaster: str
+    init_time: str
+    lead_minutes: list[float] | None
+    warnings: list[str]
 
 
 @command
@@ -71,6 +82,8 @@ def forecast(
     The initial time, its age, the forecaster, the lead times and the largest values are printed to standard error, the path of
     the file to standard output.
     """
+) -> ForecastResult:
+    """Forecast the frames after the newest ones of the data, on the same grid."""
     from rich.console import Console
 
     from framecast.forecasting.outcome import describe
@@ -99,4 +112,25 @@ def forecast(
     for name in ("repairs", "warnings"):
         for text in str(result.attrs.get(name, "")).splitlines():
             warn(console, text)
+    warnings = [text for name in ("repairs", "warnings") for text in str(result.attrs.get(name, "")).splitlines()]
+    for text in warnings:
+        warn(console, text)
     print(out)
+    return _result(out, result, warnings)
+
+
+def _result(out: Path, forecast: Forecast, warnings: list[str]) -> ForecastResult:
+    import numpy as np
+
+    from framecast.data.frames import stamp
+    from framecast.forecasting.labels import values_of
+
+    values = values_of(forecast)
+    leads = values["lead_time"].values
+    return {
+        "file": str(out),
+        "forecaster": str(values.attrs.get("forecaster", "")),
+        "init_time": stamp(values["init_time"].values.ravel()[0]),
+        "lead_minutes": [float(each / np.timedelta64(1, "m")) for each in leads] if leads.dtype.kind == "m" else None,
+        "warnings": warnings,
+    }

@@ -15,13 +15,14 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from framecast.service.issuing import Issuer
+from framecast.service.issuing import RECENT, Issuer
 from framecast.service.layout import Layout, Time, from_stamp, iso, utc_now, write_json
 from framecast.service.ledger import Cycle, Ledger, declare_nothing
 from framecast.service.memory import Clock, Memory
 from framecast.service.observed import newest_frames, write_frame
 from framecast.service.pace import WINDOW, Pace
 from framecast.service.retention import delete_old
+from framecast.service.scoring import Scorer
 from framecast.service.settings import Domain
 from framecast.service.sources import Arrival, Timer, source_of
 from framecast.service.status import describe
@@ -80,8 +81,10 @@ class DomainLoop:
         newest = self.memory.newest
         if newest is not None and newest >= self._cursor:
             self._run(newest, now)
-        elif self._pending_since is None or self._timer() - self._pending_since > self.domain.patience:
+            return  # what can wait does, until the next step
+        if self._pending_since is None or self._timer() - self._pending_since > self.domain.patience:
             self._declare_missing(now)
+        self._score()
         self._delete_old(now)
 
     def _start(self) -> None:
@@ -91,16 +94,19 @@ class DomainLoop:
         self._issuer = Issuer(domain, self.layout, self._timer)
         self.clock = Clock(domain)
         self._length = self._issuer.context + _SLACK
-        self.memory = Memory(self.clock, self._length, adopt_after=self._issuer.context)
+        capacity = max(self._length, domain.horizon + RECENT + 2)
+        self.memory = Memory(self.clock, capacity, adopt_after=self._issuer.context)
         wait = datetime.timedelta(seconds=domain.wait_seconds)
         history = max(self._length * self.clock.step, wait + self.clock.step)
         self._source = source_of(domain, self._issuer.read_options, history, self._timer)
         self.pace = Pace(domain, [each.seconds["total"] for each in self.ledger.recent[-WINDOW:] if each.seconds])
         self._started = self._now()
+        rungs = {each.cycle: each.rung for each in self.ledger.recent}
+        self._scorer = Scorer(domain, self.layout, self.clock, rungs)
         self._standing = next((each for each in reversed(self.ledger.recent) if each.outcome == "forecast"), None)
         last = self.ledger.last
         self._cursor = None if last is None else last.cycle + self.clock.step
-        for path, frame in newest_frames(self.layout, self._length, domain.options):
+        for path, frame in newest_frames(self.layout, capacity, domain.options):
             stamp = from_stamp(frame["time"].values[0])
             self.memory.add(Arrival(stamp, frame, str(path), self._timer(), 0.0), self._started)
         if last is not None:
@@ -212,9 +218,19 @@ class DomainLoop:
             standing=self._standing,
             newest=self.memory.newest,
             next_expected=self._cursor,
-            scores={},
+            yesterday=self._scorer.summary(self._now()),
         )
         write_json(self.layout.status, content)
+
+    def _score(self) -> None:
+        """Score the oldest forecast whose frames have come."""
+        oldest, newest = self.memory.oldest, self.memory.newest
+        if not self.domain.scores or oldest is None or newest is None:
+            return
+        time = self._scorer.due(oldest, newest)
+        frames = None if time is None else self.memory.context(newest, self.memory.capacity)
+        if time is not None and frames is not None:
+            self._scorer.score(time, frames)
 
     def _delete_old(self, now: Time) -> None:
         """Delete what is older than the retention, from time to time."""
@@ -222,3 +238,4 @@ class DomainLoop:
             self._deleted = now
             if count := delete_old(self.layout, self.domain.retention, now):
                 _log.info("%d old forecasts and frames are deleted", count)
+            self._scorer.delete_old(now)

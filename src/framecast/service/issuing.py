@@ -17,6 +17,7 @@ from framecast.forecasting.labels import Forecast
 from framecast.forecasting.ladder import NOTHING, Ladder
 from framecast.forecasting.loading import is_baseline
 from framecast.forecasting.outcome import Outcome
+from framecast.forecasting.products.write import possible, write_products
 from framecast.forecasting.trained_model import TrainedModel, load
 from framecast.forecasting.write import write
 from framecast.service.layout import Layout, Time, from_stamp, to_stamp, write_json
@@ -27,6 +28,7 @@ from framecast.service.settings import Domain
 from framecast.service.sources import Timer
 from framecast.writing import replacing
 
+FORECAST = "forecast.nc"
 RECENT = 4
 """Frames that a baseline uses, where there are so many."""
 _log = logging.getLogger(__name__)
@@ -61,8 +63,8 @@ class Issuer:
         """Forecast from the `frames` up to `time`, the last of which is `held`, and write the forecast if it begins at `time`;
         `notes` are further reasons. The record counts its seconds from when the frame could be read."""
         # the forecast
-        begun = self._timer()
-        outcome = self._forecast(frames, plan, now)
+        begun, present = self._timer(), max(now, time)  # the clock of this machine may be behind
+        outcome = self._forecast(frames, plan, present)
         forecast_seconds = self._timer() - begun
         newest = None if outcome.newest is None else from_stamp(outcome.newest)
         largest = max((float(each) for each in outcome.largest if np.isfinite(each)), default=None)
@@ -72,7 +74,7 @@ class Issuer:
             rung=NOTHING,
             reasons=tuple(dict.fromkeys((*notes, *filter(None, [plan.reason]), *outcome.reasons))),
             newest_frame=newest,
-            age_seconds=None if newest is None else (now - newest).total_seconds(),
+            age_seconds=None if newest is None else (present - newest).total_seconds(),
             started=now,
             finished=now,
         )
@@ -120,8 +122,18 @@ class Issuer:
 
     def _write(self, forecast: Forecast, folder: Path) -> tuple[list[str], list[str]]:
         """Write the forecast and its products into a folder; the names of the files, and what could not be written."""
-        write(forecast, folder / "forecast.nc")
-        return ["forecast.nc"], []
+        write(forecast, folder / FORECAST)
+        files, settings = [FORECAST], self._domain.products
+        if settings is None:
+            return files, []
+        try:
+            chosen, problems = possible(forecast, settings)
+            if chosen is not None:
+                files += [path.name for path in write_products(forecast, folder, settings=chosen)]
+        except FramecastError as error:
+            problems = (error.what,)
+            _log.error("the products cannot be written: %s", error)
+        return files, [f"no_product: {problem}" for problem in problems]
 
     def _ladder(self, members: int | None) -> Ladder:
         """The ladder whose model draws so many members, on the one loaded model."""

@@ -9,23 +9,20 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
 from framecast.errors import FramecastError
-from framecast.reading.paths import check_file
 from framecast.reading.plain_data import parse_json, read_json
+from framecast.service.appended import cut_torn_line, last_lines
 from framecast.service.layout import Layout, Time, from_iso, iso, times_in
-from framecast.writing import append_text, replacing
-from framecast.writing.system import creating
+from framecast.writing import append_text
 
 RECORD = "cycle.json"
 """The line of the ledger, in the folder of a forecast."""
 _TAIL = 2**20
 """Bytes at the end of the ledger that are read at the start."""
-_BLOCK = 2**20
 _REMEMBERED = 1024
 """Records that stay in memory."""
 _log = logging.getLogger(__name__)
@@ -81,8 +78,7 @@ class Ledger:
 
     def __init__(self, layout: Layout) -> None:
         self._path = layout.cycles
-        if self._path.exists():
-            _cut_torn_line(self._path)
+        cut_torn_line(self._path)
         self.recent = _tail(self._path)
         self._reconcile(layout)
 
@@ -113,12 +109,7 @@ class Ledger:
 
 def _tail(path: Path) -> list[Cycle]:
     """The newest records of a ledger; none if there is no such file. Lines that are no records are passed over."""
-    if not path.exists():
-        return []
-    with check_file(path).open("rb") as file:
-        size = os.fstat(file.fileno()).st_size
-        file.seek(max(size - _TAIL, 0))
-        lines = file.read().splitlines()[size > _TAIL :]
+    lines = last_lines(path, _TAIL)
     return [cycle for line in lines if (cycle := _read_line(line, path)) is not None][-_REMEMBERED:]
 
 
@@ -128,22 +119,6 @@ def _read_line(line: bytes, path: Path) -> Cycle | None:
     except (FramecastError, ValueError, KeyError, TypeError) as error:
         _log.warning("%s: a line is no record of a cycle (%s)", path, error)
         return None
-
-
-def _cut_torn_line(path: Path) -> None:
-    """Cut off a last line without its end, which a crash of the machine can leave."""
-    with check_file(path).open("rb") as file:
-        size = os.fstat(file.fileno()).st_size
-        file.seek(max(size - _TAIL, 0))
-        tail = file.read()
-        torn = len(tail) - tail.rfind(b"\n") - 1
-        if not torn:
-            return
-        _log.warning("%s: a torn line at its end is cut off", path)
-        file.seek(0)
-        with replacing(path) as temporary, creating(temporary) as write:
-            for start in range(0, size - torn, _BLOCK):
-                write(file.read(min(_BLOCK, size - torn - start)))
 
 
 def declare_nothing(times: Iterable[Time], reasons: tuple[str, ...], now: Time) -> list[Cycle]:

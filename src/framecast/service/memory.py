@@ -57,7 +57,8 @@ class Memory:
     """The newest `capacity` frames on one grid."""
 
     def __init__(self, clock: Clock, capacity: int, adopt_after: int) -> None:
-        self._clock, self._capacity, self._adopt_after = clock, capacity, adopt_after
+        self.capacity = capacity
+        self._clock, self._adopt_after = clock, adopt_after
         self._frames: dict[Time, Held] = {}
         self._others: dict[Time, Held] = {}
 
@@ -65,6 +66,11 @@ class Memory:
     def newest(self) -> Time | None:
         """The time of the newest frame; None if there is none."""
         return max(self._frames, default=None)
+
+    @property
+    def oldest(self) -> Time | None:
+        """The time of the oldest frame; None if there is none."""
+        return min(self._frames, default=None)
 
     def get(self, time: Time) -> Held | None:
         """The frame of an expected time; None if it has not come."""
@@ -118,7 +124,7 @@ class Memory:
 
     def _put(self, frames: dict[Time, Held], time: Time, held: Held) -> None:
         frames[time] = held
-        while len(frames) > self._capacity:
+        while len(frames) > self.capacity:
             del frames[min(frames)]
 
 

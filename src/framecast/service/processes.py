@@ -14,6 +14,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -34,6 +35,8 @@ FIRST_DELAY, LONGEST_DELAY = 1.0, 60.0
 """Seconds before a restart."""
 SETTLED = 600.0
 """Seconds after which a process counts as running well."""
+SERVER = "server"
+"""The name of the process of the HTTP server."""
 GRACE = 8.0
 """Seconds that processes have to end."""
 _LEAST_SILENCE = 600.0
@@ -110,8 +113,11 @@ class _Group:
 
     def _start(self, child: _Child, now: float) -> None:
         context = multiprocessing.get_context("spawn")
-        child.sign = context.Value("d", now, lock=False)
-        child.process = context.Process(target=child.target, args=(*child.arguments, child.sign), name=child.name)
+        arguments = child.arguments
+        if child.silence is not None:
+            child.sign = context.Value("d", now, lock=False)
+            arguments = (*arguments, child.sign)
+        child.process = context.Process(target=child.target, args=arguments, name=child.name)
         child.process.start()
         child.started = now
         self._write()
@@ -153,6 +159,8 @@ def run_service(config: str | Path | Service, *, domains: Sequence[str] | None =
     chosen = settings.domains if domains is None else tuple(map(settings.domain, domains))
     out = Path(settings.out)
     children = [_child(settings, domain) for domain in chosen]
+    if settings.serve is not None:
+        children.append(_Child(SERVER, run_server, (settings,), None))
     with claim(out):
         logs.set_up(settings.log, "service", out / "service.log")
         _end_on_signals()
@@ -161,6 +169,34 @@ def run_service(config: str | Path | Service, *, domains: Sequence[str] | None =
             _Group(settings, out, children).run()
         finally:
             _log.info("the service has ended")
+
+
+def run_server(settings: Service) -> None:
+    """The process of the HTTP server; it ends with its parent."""
+    from framecast.service.http.server import serve_folder
+
+    assert settings.serve is not None
+    logs.set_up(settings.log, SERVER, Path(settings.out) / f"{SERVER}.log")
+    _end_with_parent()
+    serve = settings.serve
+    try:
+        serve_folder(settings.out, host=serve.host, port=serve.port, token_file=serve.token_file, uploads=serve.uploads)
+    except FramecastError as error:
+        _log.error("%s", error.message(format_keyword))
+        sys.exit(error.exit_code)
+
+
+def _end_with_parent() -> None:
+    """End this process by SIGTERM when its parent has ended."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    sentinel = parent.sentinel
+
+    def watch() -> None:
+        multiprocessing.connection.wait([sentinel])
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _child(settings: Service, domain: Domain) -> _Child:

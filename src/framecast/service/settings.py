@@ -10,6 +10,7 @@ from framecast.checks import Range, Seed, as_path
 from framecast.config.parsing import parse
 from framecast.data.readers.options import DEFAULT, ReadOptions
 from framecast.errors import ArgumentError, ConfigError, shown
+from framecast.forecasting.products.settings import ProductSettings
 from framecast.reading.plain_data import parse_yaml, read_yaml
 from framecast.types import config
 
@@ -26,7 +27,7 @@ class Retention:
 
     forecasts: Hours = 48.0
     frames: Hours = 48.0
-    scores: Annotated[float, Range(1, 1e5)] = 60.0
+    scores: Annotated[float, Range(1, 1e5)] = 14.0
 
 
 @config
@@ -42,14 +43,26 @@ class Logs:
 
 
 @config
+class Serve:
+    """The HTTP server of the output (`framecast serve`), in a process of its own. Beyond the loopback address it needs a token,
+    in `token_file` or in the environment."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Range(0, 65535)] = 8765
+    token_file: str | None = None
+    uploads: bool = False
+
+
+@config
 class Domain:
     """One domain: its frames, its model and what is written.
 
     A frame is expected every `cadence` minutes, at `offset` minutes after midnight and so on, all UTC. One that has not come
     `wait` minutes after its time is declared missing; a file that cannot be read is tried again for `patience` seconds, then
     declared damaged. A forecast is to be on disk `deadline` seconds after its frame could be read; what would be late is cut
-    down. `max_age` minutes after its newest frame a forecast is no longer current. The rungs of `ladder` are used in their
-    order where the model cannot be."""
+    down. With it come its `products`, as far as it can give them; with `scores` it is scored when its frames have come, beside
+    the rungs of `ladder`. `max_age` minutes after its newest frame a forecast is no longer current. The rungs of `ladder` are
+    used in their order where the model cannot be."""
 
     name: str
     source: str
@@ -68,6 +81,7 @@ class Domain:
     seed: Seed = 0
     tile: Annotated[int, Range(16, 1_000_000)] | None = None
     device: str | None = None
+    products: ProductSettings | None = None
     scores: bool = True
     retention: Retention = Retention()
 
@@ -94,11 +108,13 @@ class Domain:
 
 @config
 class Service:
-    """A service: its `domains`, and the folder `out` of all that it writes, whose layout is that of `layout`."""
+    """A service: its `domains`, and the folder `out` of all that it writes, whose layout is that of `layout`, and whether
+    it is served."""
 
     out: str
     domains: tuple[Domain, ...]
     log: Logs = Logs()
+    serve: Serve | None = None
 
     def __post_init__(self) -> None:
         names = [domain.name for domain in self.domains]

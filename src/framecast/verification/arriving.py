@@ -6,7 +6,7 @@ in the truth and in every forecast, by the sums of `framecast.evaluate`: its num
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -16,12 +16,12 @@ from framecast.data.conversion import as_rain_rate
 from framecast.data.frames import check_frames, describe_source
 from framecast.data.quantities import quantity_of
 from framecast.errors import DataError
-from framecast.forecasting.baselines import BaselineData, build_all
 from framecast.forecasting.baselines import find as find_baseline
 from framecast.forecasting.labels import RECENT, Forecast
-from framecast.forecasting.protocol import Context, Forecaster, Forecasts, forecast_cases
+from framecast.forecasting.protocol import Forecaster
+from framecast.verification.given_baselines import baseline_data, baselines_at
 from framecast.verification.given_forecasts import GivenForecast, GivenForecaster, split_times
-from framecast.verification.given_truth import Target, TruthWindows, on_steps
+from framecast.verification.given_truth import Target, TruthWindows, steps_of
 from framecast.verification.run import assemble, make_plan, score
 from framecast.verification.score_rows import SCORES, ScoreRow, rows_of
 from framecast.verification.settings import EvaluationSettings
@@ -63,8 +63,9 @@ def score_forecast(
 
 def _name(given: GivenForecast) -> str:
     """What made the forecast: the rung of a ladder, or the forecaster."""
-    attributes = given.values.attrs
-    return str(attributes.get("framecast_rung") or attributes.get("forecaster", "forecast"))
+    attributes = given.first.values.attrs
+    rung = given.first.origin.get("framecast_rung") or attributes.get("framecast_rung")
+    return str(rung or attributes.get("forecaster", "forecast"))
 
 
 def _score(
@@ -73,8 +74,10 @@ def _score(
     source = TruthWindows(target, np.array([given.init_time]), context)
     name = _name(given)
     forecasters: dict[str, Forecaster] = {name: GivenForecaster(name, {given.init_time: given}, target)}
-    if source.has_context.all():
-        forecasters |= baselines_at(fallbacks, target, source.clock.step)
+    steps = steps_of(target.leads, source.clock.step)
+    if source.has_context.all() and steps is not None:
+        chosen = [each for each in fallbacks if target.quantity.precipitation or not find_baseline(each).precipitation]
+        forecasters |= baselines_at(chosen, baseline_data(target, source.clock.step), steps)
     settings = EvaluationSettings(rates=target.rates or None, scales=(), baselines=())
     plan = make_plan(source, settings, examples=0, batch_size=1)
     verification = assemble([score(plan, forecasters, source)], plan, source)
@@ -85,7 +88,7 @@ def _score(
 def common_quantity(frames: xr.DataArray, given: GivenForecast) -> xr.DataArray:
     """The truth in a quantity to which the forecast can be converted: rain rate, if they differ. Raises `DataError` if they are
     not both of rain."""
-    one, other = quantity_of(given.values), quantity_of(frames)
+    one, other = quantity_of(given.first.values), quantity_of(frames)
     if one.name == other.name:
         return frames
     if not (one.precipitation and other.precipitation):
@@ -104,35 +107,4 @@ def rates_of(given: GivenForecast, frames: xr.DataArray, rates: Sequence[float] 
         return ()
     if rates is not None:
         return tuple(float(rate) for rate in rates)
-    return given.rates or quantity.thresholds
-
-
-class AtLeads:
-    """A forecaster at some of its lead times, `steps (L,)` from 1."""
-
-    def __init__(self, forecaster: Forecaster, steps: np.ndarray) -> None:
-        self.forecaster, self.steps = forecaster, steps
-        self.name, self.context_length = forecaster.name, forecaster.context_length
-
-    def forecast(self, context: Context, /, horizon: int) -> Forecasts:
-        """The forecast up to the last of the lead times, at all of them."""
-        forecasts, chosen = forecast_cases(self.forecaster, context, int(self.steps[-1])), self.steps - 1
-        distribution = forecasts.distribution
-        if distribution is not None:
-            distribution = type(distribution)(distribution.rates, distribution.probability[:, :, chosen])
-        return forecasts._replace(values=forecasts.values[:, :, chosen], distribution=distribution)
-
-
-def baselines_at(names: Sequence[str], target: Target, step: np.timedelta64) -> Mapping[str, Forecaster]:
-    """Baselines at the lead times of the truth, by name; none if these are no multiples of its `step`. Those of precipitation are
-    left out where another quantity is forecast."""
-    steps = on_steps(target, step)
-    if steps is None:
-        return {}
-
-    def no_training() -> None:
-        raise DataError("no frames of training are known here", remedy="leave the climatology out")
-
-    data = BaselineData(target.quantity, step, (target.frames,), no_training)  # type: ignore[arg-type]
-    chosen = [name for name in names if target.quantity.precipitation or not find_baseline(name).precipitation]
-    return {name: AtLeads(each, steps) for name, each in build_all(chosen, data).items()}
+    return given.first.rates or quantity.thresholds

@@ -179,10 +179,10 @@ class TruthWindows:
         return (0, 0, start // length)
 
 
-def on_steps(target: Target, step: np.timedelta64) -> np.ndarray | None:
-    """The lead times as numbers of steps `(L,)`; None if they are not multiples of the step."""
-    if not step:
+def steps_of(leads: np.ndarray, step: np.timedelta64) -> np.ndarray | None:
+    """Lead times as numbers of steps `(L,)` from 1; None if they are no multiples of the step."""
+    if not step or not len(leads):
         return None
-    counts = target.leads / step
+    counts = leads / step
     near = np.abs(counts - np.rint(counts)) <= TOLERANCE
-    return np.rint(counts).astype(int) if near.all() and (counts > 0).all() else None
+    return np.rint(counts).astype(int) if near.all() and (counts > 0.5).all() else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -13,32 +14,40 @@ from framecast.scores.metric import Better
 from framecast.verification.metrics import METRICS
 from framecast.verification.result import Verification
 
-SCORES = ("mse", "mae", "crps", "csi", "pod", "far", "bias", "brier")
-"""The scores of rows by default."""
+SCORES = ("mse", "csi", "brier")
+"""The scores of rows by default; what else is made of the same sums (POD, FAR, bias) follows from them."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreRow:
     """A score of a forecast that began at `init_time`, of the frame `lead_minutes` later; `threshold` is in mm/h, None for a
-    score without. `sums` are those that the score is made of, in the order of its record: added over forecasts they give the
-    score of all. `pixels` were scored; `better` says in which direction."""
+    score without. `issued` is the forecaster whose forecast was issued at that time: `forecaster` itself, or one of which this
+    is a fallback. `sums` are those that the score is made of, in the order of its record: added over forecasts they give the
+    score of all. `pixels` were scored, in so many `cases`."""
 
     init_time: np.datetime64
     lead_minutes: float
+    issued: str
     forecaster: str
     score: str
     threshold: float | None
     value: float
     pixels: int
-    better: Better
+    cases: int
     sums: tuple[float, ...]
 
     @property
-    def metric(self) -> Metric:
-        """The record of the score, with its definition."""
-        return metric_of(self.score)
+    def better(self) -> Better:
+        """In which direction the score is better."""
+        return metric_of(self.score).better
+
+    @property
+    def definition(self) -> str:
+        """The definition of the score."""
+        return metric_of(self.score).definition
 
 
+@cache
 def metric_of(name: str) -> Metric:
     """The record of a score that rows can have. Raises `ArgumentError`."""
     for metric in METRICS:
@@ -55,8 +64,8 @@ def _in_rows(metric: Metric) -> bool:
 
 
 def rows_of(verification: Verification, scores: Sequence[str] = SCORES) -> list[ScoreRow]:
-    """The rows of a verification with times, by case, forecaster, score, threshold and lead time; nothing for what has no pixel.
-    A score that its sums do not have has no rows. Raises `ArgumentError` for one that is not known."""
+    """The rows of a verification with times; nothing for what has no pixel, and for a score that its sums do not have. The first
+    forecaster is the one that was issued. Raises `ArgumentError` for a score that is not known."""
     wanted = {metric_of(name).name for name in scores}
     metrics = [metric for metric in verification.metrics() if metric.name in wanted and _in_rows(metric)]
     minutes = verification.sums["lead_time"].values / np.timedelta64(1, "m")
@@ -72,12 +81,13 @@ def rows_of(verification: Verification, scores: Sequence[str] = SCORES) -> list[
                     ScoreRow(
                         init_time=verification.sums["init_time"].values[case],
                         lead_minutes=float(minutes[lead]),
+                        issued=verification.forecasters[0],
                         forecaster=name,
                         score=metric.name,
                         threshold=threshold,
                         value=float(values[case, lead]),
                         pixels=int(pixels[case, lead]),
-                        better=metric.better,
+                        cases=1,
                         sums=tuple(table[:, case, lead].tolist()),
                     )
                 )

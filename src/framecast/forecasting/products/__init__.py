@@ -30,6 +30,7 @@ PRODUCTS = {
     "accumulation_quantile": f"{_ROOM}.quantile:ACCUMULATION_QUANTILE",
     "member": f"{_ROOM}.member:MEMBER",
     "alerts": f"{_ROOM}.alerts:ALERTS",
+    "pysteps": f"{_ROOM}.pysteps:PYSTEPS",
 }
 """The record of each product, as module:attribute."""
 FORMATS = {
@@ -41,10 +42,10 @@ FORMATS = {
 
 
 class Document(NamedTuple):
-    """A product that is a text: its file name, and its content as plain data of JSON."""
+    """A product that is one file of its own: its name and its content."""
 
     file: str
-    content: dict[str, Any]
+    content: bytes
 
 
 class Request(NamedTuple):

@@ -13,6 +13,7 @@ Pixels without data are left out; `coverage` is the share of those with data. Wi
 
 from __future__ import annotations
 
+import json
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -77,7 +78,7 @@ def make(request: Request) -> Document:
         "units": {"rate": "mm/h", "sum": "mm", "window": "minutes after init_time"},
         "areas": areas,
     }
-    return Document(FILE, content)
+    return Document(FILE, json.dumps(content, indent=1, allow_nan=False).encode())
 
 
 def _case(source: Source, window: Window, sums: np.ndarray, pixels: np.ndarray) -> _Case:

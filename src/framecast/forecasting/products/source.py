@@ -17,6 +17,16 @@ from framecast.forecasting.write import check_forecast
 MINUTE = np.timedelta64(60, "s")
 
 
+_ORIGIN = "framecast_"
+"""The beginning of the names of the attributes that say how a forecast came about."""
+
+
+def origin_of(forecast: Forecast) -> dict[str, str]:
+    """How a forecast came about, from its attributes: its rung, the reasons, the age of its newest frame."""
+    attributes = {**values_of(forecast).attrs, **forecast.attrs}
+    return {str(name): str(value) for name, value in attributes.items() if str(name).startswith(_ORIGIN)}
+
+
 @dataclass(frozen=True, eq=False)
 class Source:
     """One forecast of rain: its `forecast` as it is, and `values ([member,] lead_time, y, x)` of its one initial time and

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from framecast.forecasting.labels import Forecast
 from framecast.forecasting.products import Document, Output, Request, find, find_format
 from framecast.forecasting.products.settings import ProductSettings
 from framecast.forecasting.products.source import Source
-from framecast.writing import write_text
+from framecast.writing import write_bytes
 
 DEFAULT = ProductSettings()
 
@@ -51,7 +50,7 @@ def write_products(
         product = find(name).make(Request(source, settings, numbers))
         if isinstance(product, Document):
             files.append(target / product.file)
-            write_text(files[-1], json.dumps(product.content, indent=1, allow_nan=False))
+            write_bytes(files[-1], product.content)
             continue
         for form in formats:
             files += form.write(product, Output(source, settings, target))

@@ -13,9 +13,8 @@ import numpy as np
 
 from framecast.forecasting.products import Format, Output
 from framecast.forecasting.products.fields import Field, Layer
-from framecast.forecasting.products.formats.netcdf import provenance
 from framecast.forecasting.products.place import Place
-from framecast.forecasting.products.source import Source
+from framecast.forecasting.products.source import Source, origin_of
 from framecast.writing import write_bytes
 
 NO_DATA = 2**16 - 1
@@ -85,7 +84,7 @@ def tags(layer: Layer, field: Field, source: Source) -> dict[str, str]:
         "product": field.name,
         "method": field.method,
         "source": f"framecast, {source.name}",
-        **provenance(source),
+        **origin_of(source.forecast),
     }
 
 

@@ -10,7 +10,7 @@ import xarray as xr
 from framecast.data.orientation import CURVILINEAR
 from framecast.forecasting.products import Format, Output
 from framecast.forecasting.products.fields import Field
-from framecast.forecasting.products.source import Source
+from framecast.forecasting.products.source import Source, origin_of
 from framecast.writing.netcdf import write_netcdf
 
 _STANDARD = {"member": "realization", "quantile": "quantile"}
@@ -65,7 +65,7 @@ def to_dataset(field: Field, source: Source) -> xr.Dataset:
         "Conventions": "CF-1.10",
         "title": f"{field.description}, forecast by {source.name}",
         "source": f"framecast, {source.name}",
-        **provenance(source),
+        **origin_of(source.forecast),
     }
     return dataset
 
@@ -80,11 +80,6 @@ def _attributes(field: Field, source: Source) -> dict[str, str]:
     if "crs" in source.values.coords:
         attributes["grid_mapping"] = "crs"
     return attributes
-
-
-def provenance(source: Source) -> dict[str, str]:
-    """The attributes of the forecast that say how it came about: its rung, its reasons, the age of its newest frame."""
-    return {name: str(value) for name, value in source.values.attrs.items() if str(name).startswith("framecast_")}
 
 
 NETCDF = Format("netcdf", "CF NetCDF, one file a product.", lambda source: None, write)
