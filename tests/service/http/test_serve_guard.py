@@ -10,8 +10,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
-pytest.importorskip("fastapi")
 from small_output import write_output
 from starlette.testclient import TestClient
 
@@ -51,7 +49,7 @@ def test_settings_that_cannot_be(out: Path, tmp_path: Path) -> None:
         ServeSettings(tmp_path / "nothing")
     with pytest.raises(ConfigError, match="16 letters"):
         ServeSettings(out, token="short")
-    with pytest.raises(ArgumentError, match="65,?535"):
+    with pytest.raises(ArgumentError, match="70000"):
         ServeSettings(out, port=70_000)
     assert not is_loopback("10.0.0.1")
 

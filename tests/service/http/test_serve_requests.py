@@ -7,8 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
-
-pytest.importorskip("fastapi")
 from small_output import DEGREES, STEP, frame
 from starlette.testclient import TestClient
 
@@ -47,7 +45,9 @@ def test_what_is_refused_before_a_process_starts(tmp_path: Path) -> None:
 
 
 def test_the_limit_of_time(tmp_path: Path) -> None:
-    answer = _client(tmp_path, upload_seconds=1.0).post("/api/forecast?forecaster=extrapolation", content=_frames(tmp_path))
+    answer = _client(tmp_path, upload_seconds=1.0).post(
+        "/api/forecast?forecaster=extrapolation", content=_frames(tmp_path)
+    )
     assert answer.status_code == 422
     assert "1 seconds" in answer.text
 
@@ -58,6 +58,8 @@ def test_damaged_frames_and_the_limit_of_memory(tmp_path: Path) -> None:
     assert answer.status_code == 422
     assert str(tmp_path) not in answer.text
     assert "frames.nc" in answer.text
-    small = _client(tmp_path, upload_memory=512).post("/api/forecast?forecaster=extrapolation", content=_frames(tmp_path))
+    small = _client(tmp_path, upload_memory=512).post(
+        "/api/forecast?forecaster=extrapolation", content=_frames(tmp_path)
+    )
     assert small.status_code == 422
     assert "512 MB" in small.text
