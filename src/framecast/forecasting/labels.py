@@ -106,17 +106,23 @@ def label_distribution(distribution: Distribution, values: xr.DataArray, rates: 
     )
 
 
+def check_sequence(frames: xr.DataArray) -> xr.DataArray:
+    """The same frames. Raises `DataError` if they are not Frames, or several sequences."""
+    check_frames(frames)
+    if "sequence" in frames.dims:
+        raise DataError(
+            f"{frames.sizes['sequence']} sequences found, expected one",
+            where=describe_source(frames),
+            remedy="select one: frames.isel(sequence=0)",
+        )
+    return frames
+
+
 def newest_frames(frames: xr.DataArray, count: int) -> xr.DataArray:
     """The newest `count` frames of one sequence. Raises `DataError` if there are fewer, if they are not one time step apart, or
     if one of them has no data."""
     # One sequence, long enough.
-    where = describe_source(frames)
-    if "sequence" in frames.dims:
-        raise DataError(
-            f"{frames.sizes['sequence']} sequences found, expected one",
-            where=where,
-            remedy="select one: frames.isel(sequence=0)",
-        )
+    where = describe_source(check_sequence(frames))
     if frames.sizes["time"] < count:
         raise DataError(
             f"{frames.sizes['time']} frames found, expected {count} or more", where=where, remedy="open more frames"

@@ -12,6 +12,7 @@ from framecast.checks import as_path
 from framecast.data.quantities import QUANTITIES, with_dry
 from framecast.data.readers import netcdf, zarr_store
 from framecast.data.readers.compressed import opener_of
+from framecast.data.readers.grids import grid_mapping, projection
 from framecast.data.readers.options import ReadOptions
 from framecast.data.units import identify, resolve_units, standard_name
 from framecast.errors import DataError
@@ -122,8 +123,17 @@ def _with_axes(dataset: xr.Dataset, array: xr.DataArray, path: Path) -> xr.DataA
     if mapping in dataset.variables:
         array = array.assign_coords(crs=xr.Variable((), 0, dataset[mapping].attrs))
         array.attrs["grid_mapping"] = "crs"
+    elif _is_of_pysteps(dataset) and "projection" in dataset.attrs:
+        crs = projection(str(dataset.attrs["projection"]), path)
+        array = array.assign_coords(crs=xr.Variable((), 0, grid_mapping(crs)))
+        array.attrs["grid_mapping"] = "crs"
     array = array.drop_vars([name for name in array.coords if name not in known])
     return netcdf.in_metres(array).transpose(*dims)
+
+
+def _is_of_pysteps(dataset: xr.Dataset) -> bool:
+    """Whether pysteps wrote it: its NetCDF has valid times in seconds since the initial time, and a projection of PROJ."""
+    return str(dataset.attrs.get("source", "")).startswith("pysteps")
 
 
 def _named(dataset: xr.Dataset, array: xr.DataArray) -> xr.DataArray:
@@ -155,7 +165,7 @@ def _axis(dataset: xr.Dataset, name: Hashable) -> str | None:
 def _reference_of_pysteps(dataset: xr.Dataset) -> np.datetime64 | None:
     """The initial time of a file of pysteps (`export_forecast_dataset`): that from which its times are counted, which it states
     nowhere else. None for a file of others, who count from any date."""
-    if "time" not in dataset.variables or not str(dataset.attrs.get("source", "")).startswith("pysteps"):
+    if "time" not in dataset.variables or not _is_of_pysteps(dataset):
         return None
     _, since, date = str(dataset["time"].encoding.get("units", "")).partition(" since ")
     return np.datetime64(date.strip().replace(" ", "T"), "ns") if since else None

@@ -42,7 +42,7 @@ from framecast.verification.perceptual_weights import PerceptualWeights
 from framecast.verification.result import Verification
 from framecast.verification.run import PartialResult, ScoringPlan, assemble, make_plan, score
 from framecast.verification.settings import EvaluationSettings
-from framecast.verification.windows import FramesLike, training_warning, windows_of
+from framecast.verification.windows import FramesLike, pixel_size, training_warning, windows_of
 
 DEFAULTS = EvaluationSettings()
 """All settings at their defaults."""
@@ -189,10 +189,14 @@ def run_job(
         assemble(parts, plan, source, resources.sources.step), grid=grid_of(resources.sources.frames)
     )
     verification.sums.encoding["sources"] = source_files(*resources.sources.frames)
-    verification.sums.attrs |= job.weights.describe() | {
-        "repairs": "\n".join([*resources.sources.repairs, *resources.assumptions]),
-        "warnings": "\n".join(job.warnings(resources)),
-    }
+    verification.sums.attrs |= (
+        pixel_size(resources.sources.frames)
+        | job.weights.describe()
+        | {
+            "repairs": "\n".join([*resources.sources.repairs, *resources.assumptions]),
+            "warnings": "\n".join(job.warnings(resources)),
+        }
+    )
     if out is not None:
         verification.save(Path(out) / CASES)
     return Evaluation(verification, resources.models)

@@ -41,13 +41,14 @@ class ScoredForecast(NamedTuple):
     rates: tuple[float, float] | None = None
     ladder: Ladder | None = None
 
-    def at(self, leads: slice) -> ScoredForecast:
-        """The forecast at some of the lead times."""
+    def at(self, leads: slice, box: tuple[slice, slice]) -> ScoredForecast:
+        """The forecast at some of the lead times, and in some rows and columns."""
         members, exceedance, events = (
-            None if each is None else each[:, :, leads] for each in (self.members, self.exceedance, self.events)
+            None if each is None else each[:, :, leads, ..., *box]
+            for each in (self.members, self.exceedance, self.events)
         )
-        ladder = self.ladder and self.ladder._replace(probability=self.ladder.probability[:, :, leads])
-        return ScoredForecast(self.values[:, leads], members, exceedance, events, self.rates, ladder)
+        ladder = self.ladder and self.ladder._replace(probability=self.ladder.probability[:, :, leads, *box])
+        return ScoredForecast(self.values[:, leads, :, *box], members, exceedance, events, self.rates, ladder)
 
     @property
     def valid(self) -> np.ndarray:
