@@ -8,12 +8,15 @@ A public name is imported at its first use, so that `import framecast` is fast. 
 """
 
 import ast
+import logging
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 __version__ = "0.1.0"
+
+logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 _HOME = {
     alias.name: statement.module

@@ -12,7 +12,7 @@ from framecast.ops.native import library
 from framecast.ops.native.library import Status
 from framecast.workflows.doctor import check_installation, extras_entries, extras_of, loops_entry, requires_of
 
-NONE = Status("AVX2", None, "no C compiler with OpenMP when framecast was installed")
+NONE = Status("AVX2", None, "no C compiler with OpenMP at installation")
 
 
 def test_this_installation_is_examined_without_an_error() -> None:
@@ -24,13 +24,13 @@ def test_this_installation_is_examined_without_an_error() -> None:
 
 def test_loops_that_run_are_named_with_their_file() -> None:
     entry = loops_entry(Status("AVX2", Path("/lib/_loops_avx2.so")))
-    assert entry.state == "AVX2, /lib/_loops_avx2.so"
+    assert entry.state == "AVX2, chosen by the processor: /lib/_loops_avx2.so"
     assert not entry.remedy
 
 
 def test_missing_loops_name_the_cost_and_the_remedy() -> None:
     entry = loops_entry(NONE)
-    assert entry.state == "none (no C compiler with OpenMP when framecast was installed)"
+    assert entry.state == "none (no C compiler with OpenMP at installation)"
     assert "times as long" in entry.remedy
     assert "gcc" in entry.remedy
 
@@ -41,21 +41,21 @@ def test_missing_loops_are_printed_and_are_not_an_error(arguments: list[str], mo
     done = CliRunner().invoke(app, arguments)
     assert done.exit_code == 0, done.output
     assert framecast.__version__ in done.output
-    assert "none (no C compiler with OpenMP when framecast was installed)" in done.output
+    assert "none (no C compiler with OpenMP at installation)" in done.output
 
 
 def test_a_library_that_cannot_be_loaded_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    broken = tmp_path / "_loops.so"
-    broken.write_bytes(b"not a library")
-    monkeypatch.setattr(library, "find_spec", lambda name: type("Spec", (), {"origin": str(broken)}))
+    for name in ("_loops", *library.FORMS.values()):
+        (tmp_path / f"{name}.so").write_bytes(b"not a library")
+    monkeypatch.setattr(library, "FOLDER", tmp_path)
     loaded, status = library._load.__wrapped__()
     assert loaded is None
     assert status.path is None
-    assert str(broken) in str(status)
+    assert f"{tmp_path}/_loops" in str(status)
 
 
-def test_without_a_file_no_loops_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(library, "find_spec", lambda name: None)
+def test_without_a_file_no_loops_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(library, "FOLDER", tmp_path)
     loaded, status = library._load.__wrapped__()
     assert loaded is None
     assert "no C compiler" in str(status)

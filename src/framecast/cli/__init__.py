@@ -15,9 +15,22 @@ import typer
 import typer.core
 
 import framecast
-from framecast.cli import crossvalidate, data, diagnose, evaluate, forecast, importing, train, workflows
+from framecast.cli import (
+    crossvalidate,
+    data,
+    diagnose,
+    evaluate,
+    forecast,
+    importing,
+    products,
+    run,
+    serve,
+    train,
+    workflows,
+)
 from framecast.cli.doctor import doctor
 from framecast.cli.recipes import recipes
+from framecast.cli.results import DEFAULTS, print_document
 from framecast.cli.terminal import progress_bar
 from framecast.errors import shorten
 from framecast.progress import report_progress
@@ -27,23 +40,38 @@ _UsageError: Any = typer.BadParameter.__base__
 
 
 class _Commands(typer.core.TyperGroup):
-    """The commands; what is wrong with arguments is said without repeating them without bound."""
+    """The commands; what is wrong with arguments is printed without repeating them without bound, as JSON too if asked for."""
 
     def invoke(self, ctx: Any) -> Any:
+        words: list[str] = [*ctx._protected_args, *ctx.args]
         try:
             return super().invoke(ctx)
         except _UsageError as error:
             vars(error)["message"] = shorten(error.message, 1_000)
+            options = DEFAULTS._replace(as_json="--json" in words)
+            print_document(words[0], options, error.exit_code, error={"message": error.format_message()})
             raise
+
+
+FIRST_STEPS = """\
+framecast predicts the next frames of radar and video, and says how good the prediction is.
+
+  framecast demo                                           train, verify and forecast on generated data, in minutes
+  framecast inspect FOLDER                                 what is in your frames, and what to do with them next
+  framecast forecast radar --data FOLDER --out nowcast.nc  forecast rain from the newest four radar frames
+  framecast recipes                                        what can be trained; framecast train radar#predrnn_v2 ...
+  framecast doctor                                         what of framecast is installed
+
+framecast --help lists all commands, framecast COMMAND --help the options of one.
+"""
 
 
 app = typer.Typer(
     name="framecast",
     cls=_Commands,
     help="Train models that predict the next frames of a sequence, verify them, and forecast from new data.",
-    no_args_is_help=True,
+    invoke_without_command=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
 )
 
 
@@ -79,6 +107,7 @@ def _print_version(requested: bool) -> None:
 
 @app.callback()
 def _options(
+    context: typer.Context,
     version: Annotated[
         bool,
         typer.Option(
@@ -90,6 +119,8 @@ def _options(
     ] = False,
 ) -> None:
     """Train models that predict the next frames of a sequence, verify them, and forecast from new data."""
+    if context.invoked_subcommand is None and not version:
+        print(FIRST_STEPS, end="")
 
 
 for command in (
@@ -98,10 +129,14 @@ for command in (
     data.convert,
     train.train,
     evaluate.evaluate,
+    evaluate.verify,
     evaluate.calibrate,
     evaluate.compare,
     crossvalidate.crossvalidate,
     forecast.forecast,
+    products.products,
+    run.run,
+    serve.serve,
     diagnose.diagnose,
     workflows.reproduce,
     data.datasets,

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, TypedDict
 
 import typer
 
 import framecast
 from framecast.cli.options import command
+from framecast.cli.results import Ended
 from framecast.cli.score_tables import print_event_scores
 from framecast.cli.terminal import print_lines, progress_bar
 from framecast.verification.settings import EvaluationSettings
+
+
+class CrossvalidateResult(TypedDict):
+    scores: list[dict[str, Any]]
+    waiting: list[str]
+    table: str
 
 
 @command
@@ -29,7 +37,7 @@ def crossvalidate(
     judge: Annotated[
         list[str] | None, typer.Option(help="Judge also the event at this path, which is never trained on; repeat.")
     ] = None,
-) -> None:
+) -> CrossvalidateResult:
     """Train with each archive of a recipe left out in turn, and judge each model on the event that it has not seen."""
     from rich.console import Console
 
@@ -52,5 +60,11 @@ def crossvalidate(
     if result.waiting:
         print_lines(console, f"not judged yet: {', '.join(result.waiting)}{f'; {again}' if result.interrupted else ''}")
     print_lines(console, f"scores by event: {out / 'summary.csv'}")
+    answer: CrossvalidateResult = {
+        "scores": [asdict(row) for row in result.scores],
+        "waiting": list(result.waiting),
+        "table": str(out / "summary.csv"),
+    }
     if result.interrupted:
-        raise typer.Exit(130)
+        raise Ended(130, answer)
+    return answer

@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 import typer
 
 import framecast
 from framecast.cli.options import command, whole_numbers
+from framecast.cli.results import Ended
 from framecast.cli.terminal import print_lines, print_table, progress_bar, warn
 from framecast.data.readers.options import ReadOptions
 from framecast.data.store.changes import Changes
@@ -20,6 +21,14 @@ if TYPE_CHECKING:
 
 FINDING = 3
 """Exit code of `inspect` if it finds a problem that would spoil training."""
+
+
+class InspectResult(TypedDict):
+    facts: dict[str, str]
+    problems: list[str]
+    concerns: list[str]
+    page: str | None
+    cost: dict[str, str] | None
 
 
 @command
@@ -32,7 +41,7 @@ def inspect(
         str | None, typer.Option(help="Also measure the time and memory of a training step of this recipe.")
     ] = None,
     html: Annotated[Path | None, typer.Option(help="Also write a page with figures.")] = None,
-) -> None:
+) -> InspectResult:
     """Inspect data: range, units, gaps, missing data, stuck frames, windows; and the cost of training a recipe on them.
 
     Exit code 3 if it finds a problem that would spoil training."""
@@ -49,10 +58,30 @@ def inspect(
         console.print("no problem found")
     if html is not None:
         print(html)
-    if recipe is not None:
-        print_table(console, framecast.training_cost(recipe, path, options=options))
+    cost = None if recipe is None else framecast.training_cost(recipe, path, options=options)
+    if cost is not None:
+        print_table(console, cost)
+    result: InspectResult = {
+        "facts": inspection.facts,
+        "problems": list(inspection.problems),
+        "concerns": list(inspection.concerns),
+        "page": None if html is None else str(html),
+        "cost": cost,
+    }
     if inspection.problems:
-        raise typer.Exit(FINDING)
+        raise Ended(FINDING, result)
+    return result
+
+
+class ConvertResult(TypedDict):
+    store: str
+    frames: int
+    added: int
+    bytes: int
+    files: int
+    left_out: dict[str, str]
+    missing: dict[str, str]
+    repairs: list[str]
 
 
 @command
@@ -67,7 +96,7 @@ def convert(
         str | None,
         typer.Option(help="Frames, height and width of a chunk; those of an existing store, else about 8,64,64."),
     ] = None,
-) -> None:
+) -> ConvertResult:
     """Convert an archive to one Zarr store, the fastest format for training. If interrupted, run the command again."""
     from rich.console import Console
 
@@ -116,6 +145,21 @@ def convert(
             warn(console, f"{what}: {where}: {reason}")
     for repair in result.repairs:
         warn(console, repair)
+    return {
+        "store": str(result.out),
+        "frames": result.frames,
+        "added": result.added,
+        "bytes": result.bytes,
+        "files": result.files,
+        "left_out": result.left_out,
+        "missing": result.missing,
+        "repairs": list(result.repairs),
+    }
+
+
+class DatasetsResult(TypedDict):
+    datasets: list[dict[str, Any]]
+    files: list[str]
 
 
 @command
@@ -124,7 +168,7 @@ def datasets(
         str | None, typer.Option(help="Download the files of this data set: its title, or a part of the title.")
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder for the files.")] = Path("data"),
-) -> None:
+) -> DatasetsResult:
     """List the benchmark data sets of the papers: source, terms of use, size, and the file layout that framecast reads."""
     from rich.console import Console
     from rich.text import Text
@@ -134,12 +178,15 @@ def datasets(
 
     console = Console()
     if fetch is not None:
-        for remote in find_set(fetch).files:
-            print(fetch_file(remote, out, progress_bar(remote.name)))
-        return
-    for dataset in framecast.datasets().values():
+        files = [fetch_file(remote, out, progress_bar(remote.name)) for remote in find_set(fetch).files]
+        print_lines(console, *map(str, files))
+        return {"datasets": [], "files": list(map(str, files))}
+    catalogue = framecast.datasets().values()
+    for dataset in catalogue:
         console.print(Text(dataset.title, style="bold"))
         for name in ("data", "source", "terms", "size", "layout"):
             console.print(Text(f"  {name:<7} {getattr(dataset, name)}"), soft_wrap=True)
         if dataset.files:
             console.print(Text(f"  fetch   framecast datasets --fetch {quote(dataset.title)}"), soft_wrap=True)
+    fields = ("title", "data", "source", "terms", "size", "layout")
+    return {"datasets": [{name: getattr(each, name) for name in fields} for each in catalogue], "files": []}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypedDict
 
 import typer
 
@@ -11,6 +11,12 @@ import framecast
 from framecast.cli.options import OptionalData, command
 from framecast.cli.terminal import print_lines
 from framecast.data.readers.options import ReadOptions
+
+
+class DiagnoseResult(TypedDict):
+    verdict: str
+    facts: dict[str, str]
+    page: str
 
 
 @command
@@ -34,7 +40,7 @@ def diagnose(
     min_samples: Annotated[int, typer.Option(min=1, help="With --beside: min_samples of DBSCAN.")] = 4,
     limit: Annotated[int, typer.Option(help="The number of windows to use.")] = 32,
     out: Annotated[Path | None, typer.Option(help="The page; RUN/diagnosis-KIND.html by default.")] = None,
-) -> None:
+) -> DiagnoseResult:
     """Diagnose a model: its memory, gradients, features, slots, motion and attention, as a page."""
     from rich.console import Console
 
@@ -51,3 +57,4 @@ def diagnose(
     )
     values = (f"  {name}: {value}" for name, value in diagnosis.facts.items())
     print_lines(Console(), diagnosis.verdict, *values, f"page: {page}")
+    return {"verdict": diagnosis.verdict, "facts": diagnosis.facts, "page": str(page)}

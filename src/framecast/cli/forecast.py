@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
 
 import framecast
-from framecast.cli.options import DataPath, Inputs, Overwrite, command, numbers
-from framecast.cli.terminal import warn
+from framecast.cli.options import DataPath, Inputs, Overwrite, command, names, numbers
+from framecast.cli.terminal import print_lines, warn
 from framecast.data.readers.options import ReadOptions
+
+if TYPE_CHECKING:
+    from framecast.forecasting.labels import Forecast
+
+
+class ForecastResult(TypedDict):
+    file: str
+    forecaster: str
+    init_time: str
+    lead_minutes: list[float] | None
+    warnings: list[str]
 
 
 @command
 def forecast(
     options: ReadOptions,
-    run: Annotated[Path, typer.Argument(help="The folder of a run or of a saved model, or radar.")],
+    run: Annotated[
+        Path, typer.Argument(help="The folder of a run or of a saved model, radar, or a baseline: extrapolation.")
+    ],
     data: DataPath,
     out: Annotated[
         Path,
@@ -46,11 +59,32 @@ def forecast(
         int | None, typer.Option(help="Side of square tiles in pixels, to forecast large frames in less memory.")
     ] = None,
     overlap: Annotated[int, typer.Option(help="Overlap of neighbouring tiles in pixels.")] = 64,
+    fallback: Annotated[
+        bool,
+        typer.Option(
+            "--fallback",
+            help="Where the model or the frames fail, forecast by extrapolation_probability, extrapolation or persistence.",
+        ),
+    ] = False,
+    rungs: Annotated[
+        str | None,
+        typer.Option(
+            "--rungs", metavar="NAME,NAME,...", help="Fall back on these, the best first: baselines or models."
+        ),
+    ] = None,
+    max_age: Annotated[
+        str | None, typer.Option("--max-age", metavar="DURATION", help="Forecast from no older frame: 15min, 1h.")
+    ] = None,
     overwrite: Overwrite = False,
-) -> None:
-    """Forecast the frames after the newest ones of the data, on the same grid."""
+) -> ForecastResult:
+    """Forecast the frames after the newest ones of the data, on the same grid.
+
+    The initial time, its age, the forecaster, the lead times and the largest values are printed to standard error, the path of
+    the file to standard output.
+    """
     from rich.console import Console
 
+    from framecast.forecasting.outcome import describe
     from framecast.ops.native.memory import keep_free
 
     keep_free(every_size=True)
@@ -68,9 +102,30 @@ def forecast(
         seed=seed,
         rates=None if rates is None else numbers(rates, "rates"),
         overwrite=overwrite,
+        fallback=names(rungs) if rungs is not None else fallback,
+        max_age=max_age,
     )
     console = Console(stderr=True)
-    for name in ("repairs", "warnings"):
-        for text in str(result.attrs.get(name, "")).splitlines():
-            warn(console, text)
+    print_lines(console, *describe(result))
+    warnings = [text for name in ("repairs", "warnings") for text in str(result.attrs.get(name, "")).splitlines()]
+    for text in warnings:
+        warn(console, text)
     print(out)
+    return _result(out, result, warnings)
+
+
+def _result(out: Path, forecast: Forecast, warnings: list[str]) -> ForecastResult:
+    import numpy as np
+
+    from framecast.data.frames import stamp
+    from framecast.forecasting.labels import values_of
+
+    values = values_of(forecast)
+    leads = values["lead_time"].values
+    return {
+        "file": str(out),
+        "forecaster": str(values.attrs.get("forecaster", "")),
+        "init_time": stamp(values["init_time"].values.ravel()[0]),
+        "lead_minutes": [float(each / np.timedelta64(1, "m")) for each in leads] if leads.dtype.kind == "m" else None,
+        "warnings": warnings,
+    }

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, TypedDict
 
 import typer
 
 import framecast
 from framecast.cli.options import command, height_width, numbers
+
+
+class ImportResult(TypedDict):
+    model: str
+    reference: str
+    unused: list[str]
+    assumed: dict[str, Any]
 
 
 @command
@@ -31,7 +38,7 @@ def import_(
         list[str] | None,
         typer.Option("--set", help="A setting of the published implementation that is not its default: n_heads=4"),
     ] = None,
-) -> None:
+) -> ImportResult:
     """Convert a published checkpoint to a model folder of framecast. Only tensors are loaded from it, never code."""
     from framecast.types import FrameShape
 
@@ -50,3 +57,9 @@ def import_(
         assumed = ", ".join(f"{key}={value}" for key, value in imported.assumed.items())
         print(f"assumed, in no weight: {assumed} (another value: --set)")
     print(out)
+    return {
+        "model": str(out),
+        "reference": str(imported.reference),
+        "unused": list(imported.unused),
+        "assumed": dict(imported.assumed),
+    }

@@ -10,15 +10,17 @@ from __future__ import annotations
 import inspect
 import json
 import os
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import fields, is_dataclass
 from functools import wraps
+from pathlib import Path
 from shlex import quote
-from typing import Annotated, Any, NamedTuple, NoReturn, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, NamedTuple, get_args, get_origin, get_type_hints
 
 import typer
 
+from framecast.cli.completion import with_completion
+from framecast.cli.results import ANNOTATIONS, DEFAULTS, AnswerOptions, Result, answer
 from framecast.errors import ArgumentError, FramecastError, ParameterFormat, format_keyword, input_error
 
 DataPath = Annotated[str, typer.Option("--data", help="A file, folder or glob pattern of frames.")]
@@ -44,8 +46,9 @@ class TextFormat(NamedTuple):
     write: Callable[[Any], str]
 
 
-def command(function: Callable[..., None]) -> Callable[..., None]:
-    """Decorate a command: expand dataclass parameters into one option for each field, and print errors with option names."""
+def command(function: Callable[..., Result | None]) -> Callable[..., None]:
+    """Decorate a command: expand dataclass parameters into one option for each field, add the options of answers and logs and
+    completion by the names of parameters, print the result as JSON if asked, and errors with option names."""
     # The signature that typer reads: dataclass parameters are replaced by their fields.
     kinds = get_type_hints(function, include_extras=True)
     own = inspect.signature(function).parameters
@@ -57,22 +60,24 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     ]
     for kind in groups.values():
         parameters += _parameters(kind)
+    for name, annotation in ANNOTATIONS.items():
+        default = getattr(DEFAULTS, name)
+        parameters.append(
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+        )
+    parameters = [each.replace(annotation=with_completion(each.name, each.annotation)) for each in parameters]
 
     @wraps(function)
     def run(invocation: typer.Context, **arguments: Any) -> None:
-        # Rebuild the dataclasses, call the command, and turn our errors into a message and an exit code.
-        try:
+        options = AnswerOptions(*(arguments.pop(name) for name in AnswerOptions._fields))
+        format_parameter = parameter_format(invocation.command.params)
+
+        def call() -> Result | None:
             for name, kind in groups.items():
                 arguments[name] = _build_settings(kind, arguments)
-            function(**arguments)
-        except FramecastError as error:
-            _exit(error, invocation)
-        except BrokenPipeError:
-            raise
-        except Exception as error:
-            if (known := input_error(error)) is None or os.environ.get("FRAMECAST_DEBUG"):
-                raise
-            _exit(known, invocation)
+            return function(**arguments)
+
+        answer(str(invocation.info_name), options, call, lambda error: error.message(format_parameter), _known)
 
     context = inspect.Parameter("invocation", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
     parameters.append(context)
@@ -81,10 +86,9 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-def _exit(error: FramecastError, invocation: typer.Context) -> NoReturn:
-    format_parameter = parameter_format(invocation.command.params)
-    print(f"framecast: {error.message(format_parameter)}", file=sys.stderr)
-    raise typer.Exit(error.exit_code) from error
+def _known(error: Exception) -> FramecastError | None:
+    """The error in the input that an exception of others stands for; None if it is internal, or is looked for."""
+    return None if os.environ.get("FRAMECAST_DEBUG") else input_error(error)
 
 
 def _parameters(kind: Any) -> list[inspect.Parameter]:
@@ -180,6 +184,20 @@ def height_width(text: str) -> tuple[int, int]:
     return int(height), int(width)
 
 
+def named_paths(texts: Sequence[str]) -> dict[str, str]:
+    """Parse "NAME=PATH" or "PATH" as paths by name: several without a name have that of their last part, a single one none.
+    Raises `ArgumentError` for two of one name."""
+    by_name: dict[str, str] = {}
+    for text in texts:
+        name, equals, path = text.partition("=")
+        if not equals or "/" in name or os.path.lexists(text):
+            name, path = Path(text).stem if len(texts) > 1 else "", text
+        if name in by_name:
+            raise ArgumentError(f"two of the name {name!r}", parameter="forecasts", remedy="name them: NAME=PATH")
+        by_name[name] = path
+    return by_name
+
+
 def zr_relation(text: str) -> Any:
     """Parse "a,b" as the Z-R relation Z = a R^b. Raises `ArgumentError`."""
     from framecast.data.quantities import ZR
@@ -190,7 +208,8 @@ def zr_relation(text: str) -> Any:
     return ZR(a=values[0], b=values[1])
 
 
-def _names(text: str) -> list[str]:
+def names(text: str) -> list[str]:
+    """Parse names separated by commas."""
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
@@ -203,7 +222,12 @@ TEXT_FORMATS = {
     "rates": TextFormat("--thresholds", "RATE,RATE,...", lambda text: numbers(text, "rates"), _join),
     "zr": TextFormat("--zr", "A,B", zr_relation, lambda value: f"{value.a:g},{value.b:g}"),
     "scales": TextFormat("--scales", "SIDE,SIDE,...", lambda text: whole_numbers(text, "scales"), _join),
-    "baselines": TextFormat("--baselines", "NAME,NAME,...", lambda text: tuple(_names(text)), _join),
+    "products": TextFormat("--products", "NAME,NAME,...", lambda text: tuple(names(text)), _join),
+    "formats": TextFormat("--formats", "NAME,NAME,...", lambda text: tuple(names(text)), _join),
+    "windows": TextFormat("--windows", "BEGIN-END,...", lambda text: tuple(names(text)), _join),
+    "sums": TextFormat("--sums", "MM,MM,...", lambda text: numbers(text, "sums"), _join),
+    "quantiles": TextFormat("--quantiles", "Q,Q,...", lambda text: numbers(text, "quantiles"), _join),
+    "baselines": TextFormat("--baselines", "NAME,NAME,...", lambda text: tuple(names(text)), _join),
     "crop": TextFormat("--crop", "TOP,LEFT,HEIGHT,WIDTH", lambda text: whole_numbers(text, "crop", 4), _join),
 }
 """The fields that are written as one text."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -17,6 +17,36 @@ if TYPE_CHECKING:
 
 _GAP = 2
 """Blanks between two columns of a table."""
+
+
+class ScoreRow(TypedDict):
+    """A headline score of a forecaster over all lead times, with its 95 % interval; None where undefined."""
+
+    forecaster: str
+    score: str
+    at: str
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+def score_rows(verification: Verification) -> list[ScoreRow]:
+    """The headline scores as rows."""
+    rows: list[ScoreRow] = []
+    for metric in (each for each in verification.metrics() if each.headline):
+        for name in verification.forecasters:
+            score = verification.score(name, metric)
+            low, high = score.interval or (None, None)
+            row: ScoreRow = {
+                "forecaster": name,
+                "score": metric.name,
+                "at": metric.suffix.removeprefix(" at "),
+                "value": score.value,
+                "low": low,
+                "high": high,
+            }
+            rows.append(row)
+    return rows
 
 
 def print_scores(verification: Verification, console: Console) -> None:

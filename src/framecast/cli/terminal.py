@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import atexit
+import logging
+import sys
+import time
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from functools import cache
 from typing import Any
 
+from framecast.cli.logs import PRINTED, prints_lines
+
+_LOG_EVERY = 60.0
+"""Seconds between two lines of progress in a log."""
+_log = logging.getLogger(__name__)
+
 
 def progress_bar(name: str, least: int = 1) -> Callable[[int, int], None]:
-    """A callback `(done, total)` that draws a progress bar on standard error; no bar for a total below `least`."""
+    """A callback `(done, total)` that draws a progress bar on standard error, or logs a line a minute where that is no terminal;
+    nothing for a total below `least`."""
+    log = _progress_lines(name)
 
     @cache
     def live_bar() -> tuple[Any, Any]:
@@ -23,6 +35,9 @@ def progress_bar(name: str, least: int = 1) -> Callable[[int, int], None]:
     def report(done: int, total: int) -> None:
         if total < least:
             return
+        if not (sys.stderr.isatty() and prints_lines()):
+            log(done, total)
+            return
         display, task = live_bar()
         if not display.live.is_started:
             display.reset(task, total=total)
@@ -34,8 +49,38 @@ def progress_bar(name: str, least: int = 1) -> Callable[[int, int], None]:
     return report
 
 
+def _progress_lines(name: str) -> Callable[[int, int], None]:
+    """A callback `(done, total)` that logs the progress and the time left, a line a minute."""
+    begin = before = time.monotonic()
+    first: int | None = None
+
+    def report(done: int, total: int) -> None:
+        nonlocal before, first
+        first = done if first is None else first  # of work that is resumed
+        now = time.monotonic()
+        if done <= first or now - before < _LOG_EVERY:
+            return
+        before = now
+        left = timedelta(seconds=round((now - begin) / (done - first) * (total - done)))
+        _log.info("%s: %s of %s, %s left", name, f"{done:,}", f"{total:,}", left, extra={"done": done, "total": total})
+
+    return report
+
+
+def training_console() -> Any:
+    """The console of a training: None for standard error, one that prints nothing if the log has its progress instead."""
+    if prints_lines():
+        return None
+    from rich.console import Console
+
+    return Console(quiet=True)
+
+
 def warn(console: Any, text: str) -> None:
-    """Print a warning, in yellow."""
+    """Log a warning, and print it in yellow where lines are printed for people."""
+    _log.warning(text, extra=PRINTED)
+    if not prints_lines():
+        return
     console.print(f"! {text}", style="yellow", highlight=False, markup=False, soft_wrap=True)
 
 

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypedDict
 
 import typer
 
 import framecast
 from framecast.cli.options import command
+from framecast.cli.terminal import training_console
 from framecast.errors import ArgumentError
+
+
+class TrainResult(TypedDict):
+    run: str
+    finished: bool
 
 
 @command
@@ -23,20 +29,23 @@ def train(
         Path | None,
         typer.Option(help="Resume this run exactly where it stopped; training.iterations=N extends it."),
     ] = None,
-) -> None:
+) -> TrainResult:
     """Train a model by a recipe, or resume a run."""
     if resume is not None:
         if out is not None:
             raise ArgumentError(
                 "a resumed run stays in its folder", parameter="out", remedy="leave it out, or train a new run"
             )
-        print(framecast.resume(resume, _iterations([text for text in (recipe, *(settings or [])) if text])))
-        return
+        iterations = _iterations([text for text in (recipe, *(settings or [])) if text])
+        return _result(framecast.resume(resume, iterations, console=training_console()))
     if recipe is None:
-        raise ArgumentError(
-            "no recipe given", remedy="framecast train recipes/radar.yaml#predrnn_v2 data.path=archive/"
-        )
-    print(framecast.train(recipe, settings or [], out=out))
+        raise ArgumentError("no recipe given", remedy="framecast train radar#predrnn_v2 data.path=archive/")
+    return _result(framecast.train(recipe, settings or [], out=out, console=training_console()))
+
+
+def _result(run: Path) -> TrainResult:
+    print(run)
+    return {"run": str(run), "finished": (run / "last").is_dir()}
 
 
 def _iterations(settings: list[str]) -> int | None:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, TypedDict
 
 import typer
 
 import framecast
 from framecast.cli.options import OptionalData, command
-from framecast.cli.score_tables import format_score, print_scores
+from framecast.cli.score_tables import ScoreRow, format_score, print_scores, score_rows
 from framecast.cli.terminal import print_lines
 from framecast.data.readers.options import ReadOptions
+
+
+class DemoResult(TypedDict):
+    scores: list[ScoreRow]
+    report: str
 
 
 @command
@@ -25,7 +30,7 @@ def demo(
         str, typer.Option(help="Without --data: 'bundled', or a folder with MNIST's IDX files.")
     ] = "bundled",
     iterations: Annotated[int | None, typer.Option(help="Iterations of training; 550 by default.", min=1)] = None,
-) -> None:
+) -> DemoResult:
     """Run a demonstration: train, verify against baselines, forecast, write a report; a few minutes on two cores."""
     from rich.console import Console
 
@@ -35,11 +40,16 @@ def demo(
     )
     print_scores(verification, console)
     print_lines(console, f"report: {report}")
+    return {"scores": score_rows(verification), "report": str(report)}
+
+
+class ReproduceResult(TypedDict):
+    scores: list[dict[str, Any]]
 
 
 @command
 def reproduce(
-    recipe: Annotated[str, typer.Argument(help="A recipe, recipes/moving_mnist.yaml, or a row of it: ...yaml#predrnn")],
+    recipe: Annotated[str, typer.Argument(help="A recipe, moving_mnist, or a row of it: moving_mnist#predrnn")],
     settings: Annotated[
         list[str] | None, typer.Argument(help="Changes of its settings: data.images=mnist/ ...")
     ] = None,
@@ -47,7 +57,7 @@ def reproduce(
     out: Annotated[Path, typer.Option(help="Folder for the runs; finished runs are not trained again.")] = Path(
         "runs/reproduced"
     ),
-) -> None:
+) -> ReproduceResult:
     """Reproduce the rows of a published table, and print our scores and the published ones."""
     from rich.console import Console
     from rich.table import Table
@@ -64,3 +74,15 @@ def reproduce(
     console.print(table)
     for row, origin in {result.row: result.origin for result in results}.items():
         print_lines(console, *(f"{row}, {group}: {whose}" for group, whose in origin.items()))
+    return {
+        "scores": [
+            {
+                "row": each.row,
+                "score": each.score,
+                "value": None if each.ours is None else each.ours.value,
+                "published": each.published,
+                "verdict": each.verdict,
+            }
+            for each in results
+        ]
+    }

@@ -17,7 +17,7 @@ from pathlib import Path
 from shlex import quote
 from typing import Any, get_args
 
-from framecast.checks import as_path, as_tuple
+from framecast.checks import as_path, as_tuple, ensure_folder
 from framecast.config.earlier import model_settings
 from framecast.config.experiment import Experiment
 from framecast.config.parsing import check_keys, merge, nearest, parse, plain
@@ -26,6 +26,7 @@ from framecast.errors import ConfigError, shown
 from framecast.models import Model
 from framecast.reading.paths import is_file
 from framecast.reading.plain_data import DEPTH, parse_yaml, read_yaml
+from framecast.writing import write_text
 
 PACKAGED = Path(__file__).parents[1] / "recipes"
 
@@ -46,6 +47,21 @@ def recipes() -> dict[str, Recipe]:
         name: Recipe(str(each.get("title", name)), each.get("source"), tuple(each["rows"]))
         for name, each in content.items()
     }
+
+
+def copy_recipe(name: str, folder: str | Path = ".") -> Path:
+    """Copy the recipe `name` of the package into a folder, to be changed there, and return the path of the copy. Raises
+    `ConfigError` for another name and if the copy exists already."""
+    known = _package_files()
+    if name not in known:
+        raise ConfigError(
+            f"no recipe of that name{nearest(name, known)}", where=name, remedy=f"one of: {', '.join(known)}"
+        )
+    copy = ensure_folder(folder, "copy") / known[name].name
+    if copy.exists():
+        raise ConfigError("exists already", where=copy, remedy="copy it into another folder, or remove it")
+    write_text(copy, known[name].read_text())
+    return copy
 
 
 def read(

@@ -132,6 +132,16 @@ class TrainedModel:
         return self.card.shape.context
 
     @property
+    def horizon(self) -> int:
+        """The number of frames that are forecast, unless stated: that of training."""
+        return self.card.shape.horizon
+
+    @property
+    def has_distribution(self) -> bool:
+        """Whether its forecasts have probabilities."""
+        return bool(self.card.head.rates)
+
+    @property
     def inputs(self) -> int:
         """The number of extra inputs."""
         return self.card.shape.inputs

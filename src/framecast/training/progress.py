@@ -1,8 +1,9 @@
-"""Shows the events of a training run on a console: a progress bar on a terminal, plain lines elsewhere."""
+"""Shows the events of a training run on a console, a progress bar on a terminal, plain lines elsewhere; and logs them."""
 
 from __future__ import annotations
 
 import datetime
+import logging
 from collections.abc import Iterable
 from contextlib import nullcontext
 from pathlib import Path
@@ -11,6 +12,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from framecast.training import events
+
+_log = logging.getLogger(__name__)
+_PRINTED = {"printed": True}
+"""The `extra` of a record that is on the console too."""
 
 
 def show(stream: Iterable[events.Event], console: Console) -> events.Finished:
@@ -26,6 +31,7 @@ def show(stream: Iterable[events.Event], console: Console) -> events.Finished:
     finished = events.Finished(Path(), 0, interrupted=True)
 
     def print_line(line: str, style: str = "") -> None:
+        _log.log(logging.WARNING if style else logging.INFO, line, extra=_PRINTED)
         console.print(f"  {line}", style=style, highlight=False, markup=False, soft_wrap=True)
 
     with bar if console.is_terminal else nullcontext():
@@ -40,8 +46,11 @@ def show(stream: Iterable[events.Event], console: Console) -> events.Finished:
                 print_line(f"{event.parameters:,} weights on {event.device}, {start}into {event.out}")
             elif isinstance(event, events.Progress):
                 bar.update(task, completed=event.iteration, status=_status(event))
-                if not console.is_terminal:
-                    print_line(f"{event.iteration}/{event.iterations}  {_status(event)}")
+                line = f"{event.iteration}/{event.iterations}  {_status(event)}"
+                if console.is_terminal:
+                    _log.info(line, extra=_PRINTED)
+                else:
+                    print_line(line)
             elif isinstance(event, events.Validated):
                 print_line(f"{event.iteration}: validation loss {event.loss:.5f}, {event.picture}")
             elif isinstance(event, events.Warned):

@@ -185,7 +185,9 @@ def run_job(
         parts = [score(plan, resources.forecasters, source, progress or no_progress, resources.networks)]
     else:
         parts = score_on_cluster(job, plan, cluster, progress or no_progress)
-    verification = replace(assemble(parts, plan, source, resources.sources.step), grid=_grid(resources.sources.frames))
+    verification = replace(
+        assemble(parts, plan, source, resources.sources.step), grid=grid_of(resources.sources.frames)
+    )
     verification.sums.encoding["sources"] = source_files(*resources.sources.frames)
     verification.sums.attrs |= (
         pixel_size(resources.sources.frames)
@@ -211,7 +213,7 @@ def _check_name(name: str | None, folder: str, settings: EvaluationSettings) -> 
         )
 
 
-def _grid(frames: Sequence[xr.DataArray]) -> Grid | None:
+def grid_of(frames: Sequence[xr.DataArray]) -> Grid | None:
     """The grid of all archives; None if they differ or have no coordinates."""
     if not frames or not all(same_grid(frames[0], other) for other in frames) or "y" not in frames[0].coords:
         return None

@@ -25,7 +25,7 @@ from framecast.scores.bootstrap import blocks_with_value, draw_blocks, limits, r
 from framecast.verification.case_file import read_cases, write_cases
 from framecast.verification.examples import Example, Grid
 from framecast.verification.metric_selection import define_metrics, find_metric, select_metrics
-from framecast.verification.score_table import ScoreRow, lead_times, score_rows, to_pandas, to_xarray
+from framecast.verification.score_table import TidyRow, lead_times, tidy_rows, to_pandas, to_xarray
 from framecast.verification.showing import as_html, as_text, decimals, format_score
 
 if TYPE_CHECKING:
@@ -114,9 +114,9 @@ class Verification:
         """The side of a pixel; None if it is not known, or not the same in all cases."""
         return self.sums.attrs.get("pixel_kilometres")
 
-    def rows(self) -> list[ScoreRow]:
+    def rows(self) -> list[TidyRow]:
         """Every score of every forecaster as a row of a table, over all lead times and at each."""
-        return score_rows(self)
+        return tidy_rows(self)
 
     def to_pandas(self) -> pd.DataFrame:
         """The scores as a tidy table: forecaster, score, threshold (mm/h), percentile, scale (pixels), lead (missing: all lead

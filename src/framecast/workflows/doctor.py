@@ -57,12 +57,12 @@ def check_installation() -> list[Entry]:
 def loops_entry(loops: Status) -> Entry:
     """The compiled loops: the variant and the file in use, or the reason why there is none."""
     if loops.path is not None:
-        return Entry("loops", f"{loops.form}, {loops.path}")
+        return Entry("loops", f"{loops.form}, chosen by the processor: {loops.path}")
     return Entry(
         "loops",
         str(loops),
         "results on a CPU are the same, but training takes 1.5 to 3.4 times as long: install a C compiler with OpenMP (gcc), "
-        "then install framecast again",
+        "then install framecast again, from its source distribution",
     )
 
 

@@ -1,11 +1,11 @@
-"""Loads the inner loops in C (the files in this folder), which setup.py compiles if there is a C compiler with OpenMP."""
+"""Loads the inner loops in C (the files in this folder), plain libraries that setup.py compiles if there is a C compiler with
+OpenMP. They know nothing of Python, so one build serves every version of it."""
 
 from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +17,8 @@ ADDRESS, SIZE, COUNT, REAL = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int, ctyp
 
 
 FORMS = {"AVX512": "_loops_avx512", "AVX2": "_loops_avx2"}
-"""Libraries by the CPU capability that PyTorch reports; `_loops` for any other."""
+"""Libraries by the CPU capability that PyTorch reports, the fastest first; `_loops` for any other."""
+FOLDER = Path(__file__).parent
 
 
 class Status(NamedTuple):
@@ -38,14 +39,15 @@ class Status(NamedTuple):
 def _load() -> tuple[ctypes.CDLL | None, Status]:
     """Load the library, after PyTorch, whose threads it then uses. A library that cannot be loaded counts as missing."""
     form = torch.backends.cpu.get_cpu_capability()
-    name = FORMS.get(form, "_loops")
-    spec = find_spec(f"framecast.ops.native.{name}")
-    if spec is None or spec.origin is None:
-        return None, Status(form, None, "no C compiler with OpenMP when framecast was installed")
+    path = FOLDER / f"{FORMS.get(form, '_loops')}.so"
+    if not path.is_file():
+        return None, Status(
+            form, None, f"no {path.name}: no C compiler with OpenMP at installation, or a wheel without"
+        )
     try:
-        return ctypes.CDLL(spec.origin), Status(form, Path(spec.origin))
+        return ctypes.CDLL(str(path)), Status(form, path)
     except OSError as error:
-        return None, Status(form, None, f"{spec.origin} cannot be loaded: {error}")
+        return None, Status(form, None, f"{path} cannot be loaded: {error}")
 
 
 def _library() -> ctypes.CDLL | None:
@@ -68,7 +70,7 @@ def load_function(name: str, *arguments: Any, returns: Any = None) -> Callable[.
     if library is None:
 
         def missing(*_: object) -> None:
-            raise RuntimeError(f"{name} was not load_function when framecast was installed: no C compiler with OpenMP")
+            raise RuntimeError(f"{name} is in no loaded library: {status().reason}")
 
         return missing
     function = getattr(library, name)

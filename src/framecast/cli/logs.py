@@ -1,0 +1,109 @@
+"""Logging of the command line: records of the loggers `framecast.*` as lines on standard error or in a file, as text or as JSON.
+
+A record with the attribute `printed` is on the terminal already, as a line for people: it is a line of the log only if a format
+or a file is asked for. Times are UTC.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+LogFormat = Literal["text", "json"]
+PRINTED = {"printed": True}
+"""The `extra` of a record that is printed for people too."""
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "printed"}
+_prints_lines: ContextVar[bool] = ContextVar("prints_lines", default=True)
+
+
+class TextLines(logging.Formatter):
+    """2026-11-29T12:00:00Z INFO framecast.training: message"""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%SZ")
+        self.converter = time.gmtime
+
+
+class JsonLines(logging.Formatter):
+    """One object a line: time, level, logger, message, the exception if there is one, and whatever `extra` the record has."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as one line."""
+        moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        line = {
+            "time": moment.replace("+00:00", "Z"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+            **{name: value for name, value in vars(record).items() if name not in _STANDARD},
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str)
+
+
+class _StandardError(logging.Handler):
+    """Lines on what is standard error at that moment: a progress bar puts itself in its place. A stream that is gone is no
+    reason to stop."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with suppress(OSError, ValueError):
+            print(self.format(record), file=sys.stderr, flush=True)
+
+
+class _File(logging.Handler):
+    """Lines at the end of a file, which may be moved away between two of them."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = path
+
+    def emit(self, record: logging.LogRecord) -> None:
+        from framecast.writing import append_text  # late: nothing is written before
+
+        try:
+            append_text(self._path, f"{self.format(record)}\n")
+        except Exception:
+            self.handleError(record)
+
+
+def prints_lines() -> bool:
+    """Whether warnings and progress are printed for people, and not as lines of a log only."""
+    return _prints_lines.get()
+
+
+@contextmanager
+def logging_to(level: int, log_format: LogFormat | None, log_file: Path | None) -> Iterator[None]:
+    """Within this context, write the records of framecast from `level` on to standard error, in `log_format`, and to `log_file`.
+    Without a format, what is printed for people is not repeated. Raises `RunError` if the file cannot be written."""
+    logger = logging.getLogger("framecast")
+    formatter = JsonLines() if log_format == "json" else TextLines()
+    handlers: list[logging.Handler] = [_StandardError()]
+    if log_format is None:
+        handlers[0].addFilter(lambda record: not vars(record).get("printed", False))
+    if log_file is not None:
+        from framecast.writing import append_text
+
+        append_text(log_file, "")
+        handlers.append(_File(log_file))
+    for handler in handlers:
+        handler.setFormatter(formatter)
+        logger.addHandler(handler)
+    before = logger.level
+    logger.setLevel(level)
+    token = _prints_lines.set(log_format is None and level < logging.ERROR)
+    try:
+        yield
+    finally:
+        _prints_lines.reset(token)
+        logger.setLevel(before)
+        for handler in handlers:
+            logger.removeHandler(handler)
