@@ -82,7 +82,7 @@ def test_from_end_to_end(
     """inspect, train --resume, evaluate and forecast, as the README has them."""
     code, out, _ = run(monkeypatch, capsys, "inspect", rain, "--recipe", trained / "experiment.yaml")
     assert code == 0
-    assert "rain rate in mm h-1" in out
+    assert "rain rate in mm/h" in out
     assert "every 1000" in out
     assert "multiply-accumulates" in out
 
@@ -275,7 +275,7 @@ def test_inspect_says_what_it_found_before_why_a_recipe_will_not_do(
     monkeypatch.chdir(tmp_path)
     code, out, err = run(monkeypatch, capsys, "inspect", "*.nc", "--recipe", trained / "experiment.yaml")
     assert code == 2
-    assert "rain rate in mm h-1" in out
+    assert "rain rate in mm/h" in out
     assert f"{short.name}, variable 'rain': no window is left for training" in err
     assert "of 18 frames there are" in err
 

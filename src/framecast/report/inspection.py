@@ -15,6 +15,7 @@ from framecast.checks import as_html_path
 from framecast.colours import scale_of
 from framecast.data.clock import clock_of
 from framecast.data.inspection.inspect import Inspection
+from framecast.errors import counted
 from framecast.report.figures import COLOURS, STYLE, draw_frame, legend, png, svg
 from framecast.report.page import write_page
 
@@ -25,9 +26,13 @@ _DAYS = 400
 def write_inspection(inspection: Inspection, out: str | Path, *, title: str = "What is in the data") -> Path:
     """Write the page to `out` and return its path. Raises `ConfigError` and `RunError`."""
     problems = inspection.problems
-    verdict = "nothing suspicious" if not inspection.concerns else f"{len(inspection.concerns)} thing(s) worth a look"
+    verdict = (
+        "nothing suspicious"
+        if not inspection.concerns
+        else f"{counted(len(inspection.concerns), 'thing')} worth a look"
+    )
     if problems:
-        verdict = f"{len(problems)} thing(s) would spoil training"
+        verdict = f"{counted(len(problems), 'thing')} would spoil training"
     figures = [
         (
             "Frames in time",
