@@ -11,6 +11,7 @@ import framecast
 from framecast.cli.options import DataPath, Inputs, Overwrite, command, numbers
 from framecast.cli.terminal import warn
 from framecast.data.readers.options import ReadOptions
+from framecast.forecasting.targets import check_target
 
 if TYPE_CHECKING:
     from framecast.forecasting.labels import Forecast
@@ -44,7 +45,7 @@ def forecast(
     rates: Annotated[
         str | None,
         typer.Option(
-            "--thresholds",
+            "--rates",
             metavar="RATE,RATE,...",
             help="Rain rates in mm/h of whose exceedance the probability is written; 0.5,2,8 unless stated.",
         ),
@@ -64,6 +65,7 @@ def forecast(
 
     from framecast.ops.native.memory import keep_free
 
+    check_target(out, overwrite=overwrite)
     keep_free(every_size=True)
     result = framecast.forecast(
         run,

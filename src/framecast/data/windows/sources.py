@@ -119,7 +119,8 @@ class DataSplits:
             raise ConfigError(
                 self._none_left("training"),
                 where=self.where,
-                remedy="give more frames, shorten the windows (data.context, data.horizon), or hold out less (data.split)",
+                remedy="give more frames, shorten the windows (data.context, data.horizon), or hold out less: "
+                "'data.split={name: blocks, validation: 0, test: 0}' trains on all of them",
             )
         shape = self.train.shape
         return shape if crop is None else shape._replace(height=crop[0], width=crop[1])
