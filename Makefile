@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test test-all lint dist clean
+.PHONY: demo docs test test-all lint dist clean
 
 demo: $(VENV)/.core
 	$(BIN)/framecast demo
@@ -17,6 +17,10 @@ test: lint
 
 test-all: lint
 	$(PYTEST)
+
+# The site, into docs/_build/html, without a network: tutorials are executed, and a link that leads nowhere is an error.
+docs: $(VENV)/.test
+	$(BIN)/python -m sphinx -W -b html docs docs/_build/html
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
@@ -46,4 +50,4 @@ dist: $(VENV)/.test
 	CC=false $(BIN)/python -m build --wheel --outdir dist
 
 clean:
-	rm -rf $(VENV) build dist demo runs .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build dist demo runs docs/_build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -8,7 +8,18 @@ from setuptools import Extension, setup
 from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_ext import build_ext
 
-SOURCES = ("attention", "gates", "pointwise", "products", "slots", "windows", "winograd_6", "winograd_8", "winograd_10")
+SOURCES = (
+    "attention",
+    "frames",
+    "gates",
+    "pointwise",
+    "products",
+    "slots",
+    "windows",
+    "winograd_6",
+    "winograd_8",
+    "winograd_10",
+)
 HEADERS = ("exponential", "lanes", "matrix", "non_temporal", "threads", "transforms", "winograd")
 PROCESSORS = {
     "": (),

@@ -125,6 +125,8 @@ EXCEPTIONS = {
     ("data/store/conversion.py", "os.link"): "into a temporary of `replacing`",
     ("data/store/conversion.py", "_previous(out).rename"): "completes the swap of an earlier version",
     ("data/store/layout.py", "xr.Dataset(coords=coordinates, attrs={'Conventions': 'CF-1.10'}).to_zarr"): "as above",
+    ("forecasting/products/archive.py", "dataset.to_zarr"): "into memory",
+    ("forecasting/products/archive.py", "fitted.to_zarr"): "into memory",
     ("forecasting/write.py", "av.open"): "into memory",
     ("forecasting/write.py", "to_dataset(forecast).to_zarr"): "into memory",
     ("training/logs.py", "SummaryWriter"): "TensorBoard writes its files itself",

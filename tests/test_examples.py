@@ -6,7 +6,6 @@ import runpy
 from pathlib import Path
 
 import pytest
-import yaml
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
@@ -45,27 +44,6 @@ def test_a_model_of_ones_own(
     assert "own_model:Linear" in capsys.readouterr().out
     with pytest.raises(ValueError, match="unknown key 'kernle'"):
         own_model.main(str(tmp_path / "few.nc"), str(tmp_path / "other"), *small, "model.kernle=3")
-
-
-def test_the_python_of_the_readme(radar: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As it stands there, on an archive and a recipe that are small."""
-    import xarray as xr
-
-    (tmp_path / "archive").mkdir()
-    with xr.open_dataset(radar / "mch_20150515.nc", engine="h5netcdf") as event:
-        few = event.isel(y=slice(200, 264), x=slice(200, 264))
-        few.to_netcdf(tmp_path / "archive" / "few.nc", engine="h5netcdf")
-    recipe = yaml.safe_load((ROOT / "src" / "framecast" / "recipes" / "radar.yaml").read_text())
-    recipe["base"]["data"] |= {"crop": 32, "horizon": 2, "split": {"name": "blocks", "test": 0.0}}
-    recipe["base"]["model"]["hidden"] = [4, 4]
-    recipe["base"]["training"] |= {"iterations": 2, "batch_size": 2, "validation_windows": 1}
-    (tmp_path / "recipes").mkdir()
-    (tmp_path / "recipes" / "radar.yaml").write_text(yaml.safe_dump(recipe))
-    monkeypatch.chdir(tmp_path)
-    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    exec(code, {})
-    with xr.open_dataset(tmp_path / "nowcast.nc", engine="h5netcdf") as forecast:
-        assert forecast.sizes["lead_time"] == 18
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))

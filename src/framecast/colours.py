@@ -1,19 +1,28 @@
-"""Colour scales: one for each quantity, readable for colour-blind people, with distinct colours for dry and no data.
+"""Colour scales: one for each quantity, with distinct colours for dry and no data.
 
-Rain and reflectivity are drawn in steps of viridis, whose brightness rises evenly; dry is white and no data grey with
-stripes. Intensities are grey; no data is a striped rose, distinct from any grey.
+Rain and reflectivity are drawn in steps of a palette, pale at drizzle and strong at heavy rain; dry is white and no data grey
+with stripes. Intensities are grey; no data is a striped rose, distinct from any grey.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
-from matplotlib import colormaps
-from matplotlib.colors import BoundaryNorm, Colormap, ListedColormap, Normalize
 
 from framecast.data.quantities import Quantity
+from framecast.errors import ArgumentError
 
+if TYPE_CHECKING:
+    from matplotlib.colors import Colormap, Normalize
+
+Palette = Literal["services", "uniform"]
+"""`services`: blue, green, yellow, red and magenta, as weather services draw rain. `uniform`: matplotlib's magma from its light
+to its dark end, whose lightness falls evenly, also for colour-blind people and in grey."""
+PALETTES: tuple[Palette, ...] = get_args(Palette)
+_SERVICES = ("#d2e5f5", "#a3cbec", "#5ea2de", "#2a66b8", "#1f9d55", "#f4dc2e", "#f5921e", "#dc241f", "#c3189a")
+_SERVICES_ABOVE = "#5f0f6b"
 _STRIPE = 6
 
 
@@ -40,16 +49,32 @@ class Scale:
         rows, columns = np.indices(missing.shape)
         striped = missing & ((rows + columns) % _STRIPE < 2)
         colours[missing] = self.no_data
-        colours[striped] = tuple(max(0, level - 40) for level in self.no_data)
+        colours[striped] = tuple(max(0, level - 14) for level in self.no_data)
         return np.asarray(colours)
 
 
-def scale_of(quantity: Quantity) -> Scale:
-    """The scale of a quantity."""
+def scale_of(quantity: Quantity, palette: str | None = None) -> Scale:
+    """The scale of a quantity, in one of `PALETTES` (None: the first); a grey scale has no palette.
+
+    Raises `ArgumentError` for another name.
+    """
+    from matplotlib import colormaps
+    from matplotlib.colors import BoundaryNorm, LinearSegmentedColormap, ListedColormap, Normalize, to_rgba
+
+    if palette is not None and palette not in PALETTES:
+        raise ArgumentError(
+            f"{palette!r} is not a palette",
+            parameter="palette",
+            example=PALETTES[0],
+            remedy=f"use {' or '.join(PALETTES)}",
+        )
     ticks = quantity.colour_steps
     if not ticks:
         return Scale(colormaps["gray"], Normalize(*quantity.usual), quantity.label, (), (214, 178, 178))
-    steps = ListedColormap(colormaps["viridis_r"](np.linspace(0.02, 1, len(ticks) - 1))).with_extremes(
-        under="white", over=colormaps["viridis_r"](1.0)
-    )
-    return Scale(steps, BoundaryNorm(ticks, steps.N), quantity.label, ticks, (205, 205, 205))
+    if palette == "uniform":
+        colours = colormaps["magma_r"](np.append(np.linspace(0.04, 0.9, len(ticks) - 1), 1.0))
+    else:
+        blend = LinearSegmentedColormap.from_list("services", _SERVICES)
+        colours = np.vstack([blend(np.linspace(0, 1, len(ticks) - 1)), to_rgba(_SERVICES_ABOVE)])
+    steps = ListedColormap(colours[:-1]).with_extremes(under="white", over=colours[-1])
+    return Scale(steps, BoundaryNorm(ticks, steps.N), quantity.label, ticks, (224, 224, 222))

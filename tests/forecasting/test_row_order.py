@@ -16,9 +16,9 @@ from framecast.data.datasets import ArchiveData
 from framecast.data.scale import ASSUMED
 from framecast.forecasting.api import forecast
 from framecast.forecasting.baselines import BaselineData, build_all
+from framecast.forecasting.film import film_of
 from framecast.forecasting.protocol import Context
 from framecast.forecasting.trained_model import TrainedModel
-from framecast.forecasting.write import video_frames
 from framecast.models import ConvLSTM, PredRNN
 from framecast.models.heads import Exceedance
 from framecast.training.validation import build_card
@@ -81,7 +81,7 @@ def test_both_orders_have_the_same_scores_and_pages(folder: Path, trained: str) 
 
 def test_films_are_the_same(folder: Path) -> None:
     films = [
-        video_frames(forecast(folder / "of_north", folder / f"{name}.nc"), framecast.open(folder / f"{name}.nc"))
+        film_of(forecast(folder / "of_north", folder / f"{name}.nc"), framecast.open(folder / f"{name}.nc"))
         for name in ("north", "south")
     ]
     for one, other in zip(*films, strict=True):

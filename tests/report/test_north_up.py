@@ -10,8 +10,8 @@ import xarray as xr
 
 import framecast
 from framecast.forecasting.baselines.persistence import Persistence
+from framecast.forecasting.film import film_of
 from framecast.forecasting.labels import forecast_frames
-from framecast.forecasting.write import video_frames
 from framecast.report.figures import animation, strip
 from framecast.report.forecast import plot
 
@@ -60,7 +60,7 @@ def test_the_cases_of_a_verification(orders: tuple[xr.DataArray, xr.DataArray]) 
 
 def test_figures_and_films(orders: tuple[xr.DataArray, xr.DataArray]) -> None:
     forecasts = [forecast_frames(Persistence(), frames, 2) for frames in orders]
-    films = [video_frames(forecast, frames) for forecast, frames in zip(forecasts, orders, strict=True)]
+    films = [film_of(forecast, frames) for forecast, frames in zip(forecasts, orders, strict=True)]
     for one, other in zip(*films, strict=True):
         np.testing.assert_array_equal(one, other)
     panels = []

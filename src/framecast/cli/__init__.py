@@ -15,7 +15,19 @@ import typer
 import typer.core
 
 import framecast
-from framecast.cli import crossvalidate, data, diagnose, evaluate, forecast, importing, train, workflows
+from framecast.cli import (
+    crossvalidate,
+    data,
+    diagnose,
+    evaluate,
+    forecast,
+    importing,
+    products,
+    run,
+    serve,
+    train,
+    workflows,
+)
 from framecast.cli.doctor import doctor
 from framecast.cli.options import present_names
 from framecast.cli.recipes import recipes
@@ -121,10 +133,14 @@ for command in (
     data.convert,
     train.train,
     evaluate.evaluate,
+    evaluate.verify,
     evaluate.calibrate,
     evaluate.compare,
     crossvalidate.crossvalidate,
     forecast.forecast,
+    products.products,
+    run.run,
+    serve.serve,
     diagnose.diagnose,
     workflows.reproduce,
     data.datasets,

@@ -2,4 +2,5 @@
 
 from framecast.cli import main
 
-main()
+if __name__ == "__main__":  # not in the processes that `multiprocessing` spawns
+    main()

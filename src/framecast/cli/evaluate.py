@@ -1,4 +1,4 @@
-"""The commands `framecast evaluate` and `framecast compare`."""
+"""The commands `framecast evaluate`, `framecast verify`, `framecast calibrate` and `framecast compare`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated, TypedDict
 import typer
 
 import framecast
-from framecast.cli.options import Cluster, OptionalData, command
+from framecast.cli.options import Cluster, OptionalData, command, named_paths
 from framecast.cli.score_tables import ScoreRow, print_scores, score_rows
 from framecast.cli.terminal import print_lines, progress_bar, warn
 from framecast.data.readers.options import ReadOptions
@@ -62,6 +62,57 @@ class CalibrateResult(TypedDict):
     rates: list[float]
     events: list[int]
     calibrated: list[bool]
+
+
+@command
+def verify(
+    forecasts: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[NAME=]FORECASTS...",
+            help="A file, folder or glob pattern of forecasts, NetCDF or Zarr, of framecast, pysteps or others; several are "
+            "compared on the cases that they share.",
+        ),
+    ],
+    settings: EvaluationSettings,
+    options: ReadOptions,
+    truth: Annotated[str, typer.Option(help="A file, folder or glob pattern of the frames that were observed.")],
+    context: Annotated[int, typer.Option(help="Frames up to the initial time from which baselines forecast.")] = 4,
+    runs: Annotated[
+        list[Path] | None,
+        typer.Option("--run", help="The run that made them: frames that it was trained on are left out; repeat it."),
+    ] = None,
+    forecast_variable: Annotated[
+        str | None, typer.Option(help="Which variable of a forecast to read, where a file holds several.")
+    ] = None,
+    forecast_units: Annotated[str | None, typer.Option(help="Units of the forecasts, where they do not say.")] = None,
+    out: Annotated[
+        Path, typer.Option(help="Folder for cases.nc and report.html, of several forecasts comparison.html.")
+    ] = Path("verification"),
+) -> None:
+    """Verify forecasts that lie in files, framecast's own or those of others, beside baselines, and write a report."""
+    from rich.console import Console
+
+    by_name = named_paths(forecasts)
+    verification = framecast.verify_forecasts(
+        by_name if by_name.keys() != {""} else by_name[""],
+        truth,
+        settings,
+        options=options,
+        context=context,
+        runs=runs or (),
+        forecast_variable=forecast_variable,
+        forecast_units=forecast_units,
+        out=out,
+        report=True,
+        progress=progress_bar("verifying"),
+    )
+    console = Console()
+    for text in (*verification.warnings, *verification.repairs):
+        warn(console, text)
+    print_scores(verification, console)
+    page = out / ("comparison.html" if len(by_name) > 1 else "report.html")
+    print_lines(console, f"scores of each case: {out / 'cases.nc'}", f"report: {page}")
 
 
 @command

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, TypedDict
 import typer
 
 import framecast
-from framecast.cli.options import DataPath, Inputs, Overwrite, command, numbers
-from framecast.cli.terminal import warn
+from framecast.cli.options import DataPath, Inputs, Overwrite, command, names, numbers
+from framecast.cli.terminal import print_lines, warn
 from framecast.data.readers.options import ReadOptions
 from framecast.forecasting.targets import check_target
 
@@ -22,13 +22,18 @@ class ForecastResult(TypedDict):
     forecaster: str
     init_time: str
     lead_minutes: list[float] | None
+    rung: str | None
+    reasons: list[str]
+    age_seconds: float | None
     warnings: list[str]
 
 
 @command
 def forecast(
     options: ReadOptions,
-    run: Annotated[Path, typer.Argument(help="The folder of a run or of a saved model, or radar.")],
+    run: Annotated[
+        Path, typer.Argument(help="The folder of a run or of a saved model, radar, or a baseline: extrapolation.")
+    ],
     data: DataPath,
     out: Annotated[
         Path,
@@ -58,11 +63,32 @@ def forecast(
         int | None, typer.Option(help="Side of square tiles in pixels, to forecast large frames in less memory.")
     ] = None,
     overlap: Annotated[int, typer.Option(help="Overlap of neighbouring tiles in pixels.")] = 64,
+    fallback: Annotated[
+        bool,
+        typer.Option(
+            "--fallback",
+            help="Where the model or the frames fail, forecast by extrapolation_probability, extrapolation or persistence.",
+        ),
+    ] = False,
+    rungs: Annotated[
+        str | None,
+        typer.Option(
+            "--rungs", metavar="NAME,NAME,...", help="Fall back on these, the best first: baselines or models."
+        ),
+    ] = None,
+    max_age: Annotated[
+        str | None, typer.Option("--max-age", metavar="DURATION", help="Forecast from no older frame: 15min, 1h.")
+    ] = None,
     overwrite: Overwrite = False,
 ) -> ForecastResult:
-    """Forecast the frames after the newest ones of the data, on the same grid."""
+    """Forecast the frames after the newest ones of the data, on the same grid.
+
+    The initial time, its age, the forecaster, the lead times and the largest values are printed to standard error, the path of
+    the file to standard output.
+    """
     from rich.console import Console
 
+    from framecast.forecasting.outcome import describe
     from framecast.ops.native.memory import keep_free
 
     check_target(out, overwrite=overwrite)
@@ -81,8 +107,11 @@ def forecast(
         seed=seed,
         rates=None if rates is None else numbers(rates, "rates"),
         overwrite=overwrite,
+        fallback=names(rungs) if rungs is not None else fallback,
+        max_age=max_age,
     )
     console = Console(stderr=True)
+    print_lines(console, *describe(result))
     warnings = [text for name in ("repairs", "warnings") for text in str(result.attrs.get(name, "")).splitlines()]
     for text in warnings:
         warn(console, text)
@@ -97,11 +126,14 @@ def _result(out: Path, forecast: Forecast, warnings: list[str]) -> ForecastResul
     from framecast.forecasting.labels import values_of
 
     values = values_of(forecast)
-    leads = values["lead_time"].values
+    leads, age = values["lead_time"].values, forecast.attrs.get("framecast_age_seconds")
     return {
         "file": str(out),
         "forecaster": str(values.attrs.get("forecaster", "")),
         "init_time": stamp(values["init_time"].values.ravel()[0]),
         "lead_minutes": [float(each / np.timedelta64(1, "m")) for each in leads] if leads.dtype.kind == "m" else None,
+        "rung": forecast.attrs.get("framecast_rung"),
+        "reasons": str(forecast.attrs.get("framecast_reasons", "")).splitlines(),
+        "age_seconds": None if age is None else float(age),
         "warnings": warnings,
     }

@@ -13,6 +13,7 @@ import os
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import fields, is_dataclass
 from functools import wraps
+from pathlib import Path
 from shlex import quote
 from typing import Annotated, Any, NamedTuple, get_args, get_origin, get_type_hints
 
@@ -205,6 +206,20 @@ def height_width(text: str) -> tuple[int, int]:
     return int(height), int(width)
 
 
+def named_paths(texts: Sequence[str]) -> dict[str, str]:
+    """Parse "NAME=PATH" or "PATH" as paths by name: several without a name have that of their last part, a single one none.
+    Raises `ArgumentError` for two of one name."""
+    by_name: dict[str, str] = {}
+    for text in texts:
+        name, equals, path = text.partition("=")
+        if not equals or "/" in name or os.path.lexists(text):
+            name, path = Path(text).stem if len(texts) > 1 else "", text
+        if name in by_name:
+            raise ArgumentError(f"two of the name {name!r}", parameter="forecasts", remedy="name them: NAME=PATH")
+        by_name[name] = path
+    return by_name
+
+
 def zr_relation(text: str) -> Any:
     """Parse "a,b" as the Z-R relation Z = a R^b. Raises `ArgumentError`."""
     from framecast.data.quantities import ZR
@@ -215,7 +230,8 @@ def zr_relation(text: str) -> Any:
     return ZR(a=values[0], b=values[1])
 
 
-def _names(text: str) -> list[str]:
+def names(text: str) -> list[str]:
+    """Parse names separated by commas."""
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
@@ -228,7 +244,12 @@ TEXT_FORMATS = {
     "rates": TextFormat("--rates", "RATE,RATE,...", lambda text: numbers(text, "rates"), _join),
     "zr": TextFormat("--zr", "A,B", zr_relation, lambda value: f"{value.a:g},{value.b:g}"),
     "scales": TextFormat("--scales", "SIDE,SIDE,...", lambda text: whole_numbers(text, "scales"), _join),
-    "baselines": TextFormat("--baselines", "NAME,NAME,...", lambda text: tuple(_names(text)), _join),
+    "products": TextFormat("--products", "NAME,NAME,...", lambda text: tuple(names(text)), _join),
+    "formats": TextFormat("--formats", "NAME,NAME,...", lambda text: tuple(names(text)), _join),
+    "windows": TextFormat("--windows", "BEGIN-END,...", lambda text: tuple(names(text)), _join),
+    "sums": TextFormat("--sums", "MM,MM,...", lambda text: numbers(text, "sums"), _join),
+    "quantiles": TextFormat("--quantiles", "Q,Q,...", lambda text: numbers(text, "quantiles"), _join),
+    "baselines": TextFormat("--baselines", "NAME,NAME,...", lambda text: tuple(names(text)), _join),
     "crop": TextFormat("--crop", "TOP,LEFT,HEIGHT,WIDTH", lambda text: whole_numbers(text, "crop", 4), _join),
 }
 """The fields that are written as one text."""

@@ -1,4 +1,5 @@
-"""The public function `framecast.forecast`: from the files of an archive to a forecast by a trained model, in one call.
+"""The public function `framecast.forecast`: from the files of an archive to a forecast by a trained model or a baseline, in one
+call, with a fallback ladder if that is wanted.
 
 It opens a model folder and data, and writes a file only if `out` is given.
 """
@@ -8,29 +9,38 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from framecast.checks import as_path, as_tuple, check_kind
-from framecast.data.archives.opening import open_like
+from framecast.data.archives.opening import OpenResult, open_all, open_like_all
 from framecast.data.archives.outputs import check_output
-from framecast.data.frames import check_frames, coverage, describe_impossible
+from framecast.data.frames import check_frames, coverage, describe_impossible, describe_source, stamp
 from framecast.data.quantities import quantity_of
 from framecast.data.readers.numpy_files import array_of
 from framecast.data.readers.options import DEFAULT, ReadOptions
 from framecast.data.scale import scale_of
 from framecast.data.windows.inputs import with_paths
-from framecast.errors import ArgumentError
+from framecast.errors import ArgumentError, DataError
+from framecast.forecasting.baseline_forecaster import HORIZON, BaselineForecaster
 from framecast.forecasting.calibration import describe_limits
 from framecast.forecasting.labels import Forecast
-from framecast.forecasting.trained_model import TrainedModel, load
-from framecast.forecasting.write import check_target, write
+from framecast.forecasting.ladder import FALLBACKS, Ladder, age_of
+from framecast.forecasting.loading import load_any
+from framecast.forecasting.outcome import record, rung_name
+from framecast.forecasting.targets import check_target
+from framecast.forecasting.times import Duration, as_duration, in_words, present
+from framecast.forecasting.trained_model import TrainedModel
+from framecast.forecasting.write import write
+
+Data = str | Path | Sequence[str | Path] | xr.DataArray
 
 
 def forecast(
     run: str | Path,
-    data: str | Path | Sequence[str | Path] | xr.DataArray,
+    data: Data,
     horizon: int | None = None,
     *,
     out: str | Path | None = None,
@@ -44,9 +54,11 @@ def forecast(
     seed: int = 0,
     rates: Sequence[float] | None = None,
     overwrite: bool = False,
+    fallback: bool | Sequence[str | Path] = False,
+    max_age: Duration | None = None,
 ) -> Forecast:
     """Forecast the `horizon` frames after the newest ones of `data`, by default as many as in training, with the model of a run,
-    of a model folder, or one that comes with framecast, by its name: "radar".
+    of a model folder, or one that comes with framecast, by its name: "radar"; or with a baseline by its name: "extrapolation".
 
     `data` are opened Frames or what `framecast.open` takes; they are read as in training, except for the `options` that are
     stated. With `out` the Forecast is also written, see `framecast.write`; `overwrite` replaces an existing file. `actions
@@ -54,56 +66,162 @@ def forecast(
     present paths of the model's extra inputs, in the order of training. For `device`, `tile`, `overlap`, `members` and `seed` see
     `framecast.load`.
 
+    With `fallback`, whatever is wrong with the frames or the model leads to the next of these forecasters, by default
+    extrapolation_probability, extrapolation and persistence; see `forecasting.ladder`. A newest frame older than `max_age`, such
+    as "15min", is not forecast from.
+
     Returns the Forecast `(init_time, lead_time, channel, y, x)`; of a model that predicts distributions a Dataset of it and of
     the probabilities at `rates` in mm/h, by default those of the event scores. Its attributes `repairs` and `warnings`, if any,
-    have one line for each repair on reading and for each implausible value in the newest frames.
+    have one line for each repair on reading and for each implausible value in the newest frames; `framecast_rung`,
+    `framecast_newest_frame`, `framecast_age_seconds` and `framecast_reasons` say how it was made.
 
-    Raises `DataError` if the data cannot be read or do not fit the model, `ConfigError` if the arguments are invalid, and
-    `RunError` if there is no trained model or `out` cannot be written.
+    Raises `DataError` if the data cannot be read or do not fit the model, are older than `max_age`, or no rung can forecast from
+    them, `ConfigError` if the arguments are invalid, and `RunError` if there is no trained model or `out` cannot be written.
     """
     check_kind(ReadOptions, options=options)
+    oldest = None if max_age is None else as_duration(max_age, "max_age")
     # Check the target first, since a forecast can take minutes.
     target = None if out is None else as_path(out, "the path of a file to write", "out")
     if target is not None:
         check_target(target, overwrite=overwrite)
-    # Open the model and the data, forecast, and note what a reader of the forecast must know.
-    model = load(run, device, tile=tile, overlap=overlap, members=members, seed=seed)
-    frames = check_frames(data) if isinstance(data, xr.DataArray) else open_like(data, options, model.card.read_options)
-    frames = model.fit(frames)
-    newest = frames.isel(time=slice(-model.context, None))
-    if target is not None:
-        opened = None if isinstance(data, xr.DataArray) else data
-        check_output(target, [frames], opened, [*inputs, *([actions] if isinstance(actions, str | Path) else [])])
+    chosen = _ascending(rates)
     values = array_of(Path(actions)) if isinstance(actions, str | Path) else actions
-    paths = with_paths(model.card.inputs, as_tuple(inputs, "inputs"))
-    horizon = model.card.shape.horizon if horizon is None else horizon
-    result = model.forecast(frames, horizon, values, paths, rates=_rates(rates, model))
-    warnings = list(describe_impossible(coverage(newest), quantity_of(newest)))
-    if model.card.head.rates:
-        measured = str(frames.attrs.get("converted_from", frames.attrs["quantity"]))
-        shown = rates or quantity_of(frames).thresholds
-        if note := scale_of(frames).note:
-            warnings.append(note)
-        warnings += describe_limits(model.card.calibration, shown, measured)
-    for name, texts in (("repairs", frames.attrs.get("repairs", ())), ("warnings", warnings)):
-        if texts:
-            result.attrs[name] = "\n".join(texts)
+    sources = [*as_tuple(inputs, "inputs"), *([actions] if isinstance(actions, str | Path) else [])]
+    loading: dict[str, Any] = {"tile": tile, "overlap": overlap, "members": members, "seed": seed}
+
+    def check_sources(frames: xr.DataArray) -> None:
+        if target is not None:
+            check_output(target, [frames], None if isinstance(data, xr.DataArray) else data, sources)
+
+    if fallback is False:
+        model = load_any(run, device, **loading)
+        _check_rates(chosen, model)
+        frames = model.fit(_open(data, options, model).frames)
+        check_sources(frames)
+        result, context = _forecast(model, frames, horizon, values, inputs, chosen, rung_name(run), oldest)
+    else:
+        ladder = Ladder([run, *(FALLBACKS if fallback is True else as_tuple(fallback, "fallback"))], device, **loading)
+        opened = _open(data, options, ladder.trained, lenient=True)
+        check_sources(opened.frames)
+        result, context = _climb(ladder, opened, horizon, values, inputs, chosen, oldest)
+    # Write the forecast, with the frames before it where it is an animation.
     if target is not None:
-        write(result, target, overwrite=overwrite, context=newest if "sequence" not in frames.dims else None)
+        write(result, target, overwrite=overwrite, context=context if "sequence" not in context.dims else None)
     return result
 
 
-def _rates(rates: Sequence[float] | None, model: TrainedModel) -> tuple[float, ...] | None:
-    """The `rates` of probabilities. Raises `ArgumentError` unless they are rising rates, and for a model of values."""
+def _open(
+    data: Data, options: ReadOptions, model: TrainedModel | BaselineForecaster | None, *, lenient: bool = False
+) -> OpenResult:
+    """The frames of `data`, read as in the training of the model. If `lenient`, files that do not fit the others are left out."""
+    if isinstance(data, xr.DataArray):
+        return OpenResult(check_frames(data), {}, None)
+    before = model.card.read_options if isinstance(model, TrainedModel) else DEFAULT
+    try:
+        return open_like_all(data, options, before)
+    except DataError:
+        if not lenient:
+            raise
+        return open_all(data, options.with_defaults(before), lenient=True)
+
+
+def _forecast(
+    model: TrainedModel | BaselineForecaster,
+    frames: xr.DataArray,
+    horizon: int | None,
+    actions: np.ndarray | None,
+    inputs: Sequence[str],
+    rates: tuple[float, ...] | None,
+    name: str,
+    oldest: np.timedelta64 | None,
+) -> tuple[Forecast, xr.DataArray]:
+    """The forecast of a model from the newest of `frames`, and these."""
+    newest = frames.isel(time=slice(-model.context, None))
+    time = newest["time"].values[-1]
+    age = age_of(time, present())
+    if oldest is not None and age is not None and age > (limit := float(oldest / np.timedelta64(1, "s"))):
+        raise DataError(
+            f"the newest frame, of {stamp(time)}, is {in_words(age)} old, at most {in_words(limit)} are allowed",
+            where=describe_source(newest.isel(time=[-1])),
+            remedy="look why no newer frame has arrived, or allow an older one",
+            parameter="max_age",
+        )
+    paths = _paths(model, inputs)
+    result = model.forecast(frames, model.horizon if horizon is None else horizon, actions, paths, rates=rates)
+    warnings = list(describe_impossible(coverage(newest), quantity_of(newest)))
+    if model.has_distribution and (note := scale_of(frames).note):
+        warnings.append(note)
+    if isinstance(model, TrainedModel) and model.has_distribution:
+        measured = str(frames.attrs.get("converted_from", frames.attrs["quantity"]))
+        warnings += describe_limits(model.card.calibration, rates or quantity_of(frames).thresholds, measured)
+    _note(result, frames, warnings)
+    init = result["init_time"].values[0]
+    record(result, name, init, age_of(init, present()))
+    return result, newest
+
+
+def _climb(
+    ladder: Ladder,
+    opened: OpenResult,
+    horizon: int | None,
+    actions: np.ndarray | None,
+    inputs: Sequence[str],
+    rates: tuple[float, ...] | None,
+    oldest: np.timedelta64 | None,
+) -> tuple[Forecast, xr.DataArray]:
+    """The forecast of a ladder, and the frames that it used. Raises `DataError` if no rung can forecast."""
+    model = ladder.trained
+    steps = horizon if horizon is not None else HORIZON if model is None else model.horizon
+    outcome = ladder.forecast(
+        opened.frames,
+        steps,
+        now=present(),
+        max_age=oldest,
+        actions=actions,
+        inputs=None if model is None else _paths(model, inputs),
+        rates=rates,
+        unread=opened.left_out,
+    )
+    if outcome.forecast is None or outcome.context is None:
+        raise DataError(
+            f"nothing can be forecast: {'; '.join(outcome.reasons)}",
+            where=describe_source(opened.frames),
+            remedy="look at the newest frames",
+        )
+    _note(outcome.forecast, opened.frames, ())
+    return outcome.forecast, outcome.context
+
+
+def _note(result: Forecast, frames: xr.DataArray, warnings: Sequence[str]) -> None:
+    """Note the repairs of the frames and the warnings in the attributes of a forecast."""
+    for name, texts in (("repairs", frames.attrs.get("repairs", ())), ("warnings", warnings)):
+        if texts:
+            result.attrs[name] = "\n".join(texts)
+
+
+def _paths(model: TrainedModel | BaselineForecaster, inputs: Sequence[str]) -> Any:
+    """The extra inputs of a model at their present paths."""
+    paths = as_tuple(inputs, "inputs")
+    return with_paths(model.card.inputs, paths) if isinstance(model, TrainedModel) else paths
+
+
+def _ascending(rates: Sequence[float] | None) -> tuple[float, ...] | None:
+    """The `rates` of probabilities. Raises `ArgumentError` unless they are rising rates."""
     if rates is None:
         return None
     chosen = tuple(float(rate) for rate in as_tuple(rates, "rates"))
-    if not model.card.head.rates:
-        raise ArgumentError(
-            f"{model.name} predicts values, which have no probabilities",
-            parameter="rates",
-            remedy="leave the rates out, or train with head.name=exceedance",
-        )
     if not chosen or not all(low < high for low, high in zip((0.0, *chosen), (*chosen, math.inf), strict=True)):
         raise ArgumentError(f"{list(chosen)} given, expected rising rain rates in mm/h, above 0", parameter="rates")
     return chosen
+
+
+def _check_rates(rates: Sequence[float] | None, model: TrainedModel | BaselineForecaster) -> None:
+    """Raise `ArgumentError` for rates of a model of values."""
+    if rates is not None and not model.has_distribution:
+        trained = isinstance(model, TrainedModel)
+        remedy = "train with head.name=exceedance" if trained else "forecast extrapolation_probability"
+        raise ArgumentError(
+            f"{model.name} predicts values, which have no probabilities",
+            parameter="rates",
+            remedy=f"leave the rates out, or {remedy}",
+        )

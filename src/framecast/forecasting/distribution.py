@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -32,6 +32,14 @@ LARGEST = 6.0
 _LEAST = 1e-7
 """Probabilities are at least so far from 0 and 1 before their logit is computed."""
 _ROUNDING = np.float32(1e-5)
+
+
+class Exceedance(NamedTuple):
+    """The probabilities `(R, B, L, H, W)` that the rain rate reaches some `rates` in mm/h, of a distribution that is not known
+    otherwise."""
+
+    rates: tuple[float, ...]
+    probability: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)

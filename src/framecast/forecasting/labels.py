@@ -68,7 +68,7 @@ def forecast_frames(
         None if inputs is None else inputs[None],
         (scale_of(frames),),
     )
-    values, fallback, distribution = forecast_cases(forecaster, case, horizon)
+    values, fallback, distribution = forecast_cases(forecaster, case, horizon)[:3]
     forecast = label_forecast(values[:, 0], frames if frames.sizes["time"] > 1 else recent, forecaster.name)
     if fallback is not None and fallback[0]:
         forecast.attrs["fallback"] = f"{forecaster.name} cannot use these frames; a simpler method made the forecast"
@@ -106,17 +106,23 @@ def label_distribution(distribution: Distribution, values: xr.DataArray, rates: 
     )
 
 
+def check_sequence(frames: xr.DataArray) -> xr.DataArray:
+    """The same frames. Raises `DataError` if they are not Frames, or several sequences."""
+    check_frames(frames)
+    if "sequence" in frames.dims:
+        raise DataError(
+            f"{frames.sizes['sequence']} sequences found, expected one",
+            where=describe_source(frames),
+            remedy="select one: frames.isel(sequence=0)",
+        )
+    return frames
+
+
 def newest_frames(frames: xr.DataArray, count: int) -> xr.DataArray:
     """The newest `count` frames of one sequence. Raises `DataError` if there are fewer, if they are not one time step apart, or
     if one of them has no data."""
     # One sequence, long enough.
-    where = describe_source(frames)
-    if "sequence" in frames.dims:
-        raise DataError(
-            f"{frames.sizes['sequence']} sequences found, expected one",
-            where=where,
-            remedy="select one: frames.isel(sequence=0)",
-        )
+    where = describe_source(check_sequence(frames))
     if frames.sizes["time"] < count:
         raise DataError(
             f"{frames.sizes['time']} frames found, expected {count} or more", where=where, remedy="open more frames"

@@ -12,6 +12,7 @@ from framecast.checks import as_path
 from framecast.data.quantities import QUANTITIES, with_dry
 from framecast.data.readers import netcdf, zarr_store
 from framecast.data.readers.compressed import opener_of
+from framecast.data.readers.grids import grid_mapping, projection
 from framecast.data.readers.options import ReadOptions
 from framecast.data.units import identify, resolve_units, standard_name
 from framecast.errors import DataError
@@ -37,6 +38,8 @@ _SECONDS = {
 }
 """Seconds of a unit of lead times."""
 _DERIVED = {PROBABILITY, EVENT}
+_ORIGIN = ("training_data_sha256", "run", "source", "history")
+"""Global attributes that tell where a forecast comes from; those of framecast begin with its name."""
 
 
 def open_forecast(path: str | Path, *, variable: str | None = None, units: str | None = None) -> xr.Dataset:
@@ -55,7 +58,8 @@ def open_forecast(path: str | Path, *, variable: str | None = None, units: str |
     parts = {str(name): values}
     for extra in _DERIVED & set(map(str, dataset.data_vars)):
         parts[extra] = _with_axes(dataset, dataset[extra], source)
-    return xr.Dataset(parts, attrs={**values.attrs, "values": str(name)})
+    origin = {key: text for key, text in stored.attrs.items() if key in _ORIGIN or str(key).startswith("framecast_")}
+    return xr.Dataset(parts, attrs={**origin, **values.attrs, "values": str(name)})
 
 
 def _variable(path: Path, variable: str | None) -> tuple[xr.Dataset, str]:
@@ -90,8 +94,9 @@ def _with_axes(dataset: xr.Dataset, array: xr.DataArray, path: Path) -> xr.DataA
     array = array.isel(
         {dim: 0 for dim in array.dims if array.sizes[dim] == 1 and dim not in (*MEMBER_DIMS, "time", "threshold")}
     )
-    init = array.coords.get("init_time")
-    if init is None:
+    if "init_time" not in array.coords and (reference := _reference_of_pysteps(dataset)) is not None:
+        array = array.assign_coords(init_time=reference)
+    if "init_time" not in array.coords:
         raise DataError(
             f"{array.name!r} is no forecast: it has no initial time",
             where=path,
@@ -118,7 +123,16 @@ def _with_axes(dataset: xr.Dataset, array: xr.DataArray, path: Path) -> xr.DataA
     if mapping in dataset.variables:
         array = array.assign_coords(crs=xr.Variable((), 0, dataset[mapping].attrs))
         array.attrs["grid_mapping"] = "crs"
+    elif _is_of_pysteps(dataset) and "projection" in dataset.attrs:
+        crs = projection(str(dataset.attrs["projection"]), path)
+        array = array.assign_coords(crs=xr.Variable((), 0, grid_mapping(crs)))
+        array.attrs["grid_mapping"] = "crs"
     return array.drop_vars([name for name in array.coords if name not in known]).transpose(*dims)
+
+
+def _is_of_pysteps(dataset: xr.Dataset) -> bool:
+    """Whether pysteps wrote it: its NetCDF has valid times in seconds since the initial time, and a projection of PROJ."""
+    return str(dataset.attrs.get("source", "")).startswith("pysteps")
 
 
 def _named(dataset: xr.Dataset, array: xr.DataArray) -> xr.DataArray:
@@ -145,6 +159,15 @@ def _axis(dataset: xr.Dataset, name: Hashable) -> str | None:
         if stated in names or (not stated and str(name).lower() in names):
             return axis
     return next((axis for axis, names in _AXES.items() if str(name).lower() in names), None)
+
+
+def _reference_of_pysteps(dataset: xr.Dataset) -> np.datetime64 | None:
+    """The initial time of a file of pysteps (`export_forecast_dataset`): that from which its times are counted, which it states
+    nowhere else. None for a file of others, who count from any date."""
+    if "time" not in dataset.variables or not _is_of_pysteps(dataset):
+        return None
+    _, since, date = str(dataset["time"].encoding.get("units", "")).partition(" since ")
+    return np.datetime64(date.strip().replace(" ", "T"), "ns") if since else None
 
 
 def _leads_of_valid_times(array: xr.DataArray, path: Path) -> xr.DataArray:

@@ -16,7 +16,7 @@ import numpy as np
 
 from framecast.checks import check_memory, describe
 from framecast.errors import ArgumentError, ConfigError, DataError
-from framecast.forecasting.distribution import Distribution
+from framecast.forecasting.distribution import Distribution, Exceedance
 
 if TYPE_CHECKING:
     from framecast.data.scale import Scale
@@ -24,13 +24,14 @@ if TYPE_CHECKING:
 
 class Context(NamedTuple):
     """The input of a forecast: `frames (B, T, C, H, W)` float32 in physical units, NaN for no data; `actions (B, T + L or one
-    fewer, A)`, from the first frame on, or None; extra `inputs (B, T, E, H, W)` from 0 to 1, or None; and the `scales` of the
-    cases in time and space, None where they are not known."""
+    fewer, A)`, from the first frame on, or None; extra `inputs (B, T, E, H, W)` from 0 to 1, or None; the `scales` of the cases
+    in time and space, None where they are not known; and their initial `times`, those of the newest frames, or None."""
 
     frames: np.ndarray
     actions: np.ndarray | None = None
     inputs: np.ndarray | None = None
     scales: tuple[Scale, ...] | None = None
+    times: tuple[np.datetime64 | int, ...] | None = None
 
     @property
     def length(self) -> int:
@@ -41,7 +42,7 @@ class Context(NamedTuple):
 class Forecasts(NamedTuple):
     """The result of a forecaster: `values (M, B, L, C, H, W)`; `fallback (B,)` bool, true for the cases that were forecast by a
     simpler method, None for a forecaster that uses every context; and the `distribution` of the rain rate of the first channel,
-    None for a forecaster without one.
+    None for a forecaster without one. `exceedance` is for forecasts of which only some probabilities are known.
 
     With a distribution, `values` are M members that follow it, or for M = 1 its mean (`Distribution.values`).
     """
@@ -49,6 +50,7 @@ class Forecasts(NamedTuple):
     values: np.ndarray
     fallback: np.ndarray | None = None
     distribution: Distribution | None = None
+    exceedance: Exceedance | None = None
 
 
 @runtime_checkable

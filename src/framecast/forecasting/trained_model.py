@@ -7,6 +7,7 @@ folder; it writes nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from html import escape
 from pathlib import Path
 from typing import Any, overload
 
@@ -85,6 +86,36 @@ class TrainedModel:
                 remedy="leave it out, or train with head.name=exceedance",
             )
 
+    def __repr__(self) -> str:
+        return "\n  ".join([f"TrainedModel {self.name}", *(f"{name}: {text}" for name, text in self._facts().items())])
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><td>{escape(name)}</td><td>{escape(text)}</td></tr>" for name, text in self._facts().items()
+        )
+        return f"<div><p>TrainedModel {escape(self.name)}</p><table>{rows}</table></div>"
+
+    def _facts(self) -> dict[str, str]:
+        """What a person asks first of a model, by name."""
+        shape, step = self.card.shape, self.card.step_seconds
+        minutes = "" if step is None else f", {step / 60:g} minutes apart"
+        facts = {
+            "predicts": f"{self.card.quantity.title} ({self.card.quantity.units}), "
+            f"{shape.horizon} frames from {shape.context}{minutes}",
+            "trained on": f"frames of {shape.height} x {shape.width} pixels",
+            "weights": f"{sum(weight.numel() for weight in self.model.parameters()):,} on {self.device}",
+        }
+        if self.card.head.rates:
+            rates = ", ".join(f"{rate:g}" for rate in self.card.head.rates)
+            facts["probabilities"] = f"of {rates} mm/h{', calibrated' if self.card.calibration else ''}"
+        if self.inputs:
+            facts["extra inputs"] = str(self.inputs)
+        if self.members:
+            facts["members"] = str(self.members)
+        if self.folder is not None:
+            facts["folder"] = str(self.folder)
+        return facts
+
     @property
     def name(self) -> str:
         """The name of the model."""
@@ -99,6 +130,16 @@ class TrainedModel:
     def context_length(self) -> int:
         """The same as `context`; the name is that of the interface `Forecaster`."""
         return self.card.shape.context
+
+    @property
+    def horizon(self) -> int:
+        """The number of frames that are forecast, unless stated: that of training."""
+        return self.card.shape.horizon
+
+    @property
+    def has_distribution(self) -> bool:
+        """Whether its forecasts have probabilities."""
+        return bool(self.card.head.rates)
 
     @property
     def inputs(self) -> int:

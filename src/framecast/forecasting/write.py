@@ -1,13 +1,11 @@
 """Writes a Forecast to a file, atomically: CF NetCDF or Zarr for data, MP4 or GIF for an animation.
 
 An ensemble has the dimension `member` (CF: realization). An animation shows the context, if given, and then the forecast (the
-mean of an ensemble), whose frames have an orange edge, in the colours of the report (`pip install "framecast[report]"`). MP4
-needs PyAV (`pip install "framecast[video]"`).
+mean of an ensemble), see `film` (`pip install "framecast[report]"`; MP4 needs `"framecast[video]"` too).
 """
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,19 +17,12 @@ from zarr.storage import MemoryStore
 from framecast.checks import as_path, describe
 from framecast.data.archives.outputs import check_output
 from framecast.data.frames import check_frames
-from framecast.data.orientation import orientation_of
 from framecast.data.quantities import QUANTITIES
 from framecast.errors import DataError
 from framecast.forecasting.labels import DIMS, EVENT, MEMBER_DIMS, PROBABILITY, Forecast, values_of
 from framecast.forecasting.targets import check_target
 from framecast.writing import put_bytes, replacing, write_bytes
 from framecast.writing.netcdf import write_netcdf
-
-FRAME_RATE = 10
-"""Frames per second of an animation."""
-_EDGE = (213, 94, 0)
-_MIN_SIDE = 256
-"""Smaller frames are enlarged by a whole factor."""
 
 
 def check_forecast(forecast: Any) -> xr.DataArray:
@@ -52,9 +43,16 @@ def check_forecast(forecast: Any) -> xr.DataArray:
     return forecast
 
 
-def write(forecast: Forecast, out: str | Path, *, overwrite: bool = False, context: xr.DataArray | None = None) -> None:
+def write(
+    forecast: Forecast,
+    out: str | Path,
+    *,
+    overwrite: bool = False,
+    context: xr.DataArray | None = None,
+    palette: str | None = None,
+) -> None:
     """Write `forecast` to `out`, in the format of its suffix: .nc or .zarr with grid, projection, init and lead times, or .mp4 or
-    .gif, an animation that starts with the frames of `context`, if given.
+    .gif, an animation that starts with the frames of `context`, if given, in the colours of `palette` (`framecast.colours`).
 
     Raises `DataError` if `forecast` is no Forecast, `ConfigError` if the suffix is unknown, the folder does not exist, the file
     exists and `overwrite` is false, or the forecast was made from it, and `RunError` if it cannot be written.
@@ -68,7 +66,9 @@ def write(forecast: Forecast, out: str | Path, *, overwrite: bool = False, conte
     check_output(out, [] if context is None else [context], others=values.encoding.get("sources", ()))
     # Make the file in memory, then write it in one step.
     if out.suffix in (".mp4", ".gif"):
-        film = (_gif if out.suffix == ".gif" else _mp4)(video_frames(values, context))
+        from framecast.forecasting.film import encode, film_of  # late: a file of data needs no matplotlib
+
+        film = encode(film_of(values, context, palette), out.suffix)
         write_bytes(out, film.getbuffer(), overwrite=overwrite)
     elif out.suffix == ".nc":
         write_netcdf(out, to_dataset(forecast), overwrite=overwrite)
@@ -78,52 +78,6 @@ def write(forecast: Forecast, out: str | Path, *, overwrite: bool = False, conte
         with replacing(out, overwrite=overwrite) as temporary:
             for name, content in store.items():
                 put_bytes(temporary / name, content.to_bytes())
-
-
-def video_frames(forecast: xr.DataArray, context: xr.DataArray | None = None) -> list[np.ndarray]:
-    """The images `(H, W, 3)` uint8 of an animation: the context, then the forecast with an orange edge, north at the top."""
-    from framecast.colours import scale_of
-
-    scale = scale_of(QUANTITIES[forecast.attrs["quantity"]])
-    upright = orientation_of(forecast).upright
-    past = [] if context is None else [_enlarge(scale.paint(upright(frame))) for frame in context.values]
-    values = forecast.values.mean(1) if "member" in forecast.dims else forecast.values
-    future = [_enlarge(scale.paint(upright(frame))) for frame in values.reshape(-1, *values.shape[-3:])]
-    for image in future:
-        image[:3], image[-3:], image[:, :3], image[:, -3:] = _EDGE, _EDGE, _EDGE, _EDGE
-    return past + future
-
-
-def _enlarge(image: np.ndarray) -> np.ndarray:
-    """Enlarge a small image by a whole factor, and pad it to even sides, which video codecs need."""
-    factor = max(1, -(-_MIN_SIDE // max(image.shape[:2])))
-    large = image.repeat(factor, axis=0).repeat(factor, axis=1)
-    return np.ascontiguousarray(np.pad(large, ((0, large.shape[0] % 2), (0, large.shape[1] % 2), (0, 0)), mode="edge"))
-
-
-def _gif(images: list[np.ndarray]) -> io.BytesIO:
-    """An endless GIF."""
-    from PIL import Image
-
-    first, *others = [Image.fromarray(image) for image in images]
-    film = io.BytesIO()
-    first.save(film, format="GIF", save_all=True, append_images=others, duration=1000 // FRAME_RATE, loop=0)
-    return film
-
-
-def _mp4(images: list[np.ndarray]) -> io.BytesIO:
-    """H.264 video."""
-    import av
-
-    film = io.BytesIO()
-    with av.open(film, mode="w", format="mp4") as container:
-        stream: Any = container.add_stream("libx264", rate=FRAME_RATE, options={"crf": "18"})
-        stream.height, stream.width = images[0].shape[:2]
-        stream.pix_fmt = "yuv420p"
-        for image in images:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
-        container.mux(stream.encode())
-    return film
 
 
 def to_dataset(forecast: Forecast) -> xr.Dataset:

@@ -5,12 +5,15 @@ from framecast.models.autoencoders import VAE, VQVAE
 from framecast.models.conv_tt_lstm import ConvTTLSTM
 from framecast.models.convlstm import ConvLSTM
 from framecast.models.e3dlstm import E3DLSTM
+from framecast.models.fc_lstm import FCLSTM
+from framecast.models.mau import MAU
 from framecast.models.mim import MIM
 from framecast.models.modernn_dcb import MoDeRNN
 from framecast.models.modernn_slots import ModeRNN
 from framecast.models.modular import ModularDesign
 from framecast.models.motionrnn import MotionRNN
 from framecast.models.phydnet import PhyDNet
+from framecast.models.prednet import PredNet
 from framecast.models.predrnn import PredRNN, PredRNNV2
 from framecast.models.predrnn_m import PredRNNMOnly
 from framecast.models.predrnnpp import PredRNNPlusPlus
@@ -39,6 +42,9 @@ Model = (
     | SimVP
     | TAU
     | UNet
+    | FCLSTM
+    | MAU
+    | PredNet
     | ModularDesign
     | VQVAE
     | VAE
@@ -48,6 +54,8 @@ Model = (
 
 __all__ = [
     "E3DLSTM",
+    "FCLSTM",
+    "MAU",
     "MIM",
     "TAU",
     "TCTN",
@@ -63,6 +71,7 @@ __all__ = [
     "ModularDesign",
     "MotionRNN",
     "PhyDNet",
+    "PredNet",
     "PredRNN",
     "PredRNNMOnly",
     "PredRNNPlusPlus",

@@ -37,7 +37,7 @@ class _Size(ctypes.Structure):
 
 
 _fractions = load_function(
-    "framecast_fractions", ADDRESS, SIZE, ADDRESS, _Size, ADDRESS, SIZE, ADDRESS, SIZE, SIZE, *[ADDRESS] * 3, COUNT
+    "framecast_fractions", ADDRESS, SIZE, ADDRESS, _Size, ADDRESS, SIZE, ADDRESS, SIZE, SIZE, *[ADDRESS] * 4, COUNT
 )
 _probabilities = load_function(
     "framecast_probabilities", ADDRESS, SIZE, ADDRESS, _Size, ADDRESS, *[SIZE] * 3, *[ADDRESS] * 3, COUNT
@@ -66,7 +66,7 @@ def fractions(
     limits = limits.float().contiguous()
     error, reference = torch.empty(2, len(forecasts), *limits.shape[:2], len(sides), dtype=torch.float64)
     pad = max(sides) // 2
-    workspace = _counts(3, size, pad)
+    workspace, lines = _counts(2 + len(forecasts), size, pad), torch.empty(threads(), 2, size.width)
     _fractions(
         addresses(fields),
         len(forecasts),
@@ -80,6 +80,7 @@ def fractions(
         error.data_ptr(),
         reference.data_ptr(),
         workspace.data_ptr(),
+        lines.data_ptr(),
         threads(),
     )
     return error, reference

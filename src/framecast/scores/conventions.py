@@ -7,7 +7,7 @@ A convention is a function that computes sums and the list of metrics made of th
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,9 +15,11 @@ import torch
 from torch import Tensor
 
 from framecast.errors import ArgumentError
-from framecast.scores.metric import Better, Metric, decibels, ratio, root
+from framecast.ops import frames
+from framecast.ops import windows as loops
+from framecast.scores.metric import Better, Metric, Units, decibels, ratio, root
 from framecast.scores.ssim import gaussian_line, mean_similarity, ms_ssim, ssim_map, uniform_line
-from framecast.scores.structure import gradient_difference, sharpness_difference, strongest_edge
+from framecast.scores.structure import count_gradients, gradient_difference, sharpness_difference, strongest_edge
 
 Sums = dict[str, Tensor]
 """Numerator and weight of each score for each case and lead time: `name` and `name_weight`, `(B, S)` float64."""
@@ -33,6 +35,8 @@ class Convention:
     metrics: tuple[Metric, ...]
     signed: bool = True
     """Whether LPIPS is computed on images from -1 to 1, as its authors do, or from 0 to 1."""
+    local: bool = False
+    """Whether the sums are over windows of valid pixels, so that the frame around these does not matter."""
 
     def compute_sums(
         self, prediction: Tensor, truth: Tensor, images: Tensor, true_images: Tensor, valid: Tensor
@@ -41,10 +45,7 @@ class Convention:
 
         Missing pixels may hold any value, also NaN; no score uses them.
         """
-        forecast, observed, forecast_images, observed_images = (
-            values.double().masked_fill(~valid, 0.0) for values in (prediction, truth, images, true_images)
-        )
-        return self.errors(forecast, observed, forecast_images, observed_images, valid)
+        return self.errors(prediction, truth, images, true_images, valid)
 
 
 def _per_frame(values: Tensor) -> Tensor:
@@ -57,22 +58,36 @@ def _whole_frames(valid: Tensor) -> Tensor:
     return valid.flatten(2).any(2).double()
 
 
+def _without_missing(valid: Tensor, *fields: Tensor) -> list[Tensor]:
+    """Fields in float64, 0 where they are not valid."""
+    return [values.double().masked_fill(~valid, 0.0) for values in fields]
+
+
 def _default(prediction: Tensor, truth: Tensor, images: Tensor, true_images: Tensor, valid: Tensor) -> Sums:
-    error, image_error = prediction - truth, images.clamp(0, 1) - true_images.clamp(0, 1)
-    elements = _per_frame(valid.double()) * truth.shape[2]
-    forecast, observed = images.clamp(0, 1), true_images.clamp(0, 1)
-    gradients, count = gradient_difference(forecast, observed, valid)
+    elements = valid.flatten(2).sum(2).double() * truth.shape[2]
+    squared, absolute, image_error, gradients = _errors(prediction, truth, images, true_images, valid)
     return {
-        "mse": _per_frame(error**2),
+        "mse": squared,
         "mse_weight": elements,
-        "mae": _per_frame(error.abs()),
+        "mae": absolute,
         "mae_weight": elements,
-        "psnr": _per_frame(image_error**2),
+        "psnr": image_error,
         "psnr_weight": elements,
-        **_similarities(forecast, observed, valid),
+        **_similarities(images, true_images, valid),
         "gdl": gradients,
-        "gdl_weight": count,
+        "gdl_weight": count_gradients(valid).double() * truth.shape[2],
     }
+
+
+def _errors(prediction: Tensor, truth: Tensor, images: Tensor, true_images: Tensor, valid: Tensor) -> Sequence[Tensor]:
+    """The same as `ops.frames.frame_errors`, by its loop where there is one."""
+    if loops.has_loops(prediction, truth, images, true_images):
+        return frames.frame_errors(prediction, truth, images, true_images, valid).unbind()
+    forecast, observed = _without_missing(valid, prediction, truth)
+    image, true_image = (values.clamp(0, 1) for values in _without_missing(valid, images, true_images))
+    error = forecast - observed
+    gradients, _ = gradient_difference(image, true_image, valid)
+    return _per_frame(error**2), _per_frame(error.abs()), _per_frame((image - true_image) ** 2), gradients
 
 
 def _similarities(images: Tensor, true_images: Tensor, valid: Tensor) -> Sums:
@@ -80,14 +95,14 @@ def _similarities(images: Tensor, true_images: Tensor, valid: Tensor) -> Sums:
     where the value is defined."""
     side = min(11, *(side - (side + 1) % 2 for side in images.shape[-2:]))
     forecast, observed = (
-        values.float().masked_fill(~valid, torch.nan).flatten(0, 2) for values in (images, true_images)
+        values.clamp(0, 1).float().masked_fill(~valid, torch.nan).flatten(0, 2) for values in (images, true_images)
     )
-    similarity, _ = mean_similarity(forecast, observed, gaussian_line(side), 1.0)
+    first = mean_similarity(forecast, observed, gaussian_line(side), 1.0)
     sums: Sums = {}
-    for name, values in (("ssim", similarity), ("ms_ssim", ms_ssim(forecast, observed))):
-        frames = values.view(images.shape[:3]).mean(2)
-        known = frames.isfinite()
-        sums |= {name: frames.masked_fill(~known, 0.0), f"{name}_weight": known.double()}
+    for name, values in (("ssim", first[0]), ("ms_ssim", ms_ssim(forecast, observed, first=first))):
+        known = values.view(images.shape[:3]).mean(2)
+        defined = known.isfinite()
+        sums |= {name: known.masked_fill(~defined, 0.0), f"{name}_weight": defined.double()}
     return sums
 
 
@@ -104,11 +119,13 @@ def _frame_sums(valid: Tensor, **scores: Tensor) -> Sums:
 
 
 def _thuml(_: Tensor, __: Tensor, images: Tensor, true_images: Tensor, valid: Tensor) -> Sums:
+    images, true_images = _without_missing(valid, images, true_images)
     sharp = sharpness_difference(_bytes(images), _bytes(true_images), 255.0)
     return _frame_sums(valid, **_published(images, true_images, mae_of=images), sharp=sharp)
 
 
 def _czh98(_: Tensor, __: Tensor, images: Tensor, true_images: Tensor, valid: Tensor) -> Sums:
+    images, true_images = _without_missing(valid, images, true_images)
     scores = _published(images, true_images, mae_of=images.clamp(0, 1))
     return _frame_sums(valid, **scores, laplacian=strongest_edge(_bytes(images)))
 
@@ -125,6 +142,7 @@ def _published(images: Tensor, true_images: Tensor, mae_of: Tensor) -> dict[str,
 
 
 def _openstl(_: Tensor, __: Tensor, images: Tensor, true_images: Tensor, valid: Tensor) -> Sums:
+    images, true_images = _without_missing(valid, images, true_images)
     forecast = images.clamp(0, 1)
     noise = ((forecast - true_images) ** 2).flatten(2).mean(2)
     signal = (true_images**2).flatten(2).mean(2)
@@ -156,6 +174,7 @@ def _metric(
     range: tuple[float, float],
     of: str | None = None,
     formula: Callable[[np.ndarray], np.ndarray] = ratio,
+    units: Units = "1",
 ) -> Metric:
     """The record of a frame score. Its sums are those of the score `of` (by default its own); a ratio of sums is a mean over
     cases."""
@@ -170,6 +189,7 @@ def _metric(
         perfect=perfect,
         range=range,
         definition=definition,
+        units=units,
         mean=mean,
         compared=mean and better != "neither",
         headline=name in ("mse", "mae", "ssim"),
@@ -177,12 +197,14 @@ def _metric(
     )
 
 
-def _error(name: str, definition: str) -> Metric:
-    return _metric(name, definition, better="lower", perfect=0, range=(0, np.inf))
+def _error(name: str, definition: str, units: Units = "1") -> Metric:
+    return _metric(name, definition, better="lower", perfect=0, range=(0, np.inf), units=units)
 
 
-def _root_of_mse(definition: str) -> Metric:
-    return _metric("rmse", definition, better="lower", perfect=0, range=(0, np.inf), of="mse", formula=root)
+def _root_of_mse(definition: str, units: Units = "1") -> Metric:
+    return _metric(
+        "rmse", definition, better="lower", perfect=0, range=(0, np.inf), of="mse", formula=root, units=units
+    )
 
 
 def _similarity(name: str, definition: str, lowest: float = -1) -> Metric:
@@ -192,7 +214,9 @@ def _similarity(name: str, definition: str, lowest: float = -1) -> Metric:
 def _ratio_in_decibels(
     name: str, definition: str, lowest: float = 0, formula: Callable[[np.ndarray], np.ndarray] = ratio
 ) -> Metric:
-    return _metric(name, definition, better="higher", perfect=np.inf, range=(lowest, np.inf), formula=formula)
+    return _metric(
+        name, definition, better="higher", perfect=np.inf, range=(lowest, np.inf), formula=formula, units="dB"
+    )
 
 
 _FRAME = "summed over the pixels and channels of a frame, averaged over frames"
@@ -200,9 +224,9 @@ _BYTES_PSNR = "of 8-bit frames (truncated), averaged over frames; infinite for e
 _BYTES_SSIM = "of 8-bit frames (truncated), uniform window 7x7, sample covariance, averaged over frames"
 
 _DEFAULT = (
-    _error("mse", "mean squared error over all valid pixels, in the units of the data squared"),
-    _root_of_mse("root of the mean squared error"),
-    _error("mae", "mean absolute error over all valid pixels, in the units of the data"),
+    _error("mse", "mean squared error over all valid pixels, in the units of the data squared", "squares"),
+    _root_of_mse("root of the mean squared error", "values"),
+    _error("mae", "mean absolute error over all valid pixels, in the units of the data", "values"),
     _ratio_in_decibels(
         "psnr",
         "decibels of 1 over the mean squared error of all valid pixels, values scaled and clipped to [0, 1]",
@@ -256,7 +280,7 @@ _OPENSTL = (
 CONVENTIONS: dict[str, Convention] = {
     convention.name: convention
     for convention in (
-        Convention("default", _default, _DEFAULT),
+        Convention("default", _default, _DEFAULT, local=True),
         Convention("thuml", _thuml, _THUML, signed=False),
         Convention("czh98", _czh98, _CZH98),
         Convention("openstl", _openstl, _OPENSTL),

@@ -21,6 +21,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from framecast.ops import frames
+from framecast.ops import windows as loops
 from framecast.scores.metric import Better, Metric
 
 
@@ -38,6 +40,9 @@ def contingency(prediction: Tensor, truth: Tensor, valid: Tensor, thresholds: Se
 
     `prediction, truth (B, S, C, H, W)` in the units of the thresholds, `valid (B, S, 1, H, W)` -> four `(B, S, K)` int64.
     """
+    if loops.has_loops(prediction, truth):
+        forecast, observed, hits, every = frames.count_events(prediction, truth, valid, thresholds)
+        return Contingency(hits, observed - hits, forecast - hits, every - forecast - observed + hits)
     return event_contingency([prediction >= threshold for threshold in thresholds], truth, valid, thresholds)
 
 

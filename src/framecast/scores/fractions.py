@@ -107,11 +107,16 @@ def fss(error: Tensor, reference: Tensor) -> Tensor:
     return torch.where(reference > 0, score.masked_fill(score < _ROUNDING, 0.0), torch.nan)
 
 
+def window_step(side: int) -> int:
+    """How many pixels apart windows of `side` pixels are."""
+    return max(1, side // 8)
+
+
 class Windows:
     """Windows of one side around the observed pixels of a frame, cut off at its edge."""
 
     def __init__(self, valid: Tensor, side: int) -> None:
-        self.half, self.step = side // 2, max(1, side // 8)
+        self.half, self.step = side // 2, window_step(side)
         self.rows, self.columns = (-(-length // self.step) for length in valid.shape)
         count = self._sums(integral(valid)).float()
         self.centre = valid[:: self.step, :: self.step]

@@ -16,6 +16,8 @@ import numpy as np
 Better = Literal["lower", "higher", "neither"]
 Group = Literal["frame", "event", "neighbourhood", "object"]
 """The table in which a metric stands."""
+Units = Literal["1", "values", "squares", "dB"]
+"""The units of a metric: none, those of the values, those squared, or decibels."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -37,6 +39,7 @@ class Metric:
     """The value of a perfect forecast; None where that depends on the data."""
     range: tuple[float, float]
     definition: str
+    units: Units = "1"
     dims: tuple[str, ...] = ()
     """Dimensions besides the lead time: "threshold", "percentile", "scale"."""
     mean: bool = False
@@ -65,6 +68,18 @@ class Metric:
     def label(self) -> str:
         """The title with the place: "CSI at 2 mm/h"."""
         return f"{self.title}{self.suffix}"
+
+    def units_of(self, values: str) -> str:
+        """The units as text, where the values have the units `values`: "(mm/h)²"; empty for none."""
+        squared = f"({values})²" if "/" in values else f"{values}²"
+        return {"1": "", "values": values, "squares": squared if values else "", "dB": "dB"}[self.units]
+
+    @property
+    def arrow(self) -> str:
+        """The direction in which it is better: up, down, or towards its perfect value."""
+        if self.better != "neither":
+            return "↓" if self.better == "lower" else "↑"
+        return "" if self.perfect is None else f"→ {self.perfect:g}"
 
     def at(self, suffix: str, **place: int) -> Metric:
         """The metric at one threshold, percentile or scale: `place` has an index for each of `dims`."""

@@ -258,6 +258,7 @@ METRICS = (
         definition="continuous ranked probability score, in the units of the data: of members the fair one; of a distribution "
         "without members the integral of (F(x) - 1{truth <= x})^2, F linear between its rates, what is below the lowest one dry, "
         "what is above the highest one at 1.4 times it; of a single forecast the MAE",
+        units="values",
         mean=True,
         ensembles=True,
         compared=True,

@@ -71,22 +71,29 @@ def mean_similarity(prediction: Tensor, truth: Tensor, line: Tensor, data_range:
 
 
 MS_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+POOLED = 2 ** (len(MS_WEIGHTS) - 1)
+"""Pixels of the original frame along a side of a pixel of the coarsest scale."""
+SMALLEST = 11 * POOLED
+"""The smallest frames of MS-SSIM, in pixels a side."""
 
 
-def ms_ssim(prediction: Tensor, truth: Tensor, data_range: float = 1.0) -> Tensor:
+def ms_ssim(
+    prediction: Tensor, truth: Tensor, data_range: float = 1.0, *, first: tuple[Tensor, Tensor] | None = None
+) -> Tensor:
     """Multi-scale similarity of each frame, over five scales (Zhou Wang, Eero Simoncelli, Alan Bovik, "Multi-Scale Structural
     Similarity for Image Quality Assessment", 2003, equation 7): `prediction, truth (N, H, W)` -> `(N,)`.
 
     Each scale is the mean of 2 x 2 pixels of the previous one. The mean at a scale is over the windows without a missing pixel;
-    negative means count as 0. NaN for frames smaller than 176 pixels, and where a scale has no such window.
+    negative means count as 0. NaN for frames smaller than 176 pixels, and where a scale has no such window. `first` is the
+    `mean_similarity` of the frames in the window of the paper, if it is known.
     """
     line = gaussian_line()
     total = torch.ones(len(truth), dtype=torch.float64)
-    if min(truth.shape[1:]) < len(line) * 2 ** (len(MS_WEIGHTS) - 1):
+    if min(truth.shape[1:]) < SMALLEST:
         return total * torch.nan
     x, y = prediction.to(line.dtype), truth.to(line.dtype)
-    for weight in MS_WEIGHTS[:-1]:
-        _, contrast = mean_similarity(x, y, line, data_range)
+    for scale, weight in enumerate(MS_WEIGHTS[:-1]):
+        _, contrast = first if first and not scale else mean_similarity(x, y, line, data_range)
         total = total * contrast.clamp(min=0) ** weight
         x, y = (nn.functional.avg_pool2d(each[:, None], 2)[:, 0] for each in (x, y))
     similarity, _ = mean_similarity(x, y, line, data_range)

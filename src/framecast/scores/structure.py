@@ -12,6 +12,9 @@ from functools import lru_cache
 import torch
 from torch import Tensor, nn
 
+from framecast.ops import frames
+from framecast.ops import windows as loops
+
 WAVELENGTHS = tuple(2.0 * 2 ** (k / 2) for k in range(18))
 """Limits of the rings in pixels, from 2 to 362, the same for frames of all sizes."""
 
@@ -24,18 +27,21 @@ def spectrum(images: Tensor, valid: Tensor) -> Tensor:
     """
     field = images[:, :, 0].float().masked_fill(~valid[:, :, 0], 0.0)
     height, width = field.shape[-2:]
-    power = torch.fft.rfft2(field, norm="ortho").abs().square()
-    ring, counts = _rings(height, width)
-    doubled = power.clone()
-    doubled[..., 1 : (width + 1) // 2] *= 2  # the other half of the plane, which a real field shares
-    sums = torch.zeros(*power.shape[:2], len(counts) + 1, dtype=torch.float64)
-    sums.index_add_(2, ring.flatten(), doubled.flatten(2).double())
+    coefficients = torch.fft.rfft2(field, norm="ortho")
+    ring, weight, counts = _rings(height, width)
+    if loops.has_loops(field):
+        sums = frames.ring_sums(coefficients.flatten(0, 1), ring, weight, len(counts) + 1).view(*field.shape[:2], -1)
+    else:
+        power = weight * torch.view_as_real(coefficients).square().sum(-1)
+        sums = torch.zeros(*field.shape[:2], len(counts) + 1, dtype=torch.float64)
+        sums.index_add_(2, ring.flatten(), power.flatten(2).double())
     return torch.where(counts > 0, sums[..., :-1] / counts.clamp(min=1), torch.nan)
 
 
 @lru_cache(maxsize=8)
-def _rings(height: int, width: int) -> tuple[Tensor, Tensor]:
-    """The ring of each frequency (the last number: none), and the number of frequencies of the full plane in each ring."""
+def _rings(height: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
+    """The ring of each frequency of a real field (the last number: none), how many frequencies of the full plane it stands for,
+    and the number of frequencies of the full plane in each ring."""
     ky, kx = torch.fft.fftfreq(height)[:, None], torch.fft.rfftfreq(width)
     wavelength = 1 / (ky.square() + kx.square()).sqrt().clamp(min=1e-9)
     ring = torch.bucketize(wavelength.double(), torch.tensor(WAVELENGTHS, dtype=torch.float64), right=True) - 1
@@ -43,7 +49,7 @@ def _rings(height: int, width: int) -> tuple[Tensor, Tensor]:
     weight = torch.ones_like(wavelength)
     weight[:, 1 : (width + 1) // 2] = 2
     counts = torch.zeros(len(WAVELENGTHS), dtype=torch.float64).index_add_(0, ring.flatten(), weight.flatten().double())
-    return ring, counts[:-1]
+    return ring, weight, counts[:-1]
 
 
 def gradient_difference(prediction: Tensor, truth: Tensor, valid: Tensor, power: int = 2) -> tuple[Tensor, Tensor]:
@@ -54,9 +60,17 @@ def gradient_difference(prediction: Tensor, truth: Tensor, valid: Tensor, power:
     """
     down = (truth.diff(dim=-2).abs() - prediction.diff(dim=-2).abs()).abs()[..., :, 1:]
     along = (truth.diff(dim=-1).abs() - prediction.diff(dim=-1).abs()).abs()[..., 1:, :]
-    pairs_valid = valid[..., 1:, 1:] & valid[..., :-1, 1:] & valid[..., 1:, :-1]
-    values = (down**power + along**power).masked_fill(~pairs_valid, 0.0)
-    return values.flatten(2).sum(2), pairs_valid.flatten(2).sum(2).double() * truth.shape[2]
+    values = (down**power + along**power).masked_fill(~_pairs(valid), 0.0)
+    return values.flatten(2).sum(2), count_gradients(valid).double() * truth.shape[2]
+
+
+def count_gradients(valid: Tensor) -> Tensor:
+    """The number of pixels `(B, S)` that are valid with the pixels above and to the left of them."""
+    return _pairs(valid).flatten(2).sum(2)
+
+
+def _pairs(valid: Tensor) -> Tensor:
+    return valid[..., 1:, 1:] & valid[..., :-1, 1:] & valid[..., 1:, :-1]
 
 
 def sharpness_difference(prediction: Tensor, truth: Tensor, data_range: float) -> Tensor:

@@ -7,6 +7,7 @@ Input are arrays of forecasts and truth; the scores in `framecast.scores` define
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -19,13 +20,15 @@ from torch import Tensor
 from framecast.data.motion.optical_flow import estimate_motion
 from framecast.data.quantities import Quantity
 from framecast.data.scaling import default_scaling
+from framecast.scores.fractions import window_step
 from framecast.scores.i3d import I3D
 from framecast.scores.objects import SUMS as SAL_SUMS
 from framecast.scores.objects import Scene, object_threshold, sal, scene
 from framecast.scores.perceptual import LPIPS
-from framecast.scores.probability import crps_field, ladder_crps, rank_histogram
+from framecast.scores.probability import NEIGHBOURHOOD, crps_field, ladder_crps, rank_histogram
+from framecast.scores.ssim import POOLED, SMALLEST
 from framecast.scores.structure import spectrum
-from framecast.verification.case_fields import LEADS, Column, Fields, make_fields, stack_columns
+from framecast.verification.case_fields import EVERYWHERE, LEADS, Box, Column, Fields, make_fields, stack_columns
 from framecast.verification.event_sums import (
     event_sums,
     neighbourhood_sums_of_events,
@@ -65,7 +68,10 @@ def sum_cases(
     # large frames: a few lead times at a time
     size = max(1, MAX_PIXELS // truth[:, 0].size)
     pieces = [slice(lead, lead + size) for lead in range(0, truth.shape[1], size)]
-    data = _join_lead_times([_lead_time_sums(fields.at(leads), rules) for leads in pieces])
+    box = _scored_box(fields, rules)
+    data = _join_lead_times(
+        [_lead_time_sums(fields.at(leads, box), rules, truth.shape[-2:]) for leads in pieces]
+    ) | _join_lead_times([_spectrum_sums(fields.at(leads), rules) for leads in pieces])
     if rules.thresholds:
         data |= pool_probabilities(data)
     # sums that need all lead times of a case
@@ -85,15 +91,23 @@ def sum_cases(
     return xr.Dataset(data, coords={"forecaster": list(forecasts)})
 
 
-def _lead_time_sums(fields: Fields, rules: ScoringRules) -> dict[str, Column]:
-    """The sums that need no other lead time."""
-    data = _frame_sums(fields, rules) | _spectrum_sums(fields, rules)
+def _scored_box(fields: Fields, rules: ScoringRules) -> Box:
+    """The part of the frames outside of which no pixel is scored: with it the sums are those of full frames. Windows and mean
+    pixels of MS-SSIM begin at the same places in it."""
+    if not rules.convention.local:
+        return EVERYWHERE
+    return fields.box(math.lcm(POOLED, *map(window_step, rules.scales), window_step(NEIGHBOURHOOD)), SMALLEST)
+
+
+def _lead_time_sums(fields: Fields, rules: ScoringRules, frame: tuple[int, int]) -> dict[str, Column]:
+    """The sums that need no other lead time and no pixel that is not valid; `frame` is the size of full frames."""
+    data = _frame_sums(fields, rules)
     if rules.thresholds:
         data |= event_sums(fields, rules) | probability_sums_of_events(fields, rules)
         if rules.scales:
             data |= neighbourhood_sums_of_events(fields, rules)
     if rules.quantity.precipitation:
-        data |= _object_sums(fields, rules)
+        data |= _object_sums(fields, rules, float(np.hypot(*frame)))
     return data
 
 
@@ -113,7 +127,10 @@ def _frame_sums(fields: Fields, rules: ScoringRules) -> dict[str, Column]:
             values, fields.truth, fields.images[name], fields.truth_images, fields.valid
         )
         every = members.get(name, values[None])
-        sums["crps"] = _sum_over_pixels(_crps(fields.scored[name], every, fields.truth), fields.valid)
+        if rules.convention.local and len(every) == 1 and fields.scored[name].ladder is None:
+            sums["crps"] = sums["mae"] / fields.truth.shape[2]  # of a single forecast the absolute error
+        else:
+            sums["crps"] = _sum_over_pixels(_crps(fields.scored[name], every, fields.truth), fields.valid)
         if members:
             error = (every.mean(0) - fields.truth).double().square()
             sums["ensemble_variance"] = _sum_over_pixels(_ensemble_variance(every), fields.valid)
@@ -126,9 +143,11 @@ def _frame_sums(fields: Fields, rules: ScoringRules) -> dict[str, Column]:
 
 
 def _crps(scored: ScoredForecast, members: Tensor, truth: Tensor) -> Tensor:
-    """The CRPS `(B, S, C, H, W)` of the members or the single forecast, or of a distribution without members."""
+    """The CRPS `(B, S, C, H, W)` of the members or the single forecast, or of a distribution without members; NaN if only some
+    probabilities of that are known."""
     if scored.ladder is None:
-        return crps_field(members, truth)
+        known = scored.exceedance is None or scored.members is not None
+        return crps_field(members, truth) if known else torch.full_like(truth, torch.nan, dtype=torch.float64)
     probability, limits, dry, highest = scored.ladder
     each = [ladder_crps(torch.from_numpy(probability), limits, channel, dry, highest) for channel in truth.unbind(2)]
     return torch.stack(each, 2)
@@ -147,9 +166,9 @@ def _sum_over_pixels(values: Tensor, valid: Tensor) -> Tensor:
     return values.masked_fill(~valid, 0.0).mean(2).flatten(2).sum(2)
 
 
-def _object_sums(fields: Fields, rules: ScoringRules) -> dict[str, Column]:
-    """SAL, signed and absolute, of the frames in which the truth and every forecast have rain: the same frames for all."""
-    diagonal = float(np.hypot(*fields.truth.shape[-2:]))
+def _object_sums(fields: Fields, rules: ScoringRules, diagonal: float) -> dict[str, Column]:
+    """SAL, signed and absolute, of the frames in which the truth and every forecast have rain: the same frames for all.
+    `diagonal` is that of full frames."""
     scenes = [_scenes(values, fields.valid, rules) for values in (fields.truth, *fields.forecasts.values())]
     totals = np.zeros((len(SAL_SUMS), len(fields.forecasts), *fields.truth.shape[:2]))
     for frame in scenes[0]:

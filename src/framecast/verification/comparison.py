@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import combinations
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -20,11 +21,34 @@ from framecast.scores import Metric
 from framecast.scores.bootstrap import REPEATS, blocks_with_value, draw_blocks, limits, resample
 from framecast.verification.claims import FEWEST, Claim, anchored
 from framecast.verification.result import Verification
+from framecast.verification.score_table import lead_times, to_pandas
 from framecast.verification.significance import hering_genton, holm, student_p
 from framecast.verification.views import fallback_counts, fallbacks
 
+if TYPE_CHECKING:
+    import pandas as pd
 
-@dataclass(frozen=True)
+
+class ClaimRow(NamedTuple):
+    """A claim as a row of a table. `lead` is None for all lead times; `winner` is empty where no difference is claimed."""
+
+    score: str
+    one: str
+    other: str
+    lead: float | None
+    lead_units: str
+    one_value: float
+    other_value: float
+    difference: float
+    low: float
+    high: float
+    p: float
+    blocks: int
+    direction: str
+    winner: str
+
+
+@dataclass(frozen=True, repr=False)
 class Comparison:
     """The sums, and the claims on them: `overall` over all lead times, `by_lead` at each lead time."""
 
@@ -33,6 +57,40 @@ class Comparison:
     by_lead: list[Claim]
     candidates: tuple[str, ...] = ()
     """The forecasters that were compared with all others."""
+
+    def rows(self) -> list[ClaimRow]:
+        """Every claim as a row of a table, those over all lead times first."""
+        leads, units = lead_times(self.verification.sums)
+        return [
+            ClaimRow(
+                each.score,
+                each.one,
+                each.other,
+                None if each.lead is None else float(leads[each.lead]),
+                units,
+                *each.values,
+                each.difference,
+                *each.interval,
+                each.p,
+                each.blocks,
+                each.better,
+                each.winner or "",
+            )
+            for each in (*self.overall, *self.by_lead)
+        ]
+
+    def to_pandas(self) -> pd.DataFrame:
+        """The claims as a tidy table: score, the pair, lead (missing: all lead times), values, difference with its 95 % interval,
+        p, blocks, direction and winner. The scores are those of `verification.to_pandas()`."""
+        return to_pandas(self.rows())
+
+    def __repr__(self) -> str:
+        claimed = sum(claim.significant for claim in self.overall)
+        return f"Comparison: {claimed} of {len(self.overall)} differences can be claimed\n{self.verification!r}"
+
+    def _repr_html_(self) -> str:
+        claimed = sum(claim.significant for claim in self.overall)
+        return f"<p>{claimed} of {len(self.overall)} differences can be claimed</p>{self.verification._repr_html_()}"
 
     @property
     def days(self) -> int | None:

@@ -42,7 +42,7 @@ from framecast.verification.perceptual_weights import PerceptualWeights
 from framecast.verification.result import Verification
 from framecast.verification.run import PartialResult, ScoringPlan, assemble, make_plan, score
 from framecast.verification.settings import EvaluationSettings
-from framecast.verification.windows import FramesLike, training_warning, windows_of
+from framecast.verification.windows import FramesLike, pixel_size, training_warning, windows_of
 
 DEFAULTS = EvaluationSettings()
 """All settings at their defaults."""
@@ -185,12 +185,18 @@ def run_job(
         parts = [score(plan, resources.forecasters, source, progress or no_progress, resources.networks)]
     else:
         parts = score_on_cluster(job, plan, cluster, progress or no_progress)
-    verification = replace(assemble(parts, plan, source, resources.sources.step), grid=_grid(resources.sources.frames))
+    verification = replace(
+        assemble(parts, plan, source, resources.sources.step), grid=grid_of(resources.sources.frames)
+    )
     verification.sums.encoding["sources"] = source_files(*resources.sources.frames)
-    verification.sums.attrs |= job.weights.describe() | {
-        "repairs": "\n".join([*resources.sources.repairs, *resources.assumptions]),
-        "warnings": "\n".join(job.warnings(resources)),
-    }
+    verification.sums.attrs |= (
+        pixel_size(resources.sources.frames)
+        | job.weights.describe()
+        | {
+            "repairs": "\n".join([*resources.sources.repairs, *resources.assumptions]),
+            "warnings": "\n".join(job.warnings(resources)),
+        }
+    )
     if out is not None:
         verification.save(Path(out) / CASES)
     return Evaluation(verification, resources.models)
@@ -207,7 +213,7 @@ def _check_name(name: str | None, folder: str, settings: EvaluationSettings) -> 
         )
 
 
-def _grid(frames: Sequence[xr.DataArray]) -> Grid | None:
+def grid_of(frames: Sequence[xr.DataArray]) -> Grid | None:
     """The grid of all archives; None if they differ or have no coordinates."""
     if not frames or not all(same_grid(frames[0], other) for other in frames) or "y" not in frames[0].coords:
         return None

@@ -18,8 +18,6 @@ from framecast.errors import ConfigError
 from framecast.scores import Convention, Metric
 from framecast.verification import metrics
 
-_UNITS = {"scale": "pixels"}
-
 
 class Verified(Protocol):
     """The attributes of a `Verification` that decide which metrics can be computed."""
@@ -79,9 +77,17 @@ def metric_at(verification: Verified, metric: Metric, place: Mapping[str, int]) 
         if dim == "threshold":
             return f" at {verification.rates[index]:g} mm/h"
         value = verification.sums[dim].values[index]
-        return f" of the largest {1 - value:.0%}" if dim == "percentile" else f", {value} {_UNITS.get(dim, dim)}"
+        if dim == "percentile":
+            return f" of the largest {1 - value:.0%}"
+        return f", {describe_scale(verification, value)}" if dim == "scale" else f", {value} {dim}"
 
     return metric.at("".join(describe(dim, place[dim]) for dim in metric.dims), **place)
+
+
+def describe_scale(verification: Verified, pixels: float) -> str:
+    """A length as text: in kilometres where the side of a pixel is known."""
+    side = verification.sums.attrs.get("pixel_kilometres")
+    return f"{pixels:g} pixels" if side is None else f"{pixels * side:.3g} km"
 
 
 def define_metrics(verification: Verified) -> dict[str, str]:

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -25,6 +25,11 @@ from framecast.scores.bootstrap import blocks_with_value, draw_blocks, limits, r
 from framecast.verification.case_file import read_cases, write_cases
 from framecast.verification.examples import Example, Grid
 from framecast.verification.metric_selection import define_metrics, find_metric, select_metrics
+from framecast.verification.score_table import ScoreRow, lead_times, score_rows, to_pandas, to_xarray
+from framecast.verification.showing import as_html, as_text, format_score
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Score(NamedTuple):
@@ -42,7 +47,7 @@ class Curve(NamedTuple):
     high: np.ndarray
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Verification:
     """The sums of all cases, and the scores computed from them.
 
@@ -100,6 +105,61 @@ class Verification:
     def checksum(self) -> str:
         """A checksum of the true frames of all cases; their order does not matter."""
         return hashlib.blake2b(np.sort(self.sums["checksum"].values).tobytes(), digest_size=8).hexdigest()
+
+    @property
+    def pixel_kilometres(self) -> float | None:
+        """The side of a pixel; None if it is not known, or not the same in all cases."""
+        return self.sums.attrs.get("pixel_kilometres")
+
+    def rows(self) -> list[ScoreRow]:
+        """Every score of every forecaster as a row of a table, over all lead times and at each."""
+        return score_rows(self)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """The scores as a tidy table: forecaster, score, threshold (mm/h), percentile, scale (pixels), lead (missing: all lead
+        times), value, low and high (95 % interval), units, direction in which it is better, count of the pixels scored."""
+        return to_pandas(self.rows())
+
+    def to_xarray(self) -> xr.Dataset:
+        """The scores as a dataset: each score `(forecaster[, threshold][, percentile][, scale], lead_time)` with `_low` and
+        `_high`, the limits of its 95 % interval; over all lead times with the suffix `_overall`."""
+        return to_xarray(self)
+
+    def __repr__(self) -> str:
+        return as_text(
+            self._heading, *self._glance, note="scores: .to_pandas(), .to_xarray(); sums of the cases: .sums"
+        )
+
+    def _repr_html_(self) -> str:
+        return as_html(
+            self._heading, *self._glance, note="scores: .to_pandas(), .to_xarray(); sums of the cases: .sums"
+        )
+
+    @property
+    def _heading(self) -> str:
+        leads, units = lead_times(self.sums)
+        return (
+            f"Verification of {self.quantity.title}: {self.cases} cases in {self.blocks} independent blocks, "
+            f"{len(leads)} lead times to {leads[-1]:g} {units}"
+        )
+
+    @property
+    def _glance(self) -> tuple[list[str], list[tuple[str, list[str]]]]:
+        """The head and rows of a small table: a few scores over all lead times."""
+        metrics = self.headlines()
+        head = [f"{metric.label} {metric.arrow}".strip() for metric in metrics]
+        return head, [
+            (name, [format_score(self.score(name, metric)) for metric in metrics]) for name in self.forecasters
+        ]
+
+    def headlines(self) -> list[Metric]:
+        """The few scores that say most: errors of frames, of rain the events and probabilities of the middle threshold."""
+        if not self.rates:
+            return [metric for metric in self.metrics("frame") if metric.name in ("mse", "mae", "ssim", "psnr")]
+        middle = len(self.rates) // 2
+        frame = [metric for metric in self.metrics("frame") if metric.name in ("mse", "crps")]
+        event = [metric for metric in self.metrics(threshold=middle) if metric.name in ("csi", "bias", "brier", "fss")]
+        return frame + [metric for metric in event if self.middle_scale(metric)]
 
     def members(self, forecaster: str) -> int:
         """Number of members of a forecast."""

@@ -116,7 +116,8 @@ def score(
         if source.shape.inputs:
             inputs = np.stack([source.inputs(index) for index in indices])[:, : source.shape.context]
         scales = tuple(map(source.scale, indices)) if isinstance(source, ScaledSource) else None
-        context = Context(contexts, window_actions(source, indices), inputs, scales)
+        times = tuple(map(source.init_time, indices))
+        context = Context(contexts, window_actions(source, indices), inputs, scales, times)
         # forecast them with every forecaster
         forecasts: dict[str, ScoredForecast] = {}
         for name, forecaster in forecasters.items():

@@ -9,7 +9,7 @@ import numpy as np
 
 from framecast.data.quantities import ZR
 from framecast.errors import DataError
-from framecast.forecasting.distribution import MEAN_ABOVE, Distribution, most_skilful_events
+from framecast.forecasting.distribution import MEAN_ABOVE, Distribution, Exceedance, most_skilful_events
 from framecast.forecasting.protocol import Forecasts
 from framecast.verification.scoring_rules import ScoringRules
 
@@ -41,13 +41,14 @@ class ScoredForecast(NamedTuple):
     rates: tuple[float, float] | None = None
     ladder: Ladder | None = None
 
-    def at(self, leads: slice) -> ScoredForecast:
-        """The forecast at some of the lead times."""
+    def at(self, leads: slice, box: tuple[slice, slice]) -> ScoredForecast:
+        """The forecast at some of the lead times, and in some rows and columns."""
         members, exceedance, events = (
-            None if each is None else each[:, :, leads] for each in (self.members, self.exceedance, self.events)
+            None if each is None else each[:, :, leads, ..., *box]
+            for each in (self.members, self.exceedance, self.events)
         )
-        ladder = self.ladder and self.ladder._replace(probability=self.ladder.probability[:, :, leads])
-        return ScoredForecast(self.values[:, leads], members, exceedance, events, self.rates, ladder)
+        ladder = self.ladder and self.ladder._replace(probability=self.ladder.probability[:, :, leads, *box])
+        return ScoredForecast(self.values[:, leads, :, *box], members, exceedance, events, self.rates, ladder)
 
     @property
     def valid(self) -> np.ndarray:
@@ -63,6 +64,8 @@ def scored_forecast(forecasts: Forecasts, rules: ScoringRules, name: str) -> Sco
     quantity is not related to rain."""
     values, distribution = forecasts.values, forecasts.distribution
     members = values if len(values) > 1 else None
+    if forecasts.exceedance is not None:
+        return _of_probabilities(forecasts.exceedance, values, members)
     if distribution is None:
         return ScoredForecast(values[0] if members is None else values.mean(0), members)
     if not rules.quantity.precipitation:
@@ -80,6 +83,17 @@ def scored_forecast(forecasts: Forecasts, rules: ScoringRules, name: str) -> Sco
         most_skilful_events(exceedance),
         (float(distribution.rates[0]), float(distribution.rates[-1])),
         _ladder(distribution, rules) if members is None else None,
+    )
+
+
+def _of_probabilities(exceedance: Exceedance, values: np.ndarray, members: np.ndarray | None) -> ScoredForecast:
+    """A forecast with probabilities at the thresholds, and its mean or members."""
+    return ScoredForecast(
+        values[0] if members is None else values.mean(0),
+        members,
+        exceedance.probability,
+        most_skilful_events(exceedance.probability),
+        (exceedance.rates[0], exceedance.rates[-1]),
     )
 
 

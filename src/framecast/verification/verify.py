@@ -26,7 +26,7 @@ from framecast.verification.perceptual_weights import PerceptualWeights
 from framecast.verification.result import Verification
 from framecast.verification.run import assemble, make_plan, score
 from framecast.verification.settings import EvaluationSettings
-from framecast.verification.windows import FramesLike, all_windows, leave_out_training
+from framecast.verification.windows import FramesLike, all_windows, leave_out_training, pixel_size
 
 NO_BASELINES = EvaluationSettings(baselines=())
 
@@ -96,7 +96,8 @@ def verify(
     result = assemble([score(plan, by_name, source, progress or no_progress, weights.networks())], plan, source, step)
     repairs = [*sources.repairs, *assumptions(baselines, baseline_data)]
     result.sums.encoding["sources"] = source_files(*sources.frames)
-    result.sums.attrs |= weights.describe() | {"repairs": "\n".join(repairs), "warnings": "\n".join(sources.warnings)}
+    result.sums.attrs |= pixel_size(sources.frames) | weights.describe()
+    result.sums.attrs |= {"repairs": "\n".join(repairs), "warnings": "\n".join(sources.warnings)}
     return result
 
 

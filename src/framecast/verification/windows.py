@@ -18,6 +18,7 @@ from framecast.data.archives.opening import files_named_by, open_like
 from framecast.data.datasets import IN_MEMORY, ArchiveData
 from framecast.data.frames import files_of
 from framecast.data.readers.options import DEFAULT, ReadOptions
+from framecast.data.scale import scale_of
 from framecast.data.windows.inputs import Input
 from framecast.data.windows.known_frames import KnownFrames
 from framecast.data.windows.sources import ArchiveSource, DataSplits
@@ -29,6 +30,14 @@ from framecast.training.run_folder import EXPERIMENT, check_in_files, read_exper
 
 FramesLike = str | Path | Sequence[str | Path] | xr.DataArray
 """Frames: what `framecast.open` takes, or what it returns."""
+
+
+def pixel_size(frames: Sequence[xr.DataArray]) -> dict[str, float]:
+    """The side of a pixel as the attribute `pixel_kilometres` of the sums; nothing if it is not known, or not the same in all
+    archives."""
+    scales = [scale_of(each) for each in frames]
+    sides = {scale.kilometres for scale in scales if "pixel size" not in scale.assumed}
+    return {"pixel_kilometres": round(sides.pop(), 6)} if len(sides) == 1 and scales else {}
 
 
 def windows_of(

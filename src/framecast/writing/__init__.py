@@ -9,7 +9,7 @@ of dead processes. Symbolic links are followed to their target; the mode of new 
 the file and a remedy (`write_errors`).
 """
 
-from framecast.writing.files import adopt, append_text, appending, replacing, write_bytes, write_text
+from framecast.writing.files import adopt, append_text, appending, discard, replacing, write_bytes, write_text
 from framecast.writing.leftovers import TEMPORARY, clean_leftovers
 from framecast.writing.locks import LOCK, claim
 from framecast.writing.system import creating, make_folder, put_bytes
@@ -25,6 +25,7 @@ __all__ = [
     "claim",
     "clean_leftovers",
     "creating",
+    "discard",
     "make_folder",
     "put_bytes",
     "replacing",

@@ -49,6 +49,13 @@ def adopt(new: Path, path: Path) -> None:
         new.unlink(missing_ok=True)
 
 
+def discard(path: str | Path) -> None:
+    """Remove a file or a folder in one step: what reads it sees all of it, or nothing. Raises `RunError`."""
+    target = resolve(path)
+    with write_errors(path), temporary_folder(target.parent) as folder:
+        os.rename(target, folder / target.name)
+
+
 def write_bytes(
     path: str | Path, data: bytes | memoryview, sources: Iterable[str | Path] = (), *, overwrite: bool = True
 ) -> None:

@@ -67,6 +67,11 @@ def open(path: str | Path | Sequence[str | Path], options: ReadOptions = DEFAULT
 
 
 def open_like(path: str | Path | Sequence[str | Path], options: ReadOptions, before: ReadOptions) -> xr.DataArray:
+    """Open frames as `open_like_all` does; what was left out is in their repairs only."""
+    return open_like_all(path, options, before).frames
+
+
+def open_like_all(path: str | Path | Sequence[str | Path], options: ReadOptions, before: ReadOptions) -> OpenResult:
     """Open frames with `options`, completed by those of training, `before`; `attrs["repairs"]` reports what was completed.
 
     If the files lack the variable of training, or have other units, they are read without that option, which
@@ -93,7 +98,7 @@ def open_like(path: str | Path | Sequence[str | Path], options: ReadOptions, bef
             messages.append(f"read as in training: {_describe_options(used)}")
         needless = _unused_step_message(inherited["time_step"]) if "time_step" in inherited else None
         frames.attrs["repairs"] = [*messages, *(repair for repair in frames.attrs["repairs"] if repair != needless)]
-        return frames
+        return result
     assert failure is not None
     if inherited:
         what = f"{failure.what} (from training: {_describe_options(inherited)})"

@@ -14,6 +14,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from framecast.ops.frames import sample
+from framecast.ops.windows import has_loops
+
 MIDPOINT_ROUNDS = 2
 """Iterations of the midpoint rule."""
 STRIDE = 8
@@ -53,6 +56,8 @@ def pixel_positions(height: int, width: int) -> Tensor:
 def interpolate(field: Tensor, positions: Tensor, mode: str = "bilinear") -> Tensor:
     """Interpolate `field (K, H, W)` at `positions (2, h, w)`, with the border extended: `(K, h, w)`. `mode` is bilinear or
     nearest."""
+    if mode == "bilinear" and has_loops(field, positions):
+        return sample(field, *positions)
     height, width = field.shape[-2:]
     scale = torch.tensor([2 / max(height - 1, 1), 2 / max(width - 1, 1)]).reshape(2, 1, 1)
     grid = (positions * scale - 1).flip(0).permute(1, 2, 0)[None]

@@ -15,10 +15,14 @@ from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import torch
 from scipy import ndimage
 
+from framecast.data.motion.advection import interpolate, pixel_positions
 from framecast.data.quantities import Quantity
 from framecast.data.scaling import RainLog
+from framecast.ops.frames import filter_fields
+from framecast.ops.windows import has_loops
 
 WINDOW = 8.0
 """Standard deviation of the least-squares window, in pixels of each scale."""
@@ -33,7 +37,7 @@ RECENT = 4
 
 _recent: OrderedDict[str, np.ndarray] = OrderedDict()
 """The motion of the contexts that were asked for last, by their digests: several forecasters of one context share it."""
-_REMEMBERED = 4
+_REMEMBERED = 8
 _lock = threading.Lock()
 
 
@@ -94,19 +98,19 @@ def estimate_motion(frames: np.ndarray) -> np.ndarray:
 def _refine(frames: np.ndarray, flow: np.ndarray, pool: ThreadPoolExecutor) -> np.ndarray:
     """Refine `flow (2, H, W)` by one iteration of Lucas-Kanade on `frames (T, H, W)`, in the threads of `pool`."""
     height, width = frames.shape[1:]
-    rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
+    pixels, half = pixel_positions(height, width), torch.from_numpy(flow / 2)
 
     def normal_equations(before: np.ndarray, after: np.ndarray) -> np.ndarray:
         """Warp both frames to the midpoint: the normal equations [a b; b c] u = [d e], `(5, H, W)`."""
-        earlier = ndimage.map_coordinates(before, [rows - flow[0] / 2, columns - flow[1] / 2], order=1, mode="nearest")
-        later = ndimage.map_coordinates(after, [rows + flow[0] / 2, columns + flow[1] / 2], order=1, mode="nearest")
+        earlier = interpolate(torch.from_numpy(before)[None], pixels - half)[0].numpy()
+        later = interpolate(torch.from_numpy(after)[None], pixels + half)[0].numpy()
         middle = (earlier + later) / 2
         dy, dx = ndimage.sobel(middle, 0) / 8, ndimage.sobel(middle, 1) / 8
         change = later - earlier
         return np.stack([dy * dy, dy * dx, dx * dx, -dy * change, -dx * change])
 
     sums = np.sum(list(pool.map(normal_equations, frames[:-1], frames[1:])), axis=0)
-    a, b, c, d, e = pool.map(lambda part: ndimage.gaussian_filter(part, WINDOW, mode="constant"), sums)
+    a, b, c, d, e = _blur(sums, WINDOW, pool, extend=False)
     # Solve in a Gaussian window, with a ridge for uniform areas.
     ridge = 0.02 * float(np.mean(a + c)) + 1e-9
     determinant = (a + ridge) * (c + ridge) - b * b
@@ -114,9 +118,20 @@ def _refine(frames: np.ndarray, flow: np.ndarray, pool: ThreadPoolExecutor) -> n
     # Smooth with the smaller eigenvalue as weight: it measures how well both components are determined (Shi, Tomasi 1994).
     weight = (a + c) / 2 - np.sqrt(((a - c) / 2) ** 2 + b * b) + 1e-3 * ridge
     updated = flow + np.clip(step, -2, 2)
-    weighted = (weight, weight * updated[0], weight * updated[1])
-    smooth, *parts = pool.map(lambda part: ndimage.gaussian_filter(part, SMOOTHING, mode="nearest"), weighted)
+    weighted = np.stack([weight, weight * updated[0], weight * updated[1]])
+    smooth, *parts = _blur(weighted, SMOOTHING, pool, extend=True)
     return np.stack([part / smooth for part in parts]).astype(np.float32)
+
+
+def _blur(fields: np.ndarray, deviation: float, pool: ThreadPoolExecutor, *, extend: bool) -> list[np.ndarray]:
+    """Gaussian filters of `fields (N, H, W)` with a standard `deviation` in pixels, cut off at four of them. What lies outside is
+    0, or with `extend` the nearest pixel."""
+    if has_loops(*map(torch.from_numpy, fields)):
+        half = int(4 * deviation + 0.5)
+        line = np.exp(-0.5 / deviation**2 * np.arange(-half, half + 1) ** 2)
+        return [*filter_fields(fields, line / line.sum(), extend=extend)]
+    mode = "nearest" if extend else "constant"
+    return [*pool.map(lambda part: ndimage.gaussian_filter(part, deviation, mode=mode), fields)]
 
 
 def _downsample(frames: np.ndarray) -> np.ndarray:

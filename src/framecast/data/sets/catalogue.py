@@ -143,8 +143,8 @@ CATALOGUE = (
 
 
 def find_set(name: str) -> DataSetInfo:
-    """The set of the short name `name`, or whose title holds it, or that is called so in a recipe, and whose files can be fetched.
-    Raises `DataError`."""
+    """The set with the short name `name`, or whose title holds it, or that is called so in a recipe, and whose files can be
+    fetched. Raises `DataError`."""
     matches = [info for info in CATALOGUE if name.lower() in info.title.lower() or name in info.data.split(", ")]
     exact = [info for info in CATALOGUE if name.lower() in (info.short, info.title.lower())]
     matches = exact or [info for info in matches if info.files] or matches

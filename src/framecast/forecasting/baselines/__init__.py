@@ -44,12 +44,14 @@ DEFAULT = ("persistence", "extrapolation", "extrapolation_probability")
 class BaselineData:
     """The data that a baseline may be built from: the `quantity` of the forecast, the `step` between frames (None for frames
     without times), the opened archives `frames` of the verification (none for generated data), and `training`, a function that
-    opens the training windows."""
+    opens the training windows. An ensemble has so many `members`, by default its own number, from noise with that `seed`."""
 
     quantity: Quantity
     step: np.timedelta64 | None
     frames: Sequence[xr.DataArray]
     training: Callable[[], DataSplits]
+    members: int | None = None
+    seed: int = 0
 
     @property
     def scale(self) -> Scale:
@@ -74,7 +76,9 @@ class BaselineData:
 class Baseline:
     """A record of a baseline: its name, a one-line summary, and the function that builds it. `requires` are the modules that it
     needs; the `extra` of framecast installs them. One for `precipitation` forecasts nothing else, and the forecast of a `scaled`
-    one depends on the scale of the frames in time and space."""
+    one depends on the scale of the frames in time and space. `least` are the frames in a row that a forecast in operation needs:
+    of a single frame, extrapolation is persistence. One from `training` data cannot be used without them; an `ensemble` has
+    members, and a forecast with a `distribution` has probabilities."""
 
     name: str
     summary: str
@@ -83,6 +87,10 @@ class Baseline:
     extra: str | None = None
     precipitation: bool = False
     scaled: bool = False
+    least: int = 1
+    training: bool = False
+    ensemble: bool = False
+    distribution: bool = False
 
 
 def baselines() -> dict[str, str]:

@@ -81,4 +81,4 @@ def _build(data: BaselineData) -> Climatology:
     return Climatology(np.ascontiguousarray(climatology.mean[:, ::-1]))
 
 
-CLIMATOLOGY = Baseline("climatology", "the mean of the training frames", _build)
+CLIMATOLOGY = Baseline("climatology", "the mean of the training frames", _build, training=True)

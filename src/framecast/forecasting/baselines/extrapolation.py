@@ -41,4 +41,5 @@ EXTRAPOLATION = Baseline(
     "extrapolation",
     "the newest frame, advected by the motion of the context (Lagrangian persistence)",
     lambda data: Extrapolation(data.quantity),
+    least=2,
 )

@@ -83,4 +83,6 @@ EXTRAPOLATION_PROBABILITY = Baseline(
     lambda data: ExtrapolationProbability(data.quantity, data.scale),
     precipitation=True,
     scaled=True,
+    least=2,
+    distribution=True,
 )

@@ -24,6 +24,8 @@ from framecast.forecasting.baselines import Baseline
 from framecast.forecasting.baselines.extrapolation import Extrapolation
 from framecast.forecasting.protocol import Context, Forecasts, check_length
 
+MEMBERS = 8
+"""The members of an ensemble, unless stated."""
 _MIN_WET_FRACTION = 0.005
 """A context with a smaller fraction of wet pixels in its newest frame is extrapolated."""
 _WET, _DRY_DB, _WET_DB = 0.1, -15.0, -10.0
@@ -36,7 +38,7 @@ class _Ensemble(ABC):
     name: str
     context_length = 3
 
-    def __init__(self, quantity: Quantity, members: int = 8, seed: int = 0) -> None:
+    def __init__(self, quantity: Quantity, members: int = MEMBERS, seed: int = 0) -> None:
         self.quantity, self.members, self.seed = quantity, members, seed
 
     def forecast(self, context: Context, /, horizon: int) -> Forecasts:
@@ -143,16 +145,20 @@ class Linda(_Ensemble):
 STEPS = Baseline(
     "steps",
     "an ensemble: a cascade of scales advected with noise (pysteps)",
-    lambda data: Steps(data.quantity),
+    lambda data: Steps(data.quantity, data.members or MEMBERS, data.seed),
     requires=("pysteps",),
     extra="oracles",
     precipitation=True,
+    least=3,
+    ensemble=True,
 )
 LINDA = Baseline(
     "linda",
     "an ensemble: rain cells that grow and decay along the motion (pysteps)",
-    lambda data: Linda(data.quantity),
+    lambda data: Linda(data.quantity, data.members or MEMBERS, data.seed),
     requires=("pysteps",),
     extra="oracles",
     precipitation=True,
+    least=3,
+    ensemble=True,
 )

@@ -61,51 +61,93 @@ INLINE float inside(const int32_t *corners, Row row, int64_t c) {
 
 INLINE int64_t step_of(int64_t side) { return side < 16 ? 1 : side / 8; }
 
-INLINE void squares(const uint8_t *valid, int64_t width, int64_t step, Row row, const int32_t *all, const int32_t *truth,
-                    const int32_t *forecast, double *error, double *reference) {
-    float apart = 0, both = 0;
-#pragma omp simd reduction(+ : apart, both)
+/* Of a row of windows: one over the number of pixels with data, 0 where the centre has none, and the fractions `po` of events. */
+INLINE void shares(const uint8_t *valid, int64_t width, int64_t step, Row row, const int32_t *all, const int32_t *truth,
+                   float *share, float *po, float *square) {
+    float sum = 0;
+#pragma omp simd reduction(+ : sum)
     for (int64_t c = 0; c < width; c += step) {
-        float share = valid[c] ? 1 / inside(all, row, c) : 0;
-        float po = inside(truth, row, c) * share, pf = inside(forecast, row, c) * share;
-        apart += (pf - po) * (pf - po);
-        both += pf * pf + po * po;
+        share[c] = valid[c] ? 1 / inside(all, row, c) : 0;
+        po[c] = inside(truth, row, c) * share[c];
+        sum += po[c] * po[c];
+    }
+    *square = sum;
+}
+
+INLINE void squares(int64_t width, int64_t step, Row row, const int32_t *forecast, const float *share, const float *po,
+                    double *error, double *reference) {
+    float apart = 0, square = 0;
+#pragma omp simd reduction(+ : apart, square)
+    for (int64_t c = 0; c < width; c += step) {
+        float pf = inside(forecast, row, c) * share[c];
+        apart += (pf - po[c]) * (pf - po[c]);
+        square += pf * pf;
     }
     *error += apart;
-    *reference += both;
+    *reference += square;
+}
+
+/* Whether any pixel of the rows of windows is counted. */
+INLINE int any(Counts counts, Row row) {
+    const int32_t *last = counts.corners + row_of(counts) - 1, *at = last + (row.first - (counts.pad - row.side / 2));
+    return at[row.below] > at[0];
+}
+
+/* One event of one frame: `counts` are those of the pixels with data, of the truth and of each forecast; sums of one forecast
+ * and the next are `apart` elements apart. */
+static void compare_fractions(const Counts *counts, int64_t forecasts, const uint8_t *valid, const int64_t *sides,
+                              int64_t scales, float *share, float *po, double *error, double *reference, int64_t apart) {
+    int64_t width = counts->width;
+    for (int64_t s = 0; s < scales; s++) {
+        int64_t step = step_of(sides[s]);
+        for (int64_t f = 0; f < forecasts; f++) error[f * apart + s] = reference[f * apart + s] = 0;
+        for (int64_t r = 0; r < counts->height; r += step) {
+            Row around = row_around(*counts, r, sides[s]);
+            int observed = any(counts[1], around), forecast = 0;
+            for (int64_t f = 0; f < forecasts; f++) forecast |= any(counts[2 + f], around);
+            if (!observed && !forecast) continue;
+            float square;
+#define ROW(step)                                                                                                              \
+    shares(valid + r * width, width, step, around, counts[0].corners, counts[1].corners, share, po, &square);                \
+    for (int64_t f = 0; f < forecasts; f++) {                                                                                  \
+        reference[f * apart + s] += square;                                                                                    \
+        if (any(counts[2 + f], around))                                                                                        \
+            squares(width, step, around, counts[2 + f].corners, share, po, error + f * apart + s, reference + f * apart + s); \
+        else                                                                                                                   \
+            error[f * apart + s] += square;                                                                                    \
+    }
+            if (step == 1) {
+                ROW(1)
+            } else {
+                ROW(step)
+            }
+#undef ROW
+        }
+    }
 }
 
 /* `fields` are the truth, then the forecasts; an event is a pixel at or above one of the `limits` (frames, events, 1 +
- * forecasts). Both sums are (forecasts, frames, events, scales). `workspace` holds 3 `Counts` for each thread. */
+ * forecasts). Both sums are (forecasts, frames, events, scales). `workspace` holds 2 + forecasts `Counts` for each thread,
+ * `lines` 2 rows. */
 void framecast_fractions(const float *const *fields, int64_t forecasts, const uint8_t *valid, Size size, const float *limits,
                          int64_t events, const int64_t *sides, int64_t scales, int64_t pad, double *error, double *reference,
-                         int32_t *workspace, int threads) {
+                         int32_t *workspace, float *lines, int threads) {
     int64_t pixels = size.height * size.width, corners = (size.height + 1) * (size.width + 1 + 2 * pad);
-#pragma omp parallel for num_threads(threads) schedule(dynamic)
-    for (int64_t task = 0; task < size.frames * events; task++) {
-        int64_t n = task / events;
-        const uint8_t *observed = valid + n * pixels;
-        Counts counts[3];
-        for (int k = 0; k < 3; k++)
-            counts[k] = (Counts){workspace + (3 * thread_number() + k) * corners, size.height, size.width, pad};
-        count(observed, 0, 0, counts[0]);
-        for (int64_t f = 0; f <= forecasts; f++) {
-            count(observed, fields[f] + n * pixels, limits[task * (1 + forecasts) + f], counts[f ? 2 : 1]);
-            for (int64_t s = 0; f && s < scales; s++) {
-                int64_t at = ((f - 1) * size.frames * events + task) * scales + s, step = step_of(sides[s]);
-                error[at] = reference[at] = 0;
-                for (int64_t r = 0; r < size.height; r += step) {
-                    Row around = row_around(counts[0], r, sides[s]);
-#define ROW(step)                                                                                                            \
-    squares(observed + r * size.width, size.width, step, around, counts[0].corners, counts[1].corners, counts[2].corners, \
-            error + at, reference + at)
-                    if (step == 1)
-                        ROW(1);
-                    else
-                        ROW(step);
-#undef ROW
-                }
-            }
+#pragma omp parallel num_threads(threads)
+    {
+        Counts counts[2 + forecasts];
+        int32_t *own = workspace + (2 + forecasts) * thread_number() * corners;
+        float *share = lines + 2 * thread_number() * size.width;
+        for (int64_t k = 0; k < 2 + forecasts; k++)
+            counts[k] = (Counts){own + k * corners, size.height, size.width, pad};
+#pragma omp for schedule(dynamic)
+        for (int64_t task = 0; task < size.frames * events; task++) {
+            int64_t n = task / events, at = task * scales;
+            count(valid + n * pixels, 0, 0, counts[0]);
+            for (int64_t f = 0; f <= forecasts; f++)
+                count(valid + n * pixels, fields[f] + n * pixels, limits[task * (1 + forecasts) + f], counts[1 + f]);
+            compare_fractions(counts, forecasts, valid + n * pixels, sides, scales, share, share + size.width, error + at,
+                              reference + at, size.frames * events * scales);
         }
     }
 }

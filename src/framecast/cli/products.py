@@ -1,0 +1,28 @@
+"""The command `framecast products`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import framecast
+from framecast.cli.options import command
+from framecast.forecasting.products.settings import ProductSettings
+
+
+@command
+def products(
+    settings: ProductSettings,
+    forecast: Annotated[Path, typer.Argument(help="A forecast, .nc or .zarr, of framecast or of another.")],
+    out: Annotated[Path, typer.Option(help="The folder for the files; it is created.")],
+    variable: Annotated[
+        str | None, typer.Option(help="The variable of the values, where several could be meant.")
+    ] = None,
+    units: Annotated[str | None, typer.Option(help="Their units, where the file states none.")] = None,
+) -> None:
+    """Write products of a forecast: rates, accumulations, probabilities, quantiles, members, alerts by area."""
+    opened = framecast.open_forecast(forecast, variable=variable, units=units)
+    for file in framecast.write_products(opened, out, settings=settings):
+        print(file)

@@ -1,0 +1,319 @@
+"""The fallback ladder: forecasters, the best first, of which the first that can forecast does, with the reasons.
+
+A ladder never raises for what is wrong with frames or with a forecaster: each fault leads to a stated rung
+(`framecast.forecasting. faults`), the last of which is "nothing". It sees the frames up to a time only, never the future."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import xarray as xr
+
+from framecast.checks import as_tuple, check_counts, check_seed, describe
+from framecast.data.archives.joining import first_names
+from framecast.data.archives.names import time_in_name
+from framecast.data.conversion import as_rain_rate
+from framecast.data.frames import describe_source, same_grid, stamp
+from framecast.data.orientation import row_order, turned_to
+from framecast.data.quantities import RAIN_RATE, quantity_of
+from framecast.data.windows.inputs import Input
+from framecast.errors import ArgumentError, FramecastError, ResourceError, input_error, shorten
+from framecast.forecasting import baselines
+from framecast.forecasting.baseline_forecaster import BaselineForecaster, forecast_in_a_row
+from framecast.forecasting.faults import Reason, reason
+from framecast.forecasting.labels import Forecast, check_horizon, check_sequence
+from framecast.forecasting.loading import is_baseline, load_any
+from framecast.forecasting.outcome import Outcome, largest_values, record, rung_name
+from framecast.forecasting.plausibility import find_fault
+from framecast.forecasting.protocol import Forecaster
+from framecast.forecasting.times import Duration, Time, as_duration, as_time, in_words
+from framecast.forecasting.trained_model import TrainedModel
+from framecast.forecasting.usable_frames import Step, UsableFrames, find_usable
+
+FALLBACKS = ("extrapolation_probability", "extrapolation", "persistence")
+"""The rungs below a trained model."""
+NOTHING = "nothing"
+"""The last rung of every ladder: no forecast."""
+LATE = 2
+"""The age in time steps from which the newest frame is late."""
+
+
+class Rung(Protocol):
+    """A forecaster of labelled frames, such as a `TrainedModel`; `context_length` are the frames that it needs."""
+
+    @property
+    def name(self) -> str:
+        """The name in reports."""
+        ...
+
+    @property
+    def context_length(self) -> int:
+        """The frames in a row that it needs."""
+        ...
+
+    def forecast(
+        self,
+        frames: xr.DataArray,
+        horizon: int,
+        actions: np.ndarray | None = None,
+        inputs: Sequence[Input] | None = None,
+        *,
+        rates: Sequence[float] | None = None,
+    ) -> Forecast:
+        """Forecast `horizon` frames after the newest of `frames`."""
+        ...
+
+
+class Ladder:
+    """Rungs in their order, the best first: names of baselines, trained models or their names and folders, and `Forecaster`s.
+    What is named is loaded at its first use, with the options of `framecast.load` where they concern it, and kept.
+
+    Raises `ArgumentError` for no rungs, or one that is none of these.
+    """
+
+    def __init__(
+        self,
+        rungs: Sequence[str | Path | TrainedModel | BaselineForecaster | Forecaster],
+        device: str | None = None,
+        *,
+        tile: int | None = None,
+        overlap: int = 64,
+        members: int | None = None,
+        seed: int = 0,
+    ) -> None:
+        chosen = as_tuple(rungs, "fallback")
+        if not chosen:
+            raise ArgumentError("no rungs", parameter="fallback", example=",".join(FALLBACKS))
+        check_counts(tile=tile, members=members)
+        check_seed(seed)
+        self._members = members
+        self._options: dict[str, Any] = {"device": device, "tile": tile, "overlap": overlap, "seed": seed}
+        self._rungs: dict[str, Any] = {_name_of(rung): rung for rung in chosen}
+
+    @property
+    def rungs(self) -> tuple[str, ...]:
+        """The names of the rungs, and "nothing"."""
+        return (*self._rungs, NOTHING)
+
+    def forecast(
+        self,
+        frames: xr.DataArray | None,
+        horizon: int,
+        *,
+        now: Time | None = None,
+        max_age: Duration | None = None,
+        step: Step | None = None,
+        quantity: str | None = None,
+        grid: xr.DataArray | None = None,
+        actions: np.ndarray | None = None,
+        inputs: Sequence[Input] | None = None,
+        rates: Sequence[float] | None = None,
+        leave_out: Mapping[str, str] | None = None,
+        unread: Mapping[str, str] | None = None,
+    ) -> Outcome:
+        """Forecast the `horizon` frames after the newest usable one of `frames`, with the first rung that can.
+
+        `now` (UTC) is the present: frames after it are not used, and the age of the newest is counted to it. Above `max_age`
+        there is no forecast. `step` is the time between frames, by default the most common one, and of a single frame that of
+        the first trained model; `quantity` and `grid` are what is expected, by default the quantity of that model and any grid.
+        `actions` and `inputs` are for the trained models, `rates` for probabilities. `leave_out` names rungs that are not used,
+        with the reason; `unread` are files that could not be opened, with the reason.
+
+        Raises `DataError` if `frames` are not Frames of one sequence, and `ArgumentError` for an invalid horizon.
+        """
+        check_horizon(horizon)
+        present = None if now is None else as_time(now, "now")
+        oldest = None if max_age is None else as_duration(max_age, "max_age")
+        found: list[Reason] = []
+        # The frames: what can be used of them, and how old it is.
+        if frames is None or not frames.size:
+            return _nothing([*_unread(unread or {}), reason("no_frames", "none given")])
+        model = self.trained
+        if quantity is None and model is not None:
+            quantity = model.card.quantity.name
+        expected = _expected(check_sequence(frames), quantity, grid, found)
+        if expected is None:
+            return _nothing(found)
+        past = _until(expected, present, found)
+        if not past.sizes["time"]:
+            return _nothing([*found, reason("no_frames", f"none before {stamp(present)}")])  # type: ignore[arg-type]
+        loaded = {name: self._load(name) for name in self._rungs}
+        needs = [rung.context_length for rung in loaded.values() if not isinstance(rung, Reason)]
+        if step is None and model is not None and model.card.step_seconds is not None and past.sizes["time"] == 1:
+            step = np.timedelta64(round(model.card.step_seconds * 1e9), "ns")
+        usable = find_usable(past, max([1, *needs]), step=step)
+        found += [*_unread(unread or {}, usable), *usable.reasons]
+        age = age_of(usable.newest, present)
+        if usable.frames is None or _too_old(age, usable.step, oldest, found):
+            return _nothing(found, usable.newest, age)
+        # The rungs.
+        for name, rung in loaded.items():
+            if leave_out and name in leave_out:
+                found.append(reason("left_out", f"{name}: {leave_out[name]}"))
+            elif isinstance(rung, Reason):
+                found.append(rung)
+            elif usable.count < rung.context_length:
+                many = f"{name} needs {rung.context_length} frames in a row, {usable.count} can be used"
+                found.append(reason("too_few", many))
+            else:
+                extra = (actions, inputs) if isinstance(rung, TrainedModel) else (None, None)
+                result = _try(rung, usable.frames, horizon, extra, rates)
+                if not isinstance(result, Reason):
+                    return _outcome(result, name, found, usable, age)
+                found.append(result)
+        return _nothing(found, usable.newest, age)
+
+    def _load(self, name: str) -> Rung | Reason:
+        """The rung of a name, or why it cannot be loaded."""
+        given = self._rungs[name]
+        if not isinstance(given, str | Path):
+            rung: Rung = given if isinstance(given, TrainedModel | BaselineForecaster | _Labelled) else _Labelled(given)
+        else:
+            try:
+                rung = self._load_named(given)
+            except Exception as error:  # a rung that cannot be loaded must not end the ladder
+                return _failure(name, error)
+        self._rungs[name] = rung
+        return rung
+
+    def _load_named(self, name: str | Path) -> Rung:
+        if not is_baseline(name):
+            return load_any(name, members=self._members, **self._options)
+        members = self._members if baselines.find(str(name)).ensemble else None
+        return BaselineForecaster(str(name), members=members, seed=self._options["seed"])
+
+    @property
+    def trained(self) -> TrainedModel | None:
+        """The first trained model that can be loaded; None without one."""
+        loaded = (self._load(name) for name in self._rungs)
+        return next((rung for rung in loaded if isinstance(rung, TrainedModel)), None)
+
+
+class _Labelled:
+    """A forecaster of arrays as a rung."""
+
+    def __init__(self, forecaster: Forecaster) -> None:
+        self._forecaster = forecaster
+        self.name, self.context_length = forecaster.name, forecaster.context_length
+
+    def forecast(
+        self,
+        frames: xr.DataArray,
+        horizon: int,
+        actions: np.ndarray | None = None,
+        inputs: Sequence[Input] | None = None,
+        *,
+        rates: Sequence[float] | None = None,
+    ) -> Forecast:
+        return forecast_in_a_row(self._forecaster, frames, horizon, self.context_length, rates)
+
+
+def _name_of(rung: Any) -> str:
+    """The name of a rung. Raises `ArgumentError` for what is none."""
+    if isinstance(rung, str | Path):
+        return rung_name(rung)
+    if isinstance(rung, TrainedModel | BaselineForecaster | Forecaster):
+        return rung.name
+    raise ArgumentError(
+        f"{describe(rung)} given, expected a name, a model or a forecaster", parameter="fallback", example="persistence"
+    )
+
+
+def _try(
+    rung: Rung,
+    frames: xr.DataArray,
+    horizon: int,
+    extra: tuple[np.ndarray | None, Sequence[Input] | None],
+    rates: Sequence[float] | None,
+) -> Forecast | Reason:
+    """The forecast of a rung, or why there is none."""
+    try:
+        forecast = rung.forecast(frames, horizon, *extra, rates=rates)
+        fault = find_fault(forecast, frames)
+    except Exception as error:  # whatever a model raises, a simpler rung may still forecast
+        return _failure(rung.name, error)
+    return forecast if fault is None else fault._replace(particulars=f"{rung.name}: {fault.particulars}")
+
+
+def _failure(name: str, error: Exception) -> Reason:
+    """The reason for a rung that raised an error."""
+    known = input_error(error) or error
+    text = known.what if isinstance(known, FramecastError) else f"{type(known).__name__}: {known}"
+    return reason("out_of_memory" if isinstance(known, ResourceError) else "failed", f"{name}: {shorten(text, 400)}")
+
+
+def _expected(
+    frames: xr.DataArray, quantity: str | None, grid: xr.DataArray | None, found: list[Reason]
+) -> xr.DataArray | None:
+    """The frames in the expected quantity, on the expected grid; None if they are not."""
+    own = quantity_of(frames)
+    if grid is not None and not same_grid(turned_to(frames, row_order(grid)), grid):
+        sizes = " x ".join(str(frames.sizes[axis]) for axis in ("y", "x"))
+        found.append(reason("other_grid", f"{sizes} pixels in {describe_source(frames)}"))
+        return None
+    if quantity is None or quantity == own.name:
+        return frames
+    if quantity == RAIN_RATE.name and own.precipitation:
+        found.append(reason("converted", f"{own.title} to {RAIN_RATE.title}"))
+        return as_rain_rate(frames)
+    found.append(reason("other_quantity", f"{own.title} in {own.units}, expected {quantity.replace('_', ' ')}"))
+    return None
+
+
+def _until(frames: xr.DataArray, present: np.datetime64 | None, found: list[Reason]) -> xr.DataArray:
+    """The frames up to the present."""
+    times = frames["time"].values
+    if present is None or times.dtype.kind != "M":
+        return frames
+    past = times <= present
+    if not past.all():
+        first = stamp(times[~past][0])
+        found.append(reason("future", f"{int((~past).sum())} frame(s) from {first} on, after {stamp(present)}"))
+    return frames.isel(time=slice(int(past.sum())))
+
+
+def age_of(newest: np.datetime64 | int | None, present: np.datetime64 | None) -> float | None:
+    """The age in seconds at the present of the newest frame; None without a clock."""
+    if present is None or not isinstance(newest, np.datetime64):
+        return None
+    return float((present - newest) / np.timedelta64(1, "s"))
+
+
+def _too_old(age: float | None, step: Any, oldest: np.timedelta64 | None, found: list[Reason]) -> bool:
+    """Whether a frame of this age is too old; notes that, or that it is late."""
+    if age is None:
+        return False
+    if oldest is not None and age > (limit := float(oldest / np.timedelta64(1, "s"))):
+        found.append(reason("too_old", f"the newest frame is {in_words(age)} old, at most {in_words(limit)} allowed"))
+        return True
+    if isinstance(step, np.timedelta64) and age >= LATE * float(step / np.timedelta64(1, "s")):
+        found.append(reason("late", f"the newest frame is {in_words(age)} old"))
+    return False
+
+
+def _nothing(found: Sequence[Reason], newest: Any = None, age: float | None = None) -> Outcome:
+    """The outcome without a forecast."""
+    return Outcome(None, NOTHING, tuple(map(str, found)), newest, age, (), tuple(each.fault.name for each in found))
+
+
+def _outcome(
+    forecast: Forecast, rung: str, found: Sequence[Reason], usable: UsableFrames, age: float | None
+) -> Outcome:
+    """The outcome with a forecast, whose attributes say how it was made."""
+    reasons, faults = tuple(map(str, found)), tuple(each.fault.name for each in found)
+    record(forecast, rung, usable.newest, age, reasons)
+    return Outcome(forecast, rung, reasons, usable.newest, age, largest_values(forecast), faults, context=usable.frames)
+
+
+def _unread(files: Mapping[str, str], usable: UsableFrames | None = None) -> list[Reason]:
+    """The files that could not be opened, but for those whose names tell that they are older than the frames used."""
+    first: Any = None if usable is None or usable.frames is None else usable.frames["time"].values[0]
+    chosen = []
+    for file, why in files.items():
+        time = time_in_name(Path(file).stem)
+        if time is None or not isinstance(first, np.datetime64) or time >= first:
+            chosen.append(f"{Path(file).name} cannot be read ({why})")
+    return [reason("damaged", first_names(chosen))] if chosen else []

@@ -1,0 +1,1 @@
+"""The formats of products: one file each, with a record `Format`."""

@@ -1,0 +1,108 @@
+"""Where the pixels of a forecast lie: projection, corner and size of pixels, longitudes and latitudes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import xarray as xr
+from pyproj import CRS, Transformer
+from pyproj.exceptions import ProjError
+
+from framecast.data.orientation import CURVILINEAR, Orientation
+
+_METRES = {"m": 1.0, "metre": 1.0, "metres": 1.0, "meter": 1.0, "meters": 1.0, "km": 1000.0, "kilometre": 1000.0}
+_UNEVEN = 1e-3
+"""Of the spacing: how far pixels of an even grid may lie from their places, for coordinates that were rounded."""
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """A regular grid in a projection, north up: `left` and `top` are the outer corner, `dx` and `dy` the size of a pixel, in the
+    units of `crs`. `orientation` turns frames so."""
+
+    crs: CRS
+    left: float
+    top: float
+    dx: float
+    dy: float
+    height: int
+    width: int
+    orientation: Orientation
+
+    @property
+    def bounds(self) -> tuple[float, float, float, float]:
+        """Left, bottom, right and top in the units of the projection."""
+        return self.left, self.top - self.height * self.dy, self.left + self.width * self.dx, self.top
+
+    def corners(self) -> list[list[float]]:
+        """Longitude and latitude of the outer corners: top left, top right, bottom right, bottom left."""
+        left, bottom, right, top = self.bounds
+        longitude, latitude = _to_degrees(self.crs).transform([left, right, right, left], [top, top, bottom, bottom])
+        return [[round(float(a), 6), round(float(b), 6)] for a, b in zip(longitude, latitude, strict=True)]
+
+
+def place_of(frames: xr.DataArray) -> Place | str:
+    """The place of frames with `y` and `x`; a text that says why it is not known."""
+    missing = [axis for axis in ("y", "x") if axis not in frames.coords or frames.sizes[axis] < 2]
+    if missing:
+        curvilinear = set(CURVILINEAR) <= set(frames.coords)
+        return "the grid is curvilinear, it has no rows and columns of one spacing" if curvilinear else "no coordinates"
+    crs = _crs_of(frames)
+    if isinstance(crs, str):
+        return crs
+    steps = {}
+    for axis in ("y", "x"):
+        positions = frames[axis].values.astype(np.float64) * _factor(frames[axis], crs)
+        step = (positions[-1] - positions[0]) / (len(positions) - 1)
+        if step == 0 or np.abs(positions - (positions[0] + step * np.arange(len(positions)))).max() > _UNEVEN * abs(
+            step
+        ):
+            return f"the {axis} coordinates are not evenly spaced"
+        steps[axis] = (min(positions[0], positions[-1]), max(positions[0], positions[-1]), abs(step))
+    (_, north, dy), (west, _, dx) = steps["y"], steps["x"]
+    orientation = Orientation(
+        bool(frames["y"].values[-1] > frames["y"].values[0]), bool(frames["x"].values[-1] < frames["x"].values[0])
+    )
+    return Place(crs, west - dx / 2, north + dy / 2, dx, dy, frames.sizes["y"], frames.sizes["x"], orientation)
+
+
+def degrees_of(frames: xr.DataArray) -> tuple[np.ndarray, np.ndarray] | str:
+    """Longitude and latitude of the pixel centres, each `(H, W)`, as the frames are stored; a text if they are not known."""
+    if set(CURVILINEAR) <= set(frames.coords) and frames[CURVILINEAR[0]].ndim == 2:
+        latitude, longitude = (frames[name].transpose("y", "x").values.astype(np.float64) for name in CURVILINEAR)
+        return longitude, latitude
+    crs = _crs_of(frames)
+    if isinstance(crs, str):
+        return crs
+    x, y = np.meshgrid(*(frames[axis].values.astype(np.float64) * _factor(frames[axis], crs) for axis in ("x", "y")))
+    longitude, latitude = _to_degrees(crs).transform(x, y)
+    return np.asarray(longitude), np.asarray(latitude)
+
+
+def _crs_of(frames: xr.DataArray) -> CRS | str:
+    """The projection of frames; a text if it is not known."""
+    if not {"y", "x"} <= set(frames.coords):
+        return "no coordinates"
+    if "crs" in frames.coords:
+        try:
+            return CRS.from_cf(dict(frames["crs"].attrs))
+        except (ProjError, KeyError) as error:
+            return f"the projection is not understood ({str(error).splitlines()[0]})"
+    if all(str(frames[axis].attrs.get("units", "")).startswith("degree") for axis in ("y", "x")):
+        return CRS.from_epsg(4326)
+    return "no projection"
+
+
+def _factor(axis: xr.DataArray, crs: CRS) -> float:
+    """Units of the projection in one unit of a coordinate."""
+    metres = _METRES.get(str(axis.attrs.get("units", "")).strip().lower())
+    if crs.is_geographic or metres is None or not crs.axis_info:
+        return 1.0
+    return metres / float(crs.axis_info[0].unit_conversion_factor or 1.0)
+
+
+@lru_cache(maxsize=16)
+def _to_degrees(crs: CRS) -> Transformer:
+    return Transformer.from_crs(crs, "EPSG:4326", always_xy=True)

@@ -1,0 +1,226 @@
+"""Reads the NetCDF files of a service: what a file holds, fields of one lead time as whole numbers, and series at a pixel.
+
+A forecast is a file as `framecast.write` writes it, an observed frame one with the dims `([time, channel,] y, x)`. Files are
+opened for each read and closed: none stays open.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import h5netcdf
+import numpy as np
+from pyproj import CRS
+
+from framecast.data.quantities import INTENSITY, QUANTITIES, RAIN_RATE, REFLECTIVITY
+from framecast.errors import DataError
+from framecast.forecasting.labels import EVENT, PROBABILITY
+from framecast.reading.plain_data import parse_json
+from framecast.service.http.grids import Grid
+from framecast.service.http.names import Product
+
+NO_DATA, OUTSIDE = 65535, 65534
+"""The codes of a pixel without data, and of what lies outside of the grid."""
+_LARGEST = 65533
+_AXES = ("member", "threshold", "quantile", "lead_time", "y", "x")
+"""The dims of a field or a series; of any other the last is read."""
+
+
+class Packing(NamedTuple):
+    """How values are stored as whole numbers: value = offset + step * code."""
+
+    offset: float
+    step: float
+
+    def encode(self, values: np.ndarray) -> np.ndarray:
+        """The codes of values; NaN becomes `NO_DATA`."""
+        with np.errstate(invalid="ignore"):
+            codes = np.clip(np.rint((values - self.offset) / self.step), 0, _LARGEST)
+        return np.where(np.isfinite(values), codes, NO_DATA).astype(np.uint16)
+
+
+PACKINGS = {
+    RAIN_RATE.name: Packing(0.0, 0.01),
+    REFLECTIVITY.name: Packing(REFLECTIVITY.lowest, 0.01),
+    INTENSITY.name: Packing(0.0, 1e-4),
+    "probability": Packing(0.0, 1e-4),
+    "accumulation": Packing(0.0, 0.01),
+}
+"""By quantity."""
+
+
+class Field(NamedTuple):
+    """One field: `codes (H * W + 1)`, of which the last stands for what lies outside of the grid, and its quantity."""
+
+    codes: np.ndarray
+    quantity: str
+
+
+class Contents(NamedTuple):
+    """What a file holds: the variable of the values, its quantity and grid, and of a forecast the lead times in minutes, the
+    thresholds of the probabilities, the number of members (0: none), and the attributes of the values."""
+
+    values: str
+    quantity: str
+    grid: Grid
+    init: float | None
+    leads: tuple[float, ...]
+    thresholds: tuple[float, ...]
+    members: int
+    quantiles: tuple[float, ...]
+    attributes: dict[str, str]
+
+
+def read_contents(path: Path) -> Contents:
+    """What a file holds. Raises `DataError` if it is no forecast or frame of a service."""
+    with _open(path) as file:
+        name = _values_name(file, path)
+        variable = file.variables[name]
+        quantity = _quantity(variable.attrs, path)
+        init = float(_numbers(file, "init_time")[0]) if "init_time" in file.variables else None
+        leads = tuple(float(each) / 60 for each in _numbers(file, "lead_time")) if "lead_time" in file.variables else ()
+        sizes = dict(zip(variable.dimensions, variable.shape, strict=True))
+        attributes = {key: str(value) for key, value in {**file.attrs, **variable.attrs}.items() if _is_text(value)}
+        return Contents(
+            name,
+            quantity,
+            _grid(file, variable, path),
+            init,
+            leads,
+            tuple(map(float, _numbers(file, "threshold"))) if PROBABILITY in file.variables else (),
+            int(sizes.get("member", 0)),
+            tuple(map(float, _numbers(file, "quantile"))) if "quantile" in file.variables else (),
+            attributes,
+        )
+
+
+def read_field(path: Path, contents: Contents, product: Product, lead: int) -> Field:
+    """The field of a product at the lead time with the number `lead` (an observed frame has one). Raises `DataError`."""
+    quantity = {"exceedance": "probability", "accumulation": "accumulation"}.get(product.kind, contents.quantity)
+    with _open(path) as file:
+        if product.kind == "exceedance":
+            at = {"threshold": contents.thresholds.index(product.threshold), "lead_time": lead}
+            values = _read(file, PROBABILITY, at)
+        elif product.kind == "member":
+            values = _read(file, contents.values, {"member": product.member, "lead_time": lead})
+        elif product.kind == "accumulation":
+            values = _accumulate(file, contents, lead)
+        else:
+            values = _mean(_read(file, contents.values, {"lead_time": lead}))
+    codes = np.append(PACKINGS[quantity].encode(values).ravel(), np.uint16(OUTSIDE))
+    return Field(codes, quantity)
+
+
+def read_series(path: Path, contents: Contents, row: int, column: int) -> dict[str, np.ndarray]:
+    """The values at a pixel: `values ([M,] L)`, and `probabilities (T, L)` and `quantiles (Q, L)` if the file has them. Of an
+    observed frame L is 1. Raises `DataError`."""
+    at = {"y": row, "x": column}
+    with _open(path) as file:
+        series = {"values": np.atleast_1d(_read(file, contents.values, at))}
+        if contents.thresholds:
+            series["probabilities"] = _read(file, PROBABILITY, at)
+        if contents.quantiles:
+            name = next(name for name, each in file.variables.items() if "quantile" in each.dimensions[:-1])
+            series["quantiles"] = _read(file, name, at)
+    return series
+
+
+def _accumulate(file: h5netcdf.File, contents: Contents, lead: int) -> np.ndarray:
+    """The amount in mm from the initial time to a lead time: rain rate times the step, summed."""
+    steps = np.diff((0.0, *contents.leads))
+    total: Any = 0.0
+    for number in range(lead + 1):
+        total = total + _mean(_read(file, contents.values, {"lead_time": number})) * steps[number] / 60
+    return np.asarray(total)
+
+
+def _mean(values: np.ndarray) -> np.ndarray:
+    """The mean of the members `(M, H, W)`; a single field `(H, W)` as it is."""
+    return values.mean(axis=0) if values.ndim == 3 else values
+
+
+def _read(file: h5netcdf.File, name: str, at: dict[str, int]) -> np.ndarray:
+    """A part of a variable, unpacked, float32; dims of length 1 that are not asked for are taken away."""
+    variable = file.variables[name]
+    selection = tuple(at.get(dim, slice(None) if dim in _AXES else -1) for dim in variable.dimensions)
+    raw = np.asarray(variable[selection])
+    fill = variable.attrs.get("_FillValue")
+    values = raw.astype(np.float32) * np.float32(_first(variable.attrs.get("scale_factor", 1.0)))
+    values += np.float32(_first(variable.attrs.get("add_offset", 0.0)))
+    if fill is not None and raw.dtype.kind in "iu":
+        values[raw == _first(fill)] = np.nan
+    return values
+
+
+def _open(path: Path) -> h5netcdf.File:
+    try:
+        return h5netcdf.File(path, "r")
+    except (OSError, ValueError) as error:
+        raise DataError(f"cannot be read as NetCDF ({error})", where=path) from error
+
+
+def _values_name(file: h5netcdf.File, path: Path) -> str:
+    names = [
+        name
+        for name, each in file.variables.items()
+        if each.dimensions[-2:] == ("y", "x")
+        and name not in (PROBABILITY, EVENT, "latitude", "longitude")
+        and not {"quantile", "threshold"} & set(each.dimensions)
+    ]
+    if not names:
+        raise DataError("no variable on a grid (y, x)", where=path)
+    return str(names[0])
+
+
+def _quantity(attributes: Any, path: Path) -> str:
+    name = attributes.get("quantity")
+    if name is None:
+        name = next((each.name for each in QUANTITIES.values() if each.units == attributes.get("units")), None)
+    if name not in PACKINGS:
+        raise DataError(f"unknown quantity {name!r}", where=path)
+    return str(name)
+
+
+def _grid(file: h5netcdf.File, variable: Any, path: Path) -> Grid:
+    if not {"x", "y"} <= set(file.variables):
+        raise DataError("no coordinates x and y: a map needs a regular grid", where=path)
+    x, y = (np.asarray(file.variables[axis][...], float) for axis in ("x", "y"))
+    units = str(file.variables["x"].attrs.get("units", "m"))
+    factor = 1000.0 if units in ("km", "kilometre", "kilometer") else 1.0
+    mapping = str(variable.attrs.get("grid_mapping", "")).split(":")[0]
+    if mapping in file.variables:
+        attributes = {key: _plain(value) for key, value in file.variables[mapping].attrs.items()}
+        crs = _projection(json.dumps(attributes, default=str))
+    elif units.startswith("degree"):
+        crs = CRS("EPSG:4326").to_wkt()
+    else:
+        raise DataError("its projection is not known: a map needs it", where=path)
+    return Grid.of(crs, x * factor, y * factor)
+
+
+@lru_cache(64)
+def _projection(attributes: str) -> str:
+    """The projection as WKT of the attributes of a grid mapping, which all files of a domain share."""
+    return str(CRS.from_cf(parse_json(attributes, "the grid mapping")).to_wkt())
+
+
+def _numbers(file: h5netcdf.File, name: str) -> np.ndarray:
+    return np.atleast_1d(np.asarray(file.variables[name][...]))
+
+
+def _first(value: Any) -> Any:
+    return np.atleast_1d(value)[0]
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str | int | float | np.generic)
+
+
+def _plain(value: Any) -> Any:
+    """An attribute as a number, a list or a text."""
+    if isinstance(value, np.ndarray):
+        return value.item() if value.size == 1 else value.tolist()
+    return value.item() if isinstance(value, np.generic) else value

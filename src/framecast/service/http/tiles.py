@@ -1,0 +1,111 @@
+"""Tiles of maps: a field of a forecast or an observed frame, drawn in a palette, as a small PNG.
+
+Fields are whole numbers (`stored`), the pixels of a tile are looked up in them by the index map of its place (`grids`), and a
+table turns them into the colours of a palette. Fields, index maps and tiles are each stored in a cache of bounded size.
+"""
+
+from __future__ import annotations
+
+import io
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from framecast.service.http.caching import Cache
+from framecast.service.http.grids import Grid, index_map
+from framecast.service.http.names import Product
+from framecast.service.http.palettes import Table, table_of
+from framecast.service.http.stored import NO_DATA, Contents, Field, read_contents, read_field
+
+_STRIPE = 8
+"""Every so many pixels a stripe marks where no data are."""
+_MIB = 2**20
+
+
+class Place(NamedTuple):
+    """A tile of a web map, and its side in pixels."""
+
+    zoom: int
+    x: int
+    y: int
+    size: int = 256
+
+
+class Tile(NamedTuple):
+    """A tile as PNG, and whether it is empty."""
+
+    png: bytes
+    seconds: float
+    """How long it took to make."""
+
+
+class Source(NamedTuple):
+    """A file, and the time of change and size that tell its version."""
+
+    path: Path
+    version: tuple[int, int]
+
+
+class Tiles:
+    """Makes tiles, with caches of `memory` bytes: half for fields, three eighths for index maps, an eighth for tiles."""
+
+    def __init__(self, memory: int = 512 * _MIB) -> None:
+        self.contents: Cache[Contents] = Cache(256, lambda _: 1)
+        self.fields: Cache[Field] = Cache(memory // 2, lambda field: field.codes.nbytes)
+        self.maps: Cache[np.ndarray] = Cache(memory * 3 // 8, lambda pixels: pixels.nbytes)
+        self.tiles: Cache[Tile] = Cache(memory // 8, lambda tile: len(tile.png) + 200)
+
+    def contents_of(self, source: Source) -> Contents:
+        """What a file holds. Raises `DataError` if it cannot be read."""
+        return self.contents.get(source, lambda: read_contents(source.path))
+
+    def field(self, source: Source, product: Product, lead: int) -> Field:
+        """A field of a file. Raises `DataError`."""
+        contents = self.contents_of(source)
+        return self.fields.get((source, product, lead), lambda: read_field(source.path, contents, product, lead))
+
+    def find(self, source: Source, product: Product, lead: int, place: Place, palette: str) -> Tile | None:
+        """A tile that has been made before; None if it has not, or not lately."""
+        return self.tiles.find((source, product, lead, place, palette))
+
+    def tile(self, source: Source, product: Product, lead: int, place: Place, palette: str) -> Tile:
+        """A tile. Raises `DataError` if its file cannot be read."""
+
+        def make() -> Tile:
+            start = time.perf_counter()
+            grid = self.contents_of(source).grid
+            field = self.field(source, product, lead)
+            pixels = self.pixels(grid, place)
+            return Tile(draw(field, pixels, table_of(field.quantity, palette)), time.perf_counter() - start)
+
+        return self.tiles.get((source, product, lead, place, palette), make)
+
+    def pixels(self, grid: Grid, place: Place) -> np.ndarray:
+        """The index map of a tile; of one outside of the grid a single number."""
+
+        def make() -> np.ndarray:
+            pixels = index_map(grid, *place)
+            outside = grid.rows * grid.columns
+            return pixels if (pixels != outside).any() else np.full((1, 1), outside, np.int32)
+
+        return self.maps.get((grid, place), make)
+
+
+def draw(field: Field, pixels: np.ndarray, table: Table) -> bytes:
+    """A PNG of the `pixels (S, S)` of a field in the colours of a table; of one pixel that is transparent, where all are."""
+    codes = field.codes[pixels]
+    colours = table.steps[codes]
+    missing = codes == NO_DATA
+    if missing.any():
+        rows, columns = np.indices(codes.shape, sparse=True)
+        colours[missing & ((rows + columns) % _STRIPE == 0)] = table.stripe
+    if not colours.any():
+        colours = colours[:1, :1]
+    image = Image.fromarray(colours, mode="P")
+    image.putpalette(table.rgb)
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG", compress_level=1, transparency=table.alpha)
+    return buffer.getvalue()

@@ -1,0 +1,75 @@
+"""The log of a service by the standard library: levels, time stamps in UTC, lines of text or of JSON, files that rotate."""
+
+from __future__ import annotations
+
+import json
+import logging
+import logging.handlers
+import time
+from pathlib import Path
+
+from framecast.service.settings import Logs
+
+_TEXT = "%(asctime)s.%(msecs)03dZ %(levelname)-7s %(domain)s: %(message)s"
+_CLOCK = "%Y-%m-%dT%H:%M:%S"
+ROOT = "framecast"
+
+
+class _Named(logging.Filter):
+    """Adds the name of the domain, or of the service, to each record."""
+
+    def __init__(self, domain: str) -> None:
+        super().__init__()
+        self._domain = domain
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.domain = self._domain
+        return True
+
+
+class TextLines(logging.Formatter):
+    """Lines for people, with the time in UTC."""
+
+    converter = staticmethod(time.gmtime)
+
+    def __init__(self) -> None:
+        super().__init__(_TEXT, _CLOCK)
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line: time, level, domain, logger, message, and the traceback of an exception."""
+
+    converter = staticmethod(time.gmtime)
+
+    def format(self, record: logging.LogRecord) -> str:
+        content = {
+            "time": f"{self.formatTime(record, _CLOCK)}.{int(record.msecs):03d}Z",
+            "level": record.levelname.lower(),
+            "domain": getattr(record, "domain", ""),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            content["exception"] = self.formatException(record.exc_info)
+        return json.dumps(content)
+
+
+def set_up(logs: Logs, domain: str, file: Path | None) -> None:
+    """Send the messages of framecast to standard error, and to a `file` that rotates; called once a process."""
+    logger = logging.getLogger(ROOT)
+    logger.setLevel(logs.level.upper())
+    logger.propagate = False
+    handlers: list[logging.Handler] = [logging.StreamHandler()]
+    if file is not None and logs.files:
+        size = max(int(logs.megabytes * 2**20), 1)
+        rotating = logging.handlers.RotatingFileHandler(
+            file, maxBytes=size, backupCount=logs.count, encoding="utf-8", errors="backslashreplace", delay=True
+        )
+        handlers.append(rotating)
+    for earlier in list(logger.handlers):
+        logger.removeHandler(earlier)
+        earlier.close()
+    for handler in handlers:
+        handler.setFormatter(JsonLines() if logs.format == "json" else TextLines())
+        handler.addFilter(_Named(domain))
+        logger.addHandler(handler)

@@ -1,0 +1,253 @@
+"""The processes of a service: one for each domain, so that a crash of one takes no other down, restarted with back-off.
+
+A process that ends is started again after 1 s, then 2 s, up to a minute; one that has run for ten minutes starts from 1 s again.
+One that shows no sign of life for too long is killed. SIGTERM and SIGINT end all of them; so does the end of the parent, however
+it ends. What happened stands in the log and in `service.json`.
+"""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import multiprocessing.connection
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import framecast
+from framecast.config.parsing import plain
+from framecast.errors import FramecastError, format_keyword
+from framecast.service import logs
+from framecast.service.layout import Layout, iso, utc_now, write_json
+from framecast.service.settings import Domain, Service, read_settings
+from framecast.writing import claim
+
+FIRST_DELAY, LONGEST_DELAY = 1.0, 60.0
+"""Seconds before a restart."""
+SETTLED = 600.0
+"""Seconds after which a process counts as running well."""
+SERVER = "server"
+"""The name of the process of the HTTP server."""
+GRACE = 8.0
+"""Seconds that processes have to end."""
+_LEAST_SILENCE = 600.0
+"""Seconds without a sign of life, at least, after which a process is killed."""
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class _Child:
+    """A process, and what became of those before it."""
+
+    name: str
+    target: Callable[..., None]
+    arguments: tuple[Any, ...]
+    silence: float | None
+    process: BaseProcess | None = None
+    sign: Any = None
+    started: float = 0.0
+    delay: float = FIRST_DELAY
+    due: float = 0.0
+    restarts: int = 0
+    last_exit: str | None = None
+
+    def state(self) -> dict[str, Any]:
+        """The state for `service.json`."""
+        pid = None if self.process is None else self.process.pid
+        return {"name": self.name, "pid": pid, "restarts": self.restarts, "last_exit": self.last_exit}
+
+
+@dataclass
+class _Group:
+    """The processes of a service."""
+
+    settings: Service
+    out: Path
+    children: list[_Child]
+    started: str = field(default_factory=lambda: iso(utc_now()))
+
+    def run(self) -> None:
+        """Start the processes and keep them running, until a signal raises `SystemExit`."""
+        try:
+            while True:
+                for child in self.children:
+                    self._tend(child)
+                running = [child.process.sentinel for child in self.children if child.process is not None]
+                multiprocessing.connection.wait(running, timeout=0.5)
+                if not running:
+                    time.sleep(0.1)
+        finally:
+            self._end()
+
+    def _tend(self, child: _Child) -> None:
+        """Start a process that is due, note one that has ended, and kill one that has gone silent."""
+        now = time.monotonic()
+        if child.process is None:
+            if now >= child.due:
+                self._start(child, now)
+            return
+        if child.process.is_alive():
+            if child.silence is not None and now - max(child.sign.value, child.started) > child.silence:
+                _log.error("%s: no sign of life for %.0f s: its process is killed", child.name, child.silence)
+                child.process.kill()
+                child.process.join()
+            elif now - child.started > SETTLED:
+                child.delay = FIRST_DELAY
+            if child.process.is_alive():
+                return
+        child.last_exit = f"{iso(utc_now())}: {_describe_exit(child.process.exitcode)}"
+        _log.error("%s: its process %s; the next starts in %.0f s", child.name, child.last_exit, child.delay)
+        child.process.close()
+        child.process, child.due = None, now + child.delay
+        child.delay, child.restarts = min(2 * child.delay, LONGEST_DELAY), child.restarts + 1
+        self._write()
+
+    def _start(self, child: _Child, now: float) -> None:
+        context = multiprocessing.get_context("spawn")
+        arguments = child.arguments
+        if child.silence is not None:
+            child.sign = context.Value("d", now, lock=False)
+            arguments = (*arguments, child.sign)
+        child.process = context.Process(target=child.target, args=arguments, name=child.name)
+        child.process.start()
+        child.started = now
+        self._write()
+
+    def _end(self) -> None:
+        """End all processes within the grace, those that do not end by force."""
+        running = [child.process for child in self.children if child.process is not None]
+        for process in running:
+            process.terminate()
+        deadline = time.monotonic() + GRACE
+        for process in running:
+            process.join(max(deadline - time.monotonic(), 0.1))
+            if process.is_alive():
+                _log.warning("%s did not end in time and is killed", process.name)
+                process.kill()
+                process.join()
+
+    def _write(self) -> None:
+        write_json(
+            self.out / "service.json",
+            {
+                "settings": plain(self.settings),
+                "version": framecast.__version__,
+                "process": os.getpid(),
+                "host": socket.gethostname(),
+                "start": self.started,
+                "processes": [child.state() for child in self.children],
+            },
+        )
+
+
+def run_service(config: str | Path | Service, *, domains: Sequence[str] | None = None) -> None:
+    """Forecast each new frame of the domains of `config`, the path of a YAML file or settings, until SIGTERM or SIGINT.
+
+    `domains` names those to run, by default all. Raises `DataError` and `ConfigError` for settings that cannot be used, and
+    `RunError` if another process writes the output of a service with the same folder, or it cannot be written.
+    """
+    settings = config if isinstance(config, Service) else read_settings(config)
+    chosen = settings.domains if domains is None else tuple(map(settings.domain, domains))
+    out = Path(settings.out)
+    children = [_child(settings, domain) for domain in chosen]
+    if settings.serve is not None:
+        children.append(_Child(SERVER, run_server, (settings,), None))
+    with claim(out):
+        logs.set_up(settings.log, "service", out / "service.log")
+        _end_on_signals()
+        _log.info("framecast %s starts: %s", framecast.__version__, ", ".join(child.name for child in children))
+        try:
+            _Group(settings, out, children).run()
+        finally:
+            _log.info("the service has ended")
+
+
+def run_server(settings: Service) -> None:
+    """The process of the HTTP server; it ends with its parent."""
+    from framecast.service.http.server import serve_folder
+
+    assert settings.serve is not None
+    logs.set_up(settings.log, SERVER, Path(settings.out) / f"{SERVER}.log")
+    _end_with_parent()
+    serve = settings.serve
+    try:
+        serve_folder(settings.out, host=serve.host, port=serve.port, token_file=serve.token_file, uploads=serve.uploads)
+    except FramecastError as error:
+        _log.error("%s", error.message(format_keyword))
+        sys.exit(error.exit_code)
+
+
+def _end_with_parent() -> None:
+    """End this process by SIGTERM when its parent has ended."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    sentinel = parent.sentinel
+
+    def watch() -> None:
+        multiprocessing.connection.wait([sentinel])
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _child(settings: Service, domain: Domain) -> _Child:
+    silence = max(_LEAST_SILENCE, 10 * 60 * domain.cadence)
+    return _Child(domain.name, run_domain, (settings, domain.name), silence)
+
+
+def run_domain(settings: Service, name: str, sign: Any) -> None:
+    """The process of a domain. Exits with 0 after a signal or the end of its parent, 2 for a wrong input, 1 for others."""
+    from framecast.ops.native.memory import keep_free
+    from framecast.service.domain import DomainLoop
+
+    domain = settings.domain(name)
+    layout = Layout(settings.out, name)
+    layout.folder.mkdir(parents=True, exist_ok=True)
+    logs.set_up(settings.log, name, layout.log)
+    _end_on_signals()
+    keep_free(every_size=True)
+    parent = multiprocessing.parent_process()
+    try:
+        with DomainLoop(domain, settings.out) as loop:
+            _log.info("watches %s", domain.source)
+            while True:
+                loop.step()
+                sign.value = time.monotonic()
+                if parent is None:
+                    time.sleep(domain.poll)
+                elif multiprocessing.connection.wait([parent.sentinel], timeout=domain.poll):
+                    _log.warning("the parent process has ended")
+                    return
+    except FramecastError as error:
+        _log.error("%s", error.message(format_keyword))
+        sys.exit(error.exit_code)
+    except Exception:
+        _log.exception("an internal error")
+        sys.exit(1)
+
+
+def _end_on_signals() -> None:
+    """End this process by `SystemExit` on SIGTERM and SIGINT; a second signal changes nothing."""
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        sys.exit(0)
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, end)
+
+
+def _describe_exit(code: int | None) -> str:
+    if code is not None and code < 0:
+        return f"was ended by {signal.Signals(-code).name}"
+    return f"ended with exit code {code}"

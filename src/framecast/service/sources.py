@@ -1,0 +1,228 @@
+"""Watching for new frames by polling: a folder, a pattern of names, or a Zarr store, which may be remote.
+
+A file is read once its size and its time of change are the same at two polls. While it cannot be read it is tried again, for the
+`patience` of the domain after its last change; then it is declared damaged. A file that changes is read again. Names that begin
+with a dot and those of transfers in progress (`.part`, `.tmp`) are passed over, and names that hold an older time than is of use.
+"""
+
+from __future__ import annotations
+
+import datetime
+import glob
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import xarray as xr
+
+from framecast.data.archives.names import time_in_name
+from framecast.data.archives.opening import DEPTH, open_like
+from framecast.data.readers import zarr_store
+from framecast.data.readers.options import ReadOptions
+from framecast.errors import DataError, FramecastError, ResourceError
+from framecast.service.layout import Time, from_stamp
+from framecast.service.settings import Domain
+
+_PARTIAL = (".part", ".partial", ".tmp", ".temp", ".filepart", ".crdownload", ".lock", "~")
+_DAY = datetime.timedelta(days=1)
+"""Slack for names in another zone than UTC."""
+Timer = Callable[[], float]
+"""Seconds that only increase."""
+_log = logging.getLogger(__name__)
+
+
+class Arrival(NamedTuple):
+    """A frame that has come: its time as stamped, the loaded `frame (1, C, H, W)`, its file, when it could be read, in seconds of
+    the timer, and the seconds that reading took."""
+
+    time: Time
+    frame: xr.DataArray
+    file: str
+    seen: float
+    reading: float
+
+
+class Poll(NamedTuple):
+    """What one look at a source gave: new frames, problems in words, and the files that have changed, which are read next."""
+
+    arrivals: list[Arrival]
+    problems: list[str]
+    pending: list[str]
+
+
+class Source(Protocol):
+    """What is polled."""
+
+    def poll(self, now: Time) -> Poll:
+        """The frames that are new since the last poll, of times after `now` less the history."""
+        ...
+
+
+def source_of(
+    domain: Domain, before: ReadOptions, history: datetime.timedelta, timer: Timer = time.monotonic
+) -> Source:
+    """The source of a domain, read with the options `before` of training where the domain states none."""
+    address = domain.source
+    if "://" in address or (Path(address).is_dir() and zarr_store.recognises(Path(address))):
+        return Store(domain, before, history, timer)
+    return Files(domain, before, history, timer)
+
+
+@dataclass
+class _File:
+    """What is known of a file: its signature, since when that is so, and whether it is done with."""
+
+    signature: tuple[int, int, int]
+    since: float
+    done: bool = False
+
+
+class Files:
+    """The files of a folder, or of a pattern of names."""
+
+    def __init__(self, domain: Domain, before: ReadOptions, history: datetime.timedelta, timer: Timer) -> None:
+        self._domain, self._before, self._history, self._timer = domain, before, history, timer
+        self._files: dict[str, _File] = {}
+        self._old: set[str] = set()
+
+    def poll(self, now: Time) -> Poll:
+        """The frames of files that are complete and new, see `Source`."""
+        result = Poll([], [], [])
+        listed = _list(self._domain.source)
+        self._old.intersection_update(listed)
+        paths = [path for path in listed if not self._is_old(path, now)]
+        self._files = {path: self._files[path] for path in paths if path in self._files}
+        for path in paths:
+            if (signature := _signature(path)) is None:
+                continue
+            file = self._files.get(path)
+            if file is None or file.signature != signature:
+                self._files[path] = _File(signature, self._timer())
+                result.pending.append(path)
+            elif not file.done:
+                self._read(path, file, now, result)
+        return result
+
+    def _is_old(self, path: str, now: Time) -> bool:
+        """Whether the name holds a time that is too old to be of use; such a name is remembered."""
+        if path in self._old:
+            return True
+        named = time_in_name(Path(path).stem)
+        if named is None or from_stamp(named) >= now - self._history - _DAY:
+            return False
+        self._old.add(path)
+        return True
+
+    def _read(self, path: str, file: _File, now: Time, result: Poll) -> None:
+        """Read a file, or find out that it is damaged."""
+        start = self._timer()
+        try:
+            frames = open_like([path], self._domain.options, self._before)
+            result.arrivals.extend(_arrivals(frames, path, now, self._history, start, self._timer))
+            file.done = True
+        except ResourceError as error:
+            _log.error("%s: %s", path, error.what)
+        except Exception as error:
+            reason = error.what if isinstance(error, FramecastError) else f"{type(error).__name__}: {error}"
+            if self._timer() - file.since < self._domain.patience:
+                _log.debug("%s: cannot be read yet: %s", path, reason)
+                return
+            file.done = True
+            result.problems.append(f"damaged: {Path(path).name}: {reason}")
+            _log.warning("%s: damaged: %s", path, reason)
+
+
+class Store:
+    """A Zarr store that grows along time, here or at the address of an object store."""
+
+    def __init__(self, domain: Domain, before: ReadOptions, history: datetime.timedelta, timer: Timer) -> None:
+        self._domain, self._before, self._history, self._timer = domain, before, history, timer
+        self._done: set[Time] = set()
+        self._empty_since: dict[Time, float] = {}
+        self._failure = ""
+
+    def poll(self, now: Time) -> Poll:
+        """The frames that the store has grown by, see `Source`."""
+        result = Poll([], [], [])
+        start = self._timer()
+        self._done = {each for each in self._done if each >= now - self._history - _DAY}
+        try:
+            frames = open_like(self._domain.source, self._domain.options, self._before)
+            known = [from_stamp(each) in self._done for each in frames["time"].values]
+            new = frames.isel(time=~np.array(known, dtype=bool))
+            for arrival in _arrivals(new, self._domain.source, now, self._history, start, self._timer):
+                if self._is_complete(arrival):
+                    self._done.add(arrival.time)
+                    result.arrivals.append(arrival)
+            self._failure = ""
+        except Exception as error:
+            reason = error.what if isinstance(error, FramecastError) else f"{type(error).__name__}: {error}"
+            if reason != self._failure:
+                self._failure = reason
+                result.problems.append(f"the store cannot be read: {reason}")
+                _log.warning("%s: cannot be read: %s", self._domain.source, reason)
+        return result
+
+    def _is_complete(self, arrival: Arrival) -> bool:
+        """Whether a frame has data; one without may still be in writing, for as long as the patience."""
+        if not np.isnan(arrival.frame.values).all():
+            self._empty_since.pop(arrival.time, None)
+            return True
+        since = self._empty_since.setdefault(arrival.time, self._timer())
+        return self._timer() - since >= self._domain.patience
+
+
+def _arrivals(
+    frames: xr.DataArray, file: str, now: Time, history: datetime.timedelta, start: float, timer: Timer
+) -> Iterator[Arrival]:
+    """The frames of use, loaded one by one. Raises `FramecastError`, also where they have no times."""
+    if "sequence" in frames.dims or frames["time"].dtype.kind != "M":
+        raise DataError(
+            "the frames have no times", remedy="name the files by date and time in UTC: rain_20200101_1205.png"
+        )
+    for number, stamp in enumerate(frames["time"].values):
+        if from_stamp(stamp) >= now - history:
+            frame = frames.isel(time=[number]).load()
+            yield Arrival(from_stamp(stamp), frame, file, start, timer() - start)
+
+
+def _list(source: str) -> list[str]:
+    """The files of a source, in the order of their names, without opening any."""
+    if Path(source).is_dir():
+        paths: Iterator[str] = _walk(source, DEPTH)
+    else:
+        paths = (path for path in glob.glob(source, recursive=True) if os.path.isfile(path))
+    return sorted(path for path in paths if not _is_passed_over(os.path.basename(path)))
+
+
+def _walk(folder: str, depth: int) -> Iterator[str]:
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                if entry.is_dir():
+                    if depth:
+                        yield from _walk(entry.path, depth - 1)
+                elif entry.is_file():
+                    yield entry.path
+    except OSError as error:
+        _log.warning("%s: cannot be listed (%s)", folder, error.strerror)
+
+
+def _is_passed_over(name: str) -> bool:
+    return name.startswith(".") or name.lower().endswith(_PARTIAL)
+
+
+def _signature(path: str) -> tuple[int, int, int] | None:
+    """Size, time of change and inode of a file; None if it is gone."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns, status.st_ino

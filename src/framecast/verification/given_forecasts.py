@@ -1,0 +1,212 @@
+"""Forecasts that were made before, as a forecaster: it looks up the forecast of each initial time.
+
+Verification asks a forecaster for the frames after a context; one that is given its forecasts answers with those of the context's
+time. No score is computed here, and no file opened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from framecast.data.conversion import WEAKEST
+from framecast.data.orientation import turned_to
+from framecast.data.quantities import ZR, Quantity, quantity_of
+from framecast.errors import ArgumentError, DataError
+from framecast.forecasting.distribution import Exceedance
+from framecast.forecasting.labels import PROBABILITY, Forecast, values_of
+from framecast.forecasting.protocol import Context, Forecasts
+from framecast.verification.given_truth import Target
+
+NEAREST_RATE = 1e-3
+"""Rates that differ by this share are the same threshold."""
+IN_MEMORY = "forecast in memory"
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some lead times of a forecast: its `values ([member,] lead_time, channel, y, x)`, lazy; the `probability (threshold,
+    lead_time, y, x)` of reaching rates, if it states any; the file `where` it lies, and its `origin` as that states it."""
+
+    values: xr.DataArray
+    probability: xr.DataArray | None
+    where: str
+    origin: Mapping[str, Any]
+
+    @property
+    def leads(self) -> np.ndarray:
+        """The lead times `(L,)`, timedelta64[ns]."""
+        return np.asarray(self.values["lead_time"].values.astype("timedelta64[ns]"))
+
+    @property
+    def rates(self) -> tuple[float, ...] | None:
+        """The rates in mm/h whose probabilities it states; None without."""
+        return None if self.probability is None else tuple(self.probability["threshold"].values.tolist())
+
+    @property
+    def kind(self) -> tuple[int, bool]:
+        """The number of members, 1 of a single forecast, and whether it states probabilities."""
+        return int(self.values.sizes.get("member", 1)), self.probability is not None
+
+
+@dataclass(frozen=True)
+class GivenForecast:
+    """The forecast of one initial time, in one or several parts."""
+
+    init_time: np.datetime64
+    parts: tuple[Part, ...]
+
+    @property
+    def first(self) -> Part:
+        """The part that stands for all where they are alike."""
+        return self.parts[0]
+
+    @property
+    def leads(self) -> np.ndarray:
+        """All lead times, ascending."""
+        return np.unique(np.concatenate([part.leads for part in self.parts]))
+
+
+def as_time(value: Any) -> np.datetime64:
+    """A time to the nanosecond."""
+    time: Any = np.asarray(value).astype("datetime64[ns]")
+    return time[()]  # type: ignore[no-any-return]
+
+
+def split_times(forecast: Forecast, where: str = IN_MEMORY) -> list[GivenForecast]:
+    """The forecast of each initial time. Raises `DataError` for one without times."""
+    values = values_of(forecast)
+    if values["init_time"].dtype.kind != "M" or values["lead_time"].dtype.kind != "m":
+        raise DataError(
+            "the forecast has numbers of frames in the place of times, so nothing is known of when its frames are",
+            where=where,
+            remedy="forecast from frames that have times",
+        )
+    probability = forecast[PROBABILITY] if isinstance(forecast, xr.Dataset) and PROBABILITY in forecast else None
+    return [
+        GivenForecast(
+            as_time(values["init_time"].values[k]),
+            (
+                Part(
+                    values.isel(init_time=k),
+                    None if probability is None else probability.isel(init_time=k, channel=0),
+                    where,
+                    forecast.attrs,
+                ),
+            ),
+        )
+        for k in range(values.sizes["init_time"])
+    ]
+
+
+class GivenForecaster:
+    """The `forecasts` of one source by initial time, as `target` asks for them; NaN at lead times that one lacks.
+
+    Raises `DataError` for forecasts on another grid than the truth, or of which some are ensembles and others not."""
+
+    context_length = 1
+
+    def __init__(self, name: str, forecasts: Mapping[np.datetime64, GivenForecast], target: Target) -> None:
+        self.name, self.forecasts, self.target = name, forecasts, target
+        parts = [part for each in forecasts.values() for part in each.parts]
+        for part in parts:
+            check_grid(part, target)
+            if part.kind != parts[0].kind:
+                raise DataError(
+                    f"{_describe(part)}, but {_describe(parts[0])} in {parts[0].where}",
+                    where=part.where,
+                    remedy="verify forecasts of one kind at a time",
+                )
+
+    def forecast(self, context: Context, /, horizon: int) -> Forecasts:
+        """The forecasts of the times of the `context`. Raises `DataError` if one cannot be read, and `ArgumentError` if they
+        state no probability at a rate of the target."""
+        if context.times is None or horizon != len(self.target.leads):
+            raise ArgumentError(
+                "forecasts that were made before have times and lead times of their own", parameter="horizon"
+            )
+        given = [self.forecasts[as_time(time)] for time in context.times]
+        values = np.stack([self._values(each) for each in given], axis=1)
+        if given[0].first.probability is None:
+            return Forecasts(values)
+        probability = np.stack([self._probability(each) for each in given], axis=1)
+        return Forecasts(values, exceedance=Exceedance(self.target.rates, probability))
+
+    def _values(self, given: GivenForecast) -> np.ndarray:
+        """The values `(M, L, C, H, W)` in the quantity of the target."""
+        own = quantity_of(given.first.values)
+        values = self._joined(given, [part.values for part in given.parts])
+        values = in_quantity(values, own, self.target.quantity, self.target.zr)
+        return values if "member" in given.first.values.dims else values[None]
+
+    def _probability(self, given: GivenForecast) -> np.ndarray:
+        """The probability `(R, L, H, W)` at the rates of the target."""
+        parts = []
+        for part in given.parts:
+            assert part.probability is not None
+            parts.append(part.probability.isel(threshold=_places(part, self.target.rates)))
+        return self._joined(given, parts)
+
+    def _joined(self, given: GivenForecast, arrays: Sequence[xr.DataArray]) -> np.ndarray:
+        """The arrays of the parts at the lead times of the target, NaN where no part has one."""
+        axis = arrays[0].dims.index("lead_time")
+        shape = [arrays[0].sizes[dim] for dim in arrays[0].dims]
+        shape[axis] = len(self.target.leads)
+        joined = np.full(shape, np.nan, dtype=np.float32)
+        along = np.moveaxis(joined, axis, 0)
+        for part, array in zip(given.parts, arrays, strict=True):
+            wanted = np.isin(self.target.leads, part.leads)
+            places = np.searchsorted(part.leads, self.target.leads[wanted])
+            chosen = turned_to(array.isel(lead_time=places), self.target.row_order)
+            along[wanted] = np.moveaxis(chosen.values, axis, 0)
+        return joined
+
+
+def _describe(part: Part) -> str:
+    members, probabilities = part.kind
+    return f"{members} member{'s' * (members > 1)} {'with' if probabilities else 'without'} probabilities"
+
+
+def _places(part: Part, rates: Sequence[float]) -> list[int]:
+    """The positions of `rates` among those of a forecast. Raises `ArgumentError` for one that it lacks."""
+    stated = np.array(part.rates)
+    places = []
+    for rate in rates:
+        near = np.flatnonzero(np.abs(stated - rate) <= NEAREST_RATE * rate)
+        if not len(near):
+            raise ArgumentError(
+                f"no probability at {rate:g} mm/h, only at {', '.join(f'{each:g}' for each in stated)}",
+                where=part.where,
+                parameter="rates",
+                example=tuple(part.rates or ()),
+            )
+        places.append(int(near[0]))
+    return places
+
+
+def check_grid(part: Part, target: Target) -> None:
+    """Raise `DataError` if a forecast does not lie on the grid of the truth."""
+    if difference := target.difference(turned_to(part.values, target.row_order)):
+        raise DataError(
+            f"the forecast lies on another grid than the truth: {difference}",
+            where=part.where,
+            remedy="give truth on the grid of the forecast, or have the forecast put on that of the truth",
+            parameter="regrid",
+            example=True,
+        )
+    if part.values.sizes["channel"] != target.channels:
+        raise DataError(
+            f"{part.values.sizes['channel']} channels, but {target.channels} in the truth", where=part.where
+        )
+
+
+def in_quantity(values: np.ndarray, own: Quantity, wanted: Quantity, zr: ZR) -> np.ndarray:
+    """The values in another quantity of rain, as `data.conversion.as_rain_rate` converts frames."""
+    if own.name == wanted.name:
+        return values
+    rates = np.asarray(own.rain_rate(values, zr), dtype=np.float32)
+    return np.where((values <= own.dry) | (rates < WEAKEST), np.float32(0), rates)

@@ -1,0 +1,44 @@
+"""The settings of a service: the example is valid, and what is wrong is named."""
+
+from pathlib import Path
+
+import pytest
+
+from framecast.config.parsing import plain
+from framecast.errors import ConfigError
+from framecast.service.settings import Service, example, example_settings, read_settings
+
+
+def test_the_example_is_valid_and_shows_every_group() -> None:
+    settings = example_settings()
+    assert [domain.name for domain in settings.domains] == ["switzerland", "catalonia"]
+    assert settings.domains[1].options.units == "dBZ"
+    shown = example()
+    for name in (*plain(settings), *plain(settings.log), *plain(settings.serve), *plain(settings.domains[0].retention)):
+        assert f"{name}:" in shown
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("out: o\ndomains: []", "has no domain"),
+        ("out: o\ndomains: [{name: a, source: s}, {name: a, source: t}]", "'a' is repeated"),
+        ("out: o\ndomains: [{name: ../a, source: s}]", "no name of a folder"),
+        ("out: o\ndomains: [{name: a, source: s, cadance: 5}]", "did you mean 'cadence'"),
+        ("out: o\ndomains: [{name: a, source: s, cadence: five}]", "expected a number"),
+        ("out: o\ndomains: [{name: a, source: s, retention: {frames: -1}}]", "at least"),
+        ("domains: [{name: a, source: s}]", "out must be given"),
+    ],
+)
+def test_what_is_wrong_is_named(text: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "service.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=message) as caught:
+        read_settings(tmp_path / "service.yaml")
+    assert "service.yaml" in str(caught.value)
+
+
+def test_an_unknown_domain_lists_the_known() -> None:
+    settings = example_settings()
+    assert isinstance(settings, Service)
+    with pytest.raises(ConfigError, match="switzerland"):
+        settings.domain("austria")

@@ -1,0 +1,96 @@
+"""Watching: half written, changed, damaged, renamed and old files, and stores that grow."""
+
+import datetime
+import os
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+from rain_frames import SetClock, at, domain_of, netcdf, put, shower
+
+from framecast.data.readers.options import DEFAULT
+from framecast.service.layout import to_stamp
+from framecast.service.sources import Source, source_of
+
+HISTORY = datetime.timedelta(hours=2)
+
+
+class Watch:
+    """A source that is polled on a clock set by hand."""
+
+    def __init__(self, place: Path, **settings: object) -> None:
+        self.clock = SetClock(at(20))
+        domain = domain_of(place, patience=30, **settings)
+        self.source: Source = source_of(domain, DEFAULT, HISTORY, self.clock.timer)
+
+    def look(self, seconds: float = 2.0) -> tuple[list[datetime.datetime], list[str]]:
+        self.clock.advance(seconds)
+        poll = self.source.poll(self.clock.now())
+        return [arrival.time for arrival in poll.arrivals], poll.problems
+
+
+def test_a_file_is_read_once_it_stays_the_same(tmp_path: Path) -> None:
+    watch, whole = Watch(tmp_path), netcdf(19)
+    path = tmp_path / "rain.nc"
+    path.write_bytes(whole[:2000])
+    assert watch.look() == ([], [])
+    path.write_bytes(whole)
+    assert watch.look() == ([], [])
+    assert watch.look() == ([at(19)], [])
+    assert watch.look() == ([], [])
+
+
+def test_a_file_that_stays_half_written_is_damaged_after_the_patience(tmp_path: Path) -> None:
+    watch, whole = Watch(tmp_path), netcdf(19)
+    path = tmp_path / "rain.nc"
+    path.write_bytes(whole[: len(whole) // 2])
+    seen = [watch.look(10) for _ in range(6)]
+    assert [frames for frames, _ in seen] == [[]] * 6
+    assert [len(problems) for _, problems in seen] == [0, 0, 0, 1, 0, 0]
+    assert "damaged: rain.nc" in seen[3][1][0]
+    path.write_bytes(whole)  # completed after all
+    watch.look()
+    assert watch.look() == ([at(19)], [])
+
+
+def test_names_of_transfers_in_progress_and_of_old_times_are_passed_over(tmp_path: Path) -> None:
+    for other in (".rain.nc", "rain.nc.part", "rain.tmp", "rain_201501010000.nc"):
+        (tmp_path / other).write_bytes(netcdf(19))
+    watch = Watch(tmp_path)
+    assert [watch.look() for _ in range(3)] == [([], [])] * 3
+    os.rename(tmp_path / "rain.nc.part", tmp_path / "rain.nc")
+    watch.look()
+    assert watch.look() == ([at(19)], [])
+
+
+def test_frames_before_the_history_are_not_loaded(tmp_path: Path) -> None:
+    for number in (-30, 18, 19):
+        (tmp_path / f"rain{number}.nc").write_bytes(netcdf(number))
+    watch = Watch(tmp_path)
+    watch.look()
+    assert sorted(watch.look()[0]) == [at(18), at(19)]
+
+
+def test_a_pattern_finds_files_that_come_later(tmp_path: Path) -> None:
+    watch = Watch(tmp_path / "*" / "*.npy")
+    assert watch.look() == ([], [])
+    put(tmp_path / "day", 19)
+    put(tmp_path, 18)
+    watch.look()
+    assert watch.look() == ([at(19)], [])
+
+
+def test_a_store_that_grows_gives_its_new_frames(tmp_path: Path) -> None:
+    store = tmp_path / "rain.zarr"
+
+    def frames(*numbers: int) -> xr.Dataset:
+        times = {"time": [to_stamp(at(number)) for number in numbers]}
+        values = np.stack([shower(number) for number in numbers])
+        return xr.DataArray(values, times, ("time", "y", "x"), "rain", {"units": "mm/h"}).to_dataset()
+
+    frames(17, 18).to_zarr(store, zarr_format=3, consolidated=False)
+    watch = Watch(store)
+    assert watch.look() == ([at(17), at(18)], [])
+    frames(19).to_zarr(store, append_dim="time", consolidated=False)
+    assert watch.look() == ([at(19)], [])
+    assert watch.look() == ([], [])

@@ -1,0 +1,180 @@
+"""Forecasts that lie in files, on the truth of an archive: the scores of an evaluation, and every omission said."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+from moving_rain import write_rain
+
+import framecast
+from framecast.data.quantities import RAIN_RATE
+from framecast.errors import ArgumentError, DataError
+from framecast.forecasting.baselines.extrapolation import Extrapolation
+from framecast.forecasting.baselines.extrapolation_probability import ExtrapolationProbability
+from framecast.forecasting.labels import forecast_frames, label_forecast, values_of
+
+CONTEXT, HORIZON, RATES = 4, 3, (0.5, 2.0)
+SETTINGS = {"rates": RATES, "scales": (1, 5)}
+BASELINES = ("extrapolation",)
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_rain(tmp_path_factory.mktemp("truth") / "rain.nc", "2026-06-01T12:00", 12, 40, 48, 2.0)
+
+
+@pytest.fixture(scope="module")
+def folder(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of probabilities for each initial time with a past and a future in the archive."""
+    out, frames = tmp_path_factory.mktemp("forecasts"), framecast.open(archive)
+    for newest in range(CONTEXT - 1, 12 - HORIZON):
+        forecast = forecast_frames(
+            ExtrapolationProbability(RAIN_RATE),
+            frames.isel(time=slice(newest + 1)),
+            HORIZON,
+            context=CONTEXT,
+            rates=RATES,
+        )
+        framecast.write(forecast, out / f"{newest:02d}.nc")
+    return out
+
+
+def test_files_have_the_scores_of_their_forecaster(archive: Path, folder: Path) -> None:
+    result = framecast.verify_forecasts({"files": folder}, archive, baselines=BASELINES, **SETTINGS)
+    expected = framecast.verify(
+        {"files": ExtrapolationProbability(RAIN_RATE)},
+        archive,
+        context=CONTEXT,
+        horizon=HORIZON,
+        baselines=BASELINES,
+        **SETTINGS,
+    )
+    assert result.forecasters == expected.forecasters
+    assert (result.cases, result.blocks, result.checksum) == (expected.cases, expected.blocks, expected.checksum)
+    assert result.sums.sizes == expected.sums.sizes
+    np.testing.assert_array_equal(result.sums["lead_time"], expected.sums["lead_time"])
+    np.testing.assert_array_equal(result.sums["init_time"], expected.sums["init_time"])
+    for metric in expected.metrics():
+        if metric.name != "crps":
+            for name in expected.forecasters:
+                one, two = (each.curve(name, metric) for each in (result, expected))
+                np.testing.assert_allclose(one, two, rtol=2e-3, atol=1e-4, err_msg=metric.label)  # stored in 1/10,000
+    assert np.isnan(result.frame("files", "crps").value)
+    assert result.frame("extrapolation", "crps") == expected.frame("extrapolation", "crps")
+
+
+def test_members_are_an_ensemble(archive: Path, tmp_path: Path) -> None:
+    frames = framecast.open(archive)
+    rng = np.random.default_rng(0)
+    values = {}
+    for newest in (4, 5, 6):
+        members = Extrapolation(RAIN_RATE).forecast(_context(frames, newest), HORIZON)[:, 0]
+        members = np.concatenate([members, members * rng.gamma(2, 0.5, (3, HORIZON, 1, 1, 1)).astype(np.float32)])
+        forecast = label_forecast(members, frames.isel(time=slice(newest + 1)), "mine")
+        framecast.write(forecast, tmp_path / f"{newest}.zarr")
+        values[newest] = members
+    result = framecast.verify_forecasts(tmp_path, archive, baselines=(), **SETTINGS)
+    assert result.forecasters == ["mine"]
+    assert (result.members("mine"), result.cases) == (4, 3)
+    truth = frames.values[7:10]
+    part = result.sums.sel(forecaster="mine", case=2)
+    valid = np.isfinite(values[6]).all(0) & np.isfinite(truth)
+    error = np.where(valid, (values[6].mean(0) - truth) ** 2, 0).sum((1, 2, 3))
+    np.testing.assert_allclose(part["mse"], error, rtol=1e-4)
+    assert result.sums["rank_count"].sum() == result.sums["pixels"].sum()
+
+
+def _context(frames: xr.DataArray, newest: int) -> framecast.Context:
+    return framecast.Context(frames.values[None, newest + 1 - CONTEXT : newest + 1])
+
+
+def test_sources_are_scored_on_what_they_share(archive: Path, folder: Path, tmp_path: Path) -> None:
+    """Another source lacks two initial times and a lead time, has a time twice and a file that is no forecast."""
+    other = tmp_path / "other"
+    other.mkdir()
+    for newest in (5, 6, 7):
+        forecast = values_of(framecast.open_forecast(folder / f"{newest:02d}.nc"))
+        framecast.write(forecast.isel(lead_time=slice(2)), other / f"{newest}.nc")
+        framecast.write(forecast.isel(lead_time=slice(2)), other / f"{newest}again.nc")
+    framecast.open(archive).drop_vars("source").assign_attrs(repairs="").to_netcdf(
+        other / "frames.nc", engine="h5netcdf"
+    )
+    sources = {"one": folder, "two": other}
+    result = framecast.verify_forecasts(
+        sources, archive, out=tmp_path / "out", report=True, baselines=BASELINES, **SETTINGS
+    )
+    assert result.forecasters == ["one", "two", "extrapolation"]
+    assert result.cases == 3
+    np.testing.assert_array_equal(result.sums["lead_time"] / np.timedelta64(1, "m"), [5, 10])
+    text = "\n".join(result.repairs)
+    assert "two: 3 forecasts have an initial time of another file" in text
+    assert "two: 1 of 7 files hold no forecast that is understood" in text
+    assert "one: 3 forecasts left out, whose initial times not all sources have" in text
+    assert "two against" not in text
+    assert (tmp_path / "out" / "comparison.html").stat().st_size > 10_000
+    with xr.open_dataset(tmp_path / "out" / "cases.nc", engine="h5netcdf", decode_timedelta=True) as sums:
+        assert sums.sizes["case"] == 3
+
+
+def test_gaps_of_the_truth_are_counted(archive: Path, folder: Path) -> None:
+    frames = framecast.open(archive).isel(time=[0, 1, 2, 3, 4, 6, 7, 8])
+    result = framecast.verify_forecasts({"files": folder}, frames, baselines=BASELINES, **SETTINGS)
+    text = "\n".join(result.repairs)
+    assert result.cases == 2  # those of frames 3 and 4, whose past has no gap
+    assert "1 forecast left out, of which no frame is in the truth" in text
+    assert "forecasts left out, since the truth lacks some of the 4 frames" in text
+    alone = framecast.verify_forecasts({"files": folder}, frames, baselines=(), **SETTINGS)
+    assert alone.cases == 5
+    counts = alone.sums["pixels"].values > 0
+    assert counts.tolist() == [[True, False, True], [False, True, True], [True, True, True], [True, True, False],
+                               [True, False, False]]  # fmt: skip
+
+
+def test_one_forecast_in_several_files(archive: Path, folder: Path, tmp_path: Path) -> None:
+    whole = framecast.open_forecast(folder / "05.nc")
+    for lead in range(HORIZON):
+        framecast.write(whole.isel(lead_time=[lead]), tmp_path / f"{lead}.nc")
+    one, two = (
+        framecast.verify_forecasts({"files": path}, archive, baselines=(), **SETTINGS)
+        for path in (tmp_path, folder / "05.nc")
+    )
+    assert one.cases == two.cases == 1
+    xr.testing.assert_allclose(one.sums, two.sums)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda truth: truth.isel(x=slice(20)),
+            r"another grid than the truth: 40 x 48 and 40 x 20 pixels(.|\n)*regrid=True",
+        ),
+        (lambda truth: truth.assign_coords(time=truth["time"] + np.timedelta64(1, "D")), "is in the truth"),
+        (lambda truth: truth.assign_attrs(quantity="intensity", units="1"), "a forecast of rain_rate in mm h-1, but"),
+    ],
+)
+def test_what_does_not_fit_is_refused(archive: Path, folder: Path, change: object, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        framecast.verify_forecasts(folder, change(framecast.open(archive)), baselines=())  # type: ignore[operator]
+
+
+def test_settings_of_other_things_are_refused(archive: Path, folder: Path) -> None:
+    for stated in ({"members": 3}, {"stride": 2}, {"rates": (8.0,)}):
+        with pytest.raises(ArgumentError, match=r"made already|no probability at 8"):
+            framecast.verify_forecasts(folder, archive, baselines=(), **stated)
+    with pytest.raises(ArgumentError, match="names forecasts and a baseline"):
+        framecast.verify_forecasts({"extrapolation": folder}, archive)
+    with pytest.raises(ArgumentError, match="frames of training"):
+        framecast.verify_forecasts(folder, archive, baselines=("climatology",))
+
+
+def test_reflectivity_is_judged_as_rain(archive: Path, folder: Path) -> None:
+    """Truth in dBZ, forecasts in mm/h."""
+    frames = framecast.open(archive).load()
+    echo = frames.copy(data=np.where(frames > 0.05, 10 * np.log10(223 * np.maximum(frames, 1e-3) ** 1.53), -32))
+    echo.attrs |= {"quantity": "reflectivity", "units": "dBZ", "dry": -32.0}
+    one = framecast.verify_forecasts({"files": folder}, echo.astype("float32"), baselines=(), rates=RATES)
+    two = framecast.verify_forecasts({"files": folder}, frames, baselines=(), rates=RATES)
+    assert one.quantity.name == "rain_rate"
+    np.testing.assert_allclose(one.event("files", "csi", 1).value, two.event("files", "csi", 1).value, rtol=1e-3)
