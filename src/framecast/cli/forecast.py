@@ -86,12 +86,12 @@ def forecast(
     The initial time, its age, the forecaster, the lead times and the largest values are printed to standard error, the path of
     the file to standard output.
     """
+    check_target(out, overwrite=overwrite)  # before anything slow is imported
     from rich.console import Console
 
     from framecast.forecasting.outcome import describe
     from framecast.ops.native.memory import keep_free
 
-    check_target(out, overwrite=overwrite)
     keep_free(every_size=True)
     result = framecast.forecast(
         run,

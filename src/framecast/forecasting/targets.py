@@ -12,6 +12,10 @@ SUFFIXES = (".nc", ".zarr", ".mp4", ".gif")
 
 def check_target(out: Path, *, overwrite: bool = False) -> None:
     """Raise `ConfigError` if a forecast cannot be written to `out`; call it before the forecast is computed."""
+    if out.suffix in (".tif", ".tiff", ".png"):
+        raise ConfigError(
+            f"{out.suffix} is a product of a forecast", where=out, remedy="write NetCDF, then framecast.write_products"
+        )
     if out.suffix not in SUFFIXES:
         raise ConfigError(
             f"{out.suffix or 'no suffix'} is not a format of forecasts", where=out, remedy=f"use {', '.join(SUFFIXES)}"
