@@ -18,6 +18,8 @@ from framecast.data.clock import clock_of
 from framecast.data.inspection.inspect import Inspection
 from framecast.maps.drawing import draw_map
 from framecast.report.figures import COLOURS, STYLE, legend, png, svg
+from framecast.errors import counted
+from framecast.report.figures import COLOURS, STYLE, draw_frame, legend, png, svg
 from framecast.report.page import write_page
 
 _DAYS = 400
@@ -30,6 +32,12 @@ def write_inspection(inspection: Inspection, out: str | Path, *, title: str = "W
     verdict = "nothing suspicious" if not inspection.concerns else f"{_things(inspection.concerns)} worth a look"
     if problems:
         verdict = f"{_things(problems)} would spoil training"
+    verdict = (
+        "nothing suspicious"
+        if not inspection.concerns
+        else f"{counted(len(inspection.concerns), 'thing')} worth a look"
+    )
+        verdict = f"{counted(len(problems), 'thing')} would spoil training"
     figures = [
         (
             "Frames in time",
