@@ -43,9 +43,7 @@ class PredNetCore(nn.Module):
         super().__init__()
         self.widths, self.error_weight = widths, error_weight
         above = (*widths[1:], 0)
-        self.to_target = nn.ModuleList(
-            SameConv(2 * below, width, kernel) for below, width in pairwise(widths)
-        )
+        self.to_target = nn.ModuleList(SameConv(2 * below, width, kernel) for below, width in pairwise(widths))
         self.to_prediction = nn.ModuleList(SameConv(width, width, kernel) for width in widths)
         self.to_gates = nn.ModuleList(
             SameConv(3 * width + more, 4 * width, kernel) for width, more in zip(widths, above, strict=True)
