@@ -135,7 +135,6 @@ for command in (
     crossvalidate.crossvalidate,
     forecast.forecast,
     products.products,
-    serve.serve,
     run.run,
     serve.serve,
     diagnose.diagnose,

@@ -9,8 +9,6 @@ import typer
 
 import framecast
 from framecast.cli.options import Cluster, OptionalData, command, named_paths
-from framecast.cli.score_tables import print_scores
-from framecast.cli.options import Cluster, OptionalData, command
 from framecast.cli.score_tables import ScoreRow, print_scores, score_rows
 from framecast.cli.terminal import print_lines, progress_bar, warn
 from framecast.data.readers.options import ReadOptions

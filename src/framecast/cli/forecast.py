@@ -76,14 +76,12 @@ def forecast(
         str | None, typer.Option("--max-age", metavar="DURATION", help="Forecast from no older frame: 15min, 1h.")
     ] = None,
     overwrite: Overwrite = False,
-) -> None:
+) -> ForecastResult:
     """Forecast the frames after the newest ones of the data, on the same grid.
 
     The initial time, its age, the forecaster, the lead times and the largest values are printed to standard error, the path of
     the file to standard output.
     """
-) -> ForecastResult:
-    """Forecast the frames after the newest ones of the data, on the same grid."""
     from rich.console import Console
 
     from framecast.forecasting.outcome import describe
@@ -109,9 +107,6 @@ def forecast(
     )
     console = Console(stderr=True)
     print_lines(console, *describe(result))
-    for name in ("repairs", "warnings"):
-        for text in str(result.attrs.get(name, "")).splitlines():
-            warn(console, text)
     warnings = [text for name in ("repairs", "warnings") for text in str(result.attrs.get(name, "")).splitlines()]
     for text in warnings:
         warn(console, text)

@@ -97,9 +97,6 @@ def _with_axes(dataset: xr.Dataset, array: xr.DataArray, path: Path) -> xr.DataA
     if "init_time" not in array.coords and (reference := _reference_of_pysteps(dataset)) is not None:
         array = array.assign_coords(init_time=reference)
     if "init_time" not in array.coords:
-        array = _of_pysteps(dataset, array)
-    init = array.coords.get("init_time")
-    if init is None:
         raise DataError(
             f"{array.name!r} is no forecast: it has no initial time",
             where=path,
@@ -138,16 +135,6 @@ def _is_of_pysteps(dataset: xr.Dataset) -> bool:
     return str(dataset.attrs.get("source", "")).startswith("pysteps")
 
 
-def _of_pysteps(dataset: xr.Dataset, array: xr.DataArray) -> xr.DataArray:
-    """A nowcast of pysteps with its initial time, which is that of the units of its times; any other as it is."""
-    units = str(array["time"].encoding.get("units", "")) if "time" in array.coords else ""
-    if not _is_of_pysteps(dataset) or not units.startswith("seconds since "):
-        return array
-    return array.assign_coords(
-        init_time=np.datetime64(units.removeprefix("seconds since ").strip().replace(" ", "T"), "ns")
-    )
-
-
 def _named(dataset: xr.Dataset, array: xr.DataArray) -> xr.DataArray:
     """The variable with the names of framecast for its dims and for scalar coordinates of time."""
     names: dict[Hashable, str] = {}
@@ -177,7 +164,7 @@ def _axis(dataset: xr.Dataset, name: Hashable) -> str | None:
 def _reference_of_pysteps(dataset: xr.Dataset) -> np.datetime64 | None:
     """The initial time of a file of pysteps (`export_forecast_dataset`): that from which its times are counted, which it states
     nowhere else. None for a file of others, who count from any date."""
-    if "time" not in dataset.variables or not str(dataset.attrs.get("source", "")).startswith("pysteps"):
+    if "time" not in dataset.variables or not _is_of_pysteps(dataset):
         return None
     _, since, date = str(dataset["time"].encoding.get("units", "")).partition(" since ")
     return np.datetime64(date.strip().replace(" ", "T"), "ns") if since else None

@@ -15,7 +15,7 @@ et al. have an encoder and a decoder with weights of their own.
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -61,7 +61,7 @@ class FCLSTMCore(nn.Module):
     def __init__(self, pixels: int, hidden: tuple[int, ...]) -> None:
         super().__init__()
         widths = zip((pixels, *hidden), hidden, strict=False)
-        self.cells = nn.ModuleList(FCLSTMCell(inputs, width) for inputs, width in widths)
+        self.cells: Any = nn.ModuleList(FCLSTMCell(inputs, width) for inputs, width in widths)
         self.head = nn.Linear(hidden[-1], pixels)
 
     def start(self, like: Tensor) -> tuple[State, ...]:

@@ -12,16 +12,15 @@ layer to layer, and T_j, S_j those of the `steps` time steps before:
     T'     = U_t . (W_tt * T_ami) + (1 - U_t) . (W_st * S)
     S'     = U_s . (W_ss * S) + (1 - U_s) . (W_ts * T_ami) + gamma S
 
-with * a convolution, and gamma 1 with `residual`, else 0. An encoder halves the frame, a
-decoder doubles it again and, with `recall`, adds what the encoder had at that resolution. As in the published code there are zeros
-before the first frame, and they are attended to. Deviations: `layer_norm` after each convolution of a cell is off by default, since
-it ties the model to a size.
+with * a convolution, and gamma 1 with `residual`, else 0. An encoder halves the frame, a decoder doubles it again and, with
+`recall`, adds what the encoder had at that resolution. As in the published code there are zeros before the first frame, and they
+are attended to. Deviations: `layer_norm` after each convolution of a cell is off by default, since it ties the model to a size.
 """
 
 from __future__ import annotations
 
 from math import log2, sqrt
-from typing import Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -92,7 +91,7 @@ class MAUCore(nn.Module):
         self.encoders = nn.ModuleList(
             [nn.Conv2d(channels, width, 1), *(nn.Conv2d(width, width, 3, 2, padding=1) for _ in range(halvings))]
         )
-        self.cells = nn.ModuleList(
+        self.cells: Any = nn.ModuleList(
             MAUCell(width, settings.kernel, settings.steps, norm, residual=settings.residual)
             for _ in range(settings.layers)
         )
@@ -129,8 +128,8 @@ class MAUCore(nn.Module):
 @config
 class MAU:
     """`layers` of `hidden` channels at a `reduction` of the frame, `kernel` of the cells, which look `steps` back. `recall` adds
-    the maps of the encoder in the decoder; `residual` hands the spatial state on beside its update. `layer_norm` ties the model to
-    one frame size. `segment`, see `rollout`."""
+    the maps of the encoder in the decoder; `residual` hands the spatial state on beside its update. `layer_norm` ties the model
+    to one frame size. `segment`, see `rollout`."""
 
     name: Literal["mau"] = "mau"
     hidden: int = 64

@@ -15,10 +15,9 @@ import torch
 from torch import Tensor
 
 from framecast.errors import ArgumentError
-from framecast.scores.metric import Better, Metric, Units, decibels, ratio, root
 from framecast.ops import frames
 from framecast.ops import windows as loops
-from framecast.scores.metric import Better, Metric, decibels, ratio, root
+from framecast.scores.metric import Better, Metric, Units, decibels, ratio, root
 from framecast.scores.ssim import gaussian_line, mean_similarity, ms_ssim, ssim_map, uniform_line
 from framecast.scores.structure import count_gradients, gradient_difference, sharpness_difference, strongest_edge
 

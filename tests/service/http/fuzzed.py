@@ -31,19 +31,107 @@ ADDRESSES = (
     "/{odd}/{odd}",
 )
 ODD = (
-    *("..", "../..", "..%2f..%2fsecret.txt", "%2e%2e%2fsecret.txt", "....//secret.txt", "/etc/passwd", "%2fetc%2fpasswd"),
-    *("..%5c..%5csecret.txt", "secret.txt%00.nc", "%00", "%ff%fe", "~", "*", "?", "#", "%", "%zz", "a" * 300, "é", "\\", ";", "|"),
-    *("{}", "null", "undefined", "<script>", "%3Cscript%3E", "${jndi:x}", "' or 1=1", "-", ".", "", "main.js", "services", "index.html"),
+    *(
+        "..",
+        "../..",
+        "..%2f..%2fsecret.txt",
+        "%2e%2e%2fsecret.txt",
+        "....//secret.txt",
+        "/etc/passwd",
+        "%2fetc%2fpasswd",
+    ),
+    *(
+        "..%5c..%5csecret.txt",
+        "secret.txt%00.nc",
+        "%00",
+        "%ff%fe",
+        "~",
+        "*",
+        "?",
+        "#",
+        "%",
+        "%zz",
+        "a" * 300,
+        "é",
+        "\\",
+        ";",
+        "|",
+    ),
+    *(
+        "{}",
+        "null",
+        "undefined",
+        "<script>",
+        "%3Cscript%3E",
+        "${jndi:x}",
+        "' or 1=1",
+        "-",
+        ".",
+        "",
+        "main.js",
+        "services",
+        "index.html",
+    ),
 )
-NUMBERS = ("0", "1", "-1", "5", "7", "12", "47.2", "1e309", "-1e308", "nan", "inf", "-inf", "1" * 400, "0x10", "", "٣", "1_0", "256", "512")
+NUMBERS = (
+    "0",
+    "1",
+    "-1",
+    "5",
+    "7",
+    "12",
+    "47.2",
+    "1e309",
+    "-1e308",
+    "nan",
+    "inf",
+    "-inf",
+    "1" * 400,
+    "0x10",
+    "",
+    "٣",
+    "1_0",
+    "256",
+    "512",
+)
 DOMAINS = ("alps", "plain", "alps", "plain", "ALPS", "service.json", ".", "none")
-TIMES = ("latest", "latest", "{init}", "20269999T999999Z", "00000000T000000Z", "20261129T120000Z", "2026-11-29T12:00:00Z")
-PRODUCTS = ("rate", "observed", "accumulation", "exceedance_1", "exceedance_0.5", "exceedance_9999", "member_0", "member_999", "rates")
+TIMES = (
+    "latest",
+    "latest",
+    "{init}",
+    "20269999T999999Z",
+    "00000000T000000Z",
+    "20261129T120000Z",
+    "2026-11-29T12:00:00Z",
+)
+PRODUCTS = (
+    "rate",
+    "observed",
+    "accumulation",
+    "exceedance_1",
+    "exceedance_0.5",
+    "exceedance_9999",
+    "member_0",
+    "member_999",
+    "rates",
+)
 FILES = ("forecast.nc", "alerts.json", "cycle.json", "../../status.json", "status.json", "rate_005.tif", "secret.txt")
 HEADERS = (
-    *("Range: bytes=0-10", "Range: bytes=-", "If-None-Match: *", "If-None-Match: " + '"x",' * 50, "Accept-Encoding: gzip"),
+    *(
+        "Range: bytes=0-10",
+        "Range: bytes=-",
+        "If-None-Match: *",
+        "If-None-Match: " + '"x",' * 50,
+        "Accept-Encoding: gzip",
+    ),
     *("Authorization: Basic !!!", "Authorization: Bearer", "Content-Length: 5", "Content-Length: 99999999999999999999"),
-    *("Transfer-Encoding: chunked", "Cookie: " + "a=b;" * 100, "X-Forwarded-For: 1.2.3.4", "Connection: upgrade", "Upgrade: websocket"),
+    *(
+        "Transfer-Encoding: chunked",
+        "Cookie: " + "a=b;" * 100,
+        "X-Forwarded-For: 1.2.3.4",
+        "Connection: upgrade",
+        "Upgrade: websocket",
+    ),
 )
 
 
@@ -66,7 +154,14 @@ def _request(rng: random.Random, init: str) -> Request:
         return rng.choice(ODD) if rng.random() < 0.05 else rng.choice(usual)
 
     address = rng.choice(ADDRESSES)
-    for name, usual in (("domain", DOMAINS), ("time", TIMES), ("product", PRODUCTS), ("file", FILES), ("number", NUMBERS), ("odd", ODD)):
+    for name, usual in (
+        ("domain", DOMAINS),
+        ("time", TIMES),
+        ("product", PRODUCTS),
+        ("file", FILES),
+        ("number", NUMBERS),
+        ("odd", ODD),
+    ):
         while "{" + name + "}" in address:
             address = address.replace("{" + name + "}", pick(usual), 1)
     zoom = rng.randint(0, 9)

@@ -44,7 +44,9 @@ def labelled(values: np.ndarray, dims: tuple[str, ...], crs: str) -> xr.DataArra
         y, x = 480e3 - 5e3 * np.arange(64), 400e3 + 5e3 * np.arange(80)
     attributes = {"units": "mm h-1", "quantity": "rain_rate", "dry": 0.0, "grid_mapping": "crs"}
     mapping = xr.Variable((), 0, CRS(crs).to_cf())
-    return xr.DataArray(values, dims=dims, coords={"y": y, "x": x, "crs": mapping}, name="rainfall_rate", attrs=attributes)
+    return xr.DataArray(
+        values, dims=dims, coords={"y": y, "x": x, "crs": mapping}, name="rainfall_rate", attrs=attributes
+    )
 
 
 def frame(seconds: float, number: int, crs: str) -> xr.Dataset:
@@ -90,7 +92,13 @@ def write_output(out: Path, newest: float | None = None, *, forecasts: int = 2, 
             target.mkdir(parents=True)
             write(forecast(at, number, crs, members), target / "forecast.nc")
             cycles.append(
-                {"cycle": iso(at), "outcome": "forecast", "rung": rung, "reasons": ["a reason"], "seconds": {"total": 2.5}}
+                {
+                    "cycle": iso(at),
+                    "outcome": "forecast",
+                    "rung": rung,
+                    "reasons": ["a reason"],
+                    "seconds": {"total": 2.5},
+                }
             )
             for lead in range(1, LEADS + 1):
                 for forecaster, value in ((rung, 0.9), ("persistence", 0.7)):
@@ -110,9 +118,24 @@ def write_output(out: Path, newest: float | None = None, *, forecasts: int = 2, 
             "max_age_seconds": 1800,
         }
         (folder / "status.json").write_text(json.dumps(status))
-    windows = [{"begin": 0, "end": 30, "coverage": 1.0, "alerts": [
-        {"quantity": "rate", "threshold": 5.0, "where": "anywhere", "method": "members", "probability": 0.75, "lower": 0.75, "upper": 0.75}
-    ]}]
+    windows = [
+        {
+            "begin": 0,
+            "end": 30,
+            "coverage": 1.0,
+            "alerts": [
+                {
+                    "quantity": "rate",
+                    "threshold": 5.0,
+                    "where": "anywhere",
+                    "method": "members",
+                    "probability": 0.75,
+                    "lower": 0.75,
+                    "upper": 0.75,
+                }
+            ],
+        }
+    ]
     alerts = {"version": 1, "areas": [{"name": "Lakeside", "kind": "polygon", "pixels": 9, "windows": windows}]}
     (out / "alps" / "forecasts" / stamp(newest) / "alerts.json").write_text(json.dumps(alerts))
     return newest

@@ -53,7 +53,9 @@ def _fuzz(folder: Path, count: int, largest_growth: int) -> None:
         assert outside == []
         assert process.num_fds() <= handles + 3
         assert process.memory_info().rss - memory < largest_growth
-        assert send(port, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").startswith(b"HTTP/1.1 200")
+        assert send(port, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").startswith(
+            b"HTTP/1.1 200"
+        )
     assert answers["200"] > count // 20
     assert answers["404"] > count // 20
 

@@ -145,7 +145,13 @@ def test_too_many_at_once_are_refused(out: Path) -> None:
         async def send(message: dict[str, object]) -> None:
             messages.append(message)
 
-        scope = {"type": "http", "method": "GET", "path": "/x", "headers": [(b"host", b"localhost")], "client": ("1", 1)}
+        scope = {
+            "type": "http",
+            "method": "GET",
+            "path": "/x",
+            "headers": [(b"host", b"localhost")],
+            "client": ("1", 1),
+        }
         await guard(scope, None, send)  # type: ignore[arg-type]
         return messages[0]["status"], dict(messages[0]["headers"])  # type: ignore[return-value, call-overload]
 

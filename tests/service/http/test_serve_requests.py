@@ -17,7 +17,9 @@ from framecast.service.http.settings import ServeSettings
 
 
 def _frames(tmp_path: Path) -> bytes:
-    frames = xr.concat([frame(1.6e9 + STEP * number, number, DEGREES) for number in range(5)], "time", data_vars="minimal")
+    frames = xr.concat(
+        [frame(1.6e9 + STEP * number, number, DEGREES) for number in range(5)], "time", data_vars="minimal"
+    )
     frames.to_netcdf(tmp_path / "frames.nc", engine="h5netcdf")
     return (tmp_path / "frames.nc").read_bytes()
 
