@@ -37,7 +37,7 @@ NAMES = {
     "EvaluationSettings",
 }
 """The public names that users rely on."""
-OTHERWISE = {"import": "import_checkpoint", "doctor": "check_installation"}
+OTHERWISE = {"import": "import_checkpoint", "doctor": "check_installation", "run": "run_service"}
 """The functions of commands that have another name."""
 
 
