@@ -21,6 +21,11 @@ class ForecastResult(TypedDict):
     forecaster: str
     init_time: str
     lead_minutes: list[float] | None
+    rung: str
+    reasons: list[str]
+    age_seconds: float | None
+    units: str
+    largest: list[float | None]
     warnings: list[str]
 
 
@@ -124,6 +129,7 @@ def _result(out: Path, forecast: Forecast, warnings: list[str]) -> ForecastResul
 
     from framecast.data.frames import stamp
     from framecast.forecasting.labels import values_of
+    from framecast.forecasting.outcome import largest_values
 
     values = values_of(forecast)
     leads = values["lead_time"].values
@@ -132,5 +138,10 @@ def _result(out: Path, forecast: Forecast, warnings: list[str]) -> ForecastResul
         "forecaster": str(values.attrs.get("forecaster", "")),
         "init_time": stamp(values["init_time"].values.ravel()[0]),
         "lead_minutes": [float(each / np.timedelta64(1, "m")) for each in leads] if leads.dtype.kind == "m" else None,
+        "rung": str(forecast.attrs["framecast_rung"]),
+        "reasons": str(forecast.attrs.get("framecast_reasons", "")).splitlines(),
+        "age_seconds": forecast.attrs.get("framecast_age_seconds"),
+        "units": str(values.attrs["units"]),
+        "largest": [value if np.isfinite(value) else None for value in largest_values(forecast)],
         "warnings": warnings,
     }
