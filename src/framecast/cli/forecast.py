@@ -33,7 +33,10 @@ class ForecastResult(TypedDict):
 def forecast(
     options: ReadOptions,
     run: Annotated[
-        Path, typer.Argument(help="The folder of a run or of a saved model, radar, or a baseline: extrapolation.")
+        Path,
+        typer.Argument(
+            help="The folder of a run or of a saved model, radar, or a baseline: extrapolation. A folder goes first."
+        ),
     ],
     data: DataPath,
     out: Annotated[
