@@ -25,6 +25,9 @@ class ForecastResult(TypedDict):
     rung: str | None
     reasons: list[str]
     age_seconds: float | None
+    rung: str
+    units: str
+    largest: list[float | None]
     warnings: list[str]
 
 
@@ -32,7 +35,10 @@ class ForecastResult(TypedDict):
 def forecast(
     options: ReadOptions,
     run: Annotated[
-        Path, typer.Argument(help="The folder of a run or of a saved model, radar, or a baseline: extrapolation.")
+        Path,
+        typer.Argument(
+            help="The folder of a run or of a saved model, radar, or a baseline: extrapolation. A folder goes first."
+        ),
     ],
     data: DataPath,
     out: Annotated[
@@ -129,6 +135,7 @@ def _result(out: Path, forecast: Forecast, warnings: list[str]) -> ForecastResul
 
     from framecast.data.frames import stamp
     from framecast.forecasting.labels import values_of
+    from framecast.forecasting.outcome import largest_values
 
     values = values_of(forecast)
     leads, age = values["lead_time"].values, forecast.attrs.get("framecast_age_seconds")
@@ -140,5 +147,9 @@ def _result(out: Path, forecast: Forecast, warnings: list[str]) -> ForecastResul
         "rung": forecast.attrs.get("framecast_rung"),
         "reasons": str(forecast.attrs.get("framecast_reasons", "")).splitlines(),
         "age_seconds": None if age is None else float(age),
+        "rung": str(forecast.attrs["framecast_rung"]),
+        "age_seconds": forecast.attrs.get("framecast_age_seconds"),
+        "units": str(values.attrs["units"]),
+        "largest": [value if np.isfinite(value) else None for value in largest_values(forecast)],
         "warnings": warnings,
     }
