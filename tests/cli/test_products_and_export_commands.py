@@ -32,7 +32,7 @@ def test_products_that_cannot_be_are_refused(tmp_path: Path) -> None:
     framecast.write(with_probabilities(), tmp_path / "nowcast.nc")
     code, _, stderr = invoke("products", tmp_path / "nowcast.nc", "--out", tmp_path / "out", "--products", "quantile")
     assert code == 2
-    assert "--products: no quantile: the forecast has no members" in stderr
+    assert "--products: no quantile: the forecast has neither members nor quantiles" in stderr
     assert not (tmp_path / "out").exists()
 
 
