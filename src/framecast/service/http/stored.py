@@ -99,20 +99,35 @@ def read_contents(path: Path) -> Contents:
 
 
 def read_field(path: Path, contents: Contents, product: Product, lead: int) -> Field:
-    """The field of a product at the lead time with the number `lead` (an observed frame has one). Raises `DataError`."""
-    quantity = {"exceedance": "probability", "accumulation": "accumulation"}.get(product.kind, contents.quantity)
+    """The field of a product, but for accumulations, at the lead time with the number `lead` (an observed frame has one). Raises
+    `DataError`."""
+    quantity = "probability" if product.kind == "exceedance" else contents.quantity
     with _open(path) as file:
         if product.kind == "exceedance":
             at = {"threshold": contents.thresholds.index(product.threshold), "lead_time": lead}
             values = _read(file, PROBABILITY, at)
         elif product.kind == "member":
             values = _read(file, contents.values, {"member": product.member, "lead_time": lead})
-        elif product.kind == "accumulation":
-            values = _accumulate(file, contents, lead)
         else:
             values = _mean(_read(file, contents.values, {"lead_time": lead}))
-    codes = np.append(PACKINGS[quantity].encode(values).ravel(), np.uint16(OUTSIDE))
-    return Field(codes, quantity)
+    return _field(values, quantity)
+
+
+def accumulate(rates: list[Field], leads: tuple[float, ...]) -> Field:
+    """The amount in mm from the initial time on, of the fields of the rain rate in mm/h at these lead times in minutes, each for
+    the time since the one before."""
+    packing = PACKINGS[RAIN_RATE.name]
+    total = np.zeros(len(rates[0].codes) - 1, np.float32)
+    missing = np.zeros(len(total), bool)
+    for rate, minutes in zip(rates, np.diff((0.0, *leads)), strict=True):
+        total += rate.codes[:-1] * np.float32(packing.step * minutes / 60)
+        missing |= rate.codes[:-1] == NO_DATA
+    total[missing] = np.nan
+    return _field(total, "accumulation")
+
+
+def _field(values: np.ndarray, quantity: str) -> Field:
+    return Field(np.append(PACKINGS[quantity].encode(values).ravel(), np.uint16(OUTSIDE)), quantity)
 
 
 def read_series(path: Path, contents: Contents, row: int, column: int) -> dict[str, np.ndarray]:
@@ -127,15 +142,6 @@ def read_series(path: Path, contents: Contents, row: int, column: int) -> dict[s
             name = next(name for name, each in file.variables.items() if "quantile" in each.dimensions[:-1])
             series["quantiles"] = _read(file, name, at)
     return series
-
-
-def _accumulate(file: h5netcdf.File, contents: Contents, lead: int) -> np.ndarray:
-    """The amount in mm from the initial time to a lead time: rain rate times the step, summed."""
-    steps = np.diff((0.0, *contents.leads))
-    total: Any = 0.0
-    for number in range(lead + 1):
-        total = total + _mean(_read(file, contents.values, {"lead_time": number})) * steps[number] / 60
-    return np.asarray(total)
 
 
 def _mean(values: np.ndarray) -> np.ndarray:

@@ -18,8 +18,9 @@ from framecast.service.http.caching import Cache
 from framecast.service.http.grids import Grid, index_map
 from framecast.service.http.names import Product
 from framecast.service.http.palettes import Table, table_of
-from framecast.service.http.stored import NO_DATA, Contents, Field, read_contents, read_field
+from framecast.service.http.stored import NO_DATA, Contents, Field, accumulate, read_contents, read_field
 
+RATE = Product("rate")
 _STRIPE = 8
 """Every so many pixels a stripe marks where no data are."""
 _MIB = 2**20
@@ -65,6 +66,10 @@ class Tiles:
     def field(self, source: Source, product: Product, lead: int) -> Field:
         """A field of a file. Raises `DataError`."""
         contents = self.contents_of(source)
+        if product.kind == "accumulation":
+            rates = [self.field(source, RATE, number) for number in range(lead + 1)]
+            leads = contents.leads[: lead + 1]
+            return self.fields.get((source, product, lead), lambda: accumulate(rates, leads))
         return self.fields.get((source, product, lead), lambda: read_field(source.path, contents, product, lead))
 
     def find(self, source: Source, product: Product, lead: int, place: Place, palette: str) -> Tile | None:
