@@ -50,8 +50,9 @@ async function drawBase() {
     pane: feature.properties.kind === "land" ? "land" : "lines", interactive: false,
     style: { className: `base ${feature.properties.kind}` },
   }))).addTo(map);
-  map.setMaxBounds(L.latLngBounds([[south, west], [north, east]]).pad(0.6));
+  map.setMaxBounds(L.latLngBounds([[south, west], [north, east]]).pad(2));
   map.fitBounds([[south, west], [north, east]], { animate: false, ...margins() });
+  uncover();
 }
 
 // What lies over the map: the timeline below it.
@@ -128,9 +129,11 @@ function drawMarker() {
   marker = L.circleMarker([latitude, longitude], { pane: "marks", radius: 7, className: "chosen", interactive: false }).addTo(map);
 }
 
-// Move the map if the point chosen lies under a rectangle of the window.
-export function uncover(cover) {
-  if (!marker) return;
+// Move the map if the point chosen lies under its series.
+export function uncover() {
+  const panel = document.getElementById("point");
+  if (!marker || panel.hidden) return;
+  const cover = panel.getBoundingClientRect();
   const own = map.getContainer().getBoundingClientRect();
   const at = map.latLngToContainerPoint(marker.getLatLng()).add([own.left, own.top]);
   if (at.x < cover.left || at.x > cover.right || at.y < cover.top || at.y > cover.bottom) return;
