@@ -86,6 +86,11 @@ function show() {
   map.getPane("rain").classList.toggle("even", inverted);
   const frame = state.frames[state.frame];
   if (!frame || !state.detail || !map._loaded) return;
+  if (frame.kind === "missing") {
+    shown?.getContainer()?.classList.add("waiting");
+    wanted = null;
+    return;
+  }
   wanted = layers.get(key(frame)) ?? layerOf(frame);
   if (wanted.loaded) reveal(wanted);
   fill();
@@ -113,13 +118,14 @@ async function fill() {
   const turn = ++filling;
   for (let step = 0; step < Math.min(AHEAD, state.frames.length); step += 1) {
     const frame = state.frames[(state.frame + step) % state.frames.length];
+    if (frame.kind === "missing") continue;
     const layer = layers.get(key(frame)) ?? layerOf(frame);
     if (!layer.loaded) await new Promise((done) => { layer.once("load", done); layer.once("remove", done); setTimeout(done, 4000); });
     if (turn !== filling) return;
   }
 }
 
-export const isLoaded = (frame) => layers.get(key(frame))?.loaded ?? false;
+export const isLoaded = (frame) => frame.kind === "missing" || (layers.get(key(frame))?.loaded ?? false);
 
 function drawMarker() {
   marker?.remove();
