@@ -101,7 +101,7 @@ def test_the_file_of_a_service_is_read_and_shown(tmp_path: Path) -> None:
     shown = CliRunner().invoke(app, ["scores", str(tmp_path / "out"), "--days", "2"])
     assert shown.exit_code == 0, shown.output
     assert "south, 2026-07-06 to 2026-07-07: 8 forecasts of radar" in shown.stdout
-    assert "MSE of radar: -0.5" in " ".join(shown.stdout.split())
+    assert "MSE of radar: -0.496 over extrapolation_probability" in " ".join(shown.stdout.split())
     answer = json.loads(CliRunner().invoke(app, ["scores", str(path), "--json"]).stdout)
     assert any(each["worse"] for each in answer["result"]["drift"] if each["domain"] == "south")
     with pytest.raises(DataError, match=r"no scores\.csv here"):
