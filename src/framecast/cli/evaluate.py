@@ -9,7 +9,7 @@ import typer
 
 import framecast
 from framecast.cli.options import Cluster, OptionalData, command, named_paths
-from framecast.cli.score_tables import ScoreRow, print_scores, score_rows
+from framecast.cli.score_tables import ScoreRow, print_comparison, print_scores, score_rows
 from framecast.cli.terminal import print_lines, progress_bar, warn
 from framecast.data.readers.options import ReadOptions
 from framecast.verification.settings import EvaluationSettings
@@ -182,7 +182,7 @@ def compare(
     console = Console()
     for text in comparison.warnings:
         warn(console, text)
-    print_lines(console, *(claim.verdict for claim in comparison.overall))
+    print_comparison(comparison, console)
     for name, skill in comparison.skills().items():
         print_lines(console, f"{name}: MSE skill over extrapolation {skill:.3f}")
     print_lines(console, f"report: {out / 'comparison.html'}")

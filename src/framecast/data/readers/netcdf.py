@@ -188,6 +188,8 @@ def from_dataset(dataset: xr.Dataset, path: Path | str, options: ReadOptions) ->
     if mapping in dataset.variables:
         array = array.assign_coords(crs=xr.Variable((), 0, dataset[mapping].attrs))
         array.attrs["grid_mapping"] = "crs"
+    stated = {name: dataset.attrs[name] for name in ("institution", "license") if dataset.attrs.get(name)}
+    array.attrs = {**stated, **array.attrs}
     known_coordinates = {"time", "y", "x", "channel", "sequence", "crs", *geographic}
     array = in_metres(array.drop_vars([name for name in array.coords if name not in known_coordinates]))
     return with_actions(array, dataset["actions"].values, path) if "actions" in dataset.data_vars else array
