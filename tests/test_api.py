@@ -37,7 +37,12 @@ NAMES = {
     "EvaluationSettings",
 }
 """The public names that users rely on."""
-OTHERWISE = {"import": "import_checkpoint", "doctor": "check_installation"}
+OTHERWISE = {
+    "verify": "verify_forecasts",
+    "scores": "summarise",
+    "import": "import_checkpoint",
+    "doctor": "check_installation",
+}
 """The functions of commands that have another name."""
 
 

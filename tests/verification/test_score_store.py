@@ -9,10 +9,10 @@ from typer.testing import CliRunner
 
 from framecast.cli import app
 from framecast.errors import DataError
-from framecast.verification.drift import find_drift
+from framecast.verification.drift import drift
 from framecast.verification.score_rows import ScoreRow
 from framecast.verification.score_store import append_scores, compact_scores, read_scores, score_files
-from framecast.verification.score_summary import summarise_scores
+from framecast.verification.score_summary import summarise
 
 START = np.datetime64("2026-06-01T00:00", "ns")
 
@@ -68,14 +68,14 @@ def test_the_score_of_a_day_is_that_of_its_sums_also_when_kept_by_day(tmp_path: 
     for hour, sums in ((0, (3.0, 1.0, 2.0, 94.0)), (6, (0.0, 5.0, 0.0, 95.0))):
         rows.append(row(START + np.timedelta64(hour, "h"), "radar", sums, score="csi"))
     append_scores(rows, path)
-    before = summarise_scores(path, 30)
+    before = summarise(path, 30)
     size = path.stat().st_size
     compact_scores(path, keep_days=2)
     assert path.stat().st_size < size / 1.5
     once = path.read_bytes()
     compact_scores(path, keep_days=2)
     assert path.read_bytes() == once
-    after = summarise_scores(path, 30)
+    after = summarise(path, 30)
     key = lambda each: (each.forecaster, each.score)  # noqa: E731
     for one, two in zip(sorted(before, key=key), sorted(after, key=key), strict=True):
         assert (one.forecaster, one.score, one.cases, one.pixels, one.days) == (
@@ -85,7 +85,7 @@ def test_the_score_of_a_day_is_that_of_its_sums_also_when_kept_by_day(tmp_path: 
     csi, pod = (next(each for each in after if each.score == name) for name in ("csi", "pod"))
     assert (csi.value, csi.cases) == (pytest.approx(3 / 11), 2)
     assert pod.value == pytest.approx(3 / 9)  # from the same sums
-    yesterday = summarise_scores(path, 1, by_lead_time=False)
+    yesterday = summarise(path, 1, by_lead_time=False)
     assert {str(each.first_day) for each in yesterday} == {"2026-06-06"}
 
 
@@ -110,30 +110,30 @@ def test_the_file_of_a_service_is_read_and_shown(tmp_path: Path) -> None:
 
 def test_drift_is_told_from_a_wet_day() -> None:
     quiet = [*week(30, 0.2), *week(7, 0.2, seed=1, first=30)]
-    assert [finding for finding in find_drift(quiet) if finding.worse] == []
+    assert [finding for finding in drift(quiet) if finding.worse] == []
     wet = [each if each.init_time < START + np.timedelta64(36, "D") else row(each.init_time, each.forecaster,
            (each.sums[0] * 50, each.sums[1])) for each in quiet]  # fmt: skip
-    assert [finding for finding in find_drift(wet) if finding.worse] == []
+    assert [finding for finding in drift(wet) if finding.worse] == []
     # the model loses half of its advantage: worse than before, not than the fallback
-    found = [each for each in find_drift([*week(30, 0.2), *week(7, 0.1, seed=1, first=30)]) if each.worse]
+    found = [each for each in drift([*week(30, 0.2), *week(7, 0.1, seed=1, first=30)]) if each.worse]
     assert [each.since for each in found] == ["in the 30 days before"]
     assert found[0].advantage == pytest.approx(0.1, abs=0.03)
     assert "MSE of radar: +0.1" in found[0].message
     # it is broken
-    found = [each for each in find_drift([*week(30, 0.2), *week(7, -0.5, seed=1, first=30)]) if each.worse]
+    found = [each for each in drift([*week(30, 0.2), *week(7, -0.5, seed=1, first=30)]) if each.worse]
     assert {each.since for each in found} == {"the fallback itself", "in the 30 days before"}
 
 
 def test_false_alarms_are_rare() -> None:
     alarms = [
-        any(each.worse for each in find_drift([*week(20, 0.1, seed=2 * k), *week(7, 0.1, seed=2 * k + 1, first=20)]))
+        any(each.worse for each in drift([*week(20, 0.1, seed=2 * k), *week(7, 0.1, seed=2 * k + 1, first=20)]))
         for k in range(40)
     ]
     assert np.mean(alarms) <= 0.05
 
 
 def test_a_few_days_are_no_evidence() -> None:
-    findings = find_drift(week(3, -0.5))
+    findings = drift(week(3, -0.5))
     assert findings
     assert not any(finding.worse for finding in findings)
     assert "too few days to tell" in findings[0].message

@@ -85,7 +85,7 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
         ]
         for metric in metrics
     ]
-    _print_columns(f"{verification.cases} cases", verification.forecasters, columns, console)
+    print_columns(f"{verification.cases} cases", verification.forecasters, columns, console)
     print_lines(console, *comparison_lines(comparison))
 
 

@@ -44,16 +44,16 @@ def scores(
     promised = None if promise is None else framecast.Verification.open(promise)
     console, result = Console(), ScoresResult(scores=[], drift=[])
     for domain, file in score_files(path).items():
-        summary = framecast.summarise_scores(file, days, by_lead_time=False)
+        summary = framecast.summarise(file, days, by_lead_time=False)
         for issued in dict.fromkeys(row.issued for row in summary):
             _print_table(domain, [row for row in summary if row.issued == issued], console)
-        findings = framecast.find_drift(file, drift_days, promise=promised)
+        findings = framecast.drift(file, drift_days, promise=promised)
         for finding in findings:
             if finding.worse:
                 warn(console, f"{domain}: {finding.message}")
         if not any(finding.worse for finding in findings):
             print_lines(console, f"{domain}: no drift: {_reason(findings)}")
-        result["scores"] += [{"domain": domain, **asdict(row)} for row in framecast.summarise_scores(file, days)]
+        result["scores"] += [{"domain": domain, **asdict(row)} for row in framecast.summarise(file, days)]
         result["drift"] += [
             {"domain": domain, **asdict(each), "worse": each.worse, "message": each.message} for each in findings
         ]

@@ -69,7 +69,7 @@ class Drift:
         return f"{score} of {self.forecaster}: {here}, {relation} {self.since} ({self.promised:+.3f}; p = {self.p:.2g})"
 
 
-def find_drift(
+def drift(
     scores: str | Path | Iterable[ScoreRow],
     days: int = DAYS,
     *,

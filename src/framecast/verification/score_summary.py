@@ -80,7 +80,7 @@ def metrics_of(place: Place) -> list[Metric]:
     return derived or [own]
 
 
-def summarise_scores(
+def summarise(
     scores: str | Path | Iterable[ScoreRow],
     days: int = 1,
     *,
