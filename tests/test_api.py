@@ -38,6 +38,12 @@ NAMES = {
 }
 """The public names that users rely on."""
 OTHERWISE = {"import": "import_checkpoint", "doctor": "check_installation", "run": "run_service"}
+OTHERWISE = {
+    "verify": "verify_forecasts",
+    "scores": "summarise",
+    "import": "import_checkpoint",
+    "doctor": "check_installation",
+}
 """The functions of commands that have another name."""
 
 

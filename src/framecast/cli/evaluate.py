@@ -92,7 +92,7 @@ def verify(
     out: Annotated[
         Path, typer.Option(help="Folder for cases.nc and report.html, of several forecasts comparison.html.")
     ] = Path("verification"),
-) -> None:
+) -> EvaluateResult:
     """Verify forecasts that lie in files, framecast's own or those of others, beside baselines, and write a report."""
     from rich.console import Console
 
@@ -117,6 +117,13 @@ def verify(
     print_scores(verification, console)
     page = out / ("comparison.html" if len(by_name) > 1 else "report.html")
     print_lines(console, f"scores of each case: {out / 'cases.nc'}", f"report: {page}")
+    return {
+        "scores": score_rows(verification),
+        "cases": verification.cases,
+        "warnings": [*verification.warnings, *verification.repairs],
+        "case_file": str(out / "cases.nc"),
+        "report": str(page),
+    }
 
 
 @command
