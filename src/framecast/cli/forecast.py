@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, TypedDict
 import typer
 
 import framecast
-from framecast.cli.options import DataPath, Inputs, Overwrite, command, names, numbers
+from framecast.cli.options import DataPath, Inputs, Overwrite, Palette, command, names, numbers
 from framecast.cli.terminal import print_lines, warn
 from framecast.data.readers.options import ReadOptions
 
@@ -75,6 +75,7 @@ def forecast(
     max_age: Annotated[
         str | None, typer.Option("--max-age", metavar="DURATION", help="Forecast from no older frame: 15min, 1h.")
     ] = None,
+    palette: Palette = None,
     overwrite: Overwrite = False,
 ) -> ForecastResult:
     """Forecast the frames after the newest ones of the data, on the same grid.
@@ -102,6 +103,7 @@ def forecast(
         seed=seed,
         rates=None if rates is None else numbers(rates, "rates"),
         overwrite=overwrite,
+        palette=palette,
         fallback=names(rungs) if rungs is not None else fallback,
         max_age=max_age,
     )
