@@ -139,21 +139,23 @@ def _curve_panel(verification: Verification, metric: Metric, lines: dict[str, Cu
             axes.plot(leads, line.values, **look(number))
         if metric.better == "neither" and metric.perfect is not None:
             axes.axhline(metric.perfect, color=_SOFT, linewidth=0.8)
-        _limit(axes, [line.values for line in lines.values()])
+        _limit(axes, [line.values for line in lines.values()], metric.range)
         lead_axis(axes, leads, f"lead time ({units})")
 
     return panel(draw)
 
 
-def _limit(axes: Any, lines: Sequence[np.ndarray]) -> None:
-    """Cut the y axis where only wide intervals lie: at three quarters of the range of the lines beyond them."""
+def _limit(axes: Any, lines: Sequence[np.ndarray], possible: tuple[float, float]) -> None:
+    """Cut the y axis where only wide intervals lie: at three quarters of the range of the lines beyond them, and a little beyond
+    the `possible` values."""
     values = np.concatenate(lines)
     values = values[np.isfinite(values)]
     if not values.size or not np.ptp(values):
         return
-    room = 0.75 * np.ptp(values)
+    room, edge = 0.75 * np.ptp(values), 0.06 * np.ptp(values)
     low, high = axes.get_ylim()
-    axes.set_ylim(max(low, values.min() - room), min(high, values.max() + room))
+    low, high = max(low, values.min() - room), min(high, values.max() + room)
+    axes.set_ylim(max(low, possible[0] - edge), min(high, possible[1] + edge))
 
 
 def performance(verification: Verification) -> str:

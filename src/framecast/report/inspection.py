@@ -20,7 +20,7 @@ from framecast.colours import scale_of
 from framecast.data.clock import clock_of
 from framecast.data.inspection.inspect import Inspection
 from framecast.maps.drawing import draw_map
-from framecast.maps.ground import ground_of
+from framecast.maps.ground import data_window, ground_of
 from framecast.report.figures import COLOURS, STYLE, legend, png, svg
 from framecast.report.page import write_page
 
@@ -151,13 +151,18 @@ def _frame(inspection: Inspection, palette: str | None) -> str:
     frame = inspection.survey.wettest_frame
     if frame is None:
         return ""
-    image = scale_of(inspection.quantity, palette).paint(inspection.orientation.upright(frame))
-    return f'<img alt="the frame with the most in it" src="{_map(inspection, image)}">{legend(inspection.quantity, palette)}'
+    upright = inspection.orientation.upright(frame)
+    window = data_window(upright)
+    image = scale_of(inspection.quantity, palette).paint(upright[..., *window])
+    address = _map(inspection, image, window)
+    return f'<img alt="the frame with the most in it" src="{address}">{legend(inspection.quantity, palette)}'
 
 
-def _map(inspection: Inspection, image: np.ndarray, bar: Any = None) -> str:
-    """An image with north at the top on its ground, as the data address of a PNG; `bar` is drawn beside it."""
+def _map(inspection: Inspection, image: np.ndarray, window: tuple[slice, slice] | None = None, bar: Any = None) -> str:
+    """An image with north at the top, or a `window` of one, on its ground, as the data address of a PNG; with a colour `bar`."""
     ground = None if inspection.grid is None else ground_of(inspection.grid)
+    if ground is not None and window is not None:
+        ground = ground.cropped((inspection.sizes["y"], inspection.sizes["x"]), *window)
     height, width = image.shape[:2]
     ratio = height / width
     if ground is not None:
@@ -180,4 +185,4 @@ def _coverage(inspection: Inspection) -> str:
     share = inspection.orientation.upright(counts / inspection.coverage.size)
     shades = ScalarMappable(Normalize(0, 1), colormaps["cividis"])
     image = shades.to_rgba(share, bytes=True)[..., :3]
-    return f'<img alt="where there are data" src="{_map(inspection, image, shades)}">'
+    return f'<img alt="where there are data" src="{_map(inspection, image, bar=shades)}">'
