@@ -34,8 +34,8 @@ from framecast.verification.views import wet_ratio
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00")
 MARKS, SYMBOLS = ("o", "s", "^", "D", "v"), "●■▲◆▼"
 _INK, _SOFT, _GRID, _PAPER = "#1c1e21", "#999999", "#e5e5e5", "#ffffff"
-_VARIABLES = {_INK: "--ink", _SOFT: "--soft", _GRID: "--grid", _PAPER: "--paper"} | {
-    colour: f"--series-{number}" for number, colour in enumerate(COLOURS)
+_VARIABLES = {_INK: "ink", _SOFT: "soft", _GRID: "grid", _PAPER: "paper"} | {
+    colour: f"series-{number}" for number, colour in enumerate(COLOURS)
 }
 _DPI, _TICKS = 110, 7
 PANEL = (4.1, 2.5)
@@ -255,7 +255,7 @@ def svg(figure: Figure) -> str:
     plt.close(figure)
     text = content.getvalue()[content.getvalue().index("<svg") :]
     for colour, variable in _VARIABLES.items():
-        text = text.replace(colour, f"var({variable}, {colour})")
+        text = text.replace(colour, f"var(--{variable}, {colour})")
     own = hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
     referenced = set(_REFERENCE.findall(text))
     text = _NAMED.sub(lambda name: f' id="{own}-{name[1]}"' if name[1] in referenced else "", text)
