@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, TypedDict
 import typer
 
 import framecast
-from framecast.cli.options import DataPath, Inputs, Overwrite, command, names, numbers
+from framecast.cli.options import DataPath, Inputs, Overwrite, Palette, command, names, numbers
 from framecast.cli.terminal import print_lines, warn
 from framecast.data.readers.options import ReadOptions
 from framecast.forecasting.targets import check_target
@@ -89,6 +89,7 @@ def forecast(
     max_age: Annotated[
         str | None, typer.Option("--max-age", metavar="DURATION", help="Forecast from no older frame: 15min, 1h.")
     ] = None,
+    palette: Palette = None,
     overwrite: Overwrite = False,
 ) -> ForecastResult:
     """Forecast the frames after the newest ones of the data, on the same grid.
@@ -118,6 +119,7 @@ def forecast(
         rates=None if rates is None else numbers(rates, "rates"),
         quantiles=() if quantiles is None else numbers(quantiles, "quantiles"),
         overwrite=overwrite,
+        palette=palette,
         fallback=names(rungs) if rungs is not None else fallback,
         max_age=max_age,
     )

@@ -7,7 +7,6 @@ folder; it writes nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
 from typing import Any, overload
 
@@ -31,6 +30,7 @@ from framecast.errors import ArgumentError, ConfigError, RunError
 from framecast.forecasting.from_logits import forecasts_from_logits
 from framecast.forecasting.labels import Forecast, check_horizon, forecast_frames, values_of
 from framecast.forecasting.model_checks import check_actions, check_context, fit_frames
+from framecast.forecasting.model_facts import as_html, as_text, model_facts
 from framecast.forecasting.protocol import Context, Forecasts, check_length, prepare
 from framecast.forecasting.tiling import check_overlap, forecast_tiles
 from framecast.forecasting.turning import other_order, turn, turn_back
@@ -87,34 +87,15 @@ class TrainedModel:
             )
 
     def __repr__(self) -> str:
-        return "\n  ".join([f"TrainedModel {self.name}", *(f"{name}: {text}" for name, text in self._facts().items())])
+        return as_text(self.name, self._facts)
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><td>{escape(name)}</td><td>{escape(text)}</td></tr>" for name, text in self._facts().items()
-        )
-        return f"<div><p>TrainedModel {escape(self.name)}</p><table>{rows}</table></div>"
+        return as_html(self.name, self._facts)
 
+    @property
     def _facts(self) -> dict[str, str]:
-        """What a person asks first of a model, by name."""
-        shape, step = self.card.shape, self.card.step_seconds
-        minutes = "" if step is None else f", {step / 60:g} minutes apart"
-        facts = {
-            "predicts": f"{self.card.quantity.title} ({self.card.quantity.units}), "
-            f"{shape.horizon} frames from {shape.context}{minutes}",
-            "trained on": f"frames of {shape.height} x {shape.width} pixels",
-            "weights": f"{sum(weight.numel() for weight in self.model.parameters()):,} on {self.device}",
-        }
-        if self.card.head.rates:
-            rates = ", ".join(f"{rate:g}" for rate in self.card.head.rates)
-            facts["probabilities"] = f"of {rates} mm/h{', calibrated' if self.card.calibration else ''}"
-        if self.inputs:
-            facts["extra inputs"] = str(self.inputs)
-        if self.members:
-            facts["members"] = str(self.members)
-        if self.folder is not None:
-            facts["folder"] = str(self.folder)
-        return facts
+        weights = sum(weight.numel() for weight in self.model.parameters())
+        return model_facts(self.card, weights, str(self.device), self.members, self.folder)
 
     @property
     def name(self) -> str:
