@@ -55,6 +55,10 @@ def forecast(
             help="Rain rates in mm/h of whose exceedance the probability is written; 0.5,2,8 unless stated.",
         ),
     ] = None,
+    quantiles: Annotated[
+        str | None,
+        typer.Option(metavar="QUANTILE,...", help="Quantiles of the rain rate to write, between 0 and 1: 0.1,0.5,0.9."),
+    ] = None,
     actions: Annotated[
         Path | None, typer.Option(help="A .npy file with the action of every step, for an action-conditioned model.")
     ] = None,
@@ -106,6 +110,7 @@ def forecast(
         members=members,
         seed=seed,
         rates=None if rates is None else numbers(rates, "rates"),
+        quantiles=() if quantiles is None else numbers(quantiles, "quantiles"),
         overwrite=overwrite,
         fallback=names(rungs) if rungs is not None else fallback,
         max_age=max_age,

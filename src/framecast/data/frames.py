@@ -31,6 +31,8 @@ from framecast.errors import DataError, FramecastError, ResourceError, counted
 DIMS = ("time", "channel", "y", "x")
 _PIXELS = ("channel", "y", "x")
 _ACTION = "action_"
+_STATED = ("long_name", "grid_mapping", "cell_methods", "mean_over_seconds", "institution", "license")
+"""Attributes of a reader's array that Frames keep."""
 _INFINITE, _BELOW, OUTSIDE = np.uint32(0x7FC00001), np.uint32(0x7FC00002), np.uint32(0x7FC00003)
 """The bits of NaN for a pixel that was infinite, for one below the lowest value of the quantity, and for one outside of the
 range that the file declares as valid."""
@@ -78,7 +80,7 @@ def build(array: xr.DataArray, *, where: str, units: str | None = None, dry: flo
         "quantity": quantity.name,
         "dry": quantity.dry,
         "repairs": repairs,
-        **{key: array.attrs[key] for key in ("long_name", "grid_mapping") if key in array.attrs},
+        **{key: array.attrs[key] for key in _STATED if key in array.attrs},
     }
     if cf_name := standard_name(array.attrs.get("standard_name"), quantity):
         values.attrs["standard_name"] = cf_name

@@ -17,9 +17,10 @@ import xarray as xr
 from torch import Tensor
 from torch.nn import functional
 
-from framecast.checkpoints.model_folder import ModelCard, find
+from framecast.checkpoints.model_folder import WEIGHTS, ModelCard, find
 from framecast.checkpoints.model_folder import load as load_saved
 from framecast.checks import as_path, check_counts, check_seed, describe
+from framecast.data.identity import identify_files
 from framecast.data.motion.advection import motion_of
 from framecast.data.motion.coordinates import Lagrangian, carry_cases, carry_forecast, origins_of
 from framecast.data.motion.optical_flow import context_motion
@@ -70,6 +71,7 @@ class TrainedModel:
     ) -> None:
         self.model: Any = model.to(device).eval()
         self.folder = folder
+        self.weights_sha256 = "" if folder is None else identify_files([str(folder / WEIGHTS)])[0].sha256
         self.card = card
         self.device = torch.device(device)
         self.tile = tile
@@ -161,6 +163,7 @@ class TrainedModel:
         inputs: Sequence[Input] | None = None,
         *,
         rates: Sequence[float] | None = None,
+        quantiles: Sequence[float] = (),
     ) -> Forecast: ...
 
     @overload
@@ -174,6 +177,7 @@ class TrainedModel:
         inputs: Sequence[Input] | None = None,
         *,
         rates: Sequence[float] | None = None,
+        quantiles: Sequence[float] = (),
     ) -> Forecast | np.ndarray | Forecasts:
         """Forecast `horizon` frames: from labelled frames a labelled Forecast, see `__call__`; from a `Context` of arrays an
         array `(1, B, L, C, H, W)`, as a `Forecaster` does, or `Forecasts` if the model predicts distributions.
@@ -189,7 +193,7 @@ class TrainedModel:
             else:
                 forecasts = self._forecast_cases(frames, horizon)
             return forecasts if forecasts.distribution is not None else forecasts.values
-        return self(frames, horizon, actions, inputs, rates=rates)
+        return self(frames, horizon, actions, inputs, rates=rates, quantiles=quantiles)
 
     def __call__(
         self,
@@ -199,9 +203,10 @@ class TrainedModel:
         inputs: Sequence[Input] | None = None,
         *,
         rates: Sequence[float] | None = None,
+        quantiles: Sequence[float] = (),
     ) -> Forecast:
         """Forecast from the newest of `frames`: a Forecast `(init_time, lead_time, channel, y, x)`, or a Dataset with
-        probabilities at `rates` in mm/h if the model predicts distributions, see `labels`.
+        probabilities at `rates` in mm/h, and rates at `quantiles`, if the model predicts distributions, see `labels`.
 
         `horizon` may exceed the horizon of training. `actions (context + horizon - 1, or one more, A)` start at the first context
         frame; they are for an action-conditioned model. `inputs` describe the files of the extra inputs, by default those of
@@ -213,7 +218,14 @@ class TrainedModel:
         check_actions(self.card, actions, horizon)
         extra = self._read_inputs(frames, self.card.inputs if inputs is None else inputs) if self.inputs else None
         result = forecast_frames(
-            self, frames, horizon, context=self.context, actions=actions, inputs=extra, rates=rates
+            self,
+            frames,
+            horizon,
+            context=self.context,
+            actions=actions,
+            inputs=extra,
+            rates=rates,
+            quantiles=quantiles,
         )
         if self.card.training_data_sha256:
             for part in (result, values_of(result)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib as mpl
@@ -15,6 +16,8 @@ from framecast.checks import as_html_path
 from framecast.colours import scale_of
 from framecast.data.clock import clock_of
 from framecast.data.inspection.inspect import Inspection
+from framecast.maps.drawing import draw_map
+from framecast.report.figures import COLOURS, STYLE, legend, png, svg
 from framecast.errors import counted
 from framecast.report.figures import COLOURS, STYLE, draw_frame, legend, png, svg
 from framecast.report.page import write_page
@@ -26,12 +29,14 @@ _DAYS = 400
 def write_inspection(inspection: Inspection, out: str | Path, *, title: str = "What is in the data") -> Path:
     """Write the page to `out` and return its path. Raises `ConfigError` and `RunError`."""
     problems = inspection.problems
+    verdict = "nothing suspicious" if not inspection.concerns else f"{_things(inspection.concerns)} worth a look"
+    if problems:
+        verdict = f"{_things(problems)} would spoil training"
     verdict = (
         "nothing suspicious"
         if not inspection.concerns
         else f"{counted(len(inspection.concerns), 'thing')} worth a look"
     )
-    if problems:
         verdict = f"{counted(len(problems), 'thing')} would spoil training"
     figures = [
         (
@@ -56,6 +61,10 @@ def write_inspection(inspection: Inspection, out: str | Path, *, title: str = "W
         facts=inspection.facts,
         figures=[(heading, caption, Markup(image)) for heading, caption, image in figures if image],
     )
+
+
+def _things(texts: Sequence[str]) -> str:
+    return "1 thing" if len(texts) == 1 else f"{len(texts)} things"
 
 
 def _values_caption(inspection: Inspection) -> str:
@@ -144,7 +153,7 @@ def _frame(inspection: Inspection) -> str:
     with mpl.rc_context(STYLE):
         tall = 6.0 * frame.shape[-2] / frame.shape[-1]
         figure, axes = plt.subplots(figsize=(6.0, min(tall, 9.0)))
-        draw_frame(axes, scale, inspection.orientation.upright(frame), largest=600)
+        draw_map(axes, scale.paint(inspection.orientation.upright(frame)), None)
         figure.subplots_adjust(left=0.01, right=0.99, top=0.99, bottom=0.01)
         return f'<img alt="the frame with the most in it" src="{png(figure)}">{legend(inspection.quantity)}'
 
