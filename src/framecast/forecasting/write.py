@@ -17,12 +17,9 @@ from framecast.checks import as_path, describe
 from framecast.data.archives.outputs import check_output
 from framecast.data.frames import check_frames
 from framecast.data.quantities import QUANTITIES
-from framecast.data.readers import zarr_store
-from framecast.errors import ConfigError, DataError
+from framecast.errors import DataError
 from framecast.forecasting.cf import to_dataset as to_dataset
 from framecast.forecasting.labels import DIMS, MEMBER_DIMS, Forecast, values_of
-from framecast.errors import DataError
-from framecast.forecasting.labels import DIMS, EVENT, MEMBER_DIMS, PROBABILITY, Forecast, values_of
 from framecast.forecasting.targets import check_target
 from framecast.writing import put_bytes, replacing, write_bytes
 from framecast.writing.netcdf import write_netcdf

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib as mpl
@@ -16,10 +15,9 @@ from framecast.checks import as_html_path
 from framecast.colours import scale_of
 from framecast.data.clock import clock_of
 from framecast.data.inspection.inspect import Inspection
+from framecast.errors import counted
 from framecast.maps.drawing import draw_map
 from framecast.report.figures import COLOURS, STYLE, legend, png, svg
-from framecast.errors import counted
-from framecast.report.figures import COLOURS, STYLE, draw_frame, legend, png, svg
 from framecast.report.page import write_page
 
 _DAYS = 400
@@ -29,14 +27,10 @@ _DAYS = 400
 def write_inspection(inspection: Inspection, out: str | Path, *, title: str = "What is in the data") -> Path:
     """Write the page to `out` and return its path. Raises `ConfigError` and `RunError`."""
     problems = inspection.problems
-    verdict = "nothing suspicious" if not inspection.concerns else f"{_things(inspection.concerns)} worth a look"
+    verdict = "nothing suspicious"
+    if inspection.concerns:
+        verdict = f"{counted(len(inspection.concerns), 'thing')} worth a look"
     if problems:
-        verdict = f"{_things(problems)} would spoil training"
-    verdict = (
-        "nothing suspicious"
-        if not inspection.concerns
-        else f"{counted(len(inspection.concerns), 'thing')} worth a look"
-    )
         verdict = f"{counted(len(problems), 'thing')} would spoil training"
     figures = [
         (
@@ -61,10 +55,6 @@ def write_inspection(inspection: Inspection, out: str | Path, *, title: str = "W
         facts=inspection.facts,
         figures=[(heading, caption, Markup(image)) for heading, caption, image in figures if image],
     )
-
-
-def _things(texts: Sequence[str]) -> str:
-    return "1 thing" if len(texts) == 1 else f"{len(texts)} things"
 
 
 def _values_caption(inspection: Inspection) -> str:
