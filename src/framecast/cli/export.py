@@ -14,6 +14,7 @@ from framecast.cli.options import Overwrite, command, height_width
 class ExportResult(TypedDict):
     files: list[str]
     largest_difference: dict[str, float]
+    differences: dict[str, float]
     cases: int
 
 
@@ -55,5 +56,6 @@ def export(
     return {
         "files": list(map(str, result.files)),
         "largest_difference": dict(result.differences),
+        "differences": {name: float(value) for name, value in result.differences.items()},
         "cases": result.cases,
     }
