@@ -25,7 +25,6 @@ class ForecastResult(TypedDict):
     rung: str | None
     reasons: list[str]
     age_seconds: float | None
-    rung: str
     units: str
     largest: list[float | None]
     warnings: list[str]
@@ -149,8 +148,6 @@ def _result(out: Path, forecast: Forecast, warnings: list[str]) -> ForecastResul
         "rung": forecast.attrs.get("framecast_rung"),
         "reasons": str(forecast.attrs.get("framecast_reasons", "")).splitlines(),
         "age_seconds": None if age is None else float(age),
-        "rung": str(forecast.attrs["framecast_rung"]),
-        "age_seconds": forecast.attrs.get("framecast_age_seconds"),
         "units": str(values.attrs["units"]),
         "largest": [value if np.isfinite(value) else None for value in largest_values(forecast)],
         "warnings": warnings,
