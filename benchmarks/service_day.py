@@ -1,11 +1,11 @@
 """Runs a day of a service at high speed with real frames and faults at random, and checks what it leaves behind.
 
-    python benchmarks/service_day.py EVENT.nc [EVENT.nc ...] [--model radar] [--cycles 288] [--side 128] [--members 8] [--out FOLDER]
+    python benchmarks/service_day.py EVENT.nc [EVENT.nc ...] [--model radar] [--cycles 288] [--side 128] [--members 8]
 
 The frames of the events, cropped to `side` pixels where most rain falls, follow each other forward and backward, one every five
-minutes; the clock is set by hand. Printed are what each fault led to, the seconds of a cycle (processor and clock), and the memory of the
-process after each quarter of the day. It fails if an expected time has no outcome or two, if a usable frame was not forecast, if
-a file is half written, or if memory grew by more than a tenth from the first quarter to the last.
+minutes; the clock is set by hand. Printed are what each fault led to, the seconds of a cycle, and the memory of the process after
+each quarter of the day. It fails if an expected time has no outcome or two, if a usable frame was not forecast, if a file is half
+written, or if memory grew by more than a tenth from the first quarter to the last.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from framecast.errors import RunError as RunError
 from framecast.forecasting.api import forecast as forecast
 from framecast.forecasting.baselines import baselines as baselines
 from framecast.forecasting.distribution import Distribution as Distribution
+from framecast.forecasting.exporting.export import export as export
 from framecast.forecasting.loading import load as load
 from framecast.forecasting.open import open_forecast as open_forecast
 from framecast.forecasting.products import products as products

@@ -205,6 +205,7 @@ def test_a_command_leaves_no_handler_behind(run: Any) -> None:
 def test_progress_is_lines_where_there_is_no_terminal(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    monkeypatch.setattr(terminal, "_LOG_FIRST", 0.0)
     monkeypatch.setattr(terminal, "_LOG_EVERY", 0.0)
     report = terminal.progress_bar("verifying")
     with caplog.at_level(logging.INFO, logger="framecast"):

@@ -189,7 +189,8 @@ def test_members_are_the_same_when_read_back(tmp_path: Path, name: str) -> None:
 
 def test_a_film_of_an_ensemble_shows_its_mean() -> None:
     observed = frames()
-    images = film_of(forecast_frames(Members(), observed, 2), observed)
-    expected = film_of((2 * forecast_frames(Persistence(), observed, 2)).assign_attrs(observed.attrs), observed)
+    members = forecast_frames(Members(), observed, 2)
+    images = film_of(members, observed)
+    expected = film_of((2 * forecast_frames(Persistence(), observed, 2)).assign_attrs(members.attrs), observed)
     assert len(images) == observed.sizes["time"] + 2
     np.testing.assert_array_equal(images, expected)

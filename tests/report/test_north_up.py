@@ -12,8 +12,8 @@ import framecast
 from framecast.forecasting.baselines.persistence import Persistence
 from framecast.forecasting.film import film_of
 from framecast.forecasting.labels import forecast_frames
-from framecast.report.figures import animation, strip
 from framecast.report.forecast import plot
+from framecast.report.tiles import moving, strip
 
 IMAGES = re.compile(r'src="(data:image/png;base64,[^"]+)"')
 
@@ -54,7 +54,7 @@ def test_the_cases_of_a_verification(orders: tuple[xr.DataArray, xr.DataArray]) 
     for frames in orders:
         scores = framecast.verify({"persistence": Persistence()}, frames, horizon=1, context=2, examples=1)
         example = scores.examples[0]
-        drawn.append([strip(scores, example), *(image for _, image in animation(scores, example))])
+        drawn.append([strip(scores, example), moving(scores, example)])
     assert drawn[0] == drawn[1]
 
 

@@ -143,6 +143,26 @@ def test_one_forecast_in_several_files(archive: Path, folder: Path, tmp_path: Pa
     xr.testing.assert_allclose(one.sums, two.sums)
 
 
+def test_a_part_of_the_truth_is_judged_where_it_lies(tmp_path: Path) -> None:
+    """A perfect forecast of a part of the grid, whose rows run the other way."""
+    grid = {
+        "y": ("y", 1000.0 * np.arange(40)[::-1], {"units": "m"}),
+        "x": ("x", 1000.0 * np.arange(48), {"units": "m"}),
+    }
+    values = np.random.default_rng(0).gamma(0.5, 4, (8, 40, 48)).astype(np.float32)
+    times = np.datetime64("2026-06-01T12:00", "ns") + np.arange(8) * np.timedelta64(5, "m")
+    rain = xr.DataArray(values, dims=("time", "y", "x"), coords={"time": times, **grid}, attrs={"units": "mm/h"})
+    rain.to_dataset(name="rain").to_netcdf(tmp_path / "truth.nc", engine="h5netcdf")
+    frames = framecast.open(tmp_path / "truth.nc")
+    part = frames.isel(y=slice(29, 9, -1), x=slice(8, 40))
+    framecast.write(label_forecast(part.values[None, 6:], part.isel(time=slice(6)), "mine"), tmp_path / "mine.nc")
+    with pytest.raises(DataError, match="regrid=True"):
+        framecast.verify_forecasts(tmp_path / "mine.nc", frames, baselines=())
+    result = framecast.verify_forecasts(tmp_path / "mine.nc", frames, baselines=(), rates=RATES, regrid=True)
+    assert result.sums["pixels"].values.tolist() == [[20 * 32] * 2]
+    assert result.frame("mine", "mse").value == 0
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -9,7 +9,7 @@ import typer
 
 import framecast
 from framecast.cli.options import Cluster, OptionalData, command, named_paths
-from framecast.cli.score_tables import ScoreRow, print_scores, score_rows
+from framecast.cli.score_tables import ScoreRow, print_comparison, print_scores, score_rows
 from framecast.cli.terminal import print_lines, progress_bar, warn
 from framecast.data.readers.options import ReadOptions
 from framecast.verification.settings import EvaluationSettings
@@ -86,6 +86,9 @@ def verify(
         str | None, typer.Option(help="Which variable of a forecast to read, where a file holds several.")
     ] = None,
     forecast_units: Annotated[str | None, typer.Option(help="Units of the forecasts, where they do not say.")] = None,
+    regrid: Annotated[
+        bool, typer.Option("--regrid", help="Put forecasts on the grid of the truth: the nearest pixel counts.")
+    ] = False,
     out: Annotated[
         Path, typer.Option(help="Folder for cases.nc and report.html, of several forecasts comparison.html.")
     ] = Path("verification"),
@@ -103,6 +106,7 @@ def verify(
         runs=runs or (),
         forecast_variable=forecast_variable,
         forecast_units=forecast_units,
+        regrid=regrid,
         out=out,
         report=True,
         progress=progress_bar("verifying"),
@@ -171,7 +175,7 @@ def compare(
     console = Console()
     for text in comparison.warnings:
         warn(console, text)
-    print_lines(console, *(claim.verdict for claim in comparison.overall))
+    print_comparison(comparison, console)
     for name, skill in comparison.skills().items():
         print_lines(console, f"{name}: MSE skill over extrapolation {skill:.3f}")
     print_lines(console, f"report: {out / 'comparison.html'}")

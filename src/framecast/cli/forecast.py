@@ -11,6 +11,7 @@ import framecast
 from framecast.cli.options import DataPath, Inputs, Overwrite, command, names, numbers
 from framecast.cli.terminal import print_lines, warn
 from framecast.data.readers.options import ReadOptions
+from framecast.forecasting.targets import check_target
 
 if TYPE_CHECKING:
     from framecast.forecasting.labels import Forecast
@@ -54,7 +55,7 @@ def forecast(
     rates: Annotated[
         str | None,
         typer.Option(
-            "--thresholds",
+            "--rates",
             metavar="RATE,RATE,...",
             help="Rain rates in mm/h of whose exceedance the probability is written; 0.5,2,8 unless stated.",
         ),
@@ -94,6 +95,7 @@ def forecast(
     The initial time, its age, the forecaster, the lead times and the largest values are printed to standard error, the path of
     the file to standard output.
     """
+    check_target(out, overwrite=overwrite)  # before anything slow is imported
     from rich.console import Console
 
     from framecast.forecasting.outcome import describe

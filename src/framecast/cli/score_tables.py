@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from framecast.scores import Metric
+    from framecast.verification.comparison import Comparison
     from framecast.verification.result import Score, Verification
     from framecast.workflows.event_scores import EventScore
 
@@ -68,6 +69,24 @@ def print_scores(verification: Verification, console: Console) -> None:
         "± is half the width of the 95 % interval; the report has the intervals and more scores", highlight=False
     )
     console.print(verdict(verification), highlight=False)
+
+
+def print_comparison(comparison: Comparison, console: Console) -> None:
+    """Print what can be claimed in a few lines, and a table of the compared headline scores."""
+    from framecast.cli.terminal import print_lines
+    from framecast.report.verdict import comparison_lines
+
+    verification = comparison.verification
+    metrics = [metric for metric in verification.headlines() if metric.compared]
+    columns = [
+        [
+            f"{metric.label} {metric.arrow}",
+            *(format_score(verification.score(name, metric)) for name in verification.forecasters),
+        ]
+        for metric in metrics
+    ]
+    _print_columns(f"{verification.cases} cases", verification.forecasters, columns, console)
+    print_lines(console, *comparison_lines(comparison))
 
 
 def _title(verification: Verification, metric: Metric) -> str:

@@ -30,9 +30,10 @@ from framecast.forecasting.labels import Forecast
 from framecast.forecasting.ladder import FALLBACKS, Ladder, age_of
 from framecast.forecasting.loading import load_any
 from framecast.forecasting.outcome import record, rung_name
+from framecast.forecasting.targets import check_target
 from framecast.forecasting.times import Duration, as_duration, in_words, present
 from framecast.forecasting.trained_model import TrainedModel
-from framecast.forecasting.write import check_target, write
+from framecast.forecasting.write import write
 
 Data = str | Path | Sequence[str | Path] | xr.DataArray
 

@@ -129,7 +129,8 @@ def _with_axes(dataset: xr.Dataset, array: xr.DataArray, path: Path) -> xr.DataA
         crs = projection(str(dataset.attrs["projection"]), path)
         array = array.assign_coords(crs=xr.Variable((), 0, grid_mapping(crs)))
         array.attrs["grid_mapping"] = "crs"
-    return array.drop_vars([name for name in array.coords if name not in known]).transpose(*dims)
+    array = array.drop_vars([name for name in array.coords if name not in known])
+    return netcdf.in_metres(array).transpose(*dims)
 
 
 def _is_of_pysteps(dataset: xr.Dataset) -> bool:

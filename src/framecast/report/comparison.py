@@ -1,4 +1,4 @@
-"""The page of a comparison: claims on pairs of forecasters, skill by regime, differences by lead time."""
+"""The page of a comparison: one sentence, one table of forecasters and scores, then differences by lead time and all claims."""
 
 from __future__ import annotations
 
@@ -6,19 +6,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
-import matplotlib.pyplot as plt
 import numpy as np
-from markupsafe import Markup
 
 from framecast.checks import as_html_path
-from framecast.report.figures import COLOURS, MARKS, STYLE, lead_labels, shared_lead_axis, svg
-from framecast.report.page import write_page
-from framecast.report.verdict import cases
+from framecast.report.figures import Panel, lead_axis, look, panel, swatches
+from framecast.report.page import panels, write_page, write_scores
+from framecast.report.tables import Cell, Table, score_table
+from framecast.report.verdict import cases, comparison_lines, comparison_marks
+from framecast.scores import Metric
 from framecast.verification.claims import FEWEST, HONEST_ANCHOR, LEVEL, Claim
-from framecast.verification.comparison import Comparison
+from framecast.verification.comparison import Comparison, compared_metrics
 from framecast.verification.regimes import regimes
 from framecast.verification.result import Verification
+from framecast.verification.score_table import lead_times
+from framecast.verification.showing import format_number
 
 _METHOD = (
     "All forecasters are scored on the same cases and pixels. Intervals are those of a bootstrap over independent blocks of "
@@ -33,29 +34,42 @@ _METHOD = (
 def write_comparison(
     comparison: Comparison, out: str | Path, *, title: str = "Comparison", warnings: Sequence[str] = ()
 ) -> Path:
-    """Write the page to `out` and return its path; `warnings` come first. Raises `ConfigError` and `RunError`."""
+    """Write the page to `out` and return its path, and beside it the scores and claims, as `scores.csv` and `scores.json`.
+    `warnings` follow the answer. Raises `ConfigError` and `RunError`."""
     verification = comparison.verification
-    leads, label = lead_labels(verification)
-    pairs: dict[str, list[Claim]] = {}
-    for claim in comparison.overall:
-        pairs.setdefault(f"{claim.one} and {claim.other}", []).append(claim)
-    significant = sum(claim.significant for claim in comparison.overall)
-    return write_page(
+    answer, *lines = comparison_lines(comparison) or [f"On {cases(verification)}."]
+    _, units = lead_times(verification.sums)
+    marked = comparison_marks(comparison)
+    pairs = list(dict.fromkeys(f"{claim.one} - {claim.other}" for claim in comparison.by_lead))
+    target = as_html_path(out)
+    page = write_page(
         "comparison.html",
-        as_html_path(out),
+        target,
         title=title,
         warnings=warnings,
-        cases=f"On {cases(verification)}{_days(comparison)}",
-        summary=f"{significant} of {len(comparison.overall)} differences over all lead times can be claimed.",
-        pairs=list(pairs.items()),
+        subject=f"{verification.quantity.title}, {cases(verification)}{_days(comparison)}",
+        verdict=answer,
+        lines=lines,
+        table_of_scores=score_table(verification, _shown(verification), marked),
+        has_marks=bool(marked),
         skills=_skills(comparison),
-        by_lead=[_numbers(claim, leads) for claim in comparison.by_lead],
-        lead_label=label,
-        curves=Markup(_curves(comparison, leads, label)),
+        swatches=swatches(pairs),
+        curves=panels(_curves(comparison)),
         caption=_caption(comparison.by_lead),
+        claims=_claim_table(comparison.overall, comparison, with_lead=False),
+        by_lead=_claim_table(comparison.by_lead, comparison, with_lead=True),
+        lead_label=f"lead time ({units})",
         method=_METHOD,
         definitions=verification.definitions(),
     )
+    write_scores(verification, target.parent, claims=comparison.rows())
+    return page
+
+
+def _shown(verification: Verification) -> list[Metric]:
+    """The scores of the table: those that say most, and are compared."""
+    compared = [metric.label for metric in compared_metrics(verification)]
+    return [metric for metric in verification.headlines() if metric.label in compared]
 
 
 def _days(comparison: Comparison) -> str:
@@ -65,21 +79,25 @@ def _days(comparison: Comparison) -> str:
     return " of a single day" if comparison.days == 1 else f" of {comparison.days} days"
 
 
-def _numbers(claim: Claim, leads: np.ndarray) -> tuple[str, list[str]]:
-    """A row of the table of all claims."""
-    one, other = (_format_value(value, ".4g") for value in claim.values)
-    difference, low, high = (_format_value(value, ".3g") for value in (claim.difference, *claim.interval))
-    return claim.score, [
-        f"{claim.one}, {claim.other}",
-        f"{leads[claim.lead or 0]:g}",
-        f"{one}, {other}",
-        difference if np.isnan(claim.interval).any() else f"{difference} ({low} to {high})",
-        "too few blocks" if claim.too_few else _format_value(claim.p, ".2g"),
-    ]
-
-
-def _format_value(value: float, form: str) -> str:
-    return "undefined" if np.isnan(value) else f"{value:{form}}"
+def _claim_table(claims: Sequence[Claim], comparison: Comparison, *, with_lead: bool) -> Table:
+    """A row for each claim."""
+    leads, units = lead_times(comparison.verification.sums)
+    rows = []
+    for claim in claims:
+        known = not np.isnan(claim.interval).any()
+        limits = " to ".join(format_number(value) for value in claim.interval) if known else ""
+        p = "too few blocks" if claim.too_few else format_number(claim.p, 2)
+        cells = [
+            Cell(f"{claim.one}, {claim.other}"),
+            *([Cell(f"{leads[claim.lead or 0]:g}")] if with_lead else []),
+            Cell(", ".join(format_number(value) for value in claim.values)),
+            Cell(format_number(claim.difference), limits),
+            Cell(p),
+            Cell(claim.winner or "", mark="best" if claim.winner else ""),
+        ]
+        rows.append((claim.score, cells))
+    lead = [f"lead time ({units})"] if with_lead else []
+    return Table(["forecasters", *lead, "values", "difference (95 %)", "p", "better, as claimed"], rows)
 
 
 def _caption(claims: Sequence[Claim]) -> str:
@@ -90,52 +108,46 @@ def _caption(claims: Sequence[Claim]) -> str:
     return f"{intervals}; where p, corrected for the number of claims in this table, is below {LEVEL:g} the point is filled."
 
 
-def _skills(comparison: Comparison) -> dict[str, Any] | None:
+def _skills(comparison: Comparison) -> Table | None:
     """Skill of each forecaster over extrapolation, over all cases and by regime."""
     verification = comparison.verification
     if "extrapolation" not in verification.forecasters:
         return None
 
-    def row(label: str, part: Verification) -> tuple[str, list[str]]:
+    def row(label: str, part: Verification) -> tuple[str, list[Cell]]:
         scored = Comparison(part, [], [])
-        values = [scored.skill(name) for name in part.forecasters]
-        texts = ["undefined" if np.isnan(value) else f"{value:.3f}" for value in values]
-        return label, [*texts, f"{part.cases}", f"{part.blocks}"]
+        texts = [format_number(scored.skill(name)) for name in part.forecasters]
+        return label, [Cell(text) for text in (*texts, f"{part.cases}", f"{part.blocks}")]
 
     rows = [
         row(f"{regime.kind}: {regime.label}", verification.subset(regime.cases)) for regime in regimes(verification)
     ]
-    return {"head": [*verification.forecasters, "cases", "blocks"], "rows": [row("all", verification), *rows]}
+    return Table([*verification.forecasters, "cases", "blocks"], [row("all", verification), *rows])
 
 
-def _curves(comparison: Comparison, leads: np.ndarray, label: str) -> str:
+def _curves(comparison: Comparison) -> list[Panel]:
     """Differences against lead time: one panel for each score, one line for each pair."""
-    scores = list(dict.fromkeys(claim.score for claim in comparison.by_lead))
-    if not scores:
-        return ""
-    columns = 2
-    rows = -(-len(scores) // columns)
-    with mpl.rc_context(STYLE):
-        figure, axes = plt.subplots(rows, columns, figsize=(8.4, 2.4 * rows), sharex=True, squeeze=False)
-        for panel, score in zip(axes.flat, scores, strict=False):
-            pairs: dict[tuple[str, str], list[Claim]] = {}
-            for claim in comparison.by_lead:
-                if claim.score == score:
-                    pairs.setdefault((claim.one, claim.other), []).append(claim)
-            for k, ((one, other), claims) in enumerate(pairs.items()):
+    leads, units = lead_times(comparison.verification.sums)
+    figures = []
+    for score in dict.fromkeys(claim.score for claim in comparison.by_lead):
+        pairs: dict[tuple[str, str], list[Claim]] = {}
+        for claim in comparison.by_lead:
+            if claim.score == score:
+                pairs.setdefault((claim.one, claim.other), []).append(claim)
+
+        def draw(axes: Any, pairs: dict[tuple[str, str], list[Claim]] = pairs) -> None:
+            for number, claims in enumerate(pairs.values()):
                 middle = np.array([claim.difference for claim in claims])
                 low, high = np.array([claim.interval for claim in claims]).T
                 significant = np.array([claim.significant for claim in claims])
-                look: dict[str, Any] = {"color": COLOURS[k % 5], "marker": MARKS[k % 5], "markersize": 4}
-                panel.fill_between(leads, low, high, color=look["color"], alpha=0.12, linewidth=0)
-                panel.plot(leads, middle, linewidth=1, label=f"{one} - {other}", **look)
-                panel.plot(leads[~significant], middle[~significant], linestyle="", markerfacecolor="white", **look)
-            panel.axhline(0, color="#999999", linewidth=0.8)
-            panel.set_title(score, loc="left", fontweight="bold")
-        shared_lead_axis(axes, len(scores), leads, label)
-        handles, labels = axes[0, 0].get_legend_handles_labels()
-        figure.legend(
-            handles, labels, loc="upper center", ncols=min(len(labels), 3), frameon=False, bbox_to_anchor=(0.5, 1.0)
-        )
-        figure.tight_layout(rect=(0, 0, 1, 1 - (0.2 + 0.2 * -(-len(labels) // 3)) / (2.4 * rows)))
-        return svg(figure)
+                style = look(number)
+                axes.fill_between(leads, low, high, color=style["color"], alpha=0.12, linewidth=0)
+                axes.plot(leads, middle, **style)
+                hollow = style | {"markerfacecolor": "#ffffff", "linestyle": ""}
+                axes.plot(leads[~significant], middle[~significant], **hollow)
+            axes.axhline(0, color="#999999", linewidth=0.8)
+            lead_axis(axes, leads, f"lead time ({units})")
+
+        better = next(claim.better for claims in pairs.values() for claim in claims)
+        figures.append(Panel(f"{score} {'↓' if better == 'lower' else '↑'}", panel(draw)))
+    return figures

@@ -15,7 +15,9 @@ from framecast.checks import as_html_path
 from framecast.colours import scale_of
 from framecast.data.clock import clock_of
 from framecast.data.inspection.inspect import Inspection
-from framecast.report.figures import COLOURS, STYLE, draw_frame, legend, png, svg
+from framecast.errors import counted
+from framecast.maps.drawing import draw_map
+from framecast.report.figures import COLOURS, STYLE, legend, png, svg
 from framecast.report.page import write_page
 
 _DAYS = 400
@@ -25,9 +27,11 @@ _DAYS = 400
 def write_inspection(inspection: Inspection, out: str | Path, *, title: str = "What is in the data") -> Path:
     """Write the page to `out` and return its path. Raises `ConfigError` and `RunError`."""
     problems = inspection.problems
-    verdict = "nothing suspicious" if not inspection.concerns else f"{len(inspection.concerns)} thing(s) worth a look"
+    verdict = "nothing suspicious"
+    if inspection.concerns:
+        verdict = f"{counted(len(inspection.concerns), 'thing')} worth a look"
     if problems:
-        verdict = f"{len(problems)} thing(s) would spoil training"
+        verdict = f"{counted(len(problems), 'thing')} would spoil training"
     figures = [
         (
             "Frames in time",
@@ -139,7 +143,7 @@ def _frame(inspection: Inspection) -> str:
     with mpl.rc_context(STYLE):
         tall = 6.0 * frame.shape[-2] / frame.shape[-1]
         figure, axes = plt.subplots(figsize=(6.0, min(tall, 9.0)))
-        draw_frame(axes, scale, inspection.orientation.upright(frame), largest=600)
+        draw_map(axes, scale.paint(inspection.orientation.upright(frame)), None)
         figure.subplots_adjust(left=0.01, right=0.99, top=0.99, bottom=0.01)
         return f'<img alt="the frame with the most in it" src="{png(figure)}">{legend(inspection.quantity)}'
 

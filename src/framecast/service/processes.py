@@ -31,6 +31,7 @@ from framecast.service.layout import Layout, iso, utc_now, write_json
 from framecast.service.settings import Domain, Service, read_settings
 from framecast.writing import claim
 
+START_METHOD = "spawn"
 FIRST_DELAY, LONGEST_DELAY = 1.0, 60.0
 """Seconds before a restart."""
 SETTLED = 600.0
@@ -45,7 +46,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass
-class _Child:
+class Child:
     """A process, and what became of those before it."""
 
     name: str
@@ -67,12 +68,12 @@ class _Child:
 
 
 @dataclass
-class _Group:
+class Group:
     """The processes of a service."""
 
     settings: Service
     out: Path
-    children: list[_Child]
+    children: list[Child]
     started: str = field(default_factory=lambda: iso(utc_now()))
 
     def run(self) -> None:
@@ -88,7 +89,7 @@ class _Group:
         finally:
             self._end()
 
-    def _tend(self, child: _Child) -> None:
+    def _tend(self, child: Child) -> None:
         """Start a process that is due, note one that has ended, and kill one that has gone silent."""
         now = time.monotonic()
         if child.process is None:
@@ -111,8 +112,8 @@ class _Group:
         child.delay, child.restarts = min(2 * child.delay, LONGEST_DELAY), child.restarts + 1
         self._write()
 
-    def _start(self, child: _Child, now: float) -> None:
-        context = multiprocessing.get_context("spawn")
+    def _start(self, child: Child, now: float) -> None:
+        context: Any = multiprocessing.get_context(START_METHOD)
         arguments = child.arguments
         if child.silence is not None:
             child.sign = context.Value("d", now, lock=False)
@@ -160,27 +161,29 @@ def run_service(config: str | Path | Service, *, domains: Sequence[str] | None =
     out = Path(settings.out)
     children = [_child(settings, domain) for domain in chosen]
     if settings.serve is not None:
-        children.append(_Child(SERVER, run_server, (settings,), None))
+        children.append(Child(SERVER, run_server, (settings,), None))
     with claim(out):
         logs.set_up(settings.log, "service", out / "service.log")
-        _end_on_signals()
+        end_on_signals()
         _log.info("framecast %s starts: %s", framecast.__version__, ", ".join(child.name for child in children))
         try:
-            _Group(settings, out, children).run()
+            Group(settings, out, children).run()
         finally:
             _log.info("the service has ended")
 
 
 def run_server(settings: Service) -> None:
     """The process of the HTTP server; it ends with its parent."""
-    from framecast.service.http.server import serve_folder
+    from framecast.service.http.server import serve
+    from framecast.service.http.settings import ServeSettings, read_token
 
-    assert settings.serve is not None
+    chosen = settings.serve
+    assert chosen is not None
     logs.set_up(settings.log, SERVER, Path(settings.out) / f"{SERVER}.log")
     _end_with_parent()
-    serve = settings.serve
     try:
-        serve_folder(settings.out, host=serve.host, port=serve.port, token_file=serve.token_file, uploads=serve.uploads)
+        token = read_token(None if chosen.token_file is None else Path(chosen.token_file))
+        serve(ServeSettings(Path(settings.out), chosen.host, chosen.port, token, uploads=chosen.uploads))
     except FramecastError as error:
         _log.error("%s", error.message(format_keyword))
         sys.exit(error.exit_code)
@@ -199,9 +202,9 @@ def _end_with_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _child(settings: Service, domain: Domain) -> _Child:
+def _child(settings: Service, domain: Domain) -> Child:
     silence = max(_LEAST_SILENCE, 10 * 60 * domain.cadence)
-    return _Child(domain.name, run_domain, (settings, domain.name), silence)
+    return Child(domain.name, run_domain, (settings, domain.name), silence)
 
 
 def run_domain(settings: Service, name: str, sign: Any) -> None:
@@ -213,7 +216,7 @@ def run_domain(settings: Service, name: str, sign: Any) -> None:
     layout = Layout(settings.out, name)
     layout.folder.mkdir(parents=True, exist_ok=True)
     logs.set_up(settings.log, name, layout.log)
-    _end_on_signals()
+    end_on_signals()
     keep_free(every_size=True)
     parent = multiprocessing.parent_process()
     try:
@@ -235,7 +238,7 @@ def run_domain(settings: Service, name: str, sign: Any) -> None:
         sys.exit(1)
 
 
-def _end_on_signals() -> None:
+def end_on_signals() -> None:
     """End this process by `SystemExit` on SIGTERM and SIGINT; a second signal changes nothing."""
 
     def end(_number: int, _frame: FrameType | None) -> None:

@@ -22,12 +22,11 @@ Minutes = Annotated[float, Range(1 / 60, 1e5)]
 
 @config
 class Retention:
-    """Hours after which what the service wrote is deleted, counted from the time in its name; `scores` in days. Nothing else is
-    ever deleted."""
+    """Hours after which forecasts and frames that the service wrote are deleted, counted from the time in their names. Nothing
+    else is ever deleted."""
 
     forecasts: Hours = 48.0
     frames: Hours = 48.0
-    scores: Annotated[float, Range(1, 1e5)] = 14.0
 
 
 @config
@@ -60,9 +59,9 @@ class Domain:
     A frame is expected every `cadence` minutes, at `offset` minutes after midnight and so on, all UTC. One that has not come
     `wait` minutes after its time is declared missing; a file that cannot be read is tried again for `patience` seconds, then
     declared damaged. A forecast is to be on disk `deadline` seconds after its frame could be read; what would be late is cut
-    down. With it come its `products`, as far as it can give them; with `scores` it is scored when its frames have come, beside
-    the rungs of `ladder`. `max_age` minutes after its newest frame a forecast is no longer current. The rungs of `ladder` are
-    used in their order where the model cannot be."""
+    down. With it come its `products`, as far as it can give them; with `archive` it is also appended to a Zarr store, and with
+    `scores` it is scored when its frames have come, beside the rungs of `ladder`. `max_age` minutes after its newest frame a
+    forecast is no longer current. The rungs of `ladder` are used in their order where the model cannot be."""
 
     name: str
     source: str
@@ -82,6 +81,7 @@ class Domain:
     tile: Annotated[int, Range(16, 1_000_000)] | None = None
     device: str | None = None
     products: ProductSettings | None = None
+    archive: bool = False
     scores: bool = True
     retention: Retention = Retention()
 

@@ -10,7 +10,7 @@ which models the correlation in time. All p of a table are corrected for their n
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple
@@ -125,16 +125,28 @@ def compare(
     verification: Verification, candidates: list[str] | None = None, *, repeats: int = REPEATS, seed: int = 0
 ) -> Comparison:
     """Compare each of the `candidates` (by default all forecasters) with every other forecaster, in every score."""
+    by_lead = claims_by_lead(verification, candidates, repeats=repeats, seed=seed)
+    overall = overall_claims(verification, candidates, repeats=repeats, seed=seed)
+    return Comparison(verification, overall, by_lead, tuple(candidates or verification.forecasters))
+
+
+def claims_by_lead(
+    verification: Verification,
+    candidates: list[str] | None = None,
+    scores: Collection[str] | None = None,
+    *,
+    repeats: int = REPEATS,
+    seed: int = 0,
+) -> list[Claim]:
+    """The claims of `compare` at each lead time; with `scores`, the labels of metrics, in these only."""
     counts = draw_blocks(verification.sums["block"].values, repeats, seed)
-    by_lead = [
+    claims = [
         _claim(verification, metric, pair, lead, both[..., lead], counts)
         for metric, pair, both in _score_pairs(verification, candidates)
+        if scores is None or metric.label in scores
         for lead in range(both.shape[3])
     ]
-    overall = overall_claims(verification, candidates, repeats=repeats, seed=seed)
-    return Comparison(
-        verification, overall, _finish(by_lead, verification), tuple(candidates or verification.forecasters)
-    )
+    return _finish(claims, verification)
 
 
 def overall_claims(

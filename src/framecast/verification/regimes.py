@@ -29,10 +29,19 @@ def regimes(verification: Verification) -> list[Regime]:
         share = np.divide(wet, pixels, out=np.full(len(wet), np.nan), where=pixels > 0)
         amount = sums["wet_amount"].sum("lead_time").values
         result += _thirds("wet area", share, "{:.0%}")
-        result += _thirds("intensity", amount / np.maximum(wet, 1), f"{{:.2g}} {verification.quantity.units}")
-    result += _thirds("speed", sums["speed"].values, "{:.2g} pixels a frame")
+        result += _thirds("intensity", amount / np.maximum(wet, 1), f"{{:.2g}} {verification.quantity.label}")
+    factor, units = _speed(verification)
+    result += _thirds("speed", sums["speed"].values * factor, f"{{:.2g}} {units}")
     result += _of_time(sums["init_time"].values)
     return [regime for regime in result if 0 < regime.cases.sum() < len(regime.cases)]
+
+
+def _speed(verification: Verification) -> tuple[float, str]:
+    """The factor from pixels a frame to the units of speed: km/h where pixel and step are known."""
+    side, leads = verification.pixel_kilometres, verification.sums["lead_time"].values
+    if side is None or leads.dtype.kind != "m":
+        return 1.0, "pixels a frame"
+    return side / float(leads[0] / np.timedelta64(1, "h")), "km/h"
 
 
 def _of_time(times: np.ndarray) -> list[Regime]:

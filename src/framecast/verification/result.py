@@ -10,11 +10,11 @@ for other quantities of the sums.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 import xarray as xr
@@ -25,11 +25,14 @@ from framecast.scores.bootstrap import blocks_with_value, draw_blocks, limits, r
 from framecast.verification.case_file import read_cases, write_cases
 from framecast.verification.examples import Example, Grid
 from framecast.verification.metric_selection import define_metrics, find_metric, select_metrics
-from framecast.verification.score_table import ScoreRow, lead_times, score_rows, to_pandas, to_xarray
-from framecast.verification.showing import as_html, as_text, format_score
+from framecast.verification.score_table import TidyRow, lead_times, tidy_rows, to_pandas, to_xarray
+from framecast.verification.showing import as_html, as_text, decimals, format_score
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+Result = TypeVar("Result")
 
 
 class Score(NamedTuple):
@@ -111,9 +114,9 @@ class Verification:
         """The side of a pixel; None if it is not known, or not the same in all cases."""
         return self.sums.attrs.get("pixel_kilometres")
 
-    def rows(self) -> list[ScoreRow]:
+    def rows(self) -> list[TidyRow]:
         """Every score of every forecaster as a row of a table, over all lead times and at each."""
-        return score_rows(self)
+        return tidy_rows(self)
 
     def to_pandas(self) -> pd.DataFrame:
         """The scores as a tidy table: forecaster, score, threshold (mm/h), percentile, scale (pixels), lead (missing: all lead
@@ -148,8 +151,10 @@ class Verification:
         """The head and rows of a small table: a few scores over all lead times."""
         metrics = self.headlines()
         head = [f"{metric.label} {metric.arrow}".strip() for metric in metrics]
+        places = [decimals([self.score(name, metric) for name in self.forecasters]) for metric in metrics]
         return head, [
-            (name, [format_score(self.score(name, metric)) for metric in metrics]) for name in self.forecasters
+            (name, [format_score(self.score(name, metric), at) for metric, at in zip(metrics, places, strict=True)])
+            for name in self.forecasters
         ]
 
     def headlines(self) -> list[Metric]:
@@ -200,6 +205,9 @@ class Verification:
 
     def score(self, forecaster: str, metric: Metric) -> Score:
         """A score over all lead times, with its interval."""
+        return self._once("score", forecaster, metric, self._score)
+
+    def _score(self, forecaster: str, metric: Metric) -> Score:
         table = self.table(forecaster, metric)
         if not metric.additive:
             return Score(float(metric.formula(table)), None)
@@ -208,7 +216,22 @@ class Verification:
 
     def curve(self, forecaster: str, metric: Metric) -> Curve:
         """A score at each lead time, with its intervals."""
+        return self._once("curve", forecaster, metric, self._curve)
+
+    def _curve(self, forecaster: str, metric: Metric) -> Curve:
         return Curve(*self._estimate(metric, self.table(forecaster, metric)))
+
+    def _once(self, kind: str, forecaster: str, metric: Metric, compute: Callable[[str, Metric], Result]) -> Result:
+        """What `compute` gives, computed once: tables, figures and files ask for the same scores."""
+        key = (kind, forecaster, metric.formula, metric.sums, *sorted(metric.place.items()))
+        if key not in self._computed:
+            self._computed[key] = compute(forecaster, metric)
+        result: Result = self._computed[key]
+        return result
+
+    @cached_property
+    def _computed(self) -> dict[tuple[object, ...], Any]:
+        return {}
 
     def table(self, forecaster: str, metric: Metric) -> np.ndarray:
         """The sums of a metric `(K, N, S)`, for K sums, N cases and S lead times."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-class ScoreRow(NamedTuple):
+class TidyRow(NamedTuple):
     """A score of a forecaster. `lead` is None for all lead times; `low` and `high` are the limits of the 95 % interval, NaN where
     there is none; `direction` is lower, higher or neither is better; `count` are the pixels scored."""
 
@@ -71,7 +71,7 @@ def lead_times(sums: xr.Dataset) -> tuple[np.ndarray, str]:
     return leads, "frames"
 
 
-def score_rows(verification: Scored) -> list[ScoreRow]:
+def tidy_rows(verification: Scored) -> list[TidyRow]:
     """Every score of every forecaster, over all lead times and at each."""
     leads, lead_units = lead_times(verification.sums)
     counts = verification.sums["pixels"].sum("case").values
@@ -85,7 +85,7 @@ def score_rows(verification: Scored) -> list[ScoreRow]:
                 entries += list(zip(leads, *verification.curve(name, metric), counts, strict=True))
             for lead, value, least, most, count in entries:
                 rows.append(
-                    ScoreRow(
+                    TidyRow(
                         name,
                         metric.name,
                         verification.rates[metric.place["threshold"]] if "threshold" in metric.place else None,
@@ -112,7 +112,7 @@ def to_pandas(rows: Sequence[NamedTuple]) -> pd.DataFrame:
     """Rows as a data frame; what is None is missing."""
     import pandas as pd  # late: only for those who ask for it
 
-    fields = rows[0]._fields if rows else ScoreRow._fields
+    fields = rows[0]._fields if rows else TidyRow._fields
     columns = zip(*rows, strict=True) if rows else [()] * len(fields)
     return pd.DataFrame(
         {
@@ -164,7 +164,7 @@ def to_csv(rows: Sequence[NamedTuple]) -> str:
     """Rows as comma-separated values with a header; what is not known is empty."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(rows[0]._fields if rows else ScoreRow._fields)
+    writer.writerow(rows[0]._fields if rows else TidyRow._fields)
     writer.writerows([["" if cell is None else cell for cell in row] for row in _plain(rows)])
     return text.getvalue()
 

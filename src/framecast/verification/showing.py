@@ -35,24 +35,31 @@ def format_number(value: float, digits: int = 3) -> str:
     return f"{value:,.{max(0, digits - 1 - power)}f}"
 
 
-def format_score(score: Estimate) -> str:
+def format_score(score: Estimate, places: int | None = None) -> str:
     """A value with its interval, to the second digit of the width of the interval: "0.46 (0.44 to 0.49)"."""
-    value, interval = split_score(score)
+    value, interval = split_score(score, places)
     return f"{value} ({interval})" if interval else value
 
 
-def split_score(score: Estimate) -> tuple[str, str]:
-    """A value and its interval as text, to the same decimal; the interval is empty where there is none, or of no width."""
+def split_score(score: Estimate, places: int | None = None) -> tuple[str, str]:
+    """A value and its interval as text, to the same decimal (`places`, else that of `decimals`); the interval is empty where
+    there is none, or of no width."""
     if score.interval is None or not all(map(math.isfinite, (score.value, *score.interval))):
         return format_number(score.value), ""
-    width = score.interval[1] - score.interval[0]
-    if width == 0:
+    if score.interval[1] == score.interval[0]:
         return format_number(score.value), ""
-    places = 1 - math.floor(math.log10(width))
+    places = decimals([score]) if places is None else places
     if places > 6:
         return format_number(score.value, 2), " to ".join(format_number(each, 2) for each in score.interval)
     value, low, high = (_rounded(each, places) for each in (score.value, *score.interval))
     return value, f"{low} to {high}"
+
+
+def decimals(scores: Sequence[Estimate]) -> int:
+    """The decimals of values that are shown together: to the second digit of the width of their intervals, of the median one."""
+    intervals = [score.interval for score in scores if score.interval is not None]
+    widths = sorted(high - low for low, high in intervals if math.isfinite(high - low) and high > low)
+    return 1 - math.floor(math.log10(widths[(len(widths) - 1) // 2])) if widths else 3
 
 
 def _rounded(value: float, places: int) -> str:

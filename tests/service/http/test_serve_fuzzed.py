@@ -6,10 +6,8 @@ import gc
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
-
-pytest.importorskip("fastapi")
-psutil = pytest.importorskip("psutil")
 from fuzzed import requests, send
 from running import running
 from small_output import stamp, write_output

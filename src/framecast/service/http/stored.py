@@ -17,11 +17,12 @@ from pyproj import CRS
 
 from framecast.data.quantities import INTENSITY, QUANTITIES, RAIN_RATE, REFLECTIVITY
 from framecast.errors import DataError
-from framecast.forecasting.labels import EVENT, PROBABILITY
 from framecast.reading.plain_data import parse_json
 from framecast.service.http.grids import Grid
 from framecast.service.http.names import Product
 
+PROBABILITY, EVENT = "exceedance_probability", "likely_event"
+"""Variables of a forecast file besides its values, as `forecasting.labels` names them; that module would load torch."""
 NO_DATA, OUTSIDE = 65535, 65534
 """The codes of a pixel without data, and of what lies outside of the grid."""
 _LARGEST = 65533

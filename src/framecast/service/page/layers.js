@@ -14,7 +14,7 @@ export function startLayers() {
   find("member").addEventListener("change", (event) => set({ member: Number(event.target.value) }));
   listen(["forecast"], drawChoice);
   listen(["layer"], drawChosen);
-  listen(["frame", "frames", "layer", "threshold", "palette"], drawLegend);
+  listen(["frame", "frames", "layer", "threshold", "member", "palette"], drawLegend);
 }
 
 // The layer of before, if this forecast has it.
