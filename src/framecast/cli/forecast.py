@@ -23,6 +23,7 @@ class ForecastResult(TypedDict):
     init_time: str
     lead_minutes: list[float] | None
     rung: str | None
+    rung: str
     reasons: list[str]
     age_seconds: float | None
     units: str
@@ -139,7 +140,7 @@ def _result(out: Path, forecast: Forecast, warnings: list[str]) -> ForecastResul
     from framecast.forecasting.outcome import largest_values
 
     values = values_of(forecast)
-    leads, age = values["lead_time"].values, forecast.attrs.get("framecast_age_seconds")
+    leads = values["lead_time"].values
     return {
         "file": str(out),
         "forecaster": str(values.attrs.get("forecaster", "")),
@@ -148,6 +149,8 @@ def _result(out: Path, forecast: Forecast, warnings: list[str]) -> ForecastResul
         "rung": forecast.attrs.get("framecast_rung"),
         "reasons": str(forecast.attrs.get("framecast_reasons", "")).splitlines(),
         "age_seconds": None if age is None else float(age),
+        "rung": str(forecast.attrs["framecast_rung"]),
+        "age_seconds": forecast.attrs.get("framecast_age_seconds"),
         "units": str(values.attrs["units"]),
         "largest": [value if np.isfinite(value) else None for value in largest_values(forecast)],
         "warnings": warnings,
