@@ -42,6 +42,8 @@ GRACE = 8.0
 """Seconds that processes have to end."""
 _LEAST_SILENCE = 600.0
 """Seconds without a sign of life, at least, after which a process is killed."""
+FILES = 16
+"""NetCDF files that a domain holds open at most."""
 _SLICE = 0.25
 """Seconds of a wait after which it is seen that the process is to stop."""
 _log = logging.getLogger(__name__)
@@ -237,10 +239,13 @@ def run_domain(settings: Service, name: str, sign: Any) -> None:
 
 def _operate(domain: Domain, out: str, sign: Any, stop: Stop) -> None:
     """Run a domain until a stop is requested or its parent has ended; `sign` is the time of its last sign of life."""
+    import xarray as xr
+
     from framecast.ops.native.memory import keep_free
     from framecast.service.domain import DomainLoop
 
     keep_free(every_size=True)
+    xr.set_options(file_cache_maxsize=FILES)
     parent = multiprocessing.parent_process()
     assert parent is not None
     with DomainLoop(domain, out) as loop:
