@@ -1,11 +1,11 @@
 """Runs a day of a service at high speed with real frames and faults at random, and checks what it leaves behind.
 
-    python benchmarks/service_day.py EVENT.nc [EVENT.nc ...] [--model radar] [--cycles 288] [--side 128] [--members 8] [--out FOLDER]
+    python benchmarks/service_day.py EVENT.nc [EVENT.nc ...] [--model radar] [--cycles 288] [--side 128] [--members 8]
 
 The frames of the events, cropped to `side` pixels where most rain falls, follow each other forward and backward, one every five
-minutes; the clock is set by hand. Printed are what each fault led to, the seconds of a cycle (processor and clock), and the memory of the
-process after each quarter of the day. It fails if an expected time has no outcome or two, if a usable frame was not forecast, if
-a file is half written, or if memory grew by more than a tenth from the first quarter to the last.
+minutes; the clock is set by hand. Printed are what each fault led to, the seconds of a cycle, and the memory of the process after
+each quarter of the day. It fails if an expected time has no outcome or two, if a usable frame was not forecast, if a file is half
+written, or if memory grew by more than a tenth from the first quarter to the last.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ import xarray as xr
 import framecast
 from framecast.data.readers.options import ReadOptions
 from framecast.forecasting.products.settings import ProductSettings
+from framecast.ops.native.memory import keep_free
 from framecast.service.layout import to_stamp
+from framecast.service.processes import FILES
 from framecast.service.settings import Domain
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "service"))
@@ -87,6 +89,8 @@ def main() -> None:
     day = Day(
         domain, out, lambda k: values[order[k % len(order)]], encode, ".nc", arguments.cycles, arguments.seed, dry
     )
+    keep_free(every_size=True)
+    xr.set_options(file_cache_maxsize=FILES)
     begun, processor = time.perf_counter(), time.process_time()
     day.run(lambda number: print(f"\r{number + 1} of {arguments.cycles}", end="", file=sys.stderr))
     elapsed, processor = time.perf_counter() - begun, time.process_time() - processor

@@ -150,7 +150,7 @@ COMMANDS = (
 MORE = (
     ("framecast", "train", "--resume", "runs/x", "training.iterations=2"),
     ("framecast", "convert", "rain.nc", "--out", "rain.zarr"),
-    ("framecast", "evaluate", "runs/x", "--data", "rain.zarr", "--limit", "1"),
+    ("framecast", "evaluate", "radar", "--data", "rain.zarr", "--horizon", "4", "--limit", "1", "--out", "scores"),
     ("framecast", "forecast", "radar", "--data", "rain.nc", "--horizon", "2", "--members", "2", "--out", "members.nc"),
     (
         "framecast",

@@ -17,6 +17,7 @@ from framecast.errors import RunError as RunError
 from framecast.forecasting.api import forecast as forecast
 from framecast.forecasting.baselines import baselines as baselines
 from framecast.forecasting.distribution import Distribution as Distribution
+from framecast.forecasting.exporting.export import export as export
 from framecast.forecasting.loading import load as load
 from framecast.forecasting.open import open_forecast as open_forecast
 from framecast.forecasting.products import products as products
@@ -36,7 +37,9 @@ from framecast.training import train as train
 from framecast.types import FrameShape as FrameShape
 from framecast.types import Prediction as Prediction
 from framecast.verification.arriving import score_forecast as score_forecast
+from framecast.verification.drift import drift as drift
 from framecast.verification.result import Verification as Verification
+from framecast.verification.score_summary import summarise as summarise
 from framecast.verification.settings import EvaluationSettings as EvaluationSettings
 from framecast.verification.verify import verify as verify
 from framecast.workflows.calibration import calibrate as calibrate

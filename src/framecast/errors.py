@@ -39,6 +39,11 @@ def shorten(text: str, longest: int) -> str:
     return text if len(text) <= longest else f"{text[: longest * 2 // 3]} ... {text[-longest // 3 :]}"
 
 
+def counted(count: int, one: str, many: str = "") -> str:
+    """A number with its noun, and maybe its verb: "1 frame lies", "1,200 frames lie"; `many` is `one` with an s unless given."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
 class FramecastError(Exception):
     """An error in the input of framecast: data, settings or a run. The command line prints it and exits with code 2.
 

@@ -6,12 +6,12 @@ Axes: B batch, T time, S predicted steps, C channel, H W height and width, A act
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, NamedTuple, TypeVar, dataclass_transform
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, dataclass_transform
 
 from framecast.checks import check_values
+
+if TYPE_CHECKING:  # settings, which import this module, start without torch
+    from torch import Tensor
 
 
 class FrameShape(NamedTuple):
@@ -45,6 +45,8 @@ class Batch(NamedTuple):
     @property
     def seen(self) -> Tensor:
         """The input of a model: the frames, and the extra inputs as more channels."""
+        import torch
+
         return self.frames if self.inputs is None else torch.cat([self.frames, self.inputs], dim=2)
 
 

@@ -107,6 +107,10 @@ def test_results_are_objects_with_the_documented_fields(run: Any, rain: Path, tr
             result = document["result"]
             assert result["file"] == str(nowcast)
             assert result["lead_minutes"] == [5.0, 10.0, 15.0]
+            assert result["rung"]
+            assert result["reasons"] == []
+            assert result["age_seconds"] > 0
+            assert len(result["largest"]) == 3
         if command == "evaluate":
             row = document["result"]["scores"][0]
             assert row["forecaster"] == "predrnn_v2"
@@ -201,6 +205,7 @@ def test_a_command_leaves_no_handler_behind(run: Any) -> None:
 def test_progress_is_lines_where_there_is_no_terminal(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    monkeypatch.setattr(terminal, "_LOG_FIRST", 0.0)
     monkeypatch.setattr(terminal, "_LOG_EVERY", 0.0)
     report = terminal.progress_bar("verifying")
     with caplog.at_level(logging.INFO, logger="framecast"):

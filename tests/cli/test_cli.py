@@ -82,7 +82,7 @@ def test_from_end_to_end(
     """inspect, train --resume, evaluate and forecast, as the README has them."""
     code, out, _ = run(monkeypatch, capsys, "inspect", rain, "--recipe", trained / "experiment.yaml")
     assert code == 0
-    assert "rain rate in mm h-1" in out
+    assert "rain rate in mm/h" in out
     assert "every 1000" in out
     assert "multiply-accumulates" in out
 
@@ -91,7 +91,7 @@ def test_from_end_to_end(
     assert out.strip().endswith(str(trained))
 
     code, out, err = run(
-        monkeypatch, capsys, "evaluate", trained, "--data", rain, "--thresholds", "0.5,5", "--out", tmp_path / "scores"
+        monkeypatch, capsys, "evaluate", trained, "--data", rain, "--rates", "0.5,5", "--out", tmp_path / "scores"
     )
     assert code == 0, err
     for word in (
@@ -185,7 +185,7 @@ def test_the_report_stands_alone(trained: Path, rain: Path, tmp_path: Path) -> N
         (("evaluate", "/nowhere", "--zr", "200"), "two numbers"),
         (("evaluate", "/nowhere", "--zr", "200,-1"), "--zr: Z = 200.0 R^-1.0 is no Z-R relation"),
         (("evaluate", "/nowhere", "--zr", "inf,1"), "no Z-R relation"),
-        (("evaluate", "/nowhere", "--thresholds", "much"), "not numbers"),
+        (("evaluate", "/nowhere", "--rates", "much"), "not numbers"),
         (("forecast", "/nowhere", "--data", "x", "--horizon", "2", "--out", "x.txt"), "x.txt"),
         (("inspect", "/nowhere"), "/nowhere"),
         (("inspect", "/nowhere", "--size", "32"), "--size: '32' is not HEIGHTxWIDTH"),
@@ -275,7 +275,7 @@ def test_inspect_says_what_it_found_before_why_a_recipe_will_not_do(
     monkeypatch.chdir(tmp_path)
     code, out, err = run(monkeypatch, capsys, "inspect", "*.nc", "--recipe", trained / "experiment.yaml")
     assert code == 2
-    assert "rain rate in mm h-1" in out
+    assert "rain rate in mm/h" in out
     assert f"{short.name}, variable 'rain': no window is left for training" in err
     assert "of 18 frames there are" in err
 
@@ -346,9 +346,10 @@ def test_convert_that_is_interrupted_says_what_is_kept_and_goes_on(
     ("arguments", "message"),
     [
         (("inspect", "x.npy"), "--units 'mm h-1'"),
-        (("evaluate", "x", "--dask", "local:none", "--data", "x.npy"), "no trained model here"),
+        (("evaluate", "x", "--cluster", "local:none", "--data", "x.npy"), "no trained model here"),
         (("evaluate", "x", "--baselines", "oracle"), "--baselines: unknown baseline 'oracle'"),
-        (("evaluate", "x", "--thresholds", "0.5,-1"), "--thresholds: -1.0 given"),
+        (("evaluate", "x", "--rates", "0.5,-1"), "--rates: -1.0 given"),
+        (("evaluate", "x", "--thresholds=0.5,-1"), "--rates: -1.0 given"),
         (("evaluate", "x", "--limit", "0"), "--limit: 0 given"),
         (("diagnose", "x", "slots", "--beside", "y"), "--beside: several models"),
         (("import", "x.pt", "--from", "mine", "--out", "y"), "--from: unknown source 'mine'"),

@@ -97,11 +97,11 @@ def test_what_is_off_the_clock_is_said() -> None:
     assert said.startswith("time stamps are up to 20 s off the clock of 5 minutes; windows, gaps and valid times")
     two = np.sort(np.append(stamps(60, 300, 0, 0), BEGIN + 3010 * SECOND))
     said = " ".join(describe_clock(two))
-    assert "1 frame(s) lie less than half a step after the one before, on one tick of the clock of 5 minutes" in said
+    assert "1 frame lies less than half a step after the one before, on one tick of the clock of 5 minutes" in said
     assert "2024-03-30T18:50:10 UTC" in said
     late = stamps(60, 300, 0, 0)
     late[30] += 60 * SECOND
-    assert "1 frame(s) lie more than 30 s off the clock of 5 minutes, and in no window" in describe_clock(late)[0]
+    assert "1 frame lies more than 30 s off the clock of 5 minutes, and in no window" in describe_clock(late)[0]
 
 
 def test_windows_and_valid_times_are_on_the_clock() -> None:

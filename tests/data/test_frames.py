@@ -35,8 +35,8 @@ def test_three_states_stay_three_and_what_cannot_be_is_counted() -> None:
     assert coverage(frames)["infinite"].values.tolist() == [0, 2, 0]
     assert coverage(frames)["below"].values.tolist() == [0, 1, 0]
     assert describe_impossible(coverage(frames), RAIN_RATE) == (
-        "2 pixel(s) in 1 frame(s) are infinite, which cannot be and count as no data",
-        "1 pixel(s) in 1 frame(s) are below 0 mm h-1, which cannot be and count as no data",
+        "2 pixels in 1 frame are infinite, which cannot be: no data",
+        "1 pixel in 1 frame is below 0 mm/h, which cannot be: no data",
     )
 
 
@@ -83,7 +83,7 @@ def test_frames_out_of_order_with_copies_are_sorted_then_thinned(tmp_path: Path)
     np.testing.assert_array_equal(frames["time"].values, rain["time"].values)
     np.testing.assert_array_equal(frames.values[:, 0], rain.values.astype(np.float32))
     assert ["sorted by their time stamps" in said for said in frames.attrs["repairs"]] == [True, False]
-    assert "2 frame(s) with a repeated time were exact copies" in frames.attrs["repairs"][1]
+    assert "2 frames with a repeated time dropped: exact copies" in frames.attrs["repairs"][1]
 
 
 def test_absent_steps_stay_absent(tmp_path: Path) -> None:

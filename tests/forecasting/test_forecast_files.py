@@ -36,7 +36,7 @@ def test_one_call_opens_forecasts_and_writes(model: Path, archive: Path, tmp_pat
     forecast = framecast.forecast(model, archive, 4, out=tmp_path / "out.nc")
     expected = framecast.load(model).forecast(framecast.open(archive), horizon=4)
     np.testing.assert_array_equal(forecast.values, expected.values)
-    assert "below 0 mm h-1" in forecast.attrs["warnings"]
+    assert "below 0 mm/h" in forecast.attrs["warnings"]
     with xr.open_dataset(tmp_path / "out.nc", engine="h5netcdf") as written:
         np.testing.assert_array_equal(written["rain"].values, forecast.values)
         assert written["rain"].attrs["warnings"] == forecast.attrs["warnings"]
@@ -92,7 +92,7 @@ def test_verify_takes_frames_or_their_path_and_names_of_baselines(model: Path, a
     assert one.sums["lead_time"].values.tolist() == [300_000_000_000, 600_000_000_000]
     other = framecast.verify({"twice": Twice(), "predrnn": framecast.load(model)}, framecast.open(archive), **options)
     xr.testing.assert_identical(one.sums, other.sums)
-    assert any("below 0 mm h-1" in repair for repair in one.repairs)
+    assert any("below 0 mm/h" in repair for repair in one.repairs)
     assert framecast.verify([Twice()], archive, horizon=2, stride=3).cases == 3
 
 

@@ -35,7 +35,7 @@ def test_it_forecasts_reflectivity_by_one_command(sample: xr.DataArray, tmp_path
     raw = xr.open_dataset(SAMPLE, engine="h5netcdf").isel(y=slice(96, 224), x=slice(96, 256), time=slice(0, 5))
     raw.to_netcdf(tmp_path / "latest" / "frames.nc", engine="h5netcdf")
     arguments = ["forecast", "radar", "--data", str(tmp_path / "latest"), "--out", str(tmp_path / "nowcast.nc")]
-    result = CliRunner().invoke(app, [*arguments, "--members", "3", "--thresholds", "1,10"])
+    result = CliRunner().invoke(app, [*arguments, "--members", "3", "--rates", "1,10"])
     assert result.exit_code == 0, result.output
     with xr.open_dataset(tmp_path / "nowcast.nc", decode_timedelta=True, engine="h5netcdf") as written:
         assert dict(written["rain_rate"].sizes) == {

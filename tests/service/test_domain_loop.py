@@ -2,12 +2,14 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from rain_frames import SetClock, at, content, domain_of, name, put, shower
+from simulated_day import iso_of
 
 import framecast
 from framecast.errors import RunError
@@ -212,10 +214,22 @@ def test_forecasts_are_scored_once_when_their_frames_have_come(tmp_path: Path) -
         tuple(row[name] for name in ("init_time", "lead_minutes", "forecaster", "score", "threshold")) for row in rows
     ]
     assert len(set(keys)) == len(keys)
+
+
+def test_the_day_before_is_summarised_and_judged(tmp_path: Path) -> None:
+    operation = Operation(tmp_path, scores=True, horizon=1)
+    with operation.loop() as loop:
+        operation.look(loop, 30)
+        for number in (*range(11, 14), *range(144, 148)):  # frame 144 is that of midnight
+            operation.clock.advance((at(number) - operation.clock.time).total_seconds() + 10)
+            put(operation.incoming, number)
+            operation.look(loop, 60, every=20)
     yesterday = operation.status["yesterday"]
-    assert yesterday["forecasts"] == 2  # that of frame 12 came after the status was written
-    assert yesterday["scores"]["mse"]["issued"] < yesterday["scores"]["mse"]["persistence"]
-    assert yesterday["scores"]["csi_2"]["issued"] > yesterday["scores"]["csi_2"]["persistence"]
+    assert (yesterday["day"], yesterday["forecasts"]) == ("2026-05-01", 3)
+    issued, persistence = (yesterday["scores"][f"extrapolation/{name}"] for name in ("extrapolation", "persistence"))
+    assert issued["mse"] < persistence["mse"]
+    assert issued["csi_2"] > persistence["csi_2"]
+    assert operation.status["drift"]["warning"] is None
 
 
 def test_products_are_written_and_what_is_impossible_is_a_reason(tmp_path: Path) -> None:
@@ -229,6 +243,20 @@ def test_products_are_written_and_what_is_impossible_is_a_reason(tmp_path: Path)
     assert sorted([*files, "cycle.json"]) == sorted(path.name for path in folder.iterdir())
     assert any("accumulation" in file for file in files)
     assert any(reason.startswith("no_product: member") for reason in operation.records[0]["reasons"])
+
+
+def test_the_archive_grows_by_each_forecast_and_a_restart_completes_it(tmp_path: Path) -> None:
+    operation = Operation(tmp_path, archive=True)
+    store = operation.out / "small" / "archive.zarr"
+    with operation.loop() as loop:
+        operation.look(loop)
+        shutil.rmtree(store)  # as if killed before it was written
+    with operation.loop() as loop:
+        operation.look(loop, 240)
+        put(operation.incoming, 11)
+        operation.look(loop)
+    archived = framecast.open_forecast(store)
+    assert [iso_of(each) for each in archived["init_time"].values] == [iso(at(10)), iso(at(11))]
 
 
 def test_old_forecasts_frames_and_scores_are_deleted(tmp_path: Path) -> None:

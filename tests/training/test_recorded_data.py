@@ -94,7 +94,7 @@ def test_an_archive_that_has_grown_is_split_as_before(run: Path, tmp_path: Path,
     framecast.resume(tmp_path / "undisturbed", 6)
     write(tmp_path / "archive" / name, first, 20)
     np.testing.assert_array_equal(init_times(run), before)
-    assert f"1 file(s) that are new since training are not used: {name}" in repairs(run)
+    assert f"1 file new since training, not used: {name}" in repairs(run)
     framecast.resume(run, 6)
     assert torch.equal(weights_of(run), weights_of(tmp_path / "undisturbed"))
 
@@ -103,11 +103,11 @@ def test_an_archive_that_has_shrunk_is_refused_where_frames_are_missing(run: Pat
     before = init_times(run)
     (tmp_path / "archive" / "1.nc").rename(tmp_path / "1.nc")
     np.testing.assert_array_equal(init_times(run), before)
-    assert "1 file(s) of training are gone: 1.nc" in repairs(run)
+    assert "1 file of training is gone: 1.nc" in repairs(run)
     assert "20 from 2020-01-01T00:00:00 UTC" in repairs(run)
-    with pytest.raises(DataError, match=r"train frame\(s\) 20 from 2020-01-01T00:00:00 UTC(.|\n)*1\.nc"):
+    with pytest.raises(DataError, match=r"train frames 20 from 2020-01-01T00:00:00 UTC(.|\n)*1\.nc"):
         framecast.resume(run, 6)
-    with pytest.raises(DataError, match=r"train frame\(s\) 20 from"):
+    with pytest.raises(DataError, match=r"train frames 20 from"):
         framecast.evaluate(run, baselines=("climatology",))
     (tmp_path / "1.nc").rename(tmp_path / "archive" / "1.nc")
     (tmp_path / "archive" / "3.nc").unlink()
@@ -125,7 +125,7 @@ def test_frames_that_have_changed_are_refused(run: Path, tmp_path: Path) -> None
     assert "content" not in repairs(run)
     write(file, 40, 20, speed=0.06)
     os.utime(file, ns=(state.st_atime_ns, state.st_mtime_ns))
-    with pytest.raises(DataError, match=r"test frame\(s\) 9 from(.|\n)*1 file\(s\) with another content(.|\n)*3\.nc"):
+    with pytest.raises(DataError, match=r"test frames 9 from(.|\n)*1 file with another content(.|\n)*3\.nc"):
         framecast.evaluate(run, **QUICK)
 
 
@@ -136,7 +136,7 @@ def test_frames_that_are_the_same_in_other_files_are_used(run: Path, tmp_path: P
     for name in ("1.nc", "2.nc"):
         (tmp_path / "archive" / name).unlink()
     np.testing.assert_array_equal(init_times(run), before)
-    assert "10 frame(s) that are new since training are not used" in repairs(run)
+    assert "10 frames new since training, not used" in repairs(run)
 
 
 def test_another_archive_at_the_same_relative_path_is_not_used(
@@ -228,7 +228,7 @@ def test_frames_in_memory_are_compared_with_those_of_training(run: Path, tmp_pat
     in_memory = framecast.train(settings(Path("-")), data=frames, out=tmp_path / "in memory")
     changed = frames.copy()
     changed[7] += 1
-    with pytest.raises(DataError, match=r"train frame\(s\) 2020-01-01T00:35:00 UTC: changed"):
+    with pytest.raises(DataError, match=r"train frames 2020-01-01T00:35:00 UTC: changed"):
         framecast.resume(in_memory, 6, data=changed)
     framecast.resume(in_memory, 6, data=frames)
     framecast.resume(run, 6)

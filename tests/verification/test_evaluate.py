@@ -145,15 +145,15 @@ def test_what_was_repaired_is_said_with_the_scores(
     impossible[:, :2] = -1
     impossible.to_netcdf(tmp_path / "below.nc", engine="h5netcdf")
     run = make("repaired", ArchiveData(path=str(rain), context=3, horizon=3))
-    for command, words in (("evaluate", "480 pixel(s) in 12 frame(s)"), ("forecast", "120 pixel(s) in 3 frame(s)")):
+    for command, words in (("evaluate", "480 pixels in 12 frames"), ("forecast", "120 pixels in 3 frames")):
         more = ("--horizon", "2", "--out", str(tmp_path / "next.nc")) if command == "forecast" else ()
         monkeypatch.setattr(sys, "argv", ["framecast", command, str(run), "--data", str(tmp_path / "below.nc"), *more])
         monkeypatch.setenv("COLUMNS", "200")
         with pytest.raises(SystemExit):
             main()
         message = "".join(capsys.readouterr())
-        assert f"{words} are below 0 mm h-1, which cannot be and count as no data" in message
-    assert "which cannot be and count as no data" in (run / "evaluation" / "report.html").read_text()
+        assert f"{words} are below 0 mm/h, which cannot be: no data" in message
+    assert "which cannot be: no data" in (run / "evaluation" / "report.html").read_text()
 
 
 def test_a_comparison_says_what_was_seen_in_training(

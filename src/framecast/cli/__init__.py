@@ -20,6 +20,7 @@ from framecast.cli import (
     data,
     diagnose,
     evaluate,
+    export,
     forecast,
     importing,
     products,
@@ -29,8 +30,10 @@ from framecast.cli import (
     workflows,
 )
 from framecast.cli.doctor import doctor
+from framecast.cli.options import present_names
 from framecast.cli.recipes import recipes
 from framecast.cli.results import DEFAULTS, print_document
+from framecast.cli.scores import scores
 from framecast.cli.terminal import progress_bar
 from framecast.errors import shorten
 from framecast.progress import report_progress
@@ -44,12 +47,15 @@ class _Commands(typer.core.TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         words: list[str] = [*ctx._protected_args, *ctx.args]
+        if words and (command := self.commands.get(words[0])) is not None:
+            options = {option for each in command.params for option in (*each.opts, *each.secondary_opts)}
+            ctx.args = present_names(ctx.args, options)
         try:
             return super().invoke(ctx)
         except _UsageError as error:
             vars(error)["message"] = shorten(error.message, 1_000)
-            options = DEFAULTS._replace(as_json="--json" in words)
-            print_document(words[0], options, error.exit_code, error={"message": error.format_message()})
+            answer = DEFAULTS._replace(as_json="--json" in words)
+            print_document(words[0], answer, error.exit_code, error={"message": error.format_message()})
             raise
 
 
@@ -135,6 +141,7 @@ for command in (
     crossvalidate.crossvalidate,
     forecast.forecast,
     products.products,
+    export.export,
     run.run,
     serve.serve,
     diagnose.diagnose,
@@ -144,4 +151,5 @@ for command in (
     app.command()(command)
 app.command("import")(importing.import_)
 app.command()(recipes)
+app.command()(scores)
 app.command()(doctor)

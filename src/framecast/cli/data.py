@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 import typer
@@ -17,6 +17,8 @@ from framecast.data.readers.options import ReadOptions
 from framecast.data.store.changes import Changes
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from framecast.data.store.conversion import StoreSize
 
 FINDING = 3
@@ -24,17 +26,21 @@ FINDING = 3
 
 
 class InspectResult(TypedDict):
+    kind: str
     facts: dict[str, str]
     problems: list[str]
     concerns: list[str]
     page: str | None
     cost: dict[str, str] | None
+    next: list[str]
 
 
 @command
 def inspect(
     options: ReadOptions,
-    path: Annotated[str, typer.Argument(help="A file, folder or glob pattern of frames.")],
+    path: Annotated[
+        str, typer.Argument(help="A file, folder or glob pattern of frames; or a run, a forecast, a recipe.")
+    ],
     context: Annotated[int, typer.Option(help="Context frames of the windows that are counted.")] = 10,
     horizon: Annotated[int, typer.Option(help="Forecast frames of the windows that are counted.")] = 10,
     recipe: Annotated[
@@ -49,7 +55,15 @@ def inspect(
     from rich.console import Console
     from rich.text import Text
 
+    from framecast.cli.next_steps import after_inspection, next_steps  # late: imports torch
+
     console = Console()
+    steps = next_steps(path)
+    if steps is not None:
+        print_lines(console, f"{path}: {steps.what}")
+        _print_next(console, steps.commands)
+        return {**_NOTHING, "kind": steps.what, "next": list(steps.commands)}
+    inspection = framecast.inspect(path, context=context, horizon=horizon, page=html, options=options)
     inspection = framecast.inspect(path, context=context, horizon=horizon, page=html, options=options, palette=palette)
     print_table(console, inspection.facts)
     for concern in inspection.concerns:
@@ -62,16 +76,37 @@ def inspect(
     cost = None if recipe is None else framecast.training_cost(recipe, path, options=options)
     if cost is not None:
         print_table(console, cost)
+    commands = () if inspection.problems else after_inspection(path, inspection, options)
+    _print_next(console, commands)
     result: InspectResult = {
+        "kind": "frames",
         "facts": inspection.facts,
         "problems": list(inspection.problems),
         "concerns": list(inspection.concerns),
         "page": None if html is None else str(html),
         "cost": cost,
+        "next": list(commands),
     }
     if inspection.problems:
         raise Ended(FINDING, result)
     return result
+
+
+_NOTHING: InspectResult = {
+    "kind": "",
+    "facts": {},
+    "problems": [],
+    "concerns": [],
+    "page": None,
+    "cost": None,
+    "next": [],
+}
+
+
+def _print_next(console: Console, commands: Sequence[str]) -> None:
+    """Print the commands that come next."""
+    if commands:
+        print_lines(console, "next:", *(f"  {command}" for command in commands))
 
 
 class ConvertResult(TypedDict):
@@ -166,7 +201,7 @@ class DatasetsResult(TypedDict):
 @command
 def datasets(
     fetch: Annotated[
-        str | None, typer.Option(help="Download the files of this data set: its title, or a part of the title.")
+        str | None, typer.Option(help="Download the files of this data set: its name, or a part of its title.")
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder for the files.")] = Path("data"),
 ) -> DatasetsResult:
@@ -188,6 +223,6 @@ def datasets(
         for name in ("data", "source", "terms", "size", "layout"):
             console.print(Text(f"  {name:<7} {getattr(dataset, name)}"), soft_wrap=True)
         if dataset.files:
-            console.print(Text(f"  fetch   framecast datasets --fetch {quote(dataset.title)}"), soft_wrap=True)
-    fields = ("title", "data", "source", "terms", "size", "layout")
+            console.print(Text(f"  fetch   framecast datasets --fetch {dataset.short}"), soft_wrap=True)
+    fields = ("title", "short", "data", "source", "terms", "size", "layout")
     return {"datasets": [{name: getattr(each, name) for name in fields} for each in catalogue], "files": []}

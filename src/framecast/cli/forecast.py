@@ -11,6 +11,7 @@ import framecast
 from framecast.cli.options import DataPath, Inputs, Overwrite, Palette, command, names, numbers
 from framecast.cli.terminal import print_lines, warn
 from framecast.data.readers.options import ReadOptions
+from framecast.forecasting.targets import check_target
 
 if TYPE_CHECKING:
     from framecast.forecasting.labels import Forecast
@@ -21,6 +22,11 @@ class ForecastResult(TypedDict):
     forecaster: str
     init_time: str
     lead_minutes: list[float] | None
+    rung: str | None
+    reasons: list[str]
+    age_seconds: float | None
+    units: str
+    largest: list[float | None]
     warnings: list[str]
 
 
@@ -28,7 +34,10 @@ class ForecastResult(TypedDict):
 def forecast(
     options: ReadOptions,
     run: Annotated[
-        Path, typer.Argument(help="The folder of a run or of a saved model, radar, or a baseline: extrapolation.")
+        Path,
+        typer.Argument(
+            help="The folder of a run or of a saved model, radar, or a baseline: extrapolation. A folder goes first."
+        ),
     ],
     data: DataPath,
     out: Annotated[
@@ -46,10 +55,14 @@ def forecast(
     rates: Annotated[
         str | None,
         typer.Option(
-            "--thresholds",
+            "--rates",
             metavar="RATE,RATE,...",
             help="Rain rates in mm/h of whose exceedance the probability is written; 0.5,2,8 unless stated.",
         ),
+    ] = None,
+    quantiles: Annotated[
+        str | None,
+        typer.Option(metavar="QUANTILE,...", help="Quantiles of the rain rate to write, between 0 and 1: 0.1,0.5,0.9."),
     ] = None,
     actions: Annotated[
         Path | None, typer.Option(help="A .npy file with the action of every step, for an action-conditioned model.")
@@ -83,6 +96,7 @@ def forecast(
     The initial time, its age, the forecaster, the lead times and the largest values are printed to standard error, the path of
     the file to standard output.
     """
+    check_target(out, overwrite=overwrite)  # before anything slow is imported
     from rich.console import Console
 
     from framecast.forecasting.outcome import describe
@@ -102,6 +116,7 @@ def forecast(
         members=members,
         seed=seed,
         rates=None if rates is None else numbers(rates, "rates"),
+        quantiles=() if quantiles is None else numbers(quantiles, "quantiles"),
         overwrite=overwrite,
         palette=palette,
         fallback=names(rungs) if rungs is not None else fallback,
@@ -121,13 +136,19 @@ def _result(out: Path, forecast: Forecast, warnings: list[str]) -> ForecastResul
 
     from framecast.data.frames import stamp
     from framecast.forecasting.labels import values_of
+    from framecast.forecasting.outcome import largest_values
 
     values = values_of(forecast)
-    leads = values["lead_time"].values
+    leads, age = values["lead_time"].values, forecast.attrs.get("framecast_age_seconds")
     return {
         "file": str(out),
         "forecaster": str(values.attrs.get("forecaster", "")),
         "init_time": stamp(values["init_time"].values.ravel()[0]),
         "lead_minutes": [float(each / np.timedelta64(1, "m")) for each in leads] if leads.dtype.kind == "m" else None,
+        "rung": forecast.attrs.get("framecast_rung"),
+        "reasons": str(forecast.attrs.get("framecast_reasons", "")).splitlines(),
+        "age_seconds": None if age is None else float(age),
+        "units": str(values.attrs["units"]),
+        "largest": [value if np.isfinite(value) else None for value in largest_values(forecast)],
         "warnings": warnings,
     }

@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import fields, is_dataclass
 from functools import wraps
 from pathlib import Path
@@ -31,12 +31,26 @@ Inputs = Annotated[
 ]
 Cluster = Annotated[
     str | None,
-    typer.Option("--dask", help="Distribute the cases: address of a Dask scheduler, or local:N for N processes."),
+    typer.Option("--cluster", help="Distribute the cases: address of a Dask scheduler, or local:N for N processes."),
 ]
 Palette = Annotated[
     str | None, typer.Option(help="Colours of rain in pictures: services, or uniform, which is lightness alone.")
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")]
+
+
+FORMER = {"--thresholds": "--rates", "--dask": "--cluster"}
+"""Options of earlier versions, which go on working, and their present names."""
+
+
+def present_names(words: Sequence[str], options: Collection[str]) -> list[str]:
+    """The words of a command with the present name of each former option, where the command has `options` of that name."""
+    result = []
+    for word in words:
+        name, equals, value = word.partition("=")
+        present = FORMER.get(name, name)
+        result.append(f"{present}{equals}{value}" if name not in options and present in options else word)
+    return result
 
 
 class TextFormat(NamedTuple):
@@ -152,6 +166,14 @@ def parameter_format(parameters: Sequence[Any]) -> ParameterFormat:
     return format_parameter
 
 
+def parameter_text(name: str, value: object) -> str:
+    """A field of `ReadOptions` as an option: --units 'mm h-1', --size 64x64, --grey, --no-by-name."""
+    option = name.replace("_", "-")
+    if isinstance(value, bool):
+        return f"--{option}" if value else f"--no-{option}"
+    return f"--{option} {quote(_text(name, value))}"
+
+
 def _data_settings() -> set[str]:
     from framecast.data.datasets import ArchiveData  # late: needed for error messages only, and slow to import
 
@@ -222,7 +244,7 @@ def _join(values: Any) -> str:
 
 TEXT_FORMATS = {
     "size": TextFormat("--size", "HEIGHTxWIDTH", height_width, lambda value: "x".join(map(str, value))),
-    "rates": TextFormat("--thresholds", "RATE,RATE,...", lambda text: numbers(text, "rates"), _join),
+    "rates": TextFormat("--rates", "RATE,RATE,...", lambda text: numbers(text, "rates"), _join),
     "zr": TextFormat("--zr", "A,B", zr_relation, lambda value: f"{value.a:g},{value.b:g}"),
     "scales": TextFormat("--scales", "SIDE,SIDE,...", lambda text: whole_numbers(text, "scales"), _join),
     "products": TextFormat("--products", "NAME,NAME,...", lambda text: tuple(names(text)), _join),

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypedDict
 
 import typer
 
 import framecast
 from framecast.cli.options import command
 from framecast.forecasting.products.settings import ProductSettings
+
+
+class ProductsResult(TypedDict):
+    files: list[str]
 
 
 @command
@@ -21,8 +25,10 @@ def products(
         str | None, typer.Option(help="The variable of the values, where several could be meant.")
     ] = None,
     units: Annotated[str | None, typer.Option(help="Their units, where the file states none.")] = None,
-) -> None:
+) -> ProductsResult:
     """Write products of a forecast: rates, accumulations, probabilities, quantiles, members, alerts by area."""
     opened = framecast.open_forecast(forecast, variable=variable, units=units)
-    for file in framecast.write_products(opened, out, settings=settings):
+    files = framecast.write_products(opened, out, settings=settings)
+    for file in files:
         print(file)
+    return {"files": list(map(str, files))}

@@ -15,7 +15,7 @@ def serve(
     out: Annotated[Path, typer.Argument(help="The folder that a service writes.")],
     host: Annotated[
         str, typer.Option(help="The address to serve at; beyond the loopback address a token is needed.")
-    ] = ("127.0.0.1"),
+    ] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="The port to serve at.")] = 8765,
     token_file: Annotated[
         Path | None,
@@ -30,7 +30,7 @@ def serve(
     ] = None,
     rate: Annotated[float, typer.Option(help="Requests a second of one client.")] = 300.0,
     concurrency: Annotated[int, typer.Option(help="Requests in progress, of all clients.")] = 64,
-    memory: Annotated[int, typer.Option(help="Memory of the caches in MB.")] = 512,
+    memory: Annotated[int, typer.Option(help="Memory of the caches in MB.")] = 256,
     uploads: Annotated[
         bool, typer.Option("--requests", help="Also make forecasts on request, of frames that clients send.")
     ] = False,

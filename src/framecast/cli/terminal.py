@@ -13,8 +13,8 @@ from typing import Any
 
 from framecast.cli.logs import PRINTED, prints_lines
 
-_LOG_EVERY = 60.0
-"""Seconds between two lines of progress in a log."""
+_LOG_FIRST, _LOG_EVERY = 5.0, 60.0
+"""Seconds until the first line of progress in a log, if the work is not done before, and between two others."""
 _log = logging.getLogger(__name__)
 
 
@@ -50,17 +50,18 @@ def progress_bar(name: str, least: int = 1) -> Callable[[int, int], None]:
 
 
 def _progress_lines(name: str) -> Callable[[int, int], None]:
-    """A callback `(done, total)` that logs the progress and the time left, a line a minute."""
-    begin = before = time.monotonic()
+    """A callback `(done, total)` that logs the progress and the time left: the first line soon, then one a minute."""
+    begin = due = 0.0
     first: int | None = None
 
     def report(done: int, total: int) -> None:
-        nonlocal before, first
-        first = done if first is None else first  # of work that is resumed
+        nonlocal begin, due, first
         now = time.monotonic()
-        if done <= first or now - before < _LOG_EVERY:
+        if first is None:  # nothing, or what was done before an interruption
+            begin, due, first = now, now + _LOG_FIRST, done
+        if done <= first or now < due:
             return
-        before = now
+        due = now + _LOG_EVERY
         left = timedelta(seconds=round((now - begin) / (done - first) * (total - done)))
         _log.info("%s: %s of %s, %s left", name, f"{done:,}", f"{total:,}", left, extra={"done": done, "total": total})
 

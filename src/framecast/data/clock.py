@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from framecast.errors import counted
+
 TOLERANCE = 0.1
 """Steps by which a stamp may be off the clock."""
 _AROUND = 12
@@ -89,14 +91,14 @@ def describe_clock(times: np.ndarray) -> list[str]:
     together = np.flatnonzero(np.diff(times) < step / 2)
     if len(together):
         messages.append(
-            f"{len(together)} frame(s) lie less than half a step after the one before, on one tick of {name}: "
-            f"{_first(times, together + 1)}"
+            f"{counted(len(together), 'frame lies', 'frames lie')} less than half a step after the one before, "
+            f"on one tick of {name}: {_first(times, together + 1)}"
         )
     if not on_clock.all():
         places = np.flatnonzero(~on_clock)
         messages.append(
-            f"{len(places)} frame(s) lie more than {TOLERANCE * float(step / second):.3g} s off {name}, and in no window: "
-            f"{_first(times, places)}"
+            f"{counted(len(places), 'frame lies', 'frames lie')} more than {TOLERANCE * float(step / second):.3g} s off {name}, "
+            f"and in no window: {_first(times, places)}"
         )
     return messages
 

@@ -41,6 +41,7 @@ def as_rain_rate(frames: xr.DataArray, zr: ZR = DEFAULT) -> xr.DataArray:
         "standard_name": RAIN_RATE.standard_name,
         "repairs": [*frames.attrs.get("repairs", ()), note],
     }
-    attributes.pop("long_name", None)
+    for name in ("long_name", "cell_methods", "mean_over_seconds"):  # the rate of a mean reflectivity is no mean rate
+        attributes.pop(name, None)
     variable = lazy_variable(frames.dims, frames.shape, read)
     return xr.DataArray(variable, coords=frames.coords, name=RAIN_RATE.name, attrs=attributes)

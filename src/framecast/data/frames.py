@@ -26,11 +26,13 @@ from framecast.data.lazy import Change, LazyArray
 from framecast.data.orientation import CURVILINEAR, orientation_of
 from framecast.data.quantities import QUANTITIES, Quantity, with_dry
 from framecast.data.units import identify, resolve_units, standard_name
-from framecast.errors import DataError, FramecastError, ResourceError
+from framecast.errors import DataError, FramecastError, ResourceError, counted
 
 DIMS = ("time", "channel", "y", "x")
 _PIXELS = ("channel", "y", "x")
 _ACTION = "action_"
+_STATED = ("long_name", "grid_mapping", "cell_methods", "mean_over_seconds", "institution", "license")
+"""Attributes of a reader's array that Frames keep."""
 _INFINITE, _BELOW, OUTSIDE = np.uint32(0x7FC00001), np.uint32(0x7FC00002), np.uint32(0x7FC00003)
 """The bits of NaN for a pixel that was infinite, for one below the lowest value of the quantity, and for one outside of the
 range that the file declares as valid."""
@@ -78,7 +80,7 @@ def build(array: xr.DataArray, *, where: str, units: str | None = None, dry: flo
         "quantity": quantity.name,
         "dry": quantity.dry,
         "repairs": repairs,
-        **{key: array.attrs[key] for key in ("long_name", "grid_mapping") if key in array.attrs},
+        **{key: array.attrs[key] for key in _STATED if key in array.attrs},
     }
     if cf_name := standard_name(array.attrs.get("standard_name"), quantity):
         values.attrs["standard_name"] = cf_name
@@ -213,14 +215,16 @@ def describe_impossible(covered: xr.DataArray, quantity: Quantity) -> tuple[str,
     """The counts of impossible pixels in words, from the `coverage` of an archive."""
     messages = []
     for name, condition in (
-        ("infinite", "infinite, which cannot be and count"),
-        ("below", f"below {quantity.lowest:g} {quantity.units}, which cannot be and count"),
-        ("outside", "outside of the valid range that the file declares and count"),
+        ("infinite", "infinite, which cannot be:"),
+        ("below", f"below {quantity.lowest:g} {quantity.label}, which cannot be:"),
+        ("outside", "outside of the valid range that the file declares:"),
     ):
         count = int(covered[name].sum())
         if count:
             number = int((covered[name] > 0).sum())
-            messages.append(f"{count} pixel(s) in {number} frame(s) are {condition} as no data")
+            messages.append(
+                f"{counted(count, 'pixel')} in {counted(number, 'frame')} {'is' if count == 1 else 'are'} {condition} no data"
+            )
     return tuple(messages)
 
 
@@ -237,7 +241,7 @@ def order_times(frames: xr.DataArray, *, keep_first: bool = False) -> xr.DataArr
     if (steps < 0).any():
         frames = frames.isel(time=np.argsort(times, kind="stable"))
         repairs.append(
-            f"{where[0]}: time goes back {int((steps < 0).sum())} time(s); the frames were sorted by their time stamps"
+            f"{where[0]}: time goes back {counted(int((steps < 0).sum()), 'time')}; the frames were sorted by their time stamps"
         )
         times, where = frames["time"].values, _frame_files(frames)
     # compare the frames of one time
@@ -277,14 +281,14 @@ def order_times(frames: xr.DataArray, *, keep_first: bool = False) -> xr.DataArr
     if len(copies):
         frames = frames.isel(time=np.setdiff1d(np.arange(len(times)), sorted(dropped)))
         if exact_copies := len(copies) - conflicts - len(damaged):
-            message = f"{exact_copies} frame(s) with a repeated time were exact copies and were dropped"
+            message = f"{counted(exact_copies, 'frame')} with a repeated time dropped: exact copies"
             repairs.append(f"{where[copies[0]]}: {message}")
         if conflicts:
             repairs.append(
-                f"{conflicts} frame(s) with the time of another, different one were dropped: the first was kept"
+                f"{counted(conflicts, 'frame')} with the time of another, different one dropped: the first was kept"
             )
         if damaged:
-            message = f"{len(damaged)} frame(s) that cannot be read were dropped, since another has their time"
+            message = f"{counted(len(damaged), 'frame')} that cannot be read dropped, since another has the time"
             repairs.append(f"{message}: {'; '.join(damaged)}")
     frames.attrs["repairs"] = repairs
     return frames

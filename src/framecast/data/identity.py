@@ -52,6 +52,17 @@ def identify_files(paths: Iterable[str]) -> tuple[FileIdentity, ...]:
         return tuple(pool.map(_identify, dict.fromkeys(paths)))
 
 
+def stamp_files(paths: Iterable[str]) -> str:
+    """A hash of the names and stamps of files, which changes if any of them is touched; none is read. An address or a missing
+    file counts by its name."""
+    total = hashlib.blake2b(digest_size=16)
+    for path in paths:
+        entry = Path(path)
+        local = "://" not in path and entry.exists()
+        total.update(os.fsencode(f"{path}\0{_stamp(entry) if local else ''}\0"))
+    return total.hexdigest()
+
+
 def _identify(path: str) -> FileIdentity:
     if "://" in path:
         return FileIdentity(path, path)

@@ -24,7 +24,7 @@ from framecast.data.windows.matching import Changes, match_frames, move_windows
 from framecast.data.windows.record import ArchiveRecord, DataRecord, Part, coverage_of
 from framecast.data.windows.sources import Check, DataConfig, DataSplits, WindowSource
 from framecast.data.windows.splits import NAMES, split_by_labels
-from framecast.errors import DataError, FramecastError
+from framecast.errors import DataError, FramecastError, counted
 
 SAMPLES = 16
 """Windows of each split whose content identifies a data set with parts of its own."""
@@ -121,9 +121,13 @@ def _reopen(archive: ArchiveRecord, data: ArchiveData, changes: Changes) -> tupl
     gone = [name for name, path, _ in located if path is None]
     changed = [name for name, path, same in located if path is not None and same is False]
     if changed:
-        changes.notes.append(f"{len(changed)} file(s) with another content than in training: {_names(changed)}")
+        changes.notes.append(
+            f"{counted(len(changed), 'file')} with another content than in training: {_names(changed)}"
+        )
     if gone:
-        changes.notes.append(f"{len(gone)} file(s) of training are gone: {_names(gone)}")
+        changes.notes.append(
+            f"{counted(len(gone), 'file of training is', 'files of training are')} gone: {_names(gone)}"
+        )
     if not paths:
         changes.lost.append("none of its files is left")
         changes.check()
@@ -169,7 +173,7 @@ def _find_new_files(record: DataRecord, data: ArchiveData, changes: Changes) -> 
     known = {str(Path(file.path).resolve()) for archive in record.archives for file in archive.files}
     new = sorted(path for path in _named(data) - known if "://" not in path and Path(path).name not in record.others)
     if new:
-        changes.notes.append(f"{len(new)} file(s) that are new since training are not used: {_names(new)}")
+        changes.notes.append(f"{counted(len(new), 'file')} new since training, not used: {_names(new)}")
 
 
 def _check_inputs(record: DataRecord, data: ArchiveData) -> None:
@@ -216,9 +220,9 @@ def _check_parts(sources: DataSplits, record: DataRecord, splits: Sequence[str],
     for name in splits:
         part, now = record.parts[name], _part(sources, name)
         if gone := sorted(set(part.clips) - set(now.clips)):
-            changes.lost.append(f"{len(gone)} {name} clip(s) are gone: {_names(gone)}")
+            changes.lost.append(f"{counted(len(gone), f'{name} clip is', f'{name} clips are')} gone: {_names(gone)}")
         if new := sorted(set(now.clips) - set(part.clips)):
-            changes.lost.append(f"{len(new)} {name} clip(s) are new: {_names(new)}")
+            changes.lost.append(f"{counted(len(new), f'{name} clip is', f'{name} clips are')} new: {_names(new)}")
         if not gone and not new and part != now:
             what = f"{now.windows} and not {part.windows}" if now.windows != part.windows else "with another content"
             changes.lost.append(f"{name} windows: {what}")

@@ -28,7 +28,7 @@ from framecast.diagnosis.pages import (
     windows_for,
     write,
 )
-from framecast.errors import ArgumentError, ConfigError, FramecastError
+from framecast.errors import ArgumentError, ConfigError, FramecastError, counted
 from framecast.forecasting.trained_model import load
 from framecast.models.motionrnn import Motion
 from framecast.report.figures import COLOURS
@@ -173,7 +173,7 @@ def response(model: Any, windows: Windows) -> Diagnosis:
     changed, alone = (errors.numpy() for errors in probes.response(model, other, windows.frames))
     excess = changed / np.maximum(alone, 1e-12) - 1
     calm = np.flatnonzero(excess < 0.1)
-    when = f"after {calm[0] + 1} frame(s)" if len(calm) else f"not within {len(excess)} frames"
+    when = f"after {counted(int(calm[0]) + 1, 'frame')}" if len(calm) else f"not within {len(excess)} frames"
 
     def draw(axes: Any) -> None:
         steps = range(1, len(alone) + 1)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -31,9 +31,10 @@ from framecast.forecasting.labels import Forecast
 from framecast.forecasting.ladder import FALLBACKS, Ladder, age_of
 from framecast.forecasting.loading import load_any
 from framecast.forecasting.outcome import record, rung_name
+from framecast.forecasting.targets import check_target
 from framecast.forecasting.times import Duration, as_duration, in_words, present
 from framecast.forecasting.trained_model import TrainedModel
-from framecast.forecasting.write import check_target, write
+from framecast.forecasting.write import write
 
 Data = str | Path | Sequence[str | Path] | xr.DataArray
 
@@ -53,6 +54,7 @@ def forecast(
     members: int | None = None,
     seed: int = 0,
     rates: Sequence[float] | None = None,
+    quantiles: Sequence[float] = (),
     overwrite: bool = False,
     palette: str | None = None,
     fallback: bool | Sequence[str | Path] = False,
@@ -73,9 +75,10 @@ def forecast(
     as "15min", is not forecast from.
 
     Returns the Forecast `(init_time, lead_time, channel, y, x)`; of a model that predicts distributions a Dataset of it and of
-    the probabilities at `rates` in mm/h, by default those of the event scores. Its attributes `repairs` and `warnings`, if any,
-    have one line for each repair on reading and for each implausible value in the newest frames; `framecast_rung`,
-    `framecast_newest_frame`, `framecast_age_seconds` and `framecast_reasons` say how it was made.
+    the probabilities at `rates` in mm/h, by default those of the event scores, and the rates at `quantiles` between 0 and 1. Its
+    attributes `repairs` and `warnings`, if any, have one line for each repair on reading and for each implausible value in the
+    newest frames; `framecast_rung`, `framecast_newest_frame`, `framecast_age_seconds` and `framecast_reasons` say how it was
+    made.
 
     Raises `DataError` if the data cannot be read or do not fit the model, are older than `max_age`, or no rung can forecast from
     them, `ConfigError` if the arguments are invalid, and `RunError` if there is no trained model or `out` cannot be written.
@@ -86,9 +89,9 @@ def forecast(
     target = None if out is None else as_path(out, "the path of a file to write", "out")
     if target is not None:
         check_target(target, overwrite=overwrite)
+    levels = _Levels(_ascending(rates), _between(quantiles))
     if palette is not None:
         check_palette(palette)
-    chosen = _ascending(rates)
     values = array_of(Path(actions)) if isinstance(actions, str | Path) else actions
     sources = [*as_tuple(inputs, "inputs"), *([actions] if isinstance(actions, str | Path) else [])]
     loading: dict[str, Any] = {"tile": tile, "overlap": overlap, "members": members, "seed": seed}
@@ -99,20 +102,27 @@ def forecast(
 
     if fallback is False:
         model = load_any(run, device, **loading)
-        _check_rates(chosen, model)
+        _check_levels(levels, model)
         frames = model.fit(_open(data, options, model).frames)
         check_sources(frames)
-        result, context = _forecast(model, frames, horizon, values, inputs, chosen, rung_name(run), oldest)
+        result, context = _forecast(model, frames, horizon, values, inputs, levels, rung_name(run), oldest)
     else:
         ladder = Ladder([run, *(FALLBACKS if fallback is True else as_tuple(fallback, "fallback"))], device, **loading)
         opened = _open(data, options, ladder.trained, lenient=True)
         check_sources(opened.frames)
-        result, context = _climb(ladder, opened, horizon, values, inputs, chosen, oldest)
+        result, context = _climb(ladder, opened, horizon, values, inputs, levels, oldest)
     # Write the forecast, with the frames before it where it is an animation.
     if target is not None:
         before = context if "sequence" not in context.dims else None
         write(result, target, overwrite=overwrite, context=before, palette=palette)
     return result
+
+
+class _Levels(NamedTuple):
+    """Where a distribution is evaluated: `rates` in mm/h, by default those of the event scores, and `quantiles`."""
+
+    rates: tuple[float, ...] | None
+    quantiles: tuple[float, ...]
 
 
 def _open(
@@ -136,7 +146,7 @@ def _forecast(
     horizon: int | None,
     actions: np.ndarray | None,
     inputs: Sequence[str],
-    rates: tuple[float, ...] | None,
+    levels: _Levels,
     name: str,
     oldest: np.timedelta64 | None,
 ) -> tuple[Forecast, xr.DataArray]:
@@ -152,16 +162,17 @@ def _forecast(
             parameter="max_age",
         )
     paths = _paths(model, inputs)
-    result = model.forecast(frames, model.horizon if horizon is None else horizon, actions, paths, rates=rates)
+    result = model.forecast(frames, model.horizon if horizon is None else horizon, actions, paths, **levels._asdict())
     warnings = list(describe_impossible(coverage(newest), quantity_of(newest)))
     if model.has_distribution and (note := scale_of(frames).note):
         warnings.append(note)
     if isinstance(model, TrainedModel) and model.has_distribution:
         measured = str(frames.attrs.get("converted_from", frames.attrs["quantity"]))
-        warnings += describe_limits(model.card.calibration, rates or quantity_of(frames).thresholds, measured)
+        warnings += describe_limits(model.card.calibration, levels.rates or quantity_of(frames).thresholds, measured)
     _note(result, frames, warnings)
     init = result["init_time"].values[0]
-    record(result, name, init, age_of(init, present()))
+    weights = model.weights_sha256 if isinstance(model, TrainedModel) else ""
+    record(result, name, init, age_of(init, present()), context=newest, weights=weights)
     return result, newest
 
 
@@ -171,7 +182,7 @@ def _climb(
     horizon: int | None,
     actions: np.ndarray | None,
     inputs: Sequence[str],
-    rates: tuple[float, ...] | None,
+    levels: _Levels,
     oldest: np.timedelta64 | None,
 ) -> tuple[Forecast, xr.DataArray]:
     """The forecast of a ladder, and the frames that it used. Raises `DataError` if no rung can forecast."""
@@ -184,7 +195,7 @@ def _climb(
         max_age=oldest,
         actions=actions,
         inputs=None if model is None else _paths(model, inputs),
-        rates=rates,
+        **levels._asdict(),
         unread=opened.left_out,
     )
     if outcome.forecast is None or outcome.context is None:
@@ -220,13 +231,21 @@ def _ascending(rates: Sequence[float] | None) -> tuple[float, ...] | None:
     return chosen
 
 
-def _check_rates(rates: Sequence[float] | None, model: TrainedModel | BaselineForecaster) -> None:
-    """Raise `ArgumentError` for rates of a model of values."""
-    if rates is not None and not model.has_distribution:
+def _between(quantiles: Sequence[float]) -> tuple[float, ...]:
+    """The `quantiles`. Raises `ArgumentError` unless they rise between 0 and 1."""
+    chosen = tuple(float(quantile) for quantile in as_tuple(quantiles, "quantiles"))
+    if not all(low < high for low, high in zip((0.0, *chosen), (*chosen, 1.0), strict=True)):
+        raise ArgumentError(f"{list(chosen)} given, expected rising numbers between 0 and 1", parameter="quantiles")
+    return chosen
+
+
+def _check_levels(levels: _Levels, model: TrainedModel | BaselineForecaster) -> None:
+    """Raise `ArgumentError` for rates or quantiles of a model of values."""
+    if (levels.rates is not None or levels.quantiles) and not model.has_distribution:
         trained = isinstance(model, TrainedModel)
         remedy = "train with head.name=exceedance" if trained else "forecast extrapolation_probability"
         raise ArgumentError(
             f"{model.name} predicts values, which have no probabilities",
-            parameter="rates",
-            remedy=f"leave the rates out, or {remedy}",
+            parameter="rates" if levels.rates is not None else "quantiles",
+            remedy=f"leave them out, or {remedy}",
         )

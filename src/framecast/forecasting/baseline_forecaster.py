@@ -72,6 +72,7 @@ class BaselineForecaster:
         inputs: Sequence[Input] | None = None,
         *,
         rates: Sequence[float] | None = None,
+        quantiles: Sequence[float] = (),
     ) -> Forecast:
         """Forecast the `horizon` frames after the newest of `frames`, from those that follow each other without a gap.
 
@@ -90,17 +91,24 @@ class BaselineForecaster:
             self.members,
             self.seed,
         )
-        return forecast_in_a_row(baselines.build(self.name, data), frames, horizon, self.context_length, rates)
+        return forecast_in_a_row(
+            baselines.build(self.name, data), frames, horizon, self.context_length, rates, quantiles
+        )
 
 
 def forecast_in_a_row(
-    forecaster: Forecaster, frames: xr.DataArray, horizon: int, least: int, rates: Sequence[float] | None
+    forecaster: Forecaster,
+    frames: xr.DataArray,
+    horizon: int,
+    least: int,
+    rates: Sequence[float] | None,
+    quantiles: Sequence[float],
 ) -> Forecast:
     """Forecast with a forecaster of arrays, from as many of the newest `frames` as follow each other, at most `RECENT` and at
     least `least` and as many as it needs."""
     least = max(least, forecaster.context_length)
     length = max(least, frames_in_a_row(frames, max(least, RECENT)))
-    return forecast_frames(forecaster, frames, horizon, context=length, rates=rates)
+    return forecast_frames(forecaster, frames, horizon, context=length, rates=rates, quantiles=quantiles)
 
 
 def frames_in_a_row(frames: xr.DataArray, most: int) -> int:

@@ -7,7 +7,7 @@ number of the step if the frames have no times). NaN means that the forecast has
 
 A forecast of distributions is an `xarray.Dataset`: this array, the mean or the members, and with the dimension `threshold` (rain
 rates in mm/h) the `exceedance_probability` and the `likely_event`, 1 where an event is to be expected if the critical success
-index at that rate is to be high.
+index at that rate is to be high; with the dimension `quantile`, if quantiles are wanted, the `rain_rate_quantile` in mm/h.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from framecast.forecasting.protocol import Context, Forecaster, forecast_cases
 
 DIMS = ("init_time", "lead_time", "channel", "y", "x")
 MEMBER_DIMS = ("init_time", "member", "lead_time", "channel", "y", "x")
-PROBABILITY, EVENT = "exceedance_probability", "likely_event"
+PROBABILITY, EVENT, QUANTILE = "exceedance_probability", "likely_event", "rain_rate_quantile"
 Forecast = xr.DataArray | xr.Dataset
 """A labelled forecast; a Dataset if it has a distribution."""
 RECENT = 4
@@ -47,12 +47,14 @@ def forecast_frames(
     actions: np.ndarray | None = None,
     inputs: np.ndarray | None = None,
     rates: Sequence[float] | None = None,
+    quantiles: Sequence[float] = (),
 ) -> Forecast:
     """Forecast the `horizon` frames after the newest of `frames` with a forecaster.
 
     The forecaster receives the newest `context` frames, by default its minimum and at least `RECENT` if available, with the
     `actions (T + L, A)` and extra `inputs (T, E, H, W)` of these frames. The Forecast has the attribute `fallback` if a simpler
-    method replaced the forecaster. A distribution is evaluated at `rates` in mm/h, by default those of the event scores.
+    method replaced the forecaster. A distribution is evaluated at `rates` in mm/h, by default those of the event scores, and at
+    `quantiles` between 0 and 1.
 
     Raises `DataError` if `frames` are not Frames, are too few, are not one time step apart or have no data, and `ArgumentError`
     if `horizon` < 1.
@@ -74,7 +76,7 @@ def forecast_frames(
         forecast.attrs["fallback"] = f"{forecaster.name} cannot use these frames; a simpler method made the forecast"
     if distribution is None:
         return forecast
-    return label_distribution(distribution, forecast, rates or quantity_of(frames).thresholds)
+    return label_distribution(distribution, forecast, rates or quantity_of(frames).thresholds, quantiles)
 
 
 def values_of(forecast: Forecast) -> xr.DataArray:
@@ -82,8 +84,11 @@ def values_of(forecast: Forecast) -> xr.DataArray:
     return forecast if isinstance(forecast, xr.DataArray) else forecast[str(forecast.attrs["values"])]
 
 
-def label_distribution(distribution: Distribution, values: xr.DataArray, rates: Sequence[float]) -> xr.Dataset:
-    """The Dataset of a forecast of one case: its labelled `values`, and its distribution at `rates` in mm/h."""
+def label_distribution(
+    distribution: Distribution, values: xr.DataArray, rates: Sequence[float], quantiles: Sequence[float] = ()
+) -> xr.Dataset:
+    """The Dataset of a forecast of one case: its labelled `values`, and its distribution at `rates` in mm/h and at
+    `quantiles`."""
     coordinates = {name: each for name, each in values.coords.items() if name != "member"}
     coordinates["threshold"] = xr.DataArray(list(rates), dims="threshold", attrs={"units": RAIN_RATE.units})
     dims = ("init_time", "threshold", *DIMS[1:])
@@ -96,7 +101,7 @@ def label_distribution(distribution: Distribution, values: xr.DataArray, rates: 
     probability = distribution.exceedance(rates)[:, 0]
     events = np.stack([distribution.most_skilful(rate)[0] for rate in rates]).astype(np.float32)
     events[np.isnan(probability)] = np.nan
-    return xr.Dataset(
+    result = xr.Dataset(
         {
             str(values.name): values,
             PROBABILITY: label(probability, PROBABILITY, "probability that the rain rate is at or above the threshold"),
@@ -104,6 +109,17 @@ def label_distribution(distribution: Distribution, values: xr.DataArray, rates: 
         },
         attrs={**values.attrs, "values": str(values.name)},
     )
+    if not len(quantiles):
+        return result
+    # one variable more, on a dimension of its own
+    del coordinates["threshold"]
+    coordinates["quantile"] = xr.DataArray(list(quantiles), dims="quantile", attrs={"units": "1"})
+    fields = np.stack([distribution.quantile(quantile)[0] for quantile in quantiles])
+    attributes = {"units": RAIN_RATE.units, "long_name": "quantile of the rain rate"}
+    result[QUANTILE] = xr.DataArray(
+        fields[None, :, :, None], coords=coordinates, dims=("init_time", "quantile", *DIMS[1:]), attrs=attributes
+    )
+    return result
 
 
 def check_sequence(frames: xr.DataArray) -> xr.DataArray:

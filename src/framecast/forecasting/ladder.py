@@ -62,6 +62,7 @@ class Rung(Protocol):
         inputs: Sequence[Input] | None = None,
         *,
         rates: Sequence[float] | None = None,
+        quantiles: Sequence[float] = (),
     ) -> Forecast:
         """Forecast `horizon` frames after the newest of `frames`."""
         ...
@@ -111,6 +112,7 @@ class Ladder:
         actions: np.ndarray | None = None,
         inputs: Sequence[Input] | None = None,
         rates: Sequence[float] | None = None,
+        quantiles: Sequence[float] = (),
         leave_out: Mapping[str, str] | None = None,
         unread: Mapping[str, str] | None = None,
     ) -> Outcome:
@@ -119,8 +121,8 @@ class Ladder:
         `now` (UTC) is the present: frames after it are not used, and the age of the newest is counted to it. Above `max_age`
         there is no forecast. `step` is the time between frames, by default the most common one, and of a single frame that of
         the first trained model; `quantity` and `grid` are what is expected, by default the quantity of that model and any grid.
-        `actions` and `inputs` are for the trained models, `rates` for probabilities. `leave_out` names rungs that are not used,
-        with the reason; `unread` are files that could not be opened, with the reason.
+        `actions` and `inputs` are for the trained models, `rates` for probabilities, and `quantiles` of the rain rate.
+        `leave_out` names rungs that are not used, with the reason; `unread` are files that could not be opened, with the reason.
 
         Raises `DataError` if `frames` are not Frames of one sequence, and `ArgumentError` for an invalid horizon.
         """
@@ -131,7 +133,8 @@ class Ladder:
         # The frames: what can be used of them, and how old it is.
         if frames is None or not frames.size:
             return _nothing([*_unread(unread or {}), reason("no_frames", "none given")])
-        model = self.trained
+        loaded = {name: self._load(name) for name in self._rungs}
+        model = next((rung for rung in loaded.values() if isinstance(rung, TrainedModel)), None)
         if quantity is None and model is not None:
             quantity = model.card.quantity.name
         expected = _expected(check_sequence(frames), quantity, grid, found)
@@ -140,7 +143,6 @@ class Ladder:
         past = _until(expected, present, found)
         if not past.sizes["time"]:
             return _nothing([*found, reason("no_frames", f"none before {stamp(present)}")])  # type: ignore[arg-type]
-        loaded = {name: self._load(name) for name in self._rungs}
         needs = [rung.context_length for rung in loaded.values() if not isinstance(rung, Reason)]
         if step is None and model is not None and model.card.step_seconds is not None and past.sizes["time"] == 1:
             step = np.timedelta64(round(model.card.step_seconds * 1e9), "ns")
@@ -160,9 +162,10 @@ class Ladder:
                 found.append(reason("too_few", many))
             else:
                 extra = (actions, inputs) if isinstance(rung, TrainedModel) else (None, None)
-                result = _try(rung, usable.frames, horizon, extra, rates)
+                result = _try(rung, usable.frames, horizon, extra, rates, quantiles)
                 if not isinstance(result, Reason):
-                    return _outcome(result, name, found, usable, age)
+                    weights = rung.weights_sha256 if isinstance(rung, TrainedModel) else ""
+                    return _outcome(result, name, found, usable, age, weights)
                 found.append(result)
         return _nothing(found, usable.newest, age)
 
@@ -207,8 +210,9 @@ class _Labelled:
         inputs: Sequence[Input] | None = None,
         *,
         rates: Sequence[float] | None = None,
+        quantiles: Sequence[float] = (),
     ) -> Forecast:
-        return forecast_in_a_row(self._forecaster, frames, horizon, self.context_length, rates)
+        return forecast_in_a_row(self._forecaster, frames, horizon, self.context_length, rates, quantiles)
 
 
 def _name_of(rung: Any) -> str:
@@ -228,10 +232,11 @@ def _try(
     horizon: int,
     extra: tuple[np.ndarray | None, Sequence[Input] | None],
     rates: Sequence[float] | None,
+    quantiles: Sequence[float],
 ) -> Forecast | Reason:
     """The forecast of a rung, or why there is none."""
     try:
-        forecast = rung.forecast(frames, horizon, *extra, rates=rates)
+        forecast = rung.forecast(frames, horizon, *extra, rates=rates, quantiles=quantiles)
         fault = find_fault(forecast, frames)
     except Exception as error:  # whatever a model raises, a simpler rung may still forecast
         return _failure(rung.name, error)
@@ -300,11 +305,12 @@ def _nothing(found: Sequence[Reason], newest: Any = None, age: float | None = No
 
 
 def _outcome(
-    forecast: Forecast, rung: str, found: Sequence[Reason], usable: UsableFrames, age: float | None
+    forecast: Forecast, rung: str, found: Sequence[Reason], usable: UsableFrames, age: float | None, weights: str
 ) -> Outcome:
     """The outcome with a forecast, whose attributes say how it was made."""
     reasons, faults = tuple(map(str, found)), tuple(each.fault.name for each in found)
-    record(forecast, rung, usable.newest, age, reasons)
+    assert usable.frames is not None
+    record(forecast, rung, usable.newest, age, context=usable.frames, weights=weights, reasons=reasons)
     return Outcome(forecast, rung, reasons, usable.newest, age, largest_values(forecast), faults, context=usable.frames)
 
 

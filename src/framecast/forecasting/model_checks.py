@@ -16,7 +16,7 @@ from framecast.data.conversion import as_rain_rate
 from framecast.data.frames import check_frames, describe_source
 from framecast.data.quantities import quantity_of
 from framecast.data.windows.index import time_step
-from framecast.errors import ConfigError, DataError
+from framecast.errors import ConfigError, DataError, counted
 from framecast.forecasting.protocol import Context
 
 
@@ -37,7 +37,7 @@ def fit_frames(card: ModelCard, frames: xr.DataArray) -> xr.DataArray:
         )
     if frames.sizes["channel"] != card.shape.predicted:
         raise DataError(
-            f"{frames.sizes['channel']} channel(s), but the model was trained on {card.shape.predicted}",
+            f"{counted(frames.sizes['channel'], 'channel')}, but the model was trained on {card.shape.predicted}",
             where=where,
             remedy="use frames with that number of channels, or train a model on these frames",
         )
@@ -101,7 +101,7 @@ def _check_frames_array(card: ModelCard, frames: Any) -> None:
     channels = card.shape.predicted
     if frames.ndim != 5 or not frames.size or frames.shape[2] != channels:
         raise DataError(
-            f"an array of shape {frames.shape}, expected (B, T, C, H, W) with {channels} channel(s)",
+            f"an array of shape {frames.shape}, expected (B, T, C, H, W) with {counted(channels, 'channel')}",
             where="context",
             remedy=remedy,
         )

@@ -16,7 +16,7 @@ from framecast.data.readers.grids import grid_mapping, projection
 from framecast.data.readers.options import ReadOptions
 from framecast.data.units import identify, resolve_units, standard_name
 from framecast.errors import DataError
-from framecast.forecasting.labels import DIMS, EVENT, MEMBER_DIMS, PROBABILITY
+from framecast.forecasting.labels import DIMS, EVENT, MEMBER_DIMS, PROBABILITY, QUANTILE
 
 _AXES = {
     "init_time": ("init_time", "forecast_reference_time", "reference_time", "initial_time", "analysis_time", "run"),
@@ -37,7 +37,9 @@ _SECONDS = {
     "s": 1,
 }
 """Seconds of a unit of lead times."""
-_DERIVED = {PROBABILITY, EVENT}
+_DERIVED = {PROBABILITY, EVENT, QUANTILE}
+_LEVELS = ("threshold", "quantile")
+"""Dimensions of what is derived from a distribution."""
 _ORIGIN = ("training_data_sha256", "run", "source", "history")
 """Global attributes that tell where a forecast comes from; those of framecast begin with its name."""
 
@@ -92,7 +94,7 @@ def _with_axes(dataset: xr.Dataset, array: xr.DataArray, path: Path) -> xr.DataA
     """The variable with the dims and coordinates of a forecast. Raises `DataError` without an initial time or lead times."""
     array = _named(dataset, array)
     array = array.isel(
-        {dim: 0 for dim in array.dims if array.sizes[dim] == 1 and dim not in (*MEMBER_DIMS, "time", "threshold")}
+        {dim: 0 for dim in array.dims if array.sizes[dim] == 1 and dim not in (*MEMBER_DIMS, "time", *_LEVELS)}
     )
     if "init_time" not in array.coords and (reference := _reference_of_pysteps(dataset)) is not None:
         array = array.assign_coords(init_time=reference)
@@ -108,10 +110,10 @@ def _with_axes(dataset: xr.Dataset, array: xr.DataArray, path: Path) -> xr.DataA
         array = _leads_of_valid_times(array, path)
     if "lead_time" not in array.dims:
         array = array.expand_dims("lead_time")
-    if "channel" not in array.dims and "threshold" not in array.dims:
+    if "channel" not in array.dims and not set(_LEVELS) & set(map(str, array.dims)):
         array = array.expand_dims("channel", axis=-3)
     array = array.assign_coords(lead_time=("lead_time", _as_leads(array["lead_time"], path)))
-    dims = tuple(dim for dim in ("init_time", "threshold", *MEMBER_DIMS[1:]) if dim in array.dims)
+    dims = tuple(dim for dim in ("init_time", *_LEVELS, *MEMBER_DIMS[1:]) if dim in array.dims)
     if set(array.dims) != set(dims):
         raise DataError(
             f"dims {tuple(map(str, array.dims))} of {array.name!r} are not those of a forecast",
@@ -127,7 +129,8 @@ def _with_axes(dataset: xr.Dataset, array: xr.DataArray, path: Path) -> xr.DataA
         crs = projection(str(dataset.attrs["projection"]), path)
         array = array.assign_coords(crs=xr.Variable((), 0, grid_mapping(crs)))
         array.attrs["grid_mapping"] = "crs"
-    return array.drop_vars([name for name in array.coords if name not in known]).transpose(*dims)
+    array = array.drop_vars([name for name in array.coords if name not in known])
+    return netcdf.in_metres(array).transpose(*dims)
 
 
 def _is_of_pysteps(dataset: xr.Dataset) -> bool:

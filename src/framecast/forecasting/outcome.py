@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
+from stat import S_ISREG
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
+from framecast.data.archives.outputs import source_files
 from framecast.data.frames import stamp
+from framecast.data.identity import identify_files
+from framecast.errors import DataError
 from framecast.forecasting.labels import Forecast, values_of
 from framecast.forecasting.times import in_words
+from framecast.reading.paths import status
 
+_DIGESTED = 64 * 2**20
+"""Bytes of input files whose digests are computed."""
 _SHOWN = 4
 """The lead times whose largest values are shown."""
 
@@ -42,19 +50,46 @@ def rung_name(run: str | Path) -> str:
     return path.parent.name if path.name in ("best", "last") and path.parent.name else path.name or str(run)
 
 
-def record(forecast: Forecast, rung: str, newest: Any, age: float | None, reasons: Sequence[str] = ()) -> None:
-    """Record in the attributes of a forecast by which rung, from which newest frame and for which reasons it was made."""
+def record(
+    forecast: Forecast,
+    rung: str,
+    newest: Any,
+    age: float | None,
+    *,
+    context: xr.DataArray,
+    weights: str = "",
+    reasons: Sequence[str] = (),
+) -> None:
+    """Record in the attributes of a forecast by which rung, with which `weights` (their SHA-256), from which newest frame and
+    which files of the `context`, and for which reasons it was made."""
     attributes: dict[str, Any] = {"framecast_rung": rung}
     if newest is not None:
         attributes["framecast_newest_frame"] = (
             f"{np.datetime_as_string(newest, unit='s')}Z" if isinstance(newest, np.datetime64) else int(newest)
         )
     if age is not None:
-        attributes["framecast_age_seconds"] = age
-    if reasons:
-        attributes["framecast_reasons"] = "\n".join(reasons)
+        attributes["framecast_age_seconds"] = round(age, 1)
+    lines = {"framecast_reasons": reasons, "framecast_input_files": input_files(context)}
+    attributes |= {name: "\n".join(texts) for name, texts in lines.items() if texts}
+    if weights:
+        attributes["framecast_weights_sha256"] = weights
     for part in (forecast, values_of(forecast)):
         part.attrs.update(attributes)
+
+
+def input_files(context: xr.DataArray) -> list[str]:
+    """The files of the frames of a context, one line each: the name, and the SHA-256 of files that together are not large."""
+    files = sorted(source_files(context))
+    sizes = [
+        found.st_size for file in files if "://" not in file and (found := status(file)) and S_ISREG(found.st_mode)
+    ]
+    digests = {}
+    if len(sizes) == len(files) and sum(sizes) <= _DIGESTED:
+        with suppress(DataError):  # a file that is gone by now has its name only
+            digests = {each.path: each.sha256 for each in identify_files(files)}
+    return [
+        f"{PurePath(file).name} sha256:{digests[file]}" if file in digests else PurePath(file).name for file in files
+    ]
 
 
 def describe(forecast: Forecast) -> list[str]:

@@ -16,19 +16,18 @@ import xarray as xr
 from torch import Tensor
 from torch.nn import functional
 
-from framecast.checkpoints.model_folder import ModelCard, find
+from framecast.checkpoints.model_folder import WEIGHTS, ModelCard, find
 from framecast.checkpoints.model_folder import load as load_saved
 from framecast.checks import as_path, check_counts, check_seed, describe
+from framecast.data.identity import identify_files
 from framecast.data.motion.advection import motion_of
 from framecast.data.motion.coordinates import Lagrangian, carry_cases, carry_forecast, origins_of
 from framecast.data.motion.optical_flow import context_motion
-from framecast.data.quantities import ZR
 from framecast.data.scale import ASSUMED, Scale
 from framecast.data.windows.inputs import Input, fields
 from framecast.data.windows.presentation import condition_planes
 from framecast.errors import ArgumentError, ConfigError, RunError
-from framecast.forecasting.distribution import Distribution, rates_as
-from framecast.forecasting.ensembles import draw_members
+from framecast.forecasting.from_logits import forecasts_from_logits
 from framecast.forecasting.labels import Forecast, check_horizon, forecast_frames, values_of
 from framecast.forecasting.model_checks import check_actions, check_context, fit_frames
 from framecast.forecasting.model_facts import as_html, as_text, model_facts
@@ -70,6 +69,7 @@ class TrainedModel:
     ) -> None:
         self.model: Any = model.to(device).eval()
         self.folder = folder
+        self.weights_sha256 = "" if folder is None else identify_files([str(folder / WEIGHTS)])[0].sha256
         self.card = card
         self.device = torch.device(device)
         self.tile = tile
@@ -142,6 +142,7 @@ class TrainedModel:
         inputs: Sequence[Input] | None = None,
         *,
         rates: Sequence[float] | None = None,
+        quantiles: Sequence[float] = (),
     ) -> Forecast: ...
 
     @overload
@@ -155,6 +156,7 @@ class TrainedModel:
         inputs: Sequence[Input] | None = None,
         *,
         rates: Sequence[float] | None = None,
+        quantiles: Sequence[float] = (),
     ) -> Forecast | np.ndarray | Forecasts:
         """Forecast `horizon` frames: from labelled frames a labelled Forecast, see `__call__`; from a `Context` of arrays an
         array `(1, B, L, C, H, W)`, as a `Forecaster` does, or `Forecasts` if the model predicts distributions.
@@ -170,7 +172,7 @@ class TrainedModel:
             else:
                 forecasts = self._forecast_cases(frames, horizon)
             return forecasts if forecasts.distribution is not None else forecasts.values
-        return self(frames, horizon, actions, inputs, rates=rates)
+        return self(frames, horizon, actions, inputs, rates=rates, quantiles=quantiles)
 
     def __call__(
         self,
@@ -180,9 +182,10 @@ class TrainedModel:
         inputs: Sequence[Input] | None = None,
         *,
         rates: Sequence[float] | None = None,
+        quantiles: Sequence[float] = (),
     ) -> Forecast:
         """Forecast from the newest of `frames`: a Forecast `(init_time, lead_time, channel, y, x)`, or a Dataset with
-        probabilities at `rates` in mm/h if the model predicts distributions, see `labels`.
+        probabilities at `rates` in mm/h, and rates at `quantiles`, if the model predicts distributions, see `labels`.
 
         `horizon` may exceed the horizon of training. `actions (context + horizon - 1, or one more, A)` start at the first context
         frame; they are for an action-conditioned model. `inputs` describe the files of the extra inputs, by default those of
@@ -194,7 +197,14 @@ class TrainedModel:
         check_actions(self.card, actions, horizon)
         extra = self._read_inputs(frames, self.card.inputs if inputs is None else inputs) if self.inputs else None
         result = forecast_frames(
-            self, frames, horizon, context=self.context, actions=actions, inputs=extra, rates=rates
+            self,
+            frames,
+            horizon,
+            context=self.context,
+            actions=actions,
+            inputs=extra,
+            rates=rates,
+            quantiles=quantiles,
         )
         if self.card.training_data_sha256:
             for part in (result, values_of(result)):
@@ -240,7 +250,8 @@ class TrainedModel:
             )
         if not self.card.head.rates:
             return Forecasts(outputs.numpy()[None])
-        return self._distribute(outputs, frames, origins, scales)
+        drawn = (self.members, self.seed) if self.members else None
+        return forecasts_from_logits(outputs, self.card.head.rates, self.card.quantity, frames, origins, scales, drawn)
 
     def _origins(self, frames: np.ndarray, horizon: int) -> list[Tensor]:
         """Where each pixel was one and more steps before, for a context `(T, C, H, W)` and as many lead times."""
@@ -310,32 +321,6 @@ class TrainedModel:
             )
         np.copyto(result, np.float32(np.nan), where=no_basis)
         return np.asarray(result)
-
-    def _distribute(
-        self, logits: Tensor, frames: np.ndarray, origins: Sequence[Sequence[Tensor]], scales: Sequence[Scale]
-    ) -> Forecasts:
-        """The distributions with `logits (B, L, K, H, W)`, and their mean or members."""
-        quantity, zr = self.card.quantity, ZR()
-        probability = torch.sigmoid(logits.permute(2, 0, 1, 3, 4).contiguous()).numpy()
-        distribution = Distribution(np.array(self.card.head.rates), probability)
-        if not self.members:
-            return Forecasts(distribution.values(quantity, zr)[None], distribution=distribution)
-        horizon = logits.shape[1]
-        cases = [
-            draw_members(
-                distribution.rates,
-                probability[:, case],
-                np.asarray(quantity.rain_rate(frames[case, :, 0], zr)),
-                torch.stack(list(origins[case][:horizon])).numpy(),
-                scale.minutes * np.arange(1, horizon + 1),
-                members=self.members,
-                seed=self.seed,
-                pixel=scale.kilometres,
-            )
-            for case, scale in enumerate(scales)
-        ]
-        rates = np.stack(cases, axis=1)[:, :, :, None] if len(cases) > 1 else cases[0][:, None, :, None]
-        return Forecasts(rates_as(quantity, rates, distribution.rates[0], zr), distribution=distribution)
 
 
 def _conditions(frames: np.ndarray, scales: Sequence[Scale]) -> np.ndarray:

@@ -7,48 +7,22 @@ mean of an ensemble), see `film` (`pip install "framecast[report]"`; MP4 needs `
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import numpy as np
 import xarray as xr
 from zarr.abc.buffer import Buffer
 from zarr.storage import MemoryStore
 
-from framecast.checks import as_path, describe, require
+from framecast.checks import as_path, describe
 from framecast.data.archives.outputs import check_output
 from framecast.data.frames import check_frames
 from framecast.data.quantities import QUANTITIES
-from framecast.data.readers import zarr_store
-from framecast.errors import ConfigError, DataError
-from framecast.forecasting.labels import DIMS, EVENT, MEMBER_DIMS, PROBABILITY, Forecast, values_of
+from framecast.errors import DataError
+from framecast.forecasting.cf import to_dataset as to_dataset
+from framecast.forecasting.labels import DIMS, MEMBER_DIMS, Forecast, values_of
+from framecast.forecasting.targets import check_target
 from framecast.writing import put_bytes, replacing, write_bytes
 from framecast.writing.netcdf import write_netcdf
-
-SUFFIXES = (".nc", ".zarr", ".mp4", ".gif")
-
-
-def check_target(out: Path, *, overwrite: bool = False) -> None:
-    """Raise `ConfigError` if a forecast cannot be written to `out`; call it before the forecast is computed."""
-    if out.suffix not in SUFFIXES:
-        raise ConfigError(
-            f"{out.suffix or 'no suffix'} is not a format of forecasts", where=out, remedy=f"use {', '.join(SUFFIXES)}"
-        )
-    if out.suffix == ".gif":
-        require("matplotlib", extra="report", purpose="an animation", where=out)
-    if out.suffix == ".mp4":
-        require("av", "matplotlib", extra="video,report", purpose="an animation as MP4", where=out)
-    if out.exists() and not overwrite:
-        raise ConfigError(
-            "exists already",
-            where=out,
-            remedy="choose another file, or allow overwriting",
-            parameter="overwrite",
-            example=True,
-        )
-    if out.is_dir() and not zarr_store.recognises(out):
-        raise ConfigError("is a folder, but no Zarr store", where=out, remedy="choose another file")
-    if not out.absolute().parent.is_dir():
-        raise ConfigError("its folder does not exist", where=out, remedy=f"create {out.parent} first")
 
 
 def check_forecast(forecast: Any) -> xr.DataArray:
@@ -104,46 +78,3 @@ def write(
         with replacing(out, overwrite=overwrite) as temporary:
             for name, content in store.items():
                 put_bytes(temporary / name, content.to_bytes())
-
-
-def to_dataset(forecast: Forecast) -> xr.Dataset:
-    """Convert a Forecast to a CF dataset; `time (init_time, lead_time)` is the valid time of a frame."""
-    # The variables.
-    values = values_of(forecast)
-    dataset = _encode(values, "float32").to_dataset(name=str(values.name))
-    if isinstance(forecast, xr.Dataset):
-        mapping = {name: values.attrs[name] for name in ("grid_mapping",) if name in values.attrs}
-        for name in [each for each in (PROBABILITY, EVENT) if each in forecast]:
-            dataset[name] = _encode(forecast[name].assign_attrs(mapping), "uint16")
-    # Coordinates: members, grid, and the times of CF.
-    if "member" in dataset.dims:
-        members = dataset.coords.get("member", np.arange(dataset.sizes["member"]))
-        dataset = dataset.assign_coords(member=("member", np.asarray(members), {"standard_name": "realization"}))
-    for axis in {"y", "x"} & set(dataset.coords):
-        dataset[axis].encoding = {"_FillValue": None}  # CF: coordinates have no missing values
-    if forecast["init_time"].dtype.kind == "M":
-        valid = (forecast["init_time"] + forecast["lead_time"]).transpose("init_time", "lead_time")
-        dataset = dataset.assign_coords(time=valid)
-        epoch = {"units": "seconds since 1970-01-01", "dtype": "int64"}
-        dataset["init_time"].encoding = dict(epoch)
-        dataset["time"].encoding = dict(epoch)
-        dataset["lead_time"].encoding = {"units": "seconds", "dtype": "int64"}
-        dataset["init_time"].attrs = {"standard_name": "forecast_reference_time"}
-        dataset["lead_time"].attrs = {"standard_name": "forecast_period"}
-        dataset["time"].attrs = {"standard_name": "time"}
-    dataset.attrs = {"Conventions": "CF-1.10", "source": f"framecast, {values.attrs.get('forecaster', 'forecast')}"}
-    if digest := values.attrs.get("training_data_sha256"):
-        dataset.attrs["training_data_sha256"] = digest
-    return dataset
-
-
-def _encode(variable: xr.DataArray, kind: Literal["float32", "uint16"]) -> xr.DataArray:
-    """The variable as it is written: numbers as float32, probabilities in steps of 1/10,000."""
-    variable = variable.drop_encoding()  # the encoding of the source files does not apply
-    mapping = variable.attrs.pop("grid_mapping", None)
-    variable.encoding = {"zlib": True, "complevel": 1, "dtype": kind, "_FillValue": np.float32(np.nan)}
-    if kind == "uint16":
-        variable.encoding |= {"_FillValue": np.uint16(2**16 - 1), "scale_factor": 1e-4}
-    if mapping is not None:
-        variable.encoding["grid_mapping"] = mapping
-    return variable

@@ -20,6 +20,7 @@ feeds back in place of a frame that is not observed yet.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
@@ -115,7 +116,10 @@ VALUES = Values()
 
 class ExceedanceNetwork(nn.Module):
     """A network under the head `exceedance`: frames `(B, T, 1 + E + 3, H, W)`, scaled values, extra inputs and conditions, to the
-    logits `(B, L, K, H, W)` of the rates at L lead times after the context."""
+    logits `(B, L, K, H, W)` of the rates at L lead times after the context.
+
+    `pixel` is the size of a pixel in km; None for that of the conditions. A graph that is exported has a fixed one, since its
+    neighbourhoods follow from it."""
 
     def __init__(
         self, network: Any, rates: tuple[float, ...], levels: tuple[float, ...], shape: FrameShape, multiple: int | None
@@ -123,6 +127,7 @@ class ExceedanceNetwork(nn.Module):
         super().__init__()
         self.network = network
         self.multiple = multiple
+        self.pixel: float | None = None
         self.context, self.horizon = shape.context, shape.horizon
         self.prior = ExtrapolationPrior(rates)
         channels = len(rates) + shape.inputs + CONDITIONS
@@ -177,7 +182,8 @@ class ExceedanceNetwork(nn.Module):
         self, frames: Tensor, horizon: int, teacher: Tensor | None, actions: Tensor | None
     ) -> tuple[Tensor, dict[str, Tensor]]:
         newest = frames[:, self.context - 1]
-        step, kilometres = newest[:, -2].amax((1, 2)), newest[:, -1].amax((1, 2))
+        step = newest[:, -2].amax((1, 2))
+        kilometres = newest[:, -1].amax((1, 2)).tolist() if self.pixel is None else [self.pixel] * len(frames)
         minutes = step[:, None] * torch.arange(1, horizon + 1, device=frames.device)
         features = self.prior.features(self._log_rate(newest[:, 0]), newest[:, -3] > 0.5, kilometres)
         prior = self.prior(features, minutes)
@@ -205,11 +211,11 @@ class ExceedanceNetwork(nn.Module):
             output = torch.cat([output, output[:, -1:].expand(-1, horizon - output.shape[1], -1, -1, -1)], dim=1)
         return logits_of(output, slice(None)), losses
 
-    def _forecast(self, encoded: Tensor, horizon: int, kilometres: Tensor, actions: Tensor | None) -> Tensor:
+    def _forecast(self, encoded: Tensor, horizon: int, kilometres: Sequence[float], actions: Tensor | None) -> Tensor:
         """What a network of one pass predicts, `(B, horizon, D, H, W)`: of pixels finer than `FINEST`, with means of blocks of
         pixels in place of what it was not trained on."""
         context = encoded[:, : self.context]
-        factor = int(FINEST / float(kilometres.min()))
+        factor = int(FINEST / min(kilometres))
         if factor < 2 or self.multiple is None:
             own: Tensor = self.network.forecast(context, horizon, actions)
             return own

@@ -20,7 +20,8 @@ from framecast.data.quantities import QUANTITIES
 from framecast.errors import ConfigError
 from framecast.forecasting.film import encode, film_of, lead_text, short_stamp, title_of, valid_text
 from framecast.forecasting.labels import Forecast
-from framecast.forecasting.write import check_forecast, check_target
+from framecast.forecasting.targets import check_target
+from framecast.forecasting.write import check_forecast
 from framecast.maps.drawing import colour_bar, draw_map
 from framecast.maps.ground import Ground, data_window, ground_of
 from framecast.report.figures import STYLE

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from framecast.checks import as_html_path
 from framecast.colours import scale_of
 from framecast.data.clock import clock_of
 from framecast.data.inspection.inspect import Inspection
+from framecast.errors import counted
 from framecast.maps.drawing import draw_map
 from framecast.maps.ground import data_window, ground_of
 from framecast.report.figures import COLOURS, STYLE, legend, png, svg
@@ -33,9 +33,11 @@ def write_inspection(
 ) -> Path:
     """Write the page to `out` and return its path. Raises `ConfigError` and `RunError`."""
     problems = inspection.problems
-    verdict = "nothing suspicious" if not inspection.concerns else f"{_things(inspection.concerns)} worth a look"
+    verdict = "nothing suspicious"
+    if inspection.concerns:
+        verdict = f"{counted(len(inspection.concerns), 'thing')} worth a look"
     if problems:
-        verdict = f"{_things(problems)} would spoil training"
+        verdict = f"{counted(len(problems), 'thing')} would spoil training"
     figures = [
         (
             "Frames in time",
@@ -63,10 +65,6 @@ def write_inspection(
         facts=inspection.facts,
         figures=[(heading, caption, Markup(image)) for heading, caption, image in figures if image],
     )
-
-
-def _things(texts: Sequence[str]) -> str:
-    return "1 thing" if len(texts) == 1 else f"{len(texts)} things"
 
 
 def _values_caption(inspection: Inspection) -> str:

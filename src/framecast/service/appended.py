@@ -36,18 +36,7 @@ def cut_torn_line(path: Path) -> None:
         if not torn:
             return
         _log.warning("%s: a torn line at its end is cut off", path)
-        _copy(path, 0, size - torn)
-
-
-def cut_beginning(path: Path, start: int, header: str) -> None:
-    """Replace the first `start` bytes by a `header`, in one step. Raises `RunError`."""
-    _copy(path, start, path.stat().st_size, header)
-
-
-def _copy(path: Path, start: int, stop: int, header: str = "") -> None:
-    """Replace a file by a header and its bytes from `start` to `stop`."""
-    with check_file(path).open("rb") as file, replacing(path) as temporary, creating(temporary) as write:
-        write(header.encode())
-        file.seek(start)
-        for place in range(start, stop, _BLOCK):
-            write(file.read(min(_BLOCK, stop - place)))
+        file.seek(0)
+        with replacing(path) as temporary, creating(temporary) as write:
+            for place in range(0, size - torn, _BLOCK):
+                write(file.read(min(_BLOCK, size - torn - place)))

@@ -8,6 +8,7 @@ next start goes on from there.
 from __future__ import annotations
 
 import datetime
+import glob
 import logging
 import time
 from collections import deque
@@ -101,14 +102,18 @@ class DomainLoop:
         self._source = source_of(domain, self._issuer.read_options, history, self._timer)
         self.pace = Pace(domain, [each.seconds["total"] for each in self.ledger.recent[-WINDOW:] if each.seconds])
         self._started = self._now()
-        rungs = {each.cycle: each.rung for each in self.ledger.recent}
-        self._scorer = Scorer(domain, self.layout, self.clock, rungs)
+        self._scorer = Scorer(domain, self.layout, self.clock)
         self._standing = next((each for each in reversed(self.ledger.recent) if each.outcome == "forecast"), None)
         last = self.ledger.last
         self._cursor = None if last is None else last.cycle + self.clock.step
         for path, frame in newest_frames(self.layout, capacity, domain.options):
             stamp = from_stamp(frame["time"].values[0])
             self.memory.add(Arrival(stamp, frame, str(path), self._timer(), 0.0), self._started)
+        self._write_status()
+        if "://" not in domain.source and not (Path(domain.source).exists() or glob.has_magic(domain.source)):
+            _log.warning("%s does not exist yet", domain.source)
+        if self._standing is not None and self.layout.forecast(self._standing.cycle).is_dir():
+            self._issuer.archive(self._standing.cycle)
         if last is not None:
             _log.info("%s goes on after %s", domain.name, iso(last.cycle))
 
@@ -158,6 +163,8 @@ class DomainLoop:
         end = self._timer()
         self.pace.record(plan, end - begun, end - held.seen, end)
         self._declare([cycle])
+        if cycle.outcome == "forecast":
+            self._issuer.archive(time)
 
     def _why_skipped(self, time: Time, newest: Time) -> tuple[str, ...]:
         """Why an expected time before that of the newest frame has no forecast."""
@@ -207,7 +214,6 @@ class DomainLoop:
         self._write_status()
 
     def _write_status(self) -> None:
-        assert self._cursor is not None
         content = describe(
             self.domain,
             now=self._now(),
@@ -218,12 +224,13 @@ class DomainLoop:
             standing=self._standing,
             newest=self.memory.newest,
             next_expected=self._cursor,
-            yesterday=self._scorer.summary(self._now()),
+            yesterday=self._scorer.yesterday,
+            drift=self._scorer.drift,
         )
         write_json(self.layout.status, content)
 
     def _score(self) -> None:
-        """Score the oldest forecast whose frames have come."""
+        """Score the oldest forecast whose frames have come; once all have, summarise the day before."""
         oldest, newest = self.memory.oldest, self.memory.newest
         if not self.domain.scores or oldest is None or newest is None:
             return
@@ -231,6 +238,8 @@ class DomainLoop:
         frames = None if time is None else self.memory.context(newest, self.memory.capacity)
         if time is not None and frames is not None:
             self._scorer.score(time, frames)
+        else:
+            self._scorer.summarise()
 
     def _delete_old(self, now: Time) -> None:
         """Delete what is older than the retention, from time to time."""
@@ -238,4 +247,3 @@ class DomainLoop:
             self._deleted = now
             if count := delete_old(self.layout, self.domain.retention, now):
                 _log.info("%d old forecasts and frames are deleted", count)
-            self._scorer.delete_old(now)

@@ -16,9 +16,10 @@ from framecast.errors import FramecastError
 from framecast.forecasting.labels import Forecast
 from framecast.forecasting.ladder import NOTHING, Ladder
 from framecast.forecasting.loading import is_baseline
+from framecast.forecasting.open import open_forecast
 from framecast.forecasting.outcome import Outcome
+from framecast.forecasting.products.archive import append_forecast
 from framecast.forecasting.products.write import possible, write_products
-from framecast.forecasting.trained_model import TrainedModel, load
 from framecast.forecasting.write import write
 from framecast.service.layout import Layout, Time, from_stamp, to_stamp, write_json
 from framecast.service.ledger import RECORD, Cycle
@@ -35,12 +36,18 @@ _log = logging.getLogger(__name__)
 
 
 class Issuer:
-    """Makes and writes the forecasts of one domain. The model is loaded once; if that fails, the ladder tries each cycle."""
+    """Makes and writes the forecasts of one domain. The rungs are loaded once and kept; a model that cannot be loaded is tried
+    again in each cycle."""
 
     def __init__(self, domain: Domain, layout: Layout, timer: Timer) -> None:
         self._domain, self._layout, self._timer = domain, layout, timer
-        self._model = _load(domain)
-        self._ladders: dict[int | None, Ladder] = {}
+        rungs = [domain.model, *(name for name in domain.ladder if name != domain.model)]
+        self._ladder = Ladder(rungs, domain.device, tile=domain.tile, members=domain.members, seed=domain.seed)
+        self._model = self._ladder.trained
+        if self._model is None and not is_baseline(domain.model):
+            _log.error(
+                "the model %s cannot be loaded; each forecast says why, and is that of another rung", domain.model
+            )
 
     @property
     def context(self) -> int:
@@ -55,7 +62,7 @@ class Issuer:
     @property
     def rungs(self) -> tuple[str, ...]:
         """The names of the rungs, the best first, "nothing" the last."""
-        return self._ladder(self._domain.members).rungs
+        return self._ladder.rungs
 
     def issue(
         self, time: Time, frames: xr.DataArray, plan: Plan, now: Time, held: Held, notes: tuple[str, ...]
@@ -109,15 +116,27 @@ class Issuer:
             return finish(reasons=(*draft.reasons, f"not_written: {error.what}"))
         return cycle
 
+    def archive(self, time: Time) -> None:
+        """Append the forecast that begins at `time` to the archive, if one is wanted and does not hold it. One that cannot be
+        appended is logged."""
+        if not self._domain.archive:
+            return
+        try:
+            append_forecast(open_forecast(self._layout.forecast(time) / FORECAST), self._layout.archive)
+        except FramecastError as error:
+            _log.error("the forecast of %s cannot be archived: %s", time, error)
+
     def _forecast(self, frames: xr.DataArray, plan: Plan, now: Time) -> Outcome:
         """The outcome of the ladder, which raises nothing for what is wrong with frames or rungs."""
-        return self._ladder(plan.members).forecast(
+        if self._model is not None and self._model.members is not None and plan.members is not None:
+            self._model.members = plan.members
+        return self._ladder.forecast(
             frames,
             plan.horizon,
             now=to_stamp(now),
             max_age=datetime.timedelta(minutes=self._domain.max_age),
             step=np.timedelta64(round(self._domain.cadence * 60e9), "ns"),
-            leave_out=None if plan.model else {self._ladder(plan.members).rungs[0]: plan.reason},
+            leave_out=None if plan.model else {self._ladder.rungs[0]: plan.reason},
         )
 
     def _write(self, forecast: Forecast, folder: Path) -> tuple[list[str], list[str]]:
@@ -134,30 +153,3 @@ class Issuer:
             problems = (error.what,)
             _log.error("the products cannot be written: %s", error)
         return files, [f"no_product: {problem}" for problem in problems]
-
-    def _ladder(self, members: int | None) -> Ladder:
-        """The ladder whose model draws so many members, on the one loaded model."""
-        if members not in self._ladders:
-            best = self._domain.model if self._model is None else _with_members(self._model, members, self._domain.seed)
-            rungs = [best, *(name for name in self._domain.ladder if name != self._domain.model)]
-            self._ladders[members] = Ladder(rungs, device=self._domain.device, seed=self._domain.seed)
-        return self._ladders[members]
-
-
-def _load(domain: Domain) -> TrainedModel | None:
-    """The trained model of a domain; None for a baseline, and where it cannot be loaded, which is logged."""
-    if is_baseline(domain.model):
-        return None
-    try:
-        return load(domain.model, domain.device, tile=domain.tile)
-    except FramecastError as error:
-        _log.error("the model cannot be loaded: %s", error)
-        return None
-
-
-def _with_members(model: TrainedModel, members: int | None, seed: int) -> TrainedModel:
-    """The same model with another number of members."""
-    return TrainedModel(
-        model.model, model.card, model.device, tile=model.tile, overlap=model.overlap, members=members, seed=seed,
-        folder=model.folder,
-    )  # fmt: skip

@@ -4,6 +4,7 @@ OUT/DOMAIN/status.json                          replaced after each cycle
 OUT/DOMAIN/cycles.jsonl                         one line for each expected time
 OUT/DOMAIN/frames/20261129T120000Z.nc           observed frames
 OUT/DOMAIN/forecasts/20261129T120000Z/          one forecast, by its initial time: forecast.nc, cycle.json, products
+OUT/DOMAIN/archive.zarr                         all forecasts, if chosen
 OUT/DOMAIN/scores.csv                           scores of past forecasts
 """
 
@@ -75,6 +76,7 @@ class Layout:
         self.status = self.folder / "status.json"
         self.cycles = self.folder / "cycles.jsonl"
         self.scores = self.folder / "scores.csv"
+        self.archive = self.folder / "archive.zarr"
         self.frames = self.folder / "frames"
         self.forecasts = self.folder / "forecasts"
         self.log = self.folder / "service.log"

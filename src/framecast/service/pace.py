@@ -72,7 +72,8 @@ class Pace:
                 chosen = self.plans[number]
         if not chosen.reason:
             return chosen
-        return chosen._replace(reason=f"cut down to {chosen.reason}, to be on time ({left:.0f} s are left)")
+        state = f"{left:.0f} s are left" if left > 0 else "the deadline has passed"
+        return chosen._replace(reason=f"cut down to {chosen.reason}, to be on time ({state})")
 
     def record(self, plan: Plan, seconds: float, latency: float, timer: float) -> None:
         """Note that a plan took so many seconds, and its cycle `latency` from when its frame could be read."""

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Annotated, Literal
 
+from framecast.checkpoints.model_folder import packaged
 from framecast.checks import Range, Seed, as_path
-from framecast.config.parsing import parse
+from framecast.config.parsing import nearest, parse
 from framecast.data.readers.options import DEFAULT, ReadOptions
 from framecast.errors import ArgumentError, ConfigError, shown
+from framecast.forecasting import baselines
 from framecast.forecasting.products.settings import ProductSettings
+from framecast.reading.paths import status
 from framecast.reading.plain_data import parse_yaml, read_yaml
 from framecast.types import config
 
@@ -22,12 +26,11 @@ Minutes = Annotated[float, Range(1 / 60, 1e5)]
 
 @config
 class Retention:
-    """Hours after which what the service wrote is deleted, counted from the time in its name; `scores` in days. Nothing else is
-    ever deleted."""
+    """Hours after which forecasts and frames that the service wrote are deleted, counted from the time in their names. Nothing
+    else is ever deleted."""
 
     forecasts: Hours = 48.0
     frames: Hours = 48.0
-    scores: Annotated[float, Range(1, 1e5)] = 14.0
 
 
 @config
@@ -60,9 +63,9 @@ class Domain:
     A frame is expected every `cadence` minutes, at `offset` minutes after midnight and so on, all UTC. One that has not come
     `wait` minutes after its time is declared missing; a file that cannot be read is tried again for `patience` seconds, then
     declared damaged. A forecast is to be on disk `deadline` seconds after its frame could be read; what would be late is cut
-    down. With it come its `products`, as far as it can give them; with `scores` it is scored when its frames have come, beside
-    the rungs of `ladder`. `max_age` minutes after its newest frame a forecast is no longer current. The rungs of `ladder` are
-    used in their order where the model cannot be."""
+    down. With it come its `products`, as far as it can give them; with `archive` it is also appended to a Zarr store, and with
+    `scores` it is scored when its frames have come, beside the rungs of `ladder`. `max_age` minutes after its newest frame a
+    forecast is no longer current. The rungs of `ladder` are used in their order where the model cannot be."""
 
     name: str
     source: str
@@ -82,6 +85,7 @@ class Domain:
     tile: Annotated[int, Range(16, 1_000_000)] | None = None
     device: str | None = None
     products: ProductSettings | None = None
+    archive: bool = False
     scores: bool = True
     retention: Retention = Retention()
 
@@ -94,6 +98,9 @@ class Domain:
             raise ArgumentError(
                 "is empty", parameter="source", remedy="name a folder, a pattern, or the address of a store"
             )
+        _check_rung(self.model, "model")
+        for name in self.ladder:
+            _check_rung(name, "ladder")
 
     @property
     def wait_seconds(self) -> float:
@@ -104,6 +111,18 @@ class Domain:
     def deadline_seconds(self) -> float:
         """Seconds that a cycle may take: by default four fifths of the cadence."""
         return 48 * self.cadence if self.deadline is None else self.deadline
+
+
+def _check_rung(name: str, parameter: str) -> None:
+    """Raise `ArgumentError` for a name that is neither a baseline's nor that of a model of the package. A path may lead to one
+    later."""
+    known = [*packaged(), *baselines.names()]
+    if name not in known and os.sep not in name and status(name) is None:
+        raise ArgumentError(
+            f"{shown(name)} is no forecaster{nearest(name, known)}",
+            parameter=parameter,
+            remedy=f"the path of a model, or one of: {', '.join(known)}",
+        )
 
 
 @config

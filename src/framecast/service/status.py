@@ -25,10 +25,11 @@ def describe(
     newest: Time | None,
     next_expected: Time | None,
     yesterday: Mapping[str, Any],
+    drift: Mapping[str, Any],
 ) -> dict[str, Any]:
     """The content of `status.json`. `last` is the newest record of the ledger, `standing` that of the newest forecast, `newest`
-    the time of the newest frame, `yesterday` the scores of the last day. The rung is that of the standing forecast while that is
-    current, else "nothing"."""
+    the time of the newest frame, `yesterday` the scores of the last complete day. The rung is that of the standing forecast
+    while that is current, else "nothing"."""
     age = None if newest is None else (now - newest).total_seconds()
     standing_age = None if standing is None else (now - standing.cycle).total_seconds()
     current = standing_age is not None and standing_age <= 60 * domain.max_age
@@ -53,4 +54,5 @@ def describe(
         "next_expected": None if next_expected is None else iso(next_expected),
         "last_cycle": None if last is None else last.plain(),
         "yesterday": dict(yesterday),
+        "drift": dict(drift),
     }

@@ -23,7 +23,7 @@ from framecast.data.windows.batches import Batches
 from framecast.data.windows.presentation import Presentation
 from framecast.data.windows.record import DataRecord
 from framecast.data.windows.sources import Check, DataSplits
-from framecast.errors import RunError
+from framecast.errors import RunError, counted
 from framecast.models.parts.flops import parameters
 from framecast.models.parts.layers import channels_last
 from framecast.ops.native.library import status
@@ -265,7 +265,7 @@ class Run:
         skipped, or the last validation loss is not finite."""
         if self.finished:
             if self.skipped:
-                raise self._fail(f"the loss was not finite in the last {self.skipped} step(s)")
+                raise self._fail(f"the loss was not finite in the last {counted(self.skipped, 'step')}")
             invalid = self.validated is not None and not math.isfinite(self.validated)  # known to rank zero
             if any_process(self.fabric, invalid):
                 raise self._fail("the validation loss is not finite")

@@ -7,7 +7,7 @@ reads run folders, data and weights, and writes `cases.nc`; it computes no score
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
@@ -40,8 +40,10 @@ from framecast.verification.dask_cluster import map_on_cluster
 from framecast.verification.examples import Grid
 from framecast.verification.perceptual_weights import PerceptualWeights
 from framecast.verification.result import Verification
+from framecast.verification.resuming import dependencies, score_parts
 from framecast.verification.run import PartialResult, ScoringPlan, assemble, make_plan, score
 from framecast.verification.settings import EvaluationSettings
+from framecast.verification.stored_parts import StoredParts
 from framecast.verification.windows import FramesLike, pixel_size, training_warning, windows_of
 
 DEFAULTS = EvaluationSettings()
@@ -181,10 +183,14 @@ def run_job(
     if out is not None:
         check_output(Path(out) / CASES, resources.sources.frames, job.data)
         ensure_folder(out)  # now, not after hours of work
-    if cluster is None:
-        parts = [score(plan, resources.forecasters, source, progress or no_progress, resources.networks)]
-    else:
-        parts = score_on_cluster(job, plan, cluster, progress or no_progress)
+    batches = 1 if cluster is None else BATCHES
+    store = None
+    if out is not None:
+        in_memory = isinstance(job.data, xr.DataArray)
+        depends = dependencies(resources.models, resources.sources, plan, settings, batches, in_memory)
+        store = StoredParts(Path(out), depends)
+    score_these = partial(_score_here, resources) if cluster is None else partial(_score_on_cluster, job, cluster)
+    parts = score_parts(plan, batches, score_these, progress or no_progress, store)
     verification = replace(
         assemble(parts, plan, source, resources.sources.step), grid=grid_of(resources.sources.frames)
     )
@@ -199,6 +205,8 @@ def run_job(
     )
     if out is not None:
         verification.save(Path(out) / CASES)
+    if store is not None:
+        store.remove()
     return Evaluation(verification, resources.models)
 
 
@@ -296,20 +304,22 @@ def _score_part(job: Job, plan: ScoringPlan) -> PartialResult:
     return score(plan, resources.forecasters, resources.sources.held_out(), networks=resources.networks)
 
 
-def score_on_cluster(
-    job: Job, plan: ScoringPlan, cluster: str, progress: Progress = no_progress
-) -> list[PartialResult]:
-    """Score the parts of a plan on a Dask cluster: the address of a scheduler, or "local:N". The parts of a worker that dies
-    are repeated by another. Raises `ConfigError` if `distributed` is not installed or the address is invalid, `RunError` if the
-    cluster cannot be reached or a part fails repeatedly."""
-    done = 0
+def _score_here(
+    resources: JobResources, pieces: Sequence[ScoringPlan], finished: Callable[[PartialResult], None]
+) -> None:
+    for piece in pieces:
+        source = resources.sources.held_out()
+        finished(score(piece, resources.forecasters, source, networks=resources.networks))
 
-    def count(part: PartialResult) -> None:
-        nonlocal done
-        done += len(part.order)
-        progress(done, len(plan.cases))
 
-    return map_on_cluster(partial(_score_part, job), plan.parts(BATCHES), cluster, count)
+def _score_on_cluster(
+    job: Job, cluster: str, pieces: Sequence[ScoringPlan], finished: Callable[[PartialResult], None]
+) -> None:
+    """Score parts on a Dask cluster: the address of a scheduler, or "local:N". The parts of a worker that dies are repeated by
+    another. Raises `ConfigError` if `distributed` is not installed or the address is invalid, `RunError` if the cluster cannot be
+    reached or a part fails repeatedly."""
+    if pieces:
+        map_on_cluster(partial(_score_part, job), pieces, cluster, finished)
 
 
 def baseline_data(trained: TrainedModel, sources: DataSplits, run: Path) -> BaselineData:

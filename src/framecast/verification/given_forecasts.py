@@ -14,12 +14,14 @@ import numpy as np
 import xarray as xr
 
 from framecast.data.conversion import WEAKEST
+from framecast.data.frames import same_grid
 from framecast.data.orientation import turned_to
 from framecast.data.quantities import ZR, Quantity, quantity_of
 from framecast.errors import ArgumentError, DataError
 from framecast.forecasting.distribution import Exceedance
 from framecast.forecasting.labels import PROBABILITY, Forecast, values_of
 from framecast.forecasting.protocol import Context, Forecasts
+from framecast.verification.given_grid import nearest_pixels
 from framecast.verification.given_truth import Target
 
 NEAREST_RATE = 1e-3
@@ -87,13 +89,15 @@ def split_times(forecast: Forecast, where: str = IN_MEMORY) -> list[GivenForecas
             remedy="forecast from frames that have times",
         )
     probability = forecast[PROBABILITY] if isinstance(forecast, xr.Dataset) and PROBABILITY in forecast else None
+    if probability is not None and "channel" in probability.dims:
+        probability = probability.isel(channel=0)
     return [
         GivenForecast(
             as_time(values["init_time"].values[k]),
             (
                 Part(
                     values.isel(init_time=k),
-                    None if probability is None else probability.isel(init_time=k, channel=0),
+                    None if probability is None else probability.isel(init_time=k),
                     where,
                     forecast.attrs,
                 ),
@@ -113,8 +117,9 @@ class GivenForecaster:
     def __init__(self, name: str, forecasts: Mapping[np.datetime64, GivenForecast], target: Target) -> None:
         self.name, self.forecasts, self.target = name, forecasts, target
         parts = [part for each in forecasts.values() for part in each.parts]
+        self._pixels = nearest_pixels(parts[0].values, target.frames, parts[0].where) if target.regrid else None
         for part in parts:
-            check_grid(part, target)
+            check_grid(part, parts[0] if target.regrid else None, target)
             if part.kind != parts[0].kind:
                 raise DataError(
                     f"{_describe(part)}, but {_describe(parts[0])} in {parts[0].where}",
@@ -154,15 +159,21 @@ class GivenForecaster:
     def _joined(self, given: GivenForecast, arrays: Sequence[xr.DataArray]) -> np.ndarray:
         """The arrays of the parts at the lead times of the target, NaN where no part has one."""
         axis = arrays[0].dims.index("lead_time")
-        shape = [arrays[0].sizes[dim] for dim in arrays[0].dims]
-        shape[axis] = len(self.target.leads)
+        wanted_sizes = {"lead_time": len(self.target.leads)} | {
+            name: self.target.frames.sizes[name] for name in ("y", "x")
+        }
+        shape = [wanted_sizes.get(str(dim), size) for dim, size in arrays[0].sizes.items()]
         joined = np.full(shape, np.nan, dtype=np.float32)
         along = np.moveaxis(joined, axis, 0)
         for part, array in zip(given.parts, arrays, strict=True):
             wanted = np.isin(self.target.leads, part.leads)
             places = np.searchsorted(part.leads, self.target.leads[wanted])
-            chosen = turned_to(array.isel(lead_time=places), self.target.row_order)
-            along[wanted] = np.moveaxis(chosen.values, axis, 0)
+            chosen = array.isel(lead_time=places)
+            if self._pixels is None:
+                values = turned_to(chosen, self.target.row_order).values
+            else:
+                values = self._pixels.take(chosen.values)
+            along[wanted] = np.moveaxis(values, axis, 0)
         return joined
 
 
@@ -188,9 +199,11 @@ def _places(part: Part, rates: Sequence[float]) -> list[int]:
     return places
 
 
-def check_grid(part: Part, target: Target) -> None:
-    """Raise `DataError` if a forecast does not lie on the grid of the truth."""
-    if difference := target.difference(turned_to(part.values, target.row_order)):
+def check_grid(part: Part, first: Part | None, target: Target) -> None:
+    """Raise `DataError` if a forecast lies on another grid than the truth; if they are to be put there, than the `first` one."""
+    if first is not None and not same_grid(part.values, first.values):
+        raise DataError(f"the forecast lies on another grid than that in {first.where}", where=part.where)
+    if first is None and (difference := target.difference(turned_to(part.values, target.row_order))):
         raise DataError(
             f"the forecast lies on another grid than the truth: {difference}",
             where=part.where,

@@ -28,12 +28,13 @@ from framecast.types import FrameShape
 @dataclass(frozen=True)
 class Target:
     """What is to be forecast: `frames` of the truth, at the lead times `leads (L,)`, timedelta64[ns], with events at `rates` in
-    mm/h; `zr` converts reflectivity to rain."""
+    mm/h; `zr` converts reflectivity to rain. Forecasts on another grid are put on that of the truth if `regrid`."""
 
     frames: xr.DataArray
     leads: np.ndarray
     rates: tuple[float, ...] = ()
     zr: ZR = field(default_factory=ZR)
+    regrid: bool = False
 
     @property
     def quantity(self) -> Quantity:

@@ -27,6 +27,7 @@ from framecast.scores.structure import WAVELENGTHS
 from framecast.verification.case_sums import PerceptualNetworks, sum_cases
 from framecast.verification.event_sums import reliability_leads
 from framecast.verification.examples import Example
+from framecast.verification.metric_selection import ENSEMBLE_EVENTS, LARGEST_CSI
 from framecast.verification.result import Verification
 from framecast.verification.scored_forecast import ScoredForecast, scored_forecast
 from framecast.verification.scoring_rules import ScoringRules
@@ -129,7 +130,7 @@ def score(
                 fallbacks.setdefault(name, []).append(forecast.fallback)
         # sum the scores, and store examples for figures
         rows.append(sum_cases(forecasts, truth, contexts, indices, plan.rules, networks))
-        errors = _relative_error(rows[-1])
+        errors = relative_error(rows[-1])
         for k, index in enumerate(indices):
             images = {name: scored.values[k] for name, scored in forecasts.items()}
             orientation = Orientation(scales is not None and scales[k].row_order == "south_first")
@@ -160,7 +161,17 @@ def assemble(
     parts: Sequence[PartialResult], plan: ScoringPlan, source: WindowSource, step: np.timedelta64 | None = None
 ) -> Verification:
     """Assemble the results of the parts of a plan, in its order. `step` is the time between frames."""
-    sums = xr.concat([part.sums for part in parts], "case", data_vars="all", coords="minimal", compat="override")
+    rows = [part.sums for part in parts]
+    if any("fallback_cases" in each for each in rows):  # only parts with a fallback have it
+        rows = [
+            each
+            if "fallback_cases" in each
+            else each.assign(
+                fallback_cases=xr.zeros_like(each["height"], np.int8).expand_dims(forecaster=each.forecaster)
+            )
+            for each in rows
+        ]
+    sums = xr.concat(rows, "case", data_vars="all", coords="minimal", compat="override")
     order = [case for part in parts for case in part.order]
     extremes: dict[str, tuple[float, Example]] = {}
     for part in parts:
@@ -187,6 +198,7 @@ def assemble(
         "convention": rules.convention_name,
         "quantity": rules.quantity.name,
         "units": rules.quantity.units,
+        ENSEMBLE_EVENTS: LARGEST_CSI,
     }
     examples = [example for part in parts for example in part.examples] + [example for _, example in extremes.values()]
     seconds = {name: sum(part.seconds[name] for part in parts) / len(order) for name in parts[0].seconds}
@@ -195,7 +207,7 @@ def assemble(
     )
 
 
-def _relative_error(row: xr.Dataset) -> np.ndarray:
+def relative_error(row: xr.Dataset) -> np.ndarray:
     """The squared error of the first forecaster in each case `(N,)`, relative to that of the last one, as a measure of how good
     the case is; NaN where no pixel was scored."""
     total, weight = (row[name].values.sum(2) for name in ("mse", "mse_weight"))

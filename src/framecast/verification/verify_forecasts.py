@@ -42,13 +42,15 @@ _MODEL_SETTINGS = ("members", "stride", "inputs")
 @dataclass(frozen=True)
 class ForecastJob:
     """Which forecasts are scored on which truth: `sources` by name, opened; `context` frames are the past from which baselines
-    forecast; `runs` are the folders of the models that made them, as far as known."""
+    forecast; `runs` are the folders of the models that made them, as far as known; `regrid` puts forecasts on the grid of the
+    truth."""
 
     sources: tuple[ForecastFiles, ...]
     truth: xr.DataArray
     settings: EvaluationSettings
     context: int
     runs: tuple[str | Path, ...] = ()
+    regrid: bool = False
 
     @staticmethod
     def of(
@@ -61,6 +63,7 @@ class ForecastJob:
         runs: Sequence[str | Path],
         variable: str | None,
         units: str | None,
+        regrid: bool,
     ) -> ForecastJob:
         """Open forecasts and truth. Raises `ArgumentError` for settings of other things, and `DataError`."""
         for name in _MODEL_SETTINGS:
@@ -79,7 +82,7 @@ class ForecastJob:
                 remedy="give the forecasts another name, NAME=PATH, or leave that baseline out",
             )
         frames = check_frames(truth) if isinstance(truth, xr.DataArray) else open_frames(truth, options)
-        return ForecastJob(tuple(sources), _one_quantity(sources, frames), settings, context, tuple(runs))
+        return ForecastJob(tuple(sources), _one_quantity(sources, frames), settings, context, tuple(runs), regrid)
 
     def target(self) -> Target:
         """The lead times and thresholds that all sources share. Raises `DataError` if they share no lead time."""
@@ -93,7 +96,7 @@ class ForecastJob:
                 where=self.sources[0].files[0],
                 remedy="verify them one by one",
             )
-        return Target(self.truth, leads, self._rates(), self.settings.zr or ZR())
+        return Target(self.truth, leads, self._rates(), self.settings.zr or ZR(), self.regrid)
 
     def _rates(self) -> tuple[float, ...]:
         """The thresholds in mm/h: those of the settings, else those at which all sources with probabilities state them."""
@@ -120,10 +123,10 @@ def _first(source: ForecastFiles) -> GivenForecast:
 
 
 def own_name(source: ForecastFiles) -> str:
-    """The name of what made the forecasts, as their files state it; else "forecast"."""
-    part = _first(source).first
-    stated = str(part.origin.get("framecast_rung") or part.values.attrs.get("forecaster", ""))
-    return stated if stated and stated != Path(part.where).stem else "forecast"
+    """The name of what made the forecasts, as their files state it, or that of a single file; else "forecast"."""
+    parts = [each.first for each in source.forecasts.values()]
+    names = {str(part.origin.get("framecast_rung") or part.values.attrs.get("forecaster", "")) for part in parts}
+    return (names.pop() if len(names) == 1 else "") or "forecast"
 
 
 def _one_quantity(sources: Sequence[ForecastFiles], frames: xr.DataArray) -> xr.DataArray:

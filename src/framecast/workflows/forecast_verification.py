@@ -44,6 +44,7 @@ def verify_forecasts(
     runs: Sequence[str | Path] = (),
     forecast_variable: str | None = None,
     forecast_units: str | None = None,
+    regrid: bool = False,
     out: str | Path | None = None,
     report: bool = False,
     progress: Progress | None = None,
@@ -55,7 +56,8 @@ def verify_forecasts(
     such sources by name, which are scored on the initial times, lead times and pixels that they share. `truth` are opened Frames
     or what `framecast.open` takes, read with `options`; baselines are forecast from its `context` frames up to each initial time,
     `baselines=()` leaves them out. Members and probabilities in the files are verified as such. `forecast_variable` and
-    `forecast_units` say what a forecast file leaves open. `runs` are the folders of the models that made the forecasts: those
+    `forecast_units` say what a forecast file leaves open; with `regrid` each pixel of the truth is judged by the nearest one of
+    the forecast, where that lies on another grid. `runs` are the folders of the models that made the forecasts: those
     that meet frames of their training are left out. What else is left out is in `repairs` and `warnings` of the result.
 
     With `out` the sums of every case are written to that folder as `cases.nc`, and with `report` a page: `report.html` of one
@@ -85,6 +87,7 @@ def verify_forecasts(
         runs=runs,
         variable=forecast_variable,
         units=forecast_units,
+        regrid=regrid,
     )
     if out is None:
         return run_forecast_job(job, progress or no_progress)

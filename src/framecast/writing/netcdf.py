@@ -14,4 +14,9 @@ def write_netcdf(
     path: str | Path, dataset: xr.Dataset, sources: Iterable[str | Path] = (), *, overwrite: bool = True
 ) -> None:
     """Write a dataset as NetCDF in one step; raises what `replacing` raises."""
-    write_bytes(path, memoryview(dataset.to_netcdf(engine="h5netcdf")), sources, overwrite=overwrite)
+    write_bytes(path, netcdf_bytes(dataset), sources, overwrite=overwrite)
+
+
+def netcdf_bytes(dataset: xr.Dataset) -> memoryview:
+    """The content of a NetCDF file with this dataset."""
+    return memoryview(dataset.to_netcdf(engine="h5netcdf"))

@@ -35,9 +35,9 @@ def test_grids_are_listed_as_groups(folder: Path) -> None:
     with pytest.raises(DataError) as error:
         framecast.open(folder)
     assert error.value.what == (
-        "the files lie on 3 grids: 8 x 8 pixels (y 7000 to 0, x 0 to 7000) in 2 file(s) such as europe_00.nc; "
-        "6 x 6 pixels (y 5500 to 500, x 0 to 5000) in 1 file(s) such as moved_00.nc; "
-        "6 x 6 pixels (y 5000 to 0, x 0 to 5000) in 3 file(s) such as national_00.nc"
+        "the files lie on 3 grids: 8 x 8 pixels (y 7000 to 0, x 0 to 7000) in 2 files such as europe_00.nc; "
+        "6 x 6 pixels (y 5500 to 500, x 0 to 5000) in 1 file such as moved_00.nc; "
+        "6 x 6 pixels (y 5000 to 0, x 0 to 5000) in 3 files such as national_00.nc"
     )
     assert "like='national_00.nc'" in str(error.value)
     assert str(folder) in str(error.value)

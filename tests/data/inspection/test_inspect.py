@@ -61,7 +61,7 @@ def test_frames_held_out_that_are_in_training_too(change: object) -> None:
     values = rain()
     values[58] = change(values[5])  # type: ignore[operator]
     problems = look(values).problems
-    assert problems == ("1 frame(s) held out for validation and test are in the training part too, or nearly",)
+    assert problems == ("1 frame held out for validation and test, also in the training part or nearly",)
 
 
 @pytest.mark.parametrize("name", ["context", "horizon", "stride"])
@@ -102,7 +102,7 @@ def test_a_radar_that_drops_out_shows_in_the_coverage() -> None:
     values[40:, :, 16:] = np.nan
     seen = look(values)
     assert any(
-        "20 frame(s) with data on less than 90% of the usual area, 50% at the least" in said for said in seen.concerns
+        "20 frames with data on less than 90% of the usual area, 50% at the least" in said for said in seen.concerns
     )
     assert seen.coverage[0, 0] == 1
     assert seen.coverage[0, 50] == 0.5
@@ -116,8 +116,8 @@ def test_the_page_shows_what_was_found(tmp_path: Path) -> None:
     seen = framecast.inspect(frames(values, gap=30), context=3, horizon=3)
     text = write_inspection(seen, tmp_path / "page.html", title="<b>odd</b>").read_text()
     assert "&lt;b&gt;odd&lt;/b&gt;" in text
-    assert "1 gap(s) in time" in text
-    assert "1 frame(s) without any data" in text
+    assert "1 gap in time" in text
+    assert "1 frame without any data" in text
     assert text.count("<figure>") == 5
     assert "http://" not in text.replace("http://www.w3.org", "").replace("http://purl.org", "").replace(
         "http://creativecommons.org", ""

@@ -105,7 +105,7 @@ def test_pixels_outside_of_the_range_are_counted_and_said(tmp_path: Path) -> Non
     assert coverage(frames)["outside"].values.tolist() == [2, 2, 2]
     assert survey(frames)[0].outside == 6
     said = framecast.inspect(tmp_path / "a.nc", context=1, horizon=1).concerns
-    assert "6 pixel(s) are outside of the valid range that the file declares and count as no data" in said
+    assert "6 pixels are outside of the valid range that the file declares: no data" in said
 
 
 def test_what_is_not_understood_of_the_attributes_is_said(tmp_path: Path) -> None:

@@ -366,7 +366,7 @@ def test_of_frames_at_one_time_the_first_that_can_be_read_is_taken(tmp_path: Pat
     assert len(done.missing) == (not good)
     lost = damaged if good else damaged[1:]
     (said,) = [said for said in done.repairs if "cannot be read" in said]
-    assert said.startswith(f"{len(lost)} frame(s)")
+    assert said.startswith(f"{len(lost)} frame")
     assert all(f"x_{name}.nc (2020-01-01T00:15:00 UTC)" in said for name in lost)
 
 

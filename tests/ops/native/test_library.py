@@ -6,6 +6,7 @@ import sys
 import pytest
 import torch
 
+from framecast.ops.native import library
 from framecast.ops.native.library import FORMS, Status, available, load_function
 
 WORK = """
@@ -59,3 +60,12 @@ def test_without_loops_it_is_said_what_is_missing(monkeypatch: pytest.MonkeyPatc
     assert not available()
     with pytest.raises(RuntimeError, match="framecast_input_transform is in no loaded library: no C compiler"):
         load_function("framecast_input_transform")(1, 2)
+
+
+def test_a_library_of_earlier_sources_counts_as_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(library, "NEWEST", "framecast_of_a_later_version")
+    loaded, status = library._load.__wrapped__()
+    assert loaded is None
+    assert status.path is None
+    if available():
+        assert "older than its sources; build it again" in status.reason

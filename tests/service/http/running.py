@@ -16,7 +16,7 @@ from framecast.service.http.settings import ServeSettings
 @contextmanager
 def running(settings: ServeSettings) -> Iterator[int]:
     """Run a server; yields its port."""
-    config = uvicorn.Config(build_app(settings), port=0, lifespan="off", log_config=None, access_log=False)
+    config = uvicorn.Config(build_app(settings), port=0, lifespan="on", log_config=None, access_log=False)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

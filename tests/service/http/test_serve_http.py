@@ -9,8 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
-
-pytest.importorskip("fastapi")
 from PIL import Image
 from pyproj import Transformer
 from small_output import LEADS, STEP, SWISS, iso, stamp, write_output

@@ -7,8 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
-
-pytest.importorskip("fastapi")
 from small_output import DEGREES, STEP, frame
 from starlette.testclient import TestClient
 
@@ -38,23 +36,30 @@ def test_a_forecast_comes_back(tmp_path: Path) -> None:
         assert float(np.nanmax(forecast["rainfall_rate"])) == pytest.approx(20, abs=1)
 
 
-def test_what_is_no_frames_or_too_much(tmp_path: Path) -> None:
+def test_what_is_refused_before_a_process_starts(tmp_path: Path) -> None:
     client = _client(tmp_path, upload_size=1)
-    answer = client.post("/api/forecast?forecaster=extrapolation", content=b"nothing")
-    assert answer.status_code == 422
-    assert str(tmp_path) not in answer.text
-    assert "frames.nc" in answer.text
     assert client.post("/api/forecast", content=b"x" * (2**20 + 1)).status_code == 413
     for query in ("horizon=0", "horizon=1000", "forecaster=../run", "forecaster=a/b"):
         assert client.post(f"/api/forecast?{query}", content=b"").status_code == 422
     assert client.get("/api/forecast").status_code == 405
 
 
-def test_limits_of_time_and_memory(tmp_path: Path) -> None:
-    content = _frames(tmp_path)
-    slow = _client(tmp_path, upload_seconds=1.0).post("/api/forecast?forecaster=extrapolation", content=content)
-    assert slow.status_code == 422
-    assert "1 seconds" in slow.text
-    small = _client(tmp_path, upload_memory=512).post("/api/forecast?forecaster=extrapolation", content=content)
+def test_the_limit_of_time(tmp_path: Path) -> None:
+    answer = _client(tmp_path, upload_seconds=1.0).post(
+        "/api/forecast?forecaster=extrapolation", content=_frames(tmp_path)
+    )
+    assert answer.status_code == 422
+    assert "1 seconds" in answer.text
+
+
+@pytest.mark.slow
+def test_damaged_frames_and_the_limit_of_memory(tmp_path: Path) -> None:
+    answer = _client(tmp_path).post("/api/forecast?forecaster=extrapolation", content=b"nothing")
+    assert answer.status_code == 422
+    assert str(tmp_path) not in answer.text
+    assert "frames.nc" in answer.text
+    small = _client(tmp_path, upload_memory=512).post(
+        "/api/forecast?forecaster=extrapolation", content=_frames(tmp_path)
+    )
     assert small.status_code == 422
     assert "512 MB" in small.text

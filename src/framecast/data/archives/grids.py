@@ -9,7 +9,7 @@ from typing import NamedTuple
 import xarray as xr
 
 from framecast.data.frames import same_grid
-from framecast.errors import DataError
+from framecast.errors import DataError, counted
 
 _SHOWN = 10
 """The number of grids that a message lists."""
@@ -27,7 +27,7 @@ class GridGroup(NamedTuple):
         if {"y", "x"} <= set(self.first.coords):
             y, x = self.first["y"].values, self.first["x"].values
             text += f" (y {y[0]:g} to {y[-1]:g}, x {x[0]:g} to {x[-1]:g})"
-        return f"{text} in {len(self.files)} file(s) such as {self.files[0].name}"
+        return f"{text} in {counted(len(self.files), 'file')} such as {self.files[0].name}"
 
 
 def group_by_grid(arrays: Mapping[Path, xr.DataArray]) -> list[GridGroup]:

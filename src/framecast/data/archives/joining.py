@@ -14,7 +14,7 @@ from framecast.data.chunking import READ_LENGTHS
 from framecast.data.frames import action_names, same_grid
 from framecast.data.lazy import stack_files
 from framecast.data.readers.benchmark_sets import set_of_name
-from framecast.errors import DataError
+from framecast.errors import DataError, counted
 
 _NAMES_SHOWN = 5
 """The number of names that a report lists."""
@@ -125,9 +125,9 @@ def _difference(part: xr.DataArray, first: xr.DataArray) -> str | None:
     if part.attrs["dry"] != first.attrs["dry"]:
         return f"dry is {part.attrs['dry']:g} and not the {first.attrs['dry']:g}"
     if part.sizes["channel"] != first.sizes["channel"]:
-        return f"{part.sizes['channel']} channel(s) and not the {first.sizes['channel']}"
+        return f"{counted(part.sizes['channel'], 'channel')} and not the {first.sizes['channel']}"
     if len(action_names(part)) != len(action_names(first)):
-        return f"{len(action_names(part))} action(s) and not the {len(action_names(first))}"
+        return f"{counted(len(action_names(part)), 'action')} and not the {len(action_names(first))}"
     if not same_grid(first, part):
         return "other y or x coordinates than those"
     if part["time"].dtype.kind != first["time"].dtype.kind:

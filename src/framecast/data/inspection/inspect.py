@@ -19,7 +19,7 @@ from framecast.data.orientation import AS_STORED, Orientation, orientation_of
 from framecast.data.quantities import REFLECTIVITY, Quantity, quantity_of
 from framecast.data.windows.index import list_windows, regular_steps, time_step
 from framecast.data.windows.splits import NONE, Split
-from framecast.errors import DataError, format_keyword
+from framecast.errors import DataError, counted, format_keyword
 
 _NO_RAIN, _NO_ECHO = 8.0, 3.0
 """mm/h that half of the rain, and dBZ that half of the echoes, hardly ever exceed and fall short of."""
@@ -64,18 +64,20 @@ class Inspection:
     @property
     def facts(self) -> dict[str, str]:
         """Names and values that describe the data."""
-        counts, unit = self.survey, self.quantity.units
+        counts, unit = self.survey, self.quantity.label
         pixels = prod(self.sizes.values())
         facts = {
-            "variable": f"{self.name}: {self.quantity.title} in {unit}, dry is {self.quantity.dry:g}",
+            "variable": f"{self.name}: {self.quantity.title}{unit and f' in {unit}'}, dry is {self.quantity.dry:g}",
             "size": ", ".join(f"{size} {dim}" for dim, size in self.sizes.items()),
             **self.axes,
             "in memory": f"{bytes_in_words(4 * pixels)} as float32",
-            "range": f"{counts.lowest:g} to {counts.highest:g} {unit}" if counts.observed else "no value at all",
+            "range": f"{counts.lowest:g} to {counts.highest:g} {unit}".rstrip()
+            if counts.observed
+            else "no value at all",
             "no data": f"{counts.missing / max(counts.pixels, 1):.2%} of the pixels",
         }
         if self.on_disk is not None:
-            facts["on disk"] = f"{bytes_in_words(self.on_disk)} in {self.files} file(s)"
+            facts["on disk"] = f"{bytes_in_words(self.on_disk)} in {counted(self.files, 'file')}"
         if np.isfinite(self.quantity.wet) and counts.observed:
             facts["wet"] = (
                 f"{counts.wet / counts.observed:.2%} of the observed pixels ({self.quantity.wet:g} {unit} or more), "
@@ -88,7 +90,7 @@ class Inspection:
     @property
     def problems(self) -> tuple[str, ...]:
         """What would spoil training; all of it is among the concerns too."""
-        leaks = f"{self.leaks} frame(s) held out for validation and test are in the training part too, or nearly"
+        leaks = f"{counted(self.leaks, 'frame')} held out for validation and test, also in the training part or nearly"
         return (
             *([self.no_windows] if self.no_windows else []),
             *([leaks] if self.leaks else []),
@@ -98,8 +100,8 @@ class Inspection:
     @property
     def concerns(self) -> tuple[str, ...]:
         """What was repaired, what is missing, what is suspicious; first what would spoil training."""
-        gaps = [f"{len(self.gaps)} gap(s) in time: {first_names(self.gaps)}"] if self.gaps else []
-        refused = [f"{count} window starts refused: {reason}" for reason, count in self.refused.items()]
+        gaps = [f"{counted(len(self.gaps), 'gap')} in time: {first_names(self.gaps)}"] if self.gaps else []
+        refused = [f"{counted(count, 'window start')} refused: {reason}" for reason, count in self.refused.items()]
         return (
             *self.problems,
             *self.repairs,
@@ -120,8 +122,8 @@ class Inspection:
         labels = [stamp(self.times[place]) for place in np.flatnonzero(few.any(axis=0))]
         least = float(self.coverage[few].min() / usual)
         return [
-            f"{few.sum()} frame(s) with data on less than {_USUAL:.0%} of the usual area, {least:.0%} at the least (a radar "
-            f"that dropped out?): {first_names(labels)}"
+            f"{counted(int(few.sum()), 'frame')} with data on less than {_USUAL:.0%} of the usual area, "
+            f"{least:.0%} at the least (a radar that dropped out?): {first_names(labels)}"
         ]
 
     def __str__(self) -> str:
@@ -189,7 +191,7 @@ def _axes(frames: xr.DataArray) -> dict[str, str]:
             values, unit = frames[axis].values, frames[axis].attrs.get("units", "")
             axes[axis] = f"{values[0]:g} to {values[-1]:g} {unit}, every {values[1] - values[0]:g}"
     if numbers := len(action_names(frames)):
-        axes["actions"] = f"{numbers} number(s) a frame, for a model that takes them: data.actions=true"
+        axes["actions"] = f"{counted(numbers, 'number')} a frame, for a model that takes them: data.actions=true"
     if "crs" in frames.coords:
         axes["projection"] = str(frames["crs"].attrs.get("grid_mapping_name", "stated, without a name"))
     return axes
@@ -206,16 +208,18 @@ def _gaps(frames: xr.DataArray) -> tuple[str, ...]:
 
 
 def _missing_data(counts: Survey) -> list[str]:
-    messages = [f"{len(counts.empty)} frame(s) without any data: {first_names(counts.empty)}"] if counts.empty else []
+    messages = (
+        [f"{counted(len(counts.empty), 'frame')} without any data: {first_names(counts.empty)}"] if counts.empty else []
+    )
     for count, what in (
         (counts.infinite, "infinite"),
-        (counts.below, f"below {counts.quantity.lowest:g} {counts.quantity.units}"),
+        (counts.below, f"below {counts.quantity.lowest:g} {counts.quantity.label}"),
     ):
         if count:
-            messages.append(f"{count} pixel(s) are {what}, which cannot be and count as no data")
+            messages.append(f"{counted(count, 'pixel is', 'pixels are')} {what}, which cannot be: no data")
     if counts.outside:
         messages.append(
-            f"{counts.outside} pixel(s) are outside of the valid range that the file declares and count as no data"
+            f"{counted(counts.outside, 'pixel is', 'pixels are')} outside of the valid range that the file declares: no data"
         )
     return messages
 
@@ -250,7 +254,7 @@ def _duplicates(counts: Survey) -> list[str]:
         (counts.alike, "nearly equal to an earlier one"),
     ):
         if frames:
-            messages.append(f"{len(frames)} frame(s) {what}: {first_names(frames)}")
+            messages.append(f"{counted(len(frames), 'frame')} {what}: {first_names(frames)}")
     return messages
 
 
@@ -260,7 +264,7 @@ def _range(counts: Survey) -> list[str]:
         return []
     messages = []
     if not quantity.bounded and counts.highest > quantity.plausible:
-        messages.append(f"the highest value, {counts.highest:g} {quantity.units}, is implausible")
+        messages.append(f"the highest value, {counts.highest:g} {quantity.label}, is implausible")
     if quantity.rain is not None and not counts.dry:
         messages.append(_no_dry_pixel(counts))
     if np.isfinite(quantity.wet) and not counts.wet:
@@ -271,7 +275,7 @@ def _range(counts: Survey) -> list[str]:
 def _no_dry_pixel(counts: Survey) -> str:
     """What it may mean that no pixel holds the dry value."""
     quantity = counts.quantity
-    what = f"no pixel holds the dry value, {quantity.dry:g} {quantity.units}; the lowest is {counts.lowest:g}: "
+    what = f"no pixel holds the dry value, {quantity.dry:g} {quantity.label}; the lowest is {counts.lowest:g}: "
     if quantity.rain == "rate" and counts.missing and counts.lowest >= quantity.wet:
         return what + f"are dry pixels among the {counts.missing / counts.pixels:.0%} that are read as no data?"
     meaning = "no echo" if quantity.rain == "reflectivity" else "no rain"

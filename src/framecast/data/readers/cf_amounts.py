@@ -59,6 +59,7 @@ def as_rate(array: xr.DataArray, dataset: xr.Dataset, path: object, options: Rea
         apart = f"are {', '.join(f'{span / 60:g}' for span in spans[:5])} minutes apart"
         raise _no_single_span(array, name, apart, path)
     minutes = abs(float(spans[0])) / 60
+    position = _position(array, np.minimum(start, end), np.maximum(start, end))
     rate = array.copy()
     rate.attrs = {
         **array.attrs,
@@ -68,9 +69,12 @@ def as_rate(array: xr.DataArray, dataset: xr.Dataset, path: object, options: Rea
         "repairs": [
             *array.attrs.get("repairs", []),
             f"amounts in {units} are read as rates over the {minutes:g} minutes between {name}"
-            + _position(array, np.minimum(start, end), np.maximum(start, end)),
+            + (f"; the time of a frame is the {position} of its interval" if position else ""),
         ],
+        "cell_methods": "time: mean",
     }
+    if position == "end":
+        rate.attrs["mean_over_seconds"] = 60 * minutes
     return rate
 
 
@@ -112,13 +116,13 @@ def _method_of_time(array: xr.DataArray) -> str:
 
 
 def _position(array: xr.DataArray, start: np.ndarray, end: np.ndarray) -> str:
-    """Where in its interval the time of a frame lies, in words."""
+    """Where in its interval the time of a frame lies: end, beginning or middle; empty where it is not known."""
     times = np.atleast_1d(array["time"].values) if "time" in array.coords else np.array([])
     if times.dtype.kind != "M" or times.shape != start.shape:
         return ""
     for place, stamp in (("end", end), ("beginning", start), ("middle", start + (end - start) / 2)):
         if (np.abs(times - stamp) <= np.timedelta64(1, "s")).all():
-            return f"; the time of a frame is the {place} of its interval"
+            return place
     return ""
 
 

@@ -188,8 +188,10 @@ def from_dataset(dataset: xr.Dataset, path: Path | str, options: ReadOptions) ->
     if mapping in dataset.variables:
         array = array.assign_coords(crs=xr.Variable((), 0, dataset[mapping].attrs))
         array.attrs["grid_mapping"] = "crs"
+    stated = {name: dataset.attrs[name] for name in ("institution", "license") if dataset.attrs.get(name)}
+    array.attrs = {**stated, **array.attrs}
     known_coordinates = {"time", "y", "x", "channel", "sequence", "crs", *geographic}
-    array = _in_metres(array.drop_vars([name for name in array.coords if name not in known_coordinates]))
+    array = in_metres(array.drop_vars([name for name in array.coords if name not in known_coordinates]))
     return with_actions(array, dataset["actions"].values, path) if "actions" in dataset.data_vars else array
 
 
@@ -235,7 +237,7 @@ def _decoded(name: Hashable, variable: xr.Variable) -> xr.Variable:
             return variable
 
 
-def _in_metres(array: xr.DataArray) -> xr.DataArray:
+def in_metres(array: xr.DataArray) -> xr.DataArray:
     """Coordinates in kilometres as metres, the unit that a grid mapping has unless it says otherwise."""
     for axis in ("y", "x"):
         if axis in array.coords and array[axis].attrs.get("units") in ("km", "kilometer", "kilometre", "kilometers"):

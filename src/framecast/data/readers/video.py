@@ -26,7 +26,7 @@ from framecast.data.readers.limits import check_size
 from framecast.data.readers.options import ReadOptions
 from framecast.data.readers.rotation import AS_STORED, Turn, turn_of_matrix
 from framecast.data.readers.single import first_line
-from framecast.errors import DataError, UnreadableFile
+from framecast.errors import DataError, UnreadableFile, counted
 
 RECOGNISES = ["video (.mp4, .avi, .mov, .mkv, .webm)"]
 
@@ -205,4 +205,6 @@ def _decode(path: Path, index: _Index, stamps: tuple[int, ...], shape: tuple[int
                 values[place] = turn.apply(np.atleast_3d(image.to_ndarray()).transpose(2, 0, 1))
             if not places:
                 return values
-    raise UnreadableFile(f"{len(places)} frame(s) cannot be decoded", where=path, remedy="fetch the file again")
+    raise UnreadableFile(
+        f"{counted(len(places), 'frame')} cannot be decoded", where=path, remedy="fetch the file again"
+    )

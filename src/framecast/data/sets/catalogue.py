@@ -18,6 +18,8 @@ class DataSetInfo:
     digits `data.images`) must hold, `files` what can be fetched."""
 
     title: str
+    short: str
+    """The name by which it is fetched."""
     data: str
     source: str
     terms: str
@@ -29,6 +31,7 @@ class DataSetInfo:
 CATALOGUE = (
     DataSetInfo(
         "MNIST, for Moving MNIST, V-MNIST and Mixed Moving MNIST",
+        "mnist",
         "moving_digits, varied_digits, mixed_digits",
         "http://yann.lecun.com/exdb/mnist/",
         "CC BY-SA 3.0",
@@ -49,6 +52,7 @@ CATALOGUE = (
     ),
     DataSetInfo(
         "Moving MNIST, the fixed test set",
+        "moving_mnist_test",
         "archive",
         "https://www.cs.toronto.edu/~nitish/unsupervised_video/mnist_test_seq.npy",
         "not known",
@@ -58,6 +62,7 @@ CATALOGUE = (
     ),
     DataSetInfo(
         "Moving MNIST as thuml publishes it",
+        "moving_mnist_thuml",
         "archive",
         "https://github.com/thuml/predrnn-pytorch",
         "not known",
@@ -67,6 +72,7 @@ CATALOGUE = (
     DataSetInfo(
         "KTH actions",
         "kth",
+        "kth",
         "https://www.csc.kth.se/cvap/actions/",
         "not known",
         "not known; videos, of which the frames have to be cut out",
@@ -74,6 +80,7 @@ CATALOGUE = (
     ),
     DataSetInfo(
         "Human3.6M",
+        "human36m",
         "human36m",
         "http://vision.imar.ro/human3.6m/",
         "for academic use, after registration",
@@ -83,6 +90,7 @@ CATALOGUE = (
     DataSetInfo(
         "RoboNet",
         "robonet",
+        "robonet",
         "https://www.robonet.wiki/",
         "CC BY 4.0",
         "38.9 GB",
@@ -90,6 +98,7 @@ CATALOGUE = (
     ),
     DataSetInfo(
         "BAIR robot pushing",
+        "bair",
         "bair",
         "http://rail.eecs.berkeley.edu/datasets/bair_robot_pushing_dataset_v0.tar",
         "not known",
@@ -106,6 +115,7 @@ CATALOGUE = (
     DataSetInfo(
         "TaxiBJ",
         "taxibj",
+        "taxibj",
         "https://github.com/TolicWang/DeepST, as repacked for https://github.com/chengtan9907/OpenSTL",
         "not known",
         "not known",
@@ -114,6 +124,7 @@ CATALOGUE = (
     DataSetInfo(
         "SEVIR, vertically integrated liquid",
         "sevir",
+        "sevir",
         "s3://sevir (https://registry.opendata.aws/sevir/)",
         "not known",
         "not known; the whole set, of which VIL is a part, takes about 1 TB",
@@ -121,6 +132,7 @@ CATALOGUE = (
     ),
     DataSetInfo(
         "Radar images, as HKO-7, CIKM 2017, Guangzhou and Shanghai are published",
+        "radar_images",
         "archive",
         "from the owner of each",
         "each its own, most for research only, on request",
@@ -131,13 +143,14 @@ CATALOGUE = (
 
 
 def find_set(name: str) -> DataSetInfo:
-    """The set whose title holds `name`, or is called so in a recipe, and whose files can be fetched. Raises `DataError`."""
+    """The set with the short name `name`, or whose title holds it, or that is called so in a recipe, and whose files can be
+    fetched. Raises `DataError`."""
     matches = [info for info in CATALOGUE if name.lower() in info.title.lower() or name in info.data.split(", ")]
-    exact = [info for info in matches if info.title.lower() == name.lower()]
+    exact = [info for info in CATALOGUE if name.lower() in (info.short, info.title.lower())]
     matches = exact or [info for info in matches if info.files] or matches
     if len(matches) != 1:
         what = f"{len(matches)} sets are called {name!r}" if matches else f"no set is called {name!r}"
-        raise DataError(what, remedy=f"sets: {'; '.join(info.title for info in matches or CATALOGUE)}")
+        raise DataError(what, remedy=f"sets: {', '.join(info.short for info in matches or CATALOGUE)}")
     if not matches[0].files:
         raise DataError(
             f"{matches[0].title} cannot be fetched from here",

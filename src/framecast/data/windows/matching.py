@@ -12,7 +12,7 @@ from framecast.data.frames import coverage
 from framecast.data.windows.index import Window
 from framecast.data.windows.record import FrameTable, times_of
 from framecast.data.windows.splits import NAMES, NONE
-from framecast.errors import DataError
+from framecast.errors import DataError, counted
 
 REMOTE_SAMPLES = 16
 """Frames of an archive at a remote address that are compared when it is opened again."""
@@ -60,15 +60,15 @@ def match_frames(
     intact = np.zeros(table.labels.shape, dtype=bool)
     intact[:sequences] = present
     if new := len(times) - int(present.sum()):
-        changes.notes.append(f"{label}{new} frame(s) that are new since training are not used")
+        changes.notes.append(f"{label}{counted(new, 'frame')} new since training, not used")
     if not same or new:
         intact &= _unchanged(frames, table, positions, present, sequences)
     for what, mask in (("gone", ~present), ("changed", present)):
         lost = np.zeros_like(intact)
         lost[:sequences] = mask & ~intact[:sequences]
-        _note_lost(f"{label}%s frame(s) %s: {what}", table, lost, splits, changes)
+        _note_lost(f"{label}%s frames %s: {what}", table, lost, splits, changes)
     if sequences < len(table.labels):
-        changes.lost.append(f"{label}{len(table.labels) - sequences} sequence(s) are gone")
+        changes.lost.append(f"{label}{counted(len(table.labels) - sequences, 'sequence is', 'sequences are')} gone")
     intact_times = np.flatnonzero(intact.any(0))
     new_positions = np.full(len(table.times), -1)
     new_positions[intact_times] = np.arange(len(intact_times))

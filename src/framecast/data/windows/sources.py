@@ -26,7 +26,7 @@ from framecast.data.windows.index import Window
 from framecast.data.windows.inputs import Field, Input
 from framecast.data.windows.record import FrameTable
 from framecast.data.windows.splits import Split
-from framecast.errors import ConfigError, DataError, shown
+from framecast.errors import ConfigError, DataError, counted, shown
 from framecast.types import FrameShape
 
 
@@ -119,7 +119,8 @@ class DataSplits:
             raise ConfigError(
                 self._none_left("training"),
                 where=self.where,
-                remedy="give more frames, shorten the windows (data.context, data.horizon), or hold out less (data.split)",
+                remedy="give more frames, shorten the windows (data.context, data.horizon), or hold out less: "
+                "'data.split={name: blocks, validation: 0, test: 0}' trains on all of them",
             )
         shape = self.train.shape
         return shape if crop is None else shape._replace(height=crop[0], width=crop[1])
@@ -234,7 +235,7 @@ def _actions(frames: xr.DataArray) -> np.ndarray:
     missing = np.argwhere(~np.isfinite(actions).all(-1))
     if len(missing):
         raise DataError(
-            f"{len(missing)} frame(s) without an action: one that is not a number, first at frame {missing[0, 1]}",
+            f"{counted(len(missing), 'frame')} without an action: one that is not a number, first at frame {missing[0, 1]}",
             where=describe_source(frames),
             remedy="give every frame an action, 0 where nothing is done",
         )
@@ -260,7 +261,7 @@ class ArchiveSource:
         for other in archives[1:]:
             if other.attrs["quantity"] != first.attrs["quantity"] or other.sizes["channel"] != first.sizes["channel"]:
                 raise DataError(
-                    f"{other.attrs['quantity']} in {other.sizes['channel']} channel(s) cannot be mixed with "
+                    f"{other.attrs['quantity']} in {counted(other.sizes['channel'], 'channel')} cannot be mixed with "
                     f"{first.attrs['quantity']} in {first.sizes['channel']}",
                     where=describe_source(first, other),
                 )

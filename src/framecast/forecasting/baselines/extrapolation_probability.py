@@ -65,8 +65,7 @@ class ExtrapolationProbability:
         known = np.isfinite(newest)
         rates = np.where(known & (newest > self.quantity.dry), self.quantity.rain_rate(newest, ZR()), 0.0)
         log_rates = torch.from_numpy(np.log(np.maximum(rates, _DRY)).astype(np.float32))
-        kilometres = torch.tensor([scale.kilometres])
-        features = self._prior.features(log_rates[None], torch.from_numpy(known)[None], kilometres)
+        features = self._prior.features(log_rates[None], torch.from_numpy(known)[None], [scale.kilometres])
         return torch.stack([self._at(features, scale.minutes * lead) for lead in range(1, horizon + 1)])
 
     def _at(self, features: Tensor, minutes: float) -> Tensor:

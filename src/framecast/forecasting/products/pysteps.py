@@ -22,6 +22,7 @@ from framecast.forecasting.labels import Forecast
 from framecast.forecasting.products import Choice, Document, Product, Request
 from framecast.forecasting.products.place import Place
 from framecast.forecasting.products.source import Source, origin_of
+from framecast.writing.netcdf import netcdf_bytes
 
 FILE = "pysteps.nc"
 _NAMES = {
@@ -171,7 +172,7 @@ def choose(request: Request) -> Choice:
 
 def make(request: Request) -> Document:
     """The file."""
-    return Document(FILE, bytes(to_dataset(request.source.forecast).to_netcdf(engine="h5netcdf")))
+    return Document(FILE, bytes(netcdf_bytes(to_dataset(request.source.forecast))))
 
 
 PYSTEPS = Product("pysteps", "The nowcast as NetCDF of pysteps, for its verification and blending.", choose, make)

@@ -84,7 +84,7 @@ class ExtrapolationPrior(nn.Module):
         self.weight = nn.Parameter(torch.zeros_like(self.start))
         self.bias = nn.Parameter(torch.zeros(len(KNOTS), len(rates)))
 
-    def features(self, log_rate: Tensor, known: Tensor, kilometres: Tensor) -> Tensor:
+    def features(self, log_rate: Tensor, known: Tensor, kilometres: Sequence[float]) -> Tensor:
         """The logits of the shares of neighbourhoods `(B, K, S, H, W)`, from the logarithms of the newest rates `log_rate
         (B, H, W)`, where they are `known (B, H, W)` bool, with pixels of `kilometres (B,)`."""
         limits = self.log_rates.reshape(1, -1, 1, 1)
@@ -95,7 +95,7 @@ class ExtrapolationPrior(nn.Module):
         shares = [own]
         for width in WIDTHS[1:]:
             means = torch.cat(
-                [smooth(field[None], width / float(size)) for field, size in zip(fields, kilometres, strict=True)]
+                [smooth(field[None], width / size) for field, size in zip(fields, kilometres, strict=True)]
             )
             shares.append(means[:, :-1] / means[:, -1:].clamp(min=0.05))
         share = torch.stack(shares, dim=2).clamp(0, 1)

@@ -113,12 +113,13 @@ def restore_buffers(core: Core) -> Iterator[None]:
 def feeds(teacher: Tensor, available: int) -> list[str]:
     """The input of each step: "truth" for all sequences, "prediction" for all, or a "mixture".
 
-    The values of a mask on a GPU are not read, since that would wait for all of its queued work: every step but the first that
-    has an observed frame is then a "mixture", which gives the same result in more operations.
+    The values of a mask on a GPU are not read, since that would wait for all of its queued work, nor those of a model that is
+    exported, whose graph is made for any values: every step but the first that has an observed frame is then a "mixture", which
+    gives the same result in more operations.
 
     Raises `ValueError` as `rollout` does.
     """
-    if not _is_on_cpu(teacher):
+    if not _is_on_cpu(teacher) or torch.compiler.is_exporting():
         return ["truth", *("mixture" if t < available else "prediction" for t in range(1, teacher.shape[1]))]
     every, some = teacher.all(dim=0).tolist(), teacher.any(dim=0).tolist()
     if not every[0]:

@@ -19,6 +19,8 @@ ADDRESS, SIZE, COUNT, REAL = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int, ctyp
 FORMS = {"AVX512": "_loops_avx512", "AVX2": "_loops_avx2"}
 """Libraries by the CPU capability that PyTorch reports, the fastest first; `_loops` for any other."""
 FOLDER = Path(__file__).parent
+NEWEST = "framecast_sample"
+"""The function that was added last: a library without it was built from earlier sources."""
 
 
 class Status(NamedTuple):
@@ -45,9 +47,14 @@ def _load() -> tuple[ctypes.CDLL | None, Status]:
             form, None, f"no {path.name}: no C compiler with OpenMP at installation, or a wheel without"
         )
     try:
-        return ctypes.CDLL(str(path)), Status(form, path)
+        library = ctypes.CDLL(str(path))
+        getattr(library, NEWEST)
     except OSError as error:
         return None, Status(form, None, f"{path} cannot be loaded: {error}")
+    except AttributeError:
+        reason = f"{path} is older than its sources; build it again: python setup.py build_ext --inplace"
+        return None, Status(form, None, reason)
+    return library, Status(form, path)
 
 
 def _library() -> ctypes.CDLL | None:

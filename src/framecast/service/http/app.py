@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated
 
+from anyio import to_thread
 from fastapi import FastAPI, Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware.gzip import GZipMiddleware
@@ -27,6 +30,7 @@ from framecast.service.http.settings import ServeSettings
 from framecast.service.http.site import Missing, Site, as_time
 from framecast.service.http.tiles import Place
 
+_THREADS = 8
 _LARGEST_FILE = 4 * 2**30
 _COMPRESSED = (".png", ".tif", ".nc")
 
@@ -35,20 +39,32 @@ def build_app(settings: ServeSettings) -> Application:
     """The application that serves a folder."""
     site = Site(settings)
     api = FastAPI(
-        title="framecast", version=framecast.__version__, docs_url=None, redoc_url=None, openapi_url="/api/openapi.json"
+        title="framecast",
+        version=framecast.__version__,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/api/openapi.json",
+        lifespan=_lifespan,
     )
 
     @api.exception_handler(Missing)
     async def missing(_: Request, error: Missing) -> Response:
         return JSONResponse({"detail": str(error)}, status_code=404)
 
+    _add_tiles(api, site)  # first: addresses are tried in order, and most requests are for tiles
     _add_page(api)
     _add_state(api, site)
     _add_data(api, site)
-    _add_tiles(api, site)
     if settings.uploads:
         add_uploads(api, settings)
     return Guard(_Compressed(api), settings, site.metrics)
+
+
+@asynccontextmanager
+async def _lifespan(_: FastAPI) -> AsyncIterator[None]:
+    """Few threads: more would wait for each other, and each holds memory."""
+    to_thread.current_default_thread_limiter().total_tokens = _THREADS
+    yield
 
 
 class _Compressed:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 
 from framecast.checks import require
-from framecast.service.http.settings import ServeSettings
+from framecast.service.http.settings import ServeSettings, read_token
 
 _log = logging.getLogger("framecast.serve")
 
@@ -28,7 +29,7 @@ def serve(settings: ServeSettings) -> None:
         access_log=False,
         server_header=False,
         date_header=True,
-        lifespan="off",
+        lifespan="on",
         timeout_keep_alive=15,
         timeout_graceful_shutdown=5,
         limit_concurrency=4 * settings.concurrency,
@@ -36,3 +37,17 @@ def serve(settings: ServeSettings) -> None:
     )
     _log.info("serving %s at http://%s:%d", settings.out, settings.host, settings.port)
     uvicorn.Server(config).run()
+
+
+def serve_folder(
+    out: str | Path,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8765,
+    token_file: str | Path | None = None,
+    uploads: bool = False,
+) -> None:
+    """Serve the folder `out` that a service writes; see `ServeSettings`. The token is read from `token_file`, or else from the
+    variable FRAMECAST_TOKEN. Raises what `serve`, `read_token` and the settings raise."""
+    token = read_token(None if token_file is None else Path(token_file))
+    serve(ServeSettings(Path(out), host=host, port=port, token=token, uploads=uploads))

@@ -35,7 +35,7 @@ class ServeSettings:
     rate: Annotated[float, Range(0.1, 1e6)] = 300.0
     burst: Annotated[int, Range(1, 10**6)] = 1200
     concurrency: Annotated[int, Range(1, 10**4)] = 64
-    memory: Annotated[int, Range(16, 10**6)] = 512
+    memory: Annotated[int, Range(16, 10**6)] = 256
     uploads: bool = False
     upload_size: Annotated[int, Range(1, 4096)] = 64
     upload_memory: Annotated[int, Range(512, 10**6)] = 8192

@@ -58,7 +58,7 @@ def paint(values: np.ndarray, field: Field, palette: str | None = None) -> np.nd
 def _probability_colours(values: np.ndarray) -> np.ndarray:
     from matplotlib import colormaps
 
-    shades = colormaps["viridis_r"](np.linspace(0.02, 1, len(PROBABILITY_STEPS) - 1))[:, :3]
+    shades = colormaps["BuPu"](np.linspace(0.15, 1, len(PROBABILITY_STEPS) - 1))[:, :3]
     table = np.vstack([np.ones((1, 3)), shades, shades[-1:]])
     steps = np.digitize(np.where(np.isnan(values), 0, values), PROBABILITY_STEPS)
     return np.asarray((table[steps] * 255).astype(np.uint8))

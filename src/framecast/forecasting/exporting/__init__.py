@@ -1,0 +1,1 @@
+"""A trained network as ONNX, or as a program of `torch.export`, for programs without framecast."""
