@@ -22,7 +22,9 @@ import xarray as xr
 import framecast
 from framecast.data.readers.options import ReadOptions
 from framecast.forecasting.products.settings import ProductSettings
+from framecast.ops.native.memory import keep_free
 from framecast.service.layout import to_stamp
+from framecast.service.processes import FILES
 from framecast.service.settings import Domain
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "service"))
@@ -87,6 +89,8 @@ def main() -> None:
     day = Day(
         domain, out, lambda k: values[order[k % len(order)]], encode, ".nc", arguments.cycles, arguments.seed, dry
     )
+    keep_free(every_size=True)
+    xr.set_options(file_cache_maxsize=FILES)
     begun, processor = time.perf_counter(), time.process_time()
     day.run(lambda number: print(f"\r{number + 1} of {arguments.cycles}", end="", file=sys.stderr))
     elapsed, processor = time.perf_counter() - begun, time.process_time() - processor

@@ -69,11 +69,10 @@ def test_a_crash_takes_no_other_down_and_a_signal_ends_all(tmp_path: Path, monke
     group = os.fork()
     if not group:
         try:
-            processes.end_on_signals()
-            Group(settings, tmp_path, children).run()
-        except SystemExit as end:
-            os._exit(int(end.code or 0))
-        os._exit(9)
+            Group(settings, tmp_path, children).run(processes.stop_on_signals())
+            os._exit(0)
+        finally:
+            os._exit(9)
     wait_for(
         lambda: all(
             (tmp_path / name).exists() and len((tmp_path / name).read_text()) >= 2 for name in ("ill", "silent")

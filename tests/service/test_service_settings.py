@@ -27,6 +27,7 @@ def test_the_example_is_valid_and_shows_every_group() -> None:
         ("out: o\ndomains: [{name: a, source: s, cadance: 5}]", "did you mean 'cadence'"),
         ("out: o\ndomains: [{name: a, source: s, cadence: five}]", "expected a number"),
         ("out: o\ndomains: [{name: a, source: s, retention: {frames: -1}}]", "at least"),
+        ("out: o\ndomains: [{name: a, source: s, ladder: [persistance]}]", "did you mean 'persistence'"),
         ("domains: [{name: a, source: s}]", "out must be given"),
     ],
 )

@@ -29,7 +29,9 @@ def run(
         print(example_text(), end="")
         return
     if config is None:
-        raise ArgumentError("no settings given", remedy="an example to start from", parameter="example", example=True)
+        raise ArgumentError(
+            "no settings given", where="config", remedy="an example to start from", parameter="example", example=True
+        )
     settings = read_settings(config)
     if check:
         print(f"{config}: {', '.join(domain.name for domain in settings.domains)}; output in {settings.out}")

@@ -15,6 +15,7 @@ from framecast.data.readers.options import DEFAULT, ReadOptions
 from framecast.errors import FramecastError
 from framecast.forecasting.labels import Forecast
 from framecast.forecasting.ladder import NOTHING, Ladder
+from framecast.forecasting.loading import is_baseline
 from framecast.forecasting.open import open_forecast
 from framecast.forecasting.outcome import Outcome
 from framecast.forecasting.products.archive import append_forecast
@@ -43,6 +44,10 @@ class Issuer:
         rungs = [domain.model, *(name for name in domain.ladder if name != domain.model)]
         self._ladder = Ladder(rungs, domain.device, tile=domain.tile, members=domain.members, seed=domain.seed)
         self._model = self._ladder.trained
+        if self._model is None and not is_baseline(domain.model):
+            _log.error(
+                "the model %s cannot be loaded; each forecast says why, and is that of another rung", domain.model
+            )
 
     @property
     def context(self) -> int:

@@ -1,8 +1,8 @@
 """The processes of a service: one for each domain, so that a crash of one takes no other down, restarted with back-off.
 
 A process that ends is started again after 1 s, then 2 s, up to a minute; one that has run for ten minutes starts from 1 s again.
-One that shows no sign of life for too long is killed. SIGTERM and SIGINT end all of them; so does the end of the parent, however
-it ends. What happened stands in the log and in `service.json`.
+One that shows no sign of life for too long is killed. SIGTERM and SIGINT end all of them, after the cycle in progress or by
+force; so does the end of the parent, however it ends. What happened stands in the log and in `service.json`.
 """
 
 from __future__ import annotations
@@ -42,7 +42,18 @@ GRACE = 8.0
 """Seconds that processes have to end."""
 _LEAST_SILENCE = 600.0
 """Seconds without a sign of life, at least, after which a process is killed."""
+FILES = 16
+"""NetCDF files that a domain holds open at most."""
+_SLICE = 0.25
+"""Seconds of a wait after which it is seen that the process is to stop."""
 _log = logging.getLogger(__name__)
+
+
+@dataclass
+class Stop:
+    """Whether this process is to stop."""
+
+    requested: bool = False
 
 
 @dataclass
@@ -76,16 +87,16 @@ class Group:
     children: list[Child]
     started: str = field(default_factory=lambda: iso(utc_now()))
 
-    def run(self) -> None:
-        """Start the processes and keep them running, until a signal raises `SystemExit`."""
+    def run(self, stop: Stop) -> None:
+        """Start the processes and keep them running, until a stop is requested."""
         try:
-            while True:
+            while not stop.requested:
                 for child in self.children:
                     self._tend(child)
                 running = [child.process.sentinel for child in self.children if child.process is not None]
-                multiprocessing.connection.wait(running, timeout=0.5)
+                multiprocessing.connection.wait(running, timeout=_SLICE)
                 if not running:
-                    time.sleep(0.1)
+                    time.sleep(_SLICE)
         finally:
             self._end()
 
@@ -164,12 +175,10 @@ def run_service(config: str | Path | Service, *, domains: Sequence[str] | None =
         children.append(Child(SERVER, run_server, (settings,), None))
     with claim(out):
         logs.set_up(settings.log, "service", out / "service.log")
-        end_on_signals()
+        stop = stop_on_signals()
         _log.info("framecast %s starts: %s", framecast.__version__, ", ".join(child.name for child in children))
-        try:
-            Group(settings, out, children).run()
-        finally:
-            _log.info("the service has ended")
+        Group(settings, out, children).run(stop)
+        _log.info("the service has ended")
 
 
 def run_server(settings: Service) -> None:
@@ -208,46 +217,59 @@ def _child(settings: Service, domain: Domain) -> Child:
 
 
 def run_domain(settings: Service, name: str, sign: Any) -> None:
-    """The process of a domain. Exits with 0 after a signal or the end of its parent, 2 for a wrong input, 1 for others."""
-    from framecast.ops.native.memory import keep_free
-    from framecast.service.domain import DomainLoop
-
+    """The process of a domain. Exits with 0 after a signal or the end of its parent, 2 for a wrong input, 1 for others; at once,
+    since all that counts is on disk, and the libraries in use would take seconds to be taken down."""
     domain = settings.domain(name)
     layout = Layout(settings.out, name)
     layout.folder.mkdir(parents=True, exist_ok=True)
     logs.set_up(settings.log, name, layout.log)
-    end_on_signals()
-    keep_free(every_size=True)
-    parent = multiprocessing.parent_process()
+    code = 1
     try:
-        with DomainLoop(domain, settings.out) as loop:
-            _log.info("watches %s", domain.source)
-            while True:
-                loop.step()
-                sign.value = time.monotonic()
-                if parent is None:
-                    time.sleep(domain.poll)
-                elif multiprocessing.connection.wait([parent.sentinel], timeout=domain.poll):
-                    _log.warning("the parent process has ended")
-                    return
+        _operate(domain, settings.out, sign, stop_on_signals())
+        code = 0
     except FramecastError as error:
         _log.error("%s", error.message(format_keyword))
-        sys.exit(error.exit_code)
+        code = error.exit_code
     except Exception:
         _log.exception("an internal error")
-        sys.exit(1)
+    finally:
+        logging.shutdown()
+        os._exit(code)
 
 
-def end_on_signals() -> None:
-    """End this process by `SystemExit` on SIGTERM and SIGINT; a second signal changes nothing."""
+def _operate(domain: Domain, out: str, sign: Any, stop: Stop) -> None:
+    """Run a domain until a stop is requested or its parent has ended; `sign` is the time of its last sign of life."""
+    import xarray as xr
 
-    def end(_number: int, _frame: FrameType | None) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        sys.exit(0)
+    from framecast.ops.native.memory import keep_free
+    from framecast.service.domain import DomainLoop
 
-    signal.signal(signal.SIGTERM, end)
-    signal.signal(signal.SIGINT, end)
+    keep_free(every_size=True)
+    xr.set_options(file_cache_maxsize=FILES)
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    with DomainLoop(domain, out) as loop:
+        _log.info("watches %s", domain.source)
+        while not stop.requested:
+            loop.step()
+            sign.value = time.monotonic()
+            end = sign.value + domain.poll
+            while not stop.requested and (left := end - time.monotonic()) > 0:
+                if multiprocessing.connection.wait([parent.sentinel], timeout=min(left, _SLICE)):
+                    _log.warning("the parent process has ended")
+                    return
+
+
+def stop_on_signals() -> Stop:
+    """What SIGTERM and SIGINT request. They raise nothing, so that what is in progress is done to its end."""
+    stop = Stop()
+
+    def request(_number: int, _frame: FrameType | None) -> None:
+        stop.requested = True
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, request)
+    return stop
 
 
 def _describe_exit(code: int | None) -> str:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Annotated, Literal
 
+from framecast.checkpoints.model_folder import packaged
 from framecast.checks import Range, Seed, as_path
-from framecast.config.parsing import parse
+from framecast.config.parsing import nearest, parse
 from framecast.data.readers.options import DEFAULT, ReadOptions
 from framecast.errors import ArgumentError, ConfigError, shown
+from framecast.forecasting import baselines
 from framecast.forecasting.products.settings import ProductSettings
+from framecast.reading.paths import status
 from framecast.reading.plain_data import parse_yaml, read_yaml
 from framecast.types import config
 
@@ -94,6 +98,9 @@ class Domain:
             raise ArgumentError(
                 "is empty", parameter="source", remedy="name a folder, a pattern, or the address of a store"
             )
+        _check_rung(self.model, "model")
+        for name in self.ladder:
+            _check_rung(name, "ladder")
 
     @property
     def wait_seconds(self) -> float:
@@ -104,6 +111,18 @@ class Domain:
     def deadline_seconds(self) -> float:
         """Seconds that a cycle may take: by default four fifths of the cadence."""
         return 48 * self.cadence if self.deadline is None else self.deadline
+
+
+def _check_rung(name: str, parameter: str) -> None:
+    """Raise `ArgumentError` for a name that is neither a baseline's nor that of a model of the package. A path may lead to one
+    later."""
+    known = [*packaged(), *baselines.names()]
+    if name not in known and os.sep not in name and status(name) is None:
+        raise ArgumentError(
+            f"{shown(name)} is no forecaster{nearest(name, known)}",
+            parameter=parameter,
+            remedy=f"the path of a model, or one of: {', '.join(known)}",
+        )
 
 
 @config
