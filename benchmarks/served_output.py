@@ -90,7 +90,7 @@ def domain(folder: Path, path: Path, count: int, members: int, *, fallen: bool) 
         fallback = index == frames.sizes["time"] - 3 or (newest and fallen)
         issued: Any = beside["extrapolation"] if fallback else model
         rung = "extrapolation" if fallback else "radar"
-        reasons = ["the frame expected at this time is missing: bridged along the motion"] if fallback else []
+        reasons = ["the newest frame is stuck: it equals the one before"] if fallback else []
         target = folder / "forecasts" / stamp(init) / "forecast.nc"
         make_folder(target.parent)
         framecast.write(issued, target, overwrite=True)

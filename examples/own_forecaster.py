@@ -28,10 +28,15 @@ class Mean:
         return np.repeat(mean, horizon, axis=1)[None]
 
 
+def show(done: int, total: int) -> None:
+    """Print how many windows are verified."""
+    print(f"{done} of {total} windows", file=sys.stderr, flush=True)
+
+
 def main(data: str, report: str) -> None:
     """Verify every fourth window of `data` and write `report`."""
     verification = framecast.verify(
-        [Mean()], data, context=5, horizon=6, stride=4, baselines=("persistence", "extrapolation")
+        [Mean()], data, context=5, horizon=6, stride=4, baselines=("persistence", "extrapolation"), progress=show
     )
     for name in verification.forecasters:
         print(f"{name:22} MSE {verification.frame(name, 'mse').value:.4g}")

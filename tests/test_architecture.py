@@ -127,11 +127,12 @@ EXCEPTIONS = {
     ("data/store/layout.py", "xr.Dataset(coords=coordinates, attrs={'Conventions': 'CF-1.10'}).to_zarr"): "as above",
     ("forecasting/products/archive.py", "dataset.to_zarr"): "into memory",
     ("forecasting/products/archive.py", "fitted.to_zarr"): "into memory",
-    ("forecasting/write.py", "av.open"): "into memory",
+    ("forecasting/film.py", "av.open"): "into memory",
     ("forecasting/write.py", "to_dataset(forecast).to_zarr"): "into memory",
     ("service/http/on_request.py", "tempfile.TemporaryDirectory"): "what is sent, for as long as it is forecast from",
     ("training/logs.py", "SummaryWriter"): "TensorBoard writes its files itself",
     ("verification/evaluate.py", "verification.save"): "our own, which writes through `writing`",
+    ("workflows/forecast_verification.py", "verification.save"): "as above",
 }
 """Calls outside `framecast.writing`, and why they may be."""
 

@@ -17,11 +17,14 @@ def test_a_forecaster_of_ones_own(
     frames = tmp_path / "few.nc"
     import xarray as xr
 
+    source = (ROOT / "examples" / "own_forecaster.py").read_text()
+    assert re.findall(r"^(?:from|import) framecast.*", source, re.MULTILINE) == ["import framecast"]
     with xr.open_dataset(radar / "mch_20150515.nc", engine="h5netcdf") as event:
         event.isel(time=slice(0, 20), y=slice(200, 300), x=slice(200, 300)).to_netcdf(frames, engine="h5netcdf")
     monkeypatch.setattr("sys.argv", ["own_forecaster.py", str(frames), str(tmp_path / "report.html")])
     runpy.run_path(str(ROOT / "examples" / "own_forecaster.py"), run_name="__main__")
-    printed = capsys.readouterr().out
+    printed, progress = capsys.readouterr()
+    assert re.search(r"(\d+) of \1 windows", progress)
     assert all(name in printed for name in ("mean of the context", "persistence", "extrapolation"))
     assert (tmp_path / "report.html").is_file()
 

@@ -82,3 +82,12 @@ run = framecast.train("radar#convlstm", {SMALL}, data="clips.npy", out="judged")
 print(*framecast.evaluate(run, baselines=["recent_mean"], limit=2).forecasters)
 """
     assert run(installed, code).split()[-1] == "recent_mean"
+
+
+def test_its_baseline_is_forecast_by_name(installed: Path) -> None:
+    code = """
+import framecast
+forecast = framecast.forecast("recent_mean", "archive", 2, fallback=["persistence"])
+print(forecast.attrs["framecast_rung"], forecast.sizes["lead_time"])
+"""
+    assert run(installed, code) == "recent_mean 2\n"

@@ -37,7 +37,9 @@ from framecast.training import train as train
 from framecast.types import FrameShape as FrameShape
 from framecast.types import Prediction as Prediction
 from framecast.verification.arriving import score_forecast as score_forecast
+from framecast.verification.drift import drift as drift
 from framecast.verification.result import Verification as Verification
+from framecast.verification.score_summary import summarise as summarise
 from framecast.verification.settings import EvaluationSettings as EvaluationSettings
 from framecast.verification.verify import verify as verify
 from framecast.workflows.calibration import calibrate as calibrate

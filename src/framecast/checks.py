@@ -177,7 +177,13 @@ def is_positive(value: Any) -> bool:
     return not isinstance(value, bool | np.timedelta64) and isinstance(value, Real) and SMALLEST <= value <= LARGEST  # type: ignore[operator]
 
 
-_PROJECTS = {"sklearn": "scikit-learn", "av": "PyAV", "lightning_fabric": "lightning-fabric", "mlflow": "MLflow"}
+_PROJECTS = {
+    "sklearn": "scikit-learn",
+    "av": "PyAV",
+    "lightning_fabric": "lightning-fabric",
+    "mlflow": "MLflow",
+    "prometheus_client": "prometheus-client",
+}
 """The names of packages whose modules have another name."""
 
 

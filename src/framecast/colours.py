@@ -53,6 +53,17 @@ class Scale:
         return np.asarray(colours)
 
 
+def check_palette(palette: str) -> None:
+    """Raise `ArgumentError` unless there is a palette of that name."""
+    if palette not in PALETTES:
+        raise ArgumentError(
+            f"{palette!r} is not a palette",
+            parameter="palette",
+            example=PALETTES[0],
+            remedy=f"use {' or '.join(PALETTES)}",
+        )
+
+
 def scale_of(quantity: Quantity, palette: str | None = None) -> Scale:
     """The scale of a quantity, in one of `PALETTES` (None: the first); a grey scale has no palette.
 
@@ -61,13 +72,8 @@ def scale_of(quantity: Quantity, palette: str | None = None) -> Scale:
     from matplotlib import colormaps
     from matplotlib.colors import BoundaryNorm, LinearSegmentedColormap, ListedColormap, Normalize, to_rgba
 
-    if palette is not None and palette not in PALETTES:
-        raise ArgumentError(
-            f"{palette!r} is not a palette",
-            parameter="palette",
-            example=PALETTES[0],
-            remedy=f"use {' or '.join(PALETTES)}",
-        )
+    if palette is not None:
+        check_palette(palette)
     ticks = quantity.colour_steps
     if not ticks:
         return Scale(colormaps["gray"], Normalize(*quantity.usual), quantity.label, (), (214, 178, 178))

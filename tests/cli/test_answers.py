@@ -107,6 +107,10 @@ def test_results_are_objects_with_the_documented_fields(run: Any, rain: Path, tr
             result = document["result"]
             assert result["file"] == str(nowcast)
             assert result["lead_minutes"] == [5.0, 10.0, 15.0]
+            assert result["rung"]
+            assert result["reasons"] == []
+            assert result["age_seconds"] > 0
+            assert len(result["largest"]) == 3
         if command == "evaluate":
             row = document["result"]["scores"][0]
             assert row["forecaster"] == "predrnn_v2"

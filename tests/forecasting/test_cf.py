@@ -101,6 +101,14 @@ def test_the_projection_has_its_code(tmp_path: Path) -> None:
     assert written(tmp_path / "out.nc")["crs"].attrs["epsg_code"] == f"EPSG:{STEREOGRAPHIC}"
 
 
+def test_the_pole_of_a_stereographic_projection_is_stated() -> None:
+    mapping = {"grid_mapping_name": "polar_stereographic", "standard_parallel": -71.0}
+    frames = rain(grid_mapping="crs").assign_coords(crs=((), 0, mapping))
+    dataset = to_dataset(framecast.load("persistence").forecast(frames, 2))
+    assert dataset["crs"].attrs["latitude_of_projection_origin"] == -90
+    assert "latitude_of_projection_origin" not in frames["crs"].attrs
+
+
 def test_a_mean_over_the_step_has_bounds(tmp_path: Path) -> None:
     framecast.forecast("persistence", write_amounts(tmp_path / "amounts.nc"), 2, out=tmp_path / "out.nc")
     dataset = written(tmp_path / "out.nc")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -303,3 +304,9 @@ def test_any_faults_end_in_a_declared_outcome(
         assert outcome.newest <= now
         assert max_age is None or outcome.age <= 900  # type: ignore[operator]
         assert np.nanmax(outcome.largest) <= RAIN_RATE.plausible
+
+
+def test_the_document_shows_the_table() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "fallback.md").read_text()
+    rows = [f"| `{fault.name}` | {fault.found} | {fault.leads_to} |" for fault in FAULTS.values()]
+    assert [line for line in text.splitlines() if line.startswith("| `") and line.count("|") == 4] == rows

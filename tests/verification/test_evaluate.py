@@ -172,7 +172,7 @@ def test_a_comparison_says_what_was_seen_in_training(
     assert stop.value.code in (0, None), message
     assert "a model was trained on 44 of these frames" in message
     assert "windows hold some of them and were left out" in message
-    assert "MSE: " in message
+    assert "MSE ↓" in message
     page = (out / "comparison.html").read_text()
     assert "trained on 44 of these frames" in page
     assert "of a single day" in page

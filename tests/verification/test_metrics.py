@@ -47,10 +47,9 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_new_metric_is_in_the_tables_and_figures_of_the_report(noisy: Verification, tmp_path: Path) -> None:
     text = framecast.write_report(noisy, tmp_path / "report.html").read_text()
-    assert "<th>Miss rate</th>" in text
-    assert "<th>Miss rate at 2 mm/h</th>" in text
-    assert "<td>Miss rate</td><td>misses / (hits + misses), counts pooled over cases; " in text
-    assert ">Miss rate at 2 mm/h</text>" in text, "drawn against lead time"
+    assert '<th scope="col">Miss rate ↓</th>' in text
+    assert "<dt>Miss rate</dt><dd>misses / (hits + misses), counts pooled over cases; " in text
+    assert "<figcaption>Miss rate at 2 mm/h ↓</figcaption>" in text, "drawn against lead time"
 
 
 def test_a_new_metric_is_printed(noisy: Verification) -> None:

@@ -162,4 +162,4 @@ def test_on_the_command_line(
     assert stop.value.code in (0, None), message
     assert "LPIPS" in message
     assert "FVD of 3 clips" in message
-    assert "<th>FVD</th>" in (tmp_path / "out" / "report.html").read_text()
+    assert ">FVD ↓</th>" in (tmp_path / "out" / "report.html").read_text()

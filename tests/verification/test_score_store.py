@@ -1,14 +1,17 @@
 """The scores of a service: a file that grows, its summaries, and drift that a wet day does not feign."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from framecast.cli import app
 from framecast.errors import DataError
 from framecast.verification.drift import drift
 from framecast.verification.score_rows import ScoreRow
-from framecast.verification.score_store import append_scores, compact_scores, read_scores
+from framecast.verification.score_store import append_scores, compact_scores, read_scores, score_files
 from framecast.verification.score_summary import summarise
 
 START = np.datetime64("2026-06-01T00:00", "ns")
@@ -84,6 +87,25 @@ def test_the_score_of_a_day_is_that_of_its_sums_also_when_kept_by_day(tmp_path: 
     assert pod.value == pytest.approx(3 / 9)  # from the same sums
     yesterday = summarise(path, 1, by_lead_time=False)
     assert {str(each.first_day) for each in yesterday} == {"2026-06-06"}
+
+
+def test_the_file_of_a_service_is_read_and_shown(tmp_path: Path) -> None:
+    """It does not name what was issued: the first row of an initial time tells."""
+    (tmp_path / "out" / "south").mkdir(parents=True)
+    path = tmp_path / "out" / "south" / "scores.csv"
+    append_scores([*week(30, 0.2), *week(7, -0.5, seed=1, first=30)], path)
+    lines = [line.split(",") for line in path.read_text().splitlines()]
+    path.write_text("\n".join(",".join([*line[:2], *line[3:8], line[9]]) for line in lines) + "\n")
+    assert path.read_text().startswith("init_time,lead_minutes,forecaster,score,threshold,value,pixels,sums\n")
+    assert {each.issued for each in read_scores(path)} == {"radar"}
+    shown = CliRunner().invoke(app, ["scores", str(tmp_path / "out"), "--days", "2"])
+    assert shown.exit_code == 0, shown.output
+    assert "south, 2026-07-06 to 2026-07-07: 8 forecasts of radar" in shown.stdout
+    assert "MSE of radar: -0.496 over extrapolation_probability" in " ".join(shown.stdout.split())
+    answer = json.loads(CliRunner().invoke(app, ["scores", str(path), "--json"]).stdout)
+    assert any(each["worse"] for each in answer["result"]["drift"] if each["domain"] == "south")
+    with pytest.raises(DataError, match=r"no scores\.csv here"):
+        score_files(tmp_path)
 
 
 def test_drift_is_told_from_a_wet_day() -> None:

@@ -1,5 +1,6 @@
 """Forecasts that lie in files, on the truth of an archive: the scores of an evaluation, and every omission said."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -187,6 +188,57 @@ def test_settings_of_other_things_are_refused(archive: Path, folder: Path) -> No
         framecast.verify_forecasts({"extrapolation": folder}, archive)
     with pytest.raises(ArgumentError, match="frames of training"):
         framecast.verify_forecasts(folder, archive, baselines=("climatology",))
+
+
+def test_a_model_that_may_have_seen_the_truth_is_told_of(archive: Path, folder: Path) -> None:
+    """By the times of its card, where the file names a model that comes with framecast; by a digest of which no run is given."""
+    frames = framecast.open(archive).load()
+    days = np.datetime64("2017-01-31", "D") - np.datetime64("2026-06-01", "D")
+    forecast = framecast.open_forecast(folder / "05.nc").load()
+    moved = forecast.assign_coords(init_time=forecast["init_time"] + days)
+    files = {name: folder.parent / f"{name}.nc" for name in ("radar", "digest")}
+    for name, attributes in (("radar", {"framecast_rung": "radar"}), ("digest", {"training_data_sha256": "f00d" * 16})):
+        framecast.write(moved, files[name])
+        with xr.open_dataset(files[name], engine="h5netcdf", decode_timedelta=True) as stored:
+            changed = stored.load().assign_attrs(attributes)
+        changed.to_netcdf(files[name], engine="h5netcdf")
+    truth = frames.assign_coords(time=frames["time"] + days)
+    result = framecast.verify_forecasts(files["radar"], truth, baselines=(), **SETTINGS)
+    assert result.forecasters == ["radar"]
+    assert "which may be these" in "\n".join(result.warnings)
+    warnings = framecast.verify_forecasts(files["digest"], truth, baselines=(), **SETTINGS).warnings
+    assert "the digest f00df00df00d..., of which no run is given" in "\n".join(warnings)
+
+
+def test_the_example_of_pysteps_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That of the document, on a shower that moves: its extrapolation is better than persistence."""
+    pytest.importorskip("pysteps")
+    pytest.importorskip("cv2")
+    document = (Path(__file__).parents[2] / "docs" / "verifying.md").read_text()
+    code = re.search(r"```python\n(.*?)```", document, re.DOTALL)
+    assert code is not None
+    y, x = -3.6e6 - 1000.0 * np.arange(64), 1e5 + 1000.0 * np.arange(64)
+    distance = (np.arange(64)[:, None] - 30) ** 2 + (np.arange(64) - 12 - 2 * np.arange(12)[:, None, None]) ** 2
+    rain = xr.DataArray(
+        (20 * np.exp(-distance / 60)).astype(np.float32),
+        dims=("time", "y", "x"),
+        coords={
+            "time": np.datetime64("2026-06-01T12:00", "ns") + np.arange(12) * np.timedelta64(5, "m"),
+            "y": ("y", y, {"units": "m", "standard_name": "projection_y_coordinate"}),
+            "x": ("x", x, {"units": "m", "standard_name": "projection_x_coordinate"}),
+        },
+        attrs={"units": "mm/h"},
+    )
+    (tmp_path / "archive").mkdir()
+    rain.to_dataset(name="rain").to_netcdf(tmp_path / "archive" / "rain.nc", engine="h5netcdf")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    exec(code[1], names)
+    result = names["result"]
+    assert isinstance(result, framecast.Verification)
+    assert result.forecasters[0] == "nowcast"
+    assert result.frame("nowcast", "mse").value < 0.3 * result.frame("persistence", "mse").value
+    assert result.sums["init_time"].values[0] == np.datetime64("2026-06-01T12:25", "ns")
 
 
 def test_reflectivity_is_judged_as_rain(archive: Path, folder: Path) -> None:

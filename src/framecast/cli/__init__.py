@@ -33,6 +33,7 @@ from framecast.cli.doctor import doctor
 from framecast.cli.options import present_names
 from framecast.cli.recipes import recipes
 from framecast.cli.results import DEFAULTS, print_document
+from framecast.cli.scores import scores
 from framecast.cli.terminal import progress_bar
 from framecast.errors import shorten
 from framecast.progress import report_progress
@@ -150,4 +151,5 @@ for command in (
     app.command()(command)
 app.command("import")(importing.import_)
 app.command()(recipes)
+app.command()(scores)
 app.command()(doctor)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 import typer
 
 import framecast
-from framecast.cli.options import command, whole_numbers
+from framecast.cli.options import Palette, command, whole_numbers
 from framecast.cli.results import Ended
 from framecast.cli.terminal import print_lines, print_table, progress_bar, warn
 from framecast.data.readers.options import ReadOptions
@@ -47,6 +47,7 @@ def inspect(
         str | None, typer.Option(help="Also measure the time and memory of a training step of this recipe.")
     ] = None,
     html: Annotated[Path | None, typer.Option(help="Also write a page with figures.")] = None,
+    palette: Palette = None,
 ) -> InspectResult:
     """Inspect data: range, units, gaps, missing data, stuck frames, windows; and the cost of training a recipe on them.
 
@@ -63,6 +64,7 @@ def inspect(
         _print_next(console, steps.commands)
         return {**_NOTHING, "kind": steps.what, "next": list(steps.commands)}
     inspection = framecast.inspect(path, context=context, horizon=horizon, page=html, options=options)
+    inspection = framecast.inspect(path, context=context, horizon=horizon, page=html, options=options, palette=palette)
     print_table(console, inspection.facts)
     for concern in inspection.concerns:
         mark = ("!! ", "red") if concern in inspection.problems else ("! ", "yellow")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, TypedDict
+from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
 
@@ -14,6 +14,9 @@ from framecast.cli.terminal import print_lines, progress_bar, warn
 from framecast.data.readers.options import ReadOptions
 from framecast.verification.settings import EvaluationSettings
 
+if TYPE_CHECKING:
+    from framecast.verification.result import Verification
+
 
 class EvaluateResult(TypedDict):
     scores: list[ScoreRow]
@@ -21,6 +24,16 @@ class EvaluateResult(TypedDict):
     warnings: list[str]
     case_file: str
     report: str
+
+
+def _result(verification: Verification, folder: Path, page: str) -> EvaluateResult:
+    return {
+        "scores": score_rows(verification),
+        "cases": verification.cases,
+        "warnings": [*verification.warnings, *verification.repairs],
+        "case_file": str(folder / "cases.nc"),
+        "report": str(folder / page),
+    }
 
 
 @command
@@ -48,20 +61,7 @@ def evaluate(
         warn(console, text)
     print_scores(verification, console)
     print_lines(console, f"scores of each case: {out / 'cases.nc'}", f"report: {out / 'report.html'}")
-    return {
-        "scores": score_rows(verification),
-        "cases": verification.cases,
-        "warnings": [*verification.warnings, *verification.repairs],
-        "case_file": str(out / "cases.nc"),
-        "report": str(out / "report.html"),
-    }
-
-
-class CalibrateResult(TypedDict):
-    model: str
-    rates: list[float]
-    events: list[int]
-    calibrated: list[bool]
+    return _result(verification, out, "report.html")
 
 
 @command
@@ -92,7 +92,7 @@ def verify(
     out: Annotated[
         Path, typer.Option(help="Folder for cases.nc and report.html, of several forecasts comparison.html.")
     ] = Path("verification"),
-) -> None:
+) -> EvaluateResult:
     """Verify forecasts that lie in files, framecast's own or those of others, beside baselines, and write a report."""
     from rich.console import Console
 
@@ -115,8 +115,16 @@ def verify(
     for text in (*verification.warnings, *verification.repairs):
         warn(console, text)
     print_scores(verification, console)
-    page = out / ("comparison.html" if len(by_name) > 1 else "report.html")
-    print_lines(console, f"scores of each case: {out / 'cases.nc'}", f"report: {page}")
+    page = "comparison.html" if len(by_name) > 1 else "report.html"
+    print_lines(console, f"scores of each case: {out / 'cases.nc'}", f"report: {out / page}")
+    return _result(verification, out, page)
+
+
+class CalibrateResult(TypedDict):
+    model: str
+    rates: list[float]
+    events: list[int]
+    calibrated: list[bool]
 
 
 @command

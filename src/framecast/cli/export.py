@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypedDict
 
 import typer
 
 import framecast
 from framecast.cli.options import Overwrite, command, height_width
+
+
+class ExportResult(TypedDict):
+    files: list[str]
+    differences: dict[str, float]
+    cases: int
 
 
 @command
@@ -29,7 +35,7 @@ def export(
         float | None, typer.Option(help="Size of a pixel, for a model of distributions; of the data or of training.")
     ] = None,
     overwrite: Overwrite = False,
-) -> None:
+) -> ExportResult:
     """Export the network of a trained model, for programs without framecast, and check it on cases."""
     result = framecast.export(
         run,
@@ -46,3 +52,8 @@ def export(
     engines = {"onnx": "onnxruntime", "program": "torch.export"}
     for name, difference in result.differences.items():
         print(f"largest difference, {engines[name]}: {difference:.1e} of the largest output, {result.cases} cases")
+    return {
+        "files": list(map(str, result.files)),
+        "differences": {name: float(value) for name, value in result.differences.items()},
+        "cases": result.cases,
+    }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, TypedDict
 import typer
 
 import framecast
-from framecast.cli.options import DataPath, Inputs, Overwrite, command, names, numbers
+from framecast.cli.options import DataPath, Inputs, Overwrite, Palette, command, names, numbers
 from framecast.cli.terminal import print_lines, warn
 from framecast.data.readers.options import ReadOptions
 from framecast.forecasting.targets import check_target
@@ -25,6 +25,8 @@ class ForecastResult(TypedDict):
     rung: str | None
     reasons: list[str]
     age_seconds: float | None
+    units: str
+    largest: list[float | None]
     warnings: list[str]
 
 
@@ -32,7 +34,10 @@ class ForecastResult(TypedDict):
 def forecast(
     options: ReadOptions,
     run: Annotated[
-        Path, typer.Argument(help="The folder of a run or of a saved model, radar, or a baseline: extrapolation.")
+        Path,
+        typer.Argument(
+            help="The folder of a run or of a saved model, radar, or a baseline: extrapolation. A folder goes first."
+        ),
     ],
     data: DataPath,
     out: Annotated[
@@ -83,6 +88,7 @@ def forecast(
     max_age: Annotated[
         str | None, typer.Option("--max-age", metavar="DURATION", help="Forecast from no older frame: 15min, 1h.")
     ] = None,
+    palette: Palette = None,
     overwrite: Overwrite = False,
 ) -> ForecastResult:
     """Forecast the frames after the newest ones of the data, on the same grid.
@@ -112,6 +118,7 @@ def forecast(
         rates=None if rates is None else numbers(rates, "rates"),
         quantiles=() if quantiles is None else numbers(quantiles, "quantiles"),
         overwrite=overwrite,
+        palette=palette,
         fallback=names(rungs) if rungs is not None else fallback,
         max_age=max_age,
     )
@@ -129,6 +136,7 @@ def _result(out: Path, forecast: Forecast, warnings: list[str]) -> ForecastResul
 
     from framecast.data.frames import stamp
     from framecast.forecasting.labels import values_of
+    from framecast.forecasting.outcome import largest_values
 
     values = values_of(forecast)
     leads, age = values["lead_time"].values, forecast.attrs.get("framecast_age_seconds")
@@ -140,5 +148,7 @@ def _result(out: Path, forecast: Forecast, warnings: list[str]) -> ForecastResul
         "rung": forecast.attrs.get("framecast_rung"),
         "reasons": str(forecast.attrs.get("framecast_reasons", "")).splitlines(),
         "age_seconds": None if age is None else float(age),
+        "units": str(values.attrs["units"]),
+        "largest": [value if np.isfinite(value) else None for value in largest_values(forecast)],
         "warnings": warnings,
     }

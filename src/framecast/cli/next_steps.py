@@ -89,7 +89,8 @@ def _forecast(place: Path) -> NextSteps | None:
         return None
     count, leads = forecast.sizes["init_time"], forecast.sizes["lead_time"]
     what = f"{counted(count, 'forecast')} of {counted(leads, 'lead time')}"
-    return NextSteps(what, (f"python -c 'import framecast; print(framecast.open_forecast({json.dumps(str(place))}))'",))
+    name = quote(str(place))
+    return NextSteps(what, (f"framecast verify {name} --truth FRAMES", f"framecast products {name} --out products"))
 
 
 def after_inspection(path: str | Path, inspection: Inspection, options: ReadOptions = DEFAULT) -> tuple[str, ...]:

@@ -33,6 +33,9 @@ Cluster = Annotated[
     str | None,
     typer.Option("--cluster", help="Distribute the cases: address of a Dask scheduler, or local:N for N processes."),
 ]
+Palette = Annotated[
+    str | None, typer.Option(help="Colours of rain in pictures: services, or uniform, which is lightness alone.")
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")]
 
 

@@ -85,7 +85,7 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
         ]
         for metric in metrics
     ]
-    _print_columns(f"{verification.cases} cases", verification.forecasters, columns, console)
+    print_columns(f"{verification.cases} cases", verification.forecasters, columns, console)
     print_lines(console, *comparison_lines(comparison))
 
 
@@ -108,10 +108,10 @@ def _print_metrics(verification: Verification, title: str, metrics: Sequence[Met
     columns = [
         [_head(metric), *(format_score(verification.score(name, metric)) for name in names)] for metric in metrics
     ]
-    _print_columns(title, names, columns, console)
+    print_columns(title, names, columns, console)
 
 
-def _print_columns(title: str, names: Sequence[str], columns: Sequence[list[str]], console: Console) -> None:
+def print_columns(title: str, names: Sequence[str], columns: Sequence[list[str]], console: Console) -> None:
     """Print a row for each of `names`, from `columns` of a head and the cells of these rows; several tables if the terminal is
     narrow."""
     from rich.box import SIMPLE
@@ -141,7 +141,7 @@ def print_event_scores(rows: Sequence[EventScore], console: Console) -> None:
         cells = {(row.forecaster, row.event): row for row in rows if row.score == title}
         names = list(dict.fromkeys(name for name, _ in cells))
         columns = [[event, *(_event_cell(cells.get((name, event)), Score) for name in names)] for event in events]
-        _print_columns(title, names, columns, console)
+        print_columns(title, names, columns, console)
     counts = {row.event: f"{row.event} {row.cases} cases in {row.blocks} independent blocks" for row in rows}
     for line in (
         *counts.values(),

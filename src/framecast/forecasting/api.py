@@ -15,6 +15,7 @@ import numpy as np
 import xarray as xr
 
 from framecast.checks import as_path, as_tuple, check_kind
+from framecast.colours import check_palette
 from framecast.data.archives.opening import OpenResult, open_all, open_like_all
 from framecast.data.archives.outputs import check_output
 from framecast.data.frames import check_frames, coverage, describe_impossible, describe_source, stamp
@@ -55,6 +56,7 @@ def forecast(
     rates: Sequence[float] | None = None,
     quantiles: Sequence[float] = (),
     overwrite: bool = False,
+    palette: str | None = None,
     fallback: bool | Sequence[str | Path] = False,
     max_age: Duration | None = None,
 ) -> Forecast:
@@ -62,7 +64,8 @@ def forecast(
     of a model folder, or one that comes with framecast, by its name: "radar"; or with a baseline by its name: "extrapolation".
 
     `data` are opened Frames or what `framecast.open` takes; they are read as in training, except for the `options` that are
-    stated. With `out` the Forecast is also written, see `framecast.write`; `overwrite` replaces an existing file. `actions
+    stated. With `out` the Forecast is also written, see `framecast.write`; `overwrite` replaces an existing file,
+    `palette` are the colours of a film. `actions
     (context + horizon - 1, or one more, A)`, an array or a .npy file, are for an action-conditioned model. `inputs` are the
     present paths of the model's extra inputs, in the order of training. For `device`, `tile`, `overlap`, `members` and `seed` see
     `framecast.load`.
@@ -87,6 +90,8 @@ def forecast(
     if target is not None:
         check_target(target, overwrite=overwrite)
     levels = _Levels(_ascending(rates), _between(quantiles))
+    if palette is not None:
+        check_palette(palette)
     values = array_of(Path(actions)) if isinstance(actions, str | Path) else actions
     sources = [*as_tuple(inputs, "inputs"), *([actions] if isinstance(actions, str | Path) else [])]
     loading: dict[str, Any] = {"tile": tile, "overlap": overlap, "members": members, "seed": seed}
@@ -108,7 +113,8 @@ def forecast(
         result, context = _climb(ladder, opened, horizon, values, inputs, levels, oldest)
     # Write the forecast, with the frames before it where it is an animation.
     if target is not None:
-        write(result, target, overwrite=overwrite, context=context if "sequence" not in context.dims else None)
+        before = context if "sequence" not in context.dims else None
+        write(result, target, overwrite=overwrite, context=before, palette=palette)
     return result
 
 

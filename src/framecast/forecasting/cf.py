@@ -79,10 +79,16 @@ def _with_coordinates(dataset: xr.Dataset) -> xr.Dataset:
         if "standard_name" not in coordinate.attrs:
             coordinate.attrs.setdefault("long_name", _LONG_NAMES[name])
     for name in {"y", "x"} & set(map(str, dataset.coords)):
-        if "standard_name" in dataset[name].attrs:
+        attributes = dataset[name].attrs
+        if "standard_name" in attributes or str(attributes.get("units", "")).startswith("degree"):
             dataset[name].attrs.setdefault("axis", name.upper())
-    if "crs" in dataset.coords and (code := _epsg(str(dataset["crs"].attrs.get("crs_wkt", "")))) is not None:
-        dataset["crs"].attrs.setdefault("epsg_code", f"EPSG:{code}")
+    if "crs" in dataset.coords:
+        mapping = dataset["crs"].attrs
+        if (code := _epsg(str(mapping.get("crs_wkt", "")))) is not None:
+            mapping.setdefault("epsg_code", f"EPSG:{code}")
+        if mapping.get("grid_mapping_name") == "polar_stereographic" and np.size(mapping.get("standard_parallel", ())):
+            pole = float(np.copysign(90, np.ravel(mapping["standard_parallel"])[0]))  # CF wants it, PROJ leaves it out
+            mapping.setdefault("latitude_of_projection_origin", pole)
     return dataset
 
 

@@ -1,6 +1,6 @@
 """The table of faults in the input or in a forecast, and what each leads to: the one declaration of the fallback ladder.
 
-`docs/fallback.md` shows it. Code refers to a fault by its name, and acts by its `leads_to`.
+`docs/fallback.md` shows it. Code names a fault where it is found; a test holds each to what it `leads_to`.
 """
 
 from __future__ import annotations

@@ -133,7 +133,8 @@ class Ladder:
         # The frames: what can be used of them, and how old it is.
         if frames is None or not frames.size:
             return _nothing([*_unread(unread or {}), reason("no_frames", "none given")])
-        model = self.trained
+        loaded = {name: self._load(name) for name in self._rungs}
+        model = next((rung for rung in loaded.values() if isinstance(rung, TrainedModel)), None)
         if quantity is None and model is not None:
             quantity = model.card.quantity.name
         expected = _expected(check_sequence(frames), quantity, grid, found)
@@ -142,7 +143,6 @@ class Ladder:
         past = _until(expected, present, found)
         if not past.sizes["time"]:
             return _nothing([*found, reason("no_frames", f"none before {stamp(present)}")])  # type: ignore[arg-type]
-        loaded = {name: self._load(name) for name in self._rungs}
         needs = [rung.context_length for rung in loaded.values() if not isinstance(rung, Reason)]
         if step is None and model is not None and model.card.step_seconds is not None and past.sizes["time"] == 1:
             step = np.timedelta64(round(model.card.step_seconds * 1e9), "ns")

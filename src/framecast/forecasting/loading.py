@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal, overload
 
 from framecast.checks import as_path, check_counts, check_seed
-from framecast.errors import ArgumentError
+from framecast.errors import ArgumentError, RunError
 from framecast.forecasting import baselines
 from framecast.forecasting.baseline_forecaster import BaselineForecaster
 from framecast.forecasting.trained_model import TrainedModel
@@ -68,7 +68,13 @@ def load_any(
     """The same for a name that is not known before."""
     path = as_path(folder, "the folder of a run, or of a saved model", "folder")
     if not is_baseline(path):
-        return load_model(path, device, tile=tile, overlap=overlap, members=members, seed=seed)
+        try:
+            return load_model(path, device, tile=tile, overlap=overlap, members=members, seed=seed)
+        except RunError as error:
+            if status(path) is not None:
+                raise
+            remedy = f"{error.remedy}; or a baseline: {', '.join(baselines.names())}"
+            raise RunError(error.what, where=error.where, remedy=remedy) from error
     check_counts(members=members)
     check_seed(seed)
     if tile is not None:

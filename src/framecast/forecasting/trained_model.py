@@ -7,7 +7,6 @@ folder; it writes nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
 from typing import Any, overload
 
@@ -24,15 +23,14 @@ from framecast.data.identity import identify_files
 from framecast.data.motion.advection import motion_of
 from framecast.data.motion.coordinates import Lagrangian, carry_cases, carry_forecast, origins_of
 from framecast.data.motion.optical_flow import context_motion
-from framecast.data.quantities import ZR
 from framecast.data.scale import ASSUMED, Scale
 from framecast.data.windows.inputs import Input, fields
 from framecast.data.windows.presentation import condition_planes
 from framecast.errors import ArgumentError, ConfigError, RunError
-from framecast.forecasting.distribution import Distribution, rates_as
-from framecast.forecasting.ensembles import draw_members
+from framecast.forecasting.from_logits import forecasts_from_logits
 from framecast.forecasting.labels import Forecast, check_horizon, forecast_frames, values_of
 from framecast.forecasting.model_checks import check_actions, check_context, fit_frames
+from framecast.forecasting.model_facts import as_html, as_text, model_facts
 from framecast.forecasting.protocol import Context, Forecasts, check_length, prepare
 from framecast.forecasting.tiling import check_overlap, forecast_tiles
 from framecast.forecasting.turning import other_order, turn, turn_back
@@ -89,34 +87,15 @@ class TrainedModel:
             )
 
     def __repr__(self) -> str:
-        return "\n  ".join([f"TrainedModel {self.name}", *(f"{name}: {text}" for name, text in self._facts().items())])
+        return as_text(self.name, self._facts)
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><td>{escape(name)}</td><td>{escape(text)}</td></tr>" for name, text in self._facts().items()
-        )
-        return f"<div><p>TrainedModel {escape(self.name)}</p><table>{rows}</table></div>"
+        return as_html(self.name, self._facts)
 
+    @property
     def _facts(self) -> dict[str, str]:
-        """What a person asks first of a model, by name."""
-        shape, step = self.card.shape, self.card.step_seconds
-        minutes = "" if step is None else f", {step / 60:g} minutes apart"
-        facts = {
-            "predicts": f"{self.card.quantity.title} ({self.card.quantity.units}), "
-            f"{shape.horizon} frames from {shape.context}{minutes}",
-            "trained on": f"frames of {shape.height} x {shape.width} pixels",
-            "weights": f"{sum(weight.numel() for weight in self.model.parameters()):,} on {self.device}",
-        }
-        if self.card.head.rates:
-            rates = ", ".join(f"{rate:g}" for rate in self.card.head.rates)
-            facts["probabilities"] = f"of {rates} mm/h{', calibrated' if self.card.calibration else ''}"
-        if self.inputs:
-            facts["extra inputs"] = str(self.inputs)
-        if self.members:
-            facts["members"] = str(self.members)
-        if self.folder is not None:
-            facts["folder"] = str(self.folder)
-        return facts
+        weights = sum(weight.numel() for weight in self.model.parameters())
+        return model_facts(self.card, weights, str(self.device), self.members, self.folder)
 
     @property
     def name(self) -> str:
@@ -271,7 +250,8 @@ class TrainedModel:
             )
         if not self.card.head.rates:
             return Forecasts(outputs.numpy()[None])
-        return self._distribute(outputs, frames, origins, scales)
+        drawn = (self.members, self.seed) if self.members else None
+        return forecasts_from_logits(outputs, self.card.head.rates, self.card.quantity, frames, origins, scales, drawn)
 
     def _origins(self, frames: np.ndarray, horizon: int) -> list[Tensor]:
         """Where each pixel was one and more steps before, for a context `(T, C, H, W)` and as many lead times."""
@@ -341,32 +321,6 @@ class TrainedModel:
             )
         np.copyto(result, np.float32(np.nan), where=no_basis)
         return np.asarray(result)
-
-    def _distribute(
-        self, logits: Tensor, frames: np.ndarray, origins: Sequence[Sequence[Tensor]], scales: Sequence[Scale]
-    ) -> Forecasts:
-        """The distributions with `logits (B, L, K, H, W)`, and their mean or members."""
-        quantity, zr = self.card.quantity, ZR()
-        probability = torch.sigmoid(logits.permute(2, 0, 1, 3, 4).contiguous()).numpy()
-        distribution = Distribution(np.array(self.card.head.rates), probability)
-        if not self.members:
-            return Forecasts(distribution.values(quantity, zr)[None], distribution=distribution)
-        horizon = logits.shape[1]
-        cases = [
-            draw_members(
-                distribution.rates,
-                probability[:, case],
-                np.asarray(quantity.rain_rate(frames[case, :, 0], zr)),
-                torch.stack(list(origins[case][:horizon])).numpy(),
-                scale.minutes * np.arange(1, horizon + 1),
-                members=self.members,
-                seed=self.seed,
-                pixel=scale.kilometres,
-            )
-            for case, scale in enumerate(scales)
-        ]
-        rates = np.stack(cases, axis=1)[:, :, :, None] if len(cases) > 1 else cases[0][:, None, :, None]
-        return Forecasts(rates_as(quantity, rates, distribution.rates[0], zr), distribution=distribution)
 
 
 def _conditions(frames: np.ndarray, scales: Sequence[Scale]) -> np.ndarray:

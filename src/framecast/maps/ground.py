@@ -103,7 +103,7 @@ class Ground:
         return Ground((x[columns.start], x[columns.stop], y[rows.stop], y[rows.start]), self.degrees, self.crs)
 
 
-def ground_of(frames: xr.DataArray) -> Ground | None:
+def ground_of(frames: xr.DataArray | xr.Dataset) -> Ground | None:
     """The ground below Frames or a forecast; None without coordinates in degrees or kilometres."""
     if not {"y", "x"} <= set(frames.coords):
         return None

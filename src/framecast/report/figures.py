@@ -34,8 +34,8 @@ from framecast.verification.views import wet_ratio
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00")
 MARKS, SYMBOLS = ("o", "s", "^", "D", "v"), "●■▲◆▼"
 _INK, _SOFT, _GRID, _PAPER = "#1c1e21", "#999999", "#e5e5e5", "#ffffff"
-_VARIABLES = {_INK: "--ink", _SOFT: "--soft", _GRID: "--grid", _PAPER: "--paper"} | {
-    colour: f"--series-{number}" for number, colour in enumerate(COLOURS)
+_VARIABLES = {_INK: "ink", _SOFT: "soft", _GRID: "grid", _PAPER: "paper"} | {
+    colour: f"series-{number}" for number, colour in enumerate(COLOURS)
 }
 _DPI, _TICKS = 110, 7
 PANEL = (4.1, 2.5)
@@ -139,21 +139,23 @@ def _curve_panel(verification: Verification, metric: Metric, lines: dict[str, Cu
             axes.plot(leads, line.values, **look(number))
         if metric.better == "neither" and metric.perfect is not None:
             axes.axhline(metric.perfect, color=_SOFT, linewidth=0.8)
-        _limit(axes, [line.values for line in lines.values()])
+        _limit(axes, [line.values for line in lines.values()], metric.range)
         lead_axis(axes, leads, f"lead time ({units})")
 
     return panel(draw)
 
 
-def _limit(axes: Any, lines: Sequence[np.ndarray]) -> None:
-    """Cut the y axis where only wide intervals lie: at three quarters of the range of the lines beyond them."""
+def _limit(axes: Any, lines: Sequence[np.ndarray], possible: tuple[float, float]) -> None:
+    """Cut the y axis where only wide intervals lie: at three quarters of the range of the lines beyond them, and a little beyond
+    the `possible` values."""
     values = np.concatenate(lines)
     values = values[np.isfinite(values)]
     if not values.size or not np.ptp(values):
         return
-    room = 0.75 * np.ptp(values)
+    room, edge = 0.75 * np.ptp(values), 0.06 * np.ptp(values)
     low, high = axes.get_ylim()
-    axes.set_ylim(max(low, values.min() - room), min(high, values.max() + room))
+    low, high = max(low, values.min() - room), min(high, values.max() + room)
+    axes.set_ylim(max(low, possible[0] - edge), min(high, possible[1] + edge))
 
 
 def performance(verification: Verification) -> str:
@@ -253,7 +255,7 @@ def svg(figure: Figure) -> str:
     plt.close(figure)
     text = content.getvalue()[content.getvalue().index("<svg") :]
     for colour, variable in _VARIABLES.items():
-        text = text.replace(colour, f"var({variable}, {colour})")
+        text = text.replace(colour, f"var(--{variable}, {colour})")
     own = hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
     referenced = set(_REFERENCE.findall(text))
     text = _NAMED.sub(lambda name: f' id="{own}-{name[1]}"' if name[1] in referenced else "", text)

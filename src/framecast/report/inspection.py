@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 from markupsafe import Markup
-from matplotlib.colors import ListedColormap
+from matplotlib import colormaps
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.dates import ConciseDateFormatter
 
 from framecast.checks import as_html_path
@@ -17,6 +20,7 @@ from framecast.data.clock import clock_of
 from framecast.data.inspection.inspect import Inspection
 from framecast.errors import counted
 from framecast.maps.drawing import draw_map
+from framecast.maps.ground import data_window, ground_of
 from framecast.report.figures import COLOURS, STYLE, legend, png, svg
 from framecast.report.page import write_page
 
@@ -24,7 +28,9 @@ _DAYS = 400
 """The most days in a calendar; of longer archives it shows the last ones."""
 
 
-def write_inspection(inspection: Inspection, out: str | Path, *, title: str = "What is in the data") -> Path:
+def write_inspection(
+    inspection: Inspection, out: str | Path, *, title: str = "What is in the data", palette: str | None = None
+) -> Path:
     """Write the page to `out` and return its path. Raises `ConfigError` and `RunError`."""
     problems = inspection.problems
     verdict = "nothing suspicious"
@@ -39,7 +45,11 @@ def write_inspection(inspection: Inspection, out: str | Path, *, title: str = "W
             _in_time(inspection),
         ),
         ("Values", _values_caption(inspection), _histogram(inspection)),
-        ("A full frame", "The frame with the most in it. Striped: no data.", _frame(inspection)),
+        (
+            "A full frame",
+            f"The frame with the most in it: {inspection.survey.wettest_label}. Striped: no data.",
+            _frame(inspection, palette),
+        ),
         ("Where there are data", "Share of the frames that have data at a pixel.", _coverage(inspection)),
     ]
     if inspection.times.dtype.kind == "M" and len(inspection.times) > 1:
@@ -71,7 +81,7 @@ def _in_time(inspection: Inspection) -> str:
         lines.append((f"wet ({inspection.quantity.wet:g} {inspection.quantity.units} or more)", wet.ravel()))
     times = inspection.times if len(inspection.coverage) == 1 else np.arange(inspection.coverage.size)
     with mpl.rc_context(STYLE):
-        figure, axes = plt.subplots(figsize=(8.4, 2.4))
+        figure, axes = plt.subplots(figsize=(5.6, 2.4))
         for k, (name, values) in enumerate(lines):
             axes.plot(times, values, ".-", markersize=3, linewidth=0.8, color=COLOURS[k], label=name)
         axes.set_ylim(-0.03, 1.03)
@@ -106,7 +116,7 @@ def _calendar(inspection: Inspection) -> str:
     names = [str(start.astype("datetime64[D]") + k) for k in range(days - len(days_drawn), days)]
     # one row a day
     with mpl.rc_context({**STYLE, "axes.grid": False}):
-        figure, axes = plt.subplots(figsize=(8.4, min(0.8 + 0.25 * len(days_drawn), 14)))
+        figure, axes = plt.subplots(figsize=(5.6, min(0.8 + 0.25 * len(days_drawn), 14)))
         axes.imshow(
             days_drawn, aspect="auto", interpolation="nearest", cmap=ListedColormap(["#d55e00", "#e6c200", "#0072b2"]),
             vmin=0, vmax=2, extent=(0, 24, len(days_drawn), 0),
@@ -124,7 +134,7 @@ def _histogram(inspection: Inspection) -> str:
     if not counts.sum():
         return ""
     with mpl.rc_context(STYLE):
-        figure, axes = plt.subplots(figsize=(8.4, 2.6))
+        figure, axes = plt.subplots(figsize=(5.6, 2.6))
         axes.stairs(counts / counts.sum(), edges, fill=True, color=COLOURS[0])
         axes.set_yscale("log")
         if inspection.quantity.bins.logarithmic:
@@ -135,17 +145,35 @@ def _histogram(inspection: Inspection) -> str:
         return svg(figure)
 
 
-def _frame(inspection: Inspection) -> str:
+def _frame(inspection: Inspection, palette: str | None) -> str:
     frame = inspection.survey.wettest_frame
     if frame is None:
         return ""
-    scale = scale_of(inspection.quantity)
-    with mpl.rc_context(STYLE):
-        tall = 6.0 * frame.shape[-2] / frame.shape[-1]
-        figure, axes = plt.subplots(figsize=(6.0, min(tall, 9.0)))
-        draw_map(axes, scale.paint(inspection.orientation.upright(frame)), None)
-        figure.subplots_adjust(left=0.01, right=0.99, top=0.99, bottom=0.01)
-        return f'<img alt="the frame with the most in it" src="{png(figure)}">{legend(inspection.quantity)}'
+    upright = inspection.orientation.upright(frame)
+    window = data_window(upright)
+    image = scale_of(inspection.quantity, palette).paint(upright[..., *window])
+    address = _map(inspection, image, window)
+    return f'<img alt="the frame with the most in it" src="{address}">{legend(inspection.quantity, palette)}'
+
+
+def _map(inspection: Inspection, image: np.ndarray, window: tuple[slice, slice] | None = None, bar: Any = None) -> str:
+    """An image with north at the top, or a `window` of one, on its ground, as the data address of a PNG; with a colour `bar`."""
+    ground = None if inspection.grid is None else ground_of(inspection.grid)
+    if ground is not None and window is not None:
+        ground = ground.cropped((inspection.sizes["y"], inspection.sizes["x"]), *window)
+    height, width = image.shape[:2]
+    ratio = height / width
+    if ground is not None:
+        left, right, bottom, top = ground.extent
+        ratio = (top - bottom) * ground.aspect / (right - left)
+    with mpl.rc_context({**STYLE, "axes.grid": False}):
+        figure, axes = plt.subplots(
+            figsize=(4.6, min(max(4.6 * ratio, 1.5), 8) + 0.5 * (bar is not None)), layout="constrained"
+        )
+        draw_map(axes, image, ground)
+        if bar is not None:
+            figure.colorbar(bar, ax=axes, orientation="horizontal", label="share of the frames", shrink=0.7)
+        return png(figure)
 
 
 def _coverage(inspection: Inspection) -> str:
@@ -153,12 +181,6 @@ def _coverage(inspection: Inspection) -> str:
     if counts is None or not inspection.survey.missing:
         return ""
     share = inspection.orientation.upright(counts / inspection.coverage.size)
-    every = max(1, -(-max(share.shape) // 600))
-    with mpl.rc_context({**STYLE, "axes.grid": False}):
-        figure, axes = plt.subplots(figsize=(6.4, 6.0 * share.shape[0] / share.shape[1]))
-        image = axes.imshow(share[::every, ::every], cmap="cividis", vmin=0, vmax=1, interpolation="nearest")
-        axes.set_xticks([])
-        axes.set_yticks([])
-        figure.colorbar(image, ax=axes, shrink=0.7, label="share of the frames")
-        figure.tight_layout()
-        return f'<img alt="where there are data" src="{png(figure)}">'
+    shades = ScalarMappable(Normalize(0, 1), colormaps["cividis"])
+    image = shades.to_rgba(share, bytes=True)[..., :3]
+    return f'<img alt="where there are data" src="{_map(inspection, image, bar=shades)}">'

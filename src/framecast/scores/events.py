@@ -104,6 +104,9 @@ def _quotient(numerator: Tensor, denominator: Tensor) -> Tensor:
     return torch.where(denominator.abs() > 1e-12, numerator / denominator, torch.nan)
 
 
+_EVENTS = "the events of a distribution or an ensemble are those of the largest expected CSI"
+
+
 def event_metric(
     name: str,
     score: Callable[[Contingency], Tensor],
@@ -131,7 +134,7 @@ def event_metric(
         better=better,
         perfect=perfect,
         range=range,
-        definition=f"{definition}, counts pooled over cases; the events of a distribution are those of the largest expected CSI",
+        definition=f"{definition}, counts pooled over cases; {_EVENTS}",
         dims=("threshold",),
         compared=compared,
         headline=headline,

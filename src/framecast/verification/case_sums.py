@@ -127,7 +127,7 @@ def _frame_sums(fields: Fields, rules: ScoringRules) -> dict[str, Column]:
             values, fields.truth, fields.images[name], fields.truth_images, fields.valid
         )
         every = members.get(name, values[None])
-        if rules.convention.local and len(every) == 1 and fields.scored[name].ladder is None:
+        if rules.convention.local and fields.scored[name].single:
             sums["crps"] = sums["mae"] / fields.truth.shape[2]  # of a single forecast the absolute error
         else:
             sums["crps"] = _sum_over_pixels(_crps(fields.scored[name], every, fields.truth), fields.valid)

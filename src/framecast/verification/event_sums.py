@@ -1,7 +1,8 @@
 """The sums of events at thresholds: contingency tables, neighbourhoods, and probabilities with how often they came true.
 
-Which events a forecast makes, and with what probability, is decided here for all scores: a distribution has its own, an ensemble
-the share of its members, a single forecast its values and the share of its neighbourhood.
+Which events a forecast makes, and with what probability, is decided here for all scores: a distribution and an ensemble, whose
+probability is the share of its members, those of the largest expected CSI; a single forecast its values and the share of its
+neighbourhood.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from framecast.verification.scoring_rules import ScoringRules
 
 
 def event_sums(fields: Fields, rules: ScoringRules) -> dict[str, Column]:
-    """Contingency tables; the events of a distribution are its own, those of other forecasts reach the thresholds."""
+    """Contingency tables; the events of a distribution or an ensemble are its own, those of others reach the thresholds."""
     tables = []
     for name, values in fields.forecasts.items():
         events = fields.scored[name].events

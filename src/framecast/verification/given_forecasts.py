@@ -89,13 +89,15 @@ def split_times(forecast: Forecast, where: str = IN_MEMORY) -> list[GivenForecas
             remedy="forecast from frames that have times",
         )
     probability = forecast[PROBABILITY] if isinstance(forecast, xr.Dataset) and PROBABILITY in forecast else None
+    if probability is not None and "channel" in probability.dims:
+        probability = probability.isel(channel=0)
     return [
         GivenForecast(
             as_time(values["init_time"].values[k]),
             (
                 Part(
                     values.isel(init_time=k),
-                    None if probability is None else probability.isel(init_time=k, channel=0),
+                    None if probability is None else probability.isel(init_time=k),
                     where,
                     forecast.attrs,
                 ),

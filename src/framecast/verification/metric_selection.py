@@ -18,6 +18,9 @@ from framecast.errors import ConfigError
 from framecast.scores import Convention, Metric
 from framecast.verification import metrics
 
+ENSEMBLE_EVENTS, LARGEST_CSI = "ensemble_events", "largest expected CSI"
+"""The attribute of sums that says which events an ensemble makes; sums of earlier versions lack it: those of its mean."""
+
 
 class Verified(Protocol):
     """The attributes of a `Verification` that decide which metrics can be computed."""
@@ -106,6 +109,8 @@ def _definition(verification: Verified, metric: Metric) -> str:
     if not is_available(verification, metric):
         return "not computed: needs the weights of a pretrained network"
     details = [verification.sums.attrs.get(f"{metric.name}_{key}", "") for key in ("range", "weights")]
+    if "threshold" in metric.dims and verification.ensembles and ENSEMBLE_EVENTS not in verification.sums.attrs:
+        details.append("of these sums, by an earlier version, the events of an ensemble are those of its mean")
     return "; ".join([metric.definition, *filter(None, details)])
 
 

@@ -27,6 +27,7 @@ from framecast.scores.structure import WAVELENGTHS
 from framecast.verification.case_sums import PerceptualNetworks, sum_cases
 from framecast.verification.event_sums import reliability_leads
 from framecast.verification.examples import Example
+from framecast.verification.metric_selection import ENSEMBLE_EVENTS, LARGEST_CSI
 from framecast.verification.result import Verification
 from framecast.verification.scored_forecast import ScoredForecast, scored_forecast
 from framecast.verification.scoring_rules import ScoringRules
@@ -197,6 +198,7 @@ def assemble(
         "convention": rules.convention_name,
         "quantity": rules.quantity.name,
         "units": rules.quantity.units,
+        ENSEMBLE_EVENTS: LARGEST_CSI,
     }
     examples = [example for part in parts for example in part.examples] + [example for _, example in extremes.values()]
     seconds = {name: sum(part.seconds[name] for part in parts) / len(order) for name in parts[0].seconds}

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from framecast.checks import as_path
 from framecast.errors import ArgumentError, DataError
-from framecast.reading.paths import check_file, status
+from framecast.reading.paths import check_file, is_file, is_folder, status
 from framecast.verification.score_rows import ScoreRow, metric_of
 from framecast.writing import append_text, write_text
 
@@ -24,6 +25,8 @@ COLUMNS = (
     *("init_time", "lead_minutes", "issued", "forecaster", "score", "threshold", "value", "pixels", "cases", "sums"),
 )
 """The columns of the file: those of `ScoreRow`. Times are UTC, ISO 8601; the sums are separated by blanks."""
+FILE = "scores.csv"
+_NEEDED = {*COLUMNS} - {"issued", "cases"}
 KEEP_DAYS = 3
 """Days of which each forecast has rows of its own; before them each day has."""
 DAY = np.timedelta64(1, "D")
@@ -52,6 +55,20 @@ class DaySums:
     def of(self, chosen: np.ndarray) -> DaySums:
         """Those of the chosen days, `(N,)` bool."""
         return DaySums(self.days[chosen], self.table[:, chosen], self.cases[chosen], self.pixels[chosen])
+
+
+def score_files(path: str | Path) -> dict[str, Path]:
+    """The files of scores by the name of their domain: `path` itself, that in the folder of a domain, or those of all domains in
+    the folder of a service. Raises `DataError` without any."""
+    place = as_path(path, "a file of scores, or the folder of a service", "path")
+    if not is_folder(place):
+        return {place.resolve().parent.name: place}
+    files = [place / FILE] if is_file(place / FILE) else sorted(place.glob(f"*/{FILE}"))
+    if not files:
+        raise DataError(
+            f"no {FILE} here", where=place, remedy="give the folder of a service that has scored its forecasts"
+        )
+    return {file.resolve().parent.name: file for file in files}
 
 
 def append_scores(rows: Sequence[ScoreRow], path: str | Path) -> None:
@@ -94,18 +111,20 @@ def _text(rows: Iterable[ScoreRow], *, with_head: bool) -> str:
 
 def read_scores(path: str | Path) -> Iterator[ScoreRow]:
     """The rows of a file, one by one. Left out are a row that another repeats, of a service that was stopped between scoring and
-    noting so, and one that was cut by a crash. Raises `DataError` for a file of other columns."""
+    noting so, and one that was cut by a crash. Where the file does not say what was issued, that is the forecaster of the first
+    row of an initial time. Raises `DataError` for a file of other columns."""
     seen: set[int] = set()
+    issued: dict[str, str] = {}
     with check_file(path).open(newline="") as file:
-        reader = csv.reader(file)
-        if (head := tuple(next(reader, ()))) != COLUMNS:
+        reader = csv.DictReader(file)
+        if not set(reader.fieldnames or ()) >= _NEEDED:
             raise DataError(
-                f"columns {', '.join(head) or 'none'}, expected {', '.join(COLUMNS)}",
+                f"columns {', '.join(reader.fieldnames or ()) or 'none'}, expected {', '.join(COLUMNS)}",
                 where=path,
                 remedy="give the scores.csv of a service",
             )
         for fields in reader:
-            row = _row(fields)
+            row = _row(fields, issued)
             if row is None:
                 continue
             key = hash((row.init_time, row.cases > 1, *_place(row)))
@@ -114,24 +133,24 @@ def read_scores(path: str | Path) -> Iterator[ScoreRow]:
                 yield row
 
 
-def _row(fields: Sequence[str]) -> ScoreRow | None:
-    """The row of the fields of a line; None for a line that is cut or mixed with another."""
+def _row(fields: Mapping[str, str], issued: dict[str, str]) -> ScoreRow | None:
+    """The row of the fields of a line; None for one that is cut or mixed with another. Completes what was `issued` by time."""
     try:
-        time, lead, issued, forecaster, score, threshold, value, pixels, cases, sums = fields
+        time, forecaster = fields["init_time"], fields["forecaster"]
         row = ScoreRow(
             init_time=np.datetime64(time.removesuffix("Z"), "ns"),
-            lead_minutes=float(lead),
-            issued=issued,
+            lead_minutes=float(fields["lead_minutes"]),
+            issued=fields.get("issued") or issued.setdefault(time, forecaster),
             forecaster=forecaster,
-            score=score,
-            threshold=float(threshold) if threshold else None,
-            value=float(value) if value else float("nan"),
-            pixels=int(pixels),
-            cases=int(cases),
-            sums=tuple(map(float, sums.split(" "))),
+            score=fields["score"],
+            threshold=float(fields["threshold"]) if fields["threshold"] else None,
+            value=float(fields["value"]) if fields["value"] else float("nan"),
+            pixels=int(fields["pixels"]),
+            cases=int(fields.get("cases") or 1),
+            sums=tuple(map(float, fields["sums"].split(" "))),
         )
-        return row if len(row.sums) == len(metric_of(score).sums) else None
-    except (ValueError, ArgumentError):
+        return row if len(row.sums) == len(metric_of(row.score).sums) else None
+    except (AttributeError, TypeError, ValueError, ArgumentError):
         return None
 
 

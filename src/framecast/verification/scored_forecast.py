@@ -28,10 +28,10 @@ class ScoredForecast(NamedTuple):
     """The forecast of some cases by one forecaster.
 
     `values (B, S, C, H, W)` are the deterministic forecast: the mean of the distribution, else of the members. `members
-    (M, B, S, C, H, W)` are those of an ensemble, else None. Of a distribution, else None: `exceedance (R, B, S, H, W)`, the
-    probability of reaching each threshold, and `events` of the same shape, bool, the pixels to forecast as events so that the
-    expected CSI is largest; `rates`, the lowest and the highest of its ladder in mm/h; `ladder`, the distribution itself, where
-    there are no members to compute the CRPS from.
+    (M, B, S, C, H, W)` are those of an ensemble, else None. Of a distribution or an ensemble, else None: `events (R, B, S, H, W)`
+    bool, the pixels to forecast as events at each threshold so that the expected CSI is largest. Of a distribution, else None:
+    `exceedance` of the same shape, the probability of reaching each threshold; `rates`, the lowest and the highest of its ladder
+    in mm/h; `ladder`, the distribution itself, where there are no members to compute the CRPS from.
     """
 
     values: np.ndarray
@@ -51,6 +51,11 @@ class ScoredForecast(NamedTuple):
         return ScoredForecast(self.values[:, leads, :, *box], members, exceedance, events, self.rates, ladder)
 
     @property
+    def single(self) -> bool:
+        """Whether it is values only, without members and probabilities."""
+        return self.members is None and self.exceedance is None
+
+    @property
     def valid(self) -> np.ndarray:
         """The pixels with a forecast `(B, S, 1, H, W)`."""
         valid = np.isfinite(self.values).all(axis=2, keepdims=True)
@@ -67,7 +72,9 @@ def scored_forecast(forecasts: Forecasts, rules: ScoringRules, name: str) -> Sco
     if forecasts.exceedance is not None:
         return _of_probabilities(forecasts.exceedance, values, members)
     if distribution is None:
-        return ScoredForecast(values[0] if members is None else values.mean(0), members)
+        if members is None:
+            return ScoredForecast(values[0])
+        return ScoredForecast(values.mean(0), members, events=_events_of_members(members, rules))
     if not rules.quantity.precipitation:
         raise DataError(
             f"a distribution of the rain rate returned, and the frames are {rules.quantity.name}",
@@ -84,6 +91,14 @@ def scored_forecast(forecasts: Forecasts, rules: ScoringRules, name: str) -> Sco
         (float(distribution.rates[0]), float(distribution.rates[-1])),
         _ladder(distribution, rules) if members is None else None,
     )
+
+
+def _events_of_members(members: np.ndarray, rules: ScoringRules) -> np.ndarray | None:
+    """The pixels to forecast as events, as those of a distribution whose probability is the share of members: the mean of members
+    is smooth and makes few events at high thresholds. None without thresholds."""
+    if not rules.thresholds:
+        return None
+    return np.stack([most_skilful_events((members[:, :, :, 0] >= limit).mean(0)) for limit in rules.thresholds])
 
 
 def _of_probabilities(exceedance: Exceedance, values: np.ndarray, members: np.ndarray | None) -> ScoredForecast:

@@ -46,6 +46,9 @@ class EvaluationSettings:
     ] = ()
     lpips: Annotated[tuple[str, ...], "Weights of AlexNet, and again of LPIPS' linear layers; else no LPIPS."] = ()
     fvd: Annotated[str | None, "Weights of I3D (Kinetics-400); else no FVD."] = None
+    palette: Annotated[str | None, "Colours of rain in the report: services, or uniform, which is lightness alone."] = (
+        None
+    )
 
     def __post_init__(self) -> None:
         for name, kind in _LISTS.items():
@@ -56,6 +59,7 @@ class EvaluationSettings:
         check_counts(horizon=self.horizon, stride=self.stride, limit=self.limit, members=self.members)
         _check_zr(self.zr)
         _check_convention(self.convention)
+        _check_palette(self.palette)
         check(self.baselines)
 
     def __repr__(self) -> str:
@@ -101,6 +105,13 @@ def _check_zr(zr: object) -> None:
 
     if not isinstance(zr, ZR):
         raise ArgumentError(f"{zr!r} given, expected framecast.data.quantities.ZR(a=223, b=1.53)", parameter="zr")
+
+
+def _check_palette(palette: str | None) -> None:
+    if palette is not None:
+        from framecast.colours import check_palette  # late, as above
+
+        check_palette(palette)
 
 
 def _check_convention(convention: str) -> None:

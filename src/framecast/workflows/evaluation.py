@@ -72,7 +72,7 @@ def evaluate(
     with _claimed(out, *([REPORT] if report else [])):
         evaluation = run_job(job, out=out, cluster=cluster, progress=progress)
         if report and out is not None:
-            _write_report(evaluation, folder, data, Path(out) / REPORT)
+            _write_report(evaluation, folder, data, Path(out) / REPORT, job.settings.palette)
     return evaluation.verification
 
 
@@ -89,7 +89,7 @@ def _claimed(out: str | Path | None, *pages: str) -> Iterator[None]:
         yield
 
 
-def _write_report(evaluation: Evaluation, run: Path, data: FramesLike | None, page: Path) -> None:
+def _write_report(evaluation: Evaluation, run: Path, data: FramesLike | None, page: Path, palette: str | None) -> None:
     """The report of one run, with the facts of the model that was evaluated."""
     from framecast.report import write_report  # late: scores alone need nothing to draw with
     from framecast.report.run_summary import run_summary, settings_text
@@ -102,7 +102,14 @@ def _write_report(evaluation: Evaluation, run: Path, data: FramesLike | None, pa
         facts["beware"] = "; ".join(verification.warnings)
     if verification.repairs:
         facts["repaired"] = "; ".join(verification.repairs)
-    write_report(verification, page, title=f"Verification of {run.name}", facts=facts, settings=settings_text(run))
+    write_report(
+        verification,
+        page,
+        title=f"Verification of {run.name}",
+        facts=facts,
+        settings=settings_text(run),
+        palette=palette,
+    )
 
 
 @takes_fields_of(EvaluationSettings)

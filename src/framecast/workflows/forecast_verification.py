@@ -118,4 +118,6 @@ def _write_page(verification: Verification, job: ForecastJob, folder: Path, seve
         facts["beware"] = "; ".join(verification.warnings)
     if verification.repairs:
         facts["repaired"] = "; ".join(verification.repairs)
-    write_report(verification, folder / REPORT, title=f"Verification of {names[0]}", facts=facts)
+    write_report(
+        verification, folder / REPORT, title=f"Verification of {names[0]}", facts=facts, palette=job.settings.palette
+    )

@@ -21,6 +21,7 @@ from framecast.checks import (
     replace_fields,
     takes_fields_of,
 )
+from framecast.colours import check_palette
 from framecast.config.recipes import read
 from framecast.data.archives.opening import open as open_frames
 from framecast.data.frames import check_frames
@@ -41,14 +42,15 @@ def inspect(
     min_valid: float = 0.5,
     split: Split | None = None,
     page: str | Path | None = None,
+    palette: str | None = None,
     options: ReadOptions = DEFAULT,
     **stated: Any,
 ) -> Inspection:
     """Inspect opened Frames, or what `framecast.open` takes: range, units, gaps, missing data, stuck frames, windows, leakage.
 
     `context`, `horizon`, `stride` and `min_valid` define the windows that are counted, `split` the rule by which frames are held
-    out (by blocks of time by default). With `page` the result is also written as an HTML page with figures. `options` apply to
-    files, not to opened Frames.
+    out (by blocks of time by default). With `page` the result is also written as an HTML page with figures, rain in the
+    colours of `palette`. `options` apply to files, not to opened Frames.
 
     Raises `DataError` if the data cannot be opened, `ArgumentError` for an invalid argument, and `RunError` if the page cannot
     be written.
@@ -57,6 +59,8 @@ def inspect(
     check_fraction(min_valid, "min_valid")
     check_kind(ReadOptions, options=options)
     target = None if page is None else as_html_path(page, "page")
+    if palette is not None:
+        check_palette(palette)
     options = replace_fields(options, stated)
     if isinstance(data, str | Path | list | tuple):
         frames = open_frames(data, options)
@@ -71,7 +75,7 @@ def inspect(
         from framecast.report.inspection import write_inspection  # late: without a page, matplotlib is not needed
 
         title = f"What is in {data}" if isinstance(data, str | Path) else "What is in the data"
-        write_inspection(inspection, target, title=title)
+        write_inspection(inspection, target, title=title, palette=palette)
     return inspection
 
 

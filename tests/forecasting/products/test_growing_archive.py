@@ -16,7 +16,7 @@ from framecast.forecasting.products import archive
 STEP = np.timedelta64(5, "m")
 
 
-def later(forecast: Any, steps: int, **attributes: str) -> Any:
+def later(forecast: Any, steps: int, **attributes: Any) -> Any:
     moved = forecast.assign_coords(init_time=[INIT + steps * STEP])
     return moved.assign_attrs(attributes)
 
@@ -54,6 +54,18 @@ def test_a_fallback_without_members_or_probabilities_is_recorded(tmp_path: Path)
     assert known.tolist() == [False, True, False]
     assert np.isfinite(again["rain"].values[2]).any(axis=(1, 2, 3)).tolist() == [True] * 3 + [False] * 9
     assert not np.isnat(again["time"].values).any()
+    assert again.attrs["title"] == "forecasts by initial time"
+
+
+def test_bounds_of_times_are_those_of_all_lead_times(tmp_path: Path) -> None:
+    """Whether a forecast has all of them, and its bounds, or not."""
+    store = tmp_path / "archive.zarr"
+    framecast.append_forecast(later(deterministic(), 0, mean_over_seconds=300), store)
+    framecast.append_forecast(later(deterministic().isel(lead_time=slice(0, 3)), 1, mean_over_seconds=300), store)
+    framecast.append_forecast(later(deterministic(), 2), store)
+    again = opened(store)
+    times = again["time"].values
+    np.testing.assert_array_equal(again["time_bounds"].values, np.stack([times - STEP, times], axis=-1))
 
 
 def test_one_forecast_among_members_is_the_first(tmp_path: Path) -> None:

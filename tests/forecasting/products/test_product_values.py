@@ -74,7 +74,7 @@ def test_stored_probabilities_come_first_and_others_are_not_invented() -> None:
     assert left.products == ("exceedance_2",)
     assert reasons == (
         "exceedance_5: no probability of 5 mm/h is stored, but of 0.5, 2",
-        "quantile: the forecast has no members",
+        "quantile: the forecast has neither members nor quantiles",
     )
 
 
@@ -83,6 +83,17 @@ def test_quantiles_are_those_of_numpy() -> None:
     made = field("quantile", forecast, 0.1, 0.5, 0.9)
     expected = np.quantile(forecast.values[0, :, :, 0], [0.1, 0.5, 0.9], axis=0)
     np.testing.assert_allclose(made.values, expected, rtol=1e-5)
+
+
+def test_stored_quantiles_are_those_of_the_forecast() -> None:
+    forecast = with_probabilities()
+    stored = forecast["exceedance_probability"].rename(threshold="quantile").assign_coords(quantile=[0.5, 0.9])
+    forecast = forecast.assign(rain_rate_quantile=stored)
+    np.testing.assert_array_equal(field("quantile", forecast, 0.9).values[0], stored.values[0, 1, :, 0])
+    left, reasons = possible(forecast, ProductSettings(products=("quantile", "quantile_0.3"), formats=()))
+    assert left is not None
+    assert left.products == ("quantile",)
+    assert reasons == ("quantile_0.3: the quantile 0.3 is not stored, but 0.5, 0.9",)
 
 
 def test_reflectivity_becomes_rain_and_dry_stays_dry() -> None:

@@ -180,15 +180,14 @@ def _request(rng: random.Random, init: str) -> Request:
     return Request(line, head.encode("utf-8", "replace") + b"\r\n\r\n" + body)
 
 
-def send(port: int, content: bytes, seconds: float = 10.0) -> bytes:
+def send(port: int, content: bytes, seconds: float = 3.0) -> bytes:
     """Send a request; the answer, empty if the server closed the connection without one."""
     with socket.create_connection(("127.0.0.1", port), timeout=seconds) as connection:
         parts = []
         try:
             connection.sendall(content)
-            connection.shutdown(socket.SHUT_WR)
             while part := connection.recv(65536):
                 parts.append(part)
-        except (ConnectionResetError, BrokenPipeError):
+        except (ConnectionResetError, BrokenPipeError, TimeoutError):
             pass
         return b"".join(parts)

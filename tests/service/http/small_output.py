@@ -14,6 +14,8 @@ from framecast.forecasting.write import write
 
 STEP = 300
 LEADS = 6
+MISSING = 3
+"""The number of a frame that did not come."""
 THRESHOLDS = (0.5, 1.0, 2.0, 5.0)
 SWISS = "+proj=laea +lat_0=47 +lon_0=8 +x_0=600000 +y_0=300000 +ellps=GRS80 +units=m"
 DEGREES = "EPSG:4326"
@@ -84,7 +86,8 @@ def write_output(out: Path, newest: float | None = None, *, forecasts: int = 2, 
         (folder / "frames").mkdir(parents=True)
         for number in range(frames):
             at = newest - STEP * (frames - 1 - number)
-            frame(at, number, crs).to_netcdf(folder / "frames" / f"{stamp(at)}.nc", engine="h5netcdf")
+            if number != MISSING:
+                frame(at, number, crs).to_netcdf(folder / "frames" / f"{stamp(at)}.nc", engine="h5netcdf")
         lines, cycles = ["init_time,lead_minutes,forecaster,score,threshold,value,pixels"], []
         for number in range(frames - forecasts, frames):
             at = newest - STEP * (frames - 1 - number)

@@ -50,7 +50,9 @@ def _fuzz(folder: Path, count: int, largest_growth: int) -> None:
         gc.collect()
         assert outside == []
         assert process.num_fds() <= handles + 3
-        assert process.memory_info().rss - memory < largest_growth
+        growth = process.memory_info().rss - memory
+        print(f"{count} requests, answers {dict(sorted(answers.items()))}, {growth / 2**20:.1f} MB more memory")
+        assert growth < largest_growth
         assert send(port, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").startswith(
             b"HTTP/1.1 200"
         )

@@ -76,6 +76,10 @@ def test_the_timeline(opened: Page) -> None:
     opened.locator("#back").click()
     opened.locator("#back").click()
     expect(kind).to_have_text("observed \N{MINUS SIGN}5 min")
+    for _ in range(3):
+        opened.keyboard.press("ArrowLeft")
+    expect(kind).to_have_text("no frame came")
+    expect(opened.locator(".frame:not(.waiting)")).to_have_count(0)
     opened.keyboard.press("End")
     expect(kind).to_have_text("forecast +30 min")
     opened.keyboard.press("n")

@@ -14,7 +14,7 @@ from framecast.service.http.caching import Cache
 from framecast.service.http.grids import Grid, index_map
 from framecast.service.http.names import is_domain, is_file, is_time, parse_product
 from framecast.service.http.points import from_probabilities
-from framecast.service.http.stored import NO_DATA, PACKINGS
+from framecast.service.http.stored import NO_DATA, OUTSIDE, PACKINGS, Field, accumulate
 
 PROJECTIONS = {
     "oblique": "+proj=somerc +lat_0=46.95 +lon_0=7.44 +x_0=600000 +y_0=200000 +ellps=bessel",
@@ -62,6 +62,16 @@ def test_values_survive_as_whole_numbers() -> None:
     assert packing.offset + packing.step * codes[:4] == pytest.approx(values[:4], abs=0.005)
     assert codes[4] < NO_DATA
     assert codes[6] == 0
+
+
+def test_amounts_of_rates() -> None:
+    def field(*rates: float) -> Field:
+        return Field(np.append(PACKINGS["rain_rate"].encode(np.array(rates)), np.uint16(OUTSIDE)), "rain_rate")
+
+    total = accumulate([field(6.0, 0.0, 1.0), field(12.0, 3.0, np.nan)], (10.0, 15.0))
+    assert total.quantity == "accumulation"
+    assert (total.codes * 0.01)[:2] == pytest.approx([2.0, 0.25], abs=0.005)
+    assert total.codes[2:].tolist() == [NO_DATA, OUTSIDE]
 
 
 def test_quantiles_from_probabilities() -> None:

@@ -58,6 +58,8 @@ class Inspection:
     """Share of the pixels of each frame that have data `(sequence, time)`."""
     orientation: Orientation = AS_STORED
     """How frames are turned to be drawn."""
+    grid: xr.Dataset | None = None
+    """The coordinates of rows and columns, and their projection."""
 
     @property
     def facts(self) -> dict[str, str]:
@@ -162,6 +164,7 @@ def inspect_frames(
         times=frames["time"].values,
         coverage=shares.values.reshape(-1, frames.sizes["time"]),
         orientation=orientation_of(frames),
+        grid=frames.coords.to_dataset()[[name for name in ("y", "x", "crs") if name in frames.coords]],
     )
 
 

@@ -65,6 +65,8 @@ class Survey:
     """How many frames have data at each pixel `(H, W)`."""
     wettest_frame: np.ndarray | None = None
     """`(C, H, W)`: the frame with the most wet pixels, the one with the highest mean where nothing is ever wet."""
+    wettest_label: str = ""
+    """Its time, or its number."""
     _wettest_rank: tuple[int, float] = (-1, 0.0)
     _previous: dict[int, bytes] = field(default_factory=dict)
     _first_places: dict[bytes, FrameIndex] = field(default_factory=dict)
@@ -93,7 +95,7 @@ class Survey:
             self.wet_shares.append(wet / observed)
             self._count(frame)
             if (rank := (wet, float(np.nanmean(frame)))) > self._wettest_rank:
-                self._wettest_rank, self.wettest_frame = rank, frame.copy()
+                self._wettest_rank, self.wettest_frame, self.wettest_label = rank, frame.copy(), label
             if low < high:
                 digest = blake2b(np.ascontiguousarray(frame).data, digest_size=16).digest()
         else:

@@ -33,6 +33,10 @@ _SIDE = 256
 """Rows and columns of a chunk of maps."""
 _TIMES = 4096
 """Forecasts in a chunk of times and texts."""
+_AXES = ("lead_time", "member", "threshold", "quantile")
+"""The axes along which a forecast may have less than the store."""
+_OF_ONE = ("repairs", "warnings")
+"""Attributes of the file of one forecast that are texts along `init_time` here, besides its origin."""
 _FORMAT: dict[str, Any] = {"zarr_format": 2, "consolidated": True}
 
 
@@ -103,8 +107,10 @@ def _as_record(forecast: Forecast) -> xr.Dataset:
     """The forecast as the store has it: what changes from one to the next is a variable along `init_time`."""
     dataset = to_dataset(forecast)
     origin = origin_of(forecast)
+    origin |= {name: str(dataset.attrs[name]) for name in _OF_ONE if name in dataset.attrs}
     for part in (dataset, *dataset.data_vars.values()):
-        part.attrs = {name: value for name, value in part.attrs.items() if name not in origin}
+        part.attrs = {name: value for name, value in part.attrs.items() if name not in (*origin, "history")}
+    dataset.attrs |= {"title": "forecasts by initial time", "source": "framecast"}
     for name, text in {"forecaster": str(values_of(forecast).attrs.get("forecaster", "")), **origin}.items():
         dataset[name] = xr.Variable(("init_time",), np.array([text], dtype=object))
     for name in map(str, dataset.variables):
@@ -173,7 +179,7 @@ def json_of(content: bytes) -> dict[str, Any]:
 
 def _fit(dataset: xr.Dataset, own: xr.Dataset, path: Path) -> xr.Dataset:
     """The dataset with the variables, lead times and members of the store. Raises `DataError` where it does not fit."""
-    for axis in ("y", "x", "lead_time", "member", "threshold"):
+    for axis in ("y", "x", *_AXES):
         mine, theirs = (each[axis].values if axis in each.coords else None for each in (dataset, own))
         fixed = axis in ("y", "x")
         if mine is None and (theirs is None or not fixed):
@@ -190,9 +196,14 @@ def _fit(dataset: xr.Dataset, own: xr.Dataset, path: Path) -> xr.Dataset:
         with_member = {name for name, each in own.data_vars.items() if "member" in each.dims} & set(dataset.data_vars)
         first = own["member"].values[:1]
         dataset = dataset.assign({name: dataset[name].expand_dims(member=first) for name in with_member})
-    axes = {axis: own[axis] for axis in ("lead_time", "member", "threshold") if axis in dataset.dims}
-    dataset = dataset.drop_vars("time").reindex(axes)
-    dataset["time"] = (dataset["init_time"] + own["lead_time"]).transpose("init_time", "lead_time")
+    axes = {axis: own[axis] for axis in _AXES if axis in dataset.dims}
+    dataset = dataset.drop_vars(["time", "time_bounds"], errors="ignore").reindex(axes)
+    valid = (dataset["init_time"] + own["lead_time"]).transpose("init_time", "lead_time").variable
+    dataset["time"] = valid
+    if "time_bounds" in own:
+        length = np.diff(own["time_bounds"].values[0, 0])
+        bounds = np.stack([valid.values - length, valid.values], axis=-1)
+        dataset["time_bounds"] = (own["time_bounds"].dims, bounds)
     fitted = xr.Dataset(coords={"init_time": dataset["init_time"]}, attrs=own.attrs)
     for name in map(str, own.variables):
         stored = own[name].variable

@@ -36,7 +36,7 @@ class ProductSettings:
         tuple[float, ...], "Rain rates in mm/h of probabilities and alerts; those of the file or 0.5,2,8."
     ] = ()
     sums: Annotated[tuple[float, ...], "Sums in mm of probabilities and alerts."] = (5.0, 10.0, 20.0)
-    quantiles: Annotated[tuple[float, ...], "Quantiles between 0 and 1."] = (0.1, 0.5, 0.9)
+    quantiles: Annotated[tuple[float, ...], "Quantiles between 0 and 1; those of the file or 0.1,0.5,0.9."] = ()
     areas: Annotated[
         str | None, "Areas of alerts: GeoJSON polygons or points, or a table .csv with name, latitude and longitude."
     ] = None

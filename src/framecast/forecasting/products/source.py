@@ -10,7 +10,7 @@ import xarray as xr
 
 from framecast.data.quantities import QUANTITIES, RAIN_RATE, ZR, with_dry
 from framecast.errors import DataError
-from framecast.forecasting.labels import PROBABILITY, Forecast, values_of
+from framecast.forecasting.labels import PROBABILITY, QUANTILE, Forecast, values_of
 from framecast.forecasting.products.place import Place, place_of
 from framecast.forecasting.write import check_forecast
 
@@ -98,11 +98,20 @@ class Source:
     @cached_property
     def probabilities(self) -> dict[float, np.ndarray]:
         """The stored probabilities `(L, H, W)` by rate in mm/h; empty without."""
-        if not isinstance(self.forecast, xr.Dataset) or PROBABILITY not in self.forecast:
+        return self._stored(PROBABILITY, "threshold")
+
+    @cached_property
+    def quantiles(self) -> dict[float, np.ndarray]:
+        """The stored quantiles of the rate in mm/h `(L, H, W)` by their probability; empty without."""
+        return self._stored(QUANTILE, "quantile")
+
+    def _stored(self, name: str, axis: str) -> dict[float, np.ndarray]:
+        """A variable of a distribution by the value of its axis."""
+        if not isinstance(self.forecast, xr.Dataset) or name not in self.forecast:
             return {}
-        stored = self.forecast[PROBABILITY].isel(init_time=0, channel=0).transpose("threshold", "lead_time", "y", "x")
-        rates = [float(rate) for rate in np.asarray(stored["threshold"].values)]
-        return dict(zip(rates, np.asarray(stored.values, dtype=np.float32), strict=True))
+        stored = self.forecast[name].isel(init_time=0, channel=0).transpose(axis, "lead_time", "y", "x")
+        places = [float(place) for place in np.asarray(stored[axis].values)]
+        return dict(zip(places, np.asarray(stored.values, dtype=np.float32), strict=True))
 
     @cached_property
     def place(self) -> Place | str:

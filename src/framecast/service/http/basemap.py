@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from functools import cache
 from typing import Any
 
@@ -30,9 +29,8 @@ def basemap(bounds: Bounds, outline: np.ndarray) -> dict[str, Any]:
 def around(bounds: Bounds) -> Bounds:
     """The box that the map shows around bounds."""
     west, south, east, north = bounds
-    margin = max(_MARGIN, 1.2 * (north - south))
-    wider = margin / max(math.cos(math.radians((south + north) / 2)), 0.2)
-    return max(west - wider, -180.0), max(south - margin, -85.0), min(east + wider, 180.0), min(north + margin, 85.0)
+    across, along = max(_MARGIN, 1.2 * (east - west)), max(_MARGIN, 1.8 * (north - south))
+    return max(west - across, -180.0), max(south - along, -85.0), min(east + across, 180.0), min(north + along, 85.0)
 
 
 def land(box: Bounds) -> list[np.ndarray]:

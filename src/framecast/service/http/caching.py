@@ -40,14 +40,16 @@ class Cache(Generic[Value]):
             value = self.find(key)
             if value is None:
                 value = make()
-                self._add(key, value)
+                self.put(key, value)
         return value
 
-    def _add(self, key: Hashable, value: Value) -> None:
+    def put(self, key: Hashable, value: Value) -> None:
+        """Store a value."""
         size = self.size_of(value)
         with self._lock:
+            _, earlier = self._entries.pop(key, (value, 0))
             self._entries[key] = (value, size)
-            self.bytes += size
+            self.bytes += size - earlier
             while self.bytes > self.limit and len(self._entries) > 1:
                 _, (_, freed) = self._entries.popitem(last=False)
                 self.bytes -= freed

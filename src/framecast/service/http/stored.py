@@ -73,6 +73,8 @@ class Contents(NamedTuple):
     members: int
     quantiles: tuple[float, ...]
     attributes: dict[str, str]
+    together: int = 1
+    """Lead times that lie in one chunk of the file, and are read together."""
 
 
 def read_contents(path: Path) -> Contents:
@@ -83,7 +85,7 @@ def read_contents(path: Path) -> Contents:
         quantity = _quantity(variable.attrs, path)
         init = float(_numbers(file, "init_time")[0]) if "init_time" in file.variables else None
         leads = tuple(float(each) / 60 for each in _numbers(file, "lead_time")) if "lead_time" in file.variables else ()
-        sizes = dict(zip(variable.dimensions, variable.shape, strict=True))
+        sizes = _lengths(variable.shape, variable)
         attributes = {key: str(value) for key, value in {**file.attrs, **variable.attrs}.items() if _is_text(value)}
         return Contents(
             name,
@@ -95,30 +97,51 @@ def read_contents(path: Path) -> Contents:
             int(sizes.get("member", 0)),
             tuple(map(float, _numbers(file, "quantile"))) if "quantile" in file.variables else (),
             attributes,
+            _lengths(variable.chunks, variable).get("lead_time", 1),
         )
 
 
-def read_field(path: Path, contents: Contents, product: Product, lead: int) -> Field:
-    """The field of a product at the lead time with the number `lead` (an observed frame has one). Raises `DataError`."""
-    quantity = {"exceedance": "probability", "accumulation": "accumulation"}.get(product.kind, contents.quantity)
+def read_fields(path: Path, contents: Contents, product: Product, lead: int) -> dict[int, Field]:
+    """The fields of a product, but for accumulations, at the lead time with the number `lead` (an observed frame has one), and
+    at those in the same chunk of the file. Raises `DataError`."""
+    quantity = "probability" if product.kind == "exceedance" else contents.quantity
+    first = lead // contents.together * contents.together
+    leads = slice(first, first + contents.together)
     with _open(path) as file:
         if product.kind == "exceedance":
-            at = {"threshold": contents.thresholds.index(product.threshold), "lead_time": lead}
-            values = _read(file, PROBABILITY, at)
+            values = _read(
+                file, PROBABILITY, {"threshold": contents.thresholds.index(product.threshold), "lead_time": leads}
+            )
         elif product.kind == "member":
-            values = _read(file, contents.values, {"member": product.member, "lead_time": lead})
-        elif product.kind == "accumulation":
-            values = _accumulate(file, contents, lead)
+            values = _read(file, contents.values, {"member": product.member, "lead_time": leads})
         else:
-            values = _mean(_read(file, contents.values, {"lead_time": lead}))
-    codes = np.append(PACKINGS[quantity].encode(values).ravel(), np.uint16(OUTSIDE))
-    return Field(codes, quantity)
+            values = _read(file, contents.values, {"lead_time": leads})
+            values = values.mean(axis=0) if contents.members else values
+    stacked = values.reshape(-1, *values.shape[-2:])
+    return {first + number: _field(each, quantity) for number, each in enumerate(stacked)}
+
+
+def accumulate(rates: list[Field], leads: tuple[float, ...]) -> Field:
+    """The amount in mm from the initial time on, of the fields of the rain rate in mm/h at these lead times in minutes, each for
+    the time since the one before."""
+    packing = PACKINGS[RAIN_RATE.name]
+    total = np.zeros(len(rates[0].codes) - 1, np.float32)
+    missing = np.zeros(len(total), bool)
+    for rate, minutes in zip(rates, np.diff((0.0, *leads)), strict=True):
+        total += rate.codes[:-1] * np.float32(packing.step * minutes / 60)
+        missing |= rate.codes[:-1] == NO_DATA
+    total[missing] = np.nan
+    return _field(total, "accumulation")
+
+
+def _field(values: np.ndarray, quantity: str) -> Field:
+    return Field(np.append(PACKINGS[quantity].encode(values).ravel(), np.uint16(OUTSIDE)), quantity)
 
 
 def read_series(path: Path, contents: Contents, row: int, column: int) -> dict[str, np.ndarray]:
     """The values at a pixel: `values ([M,] L)`, and `probabilities (T, L)` and `quantiles (Q, L)` if the file has them. Of an
     observed frame L is 1. Raises `DataError`."""
-    at = {"y": row, "x": column}
+    at: dict[str, int | slice] = {"y": row, "x": column}
     with _open(path) as file:
         series = {"values": np.atleast_1d(_read(file, contents.values, at))}
         if contents.thresholds:
@@ -129,21 +152,7 @@ def read_series(path: Path, contents: Contents, row: int, column: int) -> dict[s
     return series
 
 
-def _accumulate(file: h5netcdf.File, contents: Contents, lead: int) -> np.ndarray:
-    """The amount in mm from the initial time to a lead time: rain rate times the step, summed."""
-    steps = np.diff((0.0, *contents.leads))
-    total: Any = 0.0
-    for number in range(lead + 1):
-        total = total + _mean(_read(file, contents.values, {"lead_time": number})) * steps[number] / 60
-    return np.asarray(total)
-
-
-def _mean(values: np.ndarray) -> np.ndarray:
-    """The mean of the members `(M, H, W)`; a single field `(H, W)` as it is."""
-    return values.mean(axis=0) if values.ndim == 3 else values
-
-
-def _read(file: h5netcdf.File, name: str, at: dict[str, int]) -> np.ndarray:
+def _read(file: h5netcdf.File, name: str, at: dict[str, int | slice]) -> np.ndarray:
     """A part of a variable, unpacked, float32; dims of length 1 that are not asked for are taken away."""
     variable = file.variables[name]
     selection = tuple(at.get(dim, slice(None) if dim in _AXES else -1) for dim in variable.dimensions)
@@ -206,6 +215,11 @@ def _grid(file: h5netcdf.File, variable: Any, path: Path) -> Grid:
 def _projection(attributes: str) -> str:
     """The projection as WKT of the attributes of a grid mapping, which all files of a domain share."""
     return str(CRS.from_cf(parse_json(attributes, "the grid mapping")).to_wkt())
+
+
+def _lengths(numbers: tuple[int, ...] | None, variable: Any) -> dict[str, int]:
+    """Numbers of a variable, sizes or chunks, by dimension."""
+    return dict(zip(variable.dimensions, numbers or (), strict=False))
 
 
 def _numbers(file: h5netcdf.File, name: str) -> np.ndarray:

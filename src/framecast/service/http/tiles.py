@@ -18,8 +18,9 @@ from framecast.service.http.caching import Cache
 from framecast.service.http.grids import Grid, index_map
 from framecast.service.http.names import Product
 from framecast.service.http.palettes import Table, table_of
-from framecast.service.http.stored import NO_DATA, Contents, Field, read_contents, read_field
+from framecast.service.http.stored import NO_DATA, Contents, Field, accumulate, read_contents, read_fields
 
+RATE = Product("rate")
 _STRIPE = 8
 """Every so many pixels a stripe marks where no data are."""
 _MIB = 2**20
@@ -65,7 +66,18 @@ class Tiles:
     def field(self, source: Source, product: Product, lead: int) -> Field:
         """A field of a file. Raises `DataError`."""
         contents = self.contents_of(source)
-        return self.fields.get((source, product, lead), lambda: read_field(source.path, contents, product, lead))
+        if product.kind == "accumulation":
+            rates = [self.field(source, RATE, number) for number in range(lead + 1)]
+            leads = contents.leads[: lead + 1]
+            return self.fields.get((source, product, lead), lambda: accumulate(rates, leads))
+
+        def make() -> Field:
+            fields = read_fields(source.path, contents, product, lead)
+            for number, field in fields.items():
+                self.fields.put((source, product, number), field)
+            return fields[lead]
+
+        return self.fields.get((source, product, lead), make)
 
     def find(self, source: Source, product: Product, lead: int, place: Place, palette: str) -> Tile | None:
         """A tile that has been made before; None if it has not, or not lately."""

@@ -2,7 +2,7 @@
 
 import { domainPath, get } from "./api.js";
 import { element, find } from "./dom.js";
-import { clockZone, dayClock, rungName } from "./format.js";
+import { clockZone, dayClock, reasonText, rungName } from "./format.js";
 import { summaryOf } from "./status.js";
 import { listen, state } from "./state.js";
 
@@ -32,7 +32,7 @@ async function load() {
       element("thead", {}, element("tr", {}, ["Time", "Forecast", "Seconds", "Why"].map((each, at) => element("th", { scope: "col", class: at % 2 ? "text" : null }, each)))),
       element("tbody", {}, cycles.slice(0, 60).map((cycle) => element("tr", { "data-state": level(cycle) },
         element("th", { scope: "row" }, clockZone(Date.parse(cycle.cycle))), element("td", {}, element("span", { class: "mark", "aria-hidden": "true" }), rungName(cycle.rung)),
-        element("td", {}, seconds(cycle)), element("td", { class: "text" }, (cycle.reasons ?? []).join("; "))))))),
+        element("td", {}, seconds(cycle)), element("td", { class: "text" }, reasonText(cycle.reasons))))))),
   );
 }
 

@@ -47,3 +47,6 @@ export const rungName = (rung) => RUNGS[rung] ?? (rung ? `${rung} model` : "fore
 export const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
 export const UNITS = { rain_rate: "mm/h", reflectivity: "dBZ", intensity: "" };
+
+// Reasons as people read them: without the code that stands before each.
+export const reasonText = (reasons) => (reasons ?? []).map((reason) => reason.replace(/^[a-z_]+: /, "")).join("; ");

@@ -56,7 +56,7 @@ async function drawLegend() {
   const frame = state.frames[state.frame];
   if (!frame) return;
   const { palette } = state;
-  const observed = frame.kind === "observed";
+  const observed = frame.kind !== "forecast";
   const quantity = observed || ["rate", "member"].includes(state.layer) ? state.forecast.quantity : state.layer;
   if (!legends.has(palette)) legends.set(palette, get(`api/legends?palette=${palette}`));
   const content = await legends.get(palette);

@@ -50,8 +50,9 @@ async function drawBase() {
     pane: feature.properties.kind === "land" ? "land" : "lines", interactive: false,
     style: { className: `base ${feature.properties.kind}` },
   }))).addTo(map);
-  map.setMaxBounds(L.latLngBounds([[south, west], [north, east]]).pad(0.6));
+  map.setMaxBounds(L.latLngBounds([[south, west], [north, east]]).pad(2));
   map.fitBounds([[south, west], [north, east]], { animate: false, ...margins() });
+  uncover();
 }
 
 // What lies over the map: the timeline below it.
@@ -85,6 +86,11 @@ function show() {
   map.getPane("rain").classList.toggle("even", inverted);
   const frame = state.frames[state.frame];
   if (!frame || !state.detail || !map._loaded) return;
+  if (frame.kind === "missing") {
+    shown?.getContainer()?.classList.add("waiting");
+    wanted = null;
+    return;
+  }
   wanted = layers.get(key(frame)) ?? layerOf(frame);
   if (wanted.loaded) reveal(wanted);
   fill();
@@ -112,13 +118,14 @@ async function fill() {
   const turn = ++filling;
   for (let step = 0; step < Math.min(AHEAD, state.frames.length); step += 1) {
     const frame = state.frames[(state.frame + step) % state.frames.length];
+    if (frame.kind === "missing") continue;
     const layer = layers.get(key(frame)) ?? layerOf(frame);
     if (!layer.loaded) await new Promise((done) => { layer.once("load", done); layer.once("remove", done); setTimeout(done, 4000); });
     if (turn !== filling) return;
   }
 }
 
-export const isLoaded = (frame) => layers.get(key(frame))?.loaded ?? false;
+export const isLoaded = (frame) => frame.kind === "missing" || (layers.get(key(frame))?.loaded ?? false);
 
 function drawMarker() {
   marker?.remove();
@@ -128,9 +135,11 @@ function drawMarker() {
   marker = L.circleMarker([latitude, longitude], { pane: "marks", radius: 7, className: "chosen", interactive: false }).addTo(map);
 }
 
-// Move the map if the point chosen lies under a rectangle of the window.
-export function uncover(cover) {
-  if (!marker) return;
+// Move the map if the point chosen lies under its series.
+export function uncover() {
+  const panel = document.getElementById("point");
+  if (!marker || panel.hidden) return;
+  const cover = panel.getBoundingClientRect();
   const own = map.getContainer().getBoundingClientRect();
   const at = map.latLngToContainerPoint(marker.getLatLng()).add([own.left, own.top]);
   if (at.x < cover.left || at.x > cover.right || at.y < cover.top || at.y > cover.bottom) return;

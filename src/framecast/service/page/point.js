@@ -36,7 +36,7 @@ async function load() {
     return;
   }
   draw();
-  uncover(find("point").getBoundingClientRect());
+  uncover();
   announce(sentence());
 }
 

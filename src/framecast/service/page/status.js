@@ -2,7 +2,7 @@
 
 import { raisedAreas } from "./alerts.js";
 import { announce, element, find } from "./dom.js";
-import { capital, clockZone, duration, rungName, timeOf } from "./format.js";
+import { capital, clockZone, duration, reasonText, rungName, timeOf } from "./format.js";
 import { listen, now, state } from "./state.js";
 
 const WORDS = { ok: "", fallback: "Fallback: ", stale: "Stale: ", nothing: "No forecast", unknown: "" };
@@ -30,7 +30,7 @@ function draw() {
 
 function drawBanner(kind, summary, rung, age) {
   const lines = [];
-  const reasons = summary.reasons?.length ? ` ${capital(summary.reasons.join("; "))}.` : "";
+  const reasons = summary.reasons?.length ? ` ${capital(reasonText(summary.reasons))}.` : "";
   if (kind === "stale") lines.push(`This forecast is ${duration(age)} old. Do not take it for the weather now.`);
   if (kind === "nothing") lines.push(`There is no current forecast.${reasons}`);
   if (kind === "fallback") lines.push(`The model could not be used: this is ${rungName(rung)}.${reasons}`);

@@ -1,5 +1,6 @@
 // One timeline: the last hours observed, now, the forecast. Play, drag, step, keys.
 
+import { timeTicks } from "./chart.js";
 import { announce, element, find } from "./dom.js";
 import { clock, clockZone, duration } from "./format.js";
 import { isLoaded } from "./map.js";
@@ -11,11 +12,23 @@ let playing = null;
 
 export function framesOf(detail, forecast, timeOf) {
   const init = timeOf(forecast.init);
-  const observed = detail.frames.filter((name) => timeOf(name) <= init && timeOf(name) >= init - BEFORE)
-    .map((name) => ({ domain: detail.domain, kind: "observed", name, lead: 0, time: timeOf(name) }));
+  const { domain } = detail;
+  const recent = detail.frames.filter((name) => timeOf(name) <= init && timeOf(name) >= init - BEFORE)
+    .map((name) => ({ domain, kind: "observed", name, lead: 0, time: timeOf(name) }));
+  const observed = recent.flatMap((frame, at) => [...missing(recent[at - 1], frame, detail.cadence_seconds), frame]);
   const ahead = forecast.lead_minutes
-    .map((lead) => ({ domain: detail.domain, kind: "forecast", name: forecast.init, lead: Math.round(lead), time: init + lead * 60e3 }));
+    .map((lead) => ({ domain, kind: "forecast", name: forecast.init, lead: Math.round(lead), time: init + lead * 60e3 }));
   return [...observed, ...ahead];
+}
+
+// The frames that did not come between two that did.
+function missing(before, after, cadence) {
+  if (!before || !cadence) return [];
+  const count = Math.round((after.time - before.time) / (cadence * 1000)) - 1;
+  return Array.from({ length: Math.max(0, count) }, (_, at) => {
+    const time = before.time + (at + 1) * cadence * 1000;
+    return { domain: before.domain, kind: "missing", name: `missing ${time}`, lead: 0, time };
+  });
 }
 
 // The number of the last observed frame: now.
@@ -75,6 +88,7 @@ function stop() {
 
 function describe(frame) {
   if (!frame) return "";
+  if (frame.kind === "missing") return `${clockZone(frame.time)}, no frame`;
   return frame.kind === "observed" ? `${clockZone(frame.time)}, observed` : `${clockZone(frame.time)}, forecast, ${frame.lead} minutes ahead`;
 }
 
@@ -88,7 +102,7 @@ function draw() {
   const last = nowFrame(state.frames);
   find("moment-time").textContent = clockZone(frame.time);
   const ago = duration((state.frames[last].time - frame.time) / 1000);
-  find("moment-kind").textContent = frame.kind === "forecast" ? `forecast +${frame.lead} min` : state.frame === last ? "newest observed" : `observed −${ago}`;
+  find("moment-kind").textContent = frame.kind === "missing" ? "no frame came" : frame.kind === "forecast" ? `forecast +${frame.lead} min` : state.frame === last ? "newest observed" : `observed −${ago}`;
   find("moment").dataset.kind = frame.kind;
 }
 
@@ -97,12 +111,12 @@ function drawTicks() {
   const bar = document.querySelector(".track");
   const place = (number) => `${(100 * number) / Math.max(1, frames.length - 1)}%`;
   bar.style.setProperty("--now", place(nowFrame(frames)));
-  const every = frames.length > 50 ? 60 : 30;
-  const labels = frames.flatMap((frame, number) => {
-    if (Math.round(frame.time / 60e3) % every) return [];
-    const tick = element("li", {}, clock(frame.time));
-    tick.style.left = place(number);
-    return [tick];
+  if (!frames.length) return;
+  const [first, last] = [frames[0].time, frames.at(-1).time];
+  const labels = timeTicks([first, last], window.innerWidth < 760 ? 7 : 10).map((time) => {
+    const tick = element("li", {}, clock(time));
+    tick.style.left = `${(100 * (time - first)) / (last - first || 1)}%`;
+    return tick;
   });
   find("ticks").replaceChildren(...labels);
 }

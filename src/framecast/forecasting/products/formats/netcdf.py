@@ -9,7 +9,7 @@ import xarray as xr
 
 from framecast.data.orientation import CURVILINEAR
 from framecast.forecasting.products import Format, Output
-from framecast.forecasting.products.fields import Field
+from framecast.forecasting.products.fields import RATE, Field
 from framecast.forecasting.products.source import Source, origin_of
 from framecast.writing.netcdf import write_netcdf
 
@@ -75,7 +75,7 @@ def _attributes(field: Field, source: Source) -> dict[str, str]:
     attributes = {"units": kind.units, "long_name": field.description, "method": field.method}
     if kind.standard_name is not None and field.axis is None:
         attributes["standard_name"] = kind.standard_name
-    if kind.cell_methods is not None:
+    if kind.cell_methods is not None and (kind is not RATE or "mean_over_seconds" in source.values.attrs):
         attributes["cell_methods"] = kind.cell_methods
     if "crs" in source.values.coords:
         attributes["grid_mapping"] = "crs"
