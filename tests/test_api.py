@@ -37,10 +37,10 @@ NAMES = {
     "EvaluationSettings",
 }
 """The public names that users rely on."""
-OTHERWISE = {"import": "import_checkpoint", "doctor": "check_installation", "run": "run_service"}
 OTHERWISE = {
     "verify": "verify_forecasts",
     "scores": "summarise",
+    "run": "run_service",
     "import": "import_checkpoint",
     "doctor": "check_installation",
 }

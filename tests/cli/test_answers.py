@@ -43,6 +43,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 def documented() -> dict[str, set[str]]:
     """The fields of the results by command, from the table of the page."""
     rows = re.findall(r"^\| `([a-z]+)` \| ([^|]*) \|$", DOCS, flags=re.MULTILINE)
+    assert len(rows) == len({command for command, _ in rows}), "a command has two lines"
     return {command: set(re.findall(r"`(\w+)`", fields)) for command, fields in rows}
 
 

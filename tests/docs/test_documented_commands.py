@@ -55,7 +55,9 @@ NAMES = {
 def commands(document: Path) -> list[list[str]]:
     """The commands of all blocks, without comments; a line that ends in a backslash goes on."""
     text = document.read_text().replace("\\\n", " ")
-    lines = re.findall(r"^(?: {4}|\$ )?(framecast +[a-z].*)$", text, re.MULTILINE)
+    fenced = "\n".join(re.findall(r"^```(?:shell|bash)\n(.*?)^```", text, re.MULTILINE | re.DOTALL))
+    lines = re.findall(r"^ {4}(framecast +[a-z].*)$", text, re.MULTILINE)
+    lines += re.findall(r"^(?:\$ )?(framecast +[a-z].*)$", fenced, re.MULTILINE)
     return [shlex.split(re.sub(r"\s#.*", "", line))[1:] for line in lines if "..." not in line]
 
 

@@ -5,11 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import xarray as xr
 from typer.testing import CliRunner
 
 from framecast.cli import app
+from framecast.data.quantities import RAIN_RATE
 from framecast.errors import DataError
+from framecast.scores import CONVENTIONS
 from framecast.verification.drift import drift
+from framecast.verification.result import Verification
 from framecast.verification.score_rows import ScoreRow
 from framecast.verification.score_store import append_scores, compact_scores, read_scores, score_files
 from framecast.verification.score_summary import summarise
@@ -122,6 +126,24 @@ def test_drift_is_told_from_a_wet_day() -> None:
     # it is broken
     found = [each for each in drift([*week(30, 0.2), *week(7, -0.5, seed=1, first=30)]) if each.worse]
     assert {each.since for each in found} == {"the fallback itself", "in the 30 days before"}
+
+
+def test_an_evaluation_can_be_the_promise() -> None:
+    """It promises an error of 0.6 of that of the fallback; the last days have 0.8."""
+    rng = np.random.default_rng(0)
+    error = 100 * rng.lognormal(0, 1, (12, 2))
+    sums = xr.Dataset(
+        {
+            "mse": (("forecaster", "case", "lead_time"), np.stack([0.6 * error * rng.normal(1, 0.02, (12, 2)), error])),
+            "mse_weight": (("forecaster", "case", "lead_time"), np.full((2, 12, 2), 100.0)),
+        },
+        {"forecaster": ["model", "extrapolation_probability"], "block": ("case", np.arange(12))},
+    )
+    promise = Verification(sums, CONVENTIONS["default"], RAIN_RATE, (), ())
+    findings = drift(week(7, 0.2), promise=promise)
+    assert [finding.since for finding in findings] == ["the evaluation", "the fallback itself"]
+    assert [finding.worse for finding in findings] == [True, False]
+    assert findings[0].promised == pytest.approx(0.4, abs=0.02)
 
 
 def test_false_alarms_are_rare() -> None:

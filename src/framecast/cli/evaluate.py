@@ -115,15 +115,6 @@ def verify(
     for text in (*verification.warnings, *verification.repairs):
         warn(console, text)
     print_scores(verification, console)
-    page = out / ("comparison.html" if len(by_name) > 1 else "report.html")
-    print_lines(console, f"scores of each case: {out / 'cases.nc'}", f"report: {page}")
-    return {
-        "scores": score_rows(verification),
-        "cases": verification.cases,
-        "warnings": [*verification.warnings, *verification.repairs],
-        "case_file": str(out / "cases.nc"),
-        "report": str(page),
-    }
     page = "comparison.html" if len(by_name) > 1 else "report.html"
     print_lines(console, f"scores of each case: {out / 'cases.nc'}", f"report: {out / page}")
     return _result(verification, out, page)

@@ -13,7 +13,6 @@ from framecast.cli.options import Overwrite, command, height_width
 
 class ExportResult(TypedDict):
     files: list[str]
-    largest_difference: dict[str, float]
     differences: dict[str, float]
     cases: int
 
@@ -55,7 +54,6 @@ def export(
         print(f"largest difference, {engines[name]}: {difference:.1e} of the largest output, {result.cases} cases")
     return {
         "files": list(map(str, result.files)),
-        "largest_difference": dict(result.differences),
         "differences": {name: float(value) for name, value in result.differences.items()},
         "cases": result.cases,
     }

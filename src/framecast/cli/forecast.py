@@ -22,10 +22,9 @@ class ForecastResult(TypedDict):
     forecaster: str
     init_time: str
     lead_minutes: list[float] | None
-    rung: str | None
+    rung: str
     reasons: list[str]
     age_seconds: float | None
-    rung: str
     units: str
     largest: list[float | None]
     warnings: list[str]
@@ -140,16 +139,14 @@ def _result(out: Path, forecast: Forecast, warnings: list[str]) -> ForecastResul
     from framecast.forecasting.outcome import largest_values
 
     values = values_of(forecast)
-    leads, age = values["lead_time"].values, forecast.attrs.get("framecast_age_seconds")
+    leads = values["lead_time"].values
     return {
         "file": str(out),
         "forecaster": str(values.attrs.get("forecaster", "")),
         "init_time": stamp(values["init_time"].values.ravel()[0]),
         "lead_minutes": [float(each / np.timedelta64(1, "m")) for each in leads] if leads.dtype.kind == "m" else None,
-        "rung": forecast.attrs.get("framecast_rung"),
-        "reasons": str(forecast.attrs.get("framecast_reasons", "")).splitlines(),
-        "age_seconds": None if age is None else float(age),
         "rung": str(forecast.attrs["framecast_rung"]),
+        "reasons": str(forecast.attrs.get("framecast_reasons", "")).splitlines(),
         "age_seconds": forecast.attrs.get("framecast_age_seconds"),
         "units": str(values.attrs["units"]),
         "largest": [value if np.isfinite(value) else None for value in largest_values(forecast)],

@@ -92,7 +92,6 @@ def forecast(
     levels = _Levels(_ascending(rates), _between(quantiles))
     if palette is not None:
         check_palette(palette)
-    chosen = _ascending(rates)
     values = array_of(Path(actions)) if isinstance(actions, str | Path) else actions
     sources = [*as_tuple(inputs, "inputs"), *([actions] if isinstance(actions, str | Path) else [])]
     loading: dict[str, Any] = {"tile": tile, "overlap": overlap, "members": members, "seed": seed}

@@ -105,7 +105,7 @@ class DomainLoop:
         self._scorer = Scorer(domain, self.layout, self.clock)
         self._standing = next((each for each in reversed(self.ledger.recent) if each.outcome == "forecast"), None)
         last = self.ledger.last
-        self._cursor = None if last is None else last.cycle + self.clock.step
+        self._cursor = None if last is None else self.clock.at(last.cycle) + self.clock.step
         for path, frame in newest_frames(self.layout, capacity, domain.options):
             stamp = from_stamp(frame["time"].values[0])
             self.memory.add(Arrival(stamp, frame, str(path), self._timer(), 0.0), self._started)

@@ -245,7 +245,7 @@ def _operate(domain: Domain, out: str, sign: Any, stop: Stop) -> None:
     from framecast.service.domain import DomainLoop
 
     keep_free(every_size=True)
-    xr.set_options(file_cache_maxsize=FILES)
+    xr.set_options(file_cache_maxsize=FILES)  # type: ignore[no-untyped-call]
     parent = multiprocessing.parent_process()
     assert parent is not None
     with DomainLoop(domain, out) as loop:

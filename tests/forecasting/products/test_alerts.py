@@ -127,6 +127,16 @@ def test_one_frame_without_data_leaves_the_others(tmp_path: Path) -> None:
     assert not [each for each in window["alerts"] if each["quantity"] == "sum"], "a sum of fewer frames is none"
 
 
+def test_a_member_without_data_is_not_counted_as_dry(tmp_path: Path) -> None:
+    rates = np.full((2, 12, 4, 4), 3.0, dtype=np.float32)
+    rates[1, :, :2] = np.nan
+    areas = geojson(tmp_path / "areas.json", all=[box(0, 0, 4, 4)], upper=[box(0, 0, 4, 2)])
+    windows = alerts(label(rates), areas, tmp_path, rates=(2.0,), sums=(1.0,))
+    assert windows["all"]["coverage"] == 0.5
+    assert {each["probability"] for each in windows["all"]["alerts"]} == {1.0}
+    assert windows["upper"]["alerts"] == []
+
+
 @pytest.mark.parametrize("south_first", [False, True])
 def test_holes_are_out_and_the_order_of_rows_does_not_matter(south_first: bool, tmp_path: Path) -> None:
     forecast = ensemble(south_first=south_first)

@@ -85,7 +85,12 @@ def _case(source: Source, window: Window, sums: np.ndarray, pixels: np.ndarray) 
     frames = source.frames_in(window)
     rates = source.rates.reshape(*source.rates.shape[:2], -1)[:, frames][:, :, pixels]
     stored = {rate: each.reshape(len(each), -1)[frames][:, pixels] for rate, each in source.probabilities.items()}
-    return _Case(rates, sums[:, pixels], stored, source.is_ensemble)
+    return _Case(_common(rates), _common(sums[:, pixels]), stored, source.is_ensemble)
+
+
+def _common(values: np.ndarray) -> np.ndarray:
+    """The values `(M, ...)` where all members have data, else NaN."""
+    return np.where(np.isnan(values).any(axis=0), np.float32(np.nan), values)
 
 
 def _window(case: _Case, window: Window, rates: tuple[float, ...], sums: tuple[float, ...]) -> dict[str, Any]:
@@ -99,7 +104,7 @@ def _window(case: _Case, window: Window, rates: tuple[float, ...], sums: tuple[f
             stored = None if case.is_ensemble else case.probability.get(rate)
             entries.append(_entry("rate", rate, "anywhere", highest, case.is_ensemble, stored))
             entries.append(_entry("rate", rate, "mean", mean, case.is_ensemble))
-    if (~np.isnan(case.sums)).any(axis=1).all() and covered:
+    if not np.isnan(case.sums).all() and covered:
         highest_sum, mean_sum = np.nanmax(case.sums, axis=1), np.nanmean(case.sums, axis=1)
         for amount in sums:
             entries.append(_entry("sum", amount, "anywhere", highest_sum, case.is_ensemble))
@@ -109,8 +114,8 @@ def _window(case: _Case, window: Window, rates: tuple[float, ...], sums: tuple[f
 
 def _largest_mean(rates: np.ndarray) -> np.ndarray:
     """The largest mean over the pixels `(M,)` of `rates (M, F, P)` over the frames with data."""
-    with_data = ~np.isnan(rates).all(axis=2).any(axis=0)
-    return np.asarray(np.nanmean(rates[:, with_data], axis=2).max(axis=1, initial=0.0))
+    with_data = ~np.isnan(rates[0]).all(axis=1)
+    return np.asarray(np.nanmean(rates[:, with_data], axis=2).max(axis=1))
 
 
 def _entry(
