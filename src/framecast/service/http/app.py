@@ -35,9 +35,9 @@ _LARGEST_FILE = 4 * 2**30
 _COMPRESSED = (".png", ".tif", ".nc")
 
 
-def build_app(settings: ServeSettings) -> Application:
-    """The application that serves a folder."""
-    site = Site(settings)
+def build_app(settings: ServeSettings, site: Site | None = None) -> Application:
+    """The application that serves a folder, with the caches of `site`."""
+    site = Site(settings) if site is None else site
     api = FastAPI(
         title="framecast",
         version=framecast.__version__,

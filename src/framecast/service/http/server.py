@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import sys
 from pathlib import Path
 
 from framecast.checks import require
 from framecast.service.http.settings import ServeSettings, read_token
 
 _log = logging.getLogger("framecast.serve")
+_SWITCH = 0.0005
+"""Seconds after which a thread that draws a tile lets others run, above all the one that answers."""
 
 
 def serve(settings: ServeSettings) -> None:
@@ -20,9 +23,12 @@ def serve(settings: ServeSettings) -> None:
     import uvicorn
 
     from framecast.service.http.app import build_app
+    from framecast.service.http.site import Site
 
+    site = Site(settings)
+    site.warm()
     config = uvicorn.Config(
-        build_app(settings),
+        build_app(settings, site),
         host=settings.host,
         port=settings.port,
         log_config=None,
@@ -35,6 +41,7 @@ def serve(settings: ServeSettings) -> None:
         limit_concurrency=4 * settings.concurrency,
         h11_max_incomplete_event_size=16 * 1024,
     )
+    sys.setswitchinterval(_SWITCH)
     _log.info("serving %s at http://%s:%d", settings.out, settings.host, settings.port)
     uvicorn.Server(config).run()
 

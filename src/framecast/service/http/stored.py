@@ -155,8 +155,15 @@ def read_series(path: Path, contents: Contents, row: int, column: int) -> dict[s
 def _read(file: h5netcdf.File, name: str, at: dict[str, int | slice]) -> np.ndarray:
     """A part of a variable, unpacked, float32; dims of length 1 that are not asked for are taken away."""
     variable = file.variables[name]
-    selection = tuple(at.get(dim, slice(None) if dim in _AXES else -1) for dim in variable.dimensions)
-    raw = np.asarray(variable[selection])
+    selection = [at.get(dim, slice(None) if dim in _AXES else -1) for dim in variable.dimensions]
+    if "y" in at:
+        raw = np.asarray(variable[tuple(selection)])
+    else:  # by rows of chunks: HDF5 holds all other threads up while it reads
+        rows = _lengths(variable.chunks, variable).get("y", variable.shape[-2])
+        blocks = [
+            (*selection[:-2], slice(top, top + rows), selection[-1]) for top in range(0, variable.shape[-2], rows)
+        ]
+        raw = np.concatenate([np.asarray(variable[block]) for block in blocks], axis=-2)
     fill = variable.attrs.get("_FillValue")
     values = raw.astype(np.float32) * np.float32(_first(variable.attrs.get("scale_factor", 1.0)))
     values += np.float32(_first(variable.attrs.get("add_offset", 0.0)))
