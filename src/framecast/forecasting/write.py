@@ -7,12 +7,10 @@ mean of an ensemble), see `film` (`pip install "framecast[report]"`; MP4 needs `
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import xarray as xr
-from zarr.abc.buffer import Buffer
-from zarr.storage import MemoryStore
 
 from framecast.checks import as_path, describe, require
 from framecast.data.archives.outputs import check_output
@@ -23,6 +21,9 @@ from framecast.errors import ConfigError, DataError
 from framecast.forecasting.labels import DIMS, EVENT, MEMBER_DIMS, PROBABILITY, Forecast, values_of
 from framecast.writing import put_bytes, replacing, write_bytes
 from framecast.writing.netcdf import write_netcdf
+
+if TYPE_CHECKING:
+    from zarr.abc.buffer import Buffer
 
 SUFFIXES = (".nc", ".zarr", ".mp4", ".gif")
 
@@ -99,6 +100,8 @@ def write(
     elif out.suffix == ".nc":
         write_netcdf(out, to_dataset(forecast), overwrite=overwrite)
     else:
+        from zarr.storage import MemoryStore  # late: slow to import
+
         store: dict[str, Buffer] = {}
         to_dataset(forecast).to_zarr(MemoryStore(store), zarr_format=2, consolidated=True)
         with replacing(out, overwrite=overwrite) as temporary:
