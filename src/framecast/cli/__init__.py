@@ -6,6 +6,8 @@ no logic of their own: whatever they do is a call away in Python too.
 
 from __future__ import annotations
 
+import atexit
+import gc
 import logging
 import os
 import sys
@@ -84,6 +86,7 @@ app = typer.Typer(
 def main() -> None:
     """Run the command line, and turn exceptions into exit codes."""
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # requests that follow a failed one
+    atexit.register(gc.freeze)  # the memory of a process that ends need not be searched for garbage
     try:
         with report_progress(progress_bar("opening files", least=100)):
             app(standalone_mode=True)

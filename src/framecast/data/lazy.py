@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import threading
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -26,6 +28,20 @@ Selection = tuple[int | slice, ...]
 FRAME_CACHE_BYTES = 2 * 2**30
 """Bytes of frames, decoded to float32, that a process reads once and keeps, archives whole and clips frame by frame; what
 finds no room is read window by window."""
+
+
+@contextmanager
+def in_own_threads() -> Iterator[None]:
+    """Within this context Dask computes in threads of this process, without importing `distributed` to look for a cluster; if the
+    program has imported it, as it chooses."""
+    if "distributed" in sys.modules:
+        yield
+        return
+    import dask
+    from dask import threaded
+
+    with dask.config.set(scheduler=threaded.get):
+        yield
 
 
 class _Backend(BackendArray):

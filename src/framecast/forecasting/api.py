@@ -19,6 +19,7 @@ from framecast.colours import check_palette
 from framecast.data.archives.opening import OpenResult, open_all, open_like_all
 from framecast.data.archives.outputs import check_output
 from framecast.data.frames import check_frames, coverage, describe_impossible, describe_source, stamp
+from framecast.data.lazy import in_own_threads
 from framecast.data.quantities import quantity_of
 from framecast.data.readers.numpy_files import array_of
 from framecast.data.readers.options import DEFAULT, ReadOptions
@@ -39,6 +40,7 @@ from framecast.forecasting.write import write
 Data = str | Path | Sequence[str | Path] | xr.DataArray
 
 
+@in_own_threads()
 def forecast(
     run: str | Path,
     data: Data,

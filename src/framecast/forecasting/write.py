@@ -7,11 +7,9 @@ mean of an ensemble), see `film` (`pip install "framecast[report]"`; MP4 needs `
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TYPE_CHECKING
 
 import xarray as xr
-from zarr.abc.buffer import Buffer
-from zarr.storage import MemoryStore
 
 from framecast.checks import as_path, describe
 from framecast.data.archives.outputs import check_output
@@ -23,6 +21,35 @@ from framecast.forecasting.labels import DIMS, MEMBER_DIMS, Forecast, values_of
 from framecast.forecasting.targets import check_target
 from framecast.writing import put_bytes, replacing, write_bytes
 from framecast.writing.netcdf import write_netcdf
+
+if TYPE_CHECKING:
+    from zarr.abc.buffer import Buffer
+
+SUFFIXES = (".nc", ".zarr", ".mp4", ".gif")
+
+
+def check_target(out: Path, *, overwrite: bool = False) -> None:
+    """Raise `ConfigError` if a forecast cannot be written to `out`; call it before the forecast is computed."""
+    if out.suffix not in SUFFIXES:
+        raise ConfigError(
+            f"{out.suffix or 'no suffix'} is not a format of forecasts", where=out, remedy=f"use {', '.join(SUFFIXES)}"
+        )
+    if out.suffix == ".gif":
+        require("matplotlib", extra="report", purpose="an animation", where=out)
+    if out.suffix == ".mp4":
+        require("av", "matplotlib", extra="video,report", purpose="an animation as MP4", where=out)
+    if out.exists() and not overwrite:
+        raise ConfigError(
+            "exists already",
+            where=out,
+            remedy="choose another file, or allow overwriting",
+            parameter="overwrite",
+            example=True,
+        )
+    if out.is_dir() and not zarr_store.recognises(out):
+        raise ConfigError("is a folder, but no Zarr store", where=out, remedy="choose another file")
+    if not out.absolute().parent.is_dir():
+        raise ConfigError("its folder does not exist", where=out, remedy=f"create {out.parent} first")
 
 
 def check_forecast(forecast: Any) -> xr.DataArray:
@@ -73,6 +100,8 @@ def write(
     elif out.suffix == ".nc":
         write_netcdf(out, to_dataset(forecast), overwrite=overwrite)
     else:
+        from zarr.storage import MemoryStore  # late: slow to import
+
         store: dict[str, Buffer] = {}
         to_dataset(forecast).to_zarr(MemoryStore(store), zarr_format=2, consolidated=True)
         with replacing(out, overwrite=overwrite) as temporary:

@@ -16,7 +16,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
-from scipy import ndimage
 
 from framecast.data.motion.advection import interpolate, pixel_positions
 from framecast.data.quantities import Quantity
@@ -81,11 +80,11 @@ def estimate_motion(frames: np.ndarray) -> np.ndarray:
     height, width = frames.shape[1:]
     if len(frames) < 2 or not np.ptp(frames):
         return np.zeros((2, height, width), dtype=np.float32)
-    scales = [frames.astype(np.float32)]
-    while min(scales[-1].shape[1:]) >= 2 * COARSEST:
-        scales.append(_downsample(scales[-1]))
-    flow = np.zeros((2, *scales[-1].shape[1:]), dtype=np.float32)
-    with ThreadPoolExecutor() as pool:  # filters of SciPy leave the interpreter to others
+    with ThreadPoolExecutor() as pool:  # filters of SciPy and NumPy leave the interpreter to others
+        scales = [frames.astype(np.float32)]
+        while min(scales[-1].shape[1:]) >= 2 * COARSEST:
+            scales.append(_downsample(scales[-1], pool))
+        flow = np.zeros((2, *scales[-1].shape[1:]), dtype=np.float32)
         for scale in reversed(scales):
             flow = _resample_flow(flow, scale.shape[1:])
             if max(scale.shape[1:]) > FINEST and scale is not scales[-1]:
@@ -105,7 +104,7 @@ def _refine(frames: np.ndarray, flow: np.ndarray, pool: ThreadPoolExecutor) -> n
         earlier = interpolate(torch.from_numpy(before)[None], pixels - half)[0].numpy()
         later = interpolate(torch.from_numpy(after)[None], pixels + half)[0].numpy()
         middle = (earlier + later) / 2
-        dy, dx = ndimage.sobel(middle, 0) / 8, ndimage.sobel(middle, 1) / 8
+        dy, dx = _slope(middle), _slope(middle.T).T
         change = later - earlier
         return np.stack([dy * dy, dy * dx, dx * dx, -dy * change, -dx * change])
 
@@ -123,6 +122,13 @@ def _refine(frames: np.ndarray, flow: np.ndarray, pool: ThreadPoolExecutor) -> n
     return np.stack([part / smooth for part in parts]).astype(np.float32)
 
 
+def _slope(field: np.ndarray) -> np.ndarray:
+    """The change of `field (H, W)` from row to row by the operator of Sobel, the border mirrored."""
+    wide = np.pad(field, 1, mode="symmetric")
+    change = wide[2:] - wide[:-2]
+    return np.asarray((change[:, :-2] + 2 * change[:, 1:-1] + change[:, 2:]) / 8)
+
+
 def _blur(fields: np.ndarray, deviation: float, pool: ThreadPoolExecutor, *, extend: bool) -> list[np.ndarray]:
     """Gaussian filters of `fields (N, H, W)` with a standard `deviation` in pixels, cut off at four of them. What lies outside is
     0, or with `extend` the nearest pixel."""
@@ -130,20 +136,21 @@ def _blur(fields: np.ndarray, deviation: float, pool: ThreadPoolExecutor, *, ext
         half = int(4 * deviation + 0.5)
         line = np.exp(-0.5 / deviation**2 * np.arange(-half, half + 1) ** 2)
         return [*filter_fields(fields, line / line.sum(), extend=extend)]
+    from scipy import ndimage  # late: slow to import
+
     mode = "nearest" if extend else "constant"
     return [*pool.map(lambda part: ndimage.gaussian_filter(part, deviation, mode=mode), fields)]
 
 
-def _downsample(frames: np.ndarray) -> np.ndarray:
+def _downsample(frames: np.ndarray, pool: ThreadPoolExecutor) -> np.ndarray:
     """Halve the resolution of `frames (T, H, W)`."""
-    blurred = ndimage.gaussian_filter(frames, (0, 1, 1), mode="nearest")
-    return np.asarray(blurred[:, ::2, ::2])
+    return np.stack([blurred[::2, ::2] for blurred in _blur(frames, 1.0, pool, extend=True)])
 
 
 def _resample_flow(flow: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """Interpolate the flow to the next finer scale, and double its displacements."""
     if flow.shape[1:] == shape:
         return flow
-    factors = [new / old for new, old in zip(shape, flow.shape[1:], strict=True)]
-    scaled = [ndimage.zoom(part, factors, order=1, mode="nearest") * 2 for part in flow]
-    return np.stack(scaled).astype(np.float32)
+    lines = [torch.linspace(0, old - 1, new) for new, old in zip(shape, flow.shape[1:], strict=True)]
+    positions = torch.stack(torch.meshgrid(*lines, indexing="ij"))
+    return interpolate(torch.from_numpy(flow), positions).numpy() * 2

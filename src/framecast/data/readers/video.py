@@ -15,10 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import dask.array as da
 import numpy as np
 import xarray as xr
-from dask.delayed import delayed
 
 from framecast.checks import require
 from framecast.data.chunking import CHUNK_BYTES
@@ -68,6 +66,9 @@ class _Index:
 
 def read(path: Path, options: ReadOptions) -> xr.DataArray:
     """The frames. Raises `DataError` and `UnreadableFile`."""
+    import dask.array as da  # late: slow to import, and not needed to recognise a video
+    from dask.delayed import delayed
+
     index = _index(path)
     every = 1 if options.frame_rate is None else _every(index.rate, options.frame_rate, path)
     stamps = index.stamps[::every]

@@ -9,12 +9,10 @@ import warnings
 from datetime import timedelta
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
-import zarr
-from zarr.abc.store import Store
 
 from framecast.data.lazy import lazy_variable
 from framecast.data.quantities import REFLECTIVITY
@@ -24,9 +22,11 @@ from framecast.data.readers.netcdf import RAW, from_dataset, names_on_grid
 from framecast.data.readers.options import ReadOptions
 from framecast.data.readers.outside import check_store, protocol_of
 from framecast.data.readers.single import first_line
-from framecast.data.readers.zarr_pipeline import PIPELINE
-from framecast.data.readers.zarr_shards import Shards
 from framecast.errors import DataError, UnreadableFile
+
+if TYPE_CHECKING:
+    import zarr
+    from zarr.abc.store import Store
 
 REMOTE_TIMEOUT = 120.0
 """Seconds after which an answer of a remote store is no longer waited for."""
@@ -56,6 +56,10 @@ def groups_of(path: Path | str) -> Groups:
 
 def _open(store: Store | str | Path, path: Path | str, group: str) -> xr.Dataset:
     """The dataset of a group. Raises `UnreadableFile`."""
+    import zarr  # late, here and below: slow to import, and not needed to recognise a store
+
+    from framecast.data.readers.zarr_pipeline import PIPELINE
+
     is_consolidated = False if group else _is_consolidated(path) if isinstance(path, Path) else None
     try:
         with warnings.catch_warnings(), zarr.config.set({} if isinstance(store, str) else PIPELINE):
@@ -77,6 +81,8 @@ def _open(store: Store | str | Path, path: Path | str, group: str) -> xr.Dataset
 
 def _group_paths(store: Store | str | Path, path: Path | str) -> list[str]:
     """The paths of all groups below the root. Raises `UnreadableFile`."""
+    import zarr
+
     try:
         members = zarr.open_group(store, mode="r").members(max_depth=None)
         return sorted(name for name, member in members if isinstance(member, zarr.Group))
@@ -134,6 +140,8 @@ def _is_dry(fill: float, attributes: dict[Any, Any]) -> bool:
 
 def _with_fast_arrays(dataset: xr.Dataset, path: Path) -> xr.Dataset:
     """The dataset, in which `Shards` reads the arrays whose storage it supports."""
+    from framecast.data.readers.zarr_shards import Shards
+
     arrays = {}
     for name, array in dataset.data_vars.items():
         shards = Shards.of(path / str(name))
@@ -145,6 +153,8 @@ def _with_fast_arrays(dataset: xr.Dataset, path: Path) -> xr.Dataset:
 
 def _remote_store(address: str) -> Store | str:
     """The store at an address: through obstore if it is installed and supports the address, else through fsspec."""
+    import zarr
+
     if zarr.config.get("async.timeout") is None:  # without one, a server that stops answering is waited for without end
         zarr.config.set({"async.timeout": REMOTE_TIMEOUT})
     if find_spec("obstore") is None:
