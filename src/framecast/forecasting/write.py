@@ -7,7 +7,7 @@ mean of an ensemble), see `film` (`pip install "framecast[report]"`; MP4 needs `
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
