@@ -25,32 +25,6 @@ from framecast.writing.netcdf import write_netcdf
 if TYPE_CHECKING:
     from zarr.abc.buffer import Buffer
 
-SUFFIXES = (".nc", ".zarr", ".mp4", ".gif")
-
-
-def check_target(out: Path, *, overwrite: bool = False) -> None:
-    """Raise `ConfigError` if a forecast cannot be written to `out`; call it before the forecast is computed."""
-    if out.suffix not in SUFFIXES:
-        raise ConfigError(
-            f"{out.suffix or 'no suffix'} is not a format of forecasts", where=out, remedy=f"use {', '.join(SUFFIXES)}"
-        )
-    if out.suffix == ".gif":
-        require("matplotlib", extra="report", purpose="an animation", where=out)
-    if out.suffix == ".mp4":
-        require("av", "matplotlib", extra="video,report", purpose="an animation as MP4", where=out)
-    if out.exists() and not overwrite:
-        raise ConfigError(
-            "exists already",
-            where=out,
-            remedy="choose another file, or allow overwriting",
-            parameter="overwrite",
-            example=True,
-        )
-    if out.is_dir() and not zarr_store.recognises(out):
-        raise ConfigError("is a folder, but no Zarr store", where=out, remedy="choose another file")
-    if not out.absolute().parent.is_dir():
-        raise ConfigError("its folder does not exist", where=out, remedy=f"create {out.parent} first")
-
 
 def check_forecast(forecast: Any) -> xr.DataArray:
     """The values of a Forecast. Raises `DataError` if `forecast` is not one."""
