@@ -11,7 +11,7 @@ author = "the framecast developers"
 release = version = framecast.__version__
 
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.viewcode", "sphinx_copybutton"]
-exclude_patterns = ["_build", "promises.d"]
+exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = "framecast"
 html_static_path = ["_static"]

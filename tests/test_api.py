@@ -41,6 +41,7 @@ OTHERWISE = {
     "verify": "verify_forecasts",
     "scores": "summarise",
     "run": "run_service",
+    "serve": "serve_folder",
     "import": "import_checkpoint",
     "doctor": "check_installation",
 }

@@ -31,6 +31,7 @@ from framecast.forecasting.protocol import Forecasts as Forecasts
 from framecast.forecasting.write import write as write
 from framecast.report import write_report as write_report
 from framecast.report.forecast import plot as plot
+from framecast.service.http.server import serve_folder as serve_folder
 from framecast.service.processes import run_service as run_service
 from framecast.training import resume as resume
 from framecast.training import train as train
