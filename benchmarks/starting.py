@@ -2,8 +2,8 @@
 
     python benchmarks/starting.py FILE.nc [--rounds 7]
 
-Runs `python -c "import torch"` and `framecast forecast radar --data FILE.nc` in turn, of the newest frames in a small window of the
-file. Prints the medians of processor and wall time with their ranges, and the difference in each round.
+Runs `python -c "import torch"` and `framecast forecast radar --data FILE.nc` in turn, of the newest frames in a small window of
+the file. Prints the medians of processor and wall time with their ranges, and the difference in each round.
 """
 
 from __future__ import annotations

@@ -130,6 +130,7 @@ EXCEPTIONS = {
     ("forecasting/write.py", "av.open"): "into memory",
     ("forecasting/write.py", "to_dataset(forecast).to_zarr"): "into memory",
     ("training/logs.py", "SummaryWriter"): "TensorBoard writes its files itself",
+    ("verification/stored_parts.py", "np.savez"): "into memory",
     ("verification/evaluate.py", "verification.save"): "our own, which writes through `writing`",
 }
 """Calls outside `framecast.writing`, and why they may be."""

@@ -52,7 +52,7 @@ def _load() -> tuple[ctypes.CDLL | None, Status]:
     except OSError as error:
         return None, Status(form, None, f"{path} cannot be loaded: {error}")
     except AttributeError:
-        reason = f"{path} is older than its sources; build it again: python setup.py build_ext --inplace"
+        reason = f"{path} is older than its sources; build it again, with build_ext of setup.py, in place"
         return None, Status(form, None, reason)
     return library, Status(form, path)
 
