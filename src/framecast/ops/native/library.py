@@ -53,7 +53,6 @@ def _load() -> tuple[ctypes.CDLL | None, Status]:
         return None, Status(form, None, f"{path} cannot be loaded: {error}")
     except AttributeError:
         reason = f"{path} is older than its sources; build it again: pip install -e ."
-        reason = f"{path} is older than its sources; build it again, with build_ext of setup.py, in place"
         return None, Status(form, None, reason)
     return library, Status(form, path)
 
