@@ -68,8 +68,8 @@ def test_it_is_better_than_extrapolation_where_it_was_not_trained(sample: xr.Dat
     scores = framecast.evaluate("radar", sample, horizon=6, limit=2, members=4)
     for threshold in range(2):
         model, baseline = (
-            scores.event(name, "brier", threshold).value for name in ("unet", "extrapolation_probability")
+            scores.event(name, "brier", threshold).value for name in ("radar", "extrapolation_probability")
         )
         assert model < baseline
-    assert scores.frame("unet", "mse").value < scores.frame("extrapolation", "mse").value
+    assert scores.frame("radar", "mse").value < scores.frame("extrapolation", "mse").value
     assert not scores.warnings

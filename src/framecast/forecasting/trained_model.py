@@ -16,7 +16,7 @@ import xarray as xr
 from torch import Tensor
 from torch.nn import functional
 
-from framecast.checkpoints.model_folder import WEIGHTS, ModelCard, find
+from framecast.checkpoints.model_folder import PACKAGED, WEIGHTS, ModelCard, find
 from framecast.checkpoints.model_folder import load as load_saved
 from framecast.checks import as_path, check_counts, check_seed, describe
 from framecast.data.identity import identify_files
@@ -99,7 +99,9 @@ class TrainedModel:
 
     @property
     def name(self) -> str:
-        """The name of the model."""
+        """The name of the model; of one that comes with framecast its own: "radar"."""
+        if self.folder is not None and self.folder.parent == PACKAGED:
+            return self.folder.name
         return self.card.model.name
 
     @property
