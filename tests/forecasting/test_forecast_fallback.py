@@ -120,7 +120,7 @@ def test_the_command_says_what_it_made_and_prints_the_path_last(
     assert printed.out.splitlines() == [str(out)]
     assert "extrapolation: from 2026-06-01T17:53:00 UTC, 7 minutes old" in printed.err
     assert "lead times: 12, 5 to 60 minutes" in printed.err
-    assert "largest values mm h-1: " in printed.err
+    assert "largest values in mm/h: " in printed.err
     assert newest.name in printed.err
     assert (
         run(

@@ -83,10 +83,16 @@ app = typer.Typer(
 )
 
 
+def _keep_garbage() -> None:
+    """Search no memory for garbage in a process that ends, unless Triton would report what is left of it as leaks."""
+    if "triton" not in sys.modules:
+        gc.freeze()
+
+
 def main() -> None:
     """Run the command line, and turn exceptions into exit codes."""
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # requests that follow a failed one
-    atexit.register(gc.freeze)  # the memory of a process that ends need not be searched for garbage
+    atexit.register(_keep_garbage)
     try:
         with report_progress(progress_bar("opening files", least=100)):
             app(standalone_mode=True)

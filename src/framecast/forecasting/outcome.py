@@ -15,6 +15,7 @@ import xarray as xr
 from framecast.data.archives.outputs import source_files
 from framecast.data.frames import stamp
 from framecast.data.identity import identify_files
+from framecast.data.quantities import QUANTITIES
 from framecast.errors import DataError
 from framecast.forecasting.labels import Forecast, values_of
 from framecast.forecasting.times import in_words
@@ -104,11 +105,11 @@ def describe(forecast: Forecast) -> list[str]:
     largest = largest_values(forecast)
     chosen = np.unique(np.linspace(0, len(leads) - 1, min(len(leads), _SHOWN)).round().astype(int))
     shown = ", ".join(f"{largest[number]:.3g} at +{minutes[number]:g}" for number in chosen)
-    units = "" if values.attrs["units"] == "1" else f" {values.attrs['units']}"
+    label = QUANTITIES[values.attrs["quantity"]].label
     return [
         f"{forecast.attrs['framecast_rung']}: from {stamp(newest)}{old}",
         f"lead times: {len(leads)}, {minutes[0]:g} to {minutes[-1]:g} {'minutes' if clock else 'frames'}",
-        f"largest values{units}: {shown} {'minutes' if clock else 'frames'}",
+        f"largest values{f' in {label}' if label else ''}: {shown} {'minutes' if clock else 'frames'}",
         *str(forecast.attrs.get("framecast_reasons", "")).splitlines(),
     ]
 
