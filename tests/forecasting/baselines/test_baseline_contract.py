@@ -213,7 +213,7 @@ def test_a_case_in_which_pysteps_fails_is_counted(
         raise error("too few wet pixels")
 
     monkeypatch.setattr(type(forecaster), "nowcast", fails)
-    members, fallback, _ = forecast_cases(forecaster, Context(context()), HORIZON)
+    members, fallback, *_ = forecast_cases(forecaster, Context(context()), HORIZON)
     assert fallback is not None
     assert fallback.all()
     extrapolated = values(made("extrapolation"), context())

@@ -55,7 +55,7 @@ def test_ensembles_follow_the_rain_and_spread(kind: type[Steps], size: int) -> N
     frames = shower(7, size)
     ensemble = kind(RAIN_RATE, members=3)
     context = Context(frames[None, :4])
-    every, fallback, _ = ensemble.forecast(context, 3)
+    every, fallback, *_ = ensemble.forecast(context, 3)
     members = every[:, 0]
     assert fallback is not None
     assert not fallback.any()
