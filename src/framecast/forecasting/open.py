@@ -1,4 +1,5 @@
-"""Opens forecasts: those that framecast has written, and CF NetCDF or Zarr of others with initial times and lead times."""
+"""Opens forecasts: those that framecast has written, and CF NetCDF, Zarr or ODIM HDF5 of others with initial times
+and lead times."""
 
 from __future__ import annotations
 
@@ -10,9 +11,10 @@ import xarray as xr
 
 from framecast.checks import as_path
 from framecast.data.quantities import QUANTITIES, with_dry
-from framecast.data.readers import netcdf, zarr_store
+from framecast.data.readers import netcdf, odim, zarr_store
 from framecast.data.readers.compressed import opener_of
 from framecast.data.readers.grids import grid_mapping, projection
+from framecast.data.readers.odim_forecast import open_odim_forecast
 from framecast.data.readers.options import ReadOptions
 from framecast.data.units import identify, resolve_units, standard_name
 from framecast.errors import DataError
@@ -49,12 +51,16 @@ def open_forecast(path: str | Path, *, variable: str | None = None, units: str |
     units; its attribute `values` names the variable of the values. `framecast.plot` and `framecast.write` take it.
 
     `path` is NetCDF or a Zarr store: of framecast, or of another with an initial time (CF: forecast_reference_time) and lead
-    times (forecast_period), or valid times in their place. `variable` is needed where several could be meant, `units` where the
-    file states none. Raises `DataError` for another file, by what it lacks.
+    times (forecast_period), or valid times in their place; or ODIM HDF5 with fields after its nominal time. `variable` is needed
+    where several could be meant, `units` where the file states none. Raises `DataError` for another file, by what it lacks.
     """
     source = as_path(path, "the path of a forecast", "path")
-    stored, name = _variable(source, variable)
-    dataset = netcdf.decode(stored, name, source)
+    if odim.recognises(source):
+        stored, name = open_odim_forecast(source, variable)
+        dataset = stored
+    else:
+        stored, name = _variable(source, variable)
+        dataset = netcdf.decode(stored, name, source)
     values = _with_axes(dataset, dataset[name], source)
     values = _in_own_units(values, units, source)
     parts = {str(name): values}

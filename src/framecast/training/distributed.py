@@ -19,7 +19,7 @@ import torch
 from framecast.checks import require
 from framecast.config.experiment import Training
 from framecast.errors import ConfigError
-from framecast.training.peers import watch_peers
+from framecast.training.peers import end_with, watch_peers
 
 _SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
@@ -47,6 +47,8 @@ def launch(settings: Training) -> Any:
             strategy=settings.strategy,
             precision=settings.precision,
         )
+        if settings.devices > 1:
+            end_with(getattr(fabric.strategy.launcher, "procs", []))
         fabric.launch()
     except (MisconfigurationException, ValueError, TypeError, RuntimeError) as error:
         raise ConfigError(f"cannot be used on this machine: {error}", where="training") from error

@@ -166,6 +166,15 @@ def test_a_gap_of_one_window_lies_beside_dates(length: int) -> None:
     assert np.flatnonzero(labels == 2).tolist() == [25, 26, 27]
 
 
+@given(st.lists(st.integers(-25, 25), min_size=30, max_size=30))
+def test_stamps_seconds_off_are_split_by_their_ticks(seconds: list[int]) -> None:
+    """So that a frame at a border lies where its tick lies, whichever side of it the stamp is on."""
+    frames, rule = archive(list(range(30))), ByDates(validation=dates(12, 16), test=dates(25, 28))
+    exact = rule.labels([frames], 4)[0]
+    jittered = frames.assign_coords(time=frames["time"].values + np.array(seconds) * np.timedelta64(1, "s"))
+    np.testing.assert_array_equal(rule.labels([jittered], 4)[0], exact)
+
+
 @given(validation=st.floats(0.1, 0.3), test=st.floats(0.1, 0.3))
 def test_sets_of_clips_are_split_by_clip(validation: float, test: float) -> None:
     frames = clips(20, 6)

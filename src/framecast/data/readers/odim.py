@@ -5,12 +5,11 @@ in `where`, or in `datasetN/where`. Read are rain rates (RATE), reflectivities (
 accumulations (ACRR, as a rate over their time). Scans and volumes of a radar are refused by name. Fields of quality, from 0
 to 1, are read where one is named: QIND, `quality1`, or its task, such as `pl.imgw.quality.qi_total`. A value is
 `offset + gain * stored`; `nodata` is no data, `undetect` is observed and dry. The time of a frame is the nominal one of `what`,
-of an accumulation its end.
+of an accumulation its end. Forecasts are refused by name (`odim_times`) and opened by `odim_forecast`.
 """
 
 from __future__ import annotations
 
-import datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,19 +18,22 @@ import numpy as np
 import xarray as xr
 
 from framecast.data.quantities import INTENSITY, RAIN_RATE, REFLECTIVITY, Quantity
+from framecast.data.readers.forecast_files import forecast_error
 from framecast.data.readers.grids import Grid, project, projection
 from framecast.data.readers.hdf5 import check_dataset, has_names, number, open_hdf5, text
 from framecast.data.readers.limits import check_size
+from framecast.data.readers.odim_times import PERIOD, period_of, time_of, times_of_forecast, words_of_forecast
 from framecast.data.readers.options import ReadOptions
 from framecast.data.readers.single import is_code, single_frame
 from framecast.errors import DataError, UnreadableFile
 
 RECOGNISES = ["ODIM HDF5 composites"]
 
-_FORM = "an ODIM HDF5 composite"
+FORM = "an ODIM HDF5 composite"
 
-_QUALITY = "QIND"
-_QUANTITIES = {"RATE": RAIN_RATE, "ACRR": RAIN_RATE, _QUALITY: INTENSITY} | dict.fromkeys(("TH", "TV"), REFLECTIVITY)
+QUALITY = "QIND"
+AMOUNT = "ACRR"
+_QUANTITIES = {"RATE": RAIN_RATE, AMOUNT: RAIN_RATE, QUALITY: INTENSITY} | dict.fromkeys(("TH", "TV"), REFLECTIVITY)
 _POLAR = {
     "PVOL": "a polar volume",
     "SCAN": "a polar scan",
@@ -42,7 +44,6 @@ _POLAR = {
     "VP": "a vertical profile",
 }
 """The objects of ODIM (`what/object`) that are not on a horizontal grid."""
-_PERIOD = ("startdate", "starttime", "enddate", "endtime")
 _OBJECTS = {*_POLAR, "COMP", "IMAGE", "CVOL", "CARTESIAN", "PIC"}
 
 
@@ -53,7 +54,7 @@ def recognises(path: Path) -> bool:
     if has_names(path, "@Conventions", "where"):
         return True
     try:
-        with open_hdf5(path, _FORM) as file:
+        with open_hdf5(path, FORM) as file:
             return _object(file) in _OBJECTS
     except UnreadableFile:
         return False
@@ -65,7 +66,7 @@ def _object(file: h5py.File) -> str:
     return text(attributes["object"]).upper() if "object" in attributes else ""
 
 
-class _Field(NamedTuple):
+class Field(NamedTuple):
     """A field of a file: its HDF5 path, quantity, attributes `what`, and other names."""
 
     path_in_file: str
@@ -76,28 +77,31 @@ class _Field(NamedTuple):
 
 def read(path: Path, options: ReadOptions) -> xr.DataArray:
     """The one field of rain or reflectivity (or that which `options.variable` names). Raises `DataError` and `UnreadableFile`."""
-    with open_hdf5(path, _FORM) as file:
-        _check_object(file, path)
-        path_in_file, name, what, _ = _select(_fields(file), path, options, _quantities(file))
+    with open_hdf5(path, FORM) as file:
+        check_object(file, path)
+        fields = fields_of(file)
+        _refuse_forecast(file, fields, path)
+        field = _select(fields, path, options, _quantities(file))
+        path_in_file, name, what, _ = field
         data = file[f"{path_in_file}/data"]
         check_dataset(data, path)
         height, width = data.shape
         check_size(path, height, width, itemsize=data.dtype.itemsize)
-        grid = _grid(_where(file, path_in_file), path, height, width)
-        nominal = _time(file["what"].attrs, "date", "time")
-        time, minutes = nominal, None
-        if name == "ACRR":
-            if missing := [each for each in _PERIOD if each not in what]:
-                raise DataError(f"{name} does not say over what time: {', '.join(missing)} are absent", where=path)
-            time = _time(what, "enddate", "endtime")
-            minutes = (time - _time(what, "startdate", "starttime")).total_seconds() / 60
+        grid = grid_of(where_of(file, path_in_file), path, height, width)
+        time, minutes = time_of(file["what"].attrs, "date", "time"), None
+        if name == AMOUNT:
+            if (period := period_of(what)) is None:
+                missing = ", ".join(each for each in PERIOD if each not in what)
+                raise DataError(f"{name} does not say over what time: {missing} are absent", where=path)
+            start, time = period
+            minutes = (time - start).total_seconds() / 60
             if minutes <= 0:
                 raise DataError(f"{name} accumulates over {minutes:g} minutes", where=path)
-    quantity = _quantity_of(name)
+    quantity = quantity_of(name)
     assert quantity is not None
     return single_frame(
         path,
-        lambda: _decode(path, path_in_file, what, quantity),
+        lambda: decode(path, field, quantity),
         name=name,
         units=quantity.units,
         shape=(height, width),
@@ -107,10 +111,10 @@ def read(path: Path, options: ReadOptions) -> xr.DataArray:
     )
 
 
-def _check_object(file: h5py.File, path: Path) -> None:
+def check_object(file: h5py.File, path: Path) -> None:
     """Raise `DataError` for what lies on no horizontal grid, by its name."""
     name = _object(file)
-    polar = name in _POLAR or (not name and any("nrays" in _where(file, f"/{each}") for each in _datasets(file)))
+    polar = name in _POLAR or (not name and any("nrays" in where_of(file, f"/{each}") for each in _datasets(file)))
     if polar:
         raise DataError(
             f"{_POLAR.get(name, 'a polar scan')} (object {name or 'not stated'}) with "
@@ -119,6 +123,18 @@ def _check_object(file: h5py.File, path: Path) -> None:
             remedy="grid it first to a composite (wradlib, Py-ART, xradar), and write ODIM or CF NetCDF; "
             "among composites, name those alone by a pattern: 'FOLDER/*comp*'",
         )
+
+
+def _refuse_forecast(file: h5py.File, fields: list[Field], path: Path) -> None:
+    """Raise `DataError` for a forecast, by what says that it is one."""
+    groups = [file, *(file[name] for name in _datasets(file))]
+    words = (words_of_forecast(_attributes(group, "how"), _attributes(group, "what")) for group in groups)
+    evidence = next(filter(None, words), None)
+    if evidence is None:
+        nominal = time_of(file["what"].attrs, "date", "time")
+        evidence = times_of_forecast(nominal, ((field.quantity, field.what) for field in fields))
+    if evidence is not None:
+        raise forecast_error(evidence, path)
 
 
 def _datasets(file: h5py.File) -> list[str]:
@@ -140,7 +156,7 @@ def _attributes(group: h5py.Group, name: str) -> dict[str, object]:
     return {} if inner is None else dict(inner.attrs)
 
 
-def _where(file: h5py.File, path_in_file: str) -> dict[str, object]:
+def where_of(file: h5py.File, path_in_file: str) -> dict[str, object]:
     """The attributes `where` of a field: those of the file, of its dataset and its own, the nearest counting."""
     attributes = _attributes(file, "where")
     inner = file
@@ -150,12 +166,12 @@ def _where(file: h5py.File, path_in_file: str) -> dict[str, object]:
     return attributes
 
 
-def _quantity_of(name: str) -> Quantity | None:
+def quantity_of(name: str) -> Quantity | None:
     """The quantity that ODIM calls `name`; None if it is not read."""
     return REFLECTIVITY if name.startswith("DBZ") else _QUANTITIES.get(name)
 
 
-def _fields(file: h5py.File) -> list[_Field]:
+def fields_of(file: h5py.File) -> list[Field]:
     """The fields of known quantities, in the order of the file."""
     fields = []
     for dataset in _datasets(file):
@@ -164,29 +180,29 @@ def _fields(file: h5py.File) -> list[_Field]:
             group = file[dataset][data]
             what = outer | _attributes(group, "what")
             quantity = text(what.get("quantity", ""))
-            if _quantity_of(quantity) is not None and isinstance(group.get("data"), h5py.Dataset):
-                fields.append(_Field(group.name, quantity, what, (group.name, group.name.strip("/"))))
+            if quantity_of(quantity) is not None and isinstance(group.get("data"), h5py.Dataset):
+                fields.append(Field(group.name, quantity, what, (group.name, group.name.strip("/"))))
             fields += _qualities(group)
         fields += _qualities(file[dataset])
     return fields
 
 
-def _qualities(group: h5py.Group) -> list[_Field]:
+def _qualities(group: h5py.Group) -> list[Field]:
     """The quality fields in a group: of one field, or of a whole dataset."""
     fields = []
     for name in sorted(name for name in group if name.startswith("quality")):
         inner = group[name]
         if isinstance(inner, h5py.Group) and isinstance(inner.get("data"), h5py.Dataset):
             what, how = _attributes(inner, "what"), _attributes(inner, "how")
-            fields.append(_Field(inner.name, _QUALITY, what, (name, text(how.get("task", "")))))
+            fields.append(Field(inner.name, QUALITY, what, (name, text(how.get("task", "")))))
     return fields
 
 
-def _select(fields: list[_Field], path: Path, options: ReadOptions, present: list[str]) -> _Field:
+def _select(fields: list[Field], path: Path, options: ReadOptions, present: list[str]) -> Field:
     """The field to read. `present` are all quantities in the file, for messages."""
     variable, names = options.variable, list(dict.fromkeys(field.quantity for field in fields))
     if variable is None:
-        fields = [field for field in fields if field.quantity != _QUALITY]
+        fields = [field for field in fields if field.quantity != QUALITY]
     else:
         fields = [field for field in fields if variable in (field.quantity, *field.names)]
     if not fields:
@@ -209,9 +225,11 @@ def _select(fields: list[_Field], path: Path, options: ReadOptions, present: lis
     return fields[0]
 
 
-def _decode(path: Path, path_in_file: str, what: dict[str, object], quantity: Quantity) -> np.ndarray:
-    with open_hdf5(path, _FORM) as file:
-        stored = file[f"{path_in_file}/data"][()]
+def decode(path: Path, field: Field, quantity: Quantity) -> np.ndarray:
+    """The values `(y, x)` of a field in the unit of its quantity."""
+    with open_hdf5(path, FORM) as file:
+        stored = file[f"{field.path_in_file}/data"][()]
+    what = field.what
     values = stored.astype(np.float64) * number(what.get("gain", 1.0)) + number(what.get("offset", 0.0))
     if "undetect" in what:
         values[is_code(stored, [number(what["undetect"])])] = quantity.dry
@@ -220,12 +238,7 @@ def _decode(path: Path, path_in_file: str, what: dict[str, object], quantity: Qu
     return np.asarray(values)
 
 
-def _time(attributes: object, date: str, time: str) -> datetime.datetime:
-    stamp = text(attributes[date]) + text(attributes[time])  # type: ignore[index]
-    return datetime.datetime.strptime(stamp, "%Y%m%d%H%M%S")
-
-
-def _grid(where: dict[str, object], path: Path, height: int, width: int) -> Grid:
+def grid_of(where: dict[str, object], path: Path, height: int, width: int) -> Grid:
     """The grid that `where` describes; the scales follow from the corners where they are not stated. Raises `DataError`."""
     declared = tuple(int(number(where.get(name, size))) for name, size in (("ysize", height), ("xsize", width)))
     if declared != (height, width):
@@ -236,7 +249,7 @@ def _grid(where: dict[str, object], path: Path, height: int, width: int) -> Grid
         raise UnreadableFile(
             f"the group where lacks {', '.join(missing)}",
             where=path,
-            remedy=f"expected {_FORM} with projection and corners",
+            remedy=f"expected {FORM} with projection and corners",
         )
     crs = projection(text(where["projdef"]), path)
     left, bottom = project(crs, number(where["LL_lon"]), number(where["LL_lat"]), path)
