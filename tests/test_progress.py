@@ -24,6 +24,7 @@ def test_every_file_is_told_of(tmp_path: Path) -> None:
 
 def test_a_bar_is_shown_for_many_only(monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[str] = []
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     monkeypatch.setattr(Progress, "start", lambda self: shown.append("start"))
     report = progress_bar("opening files", least=100)
     report(1, 99)

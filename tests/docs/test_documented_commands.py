@@ -152,7 +152,8 @@ def test_the_python_of_a_document_runs(document: str, workspace: Path) -> None:
     recipe["base"]["model"]["hidden"] = [4, 4]
     recipe["base"]["training"] |= {"iterations": 2, "batch_size": 2, "validation_windows": 1}
     Path("recipes").mkdir()
-    Path("recipes/radar.yaml").write_text(yaml.safe_dump(recipe))  # a file at that path comes first
+    for path in ("recipes/radar.yaml", "radar"):  # a file at that path comes first
+        Path(path).write_text(yaml.safe_dump(recipe))
     for code in re.findall(r"```python\n(.*?)```", (ROOT / document).read_text(), re.DOTALL):
         if "runs/other" in code:
             framecast.train("recipes/radar.yaml#convlstm", data="archive/", out="runs/other")

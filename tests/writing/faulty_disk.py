@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import resource
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -84,6 +85,10 @@ def files_up_to(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
+WRITTEN_AT = re.compile(rb'"(?:history": "[^"]*"|framecast_age_seconds": [\d.e+]+),?\s*')
+
+
 def content_of(folder: Path) -> dict[str, bytes]:
-    """All files in a folder, hidden ones too, by their names."""
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+    """All files in a folder, hidden ones too, by their names, without what a file says of the time at which it was written."""
+    files = {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {str(path.relative_to(folder)): WRITTEN_AT.sub(b"", content) for path, content in files.items()}

@@ -16,6 +16,7 @@ import xarray as xr
 from framecast.data.quantities import QUANTITIES
 from framecast.forecasting.labels import EVENT, PROBABILITY, QUANTILE, Forecast, values_of
 from framecast.forecasting.times import present
+from framecast.reading.paths import as_utf8
 
 CONVENTIONS = "CF-1.10"
 _KNOWN_METHODS = re.compile(r"((time|area): \w+( \([^)]*\))?\s*)+")
@@ -49,6 +50,8 @@ def to_dataset(forecast: Forecast) -> xr.Dataset:
     if forecast["init_time"].dtype.kind == "M":
         dataset = _with_times(dataset, forecast, variable.attrs.pop("mean_over_seconds", None))
     dataset.attrs = _global_attributes(forecast, values)
+    for each in (dataset, *(dataset[name] for name in dataset.variables)):  # names of files may hold any bytes
+        each.attrs = {key: as_utf8(value) if isinstance(value, str) else value for key, value in each.attrs.items()}
     return dataset
 
 

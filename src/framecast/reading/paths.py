@@ -24,6 +24,11 @@ _KINDS = {
 }
 
 
+def as_utf8(name: str) -> str:
+    """The name of a file as UTF-8 can hold it: other bytes as escapes."""
+    return os.fsencode(name).decode(errors="backslashreplace")
+
+
 def status(path: str | Path, parameter: str | None = None) -> os.stat_result | None:
     """The status of what lies at `path`, through symbolic links; None if nothing does. Raises `ArgumentError` for a text that can
     be no path, such as a name of 5,000 letters, and where permission is missing."""

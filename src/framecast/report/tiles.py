@@ -174,14 +174,15 @@ def _tiles(scale: Scale, labels: list[str], frames: np.ndarray) -> list[tuple[st
 
 def _address(image: np.ndarray) -> str:
     """The data address of the PNG of an image; of few colours, with a palette."""
-    colours, numbers = np.unique(image.reshape(-1, 3), axis=0, return_inverse=True)
+    codes = image.astype(np.int32) @ np.array([1 << 16, 1 << 8, 1], np.int32)
+    colours = np.unique(codes)
     if len(colours) <= 256:
-        picture = Image.fromarray(numbers.reshape(image.shape[:2]).astype(np.uint8), mode="P")
-        picture.putpalette(colours.astype(np.uint8).tobytes())
+        picture = Image.fromarray(np.searchsorted(colours, codes).astype(np.uint8), mode="P")
+        picture.putpalette(np.stack([colours >> 16, colours >> 8 & 255, colours & 255], 1).astype(np.uint8).tobytes())
     else:
         picture = Image.fromarray(image)
     content = io.BytesIO()
-    picture.save(content, format="PNG", optimize=True)
+    picture.save(content, format="PNG", compress_level=6)
     return "data:image/png;base64," + base64.b64encode(content.getvalue()).decode()
 
 

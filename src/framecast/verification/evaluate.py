@@ -6,7 +6,6 @@ reads run folders, data and weights, and writes `cases.nc`; it computes no score
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
@@ -33,6 +32,7 @@ from framecast.forecasting.baselines import BaselineData, assumptions, build_all
 from framecast.forecasting.protocol import Forecaster
 from framecast.forecasting.trained_model import TrainedModel, load
 from framecast.progress import Progress, no_progress
+from framecast.reading.paths import as_utf8
 from framecast.training.run_data import open_run_data
 from framecast.training.run_folder import check_in_files, read_experiment
 from framecast.verification.case_sums import PerceptualNetworks
@@ -67,13 +67,8 @@ def name_runs(runs: Mapping[str, str | Path] | Sequence[str | Path]) -> dict[str
     ]
     if len({folder.resolve() for folder in folders}) < len(folders):
         raise ArgumentError("a run is given twice", parameter="runs", remedy="name each run once")
-    by_name = {_text(folder.resolve().name): folder for folder in folders}
-    return by_name if len(by_name) == len(folders) else {_text(str(folder)): folder for folder in folders}
-
-
-def _text(name: str) -> str:
-    """The name of a file as UTF-8 can hold it."""
-    return os.fsencode(name).decode(errors="backslashreplace")
+    by_name = {as_utf8(folder.resolve().name): folder for folder in folders}
+    return by_name if len(by_name) == len(folders) else {as_utf8(str(folder)): folder for folder in folders}
 
 
 class JobResources(NamedTuple):
