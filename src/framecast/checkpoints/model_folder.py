@@ -23,7 +23,7 @@ from framecast.checkpoints.card_content import CHECKSUM, VERSION, calibration_of
 from framecast.checks import check_memory
 from framecast.config.parsing import plain
 from framecast.data.motion.coordinates import EULERIAN, Coordinates
-from framecast.data.orientation import RowOrder
+from framecast.data.orientation import ColumnOrder, RowOrder
 from framecast.data.quantities import QUANTITIES, ZR, Quantity, event_thresholds, with_dry
 from framecast.data.readers.options import DEFAULT, ReadOptions
 from framecast.data.scaling import Scaling
@@ -72,6 +72,14 @@ class ModelCard:
     about: dict[str, Any] = field(default_factory=dict)
     training_data_sha256: str = ""
     row_order: RowOrder | None = None
+
+    @property
+    def column_order(self) -> ColumnOrder | None:
+        """The order of the columns of the training data, by the spacing of its grid; None where it is not known."""
+        spacing = self.grid.get("x_spacing")
+        if self.row_order is None or not isinstance(spacing, int | float) or not spacing:
+            return None
+        return "west_first" if spacing > 0 else "east_first"
 
     def build(self) -> Any:
         """The network that the card describes, with new weights. Raises `ConfigError` for one that does not fit into the memory

@@ -12,6 +12,7 @@ import numpy as np
 import xarray as xr
 
 RowOrder = Literal["north_first", "south_first"]
+ColumnOrder = Literal["west_first", "east_first"]
 _NUMBERS = ("", "1", "pixel", "pixels", "px", "count")
 """Units of coordinates that number rows or columns."""
 CURVILINEAR = ("latitude", "longitude")
@@ -39,24 +40,39 @@ def row_order(frames: xr.DataArray) -> RowOrder | None:
     return None if ascending is None else "south_first" if ascending else "north_first"
 
 
+def column_order(frames: xr.DataArray) -> ColumnOrder | None:
+    """The order of the columns of frames; None where it is not known."""
+    ascending = _ascends(frames, "x")
+    return None if ascending is None else "west_first" if ascending else "east_first"
+
+
 def orientation_of(frames: xr.DataArray) -> Orientation:
     """How frames must be turned to be drawn."""
-    return Orientation(row_order(frames) == "south_first", _ascends(frames, "x") is False)
+    return Orientation(row_order(frames) == "south_first", column_order(frames) == "east_first")
 
 
-def turned_to(frames: xr.DataArray, order: RowOrder | None) -> xr.DataArray:
-    """The frames with their rows in this `order`, lazily; unchanged where either order is not known."""
-    own = row_order(frames)
-    if None in (own, order) or own == order:
+def turned_to(frames: xr.DataArray, order: RowOrder | None, columns: ColumnOrder | None = None) -> xr.DataArray:
+    """The frames with their rows in this `order`, and their `columns`, lazily; unchanged where either order is not known."""
+    names = []
+    for axis, name, own, other in (
+        ("y", "rows", row_order(frames), order),
+        ("x", "columns", column_order(frames), columns),
+    ):
+        if None not in (own, other) and own != other:
+            names.append((axis, name))
+    if not names:
         return frames
-    turned = frames.isel(y=slice(None, None, -1))
+    turned = frames.isel({axis: slice(None, None, -1) for axis, _ in names})
     if turned.chunks is not None:  # a reversed view of a chunk has negative strides, which PyTorch does not take
         turned = turned.copy(
             data=turned.data.map_blocks(np.ascontiguousarray, dtype=turned.dtype, meta=turned.data._meta)
         )
     turned.attrs = {
         **frames.attrs,
-        "repairs": [*frames.attrs.get("repairs", ()), "rows were turned, as those of the others"],
+        "repairs": [
+            *frames.attrs.get("repairs", ()),
+            *(f"{name} were turned, as those of the others" for _, name in names),
+        ],
     }
     return turned
 

@@ -1,4 +1,4 @@
-"""The scale of frames in time and space: minutes a step, kilometres a pixel, and the order of their rows."""
+"""The scale of frames in time and space: minutes a step, kilometres a pixel, and the order of their rows and columns."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from framecast.data.clock import most_common_step
-from framecast.data.orientation import CURVILINEAR, RowOrder, row_order
+from framecast.data.orientation import CURVILINEAR, ColumnOrder, RowOrder, column_order, row_order
 
 KILOMETRES_PER_DEGREE = 111.2
 _METRES = {"m": 1e-3, "metre": 1e-3, "metres": 1e-3, "meter": 1e-3, "meters": 1e-3}
@@ -17,12 +17,13 @@ _KILOMETRES = {"km": 1.0, "kilometre": 1.0, "kilometres": 1.0, "kilometer": 1.0,
 
 class Scale(NamedTuple):
     """Minutes a step and kilometres a pixel. `assumed` names what the frames do not state and is therefore `ASSUMED`; `row_order`
-    is None where it is not known."""
+    and `column_order` are None where they are not known."""
 
     minutes: float
     kilometres: float
     assumed: tuple[str, ...] = ()
     row_order: RowOrder | None = None
+    column_order: ColumnOrder | None = None
 
     @property
     def note(self) -> str:
@@ -40,7 +41,8 @@ def scale_of(frames: xr.DataArray) -> Scale:
     degrees, a column is as wide as it is in the middle of the frame."""
     minutes, kilometres = _minutes(frames), _kilometres(frames)
     assumed = tuple(name for name, value in (("time step", minutes), ("pixel size", kilometres)) if value is None)
-    return Scale(minutes or ASSUMED.minutes, kilometres or ASSUMED.kilometres, assumed, row_order(frames))
+    orders = row_order(frames), column_order(frames)
+    return Scale(minutes or ASSUMED.minutes, kilometres or ASSUMED.kilometres, assumed, *orders)
 
 
 def _minutes(frames: xr.DataArray) -> float | None:

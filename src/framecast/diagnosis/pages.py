@@ -16,7 +16,7 @@ from sklearn.manifold import TSNE
 from torch import Tensor
 
 from framecast.checks import check_counts
-from framecast.data.orientation import row_order
+from framecast.data.orientation import column_order, row_order
 from framecast.data.readers.options import ReadOptions
 from framecast.data.windows.batches import evaluation_batches
 from framecast.data.windows.presentation import Presentation
@@ -76,6 +76,9 @@ def windows_for(run: Path, trained: TrainedModel, data: FramesLike | None, optio
     own, learned = row_order(sources.frames[0]) if sources.frames else None, trained.card.row_order
     if None not in (own, learned) and own != learned:
         frames = frames.flip(-2)
+    own_columns = column_order(sources.frames[0]) if sources.frames else None
+    if None not in (own_columns, trained.card.column_order) and own_columns != trained.card.column_order:
+        frames = frames.flip(-1)
     return Windows(frames, shape.context, source.shape.horizon, (learned or own) == "south_first")
 
 

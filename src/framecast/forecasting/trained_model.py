@@ -168,7 +168,7 @@ class TrainedModel:
         context has another shape or type, and `RunError` if the forecast is not finite where there are data.
         """
         if isinstance(frames, Context):
-            turned = other_order(frames, self.card.row_order)
+            turned = other_order(frames, self.card.row_order, self.card.column_order)
             if turned.any():
                 forecasts = turn_back(self._forecast_cases(turn(frames, turned), horizon), turned)
             else:

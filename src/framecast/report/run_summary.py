@@ -18,6 +18,7 @@ from framecast.data.windows.sources import DataConfig
 from framecast.forecasting.protocol import Context
 from framecast.forecasting.trained_model import TrainedModel
 from framecast.models.parts.flops import multiply_accumulates, parameters
+from framecast.reading.paths import read_text
 from framecast.training.run_data import record_of_model
 from framecast.training.run_folder import EXPERIMENT, read_experiment
 
@@ -65,7 +66,7 @@ def _calibration(calibration: dict[str, Any]) -> str:
 def settings_text(run: str | Path) -> str:
     """All settings of the training of a run, as YAML; empty for a model folder without its run."""
     path = Path(run) / EXPERIMENT
-    return path.read_text() if path.is_file() else ""
+    return read_text(path) if path.is_file() else ""
 
 
 def _experiment_facts(experiment: Experiment) -> dict[str, str]:

@@ -19,10 +19,13 @@ from torch import Tensor
 
 from framecast.checks import require
 from framecast.errors import ConfigError
+from framecast.reading.paths import read_bytes, read_text
 from framecast.training.events import Progress, Validated
 from framecast.writing import append_text, write_bytes, write_errors, write_text
 
 _SCALE, _GAP = 3, 2
+_LARGEST = 2**30
+"""Bytes of a log that are read at most."""
 
 
 class MLflow:
@@ -53,7 +56,7 @@ class MLflow:
         and write its name there."""
         with self._as_config_error():
             if (out / self.RUN).is_file():
-                self._run = (out / self.RUN).read_text().strip()
+                self._run = read_text(out / self.RUN).strip()
                 self._client.update_run(self._run, status="RUNNING")
                 for name in self._client.get_run(self._run).data.metrics:
                     history = self._client.get_metric_history(self._run, name)
@@ -100,7 +103,7 @@ class Logs:
         from torch.utils.tensorboard import SummaryWriter
 
         self._file = out / "log.csv"
-        stored = self._file.read_bytes() if self._file.is_file() else b""
+        stored = read_bytes(self._file, _LARGEST) if self._file.is_file() else b""
         self.text = _rows_until(stored, iteration, self.FIELDS) if text is None else text
         self.warnings = []
         if iteration and not stored.startswith(self.text.encode()):

@@ -133,7 +133,9 @@ def score(
         errors = relative_error(rows[-1])
         for k, index in enumerate(indices):
             images = {name: scored.values[k] for name, scored in forecasts.items()}
-            orientation = Orientation(scales is not None and scales[k].row_order == "south_first")
+            orientation = Orientation()
+            if scales is not None:
+                orientation = Orientation(scales[k].row_order == "south_first", scales[k].column_order == "east_first")
             example = Example(index, source.init_time(index), contexts[k], truth[k], images, orientation=orientation)
             if index in plan.examples:
                 examples.append(example)

@@ -13,7 +13,7 @@ from framecast.writing.files import adopt, append_text, appending, discard, repl
 from framecast.writing.leftovers import TEMPORARY, clean_leftovers
 from framecast.writing.locks import LOCK, claim
 from framecast.writing.system import creating, make_folder, put_bytes
-from framecast.writing.targets import check_sources, resolve, write_errors
+from framecast.writing.targets import check_sources, naming, resolve, write_errors
 
 __all__ = [
     "LOCK",
@@ -27,6 +27,7 @@ __all__ = [
     "creating",
     "discard",
     "make_folder",
+    "naming",
     "put_bytes",
     "replacing",
     "resolve",

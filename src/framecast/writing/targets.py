@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from framecast.errors import ArgumentError, ConfigError, RunError
+from framecast.errors import ArgumentError, ConfigError, FramecastError, RunError
 
 _REMEDIES = {
     errno.ENOSPC: "make room on the disk, then do the same again",
@@ -78,6 +78,21 @@ def write_errors(path: str | Path) -> Iterator[None]:
         reason = os.strerror(number) if number else str(error)
         remedy = _REMEDIES.get(number or 0, "check the path and the disk")
         raise RunError(f"cannot be written ({reason})", where=path, remedy=remedy) from error
+
+
+@contextmanager
+def naming(path: str | Path, hidden: Path) -> Iterator[None]:
+    """Within this context errors of `hidden`, in which `path` is prepared, or of what lies in it name `path`."""
+    try:
+        yield
+    except FramecastError as error:
+        if hidden.name not in f"{error.where} {error.what}":
+            raise
+        if hidden.name in (error.where or ""):
+            error.where = str(path)
+        error.what = re.sub(rf"[^\s'\"]*{re.escape(hidden.name)}[^\s'\"]*", lambda _: str(path), error.what)
+        error.args = (error.what,)
+        raise
 
 
 def _identity(path: str | Path) -> tuple[int, int] | None:

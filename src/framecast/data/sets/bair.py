@@ -64,7 +64,7 @@ class BAIR(ClipData):
 def _records(file: Path) -> Iterator[tuple[int, int]]:
     """Where each record begins and how long it is. Raises `DataError` for a file that ends too early."""
     end = check_file(file).stat().st_size
-    with file.open("rb") as stream:
+    with check_file(file).open("rb") as stream:
         offset = 0
         while offset < end:
             stream.seek(offset)
@@ -79,7 +79,7 @@ def _records(file: Path) -> Iterator[tuple[int, int]]:
 @lru_cache(maxsize=8)
 def _example(file: Path, start: int, size: int) -> dict[str, bytes]:
     """The features of a record: for each name what its list holds - raw bytes, or packed floats."""
-    with file.open("rb") as stream:
+    with check_file(file).open("rb") as stream:
         stream.seek(start)
         record = stream.read(size)
     try:

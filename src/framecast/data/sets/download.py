@@ -10,6 +10,7 @@ from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 from framecast.errors import DataError
+from framecast.reading.paths import check_file
 from framecast.writing import adopt, appending, claim
 
 _PIECE = 2**20
@@ -81,7 +82,7 @@ def _by_hand(remote: Remote, target: Path, error: Exception) -> DataError:
 
 def _check(path: Path, remote: Remote) -> None:
     method, _, expected = remote.checksum.partition(":")
-    with path.open("rb") as file:
+    with check_file(path).open("rb") as file:
         digest = hashlib.file_digest(file, method).hexdigest()
     if digest != expected:
         raise DataError(

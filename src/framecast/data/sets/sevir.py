@@ -22,6 +22,7 @@ import numpy as np
 from framecast.data.readers.hdf5 import check_dataset, open_hdf5
 from framecast.data.sets.clips import Clip, ClipData, Part, resize
 from framecast.errors import DataError
+from framecast.reading.paths import check_file
 from framecast.types import config
 
 FRAMES = 49
@@ -64,7 +65,7 @@ def _events(folder: Path) -> list[_Event]:
     if not catalogue.is_file():
         raise DataError("no such file", where=catalogue, remedy="see `framecast datasets` for sevir")
     try:
-        with catalogue.open(newline="", encoding="utf-8") as file:
+        with check_file(catalogue).open(newline="", encoding="utf-8") as file:
             rows = csv.DictReader(file)
             if missing := {"id", "file_name", "file_index", "img_type", "time_utc"} - set(rows.fieldnames or ()):
                 raise DataError(f"no column {', '.join(sorted(missing))}", where=catalogue, remedy="fetch it again")

@@ -57,7 +57,7 @@ from framecast.data.store.manifest import (
 from framecast.errors import ArgumentError, ConfigError, DataError, FramecastError, ResourceError
 from framecast.progress import Progress, no_progress
 from framecast.reading.plain_data import parse_json, read_json
-from framecast.writing import adopt, claim, put_bytes, replacing, resolve, write_bytes, write_errors
+from framecast.writing import adopt, claim, naming, put_bytes, replacing, resolve, write_bytes, write_errors
 
 _SCRATCH = ".scratch"
 """The hidden folder, in a store under construction, in which a shard is encoded."""
@@ -132,7 +132,7 @@ def convert(
         )
     check_output(out, [opened.frames], source)
     frames = changes.apply(opened.frames)
-    with claim(out, sibling=True):
+    with claim(out, sibling=True), naming(out, _partial(out)):
         store = _Store(out, opened._replace(frames=frames), changes, chunks)
         (begun or no_progress)(store.size)
         store.lay_out()
@@ -147,7 +147,7 @@ class _Store:
     def __init__(self, out: Path, opened: OpenResult, changes: Changes, chunks: Chunks | None) -> None:
         frames = opened.frames
         self.path, self.out = out, resolve(out)
-        self.partial = self.out.with_name(f".{self.out.name}.partial")
+        self.partial = _partial(out)
         self.name = str(frames.name)
         _recover(self.out)
         # an earlier store, finished or interrupted, sets chunks and plan
@@ -343,6 +343,12 @@ class _Store:
 
     def _write_manifest(self) -> None:
         write_bytes(self.partial / MANIFEST, self._manifest_text())
+
+
+def _partial(out: Path) -> Path:
+    """The hidden folder in which a store is under construction."""
+    target = resolve(out)
+    return target.with_name(f".{target.name}.partial")
 
 
 def _array(store: Path, name: str) -> zarr.Array[Any]:

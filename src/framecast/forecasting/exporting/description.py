@@ -59,6 +59,7 @@ def describe(model: TrainedModel, cases: Cases, differences: dict[str, float], k
         "rain_from_reflectivity": "Z = a R^b (zr), where quantity and normalisation differ",
         "step_seconds": card.step_seconds,
         "row_order": card.row_order,
+        "column_order": card.column_order,
         "coordinates": _coordinates(model),
         "training_data_sha256": card.training_data_sha256,
         "largest_difference": differences,
