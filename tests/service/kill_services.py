@@ -21,12 +21,14 @@ from simulated_day import check_output, records_of
 
 from framecast.service.domain import DomainLoop
 from framecast.service.layout import from_iso
-from framecast.service.settings import Domain
+from framecast.service.settings import Domain, Retention
 
 CALLS = ("write", "rename", "fsync", "mkdir", "rmdir", "unlink")
 """The calls of the system at which a process is killed."""
 EVERY = 60.0
 """Seconds between two looks."""
+_KEEP = 1000.0
+"""Hours: all forecasts are checked at the end."""
 
 
 class Shared:
@@ -94,7 +96,7 @@ def kill_services(out: Path, seed: int, kills: int, calls: int = 400, rest: floa
     """Kill so many processes, each at one of its first `calls`, then let one go on for `rest` seconds; returns the number of
     outcomes, and of kills by call. Raises `AssertionError` for a gap, a double or a file half written."""
     rng, counts, shared = random.Random(seed), Counter[str](), Shared()
-    domain = domain_of(out / "in")
+    domain = domain_of(out / "in", retention=Retention(forecasts=_KEEP, frames=_KEEP))
     Path(domain.source).mkdir(parents=True)
 
     def present(number: int) -> bool:

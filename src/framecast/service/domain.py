@@ -16,6 +16,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
+from framecast.ops.native.memory import return_free
 from framecast.service.issuing import RECENT, Issuer
 from framecast.service.layout import Layout, Time, from_stamp, iso, utc_now, write_json
 from framecast.service.ledger import Cycle, Ledger, declare_nothing
@@ -82,6 +83,7 @@ class DomainLoop:
         newest = self.memory.newest
         if newest is not None and newest >= self._cursor:
             self._run(newest, now)
+            return_free()  # nothing is computed until the next frame
             return  # what can wait does, until the next step
         if self._pending_since is None or self._timer() - self._pending_since > self.domain.patience:
             self._declare_missing(now)
@@ -238,6 +240,7 @@ class DomainLoop:
         frames = None if time is None else self.memory.context(newest, self.memory.capacity)
         if time is not None and frames is not None:
             self._scorer.score(time, frames)
+            return_free()
         else:
             self._scorer.summarise()
 

@@ -54,8 +54,8 @@ def _library(name: str) -> Any:
 
 def keep_free(*, every_size: bool = False) -> None:
     """Keep freed memory in the process for later requests. A training step that returns pages to the system and gets new ones
-    can lose a fifth of its time. With `every_size`, for a process that does one thing and ends, also blocks of more than 32 MiB,
-    of which a long process could lose some to fragments."""
+    can lose a fifth of its time. With `every_size` also blocks of more than 32 MiB: for a process that does one thing and ends,
+    or that returns what is free from time to time; another could lose some to fragments."""
     _library("mallopt")(
         _MMAP_THRESHOLD, 32 * 2**20
     )  # the most it can be: blocks from there on are handed back all the same

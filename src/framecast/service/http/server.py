@@ -22,11 +22,15 @@ def serve(settings: ServeSettings) -> None:
     require("fastapi", "uvicorn", "prometheus_client", "matplotlib", extra="serve", purpose="serving", where="serve")
     import uvicorn
 
+    from framecast.service.http.allocation import return_maps
     from framecast.service.http.app import build_app
     from framecast.service.http.site import Site
+    from framecast.service.http.warming import BEFORE, Warmer
 
+    return_maps()
     site = Site(settings)
-    site.warm()
+    warmer = Warmer(site)
+    warmer.read(BEFORE)
     config = uvicorn.Config(
         build_app(settings, site),
         host=settings.host,
@@ -43,7 +47,8 @@ def serve(settings: ServeSettings) -> None:
     )
     sys.setswitchinterval(_SWITCH)
     _log.info("serving %s at http://%s:%d", settings.out, settings.host, settings.port)
-    uvicorn.Server(config).run()
+    with warmer.running():
+        uvicorn.Server(config).run()
 
 
 def serve_folder(

@@ -18,7 +18,7 @@ from framecast.service.http.points import forecast_at, observed_at
 from framecast.service.http.scores import Scores
 from framecast.service.http.settings import ServeSettings
 from framecast.service.http.stored import Contents
-from framecast.service.http.tiles import RATE, Place, Source, Tiles
+from framecast.service.http.tiles import Source, Tiles
 
 _MIB = 2**20
 _LISTED_FORECASTS = 96
@@ -41,19 +41,6 @@ class Site:
         self.scores = Scores(self.output)
         self.metrics = Metrics(self.output, self.scores, settings.stale_after)
         self._basemaps: Recent[dict[str, Any]] = Recent(3600.0, 64)
-
-    def warm(self) -> None:
-        """Prepare what the first visitors would wait for: colours, projections, and the rates of the newest forecasts."""
-        for domain in self.output.domains():
-            try:
-                source = self.source(domain, LATEST, "forecast")
-                contents = self.contents(source)
-                for number in range(len(contents.leads)):
-                    self.tiles.field(source, RATE, number)
-                self.tiles.tile(source, RATE, 0, Place(0, 0, 0), PALETTES[0])
-                self.basemap(domain)
-            except (Missing, DataError):
-                continue
 
     def status(self) -> dict[str, Any]:
         """The service, and the state of each domain now."""
