@@ -80,7 +80,7 @@ def test_nothing_is_half_written(tmp_path: Path, name: str, monkeypatch: pytest.
     def fails(*_: object, **__: object) -> None:
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(xr.Dataset, "to_netcdf" if name.endswith("nc") else "to_zarr", fails)
+    monkeypatch.setattr(xr.Dataset, "dump_to_store" if name.endswith("nc") else "to_zarr", fails)
     with pytest.raises(Exception, match="No space left"):
         write(forecast_frames(Persistence(), frames(), 1), tmp_path / name)
     assert list(tmp_path.iterdir()) == []

@@ -9,6 +9,7 @@ import typer
 
 import framecast
 from framecast.cli.options import DataPath, Inputs, Overwrite, Palette, command, names, numbers
+from framecast.cli.short import short_process
 from framecast.cli.terminal import print_lines, warn
 from framecast.data.readers.options import ReadOptions
 from framecast.forecasting.targets import check_target
@@ -97,38 +98,39 @@ def forecast(
     the file to standard output.
     """
     check_target(out, overwrite=overwrite)  # before anything slow is imported
-    from rich.console import Console
+    with short_process():
+        from rich.console import Console
 
-    from framecast.forecasting.outcome import describe
-    from framecast.ops.native.memory import keep_free
+        from framecast.forecasting.outcome import describe
+        from framecast.ops.native.memory import keep_free
 
-    keep_free(every_size=True)
-    result = framecast.forecast(
-        run,
-        data,
-        horizon,
-        out=out,
-        options=options,
-        actions=actions,
-        inputs=inputs or (),
-        tile=tile,
-        overlap=overlap,
-        members=members,
-        seed=seed,
-        rates=None if rates is None else numbers(rates, "rates"),
-        quantiles=() if quantiles is None else numbers(quantiles, "quantiles"),
-        overwrite=overwrite,
-        palette=palette,
-        fallback=names(rungs) if rungs is not None else fallback,
-        max_age=max_age,
-    )
-    console = Console(stderr=True)
-    print_lines(console, *describe(result))
-    warnings = [text for name in ("repairs", "warnings") for text in str(result.attrs.get(name, "")).splitlines()]
-    for text in warnings:
-        warn(console, text)
-    print(out)
-    return _result(out, result, warnings)
+        keep_free(every_size=True)
+        result = framecast.forecast(
+            run,
+            data,
+            horizon,
+            out=out,
+            options=options,
+            actions=actions,
+            inputs=inputs or (),
+            tile=tile,
+            overlap=overlap,
+            members=members,
+            seed=seed,
+            rates=None if rates is None else numbers(rates, "rates"),
+            quantiles=() if quantiles is None else numbers(quantiles, "quantiles"),
+            overwrite=overwrite,
+            palette=palette,
+            fallback=names(rungs) if rungs is not None else fallback,
+            max_age=max_age,
+        )
+        console = Console(stderr=True)
+        print_lines(console, *describe(result))
+        warnings = [text for name in ("repairs", "warnings") for text in str(result.attrs.get(name, "")).splitlines()]
+        for text in warnings:
+            warn(console, text)
+        print(out)
+        return _result(out, result, warnings)
 
 
 def _result(out: Path, forecast: Forecast, warnings: list[str]) -> ForecastResult:

@@ -22,7 +22,7 @@ import xarray as xr
 from framecast.checks import describe
 from framecast.data.chunking import READ_LENGTHS, chunk_lengths
 from framecast.data.clock import YEARS
-from framecast.data.lazy import Change, LazyArray
+from framecast.data.lazy import Change, LazyArray, dask_arrays, lazy_variable
 from framecast.data.orientation import CURVILINEAR, orientation_of
 from framecast.data.quantities import QUANTITIES, Quantity, with_dry
 from framecast.data.units import identify, resolve_units, standard_name
@@ -38,12 +38,14 @@ _INFINITE, _BELOW, OUTSIDE = np.uint32(0x7FC00001), np.uint32(0x7FC00002), np.ui
 range that the file declares as valid."""
 
 
-def build(array: xr.DataArray, *, where: str, units: str | None = None, dry: float | None = None) -> xr.DataArray:
+def build(
+    array: xr.DataArray, *, where: str, units: str | None = None, dry: float | None = None, chunked: bool = True
+) -> xr.DataArray:
     """Frames from an array with dims `([sequence,] [time,] [channel,] y, x)`, as a reader returns it.
 
     `units` are used if the attributes have none, `dry` replaces that of the attributes, `where` names the file in
-    messages. Raises `DataError` for units that are not understood or that contradict those of the file, and for dims
-    that are not those of frames.
+    messages. Unless `chunked`, an array that xarray reads lazily stays one, without Dask. Raises `DataError` for units that
+    are not understood or that contradict those of the file, and for dims that are not those of frames.
     """
     name = str(array.name or "frames")
     units = resolve_units(units, array.attrs.get("units"), variable=name, where=where)
@@ -72,7 +74,7 @@ def build(array: xr.DataArray, *, where: str, units: str | None = None, dry: flo
             bits[below], bits[infinite] = _BELOW, _INFINITE
         return block
 
-    values = _apply_lazily(array, expected, clean, where)
+    values = _apply_lazily(array, expected, clean, where, chunked=chunked)
     dry = dry if dry is not None else array.attrs.get("dry")
     quantity = quantity if dry is None else with_dry(quantity, float(dry))
     values.attrs = {
@@ -138,26 +140,31 @@ def check_frames(frames: Any) -> xr.DataArray:
     return frames
 
 
-def _apply_lazily(array: xr.DataArray, dims: tuple[str, ...], change: Change, where: str) -> xr.DataArray:
+def _apply_lazily(
+    array: xr.DataArray, dims: tuple[str, ...], change: Change, where: str, *, chunked: bool
+) -> xr.DataArray:
     """The array with these dims and `change` applied, lazily. One that xarray reads lazily is sliced in its file."""
-    import dask.array as da  # slow import, not needed to run a model on arrays
-
     coordinates = {name: value for name, value in array.coords.items() if name not in dims or name in array.dims}
     if "time" not in array.dims:  # time and actions of a single frame become axes of length 1
         frame_coordinates: list[Any] = [array[name] for name in ("time", *action_names(array)) if name in array.coords]
         coordinates |= {each.name: each.variable.set_dims((*each.dims, "time")) for each in frame_coordinates}
     if array.chunks is None:
+        values = LazyArray(array, dims, change, where)
+        if not chunked:
+            variable = lazy_variable(dims, values.shape, values.__getitem__)
+            return xr.DataArray(variable, coords=coordinates, name=array.name, attrs=array.attrs)
         sizes = {dim: array.sizes.get(dim, 1) for dim in dims}
         chunks = chunk_lengths(sizes, array.encoding.get("preferred_chunks")) | array.encoding.get(READ_LENGTHS, {})
-        values = LazyArray(array, dims, change, where)
         empty = np.empty((0,) * len(dims), np.float32)
-        lazy = da.from_array(values, chunks=tuple(chunks[dim] for dim in dims), name=False, meta=empty)
+        lazy = dask_arrays().from_array(values, chunks=tuple(chunks[dim] for dim in dims), name=False, meta=empty)
     else:
         missing = [dim for dim in dims if dim not in array.dims]
-        variable: Any = array.variable
+        stored: Any = array.variable
         full_sizes: dict[Any, int] = {**dict.fromkeys(missing, 1), **array.sizes}
-        full = variable.set_dims(full_sizes).transpose(*dims)
-        lazy = da.map_blocks(change, full.data, dtype=np.float32, meta=np.empty((0,) * len(dims), np.float32))
+        full = stored.set_dims(full_sizes).transpose(*dims)
+        lazy = dask_arrays().map_blocks(
+            change, full.data, dtype=np.float32, meta=np.empty((0,) * len(dims), np.float32)
+        )
     return xr.DataArray(lazy, dims=dims, coords=coordinates, name=array.name, attrs=array.attrs)
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
 from functools import cached_property
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -16,6 +18,7 @@ from xarray.backends import BackendArray
 from xarray.core import indexing
 
 from framecast.data import forks as forks  # registers what makes reading safe after a fork
+from framecast.data import late_dask as late_dask  # lets xarray work without importing Dask
 from framecast.errors import FramecastError, UnreadableFile, resource_errors
 
 if TYPE_CHECKING:
@@ -37,11 +40,29 @@ def in_own_threads() -> Iterator[None]:
     if "distributed" in sys.modules:
         yield
         return
-    import dask
+    with ExitStack() as stack:
+        token = _OWN_THREADS.set(stack)
+        try:
+            if "dask" in sys.modules:
+                dask_arrays()
+            yield
+        finally:
+            _OWN_THREADS.reset(token)
+
+
+def dask_arrays() -> ModuleType:
+    """The module `dask.array`, imported at its first use, since that is slow and many a forecast does without."""
+    import dask.array
     from dask import threaded
 
-    with dask.config.set(scheduler=threaded.get):
-        yield
+    if (stack := _OWN_THREADS.get()) is not None:
+        stack.enter_context(dask.config.set(scheduler=threaded.get))
+        _OWN_THREADS.set(None)
+    return dask.array
+
+
+_OWN_THREADS: ContextVar[ExitStack | None] = ContextVar("own_threads", default=None)
+"""What to undo at the end of `in_own_threads`, until the scheduler is set."""
 
 
 class _Backend(BackendArray):

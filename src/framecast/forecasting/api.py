@@ -135,11 +135,11 @@ def _open(
         return OpenResult(check_frames(data), {}, None)
     before = model.card.read_options if isinstance(model, TrainedModel) else DEFAULT
     try:
-        return open_like_all(data, options, before)
+        return open_like_all(data, options, before, chunked=False)
     except DataError:
         if not lenient:
             raise
-        return open_all(data, options.with_defaults(before), lenient=True)
+        return open_all(data, options.with_defaults(before), lenient=True, chunked=False)
 
 
 def _forecast(

@@ -33,8 +33,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import numpy as np
+import scipy  # its parts are imported when they are first used
 import torch
-from scipy import fft
 from torch import Tensor
 
 from framecast.errors import ArgumentError
@@ -86,7 +86,8 @@ def draw_members(
     ladder, leads = np.asarray(rates, dtype=np.float64), np.asarray(minutes, dtype=np.float64)
     _check(ladder, probability, newest, origins, leads, members)
     height, width = newest.shape[-2:]
-    shape = (fft.next_fast_len(height + _MARGIN, real=True), fft.next_fast_len(width + _MARGIN, real=True))
+    rows, columns = (scipy.fft.next_fast_len(side + _MARGIN, real=True) for side in (height, width))
+    shape = (rows, columns)
     noise = RainNoise(latent_spectrum(newest[-1], shape, pixel), shape, leads, pixel)
     split = _split(ladder, newest[-1])
     fine = RainNoise(_fine_spectrum(newest[-1], pixel), (_TILE, _TILE), leads, pixel)
@@ -255,7 +256,7 @@ class _Texture:
         logarithm, total = np.log1p(rates / WET), max(float(np.square(weight).sum()), 1e-9)
         departures = (logarithm - (logarithm * weight).sum() / max(float(weight.sum()), 1e-9)) * weight
         self.variance = float(np.square(departures).sum()) / total + 1e-12
-        power = np.abs(fft.rfft2(departures.astype(np.float32), shape)) ** 2
+        power = np.abs(scipy.fft.rfft2(departures.astype(np.float32), shape)) ** 2
         self.power = ring_means(power, shape) / total + 1e-12
 
 

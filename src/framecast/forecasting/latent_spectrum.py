@@ -16,7 +16,7 @@ J. Tukey, 1958). The spectrum is its Fourier transform, without what is negative
 from __future__ import annotations
 
 import numpy as np
-from scipy import fft, ndimage, special
+import scipy  # its parts are imported when they are first used
 
 WET = 0.1
 """Rain rate in mm/h from which a pixel is wet."""
@@ -60,9 +60,10 @@ def _lagged_covariance(scores: np.ndarray, observed: np.ndarray) -> np.ndarray:
     height, width = scores.shape
     reach = min(height, width) // 2
     weight = taper(observed)
-    size = [fft.next_fast_len(side + reach, real=True) for side in (height, width)]
+    size = [scipy.fft.next_fast_len(side + reach, real=True) for side in (height, width)]
     sums = [
-        fft.irfft2(np.abs(fft.rfft2(field.astype(np.float32), size)) ** 2, size) for field in (scores * weight, weight)
+        scipy.fft.irfft2(np.abs(scipy.fft.rfft2(field.astype(np.float32), size)) ** 2, size)
+        for field in (scores * weight, weight)
     ]
     lags = np.arange(-reach, reach + 1)
     products, pairs = (each[np.ix_(lags, lags)].astype(np.float64) for each in sums)
@@ -74,7 +75,7 @@ def _hermite_powers(ascending: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Orders n and shares a_n^2 of the variance of the values `ascending (N,)`, seen as a function of a normal variable."""
     nodes = np.linspace(-6, 6, 3001)
     density = np.exp(-(nodes**2) / 2) / np.sqrt(2 * np.pi) * (nodes[1] - nodes[0])
-    values = ascending[np.minimum(special.ndtr(nodes) * len(ascending), len(ascending) - 1).astype(int)]
+    values = ascending[np.minimum(scipy.special.ndtr(nodes) * len(ascending), len(ascending) - 1).astype(int)]
     values = values - (values * density).sum()
     previous, current = np.ones_like(nodes), nodes.copy()
     coefficients = []
@@ -106,7 +107,7 @@ def _transform(correlation: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     window = np.exp(-((lags / (0.45 * reach)) ** 2))
     periodic = np.zeros(shape)
     np.add.at(periodic, np.ix_(lags % shape[0], lags % shape[1]), correlation * window[:, None] * window)
-    return _average_rings(fft.rfft2(periodic).real, shape)
+    return _average_rings(scipy.fft.rfft2(periodic).real, shape)
 
 
 def _average_rings(power: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
@@ -135,7 +136,7 @@ def ring_means(power: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 
 def taper(observed: np.ndarray) -> np.ndarray:
     """Weights that fall to 0 towards the border of the `observed` area `(H, W)`."""
-    distance = ndimage.distance_transform_edt(np.pad(observed, 1))[1:-1, 1:-1]
+    distance = scipy.ndimage.distance_transform_edt(np.pad(observed, 1))[1:-1, 1:-1]
     width = min(_TAPER, max(min(observed.shape) // 2, 1))
     return np.asarray(np.sin(np.pi / 2 * np.clip(distance / width, 0, 1)) ** 2)
 
@@ -148,7 +149,7 @@ def _standard_spectrum(shape: tuple[int, int], pixel: float) -> np.ndarray:
 
 def wavelengths(shape: tuple[int, int], pixel: float) -> np.ndarray:
     """The wavelength in km of each frequency of the half plane of a grid of `shape`; for the mean twice the longest."""
-    rows, columns = fft.fftfreq(shape[0])[:, None], fft.rfftfreq(shape[1])
+    rows, columns = scipy.fft.fftfreq(shape[0])[:, None], scipy.fft.rfftfreq(shape[1])
     wavenumber = np.hypot(rows, columns)
     wavenumber[0, 0] = 0.5 / max(shape)
     return np.asarray(pixel / wavenumber)

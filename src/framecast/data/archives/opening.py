@@ -71,7 +71,9 @@ def open_like(path: str | Path | Sequence[str | Path], options: ReadOptions, bef
     return open_like_all(path, options, before).frames
 
 
-def open_like_all(path: str | Path | Sequence[str | Path], options: ReadOptions, before: ReadOptions) -> OpenResult:
+def open_like_all(
+    path: str | Path | Sequence[str | Path], options: ReadOptions, before: ReadOptions, *, chunked: bool = True
+) -> OpenResult:
     """Open frames with `options`, completed by those of training, `before`; `attrs["repairs"]` reports what was completed.
 
     If the files lack the variable of training, or have other units, they are read without that option, which
@@ -84,7 +86,7 @@ def open_like_all(path: str | Path | Sequence[str | Path], options: ReadOptions,
     for dropped in _subsets([name for name in ("variable", "units") if name in inherited]):
         removed: dict[str, Any] = dict.fromkeys(dropped)
         try:
-            result = open_all(path, replace(wanted, **removed))
+            result = open_all(path, replace(wanted, **removed), chunked=chunked)
         except DataError as error:
             failure = failure or error
             continue
@@ -146,15 +148,17 @@ class OpenResult(NamedTuple):
     time_step: float | None
 
 
-def open_all(path: str | Path | Sequence[str | Path], options: ReadOptions, *, lenient: bool = False) -> OpenResult:
+def open_all(
+    path: str | Path | Sequence[str | Path], options: ReadOptions, *, lenient: bool = False, chunked: bool = True
+) -> OpenResult:
     """`open` with a list of what was left out. `lenient` also leaves out files on another grid, or of another quantity, than
     the first, and frames whose time another frame has already, where `open` raises `DataError`; for that it opens all files
-    if `options.by_name` is None."""
+    if `options.by_name` is None. Unless `chunked`, frames that are one lazy array to xarray are that, without Dask."""
     check_paths(path)
     if isinstance(path, str) and "://" in path:
-        return _finish(_open_remote(path, options), options)
+        return _finish(_open_remote(path, options, chunked), options)
     if (row_and_files := _list_by_name(path, options, lenient=lenient)) is not None:
-        return _finish(_build_row(*row_and_files, options), options)
+        return _finish(_build_row(*row_and_files, options, chunked), options)
     files, repairs = _find_files(path)
     if options.by_name:
         repairs.append("files could not be listed by their names: all were opened")
@@ -188,9 +192,10 @@ def open_all(path: str | Path | Sequence[str | Path], options: ReadOptions, *, l
     # join along time: as one stack where all are single frames
     row = stack_single_frames(arrays) if len(arrays) > 1 else None
     if row is not None:
-        joined = _build_row(row, list(arrays), options)
+        joined = _build_row(row, list(arrays), options, chunked)
     else:
-        parts = {file: _frames(array, file, options, len(files)) for file, array in arrays.items()}
+        chunked = chunked or len(arrays) > 1
+        parts = {file: _frames(array, file, options, len(files), chunked) for file, array in arrays.items()}
         order = row_order(next(iter(parts.values())))
         parts = {file: turned_to(part, order) for file, part in parts.items()}
         if lenient:
@@ -218,9 +223,9 @@ def check_paths(path: object) -> None:
             status(item, "path")
 
 
-def _build_row(row: xr.DataArray, files: Sequence[Path], options: ReadOptions) -> xr.DataArray:
+def _build_row(row: xr.DataArray, files: Sequence[Path], options: ReadOptions, chunked: bool) -> xr.DataArray:
     """Frames from stacked single frames, one file each."""
-    frames = build(row, where=str(files[0]), units=options.units, dry=options.dry)
+    frames = build(row, where=str(files[0]), units=options.units, dry=options.dry, chunked=chunked)
     return frames.assign_coords(source=("time", [str(file) for file in files]))
 
 
@@ -294,9 +299,10 @@ def _finish(
     return result
 
 
-def _open_remote(address: str, options: ReadOptions) -> xr.DataArray:
+def _open_remote(address: str, options: ReadOptions, chunked: bool) -> xr.DataArray:
     """The frames of a remote Zarr store."""
-    frames = build(zarr_store.read(address, options), where=address, units=options.units, dry=options.dry)
+    array = zarr_store.read(address, options)
+    frames = build(array, where=address, units=options.units, dry=options.dry, chunked=chunked)
     if "time" not in frames.coords:
         frames = frames.assign_coords(time=np.arange(frames.sizes["time"]))
     return frames.assign_coords(source=("time", [address] * frames.sizes["time"]))
@@ -355,9 +361,9 @@ def _no_readable_file(failures: Sequence[DataError]) -> DataError:
     )
 
 
-def _frames(array: xr.DataArray, file: Path, options: ReadOptions, files: int) -> xr.DataArray:
+def _frames(array: xr.DataArray, file: Path, options: ReadOptions, files: int, chunked: bool) -> xr.DataArray:
     """What a reader returned, as Frames with a time coordinate: dates, or the numbers of the frames."""
-    frames = build(array, where=str(file), units=options.units, dry=options.dry)
+    frames = build(array, where=str(file), units=options.units, dry=options.dry, chunked=chunked)
     if "time" in frames.coords:
         return frames
     count = frames.sizes["time"]
