@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import numpy as np
+import pytest
 import xarray as xr
 from rain_frames import SetClock, at, domain_of, netcdf, put, shower
 
@@ -18,7 +19,7 @@ HISTORY = datetime.timedelta(hours=2)
 class Watch:
     """A source that is polled on a clock set by hand."""
 
-    def __init__(self, place: Path, **settings: object) -> None:
+    def __init__(self, place: str | Path, **settings: object) -> None:
         self.clock = SetClock(at(20))
         domain = domain_of(place, patience=30, **settings)
         self.source: Source = source_of(domain, DEFAULT, HISTORY, self.clock.timer)
@@ -80,8 +81,10 @@ def test_a_pattern_finds_files_that_come_later(tmp_path: Path) -> None:
     assert watch.look() == ([at(19)], [])
 
 
-def test_a_store_that_grows_gives_its_new_frames(tmp_path: Path) -> None:
-    store = tmp_path / "rain.zarr"
+@pytest.mark.parametrize("place", ["folder", "memory://of-a-service.zarr"])
+def test_a_store_that_grows_gives_its_new_frames(tmp_path: Path, place: str) -> None:
+    """Here, and at the address of an object store."""
+    store = str(tmp_path / "rain.zarr") if place == "folder" else place
 
     def frames(*numbers: int) -> xr.Dataset:
         times = {"time": [to_stamp(at(number)) for number in numbers]}
