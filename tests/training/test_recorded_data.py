@@ -205,6 +205,7 @@ def test_new_frames_are_scored_when_they_are_asked_for(run: Path, tmp_path: Path
     result = framecast.evaluate(run, tmp_path / "other.nc", **QUICK)
     assert result.cases == 17
     assert "was trained on other frames of 20 of these times" in result.sums.attrs["warnings"]
+    assert "a crop, another resolution" in result.sums.attrs["warnings"]
 
 
 def test_frames_without_a_clock_are_known_by_their_content(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
-from framecast.writing.leftovers import OLD, clean_leftovers, temporary_folder
+from framecast.writing.leftovers import OLD, clean_earlier, clean_leftovers, temporary_folder
 from framecast.writing.system import EXCHANGE, NO_REPLACE, make_folder, put_bytes, rename_by, sync, sync_all, write_all
 from framecast.writing.targets import check_sources, resolve, write_errors
 
@@ -28,6 +28,7 @@ def replacing(path: str | Path, sources: Iterable[str | Path] = (), *, overwrite
     with write_errors(path):
         make_folder(target.parent)
         clean_leftovers(target.parent)
+        clean_earlier(target)
         with temporary_folder(target.parent) as folder:
             yield folder / target.name
             sync_all(folder / target.name)

@@ -8,16 +8,19 @@ import re
 import secrets
 import shutil
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from framecast.writing.locks import hold, release
+from framecast.writing.locks import hold, is_running, release
 
 TEMPORARY = ".writing-"
 """How the names of temporaries begin."""
 OLD = ".replaced"
 """The folder, in a temporary folder, of what is being replaced."""
+_UNCHANGED = 24 * 3600
+"""Seconds after which a leftover of an earlier version is removed."""
 
 
 def clean_leftovers(folder: Path) -> None:
@@ -34,6 +37,25 @@ def clean_leftovers(folder: Path) -> None:
                     shutil.rmtree(entry, ignore_errors=True)
                 finally:
                     os.close(descriptor)
+
+
+def clean_earlier(target: Path) -> None:
+    """Remove what earlier versions of framecast left beside `target` when they were killed: `.NAME.PID` and `.PID.NAME` of a
+    process that is dead here, unchanged for a day, since the name does not tell the host."""
+    name = re.escape(target.name)
+    pattern = re.compile(rf"\.{name}\.([1-9]\d{{0,9}})|\.([1-9]\d{{0,9}})\.{name}")
+    with suppress(OSError):
+        for entry in [each for each in os.scandir(target.parent) if each.name.startswith(".")]:
+            match = pattern.fullmatch(entry.name)
+            if match is None or is_running(int(match[1] or match[2])):
+                continue
+            with suppress(OSError):
+                if time.time() - entry.stat(follow_symlinks=False).st_mtime < _UNCHANGED:
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    shutil.rmtree(entry.path, ignore_errors=True)
+                else:
+                    os.unlink(entry.path)
 
 
 @contextmanager

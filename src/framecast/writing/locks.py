@@ -131,10 +131,16 @@ def _is_alive(owner: dict[str, object]) -> bool:
     """Whether the process of a record may live: one of another host may."""
     if not owner or owner.get("host") != socket.gethostname():
         return bool(owner)
+    number = str(owner.get("pid"))
+    return number.isdecimal() and is_running(int(number))
+
+
+def is_running(process: int) -> bool:
+    """Whether a process of this number runs here, whosever it is."""
     try:
-        os.kill(int(str(owner.get("pid"))), 0)
-    except (ProcessLookupError, ValueError, OverflowError):
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
-        return True
+        pass
     return True

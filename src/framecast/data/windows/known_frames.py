@@ -1,4 +1,8 @@
-"""Frames that a run was trained on, recognised in any data by time and content."""
+"""Frames that a run was trained on, recognised in any data by time and content.
+
+The content is that of all pixels: a crop of a frame, or its field at another resolution, is another frame. `shared_times` tells
+that there may be such.
+"""
 
 from __future__ import annotations
 
