@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from rain_frames import START, STEP, SetClock, at, domain_of, put
+from rain_frames import START, STEP, SetClock, at, domain_of, name, put
 from simulated_day import check_output, records_of
 
 from framecast.service.domain import DomainLoop
@@ -74,8 +74,8 @@ def kill_at(number: int, rng: random.Random, shared: Shared) -> None:
 
         return wrapped
 
-    for index, name in enumerate(CALLS):
-        setattr(os, name, wrap(index, getattr(os, name)))
+    for index, each in enumerate(CALLS):
+        setattr(os, each, wrap(index, getattr(os, each)))
 
 
 def operate(domain: Domain, out: Path, shared: Shared, present: Callable[[int], bool], until: float) -> None:
@@ -87,7 +87,7 @@ def operate(domain: Domain, out: Path, shared: Shared, present: Callable[[int], 
             clock.advance(EVERY)
             shared.seconds = clock.seconds
             number = int((clock.seconds - EVERY) // STEP.total_seconds())
-            if present(number) and not any(Path(domain.source).glob(f"*{at(number):%H%M%S}Z*")):
+            if present(number) and not (Path(domain.source) / name(number)).exists():
                 put(Path(domain.source), number)
             loop.step()
 
