@@ -308,5 +308,5 @@ def test_any_faults_end_in_a_declared_outcome(
 
 def test_the_document_shows_the_table() -> None:
     text = (Path(__file__).parents[2] / "docs" / "fallback.md").read_text()
-    rows = [f"| `{fault.name}` | {fault.found} | {fault.leads_to} |" for fault in FAULTS.values()]
+    rows = [f"| `{fault.name}` | {fault.meaning} | {fault.leads_to} |" for fault in FAULTS.values()]
     assert [line for line in text.splitlines() if line.startswith("| `") and line.count("|") == 4] == rows

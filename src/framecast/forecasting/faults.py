@@ -14,10 +14,10 @@ rung is left. `nothing`: no rung can forecast."""
 
 
 class Fault(NamedTuple):
-    """A fault: its `name`, what is `found`, and what it `leads_to`."""
+    """A fault: its `name`, its `meaning`, and what it `leads_to`."""
 
     name: str
-    found: str
+    meaning: str
     leads_to: LeadsTo
 
 

@@ -129,7 +129,7 @@ class Ladder:
         check_horizon(horizon)
         present = None if now is None else as_time(now, "now")
         oldest = None if max_age is None else as_duration(max_age, "max_age")
-        found: list[Reason] = []
+        noted: list[Reason] = []
         # The frames: what can be used of them, and how old it is.
         if frames is None or not frames.size:
             return _nothing([*_unread(unread or {}), reason("no_frames", "none given")])
@@ -137,37 +137,37 @@ class Ladder:
         model = next((rung for rung in loaded.values() if isinstance(rung, TrainedModel)), None)
         if quantity is None and model is not None:
             quantity = model.card.quantity.name
-        expected = _expected(check_sequence(frames), quantity, grid, found)
+        expected = _expected(check_sequence(frames), quantity, grid, noted)
         if expected is None:
-            return _nothing(found)
-        past = _until(expected, present, found)
+            return _nothing(noted)
+        past = _until(expected, present, noted)
         if not past.sizes["time"]:
-            return _nothing([*found, reason("no_frames", f"none before {stamp(present)}")])  # type: ignore[arg-type]
+            return _nothing([*noted, reason("no_frames", f"none before {stamp(present)}")])  # type: ignore[arg-type]
         needs = [rung.context_length for rung in loaded.values() if not isinstance(rung, Reason)]
         if step is None and model is not None and model.card.step_seconds is not None and past.sizes["time"] == 1:
             step = np.timedelta64(round(model.card.step_seconds * 1e9), "ns")
         usable = find_usable(past, max([1, *needs]), step=step)
-        found += [*_unread(unread or {}, usable), *usable.reasons]
+        noted += [*_unread(unread or {}, usable), *usable.reasons]
         age = age_of(usable.newest, present)
-        if usable.frames is None or _too_old(age, usable.step, oldest, found):
-            return _nothing(found, usable.newest, age)
+        if usable.frames is None or _too_old(age, usable.step, oldest, noted):
+            return _nothing(noted, usable.newest, age)
         # The rungs.
         for name, rung in loaded.items():
             if leave_out and name in leave_out:
-                found.append(reason("left_out", f"{name}: {leave_out[name]}"))
+                noted.append(reason("left_out", f"{name}: {leave_out[name]}"))
             elif isinstance(rung, Reason):
-                found.append(rung)
+                noted.append(rung)
             elif usable.count < rung.context_length:
                 many = f"{name} needs {rung.context_length} frames in a row, {usable.count} can be used"
-                found.append(reason("too_few", many))
+                noted.append(reason("too_few", many))
             else:
                 extra = (actions, inputs) if isinstance(rung, TrainedModel) else (None, None)
                 result = _try(rung, usable.frames, horizon, extra, rates, quantiles)
                 if not isinstance(result, Reason):
                     weights = rung.weights_sha256 if isinstance(rung, TrainedModel) else ""
-                    return _outcome(result, name, found, usable, age, weights)
-                found.append(result)
-        return _nothing(found, usable.newest, age)
+                    return _outcome(result, name, noted, usable, age, weights)
+                noted.append(result)
+        return _nothing(noted, usable.newest, age)
 
     def _load(self, name: str) -> Rung | Reason:
         """The rung of a name, or why it cannot be loaded."""
@@ -251,24 +251,24 @@ def _failure(name: str, error: Exception) -> Reason:
 
 
 def _expected(
-    frames: xr.DataArray, quantity: str | None, grid: xr.DataArray | None, found: list[Reason]
+    frames: xr.DataArray, quantity: str | None, grid: xr.DataArray | None, noted: list[Reason]
 ) -> xr.DataArray | None:
     """The frames in the expected quantity, on the expected grid; None if they are not."""
     own = quantity_of(frames)
     if grid is not None and not same_grid(turned_to(frames, row_order(grid)), grid):
         sizes = " x ".join(str(frames.sizes[axis]) for axis in ("y", "x"))
-        found.append(reason("other_grid", f"{sizes} pixels in {describe_source(frames)}"))
+        noted.append(reason("other_grid", f"{sizes} pixels in {describe_source(frames)}"))
         return None
     if quantity is None or quantity == own.name:
         return frames
     if quantity == RAIN_RATE.name and own.precipitation:
-        found.append(reason("converted", f"{own.title} to {RAIN_RATE.title}"))
+        noted.append(reason("converted", f"{own.title} to {RAIN_RATE.title}"))
         return as_rain_rate(frames)
-    found.append(reason("other_quantity", f"{own.title} in {own.units}, expected {quantity.replace('_', ' ')}"))
+    noted.append(reason("other_quantity", f"{own.title} in {own.units}, expected {quantity.replace('_', ' ')}"))
     return None
 
 
-def _until(frames: xr.DataArray, present: np.datetime64 | None, found: list[Reason]) -> xr.DataArray:
+def _until(frames: xr.DataArray, present: np.datetime64 | None, noted: list[Reason]) -> xr.DataArray:
     """The frames up to the present."""
     times = frames["time"].values
     if present is None or times.dtype.kind != "M":
@@ -276,7 +276,7 @@ def _until(frames: xr.DataArray, present: np.datetime64 | None, found: list[Reas
     past = times <= present
     if not past.all():
         first = stamp(times[~past][0])
-        found.append(reason("future", f"{int((~past).sum())} frame(s) from {first} on, after {stamp(present)}"))
+        noted.append(reason("future", f"{int((~past).sum())} frame(s) from {first} on, after {stamp(present)}"))
     return frames.isel(time=slice(int(past.sum())))
 
 
@@ -287,28 +287,28 @@ def age_of(newest: np.datetime64 | int | None, present: np.datetime64 | None) ->
     return float((present - newest) / np.timedelta64(1, "s"))
 
 
-def _too_old(age: float | None, step: Any, oldest: np.timedelta64 | None, found: list[Reason]) -> bool:
+def _too_old(age: float | None, step: Any, oldest: np.timedelta64 | None, noted: list[Reason]) -> bool:
     """Whether a frame of this age is too old; notes that, or that it is late."""
     if age is None:
         return False
     if oldest is not None and age > (limit := float(oldest / np.timedelta64(1, "s"))):
-        found.append(reason("too_old", f"the newest frame is {in_words(age)} old, at most {in_words(limit)} allowed"))
+        noted.append(reason("too_old", f"the newest frame is {in_words(age)} old, at most {in_words(limit)} allowed"))
         return True
     if isinstance(step, np.timedelta64) and age >= LATE * float(step / np.timedelta64(1, "s")):
-        found.append(reason("late", f"the newest frame is {in_words(age)} old"))
+        noted.append(reason("late", f"the newest frame is {in_words(age)} old"))
     return False
 
 
-def _nothing(found: Sequence[Reason], newest: Any = None, age: float | None = None) -> Outcome:
+def _nothing(noted: Sequence[Reason], newest: Any = None, age: float | None = None) -> Outcome:
     """The outcome without a forecast."""
-    return Outcome(None, NOTHING, tuple(map(str, found)), newest, age, (), tuple(each.fault.name for each in found))
+    return Outcome(None, NOTHING, tuple(map(str, noted)), newest, age, (), tuple(each.fault.name for each in noted))
 
 
 def _outcome(
-    forecast: Forecast, rung: str, found: Sequence[Reason], usable: UsableFrames, age: float | None, weights: str
+    forecast: Forecast, rung: str, noted: Sequence[Reason], usable: UsableFrames, age: float | None, weights: str
 ) -> Outcome:
     """The outcome with a forecast, whose attributes say how it was made."""
-    reasons, faults = tuple(map(str, found)), tuple(each.fault.name for each in found)
+    reasons, faults = tuple(map(str, noted)), tuple(each.fault.name for each in noted)
     assert usable.frames is not None
     record(forecast, rung, usable.newest, age, context=usable.frames, weights=weights, reasons=reasons)
     return Outcome(forecast, rung, reasons, usable.newest, age, largest_values(forecast), faults, context=usable.frames)

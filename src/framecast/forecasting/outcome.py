@@ -82,7 +82,7 @@ def input_files(context: xr.DataArray) -> list[str]:
     """The files of the frames of a context, one line each: the name, and the SHA-256 of files that together are not large."""
     files = sorted(source_files(context))
     sizes = [
-        found.st_size for file in files if "://" not in file and (found := status(file)) and S_ISREG(found.st_mode)
+        entry.st_size for file in files if "://" not in file and (entry := status(file)) and S_ISREG(entry.st_mode)
     ]
     digests = {}
     if len(sizes) == len(files) and sum(sizes) <= _DIGESTED:

@@ -143,13 +143,13 @@ class TruthWindows:
 
     def _read(self, places: np.ndarray, region: Region | None) -> np.ndarray:
         rows, columns = (slice(None), slice(None)) if region is None else region.slices
-        there = places[places >= 0]
+        known = places[places >= 0]
         height, width = (self.shape.height, self.shape.width) if region is None else (region.height, region.width)
         values = np.full((len(places), self.target.channels, height, width), np.nan, dtype=np.float32)
-        if len(there):
-            first = int(there.min())
-            part = self._reader.read(time=slice(first, int(there.max()) + 1), y=rows, x=columns)
-            values[places >= 0] = part[there - first]
+        if len(known):
+            first = int(known.min())
+            part = self._reader.read(time=slice(first, int(known.max()) + 1), y=rows, x=columns)
+            values[places >= 0] = part[known - first]
         return values
 
     def scale(self, index: int) -> Scale:

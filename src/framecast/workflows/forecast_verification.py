@@ -74,7 +74,7 @@ def verify_forecasts(
     if report and out is None:
         raise ArgumentError("a report needs a folder", parameter="out", example="verification")
     settings = replace_fields(settings, stated)
-    several = isinstance(forecasts, Mapping) and len(forecasts) > 1
+    compares = isinstance(forecasts, Mapping) and len(forecasts) > 1
     if out is not None:
         folder = as_path(out, "a folder", "out")
         as_html_path(folder / REPORT, "out")
@@ -97,14 +97,14 @@ def verify_forecasts(
         verification = run_forecast_job(job, progress or no_progress)
         verification.save(folder / CASES)
         if report:
-            _write_page(verification, job, folder, several)
+            _write_page(verification, job, folder, compares)
     return verification
 
 
-def _write_page(verification: Verification, job: ForecastJob, folder: Path, several: bool) -> None:
+def _write_page(verification: Verification, job: ForecastJob, folder: Path, compares: bool) -> None:
     """The report of one source, or the comparison of several."""
     names = [source.name for source in job.sources]
-    if several:
+    if compares:
         from framecast.report.comparison import write_comparison  # late: scores alone need nothing to draw with
 
         comparison = compare_scores(verification, names)
