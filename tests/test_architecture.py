@@ -216,7 +216,6 @@ RAW = {
     ("service/http/outputs.py", "path.open"): "of the service, which may be writing it",
     ("service/http/page.py", "path.read_bytes"): "of the package",
     ("service/http/scores.py", "path.open"): "as `outputs.py`",
-    ("service/http/stored.py", "h5netcdf.File"): "as `outputs.py`",
     ("service/settings.py", "EXAMPLE.read_text"): "of the package",
     ("training/latent_cache.py", "np.load"): "written by this run",
     ("training/resume_state.py", "torch.load"): "after its checksum was read through the gate",

@@ -192,7 +192,7 @@ def test_rain_is_scaled_and_dry_stays_dry() -> None:
 
 def test_the_scale_is_that_of_the_coordinates() -> None:
     frames = archive(moving().numpy(), minutes=15)
-    assert scale_of(frames) == (15.0, 2.0, (), "north_first")
+    assert scale_of(frames) == (15.0, 2.0, (), "north_first", "west_first")
     degrees = frames.assign_coords(
         y=("y", 50 + np.arange(SIDE) * 0.01, {"units": "degrees_north"}),
         x=("x", np.arange(SIDE) * 0.01, {"units": "degrees_east"}),
