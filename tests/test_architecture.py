@@ -122,7 +122,6 @@ WRITING = {
 EXCEPTIONS = {
     ("data/readers/compressed.py", "TemporaryDirectory"): "what is read, expanded, for as long as it is read",
     ("data/readers/compressed.py", "plain.open"): "into that",
-    ("data/store/conversion.py", "shutil.copytree"): "into a temporary of `replacing`",
     ("data/store/conversion.py", "shutil.copy2"): "into a temporary of `replacing`",
     ("data/store/conversion.py", "os.link"): "into a temporary of `replacing`",
     ("data/store/conversion.py", "_previous(out).rename"): "completes the swap of an earlier version",

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -194,7 +195,7 @@ def sums_are_true(store: Path) -> bool:
     return manifest["stored"] == stored and {k: v["sha256"] for k, v in manifest["files"].items()} == sources
 
 
-@pytest.mark.parametrize("copied", range(5))
+@pytest.mark.parametrize("copied", range(8))
 def test_interrupted_while_the_finished_store_is_copied(
     tmp_path: Path, small: None, monkeypatch: pytest.MonkeyPatch, copied: int
 ) -> None:
@@ -204,16 +205,19 @@ def test_interrupted_while_the_finished_store_is_copied(
     archive(source, range(10, 14))
     done = 0
 
-    def interrupted(*arguments: object) -> None:
-        nonlocal done
-        done += 1
-        if done > copied:
-            raise KeyboardInterrupt
-        copy(*arguments)  # type: ignore[arg-type]
+    def interrupted(copy: Callable[..., None]) -> Callable[..., None]:
+        def call(*arguments: object) -> None:
+            nonlocal done
+            done += 1
+            if done > copied:
+                raise KeyboardInterrupt
+            copy(*arguments)
 
-    copy = conversion._Store._copy
+        return call
+
     with monkeypatch.context() as patch:
-        patch.setattr(conversion._Store, "_copy", interrupted)
+        patch.setattr(conversion, "put_bytes", interrupted(conversion.put_bytes))
+        patch.setattr(conversion._Store, "_link", interrupted(conversion._Store._link))
         with pytest.raises(KeyboardInterrupt):
             convert(source, tmp_path / "a.zarr", chunks=CHUNKS)
     convert(source, tmp_path / "a.zarr", chunks=CHUNKS)

@@ -11,10 +11,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
 from math import prod
@@ -24,7 +22,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 import zarr
-from zarr.errors import ZarrUserWarning
+from zarr.abc.buffer import Buffer
+from zarr.core.buffer import cpu
+from zarr.storage import MemoryStore
 
 from framecast.checks import as_path, check_kind, replace_fields, takes_fields_of
 from framecast.data.archives.joining import first_names
@@ -37,11 +37,10 @@ from framecast.data.readers.zarr_pipeline import PIPELINE
 from framecast.data.store.changes import UNCHANGED, Changes
 from framecast.data.store.layout import (
     Chunks,
-    check_chunk_size,
     check_chunks,
-    clip_chunks,
+    choose_chunks,
+    consolidate,
     create,
-    default_chunks,
     extra_arrays,
 )
 from framecast.data.store.manifest import (
@@ -54,13 +53,16 @@ from framecast.data.store.manifest import (
     read_manifest,
     sha256,
 )
-from framecast.errors import ArgumentError, ConfigError, DataError, FramecastError, ResourceError
+from framecast.errors import ConfigError, DataError, FramecastError, ResourceError
 from framecast.progress import Progress, no_progress
+from framecast.reading.paths import read_bytes
 from framecast.reading.plain_data import parse_json, read_json
 from framecast.writing import adopt, claim, naming, put_bytes, replacing, resolve, write_bytes, write_errors
 
 _SCRATCH = ".scratch"
 """The hidden folder, in a store under construction, in which a shard is encoded."""
+_LARGEST = 2**31
+"""Bytes of a file of coordinates, times or actions."""
 
 
 @dataclass(frozen=True)
@@ -154,7 +156,7 @@ class _Store:
         finished, started = read_manifest(self.out), read_manifest(self.partial)
         if finished and started and started["frames"] <= finished["frames"]:
             started = None  # an earlier state of the store, which was not removed after it had been replaced
-        self.chunks = _choose_chunks(chunks, finished, started, frames)
+        self.chunks = choose_chunks(chunks, finished, started, frames)
         plan = parse_json(json.dumps(make_plan(opened, changes, self.chunks)), out)  # as it is read back
         self.length = int(plan["shard"])
         if self.out.exists() and (reason := mismatch(finished, plan, frames) or self._damage(self.out, finished)):
@@ -178,24 +180,34 @@ class _Store:
 
     def lay_out(self) -> None:
         """Create the folder with the arrays at their final sizes, the times, and the shards that are written, in one step."""
+        content = self._content()
         with replacing(self.partial) as folder:
-            if self.base is None:
-                create(folder, self.frames, self.chunks, self.length)
-            else:
-                shutil.copytree(self.base, folder, copy_function=self._copy, ignore=self._ignored)
-            others = extra_arrays(self.frames)
-            for name in (self.name, *others):
-                array = _array(folder, name)
-                array.resize((self.size.frames, *array.shape[1:]))
-            for name, values in others.items():
-                _array(folder, name)[self.written :] = values
-            with warnings.catch_warnings():
-                # that version 3 has no such thing in its specification yet
-                warnings.simplefilter("ignore", ZarrUserWarning)
-                zarr.consolidate_metadata(folder)
+            for key, data in content.items():
+                put_bytes(folder / key, data)
+            for shard in filter(self._is_kept, self._keys()):
+                self._link(shard, folder)
             stored = self.manifest["stored"]
             self.manifest["stored"] = {key: digest for key, digest in stored.items() if self._is_kept(Path(key))}
             put_bytes(folder / MANIFEST, self._manifest_text())
+
+    def _content(self) -> dict[str, bytes]:
+        """All files of the store but its shards, by key. zarr makes them in memory: it writes with threads of its own, which go
+        on writing, and creating folders, where one of them has failed."""
+        memory: dict[str, Buffer] = {}
+        store = MemoryStore(memory)
+        if self.base is None:
+            create(store, self.frames, self.chunks, self.length)
+        else:
+            for key in (key for key in self._keys() if key.parts[:2] != (self.name, "c")):
+                memory[str(key)] = cpu.Buffer.from_bytes(read_bytes(self.base / key, _LARGEST))
+        others = extra_arrays(self.frames)
+        for name in (self.name, *others):
+            array = _array(store, name)
+            array.resize((self.size.frames, *array.shape[1:]))
+        for name, values in others.items():
+            _array(store, name)[self.written :] = values
+        consolidate(store)
+        return {key: buffer.to_bytes() for key, buffer in memory.items()}
 
     def fill(self, progress: Callable[[int, int], None]) -> None:
         """Write shard after shard, and the manifest after each."""
@@ -319,24 +331,21 @@ class _Store:
         parts = key.parts
         return len(parts) > 2 and parts[:2] == (self.name, "c") and int(parts[2]) * self.length < self.written
 
-    def _ignored(self, folder: str, names: Sequence[str]) -> list[str]:
-        """What is not copied into a store that continues: shards beyond its frames, and all that is hidden."""
-        where = Path(folder).relative_to(self.base or folder)
-        beyond = where.parts == (self.name, "c")
-        return [
-            name
-            for name in names
-            if name.startswith(".") or name == MANIFEST or (beyond and not self._is_kept(where / name))
-        ]
+    def _keys(self) -> list[Path]:
+        """The files of the store that continues, but for its manifest and all that is hidden; none of a new one."""
+        if self.base is None:
+            return []
+        keys = (file.relative_to(self.base) for file in sorted(self.base.rglob("*")) if file.is_file())
+        return [key for key in keys if key.name != MANIFEST and not any(part.startswith(".") for part in key.parts)]
 
-    def _copy(self, source: str, target: str) -> None:
-        """Link shards, which are only ever replaced as a whole, and copy other files, so that the earlier store is never
-        changed."""
-        if self._is_kept(Path(source).relative_to(self.base or source)):
-            with suppress(OSError):  # a file system without links
-                os.link(source, target)
-                return
-        shutil.copy2(source, target)
+    def _link(self, key: Path, folder: Path) -> None:
+        """Link a shard of the earlier store, which is only ever replaced as a whole; copy it where there are no links."""
+        source, target = (self.base or folder) / key, folder / key
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.link(source, target)
+        except OSError:
+            shutil.copy2(source, target)
 
     def _manifest_text(self) -> bytes:
         return json.dumps(self.manifest, indent=1).encode()
@@ -351,31 +360,11 @@ def _partial(out: Path) -> Path:
     return target.with_name(f".{target.name}.partial")
 
 
-def _array(store: Path, name: str) -> zarr.Array[Any]:
+def _array(store: Path | MemoryStore, name: str) -> zarr.Array[Any]:
     with zarr.config.set({**PIPELINE, "threading.max_workers": 1}):  # one, for the same file each time
-        array = zarr.open_array(store / name, mode="r+", zarr_format=3)
+        array = zarr.open_array(store, path=name, mode="r+", zarr_format=3)
     assert isinstance(array, zarr.Array)
     return array
-
-
-def _choose_chunks(
-    given: Chunks | None, finished: dict[str, Any] | None, started: dict[str, Any] | None, frames: xr.DataArray
-) -> Chunks:
-    """The chunks that are given, else those of the finished store, else those of an interrupted one that can be written, else the
-    default. Raises `ArgumentError` for given ones that cannot."""
-    height, width = frames.sizes["y"], frames.sizes["x"]
-    if given is not None:
-        chunks = clip_chunks(given, height, width)
-        check_chunk_size(chunks, frames)
-        return chunks
-    if finished is not None:
-        return clip_chunks(finished["plan"]["chunks"], height, width)
-    if started is not None:
-        chunks = clip_chunks(started["plan"]["chunks"], height, width)
-        with suppress(ArgumentError):
-            check_chunk_size(chunks, frames)
-            return chunks
-    return default_chunks(frames)
 
 
 def _previous(out: Path) -> Path:

@@ -6,14 +6,18 @@ holds as one object.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from math import prod
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
 import zarr
 from zarr.codecs import ZstdCodec
+from zarr.errors import ZarrUserWarning
+from zarr.storage import MemoryStore
 
 from framecast.checks import as_tuple, check_counts
 from framecast.data.frames import action_names, actions_of
@@ -72,12 +76,32 @@ def default_chunks(frames: xr.DataArray) -> Chunks:
     return (min(CHUNK[0], max(largest, 1)), _side(frames.sizes["y"], CHUNK[1]), _side(frames.sizes["x"], CHUNK[2]))
 
 
+def choose_chunks(
+    given: Chunks | None, finished: dict[str, Any] | None, started: dict[str, Any] | None, frames: xr.DataArray
+) -> Chunks:
+    """The chunks that are given, else those of the finished store, else those of an interrupted one that can be written, else the
+    default. Raises `ArgumentError` for given ones that cannot."""
+    height, width = frames.sizes["y"], frames.sizes["x"]
+    if given is not None:
+        chunks = clip_chunks(given, height, width)
+        check_chunk_size(chunks, frames)
+        return chunks
+    if finished is not None:
+        return clip_chunks(finished["plan"]["chunks"], height, width)
+    if started is not None:
+        chunks = clip_chunks(started["plan"]["chunks"], height, width)
+        with suppress(ArgumentError):
+            check_chunk_size(chunks, frames)
+            return chunks
+    return default_chunks(frames)
+
+
 def frames_per_shard(frames: xr.DataArray, chunks: Chunks) -> int:
     """How many frames a shard holds: whole chunks, about `SHARD` bytes."""
     return max(SHARD // (_bytes(frames) * chunks[0]), 1) * chunks[0]
 
 
-def create(store: Path, frames: xr.DataArray, chunks: Chunks, length: int) -> None:
+def create(store: MemoryStore, frames: xr.DataArray, chunks: Chunks, length: int) -> None:
     """Create a store without frames, on the grid of `frames` and for as many actions, with shards of `length` frames."""
     coordinates = {name: frames[name].variable for name in ("y", "x", "crs", *CURVILINEAR) if name in frames.coords}
     clock = frames["time"].dtype.kind == "M"
@@ -120,6 +144,14 @@ def create(store: Path, frames: xr.DataArray, chunks: Chunks, length: int) -> No
             **({"grid_mapping": "crs"} if "crs" in frames.coords else {}),
         },
     )
+
+
+def consolidate(store: MemoryStore) -> None:
+    """Write the metadata of all arrays in one place, for stores that are read over a network."""
+    with warnings.catch_warnings():
+        # that version 3 has no such thing in its specification yet
+        warnings.simplefilter("ignore", ZarrUserWarning)
+        zarr.consolidate_metadata(store)
 
 
 def extra_arrays(frames: xr.DataArray) -> dict[str, np.ndarray]:
