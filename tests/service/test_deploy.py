@@ -13,6 +13,7 @@ import pytest
 import typer.main
 
 from framecast.cli import app
+from framecast.service.processes import GRACE
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -58,6 +59,18 @@ def test_the_image_copies_what_exists_and_runs_as_a_user() -> None:
     final = text[text.rindex("FROM ") :]
     assert re.search(r"^USER (?!root)\w+$", final, re.MULTILINE)
     assert re.search(r"^HEALTHCHECK ", final, re.MULTILINE)
+
+
+def test_each_supervisor_allows_the_processes_their_grace() -> None:
+    """And the command some seconds more, to end itself."""
+    for name, pattern in (
+        ("framecast.service", r"^TimeoutStopSec=(\d+)$"),
+        ("Dockerfile", r"--stop-timeout (\d+)"),
+        ("framecast.slurm", r"--signal=B:TERM@(\d+)"),
+    ):
+        limit = re.search(pattern, (DEPLOY / name).read_text(), re.MULTILINE)
+        assert limit is not None
+        assert int(limit[1]) >= GRACE + 5, name
 
 
 @pytest.mark.parametrize(("number", "requeued"), [(signal.SIGTERM, True), (signal.SIGINT, False)])

@@ -89,6 +89,42 @@ def test_a_crash_takes_no_other_down_and_a_signal_ends_all(tmp_path: Path, monke
     assert gone(well)
 
 
+class InProgress:
+    """A process that after SIGTERM works on for so many seconds of a clock that is set by hand."""
+
+    name = "busy"
+
+    def __init__(self, seconds: float) -> None:
+        self.left, self.clock, self.killed = seconds, 0.0, False
+
+    def terminate(self) -> None:
+        pass
+
+    def join(self, timeout: float = float("inf")) -> None:
+        step = min(self.left, timeout)
+        self.left, self.clock = self.left - step, self.clock + step
+
+    def is_alive(self) -> bool:
+        return self.left > 0
+
+    def kill(self) -> None:
+        self.killed, self.left = True, 0.0
+
+
+@pytest.mark.parametrize(("seconds", "killed"), [(15.0, False), (60.0, True)])
+def test_a_forecast_in_progress_is_done_to_its_end(
+    seconds: float, killed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """15 s are twice what one of the radar model takes on two cores that others use too."""
+    busy = InProgress(seconds)
+    monkeypatch.setattr(processes.time, "monotonic", lambda: busy.clock)
+    child: Any = Child("busy", live, (), None, process=busy)  # type: ignore[arg-type]
+    settings = Service(out=str(tmp_path), domains=(domain_of(tmp_path),))
+    Group(settings, tmp_path, [child]).run(processes.Stop(requested=True))
+    assert busy.killed == killed
+    assert busy.clock <= processes.GRACE
+
+
 def test_one_service_writes_a_folder(tmp_path: Path) -> None:
     settings = Service(out=str(tmp_path), domains=(domain_of(tmp_path),))
     with claim(tmp_path), pytest.raises(RunError, match="another process"):

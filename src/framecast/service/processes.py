@@ -38,8 +38,8 @@ SETTLED = 600.0
 """Seconds after which a process counts as running well."""
 SERVER = "server"
 """The name of the process of the HTTP server."""
-GRACE = 8.0
-"""Seconds that processes have to end."""
+GRACE = 20.0
+"""Seconds that processes have to end: enough for a forecast in progress, and less than a supervisor allows (`deploy/`)."""
 _LEAST_SILENCE = 600.0
 """Seconds without a sign of life, at least, after which a process is killed."""
 FILES = 16
