@@ -16,6 +16,8 @@ from starlette.testclient import TestClient
 
 from framecast.service.http.app import build_app
 from framecast.service.http.settings import ServeSettings
+from framecast.verification.score_rows import ScoreRow
+from framecast.verification.score_store import append_scores, compact_scores
 
 HERE = "http://127.0.0.1"
 
@@ -169,6 +171,42 @@ def test_scores_of_what_was_issued_beside_its_fallback(client: TestClient) -> No
     assert series["issued"]["by_lead"][0] == [5.0, 0.85, 2]
     assert [value for _, value in series["persistence"]["over_time"]] == [0.6, 0.6]
     assert client.get("/api/domains/plain/cycles?limit=1").json()[0]["rung"] == "extrapolation"
+
+
+def test_scores_of_a_day_count_as_many_times_as_it_has_forecasts(tmp_path: Path) -> None:
+    """Days past are rows of sums, one for each forecaster that was issued on them."""
+    newest = np.datetime64(int(write_output(tmp_path)), "s")
+    path = tmp_path / "alps" / "scores.csv"
+    path.unlink()
+    old = (newest - np.timedelta64(4, "D")).astype("datetime64[D]")
+    times = [old + np.timedelta64(hour, "h") for hour in range(1, 5)]
+    cases = [(time, "radar", "radar", 2.0) for time in times[:3]]
+    cases += [(time, "radar", "extrapolation", 4.0) for time in times[:3]]
+    cases += [(times[3], "extrapolation", "extrapolation", 6.0), (newest, "radar", "radar", 8.0)]
+    rows = [
+        ScoreRow(
+            init_time=time.astype("datetime64[ns]"),
+            lead_minutes=10.0,
+            issued=issued,
+            forecaster=forecaster,
+            score="mse",
+            threshold=None,
+            value=value,
+            pixels=100,
+            cases=1,
+            sums=(100 * value, 100.0),
+        )
+        for time, issued, forecaster, value in cases
+    ]
+    append_scores(rows, path)
+    compact_scores(path)
+    client = TestClient(build_app(ServeSettings(tmp_path)), base_url=HERE)
+    content = client.get("/api/domains/alps/scores?hours=200").json()
+    series = {each["forecaster"]: each for each in content["series"]}
+    assert content["forecasts"] == 5
+    assert series["issued"]["by_lead"] == [[10.0, (3 * 2 + 6 + 8) / 5, 5]]
+    assert series["extrapolation"]["by_lead"] == [[10.0, 4.0, 3]]
+    assert [value for _, value in series["issued"]["over_time"]] == [(3 * 2 + 6) / 4, 8.0]
 
 
 def test_the_map_below(client: TestClient) -> None:

@@ -1,4 +1,8 @@
-"""The scores of past forecasts, from the end of `scores.csv`: means by lead time, and over time."""
+"""The scores of past forecasts, from the end of `scores.csv`: means over forecasts, by lead time and over time.
+
+`framecast.verification` reads the same file (`score_store`) and adds the sums of the scores up, by formulas that would load
+torch. Here a row that holds the sums of a day counts as many times as that day has forecasts.
+"""
 
 from __future__ import annotations
 
@@ -17,13 +21,13 @@ _TAIL = 16 * 2**20
 """Bytes at the end of the file that are read: some days."""
 _AGAIN = 20.0
 """Seconds for which what was read is used again."""
-_COLUMNS = ("init_time", "lead_minutes", "forecaster", "score", "threshold", "value", "pixels")
+_NEEDED = {"init_time", "lead_minutes", "forecaster", "score", "threshold", "value"}
 ISSUED = "issued"
 """The name of the forecast that was issued, whichever rung it was of."""
 
 
 class Row(NamedTuple):
-    """A score of one forecast at one lead time."""
+    """A score at one lead time, of one forecast or of the `cases` of a day; `forecaster` is `ISSUED` for what was issued."""
 
     init: float
     lead: float
@@ -31,6 +35,7 @@ class Row(NamedTuple):
     score: str
     threshold: str
     value: float
+    cases: int
 
 
 class Summary(NamedTuple):
@@ -50,19 +55,16 @@ class Scores:
         self._rows: Recent[list[Row]] = Recent(_AGAIN)
 
     def rows(self, domain: str, since: float) -> list[Row]:
-        """The scores of forecasts with an initial time from `since` on; those of the forecast that was issued are named so."""
-
-        def read() -> list[Row]:
-            return _issued(_read(self.output.folder / domain / "scores.csv"), self.output.rungs(domain))
-
-        return [row for row in self._rows.get(domain, read) if row.init >= since]
+        """The scores of forecasts with an initial time from `since` on."""
+        rows = self._rows.get(domain, lambda: _read(self.output.folder / domain / "scores.csv"))
+        return [row for row in rows if row.init >= since]
 
     def summary(self, domain: str, since: float) -> list[Summary]:
         """The mean of each score of each forecaster."""
-        values: dict[tuple[str, str, str], list[float]] = defaultdict(list)
+        groups: dict[tuple[str, str, str], list[Row]] = defaultdict(list)
         for row in self.rows(domain, since):
-            values[row.forecaster, row.score, row.threshold].append(row.value)
-        return [Summary(*key, sum(each) / len(each)) for key, each in sorted(values.items())]
+            groups[row.forecaster, row.score, row.threshold].append(row)
+        return [Summary(*key, _mean(rows)) for key, rows in sorted(groups.items())]
 
     def series(self, domain: str, since: float, lead: float | None = None) -> dict[str, Any]:
         """The scores as plain data: for each score, threshold and forecaster the means by lead time, and the values over time at
@@ -70,43 +72,32 @@ class Scores:
         rows = self.rows(domain, since)
         leads = sorted({row.lead for row in rows})
         chosen = lead if lead in leads else (leads[(len(leads) - 1) // 2] if leads else None)
-        by_lead: dict[tuple[str, str, str], dict[float, list[float]]] = defaultdict(lambda: defaultdict(list))
-        over_time: dict[tuple[str, str, str], dict[float, float]] = defaultdict(dict)
+        by_lead: dict[tuple[str, str, str], dict[float, list[Row]]] = defaultdict(lambda: defaultdict(list))
+        over_time: dict[tuple[str, str, str], dict[float, list[Row]]] = defaultdict(lambda: defaultdict(list))
         for row in rows:
             key = (row.score, row.threshold, row.forecaster)
-            by_lead[key][row.lead].append(row.value)
+            by_lead[key][row.lead].append(row)
             if row.lead == chosen:
-                over_time[key][row.init] = row.value
-        return {
-            "leads": leads,
-            "lead": chosen,
-            "forecasts": len({row.init for row in rows}),
-            "series": [
-                {
-                    "score": score,
-                    "threshold": threshold,
-                    "forecaster": forecaster,
-                    "by_lead": [[at, round(sum(v) / len(v), 4), len(v)] for at, v in sorted(values.items())],
-                    "over_time": [
-                        [at, round(v, 4)] for at, v in sorted(over_time[score, threshold, forecaster].items())
-                    ],
-                }
-                for (score, threshold, forecaster), values in sorted(by_lead.items())
-            ],
-        }
+                over_time[key][row.init].append(row)
+        series = [
+            {
+                "score": score,
+                "threshold": threshold,
+                "forecaster": forecaster,
+                "by_lead": [[at, round(_mean(v), 4), sum(row.cases for row in v)] for at, v in sorted(values.items())],
+                "over_time": [
+                    [at, round(_mean(v), 4)] for at, v in sorted(over_time[score, threshold, forecaster].items())
+                ],
+            }
+            for (score, threshold, forecaster), values in sorted(by_lead.items())
+        ]
+        counts = [sum(row.cases for row in v) for key in by_lead if key[2] == ISSUED for v in by_lead[key].values()]
+        return {"leads": leads, "lead": chosen, "forecasts": max(counts, default=0), "series": series}
 
 
-def _issued(rows: list[Row], cycles: dict[str, dict[str, Any]]) -> list[Row]:
-    """The rows, those of the forecast that was issued named so: the rung of its cycle, else the first of its initial time."""
-    rungs: dict[float, str] = {}
-    for name, cycle in cycles.items():
-        try:
-            rungs[seconds_of(name)] = str(cycle.get("rung"))
-        except ValueError:
-            continue
-    for row in rows:
-        rungs.setdefault(row.init, row.forecaster)
-    return [row._replace(forecaster=ISSUED) if row.forecaster == rungs[row.init] else row for row in rows]
+def _mean(rows: list[Row]) -> float:
+    """The mean over forecasts."""
+    return sum(row.value * row.cases for row in rows) / sum(row.cases for row in rows)
 
 
 def _read(path: Path) -> list[Row]:
@@ -120,21 +111,26 @@ def _read(path: Path) -> list[Row]:
             lines = file.read(_TAIL).decode("utf-8", "replace").splitlines()
     except OSError:
         return []
-    if not set(_COLUMNS) <= set(header):
+    if not set(header) >= _NEEDED:
         return []
-    rows = []
+    rows, issued = [], {}
     for fields in csv.reader(lines):
-        if len(fields) == len(header) and (row := _row(dict(zip(header, fields, strict=True)))) is not None:
+        if len(fields) == len(header) and (row := _row(dict(zip(header, fields, strict=True)), issued)) is not None:
             rows.append(row)
     return rows
 
 
-def _row(fields: dict[str, str]) -> Row | None:
+def _row(fields: dict[str, str], issued: dict[str, str]) -> Row | None:
+    """The row of the fields of a line, None for one that is damaged. Where the file does not say what was issued, that is the
+    forecaster of the first row of an initial time, which completes `issued`."""
+    time, forecaster = fields["init_time"], fields["forecaster"]
     try:
-        init = seconds_of(fields["init_time"].replace("-", "").replace(":", ""))
+        init, cases = seconds_of(time.replace("-", "").replace(":", "")), int(fields.get("cases") or 1)
         lead, value = float(fields["lead_minutes"]), float(fields["value"])
     except ValueError:
         return None
-    if not (math.isfinite(lead) and math.isfinite(value)):
+    if not (math.isfinite(lead) and math.isfinite(value) and cases > 0):
         return None
-    return Row(init, lead, fields["forecaster"], fields["score"], fields["threshold"], value)
+    if forecaster == (fields.get("issued") or issued.setdefault(time, forecaster)):
+        forecaster = ISSUED
+    return Row(init, lead, forecaster, fields["score"], fields["threshold"], value, cases)
