@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import time
 from pathlib import Path
 
@@ -240,3 +241,13 @@ def test_what_is_damaged_is_absent(tmp_path: Path) -> None:
     assert client.get("/tiles/alps/latest/rate/5/5/16/11.png").status_code == 404
     assert client.get("/metrics").status_code == 200
     assert client.get("/api/domains/plain").status_code == 200
+
+
+def test_a_pipe_among_the_files_holds_nothing_up(tmp_path: Path) -> None:
+    write_output(tmp_path)
+    for name in ("cycles.jsonl", "scores.csv"):
+        (tmp_path / "alps" / name).unlink()
+        os.mkfifo(tmp_path / "alps" / name)
+    client = TestClient(build_app(ServeSettings(tmp_path)), base_url=HERE)
+    assert client.get("/api/domains/alps/cycles").json() == []
+    assert client.get("/api/domains/alps/scores").json()["series"] == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from framecast.service.http.names import seconds_of
+from framecast.service.http.names import compact, seconds_of
 from framecast.service.http.outputs import Output
 
 _CADENCE = 300.0
@@ -78,6 +78,6 @@ def _number(value: Any) -> float | None:
 
 def _time(value: Any) -> float | None:
     try:
-        return seconds_of(str(value).replace("-", "").replace(":", ""))
+        return seconds_of(compact(str(value)))
     except ValueError:
         return None

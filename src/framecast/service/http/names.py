@@ -54,6 +54,11 @@ def parse_product(text: str) -> Product | None:
     return Product("exceedance", threshold=float(threshold)) if threshold else Product("member", member=int(member))
 
 
+def compact(text: str) -> str:
+    """A time in ISO 8601 as in the names of folders; another text as it may be, see `is_time`."""
+    return text.replace("-", "").replace(":", "")
+
+
 def seconds_of(name: str) -> float:
     """The time of a name that `is_time`, in seconds since 1970."""
     return datetime.strptime(name, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp()

@@ -1,7 +1,7 @@
 """The folder that a service writes, as the server reads it: names of domains and times, status, cycles, and files.
 
-Only the layout of docs/operations.md is known here; nothing of the service itself is imported, so that the server can run on
-another machine. What is missing or damaged is absent: a server outlives whatever happens to the files.
+Only the layout of docs/operations.md is known here, nothing of the settings or the processes of the service, so that the server
+can run on another machine. What is missing or damaged is absent: a server outlives whatever happens to the files.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from typing import Any
 
 from framecast.errors import FramecastError
 from framecast.reading.plain_data import parse_json, read_json
+from framecast.service.appended import last_lines
 from framecast.service.http.caching import Recent
-from framecast.service.http.names import LATEST, is_domain, is_file, is_time, seconds_of
+from framecast.service.http.names import LATEST, compact, is_domain, is_file, is_time
 
 _TAIL = 2**18
 """Bytes at the end of cycles.jsonl that are read."""
@@ -82,9 +83,7 @@ class Output:
 
     def rungs(self, domain: str) -> dict[str, dict[str, Any]]:
         """The newest cycles by the name of their time."""
-        return {
-            str(each.get("cycle", "")).replace("-", "").replace(":", ""): each for each in self.cycles(domain) if each
-        }
+        return {compact(str(each.get("cycle", ""))): each for each in self.cycles(domain) if each}
 
     def _has_domain(self, name: str) -> bool:
         return (self.folder / name / "status.json").is_file() or (self.folder / name / "forecasts").is_dir()
@@ -110,16 +109,13 @@ class Output:
     def _read_cycles(self, domain: str) -> list[dict[str, Any]]:
         path = self.folder / domain / "cycles.jsonl"
         try:
-            with path.open("rb") as file:
-                size = file.seek(0, os.SEEK_END)
-                file.seek(max(0, size - _TAIL))
-                lines = file.read(_TAIL).decode("utf-8", "replace").splitlines()
-        except OSError:
+            lines = last_lines(path, _TAIL)
+        except (OSError, FramecastError):
             return []
         cycles = []
-        for line in lines[1:] if size > _TAIL else lines:
+        for line in lines:
             try:
-                cycle = parse_json(line, path)
+                cycle = parse_json(line.decode("utf-8", "replace"), path)
             except FramecastError:
                 continue
             if isinstance(cycle, dict):
@@ -134,11 +130,6 @@ def version_of(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return status.st_mtime_ns, status.st_size
-
-
-def age_of(init: str, now: float) -> float:
-    """Seconds from the time of a name to `now`."""
-    return now - seconds_of(init)
 
 
 def _names(folder: Path) -> list[str]:

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import csv
 import math
-import os
 from collections import defaultdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from framecast.errors import FramecastError
+from framecast.reading.paths import check_file
+from framecast.service.appended import last_lines
 from framecast.service.http.caching import Recent
-from framecast.service.http.names import seconds_of
+from framecast.service.http.names import compact, seconds_of
 from framecast.service.http.outputs import Output
 
 _TAIL = 16 * 2**20
@@ -103,13 +105,10 @@ def _mean(rows: list[Row]) -> float:
 def _read(path: Path) -> list[Row]:
     """The rows at the end of a file; lines that are no scores are passed over."""
     try:
-        with path.open("rb") as file:
+        with check_file(path).open("rb") as file:
             header = file.readline(1000).decode("utf-8", "replace").strip().split(",")
-            start = file.tell()
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(start, size - _TAIL))
-            lines = file.read(_TAIL).decode("utf-8", "replace").splitlines()
-    except OSError:
+        lines = [line.decode("utf-8", "replace") for line in last_lines(path, _TAIL)]
+    except (OSError, FramecastError):
         return []
     if not set(header) >= _NEEDED:
         return []
@@ -125,7 +124,7 @@ def _row(fields: dict[str, str], issued: dict[str, str]) -> Row | None:
     forecaster of the first row of an initial time, which completes `issued`."""
     time, forecaster = fields["init_time"], fields["forecaster"]
     try:
-        init, cases = seconds_of(time.replace("-", "").replace(":", "")), int(fields.get("cases") or 1)
+        init, cases = seconds_of(compact(time)), int(fields.get("cases") or 1)
         lead, value = float(fields["lead_minutes"]), float(fields["value"])
     except ValueError:
         return None

@@ -11,7 +11,7 @@ from framecast.service.http.basemap import basemap
 from framecast.service.http.caching import Recent
 from framecast.service.http.health import health_of, summary
 from framecast.service.http.metrics import Metrics
-from framecast.service.http.names import LATEST, Product, is_time, iso, name_of, seconds_of
+from framecast.service.http.names import LATEST, Product, compact, is_time, iso, name_of, seconds_of
 from framecast.service.http.outputs import Output, version_of
 from framecast.service.http.palettes import legend_of
 from framecast.service.http.points import forecast_at, observed_at
@@ -200,7 +200,7 @@ class Site:
 
 def as_time(text: str) -> str:
     """A time in an address: as a name, in ISO 8601, or "latest". Raises `Missing` for another text."""
-    name = text.replace("-", "").replace(":", "")
+    name = compact(text)
     if text != LATEST and not is_time(name):
         raise Missing("no time")
     return text if text == LATEST else name_of(seconds_of(name))
