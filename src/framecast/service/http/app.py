@@ -243,4 +243,4 @@ def _add_tiles(api: FastAPI, site: Site) -> None:
             except DataError as error:
                 raise Missing("the file cannot be read") from error
         site.metrics.tiles.labels("yes" if cached else "no").observe(time.perf_counter() - start)
-        return answer(request, drawn.png, "image/png", MINUTES, tag)
+        return answer(request, drawn, "image/png", MINUTES, tag)

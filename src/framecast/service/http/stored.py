@@ -71,7 +71,6 @@ class Contents(NamedTuple):
     values: str
     quantity: str
     grid: Grid
-    init: float | None
     leads: tuple[float, ...]
     thresholds: tuple[float, ...]
     members: int
@@ -90,7 +89,6 @@ def read_contents(path: Path) -> Contents:
         name = _values_name(dims, path)
         variable = file.variables[name]
         quantity = _quantity(variable.attrs, path)
-        init = float(_numbers(file, "init_time")[0]) if "init_time" in file.variables else None
         leads = tuple(float(each) / 60 for each in _numbers(file, "lead_time")) if "lead_time" in file.variables else ()
         sizes = dict(zip(dims[name], variable.shape, strict=True))
         attributes = {key: str(value) for key, value in {**file.attrs, **variable.attrs}.items() if _is_text(value)}
@@ -98,7 +96,6 @@ def read_contents(path: Path) -> Contents:
             name,
             quantity,
             _grid(file, variable, path),
-            init,
             leads,
             tuple(map(float, _numbers(file, "threshold"))) if PROBABILITY in file.variables else (),
             int(sizes.get("member", 0)),

@@ -7,7 +7,6 @@ table turns them into the colours of a palette. Fields, index maps and tiles are
 from __future__ import annotations
 
 import io
-import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,14 +34,6 @@ class Place(NamedTuple):
     size: int = 256
 
 
-class Tile(NamedTuple):
-    """A tile as PNG, and whether it is empty."""
-
-    png: bytes
-    seconds: float
-    """How long it took to make."""
-
-
 class Source(NamedTuple):
     """A file, and the time of change and size that tell its version."""
 
@@ -57,7 +48,7 @@ class Tiles:
         self.contents: Cache[Contents] = Cache(256, lambda _: 1)
         self.fields: Cache[Field] = Cache(memory // 2, lambda field: field.codes.nbytes)
         self.maps: Cache[np.ndarray] = Cache(memory * 3 // 8, lambda pixels: pixels.nbytes)
-        self.tiles: Cache[Tile] = Cache(memory // 8, lambda tile: len(tile.png) + 200)
+        self.tiles: Cache[bytes] = Cache(memory // 8, lambda png: len(png) + 200)
 
     def contents_of(self, source: Source) -> Contents:
         """What a file holds. Raises `DataError` if it cannot be read."""
@@ -79,19 +70,18 @@ class Tiles:
 
         return self.fields.get((source, product, lead), make)
 
-    def find(self, source: Source, product: Product, lead: int, place: Place, palette: str) -> Tile | None:
-        """A tile that has been made before; None if it has not, or not lately."""
+    def find(self, source: Source, product: Product, lead: int, place: Place, palette: str) -> bytes | None:
+        """A tile as PNG that has been made before; None if it has not, or not lately."""
         return self.tiles.find((source, product, lead, place, palette))
 
-    def tile(self, source: Source, product: Product, lead: int, place: Place, palette: str) -> Tile:
-        """A tile. Raises `DataError` if its file cannot be read."""
+    def tile(self, source: Source, product: Product, lead: int, place: Place, palette: str) -> bytes:
+        """A tile as PNG. Raises `DataError` if its file cannot be read."""
 
-        def make() -> Tile:
-            start = time.perf_counter()
+        def make() -> bytes:
             grid = self.contents_of(source).grid
             field = self.field(source, product, lead)
             pixels = self.pixels(grid, place)
-            return Tile(draw(field, pixels, table_of(field.quantity, palette)), time.perf_counter() - start)
+            return draw(field, pixels, table_of(field.quantity, palette))
 
         return self.tiles.get((source, product, lead, place, palette), make)
 
