@@ -17,7 +17,7 @@ from framecast.data.archives.joining import first_names
 from framecast.data.archives.names import time_in_name
 from framecast.data.conversion import as_rain_rate
 from framecast.data.frames import describe_source, same_grid, stamp
-from framecast.data.orientation import row_order, turned_to
+from framecast.data.orientation import turned_like
 from framecast.data.quantities import RAIN_RATE, quantity_of
 from framecast.data.windows.inputs import Input
 from framecast.errors import ArgumentError, FramecastError, ResourceError, input_error, shorten
@@ -213,7 +213,7 @@ def _expected(
 ) -> xr.DataArray | None:
     """The frames in the expected quantity, on the expected grid; None if they are not."""
     own = quantity_of(frames)
-    if grid is not None and not same_grid(turned_to(frames, row_order(grid)), grid):
+    if grid is not None and not same_grid(turned_like(frames, grid), grid):
         sizes = " x ".join(str(frames.sizes[axis]) for axis in ("y", "x"))
         noted.append(reason("other_grid", f"{sizes} pixels in {describe_source(frames)}"))
         return None
