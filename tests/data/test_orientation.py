@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 
 import framecast
-from framecast.data.orientation import Orientation, orientation_of, row_order, turned_to
+from framecast.data.orientation import Orientation, orientation_of, row_order, turned_like
 
 FALLING, RISING = np.arange(6)[::-1] * 1000.0, np.arange(6) * 1000.0
 
@@ -55,26 +55,32 @@ def test_rows_and_columns_of_a_curvilinear_grid() -> None:
 
 def test_frames_are_turned_lazily_and_back() -> None:
     south = frames(("y", RISING, {"units": "m"})).chunk(y=4)
-    north = turned_to(south, "north_first")
+    north = turned_like(south, frames(("y", FALLING, {"units": "m"})))
     assert north.chunks is not None
     assert north.values.flags.c_contiguous
     assert north["y"].values.tolist() == FALLING.tolist()
     assert "rows were turned" in north.attrs["repairs"][-1]
     xr.testing.assert_equal(north, south.isel(y=slice(None, None, -1)))
-    assert turned_to(south, None) is south
-    assert turned_to(frames(), "north_first").equals(frames())
+    assert turned_like(south, frames()) is south
+    assert turned_like(frames(), south).equals(frames())
 
 
-def test_files_of_both_orders_are_joined(tmp_path: Path) -> None:
-    for number, y in enumerate((FALLING, RISING)):
-        values = (y[:, None] / 1000 + np.zeros(8)).astype(np.float32)
+@pytest.mark.parametrize(("axis", "name"), [("y", "rows"), ("x", "columns")])
+def test_files_of_both_orders_are_joined(axis: str, name: str, tmp_path: Path) -> None:
+    grid = {"y": ("y", FALLING, {"units": "m"}), "x": ("x", RISING, {"units": "m"})}
+    values = (10 * FALLING[:, None] + RISING).astype(np.float32) / 1000
+    for number, step in enumerate((1, -1)):
         time = np.datetime64("2020-01-01", "ns") + number * np.timedelta64(5, "m")
-        given = {"time": [time], "y": ("y", y, {"units": "m"}), "x": ("x", np.arange(8) * 1000.0, {"units": "m"})}
         array = xr.DataArray(
-            values[None], dims=("time", "y", "x"), coords=given, attrs={"units": "mm h-1"}, name="rain"
+            values[None],
+            dims=("time", "y", "x"),
+            coords={"time": [time], **grid},
+            attrs={"units": "mm h-1"},
+            name="rain",
         )
-        array.to_netcdf(tmp_path / f"{number}.nc", engine="h5netcdf")
+        array.isel({axis: slice(None, None, step)}).to_netcdf(tmp_path / f"{number}.nc", engine="h5netcdf")
     joined = framecast.open(tmp_path)
     assert joined["y"].values.tolist() == FALLING.tolist()
-    np.testing.assert_array_equal(joined.values[0], joined.values[1])
-    assert any("rows were turned" in repair for repair in joined.attrs["repairs"])
+    assert joined["x"].values.tolist() == RISING.tolist()
+    np.testing.assert_array_equal(joined.values[:, 0], [values, values])
+    assert any(f"{name} were turned" in repair for repair in joined.attrs["repairs"])

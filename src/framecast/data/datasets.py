@@ -16,7 +16,7 @@ from framecast.checks import check_fraction
 from framecast.data.conversion import as_rain_rate
 from framecast.data.frames import actions_of, check_frames, coverage, describe_source, files_of
 from framecast.data.lazy import ArrayReader
-from framecast.data.orientation import column_order, row_order, turned_to
+from framecast.data.orientation import turned_like
 from framecast.data.quantities import quantity_of
 from framecast.data.readers.options import ReadOptions
 from framecast.data.scaling import Scaling, check_scaling, default_scaling
@@ -132,8 +132,7 @@ class ArchiveData(ReadOptions):
         """The archives in the quantity of the data, with the order of rows and columns of the first. Raises `DataError`, and
         `ConfigError` if a file is part of two of them."""
         converted = tuple(archives) if self.quantity is None else tuple(map(as_rain_rate, archives))
-        orders = row_order(converted[0]), column_order(converted[0])
-        converted = tuple(turned_to(archive, *orders) for archive in converted)
+        converted = tuple(turned_like(archive, converted[0]) for archive in converted)
         _check_disjoint(converted)
         return converted
 

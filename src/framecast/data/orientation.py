@@ -15,6 +15,7 @@ RowOrder = Literal["north_first", "south_first"]
 ColumnOrder = Literal["west_first", "east_first"]
 _NUMBERS = ("", "1", "pixel", "pixels", "px", "count")
 """Units of coordinates that number rows or columns."""
+_NAMES = {"y": "rows", "x": "columns"}
 CURVILINEAR = ("latitude", "longitude")
 """The coordinates `(y, x)` of frames on a grid that has none along its rows and columns."""
 
@@ -51,18 +52,12 @@ def orientation_of(frames: xr.DataArray) -> Orientation:
     return Orientation(row_order(frames) == "south_first", column_order(frames) == "east_first")
 
 
-def turned_to(frames: xr.DataArray, order: RowOrder | None, columns: ColumnOrder | None = None) -> xr.DataArray:
-    """The frames with their rows in this `order`, and their `columns`, lazily; unchanged where either order is not known."""
-    names = []
-    for axis, name, own, other in (
-        ("y", "rows", row_order(frames), order),
-        ("x", "columns", column_order(frames), columns),
-    ):
-        if None not in (own, other) and own != other:
-            names.append((axis, name))
-    if not names:
+def turned_like(frames: xr.DataArray, example: xr.DataArray) -> xr.DataArray:
+    """The frames with their rows and columns in the order of those of `example`, lazily; unchanged where one is not known."""
+    axes = differing_axes(frames, example)
+    if not axes:
         return frames
-    turned = frames.isel({axis: slice(None, None, -1) for axis, _ in names})
+    turned = frames.isel(dict.fromkeys(axes, slice(None, None, -1)))
     if turned.chunks is not None:  # a reversed view of a chunk has negative strides, which PyTorch does not take
         turned = turned.copy(
             data=turned.data.map_blocks(np.ascontiguousarray, dtype=turned.dtype, meta=turned.data._meta)
@@ -71,10 +66,16 @@ def turned_to(frames: xr.DataArray, order: RowOrder | None, columns: ColumnOrder
         **frames.attrs,
         "repairs": [
             *frames.attrs.get("repairs", ()),
-            *(f"{name} were turned, as those of the others" for _, name in names),
+            *(f"{_NAMES[axis]} were turned, as those of the others" for axis in axes),
         ],
     }
     return turned
+
+
+def differing_axes(frames: xr.DataArray, other: xr.DataArray) -> tuple[str, ...]:
+    """The axes, y and x, along which frames are known to run the other way than others."""
+    orders = {"y": (row_order(frames), row_order(other)), "x": (column_order(frames), column_order(other))}
+    return tuple(axis for axis, (one, another) in orders.items() if None not in (one, another) and one != another)
 
 
 def _ascends(frames: xr.DataArray, axis: Literal["y", "x"]) -> bool | None:

@@ -1,13 +1,13 @@
 """The fallback ladder: forecasters, the best first, of which the first that can forecast does, with the reasons.
 
 A ladder never raises for what is wrong with frames or with a forecaster: each fault leads to a stated rung
-(`framecast.forecasting. faults`), the last of which is "nothing". It sees the frames up to a time only, never the future."""
+(`framecast.forecasting.faults`), the last of which is "nothing". It sees the frames up to a time only, never the future."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -17,7 +17,7 @@ from framecast.data.archives.joining import first_names
 from framecast.data.archives.names import time_in_name
 from framecast.data.conversion import as_rain_rate
 from framecast.data.frames import describe_source, same_grid, stamp
-from framecast.data.orientation import row_order, turned_to
+from framecast.data.orientation import turned_like
 from framecast.data.quantities import RAIN_RATE, quantity_of
 from framecast.data.windows.inputs import Input
 from framecast.errors import ArgumentError, FramecastError, ResourceError, input_error, shorten
@@ -37,35 +37,10 @@ FALLBACKS = ("extrapolation_probability", "extrapolation", "persistence")
 """The rungs below a trained model."""
 NOTHING = "nothing"
 """The last rung of every ladder: no forecast."""
+Rung = TrainedModel | BaselineForecaster | Forecaster
+"""What makes a forecast, once it is loaded."""
 LATE = 2
 """The age in time steps from which the newest frame is late."""
-
-
-class Rung(Protocol):
-    """A forecaster of labelled frames, such as a `TrainedModel`; `context_length` are the frames that it needs."""
-
-    @property
-    def name(self) -> str:
-        """The name in reports."""
-        ...
-
-    @property
-    def context_length(self) -> int:
-        """The frames in a row that it needs."""
-        ...
-
-    def forecast(
-        self,
-        frames: xr.DataArray,
-        horizon: int,
-        actions: np.ndarray | None = None,
-        inputs: Sequence[Input] | None = None,
-        *,
-        rates: Sequence[float] | None = None,
-        quantiles: Sequence[float] = (),
-    ) -> Forecast:
-        """Forecast `horizon` frames after the newest of `frames`."""
-        ...
 
 
 class Ladder:
@@ -77,7 +52,7 @@ class Ladder:
 
     def __init__(
         self,
-        rungs: Sequence[str | Path | TrainedModel | BaselineForecaster | Forecaster],
+        rungs: Sequence[str | Path | Rung],
         device: str | None = None,
         *,
         tile: int | None = None,
@@ -92,7 +67,7 @@ class Ladder:
         check_seed(seed)
         self._members = members
         self._options: dict[str, Any] = {"device": device, "tile": tile, "overlap": overlap, "seed": seed}
-        self._rungs: dict[str, Any] = {_name_of(rung): rung for rung in chosen}
+        self._rungs: dict[str, str | Path | Rung] = {_name_of(rung): rung for rung in chosen}
 
     @property
     def rungs(self) -> tuple[str, ...]:
@@ -161,8 +136,7 @@ class Ladder:
                 many = f"{name} needs {rung.context_length} frames in a row, {usable.count} can be used"
                 noted.append(reason("too_few", many))
             else:
-                extra = (actions, inputs) if isinstance(rung, TrainedModel) else (None, None)
-                result = _try(rung, usable.frames, horizon, extra, rates, quantiles)
+                result = _try(rung, usable.frames, horizon, actions, inputs, rates, quantiles)
                 if not isinstance(result, Reason):
                     weights = rung.weights_sha256 if isinstance(rung, TrainedModel) else ""
                     return _outcome(result, name, noted, usable, age, weights)
@@ -171,15 +145,13 @@ class Ladder:
 
     def _load(self, name: str) -> Rung | Reason:
         """The rung of a name, or why it cannot be loaded."""
-        given = self._rungs[name]
-        if not isinstance(given, str | Path):
-            rung: Rung = given if isinstance(given, TrainedModel | BaselineForecaster | _Labelled) else _Labelled(given)
-        else:
+        rung = self._rungs[name]
+        if isinstance(rung, str | Path):
             try:
-                rung = self._load_named(given)
+                rung = self._load_named(rung)
             except Exception as error:  # a rung that cannot be loaded must not end the ladder
                 return _failure(name, error)
-        self._rungs[name] = rung
+            self._rungs[name] = rung
         return rung
 
     def _load_named(self, name: str | Path) -> Rung:
@@ -195,31 +167,11 @@ class Ladder:
         return next((rung for rung in loaded if isinstance(rung, TrainedModel)), None)
 
 
-class _Labelled:
-    """A forecaster of arrays as a rung."""
-
-    def __init__(self, forecaster: Forecaster) -> None:
-        self._forecaster = forecaster
-        self.name, self.context_length = forecaster.name, forecaster.context_length
-
-    def forecast(
-        self,
-        frames: xr.DataArray,
-        horizon: int,
-        actions: np.ndarray | None = None,
-        inputs: Sequence[Input] | None = None,
-        *,
-        rates: Sequence[float] | None = None,
-        quantiles: Sequence[float] = (),
-    ) -> Forecast:
-        return forecast_in_a_row(self._forecaster, frames, horizon, self.context_length, rates, quantiles)
-
-
 def _name_of(rung: Any) -> str:
     """The name of a rung. Raises `ArgumentError` for what is none."""
     if isinstance(rung, str | Path):
         return rung_name(rung)
-    if isinstance(rung, TrainedModel | BaselineForecaster | Forecaster):
+    if isinstance(rung, Rung):
         return rung.name
     raise ArgumentError(
         f"{describe(rung)} given, expected a name, a model or a forecaster", parameter="fallback", example="persistence"
@@ -230,13 +182,19 @@ def _try(
     rung: Rung,
     frames: xr.DataArray,
     horizon: int,
-    extra: tuple[np.ndarray | None, Sequence[Input] | None],
+    actions: np.ndarray | None,
+    inputs: Sequence[Input] | None,
     rates: Sequence[float] | None,
     quantiles: Sequence[float],
 ) -> Forecast | Reason:
     """The forecast of a rung, or why there is none."""
     try:
-        forecast = rung.forecast(frames, horizon, *extra, rates=rates, quantiles=quantiles)
+        if isinstance(rung, TrainedModel):
+            forecast = rung(frames, horizon, actions, inputs, rates=rates, quantiles=quantiles)
+        elif isinstance(rung, BaselineForecaster):
+            forecast = rung.forecast(frames, horizon, rates=rates, quantiles=quantiles)
+        else:
+            forecast = forecast_in_a_row(rung, frames, horizon, rung.context_length, rates, quantiles)
         fault = find_fault(forecast, frames)
     except Exception as error:  # whatever a model raises, a simpler rung may still forecast
         return _failure(rung.name, error)
@@ -255,7 +213,7 @@ def _expected(
 ) -> xr.DataArray | None:
     """The frames in the expected quantity, on the expected grid; None if they are not."""
     own = quantity_of(frames)
-    if grid is not None and not same_grid(turned_to(frames, row_order(grid)), grid):
+    if grid is not None and not same_grid(turned_like(frames, grid), grid):
         sizes = " x ".join(str(frames.sizes[axis]) for axis in ("y", "x"))
         noted.append(reason("other_grid", f"{sizes} pixels in {describe_source(frames)}"))
         return None

@@ -24,6 +24,18 @@ def check_target(out: Path, *, overwrite: bool = False) -> None:
         require("matplotlib", extra="report", purpose="an animation", where=out)
     if out.suffix == ".mp4":
         require("av", "matplotlib", extra="video,report", purpose="an animation as MP4", where=out)
+    check_absent(out, overwrite=overwrite)
+    if out.is_dir():
+        from framecast.data.readers.zarr_store import recognises  # late: imports xarray
+
+        if not recognises(out):
+            raise ConfigError("is a folder, but no Zarr store", where=out, remedy="choose another file")
+    if not out.absolute().parent.is_dir():
+        raise ConfigError("its folder does not exist", where=out, remedy=f"create {out.parent} first")
+
+
+def check_absent(out: Path, *, overwrite: bool) -> None:
+    """Raise `ConfigError` if there is a file that may not be replaced."""
     if out.exists() and not overwrite:
         raise ConfigError(
             "exists already",
@@ -32,10 +44,3 @@ def check_target(out: Path, *, overwrite: bool = False) -> None:
             parameter="overwrite",
             example=True,
         )
-    if out.is_dir():
-        from framecast.data.readers.zarr_store import recognises  # late: imports xarray
-
-        if not recognises(out):
-            raise ConfigError("is a folder, but no Zarr store", where=out, remedy="choose another file")
-    if not out.absolute().parent.is_dir():
-        raise ConfigError("its folder does not exist", where=out, remedy=f"create {out.parent} first")

@@ -20,7 +20,7 @@ from framecast.data.quantities import QUANTITIES
 from framecast.errors import ConfigError
 from framecast.forecasting.film import encode, film_of, lead_text, short_stamp, title_of, valid_text
 from framecast.forecasting.labels import Forecast
-from framecast.forecasting.targets import check_target
+from framecast.forecasting.targets import check_absent, check_target
 from framecast.forecasting.write import check_forecast
 from framecast.maps.drawing import colour_bar, draw_map
 from framecast.maps.ground import Ground, data_window, ground_of
@@ -80,14 +80,8 @@ def _check_out(path: Path, overwrite: bool) -> Path:
             where=path,
             remedy=f"use {', '.join(PICTURES + FILMS)}",
         )
-    elif path.exists() and not overwrite:
-        raise ConfigError(
-            "exists already",
-            where=path,
-            remedy="choose another file, or allow overwriting",
-            parameter="overwrite",
-            example=True,
-        )
+    else:
+        check_absent(path, overwrite=overwrite)
     return path
 
 

@@ -13,7 +13,7 @@ import xarray as xr
 
 from framecast.data.clock import TOLERANCE
 from framecast.data.frames import frame_digests, same_grid
-from framecast.data.orientation import row_order, turned_to
+from framecast.data.orientation import turned_like
 from framecast.service.layout import Time, to_stamp
 from framecast.service.settings import Domain
 from framecast.service.sources import Arrival
@@ -87,7 +87,7 @@ class Memory:
         frame = arrival.frame.assign_coords(time=[to_stamp(time)])
         example = next(iter(self._frames.values()), None)
         if example is not None:
-            frame = turned_to(frame, row_order(example.frame))
+            frame = turned_like(frame, example.frame)
         held = Held(frame, int(frame_digests(frame.values)[0]), arrival.file, arrival.seen, arrival.reading)
         if example is not None and (difference := _difference(frame, example.frame)):
             return self._add_other(time, held, difference)

@@ -15,7 +15,7 @@ import xarray as xr
 
 from framecast.data.conversion import WEAKEST
 from framecast.data.frames import same_grid
-from framecast.data.orientation import turned_to
+from framecast.data.orientation import turned_like
 from framecast.data.quantities import ZR, Quantity, quantity_of
 from framecast.errors import ArgumentError, DataError
 from framecast.forecasting.distribution import Exceedance
@@ -170,7 +170,7 @@ class GivenForecaster:
             places = np.searchsorted(part.leads, self.target.leads[wanted])
             chosen = array.isel(lead_time=places)
             if self._pixels is None:
-                values = turned_to(chosen, self.target.row_order).values
+                values = turned_like(chosen, self.target.frames).values
             else:
                 values = self._pixels.take(chosen.values)
             along[wanted] = np.moveaxis(values, axis, 0)
@@ -203,7 +203,7 @@ def check_grid(part: Part, first: Part | None, target: Target) -> None:
     """Raise `DataError` if a forecast lies on another grid than the truth; if they are to be put there, than the `first` one."""
     if first is not None and not same_grid(part.values, first.values):
         raise DataError(f"the forecast lies on another grid than that in {first.where}", where=part.where)
-    if first is None and (difference := target.difference(turned_to(part.values, target.row_order))):
+    if first is None and (difference := target.difference(turned_like(part.values, target.frames))):
         raise DataError(
             f"the forecast lies on another grid than the truth: {difference}",
             where=part.where,

@@ -15,7 +15,6 @@ import xarray as xr
 from framecast.data.clock import TOLERANCE, clock_of
 from framecast.data.frames import describe_source, same_grid
 from framecast.data.lazy import ArrayReader
-from framecast.data.orientation import RowOrder, row_order
 from framecast.data.quantities import ZR, Quantity, quantity_of
 from framecast.data.region import Region
 from framecast.data.scale import Scale, scale_of
@@ -45,11 +44,6 @@ class Target:
     def channels(self) -> int:
         """The number of channels."""
         return int(self.frames.sizes["channel"])
-
-    @property
-    def row_order(self) -> RowOrder | None:
-        """Which way the rows run."""
-        return row_order(self.frames)
 
     def difference(self, values: xr.DataArray) -> str:
         """How the grid of `values` differs, in words; empty if it does not, as far as both are known."""

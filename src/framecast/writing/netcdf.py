@@ -37,6 +37,7 @@ def write_netcdf(
 def netcdf_bytes(dataset: xr.Dataset) -> memoryview:
     """The content of a NetCDF file with this dataset."""
     import h5netcdf  # late: slow to import
+    import h5py
     from xarray.backends import H5NetCDFStore
 
     class Store(H5NetCDFStore):
@@ -44,12 +45,12 @@ def netcdf_bytes(dataset: xr.Dataset) -> memoryview:
 
         def prepare_variable(self, name: str, variable: xr.Variable, *arguments: Any, **options: Any) -> Any:
             target, data = super().prepare_variable(name, variable, *arguments, **options)  # type: ignore[no-untyped-call]
-            stored = file._h5file[name]
+            stored = file[name]
             return _Chunks(stored) if _is_plain(stored) else target, data
 
     content = io.BytesIO()
-    with h5netcdf.File(content, "w") as file:
-        dataset.compute().dump_to_store(Store(file))
+    with h5py.File(content, "w", track_order=True) as file, h5netcdf.File(file, "w") as netcdf:
+        dataset.compute().dump_to_store(Store(netcdf))
     return content.getbuffer()
 
 

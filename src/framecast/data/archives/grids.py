@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -31,7 +32,8 @@ class GridGroup(NamedTuple):
 
 
 def group_by_grid(arrays: Mapping[Path, xr.DataArray]) -> list[GridGroup]:
-    """The files by their grids, in the order of the first file of each. Rows in the other order are the same grid."""
+    """The files by their grids, in the order of the first file of each. Rows and columns in the other order are the
+    same grid."""
     groups: list[GridGroup] = []
     for file, array in arrays.items():
         group = next((each for each in groups if _is_same(each.first, array)), None)
@@ -71,4 +73,5 @@ def pick_grid(groups: Sequence[GridGroup], like: str | None) -> GridGroup:
 def _is_same(one: xr.DataArray, other: xr.DataArray) -> bool:
     if {one.sizes.get(axis) for axis in ("y", "x")} == {None} or not {"y", "x"} <= set(one.dims) & set(other.dims):
         return one.sizes == other.sizes
-    return same_grid(one, other) or same_grid(one, other.isel(y=slice(None, None, -1)))
+    orders = itertools.product((1, -1), repeat=2)
+    return any(same_grid(one, other.isel(y=slice(None, None, y), x=slice(None, None, x))) for y, x in orders)

@@ -29,7 +29,7 @@ from framecast.data.archives.listing import MANY, list_by_name
 from framecast.data.archives.names import frame_number, time_in_name
 from framecast.data.clock import describe_clock
 from framecast.data.frames import build, order_times
-from framecast.data.orientation import row_order, turned_to
+from framecast.data.orientation import turned_like
 from framecast.data.readers import foreign, images, video, zarr_store
 from framecast.data.readers.formats import find_reader, list_formats, reader_of
 from framecast.data.readers.options import DEFAULT, Reader, ReadOptions
@@ -196,8 +196,8 @@ def open_all(
     else:
         chunked = chunked or len(arrays) > 1
         parts = {file: _frames(array, file, options, len(files), chunked) for file, array in arrays.items()}
-        order = row_order(next(iter(parts.values())))
-        parts = {file: turned_to(part, order) for file, part in parts.items()}
+        first = next(iter(parts.values()))
+        parts = {file: turned_like(part, first) for file, part in parts.items()}
         if lenient:
             left_out |= {str(file): reason for file, reason in find_mismatches(parts).items()}
             parts = {file: part for file, part in parts.items() if str(file) not in left_out}

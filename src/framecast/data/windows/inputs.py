@@ -16,7 +16,7 @@ import xarray as xr
 from framecast.data.clock import TOLERANCE, most_common_step
 from framecast.data.frames import files_of, same_grid
 from framecast.data.lazy import ArrayReader
-from framecast.data.orientation import row_order, turned_to
+from framecast.data.orientation import turned_like
 from framecast.data.region import Region
 from framecast.errors import ArgumentError, ConfigError, DataError
 from framecast.types import config
@@ -62,7 +62,7 @@ class Field:
         if not where:
             raise DataError(f"{setting.label} needs a path: the frames come from no file", remedy="data.inputs.path")
         self.setting = setting
-        self.values = turned_to(open_frames(where, variable=setting.variable, units="1"), row_order(frames))
+        self.values = turned_like(open_frames(where, variable=setting.variable, units="1"), frames)
         source = f"{path or where[0]}, variable {self.values.name!r}"
         if self.values.sizes["channel"] != 1 or "sequence" in self.values.dims:
             raise DataError("an input is one value a pixel, in one sequence", where=source)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from framecast.data.frames import same_grid
-from framecast.data.orientation import row_order, turned_to
+from framecast.data.orientation import differing_axes, turned_like
 from framecast.data.windows.sources import WindowSource
 from framecast.errors import DataError
 from framecast.forecasting.baselines import Baseline, BaselineData
@@ -65,20 +65,18 @@ class Climatology:
 
 
 def _build(data: BaselineData) -> Climatology:
-    """The climatology of the training windows, of each pixel if all grids are the same; its rows are turned where those of the
-    frames run the other way."""
+    """The climatology of the training windows, of each pixel if all grids are the same; its rows and columns are turned
+    where those of the frames run the other way."""
     training = data.training()
     climatology = Climatology.from_windows(training.train, training.where)
     grids = (*training.frames, *data.frames)
-    order = row_order(grids[0]) if grids else None
-    if not all(same_grid(grids[0], turned_to(other, order)) for other in grids):
+    if not all(same_grid(grids[0], turned_like(other, grids[0])) for other in grids):
         return climatology.spatial_mean()
-    turned = {row_order(frames) for frames in data.frames} - {order, None} if order else set()
-    if not turned:
-        return climatology
-    if any(row_order(frames) == order for frames in data.frames):
+    turned = {differing_axes(frames, grids[0]) for frames in data.frames}
+    if len(turned) > 1:
         return climatology.spatial_mean()
-    return Climatology(np.ascontiguousarray(climatology.mean[:, ::-1]))
+    axes = [{"y": -2, "x": -1}[axis] for axis in next(iter(turned), ())]
+    return Climatology(np.ascontiguousarray(np.flip(climatology.mean, axes)))
 
 
 CLIMATOLOGY = Baseline("climatology", "the mean of the training frames", _build, training=True)

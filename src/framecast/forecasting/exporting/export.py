@@ -28,6 +28,7 @@ from framecast.data.scale import ASSUMED, scale_of
 from framecast.errors import ArgumentError, ConfigError, RunError
 from framecast.forecasting.exporting.cases import Cases, Network, generated, largest_difference, observed, record
 from framecast.forecasting.exporting.description import describe
+from framecast.forecasting.targets import check_absent
 from framecast.forecasting.trained_model import TrainedModel, load
 from framecast.ops.choice import use_algorithm
 from framecast.writing import write_bytes, write_text
@@ -113,14 +114,7 @@ def _targets(onnx: str | Path | None, program: str | Path | None, *, overwrite: 
             raise ConfigError(
                 f"{path.suffix or 'no suffix'} is not {suffix}", where=path, remedy=f"name it ...{suffix}"
             )
-        if path.exists() and not overwrite:
-            raise ConfigError(
-                "exists already",
-                where=path,
-                remedy="choose another file, or allow overwriting",
-                parameter="overwrite",
-                example=True,
-            )
+        check_absent(path, overwrite=overwrite)
     if not targets:
         raise ArgumentError("no file to write given", parameter="onnx", example="model.onnx")
     if onnx is not None:
