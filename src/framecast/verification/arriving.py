@@ -7,7 +7,6 @@ in the truth and in every forecast, by the sums of `framecast.evaluate`: its num
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import xarray as xr
@@ -80,9 +79,7 @@ def _score(
         forecasters |= baselines_at(chosen, baseline_data(target, source.clock.step), steps)
     settings = EvaluationSettings(rates=target.rates or None, scales=(), baselines=())
     plan = make_plan(source, settings, examples=0, batch_size=1)
-    verification = assemble([score(plan, forecasters, source)], plan, source)
-    sums = verification.sums.assign_coords(lead_time=target.leads)
-    return rows_of(replace(verification, sums=sums), scores)
+    return rows_of(assemble([score(plan, forecasters, source)], plan, source, leads=target.leads), scores)
 
 
 def common_quantity(frames: xr.DataArray, given: GivenForecast) -> xr.DataArray:

@@ -160,9 +160,15 @@ def _update_extremes(extremes: dict[str, tuple[float, Example]], new: Mapping[st
 
 
 def assemble(
-    parts: Sequence[PartialResult], plan: ScoringPlan, source: WindowSource, step: np.timedelta64 | None = None
+    parts: Sequence[PartialResult],
+    plan: ScoringPlan,
+    source: WindowSource,
+    step: np.timedelta64 | None = None,
+    *,
+    leads: np.ndarray | None = None,
 ) -> Verification:
-    """Assemble the results of the parts of a plan, in its order. `step` is the time between frames."""
+    """Assemble the results of the parts of a plan, in its order. `step` is the time between frames; the lead times `leads (S,)`
+    are by default 1, 2, ... steps."""
     rows = [part.sums for part in parts]
     if any("fallback_cases" in each for each in rows):  # only parts with a fallback have it
         rows = [
@@ -179,14 +185,15 @@ def assemble(
     for part in parts:
         _update_extremes(extremes, part.extremes)
     # coordinates of the sums
-    leads = np.arange(1, source.shape.horizon + 1)
+    if leads is None:
+        leads = np.arange(1, source.shape.horizon + 1) * (1 if step is None else step)
     blocks = {block: number for number, block in enumerate(dict.fromkeys(source.block(index) for index in order))}
     rules = plan.rules
     sums = sums.assign_coords(
         case=order,
         init_time=("case", [source.init_time(index) for index in order]),
         block=("case", [blocks[source.block(index)] for index in order]),
-        lead_time=leads if step is None else leads * step,
+        lead_time=leads,
         wavelength=list(WAVELENGTHS[:-1]),
     )
     for name, values in (("threshold", rules.thresholds), ("scale", rules.scales), ("percentile", SHARES)):

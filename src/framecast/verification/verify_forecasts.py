@@ -171,17 +171,10 @@ def run_forecast_job(job: ForecastJob, progress: Progress) -> Verification:
     weights = PerceptualWeights.of(settings)
     ensembles = any(_first(each).first.kind[0] > 1 for each in job.sources)
     plan = make_plan(source, settings, batch_size=1 if ensembles else 4, where=describe_source(job.truth))
-    result = assemble([score(plan, forecasters, source, progress, weights.networks())], plan, source)
-    sums = _with_leads(result.sums, target.leads)
+    parts = [score(plan, forecasters, source, progress, weights.networks())]
+    result = assemble(parts, plan, source, leads=target.leads)
+    sums = result.sums
     sums.encoding["sources"] = source_files(job.truth) | {file for each in job.sources for file in each.files}
     repairs = [*job.truth.attrs.get("repairs", ()), *notes]
     sums.attrs |= weights.describe() | {"repairs": "\n".join(repairs), "warnings": "\n".join(cases.warnings)}
-    return replace(result, sums=sums, grid=grid_of([job.truth]))
-
-
-def _with_leads(sums: xr.Dataset, leads: np.ndarray) -> xr.Dataset:
-    """The sums with lead times in the place of their numbers."""
-    coordinates = {"lead_time": leads}
-    if "reliability_lead_time" in sums.dims:
-        coordinates["reliability_lead_time"] = leads[sums["reliability_lead_time"].values - 1]
-    return sums.assign_coords(coordinates)
+    return replace(result, grid=grid_of([job.truth]))
