@@ -69,7 +69,7 @@ def verify(
     forecasts: Annotated[
         list[str],
         typer.Argument(
-            metavar="[NAME=]FORECASTS...",
+            metavar="[NAME=]FORECASTS",
             help="A file, folder or glob pattern of forecasts, NetCDF or Zarr, of framecast, pysteps or others; several are "
             "compared on the cases that they share.",
         ),
