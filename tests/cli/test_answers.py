@@ -65,6 +65,28 @@ def test_every_command_has_the_options_of_answers_and_logs(command: str) -> None
     assert set(AnswerOptions._fields) <= names
 
 
+@pytest.mark.parametrize(
+    ("command", "arguments", "listed"),
+    [
+        ("evaluate", "RUN", "RUN"),
+        ("compare", "RUNS...", "RUNS"),
+        ("verify", "[NAME=]FORECASTS...", "[NAME=]FORECASTS"),
+        ("train", "[RECIPE] [SETTINGS]...", "SETTINGS"),
+        ("import", "CHECKPOINT", "CHECKPOINT"),
+    ],
+)
+def test_usage_names_the_arguments_in_capitals(command: str, arguments: str, listed: str, run: Any) -> None:
+    _, out, _ = run(command, "--help")
+    assert f" {command} [OPTIONS] {arguments} " in " ".join(out.split())
+    assert re.search(rf"^│ [* ] +{re.escape(listed)} +<", out, flags=re.MULTILINE)
+
+
+def test_help_shows_brackets(run: Any) -> None:
+    """They are markup of rich unless they are escaped."""
+    _, out, _ = run("crossvalidate", "--help")
+    assert "[one.nc, two.nc, three.nc]" in re.sub(r"[\s│]+", " ", out)
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_page_lists_the_fields_of_every_result(command: str) -> None:
     assert documented().get(command, set()) == result_fields(command)

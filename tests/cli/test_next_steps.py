@@ -25,6 +25,19 @@ def inspect(*arguments: object) -> dict[str, Any]:
     return dict(json.loads(done.stdout)["result"])
 
 
+def test_frames_are_inspected_once(rain: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    once = framecast.inspect
+
+    def counted(*arguments: Any, **keywords: Any) -> Any:
+        calls.append(arguments)
+        return once(*arguments, **keywords)
+
+    monkeypatch.setattr(framecast, "inspect", counted)
+    inspect(rain)
+    assert len(calls) == 1
+
+
 def test_a_first_archive_of_one_event_trains_with_the_command_that_is_suggested(rain: Path, tmp_path: Path) -> None:
     result = inspect(rain)
     forecast, train = result["next"]

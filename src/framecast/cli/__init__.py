@@ -61,6 +61,19 @@ class _Commands(typer.core.TyperGroup):
             raise
 
 
+class _Command(typer.core.TyperCommand):
+    """A command whose arguments are shown as RUN and [SETTINGS]..., where typer has {run} and [settings]..."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        params = super().get_params(ctx)
+        for argument in (each for each in params if each.param_type_name == "argument"):
+            argument.metavar = argument.metavar or argument.name.upper()
+        return params
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        return [piece.replace("{", "").replace("}", "") for piece in super().collect_usage_pieces(ctx)]
+
+
 FIRST_STEPS = """\
 framecast predicts the next frames of radar and video, and says how good the prediction is.
 
@@ -156,9 +169,9 @@ for command in (
     diagnose.diagnose,
     workflows.reproduce,
     data.datasets,
+    importing.import_,
+    recipes,
+    scores,
+    doctor,
 ):
-    app.command()(command)
-app.command("import")(importing.import_)
-app.command()(recipes)
-app.command()(scores)
-app.command()(doctor)
+    app.command(command.__name__.rstrip("_"), cls=_Command)(command)

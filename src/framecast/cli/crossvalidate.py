@@ -29,7 +29,7 @@ def crossvalidate(
     scoring: EvaluationSettings,
     out: Annotated[Path, typer.Option(help="Folder for the folds and summary.csv; what is finished there is kept.")],
     settings: Annotated[
-        list[str] | None, typer.Argument(help="Changes of its settings: 'data.path=[one.nc, two.nc, three.nc]' ...")
+        list[str] | None, typer.Argument(help=r"Changes of its settings: 'data.path=\[one.nc, two.nc, three.nc]' ...")
     ] = None,
     events: Annotated[
         list[str] | None, typer.Option("--event", help="Judge this event only, by name or path; repeat for several.")

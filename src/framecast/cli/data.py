@@ -63,7 +63,6 @@ def inspect(
         print_lines(console, f"{path}: {steps.what}")
         _print_next(console, steps.commands)
         return {**_NOTHING, "kind": steps.what, "next": list(steps.commands)}
-    inspection = framecast.inspect(path, context=context, horizon=horizon, page=html, options=options)
     inspection = framecast.inspect(path, context=context, horizon=horizon, page=html, options=options, palette=palette)
     print_table(console, inspection.facts)
     for concern in inspection.concerns:

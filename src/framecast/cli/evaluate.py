@@ -26,7 +26,15 @@ class EvaluateResult(TypedDict):
     report: str
 
 
-def _result(verification: Verification, folder: Path, page: str) -> EvaluateResult:
+def _report(verification: Verification, folder: Path, page: str) -> EvaluateResult:
+    """Print the scores of a verification and where its files are, and return them."""
+    from rich.console import Console
+
+    console = Console()
+    for text in (*verification.warnings, *verification.repairs):
+        warn(console, text)
+    print_scores(verification, console)
+    print_lines(console, f"scores of each case: {folder / 'cases.nc'}", f"report: {folder / page}")
     return {
         "scores": score_rows(verification),
         "cases": verification.cases,
@@ -48,20 +56,13 @@ def evaluate(
     ] = None,
 ) -> EvaluateResult:
     """Verify a model against baselines, by lead time and threshold, and write a report."""
-    from rich.console import Console
-
     from framecast.checkpoints.model_folder import evaluation_folder  # late: imports torch
 
     out = out or evaluation_folder(run)
     verification = framecast.evaluate(
         run, data, settings, options=options, out=out, report=True, cluster=cluster, progress=progress_bar("verifying")
     )
-    console = Console()
-    for text in (*verification.warnings, *verification.repairs):
-        warn(console, text)
-    print_scores(verification, console)
-    print_lines(console, f"scores of each case: {out / 'cases.nc'}", f"report: {out / 'report.html'}")
-    return _result(verification, out, "report.html")
+    return _report(verification, out, "report.html")
 
 
 @command
@@ -69,7 +70,7 @@ def verify(
     forecasts: Annotated[
         list[str],
         typer.Argument(
-            metavar="[NAME=]FORECASTS...",
+            metavar="[NAME=]FORECASTS",
             help="A file, folder or glob pattern of forecasts, NetCDF or Zarr, of framecast, pysteps or others; several are "
             "compared on the cases that they share.",
         ),
@@ -94,8 +95,6 @@ def verify(
     ] = Path("verification"),
 ) -> EvaluateResult:
     """Verify forecasts that lie in files, framecast's own or those of others, beside baselines, and write a report."""
-    from rich.console import Console
-
     by_name = named_paths(forecasts)
     verification = framecast.verify_forecasts(
         by_name if by_name.keys() != {""} else by_name[""],
@@ -111,13 +110,7 @@ def verify(
         report=True,
         progress=progress_bar("verifying"),
     )
-    console = Console()
-    for text in (*verification.warnings, *verification.repairs):
-        warn(console, text)
-    print_scores(verification, console)
-    page = "comparison.html" if len(by_name) > 1 else "report.html"
-    print_lines(console, f"scores of each case: {out / 'cases.nc'}", f"report: {out / page}")
-    return _result(verification, out, page)
+    return _report(verification, out, "comparison.html" if len(by_name) > 1 else "report.html")
 
 
 class CalibrateResult(TypedDict):

@@ -83,7 +83,9 @@ def forecast(
     rungs: Annotated[
         str | None,
         typer.Option(
-            "--rungs", metavar="NAME,NAME,...", help="Fall back on these, the best first: baselines or models."
+            "--rungs",
+            metavar="NAME,NAME,...",
+            help="As --fallback, on these, the best first: baselines, or the folders of models.",
         ),
     ] = None,
     max_age: Annotated[

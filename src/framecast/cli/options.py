@@ -233,9 +233,9 @@ def zr_relation(text: str) -> Any:
     return ZR(a=values[0], b=values[1])
 
 
-def names(text: str) -> list[str]:
+def names(text: str) -> tuple[str, ...]:
     """Parse names separated by commas."""
-    return [name.strip() for name in text.split(",") if name.strip()]
+    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def _join(values: Any) -> str:
@@ -247,12 +247,12 @@ TEXT_FORMATS = {
     "rates": TextFormat("--rates", "RATE,RATE,...", lambda text: numbers(text, "rates"), _join),
     "zr": TextFormat("--zr", "A,B", zr_relation, lambda value: f"{value.a:g},{value.b:g}"),
     "scales": TextFormat("--scales", "SIDE,SIDE,...", lambda text: whole_numbers(text, "scales"), _join),
-    "products": TextFormat("--products", "NAME,NAME,...", lambda text: tuple(names(text)), _join),
-    "formats": TextFormat("--formats", "NAME,NAME,...", lambda text: tuple(names(text)), _join),
-    "windows": TextFormat("--windows", "BEGIN-END,...", lambda text: tuple(names(text)), _join),
+    "products": TextFormat("--products", "NAME,NAME,...", names, _join),
+    "formats": TextFormat("--formats", "NAME,NAME,...", names, _join),
+    "windows": TextFormat("--windows", "BEGIN-END,...", names, _join),
     "sums": TextFormat("--sums", "MM,MM,...", lambda text: numbers(text, "sums"), _join),
     "quantiles": TextFormat("--quantiles", "Q,Q,...", lambda text: numbers(text, "quantiles"), _join),
-    "baselines": TextFormat("--baselines", "NAME,NAME,...", lambda text: tuple(names(text)), _join),
+    "baselines": TextFormat("--baselines", "NAME,NAME,...", names, _join),
     "crop": TextFormat("--crop", "TOP,LEFT,HEIGHT,WIDTH", lambda text: whole_numbers(text, "crop", 4), _join),
 }
 """The fields that are written as one text."""

@@ -72,9 +72,9 @@ def forecast(
     present paths of the model's extra inputs, in the order of training. For `device`, `tile`, `overlap`, `members` and `seed` see
     `framecast.load`.
 
-    With `fallback`, whatever is wrong with the frames or the model leads to the next of these forecasters, by default
-    extrapolation_probability, extrapolation and persistence; see `forecasting.ladder`. A newest frame older than `max_age`, such
-    as "15min", is not forecast from.
+    With `fallback=True`, whatever is wrong with the frames or the model leads to the next of extrapolation_probability,
+    extrapolation and persistence that can forecast; with a list of baselines or folders of models, the best first, to the next
+    of these. A newest frame older than `max_age`, such as "15min", is not forecast from.
 
     Returns the Forecast `(init_time, lead_time, channel, y, x)`; of a model that predicts distributions a Dataset of it and of
     the probabilities at `rates` in mm/h, by default those of the event scores, and the rates at `quantiles` between 0 and 1. Its
