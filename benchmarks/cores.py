@@ -38,7 +38,7 @@ CORES: dict[str, Any] = {
     "convlstm": ConvLSTM(**TWO),
     "predrnn_v2": PredRNNV2(**TWO, decoupling=0.02),
     "motionrnn": MotionRNN(backbone=PredRNN(**TWO)),
-    "modernn_slots": ModeRNN(hidden=(32, 32), layer_norm=False),
+    "modernn_slots": ModeRNN(hidden=(32, 32), form="paper"),
     "simvp": SimVP(spatial=16, hidden=64, layers=4, blocks=4),
     "unet": UNet(),
 }
