@@ -4,12 +4,14 @@ and lead times."""
 from __future__ import annotations
 
 from collections.abc import Hashable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
 
 from framecast.checks import as_path
+from framecast.data.lazy import Change, LazyArray, cached, lazy_variable
 from framecast.data.quantities import QUANTITIES, with_dry
 from framecast.data.readers import netcdf, odim, zarr_store
 from framecast.data.readers.compressed import opener_of
@@ -67,6 +69,7 @@ def open_forecast(path: str | Path, *, variable: str | None = None, units: str |
     for extra in _DERIVED & set(map(str, dataset.data_vars)):
         parts[extra] = _with_axes(dataset, dataset[extra], source)
     origin = {key: text for key, text in stored.attrs.items() if key in _ORIGIN or str(key).startswith("framecast_")}
+    parts = {key: part.copy(data=cached(part)) for key, part in parts.items()}
     return xr.Dataset(parts, attrs={**origin, **values.attrs, "values": str(name)})
 
 
@@ -110,17 +113,13 @@ def _with_axes(dataset: xr.Dataset, array: xr.DataArray, path: Path) -> xr.DataA
             where=path,
             remedy="expected a coordinate with the CF standard name forecast_reference_time; observations: framecast.open",
         )
-    if "init_time" not in array.dims:
-        array = array.expand_dims("init_time")
     if "lead_time" not in array.coords:
         array = _leads_of_valid_times(array, path)
-    if "lead_time" not in array.dims:
-        array = array.expand_dims("lead_time")
-    if "channel" not in array.dims and not set(_LEVELS) & set(map(str, array.dims)):
-        array = array.expand_dims("channel", axis=-3)
-    array = array.assign_coords(lead_time=("lead_time", _as_leads(array["lead_time"], path)))
-    dims = tuple(dim for dim in ("init_time", *_LEVELS, *MEMBER_DIMS[1:]) if dim in array.dims)
-    if set(array.dims) != set(dims):
+    added = {"init_time", "lead_time", "y", "x"}
+    if not set(_LEVELS) & set(map(str, array.dims)):
+        added.add("channel")
+    dims = tuple(dim for dim in ("init_time", *_LEVELS, *MEMBER_DIMS[1:]) if dim in {*array.dims, *added})
+    if not set(array.dims) <= set(dims) or not {"y", "x"} <= set(array.dims):
         raise DataError(
             f"dims {tuple(map(str, array.dims))} of {array.name!r} are not those of a forecast",
             where=path,
@@ -136,7 +135,34 @@ def _with_axes(dataset: xr.Dataset, array: xr.DataArray, path: Path) -> xr.DataA
         array = array.assign_coords(crs=xr.Variable((), 0, grid_mapping(crs)))
         array.attrs["grid_mapping"] = "crs"
     array = array.drop_vars([name for name in array.coords if name not in known])
-    return netcdf.in_metres(array).transpose(*dims)
+    return _read_later(netcdf.in_metres(array), dims, path)
+
+
+def _read_later(array: xr.DataArray, dims: tuple[str, ...], path: Path) -> xr.DataArray:
+    """The array as float32 with the dims `dims`, missing ones of length 1: what is asked for is read from the file, no more."""
+    values = changed(array, _as_float32, path, dims)
+    coordinates = {name: each.variable for name, each in array.coords.items()}
+    for name, each in coordinates.items():
+        if name in dims and not each.ndim:
+            coordinates[name] = each.set_dims((name,))
+    coordinates["lead_time"] = xr.Variable(("lead_time",), _as_leads(array["lead_time"], path))
+    return xr.DataArray(values, coordinates, name=array.name)
+
+
+def changed(array: xr.DataArray, change: Change, path: Path, dims: tuple[str, ...] | None = None) -> xr.Variable:
+    """The variable of an array as float32 with `change` applied to what is read of it, and with the dims `dims`."""
+    source = LazyArray(array, dims or tuple(map(str, array.dims)), change, str(path))
+    values = lazy_variable(dims or array.dims, source.shape, source.__getitem__)
+    values.attrs = dict(array.attrs)
+    return values
+
+
+def _as_float32(values: np.ndarray) -> np.ndarray:
+    return values.astype(np.float32, copy=False)
+
+
+def _scaled(factor: float, offset: float, values: np.ndarray) -> np.ndarray:
+    return np.asarray(values * np.float32(factor) + np.float32(offset))
 
 
 def _is_of_pysteps(dataset: xr.Dataset) -> bool:
@@ -181,7 +207,7 @@ def _reference_of_pysteps(dataset: xr.Dataset) -> np.datetime64 | None:
 
 def _leads_of_valid_times(array: xr.DataArray, path: Path) -> xr.DataArray:
     """Lead times from the valid times of one run. Raises `DataError` if there are none, or several runs."""
-    if "time" not in array.dims or array.sizes["init_time"] != 1 or array["time"].dtype.kind != "M":
+    if "time" not in array.dims or array["init_time"].size != 1 or array["time"].dtype.kind != "M":
         raise DataError(
             f"{array.name!r} has no lead times",
             where=path,
@@ -216,8 +242,8 @@ def _in_own_units(values: xr.DataArray, units: str | None, path: Path) -> xr.Dat
     if dry is not None or (own and "dry" in attributes):
         quantity = with_dry(quantity, float(attributes["dry"] if own else dry))  # type: ignore[arg-type]
     if factor != 1 or offset:
-        values = values * np.float32(factor) + np.float32(offset)
-    values = values.astype(np.float32)
+        scaled = changed(values, partial(_scaled, factor, offset), path)
+        values = xr.DataArray(scaled, values.coords, name=values.name)
     values.attrs = {
         **attributes,
         "units": quantity.units,
