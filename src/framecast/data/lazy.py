@@ -90,7 +90,8 @@ def lazy_variable(
 def cached(array: xr.DataArray) -> Any:
     """The lazy data of an array, read once where they are asked for as a whole, as xarray has those of the files that it opens;
     parts are read anew."""
-    return indexing.CopyOnWriteArray(indexing.MemoryCachedArray(array.variable._data))
+    wrappers: Any = indexing
+    return wrappers.CopyOnWriteArray(wrappers.MemoryCachedArray(array.variable._data))
 
 
 class LazyArray:

@@ -3,9 +3,10 @@ and lead times."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -21,6 +22,7 @@ from framecast.data.readers.options import ReadOptions
 from framecast.data.units import identify, resolve_units, standard_name
 from framecast.errors import DataError
 from framecast.forecasting.labels import DIMS, EVENT, MEMBER_DIMS, PROBABILITY, QUANTILE
+from framecast.forecasting.probability_files import is_probability, joined, levels_of
 
 _AXES = {
     "init_time": ("init_time", "forecast_reference_time", "reference_time", "initial_time", "analysis_time", "run"),
@@ -54,27 +56,48 @@ def open_forecast(path: str | Path, *, variable: str | None = None, units: str |
 
     `path` is NetCDF or a Zarr store: of framecast, or of another with an initial time (CF: forecast_reference_time) and lead
     times (forecast_period), or valid times in their place; or ODIM HDF5 with fields after its nominal time. `variable` is needed
-    where several could be meant, `units` where the file states none. Raises `DataError` for another file, by what it lacks.
+    where several could be meant, `units` where the file states none. A file of probabilities alone has the variable
+    `exceedance_probability (init_time, threshold, lead_time, y, x)`, thresholds in mm/h, and no attribute `values`; `units` are
+    those of its thresholds. Raises `DataError` for another file, by what it lacks.
     """
     source = as_path(path, "the path of a forecast", "path")
     if odim.recognises(source):
         stored, name = open_odim_forecast(source, variable)
         dataset = stored
     else:
-        stored, name = _variable(source, variable)
+        stored, (name, *others) = _variables(source, variable)
         dataset = netcdf.decode(stored, name, source)
+        if is_probability(stored[name]):
+            return _of_probabilities(dataset, [name, *others], units, source)
     values = _with_axes(dataset, dataset[name], source)
     values = _in_own_units(values, units, source)
     parts = {str(name): values}
     for extra in _DERIVED & set(map(str, dataset.data_vars)):
         parts[extra] = _with_axes(dataset, dataset[extra], source)
-    origin = {key: text for key, text in stored.attrs.items() if key in _ORIGIN or str(key).startswith("framecast_")}
     parts = {key: part.copy(data=cached(part)) for key, part in parts.items()}
-    return xr.Dataset(parts, attrs={**origin, **values.attrs, "values": str(name)})
+    return xr.Dataset(parts, attrs={**_origin(stored), **values.attrs, "values": str(name)})
 
 
-def _variable(path: Path, variable: str | None) -> tuple[xr.Dataset, str]:
-    """The dataset with the variable of the forecast, and its name. Raises `DataError`."""
+def _origin(stored: xr.Dataset) -> dict[str, Any]:
+    """The global attributes that tell where a forecast comes from."""
+    return {str(key): text for key, text in stored.attrs.items() if key in _ORIGIN or str(key).startswith("framecast_")}
+
+
+def _of_probabilities(dataset: xr.Dataset, names: Sequence[str], units: str | None, path: Path) -> xr.Dataset:
+    """A forecast of probabilities alone. Raises `DataError`."""
+    levels = levels_of(dataset, names, units, path)
+    arrays = []
+    for level in levels:
+        array = _with_axes(dataset, level.array, path).isel(channel=0)
+        arrays.append(xr.DataArray(changed(array, level.turned, path), array.coords))
+    probability = joined(levels, arrays)
+    probability = probability.copy(data=cached(probability))
+    return xr.Dataset({PROBABILITY: probability}, attrs={**_origin(dataset), "forecaster": path.stem})
+
+
+def _variables(path: Path, variable: str | None) -> tuple[xr.Dataset, list[str]]:
+    """The dataset, and the name of the variable of the forecast; of several, if they are all probabilities. Raises
+    `DataError`."""
     if not path.exists():
         raise DataError("no such file or folder", where=path, remedy="give a forecast as NetCDF or a Zarr store")
     reader = zarr_store if zarr_store.recognises(path) else netcdf if netcdf.recognises(path) else None
@@ -91,12 +114,13 @@ def _variable(path: Path, variable: str | None) -> tuple[xr.Dataset, str]:
         if options.variable not in dataset.data_vars:
             present = ", ".join(map(str, dataset.data_vars))
             raise DataError(f"no variable {options.variable!r}", where=path, remedy=f"variables: {present}")
-        return dataset, options.variable
-    names = [name for name in netcdf.names_on_grid(dataset) if name not in _DERIVED]
-    if len(names) != 1:
+        return dataset, [options.variable]
+    on_grid = netcdf.names_on_grid(dataset)
+    names = [name for name in on_grid if name not in _DERIVED] or [name for name in on_grid if name == PROBABILITY]
+    if len(names) != 1 and not (names and all(is_probability(dataset[name]) for name in names)):
         what = f"several variables on a grid: {', '.join(names)}" if names else "no variable on a grid (y, x)"
         raise DataError(what, where=path, remedy="name one", parameter="variable", example=(names or ["NAME"])[0])
-    return dataset, names[0]
+    return dataset, names
 
 
 def _with_axes(dataset: xr.Dataset, array: xr.DataArray, path: Path) -> xr.DataArray:
