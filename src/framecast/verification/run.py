@@ -133,7 +133,7 @@ def score(
         errors = relative_error(rows[-1])
         for k, index in enumerate(indices if plan.examples else ()):
             # copies: a view of one case would hold the whole batch in memory
-            images = {name: scored.values[k].copy() for name, scored in forecasts.items()}
+            images = {name: each.values[k].copy() for name, each in forecasts.items() if not each.alone}
             orientation = Orientation()
             if scales is not None:
                 orientation = Orientation(scales[k].row_order == "south_first", scales[k].column_order == "east_first")
