@@ -65,13 +65,12 @@ def archive_labels(archives: Sequence[xr.DataArray], number: int, time: np.datet
     """The labels of a window of archive `number` at `time`: of frames with a clock its season, of several archives which it is,
     and the month."""
     labels: dict[str, str] = {}
-    clock = isinstance(time, np.datetime64)
-    month = int(np.datetime64(time, "M").astype(int)) % 12 + 1 if clock else 0
-    if clock:
+    month = int(time.astype("datetime64[M]").astype(int)) % 12 + 1 if isinstance(time, np.datetime64) else None
+    if month is not None:
         labels["season"] = season(month)
     if len(archives) > 1:
         labels["archive"] = _name(archives[number], number)
-    if clock:
+    if month is not None:
         labels["month"] = f"{month:02}"
     return labels
 
