@@ -135,9 +135,9 @@ def test_both_panels_of_the_gradients_are_divided_by_their_largest_value(monkeyp
     errors = 1 - 0.5 ** np.arange(3, 6)
     pulls = errors * [0.5**1 + 1, 0.5**2 + 0.5, 0.5**3 + 0.5**2]
     np.testing.assert_allclose(by_lead[0], pulls / pulls[0], rtol=1e-5)
-    assert "at step 1 with 0.062 of its largest pull, that at step 5" in found.verdict
+    assert "hardest at H of layer 1 at step 5, at step 1 with 6.2 % of that" in found.verdict
     second = memories.gradients(Decay(0.5, 0.9), Windows(window, 3, 3), layer=2)
-    assert f"with {0.9**4:.2g} of its largest pull" in second.verdict
+    assert f"with {100 * 0.9**4:.2g} % of that" in second.verdict
 
 
 def test_gradients_that_are_0_leave_gaps(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,7 +150,7 @@ def test_gradients_that_are_0_leave_gaps(monkeypatch: pytest.MonkeyPatch) -> Non
     np.testing.assert_array_equal([line.get_ydata() for line in axes.lines[:-1]], [[nan, 2, nan], [nan, 1, 4]])
     plt.close(figure)
     windows = Windows(torch.zeros(1, 4, 1, 8, 8), 2, 2)
-    assert "with 0 of its largest pull" in memories.gradients(None, windows).verdict
+    assert "with 0 % of that" in memories.gradients(None, windows).verdict
     norms[:] = 0
     nothing = memories.gradients(None, windows)
     assert nothing.figures == []

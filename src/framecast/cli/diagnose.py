@@ -50,7 +50,11 @@ def diagnose(
     ] = None,
     limit: Annotated[
         int | None,
-        typer.Option(min=1, help="The number of windows to use; 128 for collapse and slots, else 32, by default."),
+        typer.Option(
+            min=1,
+            help="The number of windows to use: 128 for collapse and slots, 32 for response, 8 for decoupling and gradients, "
+            "else 1, by default.",
+        ),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="The page; RUN/diagnosis-KIND.html by default.")] = None,
 ) -> DiagnoseResult:

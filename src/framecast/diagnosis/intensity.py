@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from framecast.diagnosis.pages import Diagnosis, Figure, Windows, plot
+from framecast.diagnosis.pages import Diagnosis, Figure, Windows, count_axis, plot
 from framecast.errors import counted
 from framecast.report.figures import COLOURS
 
@@ -124,3 +124,4 @@ def _curves(axes: Any, response: Response) -> None:
     axes.plot(steps, response.predicted, color=COLOURS[0], marker="o", markersize=3, label="predicted")
     axes.set(xlabel="frame", ylabel="mean intensity", ylim=(0, None))
     axes.legend(frameon=False, ncols=2)
+    count_axis(axes)

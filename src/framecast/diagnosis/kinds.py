@@ -27,8 +27,8 @@ from framecast.report.figures import COLOURS
 from framecast.verification.evaluate import name_runs
 from framecast.verification.windows import FramesLike
 
-LIMIT, LIMIT_OF_GROUPS = 32, 128
-"""Windows by default, and for kinds that group them: t-SNE with the perplexity of the paper takes 91."""
+LIMITS = {"collapse": 128, "slots": 128, "response": 32, "decoupling": 8, "gradients": 8}
+"""Windows by default, one of kinds that are not listed. t-SNE with the perplexity of the papers takes 91."""
 
 
 def diagnose(
@@ -47,8 +47,8 @@ def diagnose(
 ) -> tuple[Diagnosis, Path]:
     """Analyse the model of `run` on `limit` windows of `data`, by default its own test split, and write the page to `out`, by
     default `RUN/diagnosis-KIND.html`. Data are read with `options` and otherwise as in training; frames are cropped to the size
-    of training. `limit` is by default 128 for "collapse" and "slots", which group windows, else 32. Returns the diagnosis and
-    the path of the page.
+    of training. `limit` is by default 128 for "collapse" and "slots", which group windows, 32 for "response", 8 for "decoupling"
+    and "gradients", else 1. Returns the diagnosis and the path of the page.
 
     `group_by` names the label of the data set by which windows are grouped (such as "action", "environment", "season",
     "digits"), by default the first that differs among them; without labels DBSCAN finds the groups. `layer`, counted from below,
@@ -69,7 +69,7 @@ def diagnose(
         raise ArgumentError(f"windows are grouped for {' and '.join(GROUPED)} of one model only", parameter="group_by")
     if layer is not None and kind not in LAYERED:
         raise ArgumentError(f"a layer is for {' and '.join(LAYERED)} only", parameter="layer")
-    limit = limit or (LIMIT_OF_GROUPS if kind in GROUPED else LIMIT)
+    limit = LIMITS.get(kind, 1) if limit is None else limit
     # several models on one page
     if others:
         page = Path(run) / "diagnosis-collapse-across.html" if out is None else as_html_path(out)

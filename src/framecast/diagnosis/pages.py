@@ -11,6 +11,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from markupsafe import Markup
+from matplotlib.ticker import MaxNLocator
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 from torch import Tensor
@@ -29,9 +30,11 @@ from framecast.verification.windows import FramesLike, windows_of
 
 PERPLEXITY, LEARNING_RATE, ITERATIONS = 30.0, 200.0, 250
 """The settings of t-SNE in ModeRNN (2022), section IV-B, on Euclidean distances."""
+LONG = 1000
+"""Iterations of Laurens van der Maaten and Geoffrey Hinton (2008), for a paper that cites them and prints no settings."""
 FEWEST_PROJECTED = 12
 """The least number of points for t-SNE."""
-WIDE = (5.6, 2.8)
+WIDE = (4.6, 2.6)
 """Inches of a chart: on a telephone its text is still legible."""
 
 
@@ -152,6 +155,11 @@ def maps(
         return f'<img alt="maps" src="{png(figure)}">'
 
 
+def count_axis(axes: Any) -> None:
+    """Ticks of the x axis at whole numbers only."""
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
 def look(number: int, code: int = 0) -> dict[str, Any]:
     """Colour and mark of the group `number`; grey with a negative `code`: of none."""
     return {"color": "#bbbbbb" if code < 0 else COLOURS[number % 5], "marker": MARKS[number // 5 % 5]}
@@ -171,7 +179,7 @@ def format_number(value: float, needs: str) -> str:
     return f"undefined, needs {needs}" if np.isnan(value) else f"{value:.3f}"
 
 
-def project(features: np.ndarray) -> np.ndarray:
+def project(features: np.ndarray, iterations: int = ITERATIONS) -> np.ndarray:
     """Project features `(N, D)` to two dimensions, by t-SNE with the settings of ModeRNN (2022) from `FEWEST_PROJECTED` on, else
     by PCA. The perplexity is less where there are fewer than three points for each neighbour. Raises ValueError if all are the
     same, in which case scikit-learn's t-SNE would end the process."""
@@ -185,14 +193,14 @@ def project(features: np.ndarray) -> np.ndarray:
         2,
         perplexity=_perplexity(len(features)),
         learning_rate=LEARNING_RATE,
-        max_iter=ITERATIONS,
+        max_iter=iterations,
         init="pca",
         random_state=0,
     )
     return np.asarray(tsne.fit_transform(features))
 
 
-def describe_projection(count: int) -> str:
+def describe_projection(count: int, iterations: int = ITERATIONS) -> str:
     """How `project` projects `count` points, in words."""
     if count < FEWEST_PROJECTED:
         return f"Projected by PCA: t-SNE takes {FEWEST_PROJECTED} points"
@@ -200,7 +208,7 @@ def describe_projection(count: int) -> str:
     fewer = "" if perplexity == PERPLEXITY else f" ({PERPLEXITY:.0f} takes {3 * PERPLEXITY + 1:.0f} points)"
     return (
         f"t-SNE of {count} points: perplexity {perplexity:.3g}{fewer}, learning rate {LEARNING_RATE:.0f}, "
-        f"{ITERATIONS} iterations, Euclidean, started from PCA"
+        f"{iterations:,} iterations, Euclidean, started from PCA"
     )
 
 
