@@ -33,7 +33,7 @@ def test_persistence_follows_after_one_frame() -> None:
     np.testing.assert_allclose(found.given, level * found.factor, rtol=1e-5)
     assert delay(found) == 1
     diagnosis = response(Persistent(), windows())
-    assert diagnosis.verdict.endswith("come within a tenth of it after 1 frame.")
+    assert diagnosis.verdict.endswith("follow, to a tenth of the fall, after 1 frame.")
     error, repeated = diagnosis.facts["error of the factor on two time scales"].split("; ")
     assert error.split()[0] == repeated.split()[0]  # persistence is the last frame repeated
     assert [figure.heading for figure in diagnosis.figures] == ["Sudden change", "Two time scales"]

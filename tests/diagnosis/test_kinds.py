@@ -193,7 +193,7 @@ def test_groups_by_label_that_are_separable_are_2_apart_and_mixed_ones_are_not()
     mixed = collapse(Brightness(), Windows(frames, 3, 2, labels=Labels("digits", ("2", "2", "3", "3") * 10)))
     assert mixed.verdict.endswith("2.00 between truth and forecast: the groups have collapsed.")
     unlabelled = collapse(Brightness(), Windows(frames, 3, 2))
-    assert unlabelled.facts["groups"] == "by DBSCAN: the windows have no labels"
+    assert unlabelled.facts["groups"] == "by DBSCAN: no label differs among the windows"
     assert "A-distance between groups" not in unlabelled.facts
 
 

@@ -83,7 +83,7 @@ def group_windows(model: Any, windows: Windows, groups: Groups | None = None) ->
     if groups is None:
         groups = find_groups(standardize(probes.features(model, windows.past, windows.horizon).latent.numpy()))
     names = {-1: "no group"} | {k: f"group {k + 1}" for k in range(groups.number)}
-    return WindowGroups(groups.labels, names, False, "by DBSCAN: the windows have no labels")
+    return WindowGroups(groups.labels, names, False, "by DBSCAN: no label differs among the windows")
 
 
 def collapse(model: Any, windows: Windows) -> Diagnosis:

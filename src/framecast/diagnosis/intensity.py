@@ -97,7 +97,7 @@ def response(model: Any, windows: Windows) -> Diagnosis:
     error = float(np.sqrt(np.nanmean((swing.predicted_factor - swing.factor) ** 2)))
     repeated = float(np.sqrt(np.mean(np.diff(two_scales(length)) ** 2)))
     return Diagnosis(
-        f"After a sudden fall of the intensity to {LOW:.0%} the predictions come within a tenth of it {when}.",
+        f"After a sudden fall of the intensity to {LOW:.0%} the predictions follow, to a tenth of the fall, {when}.",
         {
             "error of the factor on two time scales": f"{error:.3f} (rms); {repeated:.3f} for the last frame repeated",
             "how": "each next frame is predicted from the true frames so far; the factor of a prediction is its mean intensity "

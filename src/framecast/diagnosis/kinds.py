@@ -19,7 +19,7 @@ from framecast.diagnosis.collapse import collapse
 from framecast.diagnosis.groups import FEWEST
 from framecast.diagnosis.intensity import response
 from framecast.diagnosis.memories import decoupling, gradients
-from framecast.diagnosis.pages import Diagnosis, Figure, Windows, maps, picture, plot, windows_for, write
+from framecast.diagnosis.pages import Diagnosis, Figure, Windows, maps, picture, plot, windows_for, wrapped, write
 from framecast.diagnosis.slots import slots
 from framecast.errors import ArgumentError, ConfigError, FramecastError
 from framecast.forecasting.trained_model import load
@@ -132,7 +132,7 @@ def motion(model: Any, windows: Windows, layer: int = 1) -> Diagnosis:
             axes.invert_yaxis()
 
     speeds = np.hypot(*flow)
-    chosen = np.unique(np.linspace(0, len(transient) - 1, min(8, len(transient))).round().astype(int))
+    chosen = np.unique(np.linspace(0, len(transient) - 1, min(5, len(transient))).round().astype(int))
     return Diagnosis(
         f"The trending momentum of layer {layer} moves by {speeds.mean():.2g} pixels a step on average.",
         {
@@ -159,22 +159,37 @@ def motion(model: Any, windows: Windows, layer: int = 1) -> Diagnosis:
 def attention(model: Any, windows: Windows) -> Diagnosis:
     """Where are the attention weights of MoDeRNN large? MoDeRNN (2022), figure 3."""
     weights = probes.attention_maps(model, windows.frames[:1])
-    steps = range(0, len(weights), max(1, len(weights) // 8))
-    rows = [
-        (f"layer {layer + 1}", [weights[t][layer][-1][0].mean(0).numpy() for t in steps])
-        for layer in range(len(weights[0]))
-    ]
-    frames = [("frame", [picture(windows.frames[0, t]) for t in steps])]
-    values = np.concatenate([each.ravel() for _, row in rows for each in row])
+    steps = range(0, len(weights), max(1, len(weights) // 10))
+    by_layer = [[weights[t][layer][-1][0].mean(0).numpy() for t in steps] for layer in range(len(weights[0]))]
+    numbers = [t + 1 for t in steps]
+    few = np.unique(np.linspace(0, len(steps) - 1, min(5, len(steps))).round().astype(int))
+    values = np.stack(by_layer)
     return Diagnosis(
         f"The weights of the last half-step lie between {values.min():.3g} and {values.max():.3g}.",
-        {},
+        {"steps": ", ".join(map(str, numbers))},
         [
-            Figure("Frames", "What is fed.", maps(frames, "gray", south_first=windows.south_first)),
             Figure(
-                "Attention",
-                "Weights of the last half-step, mean of the channels, by layer.",
-                maps(rows, south_first=windows.south_first),
+                "Frames",
+                "What is fed, at those steps.",
+                maps(
+                    wrapped([picture(windows.frames[0, t]) for t in steps], numbers),
+                    "gray",
+                    south_first=windows.south_first,
+                ),
+            ),
+            Figure(
+                "Attention of the last layer",
+                "Weights of the last half-step, mean of the channels, at the same steps; the brighter the higher.",
+                maps(wrapped(by_layer[-1], numbers), "inferno", south_first=windows.south_first),
+            ),
+            Figure(
+                "Attention by layer",
+                f"The same in each layer, at steps {', '.join(str(numbers[k]) for k in few)}.",
+                maps(
+                    [(f"layer {layer + 1}", [row[k] for k in few]) for layer, row in enumerate(by_layer)],
+                    "inferno",
+                    south_first=windows.south_first,
+                ),
             ),
         ],
     )
@@ -191,7 +206,7 @@ def attribution(model: Any, windows: Windows) -> Diagnosis:
     reach = float((dependence * distance).sum() / max(dependence.sum(), 1e-30))
 
     def draw(row: list[np.ndarray], cmap: str = "viridis") -> str:
-        return maps([("", row)], cmap, south_first=windows.south_first)
+        return maps(wrapped(row, range(1, len(row) + 1)), cmap, south_first=windows.south_first)
 
     return Diagnosis(
         f"{share[-1]:.0%} of what the pixel depends on is in the last context frame; it looks {reach:.1f} pixels far on average.",

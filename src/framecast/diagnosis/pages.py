@@ -38,8 +38,8 @@ WIDE = (4.6, 2.6)
 """Inches of a chart: on a telephone its text is still legible."""
 
 
-_MAPS = 6.5
-"""Inches of an image of maps."""
+_MAPS, _ACROSS = 6.5, 5
+"""Inches of an image of maps, and maps in a row that is wrapped: on a telephone they are still seen."""
 
 
 class Figure(NamedTuple):
@@ -147,10 +147,9 @@ def maps(
             line[0].set_ylabel(name, rotation=0, ha="right", va="center")
             for panel in line:
                 panel.set(xticks=[], yticks=[])
+                panel.spines[:].set_visible(False)
             for panel, each in zip(line, row, strict=False):
                 panel.imshow(each, cmap=cmap, vmin=low, vmax=high, origin="lower" if south_first else "upper")
-            for panel in line[len(row) :]:
-                panel.set_axis_off()
         figure.tight_layout(pad=0.3)
         return f'<img alt="maps" src="{png(figure)}">'
 
@@ -158,6 +157,15 @@ def maps(
 def count_axis(axes: Any) -> None:
     """Ticks of the x axis at whole numbers only."""
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def wrapped(images: Sequence[np.ndarray], numbers: Sequence[int]) -> list[tuple[str, list[np.ndarray]]]:
+    """Images as rows of `_ACROSS`, each row labelled by the `numbers` of its first and last image."""
+    rows = []
+    for k in range(0, len(images), _ACROSS):
+        part = numbers[k : k + _ACROSS]
+        rows.append((f"{part[0]} to {part[-1]}" if len(part) > 1 else str(part[0]), list(images[k : k + _ACROSS])))
+    return rows
 
 
 def look(number: int, code: int = 0) -> dict[str, Any]:
@@ -172,6 +180,7 @@ def scatter(axes: Any, points: np.ndarray, codes: np.ndarray, names: Mapping[int
         axes.plot(*points[codes == code].T, linestyle="", markersize=4, label=names[code], **look(k, code))
     axes.legend(frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.02), ncols=min(len(used), 3))
     axes.set(xticks=[], yticks=[])
+    axes.spines[:].set_visible(False)
 
 
 def format_number(value: float, needs: str) -> str:
