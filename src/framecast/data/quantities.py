@@ -207,3 +207,36 @@ def with_dry(quantity: Quantity, dry: float) -> Quantity:
 def event_thresholds(quantity: Quantity, rates: tuple[float, ...], zr: ZR) -> tuple[float, ...]:
     """Rain-rate thresholds `rates` in mm/h as thresholds in the unit of `quantity`."""
     return tuple(quantity.from_rain_rate(rate, zr) for rate in rates)
+
+
+class LevelUnits(NamedTuple):
+    """Units in which levels, thresholds of events in the values of frames, are stated: `factor * level + offset` is the level in
+    the unit of the quantity; `label` names the units in tables, "dBZ", and `source` says where images of 8 bits draw them so."""
+
+    label: str
+    factor: float = 1.0
+    offset: float = 0.0
+    source: str = ""
+
+
+def level_units(quantity: Quantity) -> dict[str, LevelUnits]:
+    """The units in which levels of a quantity can be stated, by name, first its own: those of files, and of images the dBZ that
+    published sets draw in their pixels ("dBZ as pixels thuml")."""
+    own = LevelUnits(quantity.label or "of 1")
+    units = {quantity.label or quantity.units: own, quantity.units: own}
+    for each in quantity.conversions:
+        label = f"of {each.units[2:]}" if each.units.startswith("0-") else each.units
+        units[each.units] = LevelUnits(label, each.factor, each.offset)
+    if quantity.name != INTENSITY.name:
+        return units
+    for each in REFLECTIVITY.conversions:
+        factor = 1 / (each.factor * _PIXELS)
+        source = f"dBZ = {each.factor:.4g} * pixel {each.offset:+g}"
+        units[f"{REFLECTIVITY.label} as {each.units}"] = LevelUnits(
+            REFLECTIVITY.label, factor, -each.offset * factor, source
+        )
+    return units
+
+
+_PIXELS = 255
+"""The largest pixel of 8 bits."""
