@@ -99,6 +99,10 @@ def _check_levels(settings: EvaluationSettings) -> None:
         raise ArgumentError(
             "units given, and no levels", parameter="level_units", remedy="give levels, or leave it out"
         )
+    if settings.level_units is not None:
+        from framecast.data.quantities import find_level_units  # late, as below
+
+        find_level_units(settings.level_units)
 
 
 LARGEST_SCALE = 4_096
