@@ -5,22 +5,22 @@
 
 ConvLSTM, PredRNN-V2, MotionRNN, ModeRNN, SimVP and U-Net, with `coordinates` eulerian and lagrangian, and with the `head` values
 and exceedance: 24 cross-validations of the recipe `radar#lagrangian`, which differ in nothing else but the loss of the head.
-Budgets are equal, in iterations or in minutes of training: those are turned into iterations by a short training of each. A
-cross-validation in FOLDER that is finished is not repeated, and an interrupted one continues. The table is in FOLDER/table.md and
-written again after each.
+Budgets are equal, in iterations or in minutes of processor time, which other work on the machine hardly changes: those are
+turned into iterations by two short trainings of each. A cross-validation in FOLDER that is finished is not repeated, and an
+interrupted one continues. The table is in FOLDER/table.md and written again after each.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import json
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import framecast
 from framecast.config.experiment import Experiment
@@ -38,13 +38,13 @@ CORES: dict[str, Any] = {
     "convlstm": ConvLSTM(**TWO),
     "predrnn_v2": PredRNNV2(**TWO, decoupling=0.02),
     "motionrnn": MotionRNN(backbone=PredRNN(**TWO)),
-    "modernn_slots": ModeRNN(hidden=(32, 32), layer_norm=False),
+    "modernn_slots": ModeRNN(hidden=(32, 32), form="paper"),
     "simvp": SimVP(spatial=16, hidden=64, layers=4, blocks=4),
     "unet": UNet(),
 }
 VARIANTS = ["eulerian-values", "eulerian-exceedance", "lagrangian-values", "lagrangian-exceedance"]
-PROBE = 12
-"""Iterations of the training that measures the speed."""
+PROBES = 4, 16
+"""Iterations of the two trainings that measure the speed."""
 
 
 def experiment(core: str, coordinates: str, head: str, events: Sequence[str]) -> Experiment:
@@ -63,22 +63,24 @@ def lengthened(settings: Experiment, iterations: int) -> Experiment:
     return replace(settings, training=training)
 
 
-def seconds_of(run: Path, settings: Experiment) -> float:
-    """Seconds of training for an iteration, from the log of a run; the first entry, which warms up, is left out."""
-    with (run / "log.csv").open() as file:
-        speeds = [float(row["frames_per_second"]) for row in csv.DictReader(file) if row["frames_per_second"]][1:]
-    frames = settings.training.batch_size * (settings.data.context + settings.data.horizon)
-    return frames * sum(1 / speed for speed in speeds) / len(speeds)
-
-
-def iterations_within(minutes: float, settings: Experiment, folder: Path) -> int:
-    """How many iterations a training takes in that time, measured by a short one in `folder`."""
-    short = replace(settings.training, iterations=PROBE, log_every=PROBE // 3, validation_windows=1)
-    shutil.rmtree(folder, ignore_errors=True)
-    run = framecast.train(replace(settings, training=short), out=folder)
-    seconds = seconds_of(run, settings)
+def seconds_of(settings: Experiment, folder: Path) -> float:
+    """Seconds of processor time that one more iteration of training takes, from two short trainings in `folder`."""
+    seconds = []
+    for iterations in PROBES:
+        shutil.rmtree(folder, ignore_errors=True)
+        short = replace(settings.training, iterations=iterations, log_every=iterations, validation_windows=1)
+        start = sum(os.times()[:4])
+        framecast.train(replace(settings, training=short), out=folder)
+        seconds.append(sum(os.times()[:4]) - start)
     shutil.rmtree(folder)
-    return max(round(minutes * 60 / seconds), PROBE)
+    return (seconds[1] - seconds[0]) / (PROBES[1] - PROBES[0])
+
+
+class Budget(NamedTuple):
+    """The length of a training, and the seconds of processor time that one of its iterations takes."""
+
+    iterations: int
+    seconds: float
 
 
 def means(rows: Sequence[EventScore], forecaster: str) -> list[EventScore]:
@@ -91,21 +93,21 @@ def row(title: str, rows: Sequence[EventScore], forecaster: str, cost: str) -> s
     return f"| {title} | {cost} | {' | '.join(f'{each.value:.4g}' for each in means(rows, forecaster))} |\n"
 
 
-def table(results: Mapping[str, CrossValidation], budget: str) -> str:
+def table(results: Mapping[str, CrossValidation], budgets: Mapping[str, Budget], budget: str) -> str:
     """The table of all cross-validations that are finished, the baselines first."""
     first = next(iter(results.values()))
     model, *baselines = next(iter(first.verifications.values())).forecasters
     scores = [each.score for each in means(first.scores, model)]
     events = ", ".join(first.verifications)
     lines = f"Means over events left out ({events}); {budget}.\n\n"
-    lines += f"| core | weights | iterations | minutes | {' | '.join(scores)} |\n|{' --- |' * (len(scores) + 4)}\n"
+    lines += (
+        f"| core | weights | iterations | processor minutes | {' | '.join(scores)} |\n|{' --- |' * (len(scores) + 4)}\n"
+    )
     lines += "".join(row(name, first.scores, name, " | |") for name in baselines)
     for title, result in results.items():
         run = next(each for each in sorted(result.out.iterdir()) if (each / "last").is_dir())
-        settings = read(run / "experiment.yaml")
-        iterations = settings.training.iterations
-        minutes = iterations * seconds_of(run, settings) / 60
-        cost = f"{parameters(framecast.load(run).model):,} | {iterations:,} | {minutes:.1f}"
+        iterations, seconds = budgets[title]
+        cost = f"{parameters(framecast.load(run).model):,} | {iterations:,} | {iterations * seconds / 60:.1f}"
         name = next(iter(result.verifications.values())).forecasters[0]
         lines += row(title, result.scores, name, cost)
     return lines
@@ -124,28 +126,32 @@ def main() -> None:
     options.add_argument("--limit", type=int, help="cases of an event")
     options.add_argument("--out", type=Path, required=True)
     arguments = options.parse_args()
-    stored = arguments.out / "iterations.json"
-    iterations: dict[str, int] = json.loads(stored.read_text()) if stored.exists() else {}
+    stored = arguments.out / "budgets.json"
+    known: dict[str, list[Any]] = json.loads(stored.read_text()) if stored.exists() else {}
+    budgets = {title: Budget(*each) for title, each in known.items()}
     results: dict[str, CrossValidation] = {}
     for variant, core in product(arguments.variants, arguments.only):
         coordinates, head = variant.split("-")
         name, title = f"{core}-{coordinates}-{head}", f"{core}, {coordinates}, {head}"
         settings, folder = experiment(core, coordinates, head, arguments.events), arguments.out / name
-        if name not in iterations:
-            within = arguments.minutes and iterations_within(arguments.minutes, settings, arguments.out / "probe")
-            iterations[name] = within or arguments.iterations
+        if title not in budgets:
+            seconds = seconds_of(settings, arguments.out / "probe")
+            iterations = arguments.iterations or max(round(arguments.minutes * 60 / seconds), PROBES[1])
+            budgets[title] = Budget(iterations, seconds)
             stored.parent.mkdir(parents=True, exist_ok=True)
-            stored.write_text(json.dumps(iterations, indent=1) + "\n")
+            stored.write_text(json.dumps(budgets, indent=1) + "\n")
         result = framecast.crossvalidate(
-            lengthened(settings, iterations[name]), out=folder, events=arguments.event, limit=arguments.limit
+            lengthened(settings, budgets[title].iterations), out=folder, events=arguments.event, limit=arguments.limit
         )
         if result.interrupted:
             break
         results[title] = result
         text = (
-            f"{arguments.minutes:g} minutes of training" if arguments.minutes else f"{arguments.iterations} iterations"
+            f"{arguments.minutes:g} minutes of processor time"
+            if arguments.minutes
+            else f"{arguments.iterations} iterations"
         )
-        (arguments.out / "table.md").write_text(table(results, text))
+        (arguments.out / "table.md").write_text(table(results, budgets, text))
         print((arguments.out / "table.md").read_text(), flush=True)
 
 

@@ -73,7 +73,7 @@ def count_memory(experiment: Experiment, shape: FrameShape) -> int:
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         _loss(experiment, model, shape, "meta")
-    copies = _COPIES * sum(
+    copies: int = _COPIES * sum(
         weight.numel() * weight.element_size() for weight in model.parameters() if weight.requires_grad
     )
     frames = (

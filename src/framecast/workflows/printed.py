@@ -35,7 +35,6 @@ from framecast.workflows.costs import COSTS, CostContext
 
 MOST_WINDOWS = 2_000
 """Windows from whose features the silhouette is computed."""
-_AT_ONCE = 16
 
 
 @dataclass(frozen=True)
@@ -140,8 +139,7 @@ def _silhouette(outcome: Outcome) -> Answer:
 
         trained = load(outcome.run, device="cpu")
         windows = pages.windows_for(outcome.run, trained, None, DEFAULT, limit)
-        past = [windows.past[k : k + _AT_ONCE] for k in range(0, len(windows.past), _AT_ONCE)]
-        features = torch.cat([probes.features(trained.model, each, windows.horizon) for each in past]).numpy()
+        features = probes.features(trained.model, windows.past, windows.horizon).latent.numpy()
         if len(features) < groups.FEWEST:
             return Answer(None, f"of {len(features)} sequences; {groups.FEWEST} are needed")
         clusters = groups.find_groups(groups.standardize(features))
