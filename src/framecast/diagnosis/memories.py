@@ -20,6 +20,7 @@ from framecast.diagnosis.pages import (
     count_axis,
     describe_projection,
     format_number,
+    legend_below,
     plot,
     project,
 )
@@ -185,13 +186,5 @@ def _all_leads(axes: Any, norms: np.ndarray, context: int) -> None:
         axes.plot(range(1, len(line) + 1), line, color=colour, label=f"+{k + 1}")
     axes.axvline(context, color="#999999", linewidth=0.8)
     axes.set(xlabel="step t", ylabel="norm", yscale="log")
-    axes.legend(
-        frameon=False,
-        fontsize=7,
-        ncols=5,
-        title="lead time",
-        title_fontsize=7,
-        loc="upper center",
-        bbox_to_anchor=(0.5, -0.2),
-    )
+    legend_below(axes, len(norms), "lead time", gap=0.2)
     count_axis(axes)
