@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cache
 from pathlib import Path
 from shlex import quote
-from typing import Any, get_args
+from typing import Any, get_args, get_type_hints
 
 from framecast.checks import as_path, as_tuple, ensure_folder
 from framecast.config.earlier import model_settings
@@ -100,18 +100,48 @@ def rows(recipe: str | Path) -> list[str]:
     return list(_rows(_find_file(str(recipe))))
 
 
+@dataclass(frozen=True)
+class Published:
+    """What a paper prints of a row, and how it is to be read: `scores` by name, their `convention`, the `horizon` if it is not
+    that of training, the units of the levels in names such as csi_30, the row `against` which it prints costs, and by name of a
+    score (csi for all its levels) why it is `not_comparable`."""
+
+    scores: dict[str, float]
+    convention: str = "default"
+    horizon: int | None = None
+    level_units: str | None = None
+    against: str | None = None
+    not_comparable: dict[str, str] = field(default_factory=dict)
+
+
+def published(recipe: str | Path, row: str) -> Published | None:
+    """What is published of a row: its `paper`, and what that of the base says of all rows; None without scores. Raises
+    `ConfigError`."""
+    file = _find_file(str(recipe))
+    base, own = (each.get("paper") or {} for each in (_content(file).get("base") or {}, _rows(file).get(row) or {}))
+    for each in (base, own):
+        if not isinstance(each, dict):
+            raise ConfigError(f"{shown(each)} given, expected scores by name", where=f"{file}, rows.{row}.paper")
+    if not own:
+        return None
+    reasons = {"not_comparable": {**base.get("not_comparable", {}), **own.get("not_comparable", {})}}
+    kinds = {each.name: get_type_hints(Published)[each.name] for each in fields(Published) if each.name != "scores"}
+    values = {
+        str(name): parse(kinds.get(name, float), value, where=f"{file}, rows.{row}.paper.{name}")
+        for name, value in {**base, **own, **reasons}.items()
+    }
+    scores = {name: value for name, value in values.items() if name not in kinds}
+    return Published(scores, **{name: value for name, value in values.items() if name in kinds})
+
+
 def published_scores(recipe: str | Path, row: str) -> dict[str, Any]:
     """The published scores of a row, their `convention`, and their `horizon` if it is not that of training; empty if there are
     none. Raises `ConfigError`."""
-    file = _find_file(str(recipe))
-    paper = (_rows(file).get(row) or {}).get("paper") or {}
-    if not isinstance(paper, dict):
-        raise ConfigError(f"{shown(paper)} given, expected scores by name", where=f"{file}, rows.{row}.paper")
-    kinds = {"convention": str, "horizon": int | None}
-    return {
-        name: parse(kinds.get(name, float), value, where=f"{file}, rows.{row}.paper.{name}")
-        for name, value in paper.items()
-    }
+    known = published(recipe, row)
+    if known is None:
+        return {}
+    horizon = {} if known.horizon is None else {"horizon": known.horizon}
+    return {**known.scores, "convention": known.convention, **horizon}
 
 
 def origins(recipe: str | Path, row: str) -> dict[str, str]:
@@ -187,7 +217,7 @@ def _settings(file: Path, row: str) -> dict[str, Any]:
         raise ConfigError(f"no row {shown(row)}{nearest(row, known)}", where=file, remedy=f"rows: {', '.join(known)}")
     if not isinstance(content["base"], dict):
         raise ConfigError(f"{shown(content['base'])} given, expected settings by name", where=f"{file}, base")
-    base = {key: value for key, value in content["base"].items() if key != "origin"}
+    base = {key: value for key, value in content["base"].items() if key not in ("paper", "origin")}
     difference = {key: value for key, value in (known.get(row) or {}).items() if key not in ("paper", "origin")}
     settings: dict[str, Any] = merge(base, difference)
     settings["model"] = _keep_hidden(base.get("model"), settings.get("model"))
