@@ -65,15 +65,23 @@ def copy_recipe(name: str, folder: str | Path = ".") -> Path:
 
 
 def read(
-    recipe: str | Path, overrides: Sequence[str] = (), *, path: str | None = None, saved: bool = False
+    recipe: str | Path,
+    overrides: Sequence[str] = (),
+    *,
+    path: str | None = None,
+    saved: bool = False,
+    reduced: bool = False,
 ) -> Experiment:
     """The experiment of `recipe` (a file or the name of a recipe of the package, with "#row" for one row of it), changed by
     `overrides` ("key=value"); `path`, if given, replaces `data.path`. With `saved` it is the file of a run, maybe of an earlier
-    version.
+    version. With `reduced` it has the settings of the reduced form (`config/reduced.py`).
 
     Raises `ConfigError` with the file, the key and the expected value, and for a table of several rows if no row is named.
     """
-    settings = _settings(*_split(as_path(recipe, "a recipe, such as radar#predrnn_v2", "recipe")))
+    file, row = _split(as_path(recipe, "a recipe, such as radar#predrnn_v2", "recipe"))
+    settings = _settings(file, row)
+    if reduced:
+        settings = _reduce(settings, reduction(file), _rows(file).get(row) or {})
     if saved and isinstance(settings.get("model"), Mapping):
         settings["model"] = model_settings(settings["model"])
     for override in sorted(
@@ -112,6 +120,24 @@ def published_scores(recipe: str | Path, row: str) -> dict[str, Any]:
         name: parse(kinds.get(name, float), value, where=f"{file}, rows.{row}.paper.{name}")
         for name, value in paper.items()
     }
+
+
+def reduction(recipe: str | Path) -> dict[str, Any]:
+    """What a recipe says of its reduced form, as plain data. Raises `ConfigError` if it has none."""
+    file = _find_file(str(recipe))
+    content = _content(file).get("reduced")
+    if not isinstance(content, dict):
+        raise ConfigError("has no reduced form", where=file, remedy="add reduced: {settings: {...}, tables: {...}}")
+    return content
+
+
+def _reduce(settings: dict[str, Any], content: dict[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
+    """The `settings` of a row in the reduced form. What a row says of its model takes the place of what all rows have."""
+    common, own = content.get("settings") or {}, row.get("reduced") or {}
+    if "model" in own:
+        common = {key: value for key, value in common.items() if key != "model"}
+    reduced: dict[str, Any] = merge(merge(settings, common), own)
+    return reduced
 
 
 def origins(recipe: str | Path, row: str) -> dict[str, str]:
@@ -176,7 +202,7 @@ def _settings(file: Path, row: str) -> dict[str, Any]:
         if row:
             raise ConfigError(f"has no rows, so no row {row!r}", where=file)
         return content
-    check_keys(content, ("base", "rows", "title", "source"), str(file))
+    check_keys(content, ("base", "rows", "title", "source", "reduced"), str(file))
     known = _rows(file)
     if not row and len(known) == 1:
         row = next(iter(known))
@@ -188,7 +214,9 @@ def _settings(file: Path, row: str) -> dict[str, Any]:
     if not isinstance(content["base"], dict):
         raise ConfigError(f"{shown(content['base'])} given, expected settings by name", where=f"{file}, base")
     base = {key: value for key, value in content["base"].items() if key != "origin"}
-    difference = {key: value for key, value in (known.get(row) or {}).items() if key not in ("paper", "origin")}
+    difference = {
+        key: value for key, value in (known.get(row) or {}).items() if key not in ("paper", "origin", "reduced")
+    }
     settings: dict[str, Any] = merge(base, difference)
     settings["model"] = _keep_hidden(base.get("model"), settings.get("model"))
     return settings

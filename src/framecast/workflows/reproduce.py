@@ -108,7 +108,7 @@ def reproduce(
         paper = dict(published_scores(file, name))
         convention, horizon = (paper.pop(key, default) for key, default in _DEFAULTS.items())
         original, experiment = read(f"{file}#{name}"), scale_experiment(read(f"{file}#{name}", overrides), scale)
-        run = _train_row(experiment, Path(out) / Path(file).stem / name, console)
+        run = train_row(experiment, Path(out) / Path(file).stem / name, console)
         if run is None:
             raise Interrupted(
                 f"training of {name} was interrupted, and {len(results)} scores were compared before; everything is saved",
@@ -138,7 +138,7 @@ def setting_changes(original: Experiment, ours: Experiment) -> list[str]:
     return [*changes, "data.images MNIST -> bundled"] if after.get("data.images") == "bundled" else changes
 
 
-def _train_row(experiment: Experiment, out: Path, console: Console | None) -> Path | None:
+def train_row(experiment: Experiment, out: Path, console: Console | None) -> Path | None:
     """Train a row in the folder `out`, or resume it. Returns the folder of the finished run; None if it was interrupted."""
     if not (out / EXPERIMENT).is_file():
         train(experiment, out=out, console=console)
