@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, fields
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from shlex import quote
 from typing import Any, get_args
@@ -24,8 +25,8 @@ from framecast.config.parsing import check_keys, merge, nearest, parse, plain
 from framecast.data.datasets import Data
 from framecast.errors import ConfigError, shown
 from framecast.models import Model
-from framecast.reading.paths import is_file
-from framecast.reading.plain_data import DEPTH, parse_yaml, read_yaml
+from framecast.reading.paths import is_file, read_text
+from framecast.reading.plain_data import DEPTH, parse_yaml
 from framecast.writing import write_text
 
 PACKAGED = Path(__file__).parents[1] / "recipes"
@@ -43,10 +44,7 @@ class Recipe:
 def recipes() -> dict[str, Recipe]:
     """The recipes of the package by name: `train(f"{name}#{row}")` trains a row of one."""
     content = {name: _content(path) for name, path in _package_files().items()}
-    return {
-        name: Recipe(str(each.get("title", name)), each.get("source"), tuple(each["rows"]))
-        for name, each in content.items()
-    }
+    return {name: Recipe(title_of(name), each.get("source"), tuple(each["rows"])) for name, each in content.items()}
 
 
 def copy_recipe(name: str, folder: str | Path = ".") -> Path:
@@ -122,6 +120,12 @@ def published_scores(recipe: str | Path, row: str) -> dict[str, Any]:
     }
 
 
+def title_of(recipe: str | Path) -> str:
+    """The title of a recipe; the name of its file if it has none. Raises `ConfigError`."""
+    file = _find_file(str(recipe))
+    return str(_content(file).get("title", file.stem))
+
+
 def reduction(recipe: str | Path) -> dict[str, Any]:
     """What a recipe says of its reduced form, as plain data. Raises `ConfigError` if it has none."""
     file = _find_file(str(recipe))
@@ -188,8 +192,14 @@ def _check_has_path(data: Any, where: str) -> None:
         )
 
 
+@lru_cache(maxsize=16)
+def _parsed(text: str, file: Path) -> Any:
+    """The content of a recipe, parsed once for all its rows."""
+    return parse_yaml(text, file)
+
+
 def _content(file: Path) -> dict[str, Any]:
-    content = read_yaml(file)
+    content = deepcopy(_parsed(read_text(file), file))
     if not isinstance(content, dict):
         raise ConfigError("is not a recipe", where=file, remedy="expected keys base and rows, or data, model, ...")
     return content

@@ -81,13 +81,10 @@ def reduced_tables(recipe: str | Path) -> dict[str, ReducedTable]:
     return tables
 
 
-def reduced_experiment(recipe: str | Path, row: str, seed: int, overrides: Sequence[str] = ()) -> Experiment:
+def reduced_experiment(recipe: str | Path, row: str, overrides: Sequence[str] = ()) -> Experiment:
     """The experiment of a row in the reduced form, with `overrides` "key=value". Its curriculum is that of the row, shortened in
     proportion to the iterations. Raises `ConfigError`."""
     published = read(f"{recipe}#{row}")
     reduced = read(f"{recipe}#{row}", overrides, reduced=True)
-    return replace(
-        reduced,
-        curriculum=reduced.curriculum.scaled(reduced.training.iterations / published.training.iterations),
-        training=replace(reduced.training, seed=seed),
-    )
+    scale = reduced.training.iterations / published.training.iterations
+    return replace(reduced, curriculum=reduced.curriculum.scaled(scale))

@@ -139,21 +139,27 @@ def setting_changes(original: Experiment, ours: Experiment) -> list[str]:
 
 
 def train_row(experiment: Experiment, out: Path, console: Console | None) -> Path | None:
-    """Train a row in the folder `out`, or resume it. Returns the folder of the finished run; None if it was interrupted."""
+    """Train a row in the folder `out`, or resume it. Returns the folder of the finished run; None if it was interrupted. Raises
+    `ConfigError` if the folder holds a run with other settings."""
     if not (out / EXPERIMENT).is_file():
         train(experiment, out=out, console=console)
     else:
-        check_unchanged(out, second_stage(experiment, out)[0])
-        if (length := read_experiment(out).training.iterations) != experiment.training.iterations:
-            raise ConfigError(
-                f"it holds a run of {length} iterations, expected {experiment.training.iterations}",
-                where=out,
-                remedy="choose another folder",
-                parameter="out",
-            )
+        check_row(experiment, out)
         if not (out / "last").is_dir():
             resume(out, console=console)
     return out if (out / "last").is_dir() else None
+
+
+def check_row(experiment: Experiment, out: Path) -> None:
+    """Raise `ConfigError` if the run in the folder `out` is not one of `experiment`, its length included."""
+    check_unchanged(out, second_stage(experiment, out)[0])
+    if (length := read_experiment(out).training.iterations) != experiment.training.iterations:
+        raise ConfigError(
+            f"it holds a run of {length} iterations, expected {experiment.training.iterations}",
+            where=out,
+            remedy="choose another folder",
+            parameter="out",
+        )
 
 
 def scale_experiment(experiment: Experiment, scale: float) -> Experiment:
