@@ -33,7 +33,7 @@ def rank(
 ) -> RankResult:
     """Train the rows of published tables at one small size with several seeds, and rank them beside the paper."""
     ranking = framecast.rank(recipe, settings or [], seeds=seeds or None, train=not finished, out=out)
-    print(ranking.page.read_text(), end="")
+    print(ranking.text, end="")
     for failure in ranking.failures:
         print(f"failed: {failure}", file=sys.stderr)
     answer: RankResult = {

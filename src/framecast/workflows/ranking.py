@@ -55,10 +55,11 @@ class ReducedRun:
 
 @dataclass(frozen=True)
 class Ranking:
-    """The ranked tables of a recipe, the `page` that shows them, and the `failures`: rows that could not be trained or verified,
-    each with its reason."""
+    """The ranked tables, as Markdown in `text`; the `page` of all tables of the recipe; and the `failures`: rows that could not
+    be trained or verified, each with its reason."""
 
     tables: tuple[RankedTable, ...]
+    text: str
     page: Path
     failures: tuple[str, ...]
 
@@ -104,8 +105,8 @@ def rank(
             raise
         except FramecastError as error:
             failures.append(f"{run.row}, seed {run.seed}: {error}")
-    ranked = _write(file, tables, command, runs, folder)
-    return Ranking(tuple(table for table in ranked if not name or table.name == name), folder / PAGE, tuple(failures))
+    ranked = [table for table in _write(file, tables, command, runs, folder) if not name or table.name == name]
+    return Ranking(tuple(ranked), markdown(title_of(file), command, ranked), folder / PAGE, tuple(failures))
 
 
 def reduced_runs(

@@ -105,12 +105,17 @@ class RankedTable:
         return min((len(row.ours) for row in self.rows), default=0)
 
     def places(self) -> dict[str, tuple[int | None, int | None]]:
-        """The place of each row in the published table and in ours, from 1 for the best; None without a score. The place counts
-        rows that have both scores."""
-        both = [row for row in self.rows if row.published is not None and row.mean is not None]
+        """The place of each row among those that print a score, and among those of which we have a run; from 1 for the best."""
+        printed = [row for row in self.rows if row.published is not None]
+        trained = [row for row in self.rows if row.mean is not None]
         sign = -1 if direction(self.table.score) == "higher" else 1
-        ours, theirs = ({row.row: _place(row, both, sign, which) for row in both} for which in (_ours, _published))
-        return {row.row: (theirs.get(row.row), ours.get(row.row)) for row in self.rows}
+        return {
+            row.row: (
+                _place(row, printed, sign, _published) if row in printed else None,
+                _place(row, trained, sign, _ours) if row in trained else None,
+            )
+            for row in self.rows
+        }
 
     def agreement(self) -> tuple[int, int]:
         """How many pairs of rows that the paper orders are in the same order by our means, of how many."""
