@@ -22,6 +22,7 @@ from framecast.data.sets import taxibj as taxibj_set
 from framecast.data.synthetic.moving_mnist import MovingDigits
 from framecast.data.synthetic.varied_mnist import MixedDigits, VariedDigits
 from framecast.data.windows.batches import Batches
+from framecast.data.windows.labels import LabelledSource
 from framecast.data.windows.record import RECORD, read_record
 from framecast.data.windows.sources import DataSplits, WindowSource
 from framecast.data.windows.splits import NAMES, ByBlocks
@@ -208,6 +209,14 @@ def test_training_and_test_have_windows_of_the_shape(data: Data) -> None:
         region = Region(1, 2, 5, 6)
         np.testing.assert_array_equal(source.read(0, region), frames[..., *region.slices])
         assert isinstance(source.block(0), tuple)
+
+
+def test_labels_are_text_with_the_same_names_for_all_windows(data: Data) -> None:
+    for _, source in parts(data.open()):
+        if isinstance(source, LabelledSource):
+            rows = [source.labels(index) for index in range(len(source))]
+            assert len({tuple(row) for row in rows}) == 1
+            assert all(isinstance(value, str) and value for row in rows for value in row.values())
 
 
 def test_a_window_is_the_same_in_any_order_and_when_opened_again(data: Data) -> None:

@@ -4,9 +4,22 @@ from typing import Any
 
 import pytest
 import torch
+from known_models import Brightness, Decay
 
 from framecast.diagnosis import probes
-from framecast.models import VQVAE, ConvLSTM, ModeRNN, ModularDesign, MotionRNN, PredRNN, PredRNNV2, SimVP
+from framecast.errors import ConfigError
+from framecast.models import (
+    VQVAE,
+    ConvLSTM,
+    ModeRNN,
+    ModularDesign,
+    MotionRNN,
+    PredRNN,
+    PredRNNV2,
+    SAConvLSTM,
+    SimVP,
+    TrajGRU,
+)
 from framecast.models.motionrnn import TAPS, Motion
 from framecast.types import FrameShape
 
@@ -40,13 +53,42 @@ def built(config: object) -> torch.nn.Module:
 def test_features_of_any_model_are_one_vector_a_sequence(config: object) -> None:
     model = built(config)
     window = frames()
-    message = probes.features(model, window[:, :3], 3)
-    assert message.ndim == 2
-    assert len(message) == 2
+    features = probes.features(model, window[:, :3], 3)
     alone = probes.features(model, window[1:, :3], 3)
-    torch.testing.assert_close(message[1:], alone, rtol=1e-4, atol=1e-5)
     true = probes.features(model, window[:, :3], 3, window[:, 3:])
-    assert true.shape == message.shape
+    for both, one, other in zip(features, alone, true, strict=True):
+        assert both.shape == other.shape
+        assert both.ndim == 2
+        assert len(both) == 2
+        torch.testing.assert_close(both[1:], one, rtol=1e-4, atol=1e-5)
+
+
+def test_latent_features_are_the_slot_bus_or_the_output_and_the_memory_is_bus_or_cell() -> None:
+    window = frames()[:, :3]
+    slots = probes.features(built(SMALL["modernn_slots"]), window, 2)
+    assert torch.equal(slots.latent, slots.memory)
+    assert not torch.equal(slots.latent, slots.output)
+    lstm = probes.features(built(SMALL["convlstm"]), window, 2)
+    assert torch.equal(lstm.latent, lstm.output)
+    assert not torch.equal(lstm.memory, lstm.output)
+    gru = probes.features(built(TrajGRU(hidden=(8, 8), kernel=3, patch=2, links=3)), window, 2)
+    assert torch.equal(gru.memory, gru.output)
+
+
+def test_features_are_those_of_the_predicted_steps() -> None:
+    """Persistence whose states are the frame: the mean of the last frame of the context, and of its square."""
+    window = frames(11, 3)
+    features = probes.features(Brightness(), window, 2)
+    last = window[:, -1].flatten(2)
+    torch.testing.assert_close(features.output, last.mean(2))
+    torch.testing.assert_close(features.memory, torch.cat([last.mean(2), last.square().mean(2)], dim=1))
+
+
+def test_a_cell_inside_of_a_cell_is_part_of_its_layer() -> None:
+    model = built(SAConvLSTM(hidden=(6, 4), kernel=3, patch=2, attention=4))
+    teacher = torch.ones(2, 5, dtype=torch.bool)
+    _, steps = probes.run_steps(model, frames(), teacher, lambda step: step.hidden.shape[1])
+    assert steps == [[6, 4]] * 5
 
 
 def test_gradients_reach_back_and_never_forward() -> None:
@@ -58,20 +100,25 @@ def test_gradients_reach_back_and_never_forward() -> None:
         assert norms[lead, last + 1 :].isnan().all()
 
 
+def test_gradients_of_a_hidden_state_that_decays_are_known() -> None:
+    """Layer 1 keeps half of its state at each step, layer 2 nine tenths: so does the gradient on its way back."""
+    window = frames(3, 7)
+    for layer, factor in ((1, 0.5), (2, 0.9)):
+        norms = probes.gradient_norms(Decay(0.5, 0.9), window, 4, layer)
+        assert norms.shape == (3, 6)
+        for row, lead in enumerate(range(4, 7)):
+            predicted = (0.5**lead + 0.9**lead) * window[:, 0]
+            error = 2 * (predicted - window[:, lead]).flatten(1).norm(dim=1).mean() / window[0, 0].numel()
+            expected = error * factor ** torch.arange(lead - 1, -1, -1.0)
+            torch.testing.assert_close(norms[row, :lead], expected)
+    with pytest.raises(ConfigError, match="expected 1 to 2"):
+        probes.gradient_norms(Decay(0.5, 0.9), window, 4, 3)
+
+
 def test_a_pixel_depends_on_its_surroundings_in_the_past() -> None:
     found = probes.attribution(built(SMALL["convlstm"]), frames()[:, :3], 2, (8, 8), 0)
     assert found.shape == (2, 3, 16, 16)
     assert found[:, -1, 4:12, 4:12].sum() > 0
-
-
-def test_after_a_sudden_change_the_error_is_that_of_another_past() -> None:
-    model, window = built(SMALL["convlstm"]), frames()
-    changed, alone = probes.response(model, window.flip(0), window)
-    assert changed.shape == alone.shape == (5,)
-    assert not torch.equal(changed, alone)
-    still = torch.zeros_like(window)
-    same, other = probes.response(model, still[:, :0], still)
-    torch.testing.assert_close(same, other)
 
 
 def test_a_field_of_constant_velocity_gives_arrows_of_that_velocity() -> None:
@@ -93,21 +140,6 @@ def test_motions_are_caught_at_every_step_and_layer() -> None:
         probes.motions(built(SMALL["convlstm"]), frames()[:, :3], 3)
 
 
-def test_swapped_slots_change_what_they_must() -> None:
-    model = built(SMALL["modernn_slots"])
-    context = frames()[:, :3]
-    changes = probes.slot_swap(model, context, 2)
-    assert (changes.diagonal() == 0).all()
-    assert changes[0, 1] == changes[1, 0] > 0
-    plain = model(context, torch.ones(2, 2, dtype=torch.bool)).frames
-    torch.testing.assert_close(
-        model(context, torch.ones(2, 2, dtype=torch.bool)).frames, plain
-    )  # nothing is left behind
-    weights = probes.slot_importance(model, context, 2)
-    assert weights.shape[0] == 2
-    assert ((weights >= 0) & (weights <= 1)).all()
-
-
 def test_increments_that_are_the_same_have_cosine_1_and_orthogonal_ones_0() -> None:
     one = torch.rand(2, 3, 4, 4) + 0.1
     other = torch.zeros_like(one)
@@ -120,6 +152,17 @@ def test_increments_that_are_the_same_have_cosine_1_and_orthogonal_ones_0() -> N
     assert len(found) == 5
     with pytest.raises(ValueError, match="no two memories"):
         probes.increments(built(SMALL["convlstm"]), frames())
+
+
+def test_cosines_are_those_of_the_decoupling_loss() -> None:
+    """In the space of the loss, behind W_decouple, their mean over steps and layers is the loss divided by its weight."""
+    model, window = built(PredRNNV2(**CELLS, decoupling=0.25)), frames()
+    cosine = probes.cosines(probes.increments(model, window))
+    loss = model.train()(window, torch.ones(2, 5, dtype=torch.bool)).losses["decoupling"]
+    torch.testing.assert_close(cosine.mean(), loss.detach() / 0.25, rtol=1e-4, atol=1e-6)
+    plain = built(PredRNN(**CELLS))
+    raw = probes.increments(plain, window)
+    assert raw[0][0][0].shape == (2, 8, 8, 8)
 
 
 def test_a_codebook_lets_no_gradient_through() -> None:

@@ -38,7 +38,24 @@ def diagnose(
         float, typer.Option(help="With --beside: eps of DBSCAN, in median distances to the nearest neighbour.")
     ] = 1.0,
     min_samples: Annotated[int, typer.Option(min=1, help="With --beside: min_samples of DBSCAN.")] = 4,
-    limit: Annotated[int, typer.Option(help="The number of windows to use.")] = 32,
+    group_by: Annotated[
+        str | None,
+        typer.Option(
+            help="For collapse and slots: the label of the data set by which windows are grouped, such as action, motion, "
+            "environment, scenario, season, month, archive, digits; the first that differs by default."
+        ),
+    ] = None,
+    layer: Annotated[
+        int | None, typer.Option(min=1, help="For gradients and motion: the layer, counted from below; 1 by default.")
+    ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="The number of windows to use: 128 for collapse and slots, 32 for response, 8 for decoupling and gradients, "
+            "else 1, by default.",
+        ),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="The page; RUN/diagnosis-KIND.html by default.")] = None,
 ) -> DiagnoseResult:
     """Diagnose a model: its memory, gradients, features, slots, motion and attention, as a page."""
@@ -54,6 +71,8 @@ def diagnose(
         others=others or (),
         reach=reach,
         min_samples=min_samples,
+        group_by=group_by,
+        layer=layer,
     )
     values = (f"  {name}: {value}" for name, value in diagnosis.facts.items())
     print_lines(Console(), diagnosis.verdict, *values, f"page: {page}")

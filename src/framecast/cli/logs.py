@@ -6,48 +6,18 @@ or a file is asked for. Times are UTC.
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
 
-LogFormat = Literal["text", "json"]
+from framecast.service.log_lines import JsonLines, LogFormat, TextLines
+
 PRINTED = {"printed": True}
 """The `extra` of a record that is printed for people too."""
-_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "printed"}
 _prints_lines: ContextVar[bool] = ContextVar("prints_lines", default=True)
-
-
-class TextLines(logging.Formatter):
-    """2026-11-29T12:00:00Z INFO framecast.training: message"""
-
-    def __init__(self) -> None:
-        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%SZ")
-        self.converter = time.gmtime
-
-
-class JsonLines(logging.Formatter):
-    """One object a line: time, level, logger, message, the exception if there is one, and whatever `extra` the record has."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """The record as one line."""
-        moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
-        line = {
-            "time": moment.replace("+00:00", "Z"),
-            "level": record.levelname,
-            "logger": record.name,
-            "message": record.getMessage(),
-            **{name: value for name, value in vars(record).items() if name not in _STANDARD},
-        }
-        if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str)
 
 
 class _StandardError(logging.Handler):

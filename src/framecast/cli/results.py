@@ -21,8 +21,9 @@ from typing import Annotated, Any, NamedTuple
 import typer
 
 import framecast
-from framecast.cli.logs import PRINTED, LogFormat, logging_to, prints_lines
+from framecast.cli.logs import PRINTED, logging_to, prints_lines
 from framecast.errors import FramecastError, format_keyword
+from framecast.service.log_lines import LogFormat
 
 SCHEMA = 1
 Result = Mapping[str, Any]

@@ -8,7 +8,7 @@ from framecast.checks import require
 
 require("sklearn", "matplotlib", "jinja2", extra="diagnose", purpose="a diagnosis")
 
-from framecast.diagnosis.collapse import across  # noqa: E402
+from framecast.diagnosis.across import across  # noqa: E402
 from framecast.diagnosis.kinds import KINDS, diagnose  # noqa: E402
 
 __all__ = ["KINDS", "across", "diagnose"]

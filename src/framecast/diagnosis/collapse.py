@@ -1,192 +1,180 @@
-"""Spatiotemporal mode collapse, in one model and across models: groups of features and blur of forecasts.
+"""Spatiotemporal mode collapse in one model: groups of features and their distances.
 
-ModeRNN (2022), section 4: where the features of different motions collapse into one group, forecasts are blurred.
+ModeRNN (2022), section IV: a model collapses where the features of different motions mix, and its forecasts are then blurred.
+`collapse` draws figures 5(a), 5(b), 7, 9 and 10 and computes the columns of table III.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
+from itertools import combinations
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from scipy.stats import pearsonr, spearmanr
 
-from framecast.checks import as_html_path
-from framecast.data.readers.options import DEFAULT, ReadOptions
 from framecast.diagnosis import probes
 from framecast.diagnosis.groups import FEWEST, Groups, a_distance, find_groups, standardize
 from framecast.diagnosis.pages import (
     Diagnosis,
     Figure,
     Windows,
+    describe_projection,
     format_number,
     plot,
     project,
     scatter,
-    windows_for,
-    write,
 )
-from framecast.errors import ArgumentError, ConfigError
-from framecast.forecasting.trained_model import load
 from framecast.report.figures import COLOURS
 from framecast.scores.structure import gradient_difference
-from framecast.verification.windows import FramesLike
 
-_TWO_GROUPS, _SEQUENCES = "two groups of several sequences", f"{FEWEST} sequences"
+TWO_GROUPS, SEQUENCES = "two groups of several sequences", f"{FEWEST} sequences"
+
+
+class WindowGroups(NamedTuple):
+    """The group of each window, `codes (N,)`, -1 for none; their `names`; whether they are those of the data set; and where they
+    come from, in words."""
+
+    codes: np.ndarray
+    names: dict[int, str]
+    labelled: bool
+    description: str
 
 
 class FeatureGroups(NamedTuple):
-    """Features `(N, D)` of forecasts and of the truth (true frames as input), the groups of the former, the gradient difference
-    of the forecasts, and the A-distance between both sets of features."""
+    """Features of forecasts and of the truth (true frames as input), the groups that DBSCAN finds in the former, the gradient
+    difference of the forecasts, and the A-distance between forecast and truth."""
 
-    forecast_features: np.ndarray
-    true_features: np.ndarray
+    forecast: probes.Features
+    truth: probes.Features
     groups: Groups
     gdl: float
     distance: float
 
 
-def _group_features(model: Any, windows: Windows, reach: float = 1.5, min_samples: int = FEWEST) -> FeatureGroups:
-    forecast_features = probes.features(model, windows.past, windows.horizon).numpy()
-    true_features = probes.features(model, windows.past, windows.horizon, windows.future).numpy()
-    forecast = model.forecast(windows.past, windows.horizon)
-    valid = torch.ones_like(windows.future[:, :, :1], dtype=torch.bool)
-    total, count = gradient_difference(forecast.detach().double(), windows.future.double(), valid)
-    distance = a_distance(true_features, forecast_features) if len(forecast_features) >= FEWEST else float("nan")
-    return FeatureGroups(
-        forecast_features,
-        true_features,
-        find_groups(standardize(forecast_features), reach=reach, min_samples=min_samples),
-        float(total.sum() / count.sum()),
-        distance,
-    )
+def group_features(model: Any, windows: Windows, reach: float = 1.5, min_samples: int = FEWEST) -> FeatureGroups:
+    """The features of a model on windows. The distance of truth and forecast is that of the outputs H (figure 9)."""
+    forecast = probes.features(model, windows.past, windows.horizon)
+    truth = probes.features(model, windows.past, windows.horizon, windows.future)
+    distance = float("nan")
+    if len(windows.frames) >= FEWEST:
+        distance = a_distance(truth.output.numpy(), forecast.output.numpy())
+    groups = find_groups(standardize(forecast.latent.numpy()), reach=reach, min_samples=min_samples)
+    return FeatureGroups(forecast, truth, groups, _blur(model, windows), distance)
+
+
+def _blur(model: Any, windows: Windows) -> float:
+    """The gradient difference of the forecasts, lower for sharper ones."""
+    sums = torch.zeros(2, dtype=torch.float64)
+    for past, future in zip(torch.split(windows.past, 8), torch.split(windows.future, 8), strict=True):
+        forecast = model.forecast(past, windows.horizon).detach().double()
+        valid = torch.ones_like(future[:, :, :1], dtype=torch.bool)
+        total, count = gradient_difference(forecast, future.double(), valid)
+        sums += torch.stack([total.sum(), count.sum()])
+    return float(sums[0] / sums[1])
+
+
+def group_windows(model: Any, windows: Windows, groups: Groups | None = None) -> WindowGroups:
+    """The groups of the windows: by their label, else those of DBSCAN in their features (`groups`, if they are known)."""
+    if windows.labels is not None:
+        values = sorted(set(windows.labels.values))
+        codes = np.array([values.index(value) for value in windows.labels.values])
+        counts = ", ".join(f"{value} ({(codes == k).sum()})" for k, value in enumerate(values))
+        return WindowGroups(codes, dict(enumerate(values)), True, f"by {windows.labels.name}: {counts}")
+    if groups is None:
+        groups = find_groups(standardize(probes.features(model, windows.past, windows.horizon).latent.numpy()))
+    names = {-1: "no group"} | {k: f"group {k + 1}" for k in range(groups.number)}
+    return WindowGroups(groups.labels, names, False, "by DBSCAN: no label differs among the windows")
 
 
 def collapse(model: Any, windows: Windows) -> Diagnosis:
-    """Have the features of different motions collapsed into one? ModeRNN (2022), tables III and IV, figures 5, 7, 9, 10."""
-    forecast_features, true_features, groups, gdl, distance = _group_features(model, windows)
+    """Have the features of different motions collapsed into one group?"""
+    computed = group_features(model, windows)
+    groups = computed.groups
+    named = group_windows(model, windows, groups)
+    latent, true_latent = computed.forecast.latent.numpy(), computed.truth.latent.numpy()
     facts = {
-        "groups found": f"{groups.number}, {_outside(groups)}",
-        "silhouette": format_number(groups.silhouette, _TWO_GROUPS),
+        "groups": named.description,
+        "groups that DBSCAN finds": f"{groups.number}, {outside(groups)}",
+        "silhouette of those (SC)": format_number(groups.silhouette, TWO_GROUPS),
         "how": f"DBSCAN, eps {groups.eps:.3g}, at least {groups.min_samples} neighbours, features scaled to standard deviation 1",
         "A-distance of truth and forecast (0: equal features, 2: perfectly separable)": format_number(
-            distance, _SEQUENCES
+            computed.distance, SEQUENCES
         ),
-        "gradient difference": f"{gdl:.4g}",
+        "gradient difference": f"{computed.gdl:.4g}",
     }
-    between = [
-        f"{i} and {j}: {a_distance(forecast_features[groups.labels == i], forecast_features[groups.labels == j]):.2f}"
-        for i in range(groups.number) for j in range(i)
-        if min((groups.labels == i).sum(), (groups.labels == j).sum()) >= FEWEST
-    ]  # fmt: skip
-    if between:
-        facts["A-distance between groups"] = "; ".join(between)
-    if len(forecast_features) < FEWEST:
-        return Diagnosis(
-            f"Too few sequences for groups of features: {len(forecast_features)}, not {FEWEST}.", facts, []
-        )
-    if not np.ptp(np.concatenate([forecast_features, true_features]), axis=0).any():
+    if len(latent) < FEWEST:
+        return Diagnosis(f"Too few sequences for groups of features: {len(latent)}, not {FEWEST}.", facts, [])
+    if not np.ptp(np.concatenate([latent, true_latent]), axis=0).any():
         return Diagnosis("All sequences have the same features: they cannot be separated.", facts, [])
+    figures = _feature_figures(latent, true_latent, named)
     number = "1 group" if groups.number == 1 else f"{groups.number} groups"
-    verdict = f"{number} of features; silhouette {format_number(groups.silhouette, _TWO_GROUPS)}."
-    return Diagnosis(verdict, facts, _feature_figures(forecast_features, true_features, groups.labels))
+    verdict = f"{number} of features; silhouette {format_number(groups.silhouette, TWO_GROUPS)}."
+    if named.labelled:
+        facts["silhouette by label"] = format_number(
+            find_groups(standardize(latent), labels=named.codes).silhouette, TWO_GROUPS
+        )
+        if between := between_groups(computed.forecast.memory.numpy(), named):
+            facts["A-distance between groups"] = "; ".join(f"{pair}: {each:.2f}" for pair, each in between.items())
+            verdict = _compare(between, computed.distance, str(windows.labels and windows.labels.name))
+            figures.append(_distances(between, computed.distance))
+    return Diagnosis(verdict, facts, figures)
 
 
-def _outside(groups: Groups) -> str:
+def between_groups(memory: np.ndarray, named: WindowGroups) -> dict[str, float]:
+    """The A-distance between the memories `(N, D)` of each pair of groups of `FEWEST` sequences or more."""
+    members = {name: memory[named.codes == code] for code, name in named.names.items()}
+    large = {name: each for name, each in members.items() if len(each) >= FEWEST}
+    return {f"{one} / {other}": a_distance(large[one], large[other]) for one, other in combinations(large, 2)}
+
+
+def _compare(between: dict[str, float], distance: float, label: str) -> str:
+    """The comparison of figure 9: groups collapse where they are closer to each other than forecasts are to the truth."""
+    mean = float(np.mean(list(between.values())))
+    verdict = "the groups have collapsed" if mean < distance else "no collapse"
+    return f"A-distance {mean:.2f} between groups by {label}, {distance:.2f} between truth and forecast: {verdict}."
+
+
+def outside(groups: Groups) -> str:
     """The number of sequences that belong to no group, as text."""
     return f"{int((groups.labels < 0).sum())} of {len(groups.labels)} sequences in none (left out)"
 
 
-def _feature_figures(forecast_features: np.ndarray, true_features: np.ndarray, labels: np.ndarray) -> list[Figure]:
+def _feature_figures(latent: np.ndarray, true_latent: np.ndarray, named: WindowGroups) -> list[Figure]:
     """Figures of both sets of features `(N, D)`, projected to two dimensions."""
-    points = project(standardize(np.concatenate([forecast_features, true_features])))
-    kinds = np.repeat([0, 1], [len(forecast_features), len(true_features)])
-    return [
-        ("Features", "One point a sequence, the top hidden state averaged over space and the predicted steps.",
-         plot(lambda axes: scatter(axes, points[: len(forecast_features)], labels, {-1: "no group"}), (5, 4))),
-        ("Truth and forecast", "The same, with the features of the truth (true frames as input).",
-         plot(lambda axes: scatter(axes, points, kinds, {0: "forecast", 1: "truth"}), (5, 4))),
-    ]  # fmt: skip
-
-
-def across(
-    runs: Mapping[str, str | Path],
-    data: FramesLike | None = None,
-    *,
-    options: ReadOptions = DEFAULT,
-    out: str | Path,
-    limit: int = 32,
-    reach: float = 1.0,
-    min_samples: int = FEWEST,
-) -> tuple[Diagnosis, Path]:
-    """Are forecasts blurred where features collapse? Computes the silhouette and the gradient difference of several models, by
-    name, on the same windows, and their correlation (ModeRNN, tables III and IV), and writes the page to `out`. `reach` and
-    `min_samples` are those of `groups.find_groups`, on features with standard deviation 1: eps depends on the distances within
-    each model.
-
-    Raises `ConfigError` for fewer than three models, for models with different windows, and if `out` is not an HTML file;
-    `DataError` without windows; `RunError`.
-    """
-    if len(runs) < 3:
-        raise ArgumentError(
-            f"a correlation needs at least three models, {len(runs)} given: {', '.join(runs)}",
-            parameter="others",
+    own = project(standardize(latent)) if np.ptp(latent, axis=0).any() else None
+    both = project(standardize(np.concatenate([latent, true_latent])))
+    origin = np.repeat([0, 1], [len(latent), len(true_latent)])
+    figures = [
+        Figure(
+            "Truth and forecast",
+            f"The same, with the features of the truth (true frames as input). {describe_projection(len(both))}.",
+            plot(lambda axes: scatter(axes, both, origin, ["forecast", "truth"]), (5, 4)),
         )
-    # features and groups of each model, on the same windows
-    page = as_html_path(out)
-    groups_of: dict[str, FeatureGroups] = {}
-    first: Windows | None = None
-    for name, run in runs.items():
-        trained = load(run, device="cpu")
-        windows = windows_for(Path(run), trained, data, options, limit)
-        if first is not None and not (first.context == windows.context and torch.equal(first.frames, windows.frames)):
-            raise ConfigError(
-                f"{name} has other windows than {next(iter(runs))}",
-                where=str(run),
-                remedy="compare models of one data set, with one context, horizon and scaling, or give data",
-                parameter="data",
-                example="PATH",
-            )
-        first = first or windows
-        groups_of[name] = _group_features(trained.model, windows, reach, min_samples)
-    assert first is not None
-    # correlation over the models
-    diagnosis = correlate({name: (each.groups.silhouette, each.gdl) for name, each in groups_of.items()})
-    for name, each in groups_of.items():
-        groups = each.groups
-        diagnosis.facts[f"{name}: how"] = (
-            f"{groups.number} groups, {_outside(groups)}, eps {groups.eps:.3g}, at least {groups.min_samples} neighbours; "
-            f"A-distance of truth and forecast {format_number(each.distance, _SEQUENCES)}"
+    ]
+    if own is not None:
+        caption = (
+            "One point a sequence: the slot bus or the hidden state of the top layer, mean over space and the predicted steps. "
+            f"Colours {named.description}. {describe_projection(len(own))}."
         )
-    facts = {"windows": f"{len(first.frames)}, {first.context} + {first.horizon} frames"}
-    return diagnosis, write(diagnosis, page, "Mode collapse across models", facts)
+        draw = plot(lambda axes: scatter(axes, own, named.codes, named.names), (5, 4))
+        figures.insert(0, Figure("Features", caption, draw))
+    return figures
 
 
-def correlate(values: Mapping[str, tuple[float, float]]) -> Diagnosis:
-    """The correlation of silhouettes and gradient differences, `values` by name of the model."""
-    known = {name: pair for name, pair in values.items() if np.isfinite(pair).all()}
-    facts = {
-        name: f"silhouette {format_number(one, _TWO_GROUPS)}; gradient difference {other:.4g}"
-        for name, (one, other) in values.items()
-    }
-    verdict = f"Of {len(values)} models {len(known)} have a silhouette: too few for a correlation."
-    one, other = np.array(list(known.values())).reshape(-1, 2).T
-    if len(known) >= 3 and not (np.ptp(one) and np.ptp(other)):
-        verdict = "The silhouettes, or the gradient differences, are all the same: no correlation."
-    elif len(known) >= 3:
-        linear, ranks = pearsonr(one, other), spearmanr(one, other)
-        verdict = (
-            f"Correlation of silhouette and gradient difference over {len(known)} models: {linear.statistic:.2f} "
-            f"(p = {linear.pvalue:.2g}), of their ranks {ranks.statistic:.2f} (p = {ranks.pvalue:.2g})."
-        )
+def _distances(between: dict[str, float], distance: float) -> Figure:
+    """Bars of figure 9."""
 
     def draw(axes: Any) -> None:
-        for k, (name, (silhouette, gdl)) in enumerate(known.items()):
-            axes.plot(silhouette, gdl, "o", color=COLOURS[k % 5])
-            axes.annotate(f" {name}", (silhouette, gdl), fontsize=8)
-        axes.set(xlabel="silhouette of the features", ylabel="gradient difference of the forecasts")
+        names = [*between, "truth / forecast"]
+        colours = [COLOURS[0]] * len(between) + [COLOURS[1]]
+        axes.barh(range(len(names)), [*between.values(), distance], 0.6, color=colours)
+        axes.set_yticks(range(len(names)), names)
+        axes.set(xlim=(0, 2), xlabel="A-distance")
+        axes.invert_yaxis()
 
-    caption = "One point for each model. Right: features separate motions; bottom: forecasts have sharp edges."
-    return Diagnosis(verdict, facts, [("Features and forecasts", caption, plot(draw, (5, 4)))] if known else [])
+    return Figure(
+        "A-distance",
+        "Between the memories of two groups (slot bus or cell state, blue: higher is better), and between the outputs H with the "
+        "truth and with the forecast as input (orange: lower is better).",
+        plot(draw, (5.6, 0.9 + 0.35 * (len(between) + 1))),
+    )

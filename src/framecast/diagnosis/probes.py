@@ -7,15 +7,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from framecast.errors import ArgumentError
 from framecast.models.motionrnn import TAPS, Motion
-from framecast.models.parts.capabilities import probed
+from framecast.models.parts.capabilities import latent_state, memory_state, probed
 from framecast.ops import free_running
 from framecast.types import Step
+
+T = TypeVar("T")
+_BATCH = 8
+"""Sequences whose states are computed together."""
+
+
+class Features(NamedTuple):
+    """One vector for each sequence, `(N, D)`: the mean over space and over the predicted steps, in the top layer, of the
+    `latent` features (the slot bus of ModeRNN, else H), of the `memory` (slot bus, cell state) and of the `output` H."""
+
+    latent: Tensor
+    memory: Tensor
+    output: Tensor
 
 
 @contextmanager
@@ -36,58 +50,91 @@ def record_calls(model: nn.Module, extract: Callable[[Any, Any, Any], Any]) -> I
             each.remove()
 
 
-def run_steps(model: nn.Module, frames: Tensor, teacher: Tensor) -> tuple[Tensor, list[list[Step]]]:
-    """The predictions `(B, S, C, H, W)`, and the result of each layer at each step `[t][layer]`; an empty list for models without
-    recurrent cells."""
-    with record_calls(model, lambda module, inputs, output: output if isinstance(output, Step) else None) as records:
+def run_steps(
+    model: nn.Module, frames: Tensor, teacher: Tensor, extract: Callable[[Step], T]
+) -> tuple[Tensor, list[list[T]]]:
+    """The predictions `(B, S, C, H, W)`, and `extract(step)` of each layer at each step `[t][layer]`; an empty list for models
+    without recurrent cells. A cell inside of another is part of its layer."""
+    with record_calls(
+        model, lambda module, inputs, output: (module, extract(output)) if isinstance(output, Step) else None
+    ) as records:
         predicted = model(frames, teacher).frames
-    count = len(records) // teacher.shape[1] if records else 0
-    return predicted, [records[t * count : (t + 1) * count] for t in range(teacher.shape[1])] if count else []
+    cells = {module for module, _ in records}
+    inner = {part for cell in cells for part in cell.modules() if part is not cell}
+    return predicted, by_step([value for module, value in records if module not in inner], teacher.shape[1])
 
 
-def features(model: nn.Module, context: Tensor, horizon: int, future: Tensor | None = None) -> Tensor:
-    """One feature vector for each sequence `(B, D)`: the hidden state of the top layer, averaged over space and over the
-    predicted steps (ModeRNN, section 4.1). With `future (B, horizon, C, H, W)` the true frames are the inputs, so that the
-    features are those of the truth. For a model without recurrent cells they are the inputs of its last convolution."""
+def by_step(records: list[T], steps: int) -> list[list[T]]:
+    """Records of `steps` steps as `[t][layer]`; an empty list without any."""
+    count = len(records) // steps
+    return [records[t * count : (t + 1) * count] for t in range(steps)] if count else []
+
+
+def layer_index(layer: int, layers: int) -> int:
+    """The index of `layer`, counted from 1. Raises `ArgumentError` if there is none."""
+    if not 1 <= layer <= layers:
+        raise ArgumentError(f"{layer} given, expected 1 to {layers}", parameter="layer")
+    return layer - 1
+
+
+def features(model: nn.Module, context: Tensor, horizon: int, future: Tensor | None = None) -> Features:
+    """The features of each sequence (ModeRNN 2022, section IV-B). With `future (B, horizon, C, H, W)` the true frames are the
+    inputs, so that the features are those of the truth. For a model without recurrent cells all three are the inputs of its last
+    convolution."""
+    parts = [
+        _features(model, context[k : k + _BATCH], horizon, None if future is None else future[k : k + _BATCH])
+        for k in range(0, len(context), _BATCH)
+    ]
+    return Features(*map(torch.cat, zip(*parts, strict=True)))
+
+
+def _features(model: nn.Module, context: Tensor, horizon: int, future: Tensor | None) -> Features:
     length = context.shape[1]
     frames = context if future is None else torch.cat([context, future], dim=1)
     teacher = free_running(len(context), length, horizon)
     if future is not None:
         teacher = torch.ones_like(teacher)
 
+    def pooled(step: Step) -> list[Tensor]:
+        return [values.flatten(2).mean(2) for values in (latent_state(step), memory_state(step), step.hidden)]
+
     def last_input(module: nn.Module, inputs: Any, _: Any) -> Any:
         return inputs[0] if isinstance(module, nn.Conv2d | nn.Conv3d | nn.ConvTranspose2d) else None
 
     with torch.no_grad():
-        _, steps = run_steps(model, frames, teacher)
+        _, steps = run_steps(model, frames, teacher, pooled)
         if steps:
-            hidden = torch.stack([step[-1].hidden.flatten(2).mean(2) for step in steps[length - 1 :]])
-            return hidden.mean(0)
+            top = [step[-1] for step in steps[length - 1 :]]
+            return Features(*(torch.stack(each).mean(0) for each in zip(*top, strict=True)))
         with record_calls(model, last_input) as records:
             model(frames, teacher)
     final: Tensor = records[-1]
     if final.ndim == 4 and len(final) != len(context):  # the model moved frames into the batch axis
         final = final.reshape(len(context), -1, *final.shape[1:]).mean(1)
-    return final.flatten(2).mean(2)
+    final = final.flatten(2).mean(2)
+    return Features(final, final, final)
 
 
-def gradient_norms(model: nn.Module, frames: Tensor, context: int) -> Tensor:
-    """The norm of the gradient of the error at each lead time with respect to the top hidden state of each earlier step
-    `(S, T - 1)`, NaN for later steps (PredRNN-V2, 2022, figure 8)."""
+def gradient_norms(model: nn.Module, frames: Tensor, context: int, layer: int = 1) -> Tensor:
+    """The norm of the gradient of the error at each lead time with respect to the hidden state of `layer` at each earlier step
+    `(S, T - 1)`, mean over sequences; NaN for later steps (PredRNN-V2, 2022, figure 8, where it is layer 1). Raises
+    `ArgumentError` if the model has no such layer."""
     length = frames.shape[1]
     with torch.enable_grad():
-        predicted, steps = run_steps(model, frames[:, :context], free_running(len(frames), context, length - context))
+        teacher = free_running(len(frames), context, length - context)
+        predicted, steps = run_steps(model, frames[:, :context], teacher, lambda step: step.hidden)
         if not steps:
             raise ValueError("the model has no recurrent cells")
         if not predicted.requires_grad:  # a VQ-VAE decodes the nearest vectors of its codebook
             raise ValueError("no gradient leads from its forecasts to its hidden states")
-        hidden = [step[-1].hidden for step in steps]
+        number = layer_index(layer, len(steps[0]))
+        hidden = [step[number] for step in steps]
         rows = []
         for lead in range(context, length):
-            error = (predicted[:, lead - 1] - frames[:, lead]).square().mean()
+            error = (predicted[:, lead - 1] - frames[:, lead]).square().flatten(1).mean(1).sum()
             pulls = torch.autograd.grad(error, hidden[:lead], retain_graph=True, allow_unused=True)
             later = [float("nan")] * (len(hidden) - lead)
-            rows.append([0.0 if pull is None else float(pull.norm()) for pull in pulls] + later)
+            rows.append([0.0 if pull is None else float(pull.flatten(1).norm(dim=1).mean()) for pull in pulls] + later)
     return torch.tensor(rows)
 
 
@@ -103,20 +150,6 @@ def attribution(model: nn.Module, context: Tensor, horizon: int, place: tuple[in
     if inputs.grad is None:  # the latents of a modular design are computed without gradients
         raise ValueError("no gradient leads from its forecasts to the frames that it is given")
     return inputs.grad.abs().sum(2)
-
-
-def response(model: nn.Module, before: Tensor, after: Tensor) -> tuple[Tensor, Tensor]:
-    """The next-frame error at each step `(T2 - 1,)` after a sudden change: with the inputs `before (B, T1, C, H, W)` and then
-    `after (B, T2, C, H, W)`, from the change on, and with the input `after` alone (PredRNN-V2, 2022, figure 9)."""
-
-    def errors(frames: Tensor, start: int) -> Tensor:
-        teacher = torch.ones(len(frames), frames.shape[1] - 1, dtype=torch.bool)
-        with torch.no_grad():
-            predicted = model(frames, teacher).frames
-        error: Tensor = (predicted - frames[:, 1:]).square().mean((0, 2, 3, 4))
-        return error[start:]
-
-    return errors(torch.cat([before, after], dim=1), before.shape[1]), errors(after, 0)
 
 
 def arrows(motion: Motion, factor: int) -> Tensor:
@@ -140,76 +173,35 @@ def motions(model: nn.Module, context: Tensor, horizon: int) -> list[list[Motion
     teacher = free_running(len(context), context.shape[1], horizon)
     with torch.no_grad(), record_probe(model, "motion") as records:
         model(context, teacher)
-    count = len(records) // teacher.shape[1]
-    if not count:
+    if not records:
         raise ValueError("the model has no MotionGRU")
-    return [records[t * count : (t + 1) * count] for t in range(teacher.shape[1])]
+    return by_step(records, teacher.shape[1])
 
 
 def attention_maps(model: Any, frames: Tensor) -> list[list[list[Tensor]]]:
     """The attention of each Detail Context Block at each of the input `frames (B, T, C, H, W)`:
     `[t][layer][half-step]`, each `(B, D, h, w)`."""
-    if not (count := len(probed(model, "attention"))):
+    if not probed(model, "attention"):
         raise ValueError("the model has no Detail Context Block")
     with torch.no_grad(), record_probe(model, "attention") as records:
         state = model.start(frames[:, 0])
         for t in range(frames.shape[1]):
             _, state = model.step(frames[:, t], state)
-    return [records[t * count : (t + 1) * count] for t in range(frames.shape[1])]
-
-
-def slot_importance(model: nn.Module, context: Tensor, horizon: int) -> Tensor:
-    """The weight of each slot, and last of the shortcut, in the fusion: mean over steps, layers and channels `(B, N)`."""
-    with torch.no_grad(), record_probe(model, "slot_weights") as records:
-        model(context, free_running(len(context), context.shape[1], horizon))
-    if not records:
-        raise ValueError("the model has no slot weights")
-    return torch.stack(records).mean(0)
-
-
-def slot_swap(model: nn.Module, context: Tensor, horizon: int) -> Tensor:
-    """The root mean squared change of the forecast when the bindings of slots i and j are swapped `(N, N)` (ModeRNN, figure
-    14); 0 on the diagonal."""
-    bindings = probed(model, "slots")
-    if not bindings:
-        raise ValueError("the model binds no slots")
-    teacher = free_running(len(context), context.shape[1], horizon)
-
-    def forecast(i: int, j: int) -> Tensor:
-        def swapped(_: nn.Module, __: Any, output: list[Tensor]) -> list[Tensor]:
-            slots = list(output)
-            slots[i], slots[j] = slots[j], slots[i]
-            return slots
-
-        hooks = [binding.register_forward_hook(swapped) for binding in bindings]
-        try:
-            with torch.no_grad():
-                predicted: Tensor = model(context, teacher).frames[:, -horizon:]
-                return predicted
-        finally:
-            for hook in hooks:
-                hook.remove()
-
-    with record_probe(model, "slots") as records:
-        plain = forecast(0, 0)
-    count = len(records[0])
-    changes = torch.zeros(count, count)
-    for i in range(count):
-        for j in range(i + 1, count):
-            changes[i, j] = changes[j, i] = (forecast(i, j) - plain).square().mean().sqrt()
-    return changes
+    return by_step(records, frames.shape[1])
 
 
 def increments(model: nn.Module, frames: Tensor) -> list[list[tuple[Tensor, Tensor]]]:
-    """The increments of both memories of each layer at each step `[t][layer]`, with the true frames as inputs. Raises ValueError
-    for models without two memories."""
+    """The increments of both memories of each layer at each step `[t][layer]`, with the true frames as inputs: in the space of
+    the decoupling loss, behind W_decouple, if the model was trained with it (PredRNN-V2 2022, equation 5). Raises ValueError for
+    models without two memories."""
     teacher = torch.ones(len(frames), frames.shape[1] - 1, dtype=torch.bool)
     with torch.no_grad():
-        _, steps = run_steps(model, frames, teacher)
-    pairs = [[step.increments for step in row if step.increments is not None] for row in steps]
-    if not pairs or not pairs[0]:
-        raise ValueError("the cells of the model have no two memories")
-    return pairs
+        _, steps = run_steps(model, frames, teacher, lambda step: step.increments)
+        pairs = [[pair for pair in row if pair is not None] for row in steps]
+        if not pairs or not pairs[0]:
+            raise ValueError("the cells of the model have no two memories")
+        spaces = probed(model, "increments")
+        return [[spaces[0].observe(pair, None) for pair in row] for row in pairs] if spaces else pairs
 
 
 def cosines(pairs: list[list[tuple[Tensor, Tensor]]]) -> Tensor:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import logging.handlers
-import time
 from pathlib import Path
 
+from framecast.service.log_lines import JsonLines, TextLines
 from framecast.service.settings import Logs
 
-_TEXT = "%(asctime)s.%(msecs)03dZ %(levelname)-7s %(domain)s: %(message)s"
-_CLOCK = "%Y-%m-%dT%H:%M:%S"
 ROOT = "framecast"
 
 
@@ -25,33 +22,6 @@ class _Named(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         record.domain = self._domain
         return True
-
-
-class TextLines(logging.Formatter):
-    """Lines for people, with the time in UTC."""
-
-    converter = staticmethod(time.gmtime)
-
-    def __init__(self) -> None:
-        super().__init__(_TEXT, _CLOCK)
-
-
-class JsonLines(logging.Formatter):
-    """One JSON object a line: time, level, domain, logger, message, and the traceback of an exception."""
-
-    converter = staticmethod(time.gmtime)
-
-    def format(self, record: logging.LogRecord) -> str:
-        content = {
-            "time": f"{self.formatTime(record, _CLOCK)}.{int(record.msecs):03d}Z",
-            "level": record.levelname.lower(),
-            "domain": getattr(record, "domain", ""),
-            "logger": record.name,
-            "message": record.getMessage(),
-        }
-        if record.exc_info:
-            content["exception"] = self.formatException(record.exc_info)
-        return json.dumps(content)
 
 
 def set_up(logs: Logs, domain: str, file: Path | None) -> None:
@@ -70,6 +40,6 @@ def set_up(logs: Logs, domain: str, file: Path | None) -> None:
         logger.removeHandler(earlier)
         earlier.close()
     for handler in handlers:
-        handler.setFormatter(JsonLines() if logs.format == "json" else TextLines())
+        handler.setFormatter(JsonLines() if logs.format == "json" else TextLines("domain"))
         handler.addFilter(_Named(domain))
         logger.addHandler(handler)

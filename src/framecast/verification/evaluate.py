@@ -121,7 +121,7 @@ class Job:
         models: dict[str, TrainedModel] = {}
         for name, folder in self.runs:
             model = load(folder)
-            model.members = self.settings.members if model.card.head.rates else None
+            model.members = self.settings.members if model.draws_members else None
             _check_name(name or model.name, folder, self.settings)
             models[name or model.name] = model
         (first_name, first), *others = models.items()

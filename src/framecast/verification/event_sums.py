@@ -54,7 +54,8 @@ def neighbourhood_sums_of_events(fields: Fields, rules: ScoringRules) -> dict[st
     return data
 
 
-_BINNED = ("forecast_count", "forecast_probability", "observed_events")
+BINNED = ("forecast_count", "forecast_probability", "observed_events")
+"""The sums by bin of probability."""
 
 
 def probability_sums_of_events(fields: Fields, rules: ScoringRules) -> dict[str, Column]:
@@ -81,7 +82,7 @@ def probability_sums_of_events(fields: Fields, rules: ScoringRules) -> dict[str,
         "brier": ((*LEADS, "threshold"), error.numpy()),
         "brier_weight": ((*LEADS, "threshold"), binned[..., 0, :].sum(-1).numpy()),
     }
-    for name, part in zip(_BINNED, binned.unbind(-2), strict=True):
+    for name, part in zip(BINNED, binned.unbind(-2), strict=True):
         data[name] = ((*LEADS, "threshold", "probability"), part.numpy())
     return data
 
@@ -90,7 +91,7 @@ def pool_probabilities(data: Mapping[str, Column]) -> dict[str, Column]:
     """The counts by bin of probability: the sums over all lead times, and those of the first, the middle and the last one, which
     are few enough to be stored for each case."""
     columns: dict[str, Column] = {}
-    for name in _BINNED:
+    for name in BINNED:
         values = data[name][1]
         columns[name] = (("forecaster", "case", "threshold", "probability"), values.sum(2))
         dims = ("forecaster", "case", "reliability_lead_time", "threshold", "probability")

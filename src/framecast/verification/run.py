@@ -131,16 +131,17 @@ def score(
         # sum the scores, and store examples for figures
         rows.append(sum_cases(forecasts, truth, contexts, indices, plan.rules, networks))
         errors = relative_error(rows[-1])
-        for k, index in enumerate(indices):
-            images = {name: scored.values[k] for name, scored in forecasts.items()}
+        for k, index in enumerate(indices if plan.examples else ()):
+            # copies: a view of one case would hold the whole batch in memory
+            images = {name: each.values[k].copy() for name, each in forecasts.items() if not each.alone}
             orientation = Orientation()
             if scales is not None:
                 orientation = Orientation(scales[k].row_order == "south_first", scales[k].column_order == "east_first")
-            example = Example(index, source.init_time(index), contexts[k], truth[k], images, orientation=orientation)
+            frames = contexts[k].copy(), truth[k].copy()
+            example = Example(index, source.init_time(index), *frames, images, orientation=orientation)
             if index in plan.examples:
                 examples.append(example)
-            if plan.examples:
-                _update_extremes(extremes, {"best": (errors[k], example), "worst": (-errors[k], example)})
+            _update_extremes(extremes, {"best": (errors[k], example), "worst": (-errors[k], example)})
         order += indices
         progress(len(order), len(plan.cases))
     sums = xr.concat(rows, "case", data_vars="all", coords="minimal", compat="override")

@@ -39,7 +39,9 @@ class EvaluationSettings:
         None
     )
     limit: Annotated[int | None, "At most so many cases, evenly spread."] = None
-    members: Annotated[int | None, "Members of a model that predicts distributions; none unless stated."] = None
+    members: Annotated[
+        int | None, "Members of a model that predicts distributions or draws samples; none unless stated."
+    ] = None
     baselines: Annotated[tuple[str, ...], "Names of baselines; a wrong name lists all."] = DEFAULT
     inputs: Annotated[
         tuple[str, ...], "Where the extra inputs of the model lie now, as ordered in training; where they lay, without."

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -29,12 +30,14 @@ Part = Literal["train", "test"]
 
 class Clip(NamedTuple):
     """One clip, lazy. `frames(numbers)` reads frames as `(T, C, H, W)` float32 between 0 and 1, `actions(numbers)` their
-    actions `(T, A)`; `windows` are the numbers of the frames of each window."""
+    actions `(T, A)`; `windows` are the numbers of the frames of each window. `labels` say what is seen, the coarsest first
+    (`LabelledSource`)."""
 
     name: str
     windows: Sequence[Sequence[int]]
     frames: Callable[[Sequence[int]], np.ndarray]
     actions: Callable[[Sequence[int]], np.ndarray] | None = None
+    labels: Mapping[str, str] = MappingProxyType({})
 
 
 class ClipSource:
@@ -94,6 +97,10 @@ class ClipSource:
     def init_time(self, index: int) -> int:
         """The number of the window: clips have no clock."""
         return index
+
+    def labels(self, index: int) -> Mapping[str, str]:
+        """The labels of the clip."""
+        return self._clips[self._windows[index][0]].labels
 
     def block(self, index: int) -> tuple[int, ...]:
         """Windows of one clip belong together."""

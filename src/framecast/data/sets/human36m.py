@@ -73,7 +73,8 @@ class Human36M(ClipData):
                     windows.append(range(first, first + span + 1, INTERVAL))
                 next_start += BETWEEN_STARTS[part]
             position += len(clip)
-            yield Clip(video, windows, partial(_frames, clip, self.size))
+            scenario = re.split("[_.]", video)[1]
+            yield Clip(video, windows, partial(_frames, clip, self.size), labels={"scenario": scenario})
 
 
 def _frames(files: Sequence[Path], size: int, numbers: Sequence[int]) -> np.ndarray:

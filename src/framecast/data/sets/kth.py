@@ -3,6 +3,8 @@
 Files: `<action>/person01_<action>_d1_uncomp/image_0001.jpg`, the frames in which the person is seen. Persons 1 to 16 train,
 17 to 25 test. Windows are taken from the end of a clip backwards, without a gap in the numbers of their frames: one after
 the other for boxing, clapping, waving and walking, every third frame for jogging and running.
+
+Windows are labelled by action, and by the two groups of ModeRNN (2022), section IV-C: motion of the torso or of the hands.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from framecast.types import config
 
 SLOW = ("boxing", "handclapping", "handwaving", "walking")
 FAST = ("jogging", "running")
+TORSO = ("jogging", "running", "walking")
 _PERSON = re.compile(r"person(\d\d)_")
 _NUMBER = re.compile(r"image_(\d+)")
 
@@ -44,7 +47,9 @@ class KTH(ClipData):
                 matches = [(_NUMBER.match(file.name), file) for file in list_files(folder, "image*")]
                 files = {int(name[1]): file for name, file in matches if name is not None}
                 windows = windows_from_end(list(files), length, stride)
-                yield Clip(f"{action}/{folder.name}", windows, partial(_frames, list(files.values()), self.size))
+                labels = {"motion": "torso" if action in TORSO else "hands", "action": action}
+                frames = partial(_frames, list(files.values()), self.size)
+                yield Clip(f"{action}/{folder.name}", windows, frames, labels=labels)
 
 
 def windows_from_end(numbers: Sequence[int], length: int, stride: int) -> list[range]:

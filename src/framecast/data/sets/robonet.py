@@ -71,7 +71,8 @@ class RoboNet(ClipData):
                 count = self._count(file)
                 windows = [range(first, first + length) for first in range(0, count - length + 1, stride)]
                 frames = partial(_frames, file, self.size)
-                yield Clip(file.stem, windows, frames, partial(_actions, file, self.action_size))
+                labels = {"environment": environment}
+                yield Clip(file.stem, windows, frames, partial(_actions, file, self.action_size), labels)
 
     def _count(self, file: Path) -> int:
         """How many frames have an action or follow one. Raises `ConfigError` for actions of more numbers than are asked for."""

@@ -21,6 +21,7 @@ import numpy as np
 
 from framecast.data.readers.hdf5 import check_dataset, open_hdf5
 from framecast.data.sets.clips import Clip, ClipData, Part, resize
+from framecast.data.windows.labels import season
 from framecast.errors import DataError
 from framecast.reading.paths import check_file
 from framecast.types import config
@@ -56,7 +57,8 @@ class SEVIR(ClipData):
         windows = [range(first, first + length) for first in range(0, FRAMES - length + 1, self.stride)]
         for event in _events(Path(self.path)):
             if (event.time >= TEST_FROM) == (part == "test"):
-                yield Clip(event.name, windows, partial(_frames, event, self.size))
+                labels = {"season": season(int(event.time[5:7]))}
+                yield Clip(event.name, windows, partial(_frames, event, self.size), labels=labels)
 
 
 def _events(folder: Path) -> list[_Event]:

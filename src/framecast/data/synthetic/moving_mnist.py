@@ -69,14 +69,25 @@ class DigitSource:
 
     def read(self, index: int, region: Region | None = None) -> np.ndarray:
         """`(T, C, H, W)` float32 between 0 and 1."""
-        frames = self._sequence(np.random.default_rng([*self._seed, index]))
+        frames = self._sequence(self._rng(index))
         if region is None:
             return frames
         return frames[..., *region.slices]
 
+    def labels(self, index: int) -> dict[str, str]:
+        """The number of digits."""
+        return {"digits": str(self._number(self._rng(index)))}
+
+    def _rng(self, index: int) -> np.random.Generator:
+        return np.random.default_rng([*self._seed, index])
+
+    def _number(self, rng: np.random.Generator) -> int:
+        """The number of digits of a sequence, drawn first."""
+        return self.digits
+
     def _sequence(self, rng: np.random.Generator) -> np.ndarray:
         frames = np.zeros((self.length, 1, self.shape.height, self.shape.width), dtype=np.float32)
-        for _ in range(self.digits):
+        for _ in range(self._number(rng)):
             draw_moving_digit(frames[:, 0], self.images[rng.integers(len(self.images))], rng)
         return frames
 

@@ -79,9 +79,12 @@ class MixedDigitSource(DigitSource):
 
     channels = COLOURS
 
+    def _number(self, rng: np.random.Generator) -> int:
+        return int(rng.integers(min(2, self.digits), self.digits + 1))
+
     def _sequence(self, rng: np.random.Generator) -> np.ndarray:
         frames = np.zeros((self.length, COLOURS, self.shape.height, self.shape.width), dtype=np.float32)
-        for _ in range(int(rng.integers(min(2, self.digits), self.digits + 1))):
+        for _ in range(self._number(rng)):
             colour = int(rng.integers(COLOURS))
             draw_moving_digit(frames[:, colour], self.images[rng.integers(len(self.images))], rng)
         return frames

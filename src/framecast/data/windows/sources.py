@@ -24,6 +24,7 @@ from framecast.data.scale import Scale, scale_of
 from framecast.data.scaling import Scaling
 from framecast.data.windows.index import Window
 from framecast.data.windows.inputs import Field, Input
+from framecast.data.windows.labels import archive_labels
 from framecast.data.windows.record import FrameTable
 from framecast.data.windows.splits import Split
 from framecast.errors import ConfigError, DataError, counted, shown
@@ -360,6 +361,10 @@ class ArchiveSource:
         window = self.windows[index]
         time = self.archives[window.archive]["time"].values[window.start + self.shape.context - 1]
         return time if isinstance(time, np.datetime64) else index
+
+    def labels(self, index: int) -> dict[str, str]:
+        """Season and month of the newest frame of the context, and of several archives the name."""
+        return archive_labels(self.archives, self.windows[index].archive, self.init_time(index))
 
     def block(self, index: int) -> tuple[int, ...]:
         """Windows that start within one window length of each other share a block."""

@@ -14,6 +14,7 @@ from typing import Any, Protocol, Self, runtime_checkable
 from torch import Tensor, nn
 
 from framecast.models.parts.protocols import ModelConfig
+from framecast.types import Step
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,18 @@ class Distributional(Protocol):
 
 
 @runtime_checkable
+class Sampling(Protocol):
+    """A network that draws its forecasts from a distribution: each is a function of noise. `noise_size` is the number of normal
+    numbers that a step takes."""
+
+    noise_size: int
+
+    def sample(self, context: Tensor, horizon: int, noise: Tensor) -> Tensor:
+        """`context (B, T, C, H, W)` and `noise (B, T + horizon - 1, noise_size)` -> one sample `(B, horizon, C, H, W)`."""
+        ...
+
+
+@runtime_checkable
 class Unrecordable(Protocol):
     """A network that may not be recordable as a CUDA graph."""
 
@@ -97,6 +110,8 @@ class Probed(Protocol):
     "slots"         the slots, a list of tensors that can be exchanged for each other (ModeRNN)
     "slot_weights"  the weight of each slot, and last of the shortcut, `(B, N)`; None where slots are not weighed (ModeRNN)
     "attention"     the weights of each half-step, a list of `(B, D, h, w)` (MoDeRNN)
+    "increments"    the increments of both memories in the space of the decoupling loss. Diagnosis calls `observe` itself, with
+                    the increments of a layer as inputs: the loss is computed in training only (PredRNN-V2)
     """
 
     probe: str
@@ -104,6 +119,38 @@ class Probed(Protocol):
     def observe(self, inputs: tuple[Any, ...], output: Any) -> Any:
         """The observation of a call with `inputs` that returned `output`; None for none."""
         ...
+
+
+@runtime_checkable
+class CellState(Protocol):
+    """The state of a layer with a cell state C."""
+
+    @property
+    def cell(self) -> Tensor:
+        """C `(B, D, ...)`."""
+        ...
+
+
+@runtime_checkable
+class BusState(Protocol):
+    """The state of a layer with a slot bus B (ModeRNN)."""
+
+    @property
+    def bus(self) -> Tensor:
+        """B `(B, D, h, w)`."""
+        ...
+
+
+def memory_state(step: Step) -> Tensor:
+    """The memory of a layer: its slot bus B or its cell state C, and for a layer without either its output H."""
+    if isinstance(step.state, BusState):
+        return step.state.bus
+    return step.state.cell if isinstance(step.state, CellState) else step.hidden
+
+
+def latent_state(step: Step) -> Tensor:
+    """The features in which ModeRNN (2022, section IV-B) looks for modes: the slot bus B of a layer, or its output H."""
+    return step.state.bus if isinstance(step.state, BusState) else step.hidden
 
 
 def two_stages(config: ModelConfig) -> TwoStageConfig | None:
@@ -123,6 +170,11 @@ def predict_future(network: Any, frames: Tensor, context: int, actions: Tensor |
         return network.reconstruct(frames[:, context:])
     forecast: Tensor = network.forecast(frames[:, :context], frames.shape[1] - context, actions)
     return forecast
+
+
+def sampling(network: Any) -> Sampling | None:
+    """`network` as one that draws samples; None if it does not."""
+    return network if isinstance(network, Sampling) else None
 
 
 def truth_of(network: nn.Module, frames: Tensor) -> Tensor:

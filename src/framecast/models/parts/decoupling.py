@@ -24,6 +24,8 @@ _LEAST = 1e-24
 class Decoupling(nn.Module):
     """`weight` times the mean absolute cosine between the increments of the two memories, channel by channel."""
 
+    probe = "increments"
+
     def __init__(self, hidden: int, weight: float) -> None:
         super().__init__()
         self.weight = weight
@@ -31,7 +33,12 @@ class Decoupling(nn.Module):
 
     def forward(self, cell_increment: Tensor, memory_increment: Tensor) -> Tensor:
         """`cell_increment, memory_increment (B, D, h, w)` of one layer at one step -> scalar."""
-        dc, dm = self.adapter(cell_increment), self.adapter(memory_increment)
+        dc, dm = self.observe((cell_increment, memory_increment))
         product, c, m = products(dc, dm).unbind()
         lengths = c.clamp_min(_LEAST).sqrt() * m.clamp_min(_LEAST).sqrt()
         return self.weight * (product.abs() / lengths).mean()
+
+    def observe(self, inputs: tuple[Tensor, Tensor], output: None = None) -> tuple[Tensor, Tensor]:
+        """The increments `(B, D, h, w)` behind the adapter, in the space of the loss."""
+        cell_increment, memory_increment = inputs
+        return self.adapter(cell_increment), self.adapter(memory_increment)
