@@ -80,6 +80,8 @@ def test_rows_are_trained_seed_by_seed_once_and_ranked_beside_the_paper(recipe: 
     claim, unknown = both.tables[0].claims
     assert claim.difference is not None
     assert claim.difference.value == pytest.approx(np.mean(base.ours) - np.mean(small.ours))
+    assert claim.windows is not None
+    assert claim.windows[0] < claim.difference.value < claim.windows[1]
     assert unknown.verdict == "cannot be told: LPIPS is not computed"
     written = list(csv.DictReader((out / "table" / "scores.csv").open()))
     assert {(row["row"], row["seed"]) for row in written} == {(r, s) for r in ("small", "base", "again") for s in "56"}
@@ -92,6 +94,7 @@ def test_rows_are_trained_seed_by_seed_once_and_ranked_beside_the_paper(recipe: 
     result = CliRunner().invoke(app, ["rank", f"{recipe}#main", "--finished", "--out", str(out)])
     assert result.exit_code == 0, result.output
     assert result.output == both.text
+    assert f"framecast rank '{recipe}#main'" in both.text  # as a shell takes it
     assert both.text.split("### ")[1].rstrip() in page
 
 

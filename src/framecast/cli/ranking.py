@@ -43,7 +43,15 @@ def rank(
             for row in table.rows
         ],
         "claims": [
-            {**asdict(result.claim), "table": table.name, "seeds": result.seeds, "verdict": result.verdict}
+            {
+                **asdict(result.claim),
+                "table": table.name,
+                "seeds": result.seeds,
+                "difference": result.difference and result.difference.value,
+                "interval": result.difference and result.difference.interval,
+                "windows": result.windows,
+                "verdict": result.verdict,
+            }
             for table in ranking.tables
             for result in table.claims
         ],

@@ -94,19 +94,21 @@ def rank(
     folder = Path(out) / Path(file).stem
     rows = {row for key, table in tables.items() if not name or key == name for row in table.rows}
     runs = reduced_runs(file, list(tables.values()), tuple(dict.fromkeys((*known, *chosen))), overrides, folder)
-    command = join(["framecast", "rank", str(Path(file).with_suffix("")), *map(str, overrides)])
+    changes = [str(override) for override in overrides]
     # Seed by seed and row by row: training, verification, page.
     failures: list[str] = []
     for run in (each for each in runs if train and each.row in rows and each.seed in chosen):
         try:
             if train_and_verify(run, console):
-                _write(file, tables, command, runs, folder)
+                _write(file, tables, changes, runs, folder)
         except Interrupted:
             raise
         except FramecastError as error:
             failures.append(f"{run.row}, seed {run.seed}: {error}")
-    ranked = [table for table in _write(file, tables, command, runs, folder) if not name or table.name == name]
-    return Ranking(tuple(ranked), markdown(title_of(file), command, ranked), folder / PAGE, tuple(failures))
+    ranked = [table for table in _write(file, tables, changes, runs, folder) if not name or table.name == name]
+    return Ranking(
+        tuple(ranked), markdown(title_of(file), _command(str(recipe), changes), ranked), folder / PAGE, tuple(failures)
+    )
 
 
 def reduced_runs(
@@ -146,10 +148,10 @@ def _verified(run: ReducedRun) -> VerifiedRun:
 
 
 def _write(
-    file: str, tables: Mapping[str, ReducedTable], command: str, runs: Sequence[ReducedRun], folder: Path
+    file: str, tables: Mapping[str, ReducedTable], overrides: Sequence[str], runs: Sequence[ReducedRun], folder: Path
 ) -> list[RankedTable]:
-    """Rank all tables of a recipe by the finished ones of `runs`, and write the page, which names its `command`, and
-    the table of scores."""
+    """Rank all tables of a recipe by the finished ones of `runs`, which have the `overrides`, and write the page and the table of
+    scores."""
     finished = {(run.row, run.seed): _verified(run) for run in runs if run.cases.is_file()}
     published: dict[str, float] = {
         f"{row}.{score}": value
@@ -160,5 +162,10 @@ def _write(
     ranked = [rank_table(name, table, published, finished) for name, table in tables.items()]
     named = [name for table in tables.values() for name in (table.score, *(claim.score for claim in table.claims))]
     write_rows(folder / ROWS, finished.values(), dict.fromkeys([*SCORES, *named]))
-    write_text(folder / PAGE, markdown(title_of(file), command, ranked))
+    write_text(folder / PAGE, markdown(title_of(file), _command(file, overrides), ranked))
     return ranked
+
+
+def _command(recipe: str, overrides: Sequence[str]) -> str:
+    """The command that makes a page again."""
+    return join(["framecast", "rank", recipe, *overrides])
