@@ -120,13 +120,18 @@ def test_the_settings_of_modernn() -> None:
     rows = [(name, row) for name, row in ROWS if name in ("robonet", "mixed_moving_mnist")]
     rows += [("human36m", row) for row in PUBLISHED["human36m"] if row.startswith("modernn")]
     rows += [("guangzhou_radar", row) for row in PUBLISHED["guangzhou_radar"] if row.startswith("large")]
-    rows += [("kth", row) for row in ("modernn", "sa_convlstm", "e3dlstm", "phydnet", "simvp", "modernn_predrnn")]
+    rows += [
+        ("kth", row)
+        for row in ("modernn", "sa_convlstm", "e3dlstm", "phydnet", "simvp", "modernn_predrnn", "svg", "lmc")
+    ]
     for name, row in rows:
         each = read(f"{name}#{row}")
         settings = each.optimiser.learning_rate, each.training.batch_size, each.training.iterations, each.loss.name
         assert settings == (3e-4, 8, 80_000, "l2"), f"{name}#{row}"
         assert each.training.reverse_time
-        if each.model.name not in ("modernn_slots", "modernn_slots_action", "phydnet", "simvp", "motionrnn"):
+        if each.model.name in ("crevnet", "lmc"):
+            assert each.model.layers == 4
+        elif each.model.name not in ("modernn_slots", "modernn_slots_action", "phydnet", "simvp", "motionrnn", "svg"):
             assert each.model.hidden == (64,) * 4, f"{name}#{row}"
 
 

@@ -230,6 +230,7 @@ def test_the_day_before_is_summarised_and_judged(tmp_path: Path) -> None:
     assert issued["mse"] < persistence["mse"]
     assert issued["csi_2"] > persistence["csi_2"]
     assert operation.status["drift"]["warning"] is None
+    assert operation.status["drift"]["promise"] == "the days before"
 
 
 def test_products_are_written_and_what_is_impossible_is_a_reason(tmp_path: Path) -> None:

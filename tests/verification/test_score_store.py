@@ -13,8 +13,9 @@ from framecast.data.quantities import RAIN_RATE
 from framecast.errors import DataError
 from framecast.scores import CONVENTIONS
 from framecast.verification.drift import drift
+from framecast.verification.promise import EvaluationPromise
 from framecast.verification.result import Verification
-from framecast.verification.score_rows import ScoreRow
+from framecast.verification.score_rows import ScoreRow, metric_of
 from framecast.verification.score_store import append_scores, compact_scores, read_scores, score_files
 from framecast.verification.score_summary import summarise
 
@@ -141,9 +142,29 @@ def test_an_evaluation_can_be_the_promise() -> None:
     )
     promise = Verification(sums, CONVENTIONS["default"], RAIN_RATE, (), ())
     findings = drift(week(7, 0.2), promise=promise)
-    assert [finding.since for finding in findings] == ["the evaluation", "the fallback itself"]
+    assert [finding.since for finding in findings] == ["promised by the evaluation", "the fallback itself"]
     assert [finding.worse for finding in findings] == [True, False]
     assert findings[0].promised == pytest.approx(0.4, abs=0.02)
+
+
+def test_an_evaluation_promises_at_its_own_lead_times_only() -> None:
+    error = np.array([[1.0, 8.0], [1.0, 8.0]])
+    sums = xr.Dataset(
+        {
+            "mse": (("forecaster", "case", "lead_time"), np.stack([error / [2, 1], error])),
+            "mse_weight": (("forecaster", "case", "lead_time"), np.ones((2, 2, 2))),
+        },
+        {
+            "forecaster": ["model", "persistence"],
+            "block": ("case", [0, 1]),
+            "lead_time": np.array([5, 60], "timedelta64[m]").astype("timedelta64[ns]"),
+        },
+    )
+    promise = EvaluationPromise(Verification(sums, CONVENTIONS["default"], RAIN_RATE, (), ()))
+    assert promise.over("persistence", metric_of("mse"), None, [5.0]).value == pytest.approx(0.5)
+    assert promise.over("persistence", metric_of("mse"), None, [60.0, 5.0]).value == pytest.approx(1 - 8.5 / 9)
+    assert promise.over("persistence", metric_of("mse"), None, [5.0, 30.0]) is None
+    assert promise.over("extrapolation", metric_of("mse"), None, [5.0]) is None
 
 
 def test_false_alarms_are_rare() -> None:

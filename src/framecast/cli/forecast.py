@@ -50,7 +50,10 @@ def forecast(
         typer.Option(help="The number of frames to forecast, by default as many as in training; may be more."),
     ] = None,
     members: Annotated[
-        int | None, typer.Option(help="Members of an ensemble, of a model that predicts distributions; else the mean.")
+        int | None,
+        typer.Option(
+            help="Members of an ensemble, of a model that predicts distributions or draws samples; else the mean."
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(help="The seed of the members.")] = 0,
     rates: Annotated[

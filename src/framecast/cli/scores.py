@@ -15,6 +15,7 @@ from framecast.cli.terminal import print_lines, warn
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from framecast.verification.promise import Promise
     from framecast.verification.score_summary import ScoreSummary
 
 
@@ -31,7 +32,8 @@ def scores(
     days: Annotated[int, typer.Option(help="The last days, in UTC, with scores.")] = 1,
     drift_days: Annotated[int, typer.Option(help="The last days that are judged for drift.")] = 7,
     promise: Annotated[
-        Path | None, typer.Option(help="The cases.nc of an evaluation of the model; the days before, without.")
+        Path | None,
+        typer.Option(help="The cases.nc of an evaluation, or the model, of which the evaluation or card is taken."),
     ] = None,
 ) -> ScoresResult:
     """Show the scores of the forecasts of a service in the last days, beside its fallbacks, and warn of drift."""
@@ -39,9 +41,14 @@ def scores(
 
     from rich.console import Console
 
+    from framecast.checkpoints.model_folder import is_packaged
+    from framecast.verification.promise import EvaluationPromise, promise_of
     from framecast.verification.score_store import score_files
 
-    promised = None if promise is None else framecast.Verification.open(promise)
+    promised: Promise | None = None
+    if promise is not None:
+        is_model = promise.is_dir() or is_packaged(promise)
+        promised = promise_of(promise) if is_model else EvaluationPromise(framecast.Verification.open(promise))
     console, result = Console(), ScoresResult(scores=[], drift=[])
     for domain, file in score_files(path).items():
         summary = framecast.summarise(file, days, by_lead_time=False)

@@ -87,6 +87,13 @@ def lazy_variable(
     return xr.Variable(dims, indexing.LazilyIndexedArray(_Backend(tuple(shape), read)))
 
 
+def cached(array: xr.DataArray) -> Any:
+    """The lazy data of an array, read once where they are asked for as a whole, as xarray has those of the files that it opens;
+    parts are read anew."""
+    wrappers: Any = indexing
+    return wrappers.CopyOnWriteArray(wrappers.MemoryCachedArray(array.variable._data))
+
+
 class LazyArray:
     """An array as NumPy slices it, over one that xarray reads lazily, with the dims `dims`, missing ones of length 1, and
     `change` applied to what is read. Dask reads only the part of a chunk that is needed. Errors in

@@ -36,10 +36,22 @@ _ROUNDING = np.float32(1e-5)
 
 class Exceedance(NamedTuple):
     """The probabilities `(R, B, L, H, W)` that the rain rate reaches some `rates` in mm/h, of a distribution that is not known
-    otherwise."""
+    otherwise; `ladder`, those at all rates that are known, where `is_ladder` says that they resolve it. If `alone`, no values
+    were forecast with them."""
 
     rates: tuple[float, ...]
     probability: np.ndarray
+    ladder: Exceedance | None = None
+    alone: bool = False
+
+
+LEAST_RUNGS, LEAST_SPAN, LOWEST_RUNG = 5, 10.0, 0.5
+
+
+def is_ladder(rates: Sequence[float]) -> bool:
+    """Whether probabilities at `rates` in mm/h resolve a distribution well enough for the CRPS: `LEAST_RUNGS` or more, up to
+    `LEAST_SPAN` times the lowest, which is at most `LOWEST_RUNG`."""
+    return len(rates) >= LEAST_RUNGS and rates[-1] >= LEAST_SPAN * rates[0] and rates[0] <= LOWEST_RUNG
 
 
 @dataclass(frozen=True, eq=False)

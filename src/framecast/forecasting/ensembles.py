@@ -142,6 +142,12 @@ def _check(
         raise ArgumentError(f"{members} members, expected 1 or more", parameter="members")
 
 
+def latent_noise(seed: int, member: int, newest: np.ndarray, shape: tuple[int, int]) -> Tensor:
+    """The normal noise `(B, *shape)` of a member of a model that draws samples, for cases whose newest frames are `newest (B, C,
+    H, W)`."""
+    return torch.stack([torch.randn(shape, generator=_generator(seed, member, each, 0)) for each in newest])
+
+
 def _generator(seed: int, member: int, newest: np.ndarray, part: int) -> torch.Generator:
     """The random numbers of a part of a member: each frame has its own, so that the errors of many cases are independent."""
     digest = hashlib.blake2b(newest.tobytes(), digest_size=8).digest()

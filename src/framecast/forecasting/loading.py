@@ -51,7 +51,7 @@ def load(
     `BaselineForecaster`.
 
     Raises `RunError` if there is no complete model, and `ConfigError` if the device does not exist, `tile` or `members` < 1,
-    `overlap` is as large as `tile`, or there are no distributions to draw members from.
+    `overlap` is as large as `tile`, or there are no members to draw.
     """
     return load_any(folder, device, tile=tile, overlap=overlap, members=members, seed=seed)
 

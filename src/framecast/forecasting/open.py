@@ -3,13 +3,16 @@ and lead times."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from framecast.checks import as_path
+from framecast.data.lazy import Change, LazyArray, cached, lazy_variable
 from framecast.data.quantities import QUANTITIES, with_dry
 from framecast.data.readers import netcdf, odim, zarr_store
 from framecast.data.readers.compressed import opener_of
@@ -19,6 +22,7 @@ from framecast.data.readers.options import ReadOptions
 from framecast.data.units import identify, resolve_units, standard_name
 from framecast.errors import DataError
 from framecast.forecasting.labels import DIMS, EVENT, MEMBER_DIMS, PROBABILITY, QUANTILE
+from framecast.forecasting.probability_files import is_probability, joined, levels_of
 
 _AXES = {
     "init_time": ("init_time", "forecast_reference_time", "reference_time", "initial_time", "analysis_time", "run"),
@@ -52,26 +56,48 @@ def open_forecast(path: str | Path, *, variable: str | None = None, units: str |
 
     `path` is NetCDF or a Zarr store: of framecast, or of another with an initial time (CF: forecast_reference_time) and lead
     times (forecast_period), or valid times in their place; or ODIM HDF5 with fields after its nominal time. `variable` is needed
-    where several could be meant, `units` where the file states none. Raises `DataError` for another file, by what it lacks.
+    where several could be meant, `units` where the file states none. A file of probabilities alone has the variable
+    `exceedance_probability (init_time, threshold, lead_time, y, x)`, thresholds in mm/h, and no attribute `values`; `units` are
+    those of its thresholds. Raises `DataError` for another file, by what it lacks.
     """
     source = as_path(path, "the path of a forecast", "path")
     if odim.recognises(source):
         stored, name = open_odim_forecast(source, variable)
         dataset = stored
     else:
-        stored, name = _variable(source, variable)
+        stored, (name, *others) = _variables(source, variable)
         dataset = netcdf.decode(stored, name, source)
+        if is_probability(stored[name]):
+            return _of_probabilities(dataset, [name, *others], units, source)
     values = _with_axes(dataset, dataset[name], source)
     values = _in_own_units(values, units, source)
     parts = {str(name): values}
     for extra in _DERIVED & set(map(str, dataset.data_vars)):
         parts[extra] = _with_axes(dataset, dataset[extra], source)
-    origin = {key: text for key, text in stored.attrs.items() if key in _ORIGIN or str(key).startswith("framecast_")}
-    return xr.Dataset(parts, attrs={**origin, **values.attrs, "values": str(name)})
+    parts = {key: part.copy(data=cached(part)) for key, part in parts.items()}
+    return xr.Dataset(parts, attrs={**_origin(stored), **values.attrs, "values": str(name)})
 
 
-def _variable(path: Path, variable: str | None) -> tuple[xr.Dataset, str]:
-    """The dataset with the variable of the forecast, and its name. Raises `DataError`."""
+def _origin(stored: xr.Dataset) -> dict[str, Any]:
+    """The global attributes that tell where a forecast comes from."""
+    return {str(key): text for key, text in stored.attrs.items() if key in _ORIGIN or str(key).startswith("framecast_")}
+
+
+def _of_probabilities(dataset: xr.Dataset, names: Sequence[str], units: str | None, path: Path) -> xr.Dataset:
+    """A forecast of probabilities alone. Raises `DataError`."""
+    levels = levels_of(dataset, names, units, path)
+    arrays = []
+    for level in levels:
+        array = _with_axes(dataset, level.array, path).isel(channel=0)
+        arrays.append(xr.DataArray(changed(array, level.turned, path), array.coords))
+    probability = joined(levels, arrays)
+    probability = probability.copy(data=cached(probability))
+    return xr.Dataset({PROBABILITY: probability}, attrs={**_origin(dataset), "forecaster": path.stem})
+
+
+def _variables(path: Path, variable: str | None) -> tuple[xr.Dataset, list[str]]:
+    """The dataset, and the name of the variable of the forecast; of several, if they are all probabilities. Raises
+    `DataError`."""
     if not path.exists():
         raise DataError("no such file or folder", where=path, remedy="give a forecast as NetCDF or a Zarr store")
     reader = zarr_store if zarr_store.recognises(path) else netcdf if netcdf.recognises(path) else None
@@ -88,12 +114,13 @@ def _variable(path: Path, variable: str | None) -> tuple[xr.Dataset, str]:
         if options.variable not in dataset.data_vars:
             present = ", ".join(map(str, dataset.data_vars))
             raise DataError(f"no variable {options.variable!r}", where=path, remedy=f"variables: {present}")
-        return dataset, options.variable
-    names = [name for name in netcdf.names_on_grid(dataset) if name not in _DERIVED]
-    if len(names) != 1:
+        return dataset, [options.variable]
+    on_grid = netcdf.names_on_grid(dataset)
+    names = [name for name in on_grid if name not in _DERIVED] or [name for name in on_grid if name == PROBABILITY]
+    if len(names) != 1 and not (names and all(is_probability(dataset[name]) for name in names)):
         what = f"several variables on a grid: {', '.join(names)}" if names else "no variable on a grid (y, x)"
         raise DataError(what, where=path, remedy="name one", parameter="variable", example=(names or ["NAME"])[0])
-    return dataset, names[0]
+    return dataset, names
 
 
 def _with_axes(dataset: xr.Dataset, array: xr.DataArray, path: Path) -> xr.DataArray:
@@ -110,17 +137,13 @@ def _with_axes(dataset: xr.Dataset, array: xr.DataArray, path: Path) -> xr.DataA
             where=path,
             remedy="expected a coordinate with the CF standard name forecast_reference_time; observations: framecast.open",
         )
-    if "init_time" not in array.dims:
-        array = array.expand_dims("init_time")
     if "lead_time" not in array.coords:
         array = _leads_of_valid_times(array, path)
-    if "lead_time" not in array.dims:
-        array = array.expand_dims("lead_time")
-    if "channel" not in array.dims and not set(_LEVELS) & set(map(str, array.dims)):
-        array = array.expand_dims("channel", axis=-3)
-    array = array.assign_coords(lead_time=("lead_time", _as_leads(array["lead_time"], path)))
-    dims = tuple(dim for dim in ("init_time", *_LEVELS, *MEMBER_DIMS[1:]) if dim in array.dims)
-    if set(array.dims) != set(dims):
+    added = {"init_time", "lead_time", "y", "x"}
+    if not set(_LEVELS) & set(map(str, array.dims)):
+        added.add("channel")
+    dims = tuple(dim for dim in ("init_time", *_LEVELS, *MEMBER_DIMS[1:]) if dim in {*array.dims, *added})
+    if not set(array.dims) <= set(dims) or not {"y", "x"} <= set(array.dims):
         raise DataError(
             f"dims {tuple(map(str, array.dims))} of {array.name!r} are not those of a forecast",
             where=path,
@@ -136,7 +159,34 @@ def _with_axes(dataset: xr.Dataset, array: xr.DataArray, path: Path) -> xr.DataA
         array = array.assign_coords(crs=xr.Variable((), 0, grid_mapping(crs)))
         array.attrs["grid_mapping"] = "crs"
     array = array.drop_vars([name for name in array.coords if name not in known])
-    return netcdf.in_metres(array).transpose(*dims)
+    return _read_later(netcdf.in_metres(array), dims, path)
+
+
+def _read_later(array: xr.DataArray, dims: tuple[str, ...], path: Path) -> xr.DataArray:
+    """The array as float32 with the dims `dims`, missing ones of length 1: what is asked for is read from the file, no more."""
+    values = changed(array, _as_float32, path, dims)
+    coordinates = {name: each.variable for name, each in array.coords.items()}
+    for name, each in coordinates.items():
+        if name in dims and not each.ndim:
+            coordinates[name] = each.set_dims((name,))
+    coordinates["lead_time"] = xr.Variable(("lead_time",), _as_leads(array["lead_time"], path))
+    return xr.DataArray(values, coordinates, name=array.name)
+
+
+def changed(array: xr.DataArray, change: Change, path: Path, dims: tuple[str, ...] | None = None) -> xr.Variable:
+    """The variable of an array as float32 with `change` applied to what is read of it, and with the dims `dims`."""
+    source = LazyArray(array, dims or tuple(map(str, array.dims)), change, str(path))
+    values = lazy_variable(dims or array.dims, source.shape, source.__getitem__)
+    values.attrs = dict(array.attrs)
+    return values
+
+
+def _as_float32(values: np.ndarray) -> np.ndarray:
+    return values.astype(np.float32, copy=False)
+
+
+def _scaled(factor: float, offset: float, values: np.ndarray) -> np.ndarray:
+    return np.asarray(values * np.float32(factor) + np.float32(offset))
 
 
 def _is_of_pysteps(dataset: xr.Dataset) -> bool:
@@ -181,7 +231,7 @@ def _reference_of_pysteps(dataset: xr.Dataset) -> np.datetime64 | None:
 
 def _leads_of_valid_times(array: xr.DataArray, path: Path) -> xr.DataArray:
     """Lead times from the valid times of one run. Raises `DataError` if there are none, or several runs."""
-    if "time" not in array.dims or array.sizes["init_time"] != 1 or array["time"].dtype.kind != "M":
+    if "time" not in array.dims or array["init_time"].size != 1 or array["time"].dtype.kind != "M":
         raise DataError(
             f"{array.name!r} has no lead times",
             where=path,
@@ -216,8 +266,8 @@ def _in_own_units(values: xr.DataArray, units: str | None, path: Path) -> xr.Dat
     if dry is not None or (own and "dry" in attributes):
         quantity = with_dry(quantity, float(attributes["dry"] if own else dry))  # type: ignore[arg-type]
     if factor != 1 or offset:
-        values = values * np.float32(factor) + np.float32(offset)
-    values = values.astype(np.float32)
+        scaled = changed(values, partial(_scaled, factor, offset), path)
+        values = xr.DataArray(scaled, values.coords, name=values.name)
     values.attrs = {
         **attributes,
         "units": quantity.units,

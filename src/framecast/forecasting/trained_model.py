@@ -27,6 +27,7 @@ from framecast.data.scale import ASSUMED, Scale
 from framecast.data.windows.inputs import Input, fields
 from framecast.data.windows.presentation import condition_planes
 from framecast.errors import ArgumentError, ConfigError, RunError
+from framecast.forecasting.ensembles import latent_noise
 from framecast.forecasting.from_logits import forecasts_from_logits
 from framecast.forecasting.labels import Forecast, check_horizon, forecast_frames, values_of
 from framecast.forecasting.model_checks import check_actions, check_context, fit_frames
@@ -34,6 +35,7 @@ from framecast.forecasting.model_facts import as_html, as_text, model_facts
 from framecast.forecasting.protocol import Context, Forecasts, check_length, prepare
 from framecast.forecasting.tiling import check_overlap, forecast_tiles
 from framecast.forecasting.turning import other_order, turn, turn_back
+from framecast.models.parts.capabilities import sampling
 from framecast.ops.convolution import Transforms, share_transforms
 
 LEAST_LOGIT = -7.0
@@ -51,8 +53,9 @@ class TrainedModel:
 
     With `tile`, larger frames are forecast in square tiles of that side which overlap by `overlap` pixels, see `tiling`. This
     needs the memory of one tile, and allows a model of one frame size to forecast larger frames. With `members`, a model that
-    predicts distributions returns so many members that follow them, see `ensembles`, in place of the mean; `seed` is that of
-    their noise. Raises `ConfigError` if the overlap is as large as a tile, or if a model of values is asked for members.
+    predicts distributions returns so many members that follow them, see `ensembles`, in place of the mean, and a model that draws
+    samples (`models.parts.capabilities.Sampling`) so many samples; `seed` is that of their noise. Raises `ConfigError` if the
+    overlap is as large as a tile, or if another model is asked for members.
     """
 
     def __init__(
@@ -79,11 +82,11 @@ class TrainedModel:
         self._transforms: Transforms = {}
         if tile is not None:
             check_overlap(tile, overlap, self._alignment)
-        if members and not card.head.rates:
+        if members and not self.draws_members:
             raise ArgumentError(
                 f"{self.name} predicts values, from which no members can be drawn",
                 parameter="members",
-                remedy="leave it out, or train with head.name=exceedance",
+                remedy="leave it out, or train with head.name=exceedance, or a model that draws samples (model.name=svg)",
             )
 
     def __repr__(self) -> str:
@@ -123,6 +126,11 @@ class TrainedModel:
     def has_distribution(self) -> bool:
         """Whether its forecasts have probabilities."""
         return bool(self.card.head.rates)
+
+    @property
+    def draws_members(self) -> bool:
+        """Whether members can be drawn: from its distributions, or as its samples."""
+        return self.has_distribution or sampling(self.model) is not None
 
     @property
     def inputs(self) -> int:
@@ -238,22 +246,29 @@ class TrainedModel:
         if self.inputs and context.inputs is not None:
             inputs = context.inputs[:, unused:].astype(frames.dtype)
         scales = context.scales or (self._training_scale,) * len(frames)
-        # Into the coordinates of the model, through it, and back to the ground.
-        moving = isinstance(self.card.coordinates, Lagrangian)
-        origins = [self._origins(case, horizon) for case in frames] if moving or self.members else []
+        moving, rates = isinstance(self.card.coordinates, Lagrangian), self.card.head.rates
+        origins = [self._origins(case, horizon) for case in frames] if moving or (rates and self.members) else []
         carried = frames
         if moving:
             carried, inputs = carry_cases(frames, inputs, origins, self.card.quantity.dry)
-        outputs = self._run(carried, inputs, scales, horizon, actions)
-        if moving:
-            fill = LEAST_LOGIT if self.card.head.rates else self.card.quantity.dry
-            outputs = torch.stack(
-                [carry_forecast(output, path[:horizon], fill) for output, path in zip(outputs, origins, strict=True)]
-            )
-        if not self.card.head.rates:
-            return Forecasts(outputs.numpy()[None])
-        drawn = (self.members, self.seed) if self.members else None
-        return forecasts_from_logits(outputs, self.card.head.rates, self.card.quantity, frames, origins, scales, drawn)
+
+        def run(noise: Tensor | None = None) -> Tensor:
+            """From the coordinates of the model back to the ground."""
+            outputs = self._run(carried, inputs, scales, horizon, actions, noise)
+            if not moving:
+                return outputs
+            fill = LEAST_LOGIT if rates else self.card.quantity.dry
+            cases = zip(outputs, origins, strict=True)
+            return torch.stack([carry_forecast(output, path[:horizon], fill) for output, path in cases])
+
+        if rates:
+            drawn = (self.members, self.seed) if self.members else None
+            return forecasts_from_logits(run(), rates, self.card.quantity, frames, origins, scales, drawn)
+        if not self.members:
+            return Forecasts(run().numpy()[None])
+        size = frames.shape[1] + horizon - 1, self.model.noise_size
+        noise = (latent_noise(self.seed, member, frames[:, -1], size) for member in range(self.members))
+        return Forecasts(np.stack([run(each).numpy() for each in noise]))
 
     def _origins(self, frames: np.ndarray, horizon: int) -> list[Tensor]:
         """Where each pixel was one and more steps before, for a context `(T, C, H, W)` and as many lead times."""
@@ -274,18 +289,19 @@ class TrainedModel:
         scales: Sequence[Scale],
         horizon: int,
         actions: np.ndarray | None,
+        noise: Tensor | None,
     ) -> Tensor:
         """The output of the network for contexts `(B, T, C, H, W)` in its coordinates, `(B, L, K or C, H, W)`: logits, or values
-        in physical units; NaN without basis."""
+        in physical units; NaN without basis. With `noise`, a sample."""
         parts = [frames] if inputs is None else [frames, inputs]
         if self.card.head.conditions:
             parts.append(_conditions(frames, scales))
         contexts = np.concatenate(parts, axis=2)
         if self.tile is None or max(contexts.shape[-2:]) <= self.tile:
-            return torch.from_numpy(self._run_untiled(contexts, horizon, actions))
+            return torch.from_numpy(self._run_untiled(contexts, horizon, actions, noise))
         return torch.from_numpy(
             forecast_tiles(
-                lambda part: self._run_untiled(part, horizon, actions),
+                lambda part: self._run_untiled(part, horizon, actions, noise),
                 contexts,
                 self.tile,
                 self.overlap,
@@ -293,7 +309,9 @@ class TrainedModel:
             )
         )
 
-    def _run_untiled(self, contexts: np.ndarray, horizon: int, actions: np.ndarray | None) -> np.ndarray:
+    def _run_untiled(
+        self, contexts: np.ndarray, horizon: int, actions: np.ndarray | None, noise: Tensor | None
+    ) -> np.ndarray:
         """The same without tiles; the last channels of `contexts` are the extra inputs and the conditions."""
         # Scale and pad.
         contexts, inputs = np.split(contexts, [self.card.shape.predicted], axis=2)
@@ -310,7 +328,11 @@ class TrainedModel:
             None if actions is None else torch.from_numpy(np.array(actions, dtype=np.float32)).to(self.device)
         )
         with share_transforms(self._transforms):
-            output = self.model.forecast(scaled.float(), horizon, action_tensor)[..., :height, :width].float().cpu()
+            if noise is None:
+                output = self.model.forecast(scaled.float(), horizon, action_tensor)
+            else:
+                output = self.model.sample(scaled.float(), horizon, noise.to(self.device))
+        output = output[..., :height, :width].float().cpu()
         if self.card.head.rates:
             result, no_basis = output.numpy(), np.isnan(contexts[:, -1:])
         else:
@@ -346,7 +368,7 @@ def load(
     which share `overlap` pixels; with `members`, forecasts are ensembles whose noise has that `seed`; see `TrainedModel`.
 
     Raises `RunError` if there is no complete model, and `ConfigError` if the device does not exist, `tile` or `members` < 1,
-    `overlap` is as large as `tile`, or the model predicts no distributions to draw members from.
+    `overlap` is as large as `tile`, or the model has no members to draw.
     """
     check_counts(tile=tile, members=members)
     check_seed(seed)

@@ -4,8 +4,10 @@ from framecast.models.action import ActionModeRNN, ActionPredRNN
 from framecast.models.autoencoders import VAE, VQVAE
 from framecast.models.conv_tt_lstm import ConvTTLSTM
 from framecast.models.convlstm import ConvLSTM
+from framecast.models.crevnet import CrevNet
 from framecast.models.e3dlstm import E3DLSTM
 from framecast.models.fc_lstm import FCLSTM
+from framecast.models.lmc import LMC
 from framecast.models.mau import MAU
 from framecast.models.mim import MIM
 from framecast.models.modernn_dcb import MoDeRNN
@@ -19,6 +21,7 @@ from framecast.models.predrnn_m import PredRNNMOnly
 from framecast.models.predrnnpp import PredRNNPlusPlus
 from framecast.models.sa_convlstm import SAConvLSTM
 from framecast.models.simvp import TAU, SimVP
+from framecast.models.svg import SVG
 from framecast.models.tctn import TCTN
 from framecast.models.trajgru import TrajGRU
 from framecast.models.unet import UNet
@@ -45,6 +48,9 @@ Model = (
     | FCLSTM
     | MAU
     | PredNet
+    | SVG
+    | CrevNet
+    | LMC
     | ModularDesign
     | VQVAE
     | VAE
@@ -55,8 +61,10 @@ Model = (
 __all__ = [
     "E3DLSTM",
     "FCLSTM",
+    "LMC",
     "MAU",
     "MIM",
+    "SVG",
     "TAU",
     "TCTN",
     "VAE",
@@ -65,6 +73,7 @@ __all__ = [
     "ActionPredRNN",
     "ConvLSTM",
     "ConvTTLSTM",
+    "CrevNet",
     "MoDeRNN",
     "ModeRNN",
     "Model",

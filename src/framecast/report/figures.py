@@ -163,8 +163,8 @@ def performance(verification: Verification) -> str:
     SVG; empty without events."""
     points = {
         name: [
-            (1 - verification.event(name, "far", number).value, verification.event(name, "pod", number).value, rate)
-            for number, rate in enumerate(verification.rates)
+            (1 - verification.event(name, "far", number).value, verification.event(name, "pod", number).value, number)
+            for number in range(len(verification.thresholds))
         ]
         for name in verification.forecasters
     }
@@ -175,9 +175,9 @@ def performance(verification: Verification) -> str:
         _isolines(axes)
         for number, of_name in enumerate(points.values()):
             axes.plot([x for x, _, _ in of_name], [y for _, y, _ in of_name], **look(number))
-        named = {rate: (x, y) for of_name in points.values() for x, y, rate in of_name if np.isfinite([x, y]).all()}
-        for rate, (x, y) in named.items():  # once for each threshold: the points of forecasters may be near each other
-            axes.annotate(f"{rate:g} mm/h", (x, y), xytext=(7, -9), textcoords="offset points", fontsize=8)
+        named = {place: (x, y) for of_name in points.values() for x, y, place in of_name if np.isfinite([x, y]).all()}
+        for place, (x, y) in named.items():  # once for each threshold: the points of forecasters may be near each other
+            axes.annotate(verification.level(place), (x, y), xytext=(7, -9), textcoords="offset points", fontsize=8)
         axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="success ratio (1 - FAR)", ylabel="POD", aspect="equal")
 
     return panel(draw, (4.3, 4.1), grid=False)

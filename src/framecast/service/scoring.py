@@ -22,6 +22,7 @@ from framecast.service.memory import Clock
 from framecast.service.settings import Domain
 from framecast.verification.arriving import score_forecast
 from framecast.verification.drift import drift
+from framecast.verification.promise import promise_of
 from framecast.verification.score_store import append_scores, compact_scores
 from framecast.verification.score_summary import summarise
 
@@ -87,9 +88,22 @@ class Scorer:
                 scores.setdefault(f"{each.issued}/{each.forecaster}", {})[name] = round(each.value, 6)
             cases = max(cases, each.cases)
         self.yesterday = {"day": str(day.astype("datetime64[D]")), "forecasts": cases, "scores": scores}
-        findings = drift(self._layout.scores, until=day)
+        try:
+            promise = promise_of(self._domain.model)
+        except FramecastError as error:
+            _log.warning("what the model promises cannot be read: %s", error.what)
+            promise = None
+        findings = drift(self._layout.scores, until=day, promise=promise)
         worse = [finding.message for finding in findings if finding.worse]
-        self.drift = {"warning": "; ".join(worse) or None, "findings": [finding.message for finding in findings]}
+        used = promise is not None and any(finding.since.endswith(promise.source) for finding in findings)
+        source = promise.source if promise is not None and used else "the days before"
+        if source != self.drift.get("promise"):
+            _log.info("drift is judged by %s", source)
+        self.drift = {
+            "warning": "; ".join(worse) or None,
+            "promise": source,
+            "findings": [finding.message for finding in findings],
+        }
         for message in worse:
             _log.warning("drift: %s", message)
 

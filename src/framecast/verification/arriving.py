@@ -62,9 +62,7 @@ def score_forecast(
 
 def _name(given: GivenForecast) -> str:
     """What made the forecast: the rung of a ladder, or the forecaster."""
-    attributes = given.first.values.attrs
-    rung = given.first.origin.get("framecast_rung") or attributes.get("framecast_rung")
-    return str(rung or attributes.get("forecaster", "forecast"))
+    return given.first.forecaster or "forecast"
 
 
 def _score(
@@ -85,7 +83,7 @@ def _score(
 def common_quantity(frames: xr.DataArray, given: GivenForecast) -> xr.DataArray:
     """The truth in a quantity to which the forecast can be converted: rain rate, if they differ. Raises `DataError` if they are
     not both of rain."""
-    one, other = quantity_of(given.first.values), quantity_of(frames)
+    one, other = given.first.quantity, quantity_of(frames)
     if one.name == other.name:
         return frames
     if not (one.precipitation and other.precipitation):

@@ -20,6 +20,7 @@ from torch import Tensor
 from framecast.data.motion.optical_flow import estimate_motion
 from framecast.data.quantities import Quantity
 from framecast.data.scaling import default_scaling
+from framecast.scores.events import Contingency
 from framecast.scores.fractions import window_step
 from framecast.scores.i3d import I3D
 from framecast.scores.objects import SUMS as SAL_SUMS
@@ -30,6 +31,7 @@ from framecast.scores.ssim import POOLED, SMALLEST
 from framecast.scores.structure import spectrum
 from framecast.verification.case_fields import EVERYWHERE, LEADS, Box, Column, Fields, make_fields, stack_columns
 from framecast.verification.event_sums import (
+    BINNED,
     event_sums,
     neighbourhood_sums_of_events,
     pool_probabilities,
@@ -42,6 +44,12 @@ _MOTION_SIDE = 96
 """Frames are subsampled to about this many pixels a side to estimate the speed of motion."""
 _TOUCHING = np.ones((3, 3))
 """Connectivity of objects: pixels that touch at a side or a corner belong to one object."""
+
+_OF_PROBABILITIES = {
+    *("crps", "brier", "brier_weight", *Contingency._fields, "fss_error", "fss_reference", "rank_count", "members"),
+    *(f"{name}{suffix}" for name in BINNED for suffix in ("", "_by_lead_time")),
+}
+"""The sums by forecaster that need no values: those of probabilities, and of the events that follow from them."""
 
 MAX_PIXELS = 2**21
 """Pixels of a forecast that are scored at once; intermediate results need many times their memory."""
@@ -79,6 +87,7 @@ def sum_cases(
     if fields.members:
         data |= _rank_sums(fields, cases)
     data |= _weather_sums(fields, contexts, rules)
+    _leave_out_values(data, [each.alone for each in forecasts.values()])
     # identity of the cases
     digests = [hashlib.blake2b(frames.tobytes(), digest_size=8).digest() for frames in truth]
     data["checksum"] = (("case",), np.array([int.from_bytes(digest, signed=True) for digest in digests]))
@@ -89,6 +98,17 @@ def sum_cases(
             rates = [np.nan if each.rates is None else each.rates[k] for each in forecasts.values()]
             data[name] = (("forecaster", "case"), np.repeat(np.array(rates)[:, None], len(truth), axis=1))
     return xr.Dataset(data, coords={"forecaster": list(forecasts)})
+
+
+def _leave_out_values(data: dict[str, Column], alone: Sequence[bool]) -> None:
+    """NaN in the place of what was computed from the values of forecasters that gave probabilities alone."""
+    if not any(alone):
+        return
+    for name, (dims, values) in data.items():
+        if dims[0] == "forecaster" and name not in _OF_PROBABILITIES:
+            values = values.astype(np.float64)
+            values[np.array(alone)] = np.nan
+            data[name] = (dims, values)
 
 
 def _scored_box(fields: Fields, rules: ScoringRules) -> Box:
@@ -169,13 +189,15 @@ def _sum_over_pixels(values: Tensor, valid: Tensor) -> Tensor:
 def _object_sums(fields: Fields, rules: ScoringRules, diagonal: float) -> dict[str, Column]:
     """SAL, signed and absolute, of the frames in which the truth and every forecast have rain: the same frames for all.
     `diagonal` is that of full frames."""
-    scenes = [_scenes(values, fields.valid, rules) for values in (fields.truth, *fields.forecasts.values())]
+    known = [number for number, each in enumerate(fields.scored.values()) if not each.alone]
+    forecasts = [[*fields.forecasts.values()][number] for number in known]
+    scenes = [_scenes(values, fields.valid, rules) for values in (fields.truth, *forecasts)]
     totals = np.zeros((len(SAL_SUMS), len(fields.forecasts), *fields.truth.shape[:2]))
     for frame in scenes[0]:
-        observed, *forecasts = (each[frame] for each in scenes)
-        if observed is None or None in forecasts:
+        observed, *forecast_scenes = (each[frame] for each in scenes)
+        if observed is None or None in forecast_scenes:
             continue
-        for f, forecast in enumerate(forecasts):
+        for f, forecast in zip(known, forecast_scenes, strict=True):
             assert forecast is not None
             structure, amplitude, location = sal(forecast, observed, diagonal)
             totals[:, f, *frame] = structure, amplitude, location, abs(structure), abs(amplitude), 1

@@ -6,14 +6,13 @@ low the advantage is 1 - score / score of the reference, of one that is better h
 blocks, and a bootstrap over them gives the uncertainty.
 
 Two things are promised. A model is issued because it is better than what needs no training: a finding is that it is worse
-(`below the fallback`). And its advantage is as large as it was: that of an evaluation, where one is given, else that of the days
-before (`below the promise`). The p values, of one side, are corrected for the number of tests (Holm); with fewer than `FEWEST`
-days with events there is no test.
+(`below the fallback`). And its advantage is as large as it was: that of an evaluation or of its card, where there is one, else
+that of the days before (`below the promise`). The p values, of one side, are corrected for the number of tests (Holm); with
+fewer than `FEWEST` days with events there is no test.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,8 +20,8 @@ from pathlib import Path
 import numpy as np
 
 from framecast.scores import Metric
-from framecast.scores.bootstrap import blocks_with_value, draw_blocks, resample
 from framecast.verification.claims import FEWEST, HONEST_ANCHOR
+from framecast.verification.promise import Advantage, EvaluationPromise, Promise
 from framecast.verification.result import Verification
 from framecast.verification.score_rows import ScoreRow, metric_of
 from framecast.verification.score_store import DaySums, Place, daily_sums, read_scores
@@ -74,14 +73,18 @@ def drift(
     days: int = DAYS,
     *,
     until: np.datetime64 | None = None,
-    promise: Verification | None = None,
+    promise: Verification | Promise | None = None,
 ) -> list[Drift]:
     """Judge the last `days` of scores, up to and with the day `until`, by default the newest: of each forecaster that was issued
-    and has a fallback beside. `promise` is an evaluation of the model, whose first forecaster it is; without it the days before
-    are taken. Those that are `worse` come first. Raises `DataError` for a file of something else."""
+    and has a fallback beside. `promise` is an evaluation of the model, whose first forecaster it is, or what `promise_of` gives;
+    where that says nothing of a score, reference or lead time, the days before are taken. Those that are `worse` come first.
+    Raises `DataError` for a file of something else."""
     rows = read_scores(scores) if isinstance(scores, str | Path) else scores
-    every = pooled(daily_sums(rows))
-    recent = last_days(every, days, until)
+    if isinstance(promise, Verification):
+        promise = EvaluationPromise(promise)
+    by_lead = daily_sums(rows)
+    every = pooled(by_lead)
+    recent, recent_by_lead = last_days(every, days, until), last_days(by_lead, days, until)
     findings = []
     for place, sums in recent.items():
         if place.issued != place.forecaster:
@@ -89,56 +92,15 @@ def drift(
         reference = next((each for name in REFERENCES if (each := place._replace(forecaster=name)) in recent), None)
         if reference is None or reference == place or metric_of(place.score).better == "neither":
             continue
-        now = Advantage.of(metric_of(place.score), sums, recent[reference])
+        now = _between(metric_of(place.score), sums, recent[reference])
         findings.append(_finding(place, reference, now, Advantage.nothing(), "the fallback itself"))
-        before = _promised(promise, place, reference) or _before(every, place, reference, sums.days[0])
+        leads = {each.lead for each in recent_by_lead if each._replace(lead=None) == place}
+        before = _promised(promise, place, reference, leads) or _before(every, place, reference, sums.days[0])
         if before is not None:
             findings.append(_finding(place, reference, now, *before))
     corrected = holm([finding.p for finding in findings])
     findings = [replace(finding, p=p) for finding, p in zip(findings, corrected, strict=True)]
     return sorted(findings, key=lambda finding: not finding.worse)
-
-
-@dataclass(frozen=True)
-class Advantage:
-    """An advantage, the standard deviation of its bootstrap, and the number of blocks with a value."""
-
-    value: float
-    spread: float
-    blocks: int
-
-    @classmethod
-    def nothing(cls) -> Advantage:
-        """That of a reference over itself, which is known."""
-        return cls(0.0, 0.0, sys.maxsize)
-
-    @classmethod
-    def of(cls, metric: Metric, one: DaySums, other: DaySums) -> Advantage:
-        """That of one forecaster over another, on the days of both."""
-        days = np.intersect1d(one.days, other.days)
-        tables = [each.of(np.isin(each.days, days)).table for each in (one, other)]
-        return cls.of_tables(metric, tables, np.arange(len(days)))
-
-    @classmethod
-    def of_tables(cls, metric: Metric, tables: list[np.ndarray], blocks: np.ndarray) -> Advantage:
-        """That of the sums `(K, N)` of one over those of another, in `blocks (N,)`."""
-        known = np.all([blocks_with_value(metric.formula, table, blocks) for table in tables], axis=0)
-        counts = draw_blocks(blocks)
-        values = [metric.formula(table.sum(1)) for table in tables]
-        repeats = [metric.formula(resample(table, blocks, counts)) for table in tables]
-        differences = advantage(metric, *repeats)
-        differences = differences[np.isfinite(differences)]
-        spread = float(differences.std(ddof=1)) if len(differences) > 1 else float("nan")
-        return cls(float(advantage(metric, *values)), spread, int(known.sum()))
-
-
-def advantage(metric: Metric, value: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """The advantage of `value` over `reference`; NaN where it is undefined."""
-    value, reference = np.asarray(value), np.asarray(reference)
-    if metric.better == "higher":
-        return np.asarray(value - reference)
-    share = np.divide(value, reference, out=np.full(np.shape(value), np.nan), where=reference > 0)
-    return np.asarray(1 - share)
 
 
 def _finding(place: Place, reference: Place, now: Advantage, then: Advantage, since: str) -> Drift:
@@ -171,19 +133,22 @@ def _before(
     if min(len(part.days) for part in parts) == 0:
         return None
     days = len(np.intersect1d(parts[0].days, parts[1].days))
-    return Advantage.of(metric_of(place.score), *parts), f"in the {days} days before"
+    return _between(metric_of(place.score), *parts), f"in the {days} days before"
 
 
-def _promised(promise: Verification | None, place: Place, reference: Place) -> tuple[Advantage, str] | None:
-    """The advantage of the first forecaster of an evaluation over the reference; None where it has no such score."""
-    if promise is None or reference.forecaster not in promise.forecasters[1:]:
+def _between(metric: Metric, one: DaySums, other: DaySums) -> Advantage:
+    """The advantage of one forecaster over another, on the days of both."""
+    days = np.intersect1d(one.days, other.days)
+    tables = [each.of(np.isin(each.days, days)).table for each in (one, other)]
+    return Advantage.of_tables(metric, tables, np.arange(len(days)))
+
+
+def _promised(
+    promise: Promise | None, place: Place, reference: Place, leads: set[float | None]
+) -> tuple[Advantage, str] | None:
+    """The advantage over the reference that is promised at these lead times, and by what; None without."""
+    if promise is None:
         return None
-    at = {}
-    if place.threshold is not None:
-        near = [k for k, rate in enumerate(promise.rates) if np.isclose(rate, place.threshold, rtol=1e-3)]
-        if not near:
-            return None
-        at = {"threshold": near[0]}
-    metric = promise.metric(place.score, **at)
-    tables = [promise.table(name, metric).sum(2) for name in (promise.forecasters[0], reference.forecaster)]
-    return Advantage.of_tables(metric, tables, promise.sums["block"].values), "the evaluation"
+    known = [lead for lead in leads if lead is not None]
+    promised = promise.over(reference.forecaster, metric_of(place.score), place.threshold, known)
+    return None if promised is None else (promised, f"promised by {promise.source}")

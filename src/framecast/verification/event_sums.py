@@ -7,6 +7,7 @@ neighbourhood.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import torch
@@ -34,10 +35,10 @@ def event_sums(fields: Fields, rules: ScoringRules) -> dict[str, Column]:
 
 
 def neighbourhood_sums_of_events(fields: Fields, rules: ScoringRules) -> dict[str, Column]:
-    """The two sums of the fractions skill score, for thresholds and for percentiles; the events at thresholds are those of the
-    contingency tables."""
+    """The two sums of the fractions skill score, for thresholds, and for percentiles where wet is defined; the events at
+    thresholds are those of the contingency tables."""
     limits = [threshold_limit(threshold) for threshold in rules.thresholds]
-    largest = [percentile_limit(share, rules.wet) for share in SHARES]
+    largest = [percentile_limit(share, rules.wet) for share in SHARES] if math.isfinite(rules.wet) else []
     forecasts = list(fields.forecasts.values())
     sums = fractions_sums(forecasts, fields.truth, fields.valid, [*limits, *largest], rules.scales)
     for f, scored in enumerate(fields.scored.values()):
@@ -50,11 +51,13 @@ def neighbourhood_sums_of_events(fields: Fields, rules: ScoringRules) -> dict[st
     data: dict[str, Column] = {}
     for name, values in zip(("error", "reference"), sums, strict=True):
         data[f"fss_{name}"] = ((*LEADS, "threshold", "scale"), values[..., : len(limits), :].numpy())
-        data[f"fss_percentile_{name}"] = ((*LEADS, "percentile", "scale"), values[..., len(limits) :, :].numpy())
+        if largest:
+            data[f"fss_percentile_{name}"] = ((*LEADS, "percentile", "scale"), values[..., len(limits) :, :].numpy())
     return data
 
 
-_BINNED = ("forecast_count", "forecast_probability", "observed_events")
+BINNED = ("forecast_count", "forecast_probability", "observed_events")
+"""The sums by bin of probability."""
 
 
 def probability_sums_of_events(fields: Fields, rules: ScoringRules) -> dict[str, Column]:
@@ -81,7 +84,7 @@ def probability_sums_of_events(fields: Fields, rules: ScoringRules) -> dict[str,
         "brier": ((*LEADS, "threshold"), error.numpy()),
         "brier_weight": ((*LEADS, "threshold"), binned[..., 0, :].sum(-1).numpy()),
     }
-    for name, part in zip(_BINNED, binned.unbind(-2), strict=True):
+    for name, part in zip(BINNED, binned.unbind(-2), strict=True):
         data[name] = ((*LEADS, "threshold", "probability"), part.numpy())
     return data
 
@@ -90,7 +93,7 @@ def pool_probabilities(data: Mapping[str, Column]) -> dict[str, Column]:
     """The counts by bin of probability: the sums over all lead times, and those of the first, the middle and the last one, which
     are few enough to be stored for each case."""
     columns: dict[str, Column] = {}
-    for name in _BINNED:
+    for name in BINNED:
         values = data[name][1]
         columns[name] = (("forecaster", "case", "threshold", "probability"), values.sum(2))
         dims = ("forecaster", "case", "reliability_lead_time", "threshold", "probability")

@@ -16,9 +16,9 @@ import xarray as xr
 from framecast.data.conversion import WEAKEST
 from framecast.data.frames import same_grid
 from framecast.data.orientation import turned_like
-from framecast.data.quantities import ZR, Quantity, quantity_of
+from framecast.data.quantities import RAIN_RATE, ZR, Quantity, quantity_of
 from framecast.errors import ArgumentError, DataError
-from framecast.forecasting.distribution import Exceedance
+from framecast.forecasting.distribution import Exceedance, is_ladder
 from framecast.forecasting.labels import PROBABILITY, Forecast, values_of
 from framecast.forecasting.protocol import Context, Forecasts
 from framecast.verification.given_grid import nearest_pixels
@@ -31,18 +31,36 @@ IN_MEMORY = "forecast in memory"
 
 @dataclass(frozen=True)
 class Part:
-    """Some lead times of a forecast: its `values ([member,] lead_time, channel, y, x)`, lazy; the `probability (threshold,
-    lead_time, y, x)` of reaching rates, if it states any; the file `where` it lies, and its `origin` as that states it."""
+    """Some lead times of a forecast: its `values ([member,] lead_time, channel, y, x)`, lazy, and the `probability (threshold,
+    lead_time, y, x)` of reaching rates, one of them or both; the file `where` it lies, and its `origin` as that states it."""
 
-    values: xr.DataArray
+    values: xr.DataArray | None
     probability: xr.DataArray | None
     where: str
     origin: Mapping[str, Any]
 
     @property
+    def field(self) -> xr.DataArray:
+        """What tells the grid and the times: the values, or the probabilities of a forecast without."""
+        field = self.probability if self.values is None else self.values
+        assert field is not None
+        return field
+
+    @property
+    def quantity(self) -> Quantity:
+        """The quantity of the values; the rain rate for probabilities alone."""
+        return RAIN_RATE if self.values is None else quantity_of(self.values)
+
+    @property
+    def forecaster(self) -> str:
+        """What made the forecast, as the file states it; empty if it does not."""
+        stated = self.origin.get("framecast_rung") or self.field.attrs.get("framecast_rung")
+        return str(stated or self.field.attrs.get("forecaster", ""))
+
+    @property
     def leads(self) -> np.ndarray:
         """The lead times `(L,)`, timedelta64[ns]."""
-        return np.asarray(self.values["lead_time"].values.astype("timedelta64[ns]"))
+        return np.asarray(self.field["lead_time"].values.astype("timedelta64[ns]"))
 
     @property
     def rates(self) -> tuple[float, ...] | None:
@@ -51,8 +69,9 @@ class Part:
 
     @property
     def kind(self) -> tuple[int, bool]:
-        """The number of members, 1 of a single forecast, and whether it states probabilities."""
-        return int(self.values.sizes.get("member", 1)), self.probability is not None
+        """The number of members, 1 of a single forecast, 0 without values, and whether it states probabilities."""
+        members = 0 if self.values is None else int(self.values.sizes.get("member", 1))
+        return members, self.probability is not None
 
 
 @dataclass(frozen=True)
@@ -81,29 +100,31 @@ def as_time(value: Any) -> np.datetime64:
 
 def split_times(forecast: Forecast, where: str = IN_MEMORY) -> list[GivenForecast]:
     """The forecast of each initial time. Raises `DataError` for one without times."""
-    values = values_of(forecast)
-    if values["init_time"].dtype.kind != "M" or values["lead_time"].dtype.kind != "m":
+    probability = forecast[PROBABILITY] if isinstance(forecast, xr.Dataset) and PROBABILITY in forecast else None
+    values = None if "values" not in forecast.attrs and probability is not None else values_of(forecast)
+    first = probability if values is None else values
+    assert first is not None
+    if first["init_time"].dtype.kind != "M" or first["lead_time"].dtype.kind != "m":
         raise DataError(
             "the forecast has numbers of frames in the place of times, so nothing is known of when its frames are",
             where=where,
             remedy="forecast from frames that have times",
         )
-    probability = forecast[PROBABILITY] if isinstance(forecast, xr.Dataset) and PROBABILITY in forecast else None
     if probability is not None and "channel" in probability.dims:
         probability = probability.isel(channel=0)
     return [
         GivenForecast(
-            as_time(values["init_time"].values[k]),
+            as_time(first["init_time"].values[k]),
             (
                 Part(
-                    values.isel(init_time=k),
+                    None if values is None else values.isel(init_time=k),
                     None if probability is None else probability.isel(init_time=k),
                     where,
                     forecast.attrs,
                 ),
             ),
         )
-        for k in range(values.sizes["init_time"])
+        for k in range(first.sizes["init_time"])
     ]
 
 
@@ -117,7 +138,7 @@ class GivenForecaster:
     def __init__(self, name: str, forecasts: Mapping[np.datetime64, GivenForecast], target: Target) -> None:
         self.name, self.forecasts, self.target = name, forecasts, target
         parts = [part for each in forecasts.values() for part in each.parts]
-        self._pixels = nearest_pixels(parts[0].values, target.frames, parts[0].where) if target.regrid else None
+        self._pixels = nearest_pixels(parts[0].field, target.frames, parts[0].where) if target.regrid else None
         for part in parts:
             check_grid(part, parts[0] if target.regrid else None, target)
             if part.kind != parts[0].kind:
@@ -136,25 +157,35 @@ class GivenForecaster:
             )
         given = [self.forecasts[as_time(time)] for time in context.times]
         values = np.stack([self._values(each) for each in given], axis=1)
-        if given[0].first.probability is None:
+        first = given[0].first
+        if first.rates is None:
             return Forecasts(values)
-        probability = np.stack([self._probability(each) for each in given], axis=1)
-        return Forecasts(values, exceedance=Exceedance(self.target.rates, probability))
+        members, _ = first.kind
+        ladder = self._exceedance(given, first.rates) if members < 2 and is_ladder(first.rates) else None
+        exceedance = self._exceedance(given, self.target.rates)
+        return Forecasts(values, exceedance=exceedance._replace(ladder=ladder, alone=first.values is None))
 
     def _values(self, given: GivenForecast) -> np.ndarray:
-        """The values `(M, L, C, H, W)` in the quantity of the target."""
-        own = quantity_of(given.first.values)
-        values = self._joined(given, [part.values for part in given.parts])
-        values = in_quantity(values, own, self.target.quantity, self.target.zr)
-        return values if "member" in given.first.values.dims else values[None]
+        """The values `(M, L, C, H, W)` in the quantity of the target; NaN where there are none."""
+        arrays = [part.values for part in given.parts if part.values is not None]
+        if not arrays:
+            sizes = self.target.frames.sizes
+            shape = (1, len(self.target.leads), self.target.channels, sizes["y"], sizes["x"])
+            return np.full(shape, np.nan, dtype=np.float32)
+        values = self._joined(given, arrays)
+        values = in_quantity(values, given.first.quantity, self.target.quantity, self.target.zr)
+        return values if "member" in arrays[0].dims else values[None]
 
-    def _probability(self, given: GivenForecast) -> np.ndarray:
-        """The probability `(R, L, H, W)` at the rates of the target."""
-        parts = []
-        for part in given.parts:
-            assert part.probability is not None
-            parts.append(part.probability.isel(threshold=_places(part, self.target.rates)))
-        return self._joined(given, parts)
+    def _exceedance(self, given: Sequence[GivenForecast], rates: tuple[float, ...]) -> Exceedance:
+        """The probabilities `(R, B, L, H, W)` at some rates."""
+        fields = []
+        for each in given:
+            parts = []
+            for part in each.parts:
+                assert part.probability is not None
+                parts.append(part.probability.isel(threshold=_places(part, rates)))
+            fields.append(self._joined(each, parts))
+        return Exceedance(rates, np.stack(fields, axis=1))
 
     def _joined(self, given: GivenForecast, arrays: Sequence[xr.DataArray]) -> np.ndarray:
         """The arrays of the parts at the lead times of the target, NaN where no part has one."""
@@ -179,6 +210,8 @@ class GivenForecaster:
 
 def _describe(part: Part) -> str:
     members, probabilities = part.kind
+    if not members:
+        return "probabilities only"
     return f"{members} member{'s' * (members > 1)} {'with' if probabilities else 'without'} probabilities"
 
 
@@ -201,9 +234,9 @@ def _places(part: Part, rates: Sequence[float]) -> list[int]:
 
 def check_grid(part: Part, first: Part | None, target: Target) -> None:
     """Raise `DataError` if a forecast lies on another grid than the truth; if they are to be put there, than the `first` one."""
-    if first is not None and not same_grid(part.values, first.values):
+    if first is not None and not same_grid(part.field, first.field):
         raise DataError(f"the forecast lies on another grid than that in {first.where}", where=part.where)
-    if first is None and (difference := target.difference(turned_like(part.values, target.frames))):
+    if first is None and (difference := target.difference(turned_like(part.field, target.frames))):
         raise DataError(
             f"the forecast lies on another grid than the truth: {difference}",
             where=part.where,
@@ -211,7 +244,7 @@ def check_grid(part: Part, first: Part | None, target: Target) -> None:
             parameter="regrid",
             example=True,
         )
-    if part.values.sizes["channel"] != target.channels:
+    if part.values is not None and part.values.sizes["channel"] != target.channels:
         raise DataError(
             f"{part.values.sizes['channel']} channels, but {target.channels} in the truth", where=part.where
         )

@@ -68,7 +68,7 @@ def _trained_on(records: Sequence[DataRecord], frames: xr.DataArray) -> np.ndarr
 
 def _digests(source: ForecastFiles) -> set[str]:
     parts = [part for each in source.forecasts.values() for part in each.parts]
-    stated = (part.origin.get(DIGEST) or part.values.attrs.get(DIGEST) for part in parts)
+    stated = (part.origin.get(DIGEST) or part.field.attrs.get(DIGEST) for part in parts)
     return {str(digest) for digest in stated if digest}
 
 

@@ -21,6 +21,7 @@ from framecast.data.quantities import ZR, quantity_of
 from framecast.data.readers.options import ReadOptions
 from framecast.errors import ArgumentError, DataError
 from framecast.forecasting.baselines import assumptions
+from framecast.forecasting.distribution import LEAST_RUNGS, LEAST_SPAN, LOWEST_RUNG, is_ladder
 from framecast.forecasting.protocol import Forecaster
 from framecast.progress import Progress
 from framecast.verification.evaluate import grid_of
@@ -32,6 +33,7 @@ from framecast.verification.given_truth import Target
 from framecast.verification.perceptual_weights import PerceptualWeights
 from framecast.verification.result import Verification
 from framecast.verification.run import assemble, make_plan, score
+from framecast.verification.scoring_rules import ScoringRules
 from framecast.verification.settings import EvaluationSettings
 from framecast.verification.windows import FramesLike
 
@@ -103,8 +105,8 @@ class ForecastJob:
         quantity = quantity_of(self.truth)
         if not quantity.precipitation:
             return ()
-        if self.settings.rates is not None:
-            return self.settings.rates
+        if self.settings.rates is not None or self.settings.levels is not None:
+            return ScoringRules.of(quantity, self.settings).rates
         stated = [rates for source in self.sources if (rates := _first(source).first.rates) is not None]
         if not stated:
             return quantity.thresholds
@@ -125,7 +127,7 @@ def _first(source: ForecastFiles) -> GivenForecast:
 def own_name(source: ForecastFiles) -> str:
     """The name of what made the forecasts, as their files state it, or that of a single file; else "forecast"."""
     parts = [each.first for each in source.forecasts.values()]
-    names = {str(part.origin.get("framecast_rung") or part.values.attrs.get("forecaster", "")) for part in parts}
+    names = {part.forecaster for part in parts}
     return (names.pop() if len(names) == 1 else "") or "forecast"
 
 
@@ -135,7 +137,7 @@ def _one_quantity(sources: Sequence[ForecastFiles], frames: xr.DataArray) -> xr.
     own = quantity_of(frames)
     for source in sources:
         first = _first(source).first
-        other = quantity_of(first.values)
+        other = first.quantity
         if other.name != own.name and not (own.precipitation and other.precipitation):
             raise DataError(
                 f"a forecast of {other.name} in {other.units}, but the truth is {own.name} in {own.units} "
@@ -143,25 +145,37 @@ def _one_quantity(sources: Sequence[ForecastFiles], frames: xr.DataArray) -> xr.
                 where=first.where,
                 remedy="give truth of what is forecast",
             )
-    return (
-        frames
-        if all(quantity_of(_first(each).first.values).name == own.name for each in sources)
-        else as_rain_rate(frames)
-    )
+    return frames if all(_first(each).first.quantity.name == own.name for each in sources) else as_rain_rate(frames)
+
+
+def _probability_notes(source: ForecastFiles) -> list[str]:
+    """What is not computed of probabilities, and from what their CRPS is."""
+    first = _first(source).first
+    members, _ = first.kind
+    if first.rates is None or members > 1:
+        return []
+    rates = ", ".join(f"{rate:g}" for rate in first.rates)
+    notes = [] if members else [f"{source.name}: probabilities alone; scores that need values are absent"]
+    if is_ladder(first.rates):
+        return [*notes, f"{source.name}: the CRPS is that of its probabilities at {rates} mm/h"]
+    few = f"{LEAST_RUNGS} or more rates from {LOWEST_RUNG:g} mm/h or less to {LEAST_SPAN:g} times the lowest are needed"
+    return [*notes, f"{source.name}: no CRPS from probabilities at {rates} mm/h: {few}"]
 
 
 def run_forecast_job(job: ForecastJob, progress: Progress) -> Verification:
     """Score the forecasts of a job. Raises `DataError` if there is nothing to score, or what does not fit the truth."""
     target = job.target()
     cases = choose_cases(job.sources, target, job.context, runs=job.runs, with_baselines=bool(job.settings.baselines))
-    source, settings = cases.source, replace(job.settings, rates=target.rates or None)
+    source, settings = cases.source, job.settings
+    if settings.levels is None:
+        settings = replace(settings, rates=target.rates or None)
     # forecasters: those given, then baselines
     times = set(source.inits)
     forecasters: dict[str, Forecaster] = {}
     for each in job.sources:
         chosen = {time: given for time, given in each.forecasts.items() if time in times}
         forecasters[each.name] = GivenForecaster(each.name, chosen, target)
-    notes = [*cases.notes]
+    notes = [*cases.notes, *(note for each in job.sources for note in _probability_notes(each))]
     if cases.steps is not None:
         data = baseline_data(target, source.clock.step)
         baselines = baselines_at(settings.baselines, data, cases.steps)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -118,14 +119,14 @@ class Packing:
 
 def unpack(variable: xr.Variable, packing: Packing) -> xr.Variable:
     """The variable as float32 values, lazy, without the attributes that are applied."""
-
-    def read(selection: Selection) -> np.ndarray:
-        return packing.decode(np.asarray(variable[selection].values))
-
-    values = lazy_variable(variable.dims, variable.shape, read)
+    values = lazy_variable(variable.dims, variable.shape, partial(_decode_part, variable, packing))
     values.attrs = {name: value for name, value in variable.attrs.items() if name not in (*_DECODED, *_FLAGS)}
     values.encoding = dict(variable.encoding)
     return values
+
+
+def _decode_part(variable: xr.Variable, packing: Packing, selection: Selection) -> np.ndarray:
+    return packing.decode(np.asarray(variable[selection].values))
 
 
 def _stored_type(dtype: np.dtype[Any], unsigned: str) -> np.dtype[Any]:

@@ -75,7 +75,7 @@ def _build(data: BaselineData) -> Climatology:
     turned = {differing_axes(frames, grids[0]) for frames in data.frames}
     if len(turned) > 1:
         return climatology.spatial_mean()
-    axes = [{"y": -2, "x": -1}[axis] for axis in next(iter(turned), ())]
+    axes = tuple({"y": -2, "x": -1}[axis] for axis in next(iter(turned), ()))
     return Climatology(np.ascontiguousarray(np.flip(climatology.mean, axes)))
 
 

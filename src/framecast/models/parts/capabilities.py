@@ -82,6 +82,18 @@ class Distributional(Protocol):
 
 
 @runtime_checkable
+class Sampling(Protocol):
+    """A network that draws its forecasts from a distribution: each is a function of noise. `noise_size` is the number of normal
+    numbers that a step takes."""
+
+    noise_size: int
+
+    def sample(self, context: Tensor, horizon: int, noise: Tensor) -> Tensor:
+        """`context (B, T, C, H, W)` and `noise (B, T + horizon - 1, noise_size)` -> one sample `(B, horizon, C, H, W)`."""
+        ...
+
+
+@runtime_checkable
 class Unrecordable(Protocol):
     """A network that may not be recordable as a CUDA graph."""
 
@@ -158,6 +170,11 @@ def predict_future(network: Any, frames: Tensor, context: int, actions: Tensor |
         return network.reconstruct(frames[:, context:])
     forecast: Tensor = network.forecast(frames[:, :context], frames.shape[1] - context, actions)
     return forecast
+
+
+def sampling(network: Any) -> Sampling | None:
+    """`network` as one that draws samples; None if it does not."""
+    return network if isinstance(network, Sampling) else None
 
 
 def truth_of(network: nn.Module, frames: Tensor) -> Tensor:

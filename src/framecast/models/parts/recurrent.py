@@ -82,7 +82,7 @@ class Recurrent(nn.Module):
         """Predict the frames at 1..T-1: `frames (B, T or fewer, C, H, W)`, `teacher (B, T - 1)` bool; a frame is read only
         where the mask is true. `state` replaces the initial state. `feedback(prediction (B, C, H, W), t)` is fed back in place of
         the prediction of frame t + 1. Raises `ConfigError` for a frame size that the model does not support."""
-        self._check_size(frames)
+        self.check_size(frames)
         encoded = self.codec.encode(frames)
         fixed_channels = self.codec.last(self.inputs, encoded)
 
@@ -113,7 +113,7 @@ class Recurrent(nn.Module):
 
     def step(self, frame: Tensor, state: Any, action: Tensor | None = None) -> tuple[Tensor, Any]:
         """One frame in `(B, C, H, W)`, the prediction of the next one out, with the next state."""
-        self._check_size(frame)
+        self.check_size(frame)
         stepped = self.core.step(self.codec.encode(frame[:, None])[:, 0], state, action)
         return without_inputs(self.codec.decode(stepped.output[:, None]), self.inputs)[:, 0], stepped.state
 
@@ -123,7 +123,8 @@ class Recurrent(nn.Module):
             None if self.segment is None else "activations cannot be computed again in a recorded step (model.segment)"
         )
 
-    def _check_size(self, frames: Tensor) -> None:
+    def check_size(self, frames: Tensor) -> None:
+        """Raise `ConfigError` for frames of a size that the model does not support."""
         height, width = frames.shape[-2:]
         if self.tied_to is not None and (height, width) != self.tied_to:
             size = " x ".join(map(str, self.tied_to))

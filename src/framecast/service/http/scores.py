@@ -112,7 +112,8 @@ def _read(path: Path) -> list[Row]:
         return []
     if not set(header) >= _NEEDED:
         return []
-    rows, issued = [], {}
+    rows: list[Row] = []
+    issued: dict[str, str] = {}
     for fields in csv.reader(lines):
         if len(fields) == len(header) and (row := _row(dict(zip(header, fields, strict=True)), issued)) is not None:
             rows.append(row)

@@ -1,0 +1,121 @@
+"""SVG: the posterior of training, the prior of forecasts, and the layouts of its encoders."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch.distributions import Normal, kl_divergence
+
+from framecast.errors import ConfigError
+from framecast.models import SVG
+from framecast.models.parts.flops import parameters
+from framecast.models.svg import Gaussian, divergence
+from framecast.ops import free_running
+from framecast.types import FrameShape
+
+SHAPE = FrameShape(channels=1, height=16, width=16, context=3, horizon=3)
+TEACHER = torch.ones(2, 5, dtype=torch.bool)
+
+
+def model(**settings: Any) -> Any:
+    torch.manual_seed(0)
+    built = replace(SVG.tiny(), **settings).build(SHAPE)
+    with torch.no_grad():
+        for weight in built.parameters():
+            weight.add_(0.1 * torch.randn_like(weight))
+    return built
+
+
+def windows() -> torch.Tensor:
+    return torch.rand(2, 6, 1, 16, 16, generator=torch.Generator().manual_seed(1))
+
+
+def test_the_divergence_is_that_of_two_normal_distributions() -> None:
+    torch.manual_seed(0)
+    one, other = (Gaussian(torch.randn(3, 4), torch.randn(3, 4)) for _ in range(2))
+    normal, second = (Normal(each.mean, (each.log_variance / 2).exp()) for each in (one, other))
+    torch.testing.assert_close(divergence(one, other), kl_divergence(normal, second).sum(-1))
+    assert divergence(one, one).abs().max() < 1e-6
+
+
+def test_a_sample_without_noise_is_the_forecast_and_noise_changes_it_from_the_first_frame_on() -> None:
+    svg, context = model().eval(), windows()[:, :3]
+    forecast = svg.forecast(context, 4)
+    noise = torch.zeros(2, 6, svg.noise_size)
+    assert torch.equal(svg.sample(context, 4, noise), forecast)
+    noise[0, 2] = 1.0  # of the step after the context
+    changed = (svg.sample(context, 4, noise) - forecast).abs().amax((2, 3, 4))
+    assert (changed[0] > 1e-6).all()
+    assert not changed[1].any()
+
+
+def test_a_frame_is_seen_by_its_own_prediction_in_training_only() -> None:
+    """By way of the posterior, and outside of training by the predictions after it."""
+    frames, other = windows(), windows()
+    other[:, 2] += 1
+    differences = {}
+    for training in (True, False):
+        predictions = []
+        for each in (frames, other):
+            svg = model().train(training)
+            torch.manual_seed(1)
+            predictions.append(svg(each, TEACHER).frames.detach())
+        differences[training] = (predictions[0] - predictions[1]).abs().amax((0, 2, 3, 4))
+    assert differences[True][1] > 1e-6
+    assert not differences[False][:2].any()
+    assert (differences[False][2:] > 1e-6).all()
+
+
+def test_the_state_follows_the_posterior_of_the_context() -> None:
+    svg, context = model().eval(), windows()[:, :3]
+    before = svg.forecast(context, 2)
+    with torch.no_grad():
+        svg.recurrent.core.posterior.head.bias += 1
+    assert (svg.forecast(context, 2) - before).abs().max() > 1e-6
+
+
+def test_the_divergence_is_a_loss_of_training_only() -> None:
+    svg = model(beta=0.5)
+    assert set(svg(windows(), TEACHER).losses) == {"divergence"}
+    assert not svg.eval()(windows(), TEACHER).losses
+
+
+def test_after_the_context_the_decoder_has_the_maps_of_its_last_frame() -> None:
+    """Then what it is given of the newest frame is the vector of it alone."""
+    frames = windows()
+    for skip, count in (("context", 3), ("newest", 5)):
+        seen = []
+        svg = model(skip=skip).eval()
+        svg.recurrent.core.decoder.register_forward_hook(lambda _, inputs, __, seen=seen: seen.append(inputs[1][0]))
+        svg(frames, TEACHER)
+        assert len({each.sum().item() for each in seen}) == count
+
+
+def test_a_batch_of_one_sequence_cannot_be_trained() -> None:
+    svg = model()
+    with pytest.raises(ConfigError, match=r"training\.batch_size"):
+        svg(windows()[:1], TEACHER[:1])
+    svg.eval()(windows()[:1], TEACHER[:1])
+
+
+@pytest.mark.parametrize(
+    ("encoder", "size", "levels", "count"),
+    # the sums over the layers of the published files, without the biases of convolutions before a BatchNorm
+    [
+        ("dcgan", 64, 4, 12_612_009),
+        ("dcgan", 128, 5, 25_196_969),
+        ("vgg", 64, 4, 22_754_601),
+        ("vgg", 128, 5, 39_275_817),
+    ],
+)
+def test_the_layouts_have_the_published_numbers_of_weights(encoder: Any, size: int, levels: int, count: int) -> None:
+    with torch.device("meta"):
+        svg = SVG(encoder=encoder, levels=levels).build(FrameShape(1, size, size, 5, 10))
+    assert parameters(svg) == count
+
+
+def test_a_frame_after_the_context_may_be_anything_in_a_forecast() -> None:
+    svg, frames = model().eval(), windows()
+    frames[:, 3:] = torch.nan
+    assert torch.isfinite(svg(frames, free_running(2, 3, 3)).frames).all()
