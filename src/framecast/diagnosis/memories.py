@@ -109,13 +109,13 @@ def _projected(increments: list[list[tuple[Tensor, Tensor]]]) -> Figure:
                 places = project(points, LONG)
                 for k, (name, colour) in enumerate(_MEMORIES.items()):
                     axes.plot(*places[memory == k].T, "o", color=colour, markersize=2, label=f"Δ{name}")
-        grid[0, 0].legend(frameon=False, fontsize=7)
+        legend_below(grid[-1, len(steps) // 2], len(_MEMORIES))
 
     return Figure(
         "Increments",
         "One point for the map of each channel of the first sequences, scaled to length 1, at the first step, in the middle and "
         f"at the last. {describe_projection(count, LONG)}.",
-        plot(draw, (1.6 * len(steps), 1.6 * layers), grid=(layers, len(steps))),
+        plot(draw, (1.6 * len(steps), 1.6 * layers + 0.2), grid=(layers, len(steps))),
     )
 
 
