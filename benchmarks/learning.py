@@ -29,12 +29,15 @@ from framecast.forecasting.trained_model import load
 from framecast.losses import L1L2
 from framecast.models import (
     E3DLSTM,
+    LMC,
     MIM,
+    SVG,
     TAU,
     TCTN,
     VQVAE,
     ConvLSTM,
     ConvTTLSTM,
+    CrevNet,
     MoDeRNN,
     ModeRNN,
     ModularDesign,
@@ -81,16 +84,20 @@ MODELS: dict[str, Any] = {
     "simvp (incepu)": SimVP(spatial=16, hidden=64, layers=2, blocks=4, kind="incepu"),
     "tau": TAU(spatial=16, hidden=64, layers=2, blocks=4),
     "unet": UNet(),
+    "svg": SVG(width=32, levels=3, hidden=128),
+    "crevnet": CrevNet(blocks=(2, 2, 2), layers=4, group=1),
+    "lmc": LMC(width=16),
 }
 CASES = 100
 
 
 def experiment(name: str, images: str, iterations: int) -> Experiment:
-    """The experiment of a model. Only the curriculum differs: one-shot models have none, TCTN is teacher-forced."""
+    """The experiment of a model. Only the curriculum differs: one-shot models and LMC-Memory have none, TCTN, SVG and CrevNet are
+    teacher-forced."""
     curriculum: Any = ReverseScheduled(start=iterations // 8, stop=iterations // 2, alpha=iterations / 12)
-    if name.startswith(("simvp", "tau", "unet")):
+    if name.startswith(("simvp", "tau", "unet", "lmc")):
         curriculum = NoSampling()
-    elif name == "tctn":
+    elif name in ("tctn", "svg", "crevnet"):
         curriculum = TeacherForced()
     return Experiment(
         data=MovingDigits(images=images, size=32, train=20_000, validation=16, test=CASES),

@@ -140,6 +140,20 @@ def test_motions_are_caught_at_every_step_and_layer() -> None:
         probes.motions(built(SMALL["convlstm"]), frames()[:, :3], 3)
 
 
+@pytest.mark.parametrize("form", ["code", "paper"])
+def test_what_a_filter_has_beyond_its_trend_is_the_transient_variation(form: Any) -> None:
+    """A transient variation that is the same everywhere, tanh(0.5), whatever the trend has become."""
+    model = built(MotionRNN(backbone=PredRNN(**CELLS), form=form, transient=False))
+    for unit in model.modules():
+        if getattr(unit, "probe", "") == "motion":
+            torch.nn.init.zeros_(unit.output.weight)  # type: ignore[union-attr, arg-type]
+            torch.nn.init.constant_(unit.output.bias, 0.5)  # type: ignore[union-attr, arg-type]
+    found = probes.motions(model, frames()[:, :3], 3)
+    assert found[-1][0].trend.abs().min() > 0
+    for (each,) in found:
+        torch.testing.assert_close(each.filter - each.trend, torch.full_like(each.trend, 0.5).tanh())
+
+
 def test_increments_that_are_the_same_have_cosine_1_and_orthogonal_ones_0() -> None:
     one = torch.rand(2, 3, 4, 4) + 0.1
     other = torch.zeros_like(one)

@@ -5,15 +5,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from rich.console import Console
 from test_trained_model import frames
 
 import framecast
 from framecast.checkpoints.model_folder import ModelCard, save
+from framecast.config.experiment import Experiment, Training
+from framecast.curriculum import TeacherForced
+from framecast.data.datasets import MovingDigits
 from framecast.data.quantities import RAIN_RATE
 from framecast.data.scaling import RainLog
 from framecast.forecasting.protocol import Context
 from framecast.forecasting.trained_model import TrainedModel
 from framecast.models import SVG
+from framecast.training import train
 from framecast.types import FrameShape
 
 SHAPE = FrameShape(1, 16, 16, 3, 2)
@@ -68,3 +73,13 @@ def test_another_model_of_values_says_which_models_have_members() -> None:
     card = ModelCard(other, RainLog(), RAIN_RATE, SHAPE, 300.0)
     with pytest.raises(framecast.errors.ArgumentError, match=r"model\.name=svg"):
         TrainedModel(other.build(SHAPE), card, members=2)
+
+
+def test_a_trained_run_is_scored_as_an_ensemble(tmp_path: Path) -> None:
+    data = MovingDigits(size=16, context=3, horizon=2, train=4, validation=2, test=2)
+    training = Training(iterations=1, batch_size=2, accelerator="cpu")
+    settings = Experiment(data=data, model=SVG.tiny(), curriculum=TeacherForced(), training=training)
+    run = train(settings, out=tmp_path / "run", console=Console(quiet=True))
+    scores = framecast.evaluate(run, members=3)
+    assert scores.members("svg") == 3
+    assert scores.frame("svg", "crps").value < scores.frame("svg", "mae").value

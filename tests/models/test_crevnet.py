@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from framecast.models import CrevNet
@@ -14,6 +14,7 @@ from framecast.models.parts.flops import parameters
 from framecast.types import FrameShape
 
 
+@settings(max_examples=12)
 @given(
     channels=st.integers(1, 3),
     blocks=st.lists(st.integers(1, 3), min_size=1, max_size=3),

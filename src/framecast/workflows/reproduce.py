@@ -159,7 +159,7 @@ def reproduce(
     # Row by row: settings, training, verification, comparison.
     for name, paper in papers.items():
         original, experiment = read(f"{file}#{name}"), scale_experiment(read(f"{file}#{name}", overrides), scale)
-        run = _train_row(experiment, Path(out) / Path(file).stem / name, console)
+        run = train_row(experiment, Path(out) / Path(file).stem / name, console)
         if run is None:
             raise Interrupted(
                 f"training of {name} was interrupted, and {len(results)} scores were compared before; everything is saved",
@@ -226,22 +226,28 @@ def setting_changes(original: Experiment, ours: Experiment) -> list[str]:
     return [*changes, "data.images MNIST -> bundled"] if after.get("data.images") == "bundled" else changes
 
 
-def _train_row(experiment: Experiment, out: Path, console: Console | None) -> Path | None:
-    """Train a row in the folder `out`, or resume it. Returns the folder of the finished run; None if it was interrupted."""
+def train_row(experiment: Experiment, out: Path, console: Console | None) -> Path | None:
+    """Train a row in the folder `out`, or resume it. Returns the folder of the finished run; None if it was interrupted. Raises
+    `ConfigError` if the folder holds a run with other settings."""
     if not (out / EXPERIMENT).is_file():
         train(experiment, out=out, console=console)
     else:
-        check_unchanged(out, second_stage(experiment, out)[0])
-        if (length := read_experiment(out).training.iterations) != experiment.training.iterations:
-            raise ConfigError(
-                f"it holds a run of {length} iterations, expected {experiment.training.iterations}",
-                where=out,
-                remedy="choose another folder",
-                parameter="out",
-            )
+        check_row(experiment, out)
         if not (out / "last").is_dir():
             resume(out, console=console)
     return out if (out / "last").is_dir() else None
+
+
+def check_row(experiment: Experiment, out: Path) -> None:
+    """Raise `ConfigError` if the run in the folder `out` is not one of `experiment`, its length included."""
+    check_unchanged(out, second_stage(experiment, out)[0])
+    if (length := read_experiment(out).training.iterations) != experiment.training.iterations:
+        raise ConfigError(
+            f"it holds a run of {length} iterations, expected {experiment.training.iterations}",
+            where=out,
+            remedy="choose another folder",
+            parameter="out",
+        )
 
 
 def scale_experiment(experiment: Experiment, scale: float) -> Experiment:
