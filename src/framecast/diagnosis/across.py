@@ -67,7 +67,8 @@ def across(
     for name, each in groups_of.items():
         groups = each.groups
         diagnosis.facts[f"{name}: how"] = (
-            f"{counted(groups.number, 'group')}, {outside(groups)}, eps {groups.eps:.3g}, at least {groups.min_samples} neighbours; "
+            f"{counted(groups.number, 'group')}, {outside(groups)}, eps {groups.eps:.3g}, "
+            f"at least {groups.min_samples} neighbours; "
             f"A-distance of truth and forecast {format_number(each.distance, SEQUENCES)}"
         )
     facts = {"windows": f"{len(first.frames)}, {first.context} + {first.horizon} frames"}
