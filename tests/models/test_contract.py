@@ -102,8 +102,7 @@ VARIANTS = {
     ),
     "action ModeRNN, wide encoders": ActionModeRNN(hidden=(4, 4), slots=2, kernel=5, residual=False),
     "SVG, VGG": SVG(encoder="vgg", width=2, levels=2, features=4, hidden=4, latent=2, skip="newest"),
-    "CrevNet, groups of frames": CrevNet(blocks=(1, 1), layers=2, group=3),
-    "CrevNet, ConvLSTM": CrevNet(blocks=(1, 1), layers=3, group=1, cell="convlstm"),
+    "CrevNet, groups of frames, ConvLSTM": CrevNet(blocks=(1, 1), layers=1, group=2, cell="convlstm"),
     "action PredRNN, LayerNorm": ActionPredRNN(hidden=(4, 4), kernel=3, layer_norm=True, residual=False),
 }
 """The settings that change what a model is made of."""

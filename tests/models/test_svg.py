@@ -102,12 +102,7 @@ def test_a_batch_of_one_sequence_cannot_be_trained() -> None:
 @pytest.mark.parametrize(
     ("encoder", "size", "levels", "count"),
     # the sums over the layers of the published files, without the biases of convolutions before a BatchNorm
-    [
-        ("dcgan", 64, 4, 12_612_009),
-        ("dcgan", 128, 5, 25_196_969),
-        ("vgg", 64, 4, 22_754_601),
-        ("vgg", 128, 5, 39_275_817),
-    ],
+    [("dcgan", 64, 4, 12_612_009), ("vgg", 128, 5, 39_275_817)],
 )
 def test_the_layouts_have_the_published_numbers_of_weights(encoder: Any, size: int, levels: int, count: int) -> None:
     with torch.device("meta"):

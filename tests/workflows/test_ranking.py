@@ -160,3 +160,10 @@ def test_the_reduced_form_is_the_same_for_all_papers_and_its_rows_can_be_built(n
         data, experiment = run.experiment.data, run.experiment
         experiment.data.open(experiment.check)
         assert (data.context, data.horizon, experiment.training.iterations) == (5, 5, 1000)
+
+
+def test_an_interrupted_ranking_is_no_success(recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("framecast.workflows.ranking.train_row", lambda *arguments: None)
+    result = CliRunner().invoke(app, ["rank", f"{recipe}#main", "--out", str(tmp_path / "out")])
+    assert result.exit_code == 130
+    assert "training of small with seed 5 was interrupted" in result.output

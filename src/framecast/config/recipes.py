@@ -11,10 +11,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
-from functools import cache
 from copy import deepcopy
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cache, lru_cache
 from pathlib import Path
 from shlex import quote
@@ -255,12 +253,10 @@ def _settings(file: Path, row: str) -> dict[str, Any]:
         raise ConfigError(f"no row {shown(row)}{nearest(row, known)}", where=file, remedy=f"rows: {', '.join(known)}")
     if not isinstance(content["base"], dict):
         raise ConfigError(f"{shown(content['base'])} given, expected settings by name", where=f"{file}, base")
-    base = {key: value for key, value in content["base"].items() if key not in ("paper", "origin")}
-    difference = {key: value for key, value in (known.get(row) or {}).items() if key not in ("paper", "origin")}
-    base = {key: value for key, value in content["base"].items() if key != "origin"}
-    difference = {
-        key: value for key, value in (known.get(row) or {}).items() if key not in ("paper", "origin", "reduced")
-    }
+    base, difference = (
+        {key: value for key, value in part.items() if key not in ("paper", "origin", "reduced")}
+        for part in (content["base"], known.get(row) or {})
+    )
     settings: dict[str, Any] = merge(base, difference)
     settings["model"] = _keep_hidden(base.get("model"), settings.get("model"))
     return settings

@@ -246,7 +246,7 @@ class CrevNet:
     @classmethod
     def tiny(cls) -> Self:
         """A model of some thousand weights, for tests and demonstrations."""
-        return cls(blocks=(1, 2), layers=2, group=1)
+        return cls(blocks=(1, 1), layers=2, group=1)
 
     @property
     def tied_to_size(self) -> bool:

@@ -78,7 +78,8 @@ def batch_mean_csi(table: Contingency, batch: int) -> float:
     batches = [
         Contingency(*(counts[k : k + batch].sum(0) for counts in table)) for k in range(0, len(table.hits), batch)
     ]
-    return float(torch.stack([csi(each).nan_to_num(0.0) for each in batches]).mean())
+    scores = [each.hits / (each.hits + each.misses + each.false_alarms).clamp(min=1) for each in batches]
+    return float(torch.stack(scores).double().mean())
 
 
 def pod(table: Contingency) -> Tensor:

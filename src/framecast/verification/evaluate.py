@@ -45,7 +45,7 @@ from framecast.verification.result import Verification
 from framecast.verification.resuming import dependencies, score_parts
 from framecast.verification.run import PartialResult, ScoringPlan, assemble, make_plan, score
 from framecast.verification.settings import EvaluationSettings
-from framecast.verification.stored_parts import StoredParts
+from framecast.verification.stored_parts import EVALUATION, FOLDER, StoredParts
 from framecast.verification.windows import FramesLike, pixel_size, training_warning, windows_of
 
 DEFAULTS = EvaluationSettings()
@@ -185,7 +185,7 @@ def run_job(
     if out is not None:
         in_memory = isinstance(job.data, xr.DataArray)
         depends = dependencies(resources.models, resources.sources, plan, settings, batches, in_memory)
-        store = StoredParts(Path(out), depends)
+        store = StoredParts(Path(out) / FOLDER, depends, EVALUATION)
     score_these = partial(_score_here, resources) if cluster is None else partial(_score_on_cluster, job, cluster)
     parts = score_parts(plan, batches, score_these, progress or no_progress, store)
     verification = replace(
