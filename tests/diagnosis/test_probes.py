@@ -9,6 +9,7 @@ from known_models import Brightness, Decay
 from framecast.diagnosis import probes
 from framecast.errors import ConfigError
 from framecast.models import (
+    FCLSTM,
     VQVAE,
     ConvLSTM,
     ModeRNN,
@@ -30,6 +31,7 @@ SMALL: dict[str, Any] = {
     "predrnn_v2": PredRNNV2(**CELLS),
     "modernn_slots": ModeRNN(**CELLS, slots=2),
     "motionrnn": MotionRNN(backbone=PredRNN(**CELLS)),
+    "fc_lstm": FCLSTM(hidden=(12, 8)),
     "simvp": SimVP(spatial=8, hidden=16, layers=2, blocks=2),
 }
 
@@ -48,7 +50,7 @@ def built(config: object) -> torch.nn.Module:
 
 
 @pytest.mark.parametrize(
-    "config", [SMALL["convlstm"], SMALL["predrnn_v2"], SMALL["modernn_slots"], SMALL["motionrnn"], SMALL["simvp"]]
+    "config", [SMALL[name] for name in ("convlstm", "predrnn_v2", "modernn_slots", "motionrnn", "simvp", "fc_lstm")]
 )
 def test_features_of_any_model_are_one_vector_a_sequence(config: object) -> None:
     model = built(config)
