@@ -5,7 +5,7 @@
     python benchmarks/radar_model.py calibrated cv/summary.json
 
 `cv/all` is trained on all events of the recipe; the scores in the card are those of the folds, each on the event that it has not
-seen, and of `cv/all` on the event that is only judged.
+seen, and of `cv/all` on the event that is only judged, beside those of the references on the same frames.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from framecast.checkpoints.model_folder import PACKAGED, load, save
+from framecast.verification import drift
+from framecast.verification.promise import REFERENCES, SCORES
 
 EVENTS = {
     "MeteoSwiss, rain rate, 5 min, 1 km": ("2015-05-15T15:45:00 UTC", "2015-05-15T19:00:00 UTC"),
@@ -45,16 +47,17 @@ def main(run: str, summary: str) -> None:
     """Write the model of `run` to the package, with the scores of `summary`."""
     network, card = load(Path(run))
     rows = json.loads(Path(summary).read_text())
-    scores = {
-        f"{row['event']}, {row['score']}": round(row["value"], 5)
-        for row in rows
-        if row["forecaster"] == card.model.name and row["score"].split()[0].lower() in ("mse", "crps", "csi", "brier")
-    }
+    scores: dict[str, dict[str, float]] = {}
+    for row in rows:
+        if row["score"].split()[0].lower() in ("mse", "crps", "csi", "brier") and row["event"] != "mean":
+            scores.setdefault(row["forecaster"], {})[f"{row['event']}, {row['score']}"] = round(row["value"], 5)
+    own = scores.pop(card.model.name)
     about = {
         **ABOUT,
         "trained_on": "; ".join(f"{source}, {first} to {last}" for source, (first, last) in EVENTS.items()),
         "times": [list(span) for span in EVENTS.values()],
-        "left_out_scores": scores,
+        SCORES: own,
+        REFERENCES: {name: scores[name] for name in drift.REFERENCES if name in scores},
     }
     save(PACKAGED / "radar", network, replace(card, about=about, row_order="north_first"))
 

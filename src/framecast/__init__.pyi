@@ -52,6 +52,7 @@ from framecast.workflows.evaluation import evaluate as evaluate
 from framecast.workflows.forecast_verification import verify_forecasts as verify_forecasts
 from framecast.workflows.inspection import inspect as inspect
 from framecast.workflows.inspection import training_cost as training_cost
+from framecast.workflows.ranking import rank as rank
 from framecast.workflows.reproduce import reproduce as reproduce
 
 Options = ReadOptions  # its name before 0.1.0

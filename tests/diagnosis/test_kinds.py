@@ -186,12 +186,12 @@ def test_groups_by_label_that_are_separable_are_2_apart_and_mixed_ones_are_not()
     assert found.facts["A-distance between groups"] == "2 / 3: 2.00"
     assert float(found.facts["silhouette by label"]) > 0.8
     assert found.verdict.startswith("A-distance 2.00 between groups by digits, 0.")
-    assert found.verdict.endswith("no collapse.")
+    assert found.verdict.endswith("no sign of collapse.")
     assert [figure.heading for figure in found.figures] == ["Features", "Truth and forecast", "A-distance"]
     assert "Colours by digits" in found.figures[0].caption
     frames[:, 3:] += 2.0
     mixed = collapse(Brightness(), Windows(frames, 3, 2, labels=Labels("digits", ("2", "2", "3", "3") * 10)))
-    assert mixed.verdict.endswith("2.00 between truth and forecast: the groups have collapsed.")
+    assert mixed.verdict.endswith("2.00 between truth and forecast: a sign of collapse.")
     unlabelled = collapse(Brightness(), Windows(frames, 3, 2))
     assert unlabelled.facts["groups"] == "by DBSCAN: no label differs among the windows"
     assert "A-distance between groups" not in unlabelled.facts
@@ -233,7 +233,9 @@ def test_motion_is_that_of_the_first_motion_gru_unless_another_is_named() -> Non
     found = kinds.motion(built, windows, layer=2)
     down = float(found.facts["trend"].split(" rows down")[0])
     assert down > 1
-    assert ", 0 columns" in found.facts["trend"].replace("-0 ", "0 ")
+    assert ", 0 columns" in found.facts["trend"]
+    south_first = kinds.motion(built, windows._replace(south_first=True), layer=2)
+    assert f"{down:.2g} rows up" in south_first.facts["trend"]
     with pytest.raises(ConfigError, match="expected 1 to 2"):
         kinds.motion(built, windows, layer=3)
 

@@ -9,6 +9,7 @@ from known_models import Brightness, Decay
 from framecast.diagnosis import probes
 from framecast.errors import ConfigError
 from framecast.models import (
+    FCLSTM,
     VQVAE,
     ConvLSTM,
     ModeRNN,
@@ -30,6 +31,7 @@ SMALL: dict[str, Any] = {
     "predrnn_v2": PredRNNV2(**CELLS),
     "modernn_slots": ModeRNN(**CELLS, slots=2),
     "motionrnn": MotionRNN(backbone=PredRNN(**CELLS)),
+    "fc_lstm": FCLSTM(hidden=(12, 8)),
     "simvp": SimVP(spatial=8, hidden=16, layers=2, blocks=2),
 }
 
@@ -48,7 +50,7 @@ def built(config: object) -> torch.nn.Module:
 
 
 @pytest.mark.parametrize(
-    "config", [SMALL["convlstm"], SMALL["predrnn_v2"], SMALL["modernn_slots"], SMALL["motionrnn"], SMALL["simvp"]]
+    "config", [SMALL[name] for name in ("convlstm", "predrnn_v2", "modernn_slots", "motionrnn", "simvp", "fc_lstm")]
 )
 def test_features_of_any_model_are_one_vector_a_sequence(config: object) -> None:
     model = built(config)
@@ -138,6 +140,20 @@ def test_motions_are_caught_at_every_step_and_layer() -> None:
     assert all(len(row) == len(found[0]) > 0 for row in found)
     with pytest.raises(ValueError, match="no MotionGRU"):
         probes.motions(built(SMALL["convlstm"]), frames()[:, :3], 3)
+
+
+@pytest.mark.parametrize("form", ["code", "paper"])
+def test_what_a_filter_has_beyond_its_trend_is_the_transient_variation(form: Any) -> None:
+    """A transient variation that is the same everywhere, tanh(0.5), whatever the trend has become."""
+    model = built(MotionRNN(backbone=PredRNN(**CELLS), form=form, transient=False))
+    for unit in model.modules():
+        if getattr(unit, "probe", "") == "motion":
+            torch.nn.init.zeros_(unit.output.weight)  # type: ignore[union-attr, arg-type]
+            torch.nn.init.constant_(unit.output.bias, 0.5)  # type: ignore[union-attr, arg-type]
+    found = probes.motions(model, frames()[:, :3], 3)
+    assert found[-1][0].trend.abs().min() > 0
+    for (each,) in found:
+        torch.testing.assert_close(each.filter - each.trend, torch.full_like(each.trend, 0.5).tanh())
 
 
 def test_increments_that_are_the_same_have_cosine_1_and_orthogonal_ones_0() -> None:

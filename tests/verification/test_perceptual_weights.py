@@ -2,12 +2,12 @@
 
 import hashlib
 import sys
-from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from perceptual_files import LINEAR, write_i3d, write_trunk
 
 from framecast.cli import main
 from framecast.config.experiment import Experiment, Optimiser, Training
@@ -19,8 +19,6 @@ from framecast.training import train
 from framecast.verification.perceptual_weights import PerceptualWeights
 from framecast.workflows.evaluation import evaluate
 
-LINEAR = Path(str(files("torchmetrics"))) / "functional/image/lpips_models/alex.pth"
-"""The published linear layers, which torchmetrics has in its package."""
 UNITS = {
     "Conv3d_1a_7x7": (64, 3, 7),
     "Conv3d_2b_1x1": (64, 64, 1),
@@ -36,29 +34,12 @@ UNITS = {
 
 @pytest.fixture(scope="module")
 def trunk(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """AlexNet as torchvision publishes it, with weights by chance; the classifier goes unused."""
-    generator = torch.Generator().manual_seed(0)
-    weights = {"classifier.1.weight": torch.zeros(1, 1)}
-    sizes = zip((3, 64, 192, 384, 256), (64, 192, 384, 256, 256), (11, 5, 3, 3, 3), (0, 3, 6, 8, 10), strict=True)
-    for inner, outer, side, place in sizes:
-        weights[f"features.{place}.weight"] = torch.randn(outer, inner, side, side, generator=generator) * 0.05
-        weights[f"features.{place}.bias"] = torch.zeros(outer)
-    path = tmp_path_factory.mktemp("trunk") / "alexnet.pth"
-    torch.save(weights, path)
-    return path
+    return write_trunk(tmp_path_factory.mktemp("trunk") / "alexnet.pth")
 
 
 @pytest.fixture(scope="module")
 def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """I3D with weights by chance, as large as keeps numbers about 1."""
-    generator = torch.Generator().manual_seed(0)
-    weights = I3D().state_dict()
-    for name, value in weights.items():
-        if name.endswith("conv3d.weight"):
-            weights[name] = torch.randn(value.shape, generator=generator) * (2 / value[0].numel()) ** 0.5
-    path = tmp_path_factory.mktemp("video") / "i3d.pt"
-    torch.save(weights, path)
-    return path
+    return write_i3d(tmp_path_factory.mktemp("video") / "i3d.pt")
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """The scores of a service: a file that grows, its summaries, and drift that a wet day does not feign."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from framecast.data.quantities import RAIN_RATE
 from framecast.errors import DataError
 from framecast.scores import CONVENTIONS
 from framecast.verification.drift import drift
-from framecast.verification.promise import EvaluationPromise
+from framecast.verification.promise import EvaluationPromise, promise_of
 from framecast.verification.result import Verification
 from framecast.verification.score_rows import ScoreRow, metric_of
 from framecast.verification.score_store import append_scores, compact_scores, read_scores, score_files
@@ -165,6 +166,18 @@ def test_an_evaluation_promises_at_its_own_lead_times_only() -> None:
     assert promise.over("persistence", metric_of("mse"), None, [60.0, 5.0]).value == pytest.approx(1 - 8.5 / 9)
     assert promise.over("persistence", metric_of("mse"), None, [5.0, 30.0]) is None
     assert promise.over("extrapolation", metric_of("mse"), None, [5.0]) is None
+
+
+def test_the_card_of_the_radar_model_promises_what_it_had_on_events_left_out() -> None:
+    promise = promise_of("radar")
+    leads = [5.0 * step for step in range(1, 13)]
+    brier = promise.over("extrapolation_probability", metric_of("brier"), 0.5, leads)
+    assert (brier.blocks, brier.value) == (5, pytest.approx(0.07, abs=0.05))
+    assert promise.over("extrapolation_probability", metric_of("brier"), 0.5, leads[:6]) is None
+    assert promise.over("extrapolation_probability", metric_of("brier"), 3.0, leads) is None
+    findings = drift(week(7, -0.5), promise=replace(promise, leads=1))
+    assert any("worse than promised by its card, of 5 events" in each.message for each in findings)
+    assert promise_of("extrapolation") is None
 
 
 def test_false_alarms_are_rare() -> None:

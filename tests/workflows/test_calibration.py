@@ -1,5 +1,6 @@
 """Calibration: probabilities that are twice too sure become right on other events, and rates without events are said."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from framecast.losses import CrossEntropy
 from framecast.models import UNet
 from framecast.models.heads import Exceedance, Values
 from framecast.types import FrameShape
+from framecast.verification import stored_parts
 
 RATES = np.array([0.5, 2.0, 8.0])
 
@@ -108,6 +110,40 @@ def test_a_calibrated_model_has_a_better_brier_score_on_another_event(model: Pat
     ]
     assert scores[1] < 0.8 * scores[0]
     assert load(tmp_path / "calibrated")[1].calibration == calibration
+
+
+def test_an_interrupted_calibration_continues_to_the_same_bits(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    events = [rain(0), rain(1, 12)]
+    expected = framecast.calibrate(model, events, out=tmp_path / "undisturbed")
+    monkeypatch.setattr(stored_parts, "_EVERY", -1.0)
+    seen: list[tuple[int, int]] = []
+
+    def stop_at(last: int) -> Callable[[int, int], None]:
+        def progress(done: int, count: int) -> None:
+            seen.append((done, count))
+            if done == last:
+                raise KeyboardInterrupt
+
+        return progress
+
+    for last in (3, 7):
+        with pytest.raises(KeyboardInterrupt):
+            framecast.calibrate(model, events, out=tmp_path / "out", progress=stop_at(last))
+    assert "windows are stored: the same command continues" in caplog.text
+    assert not (tmp_path / "out").exists()
+    assert framecast.calibrate(model, events, out=tmp_path / "out", progress=stop_at(0)) == expected
+    assert [done for done, _ in seen] == list(range(1, seen[0][1] + 1))  # none was forecast twice
+    for name in ("card.json", "weights.safetensors"):
+        assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "undisturbed" / name).read_bytes()
+    assert not list(tmp_path.glob(".out.*partial"))
+    # of other events nothing is used
+    with pytest.raises(KeyboardInterrupt):
+        framecast.calibrate(model, events, out=tmp_path / "other", progress=stop_at(2))
+    seen.clear()
+    framecast.calibrate(model, [rain(0), rain(2, 12)], out=tmp_path / "other", progress=stop_at(0))
+    assert seen[0][0] == 1
 
 
 def test_what_cannot_be_calibrated_is_refused(model: Path, tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def test_rows_with_printed_scores_are_run_and_not_twice(recipe: Path, tmp_path: 
         ("one", "lpips", 0.1),
     ]
     assert results[2].ours is None
-    assert results[2].verdict == "not computed"
+    assert results[2].verdict == "not computed: weights needed (lpips=FILE)"
     assert results[0].changes == ("training.iterations 40 -> 2", "data.images MNIST -> bundled")  # of 4 windows all
     log = tmp_path / "out" / "table" / "one" / "log.csv"
     written = log.stat().st_mtime_ns
@@ -64,7 +64,7 @@ def test_the_command_prints_ours_beside_theirs_and_what_was_changed(recipe: Path
     said = CliRunner().invoke(app, ["reproduce", str(recipe), *changes, "--out", str(tmp_path / "out")])
     assert said.exit_code == 0, said.exception
     assert "one, model: paper" in said.output
-    for word in ("one", "MSE", "SSIM", "0.9", "not computed"):
+    for word in ("one", "MSE ↓", "SSIM ↑", "0.9", "5%", "not computed"):
         assert word in said.output
     words = " ".join(said.output.replace("│", " ").split())
     for word in ("not comparable: model.hidden", "[4, 4] -> [4]", "40 -> 2"):

@@ -245,6 +245,7 @@ def _join(values: Any) -> str:
 TEXT_FORMATS = {
     "size": TextFormat("--size", "HEIGHTxWIDTH", height_width, lambda value: "x".join(map(str, value))),
     "rates": TextFormat("--rates", "RATE,RATE,...", lambda text: numbers(text, "rates"), _join),
+    "levels": TextFormat("--levels", "LEVEL,LEVEL,...", lambda text: numbers(text, "levels"), _join),
     "zr": TextFormat("--zr", "A,B", zr_relation, lambda value: f"{value.a:g},{value.b:g}"),
     "scales": TextFormat("--scales", "SIDE,SIDE,...", lambda text: whole_numbers(text, "scales"), _join),
     "products": TextFormat("--products", "NAME,NAME,...", names, _join),

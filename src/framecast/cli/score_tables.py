@@ -96,7 +96,7 @@ def _title(verification: Verification, metric: Metric) -> str:
     if metric.group == "event":
         threshold = metric.place["threshold"]
         events = int(observed_events(verification, threshold).sum())
-        return f"{verification.rates[threshold]:g} mm/h or more: {events:,} event pixels"
+        return f"{verification.level(threshold)} or more: {events:,} event pixels"
     if metric.group == "frame":
         return f"{verification.cases} cases, convention {verification.convention.name}"
     return f"{metric.group}s"

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypedDict
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 import typer
 
 import framecast
-from framecast.cli.options import OptionalData, command
+from framecast.cli.options import OptionalData, command, parameter_text
 from framecast.cli.score_tables import ScoreRow, format_score, print_scores, score_rows
 from framecast.cli.terminal import print_lines
 from framecast.data.readers.options import ReadOptions
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from framecast.workflows.reproduce import ReproducedScore
 
 
 class DemoResult(TypedDict):
@@ -57,32 +63,47 @@ def reproduce(
     out: Annotated[Path, typer.Option(help="Folder for the runs; finished runs are not trained again.")] = Path(
         "runs/reproduced"
     ),
+    lpips: Annotated[
+        list[str] | None, typer.Option("--lpips", help="Weights of AlexNet, and again of LPIPS' linear layers.")
+    ] = None,
+    fvd: Annotated[str | None, typer.Option("--fvd", help="Weights of I3D (Kinetics-400).")] = None,
 ) -> ReproduceResult:
     """Reproduce the rows of a published table, and print our scores and the published ones."""
     from rich.console import Console
+
+    results = framecast.reproduce(recipe, settings or [], scale=scale, out=out, lpips=lpips or (), fvd=fvd)
+    console = Console()
+    _print_reproduced(recipe, results, console)
+    return {"scores": [_reproduced(each) for each in results]}
+
+
+def _print_reproduced(recipe: str, results: Sequence[ReproducedScore], console: Console) -> None:
+    """Print a row for each score, then how some were computed, and whose the settings are."""
     from rich.table import Table
 
-    results = framecast.reproduce(recipe, settings or [], scale=scale, out=out)
     table = Table(title=recipe)
-    for column in ("row", "score", "ours", "published", "verdict"):
+    for column in ("row", "score", "ours", "published", "within", "verdict"):
         table.add_column(column)
-    for result in results:
-        table.add_row(
-            result.row, result.score.upper(), format_score(result.ours), f"{result.published:g}", result.verdict
-        )
-    console = Console()
+    for each in results:
+        name = f"{each.title} {each.arrow}".strip()
+        verdict = each.judge(parameter_text)
+        table.add_row(each.row, name, format_score(each.ours), f"{each.published:g}", each.tolerance, verdict)
     console.print(table)
+    print_lines(console, *(f"{each.row}, {each.title}: {each.how}" for each in results if each.how))
     for row, origin in {result.row: result.origin for result in results}.items():
         print_lines(console, *(f"{row}, {group}: {whose}" for group, whose in origin.items()))
+
+
+def _reproduced(result: ReproducedScore) -> dict[str, Any]:
+    """A score as an object of the answer."""
     return {
-        "scores": [
-            {
-                "row": each.row,
-                "score": each.score,
-                "value": None if each.ours is None else each.ours.value,
-                "published": each.published,
-                "verdict": each.verdict,
-            }
-            for each in results
-        ]
+        "row": result.row,
+        "score": result.score,
+        "title": result.title,
+        "direction": result.direction,
+        "value": None if result.ours is None else result.ours.value,
+        "published": result.published,
+        "tolerance": result.tolerance,
+        "verdict": result.judge(parameter_text),
+        "how": result.how,
     }

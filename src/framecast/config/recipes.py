@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
-from functools import cache
+from copy import deepcopy
+from dataclasses import dataclass, field, fields
+from functools import cache, lru_cache
 from pathlib import Path
 from shlex import quote
-from typing import Any, get_args
+from typing import Any, get_args, get_type_hints
 
 from framecast.checks import as_path, as_tuple, ensure_folder
 from framecast.config.earlier import model_settings
@@ -24,8 +25,8 @@ from framecast.config.parsing import check_keys, merge, nearest, parse, plain
 from framecast.data.datasets import Data
 from framecast.errors import ConfigError, shown
 from framecast.models import Model
-from framecast.reading.paths import is_file
-from framecast.reading.plain_data import DEPTH, parse_yaml, read_yaml
+from framecast.reading.paths import is_file, read_text
+from framecast.reading.plain_data import DEPTH, parse_yaml
 from framecast.writing import write_text
 
 PACKAGED = Path(__file__).parents[1] / "recipes"
@@ -43,10 +44,7 @@ class Recipe:
 def recipes() -> dict[str, Recipe]:
     """The recipes of the package by name: `train(f"{name}#{row}")` trains a row of one."""
     content = {name: _content(path) for name, path in _package_files().items()}
-    return {
-        name: Recipe(str(each.get("title", name)), each.get("source"), tuple(each["rows"]))
-        for name, each in content.items()
-    }
+    return {name: Recipe(title_of(name), each.get("source"), tuple(each["rows"])) for name, each in content.items()}
 
 
 def copy_recipe(name: str, folder: str | Path = ".") -> Path:
@@ -65,15 +63,23 @@ def copy_recipe(name: str, folder: str | Path = ".") -> Path:
 
 
 def read(
-    recipe: str | Path, overrides: Sequence[str] = (), *, path: str | None = None, saved: bool = False
+    recipe: str | Path,
+    overrides: Sequence[str] = (),
+    *,
+    path: str | None = None,
+    saved: bool = False,
+    reduced: bool = False,
 ) -> Experiment:
     """The experiment of `recipe` (a file or the name of a recipe of the package, with "#row" for one row of it), changed by
     `overrides` ("key=value"); `path`, if given, replaces `data.path`. With `saved` it is the file of a run, maybe of an earlier
-    version.
+    version. With `reduced` it has the settings of the reduced form (`config/reduced.py`).
 
     Raises `ConfigError` with the file, the key and the expected value, and for a table of several rows if no row is named.
     """
-    settings = _settings(*_split(as_path(recipe, "a recipe, such as radar#predrnn_v2", "recipe")))
+    file, row = _split(as_path(recipe, "a recipe, such as radar#predrnn_v2", "recipe"))
+    settings = _settings(file, row)
+    if reduced:
+        settings = _reduce(settings, reduction(file), _rows(file).get(row) or {})
     if saved and isinstance(settings.get("model"), Mapping):
         settings["model"] = model_settings(settings["model"])
     for override in sorted(
@@ -100,18 +106,72 @@ def rows(recipe: str | Path) -> list[str]:
     return list(_rows(_find_file(str(recipe))))
 
 
+@dataclass(frozen=True)
+class Published:
+    """What a paper prints of a row, and how it is to be read: `scores` by name, their `convention`, the `horizon` if it is not
+    that of training, the units of the levels in names such as csi_30, the row `against` which it prints costs, and by name of a
+    score (csi for all its levels) why it is `not_comparable`."""
+
+    scores: dict[str, float]
+    convention: str = "default"
+    horizon: int | None = None
+    level_units: str | None = None
+    against: str | None = None
+    not_comparable: dict[str, str] = field(default_factory=dict)
+
+
+def published(recipe: str | Path, row: str) -> Published | None:
+    """What is published of a row: its `paper`, and what that of the base says of all rows; None without scores. Raises
+    `ConfigError`."""
+    file = _find_file(str(recipe))
+    base, own = (each.get("paper") or {} for each in (_content(file).get("base") or {}, _rows(file).get(row) or {}))
+    for each in (base, own):
+        if not isinstance(each, dict):
+            raise ConfigError(f"{shown(each)} given, expected scores by name", where=f"{file}, rows.{row}.paper")
+    if not own:
+        return None
+    reasons = {"not_comparable": {**base.get("not_comparable", {}), **own.get("not_comparable", {})}}
+    kinds = {each.name: get_type_hints(Published)[each.name] for each in fields(Published) if each.name != "scores"}
+    values = {
+        str(name): parse(kinds.get(name, float), value, where=f"{file}, rows.{row}.paper.{name}")
+        for name, value in {**base, **own, **reasons}.items()
+    }
+    scores = {name: value for name, value in values.items() if name not in kinds}
+    return Published(scores, **{name: value for name, value in values.items() if name in kinds})
+
+
 def published_scores(recipe: str | Path, row: str) -> dict[str, Any]:
     """The published scores of a row, their `convention`, and their `horizon` if it is not that of training; empty if there are
     none. Raises `ConfigError`."""
+    known = published(recipe, row)
+    if known is None:
+        return {}
+    horizon = {} if known.horizon is None else {"horizon": known.horizon}
+    return {**known.scores, "convention": known.convention, **horizon}
+
+
+def title_of(recipe: str | Path) -> str:
+    """The title of a recipe; the name of its file if it has none. Raises `ConfigError`."""
     file = _find_file(str(recipe))
-    paper = (_rows(file).get(row) or {}).get("paper") or {}
-    if not isinstance(paper, dict):
-        raise ConfigError(f"{shown(paper)} given, expected scores by name", where=f"{file}, rows.{row}.paper")
-    kinds = {"convention": str, "horizon": int | None}
-    return {
-        name: parse(kinds.get(name, float), value, where=f"{file}, rows.{row}.paper.{name}")
-        for name, value in paper.items()
-    }
+    return str(_content(file).get("title", file.stem))
+
+
+def reduction(recipe: str | Path) -> dict[str, Any]:
+    """What a recipe says of its reduced form, as plain data. Raises `ConfigError` if it has none."""
+    file = _find_file(str(recipe))
+    content = _content(file).get("reduced")
+    if not isinstance(content, dict):
+        raise ConfigError("has no reduced form", where=file, remedy="add reduced: {settings: {...}, tables: {...}}")
+    return content
+
+
+def _reduce(settings: dict[str, Any], content: dict[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
+    """The `settings` of a row in the reduced form. What a row says of its model takes the place of what all rows have."""
+    common, own = content.get("settings") or {}, row.get("reduced") or {}
+    if "model" in own:
+        common = {key: value for key, value in common.items() if key != "model"}
+    reduced: dict[str, Any] = merge(merge(settings, common), own)
+    return reduced
 
 
 def origins(recipe: str | Path, row: str) -> dict[str, str]:
@@ -162,8 +222,14 @@ def _check_has_path(data: Any, where: str) -> None:
         )
 
 
+@lru_cache(maxsize=16)
+def _parsed(text: str, file: Path) -> Any:
+    """The content of a recipe, parsed once for all its rows."""
+    return parse_yaml(text, file)
+
+
 def _content(file: Path) -> dict[str, Any]:
-    content = read_yaml(file)
+    content = deepcopy(_parsed(read_text(file), file))
     if not isinstance(content, dict):
         raise ConfigError("is not a recipe", where=file, remedy="expected keys base and rows, or data, model, ...")
     return content
@@ -176,7 +242,7 @@ def _settings(file: Path, row: str) -> dict[str, Any]:
         if row:
             raise ConfigError(f"has no rows, so no row {row!r}", where=file)
         return content
-    check_keys(content, ("base", "rows", "title", "source"), str(file))
+    check_keys(content, ("base", "rows", "title", "source", "reduced"), str(file))
     known = _rows(file)
     if not row and len(known) == 1:
         row = next(iter(known))
@@ -187,8 +253,10 @@ def _settings(file: Path, row: str) -> dict[str, Any]:
         raise ConfigError(f"no row {shown(row)}{nearest(row, known)}", where=file, remedy=f"rows: {', '.join(known)}")
     if not isinstance(content["base"], dict):
         raise ConfigError(f"{shown(content['base'])} given, expected settings by name", where=f"{file}, base")
-    base = {key: value for key, value in content["base"].items() if key != "origin"}
-    difference = {key: value for key, value in (known.get(row) or {}).items() if key not in ("paper", "origin")}
+    base, difference = (
+        {key: value for key, value in part.items() if key not in ("paper", "origin", "reduced")}
+        for part in (content["base"], known.get(row) or {})
+    )
     settings: dict[str, Any] = merge(base, difference)
     settings["model"] = _keep_hidden(base.get("model"), settings.get("model"))
     return settings

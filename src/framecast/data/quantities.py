@@ -207,3 +207,45 @@ def with_dry(quantity: Quantity, dry: float) -> Quantity:
 def event_thresholds(quantity: Quantity, rates: tuple[float, ...], zr: ZR) -> tuple[float, ...]:
     """Rain-rate thresholds `rates` in mm/h as thresholds in the unit of `quantity`."""
     return tuple(quantity.from_rain_rate(rate, zr) for rate in rates)
+
+
+class LevelUnits(NamedTuple):
+    """Units in which levels, thresholds of events in the values of frames, are stated: `factor * level + offset` is the level in
+    the unit of the quantity; `label` names the units in tables, "dBZ", and `source` says where images of 8 bits draw them so."""
+
+    label: str
+    factor: float = 1.0
+    offset: float = 0.0
+    source: str = ""
+
+
+def level_units(quantity: Quantity) -> dict[str, LevelUnits]:
+    """The units in which levels of a quantity can be stated, by name, first its own: those of files, and the dBZ that published
+    sets draw in pixels ("dBZ as pixels thuml"), of images and of reflectivity that was read from them."""
+    own = LevelUnits(quantity.label or "of 1")
+    units = {quantity.label or quantity.units: own, quantity.units: own}
+    for each in quantity.conversions:
+        label = f"of {each.units[2:]}" if each.units.startswith("0-") else each.units
+        units[each.units] = LevelUnits(label, each.factor, each.offset)
+    for each in REFLECTIVITY.conversions:
+        sign = "+" if each.offset >= 0 else "-"
+        source = f"{REFLECTIVITY.label} = {each.factor:.4g} * pixel {sign} {abs(each.offset):g}"
+        name = f"{REFLECTIVITY.label} as {each.units}"
+        factor = 1 / (each.factor * _PIXELS)
+        if quantity.name == INTENSITY.name:
+            units[name] = LevelUnits(REFLECTIVITY.label, factor, -each.offset * factor, source)
+        elif quantity.name == REFLECTIVITY.name:
+            units[name] = own
+    return units
+
+
+def find_level_units(name: str) -> LevelUnits:
+    """The units of levels of that name, of the first quantity that has them. Raises `ArgumentError`."""
+    known = {name: units for quantity in QUANTITIES.values() for name, units in level_units(quantity).items()}
+    if name not in known:
+        raise ArgumentError(f"unknown units {name!r}", parameter="level_units", remedy=f"one of: {', '.join(known)}")
+    return known[name]
+
+
+_PIXELS = 255
+"""The largest pixel of 8 bits."""

@@ -15,7 +15,7 @@ from framecast.data.readers.options import DEFAULT, ReadOptions
 from framecast.diagnosis.collapse import SEQUENCES, TWO_GROUPS, FeatureGroups, group_features, outside
 from framecast.diagnosis.groups import FEWEST
 from framecast.diagnosis.pages import Diagnosis, Figure, Windows, format_number, plot, windows_for, write
-from framecast.errors import ArgumentError, ConfigError
+from framecast.errors import ArgumentError, ConfigError, counted
 from framecast.forecasting.trained_model import load
 from framecast.report.figures import COLOURS
 from framecast.verification.windows import FramesLike
@@ -67,7 +67,8 @@ def across(
     for name, each in groups_of.items():
         groups = each.groups
         diagnosis.facts[f"{name}: how"] = (
-            f"{groups.number} groups, {outside(groups)}, eps {groups.eps:.3g}, at least {groups.min_samples} neighbours; "
+            f"{counted(groups.number, 'group')}, {outside(groups)}, eps {groups.eps:.3g}, "
+            f"at least {groups.min_samples} neighbours; "
             f"A-distance of truth and forecast {format_number(each.distance, SEQUENCES)}"
         )
     facts = {"windows": f"{len(first.frames)}, {first.context} + {first.horizon} frames"}

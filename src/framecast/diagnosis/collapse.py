@@ -31,12 +31,12 @@ TWO_GROUPS, SEQUENCES = "two groups of several sequences", f"{FEWEST} sequences"
 
 
 class WindowGroups(NamedTuple):
-    """The group of each window, `codes (N,)`, -1 for none; their `names`; whether they are those of the data set; and where they
-    come from, in words."""
+    """The group of each window, `codes (N,)`, -1 for none; their `names`; the `label` of the data set by which they are, None for
+    groups of DBSCAN; and a description."""
 
     codes: np.ndarray
     names: dict[int, str]
-    labelled: bool
+    label: str | None
     description: str
 
 
@@ -79,11 +79,11 @@ def group_windows(model: Any, windows: Windows, groups: Groups | None = None) ->
         values = sorted(set(windows.labels.values))
         codes = np.array([values.index(value) for value in windows.labels.values])
         counts = ", ".join(f"{value} ({(codes == k).sum()})" for k, value in enumerate(values))
-        return WindowGroups(codes, dict(enumerate(values)), True, f"by {windows.labels.name}: {counts}")
+        return WindowGroups(codes, dict(enumerate(values)), windows.labels.name, f"by {windows.labels.name}: {counts}")
     if groups is None:
         groups = find_groups(standardize(probes.features(model, windows.past, windows.horizon).latent.numpy()))
     names = {-1: "no group"} | {k: f"group {k + 1}" for k in range(groups.number)}
-    return WindowGroups(groups.labels, names, False, "by DBSCAN: no label differs among the windows")
+    return WindowGroups(groups.labels, names, None, "by DBSCAN: no label differs among the windows")
 
 
 def collapse(model: Any, windows: Windows) -> Diagnosis:
@@ -109,13 +109,13 @@ def collapse(model: Any, windows: Windows) -> Diagnosis:
     figures = _feature_figures(latent, true_latent, named)
     number = "1 group" if groups.number == 1 else f"{groups.number} groups"
     verdict = f"{number} of features; silhouette {format_number(groups.silhouette, TWO_GROUPS)}."
-    if named.labelled:
+    if named.label is not None:
         facts["silhouette by label"] = format_number(
             find_groups(standardize(latent), labels=named.codes).silhouette, TWO_GROUPS
         )
         if between := between_groups(computed.forecast.memory.numpy(), named):
             facts["A-distance between groups"] = "; ".join(f"{pair}: {each:.2f}" for pair, each in between.items())
-            verdict = _compare(between, computed.distance, str(windows.labels and windows.labels.name))
+            verdict = _compare(between, computed.distance, named.label)
             figures.append(_distances(between, computed.distance))
     return Diagnosis(verdict, facts, figures)
 
@@ -128,10 +128,10 @@ def between_groups(memory: np.ndarray, named: WindowGroups) -> dict[str, float]:
 
 
 def _compare(between: dict[str, float], distance: float, label: str) -> str:
-    """The comparison of figure 9: groups collapse where they are closer to each other than forecasts are to the truth."""
+    """The comparison of figure 9: it is a sign of collapse if groups are closer to each other than forecasts are to the truth."""
     mean = float(np.mean(list(between.values())))
-    verdict = "the groups have collapsed" if mean < distance else "no collapse"
-    return f"A-distance {mean:.2f} between groups by {label}, {distance:.2f} between truth and forecast: {verdict}."
+    sign = "a sign of collapse" if mean < distance else "no sign of collapse"
+    return f"A-distance {mean:.2f} between groups by {label}, {distance:.2f} between truth and forecast: {sign}."
 
 
 def outside(groups: Groups) -> str:
@@ -156,7 +156,7 @@ def _feature_figures(latent: np.ndarray, true_latent: np.ndarray, named: WindowG
             "One point a sequence: the slot bus or the hidden state of the top layer, mean over space and the predicted steps. "
             f"Colours {named.description}. {describe_projection(len(own))}."
         )
-        draw = plot(lambda axes: scatter(axes, own, named.codes, named.names), (5, 4))
+        draw = plot(lambda axes: scatter(axes, own, named.codes, named.names, named.label), (5, 4))
         figures.insert(0, Figure("Features", caption, draw))
     return figures
 
@@ -171,10 +171,11 @@ def _distances(between: dict[str, float], distance: float) -> Figure:
         axes.set_yticks(range(len(names)), names)
         axes.set(xlim=(0, 2), xlabel="A-distance")
         axes.invert_yaxis()
+        axes.set_axisbelow(True)
 
     return Figure(
         "A-distance",
         "Between the memories of two groups (slot bus or cell state, blue: higher is better), and between the outputs H with the "
         "truth and with the forecast as input (orange: lower is better).",
-        plot(draw, (5.6, 0.9 + 0.35 * (len(between) + 1))),
+        plot(draw, (4.6, 0.9 + 0.35 * (len(between) + 1))),
     )

@@ -132,13 +132,14 @@ def motion(model: Any, windows: Windows, layer: int = 1) -> Diagnosis:
             axes.invert_yaxis()
 
     speeds = np.hypot(*flow)
+    down, right = float(flow[0].mean()) * (-1 if windows.south_first else 1), float(flow[1].mean())
     chosen = np.unique(np.linspace(0, len(transient) - 1, min(5, len(transient))).round().astype(int))
     return Diagnosis(
         f"The trending momentum of layer {layer} moves by {speeds.mean():.2g} pixels a step on average.",
         {
             "layer": f"{layer}, the MotionGRU above cell {layer}",
-            "trend": f"{flow[0].mean():.2g} rows down, {flow[1].mean():.2g} columns to the right a step, on average; at most "
-            f"{speeds.max():.2g} pixels",
+            "trend": f"{abs(down):.2g} rows {'down' if down >= 0 else 'up'}, {abs(right):.2g} columns to the "
+            f"{'right' if right >= 0 else 'left'} a step, on average; at most {speeds.max():.2g} pixels",
         },
         [
             Figure(

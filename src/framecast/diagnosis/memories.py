@@ -20,6 +20,7 @@ from framecast.diagnosis.pages import (
     count_axis,
     describe_projection,
     format_number,
+    legend_below,
     plot,
     project,
 )
@@ -108,13 +109,13 @@ def _projected(increments: list[list[tuple[Tensor, Tensor]]]) -> Figure:
                 places = project(points, LONG)
                 for k, (name, colour) in enumerate(_MEMORIES.items()):
                     axes.plot(*places[memory == k].T, "o", color=colour, markersize=2, label=f"Δ{name}")
-        grid[0, 0].legend(frameon=False, fontsize=7)
+        legend_below(grid[-1, len(steps) // 2], len(_MEMORIES))
 
     return Figure(
         "Increments",
         "One point for the map of each channel of the first sequences, scaled to length 1, at the first step, in the middle and "
         f"at the last. {describe_projection(count, LONG)}.",
-        plot(draw, (1.6 * len(steps), 1.6 * layers), grid=(layers, len(steps))),
+        plot(draw, (1.6 * len(steps), 1.6 * layers + 0.2), grid=(layers, len(steps))),
     )
 
 
@@ -185,13 +186,5 @@ def _all_leads(axes: Any, norms: np.ndarray, context: int) -> None:
         axes.plot(range(1, len(line) + 1), line, color=colour, label=f"+{k + 1}")
     axes.axvline(context, color="#999999", linewidth=0.8)
     axes.set(xlabel="step t", ylabel="norm", yscale="log")
-    axes.legend(
-        frameon=False,
-        fontsize=7,
-        ncols=5,
-        title="lead time",
-        title_fontsize=7,
-        loc="upper center",
-        bbox_to_anchor=(0.5, -0.2),
-    )
+    legend_below(axes, len(norms), "lead time", gap=0.2)
     count_axis(axes)

@@ -173,12 +173,23 @@ def look(number: int, code: int = 0) -> dict[str, Any]:
     return {"color": "#bbbbbb" if code < 0 else COLOURS[number % 5], "marker": MARKS[number // 5 % 5]}
 
 
-def scatter(axes: Any, points: np.ndarray, codes: np.ndarray, names: Mapping[int, str] | Sequence[str]) -> None:
+def legend_below(axes: Any, entries: int, title: str | None = None, gap: float = 0.02) -> None:
+    """A legend under the axes, where it hides nothing."""
+    columns = min(entries, 4)
+    axes.legend(
+        frameon=False, fontsize=8, title=title, title_fontsize=8, ncols=columns, loc="upper center",
+        bbox_to_anchor=(0.5, -gap), handletextpad=0.2, columnspacing=1.2,
+    )  # fmt: skip
+
+
+def scatter(
+    axes: Any, points: np.ndarray, codes: np.ndarray, names: Mapping[int, str] | Sequence[str], title: str | None = None
+) -> None:
     """Points `(N, 2)` in the colours of their groups, with a legend below."""
     used = sorted(set(codes.tolist()))
     for k, code in enumerate(used):
         axes.plot(*points[codes == code].T, linestyle="", markersize=4, label=names[code], **look(k, code))
-    axes.legend(frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.02), ncols=min(len(used), 3))
+    legend_below(axes, len(used), title)
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
 

@@ -80,7 +80,7 @@ def layer_index(layer: int, layers: int) -> int:
 def features(model: nn.Module, context: Tensor, horizon: int, future: Tensor | None = None) -> Features:
     """The features of each sequence (ModeRNN 2022, section IV-B). With `future (B, horizon, C, H, W)` the true frames are the
     inputs, so that the features are those of the truth. For a model without recurrent cells all three are the inputs of its last
-    convolution."""
+    convolution or, without any, of its last linear layer."""
     parts = [
         _features(model, context[k : k + _BATCH], horizon, None if future is None else future[k : k + _BATCH])
         for k in range(0, len(context), _BATCH)
@@ -98,20 +98,21 @@ def _features(model: nn.Module, context: Tensor, horizon: int, future: Tensor | 
     def pooled(step: Step) -> list[Tensor]:
         return [values.flatten(2).mean(2) for values in (latent_state(step), memory_state(step), step.hidden)]
 
-    def last_input(module: nn.Module, inputs: Any, _: Any) -> Any:
-        return inputs[0] if isinstance(module, nn.Conv2d | nn.Conv3d | nn.ConvTranspose2d) else None
+    def input_of(*kinds: type[nn.Module]) -> Callable[[Any, Any, Any], Any]:
+        return lambda module, inputs, _: inputs[0] if isinstance(module, kinds) else None
 
     with torch.no_grad():
         _, steps = run_steps(model, frames, teacher, pooled)
         if steps:
             top = [step[-1] for step in steps[length - 1 :]]
             return Features(*(torch.stack(each).mean(0) for each in zip(*top, strict=True)))
-        with record_calls(model, last_input) as records:
+        convolved = input_of(nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d)
+        with record_calls(model, convolved) as records, record_calls(model, input_of(nn.Linear)) as linear:
             model(frames, teacher)
-    final: Tensor = records[-1]
+    final: Tensor = (records or linear)[-1]
     if final.ndim == 4 and len(final) != len(context):  # the model moved frames into the batch axis
         final = final.reshape(len(context), -1, *final.shape[1:]).mean(1)
-    final = final.flatten(2).mean(2)
+    final = final if final.ndim == 2 else final.flatten(2).mean(2)
     return Features(final, final, final)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from framecast.diagnosis import slot_probes
-from framecast.diagnosis.collapse import group_windows
+from framecast.diagnosis.collapse import WindowGroups, group_windows
 from framecast.diagnosis.groups import find_groups, standardize
 from framecast.diagnosis.pages import (
     Diagnosis,
@@ -15,6 +15,7 @@ from framecast.diagnosis.pages import (
     Windows,
     describe_projection,
     format_number,
+    legend_below,
     look,
     maps,
     picture,
@@ -44,7 +45,7 @@ def slots(model: Any, windows: Windows) -> Diagnosis:
         Figure(
             "Importance",
             f"Mean weight of each slot in the fusion, over layers and steps, {groups.description}.",
-            plot(lambda axes: _bars(axes, weights, groups.codes, groups.names), (5.6, 3)),
+            plot(lambda axes: _bars(axes, weights, groups), (4.6, 3)),
         ),
         swap,
     ]
@@ -76,8 +77,9 @@ def _list(values: np.ndarray, form: str) -> str:
     return ", ".join(format(float(value), form) for value in values)
 
 
-def _bars(axes: Any, weights: np.ndarray, codes: np.ndarray, names: dict[int, str]) -> None:
+def _bars(axes: Any, weights: np.ndarray, groups: WindowGroups) -> None:
     """Mean `weights (B, N)` of the sequences of each group."""
+    codes, names, title = groups.codes, groups.names, groups.label
     used = sorted(set(codes.tolist()))
     width = 0.8 / len(used)
     for k, code in enumerate(used):
@@ -86,7 +88,8 @@ def _bars(axes: Any, weights: np.ndarray, codes: np.ndarray, names: dict[int, st
     count = weights.shape[1]
     axes.set_xticks(np.arange(count) + width * (len(used) - 1) / 2, [*map(str, range(1, count)), "shortcut"])
     axes.set(xlabel="slot", ylabel="weight")
-    axes.legend(frameon=False, fontsize=7)
+    axes.set_axisbelow(True)
+    legend_below(axes, len(used), title, gap=0.25)
 
 
 def _swap(model: Any, windows: Windows) -> tuple[np.ndarray, Figure]:

@@ -16,7 +16,7 @@ the scaling of Platt (1999), the Brier score of an event left out was worse (doc
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -34,6 +34,15 @@ LARGEST = 2.0
 _STEPS = 60
 
 
+class SamplePart(NamedTuple):
+    """What one case adds to a sample: the `logits (2, P, K)`, at the start and learnt, the `events (P, K)`, and the state of the
+    random numbers after it."""
+
+    logits: np.ndarray
+    events: np.ndarray
+    state: dict[str, Any]
+
+
 class Sample:
     """Pixels of forecasts and whether they were events: filled case by case, fitted once."""
 
@@ -44,15 +53,24 @@ class Sample:
         self._logits: list[np.ndarray] = []
         self._events: list[np.ndarray] = []
 
-    def add(self, start: np.ndarray, learnt: np.ndarray, rain: np.ndarray) -> None:
+    def add(self, start: np.ndarray, learnt: np.ndarray, rain: np.ndarray) -> SamplePart:
         """Add pixels of one case: the logits at which the model starts and what it has `learnt` of them, `(K, L, H, W)`, and the
-        observed `rain (L, H, W)` in mm/h."""
+        observed `rain (L, H, W)` in mm/h. Returns what `restore` takes."""
+        before = len(self._logits)
         for lead, observed in enumerate(rain):
             usable = np.flatnonzero(np.isfinite(observed) & np.isfinite(start[0, lead]))
             chosen = self._rng.choice(usable, min(self._per_field, len(usable)), replace=False)
             parts = np.stack([part[:, lead].reshape(len(self.rates), -1)[:, chosen].T for part in (start, learnt)])
             self._logits.append(parts.astype(np.float32))
             self._events.append(observed.ravel()[chosen, None] >= self.rates)
+        added = np.concatenate(self._logits[before:], axis=1), np.concatenate(self._events[before:])
+        return SamplePart(*added, dict(self._rng.bit_generator.state))
+
+    def restore(self, part: SamplePart) -> None:
+        """Add what a case has added before, as if it were forecast again."""
+        self._logits.append(part.logits)
+        self._events.append(part.events)
+        self._rng.bit_generator.state = part.state
 
     def fit(self) -> dict[str, Any]:
         """The calibration, as it stands in a card: the factors `trust (K,)`, the numbers of `pixels` and of `events` of each

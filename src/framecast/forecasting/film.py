@@ -17,6 +17,7 @@ from framecast.data.frames import stamp
 from framecast.data.orientation import orientation_of
 from framecast.data.quantities import QUANTITIES
 from framecast.maps.ground import Ground, data_window, ground_of
+from framecast.maps.mesh import as_drawn
 
 FRAME_RATE, _LAST = 8, 2.0
 """Frames per second of a film, and the seconds for which a GIF shows the last one."""
@@ -37,6 +38,7 @@ class Still(NamedTuple):
 def film_of(forecast: xr.DataArray | None, frames: xr.DataArray | None, palette: str | None = None) -> list[np.ndarray]:
     """The images `(H, W, 3)` uint8 of a film, of even sides: `frames`, then the values of the `forecast`; of an ensemble its
     mean."""
+    forecast, frames = (None if each is None else as_drawn(each) for each in (forecast, frames))
     stills = [] if frames is None else observed_stills(frames)
     if forecast is not None:
         stills += forecast_stills(forecast)

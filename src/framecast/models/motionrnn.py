@@ -122,8 +122,10 @@ class MotionGRU(nn.Module):
         return (g * previous + (1 - g) * decoded) if self.printed else (g * decoded + (1 - g) * hidden), after
 
     def observe(self, inputs: tuple[Any, ...], output: tuple[Tensor, Motion]) -> Motion:
-        """The motion, for diagnosis."""
-        return output[1]
+        """The motion F' and D' of equation 3, for diagnosis; the state of the printed form holds F~ in place of F'."""
+        motion = output[1]
+        summed = self.printed and self.momentum
+        return motion._replace(filter=motion.filter + motion.trend) if summed else motion
 
     def _after(self, encoded: Tensor, motion: Motion) -> Motion:
         previous = motion.filter

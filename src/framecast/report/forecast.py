@@ -24,6 +24,7 @@ from framecast.forecasting.targets import check_absent, check_target
 from framecast.forecasting.write import check_forecast
 from framecast.maps.drawing import colour_bar, draw_map
 from framecast.maps.ground import Ground, data_window, ground_of
+from framecast.maps.mesh import as_drawn
 from framecast.report.figures import STYLE
 from framecast.writing import write_bytes
 
@@ -60,6 +61,7 @@ def plot(
     values = check_frames(forecast) if is_frames else check_forecast(forecast)
     if context is not None:
         check_frames(context)
+    values = as_drawn(values)
     figure = _figure(values, columns, panels or _PANELS, palette, is_frames)
     if path is not None and path.suffix in FILMS:
         film = film_of(None, values, palette) if is_frames else film_of(values, context, palette)

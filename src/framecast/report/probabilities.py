@@ -32,7 +32,7 @@ def diagrams(verification: Verification) -> list[Panel]:
     without events."""
     panels = []
     for number in _numbers(verification):
-        title = f"{verification.rates[number]:g} mm/h or more"
+        title = f"{verification.level(number)} or more"
         sums = {name: probabilities(verification, name, number) for name in verification.forecasters}
         panels.append(Panel(f"Reliability, {title}", _reliability(sums, event_frequency(verification, number))))
         panels.append(Panel(f"Hits and false alarms, {title}", _roc(sums)))
@@ -41,7 +41,7 @@ def diagrams(verification: Verification) -> list[Panel]:
 
 def _numbers(verification: Verification) -> list[int]:
     """The thresholds with events."""
-    return [k for k in range(len(verification.rates)) if observed_events(verification, k).sum()]
+    return [k for k in range(len(verification.thresholds)) if observed_events(verification, k).sum()]
 
 
 def _reliability(sums: dict[str, Probabilities], frequency: float) -> str:
@@ -96,7 +96,7 @@ def reliability_by_lead_time(verification: Verification) -> list[Panel]:
                 _draw_reliability(axes, sums)
                 axes.set(xlabel="forecast probability", ylabel="observed frequency")
 
-            panels.append(Panel(f"{verification.rates[number]:g} mm/h, {text}", panel(draw, (3.2, 2.8))))
+            panels.append(Panel(f"{verification.level(number)}, {text}", panel(draw, (3.2, 2.8))))
     return panels
 
 

@@ -62,11 +62,12 @@ def _column(scores: Sequence[Score], marks: Sequence[str]) -> list[Cell]:
 
 def event_table(verification: Verification, threshold: int, marks: Marks) -> Table:
     """The event scores at a threshold."""
-    limit, rate = verification.thresholds[threshold], verification.rates[threshold]
-    title = f"{rate:g} mm/h" if verification.quantity.rain == "rate" else f"{rate:g} mm/h ({limit:.1f} dBZ)"
+    title = level = verification.level(threshold)
+    if verification.quantity.rain == "reflectivity" and verification.level_units != verification.quantity.label:
+        title += f" ({verification.thresholds[threshold]:.1f} {verification.quantity.label})"
     events = int(observed_events(verification, threshold).sum())
     table = score_table(verification, verification.metrics("event", threshold=threshold), marks)
-    head = [name.replace(f" at {rate:g} mm/h", "") for name in table.head]
+    head = [name.replace(f" at {level}", "") for name in table.head]
     return table._replace(head=head, title=f"Events at or above {title}", note=f"{events:,} event pixels observed.")
 
 
@@ -75,10 +76,10 @@ def neighbourhood_tables(verification: Verification) -> list[Table]:
     if "scale" not in verification.sums.dims:
         return []
     tables = []
-    for number, rate in enumerate(verification.rates):
+    for number in range(len(verification.thresholds)):
         frequency = event_frequency(verification, number)
         metrics = verification.metrics("neighbourhood", threshold=number)
-        title = f"Events at or above {rate:g} mm/h: random {frequency:.3f}"
+        title = f"Events at or above {verification.level(number)}: random {frequency:.3f}"
         tables.append(_scale_table(verification, metrics, frequency, title))
     for number in range(verification.sums.sizes.get("percentile", 0)):
         share = 1 - verification.sums["percentile"].values[number]
@@ -108,14 +109,14 @@ def _scale_table(verification: Verification, metrics: Sequence[Metric], frequenc
 def probability_table(verification: Verification) -> Table:
     """Brier score with its decomposition, and the area under the ROC curve, for each threshold and forecaster."""
     rows = []
-    for number, rate in enumerate(verification.rates):
+    for number in range(len(verification.thresholds)):
         for name in verification.forecasters:
             sums = probabilities_of(verification, name, number)
             parts, area = brier(sums), roc(sums).area
             climate = 1 - parts.score / parts.uncertainty if parts.uncertainty > 0 else float("nan")
             values = (parts.score, parts.reliability, parts.resolution, parts.uncertainty, climate, area)
             cells = [*(Cell(format_number(value)) for value in values), Cell(f"{parts.samples:,}")]
-            rows.append((f"{rate:g} mm/h, {name}", cells))
+            rows.append((f"{verification.level(number)}, {name}", cells))
     head = ["Brier score ↓", "reliability ↓", "resolution ↑", "uncertainty", "skill over climate ↑", "area under ROC ↑"]
     return Table([*head, "forecasts"], rows)
 
@@ -125,8 +126,9 @@ def lead_groups(verification: Verification) -> list[tuple[str, list[tuple[str, l
     pixels = verification.sums["pixels"].sum("case").values
     counts = [("pixels scored", [f"{count:,}" for count in pixels])]
     counts.append(("of those observed", [_share(share) for share in scored_share(verification)]))
-    for number, rate in enumerate(verification.rates):
-        counts.append((f"events, {rate:g} mm/h", [f"{count:,}" for count in observed_events(verification, number)]))
+    for number in range(len(verification.thresholds)):
+        events = [f"{count:,}" for count in observed_events(verification, number)]
+        counts.append((f"events, {verification.level(number)}", events))
     groups = [("Counts", counts)]
     for metric in filter(lambda metric: metric.additive, verification.metrics()):
         curves = {name: verification.curve(name, metric).values for name in verification.forecasters}
@@ -143,7 +145,7 @@ def regime_tables(verification: Verification) -> list[Table]:
     """MSE and the CSI of the middle threshold by regime, with the numbers of cases and blocks."""
     metrics = [verification.metric("mse")]
     if verification.thresholds:
-        metrics.append(verification.metric("csi", threshold=len(verification.rates) // 2))
+        metrics.append(verification.metric("csi", threshold=len(verification.thresholds) // 2))
     parts = [(regime, verification.subset(regime.cases)) for regime in regimes(verification)]
     tables = []
     for metric in metrics if parts else []:
@@ -180,7 +182,7 @@ def truth_facts(verification: Verification) -> dict[str, Any]:
     if (side := verification.pixel_kilometres) is not None:
         text += f" of {side:.3g} km"
     text += f", {float(sums['observed'].sum()) / area:.1%} of them observed"
-    for number, rate in enumerate(verification.rates):
+    for number in range(len(verification.thresholds)):
         if np.isfinite(share := event_frequency(verification, number)):
-            text += f", {share:.2%} of the scored at {rate:g} mm/h or more"
+            text += f", {share:.2%} of the scored at {verification.level(number)} or more"
     return {"true frames": text}

@@ -92,10 +92,12 @@ def caption(example: Example) -> str:
 def place(verification: Verification, palette: str | None = None) -> str:
     """The first true frame of the first example as a map, as the data address of a PNG; empty for frames without place."""
     examples = verification.examples
-    ground = _ground(verification.grid, examples[0].truth.shape[-2:]) if examples else None
+    if not examples:
+        return ""
+    example = examples[0].on(verification.grid)
+    ground = _ground(verification.grid, example.truth.shape[-2:])
     if ground is None:
         return ""
-    example = examples[0].upright
     window = data_window(example.context, example.truth)
     ground = ground.cropped(example.truth.shape[-2:], *window)
     left, right, bottom, top = ground.extent
@@ -118,8 +120,8 @@ def _ground(grid: Grid | None, shape: tuple[int, ...]) -> Ground | None:
 
 def _cropped(verification: Verification, example: Example) -> tuple[Example, str, tuple[int, int], float]:
     """The case upright and cropped to where data are, and what lies over its tiles, with its size and ratio."""
+    example = example.on(verification.grid)
     ground = _ground(verification.grid, example.truth.shape[-2:])
-    example = example.upright
     window = data_window(example.context, example.truth)
     shape = example.truth.shape[-2:]
     height, width = (part.stop - part.start for part in window)

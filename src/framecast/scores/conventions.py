@@ -121,7 +121,8 @@ def _frame_sums(valid: Tensor, **scores: Tensor) -> Sums:
 def _thuml(_: Tensor, __: Tensor, images: Tensor, true_images: Tensor, valid: Tensor) -> Sums:
     images, true_images = _without_missing(valid, images, true_images)
     sharp = sharpness_difference(_bytes(images), _bytes(true_images), 255.0)
-    return _frame_sums(valid, **_published(images, true_images, mae_of=images), sharp=sharp)
+    gradients, _ = gradient_difference(images.clamp(0, 1), true_images, valid)
+    return _frame_sums(valid, **_published(images, true_images, mae_of=images), sharp=sharp, gdl=gradients)
 
 
 def _czh98(_: Tensor, __: Tensor, images: Tensor, true_images: Tensor, valid: Tensor) -> Sums:
@@ -249,6 +250,7 @@ _THUML = (
         "sharp",
         "decibels of 255^2 over the mean difference of edge strengths of 8-bit frames, averaged over frames",
     ),
+    _error("gdl", f"squared difference of absolute gradients of images clipped to [0, 1], {_FRAME}"),
 )
 _CZH98 = (
     _error("mse", f"squared error of images clipped to [0, 1], {_FRAME}"),

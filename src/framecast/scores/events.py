@@ -71,6 +71,17 @@ def csi(table: Contingency) -> Tensor:
     return _ratio(table.hits, table.hits + table.misses + table.false_alarms)
 
 
+def batch_mean_csi(table: Contingency, batch: int) -> float:
+    """The CSI as the published code of MotionRNN and ModeRNN averages it, for reference: that of all pixels of a batch at each
+    lead time, 0 where it has no event, averaged over the batches of `batch` consecutive cases and over lead times. It depends on
+    the size of the batch. `table` has the counts of each case and lead time `(N, S)`; an incomplete batch counts as one."""
+    batches = [
+        Contingency(*(counts[k : k + batch].sum(0) for counts in table)) for k in range(0, len(table.hits), batch)
+    ]
+    scores = [each.hits / (each.hits + each.misses + each.false_alarms).clamp(min=1) for each in batches]
+    return float(torch.stack(scores).double().mean())
+
+
 def pod(table: Contingency) -> Tensor:
     """Probability of detection."""
     return _ratio(table.hits, table.hits + table.misses)

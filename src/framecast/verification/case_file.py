@@ -16,6 +16,9 @@ Besides the sums of the metrics (stated in their records) a file has these varia
     wet_forecast, wet_observed, wet_amount, speed     properties that define regimes
     fallback_cases                                    1 where a forecaster used a simpler method
     checksum, height, width                           identity of the true frames, and their size in pixels
+
+and the coordinates `threshold`, in the units of the data, `rate`, the same in mm/h, of frames of rain, and `level`, the same as
+stated in the attribute `level_units`, where they were stated so.
 """
 
 from __future__ import annotations
@@ -55,7 +58,7 @@ def write_cases(sums: xr.Dataset, rates: tuple[float, ...], path: Path) -> None:
     """Write the sums to `path` in one step; `rates`, the thresholds in mm/h, become the coordinate `rate`. Raises `RunError`, and
     `ConfigError` if `path` is a file of the frames that were scored."""
     sources = sums.encoding.get("sources", ())
-    if "threshold" in sums.dims:
+    if "threshold" in sums.dims and rates:
         sums = sums.assign_coords(rate=("threshold", list(rates), {"units": "mm h-1"}))
     write_netcdf(path, sums.assign_attrs({_ATTRIBUTE: VERSION}), sources)
 
@@ -86,8 +89,10 @@ def read_cases(path: Path) -> tuple[xr.Dataset, Convention, Quantity, tuple[floa
         sums = _from_version_0(sums, quantity)
     if "threshold" not in sums.dims:
         return sums, convention, quantity, (), ()
-    rates, thresholds = (tuple(sums[name].values.tolist()) for name in ("rate", "threshold"))
-    return sums.drop_vars("rate"), convention, quantity, rates, thresholds
+    rates, thresholds = (
+        tuple(sums[name].values.tolist()) if name in sums.coords else () for name in ("rate", "threshold")
+    )
+    return sums.drop_vars("rate", errors="ignore"), convention, quantity, rates, thresholds
 
 
 def _from_version_0(sums: xr.Dataset, quantity: Quantity) -> xr.Dataset:

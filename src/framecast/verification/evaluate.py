@@ -21,6 +21,7 @@ from framecast.checks import as_path, as_tuple, ensure_folder
 from framecast.data.archives.outputs import check_output, source_files
 from framecast.data.datasets import ArchiveData
 from framecast.data.frames import same_grid
+from framecast.data.orientation import CURVILINEAR
 from framecast.data.readers.options import ReadOptions
 from framecast.data.windows.inputs import Input, with_paths
 from framecast.data.windows.known_frames import KnownFrames
@@ -31,6 +32,7 @@ from framecast.errors import ArgumentError, ConfigError
 from framecast.forecasting.baselines import BaselineData, assumptions, build_all
 from framecast.forecasting.protocol import Forecaster
 from framecast.forecasting.trained_model import TrainedModel, load
+from framecast.maps.mesh import is_curvilinear, mesh_of
 from framecast.progress import Progress, no_progress
 from framecast.reading.paths import as_utf8
 from framecast.training.run_data import open_run_data
@@ -43,7 +45,7 @@ from framecast.verification.result import Verification
 from framecast.verification.resuming import dependencies, score_parts
 from framecast.verification.run import PartialResult, ScoringPlan, assemble, make_plan, score
 from framecast.verification.settings import EvaluationSettings
-from framecast.verification.stored_parts import StoredParts
+from framecast.verification.stored_parts import EVALUATION, FOLDER, StoredParts
 from framecast.verification.windows import FramesLike, pixel_size, training_warning, windows_of
 
 DEFAULTS = EvaluationSettings()
@@ -183,7 +185,7 @@ def run_job(
     if out is not None:
         in_memory = isinstance(job.data, xr.DataArray)
         depends = dependencies(resources.models, resources.sources, plan, settings, batches, in_memory)
-        store = StoredParts(Path(out), depends)
+        store = StoredParts(Path(out) / FOLDER, depends, EVALUATION)
     score_these = partial(_score_here, resources) if cluster is None else partial(_score_on_cluster, job, cluster)
     parts = score_parts(plan, batches, score_these, progress or no_progress, store)
     verification = replace(
@@ -217,10 +219,16 @@ def _check_name(name: str | None, folder: str, settings: EvaluationSettings) -> 
 
 
 def grid_of(frames: Sequence[xr.DataArray]) -> Grid | None:
-    """The grid of all archives; None if they differ or have no coordinates."""
-    if not frames or not all(same_grid(frames[0], other) for other in frames) or "y" not in frames[0].coords:
+    """The grid of all archives, as they are drawn; None if they differ or have no coordinates."""
+    if not frames or not all(same_grid(frames[0], other) for other in frames):
         return None
     first = frames[0]
+    if is_curvilinear(first):
+        planes = [first[name].transpose("y", "x").values for name in CURVILINEAR]
+        latitude, longitude, pixels = mesh_of(*planes).regular()
+        return Grid(latitude, longitude, "degrees", "", pixels)
+    if "y" not in first.coords:
+        return None
     attributes = first["crs"].attrs if "crs" in first.coords else {}
     try:
         crs = CRS.from_cf(attributes).to_wkt() if attributes else ""

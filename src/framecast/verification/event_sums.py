@@ -7,6 +7,7 @@ neighbourhood.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import torch
@@ -34,10 +35,10 @@ def event_sums(fields: Fields, rules: ScoringRules) -> dict[str, Column]:
 
 
 def neighbourhood_sums_of_events(fields: Fields, rules: ScoringRules) -> dict[str, Column]:
-    """The two sums of the fractions skill score, for thresholds and for percentiles; the events at thresholds are those of the
-    contingency tables."""
+    """The two sums of the fractions skill score, for thresholds, and for percentiles where wet is defined; the events at
+    thresholds are those of the contingency tables."""
     limits = [threshold_limit(threshold) for threshold in rules.thresholds]
-    largest = [percentile_limit(share, rules.wet) for share in SHARES]
+    largest = [percentile_limit(share, rules.wet) for share in SHARES] if math.isfinite(rules.wet) else []
     forecasts = list(fields.forecasts.values())
     sums = fractions_sums(forecasts, fields.truth, fields.valid, [*limits, *largest], rules.scales)
     for f, scored in enumerate(fields.scored.values()):
@@ -50,7 +51,8 @@ def neighbourhood_sums_of_events(fields: Fields, rules: ScoringRules) -> dict[st
     data: dict[str, Column] = {}
     for name, values in zip(("error", "reference"), sums, strict=True):
         data[f"fss_{name}"] = ((*LEADS, "threshold", "scale"), values[..., : len(limits), :].numpy())
-        data[f"fss_percentile_{name}"] = ((*LEADS, "percentile", "scale"), values[..., len(limits) :, :].numpy())
+        if largest:
+            data[f"fss_percentile_{name}"] = ((*LEADS, "percentile", "scale"), values[..., len(limits) :, :].numpy())
     return data
 
 

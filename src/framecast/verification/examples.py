@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from framecast.data.orientation import AS_STORED, Orientation
+from framecast.maps.mesh import resampled
 
 
 class Example(NamedTuple):
@@ -30,12 +31,26 @@ class Example(NamedTuple):
             context=turn(self.context), truth=turn(self.truth), forecasts=forecasts, orientation=AS_STORED
         )
 
+    def on(self, grid: Grid | None) -> Example:
+        """The case upright, and on the grid on which it is drawn."""
+        if grid is None or grid.pixels is None:
+            return self.upright
+        pixels = grid.pixels
+        forecasts = {name: resampled(frames, pixels) for name, frames in self.forecasts.items()}
+        return self._replace(
+            context=resampled(self.context, pixels),
+            truth=resampled(self.truth, pixels),
+            forecasts=forecasts,
+            orientation=AS_STORED,
+        )
+
 
 class Grid(NamedTuple):
-    """The grid of the frames: coordinates of rows `y (H,)` and columns `x (W,)` in `units`, and the projection as WKT (empty if
-    unknown)."""
+    """The grid on which frames are drawn: coordinates of rows `y (H,)` and columns `x (W,)` in `units`, and the projection as WKT
+    (empty if unknown). Of frames on a curvilinear grid `pixels (H, W)` are the numbers of those that are drawn, row by row."""
 
     y: np.ndarray
     x: np.ndarray
     units: str
     crs: str
+    pixels: np.ndarray | None = None

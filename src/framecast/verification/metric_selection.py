@@ -34,8 +34,7 @@ class Verified(Protocol):
     @property
     def quantity(self) -> Quantity: ...
 
-    @property
-    def rates(self) -> tuple[float, ...]: ...
+    def level(self, threshold: int) -> str: ...
 
     @property
     def ensembles(self) -> list[str]: ...
@@ -78,7 +77,7 @@ def metric_at(verification: Verified, metric: Metric, place: Mapping[str, int]) 
 
     def describe(dim: str, index: int) -> str:
         if dim == "threshold":
-            return f" at {verification.rates[index]:g} mm/h"
+            return f" at {verification.level(index)}"
         value = verification.sums[dim].values[index]
         if dim == "percentile":
             return f" of the largest {1 - value:.0%}"
@@ -109,6 +108,8 @@ def _definition(verification: Verified, metric: Metric) -> str:
     if not is_available(verification, metric):
         return "not computed: needs the weights of a pretrained network"
     details = [verification.sums.attrs.get(f"{metric.name}_{key}", "") for key in ("range", "weights")]
+    if "threshold" in metric.dims:
+        details.append(verification.sums.attrs.get("level_source", ""))
     if "threshold" in metric.dims and verification.ensembles and ENSEMBLE_EVENTS not in verification.sums.attrs:
         details.append("of these sums, by an earlier version, the events of an ensemble are those of its mean")
     return "; ".join([metric.definition, *filter(None, details)])

@@ -54,8 +54,8 @@ class Curve(NamedTuple):
 class Verification:
     """The sums of all cases, and the scores computed from them.
 
-    `sums` has dims `(forecaster, case, lead_time[, threshold])`; `rates` are the thresholds as rain rates in mm/h,
-    `thresholds` the same in the units of the data.
+    `sums` has dims `(forecaster, case, lead_time[, threshold])`; `rates` are the thresholds as rain rates in mm/h, none where the
+    frames are not of rain, `thresholds` the same in the units of the data.
     """
 
     sums: xr.Dataset
@@ -110,6 +110,20 @@ class Verification:
         return hashlib.blake2b(np.sort(self.sums["checksum"].values).tobytes(), digest_size=8).hexdigest()
 
     @property
+    def levels(self) -> tuple[float, ...]:
+        """The thresholds as they were stated, in `level_units`."""
+        return tuple(self.sums["level"].values.tolist()) if "level" in self.sums.coords else self.rates
+
+    @property
+    def level_units(self) -> str:
+        """The units of the levels in tables: mm/h, dBZ, "of 255"."""
+        return str(self.sums.attrs.get("level_units", "mm/h"))
+
+    def level(self, threshold: int) -> str:
+        """The threshold of that index as text: "2 mm/h", "30 dBZ", "70 of 255"."""
+        return f"{self.levels[threshold]:g} {self.level_units}"
+
+    @property
     def pixel_kilometres(self) -> float | None:
         """The side of a pixel; None if it is not known, or not the same in all cases."""
         return self.sums.attrs.get("pixel_kilometres")
@@ -119,8 +133,8 @@ class Verification:
         return tidy_rows(self)
 
     def to_pandas(self) -> pd.DataFrame:
-        """The scores as a tidy table: forecaster, score, threshold (mm/h), percentile, scale (pixels), lead (missing: all lead
-        times), value, low and high (95 % interval), units, direction in which it is better, count of the pixels scored."""
+        """The scores as a tidy table: forecaster, score, threshold, its units, percentile, scale (pixels), lead (missing: all
+        lead times), value, low and high (95 % interval), units, direction in which it is better, count of the pixels scored."""
         return to_pandas(self.rows())
 
     def to_xarray(self) -> xr.Dataset:
@@ -158,11 +172,12 @@ class Verification:
         ]
 
     def headlines(self) -> list[Metric]:
-        """The few scores that say most: errors of frames, of rain the events and probabilities of the middle threshold."""
-        if not self.rates:
-            return [metric for metric in self.metrics("frame") if metric.name in ("mse", "mae", "ssim", "psnr")]
-        middle = len(self.rates) // 2
-        frame = [metric for metric in self.metrics("frame") if metric.name in ("mse", "crps")]
+        """The few scores that say most: errors of frames, and the events and probabilities of the middle threshold."""
+        names = ("mse", "crps") if self.rates else ("mse", "mae", "ssim", "psnr")
+        frame = [metric for metric in self.metrics("frame") if metric.name in names]
+        if not self.thresholds:
+            return frame
+        middle = len(self.thresholds) // 2
         event = [metric for metric in self.metrics(threshold=middle) if metric.name in ("csi", "bias", "brier", "fss")]
         return frame + [metric for metric in event if self.middle_scale(metric)]
 

@@ -108,7 +108,7 @@ class _Parts:
 
 
 def score_parts(
-    plan: ScoringPlan, batches: int, score: ScoreParts, progress: Progress, store: StoredParts | None = None
+    plan: ScoringPlan, batches: int, score: ScoreParts, progress: Progress, store: StoredParts[StoredPart] | None = None
 ) -> list[PartialResult]:
     """Score the parts of a plan, of `batches` batches each, and store each in `store`; those that are stored there are not scored
     again. `progress` is called with the numbers of cases done and of all cases. Raises what `score` raises."""

@@ -16,13 +16,12 @@ import numpy as np
 import xarray as xr
 
 from framecast.data.orientation import Orientation
-from framecast.data.quantities import ZR, event_thresholds
 from framecast.data.windows.batches import window_actions
 from framecast.data.windows.sources import ScaledSource, WindowSource
-from framecast.errors import ArgumentError, DataError
+from framecast.errors import DataError
 from framecast.forecasting.protocol import Context, Forecaster, check_length, forecast_cases
 from framecast.progress import Progress, no_progress
-from framecast.scores.fractions import SCALES, SHARES
+from framecast.scores.fractions import SHARES
 from framecast.scores.structure import WAVELENGTHS
 from framecast.verification.case_sums import PerceptualNetworks, sum_cases
 from framecast.verification.event_sums import reliability_leads
@@ -73,20 +72,12 @@ def make_plan(
     where: str | None = None,
 ) -> ScoringPlan:
     """Select the windows of `source` and the rules from `settings`; `examples` is the number of cases stored for figures. Raises
-    `DataError` if there is no window, `ArgumentError` for thresholds of a quantity other than precipitation."""
+    `DataError` if there is no window, `ArgumentError` for thresholds that the quantity does not have."""
     if len(source) == 0:
         raise DataError(
             "there is no window to evaluate", where=where, remedy="give more frames", parameter="data", example="PATH"
         )
-    quantity, rates, zr = source.quantity, settings.rates, settings.zr or ZR()
-    if rates and not quantity.precipitation:
-        raise ArgumentError(
-            f"rain rates given, and the frames are {quantity.name}", parameter="rates", remedy="leave them out"
-        )
-    rates = (quantity.thresholds if rates is None else rates) if quantity.precipitation else ()
-    thresholds = tuple(event_thresholds(quantity, rates, zr))
-    scales = SCALES if settings.scales is None else settings.scales
-    rules = ScoringRules(quantity, tuple(rates), thresholds, zr, settings.convention, scales)
+    rules = ScoringRules.of(source.quantity, settings)
     indices = spread_evenly(len(source), settings.limit)
     example_cases = frozenset(indices[k] for k in spread_evenly(len(indices), examples)) if examples else frozenset()
     return ScoringPlan(tuple(indices), example_cases, rules, batch_size)
@@ -200,6 +191,8 @@ def assemble(
     for name, values in (("threshold", rules.thresholds), ("scale", rules.scales), ("percentile", SHARES)):
         if name in sums.dims:
             sums = sums.assign_coords({name: list(values)})
+    if rules.levels:
+        sums = sums.assign_coords(level=("threshold", list(rules.levels)))
     if "reliability_lead_time" in sums.dims:
         stored = reliability_leads(source.shape.horizon)
         sums = sums.assign_coords(reliability_lead_time=sums["lead_time"].values[stored])
@@ -210,6 +203,8 @@ def assemble(
         "units": rules.quantity.units,
         ENSEMBLE_EVENTS: LARGEST_CSI,
     }
+    if rules.level_units is not None:
+        sums.attrs |= {"level_units": rules.level_units.label, "level_source": rules.level_units.source}
     examples = [example for part in parts for example in part.examples] + [example for _, example in extremes.values()]
     seconds = {name: sum(part.seconds[name] for part in parts) / len(order) for name in parts[0].seconds}
     return Verification(

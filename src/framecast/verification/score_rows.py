@@ -72,7 +72,7 @@ def rows_of(verification: Verification, scores: Sequence[str] = SCORES) -> list[
     pixels = verification.sums["pixels"].values
     rows = []
     for metric in metrics:
-        threshold = verification.rates[metric.place["threshold"]] if metric.place else None
+        threshold = verification.levels[metric.place["threshold"]] if metric.place else None
         for name in verification.forecasters:
             table = verification.table(name, metric)
             values = metric.formula(table)

@@ -29,6 +29,7 @@ class TidyRow(NamedTuple):
     forecaster: str
     score: str
     threshold: float | None
+    threshold_units: str | None
     percentile: float | None
     scale: float | None
     lead: float | None
@@ -51,7 +52,10 @@ class Scored(Protocol):
     def quantity(self) -> Quantity: ...
 
     @property
-    def rates(self) -> tuple[float, ...]: ...
+    def levels(self) -> tuple[float, ...]: ...
+
+    @property
+    def level_units(self) -> str: ...
 
     @property
     def forecasters(self) -> list[str]: ...
@@ -88,7 +92,8 @@ def tidy_rows(verification: Scored) -> list[TidyRow]:
                     TidyRow(
                         name,
                         metric.name,
-                        verification.rates[metric.place["threshold"]] if "threshold" in metric.place else None,
+                        verification.levels[metric.place["threshold"]] if "threshold" in metric.place else None,
+                        verification.level_units if "threshold" in metric.place else None,
                         _place(verification, metric, "percentile"),
                         _place(verification, metric, "scale"),
                         None if lead is None else float(lead),
@@ -154,8 +159,9 @@ def to_xarray(verification: Scored) -> xr.Dataset:
             result[f"{name}{suffix}"] = (("forecaster", *dims, "lead_time"), values[kind], attributes)
             result[f"{name}{suffix}_overall"] = (("forecaster", *dims), overall[kind], attributes)
         for dim in dims:
-            known = verification.rates if dim == "threshold" else verification.sums[dim].values
-            units = {"threshold": {"units": "mm h-1"}, "scale": {"units": "pixels"}}.get(dim, {})
+            known = verification.levels if dim == "threshold" else verification.sums[dim].values
+            levels = {"mm/h": "mm h-1"}.get(verification.level_units, verification.level_units)
+            units = {"threshold": {"units": levels}, "scale": {"units": "pixels"}}.get(dim, {})
             result = result.assign_coords({dim: (dim, list(known), units)})
     return result
 

@@ -6,6 +6,7 @@ Imports neither torch nor any data reader at the start.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -26,6 +27,13 @@ class EvaluationSettings:
     Raises `ArgumentError` for an invalid value, and `ConfigError` for a baseline whose packages are not installed."""
 
     rates: Annotated[tuple[float, ...] | None, "Thresholds of events in mm/h; of rain 0.5,2,8 unless stated."] = None
+    levels: Annotated[
+        tuple[float, ...] | None,
+        "Thresholds of events in place of rates, in the units of the frames or those of level-units.",
+    ] = None
+    level_units: Annotated[
+        str | None, "Units of the levels: dBZ, 0-255, of images that draw dBZ the map: dBZ as pixels thuml."
+    ] = None
     zr: Annotated[ZR | None, "a,b of Z = a R^b, which converts thresholds to reflectivity; 223,1.53 unless stated."] = (
         None
     )
@@ -59,6 +67,7 @@ class EvaluationSettings:
         if self.fvd is not None:
             object.__setattr__(self, "fvd", str(as_path(self.fvd, "a file of weights", "fvd")))
         check_counts(horizon=self.horizon, stride=self.stride, limit=self.limit, members=self.members)
+        _check_levels(self)
         _check_zr(self.zr)
         _check_convention(self.convention)
         _check_palette(self.palette)
@@ -73,6 +82,29 @@ def _rate(value: object) -> float:
     if not is_positive(value):
         raise ArgumentError(f"{value!r} given, expected a rain rate in mm/h, above 0", parameter="rates")
     return float(value)  # type: ignore[arg-type]
+
+
+def _level(value: object) -> float:
+    try:
+        level = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        level = math.nan
+    if not math.isfinite(level) or isinstance(value, bool):
+        raise ArgumentError(f"{value!r} given, expected a number", parameter="levels")
+    return level
+
+
+def _check_levels(settings: EvaluationSettings) -> None:
+    if settings.rates is not None and settings.levels is not None:
+        raise ArgumentError("rates and levels given", parameter="levels", remedy="leave one of them out")
+    if settings.level_units is not None and settings.levels is None:
+        raise ArgumentError(
+            "units given, and no levels", parameter="level_units", remedy="give levels, or leave it out"
+        )
+    if settings.level_units is not None:
+        from framecast.data.quantities import find_level_units  # late, as below
+
+        find_level_units(settings.level_units)
 
 
 LARGEST_SCALE = 4_096
@@ -92,6 +124,7 @@ def _path(value: str | Path) -> str:
 
 _LISTS: dict[str, Callable[..., object]] = {
     "rates": _rate,
+    "levels": _level,
     "scales": _scale,
     "baselines": str,
     "inputs": _path,

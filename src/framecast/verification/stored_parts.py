@@ -1,9 +1,9 @@
-"""The parts of an evaluation that are scored already, in a hidden folder next to its results: the same command continues there.
+"""The parts of long work that are done already, in a hidden folder next to its results: the same command continues there.
 
     .cases.partial/begun.json     what the results depend on: program, models, settings, data
-    .cases.partial/000012.npz     parts from number 12 on: sums, cases and seconds
+    .cases.partial/000012.npz     parts from number 12 on: of an evaluation sums, cases and seconds
 
-Parts are written some seconds apart, each file in one step. A part of another evaluation is never used: if the results depend on
+Parts are written some seconds apart, each file in one step. A part of other work is never used: if the results depend on
 something else now, the folder is emptied. No score is computed here.
 """
 
@@ -15,9 +15,9 @@ import logging
 import shutil
 import time
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 import xarray as xr
@@ -33,6 +33,8 @@ _EVERY = 10.0
 """Seconds of work that are lost at most."""
 _LARGEST = 2**31
 """Bytes of a file of parts."""
+DAMAGE = (FramecastError, OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile)
+"""What reading a damaged file raises."""
 _log = logging.getLogger(__name__)
 
 
@@ -44,20 +46,32 @@ class StoredPart(NamedTuple):
     seconds: dict[str, float]
 
 
-class StoredParts:
-    """The parts in the folder of results `out`, of an evaluation that depends on the values of `depends`."""
+Part = TypeVar("Part")
 
-    def __init__(self, out: Path, depends: Mapping[str, str]) -> None:
-        self._folder = out / FOLDER
-        self._waiting: dict[int, StoredPart] = {}
+
+class PartFormat(NamedTuple, Generic[Part]):
+    """How parts of some `work` are stored: `pack` makes the content of a file of them, by number, and `load` reads one, none of
+    one that is damaged."""
+
+    work: str
+    pack: Callable[[Mapping[int, Part]], memoryview]
+    load: Callable[[Path], dict[int, Part]]
+
+
+class StoredParts(Generic[Part]):
+    """The parts in a hidden `folder`, of work that depends on the values of `depends`."""
+
+    def __init__(self, folder: Path, depends: Mapping[str, str], stored_as: PartFormat[Part]) -> None:
+        self._folder, self._format = folder, stored_as
+        self._waiting: dict[int, Part] = {}
         self._written = time.monotonic()
         self.parts = self._read(depends)
-        """Those of an evaluation that was interrupted, by number."""
+        """Those of work that was interrupted, by number."""
         if not self.parts:
             self.remove()
             write_text(self._folder / _BEGUN, json.dumps(dict(depends), indent=1) + "\n")
 
-    def _read(self, depends: Mapping[str, str]) -> dict[int, StoredPart]:
+    def _read(self, depends: Mapping[str, str]) -> dict[int, Part]:
         """The parts that are stored; none if they depend on something else."""
         if not self._folder.is_dir():
             return {}
@@ -67,15 +81,16 @@ class StoredParts:
             begun = None
         changed = [name for name, value in depends.items() if not isinstance(begun, dict) or begun.get(name) != value]
         if changed:
-            _log.warning("an evaluation was interrupted here, with other %s: begun anew", ", ".join(changed))
+            work = self._format.work
+            _log.warning("%s was interrupted here, with other %s: begun anew", work, ", ".join(changed))
             return {}
-        parts: dict[int, StoredPart] = {}
+        parts: dict[int, Part] = {}
         for file in sorted(self._folder.glob("*.npz")):
-            parts |= _load(file)
-        _log.info("%s parts were scored before an interruption", len(parts))
+            parts |= self._format.load(file)
+        _log.info("%s parts were done before an interruption", len(parts))
         return parts
 
-    def add(self, number: int, part: StoredPart) -> None:
+    def add(self, number: int, part: Part) -> None:
         """Store a part, with those that are not written yet if it is time. Raises `RunError`."""
         self._waiting[number] = part
         if time.monotonic() - self._written > _EVERY:
@@ -84,7 +99,7 @@ class StoredParts:
     def write(self) -> None:
         """Write the parts that are not written yet. Raises `RunError`."""
         if self._waiting:
-            write_bytes(self._folder / f"{min(self._waiting):06}.npz", _pack(self._waiting))
+            write_bytes(self._folder / f"{min(self._waiting):06}.npz", self._format.pack(self._waiting))
         self._waiting, self._written = {}, time.monotonic()
 
     def remove(self) -> None:
@@ -105,21 +120,34 @@ def _pack(parts: Mapping[int, StoredPart]) -> memoryview:
             "forecasters": part.sums["forecaster"].values.tolist(),
             "dims": {name: list(values.dims) for name, values in sums.items()},
         }
+    return pack_arrays(header, arrays)
+
+
+def pack_arrays(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> memoryview:
+    """A header and arrays by name as the content of a file."""
     content = io.BytesIO()
     np.savez(content, header=np.frombuffer(json.dumps(header).encode(), np.uint8), **arrays)  # type: ignore[arg-type]
     return content.getbuffer()
 
 
+def load_arrays(file: Path) -> tuple[dict[str, Any], Any]:
+    """The header and the arrays of a file. Raises one of `DAMAGE`."""
+    content = np.load(io.BytesIO(read_bytes(file, _LARGEST)), allow_pickle=False)
+    return parse_json(content["header"].tobytes().decode(), file), content
+
+
 def _load(file: Path) -> dict[int, StoredPart]:
     """The parts in a file; none of one that is damaged: they are scored again."""
     try:
-        content = np.load(io.BytesIO(read_bytes(file, _LARGEST)), allow_pickle=False)
-        header = parse_json(content["header"].tobytes().decode(), file)
+        header, content = load_arrays(file)
         parts = {}
         for number, entry in header.items():
             data = {name: (dims, content[f"{number}/{name}"]) for name, dims in entry["dims"].items()}
             sums = xr.Dataset(data, coords={"forecaster": entry["forecasters"]})
             parts[int(number)] = StoredPart(entry["order"], sums, entry["seconds"])
         return parts
-    except (FramecastError, OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile):
+    except DAMAGE:
         return {}
+
+
+EVALUATION = PartFormat("an evaluation", _pack, _load)

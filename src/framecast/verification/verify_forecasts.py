@@ -33,6 +33,7 @@ from framecast.verification.given_truth import Target
 from framecast.verification.perceptual_weights import PerceptualWeights
 from framecast.verification.result import Verification
 from framecast.verification.run import assemble, make_plan, score
+from framecast.verification.scoring_rules import ScoringRules
 from framecast.verification.settings import EvaluationSettings
 from framecast.verification.windows import FramesLike
 
@@ -104,8 +105,8 @@ class ForecastJob:
         quantity = quantity_of(self.truth)
         if not quantity.precipitation:
             return ()
-        if self.settings.rates is not None:
-            return self.settings.rates
+        if self.settings.rates is not None or self.settings.levels is not None:
+            return ScoringRules.of(quantity, self.settings).rates
         stated = [rates for source in self.sources if (rates := _first(source).first.rates) is not None]
         if not stated:
             return quantity.thresholds
@@ -165,7 +166,9 @@ def run_forecast_job(job: ForecastJob, progress: Progress) -> Verification:
     """Score the forecasts of a job. Raises `DataError` if there is nothing to score, or what does not fit the truth."""
     target = job.target()
     cases = choose_cases(job.sources, target, job.context, runs=job.runs, with_baselines=bool(job.settings.baselines))
-    source, settings = cases.source, replace(job.settings, rates=target.rates or None)
+    source, settings = cases.source, job.settings
+    if settings.levels is None:
+        settings = replace(settings, rates=target.rates or None)
     # forecasters: those given, then baselines
     times = set(source.inits)
     forecasters: dict[str, Forecaster] = {}

@@ -5,10 +5,11 @@ It forecasts every window of the events, fits the calibration, and writes the mo
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -23,15 +24,19 @@ from framecast.data.quantities import ZR
 from framecast.data.readers.options import DEFAULT, ReadOptions
 from framecast.data.windows.sources import DataSplits
 from framecast.errors import ArgumentError, DataError
-from framecast.forecasting.calibration import LEAST_EVENTS, Sample, apply_calibration
+from framecast.forecasting.calibration import LEAST_EVENTS, Sample, SamplePart, apply_calibration
 from framecast.forecasting.protocol import Context, Forecasts
 from framecast.forecasting.trained_model import TrainedModel
 from framecast.progress import Progress, no_progress
 from framecast.training.run_data import record_of_model
 from framecast.training.run_folder import EXPERIMENT, read_experiment
 from framecast.verification.run import spread_evenly
+from framecast.verification.stored_parts import StoredParts
 from framecast.verification.windows import training_overlap, windows_of
+from framecast.workflows.calibration_parts import PARTIAL, SAMPLE, sample_dependencies
+from framecast.writing import claim
 
+_log = logging.getLogger(__name__)
 _LEAST = 1e-5
 """Probabilities are kept so far from 0 and from 1 where their logits are taken."""
 
@@ -54,7 +59,8 @@ def calibrate(
 
     Every window of an archive is forecast, or `limit` of each, evenly spread. Returns the calibration, as it stands in the card:
     a factor for each rate, the numbers of pixels and events, the files and times. A rate with
-    fewer events than `LEAST_EVENTS` is not calibrated, and is said so wherever its probability is forecast.
+    fewer events than `LEAST_EVENTS` is not calibrated, and is said so wherever its probability is forecast. What an interrupted
+    call has forecast lies in a hidden folder beside `out`: the same call continues, with the same result to the last bit.
 
     Raises `ArgumentError` if the model predicts no distributions, there is nothing to calibrate on or `out` exists, `DataError`
     if the data have no window, are those of training, or have no rate with enough events, and `RunError` if there is no trained
@@ -80,11 +86,32 @@ def calibrate(
         raise ArgumentError(
             "nothing to calibrate on", parameter="data", example="PATH", remedy="name events it was not trained on"
         )
+    with claim(target, sibling=True):
+        return _calibrate(_Job(folder, target, network, card, pairs, options, limit), progress or no_progress)
+
+
+class _Job(NamedTuple):
+    """What is calibrated: the model of the run `folder`, on `pairs` of a run that judges and an archive; written to `target`."""
+
+    folder: Path
+    target: Path
+    network: Any
+    card: ModelCard
+    pairs: list[tuple[Path, Any]]
+    options: ReadOptions
+    limit: int | None
+
+
+def _calibrate(job: _Job, progress: Progress) -> dict[str, Any]:
+    """See `calibrate`."""
+    folder, network, card = job.folder, job.network, job.card
     # forecast the events
-    sources = [_open(judge, archive, options) for judge, archive in pairs]
+    sources = [_open(judge, archive, job.options) for judge, archive in job.pairs]
     frames = [part for _, source in sources for part in source.frames]
     sample = Sample(np.array(card.head.rates))
-    _collect(sources, sample, limit, progress or no_progress)
+    hidden = job.target.with_name(f".{job.target.name}{PARTIAL}")
+    store = StoredParts(hidden, sample_dependencies(job.pairs, sources, job.limit), SAMPLE)
+    _collect(sources, sample, job.limit, progress, store)
     # fit, and write the calibrated model
     calibration = sample.fit()
     apply_calibration(network, calibration)
@@ -99,7 +126,8 @@ def calibrate(
         {str(part.attrs.get("converted_from", part.attrs["quantity"])) for part in frames}
     )
     calibration["times"] = [[stamp(part["time"].values[0]), stamp(part["time"].values[-1])] for part in frames]
-    save(target, network, replace(card, calibration=calibration), record_of_model(folder))
+    save(job.target, network, replace(card, calibration=calibration), record_of_model(folder))
+    store.remove()
     return calibration
 
 
@@ -143,21 +171,37 @@ def _open(run: Path, archive: Any, options: ReadOptions) -> tuple[list[TrainedMo
 
 
 def _collect(
-    sources: Sequence[tuple[Sequence[TrainedModel], DataSplits]], sample: Sample, limit: int | None, progress: Progress
+    sources: Sequence[tuple[Sequence[TrainedModel], DataSplits]],
+    sample: Sample,
+    limit: int | None,
+    progress: Progress,
+    store: StoredParts[SamplePart],
 ) -> None:
-    """Forecast the windows of all sources, and add pixels of each to the sample."""
+    """Forecast the windows of all sources, and add pixels of each to the sample; the first ones are taken from the `store` as far
+    as it has them."""
     windows = []
     for models, splits in sources:
         source: Any = splits.held_out()
         windows += [(models, source, index) for index in spread_evenly(len(source), limit)]
-    for done, (models, source, index) in enumerate(windows, 1):
-        values, context, horizon = source.read(index), source.shape.context, source.shape.horizon
-        scale = source.scale(index)
-        case = Context(values[None, :context], scales=(scale,))
-        rain = np.asarray(source.quantity.rain_rate(values[context:, 0], ZR()))
-        start, full = (_logits(model, case, horizon) for model in models)
-        sample.add(start, full - start, rain)
-        progress(done, len(windows))
+    first = next(number for number in range(len(windows) + 1) if number not in store.parts)
+    for number in range(first):
+        sample.restore(store.parts[number])
+    done = first
+    try:
+        for number, (models, source, index) in enumerate(windows[first:], first):
+            values, context, horizon = source.read(index), source.shape.context, source.shape.horizon
+            scale = source.scale(index)
+            case = Context(values[None, :context], scales=(scale,))
+            rain = np.asarray(source.quantity.rain_rate(values[context:, 0], ZR()))
+            start, full = (_logits(model, case, horizon) for model in models)
+            store.add(number, sample.add(start, full - start, rain))
+            done = number + 1
+            progress(done, len(windows))
+    except KeyboardInterrupt:
+        _log.warning("%s of %s windows are stored: the same command continues", done, len(windows))
+        raise
+    finally:
+        store.write()
 
 
 def _logits(model: TrainedModel, case: Context, horizon: int) -> np.ndarray:

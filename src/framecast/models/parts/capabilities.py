@@ -106,7 +106,7 @@ class Unrecordable(Protocol):
 class Probed(Protocol):
     """A submodule at which diagnosis looks while the model runs. `probe` names what is seen there:
 
-    "motion"        `Motion`: filter and trend, both `(B, 18, h, w)`, of one layer at one step (MotionRNN)
+    "motion"        `Motion`: filter F' and trend D', both `(B, 18, h, w)`, of one layer at one step (MotionRNN)
     "slots"         the slots, a list of tensors that can be exchanged for each other (ModeRNN)
     "slot_weights"  the weight of each slot, and last of the shortcut, `(B, N)`; None where slots are not weighed (ModeRNN)
     "attention"     the weights of each half-step, a list of `(B, D, h, w)` (MoDeRNN)

@@ -14,6 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from pyproj import CRS, Transformer
 
+from framecast.maps.mesh import Mesh
+
 LARGEST_ZOOM = 14
 SIZES = (256, 512)
 """Sides of a tile in pixels."""
@@ -74,13 +76,14 @@ class Grid(NamedTuple):
         return float(west), float(south), float(east), float(north)
 
 
-def index_map(grid: Grid, zoom: int, x: int, y: int, size: int = 256) -> np.ndarray:
+def index_map(grid: Grid | Mesh, zoom: int, x: int, y: int, size: int = 256) -> np.ndarray:
     """The number of the pixel of the grid at each pixel of a tile, `(size, size)` int32."""
     span = 2 * _HALF_WORLD / 2**zoom
     nodes = np.linspace(0, size, size // NODE + 1)
     east, north = (-_HALF_WORLD + (x + nodes / size) * span), (_HALF_WORLD - (y + nodes / size) * span)
     columns, rows = np.meshgrid(east, north)
-    at_nodes = _transform(grid.crs, "EPSG:3857", columns, rows)
+    target = grid.crs if isinstance(grid, Grid) else "EPSG:4326"
+    at_nodes = _transform(target, "EPSG:3857", columns, rows)
     weights = _weights(size)
     with np.errstate(invalid="ignore", over="ignore"):
         at_pixels = [weights @ np.where(np.isfinite(each), each, np.nan) @ weights.T for each in at_nodes]

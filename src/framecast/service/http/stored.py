@@ -20,6 +20,7 @@ from pyproj import CRS
 
 from framecast.data.quantities import INTENSITY, QUANTITIES, RAIN_RATE, REFLECTIVITY
 from framecast.errors import DataError
+from framecast.maps.mesh import Mesh, mesh_of
 from framecast.reading.plain_data import parse_json
 from framecast.service.http.grids import Grid
 from framecast.service.http.names import Product
@@ -70,7 +71,7 @@ class Contents(NamedTuple):
 
     values: str
     quantity: str
-    grid: Grid
+    grid: Grid | Mesh
     leads: tuple[float, ...]
     thresholds: tuple[float, ...]
     members: int
@@ -212,9 +213,12 @@ def _quantity(attributes: Any, path: Path) -> str:
     return str(name)
 
 
-def _grid(file: h5netcdf.File, variable: Any, path: Path) -> Grid:
+def _grid(file: h5netcdf.File, variable: Any, path: Path) -> Grid | Mesh:
+    planes = [file.variables[name] for name in ("latitude", "longitude") if name in file.variables]
+    if not {"x", "y"} & set(file.variables) and len(planes) == 2 and all(each.ndim == 2 for each in planes):
+        return mesh_of(*(np.asarray(plane[...], float) for plane in planes))
     if not {"x", "y"} <= set(file.variables):
-        raise DataError("no coordinates x and y: a map needs a regular grid", where=path)
+        raise DataError("no coordinates of its pixels: a map needs them", where=path)
     x, y = (np.asarray(file.variables[axis][...], float) for axis in ("x", "y"))
     units = str(file.variables["x"].attrs.get("units", "m"))
     factor = 1000.0 if units in ("km", "kilometre", "kilometer") else 1.0

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from framecast.maps.mesh import Mesh
 from framecast.service.http.caching import Cache
 from framecast.service.http.grids import Grid, index_map
 from framecast.service.http.names import Product
@@ -85,7 +86,7 @@ class Tiles:
 
         return self.tiles.get((source, product, lead, place, palette), make)
 
-    def pixels(self, grid: Grid, place: Place) -> np.ndarray:
+    def pixels(self, grid: Grid | Mesh, place: Place) -> np.ndarray:
         """The index map of a tile; of one outside of the grid a single number."""
 
         def make() -> np.ndarray:
