@@ -114,3 +114,30 @@ def test_a_frame_after_the_context_may_be_anything_in_a_forecast() -> None:
     svg, frames = model().eval(), windows()
     frames[:, 3:] = torch.nan
     assert torch.isfinite(svg(frames, free_running(2, 3, 3)).frames).all()
+
+
+@pytest.mark.slow
+def test_samples_of_a_coin_are_heads_or_tails() -> None:
+    """Each frame is one of two at random, which no single forecast can know: its best error is a quarter. In training the
+    posterior says which came; samples of the prior are one or the other, and not their mean."""
+    torch.manual_seed(0)
+    settings = SVG(width=8, levels=2, features=16, hidden=32, layers=1, latent=2)
+    svg = settings.build(SHAPE)
+    optimiser = torch.optim.Adam(svg.parameters(), 2e-3)
+    faces = torch.zeros(2, 1, 16, 16)
+    faces[0, :, :8], faces[1, :, 8:] = 1, 1
+    for _ in range(300):
+        frames = faces[torch.randint(2, (16, 6))]
+        prediction = svg(frames, TEACHER[:1].expand(16, -1))
+        error = ((prediction.frames - frames[:, 1:]) ** 2).mean()
+        optimiser.zero_grad()
+        (error + prediction.losses["divergence"]).backward()
+        optimiser.step()
+    assert error < 0.01
+    context = faces[torch.randint(2, (1, 3))].expand(100, -1, -1, -1, -1)
+    with torch.no_grad():
+        samples = svg.eval().sample(context, 3, torch.randn(100, 5, 2))
+    distance = ((samples[:, :, None] - faces) ** 2).mean((3, 4, 5))  # of each sample and lead time from each face
+    assert (distance.amin(2) < 0.05).float().mean() > 0.8
+    heads = (distance[..., 0] < distance[..., 1]).float().mean(0)
+    assert ((heads > 0.2) & (heads < 0.8)).all()

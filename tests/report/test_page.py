@@ -320,6 +320,8 @@ def test_pages_fit_a_phone_and_have_a_dark_form(written: Written, compared: Path
             opened = browser.new_context(viewport={"width": 390, "height": 800}, color_scheme=scheme).new_page()
             for path in (written.page, compared):
                 opened.goto(path.as_uri())
+                assert opened.evaluate("document.documentElement.scrollHeight") < 4000  # sections are folded
+                opened.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true; })")
                 assert opened.evaluate("document.documentElement.scrollWidth") <= 390
             ground = opened.evaluate("getComputedStyle(document.body).backgroundColor")
             assert (ground == "rgb(255, 255, 255)") == (scheme == "light")
@@ -376,3 +378,15 @@ def test_ticks_are_lead_times(leads: list[float], ticks: list[float]) -> None:
     assert [float(label.get_text()) for label in axes.get_xticklabels()] == ticks
     assert axes.get_xlabel() == "lead time (frames)"
     plt.close(figure)
+
+
+def test_intervals_are_spoken_of_where_there_are_any(rain: Verification, written: Written, tmp_path: Path) -> None:
+    first = rain.sums["block"].values == rain.sums["block"].values[0]
+    report = framecast.write_report(rain.subset(first), tmp_path / "report.html", title="One block").read_text()
+    assert "95 % interval" in written.page.read_text()
+    assert "95 % interval" not in report
+    assert "of one block of cases there is no interval" in report
+    alone = compare(rain.subset(first), rain.forecasters)
+    page = write_comparison(alone, tmp_path / "comparison.html", title="Two").read_text()
+    assert "below each value its 95 % interval" not in page
+    assert "Differences with" not in page

@@ -76,7 +76,7 @@ def test_dbz_that_pixels_draw_are_the_same_events(run: Path) -> None:
     for name in ("hits", "misses", "false_alarms"):
         np.testing.assert_array_equal(pixels.sums[name].values, dbz.sums[name].values)
     assert [dbz.level(k) for k in range(2)] == ["30 dBZ", "50 dBZ"]
-    assert "dBZ = 0.5 * pixel +15" in dbz.definitions()["CSI"]
+    assert "dBZ = 0.5 * pixel + 15" in dbz.definitions()["CSI"]
     rows = [row for row in dbz.rows() if row.score == "csi"]
     assert {(row.threshold, row.threshold_units) for row in rows} == {(30.0, "dBZ"), (50.0, "dBZ")}
     assert dbz.to_xarray()["csi"]["threshold"].attrs["units"] == "dBZ"

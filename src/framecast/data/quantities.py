@@ -228,7 +228,9 @@ def level_units(quantity: Quantity) -> dict[str, LevelUnits]:
         label = f"of {each.units[2:]}" if each.units.startswith("0-") else each.units
         units[each.units] = LevelUnits(label, each.factor, each.offset)
     for each in REFLECTIVITY.conversions:
-        name, source = f"{REFLECTIVITY.label} as {each.units}", f"dBZ = {each.factor:.4g} * pixel {each.offset:+g}"
+        sign = "+" if each.offset >= 0 else "-"
+        source = f"{REFLECTIVITY.label} = {each.factor:.4g} * pixel {sign} {abs(each.offset):g}"
+        name = f"{REFLECTIVITY.label} as {each.units}"
         factor = 1 / (each.factor * _PIXELS)
         if quantity.name == INTENSITY.name:
             units[name] = LevelUnits(REFLECTIVITY.label, factor, -each.offset * factor, source)

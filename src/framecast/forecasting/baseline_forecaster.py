@@ -12,10 +12,11 @@ from framecast.data.frames import check_frames
 from framecast.data.quantities import quantity_of
 from framecast.data.windows.index import regular_steps, time_step
 from framecast.data.windows.inputs import Input
-from framecast.errors import ArgumentError, ConfigError
+from framecast.errors import ArgumentError, ConfigError, counted
 from framecast.forecasting import baselines
 from framecast.forecasting.baselines import BaselineData
 from framecast.forecasting.labels import RECENT, Forecast, forecast_frames
+from framecast.forecasting.model_facts import as_html, as_text
 from framecast.forecasting.protocol import Forecaster
 
 HORIZON = 12
@@ -44,6 +45,21 @@ class BaselineForecaster:
             raise ArgumentError(
                 f"{name} is no ensemble, and has no members", parameter="members", remedy="leave it out, or use steps"
             )
+
+    def __repr__(self) -> str:
+        return as_text(f"BaselineForecaster {self.name}", self._facts)
+
+    def _repr_html_(self) -> str:
+        return as_html(f"BaselineForecaster {self.name}", self._facts)
+
+    @property
+    def _facts(self) -> dict[str, str]:
+        """What a person asks first."""
+        frames = counted(self.context_length, "frame") + (" of rain" if self.record.precipitation else "")
+        facts = {"forecasts": self.record.summary, "from": f"{frames} or more"}
+        if self.has_distribution:
+            facts["probabilities"] = "of rain rates"
+        return facts | ({"members": str(self.members)} if self.members else {})
 
     @property
     def horizon(self) -> int:

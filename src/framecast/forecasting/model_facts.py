@@ -25,12 +25,12 @@ def model_facts(card: ModelCard, weights: int, device: str, members: int | None,
     return facts | {name: str(value) for name, value in others.items() if value}
 
 
-def as_text(name: str, facts: Mapping[str, str]) -> str:
-    """A model with its facts, one a line."""
-    return "\n  ".join([f"TrainedModel {name}", *(f"{fact}: {text}" for fact, text in facts.items())])
+def as_text(title: str, facts: Mapping[str, str]) -> str:
+    """A title and facts, one a line."""
+    return "\n  ".join([title, *(f"{fact}: {text}" for fact, text in facts.items())])
 
 
-def as_html(name: str, facts: Mapping[str, str]) -> str:
+def as_html(title: str, facts: Mapping[str, str]) -> str:
     """The same as HTML."""
     rows = "".join(f"<tr><td>{escape(fact)}</td><td>{escape(text)}</td></tr>" for fact, text in facts.items())
-    return f"<div><p>TrainedModel {escape(name)}</p><table>{rows}</table></div>"
+    return f"<div><p>{escape(title)}</p><table>{rows}</table></div>"

@@ -90,10 +90,10 @@ class TrainedModel:
             )
 
     def __repr__(self) -> str:
-        return as_text(self.name, self._facts)
+        return as_text(f"TrainedModel {self.name}", self._facts)
 
     def _repr_html_(self) -> str:
-        return as_html(self.name, self._facts)
+        return as_html(f"TrainedModel {self.name}", self._facts)
 
     @property
     def _facts(self) -> dict[str, str]:

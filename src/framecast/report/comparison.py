@@ -52,6 +52,7 @@ def write_comparison(
         lines=lines,
         table_of_scores=score_table(verification, _shown(verification), marked),
         has_marks=bool(marked),
+        has_intervals=verification.blocks > 1,
         skills=_skills(comparison),
         swatches=swatches(pairs),
         curves=panels(_curves(comparison)),
@@ -102,7 +103,8 @@ def _claim_table(claims: Sequence[Claim], comparison: Comparison, *, with_lead: 
 
 def _caption(claims: Sequence[Claim]) -> str:
     """The caption of the curves; it explains filled points only if there can be some."""
-    intervals = "Differences with 95 % intervals"
+    known = any(np.isfinite(claim.interval).all() for claim in claims)
+    intervals = f"Differences{' with 95 % intervals' if known else ''}"
     if all(claim.too_few for claim in claims):
         return f"{intervals}. With fewer than {FEWEST} independent blocks nothing is claimed."
     return f"{intervals}; where p, corrected for the number of claims in this table, is below {LEVEL:g} the point is filled."
@@ -134,6 +136,8 @@ def _curves(comparison: Comparison) -> list[Panel]:
         for claim in comparison.by_lead:
             if claim.score == score:
                 pairs.setdefault((claim.one, claim.other), []).append(claim)
+        if not any(np.isfinite(claim.difference) for claims in pairs.values() for claim in claims):
+            continue  # no event of this rate
 
         def draw(axes: Any, pairs: dict[tuple[str, str], list[Claim]] = pairs) -> None:
             for number, claims in enumerate(pairs.values()):

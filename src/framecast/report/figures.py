@@ -197,17 +197,18 @@ def _isolines(axes: Any) -> None:
 
 def spectra(verification: Verification) -> list[Panel]:
     """The power of each forecast relative to the truth against wavelength, at the first and the last lead time, and the relative
-    wet area against lead time; nothing if the truth has no power."""
+    wet area against lead time; nothing where truth or forecasts have no power."""
     leads, units = lead_times(verification.sums)
     side = verification.pixel_kilometres
     waves = verification.sums["wavelength"].values * (side or 1.0)
     truth = mean_power(verification)
-    if not (truth > 0).any():
+    powers = np.stack([mean_power(verification, name) for name in verification.forecasters])
+    drawn = ((truth > 0) & (powers > 0)).any((0, 2))
+    if not drawn.any():
         return []
 
     def ratios(axes: Any, lead: int) -> None:
-        for number, name in enumerate(verification.forecasters):
-            power = mean_power(verification, name)[lead]
+        for number, power in enumerate(powers[:, lead]):
             known = (truth[lead] > 0) & (power > 0)
             ratio = np.divide(power, truth[lead], out=np.full(len(power), np.nan), where=known)
             axes.plot(waves, ratio, **look(number))
@@ -227,6 +228,7 @@ def spectra(verification: Verification) -> list[Panel]:
     panels = [
         Panel(f"Power after {leads[lead]:g} {units}", panel(partial(ratios, lead=lead)))
         for lead in sorted({0, len(leads) - 1})
+        if drawn[lead]
     ]
     return [*panels, Panel("Wet area", panel(wet))] if verification.quantity.precipitation else panels
 

@@ -78,6 +78,8 @@ def write_report(
         swatches=swatches(verification.forecasters),
         glance=score_table(verification, verification.headlines(), marked),
         has_marks=bool(marked),
+        has_intervals=verification.blocks > 1,
+        kinds="Kinds of weather" if verification.quantity.precipitation else "Kinds of cases",
         tables=[
             score_table(verification, verification.metrics("frame"), marked, title="Frames"),
             *(event_table(verification, number, marked) for number in range(len(verification.thresholds))),

@@ -24,7 +24,7 @@ from framecast.config.experiment import Experiment
 from framecast.config.recipes import Published
 from framecast.data.quantities import find_level_units
 from framecast.data.readers.options import DEFAULT
-from framecast.errors import FramecastError
+from framecast.errors import FramecastError, counted
 from framecast.forecasting.trained_model import load
 from framecast.scores import Contingency, Metric
 from framecast.scores.events import batch_mean_csi
@@ -145,9 +145,9 @@ def _silhouette(outcome: Outcome) -> Answer:
         clusters = groups.find_groups(groups.standardize(features))
     except FramecastError as error:
         return Answer(None, str(error).splitlines()[0])
-    how = f"{clusters.number} groups of {len(features)} sequences, eps {clusters.eps:.3g}"
+    how = f"{counted(clusters.number, 'group')} of {len(features)} sequences, eps {clusters.eps:.3g}"
     if np.isnan(clusters.silhouette):
-        return Answer(None, f"{how}: two are needed")
+        return Answer(None, f"{how}, and two are needed")
     return Answer(Score(clusters.silhouette, None), how=how)
 
 

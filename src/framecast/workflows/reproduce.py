@@ -150,6 +150,7 @@ def reproduce(
             lpips=tuple(map(str, as_tuple(lpips, "lpips"))),
             fvd=None if fvd is None else str(fvd),
             baselines=(),  # a baseline without data at a pixel would take that pixel from the score
+            scales=(),
         )
         for name, paper in papers.items()
     }

@@ -15,7 +15,8 @@ from framecast import checks
 from framecast.data.quantities import INTENSITY, RAIN_RATE
 from framecast.data.scaling import RainLog
 from framecast.data.windows.sources import DataSplits
-from framecast.errors import ConfigError
+from framecast.errors import ArgumentError, ConfigError
+from framecast.forecasting.baseline_forecaster import BaselineForecaster
 from framecast.forecasting.baselines import (
     BASELINES,
     DEFAULT,
@@ -86,6 +87,19 @@ def test_a_record_has_the_name_of_its_baseline(name: str) -> None:
     assert find(name).name == name == made(name).name
     assert find(name).summary == baselines()[name]
     assert "\n" not in find(name).summary
+
+
+@every
+def test_it_is_shown_in_a_few_lines(name: str) -> None:
+    made(name)  # skipped without what it needs
+    if find(name).training:
+        with pytest.raises(ArgumentError, match="made from training data"):
+            BaselineForecaster(name)
+        return
+    forecaster = BaselineForecaster(name)
+    assert repr(forecaster).splitlines()[0] == f"BaselineForecaster {name}"
+    assert find(name).summary in repr(forecaster)
+    assert forecaster._repr_html_().count("<tr>") == len(repr(forecaster).splitlines()) - 1
 
 
 @every
