@@ -101,7 +101,7 @@ def _mesh(latitude: bytes, longitude: bytes, shape: tuple[int, int]) -> Mesh:
     return Mesh(*(np.frombuffer(each).reshape(shape) for each in (latitude, longitude)))
 
 
-def is_curvilinear(frames: xr.DataArray) -> bool:
+def is_curvilinear(frames: xr.DataArray | xr.Dataset) -> bool:
     """Whether frames or forecasts have two-dimensional coordinates only."""
     return not {"y", "x"} & set(frames.coords) and all(
         name in frames.coords and frames[name].ndim == 2 and min(frames[name].shape) > 1 for name in CURVILINEAR

@@ -203,7 +203,7 @@ def spectra(verification: Verification) -> list[Panel]:
     waves = verification.sums["wavelength"].values * (side or 1.0)
     truth = mean_power(verification)
     powers = np.stack([mean_power(verification, name) for name in verification.forecasters])
-    drawn = ((truth > 0) & (powers > 0)).any((0, 2))
+    drawn = np.asarray(np.logical_and(truth > 0, powers > 0).any(axis=(0, 2)))
     if not drawn.any():
         return []
 

@@ -18,9 +18,11 @@ from framecast.checks import as_html_path
 from framecast.colours import scale_of
 from framecast.data.clock import clock_of
 from framecast.data.inspection.inspect import Inspection
+from framecast.data.orientation import CURVILINEAR
 from framecast.errors import counted
 from framecast.maps.drawing import draw_map
-from framecast.maps.ground import data_window, ground_of
+from framecast.maps.ground import Ground, data_window, ground_below, ground_of
+from framecast.maps.mesh import is_curvilinear, mesh_of, resampled
 from framecast.report.figures import COLOURS, STYLE, legend, png, svg
 from framecast.report.page import write_page
 
@@ -149,18 +151,25 @@ def _frame(inspection: Inspection, palette: str | None) -> str:
     frame = inspection.survey.wettest_frame
     if frame is None:
         return ""
-    upright = inspection.orientation.upright(frame)
-    window = data_window(upright)
-    image = scale_of(inspection.quantity, palette).paint(upright[..., *window])
-    address = _map(inspection, image, window)
+    drawn, ground = _drawn(inspection, frame)
+    window = data_window(drawn)
+    ground = ground and ground.cropped((drawn.shape[-2], drawn.shape[-1]), *window)
+    address = _map(scale_of(inspection.quantity, palette).paint(drawn[..., *window]), ground)
     return f'<img alt="the frame with the most in it" src="{address}">{legend(inspection.quantity, palette)}'
 
 
-def _map(inspection: Inspection, image: np.ndarray, window: tuple[slice, slice] | None = None, bar: Any = None) -> str:
-    """An image with north at the top, or a `window` of one, on its ground, as the data address of a PNG; with a colour `bar`."""
-    ground = None if inspection.grid is None else ground_of(inspection.grid)
-    if ground is not None and window is not None:
-        ground = ground.cropped((inspection.sizes["y"], inspection.sizes["x"]), *window)
+def _drawn(inspection: Inspection, values: np.ndarray) -> tuple[np.ndarray, Ground | None]:
+    """Values `(..., H, W)` as they are drawn, with north at the top, and the ground below them, as far as it is known."""
+    grid = inspection.grid
+    if grid is not None and is_curvilinear(grid):
+        planes = [grid[name].transpose("y", "x").values for name in CURVILINEAR]
+        latitude, longitude, pixels = mesh_of(*planes).regular()
+        return resampled(values, pixels), ground_below(latitude, longitude, "degrees", None)
+    return inspection.orientation.upright(values), None if grid is None else ground_of(grid)
+
+
+def _map(image: np.ndarray, ground: Ground | None, bar: Any = None) -> str:
+    """An image with north at the top on its ground, as the data address of a PNG; with a colour `bar`."""
     height, width = image.shape[:2]
     ratio = height / width
     if ground is not None:
@@ -180,7 +189,8 @@ def _coverage(inspection: Inspection) -> str:
     counts = inspection.survey.data_counts
     if counts is None or not inspection.survey.missing:
         return ""
-    share = inspection.orientation.upright(counts / inspection.coverage.size)
+    share, ground = _drawn(inspection, counts / inspection.coverage.size)
     shades = ScalarMappable(Normalize(0, 1), colormaps["cividis"])
     image = shades.to_rgba(share, bytes=True)[..., :3]
-    return f'<img alt="where there are data" src="{_map(inspection, image, bar=shades)}">'
+    image[np.isnan(share)] = 255  # outside of a curvilinear grid
+    return f'<img alt="where there are data" src="{_map(image, ground, shades)}">'

@@ -15,7 +15,7 @@ import xarray as xr
 from framecast.data.archives.joining import first_names
 from framecast.data.frames import action_names, stamp
 from framecast.data.inspection.survey import Survey, survey
-from framecast.data.orientation import AS_STORED, Orientation, orientation_of
+from framecast.data.orientation import AS_STORED, CURVILINEAR, Orientation, orientation_of
 from framecast.data.quantities import REFLECTIVITY, Quantity, quantity_of
 from framecast.data.windows.index import list_windows, regular_steps, time_step
 from framecast.data.windows.splits import NONE, Split
@@ -164,7 +164,7 @@ def inspect_frames(
         times=frames["time"].values,
         coverage=shares.values.reshape(-1, frames.sizes["time"]),
         orientation=orientation_of(frames),
-        grid=frames.coords.to_dataset()[[name for name in ("y", "x", "crs") if name in frames.coords]],
+        grid=frames.coords.to_dataset()[[name for name in ("y", "x", "crs", *CURVILINEAR) if name in frames.coords]],
     )
 
 
