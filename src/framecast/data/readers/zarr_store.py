@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import os
 import struct
 import warnings
 from datetime import timedelta
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 REMOTE_TIMEOUT = 120.0
 """Seconds after which an answer of a remote store is no longer waited for."""
+_ENDPOINTS = ("AWS_ENDPOINT", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3")
+"""Variables of the environment that hold the address of an object store with the interface of S3."""
 RECOGNISES = ["Zarr stores (folders with zarr.json or .zgroup)"]
 
 
@@ -169,13 +172,19 @@ def _remote_store(address: str) -> Store | str:
             client_options={
                 "timeout": timeout,
                 "connect_timeout": timeout,
-                "allow_http": protocol_of(address) == "http",
+                "allow_http": protocol_of(address) == "http" or _has_plain_endpoint(),
             },
             retry_config={"max_retries": 2, "retry_timeout": limit},
         )
         return ObjectStore(store, read_only=True)
     except Exception:  # it has no common error either
         return _fsspec_store(address)
+
+
+def _has_plain_endpoint() -> bool:
+    """Whether the environment names an object store without encryption, as many have in their own network. obstore leaves what
+    the environment says of HTTP out where it is given other options."""
+    return any(os.environ.get(name, "").lower().startswith("http://") for name in _ENDPOINTS)
 
 
 def _fsspec_store(address: str) -> Store | str:
