@@ -197,6 +197,28 @@ def test_a_frame_of_training_is_known_whichever_way_its_rows_run(tmp_path: Path)
     assert "was trained on 20 of these frames" in one
 
 
+def test_frames_of_training_are_known_by_time_and_place_on_a_map(tmp_path: Path) -> None:
+    with xr.open_dataarray(write(tmp_path / "frames.nc", 0, 40), engine="h5netcdf") as frames:
+        y = ("y", 50 - 0.01 * np.arange(12), {"units": "degrees_north"})
+        x = ("x", 8 + 0.01 * np.arange(12), {"units": "degrees_east"})
+        placed = frames.load().assign_coords(y=y, x=x)
+    placed.to_netcdf(tmp_path / "placed.nc", engine="h5netcdf")
+    run = framecast.train(settings(tmp_path / "placed.nc"), out=tmp_path / "run")
+    coarse = placed.coarsen(y=2, x=2).mean()
+    for axis in ("y", "x"):
+        coarse[axis].attrs.update(placed[axis].attrs)
+    for name, same in (("crop", placed.isel(y=slice(2, 8), x=slice(4, 12))), ("coarse", coarse)):
+        same.assign_attrs(placed.attrs).to_netcdf(tmp_path / f"{name}.nc", engine="h5netcdf")
+        warnings = framecast.evaluate(run, tmp_path / f"{name}.nc", **QUICK).sums.attrs["warnings"]
+        assert "was trained on 20 of these frames" in warnings, name
+    elsewhere = placed.assign_coords(x=placed["x"] + 1.0)
+    elsewhere["x"].attrs.update(placed["x"].attrs)
+    (elsewhere * 1.1).assign_attrs(placed.attrs).to_netcdf(tmp_path / "elsewhere.nc", engine="h5netcdf")
+    result = framecast.evaluate(run, tmp_path / "elsewhere.nc", **QUICK)
+    assert "was trained on other frames of 20 of these times: of another place" in result.sums.attrs["warnings"]
+    assert result.cases == 37
+
+
 def test_new_frames_are_scored_when_they_are_asked_for(run: Path, tmp_path: Path) -> None:
     write(tmp_path / "archive" / "4.nc", 60, 20)
     result = framecast.evaluate(run, tmp_path / "archive" / "4.nc", **QUICK)
@@ -205,7 +227,7 @@ def test_new_frames_are_scored_when_they_are_asked_for(run: Path, tmp_path: Path
     result = framecast.evaluate(run, tmp_path / "other.nc", **QUICK)
     assert result.cases == 17
     assert "was trained on other frames of 20 of these times" in result.sums.attrs["warnings"]
-    assert "a crop, another resolution" in result.sums.attrs["warnings"]
+    assert "a crop or another resolution" in result.sums.attrs["warnings"]
 
 
 def test_frames_without_a_clock_are_known_by_their_content(tmp_path: Path) -> None:

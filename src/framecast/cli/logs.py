@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 
-from framecast.service.log_lines import JsonLines, LogFormat, TextLines
+from framecast.config.log_lines import JsonLines, LogFormat, TextLines
 
 PRINTED = {"printed": True}
 """The `extra` of a record that is printed for people too."""

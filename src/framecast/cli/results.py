@@ -22,8 +22,8 @@ import typer
 
 import framecast
 from framecast.cli.logs import PRINTED, logging_to, prints_lines
+from framecast.config.log_lines import LogFormat
 from framecast.errors import FramecastError, format_keyword
-from framecast.service.log_lines import LogFormat
 
 SCHEMA = 1
 Result = Mapping[str, Any]

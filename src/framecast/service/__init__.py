@@ -10,5 +10,4 @@ issuing    one forecast: the ladder, the products, one folder in one step
 scoring    yesterday's forecasts against the truth that came since
 domain     the loop of one domain
 processes  one process a domain, restarted with back-off
-log_lines  the lines of a log, of the service as of every command
 """

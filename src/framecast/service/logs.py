@@ -6,7 +6,7 @@ import logging
 import logging.handlers
 from pathlib import Path
 
-from framecast.service.log_lines import JsonLines, TextLines
+from framecast.config.log_lines import JsonLines, TextLines
 from framecast.service.settings import Logs
 
 ROOT = "framecast"

@@ -154,8 +154,8 @@ def leave_out_training(sources: DataSplits, runs: Sequence[Path]) -> DataSplits:
     )
     if same_times:
         warnings.append(
-            f"{name} was trained on other frames of {same_times} of these times: of another place, changed since, "
-            "or the same on other pixels (a crop, another resolution), which is not recognised"
+            f"{name} was trained on other frames of {same_times} of these times: of another place, or, where the files do not "
+            "tell the place, changed since, a crop or another resolution, which is not recognised"
         )
     return replace(sources, test=source, warnings=(*sources.warnings, *warnings))
 

@@ -10,9 +10,9 @@ from pyproj import Transformer
 from rain_forecasts import LEFT, SPACING, TOP, deterministic, ensemble, label, with_probabilities
 
 import framecast
+from framecast.data.place import degrees_of
 from framecast.errors import DataError
 from framecast.forecasting.products.areas import pixels_of, read_areas
-from framecast.forecasting.products.place import degrees_of
 from framecast.forecasting.products.source import Source
 
 

@@ -18,6 +18,7 @@ import xarray as xr
 
 from framecast.data.frames import stamp
 from framecast.data.identity import FileIdentity
+from framecast.data.place import Bounds, bounds_of
 from framecast.data.windows.index import Window
 from framecast.data.windows.splits import NAMES
 from framecast.errors import FramecastError, RunError
@@ -35,18 +36,20 @@ _MACHINE = ("absolute", "stamp")
 
 class FrameTable(NamedTuple):
     """The frames of an archive: `times (T,)`, nanoseconds since 1970 if there is a `clock`, else numbers; and for each sequence
-    `labels`, the number of the split in `NAMES` or -1, `coverage`, the share of pixels with data, and `digests`, all `(S, T)`."""
+    `labels`, the number of the split in `NAMES` or -1, `coverage`, the share of pixels with data, and `digests`, all `(S, T)`.
+    `bounds` are those of the place, None where it is not known."""
 
     clock: bool
     times: np.ndarray
     labels: np.ndarray
     coverage: np.ndarray
     digests: np.ndarray
+    bounds: Bounds | None = None
 
     def take(self, sequences: int, times: np.ndarray) -> FrameTable:
         """The table of the first `sequences`, at the positions `times`."""
-        rows = (part[:sequences, times] for part in self[2:])
-        return FrameTable(self.clock, self.times[times], *rows)
+        labels, coverage, digests = (part[:sequences, times] for part in (self.labels, self.coverage, self.digests))
+        return FrameTable(self.clock, self.times[times], labels, coverage, digests, self.bounds)
 
     def stamps(self, mask: np.ndarray) -> str:
         """The times where `mask (T,)`, the first and the last of many, as text."""
@@ -194,7 +197,8 @@ def table_of(frames: xr.DataArray, covered: xr.DataArray, labels: np.ndarray) ->
     """The table of an archive, from its `coverage` with digests and its `labels (S, T)`."""
     times, clock = times_of(frames)
     shape = (-1, len(times))
-    return FrameTable(clock, times, labels, covered.values.reshape(shape), covered["digest"].values.reshape(shape))
+    coverage, digests = (part.values.reshape(shape) for part in (covered, covered["digest"]))
+    return FrameTable(clock, times, labels, coverage, digests, bounds_of(frames))
 
 
 def coverage_of(table: FrameTable, frames: xr.DataArray) -> xr.DataArray:
@@ -214,6 +218,7 @@ def _plain_table(table: FrameTable) -> dict[str, Any]:
         "labels": _runs(table.labels),
         "coverage": _runs(table.coverage),
         "digests": table.digests.astype(">u8").tobytes().hex(),
+        **({} if table.bounds is None else {"bounds": list(table.bounds)}),
     }
 
 
@@ -223,13 +228,19 @@ def _table(content: Mapping[str, Any]) -> FrameTable:
         or [np.zeros(0, dtype=np.int64)]
     )
     shape = (content["sequences"], len(times))
+    bounds = content.get("bounds")
     return FrameTable(
         content["clock"],
         times,
         _expand(content["labels"], np.int8).reshape(shape),
         _expand(content["coverage"], np.float64).reshape(shape),
         np.frombuffer(bytes.fromhex(content["digests"]), dtype=">u8").astype(np.uint64).reshape(shape),
+        None if bounds is None else _bounds(*map(float, bounds)),
     )
+
+
+def _bounds(west: float, south: float, east: float, north: float) -> Bounds:
+    return west, south, east, north
 
 
 def _runs(values: np.ndarray) -> list[list[float]]:

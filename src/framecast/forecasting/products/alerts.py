@@ -18,11 +18,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from framecast.data.place import degrees_of
 from framecast.data.quantities import RAIN_RATE
 from framecast.forecasting.products import Choice, Document, Product, Request
 from framecast.forecasting.products.accumulation import windows_of
 from framecast.forecasting.products.areas import pixels_of, read_areas
-from framecast.forecasting.products.place import degrees_of
 from framecast.forecasting.products.settings import Window
 from framecast.forecasting.products.source import Source
 

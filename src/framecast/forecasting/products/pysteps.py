@@ -15,12 +15,12 @@ import numpy as np
 import xarray as xr
 
 from framecast.data.frames import check_frames
+from framecast.data.place import Place
 from framecast.data.quantities import RAIN_RATE
 from framecast.data.readers.grids import grid_mapping
 from framecast.errors import DataError
 from framecast.forecasting.labels import Forecast
 from framecast.forecasting.products import Choice, Document, Product, Request
-from framecast.forecasting.products.place import Place
 from framecast.forecasting.products.source import Source, origin_of
 from framecast.writing.netcdf import netcdf_bytes
 

@@ -8,10 +8,10 @@ from functools import cached_property
 import numpy as np
 import xarray as xr
 
+from framecast.data.place import Place, place_of
 from framecast.data.quantities import QUANTITIES, RAIN_RATE, ZR, with_dry
 from framecast.errors import DataError
 from framecast.forecasting.labels import PROBABILITY, QUANTILE, Forecast, values_of
-from framecast.forecasting.products.place import Place, place_of
 from framecast.forecasting.write import check_forecast
 
 MINUTE = np.timedelta64(60, "s")

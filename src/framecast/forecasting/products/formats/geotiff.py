@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from framecast.data.place import Place
 from framecast.forecasting.products import Format, Output
 from framecast.forecasting.products.fields import Field, Layer
-from framecast.forecasting.products.place import Place
 from framecast.forecasting.products.source import Source, origin_of
 from framecast.writing import write_bytes
 

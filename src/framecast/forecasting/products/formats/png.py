@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from framecast.data.orientation import orientation_of
+from framecast.data.place import Place
 from framecast.data.quantities import RAIN_RATE
 from framecast.forecasting.products import Format, Output
 from framecast.forecasting.products.fields import PROBABILITY, Field
-from framecast.forecasting.products.place import Place
 from framecast.writing import write_bytes, write_text
 
 PROBABILITY_STEPS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)

@@ -1,4 +1,4 @@
-"""Where the pixels of a forecast lie: projection, corner and size of pixels, longitudes and latitudes."""
+"""Where pixels lie: projection, corner and size of pixels, longitudes and latitudes, and the part of the world they cover."""
 
 from __future__ import annotations
 
@@ -101,6 +101,55 @@ def _factor(axis: xr.DataArray, crs: CRS) -> float:
     if crs.is_geographic or metres is None or not crs.axis_info:
         return 1.0
     return metres / float(crs.axis_info[0].unit_conversion_factor or 1.0)
+
+
+Bounds = tuple[float, float, float, float]
+"""West, south, east and north in degrees; east may be above 180."""
+_SAMPLES = 17
+"""Rows and columns whose pixels tell the bounds of a grid."""
+_SAME_PLACE = 0.5
+"""Of the smaller of two parts of the world, the share that they have in common, from which they are one place."""
+
+
+def bounds_of(frames: xr.DataArray) -> Bounds | None:
+    """The part of the world in which the pixel centres of frames lie; None where it is not known."""
+    if not {"y", "x"} <= set(frames.dims):
+        return None
+    chosen = {axis: np.unique(np.linspace(0, frames.sizes[axis] - 1, _SAMPLES).astype(int)) for axis in ("y", "x")}
+    degrees = degrees_of(frames.isel(chosen))
+    if isinstance(degrees, str):
+        return None
+    longitude, latitude = (each[np.isfinite(degrees[0]) & np.isfinite(degrees[1])] for each in degrees)
+    if not longitude.size:
+        return None
+    around = longitude[0] + (longitude - longitude[0] + 180) % 360 - 180  # over the date line in one piece
+    west = float(around.min())
+    shift = (west + 180) % 360 - 180 - west
+    edges = (west + shift, latitude.min(), around.max() + shift, latitude.max())
+    west, south, east, north = (round(float(edge), 4) for edge in edges)
+    return west, south, east, north
+
+
+def is_same_place(one: Bounds, other: Bounds) -> bool:
+    """Whether two parts of the world share at least half of the smaller of them."""
+    shared = max(_common(one, (other[0] + turn, other[1], other[2] + turn, other[3])) for turn in (-360, 0, 360))
+    return shared >= _SAME_PLACE * min(map(_area, (one, other)))
+
+
+def _common(one: Bounds, other: Bounds) -> float:
+    """The area that two parts share, -1 for none."""
+    west, south, east, north = (
+        max(one[0], other[0]),
+        max(one[1], other[1]),
+        min(one[2], other[2]),
+        min(one[3], other[3]),
+    )
+    return -1.0 if west > east or south > north else _area((west, south, east, north))
+
+
+def _area(bounds: Bounds) -> float:
+    west, south, east, north = bounds
+    return (east - west) * (north - south)
 
 
 @lru_cache(maxsize=16)
