@@ -9,8 +9,8 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint const
 demo: $(VENV)/.core
 	$(BIN)/framecast demo
 
-# A process a core, each with one thread: two threads a process would wait for each other.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
+# A process a core, each with one thread: two threads a process would wait for each other. One that has nothing left takes from others.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
 
 test: lint
 	$(PYTEST) -m "not slow"

@@ -47,6 +47,12 @@ def test_the_root_holds_what_everything_shares_and_nothing_else() -> None:
     assert {path.stem for path in SOURCE.glob("*.py")} == shared
 
 
+def test_files_of_tests_have_names_of_their_own() -> None:
+    """Folders of tests are no packages: two files of one name cannot be collected together."""
+    names = [path.name for path in Path(__file__).parent.rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names))
+
+
 def test_yaml_and_json_are_read_in_one_place() -> None:
     """`plain_data` refuses repeated keys, odd numbers and bombs; any other loader would not."""
     reading = [
