@@ -354,6 +354,17 @@ def test_other_sizes_work_or_are_refused(model: Any, config: Any) -> None:
         assert model.forecast(larger, 2).shape[-2:] == (24, 20)
 
 
+def test_sides_that_are_no_multiple_are_refused_with_a_remedy_for_that_model(config: Any) -> None:
+    if config.multiple == 1:
+        config.check(shape_for(config)._replace(height=SHAPE.height + 1))
+        return
+    with pytest.raises(ConfigError) as caught:
+        config.check(shape_for(config)._replace(height=SHAPE.height + 1))
+    assert f"crop to {SHAPE.height} x {SHAPE.width}" in str(caught.value.remedy)
+    if "patch" in str(caught.value):  # of the model itself, or of the one in it
+        assert re.search(r"'patch'", str(dataclasses.asdict(config)))
+
+
 def test_config_goes_through_plain_data_and_back(config: Any) -> None:
     adapter: TypeAdapter[Any] = TypeAdapter(Model)
     assert adapter.validate_python(dataclasses.asdict(config)) == config

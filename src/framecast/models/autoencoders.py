@@ -27,7 +27,7 @@ from torch import Tensor, distributed, nn
 from torch.nn import functional
 
 from framecast.errors import ConfigError
-from framecast.models.parts.recurrent import check_divisible, check_no_inputs
+from framecast.models.parts.recurrent import check_no_inputs, check_sides
 from framecast.models.parts.sizes import check_sizes
 from framecast.types import FrameShape, Prediction, config
 
@@ -256,7 +256,7 @@ class _Sizes:
 
     def check(self, shape: FrameShape) -> None:
         """Raise `ConfigError` if this cannot be built for `shape`."""
-        check_divisible(shape.height, shape.width, REDUCTION)
+        check_sides(shape, REDUCTION, "an autoencoder")
         check_no_inputs(shape, "an autoencoder")
 
 

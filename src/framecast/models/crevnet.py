@@ -34,8 +34,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from framecast.models.parts.layers import SameConv
-from framecast.models.parts.recurrent import Patches, Recurrent, check_divisible, check_no_actions
-from framecast.models.parts.sizes import check_sizes
+from framecast.models.parts.recurrent import FrameConfig
 from framecast.ops.gates import cell_update, hidden_output
 from framecast.types import FrameShape, Stepped, config
 
@@ -229,7 +228,7 @@ class CrevNetCore(nn.Module):
 
 
 @config
-class CrevNet:
+class CrevNet(FrameConfig):
     """Stages of `blocks` couplings, the first at half the size of the frame, each other at half of the one before, with F
     `bottleneck` times narrower in its middle; `layers` of the predictor, whose channels follow from those of the frames: twice as
     many, and four times as many with each stage after the first. `group` frames are encoded together. `segment`, see
@@ -241,7 +240,6 @@ class CrevNet:
     layers: int = 8
     cell: Literal["st_lstm", "convlstm"] = "st_lstm"
     group: int = 3
-    segment: int | None = None
 
     @classmethod
     def tiny(cls) -> Self:
@@ -249,25 +247,10 @@ class CrevNet:
         return cls(blocks=(1, 1), layers=2, group=1)
 
     @property
-    def tied_to_size(self) -> bool:
-        """Any size works."""
-        return False
-
-    @property
     def multiple(self) -> int:
         """Each stage halves the frame."""
         return int(2 ** len(self.blocks))
 
-    def __post_init__(self) -> None:
-        check_sizes(self)
-
-    def check(self, shape: FrameShape) -> None:
-        """Raise `ConfigError` if this cannot be built for `shape`."""
-        check_divisible(shape.height, shape.width, self.multiple)
-        check_no_actions(shape, self.name)
-
-    def build(self, shape: FrameShape) -> Recurrent:
-        """A forecaster with new weights for frames of `shape`."""
-        self.check(shape)
-        core = CrevNetCore(self, shape.channels)
-        return Recurrent(core, Patches(1), segment=self.segment, inputs=shape.inputs)
+    def core(self, shape: FrameShape) -> CrevNetCore:
+        """One step, from frame to frame."""
+        return CrevNetCore(self, shape.channels)

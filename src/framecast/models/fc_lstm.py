@@ -20,8 +20,7 @@ from typing import Any, Literal, NamedTuple, Self
 import torch
 from torch import Tensor, nn
 
-from framecast.models.parts.recurrent import Patches, Recurrent, check_no_actions
-from framecast.models.parts.sizes import check_sizes
+from framecast.models.parts.recurrent import FrameConfig
 from framecast.types import FrameShape, Stepped, config
 
 
@@ -80,12 +79,11 @@ class FCLSTMCore(nn.Module):
 
 
 @config
-class FCLSTM:
+class FCLSTM(FrameConfig):
     """Layers of `hidden` units. `segment`, see `rollout`."""
 
     name: Literal["fc_lstm"] = "fc_lstm"
     hidden: tuple[int, ...] = (2048, 2048)
-    segment: int | None = None
 
     @classmethod
     def tiny(cls) -> Self:
@@ -97,21 +95,6 @@ class FCLSTM:
         """Every pixel has weights of its own."""
         return True
 
-    @property
-    def multiple(self) -> int:
-        """Any size."""
-        return 1
-
-    def __post_init__(self) -> None:
-        check_sizes(self)
-
-    def check(self, shape: FrameShape) -> None:
-        """Raise `ConfigError` if this cannot be built for `shape`."""
-        check_no_actions(shape, self.name)
-
-    def build(self, shape: FrameShape) -> Recurrent:
-        """A forecaster with new weights for frames of `shape`."""
-        self.check(shape)
-        core = FCLSTMCore(shape.channels * shape.height * shape.width, self.hidden)
-        tied_to = shape.height, shape.width
-        return Recurrent(core, Patches(1), tied_to=tied_to, segment=self.segment, inputs=shape.inputs)
+    def core(self, shape: FrameShape) -> FCLSTMCore:
+        """One step, from frame to frame."""
+        return FCLSTMCore(shape.channels * shape.height * shape.width, self.hidden)

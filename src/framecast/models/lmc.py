@@ -29,8 +29,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from framecast.errors import ConfigError
-from framecast.models.parts.recurrent import Patches, Recurrent, check_divisible, check_no_actions, zeros
-from framecast.models.parts.sizes import check_sizes
+from framecast.models.parts.recurrent import FrameConfig, Recurrent, zeros
 from framecast.models.phydnet import ConvLSTMLayer, ConvState
 from framecast.ops import free_running
 from framecast.types import FrameShape, Prediction, Stepped, config
@@ -182,7 +181,7 @@ class LMCNetwork(nn.Module):
 
 
 @config
-class LMC:
+class LMC(FrameConfig):
     """`layers` of ConvLSTM at a `reduction` of the frame, of `width` channels at half its size and twice as many each time it is
     halved again; a memory of so many `slots`. `sigmoid` bounds the frames. `segment`, see `rollout`."""
 
@@ -192,7 +191,6 @@ class LMC:
     reduction: int = 4
     slots: int = 100
     sigmoid: bool = False
-    segment: int | None = None
 
     @classmethod
     def tiny(cls) -> Self:
@@ -200,32 +198,27 @@ class LMC:
         return cls(width=4, layers=2, reduction=2, slots=5)
 
     @property
-    def tied_to_size(self) -> bool:
-        """Any size works."""
-        return False
-
-    @property
     def multiple(self) -> int:
         """The encoder of motion reduces the frame twice as often."""
         return self.reduction**2
 
     def __post_init__(self) -> None:
-        check_sizes(self)
+        super().__post_init__()
         if self.reduction not in (2, 4, 8):
             raise ConfigError(f"reduction {self.reduction} is not 2, 4 or 8", where="model.reduction")
 
     def check(self, shape: FrameShape) -> None:
         """Raise `ConfigError` if this cannot be built for `shape`."""
-        check_divisible(shape.height, shape.width, self.multiple)
-        check_no_actions(shape, self.name)
+        super().check(shape)
         if shape.context < 2:
             raise ConfigError(
                 "a context of one frame has no motion", where="data.context", remedy="a context of 2 frames or more"
             )
 
+    def core(self, shape: FrameShape) -> LMCCore:
+        """One step, from frame to frame."""
+        return LMCCore(self, shape.channels)
+
     def build(self, shape: FrameShape) -> LMCNetwork:
-        """A forecaster with new weights for frames of `shape`."""
-        self.check(shape)
-        core = LMCCore(self, shape.channels)
-        recurrent = Recurrent(core, Patches(1), segment=self.segment, inputs=shape.inputs)
-        return LMCNetwork(recurrent, shape.context)
+        """A forecaster with new weights for frames of `shape`. Raises `ConfigError` as `check` does."""
+        return LMCNetwork(self.recurrent(shape), shape.context)

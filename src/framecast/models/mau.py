@@ -28,8 +28,7 @@ from torch.nn import functional
 
 from framecast.errors import ConfigError
 from framecast.models.parts.layers import GateConv
-from framecast.models.parts.recurrent import Patches, Recurrent, check_divisible, check_no_actions, zeros
-from framecast.models.parts.sizes import check_sizes
+from framecast.models.parts.recurrent import FrameConfig, zeros
 from framecast.types import FrameShape, Stepped, config
 
 SLOPE = 0.2
@@ -126,7 +125,7 @@ class MAUCore(nn.Module):
 
 
 @config
-class MAU:
+class MAU(FrameConfig):
     """`layers` of `hidden` channels at a `reduction` of the frame, `kernel` of the cells, which look `steps` back. `recall` adds
     the maps of the encoder in the decoder; `residual` hands the spatial state on beside its update. `layer_norm` ties the model
     to one frame size. `segment`, see `rollout`."""
@@ -140,7 +139,6 @@ class MAU:
     recall: bool = True
     residual: bool = True
     layer_norm: bool = False
-    segment: int | None = None
 
     @classmethod
     def tiny(cls) -> Self:
@@ -158,19 +156,11 @@ class MAU:
         return self.reduction
 
     def __post_init__(self) -> None:
-        check_sizes(self)
+        super().__post_init__()
         if self.reduction & (self.reduction - 1):
             raise ConfigError(f"reduction {self.reduction} is not a power of two", where="model.reduction")
 
-    def check(self, shape: FrameShape) -> None:
-        """Raise `ConfigError` if this cannot be built for `shape`."""
-        check_divisible(shape.height, shape.width, self.reduction)
-        check_no_actions(shape, self.name)
-
-    def build(self, shape: FrameShape) -> Recurrent:
-        """A forecaster with new weights for frames of `shape`."""
-        self.check(shape)
+    def core(self, shape: FrameShape) -> MAUCore:
+        """One step, from frame to frame."""
         norm = (shape.height // self.reduction, shape.width // self.reduction) if self.layer_norm else None
-        tied_to = (shape.height, shape.width) if self.layer_norm else None
-        core = MAUCore(self, shape.channels, norm)
-        return Recurrent(core, Patches(1), tied_to=tied_to, segment=self.segment, inputs=shape.inputs)
+        return MAUCore(self, shape.channels, norm)

@@ -28,8 +28,7 @@ from torch.nn import functional
 
 from framecast.errors import ConfigError
 from framecast.models.parts.layers import SameConv
-from framecast.models.parts.recurrent import Patches, Recurrent, check_divisible, check_no_actions, zeros
-from framecast.models.parts.sizes import check_sizes
+from framecast.models.parts.recurrent import FrameConfig, zeros
 from framecast.ops.gates import cell_update, hidden_output
 from framecast.types import FrameShape, Stepped, config
 
@@ -170,7 +169,7 @@ class PhyDNetCore(nn.Module):
 
 
 @config
-class PhyDNet:
+class PhyDNet(FrameConfig):
     """`width` channels in the encoder, `hidden` in the physical cell, `layers` of the parallel ConvLSTM, `kernel` of the
     derivatives, which are those of order below it in both directions, or the first `derivatives` of them. `moments` is the
     weight of the moment loss, by default one over the number of predicted steps. `decoder="early"` is that of framecast 0.1,
@@ -185,7 +184,6 @@ class PhyDNet:
     derivatives: int | None = None
     moments: float | None = None
     decoder: Decoder = "published"
-    segment: int | None = None
 
     @classmethod
     def tiny(cls) -> Self:
@@ -193,17 +191,12 @@ class PhyDNet:
         return cls(width=16, hidden=16, layers=(16,), kernel=3)
 
     @property
-    def tied_to_size(self) -> bool:
-        """Any size works."""
-        return False
-
-    @property
     def multiple(self) -> int:
         """The encoder reduces the frame."""
         return self.reduction
 
     def __post_init__(self) -> None:
-        check_sizes(self)
+        super().__post_init__()
         if self.width % GROUPS or self.hidden % GROUPS:
             raise ConfigError(f"width {self.width} and hidden {self.hidden} are multiples of {GROUPS}", where="model")
         if self.decoder == "published" and self.layers[-1] % GROUPS:
@@ -222,14 +215,7 @@ class PhyDNet:
                 remedy=f"leave it out for all {self.kernel**2} of the kernel",
             )
 
-    def check(self, shape: FrameShape) -> None:
-        """Raise `ConfigError` if this cannot be built for `shape`."""
-        check_divisible(shape.height, shape.width, self.reduction)
-        check_no_actions(shape, self.name)
-
-    def build(self, shape: FrameShape) -> Recurrent:
-        """A forecaster with new weights for frames of `shape`."""
-        self.check(shape)
+    def core(self, shape: FrameShape) -> PhyDNetCore:
+        """One step, from frame to frame."""
         steps = shape.context + shape.horizon - 1
-        core = PhyDNetCore(self, shape.channels, 1 / steps if self.moments is None else self.moments)
-        return Recurrent(core, Patches(1), segment=self.segment, inputs=shape.inputs)
+        return PhyDNetCore(self, shape.channels, 1 / steps if self.moments is None else self.moments)

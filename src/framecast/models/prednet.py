@@ -23,8 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from framecast.models.parts.layers import SameConv
-from framecast.models.parts.recurrent import Patches, Recurrent, check_divisible, check_no_actions, zeros
-from framecast.models.parts.sizes import check_sizes
+from framecast.models.parts.recurrent import FrameConfig, zeros
 from framecast.ops.gates import cell_update, hidden_output
 from framecast.types import FrameShape, Stepped, config
 
@@ -91,7 +90,7 @@ class PredNetCore(nn.Module):
 
 
 @config
-class PredNet:
+class PredNet(FrameConfig):
     """Layers of `hidden` channels above that of the frame, each at half the resolution of the one below. `error_weight` is that
     of the errors of the layers above the lowest: 0 (L_0) or 0.1 (L_all). `segment`, see `rollout`."""
 
@@ -99,7 +98,6 @@ class PredNet:
     hidden: tuple[int, ...] = (48, 96, 192)
     kernel: int = 3
     error_weight: float = 0.0
-    segment: int | None = None
 
     @classmethod
     def tiny(cls) -> Self:
@@ -107,25 +105,10 @@ class PredNet:
         return cls(hidden=(6, 8), error_weight=0.1)
 
     @property
-    def tied_to_size(self) -> bool:
-        """Any size works."""
-        return False
-
-    @property
     def multiple(self) -> int:
         """Each layer halves the frame."""
         return int(2 ** len(self.hidden))
 
-    def __post_init__(self) -> None:
-        check_sizes(self)
-
-    def check(self, shape: FrameShape) -> None:
-        """Raise `ConfigError` if this cannot be built for `shape`."""
-        check_divisible(shape.height, shape.width, self.multiple)
-        check_no_actions(shape, self.name)
-
-    def build(self, shape: FrameShape) -> Recurrent:
-        """A forecaster with new weights for frames of `shape`."""
-        self.check(shape)
-        core = PredNetCore((shape.channels, *self.hidden), self.kernel, self.error_weight)
-        return Recurrent(core, Patches(1), segment=self.segment, inputs=shape.inputs)
+    def core(self, shape: FrameShape) -> PredNetCore:
+        """One step, from frame to frame."""
+        return PredNetCore((shape.channels, *self.hidden), self.kernel, self.error_weight)

@@ -29,7 +29,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from framecast.errors import ConfigError
-from framecast.models.parts.recurrent import check_divisible, check_no_actions, without_inputs
+from framecast.models.parts.recurrent import check_no_actions, check_sides, without_inputs
 from framecast.models.parts.sizes import check_sizes
 from framecast.types import FrameShape, Prediction, config
 
@@ -305,7 +305,7 @@ class _OneShotConfig(ABC):
 
     def check(self, shape: FrameShape) -> None:
         """Raise `ConfigError` if this cannot be built for `shape`."""
-        check_divisible(shape.height, shape.width, self.multiple)
+        check_sides(shape, self.multiple, self.name)
         check_no_actions(shape, self.name)
 
     def build(self, shape: FrameShape) -> OneShot:

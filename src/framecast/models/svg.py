@@ -26,8 +26,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from framecast.errors import ConfigError
-from framecast.models.parts.recurrent import Patches, Recurrent, check_divisible, check_no_actions
-from framecast.models.parts.sizes import check_sizes
+from framecast.models.parts.recurrent import FrameConfig, Recurrent
 from framecast.ops import free_running
 from framecast.types import FrameShape, Prediction, Stepped, config
 
@@ -274,7 +273,7 @@ class SVGNetwork(nn.Module):
 
 
 @config
-class SVG:
+class SVG(FrameConfig):
     """`encoder` is that of DCGAN, or of VGG: `levels` of `width` channels and twice as many from level to level up to the fourth,
     down to a vector of `features`. The predictor has `layers` of `hidden` units, prior and posterior one, of `latent` numbers a
     step; `beta` is the weight of the divergence of the two. `skip` says whose maps the decoder is given after the context: those
@@ -290,7 +289,6 @@ class SVG:
     latent: int = 10
     beta: float = 1e-4
     skip: Literal["context", "newest"] = "context"
-    segment: int | None = None
 
     @classmethod
     def tiny(cls) -> Self:
@@ -308,21 +306,16 @@ class SVG:
         return int(2**self.levels)
 
     def __post_init__(self) -> None:
-        check_sizes(self)
+        super().__post_init__()
         if self.levels > 10:
             raise ConfigError(f"{self.levels} levels given, expected at most 10", where="model.levels")
         if self.beta < 0:
             raise ConfigError(f"beta {self.beta:g} is below 0", where="model.beta")
 
-    def check(self, shape: FrameShape) -> None:
-        """Raise `ConfigError` if this cannot be built for `shape`."""
-        check_divisible(shape.height, shape.width, self.multiple)
-        check_no_actions(shape, self.name)
+    def core(self, shape: FrameShape) -> SVGCore:
+        """One step, from frame to frame."""
+        return SVGCore(self, shape)
 
     def build(self, shape: FrameShape) -> SVGNetwork:
-        """A forecaster with new weights for frames of `shape`."""
-        self.check(shape)
-        core: Any = SVGCore(self, shape)
-        tied_to = shape.height, shape.width
-        recurrent = Recurrent(core, Patches(1), tied_to=tied_to, segment=self.segment, inputs=shape.inputs)
-        return SVGNetwork(recurrent, self.latent)
+        """A forecaster with new weights for frames of `shape`. Raises `ConfigError` as `check` does."""
+        return SVGNetwork(self.recurrent(shape), self.latent)

@@ -198,6 +198,50 @@ class RecurrentConfig(ABC):
 
 
 @config
+class FrameConfig(ABC):
+    """A recurrent model that is given whole frames, and encodes and decodes them itself. `segment`, see `rollout`.
+
+    A subclass defines the name of the model and its `core`, and whether its weights are tied to a size of frames, or how often
+    it halves them.
+    """
+
+    name: str
+    segment: int | None = None
+
+    def __post_init__(self) -> None:
+        check_sizes(self)
+
+    @abstractmethod
+    def core(self, shape: FrameShape) -> Core:
+        """One step, from frame to frame."""
+
+    @property
+    def tied_to_size(self) -> bool:
+        """Any size works."""
+        return False
+
+    @property
+    def multiple(self) -> int:
+        """The sides of frames are any."""
+        return 1
+
+    def check(self, shape: FrameShape) -> None:
+        """Raise `ConfigError` if this cannot be built for `shape`."""
+        check_sides(shape, self.multiple, self.name)
+        check_no_actions(shape, self.name)
+
+    def build(self, shape: FrameShape) -> nn.Module:
+        """A forecaster with new weights for frames of `shape`. Raises `ConfigError` as `check` does."""
+        return self.recurrent(shape)
+
+    def recurrent(self, shape: FrameShape) -> Recurrent:
+        """The core, rolled over time. Raises `ConfigError` as `check` does."""
+        self.check(shape)
+        tied_to = (shape.height, shape.width) if self.tied_to_size else None
+        return Recurrent(self.core(shape), Patches(1), tied_to=tied_to, segment=self.segment, inputs=shape.inputs)
+
+
+@config
 class TwoMemories(RecurrentConfig):
     """Cells with two memories: `decoupling` is lambda of PredRNN-V2's equation 6; 0 leaves that loss out."""
 
@@ -220,6 +264,19 @@ def check_divisible(height: int, width: int, patch: int) -> None:
             f"frames of {height} x {width} cannot be cut into patches of {patch} x {patch}",
             where="model.patch",
             remedy=f"choose a patch that divides both, or crop to {height // patch * patch} x {width // patch * patch}",
+        )
+
+
+def check_sides(shape: FrameShape, multiple: int, name: str) -> None:
+    """Raise `ConfigError` unless both sides of frames are multiples, for a model `name` without patches."""
+    height, width = (side // multiple * multiple for side in (shape.height, shape.width))
+    if (height, width) != (shape.height, shape.width):
+        raise ConfigError(
+            f"{name} takes frames whose sides are multiples of {multiple}, {shape.height} x {shape.width} given",
+            where="model",
+            remedy=f"crop to {height} x {width}"
+            if height and width
+            else f"use frames of {multiple} x {multiple} or more",
         )
 
 
