@@ -24,6 +24,7 @@ from framecast.diagnosis.pages import (
     project,
     scatter,
 )
+from framecast.errors import counted
 from framecast.report.figures import COLOURS
 from framecast.scores.structure import gradient_difference
 
@@ -107,8 +108,9 @@ def collapse(model: Any, windows: Windows) -> Diagnosis:
     if not np.ptp(np.concatenate([latent, true_latent]), axis=0).any():
         return Diagnosis("All sequences have the same features: they cannot be separated.", facts, [])
     figures = _feature_figures(latent, true_latent, named)
-    number = "1 group" if groups.number == 1 else f"{groups.number} groups"
-    verdict = f"{number} of features; silhouette {format_number(groups.silhouette, TWO_GROUPS)}."
+    verdict = (
+        f"{counted(groups.number, 'group')} of features; silhouette {format_number(groups.silhouette, TWO_GROUPS)}."
+    )
     if named.label is not None:
         facts["silhouette by label"] = format_number(
             find_groups(standardize(latent), labels=named.codes).silhouette, TWO_GROUPS

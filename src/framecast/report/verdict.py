@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from framecast.errors import counted
 from framecast.scores import Metric
 from framecast.verification.claims import FEWEST, LEVEL, Claim, describe_blocks
 from framecast.verification.comparison import Comparison, claims_by_lead, overall_claims
@@ -41,7 +42,7 @@ def verdict(verification: Verification) -> str:
 
 def cases(verification: Verification) -> str:
     """The numbers of cases and of independent blocks as text."""
-    count = "1 case" if verification.cases == 1 else f"{verification.cases} cases"
+    count = counted(verification.cases, "case")
     return f"{count} ({describe_blocks(verification.blocks)})"
 
 

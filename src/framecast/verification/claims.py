@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from framecast.errors import counted
 from framecast.scores.metric import Better
 
 FEWEST = 5
@@ -91,7 +92,7 @@ class Claim:
 
 def describe_blocks(blocks: int) -> str:
     """The number of independent blocks as text."""
-    return "1 independent block" if blocks == 1 else f"{blocks} independent blocks"
+    return counted(blocks, "independent block")
 
 
 def anchored(claims: Sequence[Claim]) -> list[Claim]:

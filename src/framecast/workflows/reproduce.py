@@ -34,6 +34,7 @@ from framecast.workflows.printed import Outcome, Way, find_way, levels_of
 
 CLOSE = 0.05
 """A score within this fraction of the published one is reached; one in decibels, if what they are of is."""
+_CLOSE_IN_DECIBELS = 10 * math.log10(1 + CLOSE)
 CASES, MIN_CASES = 1_000, 20
 """The test windows of a scaled run: the scale times the first, at least the second."""
 FREE = (
@@ -109,9 +110,6 @@ class ReproducedScore:
         if self.direction not in ("lower", "higher"):
             return f"{abs(difference):.0%} {'above' if difference > 0 else 'below'}"
         return f"{abs(difference):.0%} {'better' if (difference > 0) == (self.direction == 'higher') else 'worse'}"
-
-
-_CLOSE_IN_DECIBELS = 10 * math.log10(1 + CLOSE)
 
 
 def reproduce(
