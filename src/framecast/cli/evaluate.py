@@ -90,6 +90,7 @@ def verify(
     regrid: Annotated[
         bool, typer.Option("--regrid", help="Put forecasts on the grid of the truth: the nearest pixel counts.")
     ] = False,
+    cluster: Cluster = None,
     out: Annotated[
         Path, typer.Option(help="Folder for cases.nc and report.html, of several forecasts comparison.html.")
     ] = Path("verification"),
@@ -108,6 +109,7 @@ def verify(
         regrid=regrid,
         out=out,
         report=True,
+        cluster=cluster,
         progress=progress_bar("verifying"),
     )
     return _report(verification, out, "comparison.html" if len(by_name) > 1 else "report.html")

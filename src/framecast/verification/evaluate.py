@@ -21,6 +21,7 @@ from framecast.checks import as_path, as_tuple, ensure_folder
 from framecast.data.archives.outputs import check_output, source_files
 from framecast.data.datasets import ArchiveData
 from framecast.data.frames import same_grid
+from framecast.data.identity import identify_files
 from framecast.data.orientation import CURVILINEAR
 from framecast.data.readers.options import ReadOptions
 from framecast.data.windows.inputs import Input, with_paths
@@ -164,16 +165,9 @@ def run_job(
     job: Job, *, out: str | Path | None = None, cluster: str | None = None, progress: Progress | None = None
 ) -> Evaluation:
     """Score the models of a job. `out`, `cluster`, `progress` and the errors are those of `framecast.evaluate`."""
-    if cluster is not None and not isinstance(cluster, str):
-        raise ArgumentError(
-            f"{cluster!r} given, expected an address or local:N", parameter="cluster", example="local:4"
-        )
+    check_cluster(cluster, job.data)
     if progress is not None and not callable(progress):
         raise ArgumentError(f"{progress!r} given, expected a function of two numbers", parameter="progress")
-    if cluster is not None and isinstance(job.data, xr.DataArray):
-        raise ArgumentError(
-            "frames in memory cannot be scored on a cluster", parameter="cluster", remedy="give the path of the frames"
-        )
     resources, settings = job.open(), job.settings
     source = resources.sources.held_out()
     plan = make_plan(source, settings, where=resources.sources.where)
@@ -183,9 +177,7 @@ def run_job(
     batches = 1 if cluster is None else BATCHES
     store = None
     if out is not None:
-        in_memory = isinstance(job.data, xr.DataArray)
-        depends = dependencies(resources.models, resources.sources, plan, settings, batches, in_memory)
-        store = StoredParts(Path(out) / FOLDER, depends, EVALUATION)
+        store = StoredParts(Path(out) / FOLDER, _dependencies(job, resources, plan, batches), EVALUATION)
     score_these = partial(_score_here, resources) if cluster is None else partial(_score_on_cluster, job, cluster)
     parts = score_parts(plan, batches, score_these, progress or no_progress, store)
     verification = replace(
@@ -205,6 +197,36 @@ def run_job(
     if store is not None:
         store.remove()
     return Evaluation(verification, resources.models)
+
+
+def check_cluster(cluster: object, data: FramesLike | None) -> None:
+    """Raise `ArgumentError` for what is no cluster, and for `data` that no other process can open."""
+    if cluster is None:
+        return
+    if not isinstance(cluster, str):
+        raise ArgumentError(
+            f"{cluster!r} given, expected an address or local:N", parameter="cluster", example="local:4"
+        )
+    if isinstance(data, xr.DataArray):
+        raise ArgumentError(
+            "frames in memory cannot be scored on a cluster", parameter="cluster", remedy="give the path of the frames"
+        )
+
+
+def _dependencies(job: Job, resources: JobResources, plan: ScoringPlan, batches: int) -> dict[str, str]:
+    """What the bits of the result of a job depend on."""
+    models, settings, sources = resources.models, job.settings, resources.sources
+    weights = {name: identify_files([str(model.folder)])[0].sha256 for name, model in models.items()}
+    inputs = {path for model in models.values() for each in model.card.inputs for path in _paths(each.path)}
+    work = {"models": weights, "settings": (settings, plan.rules, plan.batch_size, batches)}
+    others = [*sorted(inputs), *settings.inputs, *settings.weight_files]
+    in_memory = isinstance(job.data, xr.DataArray)
+    return dependencies(work, plan, sources.held_out(), sources.frames, others, in_memory=in_memory)
+
+
+def _paths(path: str | tuple[str, ...] | None) -> tuple[str, ...]:
+    """The paths of an extra input."""
+    return (path,) if isinstance(path, str) else path or ()
 
 
 def _check_name(name: str | None, folder: str, settings: EvaluationSettings) -> None:

@@ -8,21 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 import torch
+import xarray as xr
 
 import framecast
 from framecast.data.archives.outputs import source_files
-from framecast.data.identity import identify_files, stamp_files
-from framecast.data.windows.sources import DataSplits
-from framecast.forecasting.trained_model import TrainedModel
+from framecast.data.identity import stamp_files
+from framecast.data.windows.sources import WindowSource
 from framecast.ops.native.library import status
 from framecast.progress import Progress
 from framecast.verification.examples import Example
 from framecast.verification.run import PartialResult, ScoringPlan, relative_error
-from framecast.verification.settings import EvaluationSettings
 from framecast.verification.stored_parts import StoredPart, StoredParts
 
 ScoreParts = Callable[[Sequence[ScoringPlan], Callable[[PartialResult], None]], None]
@@ -31,36 +30,30 @@ _log = logging.getLogger(__name__)
 
 
 def dependencies(
-    models: Mapping[str, TrainedModel],
-    sources: DataSplits,
+    work: Mapping[str, object],
     plan: ScoringPlan,
-    settings: EvaluationSettings,
-    batches: int,
+    source: WindowSource,
+    frames: Sequence[xr.DataArray],
+    others: Iterable[str] = (),
+    *,
     in_memory: bool,
 ) -> dict[str, str]:
-    """What the bits of a result depend on, by what it is called. Frames `in_memory` may differ from the file that they name."""
-    weights = {name: identify_files([str(model.folder)])[0].sha256 for name, model in models.items()}
-    inputs = {path for model in models.values() for each in model.card.inputs for path in _paths(each.path)}
-    others = [*sorted(inputs), *settings.inputs, *settings.lpips, *filter(None, [settings.fvd])]
+    """What the bits of a result depend on, by what it is called: `work`, by name, with what `repr` tells all of, and the windows
+    of `plan`, of `frames` and of `other` files. Frames `in_memory` may differ from the file that they name."""
     program = (framecast.__version__, torch.__version__, str(status()), torch.get_num_threads())
     return {
         "version of the program or number of threads": repr(program),
-        "models": repr(weights),
-        "settings": repr((settings, plan.rules, plan.batch_size, batches)),
-        "data": _data_digest(sources, plan, others, in_memory),
+        **{name: repr(value) for name, value in work.items()},
+        "data": _data_digest(plan, source, frames, others, in_memory),
     }
 
 
-def _paths(path: str | tuple[str, ...] | None) -> tuple[str, ...]:
-    """The paths of an extra input."""
-    return (path,) if isinstance(path, str) else path or ()
-
-
-def _data_digest(sources: DataSplits, plan: ScoringPlan, others: Sequence[str], in_memory: bool) -> str:
+def _data_digest(
+    plan: ScoringPlan, source: WindowSource, frames: Sequence[xr.DataArray], others: Iterable[str], in_memory: bool
+) -> str:
     """The windows, and the stamps of the files that they are read from; of frames in memory or without files their values."""
-    source = sources.held_out()
     digest = hashlib.blake2b(repr((plan.cases, sorted(plan.examples), source.shape)).encode(), digest_size=16)
-    files = sorted(source_files(*sources.frames))
+    files = sorted(source_files(*frames))
     digest.update(stamp_files([*files, *others]).encode())
     for case in plan.cases:
         digest.update(repr(source.init_time(case)).encode())

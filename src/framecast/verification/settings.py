@@ -60,6 +60,11 @@ class EvaluationSettings:
         None
     )
 
+    @property
+    def weight_files(self) -> tuple[str, ...]:
+        """The files of the networks of LPIPS and FVD."""
+        return (*self.lpips, *filter(None, [self.fvd]))
+
     def __post_init__(self) -> None:
         for name, kind in _LISTS.items():
             if (values := getattr(self, name)) is not None:

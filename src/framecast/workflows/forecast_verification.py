@@ -21,11 +21,11 @@ from framecast.errors import ArgumentError
 from framecast.forecasting.labels import RECENT
 from framecast.progress import Progress, no_progress
 from framecast.verification.comparison import compare as compare_scores
-from framecast.verification.evaluate import CASES
+from framecast.verification.evaluate import CASES, check_cluster
 from framecast.verification.forecast_files import Paths
 from framecast.verification.result import Verification
 from framecast.verification.settings import EvaluationSettings
-from framecast.verification.verify_forecasts import ForecastJob, run_forecast_job
+from framecast.verification.verify_forecasts import ForecastJob, OpenedForecasts, run_forecast_job
 from framecast.verification.windows import FramesLike
 from framecast.workflows.evaluation import COMPARISON, REPORT
 from framecast.writing import claim
@@ -47,6 +47,7 @@ def verify_forecasts(
     regrid: bool = False,
     out: str | Path | None = None,
     report: bool = False,
+    cluster: str | None = None,
     progress: Progress | None = None,
     **stated: Any,
 ) -> Verification:
@@ -62,7 +63,8 @@ def verify_forecasts(
 
     With `out` the sums of every case are written to that folder as `cases.nc`, and with `report` a page: `report.html` of one
     source, `comparison.html` of several. `settings` are those of `framecast.evaluate`; `horizon` is the number of lead times.
-    `progress` is called with the number of cases done and of all.
+    `progress` is called with the number of cases done and of all. What an interrupted call has scored lies in `out` too: the same
+    call continues, with the same result to the last bit. `cluster` is that of `framecast.evaluate`.
 
     Raises `ArgumentError` for an invalid setting, and `DataError` if forecasts or truth cannot be read, do not fit each other, or
     share no time.
@@ -71,6 +73,7 @@ def verify_forecasts(
     check_kind(EvaluationSettings, settings=settings)
     check_kind(ReadOptions, options=options)
     check_counts(context=context)
+    check_cluster(cluster, truth)
     if report and out is None:
         raise ArgumentError("a report needs a folder", parameter="out", example="verification")
     settings = replace_fields(settings, stated)
@@ -81,7 +84,7 @@ def verify_forecasts(
     job = ForecastJob.of(
         forecasts,
         truth,
-        settings,
+        settings=settings,
         options=options,
         context=context,
         runs=runs,
@@ -89,21 +92,23 @@ def verify_forecasts(
         units=forecast_units,
         regrid=regrid,
     )
+    opened, progress = job.open(), progress or no_progress
     if out is None:
-        return run_forecast_job(job, progress or no_progress)
+        return run_forecast_job(job, opened, progress, cluster=cluster)
     ensure_folder(folder)
     with claim(folder):
-        check_output(folder / CASES, [job.truth], truth, [file for each in job.sources for file in each.files])
-        verification = run_forecast_job(job, progress or no_progress)
-        verification.save(folder / CASES)
+        check_output(folder / CASES, [opened.truth], truth, opened.files)
+        verification = run_forecast_job(job, opened, progress, out=folder, cluster=cluster)
         if report:
-            _write_page(verification, job, folder, compares)
+            _write_page(verification, opened, settings.palette, folder, compares)
     return verification
 
 
-def _write_page(verification: Verification, job: ForecastJob, folder: Path, compares: bool) -> None:
+def _write_page(
+    verification: Verification, opened: OpenedForecasts, palette: str | None, folder: Path, compares: bool
+) -> None:
     """The report of one source, or the comparison of several."""
-    names = [source.name for source in job.sources]
+    names = [source.name for source in opened.sources]
     if compares:
         from framecast.report.comparison import write_comparison  # late: scores alone need nothing to draw with
 
@@ -113,11 +118,9 @@ def _write_page(verification: Verification, job: ForecastJob, folder: Path, comp
         return
     from framecast.report import write_report  # late, as above
 
-    facts = {"forecasts": f"{len(job.sources[0].files)} files, the first {job.sources[0].files[0]}"}
+    facts = {"forecasts": f"{len(opened.files)} files, the first {opened.files[0]}"}
     if verification.warnings:
         facts["beware"] = "; ".join(verification.warnings)
     if verification.repairs:
         facts["repaired"] = "; ".join(verification.repairs)
-    write_report(
-        verification, folder / REPORT, title=f"Verification of {names[0]}", facts=facts, palette=job.settings.palette
-    )
+    write_report(verification, folder / REPORT, title=f"Verification of {names[0]}", facts=facts, palette=palette)
