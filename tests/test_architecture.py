@@ -140,7 +140,7 @@ EXCEPTIONS = {
     ("training/logs.py", "SummaryWriter"): "TensorBoard writes its files itself",
     ("verification/stored_parts.py", "np.savez"): "into memory",
     ("verification/evaluate.py", "verification.save"): "our own, which writes through `writing`",
-    ("workflows/forecast_verification.py", "verification.save"): "as above",
+    ("verification/verify_forecasts.py", "result.save"): "as above",
 }
 """Calls outside `framecast.writing`, and why they may be."""
 
