@@ -217,7 +217,7 @@ def test_forecasts_are_scored_once_when_their_frames_have_come(tmp_path: Path) -
 
 
 def test_the_day_before_is_summarised_and_judged(tmp_path: Path) -> None:
-    operation = Operation(tmp_path, scores=True, horizon=1)
+    operation = Operation(tmp_path, scores=True, horizon=1, model="persistence", ladder=("extrapolation",))
     with operation.loop() as loop:
         operation.look(loop, 30)
         for number in (*range(11, 14), *range(144, 148)):  # frame 144 is that of midnight
@@ -226,11 +226,13 @@ def test_the_day_before_is_summarised_and_judged(tmp_path: Path) -> None:
             operation.look(loop, 60, every=20)
     yesterday = operation.status["yesterday"]
     assert (yesterday["day"], yesterday["forecasts"]) == ("2026-05-01", 3)
-    issued, persistence = (yesterday["scores"][f"extrapolation/{name}"] for name in ("extrapolation", "persistence"))
-    assert issued["mse"] < persistence["mse"]
-    assert issued["csi_2"] > persistence["csi_2"]
+    extrapolation, issued = (yesterday["scores"][f"persistence/{name}"] for name in ("extrapolation", "persistence"))
+    assert extrapolation["mse"] < issued["mse"]
+    assert extrapolation["csi_2"] > issued["csi_2"]
     assert operation.status["drift"]["warning"] is None
     assert operation.status["drift"]["promise"] == "the days before"
+    advantages = operation.status["drift"]["advantages"]
+    assert {(each["reference"], each["p"]) for each in advantages} == {("extrapolation", None)}
 
 
 def test_products_are_written_and_what_is_impossible_is_a_reason(tmp_path: Path) -> None:

@@ -103,6 +103,7 @@ class Scorer:
             "warning": "; ".join(worse) or None,
             "promise": source,
             "findings": [finding.message for finding in findings],
+            "advantages": [finding.plain() for finding in findings],
         }
         for message in worse:
             _log.warning("drift: %s", message)
