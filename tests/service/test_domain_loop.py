@@ -15,6 +15,7 @@ import framecast
 from framecast.errors import RunError
 from framecast.forecasting.products.settings import ProductSettings
 from framecast.service.domain import DomainLoop
+from framecast.service.issuing import Issuer
 from framecast.service.layout import iso, name_of
 from framecast.service.settings import Retention
 
@@ -273,3 +274,23 @@ def test_old_forecasts_frames_and_scores_are_deleted(tmp_path: Path) -> None:
     assert operation.forecasts == [name_of(at(24))]
     stored = sorted(path.name for path in (operation.out / "small" / "frames").iterdir())
     assert stored == [f"{name_of(at(number))}.nc" for number in (6, 7, 8, 9, 10, 24)]
+
+
+def test_a_plan_that_no_process_survives_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two processes end while they make the first forecast; the third makes a smaller one, and the file of the plan is gone."""
+    operation = Operation(tmp_path)
+    put(operation.incoming, 10)
+    with monkeypatch.context() as broken:
+        broken.setattr(Issuer, "issue", lambda *_: (_ for _ in ()).throw(SystemExit))
+        for _ in range(2):
+            with operation.loop() as loop, pytest.raises(SystemExit):
+                operation.look(loop)
+    with operation.loop() as loop:
+        operation.look(loop)
+    reason = "cut down to 1 lead time of 3: the process ended twice while it made more"
+    assert [record["reasons"] for record in operation.records] == [[reason]]
+    assert not (operation.out / "small" / "attempt.json").exists()
+    put(operation.incoming, 11)
+    with operation.loop() as loop:
+        operation.look(loop, 300)
+    assert operation.records[-1]["reasons"] == []
