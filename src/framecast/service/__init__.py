@@ -1,6 +1,7 @@
 """In operation: the loop that forecasts each new frame, unattended, and says when it is not good.
 
 settings   the typed YAML of `framecast run`
+checking   what can be known of them before the start
 layout     where what lies in the output, and what is written there
 sources    watching a folder, a pattern or a store by polling
 memory     the newest frames, by their time on the clock

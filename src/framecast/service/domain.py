@@ -8,7 +8,6 @@ next start goes on from there.
 from __future__ import annotations
 
 import datetime
-import glob
 import logging
 import time
 from collections import deque
@@ -116,8 +115,6 @@ class DomainLoop:
             stamp = from_stamp(frame["time"].values[0])
             self.memory.add(Arrival(stamp, frame, str(path), self._timer(), 0.0), self._started)
         self._write_status()
-        if "://" not in domain.source and not (Path(domain.source).exists() or glob.has_magic(domain.source)):
-            _log.warning("%s does not exist yet", domain.source)
         if self._standing is not None and self.layout.forecast(self._standing.cycle).is_dir():
             self._issuer.archive(self._standing.cycle)
         if last is not None:
