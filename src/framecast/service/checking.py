@@ -11,7 +11,7 @@ from framecast.service.settings import Domain, Serve, Service
 
 def check_service(settings: Service) -> list[str]:
     """What is not there yet, in words: sources, which may come later. Raises `ConfigError` if a domain would read what the
-    service writes, or the server needs a token that it does not have, and `DataError` for areas and tokens that are unreadable."""
+    service writes, or the server needs a token that it does not have, and `DataError` for unreadable areas and tokens."""
     notes = []
     for domain in settings.domains:
         _check_apart(domain, Path(settings.out))
