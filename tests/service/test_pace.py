@@ -50,6 +50,8 @@ def test_a_rung_that_is_too_slow_is_passed_over() -> None:
         pace.record(plan, 20, 20, 0)
     assert plan.reason == "cut down to persistence, to be on time (10 s are left)"
     assert pace.choose(0, 0) == plan
+    fresh = Pace(domain_of(Path(), horizon=1, deadline=10, ladder=("steps", "persistence")), [])
+    assert fresh.choose(11, 0).reason == "cut down to steps, to be on time (the deadline has passed)"
 
 
 def test_latencies_are_summarised_over_a_window() -> None:

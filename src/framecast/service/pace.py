@@ -63,13 +63,15 @@ class Pace:
         self.overruns = sum(each > self._deadline for each in self._latencies)
 
     def choose(self, elapsed: float, timer: float) -> Plan:
-        """The largest plan that fits into what is left of the deadline after `elapsed` seconds; the least if none does."""
+        """The largest plan that fits into what is left of the deadline after `elapsed` seconds; the least if none does. Once it
+        has passed, the best rung below the model that takes no longer than another deadline."""
         left = self._deadline - elapsed
-        slow = left <= 0
+        late, slow = left <= 0, False
         chosen = self.plans[-1]
         for number in reversed(range(len(self.plans))):
             expected = [seconds for seconds, at in self._durations[number] if timer - at < _SECONDS_VALID]
-            slow = slow or bool(expected and max(expected) > left)
+            slow = slow or bool(expected and max(expected) > (self._deadline if late else left))
+            slow = slow or (late and self.plans[number].first == 0)
             if not slow or number == len(self.plans) - 1:
                 chosen = self.plans[number]
         if not chosen.reason:
