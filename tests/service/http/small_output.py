@@ -153,6 +153,11 @@ def write_output(out: Path, newest: float | None = None, *, forecasts: int = 2, 
             ],
         }
     ]
-    alerts = {"version": 1, "areas": [{"name": "Lakeside", "kind": "polygon", "pixels": 9, "windows": windows}]}
+    outside = [{"begin": 0, "end": 30, "coverage": 0.0, "alerts": []}]
+    areas = [
+        {"name": "Elsewhere", "kind": "station", "pixels": 0, "windows": outside},
+        {"name": "Lakeside", "kind": "polygon", "pixels": 9, "windows": windows},
+    ]
+    alerts = {"version": 1, "areas": areas}
     (out / "alps" / "forecasts" / stamp(newest) / "alerts.json").write_text(json.dumps(alerts))
     return newest
