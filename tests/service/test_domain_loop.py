@@ -289,6 +289,8 @@ def test_a_plan_that_no_process_survives_is_given_up(tmp_path: Path, monkeypatch
         operation.look(loop)
     reason = "cut down to 1 lead time of 3: the process ended twice while it made more"
     assert [record["reasons"] for record in operation.records] == [[reason]]
+    forecast = framecast.open_forecast(operation.out / "small" / "forecasts" / operation.forecasts[0] / "forecast.nc")
+    assert forecast.attrs["framecast_reasons"] == reason
     assert not (operation.out / "small" / "attempt.json").exists()
     put(operation.incoming, 11)
     with operation.loop() as loop:

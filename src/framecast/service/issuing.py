@@ -17,7 +17,7 @@ from framecast.forecasting.labels import Forecast
 from framecast.forecasting.ladder import NOTHING, Ladder
 from framecast.forecasting.loading import is_baseline
 from framecast.forecasting.open import open_forecast
-from framecast.forecasting.outcome import Outcome
+from framecast.forecasting.outcome import Outcome, record_reasons
 from framecast.forecasting.products.archive import append_forecast
 from framecast.forecasting.products.write import possible, write_products
 from framecast.forecasting.write import write
@@ -97,6 +97,7 @@ class Issuer:
         # its folder, which holds the record too
         if outcome.forecast is None or newest != time:
             return finish()
+        record_reasons(outcome.forecast, draft.reasons)
         try:
             with replacing(self._layout.forecast(time), overwrite=False) as folder:
                 folder.mkdir()

@@ -106,7 +106,8 @@ def write_output(out: Path, newest: float | None = None, *, forecasts: int = 2, 
             at = newest - STEP * (frames - 1 - number)
             target = folder / "forecasts" / stamp(at)
             target.mkdir(parents=True)
-            write(forecast(at, number, crs, members), target / "forecast.nc")
+            reasons = "cut down to 6 lead times of 12, to be on time (3 s are left)" if members else ""
+            write(forecast(at, number, crs, members).assign_attrs(framecast_reasons=reasons), target / "forecast.nc")
             cycles.append(
                 {
                     "cycle": iso(at),

@@ -151,6 +151,7 @@ def test_a_click_gives_the_series(opened: Page) -> None:
 
 def test_a_fallback_is_seen(opened: Page) -> None:
     expect(opened.locator("#state")).to_have_attribute("data-state", "ok")
+    expect(opened.locator("#banner")).to_contain_text("This forecast is cut down to 6 lead times of 12, to be on time")
     opened.locator("#domain").select_option("plain")
     expect(opened.locator("#state")).to_have_attribute("data-state", "fallback")
     expect(opened.locator("#state-rung")).to_have_text("Fallback: extrapolation")
