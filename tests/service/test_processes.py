@@ -126,7 +126,7 @@ def test_a_forecast_in_progress_is_done_to_its_end(
 
 
 def test_one_service_writes_a_folder(tmp_path: Path) -> None:
-    settings = Service(out=str(tmp_path), domains=(domain_of(tmp_path),))
+    settings = Service(out=str(tmp_path), domains=(domain_of(tmp_path / "in"),))
     with claim(tmp_path), pytest.raises(RunError, match="another process"):
         run_service(settings)
 

@@ -160,8 +160,21 @@ def test_verification_and_cycles(opened: Page) -> None:
     scores = opened.locator("#view-scores")
     expect(scores.locator(".answer")).to_contain_text("as issued 0.75, persistence 0.55")
     expect(scores.locator("path.line")).to_have_count(4)
+    promise = scores.get_by_role("region", name="Drift: in the last 6 days with rain worse than promised by its card")
+    expect(promise).to_have_attribute("data-drift", "stale")
+    expect(promise.locator("li")).to_have_text(
+        "Radar model, Critical success index at 1 mm/h: +0.17 over persistence in the last days, promised +0.2 by its card, of 5 "
+        "events not trained on: not worse (p = 0.3)."
+    )
+    promise.get_by_text("All scores against the promise").click()
+    expect(promise.locator("tbody tr").first).to_contain_text("\N{MINUS SIGN}12 %+20 %")
+    expect(promise.locator("tbody tr").first).to_contain_text("worse than promised (p = 0.002)")
     scores.locator("#score-lead").select_option("30.0" if scores.locator("option[value='30.0']").count() else "30")
     expect(scores.locator(".answer")).to_contain_text("At 30 min")
+    opened.locator("#domain").select_option("plain")
+    expect(promise).to_have_count(0)
+    expect(scores.get_by_role("region", name="Not judged yet")).to_be_visible()
+    opened.locator("#domain").select_option("alps")
     opened.keyboard.press("Tab")
     opened.locator("#tab-cycles").click()
     expect(opened.locator("#view-cycles tbody tr")).to_have_count(2)
