@@ -39,7 +39,7 @@ def line(name: str, row: str) -> dict[str, str]:
         "frames": f"{data['context']}->{data['horizon']}",
         "train": data.get("train", ""),
         "validation": split.get("validation", data.get("validation", "")),
-        "test": split.get("test", data.get("test", "")),
+        "test": split.get("test", data.get("random_test") or data.get("test", "")),
         "batch": training["batch_size"],
         "iterations": training["iterations"],
         "rate": optimiser["learning_rate"],
