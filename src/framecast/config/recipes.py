@@ -110,7 +110,8 @@ def rows(recipe: str | Path) -> list[str]:
 class Published:
     """What a paper prints of a row, and how it is to be read: `scores` by name, their `convention`, the `horizon` if it is not
     that of training, the units of the levels in names such as csi_30, the row `against` which it prints costs, and by name of a
-    score (csi for all its levels) why it is `not_comparable`."""
+    score (csi for all its levels) why it is `not_comparable`. `best_of` so many samples of a model, for each window, or the
+    `mean_of` so many is what it prints of a model that draws samples. Raises `ConfigError` for both, or for less than 1."""
 
     scores: dict[str, float]
     convention: str = "default"
@@ -118,6 +119,19 @@ class Published:
     level_units: str | None = None
     against: str | None = None
     not_comparable: dict[str, str] = field(default_factory=dict)
+    best_of: int | None = None
+    mean_of: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.best_of is not None and self.mean_of is not None:
+            raise ConfigError("the best and the mean of samples are given, expected one", where="paper.best_of")
+        if self.samples < 0 or 0 in (self.best_of, self.mean_of):
+            raise ConfigError("less than one sample is given", where="paper.best_of, paper.mean_of")
+
+    @property
+    def samples(self) -> int:
+        """The number of samples of which it prints scores, 0 of a single forecast."""
+        return self.best_of or self.mean_of or 0
 
 
 def published(recipe: str | Path, row: str) -> Published | None:
