@@ -152,7 +152,8 @@ def _silhouette(outcome: Outcome) -> Answer:
 
         trained = load(outcome.run, device="cpu")
         windows = pages.windows_for(outcome.run, trained, None, DEFAULT, limit)
-        features = probes.features(trained.model, windows.past, windows.horizon).latent.numpy()
+        computed = probes.features(trained.model, windows.past, windows.horizon, actions=windows.actions)
+        features = computed.latent.numpy()
         if len(features) < groups.FEWEST:
             return Answer(None, f"of {len(features)} sequences; {groups.FEWEST} are needed")
         clusters = groups.find_groups(groups.standardize(features))
