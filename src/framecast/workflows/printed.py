@@ -121,12 +121,15 @@ def _frame(outcome: Outcome, name: str) -> Answer:
         return Answer(single)
     if outcome.samples is None:
         return Answer(single, how="of one forecast: the model draws no samples")
-    best = paper.best_of is not None
-    value = outcome.samples.best(metric) if best else outcome.samples.mean(metric)
-    what = "the best of {} samples for each window" if best else "the mean over {} samples of each window"
-    return Answer(
-        Score(value, None), how=f"{what.format(paper.samples)}; of one forecast, without noise, {single.value:.4g}"
-    )
+    if paper.best_of is None:
+        value, what = outcome.samples.mean(metric), f"the mean over {paper.samples} samples of each window"
+    else:
+        by = metric if paper.best_by is None else verification.metric(paper.best_by)
+        value, what = (
+            outcome.samples.best(metric, by),
+            f"the best of {paper.samples} samples for each window, by {by.title}",
+        )
+    return Answer(Score(value, None), how=f"{what}; of one forecast, without noise, {single.value:.4g}")
 
 
 def _event_score(outcome: Outcome, event: Metric, level: float) -> Answer:

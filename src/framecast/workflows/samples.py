@@ -1,5 +1,5 @@
-"""Scores of the samples of a model that draws its forecasts, as papers print them: for each window the best of some samples by
-that score (Denton and Fergus 2018; ModeRNN 2022, table VIII), or the mean over them (ModeRNN 2022, table I).
+"""Scores of the samples of a model that draws its forecasts, as papers print them: for each window the best of some samples
+(Denton and Fergus 2018; ModeRNN 2022, tables II and VIII), or the mean over them (ModeRNN 2022, table I).
 
 Reads runs and data; writes nothing.
 """
@@ -26,10 +26,11 @@ class Samples(NamedTuple):
 
     verifications: tuple[Verification, ...]
 
-    def best(self, metric: Metric) -> float:
-        """The mean over windows of the best sample of each."""
-        values = self._values(metric)
-        return float((values.min(0) if metric.better == "lower" else values.max(0)).mean())
+    def best(self, metric: Metric, by: Metric) -> float:
+        """The mean over windows of a score of the sample of each that is best by another score, or by the same."""
+        judged = self._values(by)
+        best = judged.argmin(0) if by.better == "lower" else judged.argmax(0)
+        return float(np.take_along_axis(self._values(metric), best[None], 0).mean())
 
     def mean(self, metric: Metric) -> float:
         """The mean over windows and samples."""
