@@ -19,6 +19,7 @@ from framecast.models import (
     E3DLSTM,
     MIM,
     SVG,
+    TAU,
     TCTN,
     VAE,
     VQVAE,
@@ -94,6 +95,7 @@ VARIANTS = {
     "action ModeRNN, as printed": ActionModeRNN(hidden=(4, 4), slots=2, form="paper"),
     "TCTN, odd depth": TCTN(hidden=7, layers=1, patch=2, dropout=0.0),
     "SimVP, spatial kernels": SimVP(spatial=4, hidden=7, layers=2, blocks=2, mlp_ratio=2.0, kernel=5, decoder_kernel=3),
+    "TAU, stochastic depth": TAU(spatial=4, hidden=16, layers=2, blocks=3, mlp_ratio=2.0, drop_path=0.1),
     "modular, VAE and TCTN": ModularDesign(
         autoencoder=VAE.tiny(), predictor=TCTN(hidden=4, layers=1, patch=1, dropout=0.0)
     ),
