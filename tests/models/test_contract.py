@@ -50,6 +50,8 @@ CONFIGS = [config for config in get_args(Model) if config not in (VQVAE, VAE)]
 """All that forecast: autoencoders have tests of their own."""
 SHAPE = FrameShape(channels=1, height=16, width=12, context=3, horizon=3)
 STEPS = SHAPE.context + SHAPE.horizon
+SHORT = SHAPE._replace(context=2, horizon=2)
+"""Where only operations are looked at, one by one: a first step, one of the context, and one that follows a forecast."""
 DOCS = Path(__file__).parents[2] / "docs" / "models"
 
 
@@ -158,8 +160,8 @@ def needs_actions(config: Any) -> bool:
     return bool(reason)
 
 
-def shape_for(config: Any) -> FrameShape:
-    return SHAPE._replace(actions=2) if needs_actions(config) else SHAPE
+def shape_for(config: Any, shape: FrameShape = SHAPE) -> FrameShape:
+    return shape._replace(actions=2) if needs_actions(config) else shape
 
 
 def built(config: Any) -> Any:
@@ -235,12 +237,13 @@ class NothingFromTheHost(TorchDispatchMode):
 
 def test_a_training_step_can_be_recorded(config: Any) -> None:
     """Nothing in it depends on what the data hold: on the meta device, where there are none."""
-    shape = shape_for(config)
+    shape = shape_for(config, SHORT)
+    steps = shape.context + shape.horizon
     with torch.device("meta"):
         model = config.build(shape).train()
-        frames = torch.empty(2, STEPS, shape.channels, shape.height, shape.width)
-        teacher = torch.empty(2, STEPS - 1, dtype=torch.bool)
-        actions = torch.empty(2, STEPS, shape.actions) if shape.actions else None
+        frames = torch.empty(2, steps, shape.channels, shape.height, shape.width)
+        teacher = torch.empty(2, steps - 1, dtype=torch.bool)
+        actions = torch.empty(2, steps, shape.actions) if shape.actions else None
     with NothingFromTheHost():
         prediction = model(frames, teacher, actions)
         target = frames[:, -prediction.frames.shape[1] :] if prediction.target is None else prediction.target
@@ -378,8 +381,10 @@ def test_config_goes_through_plain_data_and_back(config: Any) -> None:
 
 def test_costs_are_counted(model: Any, config: Any) -> None:
     assert parameters(model) == sum(weight.numel() for weight in model.parameters() if weight.requires_grad) > 0
-    once = multiply_accumulates(config, shape_for(config))
-    wider = multiply_accumulates(config, shape_for(config)._replace(width=2 * SHAPE.width))
+    shape = shape_for(config, SHORT)
+    once, wider = (
+        multiply_accumulates(config, shape._replace(width=width)) for width in (SHAPE.width, 2 * SHAPE.width)
+    )
     assert 0 < 1.8 * once < wider
 
 
