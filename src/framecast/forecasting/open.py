@@ -260,7 +260,9 @@ def _as_leads(leads: xr.DataArray, path: Path) -> np.ndarray:
 def _in_own_units(values: xr.DataArray, units: str | None, path: Path) -> xr.DataArray:
     """The values in the unit of their quantity, with the attributes that framecast gives. Raises `DataError`."""
     name, attributes = str(values.name), dict(values.attrs)
-    stated = resolve_units(units, attributes.get("units"), variable=name, where=path)
+    stated = resolve_units(
+        units, attributes.get("units"), variable=name, where=path, standard_name=attributes.get("standard_name")
+    )
     quantity, factor, offset, dry = identify(stated, variable=name, where=path)
     own = attributes.get("quantity") == quantity.name and attributes.get("quantity") in QUANTITIES
     if dry is not None or (own and "dry" in attributes):

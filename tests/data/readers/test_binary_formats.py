@@ -211,6 +211,8 @@ def test_archives_of_files_are_named_with_the_remedy(tmp_path: Path, name: str) 
     [
         ("KTLX.ar2v", b"AR2V0006", "polar volume of NEXRAD"),
         ("radar.bufr", b"BUFR1234", "BUFR.*\n.*NetCDF"),
+        ("loop.gif", b"GIF89a\x04\0\x04\0", "GIF picture.*\n.*as PNG"),
+        ("loop.webp", b"RIFF\0\0\0\0WEBPVP8 ", "WebP picture.*\n.*as PNG"),
         ("sat.hdf", b"\x0e\x03\x13\x01", "HDF4.*\n.*h4toh5"),
         (
             "train-images-idx3-ubyte.gz",
