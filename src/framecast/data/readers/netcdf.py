@@ -21,7 +21,7 @@ from framecast.data.readers import curvilinear
 from framecast.data.readers.benchmark_sets import set_of_hdf5
 from framecast.data.readers.cf_amounts import as_rate
 from framecast.data.readers.cf_times import decode_times, is_time
-from framecast.data.readers.forecast_files import forecast_role, refuse_forecast, refuse_forecast_dims
+from framecast.data.readers.forecast_files import forecast_role, refuse_forecast, refuse_forecast_dims, says_forecast
 from framecast.data.readers.groups import Groups
 from framecast.data.readers.hdf5 import check_dataset, open_hdf5
 from framecast.data.readers.options import ReadOptions
@@ -188,6 +188,11 @@ def from_dataset(dataset: xr.Dataset, path: Path | str, options: ReadOptions) ->
     if mapping in dataset.variables:
         array = array.assign_coords(crs=xr.Variable((), 0, dataset[mapping].attrs))
         array.attrs["grid_mapping"] = "crs"
+    if title := says_forecast(dataset):
+        array.attrs["repairs"] = [
+            *array.attrs.get("repairs", []),
+            f"its title is {title!r}: forecasts are opened with framecast.open_forecast",
+        ]
     stated = {name: dataset.attrs[name] for name in ("institution", "license") if dataset.attrs.get(name)}
     array.attrs = {**stated, **array.attrs}
     known_coordinates = {"time", "y", "x", "channel", "sequence", "crs", *geographic}
