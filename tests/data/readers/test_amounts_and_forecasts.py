@@ -38,9 +38,10 @@ def opened(dataset: xr.Dataset, path: Path, **options: Any) -> xr.DataArray:
     ("units", "millimetres"),
     [("mm", 1), ("kg m-2", 1), ("kg/m^2", 1), ("m", 1000), ("cm", 10), ("inch", 25.4), ("l m-2", 1)],
 )
-@pytest.mark.parametrize("minutes", [5, 60])
-def test_bounds_give_the_time_of_an_amount(tmp_path: Path, units: str, millimetres: float, minutes: int) -> None:
+@pytest.mark.parametrize("minutes", [5, 60, [5, 5.02, 4.99, 5]])
+def test_bounds_give_the_time_of_an_amount(tmp_path: Path, units: str, millimetres: float, minutes: Any) -> None:
     amounts = with_bounds(rain(units, 2 / millimetres, cell_methods="time: sum"), minutes)
+    minutes = minutes if isinstance(minutes, int) else 5
     frames = opened(amounts, tmp_path)
     np.testing.assert_allclose(frames.values, 2 * 60 / minutes, rtol=1e-5)
     assert frames["time"].values[0] == np.datetime64("2024-03-31T00:05")
@@ -61,8 +62,9 @@ def test_bounds_of_other_units_in_the_middle_and_in_another_order(tmp_path: Path
 @pytest.mark.parametrize(
     ("minutes", "method", "said"),
     [
-        ([5, 5, 10, 5], "time: sum", "are 5, 10 minutes apart"),
-        ([5, 10, 15, 20], "time: sum", "begin at one time: take the differences of following amounts"),
+        ([5, 5, 10, 5], "time: sum", r"are 5, 10 minutes apart\n.*divide each amount by its own time"),
+        ([5, 5, np.nan, 5], "time: sum", r"hold no time for some of the frames\n.*correct the bounds"),
+        ([5, 10, 15, 20], "time: sum", r"begin at one time: .*\n.*take the differences of following amounts"),
         (5, "time: mean", "is the mean of amounts"),
         (5, "area: mean time: maximum (interval: 1 minute)", "is the maximum of amounts"),
         (0, "time: sum", "are 0 minutes apart"),

@@ -168,7 +168,15 @@ def from_dataset(dataset: xr.Dataset, path: Path | str, options: ReadOptions) ->
     stored = array.encoding.get("preferred_chunks") or {}
     roles = roles_of(dataset, array)
     array = array.isel({dim: 0 for dim, role in roles.items() if role is None and array.sizes[dim] == 1})
-    axis_of = {dim: roles[dim] or str(dim) for dim in array.dims}
+    if others := [str(dim) for dim in array.dims if roles[dim] is None]:
+        raise DataError(
+            f"variable {name!r} has the dims {tuple(map(str, array.dims))}, of which {', '.join(others)} "
+            f"{'is no axis' if len(others) == 1 else 'are no axes'} of frames",
+            where=path,
+            remedy=f"select one of each, and write it: xarray.open_dataset(FILE).isel({others[0]}=0).to_netcdf(OUT); "
+            "an axis of time is named time, one of channels channel",
+        )
+    axis_of = {dim: str(roles[dim]) for dim in array.dims}
     if len(set(axis_of.values())) < len(axis_of):
         raise DataError(f"two of the dims {tuple(array.dims)} are the same axis of frames", where=path)
     if not all(array.sizes.values()):
