@@ -97,6 +97,8 @@ def test_radolan_grids(tmp_path: Path, size: tuple[int, int], version: int, corn
         (radolan(codes(0, size=(800, 900))), "800 x 900 pixels are none of the grids.*\n.*900 x 900"),
         (radolan(codes(0))[:5000], "incomplete: it declares"),
         (radolan(codes(0)).replace(b"GP", b"GX"), "the header is damaged"),
+        (radolan(codes(0)).replace(b"PR E", b"XX E"), "the header is damaged .no .PR"),
+        (radolan(codes(0)).replace(b"INT ", b"IXT "), "the header is damaged"),
     ],
 )
 def test_radolan_refusals_are_true(tmp_path: Path, content: bytes, message: str) -> None:
