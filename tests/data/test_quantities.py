@@ -35,6 +35,20 @@ from framecast.errors import DataError
         ("kg/m2/s", RAIN_RATE, 3600),
         ("mm min-1", RAIN_RATE, 60),
         ("mm/day", RAIN_RATE, 1 / 24),
+        ("0.1 mm/h", RAIN_RATE, 0.1),
+        ("inches/hr", RAIN_RATE, 25.4),
+        ("in h-1", RAIN_RATE, 25.4),
+        ("cm h^{-1}", RAIN_RATE, 10),
+        ("\u00b5m/h", RAIN_RATE, 1e-3),
+        ("mm\u00b7h\u207b\u00b9", RAIN_RATE, 1),
+        ("kg/(m2*s)", RAIN_RATE, 3600),
+        ("l/m2/h", RAIN_RATE, 1),
+        ("1e-3 m per hour", RAIN_RATE, 1),
+        ("mm (5 min)-1", RAIN_RATE, 12),
+        ("0.1 mm/5min", RAIN_RATE, 1.2),
+        ("m of water equivalent per day", RAIN_RATE, 1000 / 24),
+        ("1000 mm s-1", RAIN_RATE, 3.6e6),
+        ("0.5 dBZ", REFLECTIVITY, 0.5),
         ("dBZ", REFLECTIVITY, 1),
         ("dbz", REFLECTIVITY, 1),
         ("1", INTENSITY, 1),
@@ -50,12 +64,52 @@ def test_the_order_of_factors_does_not_matter(order: tuple[str, ...]) -> None:
     assert identify(" ".join(order), variable="v", where="f.nc")[:2] == (RAIN_RATE, 3600)
 
 
-@pytest.mark.parametrize("units", ["parsec", "m s-1", "mm h", "mm2 h-1", "h mm-1", "0-100", "%", "mm/h/", "-"])
+@pytest.mark.parametrize(
+    "units",
+    [
+        *(
+            "parsec",
+            "m s-1",
+            "mm h",
+            "mm2 h-1",
+            "h mm-1",
+            "0-100",
+            "%",
+            "mm/h/",
+            "-",
+            "mm 5min-1",
+            "mm/month",
+            "mm/h*32",
+        ),
+        *("0 mm/h", "1e999 mm/h", "mm h-99999", "mm/(5 min", "2*dBZ"),
+    ],
+)
 def test_other_units_are_refused_by_name(units: str) -> None:
     with pytest.raises(DataError, match=r"variable 'v' has units .*; understood are mm h-1.*dBZ") as error:
         identify(units, variable="v", where="f.nc")
     assert repr(units) in str(error.value)
     assert "f.nc" in str(error.value)
+
+
+def test_the_remedy_is_never_other_units_than_those_of_the_file() -> None:
+    with pytest.raises(DataError, match="they are those of wind") as error:
+        identify("m s-1", variable="v", where="f.nc")
+    assert error.value.example == "1000 mm s-1"
+    assert identify("1000 mm s-1", variable="v", where="f.nc").factor == pytest.approx(3.6e6)
+    with pytest.raises(DataError, match="an amount") as error:
+        identify("0.1 mm", variable="v", where="f.nc")
+    assert error.value.example == "0.1 mm per 60 min"
+    with pytest.raises(DataError, match="convert the values"):
+        identify("hPa", variable="v", where="f.nc")
+
+
+def test_a_velocity_is_rain_where_its_standard_name_says_so() -> None:
+    stored = xr.DataArray(np.full((1, 2, 2), 1e-6), dims=("time", "y", "x"), attrs={"units": "m s-1"})
+    for name, units in (("lwe_precipitation_rate", None), ("wind_speed", "1000 mm s-1")):
+        frames = build(stored.assign_attrs(standard_name=name), where="f", units=units)
+        np.testing.assert_allclose(frames.values, 3.6, rtol=1e-6)
+    with pytest.raises(DataError, match="those of wind"):
+        build(stored.assign_attrs(standard_name="wind_speed"), where="f")
 
 
 @pytest.mark.parametrize("units", [None, "", "  "])

@@ -48,7 +48,9 @@ def build(
     are not understood or that contradict those of the file, and for dims that are not those of frames.
     """
     name = str(array.name or "frames")
-    units = resolve_units(units, array.attrs.get("units"), variable=name, where=where)
+    units = resolve_units(
+        units, array.attrs.get("units"), variable=name, where=where, standard_name=array.attrs.get("standard_name")
+    )
     quantity, factor, offset, dry_of_units = identify(units, variable=name, where=where)
     repairs = list(array.attrs.get("repairs", []))
     expected = ("sequence", *DIMS) if "sequence" in array.dims else DIMS

@@ -148,8 +148,8 @@ RAIN_RATE = Quantity(
     scaling="rain_log",
     colour_steps=(0.1, 0.5, 1, 2, 4, 8, 16, 32, 64, 128),
 )
-"""Not among its units: m s-1, which CF allows for rain but most files use for wind, and amounts (mm), which are no rate
-until a person states over what time: "mm per 5 min"."""
+"""Not among its units: m s-1, of rain only where the standard name says so, and amounts (mm), which are no rate until a person
+states over what time: "mm per 5 min"."""
 
 REFLECTIVITY = Quantity(
     name="reflectivity",

@@ -16,6 +16,7 @@ from framecast.data.lazy import Change, LazyArray, cached, lazy_variable
 from framecast.data.quantities import QUANTITIES, with_dry
 from framecast.data.readers import netcdf, odim, zarr_store
 from framecast.data.readers.compressed import opener_of
+from framecast.data.readers.forecast_files import forecast_role, stated_run
 from framecast.data.readers.grids import grid_mapping, projection
 from framecast.data.readers.odim_forecast import open_odim_forecast
 from framecast.data.readers.options import ReadOptions
@@ -24,12 +25,8 @@ from framecast.errors import DataError
 from framecast.forecasting.labels import DIMS, EVENT, MEMBER_DIMS, PROBABILITY, QUANTILE
 from framecast.forecasting.probability_files import is_probability, joined, levels_of
 
-_AXES = {
-    "init_time": ("init_time", "forecast_reference_time", "reference_time", "initial_time", "analysis_time", "run"),
-    "lead_time": ("lead_time", "leadtime", "forecast_period", "step", "lead", "prediction_timedelta", "fcst_time"),
-    "member": ("member", "realization", "number", "ensemble", "ens", "ensemble_member"),
-}
-"""Names of the dimensions of a forecast and of their coordinates; the CF standard names are among them."""
+_AXES = {"run": "init_time", "lead": "lead_time", "member": "member"}
+"""The dimensions of a forecast by the roles of variables and dimensions."""
 _SECONDS = {
     "day": 86400,
     "d": 86400,
@@ -41,6 +38,8 @@ _SECONDS = {
     "second": 1,
     "sec": 1,
     "s": 1,
+    "millisecond": 1e-3,
+    "nanosecond": 1e-9,
 }
 """Seconds of a unit of lead times."""
 _DERIVED = {PROBABILITY, EVENT, QUANTILE}
@@ -129,7 +128,7 @@ def _with_axes(dataset: xr.Dataset, array: xr.DataArray, path: Path) -> xr.DataA
     array = array.isel(
         {dim: 0 for dim in array.dims if array.sizes[dim] == 1 and dim not in (*MEMBER_DIMS, "time", *_LEVELS)}
     )
-    if "init_time" not in array.coords and (reference := _reference_of_pysteps(dataset)) is not None:
+    if "init_time" not in array.coords and (reference := _reference(dataset)) is not None:
         array = array.assign_coords(init_time=reference)
     if "init_time" not in array.coords:
         raise DataError(
@@ -212,12 +211,21 @@ def _named(dataset: xr.Dataset, array: xr.DataArray) -> xr.DataArray:
 
 def _axis(dataset: xr.Dataset, name: Hashable) -> str | None:
     """Which axis of a forecast a dimension or variable is, by its standard name or its name."""
-    attributes = dataset[name].attrs if name in dataset.variables else {}
-    stated = str(attributes.get("standard_name", ""))
-    for axis, names in _AXES.items():
-        if stated in names or (not stated and str(name).lower() in names):
-            return axis
-    return next((axis for axis, names in _AXES.items() if str(name).lower() in names), None)
+    return _AXES.get(str(forecast_role(dataset, name)))
+
+
+def _reference(dataset: xr.Dataset) -> np.datetime64 | None:
+    """The initial time that a file states in another way: from which pysteps counts its times, as a global attribute, or as valid
+    times with a lead time each. None where it states none."""
+    run = _reference_of_pysteps(dataset) or stated_run(dataset)
+    if run is not None or "time" not in dataset.variables or dataset["time"].dtype.kind != "M":
+        return run
+    leads = [dataset[name] for name in dataset.variables if _axis(dataset, name) == "lead_time"]
+    for lead in (lead for lead in leads if lead.dims == dataset["time"].dims and _seconds(lead) is not None):
+        runs = np.unique(dataset["time"].values - (lead.values * (_seconds(lead) * 1e9)).astype("timedelta64[ns]"))
+        if len(runs) == 1:
+            return np.datetime64(runs[0], "ns")
+    return None
 
 
 def _reference_of_pysteps(dataset: xr.Dataset) -> np.datetime64 | None:
@@ -241,13 +249,19 @@ def _leads_of_valid_times(array: xr.DataArray, path: Path) -> xr.DataArray:
     return array.rename(time="lead_time").assign_coords(lead_time=("lead_time", leads))
 
 
+def _seconds(leads: xr.DataArray) -> float | None:
+    """Seconds of the unit of lead times; None without one."""
+    units = str(leads.attrs.get("units", "")).strip().lower()
+    return _SECONDS.get(units) or _SECONDS.get(units.rstrip("s"))
+
+
 def _as_leads(leads: xr.DataArray, path: Path) -> np.ndarray:
     """Lead times as timedelta64, or numbers of steps where they have no unit. Raises `DataError` for another unit."""
     values = np.atleast_1d(leads.values)
     units = str(leads.attrs.get("units", "")).strip().lower()
     if values.dtype.kind == "m":
         return np.asarray(values.astype("timedelta64[ns]"))
-    seconds = _SECONDS.get(units) or _SECONDS.get(units.rstrip("s"))
+    seconds = _seconds(leads)
     if values.dtype.kind not in "iuf" or (seconds is None and units not in ("", "1")):
         raise DataError(
             f"lead times of {values.dtype} in {units or 'no unit'}", where=path, remedy="expected hours or minutes"
@@ -260,7 +274,9 @@ def _as_leads(leads: xr.DataArray, path: Path) -> np.ndarray:
 def _in_own_units(values: xr.DataArray, units: str | None, path: Path) -> xr.DataArray:
     """The values in the unit of their quantity, with the attributes that framecast gives. Raises `DataError`."""
     name, attributes = str(values.name), dict(values.attrs)
-    stated = resolve_units(units, attributes.get("units"), variable=name, where=path)
+    stated = resolve_units(
+        units, attributes.get("units"), variable=name, where=path, standard_name=attributes.get("standard_name")
+    )
     quantity, factor, offset, dry = identify(stated, variable=name, where=path)
     own = attributes.get("quantity") == quantity.name and attributes.get("quantity") in QUANTITIES
     if dry is not None or (own and "dry" in attributes):

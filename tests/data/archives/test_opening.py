@@ -105,7 +105,7 @@ def test_amounts_of_several_frames_become_rates_where_they_are_over_one_time(tmp
         amounts.assign(start_time=("time", start), valid_time=("time", end)).to_netcdf(tmp_path / f"{name}.nc")
     np.testing.assert_allclose(framecast.open(tmp_path / "one.nc").values[:, 0], rain().values * 6, rtol=1e-6)
     for name, said in {"two": "are 10, 20 minutes apart", "none": "hold no dates"}.items():
-        with pytest.raises(DataError, match=rf"(?s){name}\.nc: .*{said}\n.*units='mm per"):
+        with pytest.raises(DataError, match=rf"(?s){name}\.nc: .*{said}\n.*correct the bounds"):
             framecast.open(tmp_path / f"{name}.nc")
         frames = framecast.open(tmp_path / f"{name}.nc", units="mm per 5 min")
         np.testing.assert_allclose(frames.values[:, 0], rain().values * 12, rtol=1e-6)

@@ -38,9 +38,10 @@ def opened(dataset: xr.Dataset, path: Path, **options: Any) -> xr.DataArray:
     ("units", "millimetres"),
     [("mm", 1), ("kg m-2", 1), ("kg/m^2", 1), ("m", 1000), ("cm", 10), ("inch", 25.4), ("l m-2", 1)],
 )
-@pytest.mark.parametrize("minutes", [5, 60])
-def test_bounds_give_the_time_of_an_amount(tmp_path: Path, units: str, millimetres: float, minutes: int) -> None:
+@pytest.mark.parametrize("minutes", [5, 60, [5, 5.02, 4.99, 5]])
+def test_bounds_give_the_time_of_an_amount(tmp_path: Path, units: str, millimetres: float, minutes: Any) -> None:
     amounts = with_bounds(rain(units, 2 / millimetres, cell_methods="time: sum"), minutes)
+    minutes = minutes if isinstance(minutes, int) else 5
     frames = opened(amounts, tmp_path)
     np.testing.assert_allclose(frames.values, 2 * 60 / minutes, rtol=1e-5)
     assert frames["time"].values[0] == np.datetime64("2024-03-31T00:05")
@@ -61,8 +62,9 @@ def test_bounds_of_other_units_in_the_middle_and_in_another_order(tmp_path: Path
 @pytest.mark.parametrize(
     ("minutes", "method", "said"),
     [
-        ([5, 5, 10, 5], "time: sum", "are 5, 10 minutes apart"),
-        ([5, 10, 15, 20], "time: sum", "begin at one time: take the differences of following amounts"),
+        ([5, 5, 10, 5], "time: sum", r"are 5, 10 minutes apart\n.*divide each amount by its own time"),
+        ([5, 5, np.nan, 5], "time: sum", r"hold no time for some of the frames\n.*correct the bounds"),
+        ([5, 10, 15, 20], "time: sum", r"begin at one time: .*\n.*take the differences of following amounts"),
         (5, "time: mean", "is the mean of amounts"),
         (5, "area: mean time: maximum (interval: 1 minute)", "is the maximum of amounts"),
         (0, "time: sum", "are 0 minutes apart"),
@@ -113,6 +115,16 @@ FORECASTS = {
     "valid times of a run": rain().assign_coords(forecast_reference_time=((), 0, RUN)),
     "valid times of a run named otherwise": rain().assign(analysis=((), 0, RUN)),
     "a period along time": rain().assign_coords(minutes_of("forecast_period", None, [0, 5, 10, 15], ("time",))),
+    "valid times of a run in capitals": rain().assign_coords(InitTime=((), 0, {"units": RUN["units"]})),
+    "valid times after an analysis": rain().assign_coords(analysis_time=((), 0, {"units": RUN["units"]})),
+    "a run among the global attributes": rain().assign_attrs(forecast_reference_time="2024-03-31T00:00:00Z"),
+    "times that say so": rain().assign_coords(time=rain()["time"].assign_attrs(long_name="forecast time")),
+    "times of wgrib2": rain().assign_coords(
+        time=rain()["time"].assign_attrs(reference_time_description="forecast or accumulated, reference date is fixed")
+    ),
+    "members of pysteps": rain().expand_dims(ens_number=3),
+    "hours of a forecast": rain().rename(time="fhour"),
+    "a lead time as an attribute": rain(forecast_hour=3),
     "one frame of a period": rain().isel(time=0).assign_coords(minutes_of("step", None, 30)),
 }
 
@@ -123,6 +135,28 @@ def test_forecasts_are_refused_as_observations_by_name(tmp_path: Path, kind: str
         DataError, match=r"(?s)a\.nc: a forecast .*not observations.*framecast\.open_forecast\('.*a\.nc'\)"
     ):
         opened(FORECASTS[kind], tmp_path)
+
+
+def test_initial_times_stated_in_other_ways_are_read(tmp_path: Path) -> None:
+    lead = minutes_of("forecast_period", None, [5, 10, 15, 20], ("time",))
+    for number, dataset in enumerate(
+        (
+            rain().assign_coords(lead),
+            rain().assign_attrs(initial_time="2024-03-31 00:00"),
+            rain().assign_coords(ModelRunTime=((), 0, {"units": RUN["units"]})),
+        )
+    ):
+        dataset.to_netcdf(tmp_path / f"{number}.nc")
+        forecast = framecast.open_forecast(tmp_path / f"{number}.nc")
+        assert forecast["init_time"].values == np.datetime64("2024-03-31")
+        assert (forecast["lead_time"].values / np.timedelta64(1, "m")).tolist() == [5, 10, 15, 20]
+
+
+def test_a_title_that_speaks_of_forecasts_is_reported(tmp_path: Path) -> None:
+    frames = opened(rain().assign_attrs(title="Radar for a nowcast"), tmp_path)
+    assert frames.attrs["repairs"] == [
+        "its title is 'Radar for a nowcast': forecasts are opened with framecast.open_forecast"
+    ]
 
 
 def test_analyses_and_steps_of_the_clock_are_observations(tmp_path: Path) -> None:

@@ -97,6 +97,8 @@ def test_radolan_grids(tmp_path: Path, size: tuple[int, int], version: int, corn
         (radolan(codes(0, size=(800, 900))), "800 x 900 pixels are none of the grids.*\n.*900 x 900"),
         (radolan(codes(0))[:5000], "incomplete: it declares"),
         (radolan(codes(0)).replace(b"GP", b"GX"), "the header is damaged"),
+        (radolan(codes(0)).replace(b"PR E", b"XX E"), "the header is damaged .no .PR"),
+        (radolan(codes(0)).replace(b"INT ", b"IXT "), "the header is damaged"),
     ],
 )
 def test_radolan_refusals_are_true(tmp_path: Path, content: bytes, message: str) -> None:
@@ -211,6 +213,8 @@ def test_archives_of_files_are_named_with_the_remedy(tmp_path: Path, name: str) 
     [
         ("KTLX.ar2v", b"AR2V0006", "polar volume of NEXRAD"),
         ("radar.bufr", b"BUFR1234", "BUFR.*\n.*NetCDF"),
+        ("loop.gif", b"GIF89a\x04\0\x04\0", "GIF picture.*\n.*as PNG"),
+        ("loop.webp", b"RIFF\0\0\0\0WEBPVP8 ", "WebP picture.*\n.*as PNG"),
         ("sat.hdf", b"\x0e\x03\x13\x01", "HDF4.*\n.*h4toh5"),
         (
             "train-images-idx3-ubyte.gz",

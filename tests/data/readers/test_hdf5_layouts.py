@@ -100,6 +100,86 @@ def test_what_a_composite_lacks_is_named(tmp_path: Path) -> None:
         framecast.open(odim(tmp_path / "b.h5", ("ACRR",)))
 
 
+CODES = [0, 1, 100, 254, 255]
+
+
+def coded(path: Path, time: Any = "120500", **levels: dict[str, Any]) -> Path:
+    """A composite whose first row holds `CODES`, with the attributes `what` of its levels `root`, `dataset` and `data`."""
+    odim(path)
+    with h5py.File(path, "a") as file:
+        places = {"root": "what", "dataset": "dataset1/what", "data": "dataset1/data1/what"}
+        del file["dataset1/data1/what"], file["dataset1/data1/data"], file["what"].attrs["time"]
+        for level, place in places.items():
+            file.require_group(place).attrs.update(levels.get(level, {}))
+        file["what"].attrs["time"] = time
+        file["dataset1/data1/data"] = np.array([CODES] * 4, np.uint8)
+    return path
+
+
+QUANTITY = {"quantity": "DBZH"}
+
+
+@pytest.mark.parametrize(
+    ("levels", "expected"),
+    [
+        ({"data": PACKING}, [-32, -31.5, 18, 95, np.nan]),
+        ({"dataset": PACKING}, [-32, -31.5, 18, 95, np.nan]),
+        ({"root": PACKING}, [-32, -31.5, 18, 95, np.nan]),
+        ({"root": PACKING, "data": {"nodata": 254.0}}, [-32, -31.5, 18, np.nan, 95.5]),
+        ({"data": PACKING | {"nodata": np.array([254.0, 255.0])}}, [-32, -31.5, 18, np.nan, np.nan]),
+        ({"data": {name: str(value) for name, value in PACKING.items()}}, [-32, -31.5, 18, 95, np.nan]),
+    ],
+)
+def test_attributes_of_any_level_tell_what_numbers_mean(
+    tmp_path: Path, levels: dict[str, dict[str, Any]], expected: list[float]
+) -> None:
+    levels["data"] = QUANTITY | levels.get("data", {})
+    np.testing.assert_equal(framecast.open(coded(tmp_path / "a.h5", **levels)).values[0, 0, 0], np.float32(expected))
+
+
+def test_attributes_that_are_absent_or_no_numbers_are_named(tmp_path: Path) -> None:
+    frames = framecast.open(coded(tmp_path / "a.h5", data=QUANTITY | {"gain": 0.5, "offset": -32.0}))
+    assert frames.attrs["repairs"] == ["the file states no nodata, undetect: numbers are read without"]
+    for gain in (0.0, np.nan, "half"):
+        with pytest.raises(DataError, match=r"the attribute gain of /dataset1/data1 is .*\n.*correct it in the file"):
+            framecast.open(coded(tmp_path / "b.h5", data=QUANTITY | PACKING | {"gain": gain}))
+
+
+@pytest.mark.parametrize(
+    ("time", "read"),
+    [("1205", "12:05"), ("120500", "12:05"), (120500, "12:05"), (90500, "09:05"), (np.int64(5), "00:00:05")],
+)
+def test_times_without_seconds_and_as_numbers(tmp_path: Path, time: Any, read: str) -> None:
+    frames = framecast.open(coded(tmp_path / "a.h5", time, data=QUANTITY | PACKING))
+    assert frames["time"].values[0] == np.datetime64(f"2020-01-01T{read}")
+
+
+@pytest.mark.parametrize("formula", ["GEO=0.500000*PV+-32.000000", "GEO = 0.5 * PV - 32", "GEO=0.5*PV-3.2e+1"])
+def test_images_of_knmi(tmp_path: Path, formula: str) -> None:
+    def image(parameters: list[str]) -> Path:
+        with h5py.File(tmp_path / "knmi.h5", "w") as file:
+            times = {f"product_datetime_{end}": f"31-MAR-2024;12:0{k}:00.000" for end, k in (("start", 0), ("end", 5))}
+            file.create_group("overview").attrs.update(times)
+            size = {"geo_pixel_size_x": 1.0, "geo_pixel_size_y": -1.0, "geo_column_offset": 0.0, "geo_row_offset": 9.0}
+            file.create_group("geographic").attrs.update(size | {"geo_dim_pixel": "KM,KM"})
+            projection = "+proj=stere +lat_0=90 +lon_0=0 +lat_ts=60 +a=6378.14 +b=6356.75"
+            file.create_group("geographic/map_projection").attrs["projection_proj4_params"] = projection
+            for number, parameter in enumerate(parameters, 1):
+                group = file.create_group(f"image{number}")
+                group.attrs["image_geo_parameter"] = parameter
+                group["image_data"] = np.full((2, 2), 100 + number, np.uint8)
+                group.create_group("calibration").attrs["calibration_formulas"] = formula
+        return tmp_path / "knmi.h5"
+
+    assert framecast.open(image(["REFLECTIVITY_[DBZ]"])).values.max() == 18.5
+    rates = image(["REFLECTIVITY_[DBZ]", "RAINFALL_RATE_[MM/H]"])
+    with pytest.raises(DataError, match=r"several images: image1 of REFL.*\n.*variable=.image1"):
+        framecast.open(rates)
+    assert framecast.open(rates, variable="image2").attrs["units"] == "mm h-1"
+    with pytest.raises(DataError, match=r"a forecast \(3 images of ACC"):
+        framecast.open(image(["ACCUMULATED_PRECIP_[MM]"] * 3))
+
+
 def rain(names: tuple[str, ...] = ("rain",)) -> xr.Dataset:
     given = {
         "time": np.datetime64("2020-01-01", "ns") + np.arange(3) * np.timedelta64(5, "m"),

@@ -1,5 +1,6 @@
 """What a NetCDF file or a Zarr store declares as no value is missing, and nothing else is."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import zarr
 import framecast
 from framecast.data.frames import coverage
 from framecast.data.inspection.survey import survey
-from framecast.errors import DataError
+from framecast.errors import DataError, UnreadableFile
 
 NAN = np.nan
 
@@ -196,6 +197,33 @@ def test_zarr(
     np.testing.assert_allclose(first_pixels(tmp_path / "a.zarr", len(expected)), expected)
     repairs = " ".join(framecast.open(tmp_path / "a.zarr").attrs["repairs"])
     assert ("of the Zarr array is read as" in repairs) == (version == 2 and "_FillValue" not in attributes)
+
+
+@pytest.mark.parametrize(("dtype", "order"), [(">f4", "C"), (">i2", "F"), ("i2", "F")])
+def test_zarr_of_another_byte_order_and_of_columns(tmp_path: Path, dtype: str, order: str) -> None:
+    dataset = stored([0, 1, 300], "i2", {}, "mm h-1")
+    xr.Dataset({"time": dataset["time"]}).to_zarr(tmp_path / "a.zarr", zarr_format=2, consolidated=False)
+    group = zarr.open_group(tmp_path / "a.zarr", mode="a")
+    array = group.create_array("field", shape=(3, 1, 6), dtype=dtype, order=order, chunks=(2, 1, 6), fill_value=0)  # type: ignore[arg-type]
+    array.attrs.update({"units": "mm h-1", "_ARRAY_DIMENSIONS": ["time", "y", "x"]})
+    array[...] = dataset["field"].values
+    assert first_pixels(tmp_path / "a.zarr", 3) == [0, 1, 300]
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_stores_that_lack_arrays_or_the_names_of_axes_are_refused(tmp_path: Path, version: Any) -> None:
+    stored([1, 2], "f4", {}, "mm h-1").to_zarr(tmp_path / "a.zarr", zarr_format=version, consolidated=True)
+    shutil.rmtree(tmp_path / "a.zarr" / "field")
+    with pytest.raises(UnreadableFile, match="its list of arrays holds field, of which nothing is stored"):
+        framecast.open(tmp_path / "a.zarr")
+    group = zarr.open_group(tmp_path / "b.zarr", mode="w", zarr_format=version)
+    group.create_array("field", shape=(3, 4, 5), dtype="f4")
+    array = zarr.create_array(tmp_path / "c.zarr", shape=(3, 4, 5), dtype="f4", zarr_format=version)
+    array[...] = 1
+    for name, problem in (("b", "its arrays do not name their dimensions"), ("c", "a single Zarr array")):
+        with pytest.raises(DataError, match=rf"{problem}.*\n.*named dimensions") as refusal:
+            framecast.open(tmp_path / f"{name}.zarr")
+        assert not isinstance(refusal.value, UnreadableFile), "the store is whole"
 
 
 @pytest.mark.parametrize("version", [2, 3])

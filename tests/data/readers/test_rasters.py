@@ -14,6 +14,7 @@ from framecast.errors import DataError
 rasterio = pytest.importorskip("rasterio")
 copy = pytest.importorskip("rasterio.shutil").copy
 NAN = np.nan
+ROW = np.array([[0, 1, 5, 9]] * 3, np.float32)
 GRID = {"crs": "EPSG:3067", "transform": rasterio.transform.from_origin(0, 50, 1000, 1000)}
 
 
@@ -100,6 +101,33 @@ def test_colours_have_no_units_of_a_quantity(tmp_path: Path) -> None:
 
 RATE = "1 7 2 0 96 0 0 0 1 0 0 0 {hours} 1 0 0 0 0 0 255 0 0 0 0 0"
 ACCUMULATION = RATE.replace("1 7", "1 8", 1) + " 7 232 3 31 {end} 0 0 1 0 0 0 0 1 2 1 0 0 0 1 255 0 0 0 0"
+
+
+def test_bands_are_named_and_pages_are_not_lost(tmp_path: Path) -> None:
+    with write(tmp_path / "a.tif", [ROW, ROW * 0], units=None) as file:
+        file.descriptions, file.units = ("rain", "quality"), ("mm/h", "1")
+    with pytest.raises(DataError, match=r"bands of several units: rain in mm/h, quality in 1\n.*variable='?rain"):
+        framecast.open(tmp_path / "a.tif")
+    assert framecast.open(tmp_path / "a.tif", variable="rain").sizes["channel"] == 1
+    assert framecast.open(tmp_path / "a.tif", variable="2").attrs["quantity"] == "intensity"
+    with pytest.raises(DataError, match=r"no band is named 'snow'\n.*bands: rain, quality"):
+        framecast.open(tmp_path / "a.tif", variable="snow")
+    pages = [Image.new("L", (4, 3), colour) for colour in (1, 2, 3)]
+    pages[0].save(tmp_path / "b.tif", save_all=True, append_images=pages[1:])
+    with pytest.raises(DataError, match="a TIFF of 3 pages, of which only the first would be read"):
+        framecast.open(tmp_path / "b.tif", units="mm h-1")
+    pages[0].save(tmp_path / "c.png", save_all=True, append_images=pages[1:])
+    with pytest.raises(DataError, match="an animated PNG of 3 frames, of which only the first would be read"):
+        framecast.open(tmp_path / "c.png")
+
+
+def test_what_a_raster_has_beside_values_is_said(tmp_path: Path) -> None:
+    turned = rasterio.Affine(900, 500, 0, 500, -900, 0)
+    write(tmp_path / "a.tif", [ROW], transform=turned, crs="EPSG:3035").close()
+    assert "do not run along x" in framecast.open(tmp_path / "a.tif").attrs["repairs"][0]
+    write(tmp_path / "b.tif", [ROW.astype("complex64")]).close()
+    with pytest.raises(DataError, match="complex numbers"):
+        framecast.open(tmp_path / "b.tif")
 
 
 def grib(path: Path, template: str, hours: int, kind: str) -> Path:

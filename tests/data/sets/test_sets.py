@@ -274,6 +274,23 @@ def test_robonet_is_read_from_hdf5(tmp_path: Path, encoding: str, monkeypatch: p
         ).actions(0)
 
 
+def test_the_test_of_robonet_is_drawn_from_all(tmp_path: Path) -> None:
+    names = [f"{environment}_traj{number}" for environment in ("google", "penn") for number in range(12)]
+    for name in names:
+        trajectory(tmp_path / f"{name}.hdf5", 4, encoding="jpg")
+    data = RoboNet(path=str(tmp_path), context=2, horizon=2, environments=("google", "penn"), random_test=8)
+    train, _, test = data.open().clips.values()
+    assert (len(test), sorted(train + test)) == (8, sorted(names))
+    assert {name.partition("_")[0] for name in test} == {"google", "penn"}
+    assert replace(data, path=str(tmp_path)).open().clips["test"] == test, "the same again"
+    assert set(replace(data, seed=1).open().clips["test"]) != set(test)
+    assert set(replace(data, random_test=5).open().clips["test"]) < set(test)
+    with pytest.raises(DataError, match=r"(?s)24 trajectories.*data\.random_test=12"):
+        replace(data, random_test=24).open()
+    with pytest.raises(ConfigError, match="expected 1 or more"):
+        replace(data, random_test=0)
+
+
 def test_blue_before_red_is_turned(tmp_path: Path) -> None:
     trajectory(tmp_path / "penn_traj0.hdf5", 5, encoding="jpg", image_format="BGR")
     frames = source(RoboNet(path=str(tmp_path), context=2, horizon=2, environments=("penn",))).read(0)

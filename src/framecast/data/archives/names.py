@@ -28,7 +28,7 @@ _PATTERNS = tuple(
     re.compile(pattern)
     for pattern in (
         _GOES,
-        rf"{_YEAR}[-_.]?(?P<month>\d{{2}})[-_.]?(?P<day>\d{{2}})(?:[-_T .]| at |)?{_CLOCK}{_AFTER}",
+        rf"{_YEAR}[-_.]?(?P<month>\d{{2}})[-_.]?(?P<day>\d{{2}})(?:[-_T .]| at |-S|)?{_CLOCK}{_AFTER}",
         rf"{_YEAR}[-_.]?(?P<day_of_year>\d{{3}})[-_T .]?{_CLOCK}{_AFTER}",
         rf"{_YEAR}(?P<month>\d{{2}})(?P<day>\d{{2}})(?P<hour>[01]\d|2[0-3])(?!\d)",
         rf"(?<!\d[-_.]){_YEAR}[-_.]?(?P<month>\d{{2}})[-_.]?(?P<day>\d{{2}})(?![-_T .]?\d)",
@@ -37,28 +37,45 @@ _PATTERNS = tuple(
 """The first is that of GOES, to a tenth of a second; the last two end with the hour and with the day, whose frame is that of
 midnight."""
 _ZONES = (
-    r"CET|CEST|EET|EEST|WET|WEST|BST|MSK|EST|EDT|CST|CDT|MST|MDT|PST|PDT|AKST|HST|JST|KST|HKT|SGT|IST|AEST|AEDT|ACST|AWST|"
-    r"NZST|NZDT|BRT|ART|SAST|LT|LST|LOCAL"
+    r"CES?T|EES?T|WES?T|MES?Z|BST|MSK|[ECMP][SD]T|AKST|HST|JST|KST|HKT|SGT|IST|AE[SD]T|ACST|AWST|NZ[SD]T|BRT|ART|SAST|L[ST]?T|"
+    r"EST5EDT|CST6CDT|MST7MDT|PST8PDT|(?:Europe|America|Asia|Africa|Australia|Pacific)[/_-][A-Z]|(?i:local|localtime|cest?|mesz)"
 )
 _CLOCK_DIGITS = r"(?:[01]\d|2[0-3])[-_:.h]?[0-5]\d(?:[-_:.m]?[0-5]\d)?"
 _MONTH, _DAY = r"(?:0[1-9]|1[0-2])", r"(?:0[1-9]|[12]\d|3[01])"
-_ORDERS = ("a year of two digits", "the year after the day and the month")
+_MONTH_NAME = (
+    r"(?i:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|"
+    r"nov(?:ember)?|dec(?:ember)?)"
+)
+_DATE = rf"(?<!\d)(?:19|20)\d{{2}}[-_.]?{_MONTH}[-_.]?{_DAY}"
+_WHOLE_DATE = re.compile(rf"{_DATE}(?=(?:[-_T ]?\d{{4}}(?:\d{{2}})?)?(?!\d))")
+_ORDERS = ("a year of two digits", "the year after the day and the month", "a month by its name")
 """What is no matter beside a time with a whole year."""
 _HALF = "a clock of 12 hours"
 _UNCLEAR = {
-    "a time zone by its name, where UTC or an offset is expected": re.compile(
-        rf"(?<!\d)(?:19|20)\d{{6}}[-_T ]?{_CLOCK_DIGITS}[-_ ]?(?:{_ZONES})(?![A-Za-z])", re.IGNORECASE
-    ),
-    "an offset from UTC, or the end of an interval, after the time": re.compile(
-        rf"(?<!\d)(?:19|20)\d{{2}}-?{_MONTH}-?{_DAY}[-_T ]?{_CLOCK_DIGITS}-(?:0\d|1[0-2]):?(?:00|15|30|45)(?!\d)"
-    ),
     _ORDERS[0]: re.compile(
         rf"(?<!\d)(?:(?!00)\d{{2}}{_MONTH}{_DAY}[-_T ]?{_CLOCK_DIGITS}|\d{{2}}[-_.]{_MONTH}[-_.]{_DAY}[-_T ]{_CLOCK_DIGITS}"
         rf"|(?!00)\d{{2}}(?:[0-2]\d\d|3[0-6]\d){_CLOCK_DIGITS})(?!\d)"
     ),
     _ORDERS[1]: re.compile(rf"(?<!\d)(?:{_DAY}[-_.]?{_MONTH}|{_MONTH}[-_.]?{_DAY})[-_.]?(?:19|20)\d{{2}}(?!\d{{3}})"),
-    _HALF: re.compile(r"\d[-_ ]?[AaPp]\.?[Mm](?![A-Za-z])"),
+    _ORDERS[2]: re.compile(
+        rf"\d[-_. ]?{_MONTH_NAME}[-_. ]?\d|(?<![A-Za-z]){_MONTH_NAME}[-_. ]?\d{{1,2}}[-_., ]+(?:19|20)\d{{2}}"
+    ),
+    _HALF: re.compile(r"\d(?:[-_ ]?[AaPp]\.?[Mm](?![A-Za-z])|[AaPp]$)"),
 }
+_UNCLEAR_AFTER = {
+    "a time zone by its name, where UTC or an offset is expected": re.compile(
+        rf"(?:\.\d+)?[-_ .(]*(?:{_ZONES})(?![A-Z])"
+    ),
+    "an offset from UTC, or the end of an interval, after the time": re.compile(
+        r"(?:\.\d+)?[-_ ]?(?:(?:UTC|GMT)(?:[-_ ]?[-+]|)\d|-(?:0\d|1[0-2])[:_]?(?:00|15|30|45)(?!\d))"
+    ),
+}
+"""What may follow a time and change its meaning."""
+_LOCAL_BEFORE = re.compile(r"(?<![A-Za-z])(?:LS?T|(?i:local[-_ ]?time))[-_ ]?$")
+_TIME_APART = re.compile(
+    rf"(?<![A-Za-z\d])[tT]?(?:{_CLOCK_DIGITS}|(?:[01]\d|2[0-3])[zZ])(?![A-Za-z\d])|(?<=-date-)[-_T ]?\d{{4}}(?:\d{{2}})?(?!\d)"
+)
+"""A clock before or after a date, and digits after it that are none."""
 
 
 def time_in_name(name: str) -> np.datetime64 | None:
@@ -96,14 +113,25 @@ def frame_number(file: Path) -> int:
 def _why_unclear(name: str) -> str | None:
     """Why the time in a name cannot be read; None where it can, and where there is none."""
     clear = [match for pattern in _PATTERNS for match in pattern.finditer(name) if _valid(match)]
+    timed = [match for match in clear if match.groupdict().get("hour")]
+    for match in timed:
+        tail = name[max(match.end(part) for part, value in match.groupdict().items() if value) :]
+        for why, pattern in _UNCLEAR_AFTER.items():
+            if pattern.match(tail):
+                return why
+        if _LOCAL_BEFORE.search(name[: match.start()]):
+            return next(iter(_UNCLEAR_AFTER))
     for why, pattern in _UNCLEAR.items():
         for match in pattern.finditer(name):
             apart = any(other.end() <= match.start() or other.start() >= match.end() for other in clear)
-            if (why == _ORDERS[0] and clear) or (why == _ORDERS[1] and apart):
+            if (why == _ORDERS[0] and clear) or (why in _ORDERS[1:] and apart):
                 continue
             if why == _HALF and any(other.groupdict().get("half") for other in clear):
                 continue
             return why
+    date = None if timed else _WHOLE_DATE.search(name)
+    if date is not None and _TIME_APART.search(f"{name[: date.start()]}-date-{name[date.end() :]}"):
+        return "a date, and no time of the day after it"
     return None
 
 

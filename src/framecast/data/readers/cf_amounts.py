@@ -9,7 +9,7 @@ import xarray as xr
 
 from framecast.data.readers.cf_times import decode_times, is_time
 from framecast.data.readers.options import ReadOptions
-from framecast.data.units import amount_in_mm, no_duration
+from framecast.data.units import amount_in_mm
 from framecast.errors import DataError
 
 _NO_SUMS = (
@@ -24,6 +24,12 @@ _NO_SUMS = (
     "mid_range",
     "mode",
 )
+
+
+_JITTER = 0.02
+"""By which part of their length intervals may differ: bounds may be a second or two off."""
+_BOUNDS = "correct the bounds, or divide each amount by its own time and write rates (mm h-1)"
+_DIFFERENCES = "take the differences of following amounts (xarray: diff('time')), with bounds of their own"
 
 
 def as_rate(array: xr.DataArray, dataset: xr.Dataset, path: object, options: ReadOptions) -> xr.DataArray:
@@ -48,17 +54,20 @@ def as_rate(array: xr.DataArray, dataset: xr.Dataset, path: object, options: Rea
             where=str(path),
             remedy="read the rate, or an amount over a stated time",
         )
-    spans = np.unique(np.round((end - start) / np.timedelta64(1, "s")).astype(np.int64))
-    if len(spans) != 1 or spans[0] == 0:
+    if np.isnat(start).any() or np.isnat(end).any():
+        if options.units is not None:
+            return array
+        raise _no_single_span(array, name, "hold no time for some of the frames", path, _BOUNDS)
+    spans = np.unique(np.abs(np.round((end - start) / np.timedelta64(1, "s"))))
+    length = float(np.median(spans)) if len(spans) else 0.0
+    if not length or np.ptp(spans) > _JITTER * length:
         if options.units is not None:
             return array
         if len(np.unique(start)) == 1 and len(spans) > 1:
-            raise _no_single_span(
-                array, name, "begin at one time: take the differences of following amounts first", path
-            )
+            raise _no_single_span(array, name, "begin at one time: they are sums since then", path, _DIFFERENCES)
         apart = f"are {', '.join(f'{span / 60:g}' for span in spans[:5])} minutes apart"
-        raise _no_single_span(array, name, apart, path)
-    minutes = abs(float(spans[0])) / 60
+        raise _no_single_span(array, name, apart, path, _BOUNDS)
+    minutes = round(length) / 60
     position = _position(array, np.minimum(start, end), np.maximum(start, end))
     rate = array.copy()
     rate.attrs = {
@@ -83,7 +92,7 @@ def _interval(array: xr.DataArray, dataset: xr.Dataset, path: object) -> tuple[s
     if {"start_time", "valid_time"} <= set(dataset.variables):
         ends = [dataset[name] for name in ("start_time", "valid_time")]
         if not all(end.dtype.kind == "M" for end in ends):
-            raise _no_single_span(array, "start_time and valid_time", "hold no dates", path)
+            raise _no_single_span(array, "start_time and valid_time", "hold no dates", path, _BOUNDS)
         start, end = xr.broadcast(*ends)
         return "start_time and valid_time", start.values.ravel(), end.values.ravel()
     for name in ("time", "valid_time", *map(str, dataset.coords)):
@@ -126,6 +135,8 @@ def _position(array: xr.DataArray, start: np.ndarray, end: np.ndarray) -> str:
     return ""
 
 
-def _no_single_span(array: xr.DataArray, name: str, problem: str, path: object) -> DataError:
+def _no_single_span(array: xr.DataArray, name: str, problem: str, path: object, remedy: str) -> DataError:
     units = str(array.attrs.get("units", "")).strip()
-    return no_duration(f"variable {array.name!r} is an amount in {units}, but {name} {problem}", units, path)
+    return DataError(
+        f"variable {array.name!r} is an amount in {units}, but {name} {problem}", where=str(path), remedy=remedy
+    )

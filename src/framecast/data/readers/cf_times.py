@@ -16,7 +16,7 @@ import xarray as xr
 
 from framecast.errors import DataError
 
-_UNIT = re.compile(r"\s*([A-Za-z_]+)\s+since\s+(\S.*?)\s*")
+_UNIT = re.compile(r"\s*([A-Za-z_]+)\s+since\s+(\S.*?)\s*", re.IGNORECASE)
 _DATE = re.compile(
     r"(?:(\d{1,6})-(\d{1,2})-(\d{1,2})|(\d{4})(\d{2})(\d{2}))"
     r"(?:(?:T|\s+)(\d{1,2})(?::(\d{1,2})(?::(\d{1,2})(?:\.(\d*))?)?)?)?"
@@ -31,7 +31,7 @@ _SECONDS = {
     **dict.fromkeys(("week", "weeks"), 7 * 86400),
 }
 _PARTS_OF_A_SECOND = {
-    **dict.fromkeys(("millisecond", "milliseconds", "millisec", "millisecs", "msec", "ms"), 10**3),
+    **dict.fromkeys(("millisecond", "milliseconds", "millisec", "millisecs", "msec", "msecs", "ms"), 10**3),
     **dict.fromkeys(("microsecond", "microseconds", "microsec", "microsecs", "us"), 10**6),
     **dict.fromkeys(("nanosecond", "nanoseconds", "nanosec", "nanosecs", "ns"), 10**9),
 }

@@ -61,7 +61,9 @@ def read(path: Path, _options: ReadOptions) -> xr.DataArray:
             raise KeyError("a stereographic projection with its corners")
     except (KeyError, ValueError) as error:
         raise DataError(
-            f"the comments of the header lack {error}", where=path, remedy="expected those of FMI"
+            f"the comments of the header lack {error}",
+            where=path,
+            remedy="expected those of FMI; save other pictures as PNG",
         ) from error
     if "reflectivity" not in comments.get("param", "").lower():
         raise DataError(f"the image holds {comments.get('param')}", where=path, remedy="understood is reflectivity")

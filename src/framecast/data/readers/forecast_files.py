@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable
 
 import numpy as np
@@ -9,36 +10,66 @@ import xarray as xr
 
 from framecast.errors import DataError
 
-_LEAD = {
-    "lead_time",
-    "leadtime",
-    "lead",
-    "step",
-    "forecast_period",
-    "forecast_hour",
-    "prediction_timedelta",
-    "fcst_hour",
+_NAMES = {
+    "lead": {
+        *(
+            "leadtime",
+            "leadtimes",
+            "lead",
+            "leads",
+            "step",
+            "forecastperiod",
+            "forecasthour",
+            "forecastleadtime",
+            "fhour",
+            "fhr",
+        ),
+        *("predictiontimedelta", "fcsthour", "fcsttime", "forecasttime", "fxx"),
+    },
+    "run": {
+        *(
+            "inittime",
+            "forecastreferencetime",
+            "referencetime",
+            "initialtime",
+            "initialisationtime",
+            "initializationtime",
+        ),
+        *("reftime", "refdate", "run", "runtime", "modelrun", "modelruntime", "analysistime", "issuetime"),
+    },
+    "member": {
+        *("member", "members", "realization", "realisation", "realizations", "ensemble", "ens", "number"),
+        *("ensemblemember", "ensnumber", "ensmember", "ensmem", "enssize", "ensemblesize"),
+    },
 }
-_RUN = {
-    "init_time",
-    "forecast_reference_time",
-    "reference_time",
-    "initial_time",
-    "reftime",
-    "run_time",
-}
-_MEMBER = {"member", "realization", "realisation", "ensemble", "ensemble_member", "number", "ens", "members"}
+"""Names of variables and dimensions of forecasts by what they are, in small letters without "_" and "-"."""
 _DURATIONS = ("s", "sec", "second", "min", "minute", "h", "hr", "hour", "d", "day", "millisecond", "nanosecond")
 _TIME_NAMES = ("time", "valid_time", "t")
 _STANDARD = {"lead": "forecast_period", "run": "forecast_reference_time", "member": "realization"}
+_SAYS = re.compile(r"\b(?:fore|now)casts?\b", re.IGNORECASE)
 
 
 def forecast_role(dataset: xr.Dataset, name: Hashable) -> str | None:
     """Whether a variable or dimension is of a forecast: "lead", "run" or "member" by its CF standard name, or by its name."""
     standard = dataset[name].attrs.get("standard_name") if name in dataset.variables else None
-    for role, names in (("lead", _LEAD), ("run", _RUN), ("member", _MEMBER)):
-        if standard == _STANDARD[role] or str(name).lower() in names:
+    for role, names in _NAMES.items():
+        if standard == _STANDARD[role] or _key(name) in names:
             return role
+    return None
+
+
+def _key(name: Hashable) -> str:
+    return re.sub(r"[\s_-]", "", str(name).lower())
+
+
+def stated_run(dataset: xr.Dataset) -> np.datetime64 | None:
+    """The time of the run that the global attributes of a dataset state; None without."""
+    for name, value in dataset.attrs.items():
+        if _key(name) in _NAMES["run"] and isinstance(value, str):
+            try:
+                return np.datetime64(value.strip().removesuffix("Z").removesuffix(" UTC").replace(" ", "T"), "ns")
+            except ValueError:
+                continue
     return None
 
 
@@ -81,7 +112,34 @@ def _times(array: xr.DataArray, dataset: xr.Dataset) -> str | None:
             times = [dataset[time] for time in dict.fromkeys((*_TIME_NAMES, *array.dims)) if time in dataset.variables]
             if any(time.dtype.kind == "M" and bool((time > variable).any()) for time in times):
                 return f"its times lie after {str(name)!r}, {np.datetime_as_string(np.min(variable.values), 's')} UTC"
+    return _words(array, dataset)
+
+
+def _words(array: xr.DataArray, dataset: xr.Dataset) -> str | None:
+    """What in the attributes of the times, or of the file, says that the frames are of a forecast."""
+    for name in (name for name in _TIME_NAMES if name in dataset.variables):
+        for key in ("long_name", "description", "reference_time_description"):
+            if _SAYS.search(stated := str(dataset[name].attrs.get(key, ""))):
+                return f"the {key} of its {name!r} is {stated[:60]!r}"
+    run = stated_run(dataset)
+    times = [
+        dataset[name].values for name in _TIME_NAMES if name in dataset.variables and dataset[name].dtype.kind == "M"
+    ]
+    if run is not None and any(bool((each > run).any()) for each in times):
+        return f"its times lie after that of its run, {np.datetime_as_string(run, 's')} UTC"
+    if hours := [name for name in array.attrs if _key(name) in _NAMES["lead"] and _above_0(array.attrs[name])]:
+        return f"its attribute {hours[0]} is {array.attrs[hours[0]]}"
     return None
+
+
+def _above_0(value: object) -> bool:
+    return bool(np.asarray(value).dtype.kind in "iuf" and (np.asarray(value) > 0).any())
+
+
+def says_forecast(dataset: xr.Dataset) -> str | None:
+    """The title of a dataset if it speaks of a forecast, which is a hint and no proof."""
+    title = str(dataset.attrs.get("title", ""))
+    return title[:80] if _SAYS.search(title) else None
 
 
 def _is_duration(variable: xr.DataArray) -> bool:

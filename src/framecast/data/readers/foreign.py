@@ -22,7 +22,10 @@ class Foreign(NamedTuple):
 
 
 _POLAR = "grid it first to a composite (wradlib, Py-ART, LROSE) and write CF NetCDF"
+_PICTURE = "save its frames as PNG, one file each, or as video; colours of a quantity have lost its values"
 _SIGNATURES = {
+    b"GIF8": Foreign("a GIF picture", _PICTURE),
+    b"\x00\x00\x00\x0cjP  ": Foreign("a JPEG 2000 picture", _PICTURE),
     b"AR2V": Foreign("a polar volume of NEXRAD (level 2)", _POLAR),
     b"ARCHIVE2": Foreign("a polar volume of NEXRAD (level 2)", _POLAR),
     b"<volume": Foreign("a polar volume of Rainbow 5", _POLAR),
@@ -56,6 +59,8 @@ def describe(path: Path) -> Foreign | None:
 def _describe_plain(path: Path) -> Foreign | None:
     with path.open("rb") as file:
         start = file.read(16)
+    if start[:4] == b"RIFF" and start[8:12] == b"WEBP":
+        return Foreign("a WebP picture", _PICTURE)
     for signature, kind in _SIGNATURES.items():
         if start.startswith(signature):
             return kind

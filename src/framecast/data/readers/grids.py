@@ -47,7 +47,11 @@ def projection(text: str, path: Path) -> CRS:
     try:
         return _parse_crs(text)
     except ProjError as error:
-        raise DataError(f"the projection {text!r} is not understood ({error})", where=path) from error
+        raise DataError(
+            f"the projection {text[:200]!r} is not understood ({str(error)[:200]})",
+            where=path,
+            remedy="correct it in the file: a string of PROJ, such as +proj=longlat, or WKT",
+        ) from error
 
 
 @lru_cache(maxsize=32)

@@ -78,6 +78,7 @@ def read(path: Path, options: ReadOptions) -> xr.DataArray:
     try:
         with Image.open(path, formats=_FORMATS) as image:
             (width, height), name, form = image.size, image.mode, image.format
+            count = getattr(image, "n_frames", 1) if form == "PNG" else 1
             transparent, stored = "transparency" in image.info, _raw_mode(image)
             turn, coloured = _turn(image), _has_coloured_table(image)
             check_size(path, height, width, channels=4)
@@ -88,6 +89,12 @@ def read(path: Path, options: ReadOptions) -> xr.DataArray:
         raise UnreadableFile(f"the image is incomplete or unreadable ({error})", where=path, remedy=_REMEDY) from error
     if form == "JPEG" and not _has_end(path):
         raise UnreadableFile("the image is incomplete or unreadable (it has no end)", where=path, remedy=_REMEDY)
+    if count > 1:
+        raise DataError(
+            f"an animated PNG of {count} frames, of which only the first would be read",
+            where=path,
+            remedy="save each frame as a file of its own, frame_000.png, frame_001.png, ..., or the film as video",
+        )
     if transparent and stored == _COLOUR_16:
         raise DataError(
             "a transparent colour among colours of 16 bits, of which only 8 are read",

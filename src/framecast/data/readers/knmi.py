@@ -15,6 +15,7 @@ import h5py
 import numpy as np
 import xarray as xr
 
+from framecast.data.readers.forecast_files import forecast_error
 from framecast.data.readers.grids import Grid, projection
 from framecast.data.readers.hdf5 import check_dataset, has_names, number, open_hdf5, text
 from framecast.data.readers.limits import check_size
@@ -26,7 +27,8 @@ RECOGNISES = ["KNMI HDF5"]
 
 _FORM = "radar HDF5 of KNMI"
 _IMAGE, _VOLUME = ("geographic", "image1/image_data"), ("radar1", "scan1")
-_CALIBRATION = re.compile(r"GEO\s*=\s*([-+\d.eE]+)\s*\*\s*PV\s*([-+]\s*[\d.eE]+)?")
+_CALIBRATION = re.compile(r"GEO\s*=\s*([-+\d.eE]+)\s*\*\s*PV\s*(?:([-+])\s*([-+\d.eE]+))?")
+_IMAGES = re.compile(r"image\d+")
 
 
 def recognises(path: Path) -> bool:
@@ -34,8 +36,8 @@ def recognises(path: Path) -> bool:
     return has_names(path, "overview", *_IMAGE) or has_names(path, "overview", *_VOLUME)
 
 
-def read(path: Path, _options: ReadOptions) -> xr.DataArray:
-    """The first image. Raises `DataError` and `UnreadableFile`."""
+def read(path: Path, options: ReadOptions) -> xr.DataArray:
+    """The image, or that which `options.variable` names. Raises `DataError` and `UnreadableFile`."""
     with open_hdf5(path, _FORM) as file:
         if _IMAGE[1] not in file:
             raise DataError(
@@ -43,30 +45,31 @@ def read(path: Path, _options: ReadOptions) -> xr.DataArray:
                 where=path,
                 remedy="grid it first to a composite (wradlib, Py-ART), and write CF NetCDF",
             )
-        data = file["image1/image_data"]
+        image = _select(file, path, options)
+        data = file[f"{image}/image_data"]
         check_dataset(data, path)
         height, width = data.shape
         check_size(path, height, width, itemsize=data.dtype.itemsize)
-        parameter = text(file["image1"].attrs["image_geo_parameter"])
+        parameter = text(file[image].attrs["image_geo_parameter"])
         time = _time(file["overview"].attrs["product_datetime_end"])
         minutes = (time - _time(file["overview"].attrs["product_datetime_start"])).total_seconds() / 60
-        factor, offset = _calibration(file, path)
-        calibration = file["image1/calibration"].attrs
+        factor, offset = _calibration(file[f"{image}/calibration"], path)
+        calibration = file[f"{image}/calibration"].attrs
         missing = {
             int(number(calibration[f"calibration_{name}"]))
             for name in ("missing_data", "out_of_image")
             if f"calibration_{name}" in calibration
         }
         grid = _grid(file, path, height, width)
-    amount = parameter.startswith("ACCUMULATED") and "MM" in parameter
-    if not amount and "REFLECTIVITY" not in parameter:
+    amount, rate = parameter.startswith("ACCUMULATED") and "MM" in parameter, "MM/H" in parameter
+    if not (amount or rate or "REFLECTIVITY" in parameter):
         raise DataError(f"the image holds {parameter}", where=path, remedy="understood are rain and reflectivity")
     if amount and minutes <= 0:
         raise DataError(f"an accumulation over {minutes:g} minutes", where=path)
 
     def decode() -> np.ndarray:
         with open_hdf5(path, _FORM) as file:
-            stored = file["image1/image_data"][()]
+            stored = file[f"{image}/image_data"][()]
         values = stored * factor + offset
         values[np.isin(stored, list(missing))] = np.nan
         return np.asarray(values)
@@ -74,8 +77,8 @@ def read(path: Path, _options: ReadOptions) -> xr.DataArray:
     return single_frame(
         path,
         decode,
-        name="accumulation" if amount else "reflectivity",
-        units="dBZ",
+        name="accumulation" if amount else "rain_rate" if rate else "reflectivity",
+        units="mm h-1" if rate else "dBZ",
         shape=(height, width),
         time=time,
         minutes=minutes if amount else None,
@@ -83,16 +86,40 @@ def read(path: Path, _options: ReadOptions) -> xr.DataArray:
     )
 
 
+def _select(file: h5py.File, path: Path, options: ReadOptions) -> str:
+    """The name of the image to read. Raises `DataError` for several of one parameter, which are those of a forecast, and where
+    none of several parameters is named."""
+    images = [name for name in file if _IMAGES.fullmatch(name) and "image_data" in file[name]]
+    parameters = {name: text(file[name].attrs["image_geo_parameter"]) for name in images}
+    if len(set(parameters.values())) < len(images):
+        raise forecast_error(
+            f"{len(images)} images of {', '.join(dict.fromkeys(parameters.values()))}", path, readable=False
+        )
+    if options.variable is None and len(images) == 1:
+        return images[0]
+    chosen = [name for name in images if options.variable in (name, parameters[name])]
+    if not chosen:
+        raise DataError(
+            f"{'several images' if options.variable is None else f'no image {options.variable!r}'}: "
+            f"{', '.join(f'{name} of {parameter}' for name, parameter in parameters.items())}",
+            where=path,
+            remedy="name one",
+            parameter="variable",
+            example=images[0],
+        )
+    return chosen[0]
+
+
 def _time(value: object) -> datetime.datetime:
     return datetime.datetime.strptime(text(value).title(), "%d-%b-%Y;%H:%M:%S.%f")
 
 
-def _calibration(file: h5py.File, path: Path) -> tuple[float, float]:
-    formula = text(file["image1/calibration"].attrs["calibration_formulas"])
+def _calibration(calibration: h5py.Group, path: Path) -> tuple[float, float]:
+    formula = text(calibration.attrs["calibration_formulas"])
     match = _CALIBRATION.fullmatch(formula)
     if match is None:
         raise DataError(f"the calibration {formula!r} is not understood", where=path, remedy="expected GEO=a*PV+b")
-    return float(match[1]), float((match[2] or "0").replace(" ", ""))
+    return float(match[1]), float(match[3] or 0) * (-1 if match[2] == "-" else 1)
 
 
 def _grid(file: h5py.File, path: Path, height: int, width: int) -> Grid:

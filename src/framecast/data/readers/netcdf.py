@@ -21,7 +21,7 @@ from framecast.data.readers import curvilinear
 from framecast.data.readers.benchmark_sets import set_of_hdf5
 from framecast.data.readers.cf_amounts import as_rate
 from framecast.data.readers.cf_times import decode_times, is_time
-from framecast.data.readers.forecast_files import forecast_role, refuse_forecast, refuse_forecast_dims
+from framecast.data.readers.forecast_files import forecast_role, refuse_forecast, refuse_forecast_dims, says_forecast
 from framecast.data.readers.groups import Groups
 from framecast.data.readers.hdf5 import check_dataset, open_hdf5
 from framecast.data.readers.options import ReadOptions
@@ -168,7 +168,15 @@ def from_dataset(dataset: xr.Dataset, path: Path | str, options: ReadOptions) ->
     stored = array.encoding.get("preferred_chunks") or {}
     roles = roles_of(dataset, array)
     array = array.isel({dim: 0 for dim, role in roles.items() if role is None and array.sizes[dim] == 1})
-    axis_of = {dim: roles[dim] or str(dim) for dim in array.dims}
+    if others := [str(dim) for dim in array.dims if roles[dim] is None]:
+        raise DataError(
+            f"variable {name!r} has the dims {tuple(map(str, array.dims))}, of which {', '.join(others)} "
+            f"{'is no axis' if len(others) == 1 else 'are no axes'} of frames",
+            where=path,
+            remedy=f"select one of each, and write it: xarray.open_dataset(FILE).isel({others[0]}=0).to_netcdf(OUT); "
+            "an axis of time is named time, one of channels channel",
+        )
+    axis_of = {dim: str(roles[dim]) for dim in array.dims}
     if len(set(axis_of.values())) < len(axis_of):
         raise DataError(f"two of the dims {tuple(array.dims)} are the same axis of frames", where=path)
     if not all(array.sizes.values()):
@@ -188,6 +196,11 @@ def from_dataset(dataset: xr.Dataset, path: Path | str, options: ReadOptions) ->
     if mapping in dataset.variables:
         array = array.assign_coords(crs=xr.Variable((), 0, dataset[mapping].attrs))
         array.attrs["grid_mapping"] = "crs"
+    if title := says_forecast(dataset):
+        array.attrs["repairs"] = [
+            *array.attrs.get("repairs", []),
+            f"its title is {title!r}: forecasts are opened with framecast.open_forecast",
+        ]
     stated = {name: dataset.attrs[name] for name in ("institution", "license") if dataset.attrs.get(name)}
     array.attrs = {**stated, **array.attrs}
     known_coordinates = {"time", "y", "x", "channel", "sequence", "crs", *geographic}

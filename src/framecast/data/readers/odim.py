@@ -10,6 +10,7 @@ of an accumulation its end. Forecasts are refused by name (`odim_times`) and ope
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -44,6 +45,8 @@ _POLAR = {
     "VP": "a vertical profile",
 }
 """The objects of ODIM (`what/object`) that are not on a horizontal grid."""
+_CODING = ("gain", "offset", "nodata", "undetect")
+"""The attributes that tell what the numbers of a field mean."""
 _OBJECTS = {*_POLAR, "COMP", "IMAGE", "CVOL", "CARTESIAN", "PIC"}
 
 
@@ -83,32 +86,55 @@ def read(path: Path, options: ReadOptions) -> xr.DataArray:
         _refuse_forecast(file, fields, path)
         field = _select(fields, path, options, _quantities(file))
         path_in_file, name, what, _ = field
+        coding = coding_of(field, path)
         data = file[f"{path_in_file}/data"]
         check_dataset(data, path)
-        height, width = data.shape
+        height, width = _size(data, path)
         check_size(path, height, width, itemsize=data.dtype.itemsize)
         grid = grid_of(where_of(file, path_in_file), path, height, width)
         time, minutes = time_of(file["what"].attrs, "date", "time"), None
         if name == AMOUNT:
             if (period := period_of(what)) is None:
                 missing = ", ".join(each for each in PERIOD if each not in what)
-                raise DataError(f"{name} does not say over what time: {missing} are absent", where=path)
+                raise DataError(
+                    f"{name} does not say over what time: {missing} are absent",
+                    where=path,
+                    remedy="state them in its group what: dates as 20240331, times as 120500; or read the rate, RATE",
+                )
             start, time = period
             minutes = (time - start).total_seconds() / 60
             if minutes <= 0:
-                raise DataError(f"{name} accumulates over {minutes:g} minutes", where=path)
+                raise DataError(
+                    f"{name} accumulates over {minutes:g} minutes",
+                    where=path,
+                    remedy=f"correct its {', '.join(PERIOD)}",
+                )
     quantity = quantity_of(name)
     assert quantity is not None
     return single_frame(
         path,
-        lambda: decode(path, field, quantity),
+        lambda: decode(path, field, coding, quantity),
         name=name,
         units=quantity.units,
         shape=(height, width),
         time=time,
         minutes=minutes,
         grid=grid,
+        repairs=() if name == QUALITY else _not_stated(what),
     )
+
+
+def _size(data: h5py.Dataset, path: Path) -> tuple[int, int]:
+    """Rows and columns of a field. Raises `DataError` for data with other dimensions."""
+    if data.ndim != 2:
+        raise DataError(f"{data.name} has the shape {data.shape}", where=path, remedy="expected rows and columns")
+    return int(data.shape[0]), int(data.shape[1])
+
+
+def _not_stated(what: Mapping[str, object]) -> tuple[str, ...]:
+    """What the standard requires of a field and its attributes do not state, in words."""
+    absent = [name for name in _CODING if name not in what]
+    return (f"the file states no {', '.join(absent)}: numbers are read without",) if absent else ()
 
 
 def check_object(file: h5py.File, path: Path) -> None:
@@ -174,8 +200,9 @@ def quantity_of(name: str) -> Quantity | None:
 def fields_of(file: h5py.File) -> list[Field]:
     """The fields of known quantities, in the order of the file."""
     fields = []
+    root = _attributes(file, "what")
     for dataset in _datasets(file):
-        outer = _attributes(file[dataset], "what")
+        outer = root | _attributes(file[dataset], "what")
         for data in sorted(name for name in file[dataset] if name.startswith("data")):
             group = file[dataset][data]
             what = outer | _attributes(group, "what")
@@ -225,16 +252,44 @@ def _select(fields: list[Field], path: Path, options: ReadOptions, present: list
     return fields[0]
 
 
-def decode(path: Path, field: Field, quantity: Quantity) -> np.ndarray:
+class Coding(NamedTuple):
+    """A value is `offset + gain * stored`; the codes of no data and of no echo."""
+
+    gain: float
+    offset: float
+    nodata: tuple[float, ...]
+    undetect: tuple[float, ...]
+
+
+def coding_of(field: Field, path: Path) -> Coding:
+    """What the attributes of a field declare. Raises `DataError` for one that is no number, and a gain of 0."""
+
+    def numbers(name: str, *default: float) -> tuple[float, ...]:
+        stated = np.ravel(field.what.get(name, default)).tolist()
+        try:
+            values = tuple(float(text(each)) for each in stated)
+        except ValueError:
+            values = (np.nan,)
+        if name in ("gain", "offset") and (
+            len(values) != 1 or not np.isfinite(values[0]) or (values[0] == 0 and name == "gain")
+        ):
+            raise DataError(
+                f"the attribute {name} of {field.path_in_file} is {str(stated)[:60]}, expected a number",
+                where=path,
+                remedy="correct it in the file",
+            )
+        return values
+
+    return Coding(numbers("gain", 1.0)[0], numbers("offset", 0.0)[0], numbers("nodata"), numbers("undetect"))
+
+
+def decode(path: Path, field: Field, coding: Coding, quantity: Quantity) -> np.ndarray:
     """The values `(y, x)` of a field in the unit of its quantity."""
     with open_hdf5(path, FORM) as file:
         stored = file[f"{field.path_in_file}/data"][()]
-    what = field.what
-    values = stored.astype(np.float64) * number(what.get("gain", 1.0)) + number(what.get("offset", 0.0))
-    if "undetect" in what:
-        values[is_code(stored, [number(what["undetect"])])] = quantity.dry
-    if "nodata" in what:
-        values[is_code(stored, [number(what["nodata"])])] = np.nan
+    values = stored.astype(np.float64) * coding.gain + coding.offset
+    values[is_code(stored, coding.undetect)] = quantity.dry
+    values[is_code(stored, coding.nodata)] = np.nan
     return np.asarray(values)
 
 

@@ -47,7 +47,9 @@ def open_odim_forecast(path: Path, variable: str | None = None) -> tuple[xr.Data
     count, (height, width) = len(members[0]), layout.shape
 
     def read(selection: Selection) -> np.ndarray:
-        frames = [[odim.decode(path, field, quantity) for field in row] for row in layout.fields]
+        frames = [
+            [odim.decode(path, field, odim.coding_of(field, path), quantity) for field in row] for row in layout.fields
+        ]
         return np.asarray(frames, dtype=np.float32)[selection]
 
     array = xr.DataArray(

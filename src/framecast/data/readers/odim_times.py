@@ -12,6 +12,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
+
 from framecast.data.readers.hdf5 import text
 
 PERIOD = ("startdate", "starttime", "enddate", "endtime")
@@ -22,8 +24,15 @@ _SCAN = datetime.timedelta(minutes=5)
 
 
 def time_of(attributes: Mapping[str, Any], date: str, time: str) -> datetime.datetime:
-    """The time in UTC of a date and a time, which may be stored as numbers. Raises `KeyError` and `ValueError`."""
-    return datetime.datetime.strptime(text(attributes[date]) + text(attributes[time]).zfill(6), "%Y%m%d%H%M%S")
+    """The time in UTC of a date and a time: text, of which the seconds may be absent, or numbers. Raises `KeyError` and
+    `ValueError`."""
+    clock = text(attributes[time])
+    is_number = np.asarray(attributes[time]).dtype.kind in "iuf"
+    clock = f"{float(clock):06.0f}" if is_number else clock.ljust(6, "0") if len(clock) == 4 else clock
+    if len(clock) != 6:
+        raise ValueError(f"the time {clock!r} is not of the form HHMMSS")
+    day = text(attributes[date]).removesuffix(".0")
+    return datetime.datetime.strptime(day + clock, "%Y%m%d%H%M%S")
 
 
 def period_of(what: Mapping[str, Any]) -> tuple[datetime.datetime, datetime.datetime] | None:

@@ -129,12 +129,12 @@ def _header(path: Path) -> _Header:
         time = datetime.datetime(2000 + year, month, day, hour, minute)
         declared = int(tokens["BY"])
         height, width = (int(number) for number in tokens["GP"].split("x"))
-        precision = float(f"1{tokens['PR'].strip()}") if "PR" in tokens else 1.0
-        minutes = int(tokens.get("INT", "5")) * (1440 if tokens.get("U", "0").strip() == "1" else 1)
+        precision = float(f"1{tokens['PR'].strip()}")
+        minutes = int(tokens["INT"]) * (1440 if tokens.get("U", "0").strip() == "1" else 1)
         lead, version = int(tokens.get("VV", "0")), int(tokens.get("VS", "3"))
     except (KeyError, ValueError) as error:
         raise UnreadableFile(
-            f"the header is damaged ({error})", where=path, remedy="expected BY, PR, INT and GP as RADOLAN has them"
+            f"the header is damaged ({'no ' if isinstance(error, KeyError) else ''}{error})", where=path, remedy="expected BY, PR, INT and GP as RADOLAN has them"
         ) from error
     check_size(path, height, width)
     payload = declared - length

@@ -79,8 +79,11 @@ def read(path: Path, options: ReadOptions) -> xr.DataArray:
             if grid is not None and runs_westward(path):
                 grid = replace(grid, x=grid.x - (grid.x[-1] - grid.x[0]))
             return _messages(path, file, options, grid)
+        _check_pages(file, path)
         items, unit = _items(file.tags().get("GDAL_METADATA", ""))
-        units = unit or file.units[0] or file.tags().get("units")
+        chosen = _choose(file, path, options)
+        units = unit or _units_of_bands(file, chosen, path) or file.tags().get("units")
+        repairs = _repairs(file, chosen)
         stamp = items.get("observation time")
         codings = {
             band + 1: _Coding(
@@ -91,6 +94,7 @@ def read(path: Path, options: ReadOptions) -> xr.DataArray:
                 masked=_is_masked(file, band),
             )
             for band in _bands_of_values(file, path, units, options)
+            if band in chosen
         }
     time = None if stamp is None else datetime.datetime.strptime(stamp[:12], "%Y%m%d%H%M")
     bands = [
@@ -102,10 +106,67 @@ def read(path: Path, options: ReadOptions) -> xr.DataArray:
             shape=(height, width),
             time=time,
             grid=grid,
+            repairs=repairs,
         )
         for band, coding in codings.items()
     ]
     return _along("channel", bands)
+
+
+def _check_pages(file: Any, path: Path) -> None:
+    """Raise `DataError` for a file of several pages, of which GDAL opens the first, and for complex numbers."""
+    if len(file.subdatasets) > 1:
+        raise DataError(
+            f"a TIFF of {len(file.subdatasets)} pages, of which only the first would be read",
+            where=path,
+            remedy="save each page as a file of its own, named by its time or number (gdal_translate GTIFF_DIR:2:IN OUT)",
+        )
+    if any(dtype.startswith("complex") for dtype in file.dtypes):
+        raise DataError("complex numbers", where=path, remedy="save the quantity itself, as real numbers")
+
+
+def _choose(file: Any, path: Path, options: ReadOptions) -> list[int]:
+    """The bands to read, counted from 0: all, or that which `options.variable` names by its description or its number. Raises
+    `DataError`."""
+    if options.variable is None:
+        return list(range(file.count))
+    chosen = [
+        band
+        for band in range(file.count)
+        if options.variable in (file.descriptions[band], str(band + 1), f"band {band + 1}")
+    ]
+    if len(chosen) != 1:
+        names = ", ".join(file.descriptions[band] or str(band + 1) for band in range(file.count))
+        raise DataError(
+            f"{'several bands are' if chosen else 'no band is'} named {options.variable!r}",
+            where=path,
+            remedy=f"bands: {names}; a band can be named by its number",
+        )
+    return chosen
+
+
+def _units_of_bands(file: Any, bands: list[int], path: Path) -> str | None:
+    """The units that the bands state, if any. Raises `DataError` where they differ."""
+    units = list(dict.fromkeys(file.units[band] for band in bands if file.colorinterp[band].name != "alpha"))
+    if len(units) > 1:
+        stated = ", ".join(f"{file.descriptions[band] or band + 1} in {file.units[band] or 'none'}" for band in bands)
+        raise DataError(
+            f"bands of several units: {stated}",
+            where=path,
+            remedy="name one",
+            parameter="variable",
+            example=str(file.descriptions[bands[0]] or bands[0] + 1),
+        )
+    return units[0] if units else None
+
+
+def _repairs(file: Any, bands: list[int]) -> tuple[str, ...]:
+    """What is to be reported of a file: bands of several names, and rows that do not run along x."""
+    names = [file.descriptions[band] for band in bands]
+    messages = [f"the bands {', '.join(map(str, names))} are read as channels"] if len(set(names)) > 1 else []
+    if file.transform.b or file.transform.d:
+        messages.append("its rows do not run along x (a rotated grid): read without coordinates")
+    return tuple(messages)
 
 
 def _messages(path: Path, file: Any, options: ReadOptions, grid: Grid | None) -> xr.DataArray:

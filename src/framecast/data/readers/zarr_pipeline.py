@@ -1,5 +1,5 @@
 """The pipeline of zarrs for the chunks of Zarr arrays; that of zarr itself after a fork, in which the threads of zarrs are gone,
-and for paths that are not in UTF-8, which it does not take."""
+and for what zarrs does not take: paths that are not in UTF-8, big-endian numbers and the order of columns (version 2)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ class Pipeline(ZarrsCodecPipeline):
 
     async def read(self, batch_info: Any, out: Any, drop_axes: tuple[int, ...] = ()) -> None:
         """Read chunks into `out`."""
-        if (is_forked() or self.impl is None) and self.python_impl is not None:
+        values = out.as_ndarray_like()
+        plain = values.dtype.isnative and values.flags.c_contiguous
+        if (is_forked() or self.impl is None or not plain) and self.python_impl is not None:
             await self.python_impl.read(batch_info, out, drop_axes)
         else:
             await super().read(batch_info, out, drop_axes)

@@ -33,12 +33,16 @@ REMOTE_TIMEOUT = 120.0
 """Seconds after which an answer of a remote store is no longer waited for."""
 _ENDPOINTS = ("AWS_ENDPOINT", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3")
 """Variables of the environment that hold the address of an object store with the interface of S3."""
+_NAMED_DIMENSIONS = (
+    "write it as xarray does, a group with named dimensions and times: xarray.Dataset(...).to_zarr(PATH); "
+    "or write the frames as .npy"
+)
 RECOGNISES = ["Zarr stores (folders with zarr.json or .zgroup)"]
 
 
 def recognises(path: Path) -> bool:
     """True for a folder with Zarr metadata at its root."""
-    return path.is_dir() and any((path / name).is_file() for name in ("zarr.json", ".zgroup", ".zmetadata"))
+    return path.is_dir() and any((path / name).is_file() for name in ("zarr.json", ".zgroup", ".zarray", ".zmetadata"))
 
 
 def read(path: Path | str, options: ReadOptions) -> xr.DataArray:
@@ -71,15 +75,44 @@ def _open(store: Store | str | Path, path: Path | str, group: str) -> xr.Dataset
                 store, mode="r", group=group or None, consolidated=is_consolidated, use_zarr_fill_value_as_mask=True
             )
             dataset = _with_declared_fill(xr.open_dataset(data_store, **RAW), data_store.zarr_group)
-        return _with_fast_arrays(dataset, path / group) if isinstance(path, Path) else dataset
+        if not isinstance(path, Path):
+            return dataset
+        _check_arrays(dataset, path / group)
+        return _with_fast_arrays(dataset, path / group)
+    except UnreadableFile:
+        raise
     except Exception as error:  # zarr has no common error; whatever it raises, this store cannot be opened
+        if isinstance(error, KeyError) and any(name in str(error) for name in ("dimension_names", "_ARRAY_DIMENSIONS")):
+            raise DataError("its arrays do not name their dimensions", where=path, remedy=_NAMED_DIMENSIONS) from error
+        old_array = isinstance(path, Path) and (path / ".zarray").is_file()
+        if old_array or isinstance(error, zarr.errors.ContainsArrayError):
+            raise DataError(
+                "a single Zarr array, without times and the names of its dimensions",
+                where=path,
+                remedy=_NAMED_DIMENSIONS,
+            ) from error
         if isinstance(path, str) and protocol_of(path) != "file":
             raise DataError(
                 f"the store cannot be opened ({first_line(error)})",
                 where=path,
                 remedy="look at the address and the connection, and try again",
             ) from error
-        raise UnreadableFile(f"the store is incomplete or unreadable ({first_line(error)})", where=path) from error
+        raise _damage(first_line(error), path) from error
+
+
+def _damage(what: str, path: Path | str) -> UnreadableFile:
+    return UnreadableFile(f"the store is incomplete or unreadable ({what})", where=path, remedy="fetch the store again")
+
+
+def _check_arrays(dataset: xr.Dataset, folder: Path) -> None:
+    """Raise `UnreadableFile` for arrays that the root lists and that are gone: Zarr would read a fill value, maybe dry."""
+    gone = [
+        str(name)
+        for name in dataset.variables
+        if not any((folder / str(name) / metadata).is_file() for metadata in ("zarr.json", ".zarray"))
+    ]
+    if gone:
+        raise _damage(f"its list of arrays holds {', '.join(gone[:5])}, of which nothing is stored", folder)
 
 
 def _group_paths(store: Store | str | Path, path: Path | str) -> list[str]:
@@ -90,7 +123,7 @@ def _group_paths(store: Store | str | Path, path: Path | str) -> list[str]:
         members = zarr.open_group(store, mode="r").members(max_depth=None)
         return sorted(name for name, member in members if isinstance(member, zarr.Group))
     except Exception as error:
-        raise UnreadableFile(f"the store is incomplete or unreadable ({first_line(error)})", where=path) from error
+        raise _damage(first_line(error), path) from error
 
 
 def _with_declared_fill(dataset: xr.Dataset, group: zarr.Group) -> xr.Dataset:
