@@ -22,24 +22,19 @@ from framecast.verification.windows import windows_of
 
 
 class Samples(NamedTuple):
-    """The verification of each of several samples, on the same windows."""
+    """The frame scores, by name, of M samples in N windows each, over all lead times: `(M, N)`, NaN where undefined."""
 
-    verifications: tuple[Verification, ...]
+    scores: dict[str, np.ndarray]
 
     def best(self, metric: Metric, by: Metric) -> float:
         """The mean over windows of a score of the sample of each that is best by another score, or by the same."""
-        judged = self._values(by)
-        best = judged.argmin(0) if by.better == "lower" else judged.argmax(0)
-        return float(np.take_along_axis(self._values(metric), best[None], 0).mean())
+        judged = self.scores[by.name]
+        best = np.where(np.isnan(judged), np.inf, judged if by.better == "lower" else -judged).argmin(0)
+        return float(np.nanmean(np.take_along_axis(self.scores[metric.name], best[None], 0)))
 
     def mean(self, metric: Metric) -> float:
         """The mean over windows and samples."""
-        return float(self._values(metric).mean())
-
-    def _values(self, metric: Metric) -> np.ndarray:
-        """The score of each sample in each window, over all lead times, `(M, N)`."""
-        tables = (each.table(each.forecasters[0], metric) for each in self.verifications)
-        return np.stack([metric.formula(table.sum(2)) for table in tables])
+        return float(np.nanmean(self.scores[metric.name]))
 
 
 def draw_samples(run: Path, settings: EvaluationSettings, number: int) -> Samples | None:
@@ -50,5 +45,14 @@ def draw_samples(run: Path, settings: EvaluationSettings, number: int) -> Sample
         return None
     sources = windows_of(run, trained, None, options=DEFAULT, context=trained.context, horizon=settings.horizon)
     settings = replace(settings, horizon=None)  # that of the windows
-    samples = (TrainedModel(trained.model, trained.card, trained.device, members=1, seed=k) for k in range(number))
-    return Samples(tuple(verify([each], sources.held_out(), settings, examples=0) for each in samples))
+    rows = []
+    for seed in range(number):
+        sample = TrainedModel(trained.model, trained.card, trained.device, members=1, seed=seed)
+        rows.append(_scores(verify([sample], sources.held_out(), settings, examples=0)))
+    return Samples({name: np.stack([row[name] for row in rows]) for name in rows[0]})
+
+
+def _scores(result: Verification) -> dict[str, np.ndarray]:
+    """The scores of each window `(N,)` that a mean over windows is made of."""
+    metrics = [metric for metric in result.metrics("frame") if metric.mean]
+    return {each.name: each.formula(result.table(result.forecasters[0], each).sum(2)) for each in metrics}
