@@ -48,5 +48,5 @@ function draw() {
     element("thead", {}, element("tr", {}, ["Area", ...thresholds].map((each) => element("th", { scope: "col" }, each)))),
     element("tbody", {}, areas.map((area) => element("tr", { class: area.raised ? "raised" : null },
       element("th", { scope: "row" }, area.name), area.entries.length ? area.entries.map((entry) => element("td", {}, entry.chance))
-        : element("td", { class: "text", colspan: thresholds.length || 1 }, "outside of the frames, or without data"))))));
+        : element("td", { colspan: thresholds.length || 1 }, "outside, or without data"))))));
 }
