@@ -24,9 +24,9 @@ from framecast.data import lazy as stored
 from framecast.data.datasets import BAIR, KTH, SEVIR, Data, Human36M, RoboNet, TaxiBJ
 from framecast.data.sets.bair import SIDE
 from framecast.data.sets.catalogue import CATALOGUE, find_set
-from framecast.data.sets.clips import Clip, ClipSource, resize
+from framecast.data.sets.clips import Clip, ClipSource, resize, windows_from_end
 from framecast.data.sets.download import Remote, fetch
-from framecast.data.sets.kth import FAST, SLOW, windows_from_end
+from framecast.data.sets.kth import FAST, SLOW
 from framecast.data.windows.batches import Batches
 from framecast.data.windows.sources import Region
 from framecast.errors import ConfigError, DataError
@@ -258,9 +258,10 @@ def test_robonet_is_read_from_hdf5(tmp_path: Path, encoding: str, monkeypatch: p
             trajectory(tmp_path / f"{environment}_sawyer_traj{number}.hdf5", 10, encoding=encoding)
     data = RoboNet(path=str(tmp_path), size=16, context=2, horizon=2, environments=("berkeley", "penn"), actions=True)
     train, test = source(data), source(data, "test")
-    assert len(train) == 2 * 2 * 3, "windows begin at 0, 3 and 6"
-    assert len(test) == 2 * 2, "windows begin at 0 and 4"
-    frames, actions = train.read(2), train.actions(2)
+    assert len(train) == 2 * 2 * 3, "windows begin at 6, 3 and 0"
+    assert len(test) == 2 * 2, "windows begin at 6 and 2"
+    assert test.read(1)[:, 0].mean((1, 2)) == pytest.approx(20 * np.arange(2, 6) / 255, abs=0.04)
+    frames, actions = train.read(0), train.actions(0)
     assert frames.shape == (4, 3, 16, 16)
     assert frames[:, 0].mean((1, 2)) == pytest.approx(20 * np.arange(6, 10) / 255, abs=0.04)
     assert frames[:, 1:].max() < 0.1, "red stays red"
@@ -324,7 +325,7 @@ def without(name: str, *, instead: object = None) -> Callable[[h5py.File], None]
         (without("policy/actions"), "no policy/actions of numbers"),
         (without("policy/actions", instead=np.zeros(9)), "no policy/actions of numbers"),
         (without("policy/actions", instead=np.array([[b"a"] * 4] * 9)), "no policy/actions of numbers"),
-        (without("policy/actions", instead=np.full((9, 4), np.nan)), "the action of frame 0 is not a number"),
+        (without("policy/actions", instead=np.full((9, 4), np.nan)), "the action of frame 6 is not a number"),
         (without("env/cam0_video", instead=np.zeros(3)), "no env/cam0_video"),
         (without("env/cam0_video/frame3"), "'frame3'"),
         (without("env/cam0_video/frame3", instead=np.zeros(9, np.uint8)), "frame 3 is no complete image"),

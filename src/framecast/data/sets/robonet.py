@@ -3,8 +3,8 @@
 Files: `<environment>_..._traj<number>.hdf5`, one trajectory each, in one folder or below it, with `env/cam0_video` as
 images (`frame0`, `frame1`, ... JPEG) or as one video (`frames`, MP4, which needs PyAV), and `policy/actions`. Of each
 environment the first 2,500 trajectories train and the next 2,000 test, as in the loader of the ModeRNN paper, or with
-`random_test` as in its text: so many of all are drawn for the test, the others train. Windows start every third frame in
-training and follow one another in the test.
+`random_test` as in its text: so many of all are drawn for the test, the others train. Windows are taken from the end of a
+trajectory backwards, every third frame in training and one after the other in the test.
 
 Deviations (docs/specification.md, section 11): the loader of the ModeRNN paper reads images that were reduced before, by code
 that is not released; here they are reduced to `size` bilinearly, smoothed first. It lists four environments and then reads
@@ -29,7 +29,7 @@ from PIL import Image
 
 from framecast.checks import require
 from framecast.data.readers.hdf5 import check_dataset, open_hdf5
-from framecast.data.sets.clips import Clip, ClipData, Part, check_actions
+from framecast.data.sets.clips import Clip, ClipData, Part, check_actions, windows_from_end
 from framecast.errors import ConfigError, DataError, counted
 from framecast.types import config
 
@@ -78,7 +78,7 @@ class RoboNet(ClipData):
         for environment, files in self._split(files_of, part).items():
             for file in files:
                 count = self._count(file)
-                windows = [range(first, first + length) for first in range(0, count - length + 1, stride)]
+                windows = windows_from_end(range(count), length, stride)
                 frames = partial(_frames, file, self.size)
                 labels = {"environment": environment}
                 yield Clip(file.stem, windows, frames, partial(_actions, file, self.action_size), labels)
