@@ -123,9 +123,7 @@ def test_layers_and_legends(opened: Page) -> None:
     opened.locator("#theme").select_option("dark")
     assert opened.evaluate("getComputedStyle(document.body).colorScheme || document.documentElement.dataset.theme")
     expect(opened.locator("#alerts-title")).to_have_text("Areas: 1 of 2 likely reach 5 mm/h")
-    expect(opened.locator("#alerts-body tbody tr").first).to_have_text(
-        "Elsewhereoutside, or without data"
-    )
+    expect(opened.locator("#alerts-body tbody tr").first).to_have_text("Elsewhereoutside, or without data")
     expect(opened.locator("#alerts-body thead")).to_have_text("Area5 mm/h")
     expect(opened.locator("#banner")).to_contain_text("Lakeside, 5 mm/h 75 % until +30 min")
 
