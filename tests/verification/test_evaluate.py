@@ -57,7 +57,7 @@ def test_each_model_gets_the_frames_before_the_forecast_that_it_needs(rain: Path
     short, long = make("short", data), make("long", replace(data, context=5))
     for order in ({"short": short, "long": long}, {"long": long, "short": short}):
         for path in (str(rain), None):
-            both = evaluate(order, path, baselines=())
+            both = evaluate(order, path, baselines=(), limit=2)
             example = both.examples[0]
             assert len(example.context) == 5
             for name, run in order.items():
@@ -109,8 +109,8 @@ def test_what_training_was_told_of_its_files_need_not_be_said_again(
     )
     new, next_ = str(tmp_path / "new.npy"), str(tmp_path / "next.nc")
     commands = (
-        ("evaluate", run, "--data", new, "--limit", 2),
-        ("compare", run, "--data", new, "--limit", 2, "--out", tmp_path / "comparison"),
+        ("evaluate", run, "--data", new, "--limit", 2, "--baselines", "persistence"),
+        ("compare", run, "--data", new, "--limit", 2, "--baselines", "persistence", "--out", tmp_path / "comparison"),
         ("forecast", run, "--data", new, "--horizon", 3, "--out", next_),
         ("diagnose", run, "gradients", "--data", new, "--limit", 1),
     )
@@ -162,9 +162,8 @@ def test_a_comparison_says_what_was_seen_in_training(
     data = ArchiveData(path=str(rain), context=3, horizon=3)
     one, other = make("one", data), make("two", replace(data, flips=True))
     out = tmp_path / "comparison"
-    monkeypatch.setattr(
-        sys, "argv", ["framecast", "compare", str(one), str(other), "--data", str(rain), "--out", str(out)]
-    )
+    arguments = ["--data", str(rain), "--baselines", "persistence", "--limit", "4", "--out", str(out)]
+    monkeypatch.setattr(sys, "argv", ["framecast", "compare", str(one), str(other), *arguments])
     monkeypatch.setenv("COLUMNS", "200")
     with pytest.raises(SystemExit) as stop:
         main()

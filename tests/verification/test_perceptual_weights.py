@@ -76,18 +76,17 @@ def test_features_see_time(video: Path) -> None:
     features = network(clips)
     assert features.shape == (2, 400)
     assert (features[0] - features[1]).abs().max() > 1e-3
-    assert (network(clips.flip(1)) - features).abs().max() > 1e-3
-    torch.testing.assert_close(
-        network(clips[:, :4]), network(torch.cat([clips[:, :4], clips[:, 3:4].expand(-1, 5, -1, -1, -1)], 1))
-    )
+    assert (network(clips[:1].flip(1)) - features[:1]).abs().max() > 1e-3
+    short = clips[:1, :4]
+    torch.testing.assert_close(network(short), network(torch.cat([short, short[:, 3:].expand(-1, 5, -1, -1, -1)], 1)))
 
 
 def test_scores_are_computed_where_weights_are_given_and_nowhere_else(run: Path, trunk: Path, video: Path) -> None:
-    plain = evaluate(run, limit=3, baselines=("persistence",))
+    plain = evaluate(run, limit=2, baselines=("persistence",))
     assert "LPIPS" not in {metric.title for metric in plain.metrics()}
     assert "not computed" in plain.definitions()["LPIPS"]
     assert "not computed" in plain.definitions()["FVD"]
-    seen = evaluate(run, limit=3, baselines=("persistence",), lpips=(trunk, LINEAR), fvd=video)
+    seen = evaluate(run, limit=2, baselines=("persistence",), lpips=(trunk, LINEAR), fvd=video)
     lpips = seen.metric("lpips")
     assert seen.score("persistence", lpips).value > 0
     assert seen.frame("persistence", "fvd").value > 0
@@ -95,7 +94,7 @@ def test_scores_are_computed_where_weights_are_given_and_nowhere_else(run: Path,
     assert hashlib.sha256(LINEAR.read_bytes()).hexdigest() in message["LPIPS"]
     assert hashlib.sha256(video.read_bytes()).hexdigest() in message["FVD"]
     assert "from -1 to 1" in message["LPIPS"]
-    as_published = evaluate(run, limit=3, baselines=("persistence",), lpips=(trunk, LINEAR), convention="thuml")
+    as_published = evaluate(run, limit=2, baselines=("persistence",), lpips=(trunk, LINEAR), convention="thuml")
     assert "from 0 to 1" in as_published.definitions()["LPIPS"]
     assert as_published.score("persistence", lpips).value != seen.score("persistence", lpips).value
 
@@ -128,7 +127,9 @@ def test_on_the_command_line(
         "evaluate",
         str(run),
         "--limit",
-        "3",
+        "2",
+        "--baselines",
+        "persistence",
         "--lpips",
         str(trunk),
         "--lpips",
@@ -142,5 +143,5 @@ def test_on_the_command_line(
     message = capsys.readouterr().out
     assert stop.value.code in (0, None), message
     assert "LPIPS" in message
-    assert "FVD of 3 clips" in message
+    assert "FVD of 2 clips" in message
     assert ">FVD ↓</th>" in (tmp_path / "out" / "report.html").read_text()

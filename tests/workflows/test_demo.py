@@ -8,6 +8,7 @@ import xarray as xr
 from rich.console import Console
 
 from framecast.errors import DataError, RunError
+from framecast.training.run_folder import read_experiment
 from framecast.workflows.demo import demo
 
 QUIET = Console(quiet=True)
@@ -23,16 +24,16 @@ def test_on_moving_digits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert (tmp_path / "demo" / "cases.nc").is_file()
     with xr.open_dataset(tmp_path / "demo" / "forecast.nc", decode_timedelta=True) as forecast:
         assert forecast.sizes["lead_time"] == 20
-    monkeypatch.setattr("framecast.workflows.demo.radar_demo", lambda folder: (verification, folder))
-    demo(out=tmp_path / "demo", iterations=1, console=QUIET)  # replaces the first
 
 
 def test_on_own_frames(tmp_path: Path) -> None:
     y, x = np.mgrid[:16, :20]
     values = [200 * np.exp(-((y - 8) ** 2 + (x - 3 - 0.2 * t) ** 2) / 9) for t in range(80)]
     np.save(tmp_path / "own.npy", np.array(values).astype(np.uint8))
-    verification, _ = demo(str(tmp_path / "own.npy"), out=tmp_path / "demo", iterations=2, console=QUIET)
-    assert verification.cases > 0
+    for iterations in (2, 1):  # the second replaces the first
+        verification, _ = demo(str(tmp_path / "own.npy"), out=tmp_path / "demo", iterations=iterations, console=QUIET)
+        assert verification.cases > 0
+    assert read_experiment(tmp_path / "demo" / "run").training.iterations == 1
 
 
 def test_data_that_are_not_there_leave_everything_as_it_was(tmp_path: Path) -> None:
