@@ -134,7 +134,9 @@ def _header(path: Path) -> _Header:
         lead, version = int(tokens.get("VV", "0")), int(tokens.get("VS", "3"))
     except (KeyError, ValueError) as error:
         raise UnreadableFile(
-            f"the header is damaged ({'no ' if isinstance(error, KeyError) else ''}{error})", where=path, remedy="expected BY, PR, INT and GP as RADOLAN has them"
+            f"the header is damaged ({'no ' if isinstance(error, KeyError) else ''}{error})",
+            where=path,
+            remedy="expected BY, PR, INT and GP as RADOLAN has them",
         ) from error
     check_size(path, height, width)
     payload = declared - length
