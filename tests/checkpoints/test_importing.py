@@ -13,8 +13,10 @@ from typer.testing import CliRunner
 
 import framecast
 from framecast.checkpoints.importing import SOURCES, import_checkpoint, read_weights
+from framecast.checkpoints.published.reference import config_of
 from framecast.cli import app
 from framecast.errors import ConfigError, DataError
+from framecast.models import SimVP
 from framecast.types import FrameShape
 
 CONTAINERS = {
@@ -156,6 +158,25 @@ def test_spatial_kernels_are_those_of_the_weights(
     imported = import_checkpoint(tmp_path / "published.pt", "openstl", shape, patch=patch)
     assert (imported.card.model.kernel, imported.card.model.decoder_kernel) == (encoder, decoder)  # type: ignore[attr-defined]
     torch.testing.assert_close(imported.model.forecast(x, shape.horizon), y, atol=1e-5, rtol=1e-4)  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("ratio", [8.0, 2.6, 1.4, 8.85])
+@pytest.mark.parametrize(("spatial", "hidden"), [(4, 20), (6, 7), (8, 11)])
+def test_a_ratio_that_is_rounded_in_each_block_is_known_from_all(ratio: float, spatial: int, hidden: int) -> None:
+    config = SimVP(spatial=spatial, hidden=hidden, layers=2, blocks=3, mlp_ratio=ratio)
+    shape = FrameShape(1, 16, 16, 3, 3)
+    state = config.build(shape).state_dict()
+    theirs = {
+        f"{part[:3]}.{part[:3]}.{layer}.conv.conv.weight": state[f"{part}.{layer}.conv.weight"]
+        for part in ("encoder", "decoder")
+        for layer in range(2)
+    }
+    for block in range(3):
+        for part, name in {"norm1": "norm1", "mlp.fc1": "mlp.widen"}.items():
+            theirs[f"hid.enc.{block}.block.{part}.weight"] = state[f"translator.{block}.{name}.weight"]
+    derived = config_of({"model": "simvp", "config": {}}, theirs).build(shape).state_dict()
+    widths = [[each[f"translator.{block}.mlp.widen.weight"].shape for block in range(3)] for each in (state, derived)]
+    assert widths[0] == widths[1]
 
 
 def test_settings_that_no_weight_holds_are_reported_and_misspelt_ones_refused(parity: Path, tmp_path: Path) -> None:

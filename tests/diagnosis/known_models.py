@@ -33,7 +33,7 @@ class Decaying(nn.Module):
 class Forecaster(nn.Module):
     """A model of next frames, as a forecaster."""
 
-    def forecast(self, context: Tensor, horizon: int) -> Tensor:
+    def forecast(self, context: Tensor, horizon: int, actions: Tensor | None = None) -> Tensor:
         """`context (B, T, C, H, W)` -> `(B, horizon, C, H, W)`."""
         predicted: Tensor = self(context, free_running(len(context), context.shape[1], horizon)).frames
         return predicted[:, -horizon:]
@@ -46,7 +46,7 @@ class Decay(Forecaster):
         super().__init__()
         self.cells = nn.ModuleList(map(Decaying, factors))
 
-    def forward(self, frames: Tensor, teacher: Tensor) -> Prediction:
+    def forward(self, frames: Tensor, teacher: Tensor, actions: Tensor | None = None) -> Prediction:
         """`frames (B, T, C, H, W)`, `teacher (B, T - 1)`."""
         start = frames[:, 0].clone().requires_grad_(torch.is_grad_enabled())
         hidden, predictions = [start] * len(self.cells), []
@@ -59,7 +59,7 @@ class Decay(Forecaster):
 class Persistent(Forecaster):
     """Predicts the frame that it was fed last."""
 
-    def forward(self, frames: Tensor, teacher: Tensor) -> Prediction:
+    def forward(self, frames: Tensor, teacher: Tensor, actions: Tensor | None = None) -> Prediction:
         """`frames (B, T, C, H, W)`, `teacher (B, T - 1)`."""
         predictions: list[Tensor] = []
         for t in range(teacher.shape[1]):
@@ -103,7 +103,7 @@ class TwoSlots(Forecaster):
         super().__init__()
         self.split, self.weigh = Split(), Weigh()
 
-    def forward(self, frames: Tensor, teacher: Tensor) -> Prediction:
+    def forward(self, frames: Tensor, teacher: Tensor, actions: Tensor | None = None) -> Prediction:
         """`frames (B, T, C, H, W)`, `teacher (B, T - 1)`."""
         predictions: list[Tensor] = []
         for t in range(teacher.shape[1]):
@@ -134,7 +134,7 @@ class Brightness(Forecaster):
         super().__init__()
         self.cell = Copying()
 
-    def forward(self, frames: Tensor, teacher: Tensor) -> Prediction:
+    def forward(self, frames: Tensor, teacher: Tensor, actions: Tensor | None = None) -> Prediction:
         """`frames (B, T, C, H, W)`, `teacher (B, T - 1)`."""
         predictions: list[Tensor] = []
         for t in range(teacher.shape[1]):

@@ -8,7 +8,7 @@ import torch
 from torch.distributions import Normal, kl_divergence
 
 from framecast.errors import ConfigError
-from framecast.models import SVG
+from framecast.models import SVG, ActionSVG
 from framecast.models.parts.flops import parameters
 from framecast.models.svg import Gaussian, divergence
 from framecast.ops import free_running
@@ -114,6 +114,21 @@ def test_a_frame_after_the_context_may_be_anything_in_a_forecast() -> None:
     svg, frames = model().eval(), windows()
     frames[:, 3:] = torch.nan
     assert torch.isfinite(svg(frames, free_running(2, 3, 3)).frames).all()
+
+
+def test_an_action_changes_what_comes_after_it_only() -> None:
+    torch.manual_seed(0)
+    svg = ActionSVG.tiny().build(SHAPE._replace(actions=2)).eval()
+    context, actions = windows()[:, :3], torch.zeros(2, 5, 2)
+    pushed = actions.clone()
+    pushed[:, 3] = 1
+    noise = torch.randn(2, 5, svg.noise_size)
+    for forecast in (svg.forecast, lambda *given: svg.sample(*given[:2], noise, given[2])):
+        one, other = (forecast(context, 3, each) for each in (actions, pushed))
+        assert torch.equal(one[:, 0], other[:, 0]), "the action at frame 3 leads to frame 4"
+        assert (one[:, 1] - other[:, 1]).abs().max() > 1e-9
+    with pytest.raises(ConfigError, match="needs the actions"):
+        svg.forecast(context, 3)
 
 
 @pytest.mark.slow

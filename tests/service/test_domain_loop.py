@@ -15,6 +15,7 @@ import framecast
 from framecast.errors import RunError
 from framecast.forecasting.products.settings import ProductSettings
 from framecast.service.domain import DomainLoop
+from framecast.service.issuing import Issuer
 from framecast.service.layout import iso, name_of
 from framecast.service.settings import Retention
 
@@ -217,7 +218,7 @@ def test_forecasts_are_scored_once_when_their_frames_have_come(tmp_path: Path) -
 
 
 def test_the_day_before_is_summarised_and_judged(tmp_path: Path) -> None:
-    operation = Operation(tmp_path, scores=True, horizon=1)
+    operation = Operation(tmp_path, scores=True, horizon=1, model="persistence", ladder=("extrapolation",))
     with operation.loop() as loop:
         operation.look(loop, 30)
         for number in (*range(11, 14), *range(144, 148)):  # frame 144 is that of midnight
@@ -226,11 +227,13 @@ def test_the_day_before_is_summarised_and_judged(tmp_path: Path) -> None:
             operation.look(loop, 60, every=20)
     yesterday = operation.status["yesterday"]
     assert (yesterday["day"], yesterday["forecasts"]) == ("2026-05-01", 3)
-    issued, persistence = (yesterday["scores"][f"extrapolation/{name}"] for name in ("extrapolation", "persistence"))
-    assert issued["mse"] < persistence["mse"]
-    assert issued["csi_2"] > persistence["csi_2"]
+    extrapolation, issued = (yesterday["scores"][f"persistence/{name}"] for name in ("extrapolation", "persistence"))
+    assert extrapolation["mse"] < issued["mse"]
+    assert extrapolation["csi_2"] > issued["csi_2"]
     assert operation.status["drift"]["warning"] is None
     assert operation.status["drift"]["promise"] == "the days before"
+    advantages = operation.status["drift"]["advantages"]
+    assert {(each["reference"], each["p"]) for each in advantages} == {("extrapolation", None)}
 
 
 def test_products_are_written_and_what_is_impossible_is_a_reason(tmp_path: Path) -> None:
@@ -271,3 +274,25 @@ def test_old_forecasts_frames_and_scores_are_deleted(tmp_path: Path) -> None:
     assert operation.forecasts == [name_of(at(24))]
     stored = sorted(path.name for path in (operation.out / "small" / "frames").iterdir())
     assert stored == [f"{name_of(at(number))}.nc" for number in (6, 7, 8, 9, 10, 24)]
+
+
+def test_a_plan_that_no_process_survives_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two processes end while they make the first forecast; the third makes a smaller one, and the file of the plan is gone."""
+    operation = Operation(tmp_path)
+    put(operation.incoming, 10)
+    with monkeypatch.context() as broken:
+        broken.setattr(Issuer, "issue", lambda *_: (_ for _ in ()).throw(SystemExit))
+        for _ in range(2):
+            with operation.loop() as loop, pytest.raises(SystemExit):
+                operation.look(loop)
+    with operation.loop() as loop:
+        operation.look(loop)
+    reason = "cut down to 1 lead time of 3: the process ended twice while it made more"
+    assert [record["reasons"] for record in operation.records] == [[reason]]
+    forecast = framecast.open_forecast(operation.out / "small" / "forecasts" / operation.forecasts[0] / "forecast.nc")
+    assert forecast.attrs["framecast_reasons"] == reason
+    assert not (operation.out / "small" / "attempt.json").exists()
+    put(operation.incoming, 11)
+    with operation.loop() as loop:
+        operation.look(loop, 300)
+    assert operation.records[-1]["reasons"] == []

@@ -21,6 +21,9 @@ from framecast.writing import claim
 
 
 def live(mark: Path) -> None:
+    signal.signal(
+        signal.SIGTERM, signal.SIG_DFL
+    )  # a fork has the handlers of the group, other than a process of its own
     mark.write_text(str(os.getpid()))
     time.sleep(60)
 
@@ -32,6 +35,7 @@ def crash(mark: Path) -> None:
 
 
 def fall_silent(mark: Path, sign: Any) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     with mark.open("a") as file:
         file.write("x")
     time.sleep(60)
@@ -126,7 +130,7 @@ def test_a_forecast_in_progress_is_done_to_its_end(
 
 
 def test_one_service_writes_a_folder(tmp_path: Path) -> None:
-    settings = Service(out=str(tmp_path), domains=(domain_of(tmp_path),))
+    settings = Service(out=str(tmp_path), domains=(domain_of(tmp_path / "in"),))
     with claim(tmp_path), pytest.raises(RunError, match="another process"):
         run_service(settings)
 

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+import framecast
 from framecast.config.parsing import plain
-from framecast.errors import ConfigError
+from framecast.errors import ConfigError, DataError
+from framecast.service.checking import check_service
 from framecast.service.settings import Service, example, example_settings, read_settings
 
 
@@ -43,3 +45,28 @@ def test_an_unknown_domain_lists_the_known() -> None:
     assert isinstance(settings, Service)
     with pytest.raises(ConfigError, match="switzerland"):
         settings.domain("austria")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("out: in/o\ndomains: [{name: a, source: in}]", "would be read as frames"),
+        ("out: o\ndomains: [{name: a, source: in}]\nserve: {host: 0.0.0.0}", "no token is set"),
+        ("out: o\ndomains: [{name: a, source: in}]\nserve: {token_file: nowhere}", "nowhere"),
+        ("out: o\ndomains: [{name: a, source: in, products: {products: [alerts], areas: nowhere.csv}}]", "nowhere.csv"),
+    ],
+)
+def test_a_service_that_would_fail_in_each_cycle_is_not_started(
+    text: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("FRAMECAST_TOKEN", raising=False)
+    Path("service.yaml").write_text(text)
+    with pytest.raises((ConfigError, DataError), match=message):
+        framecast.run_service("service.yaml")
+    assert [path.name for path in tmp_path.iterdir()] == ["service.yaml"]
+
+
+def test_a_source_may_come_later() -> None:
+    notes = check_service(example_settings())
+    assert notes == ["switzerland: incoming/switzerland does not exist yet"]

@@ -41,6 +41,21 @@ def test_a_file_is_read_once_it_stays_the_same(tmp_path: Path) -> None:
     assert watch.look() == ([], [])
 
 
+def test_what_a_file_waits_for_a_look_that_is_due_counts(tmp_path: Path) -> None:
+    """It comes 30 s before a look that is 50 s late, since a cycle took so long; the next is on time."""
+    clock = SetClock(at(10))
+    source = source_of(domain_of(tmp_path, poll=2), DEFAULT, HISTORY, clock.timer)
+    source.poll(clock.now())
+    clock.advance(52)
+    path = put(tmp_path, 10)
+    came = clock.time.timestamp() - 30
+    os.utime(path, (came, came))
+    source.poll(clock.now())
+    clock.advance(2)
+    (arrival,) = source.poll(clock.now()).arrivals
+    assert arrival.seen == pytest.approx(54 - 30)
+
+
 def test_a_file_that_stays_half_written_is_damaged_after_the_patience(tmp_path: Path) -> None:
     watch, whole = Watch(tmp_path), netcdf(19)
     path = tmp_path / "rain.nc"

@@ -22,12 +22,12 @@ from framecast.cli import main
 SIGNALS = (*[signal.SIGKILL] * 5, signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
 
-def start(*arguments: str) -> int:
-    """The process of a command line."""
+def start(*arguments: str, output: str | Path = os.devnull) -> int:
+    """The process of a command line, which prints into the file `output`."""
     process = os.fork()
     if process:
         return process
-    sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115  - for the life of the process
+    sys.stdout = sys.stderr = open(output, "w", buffering=1)  # noqa: SIM115  - for the life of the process
     sys.argv = ["framecast", *arguments]
     code = 1
     try:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import xarray as xr
 from rich.console import Console
 from typer.testing import CliRunner
@@ -15,6 +16,7 @@ from framecast.cli import app
 from framecast.config.experiment import Experiment
 from framecast.data.datasets import ArchiveData
 from framecast.data.windows.splits import ByBlocks
+from framecast.diagnosis.probes import features
 from framecast.errors import ConfigError, DataError
 from framecast.forecasting.protocol import Context
 from framecast.models import ActionPredRNN, PredRNNV2
@@ -94,6 +96,14 @@ def test_an_action_at_a_step_changes_only_what_comes_after(pushing: Experiment, 
     one, other = (model.forecast(Context(context, each), 3)[0] for each in (actions, others))
     assert np.array_equal(one[:, 0], other[:, 0]), "the action at frame 3 leads to frame 4"
     assert not np.allclose(one[:, 1], other[:, 1])
+    # what a diagnosis sees depends on the actions too
+    for kind in ("collapse", "gradients", "decoupling"):
+        assert framecast.diagnose(tmp_path / "run", kind)[0].figures
+    with pytest.raises(ConfigError, match=r"(?s)response is not for models with actions.*collapse"):
+        framecast.diagnose(tmp_path / "run", "response")
+    context, *moved = (torch.from_numpy(np.asarray(each)) for each in (context, actions, others))
+    one, other = (features(model.model, context, 3, actions=each).latent for each in moved)
+    assert not torch.allclose(one, other)
 
 
 def test_actions_are_taken_only_where_they_are_asked_for(pushing: Experiment, archive: Path, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The training loop: what it leaves behind, and that it resumes exactly where it stopped."""
 
 import csv
+import os
 import random
 import signal
 import subprocess
@@ -13,8 +14,10 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from kill_runs import start
 from torch import Tensor
 
+import framecast
 from conftest import changed, weights_of
 from framecast.config.experiment import Experiment, Optimiser
 from framecast.config.parsing import plain
@@ -211,10 +214,6 @@ def test_too_many_in_a_row_stop_training_with_the_checkpoint_intact(
     assert events[0].iteration == 4
 
 
-def command(run: Path, *arguments: str) -> list[str]:
-    return [sys.executable, "-m", "framecast.cli", "train", *arguments]
-
-
 def recipe(experiment: Experiment, path: Path) -> Path:
     path.write_text(yaml.safe_dump({"base": plain(experiment)}))
     return path
@@ -222,70 +221,71 @@ def recipe(experiment: Experiment, path: Path) -> Path:
 
 def test_killed_at_random_and_resumed_is_as_if_nothing_had_happened(experiment: Experiment, tmp_path: Path) -> None:
     """SIGKILL at random moments, also while a checkpoint is being written: every iteration writes one."""
-    long = changed(experiment, iterations=60, checkpoint_every=1, validate_every=20)
+    long = changed(experiment, iterations=40, checkpoint_every=1, validate_every=20)
     finish(long, tmp_path / "whole")
     file, run = recipe(long, tmp_path / "recipe.yaml"), tmp_path / "killed"
-    chance, kills = random.Random(1), 0
+    rng = random.Random(1)
     for _ in range(3):
         begin = ["--resume", str(run)] if (run / "checkpoints").is_dir() else [str(file), "--out", str(run)]
-        process = subprocess.Popen(command(run, *begin), stderr=subprocess.PIPE, stdout=subprocess.PIPE)
-        _wait_for_checkpoints(run, process, 4 + chance.randrange(6))
-        time.sleep(chance.random() * 0.05)
-        process.send_signal(signal.SIGKILL)
-        kills += process.wait() == -signal.SIGKILL
-        process.communicate()
-    assert kills == 3
+        process = start("train", *begin)
+        _wait_for_checkpoints(run, process, 4 + rng.randrange(6))
+        time.sleep(rng.random() * 0.05)
+        os.kill(process, signal.SIGKILL)
+        assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == -signal.SIGKILL
     finish(long, run, resume=True)
     assert torch.equal(weights_of(tmp_path / "whole"), weights_of(run))
     assert not list((run / "checkpoints").glob("*.tmp*"))
 
 
-def _wait_for_checkpoints(run: Path, process: Any, more: int) -> None:
+def _wait_for_checkpoints(run: Path, process: int, more: int) -> None:
+    """Wait until a running process has written `more` checkpoints."""
+
     def newest() -> int:
         return max((int(path.stem.split("-")[1]) for path in (run / "checkpoints").glob("*.pt")), default=0)
 
     target = newest() + more
-    while newest() < target and process.poll() is None:
+    while newest() < target and not os.waitid(os.P_PID, process, os.WEXITED | os.WNOHANG | os.WNOWAIT):
         time.sleep(0.005)
 
 
 def test_sigterm_saves_and_exits_cleanly(experiment: Experiment, tmp_path: Path) -> None:
     endless = changed(experiment, iterations=100_000, checkpoint_every=5, validate_every=100_000)
-    run = tmp_path / "run"
-    arguments = command(run, str(recipe(endless, tmp_path / "recipe.yaml")), "--out", str(run))
-    process = subprocess.Popen(arguments, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    run, output = tmp_path / "run", tmp_path / "output"
+    process = start("train", str(recipe(endless, tmp_path / "recipe.yaml")), "--out", str(run), output=output)
     _wait_for_checkpoints(run, process, 5)
-    process.terminate()
-    _, said = process.communicate()
-    assert process.returncode == 0, said
-    assert "everything is saved" in said
-    assert f"resume {run}" in said
+    os.kill(process, signal.SIGTERM)
+    code, message = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]), output.read_text()
+    assert code == 0, message
+    assert "everything is saved" in message
+    assert f"resume {run}" in message
 
 
 def test_two_processes_are_one_with_twice_the_batch(experiment: Experiment, tmp_path: Path) -> None:
-    """Distributed data parallel over gloo on the CPU: the same losses within 1e-5."""
-    together = replace(
-        changed(experiment, batch_size=4, validation_windows=0, log_every=1), optimiser=Optimiser(learning_rate=1e-3)
-    )
-    finish(together, tmp_path / "one")
-    two = changed(together, batch_size=2, devices=2, strategy="ddp")
-    done = subprocess.run(
-        command(tmp_path, str(recipe(two, tmp_path / "two.yaml")), "--out", str(tmp_path / "two")),
-        capture_output=True,
-        text=True,
-    )
+    """Distributed data parallel over gloo on the CPU, in both stages of a design of two, which go to one folder without a name:
+    the same losses within 1e-5."""
+
+    def batches_of(size: int) -> Experiment:
+        first = FirstStage(iterations=2, batch_size=size, learning_rate=1e-3)
+        staged = replace(experiment, model=replace(ModularDesign.tiny(), first=first))
+        every = changed(staged, iterations=6, batch_size=size, validation_windows=0, log_every=1)
+        return replace(every, optimiser=Optimiser(learning_rate=1e-3))
+
+    framecast.train(batches_of(4), out=tmp_path / "one")
+    two = recipe(changed(batches_of(2), devices=2, strategy="ddp"), tmp_path / "two.yaml")
+    command = [sys.executable, "-m", "framecast.cli", "train", str(two)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    rows = [list(csv.DictReader((tmp_path / name / "log.csv").read_text().splitlines())) for name in ("one", "two")]
+    shared, first_stage = sorted((tmp_path / "runs").iterdir())
+    assert first_stage.name == f"{shared.name}-autoencoder"
+    rows = [list(csv.DictReader((run / "log.csv").read_text().splitlines())) for run in (tmp_path / "one", shared)]
     losses = [[float(row["loss"]) for row in part] for part in rows]
-    assert len(losses[0]) == 12
+    assert len(losses[0]) == 6
     assert losses[1] == pytest.approx(losses[0], abs=1e-5)
-    torch.testing.assert_close(weights_of(tmp_path / "one"), weights_of(tmp_path / "two"), atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(weights_of(tmp_path / "one"), weights_of(shared), atol=1e-5, rtol=1e-4)
 
 
 def test_frames_in_memory_are_trained_on(experiment: Experiment, tmp_path: Path) -> None:
     import numpy as np
-
-    import framecast
 
     np.save(tmp_path / "frames.npy", np.random.default_rng(0).integers(0, 255, (40, 16, 16), dtype=np.uint8))
     frames = framecast.open(tmp_path / "frames.npy")
@@ -298,8 +298,6 @@ def test_frames_in_memory_are_trained_on(experiment: Experiment, tmp_path: Path)
 
 def test_what_is_given_beside_an_experiment_is_used_or_refused(experiment: Experiment, tmp_path: Path) -> None:
     import numpy as np
-
-    import framecast
 
     np.save(tmp_path / "frames.npy", np.random.default_rng(0).integers(0, 255, (40, 16, 16), dtype=np.uint8))
     own = replace(changed(experiment, iterations=1), data=ArchiveData(path="/nowhere", context=2, horizon=2))
@@ -338,8 +336,6 @@ def test_what_no_run_goes_on_with_is_said(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    import framecast
-
     monkeypatch.chdir(tmp_path)
     own = replace(experiment, data=ArchiveData(path="(frames in memory)", context=2, horizon=2))
     (tmp_path / "run").mkdir()
@@ -355,8 +351,6 @@ def test_an_interrupted_run_says_how_it_goes_on(
 
     import numpy as np
     from rich.console import Console
-
-    import framecast
 
     def interrupted(experiment: Experiment, out: Path, **options: Any) -> Any:
         yield Finished(out, 3, interrupted=True)
@@ -386,17 +380,6 @@ def test_a_skipped_step_leaves_the_statistics_of_norms(experiment: Experiment) -
     assert update(experiment, model, optimiser, gradients, None, torch.ones(1)) is None  # type: ignore[arg-type]
     for name, values in model.state_dict().items():
         assert torch.equal(values, before[name]), name
-
-
-def test_both_stages_of_two_processes_go_to_one_folder_without_a_name(experiment: Experiment, tmp_path: Path) -> None:
-    model = replace(ModularDesign.tiny(), first=FirstStage(iterations=2, batch_size=2, learning_rate=1e-3))
-    two = changed(replace(experiment, model=model), iterations=2, devices=2, strategy="ddp", validation_windows=0)
-    done = subprocess.run(
-        command(tmp_path, str(recipe(two, tmp_path / "two.yaml"))), capture_output=True, text=True, cwd=tmp_path
-    )
-    assert done.returncode == 0, done.stderr
-    one, other = sorted((tmp_path / "runs").iterdir())
-    assert other.name == f"{one.name}-autoencoder"
 
 
 def test_other_precisions_are_refused(experiment: Experiment, tmp_path: Path) -> None:

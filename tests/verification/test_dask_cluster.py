@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import xarray as xr
+from cluster_work import broken, square
 from moving_rain import write_rain
 
 from framecast.config.experiment import Experiment, Optimiser, Training
@@ -21,16 +22,6 @@ from framecast.verification.settings import EvaluationSettings
 from framecast.workflows.evaluation import evaluate
 
 pytest.importorskip("distributed")
-
-
-def square(folder: Path, number: int) -> int:
-    """Dies the first time that it is asked for 3."""
-    with (folder / f"{number}-{os.getpid()}").open("a") as file:
-        file.write("x")
-    if number == 3 and not (folder / "died").exists():
-        (folder / "died").touch()
-        os._exit(1)
-    return number**2
 
 
 def test_a_worker_that_dies_costs_nothing_but_time(tmp_path: Path) -> None:
@@ -49,15 +40,11 @@ def test_what_cannot_be_reached_is_said(monkeypatch: pytest.MonkeyPatch) -> None
         map_on_cluster(abs, [1], "tcp://127.0.0.1:9")
 
 
-def broken(number: int) -> int:
-    raise (OSError if number else ValueError)("a fault of the work")
-
-
 @pytest.mark.parametrize("number", [0, 1])
-def test_a_fault_of_the_work_is_none_of_the_cluster(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+def test_a_fault_of_the_work_is_none_of_the_cluster(cluster: str, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     monkeypatch.setattr(dask_cluster, "RETRIES", 0)
     with pytest.raises((OSError, ValueError), match="a fault of the work"):
-        map_on_cluster(broken, [number], "local:1")
+        map_on_cluster(broken, [number], cluster)
 
 
 @pytest.fixture(scope="module")
@@ -76,12 +63,12 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return train(experiment, out=folder / "run"), folder / "rain.nc"
 
 
-def test_on_a_cluster_the_result_is_the_same(run: tuple[Path, Path], tmp_path: Path) -> None:
+def test_on_a_cluster_the_result_is_the_same(run: tuple[Path, Path], cluster: str, tmp_path: Path) -> None:
     folder, data = run
     seen: list[tuple[int, int]] = []
     alone = evaluate(folder, str(data), limit=20, out=tmp_path / "a")
     shared = evaluate(
-        folder, str(data), limit=20, out=tmp_path / "b", cluster="local:2", progress=lambda *k: seen.append(k)
+        folder, str(data), limit=20, out=tmp_path / "b", cluster=cluster, progress=lambda *k: seen.append(k)
     )
     xr.testing.assert_identical(alone.sums, shared.sums)
     assert [e.case for e in alone.examples] == [e.case for e in shared.examples]
@@ -101,7 +88,7 @@ def score_or_die(folder: Path, job: Job, plan: ScoringPlan) -> PartialResult:
     return _score_part(job, plan)
 
 
-def test_killed_midway_the_result_is_the_same(run: tuple[Path, Path], tmp_path: Path) -> None:
+def test_killed_midway_the_result_is_the_same(run: tuple[Path, Path], cluster: str, tmp_path: Path) -> None:
     from framecast.verification.run import assemble, make_plan, score
 
     folder, data = run
@@ -111,7 +98,7 @@ def test_killed_midway_the_result_is_the_same(run: tuple[Path, Path], tmp_path: 
     forecasters, source = opened.forecasters, opened.sources.test
     assert source is not None
     plan = make_plan(source, EvaluationSettings(limit=24))
-    parts = map_on_cluster(partial(score_or_die, tmp_path, job), plan.parts(1), "local:2")
+    parts = map_on_cluster(partial(score_or_die, tmp_path, job), plan.parts(1), cluster)
     assert (tmp_path / "died").exists()
     shared, alone = (
         assemble(parts, plan, source),

@@ -264,7 +264,12 @@ def test_a_run_is_not_replaced_by_a_baseline_of_its_name(rain: Path) -> None:
 
 
 def test_what_is_no_run_is_said() -> None:
-    for run, message in (({}, "no run given"), (3, "3 given, expected the folder"), (["a"], "list given, expected")):
+    for run, message in (
+        ({}, "no run given"),
+        (3, "3 given, expected the folder"),
+        (["a"], "list given, expected"),
+        ("extrapolation", "no run"),
+    ):
         with pytest.raises(ConfigError, match=message):
             evaluate(run)  # type: ignore[arg-type]
 

@@ -15,7 +15,8 @@ from framecast.errors import DataError
 from framecast.forecasting.baselines.extrapolation_probability import ExtrapolationProbability
 from framecast.forecasting.labels import PROBABILITY, forecast_frames
 from framecast.forecasting.products.settings import ProductSettings
-from framecast.verification.given_forecasts import GivenForecaster, split_times
+from framecast.verification.given_forecasts import GivenForecaster
+from framecast.verification.given_parts import split_times
 from framecast.verification.given_truth import Target
 
 CONTEXT, HORIZON = 4, 3
@@ -97,7 +98,7 @@ def as_variables(forecast: xr.Dataset, path: Path) -> None:
     stored = forecast[PROBABILITY].isel(init_time=0, channel=0)
     parts = {
         f"prob_{number}": part.drop_vars("threshold").assign_attrs(threshold=f">= {rate:g} mm/h", units="1")
-        for number, (rate, part) in enumerate(zip(RATES, stored, strict=True))
+        for number, (rate, part) in enumerate(zip(stored["threshold"].values, stored, strict=True))
     }
     dataset = xr.Dataset(parts).assign_coords(
         init_time=((), forecast["init_time"].values[0], {"standard_name": "forecast_reference_time"})
@@ -105,15 +106,21 @@ def as_variables(forecast: xr.Dataset, path: Path) -> None:
     dataset.to_netcdf(path, engine="h5netcdf")
 
 
-@pytest.mark.parametrize("write", [as_product, as_service, as_variables])
+def as_files(forecast: xr.Dataset, path: Path) -> None:
+    """Several files, of two thresholds or one."""
+    for chosen in ([0, 1], [2], [3], [4]):
+        as_variables(forecast.isel(threshold=chosen), path.with_stem(f"{path.stem}_{RATES[chosen[0]]:g}mm"))
+
+
+@pytest.mark.parametrize("write", [as_product, as_service, as_files])
 def test_probabilities_alone_have_the_scores_of_probabilities(
     archive: Path, forecasts: list[xr.Dataset], complete: framecast.Verification, tmp_path: Path, write: object
 ) -> None:
     for number, forecast in enumerate(forecasts):
         write(forecast, tmp_path / f"{number}.nc")  # type: ignore[operator]
-    opened = framecast.open_forecast(tmp_path / "0.nc")
-    assert opened[PROBABILITY].dims == ("init_time", "threshold", "lead_time", "y", "x")
-    np.testing.assert_allclose(opened["threshold"], RATES, rtol=1e-5)
+    opened = [framecast.open_forecast(path) for path in tmp_path.glob("0*.nc")]
+    assert opened[0][PROBABILITY].dims == ("init_time", "threshold", "lead_time", "y", "x")
+    np.testing.assert_allclose(sorted(rate for each in opened for rate in each["threshold"].values), RATES, rtol=1e-5)
     out, report = tmp_path / "out", write is as_product
     result = framecast.verify_forecasts(
         {"files": tmp_path}, archive, baselines=("extrapolation",), out=out, report=report, **SETTINGS
@@ -138,6 +145,27 @@ def test_few_probabilities_have_no_crps(archive: Path, forecasts: list[xr.Datase
     result = framecast.verify_forecasts({"files": tmp_path}, archive, baselines=(), **SETTINGS)
     assert np.isnan(result.frame("files", "crps").value)
     assert any("no CRPS from probabilities at 0.5, 2 mm/h" in note for note in result.repairs)
+
+
+def test_files_of_single_thresholds_that_do_not_fit_are_named(
+    archive: Path, forecasts: list[xr.Dataset], tmp_path: Path
+) -> None:
+    """An initial time without one of its files is left out; files that contradict each other are an error."""
+    for number, forecast in enumerate(forecasts[:2]):
+        as_files(forecast, tmp_path / f"{number}.nc")
+    (tmp_path / "1_2mm.nc").unlink()
+    result = framecast.verify_forecasts({"files": tmp_path}, archive, baselines=(), **SETTINGS)
+    assert result.cases == 1
+    assert "files: 1 forecast left out, without one of the probabilities at 0.5, 2 mm/h" in result.repairs
+    part = forecasts[1].isel(threshold=[3])
+    for change, message in (
+        (forecasts[1].isel(threshold=[2]), r"at 1 mm/h of 2026-06-01T12:25 UTC as in .*1_1mm"),
+        (part.isel(lead_time=slice(2)), "other lead times: 2 from 5 to 10 minutes and 3 from 5 to 15 minutes"),
+        (part.isel(x=slice(40)), "another grid"),
+    ):
+        as_variables(change, tmp_path / "1_another.nc")
+        with pytest.raises(DataError, match=message):
+            framecast.verify_forecasts(tmp_path, archive, baselines=(), **SETTINGS)
 
 
 @pytest.mark.parametrize(

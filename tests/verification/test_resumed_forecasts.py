@@ -74,11 +74,10 @@ def test_forecasts_that_have_changed_are_scored_anew(
     assert counts[0] == 0
 
 
-def test_on_a_cluster_forecasts_have_the_same_scores(archive: Path, folder: Path, tmp_path: Path) -> None:
-    pytest.importorskip("distributed")
+def test_on_a_cluster_forecasts_have_the_same_scores(archive: Path, folder: Path, cluster: str, tmp_path: Path) -> None:
     one = verify(folder, archive, tmp_path / "one")
-    two = verify(folder, archive, tmp_path / "two", cluster="local:2")
+    two = verify(folder, archive, tmp_path / "two", cluster=cluster)
     for name, values in one.sums.data_vars.items():
         np.testing.assert_array_equal(values, two.sums[name], err_msg=str(name))
     with pytest.raises(ArgumentError, match="frames in memory"):
-        framecast.verify_forecasts(str(folder), framecast.open(archive), cluster="local:2")
+        framecast.verify_forecasts(str(folder), framecast.open(archive), cluster=cluster)

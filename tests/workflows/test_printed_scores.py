@@ -11,6 +11,7 @@ from perceptual_files import LINEAR, write_i3d, write_trunk
 from rich.console import Console
 from typer.testing import CliRunner
 
+import framecast
 from framecast.cli import app
 from framecast.config.recipes import Published, published, read, recipes
 from framecast.errors import ArgumentError, ConfigError, DataError
@@ -220,4 +221,52 @@ def test_wrong_weights_and_levels_are_refused_before_training(digits: Path, tmp_
     digits.write_text(DIGITS.replace("fvd: 20", "csi_30: 0.2, level_units: feet"))
     with pytest.raises(ConfigError, match="unknown units 'feet'"):
         reproduce(digits, out=tmp_path / "runs", console=QUIET)
+    assert not (tmp_path / "runs").exists()
+
+
+SAMPLED = """
+base:
+  data: {name: moving_digits, size: 16, digits: 1, context: 3, horizon: 2, train: 4, validation: 2, test: 3}
+  model: {name: svg, width: 4, levels: 2, features: 6, hidden: 6, layers: 1, latent: 2}
+  curriculum: {name: teacher_forced}
+  training: {iterations: 1, batch_size: 2, accelerator: cpu, workers: 0}
+rows:
+  best: {paper: {mse: 1, ssim: 1, convention: thuml, horizon: 4, best_of: 3, best_by: ssim}}
+  mean: {paper: {mse: 1, convention: thuml, mean_of: 2}}
+  other: {model: {name: convlstm, hidden: [4], kernel: 3, patch: 4}, paper: {mse: 1, convention: thuml, mean_of: 2}}
+"""
+
+
+def test_scores_of_samples_are_of_the_best_of_each_window_or_of_all(tmp_path: Path) -> None:
+    (tmp_path / "table.yaml").write_text(SAMPLED)
+    results = reproduce(tmp_path / "table.yaml", out=tmp_path / "runs", console=QUIET)
+    computed = {(each.row, each.score): each for each in results}
+    run = tmp_path / "runs" / "table" / "best"
+    samples = [framecast.load(run, members=1, seed=seed) for seed in range(3)]
+    source = read(f"{tmp_path / 'table.yaml'}#best", ["data.horizon=4"]).data.open().test
+    assert source is not None
+    scores = [framecast.verify([sample], source, convention="thuml") for sample in samples]
+    each = {
+        name: np.array([[one.subset(np.arange(3) == k).frame("svg", name).value for k in range(3)] for one in scores])
+        for name in ("mse", "ssim")
+    }
+    best = each["ssim"].argmax(0)
+    for name in each:
+        ours = computed["best", name]
+        assert ours.ours is not None
+        assert ours.ours.value == pytest.approx(each[name][best, range(3)].mean(), rel=1e-12)
+        assert ours.ours.value != np.mean(each[name])
+        assert "the best of 3 samples for each window, by SSIM; of one forecast, without noise" in ours.how
+    run = tmp_path / "runs" / "table" / "mean"
+    single = evaluate(run, baselines=(), convention="thuml").frame("svg", "mse")
+    assert computed["mean", "mse"].how.startswith("the mean over 2 samples of each window")
+    assert computed["mean", "mse"].how.endswith(f"{single.value:.4g}")
+    assert computed["other", "mse"].how == "of one forecast: the model draws no samples"
+
+
+@pytest.mark.parametrize("wrong", ["best_of: 0", "mean_of: -1", "best_of: 2, mean_of: 2", "best_of: 2, best_by: ssim"])
+def test_a_number_of_samples_that_is_none(tmp_path: Path, wrong: str) -> None:
+    (tmp_path / "table.yaml").write_text(SAMPLED.replace("mean_of: 2", wrong))
+    with pytest.raises(ConfigError, match="sample"):
+        reproduce(tmp_path / "table.yaml", out=tmp_path / "runs", console=QUIET)
     assert not (tmp_path / "runs").exists()

@@ -9,6 +9,7 @@ import typer
 
 import framecast
 from framecast.cli.options import command
+from framecast.cli.terminal import warn
 from framecast.errors import ArgumentError
 
 
@@ -22,6 +23,11 @@ def run(
     ] = None,
 ) -> None:
     """Forecast each new frame, unattended, until stopped: watches for frames and writes forecasts, products and their status."""
+    from dataclasses import replace
+
+    from rich.console import Console
+
+    from framecast.service.checking import check_service
     from framecast.service.settings import example as example_text
     from framecast.service.settings import read_settings
 
@@ -34,6 +40,10 @@ def run(
         )
     settings = read_settings(config)
     if check:
-        print(f"{config}: {', '.join(domain.name for domain in settings.domains)}; output in {settings.out}")
+        chosen = settings if domains is None else replace(settings, domains=tuple(map(settings.domain, domains)))
+        console = Console(stderr=True)
+        for note in check_service(chosen):
+            warn(console, note)
+        print(f"{config}: {', '.join(domain.name for domain in chosen.domains)}; output in {settings.out}")
         return
     framecast.run_service(settings, domains=domains)

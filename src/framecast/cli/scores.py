@@ -61,9 +61,7 @@ def scores(
         if not any(finding.worse for finding in findings):
             print_lines(console, f"{domain}: no drift: {_reason(findings)}")
         result["scores"] += [{"domain": domain, **asdict(row)} for row in framecast.summarise(file, days)]
-        result["drift"] += [
-            {"domain": domain, **asdict(each), "worse": each.worse, "message": each.message} for each in findings
-        ]
+        result["drift"] += [{"domain": domain, **each.plain()} for each in findings]
     return result
 
 

@@ -110,7 +110,9 @@ def rows(recipe: str | Path) -> list[str]:
 class Published:
     """What a paper prints of a row, and how it is to be read: `scores` by name, their `convention`, the `horizon` if it is not
     that of training, the units of the levels in names such as csi_30, the row `against` which it prints costs, and by name of a
-    score (csi for all its levels) why it is `not_comparable`."""
+    score (csi for all its levels) why it is `not_comparable`. Of a model that draws samples it prints the best of `best_of` for
+    each window, by each score or by the one that `best_by` names, or the mean of `mean_of`. Raises `ConfigError` if both are
+    given, less than 1, or another score."""
 
     scores: dict[str, float]
     convention: str = "default"
@@ -118,6 +120,22 @@ class Published:
     level_units: str | None = None
     against: str | None = None
     not_comparable: dict[str, str] = field(default_factory=dict)
+    best_of: int | None = None
+    best_by: str | None = None
+    mean_of: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.best_of is not None and self.mean_of is not None:
+            raise ConfigError("the best and the mean of samples are given, expected one", where="paper.best_of")
+        if self.samples < 0 or 0 in (self.best_of, self.mean_of):
+            raise ConfigError("less than one sample is given", where="paper.best_of, paper.mean_of")
+        if self.best_by is not None and (self.best_of is None or self.best_by not in self.scores):
+            raise ConfigError(f"{shown(self.best_by)} is no score of the best of samples here", where="paper.best_by")
+
+    @property
+    def samples(self) -> int:
+        """The number of samples of which it prints scores, 0 of a single forecast."""
+        return self.best_of or self.mean_of or 0
 
 
 def published(recipe: str | Path, row: str) -> Published | None:

@@ -54,8 +54,8 @@ class FeatureGroups(NamedTuple):
 
 def group_features(model: Any, windows: Windows, reach: float = 1.5, min_samples: int = FEWEST) -> FeatureGroups:
     """The features of a model on windows. The distance of truth and forecast is that of the outputs H (figure 9)."""
-    forecast = probes.features(model, windows.past, windows.horizon)
-    truth = probes.features(model, windows.past, windows.horizon, windows.future)
+    forecast = probes.features(model, windows.past, windows.horizon, actions=windows.actions)
+    truth = probes.features(model, windows.past, windows.horizon, windows.future, windows.actions)
     distance = float("nan")
     if len(windows.frames) >= FEWEST:
         distance = a_distance(truth.output.numpy(), forecast.output.numpy())
@@ -66,8 +66,10 @@ def group_features(model: Any, windows: Windows, reach: float = 1.5, min_samples
 def _blur(model: Any, windows: Windows) -> float:
     """The gradient difference of the forecasts, lower for sharper ones."""
     sums = torch.zeros(2, dtype=torch.float64)
-    for past, future in zip(torch.split(windows.past, 8), torch.split(windows.future, 8), strict=True):
-        forecast = model.forecast(past, windows.horizon).detach().double()
+    for k in range(0, len(windows.frames), 8):
+        past, future = windows.past[k : k + 8], windows.future[k : k + 8]
+        actions = None if windows.actions is None else windows.actions[k : k + 8]
+        forecast = model.forecast(past, windows.horizon, actions).detach().double()
         valid = torch.ones_like(future[:, :, :1], dtype=torch.bool)
         total, count = gradient_difference(forecast, future.double(), valid)
         sums += torch.stack([total.sum(), count.sum()])
@@ -82,7 +84,8 @@ def group_windows(model: Any, windows: Windows, groups: Groups | None = None) ->
         counts = ", ".join(f"{value} ({(codes == k).sum()})" for k, value in enumerate(values))
         return WindowGroups(codes, dict(enumerate(values)), windows.labels.name, f"by {windows.labels.name}: {counts}")
     if groups is None:
-        groups = find_groups(standardize(probes.features(model, windows.past, windows.horizon).latent.numpy()))
+        features = probes.features(model, windows.past, windows.horizon, actions=windows.actions)
+        groups = find_groups(standardize(features.latent.numpy()))
     names = {-1: "no group"} | {k: f"group {k + 1}" for k in range(groups.number)}
     return WindowGroups(groups.labels, names, None, "by DBSCAN: no label differs among the windows")
 

@@ -85,6 +85,10 @@ def diagnose(
     # one model
     page = Path(run) / f"diagnosis-{kind}.html" if out is None else as_html_path(out)
     trained = load(run, device="cpu")
+    if trained.card.shape.actions and kind not in WITH_ACTIONS:
+        raise ConfigError(
+            f"{kind} is not for models with actions", where=run, remedy=f"one of: {', '.join(WITH_ACTIONS)}"
+        )
     windows = windows_for(Path(run), trained, data, options, limit, group_by)
     try:
         diagnosis = KINDS[kind](trained.model, windows, **({} if layer is None else {"layer": layer}))
@@ -232,4 +236,5 @@ KINDS: dict[str, Callable[..., Diagnosis]] = {
 }
 """Kinds by their names: functions of a model and `Windows`, and for those in `LAYERED` of a layer."""
 GROUPED = ("collapse", "slots")
+WITH_ACTIONS = ("collapse", "decoupling", "gradients")
 LAYERED = ("gradients", "motion")

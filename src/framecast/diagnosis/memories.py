@@ -36,7 +36,7 @@ _MEMORIES = {"C": "#d62728", "M": "#1c1e21"}
 
 def decoupling(model: Any, windows: Windows) -> Diagnosis:
     """Are the increments of the two memories decoupled? PredRNN-V2 (2022), figure 3, in the space of equation 5."""
-    increments = probes.increments(model, windows.frames)
+    increments = probes.increments(model, windows.frames, windows.actions)
     cosine = probes.cosines(increments).numpy()
     space = "behind W_decouple, as in the loss"
     if not probed(model, "increments"):
@@ -121,8 +121,11 @@ def _projected(increments: list[list[tuple[Tensor, Tensor]]]) -> Figure:
 
 def gradients(model: Any, windows: Windows, layer: int = 1) -> Diagnosis:
     """How far back does the error reach? PredRNN-V2 (2022), figure 8, with both of its panels."""
-    batches = torch.split(windows.frames, _BATCH)
-    sums = [len(batch) * probes.gradient_norms(model, batch, windows.context, layer) for batch in batches]
+    sums = []
+    for k in range(0, len(windows.frames), _BATCH):
+        batch = windows.frames[k : k + _BATCH]
+        actions = None if windows.actions is None else windows.actions[k : k + _BATCH]
+        sums.append(len(batch) * probes.gradient_norms(model, batch, windows.context, layer, actions))
     norms = (torch.stack(sums).sum(0) / len(windows.frames)).numpy()
     if not np.nansum(norms):
         return Diagnosis("No gradient of the error reaches a hidden state: all are 0.", {}, [])

@@ -51,14 +51,15 @@ class Figure(NamedTuple):
 
 
 class Windows(NamedTuple):
-    """Scaled windows `(N, T + S, C, H, W)`, the lengths of context and horizon, whether the first row is the southern, and the
-    label by which windows are grouped, None where the data have none."""
+    """Scaled windows `(N, T + S, C, H, W)`, the lengths of context and horizon, whether the first row is the southern, the label
+    by which windows are grouped, None where the data have none, and the `actions (N, T + S, A)` of a model that takes some."""
 
     frames: Tensor
     context: int
     horizon: int
     south_first: bool = False
     labels: Labels | None = None
+    actions: Tensor | None = None
 
     @property
     def past(self) -> Tensor:
@@ -89,8 +90,8 @@ def windows_for(
     first that differs among them)."""
     check_counts(limit=limit)
     shape = trained.card.shape
-    if shape.actions or shape.inputs:
-        raise ConfigError("models with actions or inputs are not diagnosed", where=run)
+    if shape.inputs:
+        raise ConfigError("models with extra inputs are not diagnosed", where=run)
     if trained.card.head.rates:
         raise ConfigError(
             f"the head {trained.card.head.name} is not diagnosed",
@@ -102,8 +103,9 @@ def windows_for(
     size = min(shape.height, source.size_of(0)[0]), min(shape.width, source.size_of(0)[1])
     chosen = range(0, len(source), max(1, len(source) // limit))[:limit]
     presentation = Presentation(trained.card.coordinates)
-    batches = evaluation_batches(source, trained.card.scaling, 1, size, chosen, presentation)
-    frames = torch.cat([batch.frames for _, batch in batches])
+    batches = [each for _, each in evaluation_batches(source, trained.card.scaling, 1, size, chosen, presentation)]
+    frames = torch.cat([batch.frames for batch in batches])
+    known = [batch.actions for batch in batches if batch.actions is not None] if shape.actions else []
     own, learned = row_order(sources.frames[0]) if sources.frames else None, trained.card.row_order
     if None not in (own, learned) and own != learned:
         frames = frames.flip(-2)
@@ -111,7 +113,9 @@ def windows_for(
     if None not in (own_columns, trained.card.column_order) and own_columns != trained.card.column_order:
         frames = frames.flip(-1)
     labels = labels_of(source, chosen, group_by)
-    return Windows(frames, shape.context, source.shape.horizon, (learned or own) == "south_first", labels)
+    south_first = (learned or own) == "south_first"
+    actions = torch.cat(known) if known else None
+    return Windows(frames, shape.context, source.shape.horizon, south_first, labels, actions)
 
 
 def plot(draw: Callable[[Any], None], size: tuple[float, float] = WIDE, grid: tuple[int, int] | None = None) -> str:

@@ -51,14 +51,14 @@ def record_calls(model: nn.Module, extract: Callable[[Any, Any, Any], Any]) -> I
 
 
 def run_steps(
-    model: nn.Module, frames: Tensor, teacher: Tensor, extract: Callable[[Step], T]
+    model: nn.Module, frames: Tensor, teacher: Tensor, extract: Callable[[Step], T], actions: Tensor | None = None
 ) -> tuple[Tensor, list[list[T]]]:
-    """The predictions `(B, S, C, H, W)`, and `extract(step)` of each layer at each step `[t][layer]`; an empty list for models
-    without recurrent cells. A cell inside of another is part of its layer."""
+    """The predictions `(B, S, C, H, W)` from frames and `actions (B, T, A)`, and `extract(step)` of each layer at each step
+    `[t][layer]`; an empty list for models without recurrent cells. A cell inside of another is part of its layer."""
     with record_calls(
         model, lambda module, inputs, output: (module, extract(output)) if isinstance(output, Step) else None
     ) as records:
-        predicted = model(frames, teacher).frames
+        predicted = model(frames, teacher, actions).frames
     cells = {module for module, _ in records}
     inner = {part for cell in cells for part in cell.modules() if part is not cell}
     return predicted, by_step([value for module, value in records if module not in inner], teacher.shape[1])
@@ -77,18 +77,22 @@ def layer_index(layer: int, layers: int) -> int:
     return layer - 1
 
 
-def features(model: nn.Module, context: Tensor, horizon: int, future: Tensor | None = None) -> Features:
-    """The features of each sequence (ModeRNN 2022, section IV-B). With `future (B, horizon, C, H, W)` the true frames are the
-    inputs, so that the features are those of the truth. For a model without recurrent cells all three are the inputs of its last
-    convolution or, without any, of its last linear layer."""
+def features(
+    model: nn.Module, context: Tensor, horizon: int, future: Tensor | None = None, actions: Tensor | None = None
+) -> Features:
+    """The features of each sequence (ModeRNN 2022, section IV-B), which may have `actions (B, T + horizon, A)`. With `future (B,
+    horizon, C, H, W)` the true frames are the inputs, so that the features are those of the truth. For a model without recurrent
+    cells all three are the inputs of its last convolution or, without any, of its last linear layer."""
     parts = [
-        _features(model, context[k : k + _BATCH], horizon, None if future is None else future[k : k + _BATCH])
-        for k in range(0, len(context), _BATCH)
+        _features(model, context[part], horizon, *(None if each is None else each[part] for each in (future, actions)))
+        for part in (slice(k, k + _BATCH) for k in range(0, len(context), _BATCH))
     ]
     return Features(*map(torch.cat, zip(*parts, strict=True)))
 
 
-def _features(model: nn.Module, context: Tensor, horizon: int, future: Tensor | None) -> Features:
+def _features(
+    model: nn.Module, context: Tensor, horizon: int, future: Tensor | None, actions: Tensor | None
+) -> Features:
     length = context.shape[1]
     frames = context if future is None else torch.cat([context, future], dim=1)
     teacher = free_running(len(context), length, horizon)
@@ -102,13 +106,13 @@ def _features(model: nn.Module, context: Tensor, horizon: int, future: Tensor | 
         return lambda module, inputs, _: inputs[0] if isinstance(module, kinds) else None
 
     with torch.no_grad():
-        _, steps = run_steps(model, frames, teacher, pooled)
+        _, steps = run_steps(model, frames, teacher, pooled, actions)
         if steps:
             top = [step[-1] for step in steps[length - 1 :]]
             return Features(*(torch.stack(each).mean(0) for each in zip(*top, strict=True)))
         convolved = input_of(nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d)
         with record_calls(model, convolved) as records, record_calls(model, input_of(nn.Linear)) as linear:
-            model(frames, teacher)
+            model(frames, teacher, actions)
     final: Tensor = (records or linear)[-1]
     if final.ndim == 4 and len(final) != len(context):  # the model moved frames into the batch axis
         final = final.reshape(len(context), -1, *final.shape[1:]).mean(1)
@@ -116,14 +120,16 @@ def _features(model: nn.Module, context: Tensor, horizon: int, future: Tensor | 
     return Features(final, final, final)
 
 
-def gradient_norms(model: nn.Module, frames: Tensor, context: int, layer: int = 1) -> Tensor:
+def gradient_norms(
+    model: nn.Module, frames: Tensor, context: int, layer: int = 1, actions: Tensor | None = None
+) -> Tensor:
     """The norm of the gradient of the error at each lead time with respect to the hidden state of `layer` at each earlier step
     `(S, T - 1)`, mean over sequences; NaN for later steps (PredRNN-V2, 2022, figure 8, where it is layer 1). Raises
     `ArgumentError` if the model has no such layer."""
     length = frames.shape[1]
     with torch.enable_grad():
         teacher = free_running(len(frames), context, length - context)
-        predicted, steps = run_steps(model, frames[:, :context], teacher, lambda step: step.hidden)
+        predicted, steps = run_steps(model, frames[:, :context], teacher, lambda step: step.hidden, actions)
         if not steps:
             raise ValueError("the model has no recurrent cells")
         if not predicted.requires_grad:  # a VQ-VAE decodes the nearest vectors of its codebook
@@ -191,13 +197,13 @@ def attention_maps(model: Any, frames: Tensor) -> list[list[list[Tensor]]]:
     return by_step(records, frames.shape[1])
 
 
-def increments(model: nn.Module, frames: Tensor) -> list[list[tuple[Tensor, Tensor]]]:
+def increments(model: nn.Module, frames: Tensor, actions: Tensor | None = None) -> list[list[tuple[Tensor, Tensor]]]:
     """The increments of both memories of each layer at each step `[t][layer]`, with the true frames as inputs: in the space of
     the decoupling loss, behind W_decouple, if the model was trained with it (PredRNN-V2 2022, equation 5). Raises ValueError for
     models without two memories."""
     teacher = torch.ones(len(frames), frames.shape[1] - 1, dtype=torch.bool)
     with torch.no_grad():
-        _, steps = run_steps(model, frames, teacher, lambda step: step.increments)
+        _, steps = run_steps(model, frames, teacher, lambda step: step.increments, actions)
         pairs = [[pair for pair in row if pair is not None] for row in steps]
         if not pairs or not pairs[0]:
             raise ValueError("the cells of the model have no two memories")

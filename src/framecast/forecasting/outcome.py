@@ -70,12 +70,20 @@ def record(
         )
     if age is not None:
         attributes["framecast_age_seconds"] = round(age, 1)
-    lines = {"framecast_reasons": reasons, "framecast_input_files": input_files(context)}
-    attributes |= {name: "\n".join(texts) for name, texts in lines.items() if texts}
+    if files := input_files(context):
+        attributes["framecast_input_files"] = "\n".join(files)
     if weights:
         attributes["framecast_weights_sha256"] = weights
     for part in (forecast, values_of(forecast)):
         part.attrs.update(attributes)
+    record_reasons(forecast, reasons)
+
+
+def record_reasons(forecast: Forecast, reasons: Sequence[str]) -> None:
+    """Record in the attributes of a forecast all reasons for what it is, in the place of earlier ones."""
+    for part in (forecast, values_of(forecast)):
+        if reasons:
+            part.attrs["framecast_reasons"] = "\n".join(reasons)
 
 
 def input_files(context: xr.DataArray) -> list[str]:

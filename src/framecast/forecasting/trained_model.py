@@ -331,7 +331,7 @@ class TrainedModel:
             if noise is None:
                 output = self.model.forecast(scaled.float(), horizon, action_tensor)
             else:
-                output = self.model.sample(scaled.float(), horizon, noise.to(self.device))
+                output = self.model.sample(scaled.float(), horizon, noise.to(self.device), action_tensor)
         output = output[..., :height, :width].float().cpu()
         if self.card.head.rates:
             result, no_basis = output.numpy(), np.isnan(contexts[:, -1:])

@@ -21,7 +21,7 @@ from framecast.models.predrnn_m import PredRNNMOnly
 from framecast.models.predrnnpp import PredRNNPlusPlus
 from framecast.models.sa_convlstm import SAConvLSTM
 from framecast.models.simvp import TAU, SimVP
-from framecast.models.svg import SVG
+from framecast.models.svg import SVG, ActionSVG
 from framecast.models.tctn import TCTN
 from framecast.models.trajgru import TrajGRU
 from framecast.models.unet import UNet
@@ -56,6 +56,7 @@ Model = (
     | VAE
     | ActionPredRNN
     | ActionModeRNN
+    | ActionSVG
 )
 
 __all__ = [
@@ -71,6 +72,7 @@ __all__ = [
     "VQVAE",
     "ActionModeRNN",
     "ActionPredRNN",
+    "ActionSVG",
     "ConvLSTM",
     "ConvTTLSTM",
     "CrevNet",

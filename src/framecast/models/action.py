@@ -33,6 +33,7 @@ from framecast.models.parts.recurrent import (
     RecurrentConfig,
     TwoMemories,
     check_divisible,
+    check_has_actions,
     zeros,
 )
 from framecast.models.parts.stack import Stack, StackState
@@ -143,12 +144,7 @@ def _check_even(hidden: tuple[int, ...]) -> None:
 
 def _check(settings: RecurrentConfig, shape: FrameShape) -> None:
     check_divisible(shape.height, shape.width, settings.patch)
-    if not shape.actions:
-        raise ConfigError(
-            f"{settings.name} needs actions, and the data has none",
-            where="model.name",
-            remedy="data.actions=true where the files hold some, or a model without",
-        )
+    check_has_actions(shape, settings.name)
 
 
 def _built(settings: ActionPredRNN | ActionModeRNN, shape: FrameShape, decoupling: Decoupling | None) -> Recurrent:

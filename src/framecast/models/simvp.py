@@ -318,7 +318,7 @@ class _OneShotConfig(ABC):
         widths = [channels, *[self.hidden] * (self.blocks - 1), channels]
         rates = [0.0] * self.blocks
         if self.drop_path is not None:
-            rates = torch.linspace(FIRST_DROP, self.drop_path, self.blocks).tolist()
+            rates = torch.linspace(FIRST_DROP, self.drop_path, self.blocks, device="cpu").tolist()
         return nn.Sequential(
             *(
                 MetaBlock(width, outputs, inner(width), self.mlp_ratio, rate)

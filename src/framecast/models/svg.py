@@ -14,6 +14,8 @@ A forecast takes epsilon = 0, the means of the prior; `sample` takes it normal, 
 of training the prediction of a frame never sees that frame: of the context it is decoded from z of the prior, while the state
 goes on with z of the posterior. Statistics of BatchNorm are the running ones outside of training, where the published code takes
 those of the batch, and convolutions before one have no biases. The published sums over t are means here, both alike.
+
+With actions (`ActionSVG`), of which the paper has none, prior and predictor take [E(x_(t-1)), a_(t-1)] in place of E(x_(t-1)).
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from framecast.errors import ConfigError
-from framecast.models.parts.recurrent import FrameConfig, Recurrent
+from framecast.models.parts.recurrent import FrameConfig, Recurrent, check_has_actions, check_sides
 from framecast.ops import free_running
 from framecast.types import FrameShape, Prediction, Stepped, config
 
@@ -173,9 +175,10 @@ class SVGCore(nn.Module):
         widths = tuple(settings.width * 2 ** min(level, 3) for level in range(settings.levels))
         self.encoder = Encoder(shape.channels, widths, features, grid, settings.encoder)
         self.decoder = Decoder(shape.channels, widths, features, grid, settings.encoder)
-        self.prior = LSTM(features, hidden, 1, 2 * latent)
+        seen = features + shape.actions
+        self.prior = LSTM(seen, hidden, 1, 2 * latent)
         self.posterior = LSTM(features, hidden, 1, 2 * latent)
-        self.predictor = LSTM(features + latent, hidden, settings.layers, features)
+        self.predictor = LSTM(seen + latent, hidden, settings.layers, features)
         self.apply(_initialise)
 
     def infer(self, frames: Tensor, observed: Tensor) -> Gaussian:
@@ -199,11 +202,11 @@ class SVGCore(nn.Module):
         return State(0, self.prior.start(like), self.predictor.start(like), (), Gaussian(none, none), observed, none)
 
     def step(self, x: Tensor, state: State, action: Tensor | None = None) -> Stepped:
-        """`x (B, C, H, W)`: the frame at t; returns the prediction of the frame at t + 1."""
-        if action is not None:
-            raise ValueError("SVG takes no actions")
+        """`x (B, C, H, W)`: the frame at t, and maybe the `action (B, A)`; returns the prediction of the frame at t + 1."""
         t, known, noise = state.step, state.observed.shape[1], state.noise[:, state.step]
         vector, skips = self.encoder(x)
+        if action is not None:
+            vector = torch.cat([vector, action.to(vector.dtype)], dim=1)
         if t >= self.context and not self.follows:
             skips = state.skips
         output, before = self.prior(vector, state.prior)
@@ -234,10 +237,11 @@ def _initialise(module: nn.Module) -> None:
 class SVGNetwork(nn.Module):
     """A forecaster that also draws samples, each a function of noise."""
 
-    def __init__(self, recurrent: Recurrent, latent: int) -> None:
+    def __init__(self, recurrent: Recurrent, latent: int, takes_actions: bool) -> None:
         super().__init__()
         self.recurrent = recurrent
         self.noise_size = latent
+        self.takes_actions = takes_actions
 
     def forward(self, frames: Tensor, teacher: Tensor, actions: Tensor | None = None) -> Prediction:
         """Predict the frames at 1..T-1: `frames (B, T or fewer, C, H, W)`, `teacher (B, T - 1)` bool. In training the latents
@@ -246,18 +250,23 @@ class SVGNetwork(nn.Module):
             raise ConfigError("BatchNorm needs batches of 2 or more", where="training.batch_size", remedy="use 2")
         shape = (*teacher.shape, self.noise_size)
         draw = torch.randn if self.training else torch.zeros
-        return self._predict(frames, teacher, draw(shape, device=frames.device, dtype=frames.dtype))
+        return self._predict(frames, teacher, draw(shape, device=frames.device, dtype=frames.dtype), actions)
 
     def forecast(self, context: Tensor, horizon: int, actions: Tensor | None = None) -> Tensor:
         """`context (B, T, C, H, W)` -> the `horizon` frames after it, `(B, horizon, C, H, W)`, at the means of the latents."""
-        return self.forward(context, free_running(len(context), context.shape[1], horizon)).frames[:, -horizon:]
+        return self.forward(context, free_running(len(context), context.shape[1], horizon), actions).frames[
+            :, -horizon:
+        ]
 
-    def sample(self, context: Tensor, horizon: int, noise: Tensor) -> Tensor:
+    def sample(self, context: Tensor, horizon: int, noise: Tensor, actions: Tensor | None = None) -> Tensor:
         """The same at the latents of normal `noise (B, T + horizon - 1, Z)`."""
-        return self._predict(context, free_running(len(context), context.shape[1], horizon), noise).frames[:, -horizon:]
+        teacher = free_running(len(context), context.shape[1], horizon)
+        return self._predict(context, teacher, noise, actions).frames[:, -horizon:]
 
-    def _predict(self, frames: Tensor, teacher: Tensor, noise: Tensor) -> Prediction:
+    def _predict(self, frames: Tensor, teacher: Tensor, noise: Tensor, actions: Tensor | None) -> Prediction:
         self.recurrent.check_size(frames)
+        if actions is None and self.takes_actions:
+            raise ConfigError("this model needs the actions of every step", remedy="give actions (B, T, A)")
         core: Any = self.recurrent.core
         known = min(frames.shape[1] - 1, teacher.shape[1])
         mask = teacher.to(frames.device)
@@ -268,7 +277,7 @@ class SVGNetwork(nn.Module):
         state = core.start(frames[:, 0])._replace(noise=noise)
         if known:
             state = state._replace(posterior=core.infer(frames[:, 1 : known + 1], observed), observed=observed)
-        predicted: Prediction = self.recurrent(frames, teacher, state=state)
+        predicted: Prediction = self.recurrent(frames, teacher, actions, state=state)
         return predicted
 
 
@@ -318,4 +327,16 @@ class SVG(FrameConfig):
 
     def build(self, shape: FrameShape) -> SVGNetwork:
         """A forecaster with new weights for frames of `shape`. Raises `ConfigError` as `check` does."""
-        return SVGNetwork(self.recurrent(shape), self.latent)
+        return SVGNetwork(self.recurrent(shape), self.latent, bool(shape.actions))
+
+
+@config
+class ActionSVG(SVG):
+    """SVG with actions, which prior and predictor are given with the vector of each frame."""
+
+    name: Literal["svg_action"] = "svg_action"  # type: ignore[assignment]
+
+    def check(self, shape: FrameShape) -> None:
+        """Raise `ConfigError` if this cannot be built for `shape`."""
+        check_sides(shape, self.multiple, self.name)
+        check_has_actions(shape, self.name)

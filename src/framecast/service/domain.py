@@ -8,7 +8,6 @@ next start goes on from there.
 from __future__ import annotations
 
 import datetime
-import glob
 import logging
 import time
 from collections import deque
@@ -17,6 +16,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from framecast.ops.native.memory import return_free
+from framecast.service.attempts import Attempts
 from framecast.service.issuing import RECENT, Issuer
 from framecast.service.layout import Layout, Time, from_stamp, iso, utc_now, write_json
 from framecast.service.ledger import Cycle, Ledger, declare_nothing
@@ -103,6 +103,9 @@ class DomainLoop:
         history = max(self._length * self.clock.step, wait + self.clock.step)
         self._source = source_of(domain, self._issuer.read_options, history, self._timer)
         self.pace = Pace(domain, [each.seconds["total"] for each in self.ledger.recent[-WINDOW:] if each.seconds])
+        self._attempts = Attempts(self.layout.attempt)
+        if (lost := self._attempts.given_up) is not None:
+            self.pace.give_up(lost, self._timer())
         self._started = self._now()
         self._scorer = Scorer(domain, self.layout, self.clock)
         self._standing = next((each for each in reversed(self.ledger.recent) if each.outcome == "forecast"), None)
@@ -112,8 +115,6 @@ class DomainLoop:
             stamp = from_stamp(frame["time"].values[0])
             self.memory.add(Arrival(stamp, frame, str(path), self._timer(), 0.0), self._started)
         self._write_status()
-        if "://" not in domain.source and not (Path(domain.source).exists() or glob.has_magic(domain.source)):
-            _log.warning("%s does not exist yet", domain.source)
         if self._standing is not None and self.layout.forecast(self._standing.cycle).is_dir():
             self._issuer.archive(self._standing.cycle)
         if last is not None:
@@ -156,7 +157,9 @@ class DomainLoop:
         assert frames is not None
         begun = self._timer()
         plan = self.pace.choose(begun - held.seen, begun)
+        self._attempts.begin(plan)
         cycle = self._issuer.issue(time, frames, plan, now, held, tuple(self._notes))
+        self._attempts.end()
         self._notes.clear()
         if cycle.outcome == "forecast":
             self._standing = cycle

@@ -17,7 +17,7 @@ from framecast.forecasting.labels import Forecast
 from framecast.forecasting.ladder import NOTHING, Ladder
 from framecast.forecasting.loading import is_baseline
 from framecast.forecasting.open import open_forecast
-from framecast.forecasting.outcome import Outcome
+from framecast.forecasting.outcome import Outcome, record_reasons
 from framecast.forecasting.products.archive import append_forecast
 from framecast.forecasting.products.write import possible, write_products
 from framecast.forecasting.write import write
@@ -41,8 +41,7 @@ class Issuer:
 
     def __init__(self, domain: Domain, layout: Layout, timer: Timer) -> None:
         self._domain, self._layout, self._timer = domain, layout, timer
-        rungs = [domain.model, *(name for name in domain.ladder if name != domain.model)]
-        self._ladder = Ladder(rungs, domain.device, tile=domain.tile, members=domain.members, seed=domain.seed)
+        self._ladder = Ladder(domain.rungs, domain.device, tile=domain.tile, members=domain.members, seed=domain.seed)
         self._model = self._ladder.trained
         if self._model is None and not is_baseline(domain.model):
             _log.error(
@@ -98,6 +97,7 @@ class Issuer:
         # its folder, which holds the record too
         if outcome.forecast is None or newest != time:
             return finish()
+        record_reasons(outcome.forecast, draft.reasons)
         try:
             with replacing(self._layout.forecast(time), overwrite=False) as folder:
                 folder.mkdir()
@@ -136,7 +136,7 @@ class Issuer:
             now=to_stamp(now),
             max_age=datetime.timedelta(minutes=self._domain.max_age),
             step=np.timedelta64(round(self._domain.cadence * 60e9), "ns"),
-            leave_out=None if plan.model else {self._ladder.rungs[0]: plan.reason},
+            leave_out=dict.fromkeys(self._ladder.rungs[: plan.first], "to be on time"),
         )
 
     def _write(self, forecast: Forecast, folder: Path) -> tuple[list[str], list[str]]:

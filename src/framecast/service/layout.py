@@ -2,6 +2,7 @@
 
 OUT/DOMAIN/status.json                          replaced after each cycle
 OUT/DOMAIN/cycles.jsonl                         one line for each expected time
+OUT/DOMAIN/attempt.json                         the plan in progress, while a forecast is made
 OUT/DOMAIN/frames/20261129T120000Z.nc           observed frames
 OUT/DOMAIN/forecasts/20261129T120000Z/          one forecast, by its initial time: forecast.nc, cycle.json, products
 OUT/DOMAIN/archive.zarr                         all forecasts, if chosen
@@ -75,6 +76,7 @@ class Layout:
         self.folder = Path(out) / domain
         self.status = self.folder / "status.json"
         self.cycles = self.folder / "cycles.jsonl"
+        self.attempt = self.folder / "attempt.json"
         self.scores = self.folder / "scores.csv"
         self.archive = self.folder / "archive.zarr"
         self.frames = self.folder / "frames"

@@ -1,11 +1,13 @@
-"""What fits into the deadline of a cycle: all of it, fewer members, fewer lead times, or a lower rung.
+"""What fits into the deadline of a cycle: all of it, fewer members, fewer lead times, or a lower rung, down to the last one.
 
 A plan is refused if it, or a smaller one, took longer than what is left of the deadline lately; what has not been measured
-lately is tried again. So a slow spell costs a few small forecasts, and ends by itself.
+lately is tried again. So a slow spell costs a few small forecasts, and ends by itself. A plan that no process has survived is
+refused as long (`framecast.service.attempts`).
 """
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from typing import NamedTuple
 
@@ -24,29 +26,29 @@ WINDOW = 288
 
 
 class Plan(NamedTuple):
-    """What a cycle computes: `members` of the model (None for its mean), lead times, whether the model is used at all, and the
-    reason where it is less than was asked for."""
+    """What a cycle computes: `members` of the model (None for its mean), lead times, the `first` rung that is tried (0 is the
+    model), and the reason where it is less than was asked for."""
 
     members: int | None
     horizon: int
-    model: bool
+    first: int
     reason: str = ""
 
 
 def plans_of(domain: Domain) -> list[Plan]:
     """The plans of a domain, from all that is wanted to the least."""
-    plans = [Plan(domain.members, domain.horizon, True)]
+    plans = [Plan(domain.members, domain.horizon, 0)]
     if domain.members is not None:
         members = domain.members
         while members // 2 >= FEWEST_MEMBERS:
             members //= 2
-            plans.append(Plan(members, domain.horizon, True, f"{members} members of {domain.members}"))
+            plans.append(Plan(members, domain.horizon, 0, f"{members} members of {domain.members}"))
     least = plans[-1]
     if domain.horizon > 1:
         half = max(domain.horizon // 2, 1)
-        text = f"{half} lead times of {domain.horizon}"
-        plans.append(Plan(least.members, half, True, ", ".join(filter(None, [least.reason, text]))))
-    plans.append(Plan(None, domain.horizon, False, "a rung below the model"))
+        text = f"{half} lead time{'s' * (half != 1)} of {domain.horizon}"
+        plans.append(Plan(least.members, half, 0, ", ".join(filter(None, [least.reason, text]))))
+    plans += [Plan(None, domain.horizon, first, name) for first, name in enumerate(domain.rungs[1:] or ("nothing",), 1)]
     return plans
 
 
@@ -61,19 +63,35 @@ class Pace:
         self.overruns = sum(each > self._deadline for each in self._latencies)
 
     def choose(self, elapsed: float, timer: float) -> Plan:
-        """The largest plan that fits into what is left of the deadline after `elapsed` seconds; the least if none does."""
+        """The largest plan that fits into what is left of the deadline after `elapsed` seconds; the least if none does. Once it
+        has passed, the best rung below the model that takes no longer than another deadline."""
         left = self._deadline - elapsed
-        slow = left <= 0
+        late, slow = left <= 0, False
         chosen = self.plans[-1]
         for number in reversed(range(len(self.plans))):
             expected = [seconds for seconds, at in self._durations[number] if timer - at < _SECONDS_VALID]
-            slow = slow or bool(expected and max(expected) > left)
+            slow = slow or bool(expected and max(expected) > (self._deadline if late else left))
+            slow = slow or (late and self.plans[number].first == 0)
             if not slow or number == len(self.plans) - 1:
                 chosen = self.plans[number]
         if not chosen.reason:
             return chosen
+        if self._is_lost(timer):
+            return chosen._replace(reason=f"cut down to {chosen.reason}: the process ended twice while it made more")
         state = f"{left:.0f} s are left" if left > 0 else "the deadline has passed"
         return chosen._replace(reason=f"cut down to {chosen.reason}, to be on time ({state})")
+
+    def give_up(self, plan: Plan, timer: float) -> None:
+        """Do not try a plan for a while: no process has survived it."""
+        for known, durations in zip(self.plans, self._durations, strict=True):
+            if known[:3] == plan[:3]:
+                durations.append((math.inf, timer))
+
+    def _is_lost(self, timer: float) -> bool:
+        """Whether a plan is given up at present."""
+        return any(
+            seconds == math.inf and timer - at < _SECONDS_VALID for each in self._durations for seconds, at in each
+        )
 
     def record(self, plan: Plan, seconds: float, latency: float, timer: float) -> None:
         """Note that a plan took so many seconds, and its cycle `latency` from when its frame could be read."""

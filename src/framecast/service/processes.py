@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import FrameType
@@ -27,6 +27,7 @@ import framecast
 from framecast.config.parsing import plain
 from framecast.errors import FramecastError, format_keyword
 from framecast.service import logs
+from framecast.service.checking import check_service
 from framecast.service.layout import Layout, iso, utc_now, write_json
 from framecast.service.settings import Domain, Service, read_settings
 from framecast.writing import claim
@@ -164,11 +165,13 @@ class Group:
 def run_service(config: str | Path | Service, *, domains: Sequence[str] | None = None) -> None:
     """Forecast each new frame of the domains of `config`, the path of a YAML file or settings, until SIGTERM or SIGINT.
 
-    `domains` names those to run, by default all. Raises `DataError` and `ConfigError` for settings that cannot be used, and
-    `RunError` if another process writes the output of a service with the same folder, or it cannot be written.
+    `domains` names those to run, by default all. Raises `DataError` and `ConfigError` for settings that cannot be used (see also
+    `framecast.service.checking`), and `RunError` if another process writes the output of a service with the same folder, or it
+    cannot be written.
     """
     settings = config if isinstance(config, Service) else read_settings(config)
     chosen = settings.domains if domains is None else tuple(map(settings.domain, domains))
+    notes = check_service(replace(settings, domains=chosen))
     out = Path(settings.out)
     children = [_child(settings, domain) for domain in chosen]
     if settings.serve is not None:
@@ -177,6 +180,8 @@ def run_service(config: str | Path | Service, *, domains: Sequence[str] | None =
         logs.set_up(settings.log, "service", out / "service.log")
         stop = stop_on_signals()
         _log.info("framecast %s starts: %s", framecast.__version__, ", ".join(child.name for child in children))
+        for note in notes:
+            _log.warning("%s", note)
         Group(settings, out, children).run(stop)
         _log.info("the service has ended")
 

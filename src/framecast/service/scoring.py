@@ -14,6 +14,7 @@ import numpy as np
 import xarray as xr
 
 from framecast.errors import FramecastError
+from framecast.forecasting.loading import is_baseline
 from framecast.forecasting.open import open_forecast
 from framecast.service.appended import last_lines
 from framecast.service.issuing import FORECAST
@@ -54,10 +55,10 @@ class Scorer:
         """Score the forecast that begins at `time` by the `frames` before and after it. One that cannot be scored is logged and
         passed over. Raises `RunError` if the file cannot be written."""
         self._through = time
-        names = [name for name in self._domain.ladder if name != self._domain.model]
+        fallbacks = [name for name in self._domain.rungs[1:] if is_baseline(name)]
         try:
             forecast = open_forecast(self._layout.forecast(time) / FORECAST)
-            rows = score_forecast(forecast, frames, fallbacks=names)
+            rows = score_forecast(forecast, frames, fallbacks=fallbacks)
         except FramecastError as error:
             _log.warning("the forecast of %s cannot be scored: %s", iso(time), error.what)
             return
@@ -103,6 +104,7 @@ class Scorer:
             "warning": "; ".join(worse) or None,
             "promise": source,
             "findings": [finding.message for finding in findings],
+            "advantages": [finding.plain() for finding in findings],
         }
         for message in worse:
             _log.warning("drift: %s", message)

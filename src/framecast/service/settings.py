@@ -103,6 +103,11 @@ class Domain:
             _check_rung(name, "ladder")
 
     @property
+    def rungs(self) -> tuple[str, ...]:
+        """The model, and the rungs of the ladder below it."""
+        return tuple(dict.fromkeys((self.model, *self.ladder)))
+
+    @property
     def wait_seconds(self) -> float:
         """Seconds after its time at which a frame is missing: by default two cadences."""
         return 60 * (2 * self.cadence if self.wait is None else self.wait)

@@ -3,6 +3,8 @@
 A file is read once its size and its time of change are the same at two polls. While it cannot be read it is tried again, for the
 `patience` of the domain after its last change; then it is declared damaged. A file that changes is read again. Names that begin
 with a dot and those of transfers in progress (`.part`, `.tmp`) are passed over, and names that hold an older time than is of use.
+
+A frame could be read from when its file lay there and a look was due. So what it waits while a cycle or a scoring goes on counts.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import datetime
 import glob
 import logging
+import math
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -75,10 +78,12 @@ def source_of(
 
 @dataclass
 class _File:
-    """What is known of a file: its signature, since when that is so, and whether it is done with."""
+    """What is known of a file: its signature, since when that is so, how long it had lain there by then though a look was due,
+    and whether it is done with."""
 
     signature: tuple[int, int, int]
     since: float
+    waited: float = 0.0
     done: bool = False
 
 
@@ -89,10 +94,13 @@ class Files:
         self._domain, self._before, self._history, self._timer = domain, before, history, timer
         self._files: dict[str, _File] = {}
         self._old: set[str] = set()
+        self._due = math.inf
 
     def poll(self, now: Time) -> Poll:
         """The frames of files that are complete and new, see `Source`."""
         result = Poll([], [], [])
+        begun = self._timer()
+        late = max(begun - self._due, 0.0)
         listed = _list(self._domain.source)
         self._old.intersection_update(listed)
         paths = [path for path in listed if not self._is_old(path, now)]
@@ -102,10 +110,12 @@ class Files:
                 continue
             file = self._files.get(path)
             if file is None or file.signature != signature:
-                self._files[path] = _File(signature, self._timer())
+                age = max(now.timestamp() - signature[1] / 1e9, 0.0)
+                self._files[path] = _File(signature, self._timer(), min(late, age))
                 result.pending.append(path)
             elif not file.done:
-                self._read(path, file, now, result)
+                self._read(path, file, now, file.waited + late, result)
+        self._due = begun + self._domain.poll
         return result
 
     def _is_old(self, path: str, now: Time) -> bool:
@@ -118,12 +128,13 @@ class Files:
         self._old.add(path)
         return True
 
-    def _read(self, path: str, file: _File, now: Time, result: Poll) -> None:
-        """Read a file, or find out that it is damaged."""
+    def _read(self, path: str, file: _File, now: Time, waited: float, result: Poll) -> None:
+        """Read a file that has `waited` for it so many seconds, or find out that it is damaged."""
         start = self._timer()
         try:
             frames = open_like([path], self._domain.options, self._before)
-            result.arrivals.extend(_arrivals(frames, path, now, self._history, start, self._timer))
+            arrivals = _arrivals(frames, path, now, self._history, start, self._timer)
+            result.arrivals.extend(arrival._replace(seen=start - waited) for arrival in arrivals)
             file.done = True
         except ResourceError as error:
             _log.error("%s: %s", path, error.what)

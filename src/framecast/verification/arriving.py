@@ -19,7 +19,8 @@ from framecast.forecasting.baselines import find as find_baseline
 from framecast.forecasting.labels import RECENT, Forecast
 from framecast.forecasting.protocol import Forecaster
 from framecast.verification.given_baselines import baseline_data, baselines_at
-from framecast.verification.given_forecasts import GivenForecast, GivenForecaster, split_times
+from framecast.verification.given_forecasts import GivenForecaster
+from framecast.verification.given_parts import GivenForecast, split_times
 from framecast.verification.given_truth import Target, TruthWindows, steps_of
 from framecast.verification.run import assemble, make_plan, score
 from framecast.verification.score_rows import SCORES, ScoreRow, rows_of
@@ -102,4 +103,4 @@ def rates_of(given: GivenForecast, frames: xr.DataArray, rates: Sequence[float] 
         return ()
     if rates is not None:
         return tuple(float(rate) for rate in rates)
-    return given.first.rates or quantity.thresholds
+    return given.rates or quantity.thresholds

@@ -14,8 +14,9 @@ fewer than `FEWEST` days with events there is no test.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -66,6 +67,13 @@ class Drift:
             return f"{score} of {self.forecaster}: {here}; too few days to tell"
         relation = "worse than" if self.worse else "no evidence of less than"
         return f"{score} of {self.forecaster}: {here}, {relation} {self.since} ({self.promised:+.3f}; p = {self.p:.2g})"
+
+    def plain(self) -> dict[str, Any]:
+        """The finding as plain data; numbers that are not known are None."""
+        values = {
+            key: None if isinstance(value, float) and np.isnan(value) else value for key, value in asdict(self).items()
+        }
+        return {**values, "worse": bool(self.worse), "message": self.message}
 
 
 def drift(
@@ -147,7 +155,7 @@ def _promised(
     promise: Promise | None, place: Place, reference: Place, leads: set[float | None]
 ) -> tuple[Advantage, str] | None:
     """The advantage over the reference that is promised at these lead times, and by what; None without."""
-    if promise is None:
+    if promise is None or place.forecaster in REFERENCES:  # the promise is that of the model
         return None
     known = [lead for lead in leads if lead is not None]
     promised = promise.over(reference.forecaster, metric_of(place.score), place.threshold, known)

@@ -31,6 +31,7 @@ from framecast.data.windows.sources import DataSplits
 from framecast.data.windows.splits import NAMES
 from framecast.errors import ArgumentError, ConfigError
 from framecast.forecasting.baselines import BaselineData, assumptions, build_all
+from framecast.forecasting.loading import is_baseline
 from framecast.forecasting.protocol import Forecaster
 from framecast.forecasting.trained_model import TrainedModel, load
 from framecast.maps.mesh import is_curvilinear, mesh_of
@@ -110,6 +111,14 @@ class Job:
             raise ArgumentError("no run given", parameter="run")
         folders = tuple((name, str(as_path(folder, "the folder of a run", "run"))) for name, folder in by_name.items())
         for name, folder in folders:
+            if is_baseline(folder):
+                raise ArgumentError(
+                    "a baseline is no run; it is scored beside those of trained models",
+                    where=folder,
+                    parameter="baselines",
+                    example=[folder],
+                    remedy="give the folder of a run, and name the baseline",
+                )
             _check_name(name, folder, settings)
         return Job(folders, data, options, settings)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +17,7 @@ from framecast.errors import DataError, ResourceError
 from framecast.forecasting.open import open_forecast
 from framecast.progress import advance
 from framecast.reading.paths import is_folder
-from framecast.verification.given_forecasts import GivenForecast, split_times
+from framecast.verification.given_parts import GivenForecast, split_times
 
 Paths = str | Path | Sequence[str | Path]
 """A file, a folder or a glob pattern of forecasts, or several."""
@@ -36,12 +37,19 @@ class ForecastFiles:
         """The lead times of any of the forecasts, ascending."""
         return np.unique(np.concatenate([each.leads for each in self.forecasts.values()]))
 
+    @property
+    def rates(self) -> tuple[float, ...] | None:
+        """The rates in mm/h at which most of the forecasts state probabilities; None if they state none."""
+        (rates, _), *_ = Counter(each.rates for each in self.forecasts.values()).most_common(1)
+        return rates
+
 
 def collect(name: str, paths: Paths, *, variable: str | None = None, units: str | None = None) -> ForecastFiles:
     """The forecasts of `paths`; `variable` and `units` are those of `framecast.open_forecast`.
 
     Of a folder or pattern, files that are no forecasts are left out, which the notes say. Several files may hold the lead times
-    of one initial time; what two of them hold is that of the first. Raises `DataError` if there is no forecast.
+    of one initial time, or its probabilities at several thresholds; of values that two of them hold the first count. Raises
+    `DataError` if there is no forecast, and if probabilities of one initial time do not fit to each other.
     """
     files = list_files(paths)
     forecasts: dict[np.datetime64, GivenForecast] = {}
@@ -59,12 +67,11 @@ def collect(name: str, paths: Paths, *, variable: str | None = None, units: str 
         used.append(str(file))
         for each in opened:
             before = forecasts.get(each.init_time)
-            if before is None:
-                forecasts[each.init_time] = each
-            elif np.isin(each.leads, before.leads).any():
+            joined = each if before is None else before.joined(each.first)
+            if joined is None:
                 repeated += 1
             else:
-                forecasts[each.init_time] = GivenForecast(each.init_time, (*before.parts, *each.parts))
+                forecasts[each.init_time] = joined
     advance(len(files), len(files))
     if not forecasts:
         raise failures[0]

@@ -46,14 +46,31 @@ def choose_cases(
 
 def _shared(sources: Sequence[ForecastFiles], target: Target, context: int, notes: list[str]) -> TruthWindows:
     """The windows of the initial times that all sources have."""
-    shared = set.intersection(*(set(source.forecasts) for source in sources))
+    complete = [_complete(source, target.rates, notes) for source in sources]
+    shared = set.intersection(*complete)
     if not shared:
         names = " and ".join(source.name for source in sources)
         raise DataError(f"{names} share no initial time", where=sources[0].files[0], remedy="verify them one by one")
-    for source in sources:
-        if more := len(source.forecasts) - len(shared):
+    for source, times in zip(sources, complete, strict=True):
+        if more := len(times) - len(shared):
             notes.append(f"{source.name}: {count(more, 'forecast')} left out, whose initial times not all sources have")
     return TruthWindows(target, np.array(sorted(shared), dtype="datetime64[ns]"), context)
+
+
+def _complete(source: ForecastFiles, rates: Sequence[float], notes: list[str]) -> set[np.datetime64]:
+    """The initial times whose forecasts state all probabilities that are scored; all of them without probabilities. Raises
+    `ArgumentError` if there is none."""
+    if source.rates is None or not rates:
+        return set(source.forecasts)
+    lacking = [each for each in source.forecasts.values() if not each.states(rates)]
+    if len(lacking) == len(source.forecasts):
+        lacking[0].check_rates(rates)
+    if lacking:
+        stated = ", ".join(f"{rate:g}" for rate in rates)
+        notes.append(
+            f"{source.name}: {count(len(lacking), 'forecast')} left out, without one of the probabilities at {stated} mm/h"
+        )
+    return set(source.forecasts) - {each.init_time for each in lacking}
 
 
 def _with_truth(sources: Sequence[ForecastFiles], windows: TruthWindows, notes: list[str]) -> TruthWindows:

@@ -147,7 +147,7 @@ def promise_of(model: str | Path) -> Promise | None:
     baseline. Raises `DataError` for an evaluation that cannot be read."""
     cases = evaluation_folder(Path(model)) / CASES
     if is_file(cases):
-        return EvaluationPromise(Verification.open(cases), f"its evaluation, {cases}")
+        return EvaluationPromise(Verification.open(cases), f"its evaluation, {'/'.join(cases.parts[-3:])}")
     try:
         where = find(Path(model)) / CARD
         card = parse_json(read_text(where), where)

@@ -33,7 +33,8 @@ from framecast.verification.evaluate import BATCHES, CASES, grid_of
 from framecast.verification.forecast_files import ForecastFiles, Paths, collect
 from framecast.verification.given_baselines import baseline_data, baselines_at
 from framecast.verification.given_cases import Cases, choose_cases
-from framecast.verification.given_forecasts import GivenForecast, GivenForecaster
+from framecast.verification.given_forecasts import GivenForecaster
+from framecast.verification.given_parts import GivenForecast, shared_rates
 from framecast.verification.given_truth import Target
 from framecast.verification.perceptual_weights import PerceptualWeights
 from framecast.verification.result import Verification
@@ -114,8 +115,8 @@ class ForecastJob:
                 parameter="baselines",
                 remedy="give the forecasts another name, NAME=PATH, or leave that baseline out",
             )
-        given = self.truth
-        frames = check_frames(given) if isinstance(given, xr.DataArray) else open_frames(given, self.options)
+        frames = self.truth
+        frames = check_frames(frames) if isinstance(frames, xr.DataArray) else open_frames(frames, self.options)
         truth = _one_quantity(sources, frames)
         # the cases that all share, and how they are scored
         zr, with_baselines = self.settings.zr or ZR(), bool(self.settings.baselines)
@@ -130,10 +131,11 @@ class ForecastJob:
         # forecasters: those given, then baselines
         times = set(cases.source.inits)
         forecasters: dict[str, Forecaster] = {}
+        notes = [*cases.notes]
         for each in sources:
             chosen = {time: forecast for time, forecast in each.forecasts.items() if time in times}
-            forecasters[each.name] = GivenForecaster(each.name, chosen, target)
-        notes = [*cases.notes, *(note for each in sources for note in _probability_notes(each))]
+            forecasters[each.name] = given = GivenForecaster(each.name, chosen, target)
+            notes += _probability_notes(given)
         if cases.steps is not None:
             data = baseline_data(target, cases.source.clock.step)
             baselines = baselines_at(settings.baselines, data, cases.steps)
@@ -228,10 +230,10 @@ def _rates_of(sources: Sequence[ForecastFiles], quantity: Quantity, settings: Ev
         return ()
     if settings.rates is not None or settings.levels is not None:
         return ScoringRules.of(quantity, settings).rates
-    stated = [rates for source in sources if (rates := _first(source).first.rates) is not None]
+    stated = [rates for source in sources if (rates := source.rates) is not None]
     if not stated:
         return quantity.thresholds
-    shared = tuple(rate for rate in stated[0] if all(np.isclose(rate, other, rtol=1e-3).any() for other in stated))
+    shared = shared_rates(stated)
     if not shared:
         raise DataError(
             "the sources state probabilities at no common rate",
@@ -269,15 +271,13 @@ def _one_quantity(sources: Sequence[ForecastFiles], frames: xr.DataArray) -> xr.
     return frames if all(_first(each).first.quantity.name == own.name for each in sources) else as_rain_rate(frames)
 
 
-def _probability_notes(source: ForecastFiles) -> list[str]:
+def _probability_notes(given: GivenForecaster) -> list[str]:
     """What is not computed of probabilities, and from what their CRPS is."""
-    first = _first(source).first
-    members, _ = first.kind
-    if first.rates is None or members > 1:
+    if given.rates is None or given.members > 1:
         return []
-    rates = ", ".join(f"{rate:g}" for rate in first.rates)
-    notes = [] if members else [f"{source.name}: probabilities alone; scores that need values are absent"]
-    if is_ladder(first.rates):
-        return [*notes, f"{source.name}: the CRPS is that of its probabilities at {rates} mm/h"]
+    rates = ", ".join(f"{rate:g}" for rate in given.rates)
+    notes = [] if given.members else [f"{given.name}: probabilities alone; scores that need values are absent"]
+    if is_ladder(given.rates):
+        return [*notes, f"{given.name}: the CRPS is that of its probabilities at {rates} mm/h"]
     few = f"{LEAST_RUNGS} or more rates from {LOWEST_RUNG:g} mm/h or less to {LEAST_SPAN:g} times the lowest are needed"
-    return [*notes, f"{source.name}: no CRPS from probabilities at {rates} mm/h: {few}"]
+    return [*notes, f"{given.name}: no CRPS from probabilities at {rates} mm/h: {few}"]

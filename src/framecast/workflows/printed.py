@@ -1,6 +1,7 @@
 """How a score that a paper prints is computed, by its name in a recipe.
 
-    mse, mae, psnr, ssim, gdl, sharp, ...    frame scores of the verification, in the convention of the paper
+    mse, mae, psnr, ssim, gdl, sharp, ...    frame scores of the verification, in the convention of the paper; of the best of
+                                             samples, or the mean over them, where the paper prints that (`samples`)
     lpips, fvd                               the same, with the weights of pretrained networks
     csi_30, pod_40, far_50, ...              event scores at a level, in the `level_units` of the recipe; of the convention thuml
                                              the CSI is that of batches, as its code averages it
@@ -32,6 +33,7 @@ from framecast.scores.metric import Better
 from framecast.verification.metrics import METRICS
 from framecast.verification.result import Score, Verification
 from framecast.workflows.costs import COSTS, CostContext
+from framecast.workflows.samples import Samples
 
 MOST_WINDOWS = 2_000
 """Windows from whose features the silhouette is computed."""
@@ -39,14 +41,15 @@ MOST_WINDOWS = 2_000
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a row has come to: the folder of its run, its experiment, the verification, what is published of it, and the
-    experiment of the row against which costs are printed."""
+    """What a row has come to: the folder of its run, its experiment, the verification, what is published of it, the experiment of
+    the row against which costs are printed, and the samples of its model where the paper prints scores of samples."""
 
     run: Path
     experiment: Experiment
     verification: Verification
     published: Published
     against: Experiment | None = None
+    samples: Samples | None = None
 
 
 class Answer(NamedTuple):
@@ -113,7 +116,20 @@ def _frame(outcome: Outcome, name: str) -> Answer:
     metric = next((each for each in verification.metrics("frame") if each.name == name), None)
     if metric is None:
         return Answer(None, "weights needed", needs=name)
-    return Answer(verification.score(verification.forecasters[0], metric))
+    single, paper = verification.score(verification.forecasters[0], metric), outcome.published
+    if not paper.samples or not metric.mean:
+        return Answer(single)
+    if outcome.samples is None:
+        return Answer(single, how="of one forecast: the model draws no samples")
+    if paper.best_of is None:
+        value, what = outcome.samples.mean(metric), f"the mean over {paper.samples} samples of each window"
+    else:
+        by = metric if paper.best_by is None else verification.metric(paper.best_by)
+        value, what = (
+            outcome.samples.best(metric, by),
+            f"the best of {paper.samples} samples for each window, by {by.title}",
+        )
+    return Answer(Score(value, None), how=f"{what}; of one forecast, without noise, {single.value:.4g}")
 
 
 def _event_score(outcome: Outcome, event: Metric, level: float) -> Answer:
@@ -139,7 +155,8 @@ def _silhouette(outcome: Outcome) -> Answer:
 
         trained = load(outcome.run, device="cpu")
         windows = pages.windows_for(outcome.run, trained, None, DEFAULT, limit)
-        features = probes.features(trained.model, windows.past, windows.horizon).latent.numpy()
+        computed = probes.features(trained.model, windows.past, windows.horizon, actions=windows.actions)
+        features = computed.latent.numpy()
         if len(features) < groups.FEWEST:
             return Answer(None, f"of {len(features)} sequences; {groups.FEWEST} are needed")
         clusters = groups.find_groups(groups.standardize(features))

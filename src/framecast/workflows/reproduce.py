@@ -31,6 +31,7 @@ from framecast.verification.result import Score
 from framecast.verification.settings import EvaluationSettings
 from framecast.workflows.evaluation import evaluate
 from framecast.workflows.printed import Outcome, Way, find_way, levels_of
+from framecast.workflows.samples import draw_samples
 
 CLOSE = 0.05
 """A score within this fraction of the published one is reached; one in decibels, if what they are of is."""
@@ -165,12 +166,14 @@ def reproduce(
                 remedy="run the same again: finished rows are not trained again",
             )
         limit = None if scale == 1 else max(round(scale * CASES), MIN_CASES)
-        verification = evaluate(run, settings=replace(settings[name], limit=limit))
+        limited = replace(settings[name], limit=limit)
+        verification = evaluate(run, settings=limited)
+        samples = draw_samples(run, limited, paper.samples) if paper.samples else None
         changes = setting_changes(original, experiment)
         if verification.cases == limit:
             changes.append(f"{limit} test windows only")
         against = None if paper.against is None else read(f"{file}#{paper.against}", _of_data(overrides))
-        outcome = Outcome(run, experiment, verification, paper, against)
+        outcome = Outcome(run, experiment, verification, paper, against, samples)
         whose = origins(file, name)
         results += [replace(_compare(outcome, score, changes), row=name, origin=whose) for score in paper.scores]
     return results

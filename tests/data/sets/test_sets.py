@@ -24,9 +24,9 @@ from framecast.data import lazy as stored
 from framecast.data.datasets import BAIR, KTH, SEVIR, Data, Human36M, RoboNet, TaxiBJ
 from framecast.data.sets.bair import SIDE
 from framecast.data.sets.catalogue import CATALOGUE, find_set
-from framecast.data.sets.clips import Clip, ClipSource, resize
+from framecast.data.sets.clips import Clip, ClipSource, resize, windows_from_end
 from framecast.data.sets.download import Remote, fetch
-from framecast.data.sets.kth import FAST, SLOW, windows_from_end
+from framecast.data.sets.kth import FAST, SLOW
 from framecast.data.windows.batches import Batches
 from framecast.data.windows.sources import Region
 from framecast.errors import ConfigError, DataError
@@ -258,9 +258,10 @@ def test_robonet_is_read_from_hdf5(tmp_path: Path, encoding: str, monkeypatch: p
             trajectory(tmp_path / f"{environment}_sawyer_traj{number}.hdf5", 10, encoding=encoding)
     data = RoboNet(path=str(tmp_path), size=16, context=2, horizon=2, environments=("berkeley", "penn"), actions=True)
     train, test = source(data), source(data, "test")
-    assert len(train) == 2 * 2 * 3, "windows begin at 0, 3 and 6"
-    assert len(test) == 2 * 2, "windows begin at 0 and 4"
-    frames, actions = train.read(2), train.actions(2)
+    assert len(train) == 2 * 2 * 3, "windows begin at 6, 3 and 0"
+    assert len(test) == 2 * 2, "windows begin at 6 and 2"
+    assert test.read(1)[:, 0].mean((1, 2)) == pytest.approx(20 * np.arange(2, 6) / 255, abs=0.04)
+    frames, actions = train.read(0), train.actions(0)
     assert frames.shape == (4, 3, 16, 16)
     assert frames[:, 0].mean((1, 2)) == pytest.approx(20 * np.arange(6, 10) / 255, abs=0.04)
     assert frames[:, 1:].max() < 0.1, "red stays red"
@@ -272,6 +273,23 @@ def test_robonet_is_read_from_hdf5(tmp_path: Path, encoding: str, monkeypatch: p
         source(
             RoboNet(path=str(tmp_path), context=2, horizon=2, environments=("penn",), actions=True, action_size=3)
         ).actions(0)
+
+
+def test_the_test_of_robonet_is_drawn_from_all(tmp_path: Path) -> None:
+    names = [f"{environment}_traj{number}" for environment in ("google", "penn") for number in range(12)]
+    for name in names:
+        trajectory(tmp_path / f"{name}.hdf5", 4, encoding="jpg")
+    data = RoboNet(path=str(tmp_path), context=2, horizon=2, environments=("google", "penn"), random_test=8)
+    train, _, test = data.open().clips.values()
+    assert (len(test), sorted(train + test)) == (8, sorted(names))
+    assert {name.partition("_")[0] for name in test} == {"google", "penn"}
+    assert replace(data, path=str(tmp_path)).open().clips["test"] == test, "the same again"
+    assert set(replace(data, seed=1).open().clips["test"]) != set(test)
+    assert set(replace(data, random_test=5).open().clips["test"]) < set(test)
+    with pytest.raises(DataError, match=r"(?s)24 trajectories.*data\.random_test=12"):
+        replace(data, random_test=24).open()
+    with pytest.raises(ConfigError, match="expected 1 or more"):
+        replace(data, random_test=0)
 
 
 def test_blue_before_red_is_turned(tmp_path: Path) -> None:
@@ -307,7 +325,7 @@ def without(name: str, *, instead: object = None) -> Callable[[h5py.File], None]
         (without("policy/actions"), "no policy/actions of numbers"),
         (without("policy/actions", instead=np.zeros(9)), "no policy/actions of numbers"),
         (without("policy/actions", instead=np.array([[b"a"] * 4] * 9)), "no policy/actions of numbers"),
-        (without("policy/actions", instead=np.full((9, 4), np.nan)), "the action of frame 0 is not a number"),
+        (without("policy/actions", instead=np.full((9, 4), np.nan)), "the action of frame 6 is not a number"),
         (without("env/cam0_video", instead=np.zeros(3)), "no env/cam0_video"),
         (without("env/cam0_video/frame3"), "'frame3'"),
         (without("env/cam0_video/frame3", instead=np.zeros(9, np.uint8)), "frame 3 is no complete image"),

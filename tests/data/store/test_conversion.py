@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from framecast.data.readers.options import ReadOptions
 from framecast.data.store import conversion, layout
 from framecast.data.store.conversion import Changes, convert
 from framecast.errors import ConfigError, DataError
+from framecast.writing.netcdf import netcdf_bytes
 
 START = np.datetime64("2020-01-01T00:00", "ns")
 STEP = np.timedelta64(5, "m")
@@ -27,6 +29,13 @@ STEP = np.timedelta64(5, "m")
 
 def write_frame(folder: Path, number: int, height: int = 12, units: str = "mm/h", value: float | None = None) -> Path:
     """One frame of the archive as a NetCDF file of its own, always the same for a number."""
+    path = folder / f"rain_{number:03d}.nc"
+    path.write_bytes(frame_bytes(number, height, units, value))
+    return path
+
+
+@cache
+def frame_bytes(number: int, height: int, units: str, value: float | None) -> bytes:
     values = np.random.default_rng(number).gamma(0.3, 3.0, (1, height, 16)).astype(np.float32)
     values[:, 0, :3] = np.nan
     if value is not None:
@@ -36,13 +45,11 @@ def write_frame(folder: Path, number: int, height: int = 12, units: str = "mm/h"
         "y": ("y", np.arange(float(height))[::-1] * 1000, {"standard_name": "projection_y_coordinate", "units": "m"}),
         "x": ("x", np.arange(16.0) * 1000, {"standard_name": "projection_x_coordinate", "units": "m"}),
     }
-    path = folder / f"rain_{number:03d}.nc"
     frame = xr.DataArray(values, dims=("time", "y", "x"), coords=coordinates, name="rain", attrs={"units": units})
     mapping = xr.Variable((), 0, {"grid_mapping_name": "transverse_mercator", "crs_wkt": WKT})
     dataset = frame.to_dataset().assign(crs=mapping)
     dataset["rain"].attrs["grid_mapping"] = "crs"
-    dataset.to_netcdf(path, engine="h5netcdf")
-    return path
+    return bytes(netcdf_bytes(dataset))
 
 
 def _wkt() -> str:
@@ -54,10 +61,14 @@ def _wkt() -> str:
 WKT = _wkt()
 
 
+SMALL = 4 * 12 * 16 * 4
+"""Bytes of a shard of four frames."""
+
+
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shards of four frames."""
-    monkeypatch.setattr(layout, "SHARD", 4 * 12 * 16 * 4)
+    monkeypatch.setattr(layout, "SHARD", SMALL)
 
 
 CHUNKS = (2, 8, 8)

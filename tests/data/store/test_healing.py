@@ -5,14 +5,15 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 import zarr
-from test_conversion import CHUNKS, archive, content, manifest_of, small, write_frame  # noqa: F401
+from test_conversion import CHUNKS, SMALL, archive, content, manifest_of, small, write_frame  # noqa: F401
 
 import framecast
+from framecast.data.store import layout
 from framecast.data.store.conversion import convert
 from framecast.errors import ConfigError, DataError, RunError
 
@@ -80,18 +81,34 @@ DAMAGES = (
 )
 
 
+class Torn(NamedTuple):
+    """An archive, a conversion of it that was interrupted, and what it ends as if it is not."""
+
+    source: Path
+    partial: Path
+    undisturbed: Path
+
+
+@pytest.fixture(scope="module")
+def torn(tmp_path_factory: pytest.TempPathFactory) -> Torn:
+    folder = tmp_path_factory.mktemp("torn")
+    source = archive(folder / "source", range(10))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(layout, "SHARD", SMALL)
+        convert(source, folder / "undisturbed.zarr", chunks=CHUNKS)
+        return Torn(source, interrupted(source, folder / "a.zarr"), folder / "undisturbed.zarr")
+
+
 @pytest.mark.parametrize("chunks", [CHUNKS, None])
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_the_same_command_heals_it(damage: Any, chunks: Any, tmp_path: Path, small: None) -> None:  # noqa: F811
-    source = archive(tmp_path / "source", range(10))
-    partial = interrupted(source, tmp_path / "a.zarr")
-    damage(partial)
-    convert(source, tmp_path / "a.zarr", chunks=chunks)
-    np.testing.assert_array_equal(framecast.open(tmp_path / "a.zarr").values, framecast.open(source).values)
+def test_the_same_command_heals_it(damage: Any, chunks: Any, torn: Torn, tmp_path: Path, small: None) -> None:  # noqa: F811
+    damage(Path(shutil.copytree(torn.partial, tmp_path / ".a.zarr.partial")))
+    convert(torn.source, tmp_path / "a.zarr", chunks=chunks)
+    stored, expected = framecast.open(tmp_path / "a.zarr"), framecast.open(torn.undisturbed)
+    np.testing.assert_array_equal(stored.values, expected.values)
     if chunks:
-        convert(source, tmp_path / "whole.zarr", chunks=CHUNKS)
-        assert content(tmp_path / "a.zarr") == content(tmp_path / "whole.zarr")
-        assert manifest_of(tmp_path / "a.zarr") == manifest_of(tmp_path / "whole.zarr")
+        assert content(tmp_path / "a.zarr") == content(torn.undisturbed)
+        assert manifest_of(tmp_path / "a.zarr") == manifest_of(torn.undisturbed)
     assert not list(tmp_path.glob(".a.zarr.*"))
 
 
@@ -166,14 +183,24 @@ EDITS: list[dict[str, Any]] = [
 ]
 
 
+@pytest.fixture(scope="module")
+def growing(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """An archive with two frames more than the store of it."""
+    folder = tmp_path_factory.mktemp("growing")
+    source = archive(folder / "source", range(6))
+    convert(source, folder / "a.zarr", chunks=CHUNKS)
+    return archive(source, range(6, 8)), folder / "a.zarr"
+
+
 @pytest.mark.parametrize("edit", EDITS)
-def test_an_edited_manifest_is_refused_and_the_store_stays(edit: dict[str, Any], tmp_path: Path) -> None:
-    source = archive(tmp_path / "source", range(6))
-    convert(source, tmp_path / "a.zarr", chunks=CHUNKS)
-    manifest = json.loads((tmp_path / "a.zarr/manifest.json").read_text())
+def test_an_edited_manifest_is_refused_and_the_store_stays(
+    edit: dict[str, Any], growing: tuple[Path, Path], tmp_path: Path
+) -> None:
+    source, store = growing
+    shutil.copytree(store, tmp_path / "a.zarr")
+    manifest = json.loads((store / "manifest.json").read_text())
     (tmp_path / "a.zarr/manifest.json").write_text(json.dumps(manifest | edit))
     before = content(tmp_path / "a.zarr")
-    archive(source, range(6, 8))
     with pytest.raises(ConfigError, match="exists already and"):
         convert(source, tmp_path / "a.zarr", chunks=CHUNKS)
     assert content(tmp_path / "a.zarr") == before

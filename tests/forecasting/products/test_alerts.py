@@ -173,6 +173,7 @@ def test_stations_and_small_areas_have_the_nearest_pixel(tmp_path: Path) -> None
         ("a.json", "{", "not JSON"),
         ("a.json", '{"type": "LineString", "coordinates": []}', "is a 'LineString'"),
         ("a.json", '{"type": "Polygon", "coordinates": [[[1, 2]]]}', "no polygon"),
+        ("a.json", '{"type": "Polygon", "coordinates": [[[6e5, 2e5], [7e5, 2e5], [7e5, 3e5]]]}', "no degrees"),
         ("a.json", "[]", "holds no area"),
     ],
 )
@@ -181,3 +182,15 @@ def test_what_are_no_areas_is_refused(name: str, text: str, message: str, tmp_pa
     with pytest.raises(DataError, match=message) as error:
         read_areas(tmp_path / name)
     assert error.value.where == str(tmp_path / name)
+
+
+def test_areas_that_all_lie_elsewhere_are_a_mistake(tmp_path: Path) -> None:
+    """Longitude and latitude exchanged, for example."""
+    east, north = degrees(LEFT + 3.9 * SPACING, TOP - 6.1 * SPACING)
+    table = tmp_path / "stations.csv"
+    table.write_text(f"name,lat,lon\na,{east},{north}\n")
+    with pytest.raises(DataError, match=r"none of the areas in .*stations.csv lies within the frames"):
+        alerts(ensemble(), table, tmp_path)
+    with table.open("a") as file:
+        file.write(f"b,{north},{east}\n")
+    assert [each["pixels"] for each in alerts(ensemble(), table, tmp_path).values()] == [0, 1]

@@ -5,8 +5,12 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
+import signal
+import socket
 import subprocess
 import sys
+import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -16,6 +20,7 @@ from starlette.testclient import TestClient
 from framecast.errors import ArgumentError, ConfigError
 from framecast.service.http.app import build_app
 from framecast.service.http.guard import Guard
+from framecast.service.http.server import serve
 from framecast.service.http.settings import ServeSettings, is_loopback, read_token
 from framecast.service.http.site import Site
 
@@ -189,3 +194,24 @@ def test_what_a_browser_has_is_not_sent_again(out: Path) -> None:
     packed = client.get("/page/style.css", headers={"accept-encoding": "gzip"})
     assert packed.headers["content-encoding"] == "gzip"
     assert "content-encoding" not in client.get("/tiles/alps/latest/rate/5/5/16/11.png").headers
+
+
+def test_a_port_in_use_is_named_and_a_signal_ends_a_server_in_peace(out: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        taken.listen()
+        with pytest.raises(ConfigError, match=f"127.0.0.1:{port} cannot be served .*in use"):
+            serve(ServeSettings(out, port=port))
+
+    def end_it() -> None:
+        while True:
+            with suppress(OSError):
+                socket.create_connection(("127.0.0.1", port), 0.1).close()
+                return os.kill(os.getpid(), signal.SIGTERM)
+
+    before, interval = signal.getsignal(signal.SIGTERM), sys.getswitchinterval()
+    threading.Thread(target=end_it, daemon=True).start()
+    serve(ServeSettings(out, port=port))
+    sys.setswitchinterval(interval)  # which a server sets for its process
+    assert signal.getsignal(signal.SIGTERM) is before

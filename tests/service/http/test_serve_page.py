@@ -122,7 +122,9 @@ def test_layers_and_legends(opened: Page) -> None:
     assert first.evaluate("node => node.style.getPropertyValue('--colour')") != before
     opened.locator("#theme").select_option("dark")
     assert opened.evaluate("getComputedStyle(document.body).colorScheme || document.documentElement.dataset.theme")
-    expect(opened.locator("#alerts-title")).to_have_text("Areas: 1 of 1 likely reach 5 mm/h")
+    expect(opened.locator("#alerts-title")).to_have_text("Areas: 1 of 2 likely reach 5 mm/h")
+    expect(opened.locator("#alerts-body tbody tr").first).to_have_text("Elsewhereoutside, or without data")
+    expect(opened.locator("#alerts-body thead")).to_have_text("Area5 mm/h")
     expect(opened.locator("#banner")).to_contain_text("Lakeside, 5 mm/h 75 % until +30 min")
 
 
@@ -147,6 +149,7 @@ def test_a_click_gives_the_series(opened: Page) -> None:
 
 def test_a_fallback_is_seen(opened: Page) -> None:
     expect(opened.locator("#state")).to_have_attribute("data-state", "ok")
+    expect(opened.locator("#banner")).to_contain_text("This forecast is cut down to 6 lead times of 12, to be on time")
     opened.locator("#domain").select_option("plain")
     expect(opened.locator("#state")).to_have_attribute("data-state", "fallback")
     expect(opened.locator("#state-rung")).to_have_text("Fallback: extrapolation")
@@ -160,8 +163,21 @@ def test_verification_and_cycles(opened: Page) -> None:
     scores = opened.locator("#view-scores")
     expect(scores.locator(".answer")).to_contain_text("as issued 0.75, persistence 0.55")
     expect(scores.locator("path.line")).to_have_count(4)
+    promise = scores.get_by_role("region", name="Drift: in the last 6 days with rain worse than promised by its card")
+    expect(promise).to_have_attribute("data-drift", "stale")
+    expect(promise.locator("li")).to_have_text(
+        "Radar model, Critical success index at 1 mm/h: +0.17 over persistence in the last days, promised +0.2 by its card, of 5 "
+        "events not trained on: not worse (p = 0.3)."
+    )
+    promise.get_by_text("All scores against the promise").click()
+    expect(promise.locator("tbody tr").first).to_contain_text("\N{MINUS SIGN}12 %+20 %")
+    expect(promise.locator("tbody tr").first).to_contain_text("worse than promised (p = 0.002)")
     scores.locator("#score-lead").select_option("30.0" if scores.locator("option[value='30.0']").count() else "30")
     expect(scores.locator(".answer")).to_contain_text("At 30 min")
+    opened.locator("#domain").select_option("plain")
+    expect(promise).to_have_count(0)
+    expect(scores.get_by_role("region", name="Not judged yet")).to_be_visible()
+    opened.locator("#domain").select_option("alps")
     opened.keyboard.press("Tab")
     opened.locator("#tab-cycles").click()
     expect(opened.locator("#view-cycles tbody tr")).to_have_count(2)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+from functools import partial
 from typing import Any
 
 from torch import Tensor
@@ -51,12 +53,19 @@ def _sizes(weights: Weights) -> dict[str, Any]:
             "blocks": layers(weights, r"hid\.enc\.(\d+)\.conv1\.weight"),
             "hidden": weights["hid.enc.0.layers.0.conv.weight"].shape[0],
         }
-    widened = weights["hid.enc.1.block.mlp.fc1.weight"]
     return sizes | {
         "blocks": layers(weights, r"hid\.enc\.(\d+)\.block\.norm1\.weight"),
-        "hidden": widened.shape[1],
-        "mlp_ratio": widened.shape[0] / widened.shape[1],
+        "hidden": weights["hid.enc.1.block.mlp.fc1.weight"].shape[1],
+        "mlp_ratio": _mlp_ratio(weights),
     }
+
+
+def _mlp_ratio(weights: Weights) -> float:
+    """The least ratio by which the published code, which rounds down, widens every block as it is."""
+    fullmatch = partial(re.fullmatch, r"hid\.enc\.\d+\.block\.mlp\.fc1\.weight")
+    sides = [weight.shape[:2] for key, weight in weights.items() if fullmatch(key)]
+    ratio = max(wide / width for wide, width in sides)
+    return ratio if all(int(width * ratio) == wide for wide, width in sides) else math.nextafter(ratio, math.inf)
 
 
 def _last_convolution(weights: Weights) -> Tensor:

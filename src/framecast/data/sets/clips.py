@@ -191,6 +191,20 @@ def _source(clips: Sequence[Clip], shape: FrameShape) -> WindowSource | None:
     return source if len(source) else None
 
 
+def windows_from_end(numbers: Sequence[int], length: int, stride: int) -> list[range]:
+    """Windows of frames numbered without a gap, from the last backwards: `stride` frames from one that is taken to the
+    next, one frame from a place where there is none."""
+    windows, last = [], len(numbers) - 1
+    while last >= length - 1:
+        first = last - length + 1
+        if numbers[last] - numbers[first] == length - 1:
+            windows.append(range(first, last + 1))
+            last -= stride
+        else:
+            last -= 1
+    return windows
+
+
 def check_actions(actions: np.ndarray, numbers: Sequence[int], where: Path) -> np.ndarray:
     """The actions `(T, A)` of frames `numbers`. Raises `DataError` if one is not finite."""
     finite = np.isfinite(actions).all(1)

@@ -17,7 +17,7 @@ from typing import Literal
 
 import numpy as np
 
-from framecast.data.sets.clips import Clip, ClipData, Part, list_files, load_images
+from framecast.data.sets.clips import Clip, ClipData, Part, list_files, load_images, windows_from_end
 from framecast.types import config
 
 SLOW = ("boxing", "handclapping", "handwaving", "walking")
@@ -50,20 +50,6 @@ class KTH(ClipData):
                 labels = {"motion": "torso" if action in TORSO else "hands", "action": action}
                 frames = partial(_frames, list(files.values()), self.size)
                 yield Clip(f"{action}/{folder.name}", windows, frames, labels=labels)
-
-
-def windows_from_end(numbers: Sequence[int], length: int, stride: int) -> list[range]:
-    """Windows of frames numbered without a gap, from the last backwards: `stride` frames from one that is taken to the
-    next, one frame from a place where there is none."""
-    windows, last = [], len(numbers) - 1
-    while last >= length - 1:
-        first = last - length + 1
-        if numbers[last] - numbers[first] == length - 1:
-            windows.append(range(first, last + 1))
-            last -= stride
-        else:
-            last -= 1
-    return windows
 
 
 def _frames(files: Sequence[Path], size: int, numbers: Sequence[int]) -> np.ndarray:

@@ -2,20 +2,23 @@
 
 Files: `<environment>_..._traj<number>.hdf5`, one trajectory each, in one folder or below it, with `env/cam0_video` as
 images (`frame0`, `frame1`, ... JPEG) or as one video (`frames`, MP4, which needs PyAV), and `policy/actions`. Of each
-environment the first 2,500 trajectories train and the next 2,000 test; windows start every third frame in training and
-follow one another in the test.
+environment the first 2,500 trajectories train and the next 2,000 test, as in the loader of the ModeRNN paper, or with
+`random_test` as in its text: so many of all are drawn for the test, the others train. Windows are taken from the end of a
+trajectory backwards, every third frame in training and one after the other in the test.
 
 Deviations (docs/specification.md, section 11): the loader of the ModeRNN paper reads images that were reduced before, by code
 that is not released; here they are reduced to `size` bilinearly, smoothed first. It lists four environments and then reads
 three of them, `environments` here. Actions, for which no loader is released, are those of the file; where a robot has fewer
-numbers than `action_size`, the rest are 0, as in RoboNet's own loader.
+numbers than `action_size`, the rest are 0, as in RoboNet's own loader. The paper does not print its draw: here it is of the
+trajectories whose names have the smallest hashes.
 """
 
 from __future__ import annotations
 
+import hashlib
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Literal
@@ -26,8 +29,8 @@ from PIL import Image
 
 from framecast.checks import require
 from framecast.data.readers.hdf5 import check_dataset, open_hdf5
-from framecast.data.sets.clips import Clip, ClipData, Part, check_actions
-from framecast.errors import ConfigError, DataError
+from framecast.data.sets.clips import Clip, ClipData, Part, check_actions, windows_from_end
+from framecast.errors import ConfigError, DataError, counted
 from framecast.types import config
 
 TRAINING, TEST = 2_500, 2_000
@@ -39,7 +42,8 @@ _TRAJECTORY = re.compile(r"traj[_-]?(\d+)")
 @config
 class RoboNet(ClipData):
     """RoboNet, colour, the first camera. With `actions` every frame has its action. `test` is the number of trajectories of each
-    environment, after those of training, that are the test."""
+    environment, after those of training, that are the test. With `random_test` the test is instead that number of trajectories
+    of all environments together, drawn by their names and `seed`, and all others train."""
 
     name: Literal["robonet"] = "robonet"
     context: int = 5
@@ -47,6 +51,13 @@ class RoboNet(ClipData):
     actions: bool = False
     action_size: int = 5
     test: int = TEST
+    random_test: int | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.random_test is not None and self.random_test < 1:
+            raise ConfigError(f"{self.random_test} trajectories, expected 1 or more", where="data.random_test")
 
     @property
     def number_of_actions(self) -> int:
@@ -63,16 +74,35 @@ class RoboNet(ClipData):
                 where=self.path,
                 remedy=f"data.environments=[{','.join(name for name, files in files_of.items() if files)}]",
             )
-        for environment in self.environments:
-            files = files_of[environment]
-            chosen = files[:TRAINING] if part == "train" else files[TRAINING : TRAINING + self.test]
-            stride = BETWEEN_STARTS if part == "train" else length
-            for file in chosen:
+        stride = BETWEEN_STARTS if part == "train" else length
+        for environment, files in self._split(files_of, part).items():
+            for file in files:
                 count = self._count(file)
-                windows = [range(first, first + length) for first in range(0, count - length + 1, stride)]
+                windows = windows_from_end(range(count), length, stride)
                 frames = partial(_frames, file, self.size)
                 labels = {"environment": environment}
                 yield Clip(file.stem, windows, frames, partial(_actions, file, self.action_size), labels)
+
+    def _split(self, files_of: Mapping[str, Sequence[Path]], part: Part) -> dict[str, Sequence[Path]]:
+        """The files of a part by environment. Raises `DataError` if the draw leaves none for training."""
+        if self.random_test is None:
+            own = slice(TRAINING) if part == "train" else slice(TRAINING, TRAINING + self.test)
+            return {name: files[own] for name, files in files_of.items()}
+        every = [file for files in files_of.values() for file in files]
+        if 0 < len(every) <= self.random_test:
+            raise DataError(
+                f"{counted(len(every), 'trajectory', 'trajectories')}, of which {self.random_test} are to be the test",
+                where=self.path,
+                remedy=f"data.random_test={len(every) // 2 or 1}",
+            )
+        drawn = set(sorted(every, key=self._rank)[: self.random_test])
+        return {
+            name: [file for file in files if (file in drawn) == (part == "test")] for name, files in files_of.items()
+        }
+
+    def _rank(self, file: Path) -> tuple[bytes, Path]:
+        """The place of a trajectory in the draw, of its name alone: others that are present do not change their order."""
+        return hashlib.sha256(f"{self.seed} {file.stem}".encode()).digest(), file
 
     def _count(self, file: Path) -> int:
         """How many frames have an action or follow one. Raises `ConfigError` for actions of more numbers than are asked for."""
@@ -98,7 +128,7 @@ def _camera(content: h5py.File, file: Path) -> h5py.Group:
     return camera
 
 
-@lru_cache(maxsize=100_000)
+@lru_cache(maxsize=200_000)
 def _sizes(file: Path) -> tuple[int, int]:
     """How many frames have an action or follow one, and how many numbers an action has. Raises `DataError`."""
     with open_hdf5(file, FORM) as content:

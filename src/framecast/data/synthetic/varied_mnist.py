@@ -1,10 +1,11 @@
 """Variants of Moving MNIST: generate digits that rotate and grow as they move, and digits in colours.
 
-*Varied* (V-MNIST, Wu et al. 2021, MotionRNN): digits move, rotate and scale at once. The paper prints no ranges; the rules are
-those of Moving MNIST++ (Shi et al. 2017; docs/specification.md, section 11) with ranges that are wider: a digit has a constant
-velocity and turns by a constant angle each frame; its scale is divided by a constant factor while frame // 5 is even, and
-multiplied by it while it is odd; its centre stays within a margin, clamped there with its velocity reversed. Positions are not
-rounded.
+*Varied* (V-MNIST, Wu et al. 2021, MotionRNN): digits move, rotate and scale at once. The paper prints no ranges; the motion is
+that of Moving MNIST++ (Shi et al. 2017; docs/specification.md, section 11) with ranges that are wider, without its illumination
+and its cropping of digits: a digit has a constant velocity and turns by a constant angle each frame; its scale is divided by a
+constant factor while frame // 5 is even, and multiplied by it while it is odd; its centre stays within a margin, clamped there
+with its velocity reversed. Positions are not rounded. The paper "forces all digits" to do all three and takes two different
+digits: here motions are drawn from none on, and digits independently, so that two are one image in 1 of 60,000 sequences.
 
 *Mixed* (Mixed Moving MNIST, Yao et al. 2022, ModeRNN): two or three digits, each red, green or blue, which move by the rules
 of Moving MNIST. Neither motion nor overlap is printed; digits of one colour are combined by their maximum.

@@ -39,12 +39,16 @@ class _Case(NamedTuple):
 
 
 def choose(request: Request) -> Choice:
-    """Whether the pixels have longitudes and latitudes, and the frames make up a window."""
+    """Whether the pixels have longitudes and latitudes, among which is any of the areas, and the frames make up a window. Raises
+    `DataError` if the areas cannot be read."""
     degrees = degrees_of(request.source.values)
     if isinstance(degrees, str):
         return Choice(None, (f"the place of the areas is not known: {degrees}",))
     if not windows_of(request):
         return Choice(None, ("the frames make up none of the windows",))
+    assert request.settings.areas is not None
+    if not any(len(pixels_of(area, *degrees)) for area in read_areas(request.settings.areas)):
+        return Choice(None, (f"none of the areas in {request.settings.areas} lies within the frames",))
     return Choice(())
 
 

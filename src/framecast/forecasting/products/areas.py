@@ -131,6 +131,8 @@ def _rings(polygons: Any, path: Path, name: str) -> Iterator[np.ndarray]:
                 points = np.array([[float(point[0]), float(point[1])] for point in ring])
                 if points.ndim != 2 or len(points) < 3 or not np.isfinite(points).all():
                     raise ValueError("a ring of fewer than three points")
+                if (np.abs(points) > (360, 90)).any():
+                    raise ValueError("no degrees of longitude and latitude")
                 yield points
     except (TypeError, ValueError, IndexError) as error:
         raise DataError(f"{name!r} has coordinates that are no polygon ({error})", where=path) from error

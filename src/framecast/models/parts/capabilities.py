@@ -88,8 +88,9 @@ class Sampling(Protocol):
 
     noise_size: int
 
-    def sample(self, context: Tensor, horizon: int, noise: Tensor) -> Tensor:
-        """`context (B, T, C, H, W)` and `noise (B, T + horizon - 1, noise_size)` -> one sample `(B, horizon, C, H, W)`."""
+    def sample(self, context: Tensor, horizon: int, noise: Tensor, actions: Tensor | None = None) -> Tensor:
+        """`context (B, T, C, H, W)`, `noise (B, T + horizon - 1, noise_size)` and, of a model that takes them, `actions (B, T +
+        horizon - 1 or more, A)` -> one sample `(B, horizon, C, H, W)`."""
         ...
 
 

@@ -298,6 +298,16 @@ def check_no_actions(shape: FrameShape, name: str) -> None:
         )
 
 
+def check_has_actions(shape: FrameShape, name: str) -> None:
+    """Raise `ConfigError` if the data has no actions, for a model that needs them."""
+    if not shape.actions:
+        raise ConfigError(
+            f"{name} needs actions, and the data has none",
+            where="model.name",
+            remedy="data.actions=true where the files hold some, or a model without",
+        )
+
+
 def check_no_inputs(shape: FrameShape, name: str) -> None:
     """Raise `ConfigError` if the data has extra inputs, for a model that does not use them."""
     if shape.inputs:

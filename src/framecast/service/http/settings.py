@@ -45,18 +45,23 @@ class ServeSettings:
         check_values(self)
         if not is_folder(self.out):
             raise ArgumentError("no such folder", where=self.out, remedy="name the folder that a service writes")
-        if self.token is not None and (len(self.token) < _SHORTEST or not self.token.isascii()):
-            raise ConfigError(
-                f"the token has fewer than {_SHORTEST} letters, or some that are not ASCII",
-                remedy="make one, for example with: openssl rand -hex 32",
-            )
-        if self.token is None and not is_loopback(self.host):
-            raise ConfigError(
-                f"{self.host} can be reached from other machines, and no token is set",
-                remedy=f"write a token to a file and name it, or set the variable {TOKEN_VARIABLE}",
-                parameter="token_file",
-                example="FILE",
-            )
+        check_token(self.host, self.token)
+
+
+def check_token(host: str, token: str | None) -> None:
+    """Raise `ConfigError` for a token that is too short, and for none where other machines reach the `host`."""
+    if token is not None and (len(token) < _SHORTEST or not token.isascii()):
+        raise ConfigError(
+            f"the token has fewer than {_SHORTEST} letters, or some that are not ASCII",
+            remedy="make one, for example with: openssl rand -hex 32",
+        )
+    if token is None and not is_loopback(host):
+        raise ConfigError(
+            f"{host} can be reached from other machines, and no token is set",
+            remedy=f"write a token to a file and name it, or set the variable {TOKEN_VARIABLE}",
+            parameter="token_file",
+            example="FILE",
+        )
 
 
 def is_loopback(host: str) -> bool:

@@ -38,7 +38,7 @@ function chance(alert) {
 
 function draw() {
   const areas = areasOf(state.forecast);
-  const thresholds = areas[0]?.entries.map((entry) => entry.threshold) ?? [];
+  const thresholds = areas.find((area) => area.entries.length)?.entries.map((entry) => entry.threshold) ?? [];
   find("alerts").hidden = !areas.length;
   if (!areas.length) return;
   const raised = areas.filter((area) => area.raised).length;
@@ -47,5 +47,6 @@ function draw() {
     element("caption", {}, "Probability of at least"),
     element("thead", {}, element("tr", {}, ["Area", ...thresholds].map((each) => element("th", { scope: "col" }, each)))),
     element("tbody", {}, areas.map((area) => element("tr", { class: area.raised ? "raised" : null },
-      element("th", { scope: "row" }, area.name), area.entries.map((entry) => element("td", {}, entry.chance)))))));
+      element("th", { scope: "row" }, area.name), area.entries.length ? area.entries.map((entry) => element("td", {}, entry.chance))
+        : element("td", { colspan: thresholds.length || 1 }, "outside, or without data"))))));
 }

@@ -50,3 +50,10 @@ export const UNITS = { rain_rate: "mm/h", reflectivity: "dBZ", intensity: "" };
 
 // Reasons as people read them: without the code that stands before each.
 export const reasonText = (reasons) => (reasons ?? []).map((reason) => reason.replace(/^[a-z_]+: /, "")).join("; ");
+
+const NAMES = { csi: "Critical success index", mae: "Mean absolute error", mse: "Mean squared error", rmse: "Root mean squared error", pod: "Probability of detection", far: "False alarm ratio", bias: "Frequency bias", fss: "Fractions skill score", brier: "Brier score", crps: "CRPS", ets: "Equitable threat score" };
+const LOWER = /mae|mse|rmse|far|brier|crps|error/;
+
+export const scoreName = (score) => NAMES[score] ?? capital(score.replaceAll("_", " "));
+
+export const lowerIsBetter = (score) => LOWER.test(score);

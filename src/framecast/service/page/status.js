@@ -34,6 +34,8 @@ function drawBanner(kind, summary, rung, age) {
   if (kind === "stale") lines.push(`This forecast is ${duration(age)} old. Do not take it for the weather now.`);
   if (kind === "nothing") lines.push(`There is no current forecast.${reasons}`);
   if (kind === "fallback") lines.push(`The model could not be used: this is ${rungName(rung)}.${reasons}`);
+  const cut = state.forecast?.reasons?.find((each) => each.startsWith("cut down"));
+  if (kind === "ok" && cut) lines.push(`This forecast is ${cut}.`);
   const raised = raisedAreas(state.forecast);
   if (raised.length) lines.push(`Likely: ${raised.slice(0, 5).join("; ")}${raised.length > 5 ? ` and ${raised.length - 5} more areas` : ""}.`);
   if (summary.drift?.warning) lines.push(`${summary.drift.warning}`);

@@ -3,11 +3,11 @@
 import { domainPath, get } from "./api.js";
 import { Chart, roundTicks, timeTicks } from "./chart.js";
 import { element, find, options } from "./dom.js";
-import { capital, clock, dayClock, number, rungName } from "./format.js";
+import { clock, dayClock, lowerIsBetter, number, rungName, scoreName } from "./format.js";
+import { promiseSection } from "./promise.js";
 import { listen, state } from "./state.js";
+import { summaryOf } from "./status.js";
 
-const NAMES = { csi: "Critical success index", mae: "Mean absolute error", mse: "Mean squared error", rmse: "Root mean squared error", pod: "Probability of detection", far: "False alarm ratio", bias: "Frequency bias", fss: "Fractions skill score", brier: "Brier score", crps: "CRPS", ets: "Equitable threat score" };
-const LOWER = /mae|mse|rmse|far|brier|crps|error/;
 const HOURS = [[6, "6 hours"], [24, "24 hours"], [72, "3 days"], [168, "7 days"]];
 const chosen = { hours: 24, score: null, threshold: null, lead: null };
 let content = null;
@@ -52,11 +52,12 @@ function draw() {
   page.replaceChildren(
     element("h2", {}, "Verification"),
     element("div", { class: "choices" },
-      choice("Score", "score", scores.map((each) => [each, NAMES[each] ?? capital(each.replaceAll("_", " "))]), chosen.score, (value) => { chosen.score = value; draw(); }),
+      choice("Score", "score", scores.map((each) => [each, scoreName(each)]), chosen.score, (value) => { chosen.score = value; draw(); }),
       thresholds.length > 1 || thresholds[0] ? choice("at", "score-threshold", thresholds.map((each) => [each, each ? `${Number(each)} mm/h` : "all"]), chosen.threshold, (value) => { chosen.threshold = value; draw(); }) : null,
       choice("lead time", "score-lead", content.leads.map((each) => [each, `${each} min`]), content.lead, (value) => { chosen.lead = Number(value); load(); }),
       hoursChoice()),
     element("p", { class: "answer" }, answer(series)),
+    promiseSection(summaryOf(state.domain)?.drift, chosen.score, chosen.threshold),
     keyOf(series),
     element("div", { class: "charts" }, byLead(series), overTime(series)),
     table(series),
@@ -70,7 +71,7 @@ function answer(series) {
   const at = (each) => each.by_lead.find(([lead]) => lead === content.lead);
   const values = series.map((each) => [each.forecaster, at(each)]).filter(([, found]) => found);
   if (!values.length) return "";
-  const better = LOWER.test(chosen.score) ? "lower is better" : "higher is better";
+  const better = lowerIsBetter(chosen.score) ? "lower is better" : "higher is better";
   const texts = values.map(([forecaster, found]) => `${name(forecaster)} ${number(found[1], 3)}`);
   return `At ${content.lead} min, mean of ${values[0][1][2]} forecasts: ${texts.join(", ")} (${better}).`;
 }

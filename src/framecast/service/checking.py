@@ -1,0 +1,53 @@
+"""What can be known of settings before the first cycle: a service that would fail at all of them is not started."""
+
+from __future__ import annotations
+
+import glob
+from pathlib import Path
+
+from framecast.errors import ConfigError
+from framecast.service.settings import Domain, Serve, Service
+
+
+def check_service(settings: Service) -> list[str]:
+    """What is not there yet, in words: sources, which may come later. Raises `ConfigError` if a domain would read what the
+    service writes, or the server needs a token that it does not have, and `DataError` for unreadable areas and tokens."""
+    notes = []
+    for domain in settings.domains:
+        _check_apart(domain, Path(settings.out))
+        if domain.products is not None and domain.products.areas is not None:
+            from framecast.forecasting.products.areas import (
+                read_areas,  # late: reads with numpy, which few settings need
+            )
+
+            read_areas(domain.products.areas)
+        if not source_exists(domain):
+            notes.append(f"{domain.name}: {domain.source} does not exist yet")
+    if settings.serve is not None:
+        _check_token(settings.serve)
+    return notes
+
+
+def source_exists(domain: Domain) -> bool:
+    """Whether there is something to watch; true of what is not here, and of patterns."""
+    return "://" in domain.source or glob.has_magic(domain.source) or Path(domain.source).exists()
+
+
+def _check_apart(domain: Domain, out: Path) -> None:
+    """Raise `ConfigError` if the output lies in the source, whose subfolders are watched too."""
+    if "://" in domain.source or glob.has_magic(domain.source):
+        return
+    if out.resolve().is_relative_to(Path(domain.source).resolve()):
+        raise ConfigError(
+            f"the source of {domain.name}, {domain.source}, holds the output of the service, which would be read as frames",
+            where="out",
+            remedy="write elsewhere, or name the subfolder in which frames arrive",
+            parameter="out",
+            example="nowcasts",
+        )
+
+
+def _check_token(serve: Serve) -> None:
+    from framecast.service.http.settings import check_token, read_token
+
+    check_token(serve.host, read_token(None if serve.token_file is None else Path(serve.token_file)))
