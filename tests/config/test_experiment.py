@@ -100,6 +100,11 @@ def test_mistakes_are_named(recipe: Path, override: str, said: str) -> None:
         read(f"{recipe}#same", [override])
 
 
+def test_a_number_out_of_range_is_named_with_its_file(recipe: Path) -> None:
+    with pytest.raises(ConfigError, match=rf"{recipe.name}\S*, training\.iterations: 0 must be at least 1"):
+        read(f"{recipe}#same", ["training.iterations=0"])
+
+
 @pytest.mark.parametrize(
     ("override", "expected", "remedy"),
     [

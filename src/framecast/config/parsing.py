@@ -66,6 +66,17 @@ def parse(kind: Any, value: Any, *, where: str, default: Any = dataclasses.MISSI
         if error.where is not None or error.parameter is None:
             raise
         raise ConfigError(error.what, where=_place(where, error.parameter), remedy=error.remedy) from error
+    except ConfigError as error:  # it knows its place among the settings, the file is known here
+        source, place = where.partition(", ")[0], str(error.where or "")
+        if not place or source in place or ", " in place:
+            raise
+        raise ConfigError(
+            error.what,
+            where=f"{source}, {place}",
+            remedy=error.remedy,
+            parameter=error.parameter,
+            example=error.example,
+        ) from error
 
 
 def _place(where: str, parameter: str) -> str:

@@ -221,8 +221,11 @@ def _reference(dataset: xr.Dataset) -> np.datetime64 | None:
     if run is not None or "time" not in dataset.variables or dataset["time"].dtype.kind != "M":
         return run
     leads = [dataset[name] for name in dataset.variables if _axis(dataset, name) == "lead_time"]
-    for lead in (lead for lead in leads if lead.dims == dataset["time"].dims and _seconds(lead) is not None):
-        runs = np.unique(dataset["time"].values - (lead.values * (_seconds(lead) * 1e9)).astype("timedelta64[ns]"))
+    for lead in leads:
+        seconds = _seconds(lead)
+        if lead.dims != dataset["time"].dims or seconds is None:
+            continue
+        runs = np.unique(dataset["time"].values - (lead.values * (seconds * 1e9)).astype("timedelta64[ns]"))
         if len(runs) == 1:
             return np.datetime64(runs[0], "ns")
     return None

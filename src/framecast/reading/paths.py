@@ -90,7 +90,11 @@ def read_text(path: str | Path, limit: int = TEXT_LIMIT) -> str:
     try:
         return read_bytes(path, limit).decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise DataError(f"is not text in UTF-8 (byte {error.start})", where=path) from error
+        raise DataError(
+            f"is not text in UTF-8 (byte {error.start})",
+            where=path,
+            remedy="save it as UTF-8: iconv -f latin1 -t utf-8 IN > OUT",
+        ) from error
 
 
 def links_out_of(folder: Path) -> Iterator[Path]:

@@ -5,6 +5,7 @@ import gzip
 import shutil
 import subprocess
 import sys
+from fractions import Fraction
 from pathlib import Path
 from typing import Literal
 
@@ -248,6 +249,24 @@ def test_fewer_frames_a_second_are_every_kth(videos: Path) -> None:
     np.testing.assert_array_equal(slow.values, whole.values[::5])
     with pytest.raises(DataError, match=r"10 frames a second cannot be taken out of 25\n.*12\.5"):
         framecast.open(path, frame_rate=10)
+
+
+def test_colours_of_a_video_are_no_values_and_frames_before_its_beginning_are_none(tmp_path: Path) -> None:
+    av = pytest.importorskip("av")
+    with av.open(str(tmp_path / "a.mp4"), "w") as container:
+        stream = container.add_stream("libx264", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 32, 16, "yuv420p"
+        for number in range(6):
+            frame = av.VideoFrame.from_ndarray(np.full((16, 32, 3), 40 * number, np.uint8), "rgb24")
+            frame.pts, frame.time_base = 100 * number - 200, Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    frames = framecast.open(tmp_path / "a.mp4", grey=True)
+    np.testing.assert_allclose(frames.values.mean((1, 2, 3)) * 255, [80, 120, 160, 200], atol=2)
+    assert not any("breaks off" in repair for repair in frames.attrs["repairs"])
+    with pytest.raises(DataError, match=r"the frames are colours.*not values in 'dBZ'"):
+        framecast.open(tmp_path / "a.mp4", units="dBZ")
+    assert framecast.open(tmp_path / "a.mp4", units="dBZ", grey=True).attrs["quantity"] == "reflectivity"
 
 
 def test_jpeg_folders_in_grey_and_another_size(tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ def read(path: Path, options: ReadOptions) -> xr.DataArray:
 def _select(file: h5py.File, path: Path, options: ReadOptions) -> str:
     """The name of the image to read. Raises `DataError` for several of one parameter, which are those of a forecast, and where
     none of several parameters is named."""
-    images = [name for name in file if _IMAGES.fullmatch(name) and "image_data" in file[name]]
+    images = [str(name) for name in file if _IMAGES.fullmatch(name) and "image_data" in file[name]]
     parameters = {name: text(file[name].attrs["image_geo_parameter"]) for name in images}
     if len(set(parameters.values())) < len(images):
         raise forecast_error(

@@ -72,7 +72,7 @@ def read(path: Path, options: ReadOptions) -> xr.DataArray:
     stored = values if is_npz else _map_lazily(path, dims, values.shape)
     array = xr.DataArray(stored, dims=dims, name=name)
     units, repairs = _units(values) if options.units is None else (options.units, [])
-    if len(dims) > 3:
+    if len(dims) > 3 or "channel" in dims:
         repairs = [*repairs, f"the axes of the array were read as ({', '.join(dims)})"]
     array.attrs = {"units": units, "repairs": repairs}
     return array if actions is None else with_actions(array, actions, path)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
@@ -265,7 +265,8 @@ def coding_of(field: Field, path: Path) -> Coding:
     """What the attributes of a field declare. Raises `DataError` for one that is no number, and a gain of 0."""
 
     def numbers(name: str, *default: float) -> tuple[float, ...]:
-        stated = np.ravel(field.what.get(name, default)).tolist()
+        attribute: Any = field.what.get(name, default)
+        stated = np.ravel(attribute).tolist()
         try:
             values = tuple(float(text(each)) for each in stated)
         except ValueError:

@@ -20,6 +20,7 @@ import xarray as xr
 
 from framecast.checks import require
 from framecast.data.chunking import CHUNK_BYTES
+from framecast.data.readers.colours import check_units_of_colours
 from framecast.data.readers.limits import check_size
 from framecast.data.readers.options import ReadOptions
 from framecast.data.readers.rotation import AS_STORED, Turn, turn_of_matrix
@@ -73,6 +74,8 @@ def read(path: Path, options: ReadOptions) -> xr.DataArray:
     every = 1 if options.frame_rate is None else _every(index.rate, options.frame_rate, path)
     stamps = index.stamps[::every]
     channels = 3 if index.colour and not options.grey else 1
+    if channels == 3:
+        check_units_of_colours(options.units, "the frames are colours, unless they are read as grey", path)
     height, width = options.size or (index.turn or AS_STORED).size(index.height, index.width)
     check_size(path, height, width, channels)
     length = _frames_per_piece(index, every, 4 * channels * height * width)
@@ -148,14 +151,17 @@ def _index(path: Path) -> _Index:
         check_size(path, stream.height, stream.width, 3)
         if stream.average_rate is None:
             raise UnreadableFile("the video does not say how many frames a second it has", where=path)
-        stamps, keys, damaged = [], [], 0
+        stamps, keys, damaged, before = [], [], 0, 0
         for packet in container.demux(stream):
             if packet.pts is None:
                 continue
             if packet.is_corrupt:
                 damaged += 1
                 continue
-            stamps.append(packet.pts)
+            if packet.is_discard:  # it comes before the beginning of the film
+                before += 1
+            else:
+                stamps.append(packet.pts)
             if packet.is_keyframe:
                 keys.append(packet.pts)
         if not stamps or not keys:
@@ -172,7 +178,7 @@ def _index(path: Path) -> _Index:
             width=stream.width,
             rate=float(stream.average_rate),
             colour=not str(stream.codec_context.pix_fmt).startswith("gray"),
-            declared=stream.frames,
+            declared=stream.frames - before,
             damaged=damaged,
         )
 
