@@ -8,7 +8,6 @@ A public name is imported at its first use, so that `import framecast` is fast. 
 """
 
 import ast
-import gc
 import logging
 from collections.abc import Callable
 from importlib import import_module
@@ -38,15 +37,10 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'framecast' has no attribute {name!r}")
     from framecast.errors import ConfigError
 
-    collects = gc.isenabled()
-    gc.disable()  # imports leave no garbage, and looking for it takes a tenth of their time
     try:
         return getattr(import_module(_HOME[name]), name)
     except ConfigError as error:  # an optional package is missing
         return _unavailable(name, error)
-    finally:
-        if collects:
-            gc.enable()
 
 
 def _unavailable(name: str, error: Exception) -> Callable[..., Any]:
