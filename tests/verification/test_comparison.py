@@ -129,16 +129,16 @@ def test_undefined_scores_have_an_undefined_verdict() -> None:
 
 
 def test_false_alarms_are_as_rare_as_promised() -> None:
-    """Of 40 comparisons of equals hardly one may claim a difference."""
+    """Of 20 comparisons of equals hardly one may claim a difference."""
     claimed = 0
-    for seed in range(40):
+    for seed in range(20):
         rng = np.random.default_rng(seed)
         values = rng.gamma(0.6, 3.0, (20, 3, 1, 12, 12))
         result = compare(
             verify({"a": Noisy(1.0, 2 * seed), "b": Noisy(1.0, 2 * seed + 1)}, Clips(values), scales=()), repeats=200
         )
         claimed += any(claim.p < 0.05 for claim in result.overall)
-    assert claimed <= 5
+    assert claimed <= 3
 
 
 def test_p_grows_with_the_number_of_claims() -> None:

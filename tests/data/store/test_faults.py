@@ -27,7 +27,7 @@ KINDS = (
 LOST = ("truncated", "empty", "text", "shape", "units")
 
 
-@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(faults=st.lists(st.sampled_from(KINDS), min_size=1, max_size=9))
 def test_every_fault_has_one_outcome(tmp_path_factory: pytest.TempPathFactory, faults: list[str]) -> None:
     """What is whole comes through, in the order of time; the rest is named."""
