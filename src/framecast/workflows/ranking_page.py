@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from framecast.verification.result import Score
-from framecast.verification.showing import format_number, format_score
+from framecast.verification.showing import decimals, format_number, format_score
 from framecast.workflows.ranking_results import FLAT, ClaimResult, RankedRow, RankedTable, VerifiedRun
 from framecast.writing import write_text
 
@@ -77,9 +77,19 @@ def _claim(result: ClaimResult) -> str:
     claim, (better, than) = result.claim, result.published
     printed = "" if better is None or than is None else f"{better:g} and {than:g}"
     sentence = f"{claim.better} has a better {claim.score.upper()} than {claim.than} ({claim.where})"
-    difference = "" if result.difference is None else _format(result.difference)
+    difference = "" if result.difference is None else _difference(result.difference)
     windows = "" if result.windows is None else " to ".join(format_number(limit, 2) for limit in result.windows)
     return f"| {sentence} | {printed} | {difference} | {windows} | {result.verdict} |"
+
+
+def _difference(score: Score) -> str:
+    """A difference with its interval, with as many decimals as show on which side of 0 each limit lies."""
+    if score.interval is None:
+        return _format(score)
+    places = decimals([score])
+    while places < 6 and any(limit and not round(limit, places) for limit in score.interval):
+        places += 1
+    return format_score(score, places)
 
 
 def _format(score: Score) -> str:
