@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -284,7 +285,10 @@ def test_a_command_may_be_killed_at_every_call(name, source, model, kill, tmp_pa
 @pytest.mark.parametrize("name", ["f.nc", "f.zarr", "f.gif", "a.zarr"])
 def test_a_command_may_be_killed_at_any_moment(name, source, model, kill, tmp_path: Path) -> None:
     replaced, rng = Replaced(name, tmp_path, source, model), np.random.default_rng(0)
-    delays = rng.uniform(0.05, 1.5, 40)
+    assert replaced.check(tmp_path / "first", kill, -1) == 0
+    begin = time.monotonic()
+    assert kill(tmp_path / "first", -1, None, *replaced.second, "--out", tmp_path / "first" / name) == 0
+    delays = rng.uniform(0, 0.9, 40) * (time.monotonic() - begin)
     codes = [replaced.check(tmp_path / f"{k}", kill, -1, delay) for k, delay in enumerate(delays)]
     assert codes.count(-9) > 20
     print(f"{name}: killed {codes.count(-9)} of {len(codes)} times")
