@@ -1,11 +1,9 @@
 """Where the tests find data too large for the repository; a test that needs it is skipped where it is absent."""
 
-import gc
 import os
 import signal
 import sys
 import tempfile
-from collections.abc import Generator
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # models in tests are tiny: threads would only wait for each other
@@ -20,22 +18,6 @@ settings.load_profile("framecast")
 # Processes of the tests import framecast again and again: it is compiled once for all of them.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_collection() -> Generator[None, object, object]:
-    """Collect the tests without searching for garbage; what they imported is no garbage later either."""
-    gc.disable()
-    try:
-        return (yield)
-    finally:
-        gc.freeze()
-        gc.enable()
-
-
-def pytest_unconfigure() -> None:
-    gc.unfreeze()  # Triton reports what is left as leaks
-
 
 # A shell that starts the tests in the background has them ignore Ctrl-C, which their processes would inherit.
 for _number, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
