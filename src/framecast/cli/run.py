@@ -23,8 +23,6 @@ def run(
     ] = None,
 ) -> None:
     """Forecast each new frame, unattended, until stopped: watches for frames and writes forecasts, products and their status."""
-    from dataclasses import replace
-
     from rich.console import Console
 
     from framecast.service.checking import check_service
@@ -40,7 +38,7 @@ def run(
         )
     settings = read_settings(config)
     if check:
-        chosen = settings if domains is None else replace(settings, domains=tuple(map(settings.domain, domains)))
+        chosen = settings.only(domains)
         console = Console(stderr=True)
         for note in check_service(chosen):
             warn(console, note)

@@ -66,12 +66,10 @@ def group_features(model: Any, windows: Windows, reach: float = 1.5, min_samples
 def _blur(model: Any, windows: Windows) -> float:
     """The gradient difference of the forecasts, lower for sharper ones."""
     sums = torch.zeros(2, dtype=torch.float64)
-    for k in range(0, len(windows.frames), 8):
-        past, future = windows.past[k : k + 8], windows.future[k : k + 8]
-        actions = None if windows.actions is None else windows.actions[k : k + 8]
-        forecast = model.forecast(past, windows.horizon, actions).detach().double()
-        valid = torch.ones_like(future[:, :, :1], dtype=torch.bool)
-        total, count = gradient_difference(forecast, future.double(), valid)
+    for part in windows.split(8):
+        forecast = model.forecast(part.past, part.horizon, part.actions).detach().double()
+        valid = torch.ones_like(part.future[:, :, :1], dtype=torch.bool)
+        total, count = gradient_difference(forecast, part.future.double(), valid)
         sums += torch.stack([total.sum(), count.sum()])
     return float(sums[0] / sums[1])
 

@@ -121,11 +121,10 @@ def _projected(increments: list[list[tuple[Tensor, Tensor]]]) -> Figure:
 
 def gradients(model: Any, windows: Windows, layer: int = 1) -> Diagnosis:
     """How far back does the error reach? PredRNN-V2 (2022), figure 8, with both of its panels."""
-    sums = []
-    for k in range(0, len(windows.frames), _BATCH):
-        batch = windows.frames[k : k + _BATCH]
-        actions = None if windows.actions is None else windows.actions[k : k + _BATCH]
-        sums.append(len(batch) * probes.gradient_norms(model, batch, windows.context, layer, actions))
+    sums = [
+        len(part.frames) * probes.gradient_norms(model, part.frames, part.context, layer, part.actions)
+        for part in windows.split(_BATCH)
+    ]
     norms = (torch.stack(sums).sum(0) / len(windows.frames)).numpy()
     if not np.nansum(norms):
         return Diagnosis("No gradient of the error reaches a hidden state: all are 0.", {}, [])

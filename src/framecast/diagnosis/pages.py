@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -60,6 +60,13 @@ class Windows(NamedTuple):
     south_first: bool = False
     labels: Labels | None = None
     actions: Tensor | None = None
+
+    def split(self, size: int) -> Iterator[Windows]:
+        """So many of the windows after the other, without their labels."""
+        for first in range(0, len(self.frames), size):
+            part = slice(first, first + size)
+            actions = None if self.actions is None else self.actions[part]
+            yield self._replace(frames=self.frames[part], labels=None, actions=actions)
 
     @property
     def past(self) -> Tensor:

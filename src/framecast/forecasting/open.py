@@ -15,6 +15,7 @@ from framecast.checks import as_path
 from framecast.data.lazy import Change, LazyArray, cached, lazy_variable
 from framecast.data.quantities import QUANTITIES, with_dry
 from framecast.data.readers import netcdf, odim, zarr_store
+from framecast.data.readers.cf_times import seconds_of
 from framecast.data.readers.compressed import opener_of
 from framecast.data.readers.forecast_files import forecast_role, stated_run
 from framecast.data.readers.grids import grid_mapping, projection
@@ -27,21 +28,6 @@ from framecast.forecasting.probability_files import is_probability, joined, leve
 
 _AXES = {"run": "init_time", "lead": "lead_time", "member": "member"}
 """The dimensions of a forecast by the roles of variables and dimensions."""
-_SECONDS = {
-    "day": 86400,
-    "d": 86400,
-    "hour": 3600,
-    "hr": 3600,
-    "h": 3600,
-    "minute": 60,
-    "min": 60,
-    "second": 1,
-    "sec": 1,
-    "s": 1,
-    "millisecond": 1e-3,
-    "nanosecond": 1e-9,
-}
-"""Seconds of a unit of lead times."""
 _DERIVED = {PROBABILITY, EVENT, QUANTILE}
 _LEVELS = ("threshold", "quantile")
 """Dimensions of what is derived from a distribution."""
@@ -222,7 +208,7 @@ def _reference(dataset: xr.Dataset) -> np.datetime64 | None:
         return run
     leads = [dataset[name] for name in dataset.variables if _axis(dataset, name) == "lead_time"]
     for lead in leads:
-        seconds = _seconds(lead)
+        seconds = seconds_of(lead.attrs.get("units"))
         if lead.dims != dataset["time"].dims or seconds is None:
             continue
         runs = np.unique(dataset["time"].values - (lead.values * (seconds * 1e9)).astype("timedelta64[ns]"))
@@ -252,19 +238,13 @@ def _leads_of_valid_times(array: xr.DataArray, path: Path) -> xr.DataArray:
     return array.rename(time="lead_time").assign_coords(lead_time=("lead_time", leads))
 
 
-def _seconds(leads: xr.DataArray) -> float | None:
-    """Seconds of the unit of lead times; None without one."""
-    units = str(leads.attrs.get("units", "")).strip().lower()
-    return _SECONDS.get(units) or _SECONDS.get(units.rstrip("s"))
-
-
 def _as_leads(leads: xr.DataArray, path: Path) -> np.ndarray:
     """Lead times as timedelta64, or numbers of steps where they have no unit. Raises `DataError` for another unit."""
     values = np.atleast_1d(leads.values)
     units = str(leads.attrs.get("units", "")).strip().lower()
     if values.dtype.kind == "m":
         return np.asarray(values.astype("timedelta64[ns]"))
-    seconds = _seconds(leads)
+    seconds = seconds_of(units)
     if values.dtype.kind not in "iuf" or (seconds is None and units not in ("", "1")):
         raise DataError(
             f"lead times of {values.dtype} in {units or 'no unit'}", where=path, remedy="expected hours or minutes"

@@ -34,6 +34,7 @@ from framecast.models.parts.recurrent import (
     TwoMemories,
     check_divisible,
     check_has_actions,
+    require_actions,
     zeros,
 )
 from framecast.models.parts.stack import Stack, StackState
@@ -108,9 +109,7 @@ class ActionStack(Stack):
     def step(self, x: Tensor, state: StackState, action: Tensor | None = None) -> Stepped:
         """Predict the frame at t + 1 from the frame at t, `x (B, C, H, W)`, and the action at t, `action (B, A)`. Raises
         `ConfigError` without an action."""
-        if action is None:
-            raise ConfigError("this model needs the actions of every step", remedy="give actions (B, T, A)")
-        tiled = action[:, :, None, None].expand(-1, -1, *x.shape[-2:])
+        tiled = require_actions(action)[:, :, None, None].expand(-1, -1, *x.shape[-2:])
         encoded_action = self.action2(self.action1(tiled.to(x.dtype)))
         half = self.encode1(x)
         encoded = self.encode2(half)

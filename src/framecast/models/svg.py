@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from framecast.errors import ConfigError
-from framecast.models.parts.recurrent import FrameConfig, Recurrent, check_has_actions, check_sides
+from framecast.models.parts.recurrent import FrameConfig, Recurrent, check_has_actions, check_sides, require_actions
 from framecast.ops import free_running
 from framecast.types import FrameShape, Prediction, Stepped, config
 
@@ -265,8 +265,8 @@ class SVGNetwork(nn.Module):
 
     def _predict(self, frames: Tensor, teacher: Tensor, noise: Tensor, actions: Tensor | None) -> Prediction:
         self.recurrent.check_size(frames)
-        if actions is None and self.takes_actions:
-            raise ConfigError("this model needs the actions of every step", remedy="give actions (B, T, A)")
+        if self.takes_actions:
+            require_actions(actions)
         core: Any = self.recurrent.core
         known = min(frames.shape[1] - 1, teacher.shape[1])
         mask = teacher.to(frames.device)

@@ -32,7 +32,7 @@ class Attempts:
 
     def begin(self, plan: Plan) -> None:
         """Note that a plan is computed from now on. Raises `RunError`."""
-        self._count = self._count + 1 if self._plan is not None and self._plan[:3] == plan[:3] else 1
+        self._count = self._count + 1 if self._plan is not None and self._plan.work == plan.work else 1
         self._plan = plan
         write_json(
             self._path, {"members": plan.members, "horizon": plan.horizon, "first": plan.first, "count": self._count}

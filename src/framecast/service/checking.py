@@ -16,28 +16,26 @@ def check_service(settings: Service) -> list[str]:
     for domain in settings.domains:
         _check_apart(domain, Path(settings.out))
         if domain.products is not None and domain.products.areas is not None:
-            from framecast.forecasting.products.areas import (
-                read_areas,  # late: reads with numpy, which few settings need
-            )
+            from framecast.forecasting.products.areas import read_areas  # late: few settings need it
 
             read_areas(domain.products.areas)
-        if not source_exists(domain):
+        folder = _folder_of(domain)
+        if folder is not None and not folder.exists():
             notes.append(f"{domain.name}: {domain.source} does not exist yet")
     if settings.serve is not None:
         _check_token(settings.serve)
     return notes
 
 
-def source_exists(domain: Domain) -> bool:
-    """Whether there is something to watch; true of what is not here, and of patterns."""
-    return "://" in domain.source or glob.has_magic(domain.source) or Path(domain.source).exists()
+def _folder_of(domain: Domain) -> Path | None:
+    """The folder, file or store that a domain watches; None for patterns, and for what lies elsewhere."""
+    return None if "://" in domain.source or glob.has_magic(domain.source) else Path(domain.source)
 
 
 def _check_apart(domain: Domain, out: Path) -> None:
     """Raise `ConfigError` if the output lies in the source, whose subfolders are watched too."""
-    if "://" in domain.source or glob.has_magic(domain.source):
-        return
-    if out.resolve().is_relative_to(Path(domain.source).resolve()):
+    folder = _folder_of(domain)
+    if folder is not None and out.resolve().is_relative_to(folder.resolve()):
         raise ConfigError(
             f"the source of {domain.name}, {domain.source}, holds the output of the service, which would be read as frames",
             where="out",

@@ -34,6 +34,11 @@ class Plan(NamedTuple):
     first: int
     reason: str = ""
 
+    @property
+    def work(self) -> tuple[int | None, int, int]:
+        """What is computed, whatever the reason."""
+        return self.members, self.horizon, self.first
+
 
 def plans_of(domain: Domain) -> list[Plan]:
     """The plans of a domain, from all that is wanted to the least."""
@@ -84,7 +89,7 @@ class Pace:
     def give_up(self, plan: Plan, timer: float) -> None:
         """Do not try a plan for a while: no process has survived it."""
         for known, durations in zip(self.plans, self._durations, strict=True):
-            if known[:3] == plan[:3]:
+            if known.work == plan.work:
                 durations.append((math.inf, timer))
 
     def _is_lost(self, timer: float) -> bool:
@@ -95,7 +100,7 @@ class Pace:
 
     def record(self, plan: Plan, seconds: float, latency: float, timer: float) -> None:
         """Note that a plan took so many seconds, and its cycle `latency` from when its frame could be read."""
-        number = next(k for k, each in enumerate(self.plans) if each[:3] == plan[:3])
+        number = next(k for k, each in enumerate(self.plans) if each.work == plan.work)
         self._durations[number].append((seconds, timer))
         self._latencies.append(latency)
         self.overruns += latency > self._deadline

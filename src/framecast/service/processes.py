@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import FrameType
@@ -170,10 +170,10 @@ def run_service(config: str | Path | Service, *, domains: Sequence[str] | None =
     cannot be written.
     """
     settings = config if isinstance(config, Service) else read_settings(config)
-    chosen = settings.domains if domains is None else tuple(map(settings.domain, domains))
-    notes = check_service(replace(settings, domains=chosen))
+    chosen = settings.only(domains)
+    notes = check_service(chosen)
     out = Path(settings.out)
-    children = [_child(settings, domain) for domain in chosen]
+    children = [_child(settings, domain) for domain in chosen.domains]
     if settings.serve is not None:
         children.append(Child(SERVER, run_server, (settings,), None))
     with claim(out):

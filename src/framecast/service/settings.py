@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -151,6 +153,10 @@ class Service:
                 raise ArgumentError(
                     f"the name {name!r} is repeated", parameter="domains", remedy="give each domain its own"
                 )
+
+    def only(self, names: Sequence[str] | None) -> Service:
+        """The service of the domains of these `names` alone; of None all. Raises `ConfigError`."""
+        return self if names is None else replace(self, domains=tuple(map(self.domain, names)))
 
     def domain(self, name: str) -> Domain:
         """The domain `name`. Raises `ConfigError`."""

@@ -122,13 +122,12 @@ def _frame(outcome: Outcome, name: str) -> Answer:
     if outcome.samples is None:
         return Answer(single, how="of one forecast: the model draws no samples")
     if paper.best_of is None:
-        value, what = outcome.samples.mean(metric), f"the mean over {paper.samples} samples of each window"
+        value = outcome.samples.mean(metric)
+        what = f"the mean over {paper.samples} samples of each window"
     else:
         by = metric if paper.best_by is None else verification.metric(paper.best_by)
-        value, what = (
-            outcome.samples.best(metric, by),
-            f"the best of {paper.samples} samples for each window, by {by.title}",
-        )
+        value = outcome.samples.best(metric, by)
+        what = f"the best of {paper.samples} samples for each window, by {by.title}"
     return Answer(Score(value, None), how=f"{what}; of one forecast, without noise, {single.value:.4g}")
 
 

@@ -74,6 +74,13 @@ def decode_times(variable: xr.Variable, name: str, where: object) -> xr.Variable
     return xr.Variable(variable.dims, times, attributes)
 
 
+def seconds_of(unit: object) -> float | None:
+    """How many seconds a unit of durations has; None for what is none."""
+    name = str(unit or "").strip().lower()
+    parts = _PARTS_OF_A_SECOND.get(name)
+    return 1 / parts if parts else _SECONDS.get(name)
+
+
 def _parse(units: str, calendar: str, name: str, where: object) -> _Clock:
     match = _UNIT.fullmatch(units)
     unit = match[1].lower() if match else ""

@@ -8,11 +8,12 @@ from collections.abc import Hashable
 import numpy as np
 import xarray as xr
 
+from framecast.data.readers.cf_times import seconds_of
 from framecast.errors import DataError
 
 _NAMES = {
-    "lead": {
-        *(
+    "lead": frozenset(
+        [
             "leadtime",
             "leadtimes",
             "lead",
@@ -21,29 +22,53 @@ _NAMES = {
             "forecastperiod",
             "forecasthour",
             "forecastleadtime",
+            "forecasttime",
             "fhour",
             "fhr",
-        ),
-        *("predictiontimedelta", "fcsthour", "fcsttime", "forecasttime", "fxx"),
-    },
-    "run": {
-        *(
+            "fcsthour",
+            "fcsttime",
+            "predictiontimedelta",
+            "fxx",
+        ]
+    ),
+    "run": frozenset(
+        [
             "inittime",
-            "forecastreferencetime",
-            "referencetime",
             "initialtime",
             "initialisationtime",
             "initializationtime",
-        ),
-        *("reftime", "refdate", "run", "runtime", "modelrun", "modelruntime", "analysistime", "issuetime"),
-    },
-    "member": {
-        *("member", "members", "realization", "realisation", "realizations", "ensemble", "ens", "number"),
-        *("ensemblemember", "ensnumber", "ensmember", "ensmem", "enssize", "ensemblesize"),
-    },
+            "forecastreferencetime",
+            "referencetime",
+            "reftime",
+            "refdate",
+            "run",
+            "runtime",
+            "modelrun",
+            "modelruntime",
+            "analysistime",
+            "issuetime",
+        ]
+    ),
+    "member": frozenset(
+        [
+            "member",
+            "members",
+            "realization",
+            "realisation",
+            "realizations",
+            "number",
+            "ensemble",
+            "ens",
+            "ensemblemember",
+            "ensemblesize",
+            "ensnumber",
+            "ensmember",
+            "ensmem",
+            "enssize",
+        ]
+    ),
 }
 """Names of variables and dimensions of forecasts by what they are, in small letters without "_" and "-"."""
-_DURATIONS = ("s", "sec", "second", "min", "minute", "h", "hr", "hour", "d", "day", "millisecond", "nanosecond")
 _TIME_NAMES = ("time", "valid_time", "t")
 _STANDARD = {"lead": "forecast_period", "run": "forecast_reference_time", "member": "realization"}
 _SAYS = re.compile(r"\b(?:fore|now)casts?\b", re.IGNORECASE)
@@ -144,5 +169,6 @@ def says_forecast(dataset: xr.Dataset) -> str | None:
 
 def _is_duration(variable: xr.DataArray) -> bool:
     """Whether a variable is a forecast period, or has the units of one."""
-    units = str(variable.attrs.get("units", "")).lower().rstrip("s") or str(variable.attrs.get("units", ""))
-    return variable.attrs.get("standard_name") == _STANDARD["lead"] or units in _DURATIONS
+    return (
+        variable.attrs.get("standard_name") == _STANDARD["lead"] or seconds_of(variable.attrs.get("units")) is not None
+    )

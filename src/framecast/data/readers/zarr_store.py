@@ -82,22 +82,23 @@ def _open(store: Store | str | Path, path: Path | str, group: str) -> xr.Dataset
     except UnreadableFile:
         raise
     except Exception as error:  # zarr has no common error; whatever it raises, this store cannot be opened
-        if isinstance(error, KeyError) and any(name in str(error) for name in ("dimension_names", "_ARRAY_DIMENSIONS")):
-            raise DataError("its arrays do not name their dimensions", where=path, remedy=_NAMED_DIMENSIONS) from error
-        old_array = isinstance(path, Path) and (path / ".zarray").is_file()
-        if old_array or isinstance(error, zarr.errors.ContainsArrayError):
-            raise DataError(
-                "a single Zarr array, without times and the names of its dimensions",
-                where=path,
-                remedy=_NAMED_DIMENSIONS,
-            ) from error
-        if isinstance(path, str) and protocol_of(path) != "file":
-            raise DataError(
-                f"the store cannot be opened ({first_line(error)})",
-                where=path,
-                remedy="look at the address and the connection, and try again",
-            ) from error
-        raise _damage(first_line(error), path) from error
+        raise _refusal(error, path) from error
+
+
+def _refusal(error: Exception, path: Path | str) -> DataError:
+    """Why a store cannot be opened, of which zarr or xarray raised an `error`."""
+    import zarr
+
+    if isinstance(error, KeyError) and any(name in str(error) for name in ("dimension_names", "_ARRAY_DIMENSIONS")):
+        return DataError("its arrays do not name their dimensions", where=path, remedy=_NAMED_DIMENSIONS)
+    old_array = isinstance(path, Path) and (path / ".zarray").is_file()
+    if old_array or isinstance(error, zarr.errors.ContainsArrayError):
+        what = "a single Zarr array, without times and the names of its dimensions"
+        return DataError(what, where=path, remedy=_NAMED_DIMENSIONS)
+    if isinstance(path, str) and protocol_of(path) != "file":
+        what = f"the store cannot be opened ({first_line(error)})"
+        return DataError(what, where=path, remedy="look at the address and the connection, and try again")
+    return _damage(first_line(error), path)
 
 
 def _damage(what: str, path: Path | str) -> UnreadableFile:

@@ -308,6 +308,13 @@ def check_has_actions(shape: FrameShape, name: str) -> None:
         )
 
 
+def require_actions(actions: Tensor | None) -> Tensor:
+    """The actions. Raises `ConfigError` without, for a model that needs those of every step."""
+    if actions is None:
+        raise ConfigError("this model needs the actions of every step", remedy="give actions (B, T, A)")
+    return actions
+
+
 def check_no_inputs(shape: FrameShape, name: str) -> None:
     """Raise `ConfigError` if the data has extra inputs, for a model that does not use them."""
     if shape.inputs:
