@@ -1,5 +1,6 @@
 """Broken and awkward files: each has one outcome (see the README beside them)."""
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 import framecast
 from framecast.data.datasets import ArchiveData
 from framecast.data.windows.splits import ByBlocks
-from framecast.errors import DataError
+from framecast.errors import DataError, UnreadableFile
 
 
 @pytest.mark.parametrize(
@@ -131,3 +132,28 @@ def test_damaged_files_among_others_are_left_out_and_reported(bad: Path, tmp_pat
     assert frames.sizes["time"] == 16
     assert "1 of 2 files could not be read" in frames.attrs["repairs"][0]
     assert "truncated.nc" in frames.attrs["repairs"][0]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "what"),
+    [
+        ("rain.nc", b"%PDF-1.7 and more", "a PDF document"),
+        ("rain.npy", b"<!DOCTYPE html><title>404</title>", "a web page"),
+        ("rain.png", b"GIF89a and more", "a GIF picture"),
+        ("rain.nc", "zip", "a zip archive of files, the first 'rain.txt'"),
+        ("rain.nc", bytes(2048), None),
+    ],
+)
+def test_another_kind_of_file_is_named_in_spite_of_its_name(
+    tmp_path: Path, name: str, content: bytes | str, what: str | None
+) -> None:
+    path = tmp_path / name
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("rain.txt", "rain")
+    with pytest.raises(UnreadableFile) as caught:
+        framecast.open(path)
+    assert (str(what) in caught.value.what and "in spite of its name" in caught.value.what) == (what is not None)
+    assert caught.value.remedy

@@ -171,7 +171,10 @@ def open_all(
             with resource_errors(file):
                 arrays[file] = reader.read(file, options)
         except UnreadableFile as error:
-            failures.append(error)
+            kind = foreign.in_spite_of_name(file)
+            failures.append(
+                UnreadableFile(f"{kind.what}, in spite of its name", where=file, remedy=kind.remedy) if kind else error
+            )
         except DataError as error:
             if not lenient:
                 raise

@@ -1,6 +1,6 @@
 """Kinds of file that are known but not read, each with what to do: archives of files, pictures, radar formats of one radar.
 
-For messages where no reader recognises a file.
+For messages where no reader recognises a file, or one that does by its name finds another kind in it.
 """
 
 from __future__ import annotations
@@ -41,6 +41,22 @@ _SIGNATURES = {
 }
 
 
+_OWN = {".npz": b"PK", ".gif": b"GIF"}
+"""How files begin that are read under these names."""
+_PAGES = (b"<!doctype", b"<html", b"<?xml")
+
+
+def in_spite_of_name(path: Path) -> Foreign | None:
+    """The kind of a file that its name does not tell; None where it is not known, and for a kind that is read."""
+    if not path.is_file() or opener_of(path) is not None:
+        return None
+    own = _OWN.get(path.suffix.lower())
+    with path.open("rb") as file:
+        if own is not None and file.read(len(own)) == own:
+            return None
+    return _describe_plain(path)
+
+
 def describe(path: Path) -> Foreign | None:
     """The kind of a file; None where it is not known. Compressed files are expanded."""
     if not path.is_file():
@@ -59,6 +75,8 @@ def describe(path: Path) -> Foreign | None:
 def _describe_plain(path: Path) -> Foreign | None:
     with path.open("rb") as file:
         start = file.read(16)
+    if start.lstrip().lower().startswith(_PAGES):
+        return Foreign("a web page or XML, as servers answer where they have no such file", "fetch the file again")
     if start[:4] == b"RIFF" and start[8:12] == b"WEBP":
         return Foreign("a WebP picture", _PICTURE)
     for signature, kind in _SIGNATURES.items():
@@ -70,8 +88,9 @@ def _describe_plain(path: Path) -> Foreign | None:
     if tarfile.is_tarfile(path):
         with tarfile.open(path) as archive:
             first = archive.next()
-        names = [first.name] if first else []
-        return _archive("tar", names, f"extract it (tar -xf {path.name}), and give the folder")
+        if first is None:  # as a file of zeros
+            return None
+        return _archive("tar", [first.name], f"extract it (tar -xf {path.name}), and give the folder")
     return None
 
 

@@ -105,6 +105,8 @@ def arrays_of(path: Path, names: Sequence[str], limit: int = MEMORY_LIMIT) -> li
 
 
 def _npy(path: Path) -> np.ndarray:
+    if not _is_npy(path):
+        raise UnreadableFile("the file does not begin as one of NumPy does", where=path, remedy="write the file again")
     try:
         values: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
     except _DAMAGE as error:
