@@ -1,12 +1,12 @@
 """Measures the time of a verification: all scores of cases of 256 x 256 pixels and 12 frames of a radar event.
 
     python benchmarks/verifying.py FILE.nc [--cases 24]
-    python benchmarks/verifying.py FILE.nc --before TREE [--cases 4]
+    python benchmarks/verifying.py FILE.nc --before TREE [--cases 4] [--width 16]
 
-Prints the seconds for 1,000 cases, with the forecasts, of persistence alone, and of a PredRNN-V2 (2 x 32 channels, untrained,
-at the same cost as trained) with persistence and extrapolation. With `--before` the same three on full frames, in turn with the
-code of another tree (`git worktree add TREE COMMIT`, with its loops built): processor seconds a case on one thread, with those of
-the forecasts and those of the verification itself.
+Prints the seconds for 1,000 cases, with the forecasts, of persistence alone, and of a PredRNN-V2 (2 x 32 channels, or another
+`--width`, untrained, at the same cost as trained) with persistence and extrapolation. With `--before` the same three on full
+frames, in turn with the code of another tree (`git worktree add TREE COMMIT`, with its loops built): processor seconds a case on
+one thread, with those of the forecasts and those of the verification itself.
 """
 
 from __future__ import annotations
@@ -53,11 +53,11 @@ def windows(path: str, side: int | None = SIDE) -> WindowSource:
     return source
 
 
-def processor_seconds(path: str, cases: int) -> tuple[float, float]:
+def processor_seconds(path: str, cases: int, width: int) -> tuple[float, float]:
     """The processor seconds of a case on full frames, on one thread, and those of its forecasts."""
     torch.set_num_threads(1)
     source = windows(path, side=None)
-    forecasters = forecasters_of(source)
+    forecasters = forecasters_of(source, width)
     verify(forecasters, source, limit=1)
     spent = 0.0
 
@@ -78,12 +78,12 @@ def processor_seconds(path: str, cases: int) -> tuple[float, float]:
     return (time.process_time() - begin) / cases, spent / cases
 
 
-def compare_trees(path: str, before: str, cases: int, rounds: int = 3) -> None:
+def compare_trees(path: str, before: str, cases: int, width: int, rounds: int = 3) -> None:
     """Print the processor seconds of both trees, measured in turn."""
     here = Path(__file__).resolve().parents[1]
     for _ in range(rounds):
         for name, tree in (("before", Path(before)), ("now", here)):
-            command = [sys.executable, __file__, path, "--cases", str(cases), "--measure"]
+            command = [sys.executable, __file__, path, "--cases", str(cases), "--width", str(width), "--measure"]
             environment = os.environ | {"PYTHONPATH": str(tree / "src"), "OMP_NUM_THREADS": "1"}
             printed = subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout
             total, forecasts = map(float, printed.split())
@@ -91,9 +91,9 @@ def compare_trees(path: str, before: str, cases: int, rounds: int = 3) -> None:
             print(f"{name}: {total:.2f} s a case, forecasts {forecasts:.2f}, verification {own:.2f}", flush=True)
 
 
-def forecasters_of(source: WindowSource) -> dict[str, Forecaster]:
+def forecasters_of(source: WindowSource, width: int) -> dict[str, Forecaster]:
     """The model and two baselines."""
-    config = PredRNNV2(hidden=(32, 32))
+    config = PredRNNV2(hidden=(width, width))
     torch.manual_seed(0)
     shape = source.shape._replace(height=SIDE, width=SIDE)
     card = ModelCard(config, default_scaling(source.quantity), source.quantity, shape, None)
@@ -109,19 +109,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file")
     parser.add_argument("--cases", type=int, default=24)
+    parser.add_argument("--width", type=int, default=32)
     parser.add_argument("--before", help="another tree of framecast")
     parser.add_argument("--measure", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.measure:
-        print(*processor_seconds(arguments.file, arguments.cases))
+        print(*processor_seconds(arguments.file, arguments.cases, arguments.width))
         return
     if arguments.before:
-        compare_trees(arguments.file, arguments.before, arguments.cases)
+        compare_trees(arguments.file, arguments.before, arguments.cases, arguments.width)
         return
     source = windows(arguments.file)
     forms: dict[str, dict[str, Forecaster]] = {
         "persistence": {"persistence": Persistence()},
-        "PredRNN-V2, persistence, extrapolation": forecasters_of(source),
+        "PredRNN-V2, persistence, extrapolation": forecasters_of(source, arguments.width),
     }
     source.read(0)  # the first read decodes an archive of this size
     print(machine())
