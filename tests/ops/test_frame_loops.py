@@ -88,7 +88,7 @@ def test_interpolation(seed: int, height: int, width: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     field = torch.rand(2, height, width, generator=generator)
     size = torch.tensor([height, width]).reshape(2, 1, 1)
-    positions = (torch.rand(2, 9, 7, generator=generator) * 1.6 - 0.3) * size
+    positions = (torch.rand(2, 19, 17, generator=generator) * 1.6 - 0.3) * size
     positions[:, 0, 0] = size[:, 0, 0] - 1
     ours = interpolate(field, positions)
     with use_algorithm("direct"):

@@ -144,22 +144,38 @@ void framecast_filter(const float *fields, int64_t frames, int64_t height, int64
     }
 }
 
-/* Fields (fields, height, width) at places by linear interpolation, with the border extended: (fields, places). */
+#define PLACES 256 /* whose corners and weights are kept between the fields */
+
+/* Fields (fields, height, width) of up to 2^31 pixels at places by linear interpolation, with the border extended: (fields,
+ * places). */
 void framecast_sample(const float *field, int64_t fields, int64_t height, int64_t width, const float *rows,
                       const float *columns, int64_t places, float *out, int threads) {
-    float last_row = height - 1, last_column = width - 1;
+    const int32_t wide = width, last_row = height - 1, last_column = width - 1;
 #pragma omp parallel for num_threads(threads) schedule(static)
-    for (int64_t k = 0; k < places; k++) {
-        float r = rows[k] > 0 ? rows[k] : 0, c = columns[k] > 0 ? columns[k] : 0;
-        r = r < last_row ? r : last_row;
-        c = c < last_column ? c : last_column;
-        int64_t top = r, left = c;
-        float down = r - top, along = c - left;
-        int64_t next = left + 1 < width, below = top + 1 < height ? width : 0;
-        const float *at = field + top * width + left;
-        for (int64_t f = 0; f < fields; f++, at += height * width) {
-            float upper = at[0] + along * (at[next] - at[0]), lower = at[below] + along * (at[below + next] - at[below]);
-            out[f * places + k] = upper + down * (lower - upper);
+    for (int64_t begin = 0; begin < places; begin += PLACES) {
+        const int32_t count = min(PLACES, places - begin);
+        int32_t corner[4][PLACES];
+        float down[PLACES], along[PLACES];
+#pragma omp simd
+        for (int32_t k = 0; k < count; k++) {
+            float r = rows[begin + k], c = columns[begin + k];
+            r = r > 0 ? r : 0, c = c > 0 ? c : 0;
+            r = r < last_row ? r : last_row, c = c < last_column ? c : last_column;
+            int32_t top = r, left = c, at = top * wide + left;
+            int32_t next = left < last_column ? 1 : 0, below = top < last_row ? wide : 0;
+            down[k] = r - top, along[k] = c - left;
+            corner[0][k] = at, corner[1][k] = at + next, corner[2][k] = at + below, corner[3][k] = at + below + next;
+        }
+        for (int64_t f = 0; f < fields; f++) {
+            const float *values = field + f * height * width;
+            float *to = out + f * places + begin;
+#pragma omp simd
+            for (int32_t k = 0; k < count; k++) {
+                float first = values[corner[0][k]], second = values[corner[2][k]];
+                float upper = first + along[k] * (values[corner[1][k]] - first);
+                float lower = second + along[k] * (values[corner[3][k]] - second);
+                to[k] = upper + down[k] * (lower - upper);
+            }
         }
     }
 }
