@@ -65,10 +65,10 @@ def count_memory(experiment: Experiment, shape: FrameShape) -> int:
     with torch.device("meta"):
         model = _build(experiment, shape).train()
     weights = [weight.untyped_storage() for weight in model.parameters()]
-    kept = {storage._cdata: storage for storage in weights}
+    storages = {storage._cdata: storage for storage in weights}
 
     def keep(tensor: Tensor) -> Tensor:
-        kept[tensor.untyped_storage()._cdata] = tensor.untyped_storage()
+        storages[tensor.untyped_storage()._cdata] = tensor.untyped_storage()
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
@@ -79,7 +79,7 @@ def count_memory(experiment: Experiment, shape: FrameShape) -> int:
     frames = (
         experiment.training.batch_size * (shape.context + shape.horizon) * shape.channels * shape.height * shape.width
     )
-    held = sum(int(storage.nbytes()) for storage in kept.values())
+    held = sum(int(storage.nbytes()) for storage in storages.values())
     return held + copies + 4 * frames
 
 
