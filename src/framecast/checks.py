@@ -79,7 +79,11 @@ def ensure_folder(value: object, parameter: str = "out") -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise RunError(f"the folder cannot be created ({error})", where=folder) from error
+        raise RunError(
+            f"the folder cannot be created ({error.strerror or error})",
+            where=folder,
+            remedy="name another folder, or look at the file of that name, the permissions and the disk",
+        ) from error
     return folder
 
 

@@ -49,6 +49,8 @@ def test_a_model_that_reads_the_first_frame_alone_never_follows() -> None:
 def test_what_has_no_response_is_refused() -> None:
     with pytest.raises(ValueError, match="take 6"):
         response(Persistent(), windows(5))
+    with pytest.raises(ValueError, match="one value everywhere"):
+        response(Persistent(), windows()._replace(frames=torch.zeros(10, 12, 1, 16, 16)))
     one_shot = SimVP(spatial=8, hidden=16, layers=2, blocks=2).build(FrameShape(1, 16, 16, 6, 6)).eval()
     with pytest.raises(ValueError, match="all frames at once"):
         response(one_shot, windows())

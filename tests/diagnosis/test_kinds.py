@@ -60,6 +60,9 @@ def test_each_kind_writes_a_page_with_figures(runs: dict[str, Path], model: str,
 
 
 def test_a_kind_that_the_model_has_no_part_for_is_refused(runs: dict[str, Path]) -> None:
+    for reach in (-1.0, 0.0, float("nan"), float("inf")):
+        with pytest.raises(ConfigError, match="expected a number above 0"):
+            diagnose(runs["predrnn_v2"], "collapse", reach=reach)
     with pytest.raises(ConfigError, match="no MotionGRU"):
         diagnose(runs["predrnn_v2"], "motion")
     with pytest.raises(ConfigError, match=r"unknown kind 'dreams'\n.*attention"):

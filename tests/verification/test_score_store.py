@@ -110,6 +110,9 @@ def test_the_file_of_a_service_is_read_and_shown(tmp_path: Path) -> None:
     assert "MSE of radar: -0.496 over extrapolation_probability" in " ".join(shown.stdout.split())
     answer = json.loads(CliRunner().invoke(app, ["scores", str(path), "--json"]).stdout)
     assert any(each["worse"] for each in answer["result"]["drift"] if each["domain"] == "south")
+    path.write_bytes(b"\x89PNG\r\n\xff")
+    with pytest.raises(DataError, match=r"scores\.csv: columns (.|\n)*expected init_time"):
+        list(read_scores(path))
     with pytest.raises(DataError, match=r"no scores\.csv here"):
         score_files(tmp_path)
 

@@ -1,7 +1,9 @@
 """Forecasts that lie in files, on the truth of an archive: the scores of an evaluation, and every omission said."""
 
 import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -109,7 +111,7 @@ def test_sources_are_scored_on_what_they_share(archive: Path, folder: Path, tmp_
     assert result.cases == 3
     np.testing.assert_array_equal(result.sums["lead_time"] / np.timedelta64(1, "m"), [5, 10])
     text = "\n".join(result.repairs)
-    assert "two: 3 forecasts have an initial time of another file" in text
+    assert "two: 3 forecasts have an initial time of another file and lead times" in text
     assert "two: 1 of 7 files hold no forecast that is understood" in text
     assert "one: 3 forecasts left out, whose initial times not all sources have" in text
     assert "two against" not in text
@@ -251,3 +253,131 @@ def test_reflectivity_is_judged_as_rain(archive: Path, folder: Path) -> None:
     two = framecast.verify_forecasts({"files": folder}, frames, baselines=(), rates=RATES)
     assert one.quantity.name == "rain_rate"
     np.testing.assert_allclose(one.event("files", "csi", 1).value, two.event("files", "csi", 1).value, rtol=1e-3)
+
+
+POLAR = {
+    "grid_mapping_name": "polar_stereographic",
+    "straight_vertical_longitude_from_pole": 0.0,
+    "latitude_of_projection_origin": 90.0,
+    "standard_parallel": 60.0,
+}
+
+
+@pytest.fixture(scope="module")
+def placed(tmp_path_factory: pytest.TempPathFactory) -> xr.DataArray:
+    """Ten frames of rain with their place."""
+    path = tmp_path_factory.mktemp("placed") / "truth.nc"
+    _placed(np.random.default_rng(0).gamma(0.5, 4, (10, 12, 14)), path, time=_times(range(10)))
+    return framecast.open(path).load()
+
+
+def _times(steps: Iterable[int]) -> np.ndarray:
+    return np.datetime64("2026-06-01T12:00", "ns") + np.array(steps) * np.timedelta64(5, "m")
+
+
+def _placed(values: np.ndarray, path: Path, mapping: dict[str, object] = POLAR, **coordinates: object) -> None:
+    """Write `values (time, y, x)` in mm/h, or as `units` say, on a grid of 1 km."""
+    _, height, width = values.shape
+    units = coordinates.pop("units", "mm/h")
+    first = "time" if "time" in coordinates else "lead_time"
+    rain = xr.DataArray(
+        values.astype(np.float32), dims=(first, "y", "x"), attrs={"units": units, "grid_mapping": "crs"}
+    )
+    dataset = rain.to_dataset(name="rain").assign_coords(
+        y=("y", -1000.0 * np.arange(height), {"units": "m"}), x=("x", 1000.0 * np.arange(width), {"units": "m"})
+    )
+    dataset["crs"] = ((), 0, mapping)
+    dataset.assign_coords(coordinates).to_netcdf(path, engine="h5netcdf")
+
+
+def _forecast(path: Path, values: np.ndarray, init: int = 3, leads: Sequence[float] = (5, 10, 15), **more: Any) -> None:
+    lead = ("lead_time", np.array(leads), {"units": "minutes", "standard_name": "forecast_period"})
+    _placed(values, path, **{"lead_time": lead, "init_time": _times([init])[0], **more})
+
+
+def test_lead_times_in_another_order_are_those_that_they_state(placed: xr.DataArray, tmp_path: Path) -> None:
+    _forecast(tmp_path / "mine.nc", placed.values[[5, 6, 4], 0], leads=(10, 15, 5))
+    result = framecast.verify_forecasts(tmp_path / "mine.nc", placed, baselines=())
+    assert result.frame("mine", "mse").value == 0
+    assert result.sums["pixels"].values.tolist() == [[12 * 14] * 3]
+
+
+@pytest.mark.parametrize("files", ["of_two_times", "of_one_time"])
+@pytest.mark.parametrize("first", ["mm/h", "dBZ"])
+def test_files_of_several_units_are_judged_each_in_its_own(
+    placed: xr.DataArray, tmp_path: Path, files: str, first: str
+) -> None:
+    """Some files in mm/h and some in dBZ, on truth in dBZ: all perfect."""
+    echo = placed.copy(data=np.where(placed > 0.05, 10 * np.log10(223 * np.maximum(placed, 1e-3) ** 1.53), -32))
+    echo.attrs |= {"quantity": "reflectivity", "units": "dBZ", "dry": -32.0}
+    second = "dBZ" if first == "mm/h" else "mm/h"
+    for name, units, init, leads in (
+        ("a.nc", first, 3, (5, 10)),
+        ("b.nc", second, *((4, (5, 10)) if files == "of_two_times" else (3, (15, 20)))),
+    ):
+        frames = placed if units == "mm/h" else echo
+        steps = [init + lead // 5 for lead in leads]
+        _forecast(tmp_path / name, frames.values[steps, 0], init, leads, units=units)
+    result = framecast.verify_forecasts(tmp_path, echo.astype("float32"), baselines=(), rates=RATES)
+    assert result.quantity.name == "rain_rate"
+    np.testing.assert_allclose(result.frame("forecast", "mse").value, 0, atol=0.01)
+    assert result.event("forecast", "csi", 0).value > 0.99
+
+
+@pytest.mark.parametrize("as_dimension", [True, False])
+def test_members_in_files_of_their_own_are_one_ensemble(
+    placed: xr.DataArray, tmp_path: Path, as_dimension: bool
+) -> None:
+    factors = (0.5, 0.8, 1.3)
+    for number, factor in enumerate(factors):
+        path = tmp_path / f"member{number}.nc"
+        _forecast(path, factor * placed.values[4:7, 0], realization=number)
+        if as_dimension:
+            with xr.open_dataset(path, engine="h5netcdf", decode_timedelta=False) as stored:
+                changed = stored.load().expand_dims(realization=[number]).assign(crs=stored["crs"])
+            changed.to_netcdf(path, engine="h5netcdf")
+    result = framecast.verify_forecasts(tmp_path, placed, baselines=())
+    assert (result.forecasters, result.members("forecast"), result.repairs) == (["forecast"], 3, [])
+    error = ((np.mean(factors) - 1) * placed.values[4:7]) ** 2
+    assert result.frame("forecast", "mse").value == pytest.approx(error.mean(), rel=1e-4)
+
+
+def test_lead_times_that_overlap_are_joined(placed: xr.DataArray, tmp_path: Path) -> None:
+    _forecast(tmp_path / "a.nc", placed.values[4:6, 0], leads=(5, 10))
+    _forecast(tmp_path / "b.nc", 2 * placed.values[5:7, 0], leads=(10, 15))
+    result = framecast.verify_forecasts(tmp_path, placed, baselines=())
+    curve = result.curve("forecast", result.metric("mse"))[0]
+    np.testing.assert_allclose(curve, [0, 0, (placed.values[6] ** 2).mean()], rtol=1e-4)
+    assert "1 forecast has an initial time of another file and lead times that it has too" in "".join(result.repairs)
+
+
+@pytest.mark.parametrize(
+    ("change", "stated", "message"),
+    [
+        ({"leads": (5, np.nan, 15)}, {}, "a lead time is missing"),
+        ({"leads": (5, 5, 15)}, {}, "a lead time is stated twice"),
+        ({"leads": (-10, -5, 0)}, {}, "mine has no lead time above 0"),
+        ({"mapping": {**POLAR, "straight_vertical_longitude_from_pole": 10.0}}, {}, "in another projection"),
+        ({"factor": -9999}, {}, "which cannot be(.|\n)*_FillValue"),
+        ({"factor": np.inf}, {}, "the value inf mm h-1, which cannot be"),
+        ({"factor": np.nan}, {}, "no pixel is scored"),
+        ({"mapping": {**POLAR, "false_easting": 1e6}}, {"regrid": True}, "no pixel is scored"),
+        ({"units": "mm"}, {}, "forecast_units='mm per 60 min'"),
+        ({"units": "mm/h"}, {"forecast_units": "dBZ"}, "forecast_units='mm/h'"),
+    ],
+)  # fmt: skip
+def test_what_would_be_a_wrong_number_is_refused(
+    placed: xr.DataArray, tmp_path: Path, change: dict[str, Any], stated: dict[str, Any], message: str
+) -> None:
+    change, path = dict(change), tmp_path / "mine.nc"
+    values = (placed.values[4:7, 0] + 0.1) * change.pop("factor", 1)
+    _forecast(path, values, **change)
+    with pytest.raises(DataError, match=message):
+        framecast.verify_forecasts(path, placed, baselines=(), out=tmp_path / "out", **stated)
+    assert not (tmp_path / "out" / "cases.nc").exists()
+
+
+def test_a_projection_in_other_words_is_the_same(placed: xr.DataArray, tmp_path: Path) -> None:
+    named = {**POLAR, "semi_major_axis": 6378137.0, "inverse_flattening": 298.257223563, "long_name": "grid"}
+    _forecast(tmp_path / "mine.nc", placed.values[4:7, 0], mapping=named)
+    assert framecast.verify_forecasts(tmp_path / "mine.nc", placed, baselines=()).frame("mine", "mse").value == 0

@@ -156,6 +156,15 @@ def test_what_cannot_be_calibrated_is_refused(model: Path, tmp_path: Path) -> No
     save(tmp_path / "values", card.build(), card)
     with pytest.raises(ArgumentError, match="predicts values"):
         framecast.calibrate(tmp_path / "values", rain(0), out=tmp_path / "new")
+    for name in ("events", "again"):
+        (tmp_path / name).mkdir()
+    np.save(tmp_path / "events" / "one.npy", rain(0).values[:, 0])
+    (tmp_path / "again" / "two.npy").symlink_to(tmp_path / "events" / "one.npy")
+    options = framecast.ReadOptions(units="mm/h", time_step=5)
+    with pytest.raises(ArgumentError, match=r"one\.npy is given twice"):
+        framecast.calibrate(
+            model, [tmp_path / "events", tmp_path / "again" / "two.npy"], out=tmp_path / "new", options=options
+        )
     assert not (tmp_path / "new").exists()
 
 

@@ -91,6 +91,8 @@ def response(model: Any, windows: Windows) -> Diagnosis:
     length = windows.frames.shape[1]
     if length < 6:
         raise ValueError(f"windows of {counted(length, 'frame')}, and changes of intensity take 6")
+    if windows.frames.min() == windows.frames.max():
+        raise ValueError("the windows have one value everywhere, so that their intensity cannot change")
     step, swing = (respond(model, windows.frames, each(length)) for each in (sudden, two_scales))
     frames = delay(step)
     when = "not before it rises again" if frames is None else f"after {counted(frames, 'frame')}"

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from framecast.checks import as_html_path, as_tuple
+from framecast.checks import as_html_path, as_tuple, check_counts, describe, is_positive
 from framecast.data.readers.options import DEFAULT, ReadOptions
 from framecast.diagnosis import probes
 from framecast.diagnosis.across import across
@@ -69,6 +69,9 @@ def diagnose(
         raise ArgumentError(f"windows are grouped for {' and '.join(GROUPED)} of one model only", parameter="group_by")
     if layer is not None and kind not in LAYERED:
         raise ArgumentError(f"a layer is for {' and '.join(LAYERED)} only", parameter="layer")
+    if not is_positive(reach):
+        raise ArgumentError(f"{describe(reach)} given, expected a number above 0", parameter="reach")
+    check_counts(min_samples=min_samples, limit=limit)
     limit = LIMITS.get(kind, 1) if limit is None else limit
     # several models on one page
     if others:

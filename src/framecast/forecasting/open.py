@@ -134,7 +134,7 @@ def _with_axes(dataset: xr.Dataset, array: xr.DataArray, path: Path) -> xr.DataA
             where=path,
             remedy=f"expected {DIMS}",
         )
-    known = {*dims, "crs", "latitude", "longitude"}
+    known = {*dims, "member", "crs", "latitude", "longitude"}
     mapping = str(array.attrs.pop("grid_mapping", "") or array.encoding.get("grid_mapping", "")).split(":")[0]
     if mapping in dataset.variables:
         array = array.assign_coords(crs=xr.Variable((), 0, dataset[mapping].attrs))
@@ -149,12 +149,16 @@ def _with_axes(dataset: xr.Dataset, array: xr.DataArray, path: Path) -> xr.DataA
 
 def _read_later(array: xr.DataArray, dims: tuple[str, ...], path: Path) -> xr.DataArray:
     """The array as float32 with the dims `dims`, missing ones of length 1: what is asked for is read from the file, no more."""
+    leads = _as_leads(array["lead_time"], path)
+    order = np.argsort(leads, kind="stable")
+    if (np.diff(order) < 0).any():  # lead times are looked up in ascending order
+        array, leads = array.isel(lead_time=order), leads[order]
     values = changed(array, _as_float32, path, dims)
     coordinates = {name: each.variable for name, each in array.coords.items()}
     for name, each in coordinates.items():
         if name in dims and not each.ndim:
             coordinates[name] = each.set_dims((name,))
-    coordinates["lead_time"] = xr.Variable(("lead_time",), _as_leads(array["lead_time"], path))
+    coordinates["lead_time"] = xr.Variable(("lead_time",), leads)
     return xr.DataArray(values, coordinates, name=array.name)
 
 
@@ -239,9 +243,18 @@ def _leads_of_valid_times(array: xr.DataArray, path: Path) -> xr.DataArray:
 
 
 def _as_leads(leads: xr.DataArray, path: Path) -> np.ndarray:
-    """Lead times as timedelta64, or numbers of steps where they have no unit. Raises `DataError` for another unit."""
+    """Lead times as timedelta64, or numbers of steps where they have no unit. Raises `DataError` for another unit, and for one
+    that is missing or stated twice."""
     values = np.atleast_1d(leads.values)
     units = str(leads.attrs.get("units", "")).strip().lower()
+    if values.dtype.kind in "fm" and np.isnan(values).any():
+        raise DataError(
+            "a lead time is missing", where=path, remedy="state the lead time of each field, or leave it out"
+        )
+    if len(np.unique(values)) < len(values):
+        raise DataError(
+            "a lead time is stated twice", where=path, remedy="correct the lead times, or leave a field out"
+        )
     if values.dtype.kind == "m":
         return np.asarray(values.astype("timedelta64[ns]"))
     seconds = seconds_of(units)

@@ -62,7 +62,7 @@ def levels_of(dataset: xr.Dataset, names: Sequence[str], units: str | None, path
             f"several probabilities of one threshold in {', '.join(names)}",
             where=path,
             remedy="name one variable",
-            parameter="forecast_variable",
+            parameter="variable",
             example=names[0],
         )
     return levels

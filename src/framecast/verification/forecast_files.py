@@ -13,7 +13,7 @@ import numpy as np
 from framecast.checks import as_path, as_tuple
 from framecast.data.archives.joining import first_names
 from framecast.data.readers import netcdf, zarr_store
-from framecast.errors import DataError, ResourceError
+from framecast.errors import DataError, counted
 from framecast.forecasting.open import open_forecast
 from framecast.progress import advance
 from framecast.reading.paths import is_folder
@@ -60,28 +60,29 @@ def collect(name: str, paths: Paths, *, variable: str | None = None, units: str 
         try:
             opened = split_times(open_forecast(file, variable=variable, units=units), str(file))
         except DataError as error:
-            if len(files) == 1 or isinstance(error, ResourceError):
+            if error.parameter in ("units", "variable"):
+                error.parameter = f"forecast_{error.parameter}"
+            if len(files) == 1:
                 raise
             failures.append(error)
             continue
         used.append(str(file))
         for each in opened:
             before = forecasts.get(each.init_time)
+            repeated += before is not None and not before.adds_frames(each.first)
             joined = each if before is None else before.joined(each.first)
-            if joined is None:
-                repeated += 1
-            else:
-                forecasts[each.init_time] = joined
+            forecasts[each.init_time] = before if joined is None else joined  # type: ignore[assignment]
     advance(len(files), len(files))
     if not forecasts:
         raise failures[0]
-    notes = []
+    notes, label = [], name or str(paths)
     if failures:
         what = first_names([f"{error.where}: {error.what}" for error in failures])
-        notes.append(f"{name}: {len(failures)} of {len(files)} files hold no forecast that is understood: {what}")
+        notes.append(f"{label}: {len(failures)} of {len(files)} files hold no forecast that is understood: {what}")
     if repeated:
         notes.append(
-            f"{name}: {repeated} forecasts have an initial time of another file, and were left out: the first counts"
+            f"{label}: {counted(repeated, 'forecast has', 'forecasts have')} an initial time of another file and lead times that "
+            "it has too: of these the first file counts"
         )
     return ForecastFiles(name, dict(sorted(forecasts.items())), tuple(used), notes)
 

@@ -18,7 +18,7 @@ from framecast.data.quantities import ZR, Quantity
 from framecast.errors import ArgumentError, DataError
 from framecast.forecasting.distribution import Exceedance, is_ladder
 from framecast.forecasting.protocol import Context, Forecasts
-from framecast.verification.given_grid import nearest_pixels
+from framecast.verification.given_grid import nearest_pixels, same_place
 from framecast.verification.given_parts import GivenForecast, Part, as_time, places_of, shared_rates
 from framecast.verification.given_truth import Target
 
@@ -64,16 +64,15 @@ class GivenForecaster:
 
     def _values(self, given: GivenForecast) -> np.ndarray:
         """The values `(M, L, C, H, W)` in the quantity of the target; NaN where there are none."""
-        sizes, first = self.target.frames.sizes, given.first.values
+        sizes = self.target.frames.sizes
         shape = (self.members or 1, len(self.target.leads), self.target.channels, sizes["y"], sizes["x"])
         values = np.full(shape, np.nan, dtype=np.float32)
-        if first is None:
-            return values
         for part in given.parts:
-            assert part.values is not None
-            wanted, stored = self._read(part, part.values)
-            values[:, wanted] = stored
-        return in_quantity(values, given.first.quantity, self.target.quantity, self.target.zr)
+            if part.values is not None:
+                wanted, stored = self._read(part, part.values)
+                check_possible(stored, part)
+                values[:, wanted] = in_quantity(stored, part.quantity, self.target.quantity, self.target.zr)
+        return values
 
     def _exceedance(self, given: Sequence[GivenForecast], rates: tuple[float, ...]) -> Exceedance:
         """The probabilities `(R, B, L, H, W)` at some rates. Raises `ArgumentError` for one that a forecast does not state."""
@@ -88,6 +87,7 @@ class GivenForecaster:
                 states = np.flatnonzero(places >= 0)
                 if len(states):
                     wanted, stored = self._read(part, part.probability.isel(threshold=places[states]))
+                    check_probabilities(stored, part)
                     field[np.ix_(states, wanted)] = stored
         return Exceedance(rates, probability)
 
@@ -111,7 +111,10 @@ def check_grid(part: Part, first: Part | None, target: Target) -> None:
     """Raise `DataError` if a forecast lies on another grid than the truth; if they are to be put there, than the `first` one."""
     if first is not None and not same_grid(part.field, first.field):
         raise DataError(f"the forecast lies on another grid than that in {first.where}", where=part.where)
-    if first is None and (difference := target.difference(turned_like(part.field, target.frames))):
+    difference = "" if first is not None else target.difference(turned_like(part.field, target.frames))
+    if first is None and not difference and not same_place(part.field, target.frames, part.where):
+        difference = "the same coordinates, but in another projection"
+    if difference:
         raise DataError(
             f"the forecast lies on another grid than the truth: {difference}",
             where=part.where,
@@ -122,6 +125,37 @@ def check_grid(part: Part, first: Part | None, target: Target) -> None:
     if part.values is not None and part.values.sizes["channel"] != target.channels:
         raise DataError(
             f"{part.values.sizes['channel']} channels, but {target.channels} in the truth", where=part.where
+        )
+
+
+_LEAST_RATE = -1.0
+"""Rain rates in mm/h that a forecast of rain may have by its method, which is judged as it is: an interpolation or a network may
+be a little below 0."""
+_ROUNDING = 0.01
+"""By how much stored probabilities may leave 0 to 1."""
+
+
+def check_possible(values: np.ndarray, part: Part) -> None:
+    """Raise `DataError` for values that no forecast has, such as those that mark missing data without saying so."""
+    quantity = part.quantity
+    lowest = min(quantity.lowest, _LEAST_RATE) if quantity.precipitation else quantity.lowest
+    for value in (np.fmin.reduce(values, axis=None), np.fmax.reduce(values, axis=None)):
+        if value < lowest or np.isinf(value):
+            raise DataError(
+                f"the forecast has the value {value:g} {quantity.units}, which cannot be",
+                where=part.where,
+                remedy="if it stands for missing data, write NaN in its place, or state it as the attribute _FillValue",
+            )
+
+
+def check_probabilities(values: np.ndarray, part: Part) -> None:
+    """Raise `DataError` for probabilities that are not from 0 to 1."""
+    low, high = (reduce(values, axis=None) for reduce in (np.fmin.reduce, np.fmax.reduce))
+    if low < -_ROUNDING or high > 1 + _ROUNDING:
+        raise DataError(
+            f"probabilities from {low:g} to {high:g}, expected 0 to 1",
+            where=part.where,
+            remedy="of percentages state the unit % in the file, and of missing data the attribute _FillValue",
         )
 
 

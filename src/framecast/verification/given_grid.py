@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +11,9 @@ from pyproj import CRS, Transformer
 from pyproj.exceptions import ProjError
 
 from framecast.errors import DataError
+
+_PLACES = 16
+"""Rows and columns, about, at which two projections are compared."""
 
 
 class Pixels(NamedTuple):
@@ -34,18 +38,45 @@ def nearest_pixels(source: xr.DataArray, target: xr.DataArray, where: str) -> Pi
                 where=where,
                 remedy="give both coordinates y and x, and a grid mapping",
             )
+    x, y = _positions(source, target, where)
+    columns, beside_columns = _index(source["x"].values, x)
+    rows, beside_rows = _index(source["y"].values, y)
+    return Pixels(rows, columns, ~(beside_rows | beside_columns))
+
+
+def same_place(source: xr.DataArray, target: xr.DataArray, where: str) -> bool:
+    """Whether two grids with the same coordinates are at one place: whether their projections, where both are known, put each
+    pixel less than half a spacing apart."""
+    stated = [each["crs"].attrs if "crs" in each.coords else {} for each in (source, target)]
+    if not all(stated) or stated[0] == stated[1] or min(source.sizes["y"], source.sizes["x"]) < 2:
+        return True
+    target = target.isel({axis: slice(None, None, max(1, target.sizes[axis] // _PLACES)) for axis in ("y", "x")})
+    for axis, wanted in zip("xy", _positions(source, target, where), strict=True):
+        values = target[axis].values.astype(np.float64)
+        own = values[None, :] if axis == "x" else values[:, None]
+        spacing = abs(float(source[axis][1] - source[axis][0]))
+        if not (np.abs(wanted - own) < 0.5 * spacing).all():  # not finite: no such place
+            return False
+    return True
+
+
+def _positions(source: xr.DataArray, target: xr.DataArray, where: str) -> tuple[np.ndarray, np.ndarray]:
+    """The coordinates x and y `(H, W)` of the pixels of `target` in the projection of `source`. Raises `DataError`."""
     x, y = np.meshgrid(target["x"].values.astype(np.float64), target["y"].values.astype(np.float64))
     mappings = [each["crs"].attrs if "crs" in each.coords else {} for each in (target, source)]
     if all(mappings):
         try:
             one, other = (CRS.from_cf(mapping) for mapping in mappings)
             if one != other:
-                x, y = Transformer.from_crs(one, other, always_xy=True).transform(x, y)
+                x, y = _transformer(one, other).transform(x, y)
         except ProjError as error:
             raise DataError(f"the projections cannot be related ({error})", where=where) from error
-    columns, beside_columns = _index(source["x"].values, x)
-    rows, beside_rows = _index(source["y"].values, y)
-    return Pixels(rows, columns, ~(beside_rows | beside_columns))
+    return x, y
+
+
+@lru_cache(maxsize=8)
+def _transformer(one: CRS, other: CRS) -> Transformer:
+    return Transformer.from_crs(one, other, always_xy=True)
 
 
 def _index(axis: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -6,7 +6,7 @@ Each of several files of one initial time is a part. No file is opened here.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 import xarray as xr
 
 from framecast.data.frames import same_grid
+from framecast.data.lazy import Selection, lazy_variable
 from framecast.data.orientation import turned_like
 from framecast.data.quantities import RAIN_RATE, Quantity, quantity_of
 from framecast.errors import ArgumentError, DataError
@@ -69,6 +70,45 @@ class Part:
         members = 0 if self.values is None else int(self.values.sizes.get("member", 1))
         return members, self.probability is not None
 
+    @property
+    def labels(self) -> tuple[Any, ...]:
+        """What the file calls its members; empty if it does not say."""
+        return tuple(np.ravel(self.field["member"].values).tolist()) if "member" in self.field.coords else ()
+
+    def adds_members(self, other: Part) -> bool:
+        """Whether its values are further members at lead times of another part."""
+        named = all(each.labels and not each.kind[1] for each in (self, other))
+        return named and not {*self.labels} & {*other.labels} and bool(np.isin(self.leads, other.leads).any())
+
+    def at(self, leads: np.ndarray) -> Part:
+        """The part at some of its lead times, `leads (L,)` bool."""
+        fields = [None if each is None else each.isel(lead_time=leads) for each in (self.values, self.probability)]
+        return replace(self, values=fields[0], probability=fields[1])
+
+
+def with_members(part: Part, more: Part) -> Part:
+    """A part with the members of another one on the same grid, `more`, after its own; lazy."""
+    assert part.values is not None
+    assert more.values is not None
+    first, second = part.values, turned_like(more.values, part.values)
+    members = [
+        each.isel(member=k).variable if "member" in each.dims else each.variable
+        for each in (first, second)
+        for k in range(each.sizes.get("member", 1))
+    ]
+
+    def read(selection: Selection) -> np.ndarray:
+        which, rest = selection[0], selection[1:]
+        if not isinstance(which, slice):
+            return members[which][rest].values
+        return np.stack([each[rest].values for each in members[which]])
+
+    values = lazy_variable(("member", *members[0].dims), (len(members), *members[0].shape), read)
+    values.attrs = dict(first.attrs)
+    coordinates = {name: each.variable for name, each in first.coords.items() if name != "member"}
+    coordinates["member"] = xr.Variable(("member",), [*part.labels, *more.labels])
+    return replace(part, values=xr.DataArray(values, coordinates, name=first.name))
+
 
 @dataclass(frozen=True)
 class GivenForecast:
@@ -114,36 +154,57 @@ class GivenForecast:
                 )
 
     def joined(self, part: Part) -> GivenForecast | None:
-        """This forecast and another part of it: other lead times, or the probabilities of other thresholds at the same ones; None
-        for values at lead times that it has. Raises `DataError` for probabilities that do not fit to these."""
-        for each in self.parts:
-            if np.isin(part.leads, each.leads).any():
-                if part.kind != (0, True) or each.kind != (0, True):
-                    return None
+        """This forecast and what another part adds: lead times, members, or the probabilities of other thresholds; None if that
+        is nothing. Raises `DataError` for probabilities or members that do not fit to these."""
+        for number, each in enumerate(self.parts):
+            if part.adds_members(each):
+                self._check_fit(part, each, "members")
+                parts = (*self.parts[:number], with_members(each, part), *self.parts[number + 1 :])
+                return GivenForecast(self.init_time, parts)
+            if part.kind == each.kind == (0, True) and np.isin(part.leads, each.leads).any():
                 self._check_thresholds(part, each)
+        if part.kind != (0, True) or self.first.kind != (0, True):
+            new = ~np.isin(part.leads, self.leads)
+            if not new.any():
+                return None
+            part = part if new.all() else part.at(new)
         return GivenForecast(self.init_time, (*self.parts, part))
+
+    def adds_frames(self, part: Part) -> bool:
+        """Whether all of a part is new to this forecast."""
+        shared = [each for each in self.parts if np.isin(part.leads, each.leads).any()]
+        return all(part.adds_members(each) or part.kind == each.kind == (0, True) for each in shared)
 
     def _check_thresholds(self, part: Part, other: Part) -> None:
         """Raise `DataError` if the probabilities of two files cannot be those of one forecast."""
-        what = f"of {np.datetime_as_string(self.init_time, unit='m')} UTC as in {other.where}"
         twice = [f"{rate:g}" for rate in part.rates or () if places_of([rate], other.rates or ())[0] >= 0]
         if twice:
             raise DataError(
-                f"probabilities at {' and '.join(twice)} mm/h {what}",
+                f"probabilities at {' and '.join(twice)} mm/h {self._like(other)}",
                 where=part.where,
                 remedy="give one of the two files",
             )
+        self._check_fit(part, other, "probabilities")
+
+    def _check_fit(self, part: Part, other: Part, what: str) -> None:
+        """Raise `DataError` if two files of one forecast have other lead times, another grid or another quantity."""
         if not np.array_equal(part.leads, other.leads):
             spans = " and ".join(_span(each.leads) for each in (part, other))
             raise DataError(
-                f"probabilities {what}, but at other lead times: {spans}",
+                f"{what} {self._like(other)}, but at other lead times: {spans}",
                 where=part.where,
                 remedy="give files with the same lead times, or verify them one by one",
             )
-        if not same_grid(turned_like(part.field, other.field), other.field):
+        if part.quantity.name != other.quantity.name or not same_grid(
+            turned_like(part.field, other.field), other.field
+        ):
+            difference = "on another grid" if part.quantity.name == other.quantity.name else f"of {part.quantity.title}"
             raise DataError(
-                f"probabilities {what}, but on another grid", where=part.where, remedy="verify them one by one"
+                f"{what} {self._like(other)}, but {difference}", where=part.where, remedy="verify them one by one"
             )
+
+    def _like(self, other: Part) -> str:
+        return f"of {np.datetime_as_string(self.init_time, unit='m')} UTC as in {other.where}"
 
 
 def _span(leads: np.ndarray) -> str:
@@ -162,9 +223,11 @@ def places_of(rates: Sequence[float], stated: Sequence[float]) -> np.ndarray:
 
 
 def shared_rates(stated: Iterable[Sequence[float]]) -> tuple[float, ...]:
-    """The rates that all of the lists have, ascending."""
+    """The rates above 0 that all of the lists have, ascending."""
     first, *others = stated
-    return tuple(rate for rate in sorted(first) if all(places_of([rate], other)[0] >= 0 for other in others))
+    return tuple(
+        rate for rate in sorted(first) if rate > 0 and all(places_of([rate], other)[0] >= 0 for other in others)
+    )
 
 
 def as_time(value: Any) -> np.datetime64:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from framecast.checks import as_path
-from framecast.errors import ArgumentError, DataError
+from framecast.errors import ArgumentError, DataError, shown
 from framecast.reading.paths import check_file, is_file, is_folder, status
 from framecast.verification.score_rows import ScoreRow, metric_of
 from framecast.writing import append_text, write_text
@@ -115,11 +115,11 @@ def read_scores(path: str | Path) -> Iterator[ScoreRow]:
     row of an initial time. Raises `DataError` for a file of other columns."""
     seen: set[int] = set()
     issued: dict[str, str] = {}
-    with check_file(path).open(newline="") as file:
+    with check_file(path).open(newline="", encoding="utf-8", errors="replace") as file:
         reader = csv.DictReader(file)
         if not set(reader.fieldnames or ()) >= _NEEDED:
             raise DataError(
-                f"columns {', '.join(reader.fieldnames or ()) or 'none'}, expected {', '.join(COLUMNS)}",
+                f"columns {shown(', '.join(reader.fieldnames or ()) or 'none')[1:-1]}, expected {', '.join(COLUMNS)}",
                 where=path,
                 remedy="give the scores.csv of a service",
             )

@@ -68,7 +68,8 @@ class EvaluationSettings:
     def __post_init__(self) -> None:
         for name, kind in _LISTS.items():
             if (values := getattr(self, name)) is not None:
-                object.__setattr__(self, name, tuple(kind(value) for value in as_tuple(values, name)))
+                stated = tuple(kind(value) for value in as_tuple(values, name))
+                object.__setattr__(self, name, stated if name in _IN_ORDER else tuple(dict.fromkeys(stated)))
         if self.fvd is not None:
             object.__setattr__(self, "fvd", str(as_path(self.fvd, "a file of weights", "fvd")))
         check_counts(horizon=self.horizon, stride=self.stride, limit=self.limit, members=self.members)
@@ -136,6 +137,8 @@ _LISTS: dict[str, Callable[..., object]] = {
     "lpips": _path,
 }
 """Settings that are lists, and the converters of their values."""
+_IN_ORDER = ("inputs", "lpips")
+"""Lists in which a value may stand twice; of the others it counts once."""
 
 
 def _check_zr(zr: object) -> None:

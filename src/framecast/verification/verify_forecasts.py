@@ -169,6 +169,14 @@ def run_forecast_job(
 
     parts = score_parts(plan, batches, score_these, progress, store)
     result = assemble(parts, plan, source, leads=opened.target.leads)
+    if not result.sums["pixels"].any():
+        names = " and ".join(each.name for each in opened.sources)
+        raise DataError(
+            f"no pixel is scored: nowhere is a value in {names} and in the truth at one pixel and time",
+            where=opened.files[0],
+            remedy="look at the times and pixels without data (NaN) in both"
+            + ", and at where their grids lie" * job.regrid,
+        )
     result.sums.encoding["sources"] = source_files(opened.truth) | set(opened.files)
     repairs = [*opened.truth.attrs.get("repairs", ()), *opened.notes]
     result.sums.attrs |= PerceptualWeights.of(job.settings).describe() | {
@@ -216,10 +224,11 @@ def _leads_of(sources: Sequence[ForecastFiles], horizon: int | None) -> np.ndarr
         leads = np.intersect1d(leads, source.leads)
     leads = leads[leads > np.timedelta64(0, "ns")][:horizon]
     if not len(leads):
+        alone = len(sources) == 1
         raise DataError(
-            f"{' and '.join(source.name for source in sources)} share no lead time above 0",
+            f"{' and '.join(source.name for source in sources)} {'has' if alone else 'share'} no lead time above 0",
             where=sources[0].files[0],
-            remedy="verify them one by one",
+            remedy="give forecasts of later times" if alone else "verify them one by one",
         )
     return leads
 
@@ -236,7 +245,7 @@ def _rates_of(sources: Sequence[ForecastFiles], quantity: Quantity, settings: Ev
     shared = shared_rates(stated)
     if not shared:
         raise DataError(
-            "the sources state probabilities at no common rate",
+            "the sources state probabilities at no common rate above 0",
             where=sources[0].files[0],
             remedy="verify them one by one",
         )
@@ -251,6 +260,8 @@ def own_name(source: ForecastFiles) -> str:
     """The name of what made the forecasts, as their files state it, or that of a single file; else "forecast"."""
     parts = [each.first for each in source.forecasts.values()]
     names = {part.forecaster for part in parts}
+    if len(source.files) > 1:  # the name of one of them is not that of all
+        names -= {Path(file).stem for file in source.files}
     return (names.pop() if len(names) == 1 else "") or "forecast"
 
 
@@ -258,17 +269,17 @@ def _one_quantity(sources: Sequence[ForecastFiles], frames: xr.DataArray) -> xr.
     """The truth in a quantity to which all forecasts can be converted: rain rate, where they differ. Raises `DataError` where one
     of them is not of rain."""
     own = quantity_of(frames)
-    for source in sources:
-        first = _first(source).first
-        other = first.quantity
+    parts = [part for source in sources for each in source.forecasts.values() for part in each.parts]
+    for part in parts:
+        other = part.quantity
         if other.name != own.name and not (own.precipitation and other.precipitation):
             raise DataError(
                 f"a forecast of {other.name} in {other.units}, but the truth is {own.name} in {own.units} "
                 f"({describe_source(frames)})",
-                where=first.where,
+                where=part.where,
                 remedy="give truth of what is forecast",
             )
-    return frames if all(_first(each).first.quantity.name == own.name for each in sources) else as_rain_rate(frames)
+    return frames if all(part.quantity.name == own.name for part in parts) else as_rain_rate(frames)
 
 
 def _probability_notes(given: GivenForecaster) -> list[str]:

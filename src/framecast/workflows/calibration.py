@@ -6,6 +6,7 @@ It forecasts every window of the events, fits the calibration, and writes the mo
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ import xarray as xr
 from framecast.checkpoints.model_folder import ModelCard, find, save
 from framecast.checkpoints.model_folder import load as load_saved
 from framecast.checks import as_path, as_tuple, check_counts
+from framecast.data.archives.outputs import source_files
 from framecast.data.datasets import ArchiveData
 from framecast.data.frames import files_of, stamp
 from framecast.data.quantities import ZR
@@ -62,7 +64,8 @@ def calibrate(
     fewer events than `LEAST_EVENTS` is not calibrated, and is said so wherever its probability is forecast. What an interrupted
     call has forecast lies in a hidden folder beside `out`: the same call continues, with the same result to the last bit.
 
-    Raises `ArgumentError` if the model predicts no distributions, there is nothing to calibrate on or `out` exists, `DataError`
+    Raises `ArgumentError` if the model predicts no distributions, there is nothing to calibrate on, two archives hold one file
+    or `out` exists, `DataError`
     if the data have no window, are those of training, or have no rate with enough events, and `RunError` if there is no trained
     model.
     """
@@ -107,6 +110,7 @@ def _calibrate(job: _Job, progress: Progress) -> dict[str, Any]:
     folder, network, card = job.folder, job.network, job.card
     # forecast the events
     sources = [_open(judge, archive, job.options) for judge, archive in job.pairs]
+    _check_repeats(job.pairs, [source.frames for _, source in sources])
     frames = [part for _, source in sources for part in source.frames]
     sample = Sample(np.array(card.head.rates))
     hidden = job.target.with_name(f".{job.target.name}{PARTIAL}")
@@ -129,6 +133,19 @@ def _calibrate(job: _Job, progress: Progress) -> dict[str, Any]:
     save(job.target, network, replace(card, calibration=calibration), record_of_model(folder))
     store.remove()
     return calibration
+
+
+def _check_repeats(pairs: Sequence[tuple[Path, Any]], frames: Sequence[Sequence[xr.DataArray]]) -> None:
+    """Raise `ArgumentError` for a file that two of the archives hold: its events would count twice. Frames in memory may be parts
+    of one file."""
+    known: set[str] = set()
+    for (_, archive), parts in zip(pairs, frames, strict=True):
+        files = (
+            set() if isinstance(archive, xr.DataArray) else {os.path.realpath(each) for each in source_files(*parts)}
+        )
+        if repeated := files & known:
+            raise ArgumentError(f"{min(repeated)} is given twice", parameter="data", remedy="name each event once")
+        known |= files
 
 
 def _left_out(folds: Path, run: Path, card: ModelCard) -> list[tuple[Path, str]]:

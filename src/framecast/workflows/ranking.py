@@ -88,7 +88,7 @@ def rank(
             f"no table {shown(name)}{nearest(name, tables)}", where=file, remedy=f"one of: {', '.join(tables)}"
         )
     overrides, known = as_tuple(overrides, "settings"), reduced_seeds(file)
-    chosen = known if seeds is None else as_tuple(seeds, "seeds")
+    chosen = known if seeds is None else tuple(dict.fromkeys(as_tuple(seeds, "seeds")))
     for seed in chosen:
         check_seed(seed, "seeds")
     folder = Path(out) / Path(file).stem

@@ -345,6 +345,12 @@ def test_other_settings_and_other_stores_are_refused(tmp_path: Path) -> None:
     convert(source, tmp_path / "a.zarr")
     with pytest.raises(ConfigError, match="other settings"):
         convert(source, tmp_path / "a.zarr", changes=Changes(coarsen=2))
+    np.save(tmp_path / "amounts.npy", np.ones((3, 8, 8), np.float32))
+    amounts = {"source": tmp_path / "amounts.npy", "out": tmp_path / "c.zarr"}
+    for units in ("mm per 5 min", "mm/5min"):  # the same in other words
+        convert(**amounts, options=ReadOptions(units=units, time_step=5))
+    with pytest.raises(ConfigError, match="units stated: mm per 5 min before, now mm per 10 min"):
+        convert(**amounts, options=ReadOptions(units="mm per 10 min", time_step=5))
     (tmp_path / "b.zarr").mkdir()
     with pytest.raises(ConfigError, match="not made by this command"):
         convert(source, tmp_path / "b.zarr")
@@ -413,6 +419,8 @@ def test_cropped_coarser_reprojected(radar: Path, tmp_path: Path) -> None:
     assert degrees["y"].values[0] > degrees["y"].values[-1]
     with pytest.raises(ConfigError, match="no projection"):
         Changes(reproject="EPSG:1").apply(event)
+    with pytest.raises(ConfigError, match=r"no projection.*Geocentric"):
+        Changes(reproject="EPSG:4978").apply(event)
     with pytest.raises(ConfigError, match="does not lie inside"):
         Changes(crop=(600, 0, 100, 100)).apply(event)
 

@@ -135,7 +135,7 @@ def convert(
     check_output(out, [opened.frames], source)
     frames = changes.apply(opened.frames)
     with claim(out, sibling=True), naming(out, _partial(out)):
-        store = _Store(out, opened._replace(frames=frames), changes, chunks)
+        store = _Store(out, opened._replace(frames=frames), changes, chunks, options.units)
         (begun or no_progress)(store.size)
         store.lay_out()
         store.fill(progress or no_progress)
@@ -146,7 +146,9 @@ class _Store:
     """A store under construction, in a hidden folder next to its path: a new one, one of an interrupted conversion, or a copy of
     the finished store. All three continue after their last frame."""
 
-    def __init__(self, out: Path, opened: OpenResult, changes: Changes, chunks: Chunks | None) -> None:
+    def __init__(
+        self, out: Path, opened: OpenResult, changes: Changes, chunks: Chunks | None, units: str | None
+    ) -> None:
         frames = opened.frames
         self.path, self.out = out, resolve(out)
         self.partial = _partial(out)
@@ -157,7 +159,7 @@ class _Store:
         if finished and started and started["frames"] <= finished["frames"]:
             started = None  # an earlier state of the store, which was not removed after it had been replaced
         self.chunks = choose_chunks(chunks, finished, started, frames)
-        plan = parse_json(json.dumps(make_plan(opened, changes, self.chunks)), out)  # as it is read back
+        plan = parse_json(json.dumps(make_plan(opened, changes, self.chunks, units)), out)  # as it is read back
         self.length = int(plan["shard"])
         if self.out.exists() and (reason := mismatch(finished, plan, frames) or self._damage(self.out, finished)):
             raise ConfigError(f"exists already and {reason}", where=out, remedy="convert to a new store")

@@ -16,6 +16,7 @@ from framecast.data.archives.opening import OpenResult
 from framecast.data.frames import action_names
 from framecast.data.store.changes import Changes
 from framecast.data.store.layout import Chunks, clip_chunks, frames_per_shard
+from framecast.data.units import identify
 from framecast.errors import DataError, FramecastError
 from framecast.reading.paths import is_file
 from framecast.reading.plain_data import read_json
@@ -81,8 +82,12 @@ def empty_manifest(plan: dict[str, Any]) -> dict[str, Any]:
     return {"plan": plan, "frames": 0, "last": None, **empty}
 
 
-def make_plan(opened: OpenResult, changes: Changes, chunks: Chunks) -> dict[str, Any]:
-    """What must stay the same for a store to grow."""
+STATED = "stated_units"
+"""The entry of a plan with the units that were stated for files that do not say: other ones must mean the same."""
+
+
+def make_plan(opened: OpenResult, changes: Changes, chunks: Chunks, units: str | None = None) -> dict[str, Any]:
+    """What must stay the same for a store to grow; `units` are those that are stated."""
     frames = opened.frames
     grid = hashlib.sha256()
     for axis in ("y", "x"):
@@ -99,6 +104,7 @@ def make_plan(opened: OpenResult, changes: Changes, chunks: Chunks) -> dict[str,
         "changes": asdict(changes),
         "chunks": list(chunks),
         "shard": frames_per_shard(frames, chunks),
+        STATED: units,
     }
 
 
@@ -106,7 +112,12 @@ def mismatch(manifest: dict[str, Any] | None, plan: dict[str, Any], frames: xr.D
     """Why a store cannot continue with these frames; empty if it can."""
     if manifest is None:
         return "was not made by this command"
-    if differing := [key for key in plan if manifest["plan"].get(key) != plan[key]]:
+    earlier = manifest["plan"]
+    differing = [key for key in plan if key != STATED and earlier.get(key) != plan[key]]
+    pair = [entry.get(STATED) for entry in (earlier, plan)]
+    if None not in pair and len({identify(units, variable=STATED, where=STATED) for units in pair}) > 1:
+        differing.append(f"units stated: {pair[0]} before, now {pair[1]}")
+    if differing:
         return f"was made with other settings, or on another grid ({', '.join(differing)})"
     if shifted := _shifted(frames, manifest):
         reason = "frames without a clock are counted through, and new or longer than before is"

@@ -83,6 +83,10 @@ def reproject(frames: xr.DataArray, target: str) -> xr.DataArray:
         forward = Transformer.from_crs(source_crs, target_crs, always_xy=True)
     except ProjError as error:
         raise ArgumentError(f"{target!r} is no projection ({error})", parameter="reproject") from error
+    if not (target_crs.is_projected or target_crs.is_geographic):
+        raise ArgumentError(
+            f"{target!r} is no projection ({target_crs.type_name})", parameter="reproject", example="EPSG:3035"
+        )
     # the target grid: as large as the frames, with pixels of the same mean area
     y, x = (frames[axis].values.astype(np.float64) for axis in ("y", "x"))
     dy, dx = y[1] - y[0], x[1] - x[0]
