@@ -11,10 +11,9 @@ from pyproj import CRS, Transformer
 from pyproj.exceptions import ProjError
 
 from framecast.data.orientation import CURVILINEAR, Orientation
+from framecast.data.spacing import is_even, spacing
 
 _METRES = {"m": 1.0, "metre": 1.0, "metres": 1.0, "meter": 1.0, "meters": 1.0, "km": 1000.0, "kilometre": 1000.0}
-_UNEVEN = 1e-3
-"""Of the spacing: how far pixels of an even grid may lie from their places, for coordinates that were rounded."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,12 +54,9 @@ def place_of(frames: xr.DataArray) -> Place | str:
     steps = {}
     for axis in ("y", "x"):
         positions = frames[axis].values.astype(np.float64) * _factor(frames[axis], crs)
-        step = (positions[-1] - positions[0]) / (len(positions) - 1)
-        if step == 0 or np.abs(positions - (positions[0] + step * np.arange(len(positions)))).max() > _UNEVEN * abs(
-            step
-        ):
+        if not is_even(positions):
             return f"the {axis} coordinates are not evenly spaced"
-        steps[axis] = (min(positions[0], positions[-1]), max(positions[0], positions[-1]), abs(step))
+        steps[axis] = (min(positions[0], positions[-1]), max(positions[0], positions[-1]), abs(spacing(positions)))
     (_, north, dy), (west, _, dx) = steps["y"], steps["x"]
     orientation = Orientation(
         bool(frames["y"].values[-1] > frames["y"].values[0]), bool(frames["x"].values[-1] < frames["x"].values[0])
