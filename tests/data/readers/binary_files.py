@@ -58,10 +58,18 @@ def nimrod(
 
 
 def grib1(
-    codes: np.ndarray, missing: np.ndarray, *, scan: int = 0, hour: int = 0, first: int = 0, last: int = 1
+    codes: np.ndarray,
+    missing: np.ndarray,
+    *,
+    scan: int = 0,
+    hour: int = 0,
+    first: int = 0,
+    last: int = 1,
+    stereographic: bool = False,
 ) -> bytes:
     """A message of edition 1: rain in kg m-2 accumulated from `first` to `last` hours after 1 January 2020, `hour` o'clock;
-    `codes (H, W)` of 8 bits, north up, with a bitmap where some are `missing`, stored in the order of the scanning mode."""
+    `codes (H, W)` of 8 bits, north up, with a bitmap where some are `missing`, stored in the order of the scanning mode. A
+    polar stereographic grid of 5 km has its first pixel at 48 degrees north and 5 degrees east."""
 
     def three(number: int) -> bytes:
         return struct.pack(">I", number if number >= 0 else (1 << 23) | -number)[1:]
@@ -78,6 +86,9 @@ def grib1(
     about = [3, 7, 96, 255, flags, 61, 1, 0, 0, 20, 1, 1, hour, 0, 1, first, last, 4, 0, 0, 0, 21, 0, 0, 0]
     grid = struct.pack(">3BHH", 0, 255, 0, width, height) + three(north) + three(west) + b"\x80" + three(south)
     grid += three(east) + struct.pack(">HH", 1000, 1000) + bytes([scan]) + bytes(4)
+    if stereographic:
+        grid = struct.pack(">3BHH", 0, 255, 5, width, height) + three(48_000) + three(5000) + b"\x08" + three(10_000)
+        grid += three(5000) * 2 + bytes([0, scan]) + bytes(4)
     bits = np.packbits(~missing.ravel()).tobytes()
     bits += bytes(len(bits) % 2)
     values = codes[~missing].astype("u1").tobytes()

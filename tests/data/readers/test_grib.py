@@ -43,9 +43,13 @@ def test_pixels_in_degrees_in_every_scanning_mode(tmp_path: Path, scan: int, wes
 
 
 @pytest.mark.parametrize("scan", [0, 64, 128, 192])
-@pytest.mark.parametrize("kind", [10, 20, 30])
-def test_pixels_of_a_projection_in_every_scanning_mode(tmp_path: Path, kind: int, scan: int) -> None:
-    frames = framecast.open(write(tmp_path / "rain.grib2", grib2(CODES, grib2_grid(5, 7, kind=kind, scan=scan), RATE)))
+@pytest.mark.parametrize("kind", [10, 20, 30, None])
+def test_pixels_of_a_projection_in_every_scanning_mode(tmp_path: Path, kind: int | None, scan: int) -> None:
+    if kind is None:
+        content = grib1(scanned(CODES, scan), CODES < 0, scan=scan, stereographic=True)
+    else:
+        content = grib2(CODES, grib2_grid(5, 7, kind=kind, scan=scan), RATE)
+    frames = framecast.open(write(tmp_path / "rain.grib2", content))
     first = np.unravel_index(np.argmin(frames.values[0, 0]), (5, 7))
     assert first == (4 if scan & 64 else 0, 6 if scan & 128 else 0)
     np.testing.assert_allclose([each[first] for each in degrees_of(frames)], [5, 48], atol=1e-4)

@@ -1,7 +1,7 @@
 """The grids of GRIB messages, of which GDAL tells that of the first, and the shifts that it makes to some.
 
 GDAL turns the rows of all scanning modes north first and west first. It takes the first pixel for one in the west, and that of a
-projection for one in the south: where it is not, the grid is as many pixels away as it is large.
+projection for one in the south, in edition 1 if the mode is that alone: where it is not, the grid is as far away as it is large.
 
 Source: WMO Manual on Codes, FM 92 GRIB, edition 1 (section 2, table 6) and edition 2 (section 3, tables 3.1 and 3.4).
 """
@@ -77,8 +77,9 @@ class GribGrid(NamedTuple):
         """The grid as GDAL has it, at its place."""
         if self.scan & _WESTWARD:
             grid = replace(grid, x=grid.x - (grid.x[-1] - grid.x[0]))
-        if not self.in_degrees and not self.scan & _NORTHWARD:
-            grid = replace(grid, y=grid.y - (grid.y[0] - grid.y[-1]))
+        from_south, taken_so = bool(self.scan & _NORTHWARD), self.edition == 2 or self.scan == _NORTHWARD
+        if not self.in_degrees and from_south != taken_so:
+            grid = replace(grid, y=grid.y + (grid.y[0] - grid.y[-1]) * (1 if from_south else -1))
         return grid
 
 
