@@ -24,6 +24,7 @@ from framecast.data.chunking import READ_LENGTHS, chunk_lengths
 from framecast.data.clock import YEARS
 from framecast.data.lazy import Change, LazyArray, dask_arrays, lazy_variable
 from framecast.data.orientation import CURVILINEAR, orientation_of
+from framecast.data.place import has_same_corners
 from framecast.data.quantities import QUANTITIES, Quantity, with_dry
 from framecast.data.spacing import is_same
 from framecast.data.units import identify, resolve_units, standard_name
@@ -371,11 +372,12 @@ def stamp(time: np.datetime64 | int) -> str:
 
 
 def same_grid(one: xr.DataArray, other: xr.DataArray) -> bool:
-    """Whether two Frames lie on the same pixels: as many, and at the same coordinates but for their rounding."""
+    """Whether two Frames lie on the same pixels: as many, and at the same coordinates of the same projection but for their
+    rounding."""
     if any(one.sizes[axis] != other.sizes[axis] for axis in ("y", "x")):
         return False
     return all(
         (name in one.coords) == (name in other.coords)
         and (name not in one.coords or is_same(one[name].values, other[name].values))
         for name in ("y", "x", *CURVILINEAR)
-    )
+    ) and has_same_corners(one, other)

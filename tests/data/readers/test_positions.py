@@ -253,3 +253,15 @@ def test_files_of_one_grid_are_joined(tmp_path: Path, change: Any, same: bool) -
     degrees = degrees_of(frames)
     for values in frames.values[:, 0]:
         np.testing.assert_allclose(encoded(*degrees), values, atol=1e-3)
+
+
+def test_other_projections_are_other_grids(tmp_path: Path) -> None:
+    shifted = CRS("+proj=laea +lat_0=52 +lon_0=10.5 +x_0=4321000 +y_0=3210000 +ellps=GRS80")
+    named = LAEA.to_cf() | {"long_name": "the same in other words"}
+    for number, (crs, mapping) in enumerate([(LAEA, LAEA.to_cf()), (LAEA, named), (shifted, shifted.to_cf())]):
+        data = dataset(Y, X, crs, mapping=mapping)
+        data = data.assign_coords(time=data["time"] + np.timedelta64(5 * number, "m"))
+        data.to_netcdf(tmp_path / f"{number}.nc", engine="h5netcdf")
+    assert framecast.open([tmp_path / "0.nc", tmp_path / "1.nc"]).sizes["time"] == 2
+    with pytest.raises(DataError, match="the files lie on 2 grids"):
+        framecast.open([tmp_path / "0.nc", tmp_path / "2.nc"])
