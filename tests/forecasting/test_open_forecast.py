@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
+from pyproj import CRS
 from test_trained_model import frames
 
 import framecast
@@ -24,7 +25,10 @@ VALUES = np.random.default_rng(0).gamma(1, 2, (3, 6, 8)).astype(np.float32)
 @pytest.mark.parametrize("suffix", [".nc", ".zarr"])
 @pytest.mark.parametrize("members", [1, 3])
 def test_own_forecasts_come_back_as_they_were(tmp_path: Path, suffix: str, members: int) -> None:
-    forecast = label_forecast(np.tile(frames().values[None, -2:], (members, 1, 1, 1, 1)), frames(), "persistence")
+    observed = frames().assign_coords(crs=xr.Variable((), 0, CRS("EPSG:3031").to_cf()))
+    for axis in ("y", "x"):
+        observed[axis].attrs["units"] = "m"
+    forecast = label_forecast(np.tile(observed.values[None, -2:], (members, 1, 1, 1, 1)), observed, "persistence")
     forecast.attrs["repairs"] = "one file was left out\nanother too"
     framecast.write(forecast, tmp_path / f"own{suffix}")
     opened = framecast.open_forecast(tmp_path / f"own{suffix}")

@@ -24,7 +24,9 @@ from framecast.data.chunking import READ_LENGTHS, chunk_lengths
 from framecast.data.clock import YEARS
 from framecast.data.lazy import Change, LazyArray, dask_arrays, lazy_variable
 from framecast.data.orientation import CURVILINEAR, orientation_of
+from framecast.data.place import has_same_corners
 from framecast.data.quantities import QUANTITIES, Quantity, with_dry
+from framecast.data.spacing import is_same
 from framecast.data.units import identify, resolve_units, standard_name
 from framecast.errors import DataError, FramecastError, ResourceError, counted
 
@@ -370,19 +372,12 @@ def stamp(time: np.datetime64 | int) -> str:
 
 
 def same_grid(one: xr.DataArray, other: xr.DataArray) -> bool:
-    """Whether two Frames lie on the same pixels: as many, and at the same coordinates to a thousandth of their spacing."""
-    for axis in ("y", "x"):
-        if one.sizes[axis] != other.sizes[axis] or (axis in one.coords) != (axis in other.coords):
-            return False
-        if axis in one.coords:
-            values, other_values = one[axis].values, other[axis].values
-            spacing = abs(float(values[1] - values[0])) if len(values) > 1 else 1.0
-            if not (
-                np.array_equal(values, other_values) or np.allclose(values, other_values, rtol=0, atol=1e-3 * spacing)
-            ):
-                return False
+    """Whether two Frames lie on the same pixels: as many, and at the same coordinates of the same projection but for their
+    rounding."""
+    if any(one.sizes[axis] != other.sizes[axis] for axis in ("y", "x")):
+        return False
     return all(
-        (axis in one.coords) == (axis in other.coords)
-        and (axis not in one.coords or np.allclose(one[axis].values, other[axis].values, rtol=0, atol=1e-6))
-        for axis in CURVILINEAR
-    )
+        (name in one.coords) == (name in other.coords)
+        and (name not in one.coords or is_same(one[name].values, other[name].values))
+        for name in ("y", "x", *CURVILINEAR)
+    ) and has_same_corners(one, other)

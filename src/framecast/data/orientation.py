@@ -83,7 +83,7 @@ def _ascends(frames: xr.DataArray, axis: Literal["y", "x"]) -> bool | None:
     if axis in frames.coords and frames.sizes[axis] > 1:
         coordinate = frames[axis]
         values = coordinate.values
-        if values.dtype.kind not in "fiu" or (_is_number(coordinate) and "crs" not in frames.coords):
+        if values.dtype.kind not in "fiu" or (numbers_pixels(coordinate) and "crs" not in frames.coords):
             return None
         return bool(values[-1] > values[0])
     plane = frames.coords.get(CURVILINEAR[axis == "x"])
@@ -93,7 +93,7 @@ def _ascends(frames: xr.DataArray, axis: Literal["y", "x"]) -> bool | None:
     return bool(np.nanmedian(steps) > 0)
 
 
-def _is_number(coordinate: xr.DataArray) -> bool:
+def numbers_pixels(coordinate: xr.DataArray) -> bool:
     """Whether a coordinate numbers rows or columns, and is no position."""
     attributes = coordinate.attrs
     if str(attributes.get("units", "")).strip() not in _NUMBERS:

@@ -11,10 +11,9 @@ from pyproj import CRS, Transformer
 from pyproj.exceptions import ProjError
 
 from framecast.data.orientation import CURVILINEAR, Orientation
+from framecast.data.spacing import SAME, is_even, spacing
 
 _METRES = {"m": 1.0, "metre": 1.0, "metres": 1.0, "meter": 1.0, "meters": 1.0, "km": 1000.0, "kilometre": 1000.0}
-_UNEVEN = 1e-3
-"""Of the spacing: how far pixels of an even grid may lie from their places, for coordinates that were rounded."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,12 +54,9 @@ def place_of(frames: xr.DataArray) -> Place | str:
     steps = {}
     for axis in ("y", "x"):
         positions = frames[axis].values.astype(np.float64) * _factor(frames[axis], crs)
-        step = (positions[-1] - positions[0]) / (len(positions) - 1)
-        if step == 0 or np.abs(positions - (positions[0] + step * np.arange(len(positions)))).max() > _UNEVEN * abs(
-            step
-        ):
+        if not is_even(positions):
             return f"the {axis} coordinates are not evenly spaced"
-        steps[axis] = (min(positions[0], positions[-1]), max(positions[0], positions[-1]), abs(step))
+        steps[axis] = (min(positions[0], positions[-1]), max(positions[0], positions[-1]), abs(spacing(positions)))
     (_, north, dy), (west, _, dx) = steps["y"], steps["x"]
     orientation = Orientation(
         bool(frames["y"].values[-1] > frames["y"].values[0]), bool(frames["x"].values[-1] < frames["x"].values[0])
@@ -79,6 +75,27 @@ def degrees_of(frames: xr.DataArray) -> tuple[np.ndarray, np.ndarray] | str:
     x, y = np.meshgrid(*(frames[axis].values.astype(np.float64) * _factor(frames[axis], crs) for axis in ("x", "y")))
     longitude, latitude = _to_degrees(crs).transform(x, y)
     return np.asarray(longitude), np.asarray(latitude)
+
+
+def has_same_corners(one: xr.DataArray, other: xr.DataArray) -> bool:
+    """Whether the projections of frames of one size and with the same coordinates put their corners at the same places, to a
+    part of a pixel; True where that is not known."""
+    if not {"y", "x", "crs"} <= set(one.coords) or "crs" not in other.coords:
+        return True
+    if str(one["crs"].attrs) == str(other["crs"].attrs):
+        return True
+    ends = {axis: [0, one.sizes[axis] - 1] for axis in ("y", "x")}
+    place, other_place = (degrees_of(each.isel(ends)) for each in (one, other))
+    if isinstance(place, str) or isinstance(other_place, str):
+        return True
+    (longitude, latitude), (other_longitude, other_latitude) = (
+        (np.where(np.isfinite(each), each, np.nan) for each in corners) for corners in (place, other_place)
+    )
+    width = np.cos(np.radians(latitude))
+    apart = np.hypot(((longitude - other_longitude + 180) % 360 - 180) * width, latitude - other_latitude)
+    across = np.hypot(np.diff(longitude, axis=1) * width[:, :1], np.diff(latitude, axis=1)) / max(ends["x"][1], 1)
+    known = np.isfinite(apart) & np.isfinite(across)
+    return bool((apart <= SAME * across)[known].all())
 
 
 def _crs_of(frames: xr.DataArray) -> CRS | str:

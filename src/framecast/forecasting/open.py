@@ -15,12 +15,14 @@ from framecast.checks import as_path
 from framecast.data.lazy import Change, LazyArray, cached, lazy_variable
 from framecast.data.quantities import QUANTITIES, with_dry
 from framecast.data.readers import netcdf, odim, zarr_store
+from framecast.data.readers.cf_grids import mapping_name
 from framecast.data.readers.cf_times import seconds_of
 from framecast.data.readers.compressed import opener_of
 from framecast.data.readers.forecast_files import forecast_role, stated_run
 from framecast.data.readers.grids import grid_mapping, projection
 from framecast.data.readers.odim_forecast import open_odim_forecast
 from framecast.data.readers.options import ReadOptions
+from framecast.data.readers.positions import positioned
 from framecast.data.units import identify, resolve_units, standard_name
 from framecast.errors import DataError
 from framecast.forecasting.labels import DIMS, EVENT, MEMBER_DIMS, PROBABILITY, QUANTILE
@@ -136,6 +138,9 @@ def _with_axes(dataset: xr.Dataset, array: xr.DataArray, path: Path) -> xr.DataA
         )
     known = {*dims, "member", "crs", "latitude", "longitude"}
     mapping = str(array.attrs.pop("grid_mapping", "") or array.encoding.get("grid_mapping", "")).split(":")[0]
+    known = {*dims, "crs", "latitude", "longitude"}
+    mapping = mapping_name(array)
+    array.attrs.pop("grid_mapping", None)
     if mapping in dataset.variables:
         array = array.assign_coords(crs=xr.Variable((), 0, dataset[mapping].attrs))
         array.attrs["grid_mapping"] = "crs"
@@ -144,7 +149,7 @@ def _with_axes(dataset: xr.Dataset, array: xr.DataArray, path: Path) -> xr.DataA
         array = array.assign_coords(crs=xr.Variable((), 0, grid_mapping(crs)))
         array.attrs["grid_mapping"] = "crs"
     array = array.drop_vars([name for name in array.coords if name not in known])
-    return _read_later(netcdf.in_metres(array), dims, path)
+    return _read_later(positioned(array, path), dims, path)
 
 
 def _read_later(array: xr.DataArray, dims: tuple[str, ...], path: Path) -> xr.DataArray:

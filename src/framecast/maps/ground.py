@@ -17,8 +17,8 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class Ground:
-    """`extent` holds the left, right, bottom and top edge of an image with north at the top: in degrees if `degrees`, else in
-    kilometres, of the projection `crs` if it is known."""
+    """`extent` holds the left, right, bottom and top edge of an image with north at the top: in degrees if `degrees`, those of a
+    rotated pole included, else in kilometres, of the projection `crs` if it is known."""
 
     extent: Box
     degrees: bool = False
@@ -38,20 +38,27 @@ class Ground:
 
     @cached_property
     def _crs_units(self) -> float:
-        """Units of the projection in a kilometre."""
+        """Units of the projection in a kilometre; 1 for degrees."""
+        if self.degrees:
+            return 1.0
         axes = [] if self.crs is None else self.crs.axis_info
         return 1000 / (axes[0].unit_conversion_factor if axes else 1.0)
 
+    @property
+    def _is_true(self) -> bool:
+        """Whether the extent is one of longitudes and latitudes, and not of those of a rotated pole."""
+        return self.degrees and (self.crs is None or not self.crs.is_derived)
+
     def to_degrees(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Longitudes and latitudes of positions, infinite where there are none."""
-        if self.degrees or self._transformer is None:
+        if self._is_true or self._transformer is None:
             return x, y
         longitude, latitude = self._transformer.transform(x * self._crs_units, y * self._crs_units)
         return np.asarray(longitude), np.asarray(latitude)
 
     def from_degrees(self, longitude: np.ndarray, latitude: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Positions of longitudes and latitudes, infinite where there are none."""
-        if self.degrees or self._transformer is None:
+        if self._is_true or self._transformer is None:
             return longitude, latitude
         x, y = self._transformer.transform(longitude, latitude, direction="INVERSE")
         return np.asarray(x) / self._crs_units, np.asarray(y) / self._crs_units
@@ -60,7 +67,7 @@ class Ground:
     def box(self) -> Box | None:
         """West, south, east and north in degrees; None if they are not known."""
         left, right, bottom, top = self.extent
-        if self.degrees:
+        if self._is_true:
             return left, bottom, right, top
         if self._transformer is None:
             return None

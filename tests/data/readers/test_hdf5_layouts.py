@@ -56,6 +56,7 @@ def test_composites_are_known_by_their_object(tmp_path: Path, kind: Any) -> None
         ({}, WHERE | SIZE),
         (WHERE | {"UR_lon": 10.078, "UR_lat": 55.0718}, {"xsize": 5, "ysize": 4}),
         (WHERE | SIZE | {"xscale": 7.0}, {"xscale": 1000.0}),
+        (WHERE | SIZE | {"projdef": f"{WHERE['projdef']} +units=km"}, {}),
     ],
 )
 def test_sizes_and_corners_may_stand_in_the_dataset(
@@ -64,6 +65,32 @@ def test_sizes_and_corners_may_stand_in_the_dataset(
     frames = framecast.open(odim(tmp_path / "a.h5", root=root, inner=inner))
     np.testing.assert_allclose(frames["y"], [7000, 5000, 3000, 1000], atol=20)
     np.testing.assert_allclose(frames["x"], [500, 1500, 2500, 3500, 4500], atol=20)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"yscale": -2000.0}, "pixels of 1000 x -2000 m, counted from the lower left corner"),
+        ({"projdef": "+proj=longlat"}, "pixels of 1000 x 2000 degrees, counted from the lower left corner"),
+    ],
+)
+def test_scales_that_cannot_be(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(DataError, match=rf"{message}\n.*in the group where"):
+        framecast.open(odim(tmp_path / "a.h5", root=WHERE | SIZE | changes))
+
+
+def test_a_corner_that_contradicts_the_scales_is_reported(tmp_path: Path) -> None:
+    for latitude, count in ((55.0718, 0), (55.1436, 1)):
+        corner = {"UR_lon": 10.078, "UR_lat": latitude}
+        repairs = framecast.open(odim(tmp_path / "a.h5", root=WHERE | SIZE | corner)).attrs["repairs"]
+        assert sum("its upper right corner lies 4 pixels from" in repair for repair in repairs) == count
+
+
+def test_scales_of_degrees_follow_from_the_corners(tmp_path: Path) -> None:
+    corners = {"projdef": "+proj=longlat", "UR_lon": 11.0, "UR_lat": 56.0}
+    frames = framecast.open(odim(tmp_path / "a.h5", root=WHERE | SIZE | corners))
+    np.testing.assert_allclose(frames["y"], [55.875, 55.625, 55.375, 55.125])
+    np.testing.assert_allclose(frames["x"], [10.1, 10.3, 10.5, 10.7, 10.9])
 
 
 @pytest.mark.parametrize("kind", ["PVOL", "SCAN", "RAY", "AZIM", "ELEV", "XSEC", "VP"])

@@ -7,8 +7,10 @@ import h5py
 import numpy as np
 import pytest
 from PIL import Image
+from pyproj import Transformer
 
 import framecast
+from framecast.data.place import degrees_of
 from framecast.errors import DataError
 
 rasterio = pytest.importorskip("rasterio")
@@ -130,9 +132,19 @@ def test_what_a_raster_has_beside_values_is_said(tmp_path: Path) -> None:
         framecast.open(tmp_path / "b.tif")
 
 
+def test_feet_become_metres(tmp_path: Path) -> None:
+    corner = rasterio.transform.from_origin(900_000, 300_000, 5000, 5000)
+    write(tmp_path / "a.tif", [ROW], crs="EPSG:2263", transform=corner).close()
+    frames = framecast.open(tmp_path / "a.tif")
+    expected = Transformer.from_crs("EPSG:2263", "EPSG:4326", always_xy=True).transform(902_500, 297_500)
+    np.testing.assert_allclose([each[0, 0] for each in degrees_of(frames)], expected, atol=1e-9)
+    np.testing.assert_allclose(np.diff(frames["x"]), 5000 * 1200 / 3937)
+
+
 def grib(path: Path, template: str, hours: int, kind: str) -> Path:
     """A message of edition 2, `hours` after the run at 12 UTC; of `template` an accumulation over one hour or a rate."""
-    with write(path.with_suffix(".tif"), np.full((1, 3, 4), 2, "f4"), units=None, crs="EPSG:4326") as file:
+    degrees = {"crs": "EPSG:4326", "transform": rasterio.transform.from_origin(5, 50, 1, 1)}
+    with write(path.with_suffix(".tif"), np.full((1, 3, 4), 2, "f4"), units=None, **degrees) as file:
         numbers = template.format(hours=hours, end=13 + hours)
         file.update_tags(
             1,

@@ -11,7 +11,7 @@ import xarray as xr
 from framecast.data.archives.joining import along_time, first_names, same_but_time
 from framecast.data.archives.names import time_in_name
 from framecast.data.lazy import stack_files
-from framecast.data.readers.formats import find_reader
+from framecast.data.readers.formats import find_reader, read
 from framecast.data.readers.options import Reader, ReadOptions
 from framecast.errors import DataError, UnreadableFile, resource_errors
 
@@ -90,7 +90,7 @@ def _frame(reader: Reader, file: Path, options: ReadOptions) -> xr.DataArray:
     with resource_errors(file):
         if not reader.recognises(file):
             raise UnreadableFile("not of the format of the others", where=file)
-        array = reader.read(file, options)
+        array = read(reader, file, options)
     return array.isel(time=0) if array.sizes.get("time") == 1 else array
 
 

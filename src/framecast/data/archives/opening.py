@@ -31,7 +31,7 @@ from framecast.data.clock import describe_clock
 from framecast.data.frames import build, order_times
 from framecast.data.orientation import turned_like
 from framecast.data.readers import foreign, images, video, zarr_store
-from framecast.data.readers.formats import find_reader, list_formats, reader_of
+from framecast.data.readers.formats import find_reader, list_formats, read, reader_of
 from framecast.data.readers.options import DEFAULT, Reader, ReadOptions
 from framecast.errors import ArgumentError, DataError, UnreadableFile, resource_errors
 from framecast.progress import advance
@@ -169,7 +169,7 @@ def open_all(
         advance(number, len(files))
         try:
             with resource_errors(file):
-                arrays[file] = reader.read(file, options)
+                arrays[file] = read(reader, file, options)
         except UnreadableFile as error:
             failures.append(foreign.explain(error, file))
         except DataError as error:
@@ -301,7 +301,7 @@ def _finish(
 
 def _open_remote(address: str, options: ReadOptions, chunked: bool) -> xr.DataArray:
     """The frames of a remote Zarr store."""
-    array = zarr_store.read(address, options)
+    array = read(zarr_store, address, options)
     frames = build(array, where=address, units=options.units, dry=options.dry, chunked=chunked)
     if "time" not in frames.coords:
         frames = frames.assign_coords(time=np.arange(frames.sizes["time"]))

@@ -17,6 +17,7 @@ from framecast.data.frames import action_names, stamp
 from framecast.data.inspection.survey import Survey, survey
 from framecast.data.orientation import AS_STORED, CURVILINEAR, Orientation, orientation_of
 from framecast.data.quantities import REFLECTIVITY, Quantity, quantity_of
+from framecast.data.spacing import spacing
 from framecast.data.windows.index import list_windows, regular_steps, time_step
 from framecast.data.windows.splits import NONE, Split
 from framecast.errors import DataError, counted, format_keyword
@@ -189,7 +190,7 @@ def _axes(frames: xr.DataArray) -> dict[str, str]:
     for axis in ("y", "x"):
         if axis in frames.coords and frames.sizes[axis] > 1:
             values, unit = frames[axis].values, frames[axis].attrs.get("units", "")
-            axes[axis] = f"{values[0]:g} to {values[-1]:g} {unit}, every {values[1] - values[0]:g}"
+            axes[axis] = f"{values[0]:g} to {values[-1]:g} {unit}, every {spacing(values):g}"
     if numbers := len(action_names(frames)):
         axes["actions"] = f"{counted(numbers, 'number')} a frame, for a model that takes them: data.actions=true"
     if "crs" in frames.coords:

@@ -7,6 +7,8 @@ from collections.abc import Hashable
 import numpy as np
 import xarray as xr
 
+NAME = "name_in_file"
+"""The key of the encoding of a coordinate that holds its name in its file."""
 _KINDS = {"latitude": ("lat", "xlat", "latitude"), "longitude": ("lon", "xlong", "longitude")}
 """The names of coordinates that have no CF standard name."""
 NAMES = (*_KINDS,)
@@ -27,7 +29,7 @@ def coordinates(dataset: xr.Dataset, array: xr.DataArray) -> dict[str, xr.Variab
         if kind is None or each.ndim not in (2, 3) or not set(each.dims) <= set(array.dims) or not each.size:
             continue
         plane = each if each.ndim == 2 else each.isel({each.dims[0]: 0})
-        known.setdefault(kind, plane.astype(np.float64))
+        known.setdefault(kind, plane.astype(np.float64)).encoding[NAME] = str(name)
     return known if len(known) == len(_KINDS) else {}
 
 

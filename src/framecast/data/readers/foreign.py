@@ -33,7 +33,6 @@ _SIGNATURES = {
     b"BUFR": Foreign("a BUFR message", "convert it to CF NetCDF or GRIB (ecCodes), or grid it first"),
     b"SSF\x00": Foreign("a file of SIGMET", _POLAR),
     b"\x0e\x03\x13\x01": Foreign("HDF4", "convert it to NetCDF: h4toh5 IN OUT, or ncl_convert2nc"),
-    b"GRIB\x00": Foreign("GRIB of an edition that is not 1 or 2", "convert it: grib_set -s edition=2 IN OUT"),
     b"7z\xbc\xaf\x27\x1c": Foreign("a 7z archive", "extract it, and give the folder"),
     b"Rar!": Foreign("a RAR archive", "extract it, and give the folder"),
     b"%PDF": Foreign("a PDF document", "give the data it was drawn from"),
@@ -44,6 +43,7 @@ _SIGNATURES = {
 
 _OWN = {".npz": b"PK", ".gif": b"GIF"}
 """How files begin that are read under these names."""
+_OF_NETCDF = (".nc", ".nc4", ".cdf")
 _PAGES = (b"<!doctype", b"<html", b"<?xml")
 
 
@@ -53,8 +53,9 @@ def explain(error: UnreadableFile, path: Path) -> UnreadableFile:
         return error
     own = _OWN.get(path.suffix.lower())
     with path.open("rb") as file:
-        if own is not None and file.read(len(own)) == own:
-            return error
+        start = file.read(8)
+    if own is not None and start.startswith(own):
+        return error
     kind = _describe_plain(path)
     return UnreadableFile(f"{kind.what}, in spite of its name", where=path, remedy=kind.remedy) if kind else error
 
@@ -76,9 +77,15 @@ def describe(path: Path) -> Foreign | None:
 
 def _describe_plain(path: Path) -> Foreign | None:
     with path.open("rb") as file:
-        start = file.read(16)
+        start = file.read(128)
     if start.lstrip().lower().startswith(_PAGES):
         return Foreign("a web page or XML, as servers answer where they have no such file", "fetch the file again")
+    if start[:4] == b"GRIB" and start[7] not in (1, 2):
+        return Foreign("GRIB of an edition that is not 1 or 2", "convert it: grib_set -s edition=2 IN OUT")
+    if start[:4] == b"GRIB" and path.suffix.lower() in _OF_NETCDF:
+        return Foreign(f"GRIB of edition {start[7]}", f"give it another name: {path.stem}.grib")
+    if b"GRIB" in start[4:]:
+        return Foreign("GRIB after the heading of a bulletin", "cut that off: grib_copy IN OUT")
     if start[:4] == b"RIFF" and start[8:12] == b"WEBP":
         return Foreign("a WebP picture", _PICTURE)
     for signature, kind in _SIGNATURES.items():

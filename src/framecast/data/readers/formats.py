@@ -10,6 +10,9 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
+from typing import Any
+
+import xarray as xr
 
 from framecast.checks import plugins
 from framecast.data.readers import (
@@ -28,7 +31,8 @@ from framecast.data.readers import (
     zarr_store,
 )
 from framecast.data.readers.compressed import Compressed
-from framecast.data.readers.options import Reader
+from framecast.data.readers.options import Reader, ReadOptions
+from framecast.data.readers.positions import positioned
 from framecast.errors import DataError, resource_errors
 
 _PLAIN: tuple[Reader, ...] = (
@@ -90,3 +94,9 @@ def reader_of(path: Path) -> Reader:
         where=path,
         remedy=f"understood are {list_formats()}",
     )
+
+
+def read(reader: Reader, path: Any, options: ReadOptions) -> xr.DataArray:
+    """What a reader returns of a path, or of an address if it reads those, with its pixels in their places (`positions`). Raises
+    as the reader does, and `DataError`."""
+    return positioned(reader.read(path, options), path)

@@ -20,6 +20,7 @@ from framecast.data.quantities import REFLECTIVITY
 from framecast.data.readers import curvilinear
 from framecast.data.readers.benchmark_sets import set_of_hdf5
 from framecast.data.readers.cf_amounts import as_rate
+from framecast.data.readers.cf_grids import mapping_name, states_place, with_centres
 from framecast.data.readers.cf_times import decode_times, is_time
 from framecast.data.readers.forecast_files import forecast_role, refuse_forecast, refuse_forecast_dims, says_forecast
 from framecast.data.readers.groups import Groups
@@ -183,12 +184,15 @@ def from_dataset(dataset: xr.Dataset, path: Path | str, options: ReadOptions) ->
         raise DataError(
             f"variable {name!r} of {dict(array.sizes)} holds no frame", where=path, remedy="give files with frames"
         )
-    mapping = str(array.attrs.get("grid_mapping") or array.encoding.get("grid_mapping", "")).split(":")[0]
-    located = any(dim in array.coords for dim, axis in axis_of.items() if axis in ("y", "x"))
-    geographic = {} if located else curvilinear.coordinates(dataset, array)
+    mapping = mapping_name(array)
+    array = with_centres(array, dataset, [dim for dim, axis in axis_of.items() if axis in ("y", "x")])
+    geographic = {} if states_place(dataset, array, mapping) else curvilinear.coordinates(dataset, array)
     array = array.drop_vars([name for name in array.coords if name not in array.dims and name in axis_of.values()])
     array = array.drop_vars(curvilinear.NAMES, errors="ignore").assign_coords(geographic)
     array = array.rename({dim: name for dim, name in axis_of.items() if dim != name})
+    for dim, name in axis_of.items():
+        if name in ("y", "x") and name in array.coords:
+            array[name].encoding[curvilinear.NAME] = str(dim)
     array = array.assign_coords({name: array[name].transpose("y", "x") for name in geographic})
     array.encoding["preferred_chunks"] = {axis_of[dim]: size for dim, size in stored.items() if dim in axis_of}
     array = as_rate(_with_time(array, dataset, path, options), dataset, path, options)
@@ -204,7 +208,7 @@ def from_dataset(dataset: xr.Dataset, path: Path | str, options: ReadOptions) ->
     stated = {name: dataset.attrs[name] for name in ("institution", "license") if dataset.attrs.get(name)}
     array.attrs = {**stated, **array.attrs}
     known_coordinates = {"time", "y", "x", "channel", "sequence", "crs", *geographic}
-    array = in_metres(array.drop_vars([name for name in array.coords if name not in known_coordinates]))
+    array = array.drop_vars([name for name in array.coords if name not in known_coordinates])
     return with_actions(array, dataset["actions"].values, path) if "actions" in dataset.data_vars else array
 
 
@@ -248,16 +252,6 @@ def _decoded(name: Hashable, variable: xr.Variable) -> xr.Variable:
             return xr.conventions.decode_cf_variable(name, variable, decode_times=False, decode_timedelta=False)
         except (ValueError, TypeError, KeyError, OverflowError):
             return variable
-
-
-def in_metres(array: xr.DataArray) -> xr.DataArray:
-    """Coordinates in kilometres as metres, the unit that a grid mapping has unless it says otherwise."""
-    for axis in ("y", "x"):
-        if axis in array.coords and array[axis].attrs.get("units") in ("km", "kilometer", "kilometre", "kilometers"):
-            metres = array[axis].variable * 1000.0
-            metres.attrs = {**array[axis].attrs, "units": "m"}
-            array = array.assign_coords({axis: metres})
-    return array
 
 
 def _variable(dataset: xr.Dataset, path: Path | str, options: ReadOptions) -> Hashable:

@@ -26,6 +26,7 @@ from framecast.data.readers.limits import check_size
 from framecast.data.readers.odim_times import PERIOD, period_of, time_of, times_of_forecast, words_of_forecast
 from framecast.data.readers.options import ReadOptions
 from framecast.data.readers.single import is_code, single_frame
+from framecast.data.spacing import spacing
 from framecast.errors import DataError, UnreadableFile
 
 RECOGNISES = ["ODIM HDF5 composites"]
@@ -47,6 +48,8 @@ _POLAR = {
 """The objects of ODIM (`what/object`) that are not on a horizontal grid."""
 _CODING = ("gain", "offset", "nodata", "undetect")
 """The attributes that tell what the numbers of a field mean."""
+_APART = 2.0
+"""Pixels between the outermost one and a corner that some take for its middle, and that is rounded."""
 _OBJECTS = {*_POLAR, "COMP", "IMAGE", "CVOL", "CARTESIAN", "PIC"}
 
 
@@ -91,7 +94,8 @@ def read(path: Path, options: ReadOptions) -> xr.DataArray:
         check_dataset(data, path)
         height, width = _size(data, path)
         check_size(path, height, width, itemsize=data.dtype.itemsize)
-        grid = grid_of(where_of(file, path_in_file), path, height, width)
+        where = where_of(file, path_in_file)
+        grid = grid_of(where, path, height, width)
         time, minutes = time_of(file["what"].attrs, "date", "time"), None
         if name == AMOUNT:
             if (period := period_of(what)) is None:
@@ -120,7 +124,7 @@ def read(path: Path, options: ReadOptions) -> xr.DataArray:
         time=time,
         minutes=minutes,
         grid=grid,
-        repairs=() if name == QUALITY else _not_stated(what),
+        repairs=(*_corner_notes(where, grid, path), *(() if name == QUALITY else _not_stated(what))),
     )
 
 
@@ -300,7 +304,8 @@ def grid_of(where: dict[str, object], path: Path, height: int, width: int) -> Gr
     if declared != (height, width):
         raise UnreadableFile(f"declares {declared[0]} x {declared[1]} pixels and holds {height} x {width}", where=path)
     scales = ("xscale", "yscale")
-    needed = ("projdef", "LL_lon", "LL_lat", *(scales if "UR_lon" not in where else ()))
+    cornered = {"UR_lon", "UR_lat"} <= set(where)
+    needed = ("projdef", "LL_lon", "LL_lat", *(scales if not cornered else ()))
     if missing := [name for name in needed if name not in where]:
         raise UnreadableFile(
             f"the group where lacks {', '.join(missing)}",
@@ -309,9 +314,26 @@ def grid_of(where: dict[str, object], path: Path, height: int, width: int) -> Gr
         )
     crs = projection(text(where["projdef"]), path)
     left, bottom = project(crs, number(where["LL_lon"]), number(where["LL_lat"]), path)
-    if all(name in where for name in scales):
-        dx, dy = (number(where[name]) for name in scales)
-    else:
+    if cornered and (crs.is_geographic or not all(name in where for name in scales)):  # scales may be metres there
         right, top = project(crs, number(where["UR_lon"]), number(where["UR_lat"]), path)
         dx, dy = (right - left) / width, (top - bottom) / height
+    else:
+        dx, dy = (number(where[name]) for name in scales)
+    if not (dx > 0 and dy > 0) or (crs.is_geographic and dy * height > 180):
+        raise DataError(
+            f"pixels of {dx:.6g} x {dy:.6g} {'degrees' if crs.is_geographic else 'm'}, counted from the lower left corner",
+            where=path,
+            remedy="correct LL_lon, LL_lat, UR_lon, UR_lat, xscale and yscale in the group where",
+        )
     return Grid.from_corner(crs, left, bottom + height * dy, dx, -dy, height, width)
+
+
+def _corner_notes(where: dict[str, object], grid: Grid, path: Path) -> list[str]:
+    """A note if the upper right corner that `where` states is not that of its grid."""
+    if not {"UR_lon", "UR_lat"} <= set(where):
+        return []
+    right, top = project(grid.crs, number(where["UR_lon"]), number(where["UR_lat"]), path)
+    apart = [abs(edge - axis[far]) / abs(spacing(axis)) for edge, axis, far in ((right, grid.x, -1), (top, grid.y, 0))]
+    if max(apart) <= _APART:
+        return []
+    return [f"its upper right corner lies {max(apart):.0f} pixels from where its lower left one and its scales have it"]

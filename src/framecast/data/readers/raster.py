@@ -13,7 +13,6 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,8 +23,9 @@ from framecast.checks import require
 from framecast.data.quantities import RAIN_RATE, REFLECTIVITY
 from framecast.data.readers.colours import check_units_of_colours, colour_error
 from framecast.data.readers.forecast_files import forecast_error
-from framecast.data.readers.grib1 import accumulations, runs_westward
-from framecast.data.readers.grib_times import accumulated_minutes, lead_seconds
+from framecast.data.readers.grib1 import intervals as intervals_of_edition_1
+from framecast.data.readers.grib_grids import GribGrid, check_one_grid, grids_of
+from framecast.data.readers.grib_times import check_alike, check_sums, interval_of, lead_seconds
 from framecast.data.readers.grids import Grid, projection
 from framecast.data.readers.limits import check_size
 from framecast.data.readers.options import ReadOptions
@@ -38,6 +38,8 @@ RECOGNISES = ["GeoTIFF and GRIB (.tif, .grib, .grib2)"]
 _TIFF = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 _ITEM = re.compile(r'<Item name="([^"<>]{1,80})"([^<>]{0,200})>([^<>]{0,200})</Item>')
 _UNIT = re.compile(r'unit="([^"]*)"')
+_RADAR_CATEGORIES = ("15", "16")
+"""Of meteorological products: radar, forecast radar imagery."""
 _MRMS_DISCIPLINE = "209"
 _MRMS = {"mm/hr": ((-3.0, -1.0), ()), "dBZ": ((-999.0,), (-99.0,))}
 """By units: the values that mean no data, and those that mean observed and dry."""
@@ -71,14 +73,14 @@ class _Coding(NamedTuple):
 
 def read(path: Path, options: ReadOptions) -> xr.DataArray:
     """The bands. Raises `DataError` and `UnreadableFile`."""
+    grib_grids = grids_of(path) if _is_grib(path) else []
     with _open_raster(path) as file:
         height, width = file.height, file.width
         check_size(path, height, width, itemsize=np.dtype(file.dtypes[0]).itemsize)
         grid = _grid(file, path)
         if file.driver == "GRIB":
-            if grid is not None and runs_westward(path):
-                grid = replace(grid, x=grid.x - (grid.x[-1] - grid.x[0]))
-            return _messages(path, file, options, grid)
+            grid = grib_grids[0].placed(grid) if grid is not None and grib_grids else grid
+            return _messages(path, file, options, grid, grib_grids)
         _check_pages(file, path)
         items, unit = _items(file.tags().get("GDAL_METADATA", ""))
         chosen = _choose(file, path, options)
@@ -169,7 +171,7 @@ def _repairs(file: Any, bands: list[int]) -> tuple[str, ...]:
     return tuple(messages)
 
 
-def _messages(path: Path, file: Any, options: ReadOptions, grid: Grid | None) -> xr.DataArray:
+def _messages(path: Path, file: Any, options: ReadOptions, grid: Grid | None, grids: list[GribGrid]) -> xr.DataArray:
     """The messages of one element of a GRIB file, in the order of their times."""
     tags = {band: file.tags(band) for band in range(1, file.count + 1)}
     elements = list(dict.fromkeys(each["GRIB_ELEMENT"] for each in tags.values()))
@@ -182,17 +184,23 @@ def _messages(path: Path, file: Any, options: ReadOptions, grid: Grid | None) ->
             parameter="variable",
             example=elements[0],
         )
-    frames, spans = [], dict(enumerate(accumulations(path), 1))
-    for band in (band for band, each in tags.items() if each["GRIB_ELEMENT"] == name):
+    frames, intervals, spans = [], [], dict(enumerate(intervals_of_edition_1(path), 1))
+    bands = [band for band, each in tags.items() if each["GRIB_ELEMENT"] == name]
+    check_one_grid(grids, bands, file.count, path)
+    check_alike({band: tags[band] for band in bands}, name, path)
+    for band in bands:
         units = tags[band].get("GRIB_UNIT", "").strip("[]")
+        units = "dBZ" if units == "dB" and _is_of_radar(tags[band]) else units
         mrms = tags[band].get("GRIB_DISCIPLINE", "").startswith(_MRMS_DISCIPLINE) and units in _MRMS
         missing, dry = _MRMS[units] if mrms else (_numbers(file.nodatavals[band - 1]), ())
         coding = _Coding(1.0, 0.0, missing, dry)
         seconds = float(tags[band]["GRIB_VALID_TIME"].split()[0])
-        minutes = spans.get(band) or accumulated_minutes(tags[band])
+        minutes = spans.get(band) or interval_of(tags[band], name, path)
         if (lead := lead_seconds(tags[band], minutes)) > 0:
             raise forecast_error(f"{name} {lead / 60:g} minutes after the time of its run", path, readable=False)
         repairs: tuple[str, ...] = ()
+        time = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
+        intervals.append((time, minutes))
         if minutes is not None and (millimetres := amount_in_mm(units)) is not None:
             repairs = (f"amounts in {units} were converted to rates by the time over which they fell",)
             coding, units = coding._replace(factor=60 * millimetres / minutes), RAIN_RATE.units
@@ -203,12 +211,23 @@ def _messages(path: Path, file: Any, options: ReadOptions, grid: Grid | None) ->
                 name=name,
                 units=units,
                 shape=(file.height, file.width),
-                time=datetime.datetime.fromtimestamp(seconds, datetime.UTC),
+                time=time,
                 grid=grid,
                 repairs=repairs,
             )
         )
+    check_sums(intervals, name, path)
     return _along("time", frames)
+
+
+def _is_of_radar(tags: dict[str, str]) -> bool:
+    """Whether a message of edition 2 is of a category of radar or radar imagery, whose decibels are those of reflectivity."""
+    return tags.get("GRIB_PDS_TEMPLATE_NUMBERS", "").split(" ")[0] in _RADAR_CATEGORIES
+
+
+def _is_grib(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(4) == b"GRIB"
 
 
 def _bands_of_values(file: Any, path: Path, units: str | None, options: ReadOptions) -> list[int]:
@@ -246,8 +265,7 @@ def _open_raster(path: Path) -> Iterator[Any]:
     import rasterio
 
     try:
-        with path.open("rb") as file:
-            driver = "GRIB" if file.read(4) == b"GRIB" else "GTiff"
+        driver = "GRIB" if _is_grib(path) else "GTiff"
         with warnings.catch_warnings():
             warnings.simplefilter(
                 "ignore", rasterio.errors.NotGeoreferencedWarning
@@ -277,7 +295,9 @@ def _grid(file: Any, path: Path) -> Grid | None:
     if file.crs is None or transform.b or transform.d:
         return None
     crs = projection(file.crs.to_wkt(), path)
-    return Grid.from_corner(crs, transform.c, transform.f, transform.a, transform.e, file.height, file.width)
+    metres = file.crs.linear_units_factor[1] if file.crs.is_projected else 1.0
+    left, top, dx, dy = (each * metres for each in (transform.c, transform.f, transform.a, transform.e))
+    return Grid.from_corner(crs, left, top, dx, dy, file.height, file.width)
 
 
 def _items(metadata: str) -> tuple[dict[str, str], str | None]:

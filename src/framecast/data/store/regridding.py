@@ -18,6 +18,7 @@ from framecast.data.frames import describe_source
 from framecast.data.orientation import CURVILINEAR
 from framecast.data.quantities import quantity_of
 from framecast.data.readers.grids import grid_mapping
+from framecast.data.spacing import spacing
 from framecast.errors import ArgumentError, DataError
 
 
@@ -89,19 +90,19 @@ def reproject(frames: xr.DataArray, target: str) -> xr.DataArray:
         )
     # the target grid: as large as the frames, with pixels of the same mean area
     y, x = (frames[axis].values.astype(np.float64) for axis in ("y", "x"))
-    dy, dx = y[1] - y[0], x[1] - x[0]
+    dy, dx = spacing(y), spacing(x)
     new_x, new_y = forward.transform(*np.meshgrid(x, y))
     if not (np.isfinite(new_x).any() and np.isfinite(new_y).any()):
         raise ArgumentError(f"the frames do not lie in {target}", parameter="reproject")
     left, right = np.nanmin(_finite(new_x)), np.nanmax(_finite(new_x))
     bottom, top = np.nanmin(_finite(new_y)), np.nanmax(_finite(new_y))
     width, height = len(x), len(y)
-    spacing = ((right - left) / (width - 1), (top - bottom) / (height - 1))
+    steps = ((right - left) / (width - 1), (top - bottom) / (height - 1))
     if not target_crs.is_geographic:
         side = float(np.sqrt(_area(new_x, new_y)))
-        spacing = (side, side)
+        steps = (side, side)
         width, height = round((right - left) / side) + 1, round((top - bottom) / side) + 1
-    xs, ys = left + np.arange(width) * spacing[0], top - np.arange(height) * spacing[1]
+    xs, ys = left + np.arange(width) * steps[0], top - np.arange(height) * steps[1]
     # for each target pixel the nearest source pixel
     old_x, old_y = Transformer.from_crs(target_crs, source_crs, always_xy=True).transform(*np.meshgrid(xs, ys))
     columns, rows = np.rint((_finite(old_x) - x[0]) / dx), np.rint((_finite(old_y) - y[0]) / dy)
