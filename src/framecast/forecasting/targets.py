@@ -14,7 +14,9 @@ def check_target(out: Path, *, overwrite: bool = False) -> None:
     """Raise `ConfigError` if a forecast cannot be written to `out`; call it before the forecast is computed."""
     if out.suffix in (".tif", ".tiff", ".png"):
         raise ConfigError(
-            f"{out.suffix} is a product of a forecast", where=out, remedy="write NetCDF, then framecast.write_products"
+            f"{out.suffix} is a format of products",
+            where=out,
+            remedy="write the forecast to a file .nc, and its products by `framecast products` or framecast.write_products",
         )
     if out.suffix not in SUFFIXES:
         raise ConfigError(

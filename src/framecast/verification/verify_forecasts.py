@@ -263,8 +263,7 @@ def _one_quantity(sources: Sequence[ForecastFiles], frames: xr.DataArray) -> xr.
         other = first.quantity
         if other.name != own.name and not (own.precipitation and other.precipitation):
             raise DataError(
-                f"a forecast of {other.name} in {other.units}, but the truth is {own.name} in {own.units} "
-                f"({describe_source(frames)})",
+                f"a forecast of {other.heading}, but the truth is {own.heading} ({describe_source(frames)})",
                 where=first.where,
                 remedy="give truth of what is forecast",
             )
