@@ -171,10 +171,7 @@ def open_all(
             with resource_errors(file):
                 arrays[file] = reader.read(file, options)
         except UnreadableFile as error:
-            kind = foreign.in_spite_of_name(file)
-            failures.append(
-                UnreadableFile(f"{kind.what}, in spite of its name", where=file, remedy=kind.remedy) if kind else error
-            )
+            failures.append(foreign.explain(error, file))
         except DataError as error:
             if not lenient:
                 raise

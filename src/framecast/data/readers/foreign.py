@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from framecast.data.readers.benchmark_sets import set_of_name
 from framecast.data.readers.compressed import expand, opener_of
+from framecast.errors import UnreadableFile
 
 
 class Foreign(NamedTuple):
@@ -46,15 +47,16 @@ _OWN = {".npz": b"PK", ".gif": b"GIF"}
 _PAGES = (b"<!doctype", b"<html", b"<?xml")
 
 
-def in_spite_of_name(path: Path) -> Foreign | None:
-    """The kind of a file that its name does not tell; None where it is not known, and for a kind that is read."""
+def explain(error: UnreadableFile, path: Path) -> UnreadableFile:
+    """The error that names the kind of a file that is another than its name says; else `error`, with which it was not read."""
     if not path.is_file() or opener_of(path) is not None:
-        return None
+        return error
     own = _OWN.get(path.suffix.lower())
     with path.open("rb") as file:
         if own is not None and file.read(len(own)) == own:
-            return None
-    return _describe_plain(path)
+            return error
+    kind = _describe_plain(path)
+    return UnreadableFile(f"{kind.what}, in spite of its name", where=path, remedy=kind.remedy) if kind else error
 
 
 def describe(path: Path) -> Foreign | None:
