@@ -95,7 +95,7 @@ class BaselineForecaster:
         Raises `DataError` for frames of a quantity that the baseline does not forecast, or too few, and `ArgumentError` for
         actions or extra inputs, which no baseline reads."""
         for parameter, given in (("actions", actions), ("inputs", inputs)):
-            if given is not None and len(given):
+            if given is not None and np.size(given):
                 raise ArgumentError(f"{self.name} reads none", parameter=parameter, remedy="leave them out")
         frames = self.fit(frames)
         step = time_step(frames)

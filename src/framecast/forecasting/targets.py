@@ -32,8 +32,7 @@ def check_target(out: Path, *, overwrite: bool = False) -> None:
 
         if not recognises(out):
             raise ConfigError("is a folder, but no Zarr store", where=out, remedy="choose another file")
-    if not out.absolute().parent.is_dir():
-        raise ConfigError("its folder does not exist", where=out, remedy=f"create {out.parent} first")
+    check_folder(out)
 
 
 def check_absent(out: Path, *, overwrite: bool) -> None:
@@ -46,3 +45,9 @@ def check_absent(out: Path, *, overwrite: bool) -> None:
             parameter="overwrite",
             example=True,
         )
+
+
+def check_folder(out: Path) -> None:
+    """Raise `ConfigError` if the folder of `out` does not exist."""
+    if not out.absolute().parent.is_dir():
+        raise ConfigError("its folder does not exist", where=out, remedy=f"create {out.parent} first")

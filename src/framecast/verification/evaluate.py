@@ -71,7 +71,7 @@ def name_runs(runs: Mapping[str, str | Path] | Sequence[str | Path]) -> dict[str
     ]
     for k, folder in enumerate(folders):
         if folder.resolve() in {each.resolve() for each in folders[:k]}:
-            raise ArgumentError("this run is given twice", where=folder, remedy="name each run once")
+            raise ArgumentError(f"{folder} is given twice", parameter="runs", remedy="name each run once")
     by_name = {as_utf8(folder.resolve().name): folder for folder in folders}
     return by_name if len(by_name) == len(folders) else {as_utf8(str(folder)): folder for folder in folders}
 
