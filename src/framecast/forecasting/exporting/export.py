@@ -67,8 +67,8 @@ def export(
     computes to 1e-4 of the largest output. Beside the file are written `.json`, which says what goes in and out, and `.npz`, the
     cases.
 
-    Raises `ConfigError` with the reason for a model that cannot be exported, for a file of these that exists unless `overwrite`, for
-    one of the model or the data, for other arguments that are invalid and without the extra `export`; `RunError` if the
+    Raises `ConfigError` with the reason for a model that cannot be exported, for a file of these that exists unless `overwrite`,
+    for one of the model or the data, for other arguments that are invalid and without the extra `export`; `RunError` if the
     difference is larger, or a file cannot be written.
     """
     targets = _targets(onnx, program)
