@@ -130,6 +130,15 @@ def test_the_former_name_of_options_still_leads_to_them() -> None:
         lambda: framecast.crossvalidate("radar#convlstm", ["data.path=[a, b]"], out="x", events="a"),
         lambda: framecast.crossvalidate("radar#convlstm", ["data.path=[a, b]"], out="x", judge="a"),
         lambda: framecast.crossvalidate("radar#convlstm", "data.path=[a, b]", out="x"),
+        lambda: framecast.evaluate("x", convention=[]),
+        lambda: framecast.evaluate("x", baselines=None),
+        lambda: framecast.forecast("x", "y", 3, rates=("a", 1)),
+        lambda: framecast.forecast("x", "y", 3, quantiles=(True,)),
+        lambda: framecast.forecast("x", "y", 3, palette=["services"]),  # type: ignore[arg-type]
+        lambda: framecast.inspect("x", stride=None),  # type: ignore[arg-type]
+        lambda: framecast.copy_recipe(3),  # type: ignore[arg-type]
+        lambda: framecast.summarise(3),  # type: ignore[arg-type]
+        lambda: framecast.drift([3]),  # type: ignore[list-item]
     ],
 )
 def test_a_wrong_argument_is_a_value_error_that_names_it(call) -> None:  # type: ignore[no-untyped-def]

@@ -220,6 +220,15 @@ def as_tuple(values: Any, parameter: str) -> tuple[Any, ...]:
     return tuple(values)
 
 
+def as_numbers(values: Any, parameter: str) -> tuple[float, ...]:
+    """`values` as a tuple of numbers. Raises `ArgumentError` for anything else; true and false are no numbers."""
+    numbers = as_tuple(values, parameter)
+    for number in numbers:
+        if isinstance(number, bool | np.bool_) or not isinstance(number, Real):
+            raise ArgumentError(f"{describe(number)} given, expected a number", parameter=parameter)
+    return tuple(map(float, numbers))
+
+
 @dataclass(frozen=True)
 class Plugin:
     """An object that an installed package adds by an entry point; `kind` is "model", "reader" or "baseline"."""

@@ -55,7 +55,7 @@ class Scale:
 
 def check_palette(palette: str) -> None:
     """Raise `ArgumentError` unless there is a palette of that name."""
-    if palette not in PALETTES:
+    if not isinstance(palette, str) or palette not in PALETTES:
         raise ArgumentError(
             f"{palette!r} is not a palette",
             parameter="palette",

@@ -91,6 +91,9 @@ def test_what_is_no_frames_is_named_with_its_command(
 def test_a_forecast_and_a_recipe_by_name_are_known(trained: Path, rain: Path, tmp_path: Path) -> None:
     framecast.forecast(trained, rain, out=tmp_path / "nowcast.nc")
     assert inspect(tmp_path / "nowcast.nc")["kind"] == "1 forecast of 3 lead times"
+    refused = CliRunner().invoke(app, ["inspect", str(tmp_path / "nowcast.nc"), "--html", str(tmp_path / "page.html")])
+    assert refused.exit_code == 2
+    assert not (tmp_path / "page.html").exists()
     assert inspect("radar#predrnn")["next"] == ["framecast train 'radar#predrnn' data.path=FRAMES --out runs/mine"]
     assert inspect("moving_mnist")["next"] == ["framecast train 'moving_mnist#convlstm' --out runs/mine"]
 
@@ -110,10 +113,13 @@ def test_an_archive_too_short_for_the_default_split_names_the_setting(rain: Path
 
 
 def test_a_target_that_cannot_be_is_refused_before_anything_is_imported(tmp_path: Path) -> None:
+    target = str(tmp_path / "x.xlsx")
     code = (
         "import sys; from framecast.cli import app\n"
-        f"try: app(['forecast', 'x', '--data', 'y', '--out', {str(tmp_path / 'x.xlsx')!r}])\n"
-        "except SystemExit as stop: print(stop.code, 'torch' in sys.modules, 'xarray' in sys.modules)"
+        "for command in ('forecast x --data y --out', 'diagnose x slots --out', 'inspect x --html'):\n"
+        f"    try: app([*command.split(), {target!r}])\n"
+        "    except SystemExit as stop: print(stop.code, 'torch' in sys.modules, 'xarray' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.stdout == "2 False False\n", done.stderr
+    assert done.stdout == "2 False False\n" * 3, done.stderr
+    assert done.stderr.count(target) == 3

@@ -118,10 +118,13 @@ def test_a_difference_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyP
     [
         ({}, "no file to write"),
         ({"program": "model.onnx"}, r"\.onnx is not \.pt2"),
-        ({"program": "run/card.pt2"}, "exists already"),
-        ({"program": "model.pt2", "size": (17, 16)}, "not multiples of 2"),
-        ({"program": "model.pt2", "horizon": 0}, "at least 1"),
-        ({"program": "model.pt2", "kilometres": -1.0}, "above 0"),
+        ({"program": "model.pt2"}, r"model.npz: exists already"),
+        ({"program": "run/card.pt2"}, r"card.json: exists already"),
+        ({"program": "run/card.pt2", "overwrite": True}, r"card.json: is what the result is made from"),
+        ({"program": "nowhere/card.pt2"}, "its folder does not exist"),
+        ({"program": "other.pt2", "size": (17, 16)}, "not multiples of 2"),
+        ({"program": "other.pt2", "horizon": 0}, "at least 1"),
+        ({"program": "other.pt2", "kilometres": -1.0}, "above 0"),
     ],
 )
 def test_wrong_arguments_are_refused(
@@ -129,6 +132,8 @@ def test_wrong_arguments_are_refused(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     run = saved(tmp_path / "run", "convlstm")
-    (run / "card.pt2").touch()
+    card = (run / "card.json").read_bytes()
+    (tmp_path / "model.npz").touch()
     with pytest.raises((ConfigError, ArgumentError), match=message):
         framecast.export(run, **arguments)  # type: ignore[arg-type]
+    assert (run / "card.json").read_bytes() == card

@@ -137,7 +137,10 @@ def test_other_sizes_work_where_the_model_allows() -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda f: f.assign_attrs(quantity="intensity", units="1"), "trained on rain_rate"),
+        (
+            lambda f: f.assign_attrs(quantity="intensity", units="1"),
+            r"intensity, but the model .* rain rate \(mm/h\)",
+        ),
         (lambda f: xr.concat([f, f], "channel"), r"2 channels"),
         (lambda f: f.isel(time=slice(0, 2)), "frames in memory, variable .*: 2 frames found, expected 3 or more"),
         (lambda f: f.isel(time=[0, 1, 2, 3, 5]), "a frame is missing among them"),

@@ -174,7 +174,7 @@ def test_a_part_of_the_truth_is_judged_where_it_lies(tmp_path: Path) -> None:
             r"another grid than the truth: 40 x 48 and 40 x 20 pixels(.|\n)*regrid=True",
         ),
         (lambda truth: truth.assign_coords(time=truth["time"] + np.timedelta64(1, "D")), "is in the truth"),
-        (lambda truth: truth.assign_attrs(quantity="intensity", units="1"), "a forecast of rain_rate in mm h-1, but"),
+        (lambda truth: truth.assign_attrs(quantity="intensity", units="1"), r"a forecast of rain rate \(mm/h\), but"),
     ],
 )
 def test_what_does_not_fit_is_refused(archive: Path, folder: Path, change: object, message: str) -> None:

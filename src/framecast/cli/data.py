@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 import typer
 
 import framecast
+from framecast.checks import as_html_path
 from framecast.cli.options import Palette, command, whole_numbers
 from framecast.cli.results import Ended
 from framecast.cli.terminal import print_lines, print_table, progress_bar, warn
 from framecast.data.readers.options import ReadOptions
 from framecast.data.store.changes import Changes
+from framecast.errors import ArgumentError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -55,11 +57,18 @@ def inspect(
     from rich.console import Console
     from rich.text import Text
 
+    if html is not None:
+        as_html_path(html)  # before anything slow is imported
     from framecast.cli.next_steps import after_inspection, next_steps  # late: imports torch
 
     console = Console()
     steps = next_steps(path)
     if steps is not None:
+        for option, value in (("html", html), ("recipe", recipe)):
+            if value is not None:
+                raise ArgumentError(
+                    f"is {steps.what}, not frames", where=path, remedy="leave out this option", parameter=option
+                )
         print_lines(console, f"{path}: {steps.what}")
         _print_next(console, steps.commands)
         return {**_NOTHING, "kind": steps.what, "next": list(steps.commands)}

@@ -8,6 +8,7 @@ from typing import Annotated, TypedDict
 import typer
 
 import framecast
+from framecast.checks import as_html_path
 from framecast.cli.options import OptionalData, command
 from framecast.cli.terminal import print_lines
 from framecast.data.readers.options import ReadOptions
@@ -61,6 +62,8 @@ def diagnose(
     """Diagnose a model: its memory, gradients, features, slots, motion and attention, as a page."""
     from rich.console import Console
 
+    if out is not None:
+        as_html_path(out)  # before anything slow is imported
     diagnosis, page = framecast.diagnose(
         run,
         kind,

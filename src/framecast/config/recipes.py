@@ -18,12 +18,12 @@ from pathlib import Path
 from shlex import quote
 from typing import Any, get_args, get_type_hints
 
-from framecast.checks import as_path, as_tuple, ensure_folder
+from framecast.checks import as_path, as_tuple, describe, ensure_folder
 from framecast.config.earlier import model_settings
 from framecast.config.experiment import Experiment
 from framecast.config.parsing import check_keys, merge, nearest, parse, plain
 from framecast.data.datasets import Data
-from framecast.errors import ConfigError, shown
+from framecast.errors import ArgumentError, ConfigError, shown
 from framecast.models import Model
 from framecast.reading.paths import is_file, read_text
 from framecast.reading.plain_data import DEPTH, parse_yaml
@@ -51,6 +51,8 @@ def copy_recipe(name: str, folder: str | Path = ".") -> Path:
     """Copy the recipe `name` of the package into a folder, to be changed there, and return the path of the copy. Raises
     `ConfigError` for another name and if the copy exists already."""
     known = _package_files()
+    if not isinstance(name, str):
+        raise ArgumentError(f"{describe(name)} given, expected the name of a recipe", parameter="name")
     if name not in known:
         raise ConfigError(
             f"no recipe of that name{nearest(name, known)}", where=name, remedy=f"one of: {', '.join(known)}"

@@ -107,6 +107,11 @@ class Quantity:
         return self.name.replace("_", " ")
 
     @property
+    def heading(self) -> str:
+        """The title with its unit in figures: rain rate (mm/h), intensity."""
+        return f"{self.title} ({self.label})" if self.label else self.title
+
+    @property
     def precipitation(self) -> bool:
         """Whether event scores at rain-rate thresholds make sense."""
         return self.rain is not None

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from framecast.checks import as_path, as_tuple, check_kind
+from framecast.checks import as_numbers, as_path, as_tuple, check_kind
 from framecast.colours import check_palette
 from framecast.data.archives.opening import OpenResult, open_all, open_like_all
 from framecast.data.archives.outputs import check_output
@@ -227,7 +227,7 @@ def _ascending(rates: Sequence[float] | None) -> tuple[float, ...] | None:
     """The `rates` of probabilities. Raises `ArgumentError` unless they are rising rates."""
     if rates is None:
         return None
-    chosen = tuple(float(rate) for rate in as_tuple(rates, "rates"))
+    chosen = as_numbers(rates, "rates")
     if not chosen or not all(low < high for low, high in zip((0.0, *chosen), (*chosen, math.inf), strict=True)):
         raise ArgumentError(f"{list(chosen)} given, expected rising rain rates in mm/h, above 0", parameter="rates")
     return chosen
@@ -235,7 +235,7 @@ def _ascending(rates: Sequence[float] | None) -> tuple[float, ...] | None:
 
 def _between(quantiles: Sequence[float]) -> tuple[float, ...]:
     """The `quantiles`. Raises `ArgumentError` unless they rise between 0 and 1."""
-    chosen = tuple(float(quantile) for quantile in as_tuple(quantiles, "quantiles"))
+    chosen = as_numbers(quantiles, "quantiles")
     if not all(low < high for low, high in zip((0.0, *chosen), (*chosen, 1.0), strict=True)):
         raise ArgumentError(f"{list(chosen)} given, expected rising numbers between 0 and 1", parameter="quantiles")
     return chosen

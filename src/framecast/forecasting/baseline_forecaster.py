@@ -94,8 +94,9 @@ class BaselineForecaster:
 
         Raises `DataError` for frames of a quantity that the baseline does not forecast, or too few, and `ArgumentError` for
         actions or extra inputs, which no baseline reads."""
-        for parameter, given in (("actions", actions), ("inputs", inputs)):
-            if given is not None and len(given):
+        counts = {"actions": 0 if actions is None else np.size(actions), "inputs": len(inputs or ())}
+        for parameter, count in counts.items():
+            if count:
                 raise ArgumentError(f"{self.name} reads none", parameter=parameter, remedy="leave them out")
         frames = self.fit(frames)
         step = time_step(frames)

@@ -67,8 +67,11 @@ class Distribution:
     probability: np.ndarray
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "rates", np.asarray(self.rates, dtype=np.float64))
-        object.__setattr__(self, "probability", np.asarray(self.probability, dtype=np.float32))
+        for name, kind in (("rates", np.float64), ("probability", np.float32)):
+            try:
+                object.__setattr__(self, name, np.asarray(getattr(self, name), dtype=kind))
+            except (TypeError, ValueError) as error:
+                raise DataError(f"the {name} of a distribution are no numbers: {error}") from error
         _check_rates(self.rates)
         _check_probability(self.probability, len(self.rates))
 

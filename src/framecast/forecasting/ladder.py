@@ -20,7 +20,7 @@ from framecast.data.frames import describe_source, same_grid, stamp
 from framecast.data.orientation import turned_like
 from framecast.data.quantities import RAIN_RATE, quantity_of
 from framecast.data.windows.inputs import Input
-from framecast.errors import ArgumentError, FramecastError, ResourceError, input_error, shorten
+from framecast.errors import ArgumentError, FramecastError, ResourceError, counted, input_error, shorten
 from framecast.forecasting import baselines
 from framecast.forecasting.baseline_forecaster import BaselineForecaster, forecast_in_a_row
 from framecast.forecasting.faults import Reason, reason
@@ -222,7 +222,7 @@ def _expected(
     if quantity == RAIN_RATE.name and own.precipitation:
         noted.append(reason("converted", f"{own.title} to {RAIN_RATE.title}"))
         return as_rain_rate(frames)
-    noted.append(reason("other_quantity", f"{own.title} in {own.units}, expected {quantity.replace('_', ' ')}"))
+    noted.append(reason("other_quantity", f"{own.heading}, expected {quantity.replace('_', ' ')}"))
     return None
 
 
@@ -234,7 +234,9 @@ def _until(frames: xr.DataArray, present: np.datetime64 | None, noted: list[Reas
     past = times <= present
     if not past.all():
         first = stamp(times[~past][0])
-        noted.append(reason("future", f"{int((~past).sum())} frame(s) from {first} on, after {stamp(present)}"))
+        noted.append(
+            reason("future", f"{counted(int((~past).sum()), 'frame')} from {first} on, after {stamp(present)}")
+        )
     return frames.isel(time=slice(int(past.sum())))
 
 

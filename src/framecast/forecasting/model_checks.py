@@ -31,9 +31,9 @@ def fit_frames(card: ModelCard, frames: xr.DataArray) -> xr.DataArray:
         quantity = quantity_of(frames)
     if quantity.name != card.quantity.name:
         raise DataError(
-            f"{quantity.name} in {quantity.units}, but the model was trained on {card.quantity.name}",
+            f"{quantity.heading}, but the model was trained on {card.quantity.heading}",
             where=where,
-            remedy=f"use frames of {card.quantity.name}, or train a model on these frames",
+            remedy=f"use frames of {card.quantity.title}, or train a model on these frames",
         )
     if frames.sizes["channel"] != card.shape.predicted:
         raise DataError(

@@ -14,7 +14,7 @@ def model_facts(card: ModelCard, weights: int, device: str, members: int | None,
     shape, quantity = card.shape, card.quantity
     step = "" if card.step_seconds is None else f", {card.step_seconds / 60:g} minutes apart"
     facts = {
-        "predicts": f"{quantity.title} ({quantity.units}), {shape.horizon} frames from {shape.context}{step}",
+        "predicts": f"{quantity.heading}, {shape.horizon} frames from {shape.context}{step}",
         "trained on": f"frames of {shape.height} x {shape.width} pixels",
         "weights": f"{weights:,} on {device}",
     }

@@ -14,7 +14,9 @@ def check_target(out: Path, *, overwrite: bool = False) -> None:
     """Raise `ConfigError` if a forecast cannot be written to `out`; call it before the forecast is computed."""
     if out.suffix in (".tif", ".tiff", ".png"):
         raise ConfigError(
-            f"{out.suffix} is a product of a forecast", where=out, remedy="write NetCDF, then framecast.write_products"
+            f"{out.suffix} is a format of products",
+            where=out,
+            remedy="write the forecast to a file .nc, and its products by `framecast products` or framecast.write_products",
         )
     if out.suffix not in SUFFIXES:
         raise ConfigError(
@@ -30,8 +32,7 @@ def check_target(out: Path, *, overwrite: bool = False) -> None:
 
         if not recognises(out):
             raise ConfigError("is a folder, but no Zarr store", where=out, remedy="choose another file")
-    if not out.absolute().parent.is_dir():
-        raise ConfigError("its folder does not exist", where=out, remedy=f"create {out.parent} first")
+    check_folder(out)
 
 
 def check_absent(out: Path, *, overwrite: bool) -> None:
@@ -44,3 +45,9 @@ def check_absent(out: Path, *, overwrite: bool) -> None:
             parameter="overwrite",
             example=True,
         )
+
+
+def check_folder(out: Path) -> None:
+    """Raise `ConfigError` if the folder of `out` does not exist."""
+    if not out.absolute().parent.is_dir():
+        raise ConfigError("its folder does not exist", where=out, remedy=f"create {out.parent} first")

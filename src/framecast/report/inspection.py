@@ -70,17 +70,18 @@ def write_inspection(
 
 
 def _values_caption(inspection: Inspection) -> str:
-    what = "A sample of the pixels that have data"
-    if inspection.quantity.bins.logarithmic:
-        what += f", those of {inspection.quantity.bins.edges[0]:g} {inspection.quantity.label} or more"
-    return f"{what}. Both axes that span decades are logarithmic."
+    quantity = inspection.quantity
+    if not quantity.bins.logarithmic:
+        return "A sample of the pixels that have data. The axis of their share is logarithmic."
+    least = f"{quantity.bins.edges[0]:g} {quantity.label}"
+    return f"A sample of the pixels that have data, those of {least} or more. Both axes are logarithmic."
 
 
 def _in_time(inspection: Inspection) -> str:
     wet = np.array(inspection.survey.wet_shares).reshape(inspection.coverage.shape)
     lines = [("with data", inspection.coverage.ravel())]
     if np.isfinite(inspection.quantity.wet):
-        lines.append((f"wet ({inspection.quantity.wet:g} {inspection.quantity.units} or more)", wet.ravel()))
+        lines.append((f"wet ({inspection.quantity.wet:g} {inspection.quantity.label} or more)", wet.ravel()))
     times = inspection.times if len(inspection.coverage) == 1 else np.arange(inspection.coverage.size)
     with mpl.rc_context(STYLE):
         figure, axes = plt.subplots(figsize=(5.6, 2.4))
@@ -141,7 +142,7 @@ def _histogram(inspection: Inspection) -> str:
         axes.set_yscale("log")
         if inspection.quantity.bins.logarithmic:
             axes.set_xscale("log")
-        axes.set_xlabel(f"{inspection.quantity.title} ({inspection.quantity.units})")
+        axes.set_xlabel(inspection.quantity.heading)
         axes.set_ylabel("share of the pixels")
         figure.tight_layout()
         return svg(figure)

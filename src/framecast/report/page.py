@@ -156,7 +156,7 @@ def _facts(verification: Verification) -> dict[str, str]:
     return ({"fallbacks": "; ".join(fallback_lines)} if fallback_lines else {}) | {
         "cases": cases(verification),
         "initial times": _period(verification.sums["init_time"].values),
-        "quantity": f"{verification.quantity.title} ({verification.quantity.label or verification.quantity.units})",
+        "quantity": verification.quantity.heading,
         **truth_facts(verification),
         "checksum of the true frames": verification.checksum,
         "convention of the scores": verification.convention.name,

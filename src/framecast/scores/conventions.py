@@ -292,7 +292,7 @@ CONVENTIONS: dict[str, Convention] = {
 
 def find_convention(convention: str) -> Convention:
     """The convention of that name. Raises `ArgumentError` for an unknown name."""
-    if convention not in CONVENTIONS:
+    if not isinstance(convention, str) or convention not in CONVENTIONS:
         raise ArgumentError(
             f"unknown convention {convention!r}", parameter="convention", remedy=f"one of: {', '.join(CONVENTIONS)}"
         )

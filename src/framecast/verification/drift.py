@@ -25,7 +25,7 @@ from framecast.verification.claims import FEWEST, HONEST_ANCHOR
 from framecast.verification.promise import Advantage, EvaluationPromise, Promise
 from framecast.verification.result import Verification
 from framecast.verification.score_rows import ScoreRow, metric_of
-from framecast.verification.score_store import DaySums, Place, daily_sums, read_scores
+from framecast.verification.score_store import DaySums, Place, daily_sums, rows_of
 from framecast.verification.score_summary import last_days, pooled
 from framecast.verification.significance import holm, student_p
 
@@ -87,7 +87,7 @@ def drift(
     and has a fallback beside. `promise` is an evaluation of the model, whose first forecaster it is, or what `promise_of` gives;
     where that says nothing of a score, reference or lead time, the days before are taken. Those that are `worse` come first.
     Raises `DataError` for a file of something else."""
-    rows = read_scores(scores) if isinstance(scores, str | Path) else scores
+    rows = rows_of(scores)
     if isinstance(promise, Verification):
         promise = EvaluationPromise(promise)
     by_lead = daily_sums(rows)

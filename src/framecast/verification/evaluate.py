@@ -69,8 +69,9 @@ def name_runs(runs: Mapping[str, str | Path] | Sequence[str | Path]) -> dict[str
         as_path(run, "the folder of a run", "runs")
         for run in ([runs] if isinstance(runs, str | Path) else as_tuple(runs, "runs"))
     ]
-    if len({folder.resolve() for folder in folders}) < len(folders):
-        raise ArgumentError("a run is given twice", parameter="runs", remedy="name each run once")
+    for k, folder in enumerate(folders):
+        if folder.resolve() in {each.resolve() for each in folders[:k]}:
+            raise ArgumentError(f"{folder} is given twice", parameter="runs", remedy="name each run once")
     by_name = {as_utf8(folder.resolve().name): folder for folder in folders}
     return by_name if len(by_name) == len(folders) else {as_utf8(str(folder)): folder for folder in folders}
 

@@ -17,6 +17,8 @@ import numpy as np
 
 from framecast.checks import as_path
 from framecast.errors import ArgumentError, DataError, shown
+from framecast.checks import as_path, as_tuple, check_kind
+from framecast.errors import ArgumentError, DataError
 from framecast.reading.paths import check_file, is_file, is_folder, status
 from framecast.verification.score_rows import ScoreRow, metric_of
 from framecast.writing import append_text, write_text
@@ -152,6 +154,17 @@ def _row(fields: Mapping[str, str], issued: dict[str, str]) -> ScoreRow | None:
         return row if len(row.sums) == len(metric_of(row.score).sums) else None
     except (AttributeError, TypeError, ValueError, ArgumentError):
         return None
+
+
+def rows_of(scores: str | Path | Iterable[ScoreRow]) -> Iterable[ScoreRow]:
+    """The rows of a file of scores, or those that are given. Raises `DataError` for a file of something else, `ArgumentError` for
+    what is neither."""
+    if isinstance(scores, str | Path):
+        return read_scores(scores)
+    rows = as_tuple(scores, "scores")
+    for row in rows:
+        check_kind(ScoreRow, scores=row)
+    return rows
 
 
 def _place(row: ScoreRow) -> Place:

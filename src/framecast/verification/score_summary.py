@@ -15,7 +15,7 @@ from framecast.checks import check_counts
 from framecast.scores import Metric
 from framecast.scores.metric import Better
 from framecast.verification.score_rows import ScoreRow, metric_of
-from framecast.verification.score_store import DAY, DaySums, Place, daily_sums, read_scores
+from framecast.verification.score_store import DAY, DaySums, Place, daily_sums, rows_of
 
 LISTED = ("mse", "mae", "crps", "csi", "pod", "far", "bias", "brier")
 """The scores of a summary, where the sums for them are there."""
@@ -89,8 +89,7 @@ def summarise(
 ) -> list[ScoreSummary]:
     """The scores of the last `days`, up to and with the day `until` (UTC), by default the newest that has scores: of a file of
     scores, or of rows. Each score at each lead time, or over all of them. Raises `DataError` for a file of something else."""
-    rows = read_scores(scores) if isinstance(scores, str | Path) else scores
-    chosen = last_days(daily_sums(rows), days, until)
+    chosen = last_days(daily_sums(rows_of(scores)), days, until)
     result = []
     for place, sums in (chosen if by_lead_time else pooled(chosen)).items():
         for metric in metrics_of(place):

@@ -55,7 +55,8 @@ def inspect(
     Raises `DataError` if the data cannot be opened, `ArgumentError` for an invalid argument, and `RunError` if the page cannot
     be written.
     """
-    check_counts(context=context, horizon=horizon, stride=stride)
+    counts = {"context": context, "horizon": horizon, "stride": stride}
+    check_counts(**{name: 0 if count is None else count for name, count in counts.items()})  # None is allowed elsewhere
     check_fraction(min_valid, "min_valid")
     check_kind(ReadOptions, options=options)
     target = None if page is None else as_html_path(page, "page")

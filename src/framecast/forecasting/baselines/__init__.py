@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from framecast.checks import plugins, require
+from framecast.checks import as_tuple, plugins, require
 from framecast.errors import ArgumentError, ConfigError
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def find(name: str) -> Baseline:
 
 def check(chosen: Sequence[str]) -> None:
     """Raise `ConfigError` if one of the baselines is unknown, or needs a package that is not installed."""
-    for name in chosen:
+    for name in as_tuple(chosen, "baselines"):
         record = find(name)
         if record.extra is not None:
             require(*record.requires, extra=record.extra, purpose=name, where="baselines")

@@ -20,15 +20,17 @@ import numpy as np
 import torch
 import xarray as xr
 
+from framecast.checkpoints.model_folder import CARD, WEIGHTS
 from framecast.checks import as_path, check_counts, is_positive, require
 from framecast.data.archives.opening import open_like
+from framecast.data.archives.outputs import check_output
 from framecast.data.frames import check_frames
 from framecast.data.readers.options import DEFAULT
 from framecast.data.scale import ASSUMED, scale_of
 from framecast.errors import ArgumentError, ConfigError, RunError
 from framecast.forecasting.exporting.cases import Cases, Network, generated, largest_difference, observed, record
 from framecast.forecasting.exporting.description import describe
-from framecast.forecasting.targets import check_absent
+from framecast.forecasting.targets import check_absent, check_folder
 from framecast.forecasting.trained_model import TrainedModel, load
 from framecast.ops.choice import use_algorithm
 from framecast.writing import write_bytes, write_text
@@ -65,15 +67,23 @@ def export(
     computes to 1e-4 of the largest output. Beside the file are written `.json`, which says what goes in and out, and `.npz`, the
     cases.
 
-    Raises `ConfigError` with the reason for a model that cannot be exported, for a file that exists unless `overwrite`, for other
-    arguments that are invalid and without the extra `export`; `RunError` if the difference is larger, or a file cannot be
-    written.
+    Raises `ConfigError` with the reason for a model that cannot be exported, for a file of these that exists unless `overwrite`,
+    for one of the model or the data, for other arguments that are invalid and without the extra `export`; `RunError` if the
+    difference is larger, or a file cannot be written.
     """
-    targets = _targets(onnx, program, overwrite=overwrite)
+    targets = _targets(onnx, program)
+    stems = dict.fromkeys(path.with_suffix("") for path in targets.values())
+    files = [*targets.values(), *(stem.with_suffix(suffix) for stem in stems for suffix in (".json", ".npz"))]
+    for file in files:
+        check_absent(file, overwrite=overwrite)
+        check_folder(file)
     model = load(run, "cpu")
+    sources = [] if model.folder is None else [model.folder / CARD, model.folder / WEIGHTS]
     size, horizon = _size(model, size), model.card.shape.horizon if horizon is None else horizon
     check_counts(horizon=horizon)
     frames = None if data is None else _frames(model, data)
+    for file in files:
+        check_output(file, [] if frames is None else [frames], others=sources)
     pixel = _kilometres(model, frames, kilometres)
     if frames is None:
         context = generated(model, size, horizon, pixel)
@@ -91,19 +101,16 @@ def export(
                 f"{LIMIT:g}",
                 remedy="report it, with the versions of torch, onnx and onnxruntime",
             )
-    files = []
     for name, path in targets.items():
         write_bytes(path, contents[name], overwrite=overwrite)
-        files.append(path)
     description = json.dumps(describe(model, cases, differences, pixel), indent=1)
-    for stem in dict.fromkeys(path.with_suffix("") for path in targets.values()):
-        write_text(stem.with_suffix(".json"), description)
-        write_bytes(stem.with_suffix(".npz"), _pack(cases))
-        files += [stem.with_suffix(".json"), stem.with_suffix(".npz")]
+    for stem in stems:
+        write_text(stem.with_suffix(".json"), description, overwrite=overwrite)
+        write_bytes(stem.with_suffix(".npz"), _pack(cases), overwrite=overwrite)
     return Export(tuple(files), differences, len(cases.frames))
 
 
-def _targets(onnx: str | Path | None, program: str | Path | None, *, overwrite: bool) -> dict[str, Path]:
+def _targets(onnx: str | Path | None, program: str | Path | None) -> dict[str, Path]:
     """The files to write. Raises `ConfigError`."""
     targets = {}
     for name, value, suffix in (("onnx", onnx, ".onnx"), ("program", program, ".pt2")):
@@ -114,7 +121,6 @@ def _targets(onnx: str | Path | None, program: str | Path | None, *, overwrite: 
             raise ConfigError(
                 f"{path.suffix or 'no suffix'} is not {suffix}", where=path, remedy=f"name it ...{suffix}"
             )
-        check_absent(path, overwrite=overwrite)
     if not targets:
         raise ArgumentError("no file to write given", parameter="onnx", example="model.onnx")
     if onnx is not None:
