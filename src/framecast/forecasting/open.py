@@ -137,8 +137,6 @@ def _with_axes(dataset: xr.Dataset, array: xr.DataArray, path: Path) -> xr.DataA
             remedy=f"expected {DIMS}",
         )
     known = {*dims, "member", "crs", "latitude", "longitude"}
-    mapping = str(array.attrs.pop("grid_mapping", "") or array.encoding.get("grid_mapping", "")).split(":")[0]
-    known = {*dims, "crs", "latitude", "longitude"}
     mapping = mapping_name(array)
     array.attrs.pop("grid_mapping", None)
     if mapping in dataset.variables:

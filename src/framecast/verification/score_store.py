@@ -15,10 +15,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from framecast.checks import as_path
-from framecast.errors import ArgumentError, DataError, shown
 from framecast.checks import as_path, as_tuple, check_kind
-from framecast.errors import ArgumentError, DataError
+from framecast.errors import ArgumentError, DataError, shown
 from framecast.reading.paths import check_file, is_file, is_folder, status
 from framecast.verification.score_rows import ScoreRow, metric_of
 from framecast.writing import append_text, write_text

@@ -274,11 +274,8 @@ def _one_quantity(sources: Sequence[ForecastFiles], frames: xr.DataArray) -> xr.
         other = part.quantity
         if other.name != own.name and not (own.precipitation and other.precipitation):
             raise DataError(
-                f"a forecast of {other.name} in {other.units}, but the truth is {own.name} in {own.units} "
-                f"({describe_source(frames)})",
-                where=part.where,
                 f"a forecast of {other.heading}, but the truth is {own.heading} ({describe_source(frames)})",
-                where=first.where,
+                where=part.where,
                 remedy="give truth of what is forecast",
             )
     return frames if all(part.quantity.name == own.name for part in parts) else as_rain_rate(frames)
