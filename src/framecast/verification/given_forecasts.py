@@ -18,7 +18,7 @@ from framecast.data.quantities import ZR, Quantity
 from framecast.errors import ArgumentError, DataError
 from framecast.forecasting.distribution import Exceedance, is_ladder
 from framecast.forecasting.protocol import Context, Forecasts
-from framecast.verification.given_grid import nearest_pixels, same_place
+from framecast.verification.given_grid import nearest_pixels
 from framecast.verification.given_parts import GivenForecast, Part, as_time, places_of, shared_rates
 from framecast.verification.given_truth import Target
 
@@ -112,8 +112,6 @@ def check_grid(part: Part, first: Part | None, target: Target) -> None:
     if first is not None and not same_grid(part.field, first.field):
         raise DataError(f"the forecast lies on another grid than that in {first.where}", where=part.where)
     difference = "" if first is not None else target.difference(turned_like(part.field, target.frames))
-    if first is None and not difference and not same_place(part.field, target.frames, part.where):
-        difference = "the same coordinates, but in another projection"
     if difference:
         raise DataError(
             f"the forecast lies on another grid than the truth: {difference}",

@@ -12,9 +12,6 @@ from pyproj.exceptions import ProjError
 
 from framecast.errors import DataError
 
-_PLACES = 16
-"""Rows and columns, about, at which two projections are compared."""
-
 
 class Pixels(NamedTuple):
     """For each pixel of a grid `(H, W)` the `rows` and `columns` of the nearest of another, and whether it lies `inside` that."""
@@ -42,22 +39,6 @@ def nearest_pixels(source: xr.DataArray, target: xr.DataArray, where: str) -> Pi
     columns, beside_columns = _index(source["x"].values, x)
     rows, beside_rows = _index(source["y"].values, y)
     return Pixels(rows, columns, ~(beside_rows | beside_columns))
-
-
-def same_place(source: xr.DataArray, target: xr.DataArray, where: str) -> bool:
-    """Whether two grids with the same coordinates are at one place: whether their projections, where both are known, put each
-    pixel less than half a spacing apart."""
-    stated = [each["crs"].attrs if "crs" in each.coords else {} for each in (source, target)]
-    if not all(stated) or stated[0] == stated[1] or min(source.sizes["y"], source.sizes["x"]) < 2:
-        return True
-    target = target.isel({axis: slice(None, None, max(1, target.sizes[axis] // _PLACES)) for axis in ("y", "x")})
-    for axis, wanted in zip("xy", _positions(source, target, where), strict=True):
-        values = target[axis].values.astype(np.float64)
-        own = values[None, :] if axis == "x" else values[:, None]
-        spacing = abs(float(source[axis][1] - source[axis][0]))
-        if not (np.abs(wanted - own) < 0.5 * spacing).all():  # not finite: no such place
-            return False
-    return True
 
 
 def _positions(source: xr.DataArray, target: xr.DataArray, where: str) -> tuple[np.ndarray, np.ndarray]:

@@ -15,9 +15,11 @@ import xarray as xr
 from framecast.data.clock import TOLERANCE, clock_of
 from framecast.data.frames import describe_source, same_grid
 from framecast.data.lazy import ArrayReader
+from framecast.data.orientation import CURVILINEAR
 from framecast.data.quantities import ZR, Quantity, quantity_of
 from framecast.data.region import Region
 from framecast.data.scale import Scale, scale_of
+from framecast.data.spacing import is_same
 from framecast.data.windows.index import time_step
 from framecast.data.windows.sources import no_actions, no_inputs
 from framecast.errors import DataError
@@ -51,16 +53,20 @@ class Target:
             if values.sizes[axis] != self.frames.sizes[axis]:
                 sizes = [f"{each.sizes['y']} x {each.sizes['x']}" for each in (values, self.frames)]
                 return " and ".join(sizes) + " pixels"
-        unknown = any("y" not in each.coords or "x" not in each.coords for each in (values, self.frames))
-        if unknown or same_grid(values, self.frames):
+        both = (values, self.frames)
+        stated = [
+            axes for axes in (("x", "y"), CURVILINEAR) if all(name in each.coords for name in axes for each in both)
+        ]
+        if not stated or same_grid(*both):
             return ""
-        spans = [f"x {_span(each, 'x')}, y {_span(each, 'y')}" for each in (values, self.frames)]
-        return " and ".join(spans)
+        if all(is_same(*(each[name].values for each in both)) for axes in stated for name in axes):
+            return "the same coordinates, but in another projection"
+        return " and ".join(", ".join(_span(each, name) for name in stated[0]) for each in both)
 
 
-def _span(frames: xr.DataArray, axis: str) -> str:
-    values = frames[axis].values
-    return f"{values[0]:g} to {values[-1]:g}"
+def _span(frames: xr.DataArray, name: str) -> str:
+    values = frames[name].values.ravel()
+    return f"{name} {values[0]:g} to {values[-1]:g}"
 
 
 class Clockwork:
