@@ -403,7 +403,7 @@ def test_data_of_another_kind_are_refused(
     for command in (("evaluate", trained), ("forecast", trained, "--horizon", 2, "--out", tmp_path / "x.nc")):
         code, _, err = run(monkeypatch, capsys, *command, "--data", tmp_path / "video.npy")
         assert code == 2
-        assert "trained on rain_rate" in err
+        assert "trained on rain rate (mm/h)" in err
         assert "video.npy, variable 'frames'" in err
         assert "->" in err
     assert not (tmp_path / "x.nc").exists()

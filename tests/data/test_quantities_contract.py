@@ -94,7 +94,7 @@ def test_it_is_inspected_and_drawn(quantity: Quantity, file: Path, tmp_path: Pat
     assert inspection.survey.histogram.sum() > 0
     assert ("wet" in inspection.facts) == np.isfinite(quantity.wet)
     page = write_inspection(inspection, tmp_path / "page.html").read_text()
-    assert f"{quantity.title} ({quantity.units})" in page
+    assert quantity.heading in page
 
 
 def test_it_is_scaled_there_and_back(quantity: Quantity) -> None:
