@@ -71,7 +71,8 @@ def collect(name: str, paths: Paths, *, variable: str | None = None, units: str 
             before = forecasts.get(each.init_time)
             repeated += before is not None and not before.adds_frames(each.first)
             joined = each if before is None else before.joined(each.first)
-            forecasts[each.init_time] = before if joined is None else joined  # type: ignore[assignment]
+            if joined is not None:
+                forecasts[each.init_time] = joined
     advance(len(files), len(files))
     if not forecasts:
         raise failures[0]

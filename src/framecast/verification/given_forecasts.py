@@ -111,8 +111,7 @@ def check_grid(part: Part, first: Part | None, target: Target) -> None:
     """Raise `DataError` if a forecast lies on another grid than the truth; if they are to be put there, than the `first` one."""
     if first is not None and not same_grid(part.field, first.field):
         raise DataError(f"the forecast lies on another grid than that in {first.where}", where=part.where)
-    difference = "" if first is not None else target.difference(turned_like(part.field, target.frames))
-    if difference:
+    if first is None and (difference := target.difference(turned_like(part.field, target.frames))):
         raise DataError(
             f"the forecast lies on another grid than the truth: {difference}",
             where=part.where,

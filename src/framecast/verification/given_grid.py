@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -35,29 +34,18 @@ def nearest_pixels(source: xr.DataArray, target: xr.DataArray, where: str) -> Pi
                 where=where,
                 remedy="give both coordinates y and x, and a grid mapping",
             )
-    x, y = _positions(source, target, where)
-    columns, beside_columns = _index(source["x"].values, x)
-    rows, beside_rows = _index(source["y"].values, y)
-    return Pixels(rows, columns, ~(beside_rows | beside_columns))
-
-
-def _positions(source: xr.DataArray, target: xr.DataArray, where: str) -> tuple[np.ndarray, np.ndarray]:
-    """The coordinates x and y `(H, W)` of the pixels of `target` in the projection of `source`. Raises `DataError`."""
     x, y = np.meshgrid(target["x"].values.astype(np.float64), target["y"].values.astype(np.float64))
     mappings = [each["crs"].attrs if "crs" in each.coords else {} for each in (target, source)]
     if all(mappings):
         try:
             one, other = (CRS.from_cf(mapping) for mapping in mappings)
             if one != other:
-                x, y = _transformer(one, other).transform(x, y)
+                x, y = Transformer.from_crs(one, other, always_xy=True).transform(x, y)
         except ProjError as error:
             raise DataError(f"the projections cannot be related ({error})", where=where) from error
-    return x, y
-
-
-@lru_cache(maxsize=8)
-def _transformer(one: CRS, other: CRS) -> Transformer:
-    return Transformer.from_crs(one, other, always_xy=True)
+    columns, beside_columns = _index(source["x"].values, x)
+    rows, beside_rows = _index(source["y"].values, y)
+    return Pixels(rows, columns, ~(beside_rows | beside_columns))
 
 
 def _index(axis: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
