@@ -11,9 +11,7 @@ from pyproj import CRS, Transformer
 from pyproj.exceptions import ProjError
 
 from framecast.data.orientation import CURVILINEAR, Orientation
-from framecast.data.spacing import SAME, is_even, spacing
-
-_METRES = {"m": 1.0, "metre": 1.0, "metres": 1.0, "meter": 1.0, "meters": 1.0, "km": 1000.0, "kilometre": 1000.0}
+from framecast.data.spacing import SAME, is_even, metres_of, spacing
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +112,7 @@ def _crs_of(frames: xr.DataArray) -> CRS | str:
 
 def _factor(axis: xr.DataArray, crs: CRS) -> float:
     """Units of the projection in one unit of a coordinate."""
-    metres = _METRES.get(str(axis.attrs.get("units", "")).strip().lower())
+    metres = metres_of(str(axis.attrs.get("units", "")))
     if crs.is_geographic or metres is None or not crs.axis_info:
         return 1.0
     return metres / float(crs.axis_info[0].unit_conversion_factor or 1.0)

@@ -9,10 +9,9 @@ import xarray as xr
 
 from framecast.data.clock import most_common_step
 from framecast.data.orientation import CURVILINEAR, ColumnOrder, RowOrder, column_order, row_order
+from framecast.data.spacing import metres_of, spacing
 
 KILOMETRES_PER_DEGREE = 111.2
-_METRES = {"m": 1e-3, "metre": 1e-3, "metres": 1e-3, "meter": 1e-3, "meters": 1e-3}
-_KILOMETRES = {"km": 1.0, "kilometre": 1.0, "kilometres": 1.0, "kilometer": 1.0, "kilometers": 1.0}
 
 
 class Scale(NamedTuple):
@@ -72,9 +71,9 @@ def _spacing(frames: xr.DataArray, axis: str) -> float | None:
     if axis not in frames.coords or frames.sizes[axis] < 2:
         return None
     values, units = frames[axis].values, str(frames[axis].attrs.get("units", "")).lower()
-    spacing = abs(float(values[-1] - values[0])) / (len(values) - 1)
+    step = abs(spacing(values))
     if units.startswith("degree"):
         middle = float(np.mean(frames["y"].values)) if axis == "x" and "y" in frames.coords else 0.0
-        return spacing * KILOMETRES_PER_DEGREE * float(np.cos(np.radians(middle)))
-    factor = (_METRES | _KILOMETRES).get(units)
-    return None if factor is None else spacing * factor
+        return step * KILOMETRES_PER_DEGREE * float(np.cos(np.radians(middle)))
+    metres = metres_of(units)
+    return None if metres is None else step * metres / 1000

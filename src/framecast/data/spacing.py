@@ -1,6 +1,10 @@
-"""Evenly spaced coordinates: how far they may lie from their places, where they break, and longitudes over a border."""
+"""Evenly spaced coordinates: their units of length, how far they may lie from their places, where they break, and longitudes over
+a border."""
 
 from __future__ import annotations
+
+import re
+from functools import lru_cache
 
 import numpy as np
 
@@ -12,6 +16,25 @@ _UNEVEN = 0.4
 """Of the spacing: by how much a step of rounded coordinates may be longer or shorter."""
 _JUMP = 1.4
 """How many times longer than its neighbour a step may be where the spacing changes little by little."""
+
+
+_LENGTHS = {
+    **dict.fromkeys(("m", "metre", "metres", "meter", "meters"), 1.0),
+    **dict.fromkeys(("cm", "centimetre", "centimeter"), 0.01),
+    **dict.fromkeys(("hm", "hectometre", "hectometer"), 100.0),
+    **dict.fromkeys(("km", "kilometre", "kilometres", "kilometer", "kilometers"), 1000.0),
+    **dict.fromkeys(("ft", "foot", "feet", "international_foot"), 0.3048),
+    **dict.fromkeys(("us_survey_foot", "us_survey_feet"), 1200 / 3937),
+}
+_LENGTH = re.compile(r"(?:(\d+(?:\.\d*)?(?:e\d+)?)\s*\*?\s*)?([a-z_]+)")
+
+
+@lru_cache(maxsize=64)
+def metres_of(units: str) -> float | None:
+    """Metres of "km" or "1000 m"; None for what is no length."""
+    match = _LENGTH.fullmatch(units.strip().lower())
+    length = _LENGTHS.get(match[2]) if match else None
+    return None if match is None or length is None else float(match[1] or 1) * length
 
 
 def spacing(values: np.ndarray) -> float:

@@ -19,18 +19,9 @@ from pyproj import CRS, Transformer
 from framecast.data.orientation import CURVILINEAR, numbers_pixels
 from framecast.data.readers.curvilinear import NAME
 from framecast.data.readers.grids import crs_of, grid_mapping, in_metres
-from framecast.data.spacing import continued, first_break, is_even, spacing
+from framecast.data.spacing import continued, first_break, is_even, metres_of, spacing
 from framecast.errors import DataError
 
-_LENGTHS = {
-    **dict.fromkeys(("m", "metre", "metres", "meter", "meters"), 1.0),
-    **dict.fromkeys(("cm", "centimetre", "centimeter"), 0.01),
-    **dict.fromkeys(("hm", "hectometre", "hectometer"), 100.0),
-    **dict.fromkeys(("km", "kilometre", "kilometres", "kilometer", "kilometers"), 1000.0),
-    **dict.fromkeys(("ft", "foot", "feet", "international_foot"), 0.3048),
-    **dict.fromkeys(("us_survey_foot", "us_survey_feet"), 1200 / 3937),
-}
-_LENGTH = re.compile(r"(?:(\d+(?:\.\d*)?(?:e\d+)?)\s*\*?\s*)?([a-z_]+)")
 DEGREES = ("degree", "deg", "°")
 """How units of degrees begin."""
 _RADIANS, _UNSTATED = ("rad", "radian", "radians"), ("", "1")
@@ -99,7 +90,7 @@ def units_of(axis: xr.DataArray) -> str:
 def _with_known_units(array: xr.DataArray, axes: list[str], where: object) -> tuple[xr.DataArray, CRS | None]:
     """The array with coordinates in metres or degrees, and their projection; None if that is not known. Raises `DataError`."""
     attributes = array["crs"].attrs if "crs" in array.coords else {}
-    crs = crs_of(attributes, _metres(units_of(array[axes[0]])) or 1.0) if attributes else None
+    crs = crs_of(attributes, metres_of(units_of(array[axes[0]])) or 1.0) if attributes else None
     if isinstance(crs, str):
         return _repaired(array, f"the projection is not understood ({crs}): read without a map"), None
     if any(ROTATED & {str(array[axis].attrs.get("standard_name")), _name_in_file(array[axis])} for axis in axes) and (
@@ -150,7 +141,7 @@ def _factor(array: xr.DataArray, name: str, crs: CRS | None, where: object) -> f
     `DataError` for units that contradict the projection."""
     axis = array[name]
     units = units_of(axis)
-    metres = _metres(units)
+    metres = metres_of(units)
     angle = 1.0 if units.startswith(DEGREES) else 180 / np.pi if units in _RADIANS else None
     is_latitude_or_longitude = axis.attrs.get("standard_name") == _NAMES[name][0]
     if metres is not None and (is_latitude_or_longitude if crs is None else crs.is_geographic):
@@ -167,14 +158,6 @@ def _factor(array: xr.DataArray, name: str, crs: CRS | None, where: object) -> f
         native = float(crs.axis_info[0].unit_conversion_factor or 1.0)
         return native if abs(spacing(axis.values)) * native >= _SMALLEST_STEP else None
     return metres
-
-
-@lru_cache(maxsize=64)
-def _metres(units: str) -> float | None:
-    """Metres of "km" or "1000 m"; None for what is no length."""
-    match = _LENGTH.fullmatch(units)
-    length = _LENGTHS.get(match[2]) if match else None
-    return None if match is None or length is None else float(match[1] or 1) * length
 
 
 def _without_mapping(array: xr.DataArray) -> xr.DataArray:

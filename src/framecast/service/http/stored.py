@@ -19,6 +19,7 @@ import numpy as np
 from pyproj import CRS
 
 from framecast.data.quantities import INTENSITY, QUANTITIES, RAIN_RATE, REFLECTIVITY
+from framecast.data.spacing import metres_of
 from framecast.errors import DataError
 from framecast.maps.mesh import Mesh, mesh_of
 from framecast.reading.plain_data import parse_json
@@ -221,7 +222,7 @@ def _grid(file: h5netcdf.File, variable: Any, path: Path) -> Grid | Mesh:
         raise DataError("no coordinates of its pixels: a map needs them", where=path)
     x, y = (np.asarray(file.variables[axis][...], float) for axis in ("x", "y"))
     units = str(file.variables["x"].attrs.get("units", "m"))
-    factor = 1000.0 if units in ("km", "kilometre", "kilometer") else 1.0
+    factor = metres_of(units) or 1.0
     mapping = str(variable.attrs.get("grid_mapping", "")).split(":")[0]
     if mapping in file.variables:
         attributes = {key: _plain(value) for key, value in file.variables[mapping].attrs.items()}
