@@ -58,7 +58,9 @@ def crs_of(attributes: Mapping[Any, Any], metres: float = 1.0) -> CRS | str:
 
 
 def _plain(value: Any) -> Any:
-    return tuple(value.tolist()) if isinstance(value, np.ndarray) and value.ndim else value
+    """An attribute that can be hashed: several numbers are an array in NetCDF, and a list in Zarr."""
+    value = value.tolist() if isinstance(value, np.ndarray) else value
+    return tuple(value) if isinstance(value, list) else value
 
 
 @lru_cache(maxsize=32)
