@@ -66,14 +66,14 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 def test_on_a_cluster_the_result_is_the_same(run: tuple[Path, Path], cluster: str, tmp_path: Path) -> None:
     folder, data = run
     seen: list[tuple[int, int]] = []
-    alone = evaluate(folder, str(data), limit=20, out=tmp_path / "a")
+    alone = evaluate(folder, str(data), limit=8, out=tmp_path / "a")
     shared = evaluate(
-        folder, str(data), limit=20, out=tmp_path / "b", cluster=cluster, progress=lambda *k: seen.append(k)
+        folder, str(data), limit=8, out=tmp_path / "b", cluster=cluster, progress=lambda *k: seen.append(k)
     )
     xr.testing.assert_identical(alone.sums, shared.sums)
     assert [e.case for e in alone.examples] == [e.case for e in shared.examples]
     assert [e.why for e in alone.examples] == [e.why for e in shared.examples]
-    assert seen[-1] == (20, 20)
+    assert seen[-1] == (8, 8)
     one, two = (xr.load_dataset(tmp_path / f"{name}/cases.nc", engine="h5netcdf") for name in "ab")
     xr.testing.assert_identical(one, two)
 
@@ -97,7 +97,7 @@ def test_killed_midway_the_result_is_the_same(run: tuple[Path, Path], cluster: s
     opened = job.open()
     forecasters, source = opened.forecasters, opened.sources.test
     assert source is not None
-    plan = make_plan(source, EvaluationSettings(limit=24))
+    plan = make_plan(source, EvaluationSettings(limit=8))
     parts = map_on_cluster(partial(score_or_die, tmp_path, job), plan.parts(1), cluster)
     assert (tmp_path / "died").exists()
     shared, alone = (

@@ -17,6 +17,7 @@ from framecast.models import ConvLSTM
 from framecast.scores.i3d import I3D
 from framecast.training import train
 from framecast.verification.perceptual_weights import PerceptualWeights
+from framecast.verification.result import Verification
 from framecast.workflows.evaluation import evaluate
 
 UNITS = {
@@ -81,12 +82,32 @@ def test_features_see_time(video: Path) -> None:
     torch.testing.assert_close(network(short), network(torch.cat([short, short[:, 3:].expand(-1, 5, -1, -1, -1)], 1)))
 
 
-def test_scores_are_computed_where_weights_are_given_and_nowhere_else(run: Path, trunk: Path, video: Path) -> None:
+def test_scores_are_computed_where_weights_are_given_and_nowhere_else(
+    run: Path,
+    trunk: Path,
+    video: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     plain = evaluate(run, limit=2, baselines=("persistence",))
     assert "LPIPS" not in {metric.title for metric in plain.metrics()}
     assert "not computed" in plain.definitions()["LPIPS"]
     assert "not computed" in plain.definitions()["FVD"]
-    seen = evaluate(run, limit=2, baselines=("persistence",), lpips=(trunk, LINEAR), fvd=video)
+    # on the command line
+    monkeypatch.setenv("COLUMNS", "200")
+    weights = ["--lpips", str(trunk), "--lpips", str(LINEAR), "--fvd", str(video)]
+    arguments = ["evaluate", str(run), "--limit", "2", "--baselines", "persistence", *weights, "--out", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", ["framecast", *arguments])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    printed = capsys.readouterr().out
+    assert stop.value.code in (0, None), printed
+    assert "LPIPS" in printed
+    assert "FVD of 2 clips" in printed
+    assert ">FVD ↓</th>" in (tmp_path / "report.html").read_text()
+    # what was written
+    seen = Verification.open(tmp_path / "cases.nc")
     lpips = seen.metric("lpips")
     assert seen.score("persistence", lpips).value > 0
     assert seen.frame("persistence", "fvd").value > 0
@@ -112,36 +133,3 @@ def test_weights_of_something_else_are_refused(trunk: Path, video: Path, tmp_pat
     torch.save(wrong, tmp_path / "wrong.pt")
     with pytest.raises(DataError, match=r"logits.conv3d.weight has shape \(10"):
         PerceptualWeights(fvd=str(tmp_path / "wrong.pt")).networks()
-
-
-def test_on_the_command_line(
-    run: Path,
-    trunk: Path,
-    video: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.setenv("COLUMNS", "200")
-    arguments = [
-        "evaluate",
-        str(run),
-        "--limit",
-        "2",
-        "--baselines",
-        "persistence",
-        "--lpips",
-        str(trunk),
-        "--lpips",
-        str(LINEAR),
-        "--fvd",
-        str(video),
-    ]
-    monkeypatch.setattr(sys, "argv", ["framecast", *arguments, "--out", str(tmp_path / "out")])
-    with pytest.raises(SystemExit) as stop:
-        main()
-    message = capsys.readouterr().out
-    assert stop.value.code in (0, None), message
-    assert "LPIPS" in message
-    assert "FVD of 2 clips" in message
-    assert ">FVD ↓</th>" in (tmp_path / "out" / "report.html").read_text()

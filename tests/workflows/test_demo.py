@@ -18,7 +18,7 @@ def test_on_moving_digits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("framecast.workflows.demo.TEST_SEQUENCES", 4)
     monkeypatch.setattr("framecast.workflows.radar_demo.MEMBERS", 2)
     monkeypatch.setattr("framecast.workflows.radar_demo.HORIZON", 9)  # one case
-    verification, report = demo(out=tmp_path / "demo", iterations=4, console=QUIET)
+    verification, report = demo(out=tmp_path / "demo", iterations=1, console=QUIET)
     assert verification.cases == 4
     assert list(verification.forecasters) == ["predrnn_v2", "persistence", "extrapolation"]
     assert report.is_file()

@@ -29,6 +29,7 @@ from framecast.forecasting.baselines import (
     find,
     names,
 )
+from framecast.forecasting.baselines.pysteps_ensembles import Linda, Steps
 from framecast.forecasting.labels import forecast_frames, values_of
 from framecast.forecasting.protocol import Context, Forecaster, forecast_cases
 
@@ -50,10 +51,13 @@ def climate(mean: float = 1.0) -> DataSplits:
 
 
 def made(name: str, mean: float = 1.0) -> Forecaster:
-    """The baseline of that name; skipped without what it needs."""
+    """The baseline of that name, those of pysteps with two members; skipped without what it needs."""
     for module in find(name).requires:
         pytest.importorskip(module)
-    return build(name, BaselineData(RAIN_RATE, np.timedelta64(5, "m"), (), lambda: climate(mean)))
+    forecaster = build(name, BaselineData(RAIN_RATE, np.timedelta64(5, "m"), (), lambda: climate(mean)))
+    if isinstance(forecaster, Steps | Linda):
+        forecaster.members = 2
+    return forecaster
 
 
 def values(forecaster: Forecaster, given: np.ndarray, horizon: int = HORIZON) -> np.ndarray:
