@@ -1,6 +1,8 @@
-"""Writes the tables of `framecast rank` into a page: `python benchmarks/ranking.py runs/ranking docs/ranking.md`.
+"""Writes the tables of `framecast rank` into a page: what follows the line of the page that names this script is replaced by the
+tables of the finished runs; nothing is trained.
 
-Whatever follows the line that names this script is replaced by the tables of the finished runs; nothing is trained.
+    python benchmarks/ranking.py runs/ranking docs/ranking.md
+    python benchmarks/ranking.py runs/ranking_4000 docs/ranking_4000.md moving_mnist#models training.iterations=4000
 """
 
 import sys
@@ -9,16 +11,20 @@ from pathlib import Path
 from framecast.workflows.ranking import rank
 
 RECIPES = ("moving_mnist", "v_mnist", "mixed_moving_mnist")
+MARK = "<!-- Written by: python benchmarks/ranking.py "
 
 
-def main(runs: Path, page: Path) -> None:
-    """Rank the finished runs of each recipe, and write the page."""
-    text, marker, _ = page.read_text().partition("python benchmarks/ranking.py runs/ranking docs/ranking.md -->\n")
-    if not marker:
+def main(runs: Path, page: Path, *arguments: str) -> None:
+    """Rank the finished runs of the recipes or tables among the `arguments`, all of them without, with the settings among them, and
+    write the page."""
+    text, mark, rest = page.read_text().partition(MARK)
+    if not mark:
         sys.exit(f"{page}: no line that names this script")
-    tables = [rank(recipe, train=False, out=runs).page.read_text() for recipe in RECIPES]
-    page.write_text("\n".join([text + marker, *tables]).rstrip("\n") + "\n")
+    settings = [each for each in arguments if "=" in each]
+    recipes = [each for each in arguments if "=" not in each] or RECIPES
+    tables = [rank(recipe, settings, train=False, out=runs).text for recipe in recipes]
+    page.write_text("\n".join([text + mark + rest.partition("\n")[0] + "\n", *tables]).rstrip("\n") + "\n")
 
 
 if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:3]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:])
