@@ -61,8 +61,15 @@ def open_forecast(path: str | Path, *, variable: str | None = None, units: str |
     parts = {str(name): values}
     for extra in _DERIVED & set(map(str, dataset.data_vars)):
         parts[extra] = _with_axes(dataset, dataset[extra], source)
-    parts = {key: part.copy(data=cached(part)) for key, part in parts.items()}
+    parts = {key: _from_file(part, source) for key, part in parts.items()}
     return xr.Dataset(parts, attrs={**_origin(stored), **values.attrs, "values": str(name)})
+
+
+def _from_file(array: xr.DataArray, path: Path) -> xr.DataArray:
+    """The array, read once, with the file that what is made of it must not replace."""
+    array = array.copy(data=cached(array))
+    array.encoding["sources"] = {str(path)}
+    return array
 
 
 def _origin(stored: xr.Dataset) -> dict[str, Any]:
@@ -77,8 +84,7 @@ def _of_probabilities(dataset: xr.Dataset, names: Sequence[str], units: str | No
     for level in levels:
         array = _with_axes(dataset, level.array, path).isel(channel=0)
         arrays.append(xr.DataArray(changed(array, level.turned, path), array.coords))
-    probability = joined(levels, arrays)
-    probability = probability.copy(data=cached(probability))
+    probability = _from_file(joined(levels, arrays), path)
     return xr.Dataset({PROBABILITY: probability}, attrs={**_origin(dataset), "forecaster": path.stem})
 
 
