@@ -30,6 +30,7 @@ from framecast.data.lazy import lazy_variable
 from framecast.data.readers.benchmark_sets import set_of_arrays
 from framecast.data.readers.limits import MEMORY_LIMIT
 from framecast.data.readers.options import ReadOptions
+from framecast.data.units import UNSTATED
 from framecast.errors import DataError, UnreadableFile, resource_errors
 
 RECOGNISES = ["NumPy arrays (.npy, .npz) and folders of them"]
@@ -249,4 +250,4 @@ def _units(values: np.ndarray) -> tuple[str, list[str]]:
     high = max((float(np.nanmax(part)) for part in parts), default=0.0)
     if low >= 0 and high <= 1:
         return "1", ["no units are stated; the values lie in [0, 1] and were read as intensities"]
-    return f"none stated, values from {low:g} to {high:g}", []
+    return f"{UNSTATED}, values from {low:g} to {high:g}", []
