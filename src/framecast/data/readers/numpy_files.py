@@ -32,6 +32,7 @@ from framecast.data.readers.limits import MEMORY_LIMIT
 from framecast.data.readers.options import ReadOptions
 from framecast.data.units import UNSTATED
 from framecast.errors import DataError, UnreadableFile, resource_errors
+from framecast.reading.paths import check_file
 
 RECOGNISES = ["NumPy arrays (.npy, .npz) and folders of them"]
 
@@ -81,9 +82,7 @@ def read(path: Path, options: ReadOptions) -> xr.DataArray:
 
 def array_of(path: Path) -> np.ndarray:
     """The numbers in a .npy file. Raises `DataError`."""
-    if not path.is_file():
-        raise DataError("no such file", where=path)
-    if not _is_npy(path):
+    if not _is_npy(check_file(path)):
         raise DataError("is no .npy file", where=path, remedy="write it by numpy.save(PATH, array)")
     values = _npy(path)
     if values.dtype.kind not in "fiub":
