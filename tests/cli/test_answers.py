@@ -217,6 +217,24 @@ def test_a_log_that_cannot_be_written_ends_with_2(run: Any, tmp_path: Path) -> N
     assert "nowhere" in err
 
 
+def test_a_log_spoils_no_file(run: Any, rain: Path, tmp_path: Path) -> None:
+    before = rain.read_bytes()
+    (tmp_path / "link").symlink_to(rain)
+    page = tmp_path / "page.html"
+    for log, *arguments in (
+        (rain, "inspect", rain),
+        (tmp_path / "link", "recipes"),
+        (rain, "train", "radar#convlstm", f"data.path={rain}"),
+        (page, "inspect", rain, "--html", page),
+    ):
+        code, _, err = run(*arguments, "--log-file", log)
+        assert code == 2
+        assert "spoilt by the log" in err
+        assert "--log-file" in err
+    assert rain.read_bytes() == before
+    assert not page.exists()
+
+
 def test_a_command_leaves_no_handler_behind(run: Any) -> None:
     logger = logging.getLogger("framecast")
     before = (*logger.handlers,), logger.level

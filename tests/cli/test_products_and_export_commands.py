@@ -1,14 +1,17 @@
 """The commands `framecast products` and `framecast export`."""
 
+import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 from rain_forecasts import ensemble, with_probabilities
 from test_exporting import saved
 from typer.testing import CliRunner
 
 import framecast
 from framecast.cli import app
+from framecast.errors import ConfigError
 
 
 def invoke(*arguments: object) -> tuple[int, str, str]:
@@ -34,6 +37,36 @@ def test_products_that_cannot_be_are_refused(tmp_path: Path) -> None:
     assert code == 2
     assert "--products: no quantile: the forecast has neither members nor quantiles" in stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_products_never_replace_what_they_are_made_from(tmp_path: Path) -> None:
+    framecast.write(ensemble(), tmp_path / "rate.nc")
+    framecast.write(ensemble(), tmp_path / "nowcast.zarr")
+    areas = tmp_path / "alerts.json"
+    areas.write_text(json.dumps({"type": "Point", "coordinates": [9.75, 51.9]}))
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    for forecast, out, *more in (
+        ("rate.nc", ".", "--formats", "netcdf", "--products", "rate"),
+        ("rate.nc", ".", "--formats", "netcdf", "--products", "alerts", "--areas", areas),
+        ("nowcast.zarr", "nowcast.zarr", "--formats", "netcdf"),
+    ):
+        code, _, stderr = invoke("products", tmp_path / forecast, "--out", tmp_path / out, *more)
+        assert code == 2
+        assert "made" in stderr
+    with pytest.raises(ConfigError, match="made from"):
+        framecast.write(framecast.open_forecast(tmp_path / "rate.nc"), tmp_path / "rate.nc", overwrite=True)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_two_products_never_share_a_file(tmp_path: Path) -> None:
+    framecast.write(ensemble(), tmp_path / "nowcast.nc")
+    call = ("products", tmp_path / "nowcast.nc", "--out", tmp_path / "out", "--formats", "geotiff", "--products")
+    code, _, stderr = invoke(*call, "exceedance", "--rates", "1,1.0000001")
+    assert code == 2
+    assert "same names of files, exceedance_1" in stderr
+    code, stdout, _ = invoke(*call, "exceedance_1,exceedance_1")
+    assert code == 0
+    assert len(stdout.split()) == len(set(stdout.split())) == 12
 
 
 def test_alerts_name_their_areas(tmp_path: Path) -> None:

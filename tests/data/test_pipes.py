@@ -9,11 +9,13 @@ import pytest
 
 from framecast.checkpoints.published.weights import read_weights
 from framecast.data.identity import identify_files
+from framecast.data.readers.numpy_files import array_of
 from framecast.data.sets.bair import _records
 from framecast.data.synthetic.moving_mnist import read_idx
 from framecast.errors import DataError
 
 READERS: dict[str, Callable[[Path], Any]] = {
+    "actions": array_of,
     "idx": read_idx,
     "bair": lambda path: list(_records(path)),
     "weights": read_weights,

@@ -109,6 +109,10 @@ def test_forecasts_of_others(tmp_path: Path, name: str) -> None:
             lambda other: other.drop_vars("reference"),
             "'rain' is no forecast: it has no initial time.*\n.*framecast.open",
         ),
+        (
+            lambda other: other.drop_vars("reference").expand_dims(member=2),
+            r"'rain' has no initial time.*\n.*assign_coords\(forecast_reference_time",
+        ),
         (lambda other: other.isel(time=0, drop=True), "has no lead times"),
         (lambda other: other.assign(rain=other["rain"].assign_attrs(units="parsec")), "units 'parsec'"),
         (lambda other: other.assign(more=other["rain"]), "several variables on a grid: rain, more"),

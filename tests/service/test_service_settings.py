@@ -51,6 +51,9 @@ def test_an_unknown_domain_lists_the_known() -> None:
     ("text", "message"),
     [
         ("out: in/o\ndomains: [{name: a, source: in}]", "would be read as frames"),
+        ("out: .\ndomains: [{name: in, source: in}]", "would be read as frames"),
+        ("out: in/o\ndomains: [{name: a, source: 'in/**/*.nc'}]", "would be read as frames"),
+        ("out: in/o\ndomains: [{name: a, source: 'in/*/*/*/20*.nc'}]", "would be read as frames"),
         ("out: o\ndomains: [{name: a, source: in}]\nserve: {host: 0.0.0.0}", "no token is set"),
         ("out: o\ndomains: [{name: a, source: in}]\nserve: {token_file: nowhere}", "nowhere"),
         ("out: o\ndomains: [{name: a, source: in, products: {products: [alerts], areas: nowhere.csv}}]", "nowhere.csv"),

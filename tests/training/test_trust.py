@@ -135,8 +135,9 @@ def test_settings_that_were_edited_are_refused_with_the_difference(whole: Path, 
     ):
         assert old in written
         (run / "experiment.yaml").write_text(written.replace(old, new))
-        with pytest.raises(FramecastError, match=message):
-            framecast.resume(run, 15)
+        for call in (lambda: framecast.resume(run, 15), lambda: framecast.evaluate(run)):
+            with pytest.raises(FramecastError, match=message):
+                call()
     (run / "experiment.yaml").write_text(written)
     assert contents(run) == before
     framecast.resume(run, 15)

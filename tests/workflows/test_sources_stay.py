@@ -9,6 +9,7 @@ from test_trained_model import frames, save_trained
 import framecast
 from framecast.errors import ConfigError, FramecastError
 from framecast.forecasting.baselines.persistence import Persistence
+from framecast.verification.score_store import COLUMNS
 from framecast.workflows.demo import MARK, demo
 
 
@@ -97,6 +98,18 @@ def test_scores_and_pages(model: Path, data: Path, tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match="made from"):
             verification.save(tmp_path / name)
     (tmp_path / "cases.nc").unlink()
+    service = tmp_path / "service"
+    service.mkdir()
+    (service / "scores.csv").write_text(f"{','.join(COLUMNS)}\n")
+    before |= contents(service)
+    for call in (
+        lambda: framecast.evaluate(model, own, out=service, report=True, horizon=2),
+        lambda: framecast.compare([model], own, out=service, horizon=2),
+        lambda: framecast.verify_forecasts(own, own, out=service, report=True),
+        lambda: framecast.write_report(verification, service / "page.html"),
+    ):
+        with pytest.raises(ConfigError, match="scores of a service"):
+            call()
     for call in (
         lambda: framecast.evaluate(model, own, out=tmp_path, report=True, horizon=2),
         lambda: framecast.compare([model], own, out=tmp_path, horizon=2),

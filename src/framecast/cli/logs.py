@@ -7,13 +7,16 @@ or a file is asked for. Times are UTC.
 from __future__ import annotations
 
 import logging
+import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 
 from framecast.config.log_lines import JsonLines, LogFormat, TextLines
+from framecast.errors import ArgumentError
+from framecast.reading.paths import is_file, read_head
 
 PRINTED = {"printed": True}
 """The `extra` of a record that is printed for people too."""
@@ -50,10 +53,29 @@ def prints_lines() -> bool:
     return _prints_lines.get()
 
 
+def check_log(path: Path, named: Iterable[object]) -> None:
+    """Raise `ArgumentError` if lines of a log would spoil what lies at `path`: a file of other content than text, or one of those
+    `named` by the other arguments of the command, whether it exists or is to be written."""
+    from framecast.writing import resolve
+
+    target = resolve(path)
+    texts = [part for text in map(str, named) for part in (text, *text.partition("=")[::2], text.partition("#")[0])]
+    if str(target) in map(os.path.realpath, texts):
+        what = "is what another argument names too"
+    elif is_file(path) and b"\0" in read_head(path):
+        what = "holds no text"
+    else:
+        return
+    raise ArgumentError(f"{what}, and would be spoilt by the log", where=path, parameter="log_file", example="run.log")
+
+
 @contextmanager
-def logging_to(level: int, log_format: LogFormat | None, log_file: Path | None) -> Iterator[None]:
+def logging_to(
+    level: int, log_format: LogFormat | None, log_file: Path | None, named: Iterable[object] = ()
+) -> Iterator[None]:
     """Within this context, write the records of framecast from `level` on to standard error, in `log_format`, and to `log_file`.
-    Without a format, what is printed for people is not repeated. Raises `RunError` if the file cannot be written."""
+    Without a format, what is printed for people is not repeated. Raises the errors of `check_log`, and `RunError` if the file
+    cannot be written."""
     logger = logging.getLogger("framecast")
     formatter = JsonLines() if log_format == "json" else TextLines()
     handlers: list[logging.Handler] = [_StandardError()]
@@ -62,6 +84,7 @@ def logging_to(level: int, log_format: LogFormat | None, log_file: Path | None) 
     if log_file is not None:
         from framecast.writing import append_text
 
+        check_log(log_file, named)
         append_text(log_file, "")
         handlers.append(_File(log_file))
     for handler in handlers:

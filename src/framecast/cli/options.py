@@ -88,13 +88,14 @@ def command(function: Callable[..., Result | None]) -> Callable[..., None]:
     def run(invocation: typer.Context, **arguments: Any) -> None:
         options = AnswerOptions(*(arguments.pop(name) for name in AnswerOptions._fields))
         format_parameter = parameter_format(invocation.command.params)
+        named = [part for value in arguments.values() for part in (value if isinstance(value, list) else [value])]
 
         def call() -> Result | None:
             for name, kind in groups.items():
                 arguments[name] = _build_settings(kind, arguments)
             return function(**arguments)
 
-        answer(str(invocation.info_name), options, call, lambda error: error.message(format_parameter), _known)
+        answer(str(invocation.info_name), options, call, lambda error: error.message(format_parameter), _known, named)
 
     context = inspect.Parameter("invocation", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
     parameters.append(context)

@@ -13,7 +13,7 @@ import logging
 import math
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -76,12 +76,14 @@ def answer(
     call: Callable[[], Result | None],
     as_message: Callable[[FramecastError], str],
     as_known: Callable[[Exception], FramecastError | None],
+    named: Iterable[object] = (),
 ) -> None:
-    """Call a command and print its answer. An error in the input, as `as_known` tells of exceptions of others, becomes a message
-    and an exit code. Raises `typer.Exit`, and what is an internal error."""
+    """Call a command and print its answer; `named` are the values of its arguments, among them paths. An error in the input, as
+    `as_known` tells of exceptions of others, becomes a message and an exit code. Raises `typer.Exit`, and what is an internal
+    error."""
     level = logging.ERROR if options.quiet else logging.DEBUG if options.verbose else logging.INFO
     try:
-        with logging_to(level, options.log_format, options.log_file):
+        with logging_to(level, options.log_format, options.log_file, named):
             _answer(command, options, call, as_message, as_known)
     except FramecastError as error:  # of the log itself
         _fail(command, options, error, as_message(error))

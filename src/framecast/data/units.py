@@ -129,6 +129,10 @@ def amount_in_mm(units: object) -> float | None:
     return parsed.scale * parsed.size.factor if parsed is not None and parsed.size[1:] == (1, 0) else None
 
 
+UNSTATED = "none stated"
+"""The units of values without any; what is known of them may follow, as ", values from 0 to 200"."""
+
+
 def identify(units: str | None, *, variable: str, where: object) -> Meaning:
     """The meaning of values in `units`.
 
@@ -140,7 +144,9 @@ def identify(units: str | None, *, variable: str, where: object) -> Meaning:
         return meaning
     if amount_in_mm(text) is not None:
         raise no_duration(_without_duration(variable, text), text, where)
-    problem = f"variable {variable!r} has units {text[:_LONGEST]!r}" if text else f"variable {variable!r} has no units"
+    problem = f"variable {variable!r} has units {text[:_LONGEST]!r}"
+    if not text or text.startswith(UNSTATED):
+        problem, text = f"variable {variable!r} has no units{text.removeprefix(UNSTATED)}", ""
     remedy, example = "state the units of the values, for 8-bit images 0-255", "mm h-1"
     if (velocity := _velocity(text)) is not None:
         remedy, example = "they are those of wind; if the values are rain, state them so", velocity

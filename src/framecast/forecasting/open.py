@@ -18,7 +18,7 @@ from framecast.data.readers import netcdf, odim, zarr_store
 from framecast.data.readers.cf_grids import mapping_name
 from framecast.data.readers.cf_times import seconds_of
 from framecast.data.readers.compressed import opener_of
-from framecast.data.readers.forecast_files import forecast_role, stated_run
+from framecast.data.readers.forecast_files import forecast_role, refuse_forecast, stated_run
 from framecast.data.readers.grids import grid_mapping, projection
 from framecast.data.readers.odim_forecast import open_odim_forecast
 from framecast.data.readers.options import ReadOptions
@@ -61,8 +61,15 @@ def open_forecast(path: str | Path, *, variable: str | None = None, units: str |
     parts = {str(name): values}
     for extra in _DERIVED & set(map(str, dataset.data_vars)):
         parts[extra] = _with_axes(dataset, dataset[extra], source)
-    parts = {key: part.copy(data=cached(part)) for key, part in parts.items()}
+    parts = {key: _from_file(part, source) for key, part in parts.items()}
     return xr.Dataset(parts, attrs={**_origin(stored), **values.attrs, "values": str(name)})
+
+
+def _from_file(array: xr.DataArray, path: Path) -> xr.DataArray:
+    """The array, read once, with the file that what is made of it must not replace."""
+    array = array.copy(data=cached(array))
+    array.encoding["sources"] = {str(path)}
+    return array
 
 
 def _origin(stored: xr.Dataset) -> dict[str, Any]:
@@ -77,8 +84,7 @@ def _of_probabilities(dataset: xr.Dataset, names: Sequence[str], units: str | No
     for level in levels:
         array = _with_axes(dataset, level.array, path).isel(channel=0)
         arrays.append(xr.DataArray(changed(array, level.turned, path), array.coords))
-    probability = joined(levels, arrays)
-    probability = probability.copy(data=cached(probability))
+    probability = _from_file(joined(levels, arrays), path)
     return xr.Dataset({PROBABILITY: probability}, attrs={**_origin(dataset), "forecaster": path.stem})
 
 
@@ -112,6 +118,7 @@ def _variables(path: Path, variable: str | None) -> tuple[xr.Dataset, list[str]]
 
 def _with_axes(dataset: xr.Dataset, array: xr.DataArray, path: Path) -> xr.DataArray:
     """The variable with the dims and coordinates of a forecast. Raises `DataError` without an initial time or lead times."""
+    original = array
     array = _named(dataset, array)
     array = array.isel(
         {dim: 0 for dim in array.dims if array.sizes[dim] == 1 and dim not in (*MEMBER_DIMS, "time", *_LEVELS)}
@@ -119,11 +126,7 @@ def _with_axes(dataset: xr.Dataset, array: xr.DataArray, path: Path) -> xr.DataA
     if "init_time" not in array.coords and (reference := _reference(dataset)) is not None:
         array = array.assign_coords(init_time=reference)
     if "init_time" not in array.coords:
-        raise DataError(
-            f"{array.name!r} is no forecast: it has no initial time",
-            where=path,
-            remedy="expected a coordinate with the CF standard name forecast_reference_time; observations: framecast.open",
-        )
+        raise _without_run(original, dataset, path)
     if "lead_time" not in array.coords:
         array = _leads_of_valid_times(array, path)
     added = {"init_time", "lead_time", "y", "x"}
@@ -231,6 +234,19 @@ def _reference_of_pysteps(dataset: xr.Dataset) -> np.datetime64 | None:
         return None
     _, since, date = str(dataset["time"].encoding.get("units", "")).partition(" since ")
     return np.datetime64(date.strip().replace(" ", "T"), "ns") if since else None
+
+
+def _without_run(array: xr.DataArray, dataset: xr.Dataset, path: Path) -> DataError:
+    """The error for a forecast without an initial time, or for observations."""
+    try:
+        refuse_forecast(array, dataset, path)
+    except DataError:
+        what = f"{array.name!r} has no initial time"
+        remedy = "add one: dataset.assign_coords(forecast_reference_time=numpy.datetime64('YYYY-MM-DDTHH:MM', 'ns')) in xarray"
+    else:
+        what = f"{array.name!r} is no forecast: it has no initial time"
+        remedy = "expected a coordinate with the CF standard name forecast_reference_time; observations: framecast.open"
+    return DataError(what, where=path, remedy=remedy)
 
 
 def _leads_of_valid_times(array: xr.DataArray, path: Path) -> xr.DataArray:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO, TypeVar
 
 from framecast.errors import ArgumentError, DataError
 
+Content = TypeVar("Content")
 TEXT_LIMIT = 16 * 2**20
 """Bytes of a text file, a recipe or a card, that are read at most."""
 _KINDS = {
@@ -71,18 +73,28 @@ def _check_mode(found_status: os.stat_result | None, path: str | Path) -> None:
 
 def read_bytes(path: str | Path, limit: int = TEXT_LIMIT) -> bytes:
     """The content of a small file. Raises `DataError` if it cannot be read, is no regular file or has more than `limit` bytes."""
+    content = _read(path, lambda file, size: file.read() if size <= limit else None)
+    if content is None:
+        raise DataError(f"has more than {limit:,} bytes, too many for such a file", where=path)
+    return content
+
+
+def _read(path: str | Path, read: Callable[[BinaryIO, int], Content]) -> Content:
+    """What `read(file, size)` gives of a regular file. Raises `DataError`."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with open(descriptor, "rb") as file:
             file_status = os.fstat(descriptor)
             _check_mode(file_status, path)
-            content = file.read() if file_status.st_size <= limit else None
+            return read(file, file_status.st_size)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise DataError(f"cannot be read ({reason})", where=path) from error
-    if content is None:
-        raise DataError(f"has more than {limit:,} bytes, too many for such a file", where=path)
-    return content
+
+
+def read_head(path: str | Path, size: int = 4096) -> bytes:
+    """The first bytes of a file. Raises `DataError` if it cannot be read or is no regular file."""
+    return _read(path, lambda file, _: file.read(size))
 
 
 def read_text(path: str | Path, limit: int = TEXT_LIMIT) -> str:

@@ -18,6 +18,7 @@ from framecast.verification.claims import FEWEST, HONEST_ANCHOR, LEVEL, Claim
 from framecast.verification.comparison import Comparison, compared_metrics
 from framecast.verification.regimes import regimes
 from framecast.verification.result import Verification
+from framecast.verification.score_store import check_no_store
 from framecast.verification.score_table import lead_times
 from framecast.verification.showing import format_number
 
@@ -42,6 +43,7 @@ def write_comparison(
     marked = comparison_marks(comparison)
     pairs = list(dict.fromkeys(f"{claim.one} - {claim.other}" for claim in comparison.by_lead))
     target = as_html_path(out)
+    check_no_store(target.parent)
     page = write_page(
         "comparison.html",
         target,

@@ -35,6 +35,7 @@ from framecast.report.verdict import cases, marks, verdict
 from framecast.scores.probability import NEIGHBOURHOOD
 from framecast.verification.examples import Example
 from framecast.verification.result import Verification
+from framecast.verification.score_store import check_no_store
 from framecast.verification.score_table import to_csv, to_json
 from framecast.verification.views import beyond_ladder, fallbacks
 from framecast.writing import write_text
@@ -63,6 +64,7 @@ def write_report(
             f"{describe(verification)} given, expected a verification", remedy="framecast.evaluate gives one"
         )
     out = as_html_path(out)
+    check_no_store(out.parent)
     leads, label = lead_labels(verification)
     marked = marks(verification)
     objects = verification.metrics("object")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import glob
+import os
 from pathlib import Path
 
 from framecast.errors import ConfigError
+from framecast.service.layout import FORECAST, Layout, utc_now
 from framecast.service.settings import Domain, Serve, Service
 
 
@@ -33,9 +35,15 @@ def _folder_of(domain: Domain) -> Path | None:
 
 
 def _check_apart(domain: Domain, out: Path) -> None:
-    """Raise `ConfigError` if the output lies in the source, whose subfolders are watched too."""
-    folder = _folder_of(domain)
-    if folder is not None and out.resolve().is_relative_to(folder.resolve()):
+    """Raise `ConfigError` if what is written for the domain lies in its source, whose subfolders are watched too, or is of its
+    pattern."""
+    layout, source = Layout(out.resolve(), domain.name), _folder_of(domain)
+    if source is not None:
+        is_read = layout.folder.is_relative_to(source.resolve())
+    else:
+        files = (layout.frame(utc_now()), layout.forecast(utc_now()) / FORECAST)
+        is_read = any(_is_of(file, os.path.realpath(domain.source)) for file in files)
+    if is_read:
         raise ConfigError(
             f"the source of {domain.name}, {domain.source}, holds the output of the service, which would be read as frames",
             where="out",
@@ -43,6 +51,15 @@ def _check_apart(domain: Domain, out: Path) -> None:
             parameter="out",
             example="nowcasts",
         )
+
+
+def _is_of(file: Path, pattern: str) -> bool:
+    """Whether an absolute path is of a glob pattern, in which "**" stands for any folders."""
+    before, *after = pattern.split("/**/")
+    folders = len(Path(before).parts)
+    if not after:
+        return file.match(pattern)
+    return Path(*file.parts[:folders]).match(before) and file.match(after[-1])
 
 
 def _check_token(serve: Serve) -> None:

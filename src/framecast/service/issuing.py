@@ -21,7 +21,7 @@ from framecast.forecasting.outcome import Outcome, record_reasons
 from framecast.forecasting.products.archive import append_forecast
 from framecast.forecasting.products.write import possible, write_products
 from framecast.forecasting.write import write
-from framecast.service.layout import Layout, Time, from_stamp, to_stamp, write_json
+from framecast.service.layout import FORECAST, Layout, Time, from_stamp, to_stamp, write_json
 from framecast.service.ledger import RECORD, Cycle
 from framecast.service.memory import Held
 from framecast.service.pace import Plan
@@ -29,7 +29,6 @@ from framecast.service.settings import Domain
 from framecast.service.sources import Timer
 from framecast.writing import replacing
 
-FORECAST = "forecast.nc"
 RECENT = 4
 """Frames that a baseline uses, where there are so many."""
 _log = logging.getLogger(__name__)

@@ -24,6 +24,8 @@ from framecast.writing import write_text
 
 Time = datetime.datetime
 """A time in UTC, with its zone."""
+FORECAST = "forecast.nc"
+"""The file of a forecast in its folder."""
 _STAMP = "%Y%m%dT%H%M%SZ"
 _NAMED = re.compile(r"\d{8}T\d{6}Z")
 

@@ -17,8 +17,7 @@ from framecast.errors import FramecastError
 from framecast.forecasting.loading import is_baseline
 from framecast.forecasting.open import open_forecast
 from framecast.service.appended import last_lines
-from framecast.service.issuing import FORECAST
-from framecast.service.layout import Layout, Time, from_iso, iso, times_in, to_stamp
+from framecast.service.layout import FORECAST, Layout, Time, from_iso, iso, times_in, to_stamp
 from framecast.service.memory import Clock
 from framecast.service.settings import Domain
 from framecast.verification.arriving import score_forecast

@@ -99,17 +99,38 @@ def read(folder: Path, settings: dict[str, Any], *, before: int | None = None) -
             continue
         if changed := differences(content.get("settings", settings), settings):
             warnings.append(f"{path.name} is of a run with other settings and was skipped ({describe(changed)})")
-            differing = differing or ConfigError(
-                f"the settings differ from those of the run: {describe(changed)}",
-                where=folder.parent,
-                remedy="set them back; only training.iterations may change: start a new run for other settings",
-            )
+            differing = differing or _differing(changed, folder)
             continue
         if "settings" not in content:
             warnings.append(f"{path.name} is of an earlier framecast, which did not store its settings to compare with")
         return content, warnings
     raise differing or RunError(
         "; ".join(["no valid checkpoint", *warnings]), where=folder, remedy="train again into another folder"
+    )
+
+
+def check_settings(folder: Path, *forms: dict[str, Any]) -> None:
+    """Raise `ConfigError` if there are checkpoints with settings, and all have others than the plain settings in each of their
+    `forms`. Those that cannot be read are passed over; weights are not read."""
+    differing: ConfigError | None = None
+    for path in _newest_first(folder):
+        try:
+            content = torch.load(check_file(path), map_location="cpu", weights_only=True, mmap=True)
+            changed = min((differences(content["settings"], form) for form in forms), key=len)
+        except Exception:  # whatever the damage, resuming names it
+            continue
+        if not changed:
+            return
+        differing = differing or _differing(changed, folder)
+    if differing is not None:
+        raise differing
+
+
+def _differing(changed: Any, folder: Path) -> ConfigError:
+    return ConfigError(
+        f"the settings differ from those of the run: {describe(changed)}",
+        where=folder.parent,
+        remedy="set them back; only training.iterations may change: start a new run for other settings",
     )
 
 

@@ -21,7 +21,7 @@ from framecast.data.datasets import ArchiveData
 from framecast.data.windows.record import RECORD, DataRecord, read_record
 from framecast.errors import ConfigError, RunError
 from framecast.reading.paths import is_file
-from framecast.reading.plain_data import format_yaml
+from framecast.reading.plain_data import format_yaml, read_yaml
 from framecast.training import resume_state
 from framecast.training.settings import describe, differences
 from framecast.writing import LOCK, TEMPORARY, write_bytes, write_text
@@ -96,7 +96,8 @@ def read_run_record(out: Path, digest: str | None) -> DataRecord | None:
 
 
 def read_experiment(out: Path) -> Experiment:
-    """The experiment of an existing run. Raises `RunError` if `out` is not a run."""
+    """The experiment of an existing run. Raises `RunError` if `out` is not a run, and `ConfigError` if its settings are not those
+    in its checkpoints: they were edited."""
     if not is_file(out / EXPERIMENT):
         raise RunError(
             f"not a run: it has no {EXPERIMENT}",
@@ -105,7 +106,10 @@ def read_experiment(out: Path) -> Experiment:
             parameter="data",
             example="PATH",
         )
-    return read(out / EXPERIMENT, saved=True)
+    experiment = read(out / EXPERIMENT, saved=True)
+    # As they are used, or as they stand there: a run of an earlier version lacks later settings.
+    resume_state.check_settings(out / CHECKPOINTS, settings_of(experiment), read_yaml(out / EXPERIMENT))
+    return experiment
 
 
 def check_in_files(

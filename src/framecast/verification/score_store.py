@@ -16,8 +16,8 @@ from typing import NamedTuple
 import numpy as np
 
 from framecast.checks import as_path, as_tuple, check_kind
-from framecast.errors import ArgumentError, DataError, shown
-from framecast.reading.paths import check_file, is_file, is_folder, status
+from framecast.errors import ArgumentError, ConfigError, DataError, shown
+from framecast.reading.paths import check_file, is_file, is_folder, read_head, status
 from framecast.verification.score_rows import ScoreRow, metric_of
 from framecast.writing import append_text, write_text
 
@@ -69,6 +69,16 @@ def score_files(path: str | Path) -> dict[str, Path]:
             f"no {FILE} here", where=place, remedy="give the folder of a service that has scored its forecasts"
         )
     return {file.resolve().parent.name: file for file in files}
+
+
+def check_no_store(folder: Path) -> None:
+    """Raise `ConfigError` if `folder` holds the scores of a service, which a table of results of the same name would replace."""
+    if is_file(folder / FILE) and read_head(folder / FILE).startswith(f"{COLUMNS[0]},".encode()):
+        raise ConfigError(
+            "holds the scores of a service, which would be replaced",
+            where=folder / FILE,
+            remedy="write the results to another folder",
+        )
 
 
 def append_scores(rows: Sequence[ScoreRow], path: str | Path) -> None:

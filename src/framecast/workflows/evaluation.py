@@ -19,6 +19,7 @@ from framecast.verification.comparison import Comparison
 from framecast.verification.comparison import compare as compare_scores
 from framecast.verification.evaluate import DEFAULTS, Evaluation, Job, Runs, name_runs, run_job
 from framecast.verification.result import Verification
+from framecast.verification.score_store import check_no_store
 from framecast.verification.settings import EvaluationSettings
 from framecast.verification.windows import FramesLike
 from framecast.writing import claim
@@ -85,6 +86,7 @@ def _claimed(out: str | Path | None, *pages: str) -> Iterator[None]:
     folder = as_path(out, "a folder", "out")
     for page in pages:
         as_html_path(folder / page, "out")
+        check_no_store(folder)
     with claim(folder):
         yield
 

@@ -24,6 +24,7 @@ from framecast.verification.comparison import compare as compare_scores
 from framecast.verification.evaluate import CASES, check_cluster
 from framecast.verification.forecast_files import Paths
 from framecast.verification.result import Verification
+from framecast.verification.score_store import check_no_store
 from framecast.verification.settings import EvaluationSettings
 from framecast.verification.verify_forecasts import ForecastJob, OpenedForecasts, run_forecast_job
 from framecast.verification.windows import FramesLike
@@ -81,6 +82,7 @@ def verify_forecasts(
     if out is not None:
         folder = as_path(out, "a folder", "out")
         as_html_path(folder / REPORT, "out")
+        check_no_store(folder)
     job = ForecastJob.of(
         forecasts,
         truth,

@@ -115,6 +115,7 @@ FORECASTS = {
     "valid times of a run": rain().assign_coords(forecast_reference_time=((), 0, RUN)),
     "valid times of a run named otherwise": rain().assign(analysis=((), 0, RUN)),
     "a period along time": rain().assign_coords(minutes_of("forecast_period", None, [0, 5, 10, 15], ("time",))),
+    "lead times without units along time": rain().assign_coords(leadtime=("time", [0, 5, 10, 15])),
     "valid times of a run in capitals": rain().assign_coords(InitTime=((), 0, {"units": RUN["units"]})),
     "valid times after an analysis": rain().assign_coords(analysis_time=((), 0, {"units": RUN["units"]})),
     "a run among the global attributes": rain().assign_attrs(forecast_reference_time="2024-03-31T00:00:00Z"),
@@ -157,6 +158,9 @@ def test_a_title_that_speaks_of_forecasts_is_reported(tmp_path: Path) -> None:
     assert frames.attrs["repairs"] == [
         "its title is 'Radar for a nowcast': forecasts are opened with framecast.open_forecast"
     ]
+    (tmp_path / "b").mkdir()
+    frames = opened(rain(long_name="nowcast of rain"), tmp_path / "b")
+    assert "its long_name is 'nowcast of rain': forecasts" in frames.attrs["repairs"][0]
 
 
 def test_analyses_and_steps_of_the_clock_are_observations(tmp_path: Path) -> None:

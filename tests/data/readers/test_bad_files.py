@@ -27,7 +27,10 @@ from framecast.errors import DataError, UnreadableFile
             r"on 2 grids: 64 x 64 pixels in 3 files such as 000.npy; 48 x 64 pixels in 1 file.*\n.*like=",
         ),
         ("pickled_object.npz", "unpickling.*refused"),
-        ("float_frames_0_255.npz", r"values from 0\.02\d* to 254\.\d*.*\n.*units="),
+        (
+            "float_frames_0_255.npz",
+            r"has no units, values from 0\.02\d* to 254\.\d*; .*\n.*for 8-bit images 0-255.*units=",
+        ),
         ("zero_bomb.npz", "1024 MiB; the limit"),
         ("huge_header.png", "refused before decoding"),
     ],

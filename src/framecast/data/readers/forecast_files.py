@@ -69,6 +69,8 @@ _NAMES = {
     ),
 }
 """Names of variables and dimensions of forecasts by what they are, in small letters without "_" and "-"."""
+_COUNTERS = ("step", "lead", "leads")
+"""Names of lead times that may count something else, where no units say more."""
 _TIME_NAMES = ("time", "valid_time", "t")
 _STANDARD = {"lead": "forecast_period", "run": "forecast_reference_time", "member": "realization"}
 _SAYS = re.compile(r"\b(?:fore|now)casts?\b", re.IGNORECASE)
@@ -161,14 +163,19 @@ def _above_0(value: object) -> bool:
     return bool(np.asarray(value).dtype.kind in "iuf" and (np.asarray(value) > 0).any())
 
 
-def says_forecast(dataset: xr.Dataset) -> str | None:
-    """The title of a dataset if it speaks of a forecast, which is a hint and no proof."""
-    title = str(dataset.attrs.get("title", ""))
-    return title[:80] if _SAYS.search(title) else None
+def says_forecast(array: xr.DataArray, dataset: xr.Dataset) -> str | None:
+    """The title of a dataset, or the long name of its variable, if it speaks of a forecast, which is a hint and no proof."""
+    for what, attributes in (("title", dataset.attrs), ("long_name", array.attrs)):
+        if _SAYS.search(text := str(attributes.get(what, ""))):
+            return f"its {what} is {text[:80]!r}"
+    return None
 
 
 def _is_duration(variable: xr.DataArray) -> bool:
-    """Whether a variable is a forecast period, or has the units of one."""
+    """Whether a variable is a forecast period, or has the units of one, or none and a name that can mean nothing else."""
+    units = variable.attrs.get("units")
     return (
-        variable.attrs.get("standard_name") == _STANDARD["lead"] or seconds_of(variable.attrs.get("units")) is not None
+        variable.attrs.get("standard_name") == _STANDARD["lead"]
+        or seconds_of(units) is not None
+        or (units is None and _key(variable.name or "") not in _COUNTERS)
     )

@@ -200,10 +200,10 @@ def from_dataset(dataset: xr.Dataset, path: Path | str, options: ReadOptions) ->
     if mapping in dataset.variables:
         array = array.assign_coords(crs=xr.Variable((), 0, dataset[mapping].attrs))
         array.attrs["grid_mapping"] = "crs"
-    if title := says_forecast(dataset):
+    if hint := says_forecast(array, dataset):
         array.attrs["repairs"] = [
             *array.attrs.get("repairs", []),
-            f"its title is {title!r}: forecasts are opened with framecast.open_forecast",
+            f"{hint}: forecasts are opened with framecast.open_forecast",
         ]
     stated = {name: dataset.attrs[name] for name in ("institution", "license") if dataset.attrs.get(name)}
     array.attrs = {**stated, **array.attrs}

@@ -30,7 +30,9 @@ from framecast.data.lazy import lazy_variable
 from framecast.data.readers.benchmark_sets import set_of_arrays
 from framecast.data.readers.limits import MEMORY_LIMIT
 from framecast.data.readers.options import ReadOptions
+from framecast.data.units import UNSTATED
 from framecast.errors import DataError, UnreadableFile, resource_errors
+from framecast.reading.paths import check_file
 
 RECOGNISES = ["NumPy arrays (.npy, .npz) and folders of them"]
 
@@ -80,9 +82,7 @@ def read(path: Path, options: ReadOptions) -> xr.DataArray:
 
 def array_of(path: Path) -> np.ndarray:
     """The numbers in a .npy file. Raises `DataError`."""
-    if not path.is_file():
-        raise DataError("no such file", where=path)
-    if not _is_npy(path):
+    if not _is_npy(check_file(path)):
         raise DataError("is no .npy file", where=path, remedy="write it by numpy.save(PATH, array)")
     values = _npy(path)
     if values.dtype.kind not in "fiub":
@@ -249,4 +249,4 @@ def _units(values: np.ndarray) -> tuple[str, list[str]]:
     high = max((float(np.nanmax(part)) for part in parts), default=0.0)
     if low >= 0 and high <= 1:
         return "1", ["no units are stated; the values lie in [0, 1] and were read as intensities"]
-    return f"none stated, values from {low:g} to {high:g}", []
+    return f"{UNSTATED}, values from {low:g} to {high:g}", []

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from framecast.errors import ArgumentError, shown
+from framecast.writing import write_bytes
 
 if TYPE_CHECKING:
     from framecast.forecasting.products.fields import Field
@@ -62,6 +63,13 @@ class Output(NamedTuple):
     source: Source
     settings: ProductSettings
     folder: Path
+
+    def write(self, name: str, content: bytes | memoryview) -> Path:
+        """Write a file into the folder, never onto the forecast or its areas; returns its path."""
+        path = self.folder / name
+        areas = [] if self.settings.areas is None else [self.settings.areas]
+        write_bytes(path, content, [*self.source.files, *areas])
+        return path
 
 
 class Choice(NamedTuple):

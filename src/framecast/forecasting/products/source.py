@@ -119,6 +119,11 @@ class Source:
         return place_of(self.values)
 
     @property
+    def files(self) -> frozenset[str]:
+        """The files and stores that the forecast was made from or read from."""
+        return frozenset(self.values.encoding.get("sources", ()))
+
+    @property
     def name(self) -> str:
         """The name of the forecaster."""
         return str(values_of(self.forecast).attrs.get("forecaster", "forecast"))

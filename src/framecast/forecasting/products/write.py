@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from framecast.checks import check_kind, ensure_folder, replace_fields, require, takes_fields_of
-from framecast.errors import DataError
+from framecast.errors import ArgumentError, DataError
 from framecast.forecasting.labels import Forecast
 from framecast.forecasting.products import Document, Output, Request, find, find_format
 from framecast.forecasting.products.settings import ProductSettings
 from framecast.forecasting.products.source import Source
-from framecast.writing import write_bytes
 
 DEFAULT = ProductSettings()
 
@@ -25,7 +24,8 @@ def write_products(
     whole; a file of the same name is replaced.
 
     Raises `DataError`, before anything is written, if the forecast cannot give one of the products (`possible` leaves them out)
-    or is no such forecast, `ConfigError` if a package is missing, and `RunError` if a file cannot be written.
+    or is no such forecast, `ConfigError` if a package is missing or a file would replace the forecast or its areas, and
+    `RunError` if a file cannot be written.
     """
     check_kind(ProductSettings, settings=settings)
     settings = replace_fields(settings, stated)
@@ -43,17 +43,16 @@ def write_products(
         choice = find(name).choose(Request(source, settings, numbers))
         if choice.reasons or choice.numbers is None:
             raise DataError(f"no {name}: {'; '.join(choice.reasons)}", remedy="leave it out", parameter="products")
-        chosen[name] = choice.numbers
-    target = ensure_folder(folder, "folder")
-    files = []
+        chosen[name] = _with_names(name, choice.numbers)
+    output = Output(source, settings, ensure_folder(folder, "folder"))
+    files: list[Path] = []
     for name, numbers in chosen.items():
         product = find(name).make(Request(source, settings, numbers))
         if isinstance(product, Document):
-            files.append(target / product.file)
-            write_bytes(files[-1], product.content)
+            files.append(output.write(product.file, product.content))
             continue
         for form in formats:
-            files += form.write(product, Output(source, settings, target))
+            files += form.write(product, output)
     return files
 
 
@@ -77,6 +76,20 @@ def possible(forecast: Forecast, settings: ProductSettings) -> tuple[ProductSett
     if not names or (settings.formats and not left):
         return None, tuple(reasons)
     return replace(settings, products=tuple(names), formats=left), tuple(reasons)
+
+
+def _with_names(name: str, numbers: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The different numbers of a product. Raises `ArgumentError` for two that files would have the same name for."""
+    names: dict[str, Any] = {}
+    for number in numbers:
+        text = _with_number(name, number)
+        if names.setdefault(text, number) != number:
+            raise ArgumentError(
+                f"{names[text]} and {number} have the same names of files, {text}",
+                parameter="products",
+                remedy="write them into two folders",
+            )
+    return tuple(names.values())
 
 
 def _with_number(name: str, number: Any) -> str:

@@ -15,7 +15,6 @@ from framecast.data.place import Place
 from framecast.forecasting.products import Format, Output
 from framecast.forecasting.products.fields import Field, Layer
 from framecast.forecasting.products.source import Source, origin_of
-from framecast.writing import write_bytes
 
 NO_DATA = 2**16 - 1
 
@@ -27,11 +26,7 @@ def refusal(source: Source) -> str | None:
 
 def write(field: Field, output: Output) -> list[Path]:
     """Write a file for each map."""
-    files = []
-    for layer in field.layers():
-        files.append(output.folder / f"{layer.stem}.tif")
-        write_bytes(files[-1], encode(layer, field, output.source))
-    return files
+    return [output.write(f"{layer.stem}.tif", encode(layer, field, output.source)) for layer in field.layers()]
 
 
 def encode(layer: Layer, field: Field, source: Source) -> bytes:

@@ -11,16 +11,14 @@ from framecast.data.orientation import CURVILINEAR
 from framecast.forecasting.products import Format, Output
 from framecast.forecasting.products.fields import RATE, Field
 from framecast.forecasting.products.source import Source, origin_of
-from framecast.writing.netcdf import write_netcdf
+from framecast.writing.netcdf import netcdf_bytes
 
 _STANDARD = {"member": "realization", "quantile": "quantile"}
 
 
 def write(field: Field, output: Output) -> list[Path]:
     """Write `NAME.nc`."""
-    path = output.folder / f"{field.name}.nc"
-    write_netcdf(path, to_dataset(field, output.source))
-    return [path]
+    return [output.write(f"{field.name}.nc", netcdf_bytes(to_dataset(field, output.source)))]
 
 
 def to_dataset(field: Field, source: Source) -> xr.Dataset:

@@ -17,7 +17,6 @@ from framecast.data.place import Place
 from framecast.data.quantities import RAIN_RATE
 from framecast.forecasting.products import Format, Output
 from framecast.forecasting.products.fields import PROBABILITY, Field
-from framecast.writing import write_bytes, write_text
 
 PROBABILITY_STEPS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 BOUNDS = "bounds.json"
@@ -32,14 +31,11 @@ def write(field: Field, output: Output) -> list[Path]:
     for layer in field.layers():
         picture = io.BytesIO()
         Image.fromarray(paint(upright(layer.values), field, output.settings.palette)).save(picture, format="PNG")
-        files.append(output.folder / f"{layer.stem}.png")
-        write_bytes(files[-1], picture.getbuffer())
+        files.append(output.write(f"{layer.stem}.png", picture.getbuffer()))
         if isinstance(place, Place):
-            files.append(output.folder / f"{layer.stem}.pgw")
-            write_text(files[-1], world_file(place))
+            files.append(output.write(f"{layer.stem}.pgw", world_file(place).encode()))
     if isinstance(place, Place):
-        write_text(output.folder / BOUNDS, json.dumps(bounds(place), indent=1))
-        files.append(output.folder / BOUNDS)
+        files.append(output.write(BOUNDS, json.dumps(bounds(place), indent=1).encode()))
     return files
 
 
