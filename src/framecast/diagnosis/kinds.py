@@ -24,7 +24,7 @@ from framecast.diagnosis.slots import slots
 from framecast.errors import ArgumentError, ConfigError, FramecastError
 from framecast.forecasting.trained_model import load
 from framecast.report.figures import COLOURS
-from framecast.verification.evaluate import name_runs
+from framecast.verification.run_names import name_runs
 from framecast.verification.windows import FramesLike
 
 LIMITS = {"collapse": 128, "slots": 128, "response": 32, "decoupling": 8, "gradients": 8}

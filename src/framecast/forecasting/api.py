@@ -212,6 +212,7 @@ def _climb(
 
 def _note(result: Forecast, frames: xr.DataArray, warnings: Sequence[str]) -> None:
     """Note the repairs of the frames and the warnings in the attributes of a forecast."""
+    warnings = [*str(result.attrs.get("warnings", "")).splitlines(), *warnings]
     for name, texts in (("repairs", frames.attrs.get("repairs", ())), ("warnings", warnings)):
         if texts:
             result.attrs[name] = "\n".join(texts)

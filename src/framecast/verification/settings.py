@@ -77,7 +77,8 @@ class EvaluationSettings:
         _check_zr(self.zr)
         _check_convention(self.convention)
         _check_palette(self.palette)
-        check(self.baselines)
+        if self.baselines != DEFAULT:  # those need no package, and their modules are slow to import
+            check(self.baselines)
 
     def __repr__(self) -> str:
         changed = [each.name for each in fields(self) if getattr(self, each.name) != each.default]
@@ -158,6 +159,8 @@ def _check_palette(palette: str | None) -> None:
 
 
 def _check_convention(convention: str) -> None:
+    if isinstance(convention, str) and convention == "default":  # known without the import
+        return
     from framecast.scores import find_convention  # late, as above
 
     find_convention(convention)

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 import xarray as xr
 
-from framecast.checkpoints.model_folder import ModelCard, find, save
+from framecast.checkpoints.model_folder import ModelCard, find, save, warn_of_last
 from framecast.checkpoints.model_folder import load as load_saved
 from framecast.checks import as_path, as_tuple, check_counts
 from framecast.data.archives.outputs import source_files
@@ -75,6 +75,7 @@ def calibrate(
         raise ArgumentError(f"{target} exists already", parameter="out", remedy="name another folder")
     network: Any
     network, card = load_saved(find(folder))
+    warn_of_last(folder)
     if not card.head.rates:
         raise ArgumentError(
             f"{card.model.name} predicts values, which have no probabilities",
