@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from framecast.checks import as_path, as_tuple, check_counts, is_positive
+from framecast.checks import as_path, as_tuple, check_counts, check_fields, is_positive
 from framecast.errors import ArgumentError
 from framecast.forecasting.baselines import DEFAULT, check
 
@@ -66,6 +66,7 @@ class EvaluationSettings:
         return (*self.lpips, *filter(None, [self.fvd]))
 
     def __post_init__(self) -> None:
+        check_fields(self)
         for name, kind in _LISTS.items():
             if (values := getattr(self, name)) is not None:
                 stated = tuple(kind(value) for value in as_tuple(values, name))

@@ -9,7 +9,15 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from framecast.checks import as_tuple, check_counts, check_kind, describe, replace_fields, takes_fields_of
+from framecast.checks import (
+    as_tuple,
+    check_counts,
+    check_kind,
+    describe,
+    refuses_arrays,
+    replace_fields,
+    takes_fields_of,
+)
 from framecast.data.archives.opening import open as open_frames
 from framecast.data.archives.outputs import source_files
 from framecast.data.frames import action_names
@@ -32,6 +40,7 @@ NO_BASELINES = EvaluationSettings(baselines=())
 
 
 @takes_fields_of(EvaluationSettings)
+@refuses_arrays
 def verify(
     forecasters: Mapping[str, Forecaster] | Sequence[Forecaster],
     data: FramesLike | WindowSource,
@@ -69,6 +78,10 @@ def verify(
     if isinstance(data, str | Path | xr.DataArray | Sequence):
         least = max([RECENT, *(each.context_length for each in by_name.values())])
         sources = _windows(data, options, context or least, settings)
+    elif not hasattr(data, "quantity"):
+        raise ArgumentError(
+            f"{describe(data)} given, expected frames, their paths or a source of windows", parameter="data"
+        )
     elif context is None and settings.horizon is None and settings.stride is None:
         sources = DataSplits(None, None, data, default_scaling(data.quantity), None, ())
     else:

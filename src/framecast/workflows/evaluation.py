@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from framecast.checkpoints.model_folder import evaluation_folder
-from framecast.checks import as_html_path, as_path, check_kind, replace_fields, takes_fields_of
+from framecast.checks import as_html_path, as_path, check_kind, refuses_arrays, replace_fields, takes_fields_of
 from framecast.data.readers.options import DEFAULT, ReadOptions
 from framecast.errors import ArgumentError
 from framecast.progress import Progress
@@ -28,6 +28,7 @@ REPORT, COMPARISON = "report.html", "comparison.html"
 
 
 @takes_fields_of(EvaluationSettings)
+@refuses_arrays
 def evaluate(
     run: Runs,
     data: FramesLike | None = None,
@@ -114,6 +115,7 @@ def _write_report(evaluation: Evaluation, run: Path, data: FramesLike | None, pa
 
 
 @takes_fields_of(EvaluationSettings)
+@refuses_arrays
 def compare(
     runs: Mapping[str, str | Path] | Sequence[str | Path],
     data: FramesLike | None = None,

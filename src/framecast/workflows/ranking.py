@@ -17,7 +17,7 @@ from shlex import join
 from rich.console import Console
 
 from framecast.checkpoints.model_folder import evaluation_folder
-from framecast.checks import as_path, as_tuple, check_seed
+from framecast.checks import as_path, as_tuple, check_seed, refuses_arrays
 from framecast.config.experiment import Experiment
 from framecast.config.parsing import nearest
 from framecast.config.recipes import published_scores, title_of
@@ -65,6 +65,7 @@ class Ranking:
     failures: tuple[str, ...]
 
 
+@refuses_arrays
 def rank(
     recipe: str | Path,
     overrides: Sequence[str] = (),

@@ -21,7 +21,7 @@ import torch
 import xarray as xr
 
 from framecast.checkpoints.model_folder import CARD, WEIGHTS
-from framecast.checks import as_path, check_counts, is_positive, require
+from framecast.checks import as_path, check_counts, is_positive, refuses_arrays, require
 from framecast.data.archives.opening import open_like
 from framecast.data.archives.outputs import check_output
 from framecast.data.frames import check_frames
@@ -49,6 +49,7 @@ class Export(NamedTuple):
     cases: int
 
 
+@refuses_arrays
 def export(
     run: str | Path,
     *,
