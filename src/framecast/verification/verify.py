@@ -78,10 +78,8 @@ def verify(
     if isinstance(data, str | Path | xr.DataArray | Sequence):
         least = max([RECENT, *(each.context_length for each in by_name.values())])
         sources = _windows(data, options, context or least, settings)
-    elif not hasattr(data, "quantity"):
-        raise ArgumentError(
-            f"{describe(data)} given, expected frames, their paths or a source of windows", parameter="data"
-        )
+    elif isinstance(data, np.ndarray):
+        raise ArgumentError("an array given, expected labelled frames, or their paths", parameter="data")
     elif context is None and settings.horizon is None and settings.stride is None:
         sources = DataSplits(None, None, data, default_scaling(data.quantity), None, ())
     else:
