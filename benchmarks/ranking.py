@@ -15,8 +15,7 @@ MARK = "<!-- Written by: python benchmarks/ranking.py "
 
 
 def main(runs: Path, page: Path, *arguments: str) -> None:
-    """Rank the finished runs of the recipes or tables among the `arguments`, all of them without, with the settings among them, and
-    write the page."""
+    """Write the page of the recipes or tables that `arguments` name, all recipes by default, with the settings among them."""
     text, mark, rest = page.read_text().partition(MARK)
     if not mark:
         sys.exit(f"{page}: no line that names this script")

@@ -3,6 +3,7 @@
 import inspect
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.main import get_command
 
@@ -85,6 +86,9 @@ def test_the_former_name_of_options_still_leads_to_them() -> None:
     assert framecast.Options is framecast.ReadOptions
 
 
+SEVERAL = np.array([1.0, 2.0])
+
+
 @pytest.mark.parametrize(
     "call",
     [
@@ -139,6 +143,16 @@ def test_the_former_name_of_options_still_leads_to_them() -> None:
         lambda: framecast.copy_recipe(3),  # type: ignore[arg-type]
         lambda: framecast.summarise(3),  # type: ignore[arg-type]
         lambda: framecast.drift([3]),  # type: ignore[list-item]
+        # arrays, of which NumPy cannot tell whether they are true
+        lambda: framecast.inspect("x", split=SEVERAL),  # type: ignore[arg-type]
+        lambda: framecast.load("x", SEVERAL),  # type: ignore[call-overload]
+        lambda: framecast.forecast("x", "y", overwrite=SEVERAL),  # type: ignore[arg-type]
+        lambda: framecast.evaluate("x", convention=SEVERAL),
+        lambda: framecast.EvaluationSettings(limit=SEVERAL),  # type: ignore[arg-type]
+        lambda: framecast.ReadOptions(units=SEVERAL),  # type: ignore[arg-type]
+        lambda: framecast.ProductSettings(palette=SEVERAL),  # type: ignore[arg-type]
+        lambda: framecast.verify([], SEVERAL),  # type: ignore[arg-type]
+        lambda: framecast.score_forecast(SEVERAL, None),  # type: ignore[arg-type]
     ],
 )
 def test_a_wrong_argument_is_a_value_error_that_names_it(call) -> None:  # type: ignore[no-untyped-def]

@@ -11,9 +11,10 @@ import difflib
 import inspect
 import math
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
-from functools import cache
+from functools import cache, wraps
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from numbers import Integral, Real
@@ -106,6 +107,7 @@ def check_seed(seed: Any, parameter: str = "seed") -> None:
 def check_values(settings: Any) -> None:
     """Raise `ArgumentError`, with the name of the field, for a number in a dataclass, or in its tuples, that is true or false,
     not finite, out of the `Range` of its annotation, or beyond what float32 or a count can be."""
+    check_fields(settings)
     for name, (kinds, allowed) in _number_fields(settings.__class__).items():
         value = getattr(settings, name)
         for number in _flat(value):
@@ -173,6 +175,38 @@ def check_kind(kind: type[Any], **values: object) -> None:
     for name, value in values.items():
         if not isinstance(value, kind):
             raise ArgumentError(f"{describe(value)} given, expected {kind.__name__}(...)", parameter=name)
+
+
+_SINGLE = re.compile(r"(?:(?:str|Path|int|float|bool|None|Literal\[[^\]]*\])(?: \| |$))+")
+"""The annotation of a parameter that is a single value."""
+
+
+def check_single(annotations: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+    """Raise `ArgumentError`, with its name, for an array of one dimension or more as a value that by its annotation is a single
+    one: NumPy would refuse to tell whether it is true, without its name."""
+    for name, value in values.items():
+        if not isinstance(dimensions := getattr(value, "ndim", None), int) or not dimensions:
+            continue
+        if _SINGLE.fullmatch(parse_annotation(annotations.get(name, "Any"))[0]):
+            shape = tuple(getattr(value, "shape", ()))
+            raise ArgumentError(f"an array of shape {shape} given, expected a single value", parameter=name)
+
+
+def check_fields(settings: Any) -> None:
+    """The same for the fields of a dataclass."""
+    check_single({each.name: each.type for each in fields(settings)}, vars(settings))
+
+
+def refuses_arrays(function: Function) -> Function:
+    """Decorate a public function: arrays as arguments that are single values are refused by `check_single`."""
+    names = [*inspect.signature(function).parameters]
+
+    @wraps(function)
+    def checked(*arguments: Any, **keywords: Any) -> Any:
+        check_single(function.__annotations__, {**dict(zip(names, arguments, strict=False)), **keywords})
+        return function(*arguments, **keywords)
+
+    return checked  # type: ignore[return-value]
 
 
 def is_positive(value: Any) -> bool:
@@ -284,6 +318,7 @@ def replace_fields(settings: Settings, stated: Mapping[str, Any]) -> Settings:
             close = difflib.get_close_matches(name, known, n=1)
             hint = f", did you mean {close[0]!r}?" if close else ""
             raise ArgumentError(f"no such argument{hint}", parameter=name, remedy=f"one of: {', '.join(known)}")
+    check_single({each.name: each.type for each in fields(settings)}, stated)  # type: ignore[arg-type]
     return replace(settings, **stated) if stated else settings  # type: ignore[type-var]
 
 

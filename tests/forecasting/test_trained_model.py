@@ -1,5 +1,6 @@
 """A trained model on new Frames: no future, any horizon, any size, and honest about what it does not know."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from framecast.forecasting.labels import forecast_frames
 from framecast.forecasting.protocol import Context, forecast_cases
 from framecast.forecasting.trained_model import TrainedModel, load
 from framecast.models import ConvLSTM, PredRNN
+from framecast.models.heads import VALUES, Exceedance
 from framecast.types import FrameShape
 
 SHAPE = FrameShape(1, 16, 16, 3, 2)
@@ -161,11 +163,43 @@ def test_another_time_step_is_refused() -> None:
         trained()(frames(minutes=10), 2)
 
 
-def test_saved_and_loaded_it_forecasts_the_same(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("grid", "head", "note"),
+    [
+        ({"kilometres": [1.0, 1.05]}, VALUES, ""),
+        ({"kilometres": [0.5, 2.0]}, VALUES, ""),
+        ({"kilometres": [2.0, 2.0]}, VALUES, "pixels of 1 km, but the model was trained on pixels of 2 km"),
+        ({"kilometres": [2.0, 4.0]}, VALUES, "pixels of 1 km, but the model was trained on pixels of 2 to 4 km"),
+        ({"kilometres": [2.0, 2.0]}, Exceedance(), ""),
+        ({"x_spacing": -500.0, "mapping": "stereographic"}, VALUES, "trained on pixels of 0.5 km"),
+        ({"x_spacing": 0.02, "mapping": "latitude_longitude"}, VALUES, ""),
+        ({"kilometres": "2"}, VALUES, ""),
+        ({}, VALUES, ""),
+    ],
+)
+def test_another_pixel_size_is_noted_unless_the_model_reads_it(grid: dict[str, Any], head: Any, note: str) -> None:
     model = trained()
+    model.card = replace(model.card, grid=grid, head=head)
+    unknown, known = frames(), frames()
+    for axis in ("y", "x"):
+        known[axis].attrs["units"] = "m"
+    assert note in "".join(model.notes([known]))
+    assert bool(model.notes([known])) == bool(note)
+    assert model.notes([unknown]) == []
+    if head == VALUES:
+        assert note in model(known, 2).attrs.get("warnings", "")
+
+
+def test_saved_and_loaded_it_forecasts_the_same_and_notes_where_best_weights_are_missing(tmp_path: Path) -> None:
+    model = trained()
+    save(tmp_path / "run" / "last", model.model, model.card)
+    assert load(tmp_path / "run" / "last").notes() == []
+    last = load(tmp_path / "run")
+    assert "no best weights" in last(frames(), 3).attrs["warnings"]
     save(tmp_path / "run" / "best", model.model, model.card)
     again = load(tmp_path / "run")
     assert again.card == model.card
+    assert "warnings" not in again(frames(), 3).attrs
     np.testing.assert_array_equal(again(frames(), 3).values, model(frames(), 3).values)
 
 

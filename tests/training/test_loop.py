@@ -11,8 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+import xarray as xr
 import yaml
 from kill_runs import start
 from torch import Tensor
@@ -23,10 +25,12 @@ from framecast.config.experiment import Experiment, Optimiser
 from framecast.config.parsing import plain
 from framecast.config.recipes import read
 from framecast.data.datasets import ArchiveData, MovingDigits
+from framecast.data.windows.splits import ByBlocks
 from framecast.errors import ConfigError, FramecastError, RunError
 from framecast.models import ModularDesign
 from framecast.models.modular import FirstStage
 from framecast.ops.native.library import Status
+from framecast.training.decoding import describe_decoding
 from framecast.training.events import Finished, ModelSaved, Progress, Started, Validated, Warned
 from framecast.training.loop import train
 from framecast.training.run import SLOW
@@ -80,6 +84,30 @@ def test_it_is_said_where_training_is_slow(
     monkeypatch.setattr("framecast.training.run.status", lambda: Status("AVX2", None, "no compiler"))
     events = finish(changed(experiment, iterations=1), tmp_path / "run")
     assert [event.message for event in events if isinstance(event, Warned)] == [f"{SLOW} (no compiler)"]
+
+
+def test_frames_decoded_whole_for_small_crops_are_told_of(
+    experiment: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rain, times = tmp_path / "rain.nc", np.datetime64("2020-01-01", "ns") + np.arange(12) * np.timedelta64(5, "m")
+    values = np.random.default_rng(0).gamma(1, 2, (12, 64, 80)).astype(np.float32)
+    frames = xr.DataArray(values, dims=("time", "y", "x"), coords={"time": times}, attrs={"units": "mm/h"}, name="rain")
+    frames.to_netcdf(rain, engine="h5netcdf")
+    framecast.convert(rain, tmp_path / "rain.zarr")
+    data = ArchiveData(path=str(rain), context=2, horizon=2, crop=8, split=ByBlocks(validation=0, test=0))
+
+    def messages(data: ArchiveData) -> list[str]:
+        return describe_decoding(replace(experiment, data=data), data.open())
+
+    monkeypatch.setattr("framecast.training.decoding._SLOW", 0.0)
+    assert messages(data) == []  # kept in memory
+    monkeypatch.setattr("framecast.data.lazy.FRAME_CACHE_BYTES", 0)
+    (message,) = messages(data)
+    assert "a crop of 8 x 8 takes" in message
+    assert f"from a frame of 64 x 80, so the {4 * experiment.training.batch_size} frames of an iteration" in message
+    assert f"convert {rain} once" in message
+    for other in (replace(data, crop=20), replace(data, crop=None), replace(data, path=str(tmp_path / "rain.zarr"))):
+        assert messages(other) == []
 
 
 def test_training_learns(experiment: Experiment, tmp_path: Path) -> None:

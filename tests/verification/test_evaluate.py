@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 import numpy as np
@@ -54,12 +55,18 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Make:
 
 def test_each_model_gets_the_frames_before_the_forecast_that_it_needs(rain: Path, make: Make) -> None:
     data = ArchiveData(path=str(rain), context=3, horizon=3)
-    short, long = make("short", data), make("long", replace(data, context=5))
+    short, long = make("short", data), make("long", replace(data, context=5, horizon=4))
+    rmtree(long / "best")
     for order in ({"short": short, "long": long}, {"long": long, "short": short}):
         for path in (str(rain), None):
             both = evaluate(order, path, baselines=(), limit=2)
             example = both.examples[0]
             assert len(example.context) == 5
+            assert both.sums.sizes["lead_time"] == 3
+            assert [note.split(" (")[0] for note in both.repairs] == [
+                f"long: {long} has no best weights, which a validation chooses: those of its last iteration are used",
+                "the horizons of the models differ",
+            ]
             for name, run in order.items():
                 model = load(run)
                 alone = model.forecast(Context(example.context[None, -model.context :]), 3)[0, 0]

@@ -115,6 +115,8 @@ def test_the_file_of_a_service_is_read_and_shown(tmp_path: Path) -> None:
         list(read_scores(path))
     with pytest.raises(DataError, match=r"no scores\.csv here"):
         score_files(tmp_path)
+    with pytest.raises(DataError, match=r"ou: no such file or folder, did you mean 'out'(.|\n)*of one of its domains"):
+        score_files(tmp_path / "ou")
 
 
 def test_drift_is_told_from_a_wet_day() -> None:

@@ -120,10 +120,17 @@ def test_sources_are_scored_on_what_they_share(archive: Path, folder: Path, tmp_
         assert sums.sizes["case"] == 3
 
 
-def test_gaps_of_the_truth_are_counted(archive: Path, folder: Path) -> None:
-    frames = framecast.open(archive).isel(time=[0, 1, 2, 3, 4, 6, 7, 8])
-    result = framecast.verify_forecasts({"files": folder}, frames, baselines=BASELINES, **SETTINGS)
+def test_gaps_and_impossible_values_of_the_truth_are_counted(archive: Path, folder: Path, tmp_path: Path) -> None:
+    with xr.open_dataarray(archive) as rain:
+        rain = rain.isel(time=[0, 1, 2, 3, 4, 6, 7, 8]).load()
+    rain[2, :1, :2], rain[3, 0, 5] = -2.0, np.inf
+    rain.to_netcdf(tmp_path / "rain.nc", engine="h5netcdf")
+    frames = framecast.open(tmp_path / "rain.nc")
+    result = framecast.verify_forecasts({"files": folder}, frames, baselines=BASELINES, horizon=9, **SETTINGS)
     text = "\n".join(result.repairs)
+    assert "1 pixel in 1 frame is infinite, which cannot be: no data" in text
+    assert "2 pixels in 1 frame are below 0 mm/h, which cannot be: no data" in text
+    assert "a horizon of 9 frames is asked for, but the forecasts have 3 lead times: these are scored" in text
     assert result.cases == 2  # those of frames 3 and 4, whose past has no gap
     assert "1 forecast left out, of which no frame is in the truth" in text
     assert "forecasts left out, since the truth lacks some of the 4 frames" in text
@@ -174,6 +181,11 @@ def test_a_part_of_the_truth_is_judged_where_it_lies(tmp_path: Path) -> None:
             r"another grid than the truth: 40 x 48 and 40 x 20 pixels(.|\n)*regrid=True",
         ),
         (lambda truth: truth.assign_coords(time=truth["time"] + np.timedelta64(1, "D")), "is in the truth"),
+        (
+            lambda truth: truth.assign_coords(time=truth["time"] + np.timedelta64(2, "m")),
+            r"lead time of 5 minutes after 2026-06-01T12:15:00 UTC, 2026-06-01T12:20:00 UTC, lies between its frames of "
+            r"2026-06-01T12:17:00 UTC and 2026-06-01T12:22:00 UTC(.|\n)*its times, 5 minutes apart",
+        ),
         (lambda truth: truth.assign_attrs(quantity="intensity", units="1"), r"a forecast of rain rate \(mm/h\), but"),
     ],
 )

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from framecast.cli import app
 from framecast.config.recipes import reduction
 from framecast.config.reduced import PaperClaim, ReducedTable, reduced_experiment, reduced_seeds, reduced_tables
-from framecast.errors import ConfigError
+from framecast.errors import ArgumentError, ConfigError
 from framecast.training.run_folder import read_experiment
 from framecast.verification.result import Score
 from framecast.workflows.ranking import rank, reduced_runs
@@ -109,6 +109,9 @@ def test_what_is_not_there_is_named(recipe: Path, tmp_path: Path) -> None:
         rank(f"{recipe}#mian", out=tmp_path)
     with pytest.raises(ConfigError, match="no reduced form"):
         rank("kth", out=tmp_path)
+    with pytest.raises(ArgumentError, match=r"absent/table: no such folder, so no finished run"):
+        rank(recipe, train=False, out=tmp_path / "absent")
+    assert not (tmp_path / "absent").exists()
     recipe.write_text(RECIPE.replace("than: small, where", "than: impossible, where"))
     with pytest.raises(ConfigError, match="a claim about 'impossible'"):
         reduced_tables(recipe)

@@ -16,6 +16,7 @@ from torch import nn
 from framecast.checkpoints.model_folder import ModelCard, save
 from framecast.checkpoints.published import reference
 from framecast.checkpoints.published.weights import read_weights
+from framecast.checks import refuses_arrays
 from framecast.data.quantities import INTENSITY
 from framecast.data.scaling import Unit
 from framecast.errors import ArgumentError, DataError, FramecastError
@@ -69,6 +70,7 @@ class ImportResult:
     assumed: dict[str, Any] = field(default_factory=dict)
 
 
+@refuses_arrays
 def import_checkpoint(
     path: str | Path,
     source: str,

@@ -6,6 +6,7 @@ The folder is replaced in one step, so it is always complete. Nothing is unpickl
 from __future__ import annotations
 
 import json
+import logging
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
 from framecast.checkpoints.card_content import CHECKSUM, VERSION, calibration_of, checksum, parse_content
-from framecast.checks import check_memory
+from framecast.checks import check_memory, is_positive
 from framecast.config.parsing import plain
 from framecast.data.motion.coordinates import EULERIAN, Coordinates
 from framecast.data.orientation import ColumnOrder, RowOrder
@@ -37,10 +38,13 @@ from framecast.reading.plain_data import parse_json
 from framecast.types import FrameShape
 from framecast.writing import put_bytes, replacing
 
+_log = logging.getLogger(__name__)
 LARGEST_WEIGHTS = 64 * 2**30
 """Bytes of a file of weights that is read."""
 PACKAGED = Path(__file__).parent / "packaged"
 """The models that come with framecast, each in a folder of its name."""
+LEAST_METRES = 10.0
+"""The finest spacing of a grid that is taken as one in metres."""
 WEIGHTS, CARD = "weights.safetensors", "card.json"
 
 
@@ -48,8 +52,8 @@ WEIGHTS, CARD = "weights.safetensors", "card.json"
 class ModelCard:
     """The config of a model and its training data.
 
-    `step_seconds` is the time between frames, None without times; `grid` is the size, spacing and projection of the training
-    data, for information; `scores` are those of validation; `inputs` are the extra inputs with their files; `read_options` are
+    `step_seconds` is the time between frames, None without times; `grid` is the size, spacing, projection and pixel size of
+    the training data; `scores` are those of validation; `inputs` are the extra inputs with their files; `read_options` are
     the options with which the training data was read. `coordinates` are those in which the model works, under its `head`;
     `step_range` are the shortest and the longest step, in seconds, for a model that reads the step; `calibration` is that of its
     probabilities, see `forecasting.calibration`, empty without; `about` says what a person must know of a model that is passed
@@ -80,6 +84,18 @@ class ModelCard:
         if self.row_order is None or not isinstance(spacing, int | float) or not spacing:
             return None
         return "west_first" if spacing > 0 else "east_first"
+
+    @property
+    def kilometres(self) -> tuple[float, float] | None:
+        """The finest and the coarsest pixels of the training data, in km; None where they are not known. Cards of earlier
+        versions state the spacing of a projected grid only, in metres."""
+        sides = self.grid.get("kilometres")
+        if isinstance(sides, list | tuple) and len(sides) == 2 and all(map(is_positive, sides)):
+            return float(sides[0]), float(sides[1])
+        spacing, mapping = self.grid.get("x_spacing"), str(self.grid.get("mapping", ""))
+        if not isinstance(spacing, int | float) or not mapping or mapping.endswith("latitude_longitude"):
+            return None
+        return (abs(spacing) / 1000,) * 2 if abs(spacing) >= LEAST_METRES else None
 
     def build(self) -> Any:
         """The network that the card describes, with new weights. Raises `ConfigError` for one that does not fit into the memory
@@ -193,6 +209,19 @@ def find(folder: Path) -> Path:
         remedy="use the folder of a run that has validated once or has finished, of a saved model, "
         f"or a model that comes with framecast: {', '.join(packaged())}",
     )
+
+
+def describe_last(folder: Path) -> str:
+    """What a person must know where `find` leads to the last weights of a run, since it has no best ones; else empty."""
+    if find(folder) != folder / "last":
+        return ""
+    return f"{folder} has no best weights, which a validation chooses: those of its last iteration are used"
+
+
+def warn_of_last(folder: Path) -> None:
+    """Log the same, for callers whose result cannot say it."""
+    if text := describe_last(folder):
+        _log.warning(text)
 
 
 def _check_weights(card: ModelCard, weights: Mapping[str, Tensor]) -> None:

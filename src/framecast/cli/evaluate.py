@@ -12,6 +12,7 @@ from framecast.cli.options import Cluster, OptionalData, command, named_paths
 from framecast.cli.score_tables import ScoreRow, print_comparison, print_scores, score_rows
 from framecast.cli.terminal import print_lines, progress_bar, warn
 from framecast.data.readers.options import ReadOptions
+from framecast.verification.run_names import name_runs
 from framecast.verification.settings import EvaluationSettings
 
 if TYPE_CHECKING:
@@ -170,6 +171,7 @@ def compare(
     out: Annotated[Path, typer.Option(help="Folder for cases.nc and comparison.html.")] = Path("comparison"),
 ) -> CompareResult:
     """Compare models with each other and with baselines, on the same cases: confidence intervals, significance tests."""
+    name_runs(runs)  # before anything slow is imported
     from rich.console import Console
 
     comparison = framecast.compare(

@@ -18,7 +18,7 @@ from pathlib import Path
 from shlex import quote
 from typing import Any, get_args, get_type_hints
 
-from framecast.checks import as_path, as_tuple, describe, ensure_folder
+from framecast.checks import as_path, as_tuple, describe, ensure_folder, refuses_arrays
 from framecast.config.earlier import model_settings
 from framecast.config.experiment import Experiment
 from framecast.config.parsing import check_keys, merge, nearest, parse, plain
@@ -47,6 +47,7 @@ def recipes() -> dict[str, Recipe]:
     return {name: Recipe(title_of(name), each.get("source"), tuple(each["rows"])) for name, each in content.items()}
 
 
+@refuses_arrays
 def copy_recipe(name: str, folder: str | Path = ".") -> Path:
     """Copy the recipe `name` of the package into a folder, to be changed there, and return the path of the copy. Raises
     `ConfigError` for another name and if the copy exists already."""

@@ -126,7 +126,8 @@ def stack_files(files: Sequence[str], variable: Callable[[int], xr.Variable], fi
 
     def read_frame(number: int, selection: Selection) -> np.ndarray:
         values = _read(variable(number), files[number])
-        return np.asarray(values.astype(np.float32, copy=False)[selection])
+        part = np.asarray(values.astype(np.float32, copy=False)[selection])
+        return part if part.size == values.size else part.copy()  # a view would keep the whole frame in memory
 
     def read(selection: Selection) -> np.ndarray:
         time_key, *pixel_key = selection
@@ -151,7 +152,7 @@ class ArrayReader:
     def read(self, **selection: slice) -> np.ndarray:
         """The values in `selection`, all along the dimensions that it does not name. Frames for which there is room in
         `FRAME_CACHE_BYTES` are decoded once, at the first call, and kept."""
-        return self._all_frames()[self._key(selection)] if self._fits else self.decode(**selection)
+        return self._all_frames()[self._key(selection)] if self.is_kept else self.decode(**selection)
 
     def decode(self, **selection: slice) -> np.ndarray:
         """The same, read and decoded now."""
@@ -164,8 +165,8 @@ class ArrayReader:
         return tuple(selection.get(str(dim), slice(None)) for dim in self.frames.dims)
 
     @cached_property
-    def _fits(self) -> bool:
-        """Whether the frames are kept in memory."""
+    def is_kept(self) -> bool:
+        """Whether the frames are decoded once and kept in memory."""
         return reserve_memory(self, self.frames.nbytes)
 
     def _all_frames(self) -> np.ndarray:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from framecast.checks import as_html_path, as_tuple, check_counts, describe, is_positive
+from framecast.checks import as_html_path, as_tuple, check_counts, describe, is_positive, refuses_arrays
 from framecast.data.readers.options import DEFAULT, ReadOptions
 from framecast.diagnosis import probes
 from framecast.diagnosis.across import across
@@ -24,13 +24,14 @@ from framecast.diagnosis.slots import slots
 from framecast.errors import ArgumentError, ConfigError, FramecastError
 from framecast.forecasting.trained_model import load
 from framecast.report.figures import COLOURS
-from framecast.verification.evaluate import name_runs
+from framecast.verification.run_names import name_runs
 from framecast.verification.windows import FramesLike
 
 LIMITS = {"collapse": 128, "slots": 128, "response": 32, "decoupling": 8, "gradients": 8}
 """Windows by default, one of kinds that are not listed. t-SNE with the perplexity of the papers takes 91."""
 
 
+@refuses_arrays
 def diagnose(
     run: str | Path,
     kind: str,
@@ -60,6 +61,7 @@ def diagnose(
     Raises `ArgumentError` for an unknown kind, for `others` with another kind than collapse, for a label or a layer that does not
     exist and if `out` is not an HTML file,
     `ConfigError` if the model lacks the part that the kind analyses, `DataError` without windows, `RunError`."""
+    others = as_tuple(others, "others")
     # check the kind
     if kind not in KINDS:
         raise ArgumentError(f"unknown kind {kind!r}", parameter="kind", remedy=f"one of: {', '.join(KINDS)}")
@@ -77,7 +79,7 @@ def diagnose(
     if others:
         page = Path(run) / "diagnosis-collapse-across.html" if out is None else as_html_path(out)
         return across(
-            name_runs([run, *as_tuple(others, "others")]),
+            name_runs([run, *others]),
             data,
             options=options,
             out=page,

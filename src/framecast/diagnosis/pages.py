@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,6 +28,8 @@ from framecast.forecasting.trained_model import TrainedModel
 from framecast.report.figures import COLOURS, MARKS, STYLE, png, svg
 from framecast.report.page import write_page
 from framecast.verification.windows import FramesLike, windows_of
+
+_log = logging.getLogger(__name__)
 
 PERPLEXITY, LEARNING_RATE, ITERATIONS = 30.0, 200.0, 250
 """The settings of t-SNE in ModeRNN (2022), section IV-B, on Euclidean distances."""
@@ -106,6 +109,8 @@ def windows_for(
             remedy="diagnose the model with head.name=values",
         )
     sources = windows_of(run, trained, data, options=options)
+    for text in trained.notes(sources.frames):
+        _log.warning("%s: %s", run, text)
     source = sources.held_out()
     size = min(shape.height, source.size_of(0)[0]), min(shape.width, source.size_of(0)[1])
     chosen = range(0, len(source), max(1, len(source) // limit))[:limit]

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from framecast.checks import as_numbers, as_path, as_tuple, check_kind
+from framecast.checks import as_numbers, as_path, as_tuple, check_kind, refuses_arrays
 from framecast.colours import check_palette
 from framecast.data.archives.opening import OpenResult, open_all, open_like_all
 from framecast.data.archives.outputs import check_output
@@ -41,6 +41,7 @@ Data = str | Path | Sequence[str | Path] | xr.DataArray
 
 
 @in_own_threads()
+@refuses_arrays
 def forecast(
     run: str | Path,
     data: Data,
@@ -212,6 +213,7 @@ def _climb(
 
 def _note(result: Forecast, frames: xr.DataArray, warnings: Sequence[str]) -> None:
     """Note the repairs of the frames and the warnings in the attributes of a forecast."""
+    warnings = [*str(result.attrs.get("warnings", "")).splitlines(), *warnings]
     for name, texts in (("repairs", frames.attrs.get("repairs", ())), ("warnings", warnings)):
         if texts:
             result.attrs[name] = "\n".join(texts)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal, overload
 
-from framecast.checks import as_path, check_counts, check_seed
+from framecast.checks import as_path, check_counts, check_seed, refuses_arrays
 from framecast.errors import ArgumentError, RunError
 from framecast.forecasting import baselines
 from framecast.forecasting.baseline_forecaster import BaselineForecaster
@@ -34,6 +34,7 @@ def load(
 ) -> TrainedModel: ...
 
 
+@refuses_arrays
 def load(
     folder: str | Path,
     device: str | None = None,

@@ -5,6 +5,7 @@ The checks read arrays and the card; they change nothing and open no file.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,13 @@ from framecast.checks import describe
 from framecast.data.conversion import as_rain_rate
 from framecast.data.frames import check_frames, describe_source
 from framecast.data.quantities import quantity_of
+from framecast.data.scale import scale_of
 from framecast.data.windows.index import time_step
 from framecast.errors import ConfigError, DataError, counted
 from framecast.forecasting.protocol import Context
+
+LOWER, UPPER = 0.9, 1.1
+"""How far a time step or a pixel size may be from those of training, as factors, and count as the same."""
 
 
 def fit_frames(card: ModelCard, frames: xr.DataArray) -> xr.DataArray:
@@ -46,7 +51,7 @@ def fit_frames(card: ModelCard, frames: xr.DataArray) -> xr.DataArray:
         return frames
     seconds = float(step / np.timedelta64(1, "s"))
     shortest, longest = card.step_range or (card.step_seconds, card.step_seconds)
-    if not 0.9 * shortest <= seconds <= 1.1 * longest:
+    if not LOWER * shortest <= seconds <= UPPER * longest:
         trained = f"{shortest / 60:g}" + (f" to {longest / 60:g}" if longest > shortest else "")
         raise DataError(
             f"a time step of {seconds / 60:g} minutes, but the model was trained on {trained}",
@@ -54,6 +59,23 @@ def fit_frames(card: ModelCard, frames: xr.DataArray) -> xr.DataArray:
             remedy="resample the frames to that time step, or train a model on these frames",
         )
     return frames
+
+
+def describe_pixels(card: ModelCard, frames: Iterable[xr.DataArray]) -> str:
+    """How the pixels of archives differ in size from those of training; empty if they do not, as far as both are known, or if the
+    model reads their size."""
+    if card.head.conditions or card.kilometres is None:
+        return ""
+    finest, coarsest = card.kilometres
+    sides = [scale.kilometres for scale in map(scale_of, frames) if "pixel size" not in scale.assumed]
+    others = {f"{side:.3g}": None for side in sides if not LOWER * finest <= side <= UPPER * coarsest}
+    if not others:
+        return ""
+    trained = f"{finest:.3g}" + (f" to {coarsest:.3g}" if coarsest > finest else "")
+    return (
+        f"pixels of {' and '.join(others)} km, but the model was trained on pixels of {trained} km and does not read their size: "
+        "motion and structures are of other sizes, in pixels, than it has learnt"
+    )
 
 
 def check_actions(card: ModelCard, actions: Any, horizon: int) -> None:

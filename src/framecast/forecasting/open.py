@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from framecast.checks import as_path
+from framecast.checks import as_path, refuses_arrays
 from framecast.data.lazy import Change, LazyArray, cached, lazy_variable
 from framecast.data.quantities import QUANTITIES, with_dry
 from framecast.data.readers import netcdf, odim, zarr_store
@@ -37,6 +37,7 @@ _ORIGIN = ("training_data_sha256", "run", "source", "history")
 """Global attributes that tell where a forecast comes from; those of framecast begin with its name."""
 
 
+@refuses_arrays
 def open_forecast(path: str | Path, *, variable: str | None = None, units: str | None = None) -> xr.Dataset:
     """A forecast as a Dataset with the dims of framecast, `(init_time, [member,] lead_time, channel, y, x)`, lazy, in physical
     units; its attribute `values` names the variable of the values. `framecast.plot` and `framecast.write` take it.

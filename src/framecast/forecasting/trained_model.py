@@ -16,7 +16,7 @@ import xarray as xr
 from torch import Tensor
 from torch.nn import functional
 
-from framecast.checkpoints.model_folder import PACKAGED, WEIGHTS, ModelCard, find
+from framecast.checkpoints.model_folder import PACKAGED, WEIGHTS, ModelCard, describe_last, find
 from framecast.checkpoints.model_folder import load as load_saved
 from framecast.checks import as_path, check_counts, check_seed, describe
 from framecast.data.identity import identify_files
@@ -30,7 +30,7 @@ from framecast.errors import ArgumentError, ConfigError, RunError
 from framecast.forecasting.ensembles import latent_noise
 from framecast.forecasting.from_logits import forecasts_from_logits
 from framecast.forecasting.labels import Forecast, check_horizon, forecast_frames, values_of
-from framecast.forecasting.model_checks import check_actions, check_context, fit_frames
+from framecast.forecasting.model_checks import check_actions, check_context, describe_pixels, fit_frames
 from framecast.forecasting.model_facts import as_html, as_text, model_facts
 from framecast.forecasting.protocol import Context, Forecasts, check_length, prepare
 from framecast.forecasting.tiling import check_overlap, forecast_tiles
@@ -69,9 +69,10 @@ class TrainedModel:
         members: int | None = None,
         seed: int = 0,
         folder: Path | None = None,
+        note: str = "",
     ) -> None:
         self.model: Any = model.to(device).eval()
-        self.folder = folder
+        self.folder, self._note = folder, note
         self.weights_sha256 = "" if folder is None else identify_files([str(folder / WEIGHTS)])[0].sha256
         self.card = card
         self.device = torch.device(device)
@@ -219,7 +220,14 @@ class TrainedModel:
         if self.card.training_data_sha256:
             for part in (result, values_of(result)):
                 part.attrs["training_data_sha256"] = self.card.training_data_sha256
+        if notes := self.notes([frames]):
+            result.attrs["warnings"] = "\n".join(notes)
         return result
+
+    def notes(self, frames: Sequence[xr.DataArray] = ()) -> list[str]:
+        """What a person must know of forecasts from archives: that the weights are not the best ones, and that the pixels are of
+        another size than in training."""
+        return [text for text in (self._note, describe_pixels(self.card, frames)) if text]
 
     def fit(self, frames: xr.DataArray) -> xr.DataArray:
         """The `frames` in the quantity of the model: reflectivity is converted for a model of rain rates. Raises `DataError` if
@@ -372,10 +380,11 @@ def load(
     """
     check_counts(tile=tile, members=members)
     check_seed(seed)
-    path = find(as_path(folder, "the folder of a run, or of a saved model", "folder"))
+    given = as_path(folder, "the folder of a run, or of a saved model", "folder")
+    path, note = find(given), describe_last(given)
     model, card = load_saved(path)
     return TrainedModel(
-        model, card, _device(device), tile=tile, overlap=overlap, members=members, seed=seed, folder=path
+        model, card, _device(device), tile=tile, overlap=overlap, members=members, seed=seed, folder=path, note=note
     )
 
 

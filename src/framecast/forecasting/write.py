@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
-from framecast.checks import as_path, describe
+from framecast.checks import as_path, describe, refuses_arrays
 from framecast.data.archives.outputs import check_output
 from framecast.data.frames import check_frames
 from framecast.data.quantities import QUANTITIES
@@ -44,6 +44,7 @@ def check_forecast(forecast: Any) -> xr.DataArray:
     return forecast
 
 
+@refuses_arrays
 def write(
     forecast: Forecast,
     out: str | Path,

@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
-from framecast.checks import as_path, check_counts
+from framecast.checks import as_path, check_counts, refuses_arrays
 from framecast.colours import scale_of
 from framecast.data.frames import check_frames
 from framecast.data.orientation import orientation_of
@@ -34,6 +34,7 @@ _WIDTH, _HEAD, _FOOT = 9.6, 0.34, 0.55
 _PANELS = 12
 
 
+@refuses_arrays
 def plot(
     forecast: Forecast | xr.DataArray,
     *,

@@ -15,7 +15,7 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, select_autoescape
 from markupsafe import Markup
 
-from framecast.checks import as_html_path, describe
+from framecast.checks import as_html_path, describe, refuses_arrays
 from framecast.errors import DataError
 from framecast.report.figures import Panel, curves, legend, performance, spectra, swatches
 from framecast.report.probabilities import diagrams, ensembles, reliability_by_lead_time
@@ -43,6 +43,7 @@ from framecast.writing import write_text
 SCORES_CSV, SCORES_JSON = "scores.csv", "scores.json"
 
 
+@refuses_arrays
 def write_report(
     verification: Verification,
     out: str | Path,

@@ -42,6 +42,8 @@ class Issuer:
         self._domain, self._layout, self._timer = domain, layout, timer
         self._ladder = Ladder(domain.rungs, domain.device, tile=domain.tile, members=domain.members, seed=domain.seed)
         self._model = self._ladder.trained
+        for text in () if self._model is None else self._model.notes():
+            _log.warning(text)
         if self._model is None and not is_baseline(domain.model):
             _log.error(
                 "the model %s cannot be loaded; each forecast says why, and is that of another rung", domain.model

@@ -24,6 +24,7 @@ from types import FrameType
 from typing import Any
 
 import framecast
+from framecast.checks import refuses_arrays
 from framecast.config.parsing import plain
 from framecast.errors import FramecastError, format_keyword
 from framecast.service import logs
@@ -162,6 +163,7 @@ class Group:
         )
 
 
+@refuses_arrays
 def run_service(config: str | Path | Service, *, domains: Sequence[str] | None = None) -> None:
     """Forecast each new frame of the domains of `config`, the path of a YAML file or settings, until SIGTERM or SIGINT.
 

@@ -16,7 +16,7 @@ from typing import Any, TextIO
 import xarray as xr
 from rich.console import Console
 
-from framecast.checks import as_path, as_tuple, check_counts, require
+from framecast.checks import as_path, as_tuple, check_counts, refuses_arrays, require
 from framecast.config.experiment import Experiment
 from framecast.config.recipes import read
 from framecast.data.datasets import IN_MEMORY, ArchiveData
@@ -39,6 +39,7 @@ from framecast.training.two_stage import check_cache, first_stage, pending_first
 from framecast.writing import check_sources, claim
 
 
+@refuses_arrays
 def train(
     recipe: str | Path | Experiment,
     overrides: Sequence[str] = (),
@@ -129,6 +130,7 @@ def _is_rank_zero(experiment: Experiment) -> bool:
     return bool(launch(experiment.training).global_rank == 0)
 
 
+@refuses_arrays
 def resume(
     folder: str | Path,
     iterations: int | None = None,

@@ -30,6 +30,7 @@ from framecast.ops.native.library import status
 from framecast.ops.native.memory import keep_free, return_free
 from framecast.training import resume_state
 from framecast.training.cuda_graph import RecordedStep, check_recordable, cuda_graph
+from framecast.training.decoding import describe_decoding
 from framecast.training.distributed import any_process
 from framecast.training.events import Event, Finished, ModelSaved, Started, Validated, Warned
 from framecast.training.latent_cache import cache_latents
@@ -132,7 +133,7 @@ class Run:
         run = cls(
             experiment, out, fabric, sources, batches, network, model, optimiser, gradients, average, card, record
         )
-        run.warnings = opened.warnings
+        run.warnings = [*opened.warnings, *(describe_decoding(experiment, sources) if is_rank_zero else ())]
         if state is not None:
             state = run._restore(state)
         if run.average is not None:

@@ -10,7 +10,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from framecast.checkpoints.model_folder import find, load
+from framecast.checkpoints.model_folder import find, load, warn_of_last
 from framecast.config.experiment import Experiment
 from framecast.curriculum import TeacherForced
 from framecast.data.windows.augmentation import NO_AUGMENTATION
@@ -102,6 +102,7 @@ def load_first_stage(network: Any, model: ModelConfig) -> None:
     if first.folder is None:
         raise ConfigError(f"no trained {first.part}", where="model.trained", remedy="name the folder of its run")
     trained, card = load(find(Path(first.folder)))
+    warn_of_last(Path(first.folder))
     if card.model != first.model:
         raise ConfigError(
             f"{first.folder} holds {first.part} weights with {_difference(card.model, first.model)}",

@@ -15,6 +15,7 @@ from torch import Tensor
 from framecast.checkpoints.model_folder import ModelCard, save
 from framecast.config.experiment import Experiment
 from framecast.data.orientation import row_order
+from framecast.data.scale import scale_of
 from framecast.data.windows.batches import evaluation_batches
 from framecast.data.windows.index import time_step
 from framecast.data.windows.presentation import Presentation
@@ -65,6 +66,10 @@ def build_card(experiment: Experiment, sources: DataSplits, data_digest: str = "
         for axis in ("y", "x"):
             if axis in first.coords and first.sizes[axis] > 1:
                 grid[f"{axis}_spacing"] = float(first[axis][1] - first[axis][0])
+        scales = [scale_of(frames) for frames in sources.frames]
+        if not any("pixel size" in scale.assumed for scale in scales):
+            sides = [round(scale.kilometres, 6) for scale in scales]
+            grid["kilometres"] = [min(sides), max(sides)]
         if "crs" in first.coords:
             grid["mapping"] = str(first["crs"].attrs.get("grid_mapping_name", ""))
     return ModelCard(

@@ -11,10 +11,11 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 
+from framecast.checks import as_numbers, check_counts, describe, refuses_arrays
 from framecast.data.conversion import as_rain_rate
 from framecast.data.frames import check_frames, describe_source
 from framecast.data.quantities import quantity_of
-from framecast.errors import DataError
+from framecast.errors import ArgumentError, DataError
 from framecast.forecasting.baselines import find as find_baseline
 from framecast.forecasting.labels import RECENT, Forecast
 from framecast.forecasting.protocol import Forecaster
@@ -30,6 +31,7 @@ FALLBACKS = ("extrapolation_probability", "extrapolation", "persistence")
 """The baselines that a service falls back on."""
 
 
+@refuses_arrays
 def score_forecast(
     forecast: Forecast,
     truth: xr.DataArray,
@@ -50,6 +52,9 @@ def score_forecast(
     Raises `DataError` if the grids or the quantities do not fit, and `ArgumentError` for a rate at which the forecast states no
     probability.
     """
+    if not isinstance(forecast, xr.DataArray | xr.Dataset):
+        raise ArgumentError(f"{describe(forecast)} given, expected a forecast", parameter="forecast")
+    check_counts(context=context)
     rows: list[ScoreRow] = []
     for given in split_times(forecast):
         frames = common_quantity(check_frames(truth), given)
@@ -102,5 +107,5 @@ def rates_of(given: GivenForecast, frames: xr.DataArray, rates: Sequence[float] 
     if not quantity.precipitation:
         return ()
     if rates is not None:
-        return tuple(float(rate) for rate in rates)
+        return as_numbers(rates, "rates")
     return given.rates or quantity.thresholds

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from framecast.checks import refuses_arrays
 from framecast.scores import Metric
 from framecast.verification.claims import FEWEST, HONEST_ANCHOR
 from framecast.verification.promise import Advantage, EvaluationPromise, Promise
@@ -76,6 +77,7 @@ class Drift:
         return {**values, "worse": bool(self.worse), "message": self.message}
 
 
+@refuses_arrays
 def drift(
     scores: str | Path | Iterable[ScoreRow],
     days: int = DAYS,

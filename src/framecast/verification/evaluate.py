@@ -17,7 +17,7 @@ from pyproj import CRS
 from pyproj.exceptions import CRSError
 
 from framecast.checkpoints.model_folder import ModelCard
-from framecast.checks import as_path, as_tuple, ensure_folder
+from framecast.checks import as_path, ensure_folder
 from framecast.data.archives.outputs import check_output, source_files
 from framecast.data.datasets import ArchiveData
 from framecast.data.frames import same_grid
@@ -36,7 +36,6 @@ from framecast.forecasting.protocol import Forecaster
 from framecast.forecasting.trained_model import TrainedModel, load
 from framecast.maps.mesh import is_curvilinear, mesh_of
 from framecast.progress import Progress, no_progress
-from framecast.reading.paths import as_utf8
 from framecast.training.run_data import open_run_data
 from framecast.training.run_folder import check_in_files, read_experiment
 from framecast.verification.case_sums import PerceptualNetworks
@@ -48,7 +47,7 @@ from framecast.verification.resuming import dependencies, score_parts
 from framecast.verification.run import PartialResult, ScoringPlan, assemble, make_plan, score
 from framecast.verification.settings import EvaluationSettings
 from framecast.verification.stored_parts import EVALUATION, FOLDER, StoredParts
-from framecast.verification.windows import FramesLike, pixel_size, training_warning, windows_of
+from framecast.verification.windows import FramesLike, model_notes, pixel_size, training_warning, windows_of
 
 DEFAULTS = EvaluationSettings()
 """All settings at their defaults."""
@@ -60,31 +59,15 @@ Runs = str | Path | Mapping[str, str | Path]
 """The folder of a run, or the folders of several by name."""
 
 
-def name_runs(runs: Mapping[str, str | Path] | Sequence[str | Path]) -> dict[str, Path]:
-    """Runs by the names of their folders, or by their paths if two folders have the same name. Raises `ArgumentError` if `runs`
-    are not paths, or if one is given twice."""
-    if isinstance(runs, Mapping):
-        return {name: as_path(run, "the folder of a run", "runs") for name, run in runs.items()}
-    folders = [
-        as_path(run, "the folder of a run", "runs")
-        for run in ([runs] if isinstance(runs, str | Path) else as_tuple(runs, "runs"))
-    ]
-    for k, folder in enumerate(folders):
-        if folder.resolve() in {each.resolve() for each in folders[:k]}:
-            raise ArgumentError(f"{folder} is given twice", parameter="runs", remedy="name each run once")
-    by_name = {as_utf8(folder.resolve().name): folder for folder in folders}
-    return by_name if len(by_name) == len(folders) else {as_utf8(str(folder)): folder for folder in folders}
-
-
 class JobResources(NamedTuple):
     """The open resources of a job: trained models, all forecasters (models first, then baselines), windows, the networks of
-    perceptual scores, and what baselines assume of the frames."""
+    perceptual scores, and notes on the models and on what baselines assume of the frames."""
 
     models: dict[str, TrainedModel]
     forecasters: dict[str, Forecaster]
     sources: DataSplits
     networks: PerceptualNetworks
-    assumptions: list[str]
+    notes: list[str]
 
 
 class Evaluation(NamedTuple):
@@ -141,7 +124,7 @@ class Job:
         for name, model in others:
             if different := _difference(model, first):
                 raise ConfigError(f"{name} and {first_name} forecast different things: {different}")
-        run = Path(self.runs[0][1])
+        run, horizon = Path(self.runs[0][1]), self.settings.horizon or min(each.horizon for each in models.values())
         if self.data is None and others:
             _check_same_split([Path(folder) for _, folder in self.runs])
         sources = windows_of(
@@ -150,14 +133,18 @@ class Job:
             self.data,
             options=self.options,
             context=max(model.context for model in models.values()),
-            horizon=self.settings.horizon,
+            horizon=horizon,
             stride=self.settings.stride,
             inputs=with_paths(_inputs(models), self.settings.inputs),
             others=[Path(folder) for _, folder in self.runs[1:]],
         )
         data = baseline_data(first, sources, run)
         baselines = build_all(self.settings.baselines, data)
-        notes = assumptions(baselines, data)
+        notes = [*model_notes(models, sources.frames), *assumptions(baselines, data)]
+        horizons = {name: model.horizon for name, model in models.items()}
+        if self.settings.horizon is None and len(set(horizons.values())) > 1:
+            each = ", ".join(f"{name} {count}" for name, count in horizons.items())
+            notes.append(f"the horizons of the models differ ({each}): scores are of the first {horizon} lead times")
         return JobResources(models, {**models, **baselines}, sources, networks, notes)
 
     def warnings(self, resources: JobResources) -> list[str]:
@@ -198,7 +185,7 @@ def run_job(
         pixel_size(resources.sources.frames)
         | job.weights.describe()
         | {
-            "repairs": "\n".join([*resources.sources.repairs, *resources.assumptions]),
+            "repairs": "\n".join([*resources.sources.repairs, *resources.notes]),
             "warnings": "\n".join(job.warnings(resources)),
         }
     )

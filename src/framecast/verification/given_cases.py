@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from framecast.data.frames import describe_source
+from framecast.data.frames import describe_source, stamp
 from framecast.errors import DataError
 from framecast.verification.forecast_files import ForecastFiles
 from framecast.verification.given_truth import Target, TruthWindows, steps_of
@@ -77,6 +77,7 @@ def _with_truth(sources: Sequence[ForecastFiles], windows: TruthWindows, notes: 
     """The windows with a true frame at any lead time; `notes` count the frames that are not there."""
     known = np.asarray(windows.has_truth.any(1))
     if not known.any():
+        _check_between(windows)
         spans = [
             " to ".join(np.datetime_as_string(times[[0, -1]], unit="m"))
             for times in (windows.inits, windows.clock.times)
@@ -101,6 +102,24 @@ def _with_truth(sources: Sequence[ForecastFiles], windows: TruthWindows, notes: 
         if absent := int(np.sum(lacking)):
             notes.append(f"{source.name}: {count(absent, 'frame')} not among its forecasts: not scored for any source")
     return windows
+
+
+def _check_between(windows: TruthWindows) -> None:
+    """Raise `DataError` if the times of forecasts lie within those of the truth, between its frames."""
+    leads, times = windows.target.leads, windows.clock.times
+    wanted = windows.inits[:, None] + leads
+    case, lead = np.unravel_index(int(((wanted > times[0]) & (wanted < times[-1])).argmax()), wanted.shape)
+    time = wanted[case, lead]
+    if not times[0] < time < times[-1]:
+        return
+    after = int(np.searchsorted(times, time))
+    minutes, step = (each / np.timedelta64(60, "s") for each in (leads[lead], windows.clock.step))
+    raise DataError(
+        f"no frame of these forecasts is in the truth: the lead time of {minutes:g} minutes after {stamp(windows.inits[case])}, "
+        f"{stamp(time)}, lies between its frames of {stamp(times[after - 1])} and {stamp(times[after])}",
+        where=describe_source(windows.target.frames),
+        remedy=f"give truth with frames at the times of the forecasts, or forecasts for its times, {step:g} minutes apart",
+    )
 
 
 def _unseen(

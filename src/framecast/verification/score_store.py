@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from framecast.checks import as_path, as_tuple, check_kind
+from framecast.config.parsing import nearest
 from framecast.errors import ArgumentError, ConfigError, DataError, shown
 from framecast.reading.paths import check_file, is_file, is_folder, read_head, status
 from framecast.verification.score_rows import ScoreRow, metric_of
@@ -61,13 +62,15 @@ def score_files(path: str | Path) -> dict[str, Path]:
     """The files of scores by the name of their domain: `path` itself, that in the folder of a domain, or those of all domains in
     the folder of a service. Raises `DataError` without any."""
     place = as_path(path, "a file of scores, or the folder of a service", "path")
+    remedy = "give the folder of a service that has scored its forecasts, of one of its domains, or its scores.csv"
+    if status(place) is None:
+        near = nearest(place.name, [each.name for each in place.parent.glob("*")])
+        raise DataError(f"no such file or folder{near}", where=place, remedy=f"{remedy}; evaluate scores a model")
     if not is_folder(place):
         return {place.resolve().parent.name: place}
     files = [place / FILE] if is_file(place / FILE) else sorted(place.glob(f"*/{FILE}"))
     if not files:
-        raise DataError(
-            f"no {FILE} here", where=place, remedy="give the folder of a service that has scored its forecasts"
-        )
+        raise DataError(f"no {FILE} here", where=place, remedy=remedy)
     return {file.resolve().parent.name: file for file in files}
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from framecast.checks import check_counts
+from framecast.checks import check_counts, refuses_arrays
 from framecast.scores import Metric
 from framecast.scores.metric import Better
 from framecast.verification.score_rows import ScoreRow, metric_of
@@ -80,6 +80,7 @@ def metrics_of(place: Place) -> list[Metric]:
     return derived or [own]
 
 
+@refuses_arrays
 def summarise(
     scores: str | Path | Iterable[ScoreRow],
     days: int = 1,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from framecast.checks import as_path, as_tuple, check_counts, is_positive
+from framecast.checks import as_path, as_tuple, check_counts, check_fields, is_positive
 from framecast.errors import ArgumentError
 from framecast.forecasting.baselines import DEFAULT, check
 
@@ -66,6 +66,7 @@ class EvaluationSettings:
         return (*self.lpips, *filter(None, [self.fvd]))
 
     def __post_init__(self) -> None:
+        check_fields(self)
         for name, kind in _LISTS.items():
             if (values := getattr(self, name)) is not None:
                 stated = tuple(kind(value) for value in as_tuple(values, name))
@@ -77,7 +78,8 @@ class EvaluationSettings:
         _check_zr(self.zr)
         _check_convention(self.convention)
         _check_palette(self.palette)
-        check(self.baselines)
+        if self.baselines != DEFAULT:  # those need no package, and their modules are slow to import
+            check(self.baselines)
 
     def __repr__(self) -> str:
         changed = [each.name for each in fields(self) if getattr(self, each.name) != each.default]
@@ -158,6 +160,8 @@ def _check_palette(palette: str | None) -> None:
 
 
 def _check_convention(convention: str) -> None:
+    if isinstance(convention, str) and convention == "default":  # known without the import
+        return
     from framecast.scores import find_convention  # late, as above
 
     find_convention(convention)

@@ -9,7 +9,15 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from framecast.checks import as_tuple, check_counts, check_kind, describe, replace_fields, takes_fields_of
+from framecast.checks import (
+    as_tuple,
+    check_counts,
+    check_kind,
+    describe,
+    refuses_arrays,
+    replace_fields,
+    takes_fields_of,
+)
 from framecast.data.archives.opening import open as open_frames
 from framecast.data.archives.outputs import source_files
 from framecast.data.frames import action_names
@@ -26,12 +34,13 @@ from framecast.verification.perceptual_weights import PerceptualWeights
 from framecast.verification.result import Verification
 from framecast.verification.run import assemble, make_plan, score
 from framecast.verification.settings import EvaluationSettings
-from framecast.verification.windows import FramesLike, all_windows, leave_out_training, pixel_size
+from framecast.verification.windows import FramesLike, all_windows, leave_out_training, model_notes, pixel_size
 
 NO_BASELINES = EvaluationSettings(baselines=())
 
 
 @takes_fields_of(EvaluationSettings)
+@refuses_arrays
 def verify(
     forecasters: Mapping[str, Forecaster] | Sequence[Forecaster],
     data: FramesLike | WindowSource,
@@ -69,6 +78,8 @@ def verify(
     if isinstance(data, str | Path | xr.DataArray | Sequence):
         least = max([RECENT, *(each.context_length for each in by_name.values())])
         sources = _windows(data, options, context or least, settings)
+    elif isinstance(data, np.ndarray):
+        raise ArgumentError("an array given, expected labelled frames, or their paths", parameter="data")
     elif context is None and settings.horizon is None and settings.stride is None:
         sources = DataSplits(None, None, data, default_scaling(data.quantity), None, ())
     else:
@@ -79,7 +90,8 @@ def verify(
         )
     source, step = sources.held_out(), sources.step if step is None else step
     # forecasters: those given, then baselines
-    folders = [each.folder for each in by_name.values() if isinstance(each, TrainedModel) and each.folder is not None]
+    models = {name: each for name, each in by_name.items() if isinstance(each, TrainedModel)}
+    folders = [each.folder for each in models.values() if each.folder is not None]
     if sources.tables and folders:
         sources = leave_out_training(sources, folders)
         source = sources.held_out()
@@ -94,7 +106,7 @@ def verify(
     weights = PerceptualWeights.of(settings)
     plan = make_plan(source, settings, batch_size=batch_size, examples=examples, where=sources.where)
     result = assemble([score(plan, by_name, source, progress or no_progress, weights.networks())], plan, source, step)
-    repairs = [*sources.repairs, *assumptions(baselines, baseline_data)]
+    repairs = [*sources.repairs, *model_notes(models, sources.frames), *assumptions(baselines, baseline_data)]
     result.sums.encoding["sources"] = source_files(*sources.frames)
     result.sums.attrs |= pixel_size(sources.frames) | weights.describe()
     result.sums.attrs |= {"repairs": "\n".join(repairs), "warnings": "\n".join(sources.warnings)}

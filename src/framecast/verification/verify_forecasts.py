@@ -19,7 +19,7 @@ from framecast.checks import as_tuple
 from framecast.data.archives.opening import open as open_frames
 from framecast.data.archives.outputs import source_files
 from framecast.data.conversion import as_rain_rate
-from framecast.data.frames import check_frames, describe_source
+from framecast.data.frames import check_frames, coverage, describe_impossible, describe_source
 from framecast.data.quantities import ZR, Quantity, quantity_of
 from framecast.data.readers.options import ReadOptions
 from framecast.errors import ArgumentError, DataError
@@ -132,6 +132,11 @@ class ForecastJob:
         times = set(cases.source.inits)
         forecasters: dict[str, Forecaster] = {}
         notes = [*cases.notes]
+        if self.settings.horizon is not None and self.settings.horizon > len(target.leads):
+            notes.append(
+                f"a horizon of {self.settings.horizon} frames is asked for, but the forecasts have {len(target.leads)} lead "
+                f"time{'s' * (len(target.leads) != 1)}{' in common' * (len(sources) > 1)}: these are scored"
+            )
         for each in sources:
             chosen = {time: forecast for time, forecast in each.forecasts.items() if time in times}
             forecasters[each.name] = given = GivenForecaster(each.name, chosen, target)
@@ -178,7 +183,9 @@ def run_forecast_job(
             + ", and at where their grids lie" * job.regrid,
         )
     result.sums.encoding["sources"] = source_files(opened.truth) | set(opened.files)
-    repairs = [*opened.truth.attrs.get("repairs", ()), *opened.notes]
+    used = np.unique(source.places[source.places >= 0])
+    impossible = describe_impossible(coverage(opened.truth.isel(time=used)), opened.target.quantity)
+    repairs = [*opened.truth.attrs.get("repairs", ()), *impossible, *opened.notes]
     result.sums.attrs |= PerceptualWeights.of(job.settings).describe() | {
         "repairs": "\n".join(repairs),
         "warnings": "\n".join(opened.cases.warnings),

@@ -5,7 +5,7 @@ Reads run folders and opens data; forecasts and scores nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,15 @@ def pixel_size(frames: Sequence[xr.DataArray]) -> dict[str, float]:
     scales = [scale_of(each) for each in frames]
     sides = {scale.kilometres for scale in scales if "pixel size" not in scale.assumed}
     return {"pixel_kilometres": round(sides.pop(), 6)} if len(sides) == 1 and scales else {}
+
+
+def model_notes(models: Mapping[str, TrainedModel], frames: Sequence[xr.DataArray]) -> list[str]:
+    """What a person must know of the models on these frames; of several models with their names."""
+    return [
+        text if len(models) == 1 else f"{name}: {text}"
+        for name, model in models.items()
+        for text in model.notes(frames)
+    ]
 
 
 def windows_of(

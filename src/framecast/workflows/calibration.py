@@ -16,9 +16,9 @@ import numpy as np
 import torch
 import xarray as xr
 
-from framecast.checkpoints.model_folder import ModelCard, find, save
+from framecast.checkpoints.model_folder import ModelCard, find, save, warn_of_last
 from framecast.checkpoints.model_folder import load as load_saved
-from framecast.checks import as_path, as_tuple, check_counts
+from framecast.checks import as_path, as_tuple, check_counts, refuses_arrays
 from framecast.data.archives.outputs import source_files
 from framecast.data.datasets import ArchiveData
 from framecast.data.frames import files_of, stamp
@@ -43,6 +43,7 @@ _LEAST = 1e-5
 """Probabilities are kept so far from 0 and from 1 where their logits are taken."""
 
 
+@refuses_arrays
 def calibrate(
     run: str | Path,
     data: str | Path | xr.DataArray | Sequence[str | Path | xr.DataArray] = (),
@@ -75,6 +76,7 @@ def calibrate(
         raise ArgumentError(f"{target} exists already", parameter="out", remedy="name another folder")
     network: Any
     network, card = load_saved(find(folder))
+    warn_of_last(folder)
     if not card.head.rates:
         raise ArgumentError(
             f"{card.model.name} predicts values, which have no probabilities",

@@ -23,7 +23,7 @@ from typing import Any
 
 from rich.console import Console
 
-from framecast.checks import as_path, as_tuple, check_kind, replace_fields, require, takes_fields_of
+from framecast.checks import as_path, as_tuple, check_kind, refuses_arrays, replace_fields, require, takes_fields_of
 from framecast.config.experiment import Experiment
 from framecast.config.parsing import plain
 from framecast.config.recipes import read
@@ -59,6 +59,7 @@ class CrossValidation:
 
 
 @takes_fields_of(EvaluationSettings)
+@refuses_arrays
 def crossvalidate(
     recipe: str | Path | Experiment,
     overrides: Sequence[str] = (),

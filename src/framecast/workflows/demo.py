@@ -15,7 +15,7 @@ import torch
 import xarray as xr
 from rich.console import Console
 
-from framecast.checks import as_path, check_counts, ensure_folder, require
+from framecast.checks import as_path, check_counts, ensure_folder, refuses_arrays, require
 from framecast.config.experiment import Experiment, Optimiser, Training
 from framecast.curriculum import ReverseScheduled
 from framecast.data.archives.outputs import source_files
@@ -45,6 +45,7 @@ _MODULES = ("lightning_fabric", "tensorboard", "psutil", "matplotlib", "jinja2",
 """The optional modules it needs: for training, the report, and the digits of scikit-learn."""
 
 
+@refuses_arrays
 def demo(
     data: str | None = None,
     *,

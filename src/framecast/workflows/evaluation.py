@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from framecast.checkpoints.model_folder import evaluation_folder
-from framecast.checks import as_html_path, as_path, check_kind, replace_fields, takes_fields_of
+from framecast.checks import as_html_path, as_path, check_kind, refuses_arrays, replace_fields, takes_fields_of
 from framecast.data.readers.options import DEFAULT, ReadOptions
 from framecast.errors import ArgumentError
 from framecast.progress import Progress
 from framecast.verification.comparison import Comparison
 from framecast.verification.comparison import compare as compare_scores
-from framecast.verification.evaluate import DEFAULTS, Evaluation, Job, Runs, name_runs, run_job
+from framecast.verification.evaluate import DEFAULTS, Evaluation, Job, Runs, run_job
 from framecast.verification.result import Verification
+from framecast.verification.run_names import name_runs
 from framecast.verification.score_store import check_no_store
 from framecast.verification.settings import EvaluationSettings
 from framecast.verification.windows import FramesLike
@@ -28,6 +29,7 @@ REPORT, COMPARISON = "report.html", "comparison.html"
 
 
 @takes_fields_of(EvaluationSettings)
+@refuses_arrays
 def evaluate(
     run: Runs,
     data: FramesLike | None = None,
@@ -45,8 +47,8 @@ def evaluate(
 
     `data` are opened Frames or what `framecast.open` takes; they are read as in training, except for the `options` that are
     stated. Without `data` the run's own test split is used. `settings` define what is scored and how; keywords override them.
-    Of several runs the first defines the test split, and the longest context of a model defines the windows; without `data`
-    all must have been trained on the same part of the same data.
+    Of several runs the first defines the test split, the longest context and the shortest horizon of a model define the windows,
+    unless `horizon` is stated; without `data` all must have been trained on the same part of the same data.
 
     With `out` the sums of every case are written to that folder as `cases.nc`. With `report` the page `report.html` of a single
     run is written there too; without `out` both go to `RUN/evaluation`. `cluster` distributes the cases, with the same result:
@@ -115,6 +117,7 @@ def _write_report(evaluation: Evaluation, run: Path, data: FramesLike | None, pa
 
 
 @takes_fields_of(EvaluationSettings)
+@refuses_arrays
 def compare(
     runs: Mapping[str, str | Path] | Sequence[str | Path],
     data: FramesLike | None = None,

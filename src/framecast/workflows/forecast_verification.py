@@ -12,6 +12,7 @@ from framecast.checks import (
     check_counts,
     check_kind,
     ensure_folder,
+    refuses_arrays,
     replace_fields,
     takes_fields_of,
 )
@@ -35,6 +36,7 @@ DEFAULTS = EvaluationSettings()
 
 
 @takes_fields_of(EvaluationSettings)
+@refuses_arrays
 def verify_forecasts(
     forecasts: Mapping[str, Paths] | Paths,
     truth: FramesLike,

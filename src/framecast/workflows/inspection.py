@@ -18,6 +18,7 @@ from framecast.checks import (
     check_counts,
     check_fraction,
     check_kind,
+    refuses_arrays,
     replace_fields,
     takes_fields_of,
 )
@@ -33,6 +34,7 @@ from framecast.training.cost import estimate
 
 
 @takes_fields_of(ReadOptions)
+@refuses_arrays
 def inspect(
     data: xr.DataArray | str | Path | Sequence[str | Path],
     *,
@@ -81,6 +83,7 @@ def inspect(
 
 
 @takes_fields_of(ReadOptions)
+@refuses_arrays
 def training_cost(
     recipe: str | Path, data: str | Path, *, options: ReadOptions = DEFAULT, **stated: Any
 ) -> dict[str, str]:

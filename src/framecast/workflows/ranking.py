@@ -17,12 +17,13 @@ from shlex import join
 from rich.console import Console
 
 from framecast.checkpoints.model_folder import evaluation_folder
-from framecast.checks import as_tuple, check_seed
+from framecast.checks import as_path, as_tuple, check_seed, refuses_arrays
 from framecast.config.experiment import Experiment
 from framecast.config.parsing import nearest
 from framecast.config.recipes import published_scores, title_of
 from framecast.config.reduced import ReducedTable, reduced_experiment, reduced_seeds, reduced_tables
-from framecast.errors import ConfigError, FramecastError, Interrupted, shown
+from framecast.errors import ArgumentError, ConfigError, FramecastError, Interrupted, shown
+from framecast.reading.paths import is_folder
 from framecast.verification.evaluate import CASES
 from framecast.verification.result import Verification
 from framecast.workflows.evaluation import evaluate
@@ -64,6 +65,7 @@ class Ranking:
     failures: tuple[str, ...]
 
 
+@refuses_arrays
 def rank(
     recipe: str | Path,
     overrides: Sequence[str] = (),
@@ -79,7 +81,8 @@ def rank(
     `overrides` are "key=value" and change the reduced form of all rows; `seeds` replace those of the recipe. Without `train` only
     the finished runs are ranked. Each row and seed has a run folder in `out`; a finished run is not trained again, an interrupted
     one is resumed. The page and the table of scores are written after each run. Raises `ConfigError` if the recipe has no reduced
-    form or no such table, and `Interrupted` if a training is. What fails for one row is in `failures`, and the others go on.
+    form or no such table, or if `out` is not there without `train`, and `Interrupted` if a training is. What fails for one row is
+    in `failures`, and the others go on.
     """
     file, _, name = str(recipe).partition("#")
     tables = reduced_tables(file)
@@ -91,7 +94,14 @@ def rank(
     chosen = known if seeds is None else tuple(dict.fromkeys(as_tuple(seeds, "seeds")))
     for seed in chosen:
         check_seed(seed, "seeds")
-    folder = Path(out) / Path(file).stem
+    folder = as_path(out, "a folder", "out") / Path(file).stem
+    if not train and not is_folder(folder):
+        raise ArgumentError(
+            "no such folder, so no finished run",
+            where=folder,
+            parameter="out",
+            remedy="name the folder in which the rows were trained, or train them",
+        )
     rows = {row for key, table in tables.items() if not name or key == name for row in table.rows}
     runs = reduced_runs(file, list(tables.values()), tuple(dict.fromkeys((*known, *chosen))), overrides, folder)
     changes = [str(override) for override in overrides]

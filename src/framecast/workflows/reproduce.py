@@ -16,7 +16,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from framecast.checks import as_tuple, is_positive
+from framecast.checks import as_tuple, is_positive, refuses_arrays
 from framecast.config.experiment import Experiment
 from framecast.config.parsing import flatten, plain
 from framecast.config.recipes import Published, origins, published, read, rows
@@ -113,6 +113,7 @@ class ReproducedScore:
         return f"{abs(difference):.0%} {'better' if (difference > 0) == (self.direction == 'higher') else 'worse'}"
 
 
+@refuses_arrays
 def reproduce(
     recipe: str | Path,
     overrides: Sequence[str] = (),

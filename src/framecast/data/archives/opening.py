@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from framecast.checks import check_kind, describe, replace_fields, takes_fields_of
+from framecast.checks import check_kind, describe, refuses_arrays, replace_fields, takes_fields_of
 from framecast.data.archives.grids import group_by_grid, pick_grid
 from framecast.data.archives.joining import (
     find_mismatches,
@@ -44,6 +44,7 @@ _FOREIGN = 5
 
 
 @takes_fields_of(ReadOptions)
+@refuses_arrays
 def open(path: str | Path | Sequence[str | Path], options: ReadOptions = DEFAULT, **stated: Any) -> xr.DataArray:
     """Frames `([sequence,] time, channel, y, x)`, lazy, float32, in physical units, with NaN where there is no data.
 
@@ -323,11 +324,7 @@ def _find_files(path: str | Path | Sequence[str | Path]) -> tuple[dict[Path, Rea
         return {where: reader}, []
     entries = _entries(path)
     if not entries and not where.is_dir():
-        raise DataError(
-            "no such file or folder",
-            where=where,
-            remedy="give a file, a folder or a glob pattern",
-        )
+        raise DataError("no such file or folder", where=where, remedy="give a file, a folder or a glob pattern")
     return _select_readable(entries, where)
 
 

@@ -26,7 +26,7 @@ from zarr.abc.buffer import Buffer
 from zarr.core.buffer import cpu
 from zarr.storage import MemoryStore
 
-from framecast.checks import as_path, check_kind, replace_fields, takes_fields_of
+from framecast.checks import as_path, check_kind, refuses_arrays, replace_fields, takes_fields_of
 from framecast.data.archives.joining import first_names
 from framecast.data.archives.opening import OpenResult, open_all
 from framecast.data.archives.outputs import check_output
@@ -96,6 +96,7 @@ class Conversion:
 
 
 @takes_fields_of(Changes)
+@refuses_arrays
 def convert(
     source: str | Path | Sequence[str | Path],
     out: str | Path,

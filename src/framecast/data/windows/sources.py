@@ -288,7 +288,7 @@ class ArchiveSource:
         self._length = context + horizon
         self._scales = [scale_of(archive) for archive in archives]
         self._sizes = [(archive.sizes["y"], archive.sizes["x"]) for archive in archives]
-        self._readers = tuple(readers)
+        self.readers = tuple(readers)
         self._masks: dict[int, np.ndarray] = {}
         self._lock = threading.Lock()
 
@@ -322,7 +322,7 @@ class ArchiveSource:
     def _read(self, index: int, times: slice, region: Region | None) -> np.ndarray:
         window = self.windows[index]
         rows, columns = (slice(None), slice(None)) if region is None else region.slices
-        values = self._readers[window.archive].read(
+        values = self.readers[window.archive].read(
             sequence=slice(window.sequence, window.sequence + 1), time=times, y=rows, x=columns
         )
         return values.reshape(-1, *values.shape[-3:]).astype(np.float32, copy=False)

@@ -21,7 +21,7 @@ import torch
 import xarray as xr
 
 from framecast.checkpoints.model_folder import CARD, WEIGHTS
-from framecast.checks import as_path, check_counts, is_positive, require
+from framecast.checks import as_path, check_counts, is_positive, refuses_arrays, require
 from framecast.data.archives.opening import open_like
 from framecast.data.archives.outputs import check_output
 from framecast.data.frames import check_frames
@@ -35,6 +35,7 @@ from framecast.forecasting.trained_model import TrainedModel, load
 from framecast.ops.choice import use_algorithm
 from framecast.writing import write_bytes, write_text
 
+_log = logging.getLogger(__name__)
 LIMIT = 1e-4
 """The largest difference from framecast, relative to the largest output."""
 
@@ -48,6 +49,7 @@ class Export(NamedTuple):
     cases: int
 
 
+@refuses_arrays
 def export(
     run: str | Path,
     *,
@@ -82,6 +84,8 @@ def export(
     size, horizon = _size(model, size), model.card.shape.horizon if horizon is None else horizon
     check_counts(horizon=horizon)
     frames = None if data is None else _frames(model, data)
+    for text in model.notes([] if frames is None else [frames]):
+        _log.warning(text)
     for file in files:
         check_output(file, [] if frames is None else [frames], others=sources)
     pixel = _kilometres(model, frames, kilometres)
@@ -161,8 +165,8 @@ def _kilometres(model: TrainedModel, frames: xr.DataArray | None, stated: float 
         return float(stated)
     if frames is not None:
         return scale_of(frames).kilometres
-    spacing = abs(float(model.card.grid.get("x_spacing") or 0)) / 1000
-    return spacing if is_positive(spacing) and model.card.grid.get("mapping") else ASSUMED.kilometres
+    trained = model.card.kilometres
+    return ASSUMED.kilometres if trained is None else trained[0]
 
 
 def _trace(model: TrainedModel, cases: Cases, horizon: int, kilometres: float) -> Any:

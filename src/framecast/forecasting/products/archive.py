@@ -19,7 +19,7 @@ from zarr.abc.buffer import Buffer
 from zarr.core.buffer import default_buffer_prototype
 from zarr.storage import MemoryStore
 
-from framecast.checks import as_path
+from framecast.checks import as_path, refuses_arrays
 from framecast.errors import ConfigError, DataError, RunError
 from framecast.forecasting.labels import Forecast, values_of
 from framecast.forecasting.products.source import origin_of
@@ -40,6 +40,7 @@ _OF_ONE = ("repairs", "warnings")
 _FORMAT: dict[str, Any] = {"zarr_format": 2, "consolidated": True}
 
 
+@refuses_arrays
 def append_forecast(forecast: Forecast, store: str | Path) -> bool:
     """Append a forecast to the Zarr `store`, which is created if it does not exist; false if it holds one of the same initial
     time already. A killed append leaves the store as it was.

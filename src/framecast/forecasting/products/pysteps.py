@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from framecast.checks import refuses_arrays
 from framecast.data.frames import check_frames
 from framecast.data.place import Place
 from framecast.data.quantities import RAIN_RATE
@@ -33,6 +34,7 @@ _NAMES = {
 """The names of pysteps for the variables of grid mappings."""
 
 
+@refuses_arrays
 def to_pysteps(forecast: Forecast, *, newest: xr.DataArray | None = None) -> tuple[np.ndarray, dict[str, Any]]:
     """A forecast as pysteps has nowcasts: `(M, L, H, W)` float32 in mm/h, north first, NaN for no data, and the metadata.
 

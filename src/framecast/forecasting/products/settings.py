@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from framecast.checks import as_path, as_tuple, is_positive
+from framecast.checks import as_path, as_tuple, check_fields, is_positive
 from framecast.errors import ArgumentError, shown
 from framecast.forecasting.products import find, find_format, split
 
@@ -43,6 +43,7 @@ class ProductSettings:
     palette: Annotated[str | None, "Palette of pictures: services or uniform; services unless stated."] = None
 
     def __post_init__(self) -> None:
+        check_fields(self)
         for name, kind in _LISTS.items():
             object.__setattr__(self, name, tuple(kind(value) for value in as_tuple(getattr(self, name), name)))
         if not self.products:

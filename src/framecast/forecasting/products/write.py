@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from framecast.checks import check_kind, ensure_folder, replace_fields, require, takes_fields_of
+from framecast.checks import check_kind, ensure_folder, refuses_arrays, replace_fields, require, takes_fields_of
 from framecast.errors import ArgumentError, DataError
 from framecast.forecasting.labels import Forecast
 from framecast.forecasting.products import Document, Output, Request, find, find_format
@@ -17,6 +17,7 @@ DEFAULT = ProductSettings()
 
 
 @takes_fields_of(ProductSettings)
+@refuses_arrays
 def write_products(
     forecast: Forecast, folder: str | Path, *, settings: ProductSettings = DEFAULT, **stated: Any
 ) -> list[Path]:

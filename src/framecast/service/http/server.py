@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from framecast.checks import require
+from framecast.checks import refuses_arrays, require
 from framecast.errors import ConfigError
 from framecast.service.http.settings import ServeSettings, read_token
 
@@ -94,6 +94,7 @@ def _ended_by_signals(server: Any) -> Iterator[None]:
             signal.signal(number, handler)
 
 
+@refuses_arrays
 def serve_folder(
     out: str | Path,
     *,
