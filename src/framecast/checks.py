@@ -177,7 +177,7 @@ def check_kind(kind: type[Any], **values: object) -> None:
             raise ArgumentError(f"{describe(value)} given, expected {kind.__name__}(...)", parameter=name)
 
 
-_SINGLE = re.compile(r"(?:(?:str|Path|int|float|bool|None|Literal\[[^\]]*\])(?: \| |$))+")
+_SINGLE = re.compile(r"(?:(?:str|Path|int|float|bool|None|Console|Literal\[[^\]]*\])(?: \| |$))+")
 """The annotation of a parameter that is a single value."""
 
 
