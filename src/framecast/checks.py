@@ -177,8 +177,10 @@ def check_kind(kind: type[Any], **values: object) -> None:
             raise ArgumentError(f"{describe(value)} given, expected {kind.__name__}(...)", parameter=name)
 
 
-_SINGLE = re.compile(r"(?:(?:str|Path|int|float|bool|None|Console|Literal\[[^\]]*\])(?: \| |$))+")
-"""The annotation of a parameter that is a single value."""
+_SINGLE = re.compile(
+    r"(?:(?:str|int|float|bool|None|Console|Convention|Duration|Split|ZR|Literal\[[^\]]*\])(?: \| |$))+"
+)
+"""The annotation of a parameter that is a single value; paths are checked by `as_path`."""
 
 
 def check_single(annotations: Mapping[str, Any], values: Mapping[str, Any]) -> None:
