@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from framecast.checks import refuses_arrays, require
+from framecast.checks import as_path, refuses_arrays, require
 from framecast.errors import ConfigError
 from framecast.service.http.settings import ServeSettings, read_token
 
@@ -105,5 +105,5 @@ def serve_folder(
 ) -> None:
     """Serve the folder `out` that a service writes; see `ServeSettings`. The token is read from `token_file`, or else from the
     variable FRAMECAST_TOKEN. Raises what `serve`, `read_token` and the settings raise."""
-    token = read_token(None if token_file is None else Path(token_file))
-    serve(ServeSettings(Path(out), host=host, port=port, token=token, uploads=uploads))
+    token = read_token(None if token_file is None else as_path(token_file, "a file", "token_file"))
+    serve(ServeSettings(as_path(out, "a folder", "out"), host=host, port=port, token=token, uploads=uploads))
