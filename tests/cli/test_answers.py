@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args, get_type_hints, is_typeddict
 
@@ -13,7 +14,8 @@ import pytest
 from typer.main import get_command
 
 import framecast
-from framecast.cli import app, completion, logs, main, terminal
+from command_line import run_command
+from framecast.cli import app, completion, logs, terminal
 from framecast.cli.results import AnswerOptions, plain
 from framecast.config.recipes import rows
 
@@ -26,18 +28,7 @@ STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z"
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
     """A function that runs a command in this process: exit code, standard output, standard error."""
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["framecast", *map(str, arguments)])
-        code = 0
-        try:
-            main()
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        printed = capsys.readouterr()
-        return code, printed.out, printed.err
-
-    return call
+    return partial(run_command, monkeypatch, capsys)
 
 
 def documented() -> dict[str, set[str]]:

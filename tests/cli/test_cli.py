@@ -17,7 +17,8 @@ from test_result import Clips
 from typer.testing import CliRunner
 
 import framecast
-from framecast.cli import app, main
+from command_line import run_command as run
+from framecast.cli import app
 from framecast.cli.score_tables import format_score, print_scores
 from framecast.data.store import layout
 from framecast.forecasting.baselines.persistence import Persistence
@@ -29,21 +30,6 @@ from small_run import SMALL_RUN
 FRAMECAST = [sys.executable, "-m", "framecast.cli"]
 COMMANDS = ("demo", "inspect", "convert", "train", "evaluate", "forecast", "doctor")
 SMALL = ("data.context=3", "data.horizon=3", "model.hidden=[4,4]", *SMALL_RUN)
-
-
-def run(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: object
-) -> tuple[int, str, str]:
-    """Exit code, standard output and standard error of a command, run in this process."""
-    monkeypatch.setattr(sys, "argv", ["framecast", *map(str, arguments)])
-    monkeypatch.setenv("COLUMNS", "200")
-    code = 0
-    try:
-        main()
-    except SystemExit as stop:
-        code = int(stop.code or 0)
-    said = capsys.readouterr()
-    return code, said.out, said.err
 
 
 @pytest.mark.parametrize(

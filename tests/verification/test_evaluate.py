@@ -1,6 +1,5 @@
 """Several models on the same windows: as long as each needs, never what one of them was trained on, opened as in training."""
 
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,8 +13,8 @@ from moving_rain import write_rain
 from PIL import Image
 
 import framecast
+from command_line import run_command
 from framecast.checkpoints.model_folder import load as load_saved
-from framecast.cli import main
 from framecast.config.experiment import Experiment, Optimiser, Training
 from framecast.data.archives.opening import open_all
 from framecast.data.datasets import ArchiveData
@@ -122,15 +121,11 @@ def test_what_training_was_told_of_its_files_need_not_be_said_again(
         ("diagnose", run, "gradients", "--data", new, "--limit", 1),
     )
     for command in commands:
-        monkeypatch.setattr(sys, "argv", ["framecast", *map(str, command), "--time-step", "10"])
-        with pytest.raises(SystemExit) as stop:
-            main()
-        assert stop.value.code == 2
-        assert "a time step of 10 minutes, but the model was trained on 5" in capsys.readouterr().err
-        monkeypatch.setattr(sys, "argv", ["framecast", *map(str, command)])
-        with pytest.raises(SystemExit) as stop:
-            main()
-        assert stop.value.code in (0, None), capsys.readouterr().err
+        code, _, errors = run_command(monkeypatch, capsys, *command, "--time-step", "10")
+        assert code == 2
+        assert "a time step of 10 minutes, but the model was trained on 5" in errors
+        code, _, errors = run_command(monkeypatch, capsys, *command)
+        assert code == 0, errors
     with xr.open_dataset(next_, decode_timedelta=True) as forecast:
         assert forecast["lead_time"].values[-1] == np.timedelta64(15, "m")
 
@@ -154,11 +149,8 @@ def test_what_was_repaired_is_said_with_the_scores(
     run = make("repaired", ArchiveData(path=str(rain), context=3, horizon=3))
     for command, words in (("evaluate", "480 pixels in 12 frames"), ("forecast", "120 pixels in 3 frames")):
         more = ("--horizon", "2", "--out", str(tmp_path / "next.nc")) if command == "forecast" else ()
-        monkeypatch.setattr(sys, "argv", ["framecast", command, str(run), "--data", str(tmp_path / "below.nc"), *more])
-        monkeypatch.setenv("COLUMNS", "200")
-        with pytest.raises(SystemExit):
-            main()
-        message = "".join(capsys.readouterr())
+        _, *said = run_command(monkeypatch, capsys, command, run, "--data", tmp_path / "below.nc", *more)
+        message = "".join(said)
         assert f"{words} are below 0 mm/h, which cannot be: no data" in message
     assert "which cannot be: no data" in (run / "evaluation" / "report.html").read_text()
 
@@ -170,12 +162,8 @@ def test_a_comparison_says_what_was_seen_in_training(
     one, other = make("one", data), make("two", replace(data, flips=True))
     out = tmp_path / "comparison"
     arguments = ["--data", str(rain), "--baselines", "persistence", "--limit", "4", "--out", str(out)]
-    monkeypatch.setattr(sys, "argv", ["framecast", "compare", str(one), str(other), *arguments])
-    monkeypatch.setenv("COLUMNS", "200")
-    with pytest.raises(SystemExit) as stop:
-        main()
-    message = capsys.readouterr().out
-    assert stop.value.code in (0, None), message
+    code, message, errors = run_command(monkeypatch, capsys, "compare", one, other, *arguments)
+    assert code == 0, errors
     assert "a model was trained on 44 of these frames" in message
     assert "windows hold some of them and were left out" in message
     assert "MSE ↓" in message
@@ -183,11 +171,9 @@ def test_a_comparison_says_what_was_seen_in_training(
     assert "trained on 44 of these frames" in page
     assert "of a single day" in page
     assert (out / "cases.nc").is_file()
-    monkeypatch.setattr(sys, "argv", ["framecast", "compare", str(one), "--convention", "strange"])
-    with pytest.raises(SystemExit) as stop:
-        main()
-    assert stop.value.code == 2
-    assert "unknown convention 'strange'" in capsys.readouterr().err
+    code, _, errors = run_command(monkeypatch, capsys, "compare", one, "--convention", "strange")
+    assert code == 2
+    assert "unknown convention 'strange'" in errors
 
 
 @pytest.mark.parametrize(
@@ -213,7 +199,12 @@ def test_what_cannot_be_evaluated_is_said(options: dict[str, Any], message: str,
 
 @pytest.mark.parametrize("command", ["evaluate", "compare"])
 def test_an_evaluation_loads_a_model_once_and_opens_an_archive_once(
-    command: str, rain: Path, make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    command: str,
+    rain: Path,
+    make: Make,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Scores, warnings, facts and page come out of the same objects."""
     run = make("once", ArchiveData(path=str(rain), context=2, horizon=2))
@@ -235,11 +226,8 @@ def test_an_evaluation_loads_a_model_once_and_opens_an_archive_once(
     for data in ((), ("--data", str(rain))):
         loads.clear()
         opens.clear()
-        arguments = ["framecast", command, str(run), *data, "--limit", "2", "--out", str(tmp_path / "out")]
-        monkeypatch.setattr(sys, "argv", arguments)
-        with pytest.raises(SystemExit) as stop:
-            main()
-        assert stop.value.code in (0, None)
+        code, *_ = run_command(monkeypatch, capsys, command, run, *data, "--limit", "2", "--out", tmp_path / "out")
+        assert code == 0
         assert (len(loads), len(opens)) == (1, 1)
 
 

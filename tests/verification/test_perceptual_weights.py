@@ -1,7 +1,6 @@
 """LPIPS and FVD from files of weights: read in their published layout, named with checksums, never replaced by anything else."""
 
 import hashlib
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +8,7 @@ import pytest
 import torch
 from perceptual_files import LINEAR, write_i3d, write_trunk
 
-from framecast.cli import main
+from command_line import run_command
 from framecast.config.experiment import Experiment, Optimiser, Training
 from framecast.data.datasets import ArchiveData
 from framecast.errors import DataError
@@ -95,14 +94,10 @@ def test_scores_are_computed_where_weights_are_given_and_nowhere_else(
     assert "not computed" in plain.definitions()["LPIPS"]
     assert "not computed" in plain.definitions()["FVD"]
     # on the command line
-    monkeypatch.setenv("COLUMNS", "200")
     weights = ["--lpips", str(trunk), "--lpips", str(LINEAR), "--fvd", str(video)]
-    arguments = ["evaluate", str(run), "--limit", "2", "--baselines", "persistence", *weights, "--out", str(tmp_path)]
-    monkeypatch.setattr(sys, "argv", ["framecast", *arguments])
-    with pytest.raises(SystemExit) as stop:
-        main()
-    printed = capsys.readouterr().out
-    assert stop.value.code in (0, None), printed
+    arguments = ("--limit", "2", "--baselines", "persistence", *weights, "--out", tmp_path)
+    code, printed, errors = run_command(monkeypatch, capsys, "evaluate", run, *arguments)
+    assert code == 0, errors
     assert "LPIPS" in printed
     assert "FVD of 2 clips" in printed
     assert ">FVD ↓</th>" in (tmp_path / "report.html").read_text()

@@ -1,6 +1,5 @@
 """Inputs beside the frames: static fields and other variables, from file to forecast, never from the future."""
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import torch
 import xarray as xr
 
 import framecast
-from framecast.cli import main
+from command_line import run_command
 from framecast.config.experiment import Experiment, Optimiser, Training
 from framecast.data import lazy as stored
 from framecast.data.datasets import ArchiveData
@@ -231,11 +230,8 @@ def test_on_the_command_line(
     given = ["--input", str(new.with_name("terrain.nc")), "--input", str(new)]
 
     def run(*arguments: str) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["framecast", *arguments])
-        with pytest.raises(SystemExit) as stop:
-            main()
-        said = capsys.readouterr()
-        return int(stop.value.code or 0), said.out + said.err
+        code, printed, errors = run_command(monkeypatch, capsys, *arguments)
+        return code, printed + errors
 
     seeing = str(runs["seeing"])
     base = ("--data", str(new), "--variable", "rain")
