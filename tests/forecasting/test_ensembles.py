@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from framecast.errors import ArgumentError
+from framecast.forecasting.distribution import Distribution
 from framecast.forecasting.ensembles import draw_members
 from framecast.forecasting.latent_spectrum import latent_spectrum, wavelengths
 from framecast.forecasting.noise import RainNoise
@@ -57,17 +58,17 @@ def test_members_follow_the_distribution_at_each_pixel() -> None:
         assert (np.abs(share - probability) <= 5 * error + 3 / 800).all()
 
 
-def test_rates_are_log_uniform_between_those_of_the_ladder_and_have_a_tail_above() -> None:
-    probability = np.full((2, 1, 1, 4000), 0.8, dtype=np.float32)
+def test_members_have_the_law_of_the_distribution_between_rates_and_above_them() -> None:
+    rates, probability = np.array([1.0, 4.0]), np.full((2, 1, 1, 4000), 0.8, dtype=np.float32)
     probability[1] = 0.4
     frame = np.zeros((1, 1, 4000), dtype=np.float32)
     origins = np.indices((1, 4000), dtype=np.float32)[None]
-    rates = draw_members([1.0, 4.0], probability, frame, origins, [30.0], members=50, seed=1)
-    between, above = rates[(rates >= 1) & (rates < 4)], rates[rates >= 4]
-    assert set(np.unique(rates[rates < 1])) == {0}
-    assert between.mean() == pytest.approx(3 / np.log(4), rel=0.02)
-    assert np.log(between).mean() == pytest.approx(np.log(2), rel=0.03)
-    assert above.mean() == pytest.approx(1.4 * 4, rel=0.02)
+    members = draw_members(rates, probability, frame, origins, [30.0], members=50, seed=1)
+    law = Distribution(rates, probability[:, None])
+    assert set(np.unique(members[members < 1])) == {0}
+    assert members.mean() == pytest.approx(law.mean().mean(), rel=0.01)
+    for rate in (1, 1.5, 2, 3, 4, 8):
+        assert (members >= rate).mean() == pytest.approx(law.exceedance([rate]).mean(), abs=0.01)
 
 
 def test_a_seed_and_the_number_of_a_member_decide_alone() -> None:

@@ -2,12 +2,15 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from framecast.data.quantities import RAIN_RATE
 from framecast.errors import ConfigError
+from framecast.forecasting.from_logits import forecasts_from_logits
 from framecast.losses import BrierSum, CrossEntropy
 from framecast.models import VAE, ActionPredRNN, ConvLSTM, SimVP, UNet
 from framecast.models.heads import Exceedance
@@ -18,6 +21,7 @@ from framecast.models.parts.exceedance import (
     ExtrapolationPrior,
     descending,
     interpolation_weights,
+    probabilities,
     smooth,
 )
 from framecast.ops import free_running
@@ -45,6 +49,17 @@ def network(config: Any, *, trained: bool = True) -> Any:
     if trained:
         torch.nn.init.normal_(built.readout, std=0.3)
     return built
+
+
+def test_where_no_rain_is_near_it_cannot_rain() -> None:
+    prior, known = ExtrapolationPrior(), torch.ones(1, 16, 16, dtype=torch.bool)
+    features = prior.features(torch.full((1, 16, 16), -9.0), known, [1.0])
+    dry = prior(features, torch.tensor([[5.0, 60.0]])).detach()
+    forecasts = forecasts_from_logits(dry, LADDER, RAIN_RATE, np.zeros((1, 3, 1, 16, 16)), [], [], None)
+    assert forecasts.distribution is not None
+    assert (dry > -12).all()
+    assert (forecasts.distribution.probability < 2e-6).all()
+    assert (probabilities(torch.tensor([-20.0, 0.0, 20.0])) == torch.tensor([0.0, 0.5, 1.0])).all()
 
 
 @pytest.mark.parametrize("config", FORECASTERS, ids=lambda config: config.name)

@@ -1,9 +1,8 @@
 """A forecast as a distribution at each pixel: the probabilities that the rain rate is at or above the rungs of a ladder.
 
-Between two rungs the logit of the exceedance probability is linear in the logarithm of the rate. Above the highest rung R the
-probability falls as (R / r)^`TAIL` with the rate r, a Pareto distribution, here as in the members of an ensemble. The rain
-between two rungs is spread evenly over the logarithm of the rate, so that its mean is the logarithmic mean of the rungs; rain
-below the lowest rung counts as dry.
+Between two rungs the logit of the exceedance probability is linear in the logarithm of the rate (a log-logistic distribution).
+Above the highest rung R the probability falls as (R / r)^`TAIL` with the rate r, a Pareto distribution. What is below the lowest
+rung counts as dry. Mean, quantiles and the members of an ensemble (`framecast.forecasting.ensembles`) have this one law.
 
 Axes: K rungs, R rates, B cases, L lead times, H height and width. This module needs numpy only.
 """
@@ -27,11 +26,14 @@ TAIL = 3.5
 """The index of the Pareto distribution of the rain above the highest rung."""
 MEAN_ABOVE = TAIL / (TAIL - 1)
 """The mean rate of that rain, as a multiple of the rung."""
+_NODES = ((0.5 - 0.15**0.5, 5 / 18), (0.5, 4 / 9), (0.5 + 0.15**0.5, 5 / 18))
+"""Places between two rungs, from 0 to 1, and weights of the quadrature of Gauss and Legendre."""
 LARGEST = 6.0
 """The highest quantile, as a multiple of the highest rung."""
 _LEAST = 1e-7
 """Probabilities are at least so far from 0 and 1 before their logit is computed."""
 _ROUNDING = np.float32(1e-5)
+_PART = 1 << 14
 
 
 class Exceedance(NamedTuple):
@@ -91,12 +93,14 @@ class Distribution:
         return np.stack([self._exceedance(float(rate)) for rate in rates]) if len(rates) else self.probability[:0]
 
     def mean(self) -> np.ndarray:
-        """The mean rain rate in mm/h `(B, L, H, W)`: the probability between two rungs times their logarithmic mean, and that
-        above the highest rung times `MEAN_ABOVE` of it; what is below the lowest rung is dry."""
-        between = [(high - low) / np.log(high / low) for low, high in pairwise(self.rates)]
-        steps = np.diff([0.0, *between, MEAN_ABOVE * self.rates[-1]]).astype(np.float32)
-        mean = steps @ self.probability.reshape(len(steps), -1)
-        return np.asarray(mean.reshape(self.shape))
+        """The mean rain rate in mm/h `(B, L, H, W)`: the integral of the exceedance probability over the rate."""
+        probability = self.probability.reshape(len(self.rates), -1)
+        mean = np.where(np.isnan(probability[0]), np.float32(np.nan), np.float32(0))
+        wet = np.flatnonzero(probability[0] > 0)
+        for first in range(0, len(wet), _PART):  # parts that stay in the cache of a processor
+            part = wet[first : first + _PART]
+            mean[part] = self._integral(probability[:, part])
+        return mean.reshape(self.shape)
 
     def values(self, quantity: Quantity, zr: ZR) -> np.ndarray:
         """The mean in the units of a quantity `(B, L, 1, H, W)`, the deterministic forecast that frame scores judge.
@@ -138,6 +142,18 @@ class Distribution:
         """The pixels `(B, L, H, W)` bool to forecast as an event, rain at or above `rate` in mm/h, so that the expected CSI over
         the field is largest; see `most_skilful_events`."""
         return most_skilful_events(self.exceedance([rate])[0])
+
+    def _integral(self, probability: np.ndarray) -> np.ndarray:
+        """The integral over the rate, from 0 on, of the exceedance `probability (K, N)`: `(N,)`."""
+        total: np.ndarray = np.float32(self.rates[0]) * probability[0]
+        total += np.float32((MEAN_ABOVE - 1) * self.rates[-1]) * probability[-1]
+        for (low, high), (start, end) in zip(pairwise(np.log(self.rates)), pairwise(_logit(probability)), strict=True):
+            for share, weight in _NODES:
+                rate = np.exp(low + share * (high - low))
+                total += np.float32(weight * (high - low) * rate) / (
+                    1 + np.exp((start - end) * np.float32(share) - start)
+                )
+        return total
 
     def _exceedance(self, rate: float) -> np.ndarray:
         """The exceedance probability at one rate `(B, L, H, W)`."""
@@ -198,7 +214,7 @@ def _least_accepted(field: np.ndarray) -> float:
 
 def _logit(probability: np.ndarray) -> np.ndarray:
     bounded = np.clip(probability, np.float32(_LEAST), np.float32(1 - _LEAST))
-    return np.asarray(np.log(bounded) - np.log1p(-bounded))
+    return np.asarray(np.log(bounded / (1 - bounded)))
 
 
 def _share(low: np.ndarray, high: np.ndarray, wanted: np.ndarray) -> np.ndarray:

@@ -21,8 +21,8 @@ reaches, with the probability P(c), the level is therefore mixed with noise h of
 
 which leaves the distribution as it is.
 
-Between two rates of the ladder the logarithm of the rate is uniform; above the highest rate R it has a Pareto distribution, whose
-mean is 1.4 R; below the lowest it is dry.
+Between the rates of the ladder F is as in `framecast.forecasting.distribution`: log-logistic; a Pareto distribution above the
+highest, whose mean is 1.4 times that rate; dry below the lowest.
 """
 
 from __future__ import annotations
@@ -57,6 +57,8 @@ _FINE, _TILE = 16.0, 256
 drawn, which is repeated."""
 _MATCHED, _ROUNDS = 8, 3
 """Spectra are matched at wavelengths below the smaller side of the frame over `_MATCHED`, in `_ROUNDS` rounds."""
+_LEAST = 1e-7
+"""Probabilities are at least so far from 0 and 1 before their logit is computed."""
 _SURELY_DRY = 1e-4
 """A pixel with a smaller probability of the lowest rate is dry in all members."""
 _MARGIN = 32
@@ -275,6 +277,7 @@ class _Law:
         self.wet = torch.nonzero(known[0] > _SURELY_DRY).view(-1)
         self.dry = torch.where(known.isnan().any(0), torch.nan, 0.0)
         self._above = known.index_select(1, self.wet).T.contiguous()
+        self._logits = torch.logit(self._above, eps=_LEAST)
         self._limit = -torch.special.ndtri(self._above[:, 0])
         self._steps = torch.from_numpy(np.diff(np.log(ladder)).astype(np.float32))
         self._split = split
@@ -293,7 +296,9 @@ class _Law:
         exceeded = torch.erfc(noise * np.sqrt(0.5)).mul_(0.5).clamp_(min=1e-12)  # 1 - Phi
         above = self._above.index_select(0, rain)
         self._mix(exceeded, above[:, self._split], rain, fine)
-        within = (above[:, :-1] - exceeded[:, None]).div_((above[:, :-1] - above[:, 1:]).clamp_(min=1e-7))
+        logits = self._logits.index_select(0, rain)
+        within = logits[:, :-1] - torch.logit(exceeded, eps=_LEAST)[:, None]
+        within.div_((logits[:, :-1] - logits[:, 1:]).clamp_(min=_LEAST))
         rate = (within.clamp_(0, 1) @ self._steps).exp_().mul_(self._lowest)
         extreme = torch.nonzero(exceeded < above[:, -1]).view(-1)
         share = exceeded.index_select(0, extreme) / above[:, -1].index_select(0, extreme)

@@ -13,6 +13,7 @@ from framecast.data.scale import Scale
 from framecast.forecasting.distribution import Distribution, rates_as
 from framecast.forecasting.ensembles import draw_members
 from framecast.forecasting.protocol import Forecasts
+from framecast.models.parts.exceedance import probabilities
 
 
 def forecasts_from_logits(
@@ -31,7 +32,7 @@ def forecasts_from_logits(
     lead time, and `scales` those of the cases.
     """
     zr = ZR()
-    probability = torch.sigmoid(logits.permute(2, 0, 1, 3, 4).contiguous()).numpy()
+    probability = probabilities(logits.permute(2, 0, 1, 3, 4).contiguous()).numpy()
     distribution = Distribution(np.array(rates), probability)
     if drawn is None:
         return Forecasts(distribution.values(quantity, zr)[None], distribution=distribution)

@@ -21,7 +21,7 @@ from framecast.data.scale import ASSUMED, Scale
 from framecast.forecasting.baselines import Baseline
 from framecast.forecasting.distribution import Distribution
 from framecast.forecasting.protocol import Context, Forecasts, check_length
-from framecast.models.parts.exceedance import LADDER, LEAST, ExtrapolationPrior, descending
+from framecast.models.parts.exceedance import LADDER, ExtrapolationPrior, descending, probabilities
 
 _DRY = 1e-6
 """The rate in mm/h that stands for dry where logarithms are taken: far below the ladder, so that no rain is expected of it."""
@@ -71,8 +71,7 @@ class ExtrapolationProbability:
     def _at(self, features: Tensor, minutes: float) -> Tensor:
         """The probabilities `(K, H, W)` after `minutes`, from the features `(1, K, S, H, W)` of the prior."""
         logits = self._prior(features, torch.tensor([[minutes]]))
-        # the prior keeps shares off 0 and 1, where their logits are infinite; here a share of 0 is a probability of 0
-        probability = ((1 + 2 * LEAST) * torch.sigmoid(descending(logits)) - LEAST).clamp(0, 1)[0, 0]
+        probability = probabilities(descending(logits))[0, 0]
         return probability.masked_fill(probability < _ROUNDING, 0.0)
 
 

@@ -37,7 +37,8 @@ SOFTNESS = 0.25
 PACE = 10.0
 """What is learnt of the prior counts so many times: the steps that suit a network would be small for a few weights."""
 LEAST = 1e-4
-"""Shares of a neighbourhood are kept so far from 0 and from 1: little against the share of heavy rain in a wet frame."""
+"""Shares of a neighbourhood are kept so far from 0 and from 1, where their logits are infinite: little against the share of heavy
+rain in a wet frame. `probabilities` takes it off again."""
 _POOLED = 4.0
 """Neighbourhoods wider than so many pixels are computed at a lower resolution."""
 
@@ -126,6 +127,12 @@ def _start_weights(rates: int) -> Tensor:
         share = min(max((math.log(width) - low) / (high - low), 0.0), 1.0)
         weights[knot, upper - 1], weights[knot, upper] = 1 - share, share
     return weights[:, None].expand(-1, rates, -1).clone()
+
+
+def probabilities(logits: Tensor) -> Tensor:
+    """The probabilities with `logits`, without the `LEAST` that keeps shares off 0 and 1: where no rain is near, they are 0. A
+    hundred thousand dry pixels would else expect ten of 32 mm/h or more, and the variance of light rain would be theirs."""
+    return ((1 + 2 * LEAST) * torch.sigmoid(logits) - LEAST).clamp(0, 1)
 
 
 def descending(logits: Tensor, dim: int = 2) -> Tensor:
