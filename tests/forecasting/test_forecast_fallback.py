@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +12,7 @@ from test_ladder import rain
 from test_trained_model import save_trained
 
 import framecast
-from framecast import cli
+from command_line import run_command
 from framecast.errors import ArgumentError, ConfigError, DataError
 
 NOW = np.datetime64("2026-06-01T18:00", "ns")
@@ -40,13 +39,6 @@ def store(frames: xr.DataArray, folder: Path) -> Path:
         name = np.datetime_as_string(frame["time"].values[0], unit="m").replace(":", "").replace("-", "")
         frame.to_netcdf(folder / f"rain_{name}.nc", engine="h5netcdf")
     return folder
-
-
-def run(monkeypatch: pytest.MonkeyPatch, *arguments: Any) -> int:
-    monkeypatch.setattr(sys, "argv", ["framecast", *map(str, arguments)])
-    with pytest.raises(SystemExit) as end:
-        cli.main()
-    return int(end.value.code or 0)
 
 
 @pytest.mark.parametrize("name", ["persistence", "extrapolation", "extrapolation_probability"])
@@ -115,24 +107,18 @@ def test_the_command_says_what_it_made_and_prints_the_path_last(
     newest = max(archive.iterdir())
     newest.write_bytes(newest.read_bytes()[:2000])  # half written
     out = tmp_path / "out.nc"
-    assert run(monkeypatch, "forecast", "extrapolation", "--data", archive, "--out", out) == 0
-    printed = capsys.readouterr()
-    assert printed.out.splitlines() == [str(out)]
-    assert "extrapolation: from 2026-06-01T17:53:00 UTC, 7 minutes old" in printed.err
-    assert "lead times: 12, 5 to 60 minutes" in printed.err
-    assert "largest values in mm/h: " in printed.err
-    assert newest.name in printed.err
-    assert (
-        run(
-            monkeypatch,
-            *("forecast", tmp_path / "gone", "--data", archive, "--out", out, "--fallback", "--overwrite"),
-            *("--max-age", "15min"),
-        )
-        == 0
-    )
-    printed = capsys.readouterr()
-    assert "extrapolation_probability: from " in printed.err
-    assert f"damaged: {newest.name} cannot be read" in printed.err
+    run = partial(run_command, monkeypatch, capsys, "forecast")
+    code, printed, said = run("extrapolation", "--data", archive, "--out", out)
+    assert (code, printed.splitlines()) == (0, [str(out)])
+    assert "extrapolation: from 2026-06-01T17:53:00 UTC, 7 minutes old" in said
+    assert "lead times: 12, 5 to 60 minutes" in said
+    assert "largest values in mm/h: " in said
+    assert newest.name in said
+    changed = ("--fallback", "--overwrite", "--max-age", "15min")
+    code, _, said = run(tmp_path / "gone", "--data", archive, "--out", out, *changed)
+    assert code == 0
+    assert "extrapolation_probability: from " in said
+    assert f"damaged: {newest.name} cannot be read" in said
 
 
 def test_the_command_writes_nothing_where_nothing_can_be_forecast(
@@ -140,9 +126,10 @@ def test_the_command_writes_nothing_where_nothing_can_be_forecast(
 ) -> None:
     archive, out = store(recent(minutes=30), tmp_path / "archive"), tmp_path / "out.nc"
     arguments = ("forecast", "x", "--data", archive, "--out", out, "--rungs", "persistence", "--max-age", "15min")
-    assert run(monkeypatch, *arguments) == 2
+    code, _, said = run_command(monkeypatch, capsys, *arguments)
+    assert code == 2
     assert not out.exists()
-    assert "too_old" in capsys.readouterr().err
+    assert "too_old" in said
 
 
 def test_files_on_another_grid_are_left_out_of_a_fallback(tmp_path: Path) -> None:
