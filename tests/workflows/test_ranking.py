@@ -162,7 +162,7 @@ def test_the_reduced_form_is_the_same_for_all_papers_and_its_rows_can_be_built(n
     for run in reduced_runs(name, list(reduced_tables(name).values()), [1], [], Path("out")):
         data, experiment = run.experiment.data, run.experiment
         experiment.data.open(experiment.check)
-        assert (data.context, data.horizon, experiment.training.iterations) == (5, 5, 1000)
+        assert (data.context, data.horizon, experiment.training.iterations) == (5, 5, 1500)
 
 
 def test_an_interrupted_ranking_is_no_success(recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
