@@ -76,7 +76,7 @@ def groups_of(path: Path) -> Groups:
         raise DataError("classic NetCDF with 64-bit data is not understood", where=path, remedy="nccopy -k nc4 IN OUT")
     if signature not in _ENGINES:
         what = "is empty" if not signature else "does not begin as a NetCDF file does"
-        raise UnreadableFile(f"the file {what}", where=path, remedy="expected NetCDF or HDF5; fetch the file again")
+        raise UnreadableFile(f"the file {what}", where=path, remedy="expected CF NetCDF or HDF5; fetch the file again")
     engine = _ENGINES[signature]
     structure = _check_structure(path) if engine == "h5netcdf" else _Structure([], None)
     return Groups(lambda: structure.groups, lambda group: _open(path, engine, group, structure.filled), names_on_grid)
