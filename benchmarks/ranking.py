@@ -2,7 +2,7 @@
 tables of the finished runs; nothing is trained.
 
     python benchmarks/ranking.py runs/ranking docs/ranking.md
-    python benchmarks/ranking.py runs/longer docs/ranking.md moving_mnist#models training.iterations=4000
+    python benchmarks/ranking.py runs/longer PAGE moving_mnist#models training.iterations=4000
 """
 
 import sys

@@ -30,10 +30,11 @@ _NODES = ((0.5 - 0.15**0.5, 5 / 18), (0.5, 4 / 9), (0.5 + 0.15**0.5, 5 / 18))
 """Places between two rungs, from 0 to 1, and weights of the quadrature of Gauss and Legendre."""
 LARGEST = 6.0
 """The highest quantile, as a multiple of the highest rung."""
-_LEAST = 1e-7
+NEAREST = 1e-7
 """Probabilities are at least so far from 0 and 1 before their logit is computed."""
 _ROUNDING = np.float32(1e-5)
 _PART = 1 << 14
+"""So many pixels are integrated at once: their logits stay in the cache of a processor."""
 
 
 class Exceedance(NamedTuple):
@@ -97,7 +98,7 @@ class Distribution:
         probability = self.probability.reshape(len(self.rates), -1)
         mean = np.where(np.isnan(probability[0]), np.float32(np.nan), np.float32(0))
         wet = np.flatnonzero(probability[0] > 0)
-        for first in range(0, len(wet), _PART):  # parts that stay in the cache of a processor
+        for first in range(0, len(wet), _PART):
             part = wet[first : first + _PART]
             mean[part] = self._integral(probability[:, part])
         return mean.reshape(self.shape)
@@ -150,9 +151,7 @@ class Distribution:
         for (low, high), (start, end) in zip(pairwise(np.log(self.rates)), pairwise(_logit(probability)), strict=True):
             for share, weight in _NODES:
                 rate = np.exp(low + share * (high - low))
-                total += np.float32(weight * (high - low) * rate) / (
-                    1 + np.exp((start - end) * np.float32(share) - start)
-                )
+                total += np.float32(weight * (high - low) * rate) * _between(start, end, share)
         return total
 
     def _exceedance(self, rate: float) -> np.ndarray:
@@ -166,9 +165,8 @@ class Distribution:
         if upper == len(self.rates):
             return np.asarray(self.probability[-1] * np.float32((self.rates[-1] / rate) ** TAIL))
         low, high = self.probability[upper - 1], self.probability[upper]
-        share = np.float32(np.log(rate / self.rates[upper - 1]) / np.log(self.rates[upper] / self.rates[upper - 1]))
-        logit = _logit(low) * (1 - share) + _logit(high) * share
-        return np.clip(1 / (1 + np.exp(-logit)), high, low)
+        share = np.log(rate / self.rates[upper - 1]) / np.log(self.rates[upper] / self.rates[upper - 1])
+        return np.asarray(np.clip(_between(_logit(low), _logit(high), share), high, low))
 
 
 def rates_as(quantity: Quantity, rates: np.ndarray, weakest: float, zr: ZR) -> np.ndarray:
@@ -213,8 +211,13 @@ def _least_accepted(field: np.ndarray) -> float:
 
 
 def _logit(probability: np.ndarray) -> np.ndarray:
-    bounded = np.clip(probability, np.float32(_LEAST), np.float32(1 - _LEAST))
+    bounded = np.clip(probability, np.float32(NEAREST), np.float32(1 - NEAREST))
     return np.asarray(np.log(bounded / (1 - bounded)))
+
+
+def _between(start: np.ndarray, end: np.ndarray, share: float) -> np.ndarray:
+    """The probability at a `share` of the way between two rungs with the logits `start` and `end`."""
+    return np.asarray(1 / (1 + np.exp((start - end) * np.float32(share) - start)))
 
 
 def _share(low: np.ndarray, high: np.ndarray, wanted: np.ndarray) -> np.ndarray:

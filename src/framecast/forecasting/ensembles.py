@@ -38,7 +38,7 @@ import torch
 from torch import Tensor
 
 from framecast.errors import ArgumentError
-from framecast.forecasting.distribution import LARGEST, TAIL
+from framecast.forecasting.distribution import LARGEST, NEAREST, TAIL
 from framecast.forecasting.latent_spectrum import (
     WET,
     has_texture,
@@ -57,8 +57,6 @@ _FINE, _TILE = 16.0, 256
 drawn, which is repeated."""
 _MATCHED, _ROUNDS = 8, 3
 """Spectra are matched at wavelengths below the smaller side of the frame over `_MATCHED`, in `_ROUNDS` rounds."""
-_LEAST = 1e-7
-"""Probabilities are at least so far from 0 and 1 before their logit is computed."""
 _SURELY_DRY = 1e-4
 """A pixel with a smaller probability of the lowest rate is dry in all members."""
 _MARGIN = 32
@@ -277,7 +275,7 @@ class _Law:
         self.wet = torch.nonzero(known[0] > _SURELY_DRY).view(-1)
         self.dry = torch.where(known.isnan().any(0), torch.nan, 0.0)
         self._above = known.index_select(1, self.wet).T.contiguous()
-        self._logits = torch.logit(self._above, eps=_LEAST)
+        self._logits = torch.logit(self._above, eps=NEAREST)
         self._limit = -torch.special.ndtri(self._above[:, 0])
         self._steps = torch.from_numpy(np.diff(np.log(ladder)).astype(np.float32))
         self._split = split
@@ -297,8 +295,8 @@ class _Law:
         above = self._above.index_select(0, rain)
         self._mix(exceeded, above[:, self._split], rain, fine)
         logits = self._logits.index_select(0, rain)
-        within = logits[:, :-1] - torch.logit(exceeded, eps=_LEAST)[:, None]
-        within.div_((logits[:, :-1] - logits[:, 1:]).clamp_(min=_LEAST))
+        within = logits[:, :-1] - torch.logit(exceeded, eps=NEAREST)[:, None]
+        within.div_((logits[:, :-1] - logits[:, 1:]).clamp_(min=NEAREST))
         rate = (within.clamp_(0, 1) @ self._steps).exp_().mul_(self._lowest)
         extreme = torch.nonzero(exceeded < above[:, -1]).view(-1)
         share = exceeded.index_select(0, extreme) / above[:, -1].index_select(0, extreme)

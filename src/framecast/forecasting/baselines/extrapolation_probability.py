@@ -25,8 +25,6 @@ from framecast.models.parts.exceedance import LADDER, ExtrapolationPrior, descen
 
 _DRY = 1e-6
 """The rate in mm/h that stands for dry where logarithms are taken: far below the ladder, so that no rain is expected of it."""
-_ROUNDING = 1e-5
-"""Probabilities closer to 0 are 0."""
 
 
 class ExtrapolationProbability:
@@ -71,8 +69,7 @@ class ExtrapolationProbability:
     def _at(self, features: Tensor, minutes: float) -> Tensor:
         """The probabilities `(K, H, W)` after `minutes`, from the features `(1, K, S, H, W)` of the prior."""
         logits = self._prior(features, torch.tensor([[minutes]]))
-        probability = probabilities(descending(logits))[0, 0]
-        return probability.masked_fill(probability < _ROUNDING, 0.0)
+        return probabilities(descending(logits))[0, 0]
 
 
 EXTRAPOLATION_PROBABILITY = Baseline(

@@ -9,7 +9,7 @@ from framecast.config.parsing import plain
 from framecast.data.motion.coordinates import Lagrangian
 from framecast.forecasting.exporting.cases import Cases
 from framecast.forecasting.trained_model import TrainedModel
-from framecast.models.parts.exceedance import LEAST
+from framecast.models.parts.exceedance import LEAST, ROUNDING
 
 VERSION = 1
 _SCALINGS = {
@@ -87,7 +87,7 @@ def _meaning(model: TrainedModel) -> dict[str, Any]:
         return {"meaning": "scaled values"}
     return {
         "meaning": "logits of the probabilities that the rain rate is at or above the rates: "
-        f"p = (1 + 2 e) / (1 + exp(-output)) - e with e = {LEAST:g}, and 0 where that is negative",
+        f"p = (1 + 2 e) / (1 + exp(-output)) - e with e = {LEAST:g}, and 0 below {ROUNDING:g}",
         "rates": rates,
         "rates_units": "mm/h",
     }

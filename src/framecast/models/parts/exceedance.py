@@ -39,6 +39,8 @@ PACE = 10.0
 LEAST = 1e-4
 """Shares of a neighbourhood are kept so far from 0 and from 1, where their logits are infinite: little against the share of heavy
 rain in a wet frame. `probabilities` takes it off again."""
+ROUNDING = 1e-5
+"""Probabilities closer to 0 are 0."""
 _POOLED = 4.0
 """Neighbourhoods wider than so many pixels are computed at a lower resolution."""
 
@@ -131,8 +133,10 @@ def _start_weights(rates: int) -> Tensor:
 
 def probabilities(logits: Tensor) -> Tensor:
     """The probabilities with `logits`, without the `LEAST` that keeps shares off 0 and 1: where no rain is near, they are 0. A
-    hundred thousand dry pixels would else expect ten of 32 mm/h or more, and the variance of light rain would be theirs."""
-    return ((1 + 2 * LEAST) * torch.sigmoid(logits) - LEAST).clamp(0, 1)
+    hundred thousand dry pixels would else expect ten of 32 mm/h or more, and the variance of light rain would be theirs. Losses
+    judge the logits as they are, whose gradient does not end at 0."""
+    probability = (1 + 2 * LEAST) * torch.sigmoid(logits) - LEAST
+    return probability.masked_fill(probability < ROUNDING, 0.0).clamp(max=1)
 
 
 def descending(logits: Tensor, dim: int = 2) -> Tensor:
