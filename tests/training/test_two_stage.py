@@ -21,6 +21,7 @@ from framecast.models.modular import FirstStage
 from framecast.training import resume, train
 from framecast.training.two_stage import first_stage, load_first_stage, second_stage
 from framecast.types import FrameShape
+from framecast.workflows.reproduce import check_row
 
 QUIET = Console(quiet=True)
 
@@ -71,7 +72,17 @@ class Stopping(io.StringIO):
         return super().write(text)
 
 
-def test_both_stages_go_on_where_they_were_interrupted(experiment: Experiment, tmp_path: Path) -> None:
+def _moved(run: Path, folder: Path) -> Path:
+    """Move both stages of a run into a new folder."""
+    folder.mkdir()
+    for each in run.parent.glob(f"{run.name}*"):
+        shutil.move(each, folder)
+    return folder / run.name
+
+
+def test_both_stages_go_on_where_they_were_interrupted_and_where_they_were_moved(
+    experiment: Experiment, tmp_path: Path
+) -> None:
     model = replace(ModularDesign.tiny(), first=FirstStage(iterations=8, batch_size=2, learning_rate=1e-3))
     experiment = replace(experiment, model=model)
     whole = train(experiment, out=tmp_path / "whole", console=QUIET)
@@ -85,10 +96,16 @@ def test_both_stages_go_on_where_they_were_interrupted(experiment: Experiment, t
     assert not (tmp_path / "run-autoencoder" / "last").exists()
     with pytest.raises(RunError, match="no trained model"):
         framecast.load(out)
+    out = _moved(out, tmp_path / "waiting")
     said = Stopping("6/12 ")
     assert resume(out, console=Console(file=said, width=200)) == out
     assert "interrupted at iteration 7, everything" in said.getvalue()
+    out = _moved(out, tmp_path / "begun")
     resume(out, console=QUIET)
+    out = _moved(out, tmp_path / "finished")
+    check_row(experiment, out)
+    with pytest.raises(ConfigError, match=r"model\.trained"):
+        check_row(replace(experiment, model=replace(model, trained=str(whole))), out)
     for folder in ("-autoencoder", ""):
         expected, found = (load_file(f"{run}{folder}/last/weights.safetensors") for run in (whole, out))
         assert all(torch.equal(weight, found[name]) for name, weight in expected.items())

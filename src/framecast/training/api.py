@@ -35,7 +35,13 @@ from framecast.training.run_folder import (
     has_checkpoints,
     read_experiment,
 )
-from framecast.training.two_stage import check_cache, first_stage, pending_first_stage, second_stage
+from framecast.training.two_stage import (
+    check_cache,
+    first_stage,
+    first_stage_beside,
+    pending_first_stage,
+    second_stage,
+)
 from framecast.writing import check_sources, claim
 
 
@@ -78,7 +84,7 @@ def train(
         if _is_rank_zero(experiment):
             check_new(folder, experiment)
         if (first_run / "last").is_dir():
-            check_unchanged(first_run, stage)
+            check_unchanged(first_run, read_experiment(first_run), stage)
         elif _show(
             _train_first_stage(stage, first_run, experiment, folder, frames), folder, console, frames
         ).interrupted:
@@ -150,6 +156,9 @@ def resume(
     if iterations is not None:
         longer = dataclasses.replace(experiment.training, iterations=iterations)
         experiment = dataclasses.replace(experiment, training=longer)
+    if not has_checkpoints(run) and (moved := first_stage_beside(experiment, run)) != experiment:
+        experiment = moved
+        create_run_folder(run, experiment)
     frames = None if data is None else (data,)
     if (first_run := pending_first_stage(experiment, run)) is not None:
         events = _train_first_stage(read_experiment(first_run), first_run, experiment, run, frames)

@@ -126,9 +126,9 @@ def check_in_files(
         )
 
 
-def check_unchanged(out: Path, experiment: Experiment) -> None:
-    """Raise `ConfigError` if `experiment` differs from the settings of the run in `out` in anything but its length."""
-    if changed := differences(settings_of(read_experiment(out)), settings_of(experiment)):
+def check_unchanged(out: Path, recorded: Experiment, experiment: Experiment) -> None:
+    """Raise `ConfigError` if `experiment` differs from the `recorded` one of the run in `out` in anything but its length."""
+    if changed := differences(settings_of(recorded), settings_of(experiment)):
         raise ConfigError(
             f"the settings differ from those of the run: {describe(changed)}",
             where=out,

@@ -25,7 +25,7 @@ from framecast.data.windows.index import list_windows, time_step
 from framecast.data.windows.splits import ByBlocks, ByFile, Split
 from framecast.errors import ArgumentError, ConfigError, DataError
 from framecast.training.run_folder import EXPERIMENT, read_experiment
-from framecast.training.two_stage import second_stage
+from framecast.training.two_stage import first_stage_beside, second_stage
 from framecast.verification.settings import EvaluationSettings
 
 ALL = "all"
@@ -120,7 +120,8 @@ def check_settings(fold: Fold) -> None:
     if not (fold.folder / EXPERIMENT).is_file():
         return
     expected, _ = second_stage(fold.experiment, fold.folder)
-    before, after = flatten(plain(read_experiment(fold.folder))), flatten(plain(expected))
+    recorded = first_stage_beside(read_experiment(fold.folder), fold.folder)
+    before, after = flatten(plain(recorded)), flatten(plain(expected))
     changed = [key for key in {**before, **after} if before.get(key) != after.get(key)]
     if changed:
         text = ", ".join(f"{key} {before.get(key)}, not {after.get(key)}" for key in changed[:4])

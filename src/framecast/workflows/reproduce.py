@@ -24,7 +24,7 @@ from framecast.errors import ArgumentError, ConfigError, Interrupted, ParameterF
 from framecast.scores.metric import Better
 from framecast.training import resume, train
 from framecast.training.run_folder import EXPERIMENT, check_unchanged, read_experiment
-from framecast.training.two_stage import second_stage
+from framecast.training.two_stage import first_stage_beside, second_stage
 from framecast.verification.metrics import direction
 from framecast.verification.perceptual_weights import PerceptualWeights
 from framecast.verification.result import Score
@@ -242,8 +242,9 @@ def train_row(experiment: Experiment, out: Path, console: Console | None) -> Pat
 
 def check_row(experiment: Experiment, out: Path) -> None:
     """Raise `ConfigError` if the run in the folder `out` is not one of `experiment`, its length included."""
-    check_unchanged(out, second_stage(experiment, out)[0])
-    if (length := read_experiment(out).training.iterations) != experiment.training.iterations:
+    recorded = first_stage_beside(read_experiment(out), out)
+    check_unchanged(out, recorded, second_stage(experiment, out)[0])
+    if (length := recorded.training.iterations) != experiment.training.iterations:
         raise ConfigError(
             f"it holds a run of {length} iterations, expected {experiment.training.iterations}",
             where=out,
