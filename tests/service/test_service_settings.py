@@ -70,6 +70,16 @@ def test_a_service_that_would_fail_in_each_cycle_is_not_started(
     assert [path.name for path in tmp_path.iterdir()] == ["service.yaml"]
 
 
+def test_scores_are_never_appended_to_another_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    table = tmp_path / "nowcasts" / "switzerland" / "scores.csv"
+    table.parent.mkdir(parents=True)
+    table.write_text("forecaster,score\nradar,0.5\n")
+    with pytest.raises(ConfigError, match="something else than the scores of a service"):
+        check_service(example_settings())
+    assert table.read_text() == "forecaster,score\nradar,0.5\n"
+
+
 def test_a_source_may_come_later() -> None:
     notes = check_service(example_settings())
     assert notes == ["switzerland: incoming/switzerland does not exist yet"]

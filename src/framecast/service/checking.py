@@ -9,14 +9,18 @@ from pathlib import Path
 from framecast.errors import ConfigError
 from framecast.service.layout import FORECAST, Layout, utc_now
 from framecast.service.settings import Domain, Serve, Service
+from framecast.verification.score_store import check_store
 
 
 def check_service(settings: Service) -> list[str]:
     """What is not there yet, in words: sources, which may come later. Raises `ConfigError` if a domain would read what the
-    service writes, or the server needs a token that it does not have, and `DataError` for unreadable areas and tokens."""
+    service writes, if its scores would be appended to another table, or if the server needs a token that it does not have, and
+    `DataError` for unreadable areas and tokens."""
     notes = []
     for domain in settings.domains:
-        _check_apart(domain, Path(settings.out))
+        layout = Layout(Path(settings.out).resolve(), domain.name)
+        _check_apart(domain, layout)
+        check_store(layout.scores)
         if domain.products is not None and domain.products.areas is not None:
             from framecast.forecasting.products.areas import read_areas  # late: few settings need it
 
@@ -34,10 +38,10 @@ def _folder_of(domain: Domain) -> Path | None:
     return None if "://" in domain.source or glob.has_magic(domain.source) else Path(domain.source)
 
 
-def _check_apart(domain: Domain, out: Path) -> None:
+def _check_apart(domain: Domain, layout: Layout) -> None:
     """Raise `ConfigError` if what is written for the domain lies in its source, whose subfolders are watched too, or is of its
     pattern."""
-    layout, source = Layout(out.resolve(), domain.name), _folder_of(domain)
+    source = _folder_of(domain)
     if source is not None:
         is_read = layout.folder.is_relative_to(source.resolve())
     else:

@@ -74,9 +74,27 @@ def score_files(path: str | Path) -> dict[str, Path]:
     return {file.resolve().parent.name: file for file in files}
 
 
+def _holds_scores(path: str | Path) -> bool:
+    """Whether a file begins with the first column of the scores of a service."""
+    return read_head(path).startswith(f"{COLUMNS[0]},".encode())
+
+
+def check_store(path: str | Path) -> None:
+    """Raise `ConfigError` if `path` is a file of anything but the scores of a service, to which they would be appended."""
+    state = status(path)
+    if state is not None and state.st_size > 0 and not _holds_scores(path):
+        raise ConfigError(
+            "holds something else than the scores of a service, which would be appended to it",
+            where=path,
+            remedy="move it away, or choose another folder for the service",
+            parameter="out",
+            example="nowcasts",
+        )
+
+
 def check_no_store(folder: Path) -> None:
     """Raise `ConfigError` if `folder` holds the scores of a service, which a table of results of the same name would replace."""
-    if is_file(folder / FILE) and read_head(folder / FILE).startswith(f"{COLUMNS[0]},".encode()):
+    if is_file(folder / FILE) and _holds_scores(folder / FILE):
         raise ConfigError(
             "holds the scores of a service, which would be replaced",
             where=folder / FILE,
@@ -86,9 +104,10 @@ def check_no_store(folder: Path) -> None:
 
 def append_scores(rows: Sequence[ScoreRow], path: str | Path) -> None:
     """Append rows to a file, all in one write; a file that is not there is begun with the names of the columns. Raises
-    `RunError`."""
+    `RunError`, and `ConfigError` for a file of something else."""
     if not rows:
         return
+    check_store(path)
     state = status(path)
     if state is None or state.st_size == 0:
         append_text(path, _text(rows, with_head=True))
