@@ -117,8 +117,12 @@ def test_layers_and_legends(opened: Page) -> None:
     first = opened.locator("#legend-steps li").first
     before = first.evaluate("node => node.style.getPropertyValue('--colour')")
     opened.locator("#settings summary").click()
+    opened.route("**/*palette=uniform*", lambda route: None)  # held until it is unrouted
     opened.locator("#palette").select_option("uniform")
+    expect(opened.locator("#moment")).to_have_attribute("aria-busy", "true")
+    opened.unroute("**/*palette=uniform*")
     expect(opened.locator(".frame:not(.waiting) img[src*='palette=uniform']").first).to_be_visible()
+    expect(opened.locator("#moment")).to_have_attribute("aria-busy", "false")
     assert first.evaluate("node => node.style.getPropertyValue('--colour')") != before
     opened.locator("#theme").select_option("dark")
     assert opened.evaluate("getComputedStyle(document.body).colorScheme || document.documentElement.dataset.theme")

@@ -79,7 +79,11 @@ function reveal(layer) {
   if (shown && shown !== layer) shown.getContainer()?.classList.add("waiting");
   layer.getContainer().classList.remove("waiting");
   shown = layer;
+  announce(false);
 }
+
+// Whether the picture is still that of another time than the one beside the slider.
+const announce = (waiting) => document.getElementById("moment").setAttribute("aria-busy", waiting);
 
 function show() {
   const inverted = state.palette === "uniform" || (state.layer === "probability" && state.frames[state.frame]?.kind === "forecast");
@@ -89,10 +93,12 @@ function show() {
   if (frame.kind === "missing") {
     shown?.getContainer()?.classList.add("waiting");
     wanted = null;
+    announce(false);
     return;
   }
   wanted = layers.get(key(frame)) ?? layerOf(frame);
   if (wanted.loaded) reveal(wanted);
+  else announce(true);
   fill();
 }
 
