@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from playwright import sync_api as playwright
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 from running import running
 from small_output import write_output
 
@@ -117,10 +117,14 @@ def test_layers_and_legends(opened: Page) -> None:
     first = opened.locator("#legend-steps li").first
     before = first.evaluate("node => node.style.getPropertyValue('--colour')")
     opened.locator("#settings summary").click()
-    opened.route("**/*palette=uniform*", lambda route: None)  # held until it is unrouted
+    held: list[Route] = []
+    released = False
+    opened.route("**/*palette=uniform*", lambda route: route.continue_() if released else held.append(route))
     opened.locator("#palette").select_option("uniform")
     expect(opened.locator("#moment")).to_have_attribute("aria-busy", "true")
-    opened.unroute("**/*palette=uniform*")
+    released = True
+    for route in held:
+        route.continue_()
     expect(opened.locator(".frame:not(.waiting) img[src*='palette=uniform']").first).to_be_visible()
     expect(opened.locator("#moment")).to_have_attribute("aria-busy", "false")
     assert first.evaluate("node => node.style.getPropertyValue('--colour')") != before
