@@ -80,8 +80,11 @@ def first_stage_beside(experiment: Experiment, out: Path) -> Experiment:
     """The `experiment` that was read from the run in `out`, with its first stage in the folder beside it, as both may have moved.
     Unchanged where the first stage has another name, which was trained by itself."""
     design = two_stages(experiment.model)
-    folder = None if design is None else _sibling(out, first := design.pretraining())
-    if design is None or folder is None or first.folder is None or Path(first.folder).name != folder.name:
+    if design is None:
+        return experiment
+    first = design.pretraining()
+    folder = _sibling(out, first)
+    if first.folder is None or Path(first.folder).name != folder.name:
         return experiment
     model: Any = design.pretrained(str(folder))
     return replace(experiment, model=model)
