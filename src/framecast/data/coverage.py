@@ -21,6 +21,7 @@ from framecast.data.lazy import ArrayReader
 from framecast.data.orientation import orientation_of
 from framecast.data.quantities import Quantity
 from framecast.errors import counted
+from framecast.progress import advance
 
 PIECE_BYTES = 16 * 2**20
 """Bytes of frames, as float32, that a thread reads at a time."""
@@ -40,7 +41,7 @@ def coverage(frames: xr.DataArray, *, digests: bool = False) -> xr.DataArray:
     orientation, reader = orientation_of(frames), ArrayReader(frames)
 
     def count(block: Mapping[str, slice]) -> None:
-        place = tuple(block[str(dim)] for dim in leading)
+        place = _place(block)
         begun = [_Digest(frames.shape[-3:]) for _ in range(digest[place].size)] if digests else []
         for part in _parts(frames, block, south_first=orientation.south_first):
             values = reader.decode(**block, **part).astype(np.float32, copy=False)
@@ -56,8 +57,12 @@ def coverage(frames: xr.DataArray, *, digests: bool = False) -> xr.DataArray:
         if begun:
             digest[place] = np.reshape([one.value for one in begun], digest[place].shape)
 
+    blocks, done = _blocks(frames), 0
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        list(pool.map(count, _blocks(frames)))
+        for block, _ in zip(blocks, pool.map(count, blocks), strict=True):
+            done += digest[_place(block)].size
+            if len(blocks) > 1:
+                advance("reading frames", done, digest.size)
     counts = {**impossible, "digest": digest} if digests else impossible
     covered = frames.isel(dict.fromkeys(frames.dims[-3:], 0), drop=True)
     return covered.copy(data=known / np.prod(frames.shape[-3:])).assign_coords(
@@ -72,6 +77,11 @@ def _blocks(frames: xr.DataArray) -> list[dict[str, slice]]:
     spans = {str(dim): _spans(chunks[dim], 1) for dim in frames.dims[:-3]}
     spans["time"] = _spans(chunks["time"], PIECE_BYTES // (4 * int(np.prod(frames.shape[-3:]))))
     return [dict(zip(spans, each, strict=True)) for each in product(*spans.values())]
+
+
+def _place(block: Mapping[str, slice]) -> tuple[slice, ...]:
+    """The frames of a block in an array `([sequence,] time)`."""
+    return tuple(block.values())
 
 
 def _parts(frames: xr.DataArray, block: Mapping[str, slice], *, south_first: bool) -> Iterator[dict[str, slice]]:
