@@ -1,4 +1,4 @@
-"""Being told how far the opening of files is."""
+"""Being told how far the opening of an archive is."""
 
 from pathlib import Path
 
@@ -8,18 +8,22 @@ from rich.progress import Progress
 
 import framecast
 from framecast.cli.terminal import progress_bar
+from framecast.data.coverage import coverage
 from framecast.progress import advance, report_progress
 
 
-def test_every_file_is_told_of(tmp_path: Path) -> None:
+def test_every_file_and_every_frame_is_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("framecast.data.coverage.PIECE_BYTES", 1)
     for number in range(3):
         np.save(tmp_path / f"rain_{number}.npy", np.zeros((4, 4), np.float32))
-    told: list[tuple[int, int]] = []
-    with report_progress(lambda done, of: told.append((done, of))):
-        framecast.open(tmp_path, units="mm/h")
-    assert told == [(0, 3), (1, 3), (2, 3), (3, 3)]
-    advance(1, 2)
-    assert len(told) == 4, "nobody is told outside"
+    told: list[tuple[str, int, int]] = []
+    with report_progress(lambda what: lambda done, of: told.append((what, done, of))):
+        frames = framecast.open(tmp_path, units="mm/h")
+        assert told == [("opening files", done, 3) for done in range(4)]
+        coverage(frames)
+    assert told[4:] == [("reading frames", done, 3) for done in (1, 2, 3)]
+    advance("opening files", 1, 2)
+    assert len(told) == 7, "nobody is told outside"
 
 
 def test_a_bar_is_shown_for_many_only(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -31,3 +35,15 @@ def test_a_bar_is_shown_for_many_only(monkeypatch: pytest.MonkeyPatch) -> None:
     assert shown == []
     report(1, 100)
     assert shown == ["start"]
+
+
+def test_the_time_left_is_that_of_the_archive_at_hand(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    times = iter([0.0, 1000.0, 2000.0, 2010.0])
+    monkeypatch.setattr("framecast.cli.terminal.time.monotonic", lambda: next(times))
+    caplog.set_level("INFO")
+    report = progress_bar("reading frames")
+    for done in (0, 200, 0, 100):
+        report(done, 200)
+    assert caplog.messages[-1] == "reading frames: 100 of 200, 0:00:10 left"

@@ -1,6 +1,6 @@
-"""Reports the progress of opening many files to a callback, since reading ten thousand headers takes minutes.
+"""Reports the progress of what opening an archive takes minutes for: ten thousand headers, or all frames once.
 
-The callback is held in a context variable, so that the functions in between need no argument for it.
+Who is told is held in a context variable, so that the functions in between need no argument for it.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ def no_progress(*_: object) -> None:
     """Report nothing."""
 
 
-_current: ContextVar[Progress] = ContextVar("progress", default=no_progress)
+_current: ContextVar[Callable[[str], Progress]] = ContextVar("progress", default=lambda what: no_progress)
 
 
 @contextmanager
-def report_progress(progress: Progress) -> Iterator[None]:
-    """Within this context, call `progress` for each file that is opened, whichever function opens it."""
+def report_progress(progress: Callable[[str], Progress]) -> Iterator[None]:
+    """Within this context, tell `progress(what)` how far it is; `what` is "opening files" or "reading frames"."""
     before = _current.set(progress)
     try:
         yield
@@ -30,6 +30,6 @@ def report_progress(progress: Progress) -> Iterator[None]:
         _current.reset(before)
 
 
-def advance(done: int, total: int) -> None:
-    """Report that `done` of `total` files of an archive are open."""
-    _current.get()(done, total)
+def advance(what: str, done: int, total: int) -> None:
+    """Report that `done` items of `total` are done of what is being done."""
+    _current.get()(what)(done, total)

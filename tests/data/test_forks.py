@@ -13,7 +13,7 @@ import torch
 import xarray as xr
 
 import framecast
-from framecast.data.frames import coverage
+from framecast.data.coverage import coverage
 
 
 @pytest.fixture(params=["netcdf", "ours", "foreign"])

@@ -7,7 +7,8 @@ import pytest
 import xarray as xr
 
 import framecast
-from framecast.data.frames import build, coverage, describe_impossible, same_grid
+from framecast.data.coverage import coverage, describe_impossible
+from framecast.data.frames import build, same_grid
 from framecast.data.quantities import RAIN_RATE
 from framecast.errors import DataError
 

@@ -11,6 +11,7 @@ import gc
 import logging
 import os
 import sys
+from functools import cache, partial
 from typing import Annotated, Any
 
 import typer
@@ -108,7 +109,7 @@ def main() -> None:
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # requests that follow a failed one
     atexit.register(_keep_garbage)
     try:
-        with report_progress(progress_bar("opening files", least=100)):
+        with report_progress(cache(partial(progress_bar, least=100))):
             app(standalone_mode=True)
     except (KeyboardInterrupt, SystemExit) as stop:
         if isinstance(stop, SystemExit) and stop.code != 130:  # the exit code typer gives to Ctrl-C

@@ -59,11 +59,14 @@ def _progress_lines(name: str) -> Callable[[int, int], None]:
         now = time.monotonic()
         if first is None:  # nothing, or what was done before an interruption
             begin, due, first = now, now + _LOG_FIRST, done
-        if done <= first or now < due:
-            return
-        due = now + _LOG_EVERY
-        left = timedelta(seconds=round((now - begin) / (done - first) * (total - done)))
-        _log.info("%s: %s of %s, %s left", name, f"{done:,}", f"{total:,}", left, extra={"done": done, "total": total})
+        if done > first and now >= due:
+            due = now + _LOG_EVERY
+            left = timedelta(seconds=round((now - begin) / (done - first) * (total - done)))
+            _log.info(
+                "%s: %s of %s, %s left", name, f"{done:,}", f"{total:,}", left, extra={"done": done, "total": total}
+            )
+        if done == total:
+            first = None  # the next archive begins
 
     return report
 

@@ -14,7 +14,8 @@ import xarray as xr
 
 from framecast.checks import check_fraction
 from framecast.data.conversion import as_rain_rate
-from framecast.data.frames import actions_of, check_frames, coverage, describe_source, files_of
+from framecast.data.coverage import coverage
+from framecast.data.frames import actions_of, check_frames, describe_source, files_of
 from framecast.data.lazy import ArrayReader
 from framecast.data.orientation import turned_like
 from framecast.data.quantities import quantity_of

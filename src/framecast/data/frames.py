@@ -4,7 +4,7 @@
 quantity in `attrs["quantity"]`, the dry value in `attrs["dry"]`, repairs in words in `attrs["repairs"]`.
 
 Missing pixels are NaN. A pixel that is infinite, or below the lowest value of the quantity (rain below 0), becomes missing; the
-bits of its NaN mark the reason, and `coverage` counts both in one pass.
+bits of its NaN mark the reason, and `coverage.coverage` counts them.
 
 Times, always UTC: a time stamp that repeats is an error unless the frames are equal (then the copy is dropped and
 reported); frames out of order are sorted and reported; absent steps stay absent.
@@ -12,7 +12,6 @@ reported); frames out of order are sorted and reported; absent steps stay absent
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -23,19 +22,18 @@ from framecast.checks import describe
 from framecast.data.chunking import READ_LENGTHS, chunk_lengths
 from framecast.data.clock import YEARS
 from framecast.data.lazy import Change, LazyArray, dask_arrays, lazy_variable
-from framecast.data.orientation import CURVILINEAR, orientation_of
+from framecast.data.orientation import CURVILINEAR
 from framecast.data.place import has_same_corners
-from framecast.data.quantities import QUANTITIES, Quantity, with_dry
+from framecast.data.quantities import QUANTITIES, with_dry
 from framecast.data.spacing import is_same
 from framecast.data.units import identify, resolve_units, standard_name
 from framecast.errors import DataError, FramecastError, ResourceError, counted
 
 DIMS = ("time", "channel", "y", "x")
-_PIXELS = ("channel", "y", "x")
 _ACTION = "action_"
 _STATED = ("long_name", "grid_mapping", "cell_methods", "mean_over_seconds", "institution", "license")
 """Attributes of a reader's array that Frames keep."""
-_INFINITE, _BELOW, OUTSIDE = np.uint32(0x7FC00001), np.uint32(0x7FC00002), np.uint32(0x7FC00003)
+INFINITE, BELOW, OUTSIDE = np.uint32(0x7FC00001), np.uint32(0x7FC00002), np.uint32(0x7FC00003)
 """The bits of NaN for a pixel that was infinite, for one below the lowest value of the quantity, and for one outside of the
 range that the file declares as valid."""
 
@@ -75,7 +73,7 @@ def build(
         if low < quantity.lowest or -low == np.inf or high == np.inf:  # rare: the test is faster than masking
             infinite, below, block = np.isinf(block), block < quantity.lowest, block.copy()
             bits = block.view(np.uint32)
-            bits[below], bits[infinite] = _BELOW, _INFINITE
+            bits[below], bits[infinite] = BELOW, INFINITE
         return block
 
     values = _apply_lazily(array, expected, clean, where, chunked=chunked)
@@ -170,73 +168,6 @@ def _apply_lazily(
             change, full.data, dtype=np.float32, meta=np.empty((0,) * len(dims), np.float32)
         )
     return xr.DataArray(lazy, dims=dims, coords=coordinates, name=array.name, attrs=array.attrs)
-
-
-def coverage(frames: xr.DataArray, *, digests: bool = False) -> xr.DataArray:
-    """Share of pixels with data, `([sequence,] time)`, with the coordinates of the frames, loaded; in the coordinates
-    `infinite`, `below` and `outside` how many impossible pixels were read as no data, and with `digests` in `digest` that of
-    each frame (`frame_digests`). Reads all frames once, a few at a time."""
-    reasons = (("infinite", _INFINITE), ("below", _BELOW), ("outside", OUTSIDE))
-    extra = {name: _count_bits(frames, bits) for name, bits in reasons}
-    if digests:
-        upright = orientation_of(frames).upright  # a frame is the same whichever way its rows run
-        extra["digest"] = xr.apply_ufunc(
-            lambda values: frame_digests(upright(values)),
-            frames,
-            input_core_dims=[list(_PIXELS)],
-            dask="parallelized",
-            dask_gufunc_kwargs={"allow_rechunk": True},
-            output_dtypes=[np.uint64],
-        )
-    return frames.notnull().mean(_PIXELS).assign_coords(extra).compute()
-
-
-def frame_digests(values: np.ndarray) -> np.ndarray:
-    """A digest of the content of each frame `(..., C, H, W)`: 64 bits of BLAKE2b over its size and its float32 values. It is even
-    if all pixels with data have one value (`tells_nothing`)."""
-    frames = np.ascontiguousarray(values, dtype=np.float32).reshape(-1, *values.shape[-3:])
-    digests = np.empty(len(frames), dtype=np.uint64)
-    for number, frame in enumerate(frames):
-        known = ~np.isnan(frame)
-        canonical = np.where(known, frame, np.float32(np.nan)) + np.float32(0)  # one NaN, and no -0
-        content = np.array(frame.shape, dtype="<i8").tobytes() + canonical.astype("<f4", copy=False).tobytes()
-        digest = int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "little")
-        varied = bool(known.any()) and np.ptp(frame[known]) > 0
-        digests[number] = digest | 1 if varied else digest & ~1
-    return digests.reshape(values.shape[:-3])
-
-
-def tells_nothing(digests: np.ndarray) -> np.ndarray:
-    """Where a digest is that of a frame whose pixels have one value, dry for example, which any archive may have."""
-    return np.asarray(digests % np.uint64(2) == 0)
-
-
-def _count_bits(frames: xr.DataArray, bits: np.uint32) -> xr.DataArray:
-    """The number of pixels of each frame with these bits."""
-    marked: xr.DataArray = xr.apply_ufunc(
-        lambda values: values.astype(np.float32, copy=False).view(np.uint32) == bits,
-        frames,
-        dask="parallelized",
-        output_dtypes=[bool],
-    )
-    return marked.sum(_PIXELS)
-
-
-def describe_impossible(covered: xr.DataArray, quantity: Quantity) -> tuple[str, ...]:
-    """The counts of impossible pixels in words, from the `coverage` of an archive."""
-    messages = []
-    for name, condition in (
-        ("infinite", "infinite, which cannot be:"),
-        ("below", f"below {quantity.lowest:g} {quantity.label}, which cannot be:"),
-        ("outside", "outside of the valid range that the file declares:"),
-    ):
-        count = int(covered[name].sum())
-        if count:
-            number = int((covered[name] > 0).sum())
-            messages.append(
-                f"{counted(count, 'pixel')} in {counted(number, 'frame')} {'is' if count == 1 else 'are'} {condition} no data"
-            )
-    return tuple(messages)
 
 
 def order_times(frames: xr.DataArray, *, keep_first: bool = False) -> xr.DataArray:

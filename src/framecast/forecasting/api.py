@@ -18,7 +18,8 @@ from framecast.checks import as_numbers, as_path, as_tuple, check_kind, refuses_
 from framecast.colours import check_palette
 from framecast.data.archives.opening import OpenResult, open_all, open_like_all
 from framecast.data.archives.outputs import check_output
-from framecast.data.frames import check_frames, coverage, describe_impossible, describe_source, stamp
+from framecast.data.coverage import coverage, describe_impossible
+from framecast.data.frames import check_frames, describe_source, stamp
 from framecast.data.lazy import in_own_threads
 from framecast.data.quantities import quantity_of
 from framecast.data.readers.numpy_files import array_of

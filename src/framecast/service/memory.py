@@ -12,7 +12,8 @@ from typing import NamedTuple
 import xarray as xr
 
 from framecast.data.clock import TOLERANCE
-from framecast.data.frames import frame_digests, same_grid
+from framecast.data.coverage import frame_digests
+from framecast.data.frames import same_grid
 from framecast.data.orientation import turned_like
 from framecast.service.layout import Time, to_stamp
 from framecast.service.settings import Domain

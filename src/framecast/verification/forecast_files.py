@@ -56,7 +56,7 @@ def collect(name: str, paths: Paths, *, variable: str | None = None, units: str 
     failures: list[DataError] = []
     used, repeated = [], 0
     for number, file in enumerate(files):
-        advance(number, len(files))
+        advance("opening files", number, len(files))
         try:
             opened = split_times(open_forecast(file, variable=variable, units=units), str(file))
         except DataError as error:
@@ -73,7 +73,7 @@ def collect(name: str, paths: Paths, *, variable: str | None = None, units: str 
             joined = each if before is None else before.joined(each.first)
             if joined is not None:
                 forecasts[each.init_time] = joined
-    advance(len(files), len(files))
+    advance("opening files", len(files), len(files))
     if not forecasts:
         raise failures[0]
     notes, label = [], name or str(paths)

@@ -15,7 +15,7 @@ import xarray as xr
 
 from framecast.checkpoints.model_folder import find, load, packaged
 from framecast.checks import as_path, as_tuple
-from framecast.data.frames import coverage
+from framecast.data.coverage import coverage
 from framecast.data.windows.known_frames import KnownFrames
 from framecast.data.windows.record import DataRecord, table_of
 from framecast.training.run_data import record_of_model

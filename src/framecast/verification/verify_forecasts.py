@@ -19,7 +19,8 @@ from framecast.checks import as_tuple
 from framecast.data.archives.opening import open as open_frames
 from framecast.data.archives.outputs import source_files
 from framecast.data.conversion import as_rain_rate
-from framecast.data.frames import check_frames, coverage, describe_impossible, describe_source
+from framecast.data.coverage import coverage, describe_impossible
+from framecast.data.frames import check_frames, describe_source
 from framecast.data.quantities import ZR, Quantity, quantity_of
 from framecast.data.readers.options import ReadOptions
 from framecast.errors import ArgumentError, DataError

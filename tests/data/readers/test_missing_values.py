@@ -11,7 +11,7 @@ import xarray as xr
 import zarr
 
 import framecast
-from framecast.data.frames import coverage
+from framecast.data.coverage import coverage
 from framecast.data.inspection.survey import survey
 from framecast.errors import DataError, UnreadableFile
 

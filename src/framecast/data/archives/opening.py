@@ -167,7 +167,7 @@ def open_all(
     failures: list[DataError] = []
     # read every file; damaged ones are left out
     for number, (file, reader) in enumerate(files.items()):
-        advance(number, len(files))
+        advance("opening files", number, len(files))
         try:
             with resource_errors(file):
                 arrays[file] = read(reader, file, options)
@@ -177,7 +177,7 @@ def open_all(
             if not lenient:
                 raise
             failures.append(error)
-    advance(len(files), len(files))
+    advance("opening files", len(files), len(files))
     if not arrays:
         raise failures[0] if len(files) == 1 else _no_readable_file(failures)
     left_out = {str(error.where): error.what for error in failures}

@@ -13,7 +13,8 @@ import numpy as np
 import xarray as xr
 
 from framecast.data.chunking import chunk_lengths
-from framecast.data.frames import coverage, stamp
+from framecast.data.coverage import coverage
+from framecast.data.frames import stamp
 from framecast.data.quantities import Quantity, quantity_of
 
 _SAMPLE = 2**16
@@ -156,7 +157,7 @@ def _small(frame: np.ndarray) -> bytes:
 
 def survey(frames: xr.DataArray) -> tuple[Survey, xr.DataArray]:
     """Survey every frame once: the counts, and the share of pixels with data `([sequence,] time)` as
-    `frames.coverage` gives it."""
+    `coverage.coverage` gives it."""
     clips = "sequence" in frames.dims
     frames = frames if clips else frames.expand_dims("sequence")
     sizes = {str(dim): size for dim, size in frames.sizes.items()}

@@ -17,7 +17,8 @@ import numpy as np
 import xarray as xr
 
 from framecast.data.clock import clock_of, most_common_step
-from framecast.data.frames import coverage, describe_impossible, describe_source
+from framecast.data.coverage import coverage, describe_impossible
+from framecast.data.frames import describe_source
 from framecast.data.quantities import quantity_of
 from framecast.errors import DataError
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from framecast.data.frames import tells_nothing
+from framecast.data.coverage import tells_nothing
 from framecast.data.place import Bounds, is_same_place
 from framecast.data.windows.record import DataRecord, FrameTable
 from framecast.data.windows.splits import NAMES

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import xarray as xr
 
-from framecast.data.frames import coverage
+from framecast.data.coverage import coverage
 from framecast.data.windows.index import Window
 from framecast.data.windows.record import FrameTable, times_of
 from framecast.data.windows.splits import NAMES, NONE

@@ -1,7 +1,7 @@
 """The record of the data of a run: which files, which frames, and which of them are in which split.
 
 It is written when a run begins, to `data.json` in its folder, and is read wherever the split is needed again; no split is ever
-computed twice. A frame is known by its time and the digest of its content (`frames.frame_digests`), so it is known in any file.
+computed twice. A frame is known by its time and the digest of its content (`coverage.frame_digests`), so it is known in any file.
 """
 
 from __future__ import annotations
