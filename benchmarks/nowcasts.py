@@ -6,18 +6,18 @@
 minutes (or the nearest lead time) and in the mean over lead times, Brier score, MSE, CRPS, and of ensembles spread over error,
 the slope of the rank histogram (its height at the last rank less that at the first, of a line through ranks of mean height 1) and
 the power of members over that observed at wavelengths of 4 to 16 pixels, at 60 minutes. With a folder for PICTURES, reliability,
-ranks and spectra of each event are drawn there.
+ranks and spectra of each event are drawn there, a page each.
 """
 
 from __future__ import annotations
 
-import re
 import sys
+from html import escape
 from pathlib import Path
 
 import numpy as np
 
-from framecast.report.figures import spectra
+from framecast.report.figures import COLOURS, spectra, swatches
 from framecast.report.probabilities import ensembles, reliability_by_lead_time
 from framecast.verification.result import Verification
 from framecast.verification.views import observed_events, power, ranks, spread_skill
@@ -82,11 +82,27 @@ def ensemble(verification: Verification, name: str, lead: int) -> list[str]:
 
 
 def draw(verification: Verification, event: str, pictures: Path) -> None:
-    """Draw reliability, ranks and spectra as SVG files."""
+    """Write reliability, ranks and spectra as a page of figures in three columns."""
     pictures.mkdir(parents=True, exist_ok=True)
-    for name, figure in (("reliability", reliability_by_lead_time), ("ranks", ensembles), ("spectra", spectra)):
-        for text in re.findall(r"<svg.*?</svg>", figure(verification), flags=re.DOTALL):
-            (pictures / f"nowcast_{event}_{name}.svg").write_text(text)
+    names = " ".join(
+        f'<b style="color: {COLOURS[number]}">{symbol} {escape(name)}</b>'
+        for symbol, number, name in swatches(verification.forecasters)
+    )
+    sections = [
+        "".join(
+            f"<figure><figcaption>{escape(title)}</figcaption>{svg}</figure>" for title, svg in figure(verification)
+        )
+        for figure in (reliability_by_lead_time, ensembles, spectra)
+    ]
+    style = (
+        "body {font: 15px sans-serif; width: 1000px} section {display: flex; flex-wrap: wrap; justify-content: space-between} "
+        "figure {margin: 6px; width: 32%} section:nth-of-type(2) figure {width: 48%} svg {width: 100%; height: auto}"
+    )
+    parts = "".join(f"<section>{section}</section>" for section in sections)
+    page = (
+        f"<!doctype html><meta charset=utf-8><title>{escape(event)}</title><style>{style}</style><p>{names}</p>{parts}"
+    )
+    (pictures / f"nowcast_{event}.html").write_text(page, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -59,7 +59,8 @@ def main(run: str, summary: str) -> None:
         SCORES: own,
         REFERENCES: {name: scores[name] for name in drift.REFERENCES if name in scores},
     }
-    save(PACKAGED / "radar", network, replace(card, about=about, row_order="north_first"))
+    # the record of the training data is not in the package: `times` say which frames were trained on
+    save(PACKAGED / "radar", network, replace(card, about=about, row_order="north_first", training_data_sha256=""))
 
 
 if __name__ == "__main__":
