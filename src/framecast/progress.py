@@ -31,5 +31,5 @@ def report_progress(progress: Callable[[str], Progress]) -> Iterator[None]:
 
 
 def advance(what: str, done: int, total: int) -> None:
-    """Report that `done` items of `total` are done of what is being done."""
+    """Report that `done` of `total` items are done, `what` being said of them: "opening files"."""
     _current.get()(what)(done, total)

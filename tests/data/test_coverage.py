@@ -1,6 +1,7 @@
 """What frames hold: counted in pieces, as if all were read at once."""
 
 import hashlib
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,7 +26,12 @@ def frames() -> xr.DataArray:
         bits[rng.random(SHAPE) < share] = bit
     values[1, 2:4] = np.where(np.isnan(values[1, 2:4]), np.nan, -0.0)
     values[2, 0] = np.nan
-    coordinates = {"time": np.arange(SHAPE[1]), "y": 500 + 1000 * np.arange(12.0), "x": 500 + 1000 * np.arange(10.0)}
+    coordinates: dict[str, Any] = {
+        "time": np.arange(SHAPE[1]),
+        "y": 500 + 1000 * np.arange(12.0),
+        "x": 500 + 1000 * np.arange(10.0),
+    }
+    coordinates |= {"quality": (("time", "y", "x"), np.ones((SHAPE[1], *SHAPE[3:]))), "source": "radar"}
     return xr.DataArray(values, dims=("sequence", "time", "channel", "y", "x"), coords=coordinates, attrs={"dry": 0.0})
 
 
@@ -46,6 +52,7 @@ def test_pieces_of_any_size_are_counted_as_a_whole(
     found = coverage(frames if chunks is None else frames.chunk(chunks), digests=True)
     values = frames.values
     assert found.dims == ("sequence", "time")
+    assert set(found.coords) == {"time", "source", "infinite", "below", "outside", "digest"}
     np.testing.assert_array_equal(found, (~np.isnan(values)).mean((2, 3, 4)))
     for name, bits in (("infinite", INFINITE), ("below", BELOW), ("outside", OUTSIDE)):
         np.testing.assert_array_equal(

@@ -1,8 +1,9 @@
-"""Chunk lengths of lazy frames: multiples of the stored chunks, of about `CHUNK_BYTES` bytes."""
+"""Chunk lengths of lazy frames, multiples of the stored chunks, of about `CHUNK_BYTES` bytes; and slices of whole chunks."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import accumulate, pairwise
 from math import prod
 
 CHUNK_BYTES = 4 * 2**20
@@ -28,3 +29,13 @@ def chunk_lengths(sizes: Mapping[str, int], stored: Mapping[str, int] | None = N
         factor = max(CHUNK_BYTES // max(4 * prod(lengths.values()), 1), 1)
         lengths[dim] = min(factor * length, max(sizes[dim], 1))
     return lengths
+
+
+def spans(chunks: Iterable[int], room: int = 1) -> list[slice]:
+    """Slices of whole chunks along a dimension, as many together as are no longer than `room`, one at least."""
+    lengths = tuple(chunks)
+    ends = [0]
+    for before, after in pairwise(accumulate(lengths, initial=0)):
+        if after - ends[-1] > room and before > ends[-1]:
+            ends.append(before)
+    return [slice(*each) for each in pairwise([*ends, sum(lengths)])]

@@ -10,12 +10,12 @@ import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import accumulate, pairwise, product
+from itertools import product
 
 import numpy as np
 import xarray as xr
 
-from framecast.data.chunking import chunk_lengths
+from framecast.data.chunking import chunk_lengths, spans
 from framecast.data.frames import BELOW, INFINITE, OUTSIDE
 from framecast.data.lazy import ArrayReader
 from framecast.data.orientation import orientation_of
@@ -35,14 +35,14 @@ def coverage(frames: xr.DataArray, *, digests: bool = False) -> xr.DataArray:
     """Share of pixels with data, `([sequence,] time)`, with the coordinates of the frames; in the coordinates `infinite`,
     `below` and `outside` how many impossible pixels were read as no data, and with `digests` in `digest` that of each frame
     (`frame_digests`). Reads all frames once, in pieces."""
-    leading, shape = frames.dims[:-3], frames.shape[:-3]
+    leading, shape, frame_shape = frames.dims[:-3], frames.shape[:-3], frames.shape[-3:]
     known, digest = np.zeros(shape, np.int64), np.zeros(shape, np.uint64)
     impossible = {name: np.zeros(shape, np.int64) for name in _REASONS}
     orientation, reader = orientation_of(frames), ArrayReader(frames)
 
     def count(block: Mapping[str, slice]) -> None:
-        place = _place(block)
-        begun = [_Digest(frames.shape[-3:]) for _ in range(digest[place].size)] if digests else []
+        place = tuple(block.values())
+        begun = [_Digest(frame_shape) for _ in range(digest[place].size)] if digests else []
         for part in _parts(frames, block, south_first=orientation.south_first):
             values = reader.decode(**block, **part).astype(np.float32, copy=False)
             with_data = ~np.isnan(values)
@@ -51,37 +51,33 @@ def coverage(frames: xr.DataArray, *, digests: bool = False) -> xr.DataArray:
                 bits = np.ascontiguousarray(values).view(np.uint32)
                 for name, reason in _REASONS.items():
                     impossible[name][place] += np.count_nonzero(bits == reason, axis=_PIXELS)
-            upright = orientation.upright(values)  # a frame is the same whichever way its rows run
-            for one, pixels in zip(begun, upright.reshape(-1, *values.shape[-3:]), strict=False):
-                one.add(pixels)
-        if begun:
+            if digests:
+                upright = orientation.upright(values)  # a frame is the same whichever way its rows run
+                for one, pixels in zip(begun, upright.reshape(-1, *values.shape[-3:]), strict=True):
+                    one.add(pixels)
+        if digests:
             digest[place] = np.reshape([one.value for one in begun], digest[place].shape)
 
     blocks, done = _blocks(frames), 0
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for block, _ in zip(blocks, pool.map(count, blocks), strict=True):
-            done += digest[_place(block)].size
+            done += known[tuple(block.values())].size
             if len(blocks) > 1:
-                advance("reading frames", done, digest.size)
+                advance("reading frames", done, known.size)
     counts = {**impossible, "digest": digest} if digests else impossible
-    covered = frames.isel(dict.fromkeys(frames.dims[-3:], 0), drop=True)
-    return covered.copy(data=known / np.prod(frames.shape[-3:])).assign_coords(
-        {name: (leading, values) for name, values in counts.items()}
-    )
+    coordinates = {name: each for name, each in frames.coords.items() if set(each.dims) <= set(leading)}
+    covered = xr.DataArray(known / np.prod(frame_shape), coordinates, leading, frames.name, frames.attrs)
+    return covered.assign_coords({name: (leading, values) for name, values in counts.items()})
 
 
 def _blocks(frames: xr.DataArray) -> list[dict[str, slice]]:
-    """Some frames each, in sequence and time: whole chunks of the file, of about `PIECE_BYTES` where they are smaller."""
+    """Some frames each, by their slices in the order of the dims: a chunk of the file, or in time several up to `PIECE_BYTES`."""
     sizes = {str(dim): size for dim, size in frames.sizes.items()}
     chunks = frames.chunksizes or {dim: _equal(length, sizes[dim]) for dim, length in chunk_lengths(sizes).items()}
-    spans = {str(dim): _spans(chunks[dim], 1) for dim in frames.dims[:-3]}
-    spans["time"] = _spans(chunks["time"], PIECE_BYTES // (4 * int(np.prod(frames.shape[-3:]))))
-    return [dict(zip(spans, each, strict=True)) for each in product(*spans.values())]
-
-
-def _place(block: Mapping[str, slice]) -> tuple[slice, ...]:
-    """The frames of a block in an array `([sequence,] time)`."""
-    return tuple(block.values())
+    room = {"sequence": 1, "time": PIECE_BYTES // (4 * int(np.prod(frames.shape[-3:])))}
+    leading = [str(dim) for dim in frames.dims[:-3]]
+    places = product(*(spans(chunks[dim], room[dim]) for dim in leading))
+    return [dict(zip(leading, place, strict=True)) for place in places]
 
 
 def _parts(frames: xr.DataArray, block: Mapping[str, slice], *, south_first: bool) -> Iterator[dict[str, slice]]:
@@ -92,19 +88,10 @@ def _parts(frames: xr.DataArray, block: Mapping[str, slice], *, south_first: boo
     if len(rows) < 2 or row_bytes * frames.sizes["channel"] * frames.sizes["y"] <= PIECE_BYTES:
         yield {}
         return
-    bands = _spans(rows, PIECE_BYTES // row_bytes)
+    bands = spans(rows, PIECE_BYTES // row_bytes)
     for channel in range(frames.sizes["channel"]):
         for band in reversed(bands) if south_first else bands:
             yield {"channel": slice(channel, channel + 1), "y": band}
-
-
-def _spans(chunks: Sequence[int], room: int) -> list[slice]:
-    """Slices of whole chunks along a dimension, together no longer than `room` unless one alone is."""
-    ends = [0]
-    for before, after in pairwise(accumulate(chunks, initial=0)):
-        if after - ends[-1] > room and before > ends[-1]:
-            ends.append(before)
-    return [slice(*each) for each in pairwise([*ends, sum(chunks)])]
 
 
 def _equal(length: int, size: int) -> tuple[int, ...]:

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from itertools import accumulate, pairwise
 
 import numpy as np
 import xarray as xr
 
-from framecast.data.chunking import chunk_lengths
+from framecast.data.chunking import chunk_lengths, spans
 from framecast.data.coverage import coverage
 from framecast.data.frames import stamp
 from framecast.data.quantities import Quantity, quantity_of
@@ -163,9 +162,9 @@ def survey(frames: xr.DataArray) -> tuple[Survey, xr.DataArray]:
     sizes = {str(dim): size for dim, size in frames.sizes.items()}
     frames = frames if frames.chunks is not None else frames.chunk(chunk_lengths(sizes))
     counts, shares = Survey(quantity_of(frames)), []
-    for sequences in _spans(frames, "sequence"):
+    for sequences in spans(frames.chunksizes["sequence"]):
         row = []
-        for times in _spans(frames, "time"):
+        for times in spans(frames.chunksizes["time"]):
             piece = frames.isel(sequence=sequences, time=times).compute()
             row.append(coverage(piece))
             counts.infinite += int(row[-1]["infinite"].sum())
@@ -179,11 +178,6 @@ def survey(frames: xr.DataArray) -> tuple[Survey, xr.DataArray]:
         shares.append(_concat(row, "time"))
     shares_of_all = _concat(shares, "sequence")
     return counts, shares_of_all if clips else shares_of_all.isel(sequence=0, drop=True)
-
-
-def _spans(frames: xr.DataArray, dim: str) -> list[slice]:
-    """The pieces of an archive along a dimension, as they are stored."""
-    return [slice(*ends) for ends in pairwise(accumulate(frames.chunksizes[dim], initial=0))]
 
 
 def _concat(parts: list[xr.DataArray], dim: str) -> xr.DataArray:
