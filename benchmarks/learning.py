@@ -198,7 +198,7 @@ processor; memory is that of the process after training.
 """
     text += "".join(line(name, row) for name, row in rows.items() if name not in PUSHED)
     text += """
-Models with actions, on 1,000 clips of a square that goes where it is pushed; a tenth of the clips is for the test:
+Models with actions, on 1,000 clips of a square that goes where it is pushed, 15 % of them for the test:
 
 | model | MSE | SSIM | weights | training | memory |
 | --- | --- | --- | --- | --- | --- |
