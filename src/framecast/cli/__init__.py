@@ -35,6 +35,7 @@ from framecast.cli import (
 )
 from framecast.cli.doctor import doctor
 from framecast.cli.options import present_names
+from framecast.cli.process import wait_asleep
 from framecast.cli.recipes import recipes
 from framecast.cli.results import DEFAULTS, print_document
 from framecast.cli.scores import scores
@@ -106,6 +107,7 @@ def _keep_garbage() -> None:
 
 def main() -> None:
     """Run the command line, and turn exceptions into exit codes."""
+    wait_asleep()
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # requests that follow a failed one
     atexit.register(_keep_garbage)
     try:

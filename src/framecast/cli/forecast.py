@@ -9,7 +9,7 @@ import typer
 
 import framecast
 from framecast.cli.options import DataPath, Inputs, Overwrite, Palette, command, names, numbers
-from framecast.cli.short import short_process
+from framecast.cli.process import short_process
 from framecast.cli.terminal import print_lines, warn
 from framecast.data.readers.options import ReadOptions
 from framecast.forecasting.targets import check_target

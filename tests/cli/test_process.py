@@ -3,7 +3,7 @@ import os
 
 import pytest
 
-from framecast.cli.short import short_process
+from framecast.cli.process import short_process, wait_asleep
 
 
 @short_process()
@@ -20,7 +20,7 @@ def test_garbage_is_looked_for_again_after_an_error() -> None:
 
 
 @pytest.mark.parametrize(
-    ("stated", "spins"), [({}, "1000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "active"}, None)]
+    ("stated", "spins"), [({}, "5000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "active"}, None)]
 )
 def test_threads_wait_asleep_unless_something_else_is_stated(
     stated: dict[str, str], spins: str | None, monkeypatch: pytest.MonkeyPatch
@@ -30,5 +30,5 @@ def test_threads_wait_asleep_unless_something_else_is_stated(
         monkeypatch.delenv(name)
     for name, value in stated.items():
         monkeypatch.setenv(name, value)
-    with short_process():
-        assert os.environ.get("GOMP_SPINCOUNT") == spins
+    wait_asleep()
+    assert os.environ.get("GOMP_SPINCOUNT") == spins
