@@ -62,6 +62,18 @@ def test_where_no_rain_is_near_it_cannot_rain() -> None:
     assert (probabilities(torch.tensor([-20.0, 0.0, 20.0])) == torch.tensor([0.0, 0.5, 1.0])).all()
 
 
+def test_the_gradient_of_descending_logits_is_that_of_their_minima() -> None:
+    logits = torch.randn(2, 3, 6, 4, 5, generator=torch.Generator().manual_seed(0)).round(decimals=0).requires_grad_()
+    weight = torch.rand(logits.shape, generator=torch.Generator().manual_seed(1))
+    rungs = [*logits.unbind(2)]
+    for k in range(1, len(rungs)):
+        rungs[k] = torch.minimum(rungs[k - 1], rungs[k])
+    (expected,) = torch.autograd.grad((torch.stack(rungs, 2) * weight).sum(), logits)
+    (gradient,) = torch.autograd.grad((descending(logits) * weight).sum(), logits)
+    torch.testing.assert_close(gradient, expected)
+    assert (logits[:, :, 1:] == logits[:, :, :-1]).any()
+
+
 @pytest.mark.parametrize("config", FORECASTERS, ids=lambda config: config.name)
 class TestAnyModel:
     def test_an_untrained_model_equals_extrapolation_as_a_probability(self, config: Any) -> None:

@@ -13,8 +13,8 @@ _POLICY = "OMP_WAIT_POLICY"
 
 
 def wait_asleep() -> None:
-    """Let the threads of PyTorch, if it is not yet imported, sleep soon while they wait, unless the environment says how they wait.
-    By default they spin: beside another busy process they would take the cores from the threads that they wait for."""
+    """Let the threads of PyTorch, if it is not yet imported, sleep soon while they wait, unless the environment says how they
+    wait. By default they spin: beside another busy process they would take the cores from the threads that they wait for."""
     if _POLICY not in os.environ:
         os.environ.setdefault(_SPINS, "5000")
 

@@ -17,6 +17,8 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -139,8 +141,37 @@ def probabilities(logits: Tensor) -> Tensor:
     return probability.masked_fill(probability < ROUNDING, 0.0).clamp(max=1)
 
 
+class _Descending(torch.autograd.Function):
+    """The running minimum along a dimension: in place of autograd's of each rung, which passes ten times over all of them."""
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, dim: int) -> Tensor:
+        lowered = logits.clone()
+        rungs = lowered.unbind(dim)
+        for lower, upper in pairwise(rungs):
+            torch.minimum(lower, upper, out=upper)
+        ctx.save_for_backward(logits, lowered)
+        ctx.dim = dim
+        return lowered
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        logits, lowered = (each.unbind(ctx.dim) for each in ctx.saved_tensors)
+        gradient = gradient.clone()
+        parts = gradient.unbind(ctx.dim)
+        for k in range(len(logits) - 1, 0, -1):
+            # 1 where the rung below is the minimum, a half where both are
+            passed = torch.sub(logits[k], lowered[k - 1]).sign_().add_(1).mul_(0.5).mul_(parts[k])
+            parts[k - 1].add_(passed)
+            parts[k].sub_(passed)
+        return gradient, None
+
+
 def descending(logits: Tensor, dim: int = 2) -> Tensor:
     """`logits` made monotone: those of a higher rung, along `dim`, are at most those of the rungs below."""
+    if logits.requires_grad and torch.is_grad_enabled():
+        result: Tensor = _Descending.apply(logits, dim)  # type: ignore[no-untyped-call]
+        return result
     rungs = list(logits.unbind(dim))
     for k in range(1, len(rungs)):
         rungs[k] = torch.minimum(rungs[k - 1], rungs[k])
