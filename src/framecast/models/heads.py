@@ -252,7 +252,7 @@ class ExceedanceNetwork(nn.Module):
     def _encode(self, frames: Tensor) -> Tensor:
         """The frames `(B, T, D, H, W)` that the network reads: the ladder, extra inputs, and conditions."""
         low, high = (each.reshape(-1, 1, 1) for each in (self.levels[:-1], self.levels[1:]))
-        ladder = ((frames[:, :, :1] - low) / (high - low)).clamp(0, 1)
+        ladder = (frames[:, :, :1] - low).div_(high - low).clamp_(0, 1)
         scale = frames[:, :, -2:].clamp(min=1e-3)
         conditions = torch.cat([(scale[:, :, :1] / 5).log(), scale[:, :, 1:].log()], dim=2)
         return torch.cat([ladder, frames[:, :, 1:-2], conditions], dim=2)
