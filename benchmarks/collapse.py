@@ -17,7 +17,7 @@ from pathlib import Path
 from learning import experiment
 from rich.console import Console
 
-from framecast.data.datasets import MixedDigits
+from framecast.data.synthetic.varied_mnist import MixedDigits
 from framecast.diagnosis import across
 from framecast.training import train
 

@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 import framecast
 from framecast.config.experiment import Experiment
 from framecast.config.recipes import read
+from framecast.data.datasets import ArchiveData
 from framecast.data.motion.coordinates import Eulerian, Lagrangian
 from framecast.losses import L1L2
 from framecast.models import ConvLSTM, ModeRNN, MotionRNN, PredRNN, PredRNNV2, SimVP, UNet
@@ -53,7 +54,9 @@ def experiment(core: str, coordinates: str, head: str, events: Sequence[str]) ->
     recipe = replace(recipe, model=CORES[core], coordinates=Lagrangian() if coordinates == "lagrangian" else Eulerian())
     if head == "exceedance":
         return recipe
-    return replace(recipe, head=Values(), loss=L1L2(), data=replace(recipe.data, several_steps=False))
+    data = recipe.data
+    assert isinstance(data, ArchiveData)
+    return replace(recipe, head=Values(), loss=L1L2(), data=replace(data, several_steps=False))
 
 
 def lengthened(settings: Experiment, iterations: int) -> Experiment:

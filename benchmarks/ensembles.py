@@ -58,13 +58,22 @@ def verify(forecaster: str, path: str, horizon: int, stride: int, limit: int) ->
     """The verification of an ensemble, a baseline or a trained model, and of its first member, on an event."""
     frames = framecast.open(path)
     if Path(forecaster).is_dir():
-        ensemble = framecast.load(forecaster)
+        ensemble: Forecaster = framecast.load(forecaster)
     else:
         no_training = BaselineData(quantity_of(frames), None, (frames,), lambda: all_windows(frames, 4, horizon))
         ensemble = build(forecaster, no_training)
     first = FirstMember(ensemble)
-    stated = {"horizon": horizon, "stride": stride, "limit": limit, "rates": _RATES, "scales": ()}
-    return framecast.verify([Recorded(ensemble, first), first], frames, batch_size=1, examples=0, **stated)
+    return framecast.verify(
+        [Recorded(ensemble, first), first],
+        frames,
+        horizon=horizon,
+        stride=stride,
+        limit=limit,
+        rates=_RATES,
+        scales=(),
+        batch_size=1,
+        examples=0,
+    )
 
 
 def power_ratio(verification: Verification) -> np.ndarray:

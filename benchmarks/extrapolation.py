@@ -49,7 +49,8 @@ class Pysteps:
             observed = np.maximum(observed, ZR().reflectivity(0.1))
         flow = motion.get_method("lucaskanade")(observed)
         advect = extrapolation.get_method("semilagrangian")
-        return advect(frames[-1, 0], flow, horizon, allow_nonfinite_values=True)[:, None]
+        moved: np.ndarray = advect(frames[-1, 0], flow, horizon, allow_nonfinite_values=True)[:, None]
+        return moved
 
 
 def main() -> None:
@@ -65,7 +66,8 @@ def main() -> None:
             window = frames.isel(time=slice(start, start + CONTEXT + HORIZON)).values
             context, observed = window[:CONTEXT], window[CONTEXT:]
             forecasts = []
-            for k, forecaster in enumerate((Extrapolation(quantity), Pysteps(quantity))):
+            both: tuple[Extrapolation | Pysteps, ...] = Extrapolation(quantity), Pysteps(quantity)
+            for k, forecaster in enumerate(both):
                 start_time = time.perf_counter()
                 forecasts.append(forecaster.forecast(Context(context[None]), HORIZON)[0, 0])
                 seconds[k] += time.perf_counter() - start_time

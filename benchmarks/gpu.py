@@ -21,7 +21,7 @@ from plain import PlainPredRNNV2, copy_weights
 from torch import Tensor
 
 from framecast.config.experiment import Experiment, Optimiser
-from framecast.data.datasets import MovingDigits
+from framecast.data.synthetic.moving_mnist import MovingDigits
 from framecast.models import PredRNNV2
 from framecast.models.parts.flops import multiply_accumulates
 from framecast.models.parts.layers import channels_last
@@ -98,7 +98,8 @@ def step_by_step(work: Callable[[], object]) -> Callable[[], object]:
     """The same step, with one weight gradient for each step of the rollout."""
 
     def run() -> None:
-        devices, deferred.DEVICES = deferred.DEVICES, ()
+        devices = deferred.DEVICES
+        deferred.DEVICES = ()
         try:
             work()
         finally:

@@ -24,9 +24,11 @@ from rich.console import Console
 
 from framecast.config.experiment import Experiment, Optimiser, Training
 from framecast.curriculum import NoSampling, ReverseScheduled, TeacherForced
-from framecast.data.datasets import ArchiveData, MovingDigits
+from framecast.data.datasets import ArchiveData
+from framecast.data.synthetic.moving_mnist import MovingDigits
 from framecast.forecasting.baselines.extrapolation import Extrapolation
 from framecast.forecasting.baselines.persistence import Persistence
+from framecast.forecasting.protocol import Forecaster
 from framecast.forecasting.trained_model import load
 from framecast.losses import L1L2
 from framecast.models import (
@@ -174,7 +176,7 @@ def baselines(images: str) -> dict[str, dict[str, Any]]:
     """Persistence and extrapolation on the same sequences."""
     test = MovingDigits(images=images, size=32, test=CASES).open().test
     assert test is not None
-    forecasters = {"persistence": Persistence(), "extrapolation": Extrapolation(test.quantity)}
+    forecasters: dict[str, Forecaster] = {"persistence": Persistence(), "extrapolation": Extrapolation(test.quantity)}
     scores = verify(forecasters, test)
     return {
         name: {"mse": scores.frame(name, "mse").value, "ssim": scores.frame(name, "ssim").value} for name in forecasters

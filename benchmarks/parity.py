@@ -37,15 +37,17 @@ def gradients(
     model: torch.nn.Module, loss: torch.Tensor, meta: dict[str, Any], weights: dict[str, torch.Tensor]
 ) -> float:
     """The largest relative difference of the gradient norms."""
-    loss.backward()
-    named = dict(model.named_parameters())
+    torch.autograd.backward(loss)
+    named = {name: weight.grad for name, weight in model.named_parameters() if weight.grad is not None}
     norms = {
-        theirs: named[mine].grad.norm().item()
-        for theirs, mine in reference.names(meta, weights).items()
-        if mine in named and named[mine].grad is not None
+        theirs: named[mine].norm().item() for theirs, mine in reference.names(meta, weights).items() if mine in named
     }
-    largest = max(meta["grad_norms"].values())
-    return max(abs(norms[key] - norm) / norm for key, norm in meta["grad_norms"].items() if norm > 1e-4 * largest)
+    published: dict[str, float] = meta["grad_norms"]
+    largest = max(published.values())
+    differences: list[float] = [
+        abs(norms[key] - norm) / norm for key, norm in published.items() if norm > 1e-4 * largest
+    ]
+    return max(differences)
 
 
 def main(folder: str) -> None:

@@ -45,13 +45,13 @@ def main(run: Path, file: Path, out: Path) -> None:
     later = frames.sel(time=given.time.values[-1] + np.array(leads))
     values = forecast[forecast.attrs["values"]].isel(init_time=0).sel(lead_time=leads)
     rows = {
-        "observed": later.values,
+        "observed": later.to_numpy(),
         f"probability of\n{RATE:g} mm/h or more": forecast[LABEL]
         .isel(init_time=0, threshold=0)
         .sel(lead_time=leads)
-        .values,
-        "one of its members": values.isel(member=0).values,
-        "extrapolation": moved.isel(init_time=0).sel(lead_time=leads).values,
+        .to_numpy(),
+        "one of its members": values.isel(member=0).to_numpy(),
+        "extrapolation": moved.isel(init_time=0).sel(lead_time=leads).to_numpy(),
     }
     upright = orientation_of(given).upright
     figure = draw({name: [upright(each) for each in row] for name, row in rows.items()}, given)

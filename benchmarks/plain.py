@@ -7,6 +7,7 @@ the names of weights, so that both can have the same weights.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from functools import reduce
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +22,8 @@ class Conv(nn.Module):
         self.conv = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.conv(x)
+        result: Tensor = self.conv(x)
+        return result
 
 
 class Cell(nn.Module):
@@ -104,7 +106,8 @@ class PlainPredRNNV2(Rollout):
         self.adapter = nn.Conv2d(hidden[0], hidden[0], 1, bias=False)
 
     def start(self, zero: Tensor) -> None:
-        self.h, self.c, self.m, self.losses = [zero] * len(self.cells), [zero] * len(self.cells), zero, []
+        self.h, self.c, self.m = [zero] * len(self.cells), [zero] * len(self.cells), zero
+        self.losses: list[Tensor] = []
 
     def step(self, inputs: Tensor) -> Tensor:
         for layer, cell in enumerate(self.cells):
@@ -130,7 +133,8 @@ class Projection(nn.Module):
         self.pointwise = nn.Conv2d(inputs, outputs, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.pointwise(self.norm(self.depthwise(x)))
+        result: Tensor = self.pointwise(self.norm(self.depthwise(x)))
+        return result
 
 
 class Binding(nn.Module):
@@ -185,7 +189,7 @@ class Fusion(nn.Module):
         terms.append(self.shortcut(inputs))
         context = self.context(inputs)
         weights = [torch.sigmoid(layer(context)) for layer in (*self.weigh, self.weigh_shortcut)]
-        return sum(term * weight[..., None, None] for term, weight in zip(terms, weights, strict=True))
+        return reduce(torch.add, (term * weight[..., None, None] for term, weight in zip(terms, weights, strict=True)))
 
 
 class FusedGates(nn.Module):

@@ -13,20 +13,20 @@ import dataclasses
 import statistics
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 from rich.console import Console
 
 from framecast.config.experiment import Experiment, Optimiser, Training
 from framecast.curriculum import ReverseScheduled
-from framecast.data.datasets import MovingDigits
+from framecast.data.synthetic.moving_mnist import MovingDigits
 from framecast.forecasting.trained_model import load
 from framecast.losses import L1L2
 from framecast.models import PredRNNV2
 from framecast.training import train
 from framecast.verification.verify import verify
 
-PRECISIONS = ("32-true", "bf16-mixed")
+PRECISIONS: tuple[Literal["32-true"], Literal["bf16-mixed"]] = ("32-true", "bf16-mixed")
 SCORES = ("mse", "ssim")
 
 
@@ -57,7 +57,7 @@ def main() -> None:
     values: dict[str, dict[str, list[float]]] = {precision: {score: [] for score in SCORES} for precision in PRECISIONS}
     for seed in range(options.seeds):
         for precision in PRECISIONS:
-            training: Any = dataclasses.replace(settings.training, seed=seed, precision=precision)
+            training = dataclasses.replace(settings.training, seed=seed, precision=precision)
             with tempfile.TemporaryDirectory() as folder:
                 one = dataclasses.replace(settings, training=training)
                 run = train(one, out=Path(folder) / "run", console=Console(quiet=True))

@@ -94,7 +94,7 @@ def training(processes: int, workers: int) -> float:
 
     from framecast.config.experiment import Experiment, Training
     from framecast.config.parsing import plain
-    from framecast.data.datasets import MovingDigits
+    from framecast.data.synthetic.moving_mnist import MovingDigits
     from framecast.models import PredRNNV2
 
     experiment = Experiment(

@@ -23,6 +23,7 @@ from framecast.data.quantities import quantity_of
 from framecast.data.windows.index import time_step
 from framecast.forecasting.baselines import BaselineData, build
 from framecast.forecasting.labels import forecast_frames, values_of
+from framecast.verification.windows import all_windows
 from framecast.writing import make_folder, write_bytes, write_text
 
 RATES = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0)
@@ -64,10 +65,10 @@ def scores(forecasts: dict[str, xr.DataArray], frames: xr.DataArray, init: np.da
                 continue
             truth = frames.sel(time=init + lead).values
             values = forecast.isel(init_time=0, lead_time=index)
-            values = (values.mean("member") if "member" in values.dims else values).values
+            field = (values.mean("member") if "member" in values.dims else values).to_numpy()
             minutes = int(lead / np.timedelta64(60, "s"))
             for threshold in SCORED:
-                value, pixels = csi(values, truth, threshold)
+                value, pixels = csi(field, truth, threshold)
                 yield f"{iso(init)},{minutes},{name},csi,{threshold},{value:.4f},{pixels}\n"
 
 
@@ -78,7 +79,8 @@ def domain(folder: Path, path: Path, count: int, members: int, *, fallen: bool) 
     for index in range(frames.sizes["time"]):
         frame = frames.isel(time=[index])
         write_frame(folder / "frames" / f"{stamp(frame['time'].values[0])}.nc", frame)
-    data = BaselineData(quantity_of(frames), step, [frames], training=lambda: [])
+    assert isinstance(step, np.timedelta64)
+    data = BaselineData(quantity_of(frames), step, [frames], training=lambda: all_windows(frames, 4, count))
     baselines = {name: build(name, data) for name in ("extrapolation", "persistence")}
     lines, cycles = ["init_time,lead_minutes,forecaster,score,threshold,value,pixels\n"], []
     for index in range(frames.sizes["time"] - count, frames.sizes["time"]):

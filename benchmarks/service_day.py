@@ -90,7 +90,7 @@ def main() -> None:
         domain, out, lambda k: values[order[k % len(order)]], encode, ".nc", arguments.cycles, arguments.seed, dry
     )
     keep_free(every_size=True)
-    xr.set_options(file_cache_maxsize=FILES)
+    xr.set_options(file_cache_maxsize=FILES)  # type: ignore[no-untyped-call]
     begun, processor = time.perf_counter(), time.process_time()
     day.run(lambda number: print(f"\r{number + 1} of {arguments.cycles}", end="", file=sys.stderr))
     elapsed, processor = time.perf_counter() - begun, time.process_time() - processor

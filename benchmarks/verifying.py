@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +128,7 @@ def main() -> None:
     source.read(0)  # the first read decodes an archive of this size
     print(machine())
     for name, forecasters in forms.items():
-        duration = seconds(lambda forecasters=forecasters: verify(forecasters, source, limit=arguments.cases))
+        duration = seconds(partial(verify, forecasters, source, limit=arguments.cases))
         print(f"{name}: {duration / min(arguments.cases, len(source)) * 1000:.0f} s for 1,000 cases")
 
 

@@ -22,7 +22,7 @@ from torch.nn.grad import conv2d_input, conv2d_weight
 from framecast.ops.backward import needs_gradient
 from framecast.ops.choice import current_algorithm
 
-DEVICES = ("cuda",)
+DEVICES: tuple[str, ...] = ("cuda",)
 """Types of devices on which weight gradients are deferred."""
 
 Pairs = list[tuple[Tensor, Tensor]]
