@@ -1,11 +1,12 @@
 """Compares the models of a cross-validation with STEPS, whose events are the pixels that enough of its members make.
 
-    python benchmarks/steps.py cv EVENT EVENT ... [--members 10] [--share 0.35] [--limit 4]
+    python benchmarks/steps.py cv EVENT EVENT ... [--members 10] [--share 0.35] [--limit 4] [--linda]
 
 `cv` is the folder that `framecast crossvalidate` has written; the event FILE.nc is judged by the model `cv/FILE`, which has not
 seen it, or by `cv/all` where there is none. The row `steps` has the events of the largest expected CSI, the row `steps, share`
-the pixels where the share of members at or above a rate is at least `--share` (its other columns are those of that field). The
-tables are those of nowcasts.py.
+the pixels where the share of members at or above a rate is at least `--share` (its other columns are those of that field). With
+`--linda` they are compared with LINDA in its place, one forecast without perturbations (minutes of a processor a case; its Brier
+scores are those of a yes or no, its CRPS is its mean absolute error). The tables are those of nowcasts.py.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from nowcasts import table
 
 import framecast
 from framecast.data.readers.options import DEFAULT
-from framecast.forecasting.baselines.pysteps_ensembles import Steps
-from framecast.forecasting.protocol import Context, Forecasts
+from framecast.forecasting.baselines.pysteps_ensembles import Linda, Steps
+from framecast.forecasting.protocol import Context, Forecaster, Forecasts
 from framecast.verification.evaluate import Job
 from framecast.verification.settings import EvaluationSettings
 
@@ -55,13 +56,16 @@ class Share:
         return field[None]
 
 
-def judge(run: Path, event: Path, members: int, share: float, limit: int) -> str:
+def judge(run: Path, event: Path, members: int, share: float, limit: int, *, linda: bool) -> str:
     """The table of one event."""
     settings = EvaluationSettings(horizon=HORIZON, limit=limit, members=20, baselines=BASELINES)
     resources = Job.of(str(run), str(event), DEFAULT, settings).open()
     source = resources.sources.held_out()
     steps = RecordedSteps(source.quantity, members)
-    forecasters = {**resources.forecasters, "steps": steps, "steps, share": Share(steps, share)}
+    others: dict[str, Forecaster] = {"steps": steps, "steps, share": Share(steps, share)}
+    if linda:
+        others = {"linda": Linda(source.quantity, 1)}
+    forecasters = {**resources.forecasters, **others}
     return table(framecast.verify(forecasters, source, limit=limit, batch_size=1, step=resources.sources.step))
 
 
@@ -73,12 +77,13 @@ def main() -> None:
     parser.add_argument("--members", type=int, default=10)
     parser.add_argument("--share", type=float, default=0.35)
     parser.add_argument("--limit", type=int, default=4)
+    parser.add_argument("--linda", action="store_true")
     arguments = parser.parse_args()
     for event in arguments.events:
         run = arguments.folder / event.stem
         run = run if run.is_dir() else arguments.folder / "all"
         print(f"\n**{event.stem}**, by {run}\n", flush=True)
-        print(judge(run, event, arguments.members, arguments.share, arguments.limit), flush=True)
+        print(judge(run, event, arguments.members, arguments.share, arguments.limit, linda=arguments.linda), flush=True)
 
 
 if __name__ == "__main__":

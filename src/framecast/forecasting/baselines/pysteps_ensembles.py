@@ -117,7 +117,7 @@ class Steps(_Ensemble):
 
 
 class Linda(_Ensemble):
-    """Rain cells, each with its own growth and decay."""
+    """Rain cells, each with its own growth and decay; a single member is the forecast without perturbations."""
 
     name = "linda"
 
@@ -126,13 +126,13 @@ class Linda(_Ensemble):
         from pysteps.nowcasts import linda
 
         forecast: Callable[..., Any] = linda.forecast
-        return np.asarray(
+        rates = np.asarray(
             forecast(
                 rate,
                 velocity,
                 horizon,
                 n_ens_members=self.members,
-                add_perturbations=True,
+                add_perturbations=self.members > 1,
                 vel_pert_method=None,
                 kmperpixel=1.0,
                 timestep=5,
@@ -140,6 +140,7 @@ class Linda(_Ensemble):
                 num_workers=1,
             )
         )
+        return rates.reshape(self.members, horizon, *rate.shape[1:])
 
 
 STEPS = Baseline(
