@@ -239,6 +239,14 @@ def test_a_case_in_which_pysteps_fails_is_counted(
         np.testing.assert_array_equal(member, extrapolated[0])
 
 
+def test_one_member_of_linda_is_its_forecast_without_noise() -> None:
+    pytest.importorskip("pysteps")
+    first, second = (values(Linda(RAIN_RATE, 1, seed), context()[:1]) for seed in (0, 1))
+    assert first.shape[0] == 1
+    np.testing.assert_array_equal(first, second)
+    assert (first[0] != usual("linda")[0][:1]).any()
+
+
 @every
 def test_labels_are_those_of_the_frames(name: str) -> None:
     observed = frames(5, HEIGHT, WIDTH)
