@@ -1,4 +1,4 @@
-"""Compares the models of a cross-validation with STEPS, whose events are the pixels that enough of its members make.
+"""Compares the models of a cross-validation with STEPS, whose events are those that enough members make, or with LINDA.
 
     python benchmarks/steps.py cv EVENT EVENT ... [--members 10] [--share 0.35] [--limit 4] [--linda]
 
@@ -61,10 +61,12 @@ def judge(run: Path, event: Path, members: int, share: float, limit: int, *, lin
     settings = EvaluationSettings(horizon=HORIZON, limit=limit, members=20, baselines=BASELINES)
     resources = Job.of(str(run), str(event), DEFAULT, settings).open()
     source = resources.sources.held_out()
-    steps = RecordedSteps(source.quantity, members)
-    others: dict[str, Forecaster] = {"steps": steps, "steps, share": Share(steps, share)}
+    others: dict[str, Forecaster] = {}
     if linda:
-        others = {"linda": Linda(source.quantity, 1)}
+        others["linda"] = Linda(source.quantity, 1)
+    else:
+        steps = RecordedSteps(source.quantity, members)
+        others |= {"steps": steps, "steps, share": Share(steps, share)}
     forecasters = {**resources.forecasters, **others}
     return table(framecast.verify(forecasters, source, limit=limit, batch_size=1, step=resources.sources.step))
 

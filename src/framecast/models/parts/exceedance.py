@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import accumulate
 from typing import Any
 
 import torch
@@ -142,14 +142,11 @@ def probabilities(logits: Tensor) -> Tensor:
 
 
 class _Descending(torch.autograd.Function):
-    """The running minimum along a dimension: in place of autograd's of each rung, which passes ten times over all of them."""
+    """The running minimum along a dimension. Its gradient is what autograd would compute rung by rung, with more copies."""
 
     @staticmethod
     def forward(ctx: Any, logits: Tensor, dim: int) -> Tensor:
-        lowered = logits.clone()
-        rungs = lowered.unbind(dim)
-        for lower, upper in pairwise(rungs):
-            torch.minimum(lower, upper, out=upper)
+        lowered = _running_minimum(logits, dim)
         ctx.save_for_backward(logits, lowered)
         ctx.dim = dim
         return lowered
@@ -172,7 +169,8 @@ def descending(logits: Tensor, dim: int = 2) -> Tensor:
     if logits.requires_grad and torch.is_grad_enabled():
         result: Tensor = _Descending.apply(logits, dim)  # type: ignore[no-untyped-call]
         return result
-    rungs = list(logits.unbind(dim))
-    for k in range(1, len(rungs)):
-        rungs[k] = torch.minimum(rungs[k - 1], rungs[k])
-    return torch.stack(rungs, dim)
+    return _running_minimum(logits, dim)
+
+
+def _running_minimum(logits: Tensor, dim: int) -> Tensor:
+    return torch.stack([*accumulate(logits.unbind(dim), torch.minimum)], dim)
