@@ -10,6 +10,8 @@ import xarray as xr
 from framecast.data.motion import kept as kept_module
 from framecast.data.motion.advection import STRIDE, Motion, motion_of
 from framecast.data.motion.coordinates import (
+    Coordinates,
+    Eulerian,
     Lagrangian,
     carry_context,
     carry_forecast,
@@ -62,7 +64,7 @@ def archive(values: np.ndarray, minutes: int = 5) -> xr.DataArray:
 def test_a_field_that_only_moves_stands_still() -> None:
     frames, positions = moving(), torch.stack(torch.meshgrid(torch.arange(SIDE), torch.arange(SIDE), indexing="ij"))
     path = window_path(columns(SHIFT), positions.float(), CONTEXT, HORIZON)
-    carried = carry_window(frames, path, CONTEXT, 0.0)
+    carried = carry_window(frames, path, CONTEXT - 1, 0.0)
     newest = frames[CONTEXT - 1].expand_as(carried)
     seen = carried.isfinite()
     assert seen.float().mean() > 0.8
@@ -84,7 +86,7 @@ def test_contexts_are_carried_as_windows_are() -> None:
     path = window_path(columns(SHIFT), origins_of(columns(0), SIDE, SIDE, 1)[0], CONTEXT, HORIZON)
     origins = origins_of(columns(SHIFT), SIDE, SIDE, CONTEXT - 1)
     context = carry_context(frames[:CONTEXT], origins, 0.0)
-    torch.testing.assert_close(context, carry_window(frames, path, CONTEXT, 0.0)[:CONTEXT], equal_nan=True)
+    torch.testing.assert_close(context, carry_window(frames, path, CONTEXT - 1, 0.0)[:CONTEXT], equal_nan=True)
 
 
 def test_three_states_stay_three() -> None:
@@ -92,10 +94,11 @@ def test_three_states_stay_three() -> None:
     frames[..., 20:30, 20:30] = 5.0
     frames[..., 40:, :] = torch.nan
     path = window_path(columns(0.5), origins_of(columns(0), SIDE, SIDE, 1)[0], CONTEXT, HORIZON)
-    carried = carry_window(frames, path, CONTEXT, 0.0)
+    carried = carry_window(frames, path, CONTEXT - 1, 0.0)
     assert carried[..., 40:, :].isnan().all()
     assert (carried[..., :18, 2:-2] == 0).all()
-    assert (carried[CONTEXT:][carried[CONTEXT:] > 0] == 5.0).all()  # the truth of training was observed
+    observed = carried[CONTEXT - 1 :]  # the newest frame and the truth of training are as they were observed
+    assert (observed[observed > 0] == 5.0).all()
 
 
 class TestWindows:
@@ -140,6 +143,14 @@ class TestWindows:
         np.testing.assert_array_equal(planes[CONTEXT:], np.repeat(planes[CONTEXT - 1 : CONTEXT], HORIZON, 0))
         assert planes[0, 1, 0, 0] == 10
         assert planes[0, 2, 0, 0] == pytest.approx(1.0)  # 2 km, zoomed twice
+
+    @pytest.mark.parametrize("coordinates", [Eulerian(), Lagrangian()])
+    def test_a_zoomed_window_keeps_the_peaks_of_the_newest_frame(
+        self, coordinates: Coordinates, motions: KeptMotions
+    ) -> None:
+        source = all_windows(archive(moving().numpy()), CONTEXT, HORIZON).held_out()
+        observed = Presentation(coordinates, motions=motions).read(source, 0, zoom=1.3)[0][CONTEXT - 1 :]
+        assert np.isin(observed[np.isfinite(observed)], moving().numpy()).all()
 
     def test_batches_are_the_same_whoever_reads_them(self, motions: KeptMotions) -> None:
         source = all_windows(archive(moving(12).numpy()), CONTEXT, HORIZON).held_out()

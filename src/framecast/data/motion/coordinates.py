@@ -46,13 +46,14 @@ def window_path(motion: Motion, positions: Tensor, context: int, horizon: int) -
     return [*reversed(before), positions, *trajectories(motion, positions, horizon)]
 
 
-def carry_window(frames: Tensor, path: Sequence[Tensor], context: int, dry: float) -> Tensor:
-    """The frames of a window `(T, C, H, W)` along the `path` of its parcels: `(T, C, h, w)`, NaN for no data. Frames of the
-    context are interpolated bilinearly; those after it, the truth of training, have the value of the nearest pixel, which was
-    observed."""
+def carry_window(frames: Tensor, path: Sequence[Tensor], interpolated: int, dry: float) -> Tensor:
+    """The frames of a window `(T, C, H, W)` along the `path` of its parcels: `(T, C, h, w)`, NaN for no data. The first
+    `interpolated` frames are interpolated bilinearly, as a forecast does with the older frames of its context (`carry_context`).
+    The newest frame and the truth of training have the value of the nearest pixel, which was observed: interpolated between the
+    pixels of a zoomed window, the newest frame would have lost peaks that the truth has, and a model would learn to add them."""
     return torch.stack(
         [
-            sample_values(frame, positions, dry, mode="bilinear" if time < context else "nearest")
+            sample_values(frame, positions, dry, mode="bilinear" if time < interpolated else "nearest")
             for time, (frame, positions) in enumerate(zip(frames, path, strict=True))
         ]
     )

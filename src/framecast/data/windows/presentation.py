@@ -95,7 +95,8 @@ def _sample(
     part = _enclosing(path, source.size_of(index))
     corner = torch.tensor([part.top, part.left]).reshape(2, 1, 1)
     path = [where - corner for where in path]
-    frames = carry_window(_tensor(source.read(index, part)), path, context, source.quantity.dry).numpy()
+    interpolated = 0 if motion.still else context - 1
+    frames = carry_window(_tensor(source.read(index, part)), path, interpolated, source.quantity.dry).numpy()
     if not source.shape.inputs:
         return frames, None
     fields = _tensor(source.inputs(index, part))[:context]
