@@ -96,9 +96,9 @@ def model(tmp_path: Path) -> Path:
 
 
 def test_a_calibrated_model_has_a_better_brier_score_on_another_event(model: Path, tmp_path: Path) -> None:
-    """It has learnt that rain is far likelier than it is."""
+    """It has learnt to be far surer than it may be."""
     network, card = load(model)
-    torch.nn.init.constant_(network.prior.bias, 0.2)
+    torch.nn.init.constant_(network.prior.weight, 0.1)
     save(model, network, card)
     calibration = framecast.calibrate(model, [rain(0), rain(1, 12)], out=tmp_path / "calibrated")
     assert calibration["calibrated"][2]

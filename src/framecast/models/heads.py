@@ -11,7 +11,8 @@ frame at lead time l, and m_l its minutes,
     logit P(R_l >= q_k) = prior_k(m_l) + sum_d A_kd(m_l) f_ld + a_k(m_l),
 
 made monotone in k. The prior is extrapolation as a probability (`parts.exceedance`). A and a are interpolated between knots of
-lead time as its weights are, and zero at the start, so that an untrained model equals the prior.
+lead time as its weights are, and zero at the start, so that an untrained model equals the prior. After training the areas of rain
+are held at those of extrapolation while lead times are short (`parts.rain_area`).
 
 The expectation of e_k under a distribution is the mean of its probabilities at rungs k - 1 and k. This is what a recurrent model
 feeds back in place of a frame that is not observed yet.
@@ -38,6 +39,7 @@ from framecast.models.parts.exceedance import (
     interpolation_weights,
 )
 from framecast.models.parts.protocols import ModelConfig
+from framecast.models.parts.rain_area import counting_stride, hold_area
 from framecast.models.parts.recurrent import Recurrent
 from framecast.ops import free_running
 from framecast.types import FrameShape, Prediction, config
@@ -185,7 +187,8 @@ class ExceedanceNetwork(nn.Module):
         step = newest[:, -2].amax((1, 2))
         kilometres = newest[:, -1].amax((1, 2)).tolist() if self.pixel is None else [self.pixel] * len(frames)
         minutes = step[:, None] * torch.arange(1, horizon + 1, device=frames.device)
-        features = self.prior.features(self._log_rate(newest[:, 0]), newest[:, -3] > 0.5, kilometres)
+        known = newest[:, -3] > 0.5
+        features = self.prior.features(self._log_rate(newest[:, 0]), known, kilometres)
         prior = self.prior(features, minutes)
         time = interpolation_weights(minutes)
         readout = torch.einsum("bln,nkd->blkd", time, self.readout)
@@ -209,7 +212,12 @@ class ExceedanceNetwork(nn.Module):
             output, losses = self._forecast(encoded, min(horizon, self.horizon), kilometres, actions), {}
         if output.shape[1] < horizon:  # what a network of one pass says of its last lead time holds beyond it
             output = torch.cat([output, output[:, -1:].expand(-1, horizon - output.shape[1], -1, -1, -1)], dim=1)
-        return logits_of(output, slice(None)), losses
+        logits = logits_of(output, slice(None))
+        if not self.training:
+            stride = counting_stride(*known.shape[1:])
+            extrapolated = self.prior(features[..., ::stride, ::stride], minutes, learnt=False)
+            logits = hold_area(logits, descending(extrapolated), known, minutes, kilometres)
+        return logits, losses
 
     def _forecast(self, encoded: Tensor, horizon: int, kilometres: Sequence[float], actions: Tensor | None) -> Tensor:
         """What a network of one pass predicts, `(B, horizon, D, H, W)`: of pixels finer than `FINEST`, with means of blocks of

@@ -106,11 +106,12 @@ class ExtrapolationPrior(nn.Module):
         share = torch.stack(shares, dim=2).clamp(0, 1)
         return torch.logit((share + LEAST) / (1 + 2 * LEAST))
 
-    def forward(self, features: Tensor, minutes: Tensor) -> Tensor:
-        """Logits `(B, L, K, H, W)` at the lead times `minutes (B, L)`, from `features (B, K, S, H, W)`."""
-        time = interpolation_weights(minutes)
-        weight = torch.einsum("bln,nks->bkls", time, self.start + PACE * self.weight)
-        bias = torch.einsum("bln,nk->blk", time, PACE * self.bias)
+    def forward(self, features: Tensor, minutes: Tensor, *, learnt: bool = True) -> Tensor:
+        """Logits `(B, L, K, H, W)` at the lead times `minutes (B, L)`, from `features (B, K, S, H, W)`; not `learnt`, those of an
+        untrained model."""
+        time, pace = interpolation_weights(minutes), PACE * learnt
+        weight = torch.einsum("bln,nks->bkls", time, self.start + pace * self.weight)
+        bias = torch.einsum("bln,nk->blk", time, pace * self.bias)
         logits = (weight @ features.flatten(3)).transpose(1, 2)
         return logits.reshape(*logits.shape[:3], *features.shape[3:]) + bias[..., None, None]
 
