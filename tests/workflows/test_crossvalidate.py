@@ -193,6 +193,31 @@ def test_a_folder_of_other_settings_is_refused(experiment: Experiment, whole: Cr
             run(changed, whole.out)
 
 
+@pytest.mark.parametrize("accident", ["replaced", "gone", "moved to another event", "new"])
+def test_folds_of_other_files_are_refused(experiment: Experiment, tmp_path: Path, accident: str) -> None:
+    def write(name: str, hour: int, speed: float = 0.3) -> Path:
+        file = tmp_path / name / f"{hour}.nc"
+        file.parent.mkdir(exist_ok=True)
+        return write_rain(file, f"2020-01-0{1 + NAMES.index(name)}T{hour}:00", 24, 16, 16, speed)
+
+    for name in NAMES:
+        write(name, 12)
+    file = write("two", 14)
+    data = replace(experiment.data, path=tuple(str(tmp_path / name) for name in NAMES))
+    experiment = replace(experiment, data=data)
+    assert run(experiment, tmp_path / "out", events=["one"]).waiting == ("two", "three")
+    if accident == "replaced":
+        write("two", 14, speed=0.7)
+    elif accident == "gone":
+        file.unlink()
+    elif accident == "moved to another event":
+        file.rename(tmp_path / "one/14.nc")
+    else:
+        file = write("two", 16)
+    with pytest.raises(ConfigError, match=rf"its model was trained on other files .*{file}(?s:.)*another folder"):
+        run(experiment, tmp_path / "out")
+
+
 def test_what_cannot_be_judged_is_refused_before_anything_is_trained(
     experiment: Experiment, archives: dict[str, str], tmp_path: Path
 ) -> None:

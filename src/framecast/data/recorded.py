@@ -102,6 +102,14 @@ def open_recorded(
     return replace(sources, repairs=(*changes.notes, *sources.repairs))
 
 
+def changed_files(data: DataConfig, record: DataRecord) -> list[str]:
+    """The files of the `data` that are not those of the `record`: changed, gone, or new at its paths."""
+    if not isinstance(data, ArchiveData):
+        return []
+    recorded = [*record.inputs, *(file for archive in record.archives for file in archive.files)]
+    return [*(file.path for file in recorded if not file.is_at(file.path)), *_new_files(record, data)]
+
+
 def _source_files(frames: xr.DataArray) -> list[str]:
     """The files of frames in the order of time, as they were opened."""
     return [] if "source" not in frames.coords else [*dict.fromkeys(map(str, frames["source"].values.ravel()))]
@@ -168,11 +176,15 @@ def _named(data: ArchiveData) -> set[str]:
         return set()
 
 
-def _find_new_files(record: DataRecord, data: ArchiveData, changes: Changes) -> None:
-    """Note the files that are at the paths of the data now and were not in training."""
+def _new_files(record: DataRecord, data: ArchiveData) -> list[str]:
+    """The files that are at the paths of the data now and were not in training."""
     known = {str(Path(file.path).resolve()) for archive in record.archives for file in archive.files}
-    new = sorted(path for path in _named(data) - known if "://" not in path and Path(path).name not in record.others)
-    if new:
+    return sorted(path for path in _named(data) - known if "://" not in path and Path(path).name not in record.others)
+
+
+def _find_new_files(record: DataRecord, data: ArchiveData, changes: Changes) -> None:
+    """Note the files that are new since training."""
+    if new := _new_files(record, data):
         changes.notes.append(f"{counted(len(new), 'file')} new since training, not used: {_names(new)}")
 
 

@@ -39,7 +39,7 @@ from framecast.verification.result import Verification
 from framecast.verification.settings import EvaluationSettings
 from framecast.workflows.evaluation import evaluate
 from framecast.workflows.event_scores import EventScore, event_scores, lead_scores, write_table
-from framecast.workflows.folds import Fold, check_data, check_settings, choose_events, plan_folds
+from framecast.workflows.folds import Fold, check_data, check_files, check_settings, choose_events, plan_folds
 from framecast.writing import claim, write_text
 
 SETTINGS = "settings.json"
@@ -87,8 +87,8 @@ def crossvalidate(
     returns.
 
     Returns the scores of all events that are evaluated. Raises `ArgumentError` for fewer than two archives, an unknown event, or
-    an event that shares a file with the training data, `ConfigError` if `out` holds folds of other settings, and the errors of
-    `train` and `evaluate`.
+    an event that shares a file with the training data, `ConfigError` if `out` holds folds of other settings or of other
+    training files, and the errors of `train` and `evaluate`.
     """
     # the plan, checked before anything is trained
     check_kind(EvaluationSettings, settings=settings)
@@ -101,6 +101,7 @@ def crossvalidate(
     require("lightning_fabric", "tensorboard", "psutil", extra="train", purpose="training")
     for fold in folds:
         check_settings(fold)
+        check_files(fold)
     check_data(experiment, folds, chosen, judged_only, settings)
     with claim(folder):
         return _run_folds(folds, chosen, settings, folder, console or Console(stderr=True), progress)

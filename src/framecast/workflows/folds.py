@@ -21,7 +21,9 @@ from framecast.data.archives.opening import files_named_by, open_like
 from framecast.data.datasets import ArchiveData
 from framecast.data.frames import files_of
 from framecast.data.readers.options import DEFAULT
+from framecast.data.recorded import changed_files
 from framecast.data.windows.index import list_windows, time_step
+from framecast.data.windows.record import read_record
 from framecast.data.windows.splits import ByBlocks, ByFile, Split
 from framecast.errors import ArgumentError, ConfigError, DataError
 from framecast.training.run_folder import EXPERIMENT, read_experiment
@@ -130,6 +132,20 @@ def check_settings(fold: Fold) -> None:
             where=fold.folder,
             parameter="out",
             remedy="use the settings with which it was begun, or another folder",
+        )
+
+
+def check_files(fold: Fold) -> None:
+    """Raise `ConfigError` if a fold was trained, or begun, on other files than those that its archives have now: its scores would
+    not be comparable, and a file that went from one event to another would be judged by a model that has seen it."""
+    record = read_record(fold.folder)
+    if changed := record and changed_files(fold.experiment.data, record):
+        more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
+        raise ConfigError(
+            f"its model was trained on other files than are there now: {', '.join(changed[:3])}{more} changed, gone or new",
+            where=fold.folder,
+            parameter="out",
+            remedy="restore the files, or use another folder",
         )
 
 
