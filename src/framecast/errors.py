@@ -159,10 +159,11 @@ def input_error(error: Exception) -> FramecastError | None:
                 "something in the input is nested too deeply", remedy="look for a damaged or odd file in it"
             )
         if isinstance(cause, OSError) and cause.errno is not None:
+            named = isinstance(cause.filename, str | bytes)
             return RunError(
                 f"cannot be read or written ({cause.strerror or text})",
-                where=os.fsdecode(cause.filename) if isinstance(cause.filename, str | bytes) else None,
-                remedy="look at the path, its permissions and the space on its disk",
+                where=os.fsdecode(cause.filename) if named else "a file, or standard output",
+                remedy=f"look at {'the path' if named else 'where it goes'}, its permissions and the space on its disk",
             )
         if isinstance(cause, UnicodeError):
             return DataError(

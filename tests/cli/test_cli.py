@@ -166,6 +166,7 @@ def test_the_report_stands_alone(trained: Path, rain: Path, tmp_path: Path) -> N
         (("train", "recipes/radar.yaml#predrnn_v2", "data.path=x", "model.hiden=[4]"), "hiden"),
         (("train", "--resume", "/nowhere"), "/nowhere"),
         (("train", "--resume", "/nowhere", "training.iterations=²"), "training.iterations=NUMBER"),
+        (("train", "--resume", "/nowhere", "training.iterations=-5"), "training.iterations=-5 given; only"),
         (("evaluate", "/nowhere"), "no trained model here"),
         (("evaluate", "/nowhere", "--convention", "mine"), "one of: default"),
         (("evaluate", "/nowhere", "--zr", "200"), "two numbers"),
@@ -233,6 +234,18 @@ def test_a_run_trained_on_frames_in_memory_goes_on_with_them(in_memory: Path, ra
     with pytest.raises(framecast.DataError, match="they were frames in memory"):
         framecast.train(in_memory / "experiment.yaml", out=in_memory.with_name("again"))
     assert framecast.evaluate(in_memory, str(rain), limit=2).cases == 2
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
+@pytest.mark.parametrize(
+    "arguments", [("--help",), ("recipes",), ("scores", "/nowhere", "--json"), ("recipes", "--json")]
+)
+def test_an_output_that_cannot_be_written_ends_with_2(arguments: tuple[str, ...]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([*FRAMECAST, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    assert re.search(r"standard output.* written \(No space left on device\)\n  -> .*(room|space)", done.stderr)
+    assert "internal error" not in done.stderr
 
 
 def test_options_that_do_not_exist_end_with_2() -> None:

@@ -387,7 +387,7 @@ def test_an_interrupted_run_says_how_it_goes_on(
     np.save(tmp_path / "frames.npy", np.zeros((9, 16, 16), dtype=np.uint8))
     own = replace(experiment, data=ArchiveData(path=str(tmp_path / "frames.npy")))
     for data, said in (
-        (None, f"continue with: resume {tmp_path / 'run'}"),
+        (None, f"continue with: framecast.resume({str(tmp_path / 'run')!r})"),
         (framecast.open(own.data.path), ", data=frames)"),
     ):
         console = Console(file=io.StringIO(), width=200)

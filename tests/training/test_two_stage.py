@@ -90,8 +90,9 @@ def test_both_stages_go_on_where_they_were_interrupted_and_where_they_were_moved
     said = Stopping("4/8 ")
     out = train(experiment, out=tmp_path / "run", console=Console(file=said, width=200))
     assert out == tmp_path / "run"
-    assert f"iteration 5 of the first stage, everything is saved; continue with: resume {out}" in " ".join(
-        said.getvalue().split()
+    assert (
+        f"iteration 5 of the first stage, everything is saved; continue with: framecast.resume({str(out)!r})"
+        in " ".join(said.getvalue().split())
     )
     assert not (tmp_path / "run-autoencoder" / "last").exists()
     with pytest.raises(RunError, match="no trained model"):

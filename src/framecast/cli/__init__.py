@@ -37,10 +37,10 @@ from framecast.cli.doctor import doctor
 from framecast.cli.options import present_names
 from framecast.cli.process import wait_asleep
 from framecast.cli.recipes import recipes
-from framecast.cli.results import DEFAULTS, print_document
+from framecast.cli.results import DEFAULTS, output_error, print_document, unwritable_output
 from framecast.cli.scores import scores
 from framecast.cli.terminal import progress_bar
-from framecast.errors import shorten
+from framecast.errors import FramecastError, shorten
 from framecast.progress import report_progress
 
 _UsageError: Any = typer.BadParameter.__base__
@@ -105,6 +105,13 @@ def _keep_garbage() -> None:
         gc.freeze()
 
 
+def _end_without_output(error: FramecastError) -> None:
+    """End the process, whose standard output cannot be written."""
+    print(f"framecast: {error}", file=sys.stderr)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is left in its buffer
+    sys.exit(error.exit_code)
+
+
 def main() -> None:
     """Run the command line, and turn exceptions into exit codes."""
     wait_asleep()
@@ -115,12 +122,16 @@ def main() -> None:
             app(standalone_mode=True)
     except (KeyboardInterrupt, SystemExit) as stop:
         if isinstance(stop, SystemExit) and stop.code != 130:  # the exit code typer gives to Ctrl-C
+            if (unwritable := unwritable_output()) is not None:
+                _end_without_output(unwritable)
             raise
         print("framecast: interrupted", file=sys.stderr)
         sys.exit(130)
     except Exception as error:
         if os.environ.get("FRAMECAST_DEBUG"):
             raise
+        if isinstance(error, OSError):  # commands tell of others: this one is of their answer, or of a help text
+            _end_without_output(output_error(error))
         print(
             f"framecast: internal error, {type(error).__name__}: {error}\n"
             "  -> this is an error in framecast; run again with FRAMECAST_DEBUG=1 and report the traceback",

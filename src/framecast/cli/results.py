@@ -23,7 +23,7 @@ import typer
 import framecast
 from framecast.cli.logs import PRINTED, logging_to, prints_lines
 from framecast.config.log_lines import LogFormat
-from framecast.errors import FramecastError, format_keyword
+from framecast.errors import FramecastError, RunError, format_keyword
 
 SCHEMA = 1
 Result = Mapping[str, Any]
@@ -123,6 +123,26 @@ def _answer(
     print_document(command, options, code, result=dict(result or {}))
     if code:
         raise typer.Exit(code)
+
+
+def unwritable_output() -> FramecastError | None:
+    """The error of a standard output that takes nothing more, such as a file on a full disk; None if it can be written, or if
+    nobody reads it any more."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return None
+    except OSError as error:
+        return output_error(error)
+    return None
+
+
+def output_error(error: OSError) -> FramecastError:
+    """The error of a standard output that cannot be written."""
+    return RunError(
+        f"standard output cannot be written ({error.strerror})",
+        remedy="direct it to a place that has room; the files that the command has written are kept",
+    )
 
 
 @contextmanager

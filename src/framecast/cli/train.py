@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from pathlib import Path
 from typing import Annotated, TypedDict
 
@@ -45,14 +47,18 @@ def train(
 
 def _result(run: Path) -> TrainResult:
     print(run)
-    return {"run": str(run), "finished": (run / "last").is_dir()}
+    finished = (run / "last").is_dir()
+    if not finished:
+        print(f"to continue it: framecast train --resume {shlex.quote(str(run))}", file=sys.stderr)
+    return {"run": str(run), "finished": finished}
 
 
 def _iterations(settings: list[str]) -> int | None:
     """The new number of iterations of a run, if stated. Raises `ArgumentError` for any other setting."""
     lengths = [text.removeprefix("training.iterations=") for text in settings]
-    if not all(text.isdecimal() for text in lengths):
+    if wrong := [text for text, length in zip(settings, lengths, strict=True) if not length.isdecimal()]:
         raise ArgumentError(
-            "only the setting training.iterations=NUMBER can be changed on resuming", parameter="resume"
+            f"{wrong[0]} given; only training.iterations=NUMBER, a whole number above 0, can be changed on resuming",
+            parameter="resume",
         )
     return int(lengths[-1]) if lengths else None

@@ -193,7 +193,7 @@ def _show(events: Iterator[Event], run: Path, console: Console | None, frames: t
     console = console or Console(file=stream)
     finished = show(events, console)
     if finished.interrupted:
-        call = f"resume {run}" if frames is None else f"framecast.resume({str(run)!r}, data=frames)"
+        call = f"framecast.resume({str(run)!r}{'' if frames is None else ', data=frames'})"
         stage = "" if finished.out == run else " of the first stage"
         console.print(
             f"interrupted at iteration {finished.iteration}{stage}, everything is saved; continue with: {call}",
