@@ -111,6 +111,17 @@ def test_members_of_a_distribution_have_ranks_and_spread_and_its_probabilities()
     assert members.sums["rank_count"].sel(forecaster="spread").sum() == members.sums["pixels"].sum()
 
 
+def test_drizzle_that_no_forecast_resolves_ranks_as_dry() -> None:
+    def rank_counts(drizzle: float) -> np.ndarray:
+        values = showers(2)
+        values[:, 2:][values[:, 2:] < 0.1] = drizzle  # of the truth: the forecaster sees the first two frames
+        sums = verify({"spread": Spread(0.8, members=8)}, Clips(values)).sums
+        return np.asarray(sums["rank_count"].sel(forecaster="spread").sum("case"))
+
+    np.testing.assert_array_equal(rank_counts(0.05), rank_counts(0.0))
+    assert rank_counts(0.15)[-1] > 1.5 * rank_counts(0.05)[-1]
+
+
 @pytest.mark.parametrize("truth", [-40.0, -32.0, -5.0, 10.0, 12.5, 20.0, 33.0, 60.0])
 def test_ladder_crps_is_the_integral_of_the_squared_difference(truth: float) -> None:
     limits, dry, highest = [10.0, 15.0, 30.0], -32.0, 35.0

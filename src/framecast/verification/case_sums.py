@@ -85,7 +85,7 @@ def sum_cases(
     # sums that need all lead times of a case
     data |= _perceptual_sums(fields, networks)
     if fields.members:
-        data |= _rank_sums(fields, cases)
+        data |= _rank_sums(fields, cases, rules.quantity)
     data |= _weather_sums(fields, contexts, rules)
     _leave_out_values(data, [each.alone for each in forecasts.values()])
     # identity of the cases
@@ -216,9 +216,14 @@ def _scenes(values: Tensor, valid: Tensor, rules: ScoringRules) -> dict[tuple[in
     return scenes
 
 
-def _rank_sums(fields: Fields, cases: Sequence[int]) -> dict[str, Column]:
-    """How often the truth has each rank among the members. Ties are broken at random, seeded by the number of the case, so that
-    batches change nothing."""
+def _rank_sums(fields: Fields, cases: Sequence[int], quantity: Quantity) -> dict[str, Column]:
+    """How often the truth has each rank among the members. Drizzle below the least wet value counts as dry, of the truth as of
+    members: forecasts do not resolve it, and it would rank above all their dry members. Ties are broken at random, seeded by the
+    number of the case, so that batches change nothing."""
+
+    def resolved(values: Tensor) -> Tensor:
+        return values if np.isinf(quantity.wet) else values.masked_fill(values < quantity.wet, quantity.dry)
+
     members = fields.members
     most = max(map(len, members.values()))
     counts = np.zeros((len(fields.forecasts), len(cases), most + 1), dtype=np.int64)
@@ -226,8 +231,8 @@ def _rank_sums(fields: Fields, cases: Sequence[int]) -> dict[str, Column]:
         for b, case in enumerate(cases):
             if name in members:
                 generator = torch.Generator().manual_seed(case)
-                truth = fields.truth[b].masked_fill(~fields.valid[b], torch.nan)
-                histogram = rank_histogram(members[name][:, b], truth, generator)
+                truth = resolved(fields.truth[b]).masked_fill(~fields.valid[b], torch.nan)
+                histogram = rank_histogram(resolved(members[name][:, b]), truth, generator)
                 counts[f, b, : len(histogram)] = histogram.numpy()
     sizes = [[len(members[name]) if name in members else 1] * len(cases) for name in fields.forecasts]
     return {
