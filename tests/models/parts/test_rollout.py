@@ -87,6 +87,21 @@ def test_checkpointing_changes_no_gradient(segment: int, norm: bool) -> None:
         torch.testing.assert_close(plain, checkpointed, atol=1e-7, rtol=1e-5)
 
 
+@pytest.mark.parametrize("segment", [1, 2, 3])
+def test_what_is_fed_back_crosses_the_borders_of_segments(segment: int) -> None:
+    """In place of the prediction of step t, 10 times it plus t."""
+    scale = torch.tensor(10.0, requires_grad=True)
+
+    def run(segment: int | None) -> tuple[list[float], Tensor]:
+        predicted = rollout(
+            AddOne(), frames(1, 2), mask(1, 1, 0, 0, 0), segment=segment, feedback=lambda last, t: scale * last + t
+        ).frames
+        return predicted.flatten().tolist(), torch.autograd.grad(predicted.sum(), scale)[0]
+
+    assert run(segment)[0] == [2, 3, 32, 323, 3234]
+    assert run(segment) == run(None)
+
+
 def test_of_segments_all_but_the_last_are_computed_twice() -> None:
     seen: list[float] = []
 

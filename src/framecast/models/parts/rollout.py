@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,20 @@ from framecast.ops.native.memory import return_free
 from framecast.types import Prediction
 
 
+Feedback = Callable[[Tensor, int], Tensor]
+"""`feedback(prediction (B, C, H, W), t)`: what is fed back in place of the prediction of step t, that of frame t + 1."""
+
+
+class Segment(NamedTuple):
+    """A run of steps: their `outputs (B, C, h, w)`, what the `last` of them feeds back, the `state` after it, and the loss terms
+    of each."""
+
+    outputs: list[Tensor]
+    last: Tensor
+    state: Any
+    losses: list[dict[str, Tensor]]
+
+
 def rollout(
     core: Core,
     frames: Tensor,
@@ -25,7 +39,7 @@ def rollout(
     state: Any = None,
     segment: int | None = None,
     fixed_channels: Tensor | None = None,
-    feedback: Callable[[Tensor, int], Tensor] | None = None,
+    feedback: Feedback | None = None,
 ) -> Prediction:
     """Run `core` over time and return its predictions of the frames at t = 1..T-1.
 
@@ -51,7 +65,7 @@ def rollout(
     transforms: Transforms = {}
 
     @share_transforms(transforms)
-    def advance(start: int, stop: int, last: Tensor, state: Any) -> tuple[list[Tensor], Any, list[dict[str, Tensor]]]:
+    def advance(start: int, stop: int, last: Tensor, state: Any) -> Segment:
         outputs, losses = [], []
         for t in range(start, stop):
             if feed[t] == "truth":
@@ -68,11 +82,11 @@ def rollout(
             if feedback is not None:
                 last = feedback(last, t)
             next_step()
-        return outputs, state, losses
+        return Segment(outputs, last, state, losses)
 
     computed: set[int] = set()
 
-    def run_segment(start: int, *more: Any) -> tuple[list[Tensor], Any, list[dict[str, Tensor]]]:
+    def run_segment(start: int, *more: Any) -> Segment:
         is_recomputation = start in computed
         computed.add(start)
         with restore_buffers(core) if is_recomputation else nullcontext():
@@ -82,16 +96,17 @@ def rollout(
     steps, last = len(feed), frames[:, 0]
     state = core.start(last) if state is None else state
     if segment is None or not torch.is_grad_enabled():
-        outputs, _, losses = advance(0, steps, last, state)
+        outputs, _, _, losses = advance(0, steps, last, state)
     else:
         outputs, losses, start = [], [], 0
         while start < steps:
             stop = start + ((steps - start) % segment or segment)  # the first is the shorter one
             if stop < steps:
-                predictions, state, terms = checkpoint(run_segment, start, stop, last, state, use_reentrant=False)
+                piece = checkpoint(run_segment, start, stop, last, state, use_reentrant=False)
             else:
-                predictions, state, terms = advance(start, stop, last, state)
-            outputs, losses, last, start = outputs + predictions, losses + terms, predictions[-1], stop
+                piece = advance(start, stop, last, state)
+            outputs, losses = outputs + piece.outputs, losses + piece.losses
+            last, state, start = piece.last, piece.state, stop
         if frames.device.type == "cpu":
             return_free()  # activations that were not kept
     mean = {name: torch.stack([terms[name] for terms in losses]).mean() for name in losses[0]}
