@@ -1,6 +1,7 @@
 """Heads: any model predicts distributions, starts at extrapolation as a probability, and never sees the future."""
 
-from typing import Any
+from dataclasses import replace
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -8,13 +9,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from framecast.config.experiment import Experiment
+from framecast.data.datasets import ArchiveData
 from framecast.data.quantities import RAIN_RATE
 from framecast.errors import ConfigError
 from framecast.forecasting.from_logits import forecasts_from_logits
 from framecast.losses import BrierSum, CrossEntropy
-from framecast.models import VAE, ActionPredRNN, ConvLSTM, SimVP, UNet
+from framecast.models import VAE, ConvLSTM, Model, MotionRNN, SimVP, UNet
 from framecast.models.heads import Exceedance
-from framecast.models.parts.capabilities import two_stages
+from framecast.models.parts.capabilities import Autoregressive
 from framecast.models.parts.exceedance import (
     KNOTS,
     LADDER,
@@ -26,13 +29,23 @@ from framecast.models.parts.exceedance import (
 )
 from framecast.ops import free_running
 from framecast.types import FrameShape
-from models.test_contract import CONFIGS
+from models.test_contract import shape_for
 
 SHAPE = FrameShape(channels=1, height=16, width=16, context=3, horizon=3)
 LEVELS = (0.0, *(k / 10 for k in range(1, len(LADDER) + 1)))
-FORECASTERS = [
-    each.tiny() for each in CONFIGS if two_stages(each.tiny()) is None and not each.__name__.startswith("Action")
-]
+
+
+def refusal(config: Any) -> str:
+    """Why the head refuses a model; nothing where it does not."""
+    try:
+        Exceedance().check(config)
+    except ConfigError as error:
+        return str(error)
+    return ""
+
+
+CATALOGUE = [each.tiny() for each in get_args(Model)]
+FORECASTERS = [config for config in CATALOGUE if not refusal(config)]
 
 
 def windows(steps: int = 6, seed: int = 0) -> Tensor:
@@ -45,10 +58,36 @@ def windows(steps: int = 6, seed: int = 0) -> Tensor:
 def network(config: Any, *, trained: bool = True) -> Any:
     """The network of a model under the head; `trained`, its own part says something."""
     torch.manual_seed(0)
-    built: Any = Exceedance().build(config, SHAPE, LEVELS).eval()
+    shape = shape_for(config, SHAPE)
+    built: Any = Exceedance().build(config, shape, LEVELS).eval()
     if trained:
         torch.nn.init.normal_(built.readout, std=0.3)
+    if shape.actions:
+        predict = built._predict
+        built._predict = lambda frames, horizon, teacher, _: predict(frames, horizon, teacher, actions(horizon))
     return built
+
+
+def actions(horizon: int) -> Tensor:
+    """Actions `(2, T, 2)`, the same at the same time for any horizon."""
+    return torch.arange(2.0 * (SHAPE.context + horizon)).sin().reshape(1, -1, 2).expand(2, -1, -1)
+
+
+def move_from_the_start(built: Any) -> None:
+    """Weights that differ from those of the start, at which some models predict nearly the same whatever they read."""
+    with torch.no_grad():
+        for weight in built.network.parameters():
+            weight.add_(0.05 * torch.randn_like(weight))
+
+
+def outputs(built: Any, run: Any) -> Tensor:
+    """What the network itself predicts while `run` runs, `(B, T - 1, D, H, W)`."""
+    records: list[Tensor] = []
+    hook = built.network.register_forward_hook(lambda module, arguments, output: records.append(output.frames))
+    run()
+    hook.remove()
+    (predicted,) = records
+    return predicted
 
 
 def test_where_no_rain_is_near_it_cannot_rain() -> None:
@@ -112,6 +151,90 @@ class TestAnyModel:
         assert sum(reached) > len(reached) / 2
 
 
+@pytest.mark.parametrize(
+    "config", [each for each in FORECASTERS if isinstance(network(each).network, Autoregressive)], ids=lambda c: c.name
+)
+class TestFrameByFrame:
+    def test_it_is_fed_expectations_beyond_the_horizon_of_training_too(self, config: Any) -> None:
+        built = network(config)
+        move_from_the_start(built)
+        context, horizon = windows()[:, :3], 2 * SHAPE.horizon
+        feedback, fed = built._feedback, []
+
+        def recorded(*arguments: Any) -> Any:
+            expectation = feedback(*arguments)
+
+            def record(output: Tensor, t: int) -> Tensor:
+                if t + 1 >= SHAPE.context:
+                    fed.append(expectation(output, t))
+                return expectation(output, t)
+
+            return record
+
+        def blank(*arguments: Any) -> Any:
+            return lambda output, t: torch.zeros_like(output)
+
+        with torch.no_grad():
+            built._feedback = recorded
+            own = outputs(built, lambda: built.forecast(context, horizon))[:, -horizon:]
+            built._feedback = blank
+            other = outputs(built, lambda: built.forecast(context, horizon))[:, -horizon:]
+        assert len(fed) >= horizon - 1
+        for frame in fed:
+            ladder, conditions = frame[:, : len(LADDER)], frame[:, len(LADDER) :]
+            assert (ladder.diff(dim=1) <= 0).all()
+            assert ((ladder >= 0) & (ladder <= 1)).all()
+            assert torch.equal(conditions, built._encode(context)[:, -1, len(LADDER) :])
+        assert torch.equal(own[:, 0], other[:, 0])
+        assert (own - other)[:, 1:].flatten(2).any(dim=2).all(), "what is fed back is read at each step"
+        assert own.diff(dim=1).flatten(2).any(dim=2).all(), "each lead time is predicted by itself"
+
+    def test_segments_change_nothing(self, config: Any) -> None:
+        def run(config: Any) -> list[Any]:
+            built = network(config)
+            torch.manual_seed(1)
+            prediction = built.train()(windows(), free_running(2, 3, 3))
+            prediction.frames.square().mean().backward()
+            return [prediction.frames, *(weight.grad for weight in built.parameters())]
+
+        if isinstance(config, MotionRNN):
+            cut: Any = replace(config, backbone=replace(config.backbone, segment=2))
+        elif hasattr(config, "segment"):
+            cut = replace(config, segment=2)
+        else:
+            pytest.skip("the model has no segments")
+        plain, segmented = run(config), run(cut)
+        assert torch.equal(segmented[0], plain[0])
+        for one, other in zip(segmented[1:], plain[1:], strict=True):
+            torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-4)
+
+
+def test_every_other_model_is_of_one_pass_and_asked_for_its_horizon_of_training() -> None:
+    one_pass = [each for each in FORECASTERS if not isinstance(network(each).network, Autoregressive)]
+    assert {config.name for config in one_pass} == {"simvp", "tau", "unet"}
+    for config in one_pass:
+        built = network(config)
+        move_from_the_start(built)
+        horizons: list[int] = []
+        forecast = built.network.forecast
+        built.network.forecast = lambda context, horizon, actions, f=forecast, h=horizons: (
+            h.append(horizon) or f(context, horizon, actions)
+        )
+        with torch.no_grad():
+            assert built.forecast(windows()[:, :3], 8).isfinite().all()
+        assert horizons == [3]
+
+
+@pytest.mark.parametrize("config", [each for each in CATALOGUE if refusal(each)], ids=lambda config: config.name)
+def test_a_model_that_predicts_no_frames_is_refused_before_it_is_built(config: Any) -> None:
+    assert config.name in ("modular", "vqvae", "vae")
+    with pytest.raises(ConfigError, match=refusal(config)) as caught:
+        Exceedance().build(config, SHAPE, LEVELS)
+    assert "head.name=values" in str(caught.value.remedy)
+    with pytest.raises(ConfigError, match=refusal(config)):
+        Experiment(data=ArchiveData(path="x"), model=config, head=Exceedance(), loss=CrossEntropy())
+
+
 def test_a_recurrent_model_is_fed_the_expectation_of_its_distribution() -> None:
     """With probabilities of 0 or 1 that is the encoding of a frame at the rungs, whatever the cells say of it."""
     built = network(ConvLSTM.tiny(), trained=False)
@@ -134,11 +257,6 @@ def test_events_are_reached_at_the_rates_of_the_ladder() -> None:
     assert built.events(frames).sum(2).flatten().tolist() == [0, 1, 3, 9]
 
 
-def test_a_longer_horizon_than_that_of_training_goes_on() -> None:
-    with torch.no_grad():
-        assert network(UNet.tiny()).forecast(windows()[:, :3], 8).isfinite().all()
-
-
 def test_what_forecasts_nothing_or_several_channels_has_no_distribution() -> None:
     with pytest.raises(ConfigError, match="forecasts nothing"):
         Exceedance().build(VAE.tiny(), SHAPE, LEVELS)
@@ -146,14 +264,6 @@ def test_what_forecasts_nothing_or_several_channels_has_no_distribution() -> Non
         Exceedance().build(SimVP.tiny(), SHAPE._replace(channels=2), LEVELS)
     with pytest.raises(ConfigError, match="rising rates"):
         Exceedance(rates=(2.0, 1.0))
-
-
-def test_actions_pass_through_the_head() -> None:
-    shape = SHAPE._replace(actions=2)
-    built: Any = Exceedance().build(ActionPredRNN.tiny(), shape, LEVELS).eval()
-    actions = torch.rand(2, 6, 2)
-    with torch.no_grad():
-        assert built.forecast(windows()[:, :3], 3, actions).shape == (2, 3, len(LADDER), 16, 16)
 
 
 def test_weights_of_lead_times_are_those_of_the_knots_around_them() -> None:

@@ -18,7 +18,6 @@ from framecast.errors import ConfigError
 from framecast.losses import L2, PROBABILISTIC, Loss
 from framecast.models import Model
 from framecast.models.heads import Head, Values
-from framecast.models.parts.capabilities import two_stages
 from framecast.types import FrameShape, config
 
 
@@ -144,12 +143,7 @@ class Experiment:
                 where="loss.name",
                 remedy=f"choose {' or '.join(names)}",
             )
-        if probabilistic and two_stages(self.model) is not None:
-            raise ConfigError(
-                f"{self.model.name} predicts in a space of its own, in which there are no rates",
-                where="head.name",
-                remedy="use head.name=values, or a model of one stage",
-            )
+        self.head.check(self.model)
         if isinstance(self.data, ArchiveData) and self.data.several_steps and not self.head.conditions:
             raise ConfigError(
                 f"a model with the head {self.head.name} does not read the time step",

@@ -20,7 +20,7 @@ that is of neither paper, and `revive=0` leaves it out.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 import torch
 from torch import Tensor, distributed, nn
@@ -110,7 +110,7 @@ class Codebook(nn.Module):
         counts = torch.bincount(numbers.flatten(), minlength=len(self.used)).to(places.dtype)
         sums = torch.zeros_like(self.sums).index_add_(0, numbers.flatten(), places)
         together = distributed.is_available() and distributed.is_initialized()
-        if together:  # as if one process had code_vectors the batch of all
+        if together:  # as if one process had seen the batch of all
             distributed.all_reduce(counts)
             distributed.all_reduce(sums)
         self.used.lerp_(counts, 1 - DECAY)
@@ -147,8 +147,8 @@ class Autoencoder(nn.Module, ABC):
 
     def forward(self, frames: Tensor, teacher: Tensor, actions: Tensor | None = None) -> Prediction:
         """Reconstruct all of `frames (B, T, C, H, W)`; the teacher mask is not used."""
-        code_vectors, losses = self.bottleneck(self.encoder(frames.flatten(0, 1)))
-        return Prediction(self.decoder(code_vectors).reshape(frames.shape), losses)
+        latents, losses = self.bottleneck(self.encoder(frames.flatten(0, 1)))
+        return Prediction(self.decoder(latents).reshape(frames.shape), losses)
 
     def forecast(self, context: Tensor, horizon: int, actions: Tensor | None = None) -> Tensor:
         """Raises `ConfigError`: a still-image autoencoder does not forecast."""
@@ -236,6 +236,7 @@ class Variational(Autoencoder):
 class _Sizes:
     """`width` channels in the encoder and `latent` in what it returns."""
 
+    reconstructs: ClassVar[Literal[True]] = True
     width: int = 256
     latent: int = 64
 

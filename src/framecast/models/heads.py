@@ -1,4 +1,5 @@
-"""Heads: what a model predicts of each pixel, one value or a distribution. Any model of the catalogue works under any head.
+"""Heads: what a model predicts of each pixel, one value or a distribution. Any model of the catalogue that forecasts frames works
+under any head; designs of two stages and autoencoders predict values only.
 
 Under the head `exceedance` a model predicts the probabilities that a ladder of rates q_1 < ... < q_K is exceeded. It works on
 frames whose channels are the values, encoded by the same ladder,
@@ -14,8 +15,10 @@ made monotone in k. The prior is extrapolation as a probability (`parts.exceedan
 lead time as its weights are, and zero at the start, so that an untrained model equals the prior. After training the areas of rain
 are held at those of extrapolation while lead times are short (`parts.rain_area`).
 
-The expectation of e_k under a distribution is the mean of its probabilities at rungs k - 1 and k. This is what a recurrent model
-feeds back in place of a frame that is not observed yet.
+The expectation of e_k under a distribution is the mean of its probabilities at rungs k - 1 and k. With the other planes of the
+newest frame, this is what a model that predicts frame by frame (`Autoregressive`) is fed in place of a frame that is not observed
+yet, at any lead time. A network of one pass (SimVP, TAU, U-Net) is fed no expectation: f at the last lead time of its training
+holds beyond it.
 """
 
 from __future__ import annotations
@@ -29,7 +32,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from framecast.errors import ConfigError
-from framecast.models.parts.capabilities import Reconstructing
+from framecast.models.parts.capabilities import AutoencoderConfig, Autoregressive, two_stages
 from framecast.models.parts.exceedance import (
     DRY,
     KNOTS,
@@ -40,7 +43,7 @@ from framecast.models.parts.exceedance import (
 )
 from framecast.models.parts.protocols import ModelConfig
 from framecast.models.parts.rain_area import counting_stride, hold_area
-from framecast.models.parts.recurrent import Recurrent
+from framecast.models.parts.rollout import Feedback
 from framecast.ops import free_running
 from framecast.types import FrameShape, Prediction, config
 
@@ -75,6 +78,9 @@ class Values:
         """The network of `model`."""
         return model.build(shape)
 
+    def check(self, model: ModelConfig) -> None:
+        """Any model predicts values."""
+
 
 @config
 class Exceedance:
@@ -101,14 +107,22 @@ class Exceedance:
         conditions, all of which it may predict."""
         return shape._replace(channels=len(self.rates) + shape.inputs + CONDITIONS, inputs=0)
 
+    def check(self, model: ModelConfig) -> None:
+        """Raise `ConfigError` for a model that does not predict in the space of frames."""
+        if two_stages(model) is not None:
+            reason = f"{model.name} predicts in a space of its own, in which there are no rates"
+            raise ConfigError(reason, where="head.name", remedy="use head.name=values, or a model of one stage")
+        if isinstance(model, AutoencoderConfig):
+            reason = f"{model.name} reconstructs frames and forecasts nothing"
+            raise ConfigError(reason, where="head.name", remedy="use head.name=values, or a model that forecasts")
+
     def build(self, model: ModelConfig, shape: FrameShape, levels: tuple[float, ...]) -> ExceedanceNetwork:
         """The network of `model` under this head. `levels` are the `rates` as scaled values, after that of a dry pixel. Raises
-        `ConfigError` unless the frames have one channel."""
+        `ConfigError` as `check` does, and unless the frames have one channel."""
         if shape.predicted != 1:
             raise ConfigError(f"frames of {shape.predicted} channels have no distribution of one rate", where="head")
+        self.check(model)
         network = model.build(self.shape(shape))
-        if isinstance(network, Reconstructing):
-            raise ConfigError(f"{model.name} forecasts nothing", where="head.name", remedy="use head.name=values")
         return ExceedanceNetwork(network, self.rates, levels, shape, None if model.tied_to_size else model.multiple)
 
 
@@ -199,7 +213,7 @@ class ExceedanceNetwork(nn.Module):
             return descending(own.add_(prior[:, leads]).add_(bias[:, leads]))
 
         encoded = self._encode(frames)
-        if isinstance(self.network, Recurrent):
+        if isinstance(self.network, Autoregressive):
             feedback = self._feedback(encoded, logits_of)
             if teacher is None:
                 teacher = free_running(len(frames), self.context, horizon)
@@ -236,7 +250,7 @@ class ExceedanceNetwork(nn.Module):
         fine = functional.interpolate(output.flatten(0, 1), scale_factor=factor, mode="bilinear", align_corners=False)
         return fine[..., :height, :width].reshape(*output.shape[:3], height, width)
 
-    def _feedback(self, encoded: Tensor, logits_of: Any) -> Any:
+    def _feedback(self, encoded: Tensor, logits_of: Any) -> Feedback:
         """The function that gives what is fed back after the prediction of frame t + 1: the expectation of its encoding."""
         fixed = encoded[:, self.context - 1, self.rungs :]
 

@@ -22,7 +22,7 @@ while more than one step of it is left, so that short contexts work.
 from __future__ import annotations
 
 from math import log2
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -30,6 +30,7 @@ from torch.nn import functional
 
 from framecast.errors import ConfigError
 from framecast.models.parts.recurrent import FrameConfig, Recurrent, zeros
+from framecast.models.parts.rollout import Feedback
 from framecast.models.phydnet import ConvLSTMLayer, ConvState
 from framecast.ops import free_running
 from framecast.types import FrameShape, Prediction, Stepped, config
@@ -153,14 +154,19 @@ class LMCCore(nn.Module):
 class LMCNetwork(nn.Module):
     """A forecaster that recalls once, from the context, and then predicts step by step."""
 
+    accepts_feedback: ClassVar[Literal[True]] = True
+
     def __init__(self, recurrent: Recurrent, context: int) -> None:
         super().__init__()
         self.recurrent = recurrent
         self.context = context
 
-    def forward(self, frames: Tensor, teacher: Tensor, actions: Tensor | None = None) -> Prediction:
-        """Predict the frames at 1..T-1: `frames (B, T or fewer, C, H, W)`, `teacher (B, T - 1)` bool. In training the first half
-        of the batch recalls by all of its frames. Raises `ConfigError` for a batch of one sequence in training."""
+    def forward(
+        self, frames: Tensor, teacher: Tensor, actions: Tensor | None = None, *, feedback: Feedback | None = None
+    ) -> Prediction:
+        """Predict the frames at 1..T-1: `frames (B, T or fewer, C, H, W)`, `teacher (B, T - 1)` bool, `feedback` as of
+        `Recurrent`. In training the first half of the batch recalls by all of its frames. Raises `ConfigError` for a batch of
+        one sequence in training."""
         core: Any = self.recurrent.core
         if self.training:
             if len(frames) < 2:
@@ -172,7 +178,7 @@ class LMCNetwork(nn.Module):
         else:
             recalled = core.memory(frames[:, : self.context])
         state = core.start(frames[:, 0])._replace(recalled=recalled)
-        predicted: Prediction = self.recurrent(frames, teacher, state=state)
+        predicted: Prediction = self.recurrent(frames, teacher, state=state, feedback=feedback)
         return predicted
 
     def forecast(self, context: Tensor, horizon: int, actions: Tensor | None = None) -> Tensor:

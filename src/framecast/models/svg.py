@@ -21,7 +21,7 @@ With actions (`ActionSVG`), of which the paper has none, prior and predictor tak
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +29,7 @@ from torch.nn import functional
 
 from framecast.errors import ConfigError
 from framecast.models.parts.recurrent import FrameConfig, Recurrent, check_has_actions, check_sides, require_actions
+from framecast.models.parts.rollout import Feedback
 from framecast.ops import free_running
 from framecast.types import FrameShape, Prediction, Stepped, config
 
@@ -237,20 +238,26 @@ def _initialise(module: nn.Module) -> None:
 class SVGNetwork(nn.Module):
     """A forecaster that also draws samples, each a function of noise."""
 
+    accepts_feedback: ClassVar[Literal[True]] = True
+
     def __init__(self, recurrent: Recurrent, latent: int, takes_actions: bool) -> None:
         super().__init__()
         self.recurrent = recurrent
         self.noise_size = latent
         self.takes_actions = takes_actions
 
-    def forward(self, frames: Tensor, teacher: Tensor, actions: Tensor | None = None) -> Prediction:
-        """Predict the frames at 1..T-1: `frames (B, T or fewer, C, H, W)`, `teacher (B, T - 1)` bool. In training the latents
-        follow the posterior of each frame, else their means. Raises `ConfigError` for a batch of one sequence in training."""
+    def forward(
+        self, frames: Tensor, teacher: Tensor, actions: Tensor | None = None, *, feedback: Feedback | None = None
+    ) -> Prediction:
+        """Predict the frames at 1..T-1: `frames (B, T or fewer, C, H, W)`, `teacher (B, T - 1)` bool, `feedback` as of
+        `Recurrent`. In training the latents follow the posterior of each frame, else their means. Raises `ConfigError` for a
+        batch of one sequence in training."""
         if self.training and len(frames) < 2:
             raise ConfigError("BatchNorm needs batches of 2 or more", where="training.batch_size", remedy="use 2")
         shape = (*teacher.shape, self.noise_size)
         draw = torch.randn if self.training else torch.zeros
-        return self._predict(frames, teacher, draw(shape, device=frames.device, dtype=frames.dtype), actions)
+        noise = draw(shape, device=frames.device, dtype=frames.dtype)
+        return self._predict(frames, teacher, noise, actions, feedback)
 
     def forecast(self, context: Tensor, horizon: int, actions: Tensor | None = None) -> Tensor:
         """`context (B, T, C, H, W)` -> the `horizon` frames after it, `(B, horizon, C, H, W)`, at the means of the latents."""
@@ -263,7 +270,14 @@ class SVGNetwork(nn.Module):
         teacher = free_running(len(context), context.shape[1], horizon)
         return self._predict(context, teacher, noise, actions).frames[:, -horizon:]
 
-    def _predict(self, frames: Tensor, teacher: Tensor, noise: Tensor, actions: Tensor | None) -> Prediction:
+    def _predict(
+        self,
+        frames: Tensor,
+        teacher: Tensor,
+        noise: Tensor,
+        actions: Tensor | None,
+        feedback: Feedback | None = None,
+    ) -> Prediction:
         self.recurrent.check_size(frames)
         if self.takes_actions:
             require_actions(actions)
@@ -277,7 +291,7 @@ class SVGNetwork(nn.Module):
         state = core.start(frames[:, 0])._replace(noise=noise)
         if known:
             state = state._replace(posterior=core.infer(frames[:, 1 : known + 1], observed), observed=observed)
-        predicted: Prediction = self.recurrent(frames, teacher, actions, state=state)
+        predicted: Prediction = self.recurrent(frames, teacher, actions, state=state, feedback=feedback)
         return predicted
 
 

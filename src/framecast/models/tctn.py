@@ -23,7 +23,7 @@ feature maps, and of the attention the maps of a key frame in a head.
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 import torch
 from einops import rearrange
@@ -32,7 +32,7 @@ from torch.nn import functional
 
 from framecast.errors import ConfigError
 from framecast.models.parts.recurrent import Patches, check_divisible, check_no_actions, without_inputs
-from framecast.models.parts.rollout import feeds
+from framecast.models.parts.rollout import Feedback, feeds
 from framecast.models.parts.sizes import check_sizes
 from framecast.ops import free_running
 from framecast.types import FrameShape, Prediction, config
@@ -224,6 +224,8 @@ def printed_position_code(first: int, count: int, width: int, device: torch.devi
 class TCTNForecaster(nn.Module):
     """Observed frames are processed in one pass; predictions are fed back one at a time."""
 
+    accepts_feedback: ClassVar[Literal[True]] = True
+
     def __init__(self, decoder: Decoder, codec: Patches, norm: Norm, inputs: int = 0) -> None:
         super().__init__()
         self.inputs = inputs
@@ -231,8 +233,11 @@ class TCTNForecaster(nn.Module):
         self.codec = codec
         self.causal = norm == "per_frame"
 
-    def forward(self, frames: Tensor, teacher: Tensor, actions: Tensor | None = None) -> Prediction:
-        """Predict the frames at 1..T-1: `frames (B, T or fewer, C, H, W)`, `teacher (B, T - 1)` bool."""
+    def forward(
+        self, frames: Tensor, teacher: Tensor, actions: Tensor | None = None, *, feedback: Feedback | None = None
+    ) -> Prediction:
+        """Predict the frames at 1..T-1: `frames (B, T or fewer, C, H, W)`, `teacher (B, T - 1)` bool, `feedback` as of
+        `Recurrent`."""
         encoded = self.codec.encode(frames)
         feed = feeds(teacher, encoded.shape[1])
         observed_steps = next((t for t, fed in enumerate(feed) if fed != "truth"), len(feed))
@@ -244,6 +249,8 @@ class TCTNForecaster(nn.Module):
             last = predicted[:, -1:]
             if fixed_channels is not None:
                 last = torch.where(fixed_channels[:, None, None], fed, last)
+            if feedback is not None:
+                last = self.codec.encode(feedback(self.codec.decode(last)[:, 0], t - 1)[:, None])
             if feed[t] != "prediction":
                 last = torch.where(teacher[:, t, None, None, None, None], encoded[:, t : t + 1], last)
             fed = last

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, Self, runtime_checkable
 
 from torch import Tensor, nn
 
 from framecast.models.parts.protocols import ModelConfig
-from framecast.types import Step
+from framecast.models.parts.rollout import Feedback
+from framecast.types import Prediction, Step
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,27 @@ class Reconstructing(Protocol):
 
 
 @runtime_checkable
+class AutoencoderConfig(Protocol):
+    """A config whose network is `Reconstructing`."""
+
+    reconstructs: ClassVar[Literal[True]]
+
+
+@runtime_checkable
+class Autoregressive(Protocol):
+    """A network that predicts frame by frame and reads its own predictions, or what `feedback` gives in place of them: frames
+    `(B, C, H, W)` for its prediction of frame t + 1 and t. `accepts_feedback` says so."""
+
+    accepts_feedback: ClassVar[Literal[True]]
+
+    def __call__(
+        self, frames: Tensor, teacher: Tensor, actions: Tensor | None = None, *, feedback: Feedback | None = None
+    ) -> Prediction:
+        """As that of a `Network`."""
+        ...
+
+
+@runtime_checkable
 class Distributional(Protocol):
     """A network that predicts logits of exceeding rates in place of values."""
 
@@ -109,7 +131,8 @@ class Probed(Protocol):
 
     "motion"        `Motion`: filter F' and trend D', both `(B, 18, h, w)`, of one layer at one step (MotionRNN)
     "slots"         the slots, a list of tensors that can be exchanged for each other (ModeRNN)
-    "slot_weights"  the weight of each slot, and last of the shortcut, `(B, N)`; None where slots are not weighed (ModeRNN)
+    "slot_weights"  the weight of each slot, and last of the shortcut, `(B, N + 1)`, or `(B, N)` without shortcut; None where
+                    slots are not weighed (ModeRNN)
     "attention"     the weights of each half-step, a list of `(B, D, h, w)` (MoDeRNN)
     "increments"    the increments of both memories in the space of the decoupling loss. Diagnosis calls `observe` itself, with
                     the increments of a layer as inputs: the loss is computed in training only (PredRNN-V2)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +12,7 @@ from framecast.errors import ConfigError
 from framecast.models.parts.decoupling import Decoupling
 from framecast.models.parts.layers import SameConv
 from framecast.models.parts.protocols import Cell, Core
-from framecast.models.parts.rollout import rollout
+from framecast.models.parts.rollout import Feedback, rollout
 from framecast.models.parts.sizes import check_sizes
 from framecast.models.parts.stack import Stack
 from framecast.ops import free_running, from_patches, to_patches
@@ -54,6 +53,8 @@ class Recurrent(nn.Module):
     predictions frame by frame, so that a new frame costs one step.
     """
 
+    accepts_feedback: ClassVar[Literal[True]] = True
+
     def __init__(
         self,
         core: Core,
@@ -77,7 +78,7 @@ class Recurrent(nn.Module):
         actions: Tensor | None = None,
         *,
         state: Any = None,
-        feedback: Callable[[Tensor, int], Tensor] | None = None,
+        feedback: Feedback | None = None,
     ) -> Prediction:
         """Predict the frames at 1..T-1: `frames (B, T or fewer, C, H, W)`, `teacher (B, T - 1)` bool; a frame is read only
         where the mask is true. `state` replaces the initial state. `feedback(prediction (B, C, H, W), t)` is fed back in place of

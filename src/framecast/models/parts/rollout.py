@@ -15,7 +15,6 @@ from framecast.ops.convolution import Transforms, next_step, share_transforms
 from framecast.ops.native.memory import return_free
 from framecast.types import Prediction
 
-
 Feedback = Callable[[Tensor, int], Tensor]
 """`feedback(prediction (B, C, H, W), t)`: what is fed back in place of the prediction of step t, that of frame t + 1."""
 
