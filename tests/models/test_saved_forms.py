@@ -71,6 +71,9 @@ def test_sizes_of_phydnet_that_cannot_be_built_are_refused() -> None:
             PhyDNet(**sizes | wrong)
     with pytest.raises(ConfigError, match="no multiple of 7"):
         PhyDNet(**sizes, derivatives=20)
+    with pytest.raises(ConfigError, match="5 derivatives are no multiple of 3 or 7 up to 9"):
+        PhyDNet(**sizes, kernel=3, derivatives=5)
+    assert PhyDNet(**sizes, kernel=3, derivatives=6).derivatives == 6
 
 
 def test_the_moment_loss_weighs_one_over_the_steps() -> None:

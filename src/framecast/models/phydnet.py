@@ -35,7 +35,7 @@ from framecast.types import FrameShape, Stepped, config
 SLOPE = 0.2
 GROUPS = 16
 DERIVATIVE_GROUPS = 7
-"""Groups of the norm of the derivatives; the kernel size if their number is not a multiple."""
+"""Groups of the norm of the derivatives; if their number is not a multiple, as many groups as the kernel is wide."""
 Decoder = Literal["published", "early"]
 
 
@@ -171,9 +171,9 @@ class PhyDNetCore(nn.Module):
 @config
 class PhyDNet(FrameConfig):
     """`width` channels in the encoder, `hidden` in the physical cell, `layers` of the parallel ConvLSTM, `kernel` of the
-    derivatives, which are those of order below it in both directions, or the first `derivatives` of them. `moments` is the
-    weight of the moment loss, by default one over the number of predicted steps. `decoder="early"` is that of framecast 0.1,
-    which with `reduction=2` is not the published one."""
+    derivatives, which are those of order below it in both directions, or the first `derivatives` of them, a multiple of 7 or
+    of the kernel. `moments` is the weight of the moment loss, by default one over the number of predicted steps.
+    `decoder="early"` is that of framecast 0.1, which with `reduction=2` is not the published one. `segment`, see `rollout`."""
 
     name: Literal["phydnet"] = "phydnet"
     width: int = 32
@@ -209,8 +209,9 @@ class PhyDNet(FrameConfig):
             raise ConfigError(f"kernel {self.kernel} is not an odd number from 3 on", where="model.kernel")
         count = self.derivatives or self.kernel**2
         if count > self.kernel**2 or count % _derivative_groups(self.kernel, count):
+            factors = " or ".join(map(str, sorted({self.kernel, DERIVATIVE_GROUPS})))
             raise ConfigError(
-                f"{count} derivatives are no multiple of {DERIVATIVE_GROUPS} up to {self.kernel**2}",
+                f"{count} derivatives are no multiple of {factors} up to {self.kernel**2}",
                 where="model.derivatives",
                 remedy=f"leave it out for all {self.kernel**2} of the kernel",
             )
