@@ -1,7 +1,8 @@
 """Masked frame losses: pixels without data do not count.
 
-Each is a callable `(prediction (B, S, C, H, W), observed (B, S, C, H, W), valid (B, S, 1, H, W)) -> scalar`: the mean over
-all valid elements (docs/specification.md, row P5), 0 if nothing is valid.
+Each is a callable `(prediction (B, S, C, H, W), truth (B, S, C, H, W), valid (B, S, 1, H, W)) -> scalar`, 0 if nothing is valid:
+the mean over all valid elements (docs/specification.md, row P5); of `L1L2` with `reduction="sum"` a quarter of their sum, of
+`CrossEntropy` and `BrierSum` the sum over the rates, each with its weight, of the means over valid pixels.
 """
 
 from __future__ import annotations

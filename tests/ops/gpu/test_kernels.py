@@ -41,7 +41,7 @@ print("the same")
 
 @pytest.mark.skipif(find_spec("triton") is None, reason="Triton is not installed")
 def test_the_kernels_for_gpus_compute_the_same() -> None:
-    """In a process of its own: the interpreter is current_algorithm when Triton is loaded."""
+    """In a process of its own: the interpreter is chosen when Triton is loaded."""
     environment = {**os.environ, "TRITON_INTERPRET": "1"}
     done = subprocess.run([sys.executable, "-c", INTERPRETED], capture_output=True, text=True, env=environment)
     assert done.stdout == "the same\n", done.stderr

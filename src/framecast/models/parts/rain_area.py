@@ -26,7 +26,8 @@ FADING = 30.0
 LEAST_AREA = 250.0
 """Square kilometres of rain that stand against an offset."""
 _SIDE = 128
-"""Areas are counted on every n-th row and column, so that the shorter side has no more than about so many."""
+"""Areas are counted on every n-th row and column, so that the shorter side has at least so many and less than twice as many
+of them, or all of its own where these are fewer."""
 _STEPS = 6
 
 
