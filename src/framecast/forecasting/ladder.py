@@ -14,11 +14,11 @@ import xarray as xr
 
 from framecast.checks import as_tuple, check_counts, check_seed, describe
 from framecast.data.archives.joining import first_names
-from framecast.data.archives.names import time_in_name
 from framecast.data.conversion import as_rain_rate
 from framecast.data.frames import describe_source, same_grid, stamp
 from framecast.data.orientation import turned_like
 from framecast.data.quantities import RAIN_RATE, quantity_of
+from framecast.data.readers.file_names import time_in_name
 from framecast.data.windows.inputs import Input
 from framecast.errors import ArgumentError, FramecastError, ResourceError, counted, input_error, shorten
 from framecast.forecasting import baselines

@@ -23,9 +23,9 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import xarray as xr
 
-from framecast.data.archives.names import time_in_name
 from framecast.data.archives.opening import DEPTH, open_like
 from framecast.data.readers import zarr_store
+from framecast.data.readers.file_names import time_in_name
 from framecast.data.readers.options import ReadOptions
 from framecast.errors import DataError, FramecastError, ResourceError
 from framecast.service.layout import Time, from_stamp

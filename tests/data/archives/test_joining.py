@@ -8,8 +8,9 @@ import xarray as xr
 from PIL import Image
 
 import framecast
-from framecast.data.archives.names import frame_number, time_in_name
+from framecast.data.archives.names import frame_number
 from framecast.data.frames import actions_of
+from framecast.data.readers.file_names import time_in_name
 from framecast.errors import DataError
 
 

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from framecast.data.archives.names import frame_number, time_in_name
+from framecast.data.archives.names import check_numbers, frame_number
 from framecast.data.chunking import READ_LENGTHS
 from framecast.data.frames import action_names, same_grid
 from framecast.data.lazy import stack_files
 from framecast.data.readers.benchmark_sets import set_of_name
+from framecast.data.readers.file_names import time_in_name
 from framecast.errors import DataError, counted
 
 _NAMES_SHOWN = 5
@@ -63,6 +64,7 @@ def stack_single_frames(arrays: Mapping[Path, xr.DataArray]) -> xr.DataArray | N
     ]
     if all(time is None for time in times):
         times = [frame_number(file) for file in files]
+        check_numbers(files)
         if len(set(times)) < len(times):
             return None
     elif any(time is None or np.asarray(time).dtype.kind != "M" for time in times):
@@ -139,6 +141,7 @@ def _renumber(parts: list[xr.DataArray]) -> list[xr.DataArray]:
     """Number frames without a clock. Single frames keep the numbers of their names, which must differ; the frames of clips are
     numbered through, with a gap between files, so that no window crosses files. Raises `DataError`."""
     if all(part.sizes["time"] == 1 for part in parts):
+        check_numbers([Path(str(part["source"].values[0])) for part in parts])
         file_of: dict[int, str] = {}
         for part in parts:
             number, file = int(part["time"].values[0]), str(part["source"].values[0])

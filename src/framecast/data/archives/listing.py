@@ -9,8 +9,8 @@ import numpy as np
 import xarray as xr
 
 from framecast.data.archives.joining import along_time, first_names, same_but_time
-from framecast.data.archives.names import time_in_name
 from framecast.data.lazy import stack_files
+from framecast.data.readers.file_names import time_in_name
 from framecast.data.readers.formats import find_reader, read
 from framecast.data.readers.options import Reader, ReadOptions
 from framecast.errors import DataError, UnreadableFile, resource_errors

@@ -1,104 +1,29 @@
-"""Times in the names of files, in UTC: `rain_20240331_1205.png`, `2024-03-31T12-05-00Z`, `2024091_1205` (day of the year).
+"""The numbers of frames in the names of files that hold no time: `frame_000.png`.
 
-An offset from UTC (`+0200`) and a clock of 12 hours (`0105PM`) are read. Names that hold a time which could be read in more than
-one way (years of two digits, the day before the month, zones by name) are refused by `frame_number`, which would otherwise take a
-part of the time for the number of a frame.
+Names with a time that is not clear are refused, and numbers that contradict the dates before them.
 """
 
 from __future__ import annotations
 
-import datetime
 import re
+from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
-import numpy as np
-
+from framecast.data.readers.file_names import WHOLE_DATE, why_unclear
 from framecast.errors import DataError
 
-_CLOCK = r"(?P<hour>\d{2})(?:[-_:.]?(?P<minute>\d{2})|h(?P<minute_h>\d{2})m?)(?:[-_:.]?(?P<second>\d{2})s?)?"
-_AFTER = (
-    r"(?:\.\d{1,9}(?=Z|[+]))?(?:[-_ ]?(?P<half>[AaPp])\.?[Mm](?![A-Za-z]))?"
-    r"(?:[-_ ]?(?:Z|UTC|GMT)(?![A-Za-z])|(?P<offset>[+]\d{2}(?:[-_:]?\d{2})?))?(?!\d)"
-)
-_YEAR = r"(?<!\d)(?P<year>(?:19|20)\d{2})"
-_GOES = (
-    r"(?<=[_-][sec])(?P<year>20\d{2})(?P<day_of_year>\d{3})(?P<hour>\d{2})(?P<minute>\d{2})(?P<second>\d{2})\d(?!\d)"
-)
-_PATTERNS = tuple(
-    re.compile(pattern)
-    for pattern in (
-        _GOES,
-        rf"{_YEAR}[-_.]?(?P<month>\d{{2}})[-_.]?(?P<day>\d{{2}})(?:[-_T .]| at |-S|)?{_CLOCK}{_AFTER}",
-        rf"{_YEAR}[-_.]?(?P<day_of_year>\d{{3}})[-_T .]?{_CLOCK}{_AFTER}",
-        rf"{_YEAR}(?P<month>\d{{2}})(?P<day>\d{{2}})(?P<hour>[01]\d|2[0-3])(?!\d)",
-        rf"(?<!\d[-_.]){_YEAR}[-_.]?(?P<month>\d{{2}})[-_.]?(?P<day>\d{{2}})(?![-_T .]?\d)",
-    )
-)
-"""The first is that of GOES, to a tenth of a second; the last two end with the hour and with the day, whose frame is that of
-midnight."""
-_ZONES = (
-    r"CES?T|EES?T|WES?T|MES?Z|BST|MSK|[ECMP][SD]T|AKST|HST|JST|KST|HKT|SGT|IST|AE[SD]T|ACST|AWST|NZ[SD]T|BRT|ART|SAST|L[ST]?T|"
-    r"EST5EDT|CST6CDT|MST7MDT|PST8PDT|(?:Europe|America|Asia|Africa|Australia|Pacific)[/_-][A-Z]|(?i:local|localtime|cest?|mesz)"
-)
-_CLOCK_DIGITS = r"(?:[01]\d|2[0-3])[-_:.h]?[0-5]\d(?:[-_:.m]?[0-5]\d)?"
-_MONTH, _DAY = r"(?:0[1-9]|1[0-2])", r"(?:0[1-9]|[12]\d|3[01])"
-_MONTH_NAME = (
-    r"(?i:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|"
-    r"nov(?:ember)?|dec(?:ember)?)"
-)
-_DATE = rf"(?<!\d)(?:19|20)\d{{2}}[-_.]?{_MONTH}[-_.]?{_DAY}"
-_WHOLE_DATE = re.compile(rf"{_DATE}(?=(?:[-_T ]?\d{{4}}(?:\d{{2}})?)?(?!\d))")
-_ORDERS = ("a year of two digits", "the year after the day and the month", "a month by its name")
-"""What is no matter beside a time with a whole year."""
-_HALF = "a clock of 12 hours"
-_UNCLEAR = {
-    _ORDERS[0]: re.compile(
-        rf"(?<!\d)(?:(?!00)\d{{2}}{_MONTH}{_DAY}[-_T ]?{_CLOCK_DIGITS}|\d{{2}}[-_.]{_MONTH}[-_.]{_DAY}[-_T ]{_CLOCK_DIGITS}"
-        rf"|(?!00)\d{{2}}(?:[0-2]\d\d|3[0-6]\d){_CLOCK_DIGITS})(?!\d)"
-    ),
-    _ORDERS[1]: re.compile(rf"(?<!\d)(?:{_DAY}[-_.]?{_MONTH}|{_MONTH}[-_.]?{_DAY})[-_.]?(?:19|20)\d{{2}}(?!\d{{3}})"),
-    _ORDERS[2]: re.compile(
-        rf"\d[-_. ]?{_MONTH_NAME}[-_. ]?\d|(?<![A-Za-z]){_MONTH_NAME}[-_. ]?\d{{1,2}}[-_., ]+(?:19|20)\d{{2}}"
-    ),
-    _HALF: re.compile(r"\d(?:[-_ ]?[AaPp]\.?[Mm](?![A-Za-z])|[AaPp]$)"),
-}
-_UNCLEAR_AFTER = {
-    "a time zone by its name, where UTC or an offset is expected": re.compile(
-        rf"(?:\.\d+)?[-_ .(]*(?:{_ZONES})(?![A-Z])"
-    ),
-    "an offset from UTC, or the end of an interval, after the time": re.compile(
-        r"(?:\.\d+)?[-_ ]?(?:(?:UTC|GMT)(?:[-_ ]?[-+]|)\d|-(?:0\d|1[0-2])[:_]?(?:00|15|30|45)(?!\d))"
-    ),
-}
-"""What may follow a time and change its meaning."""
-_LOCAL_BEFORE = re.compile(r"(?<![A-Za-z])(?:LS?T|(?i:local[-_ ]?time))[-_ ]?$")
-_TIME_APART = re.compile(
-    rf"(?<![A-Za-z\d])[tT]?(?:{_CLOCK_DIGITS}|(?:[01]\d|2[0-3])[zZ])(?![A-Za-z\d])|(?<=-date-)[-_T ]?\d{{4}}(?:\d{{2}})?(?!\d)"
-)
-"""A clock before or after a date, and digits after it that are none."""
-
-
-def time_in_name(name: str) -> np.datetime64 | None:
-    """The date and time in a file's name (`66_20201031_001000.prcp`, `2020103100`), None where there is none that is clear."""
-    if _why_unclear(name) is not None:
-        return None
-    for pattern in _PATTERNS:
-        for match in pattern.finditer(name):
-            try:
-                return _time(match.groupdict())
-            except ValueError:
-                continue
-    return None
+_REMEDY = "name the files by date and time in UTC: rain_20200101_1205.png"
+_HOUR = re.compile(r"[-_ .]?(?:[01]\d|2[0-3])h?(?![A-Za-z\d])")
+"""What follows a date and may be an hour, or the number of a frame."""
 
 
 def frame_number(file: Path) -> int:
     """The number of a frame in its file's name, the last one. Raises `DataError` where there is none, and for a name with a time
     that is not clear."""
-    if (why := _why_unclear(file.stem)) is not None:
+    if (why := why_unclear(file.stem)) is not None:
         raise DataError(
-            f"the name holds a time that is not clear ({why}), and the file states none",
-            where=file,
-            remedy="name the files by date and time in UTC: rain_20200101_1205.png",
+            f"the name holds a time that is not clear ({why}), and the file states none", where=file, remedy=_REMEDY
         )
     numbers = re.findall(r"\d+", file.stem)
     if not numbers:
@@ -110,57 +35,25 @@ def frame_number(file: Path) -> int:
     return int(numbers[-1])
 
 
-def _why_unclear(name: str) -> str | None:
-    """Why the time in a name cannot be read; None where it can, and where there is none."""
-    clear = [match for pattern in _PATTERNS for match in pattern.finditer(name) if _valid(match)]
-    timed = [match for match in clear if match.groupdict().get("hour")]
-    for match in timed:
-        tail = name[max(match.end(part) for part, value in match.groupdict().items() if value) :]
-        for why, pattern in _UNCLEAR_AFTER.items():
-            if pattern.match(tail):
-                return why
-        if _LOCAL_BEFORE.search(name[: match.start()]):
-            return next(iter(_UNCLEAR_AFTER))
-    for why, pattern in _UNCLEAR.items():
-        for match in pattern.finditer(name):
-            apart = any(other.end() <= match.start() or other.start() >= match.end() for other in clear)
-            if (why == _ORDERS[0] and clear) or (why in _ORDERS[1:] and apart):
-                continue
-            if why == _HALF and any(other.groupdict().get("half") for other in clear):
-                continue
-            return why
-    date = None if timed else _WHOLE_DATE.search(name)
-    if date is not None and _TIME_APART.search(f"{name[: date.start()]}-date-{name[date.end() :]}"):
-        return "a date, and no time of the day after it"
-    return None
-
-
-def _valid(match: re.Match[str]) -> bool:
-    try:
-        _time(match.groupdict())
-    except ValueError:
-        return False
-    return True
-
-
-def _time(parts: dict[str, str | None]) -> np.datetime64:
-    """The time in UTC of the parts of a name. Raises `ValueError` for none."""
-    year, hour = int(parts["year"] or 0), int(parts.get("hour") or 0)
-    minute = int(parts.get("minute") or parts.get("minute_h") or 0)
-    half = (parts.get("half") or "").lower()
-    if half:
-        if not 1 <= hour <= 12:
-            raise ValueError("no hour of a clock of 12")
-        hour = hour % 12 + 12 * (half == "p")
-    if day_of_year := parts.get("day_of_year"):
-        date = datetime.datetime.strptime(f"{year} {day_of_year}", "%Y %j")
-    else:
-        date = datetime.datetime(year, int(parts["month"] or 0), int(parts["day"] or 0))
-    time = date.replace(hour=hour, minute=minute, second=int(parts.get("second") or 0))
-    if offset := parts.get("offset"):
-        digits = re.sub(r"\D", "", offset).ljust(4, "0")
-        hours, minutes = int(digits[:2]), int(digits[2:])
-        if hours > 14 or minutes > 59:
-            raise ValueError("no offset from UTC")
-        time -= datetime.timedelta(hours=hours, minutes=minutes)
-    return np.datetime64(time, "ns")
+def check_numbers(files: Sequence[Path]) -> None:
+    """Raise `DataError` if the names of frames hold dates, and their numbers are in another order, or may be hours of several
+    days."""
+    dates = [(file, match) for file in files if (match := WHOLE_DATE.search(file.stem))]
+    if len(dates) < len(files):
+        return
+    parts = {file: [int(part) for part in re.findall(r"\d+", file.stem[date.start() :])] for file, date in dates}
+    for earlier, later in pairwise(sorted(files, key=parts.__getitem__)):
+        if parts[later][-1] < parts[earlier][-1]:
+            raise DataError(
+                f"frame number {parts[later][-1]} by its name, and {earlier.name} has {parts[earlier][-1]}: "
+                "the order of the numbers is not that of the dates and numbers before them",
+                where=later,
+                remedy=_REMEDY,
+            )
+    days = {date[0] for _, date in dates}
+    if len(days) > 1 and all(_HOUR.match(file.stem, date.end()) for file, date in dates):
+        raise DataError(
+            f"after the date, which is one of {len(days)}, the name holds an hour or the number of a frame: which is not clear",
+            where=files[0],
+            remedy=_REMEDY,
+        )

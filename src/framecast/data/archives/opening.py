@@ -26,11 +26,12 @@ from framecast.data.archives.joining import (
     stack_single_frames,
 )
 from framecast.data.archives.listing import MANY, list_by_name
-from framecast.data.archives.names import frame_number, time_in_name
+from framecast.data.archives.names import frame_number
 from framecast.data.clock import describe_clock
 from framecast.data.frames import build, order_times
 from framecast.data.orientation import turned_like
 from framecast.data.readers import foreign, images, video, zarr_store
+from framecast.data.readers.file_names import time_in_name
 from framecast.data.readers.formats import find_reader, list_formats, read, reader_of
 from framecast.data.readers.options import DEFAULT, Reader, ReadOptions
 from framecast.errors import ArgumentError, DataError, UnreadableFile, resource_errors
