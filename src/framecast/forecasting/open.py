@@ -15,6 +15,7 @@ from framecast.checks import as_path, refuses_arrays
 from framecast.data.lazy import Change, LazyArray, cached, lazy_variable
 from framecast.data.quantities import QUANTITIES, with_dry
 from framecast.data.readers import netcdf, odim, zarr_store
+from framecast.data.readers.cf_axes import roles_of
 from framecast.data.readers.cf_grids import mapping_name
 from framecast.data.readers.cf_times import seconds_of
 from framecast.data.readers.compressed import opener_of
@@ -193,7 +194,7 @@ def _is_of_pysteps(dataset: xr.Dataset) -> bool:
 def _named(dataset: xr.Dataset, array: xr.DataArray) -> xr.DataArray:
     """The variable with the names of framecast for its dims and for scalar coordinates of time."""
     names: dict[Hashable, str] = {}
-    for dim, role in netcdf.roles_of(dataset, array).items():
+    for dim, role in roles_of(dataset, array).items():
         axis = _axis(dataset, dim) or role
         if axis is not None and axis != dim:
             names[dim] = axis

@@ -22,6 +22,7 @@ _DATE = re.compile(
     r"(?:(?:T|\s+)(\d{1,2})(?::(\d{1,2})(?::(\d{1,2})(?:\.(\d*))?)?)?)?"
     r"\s*(?:Z|UTC|GMT|([+-])(\d{1,2})(?::?(\d{2}))?)?"
 )
+_TEXT = re.compile(r"(\d{4}-\d{2}-\d{2})[T_ ](\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?)Z?")
 _CALENDARS = ("standard", "gregorian", "proleptic_gregorian", "utc")
 _SECONDS = {
     **dict.fromkeys(("second", "seconds", "sec", "secs", "s"), 1),
@@ -72,6 +73,21 @@ def decode_times(variable: xr.Variable, name: str, where: object) -> xr.Variable
     times = _as_times(numbers, clock, units, name, where)
     attributes = {key: value for key, value in variable.attrs.items() if key not in ("units", "calendar")}
     return xr.Variable(variable.dims, times, attributes)
+
+
+def decode_text(variable: xr.Variable) -> xr.Variable:
+    """A variable of times as text (`2024-03-31_00:05:00`, as WRF writes them) as datetime64[ns]; another one as it is."""
+    if variable.dtype.kind not in "SUO" or variable.ndim > 1:
+        return variable
+    texts = [each.decode("ascii", "replace") if isinstance(each, bytes) else str(each) for each in variable.values.flat]
+    matches = [_TEXT.fullmatch(text.strip("\0 ")) for text in texts]
+    try:
+        times = [np.datetime64(f"{match[1]}T{match[2]}", "ns") for match in matches if match is not None]
+    except ValueError:  # no day of the calendar
+        return variable
+    if len(times) < len(texts):
+        return variable
+    return xr.Variable(variable.dims, np.array(times, "M8[ns]").reshape(variable.shape), variable.attrs)
 
 
 def seconds_of(unit: object) -> float | None:

@@ -1,8 +1,9 @@
 """Reader of CF NetCDF: version 4 (through h5netcdf) and the classic format (through SciPy).
 
-`from_dataset` also serves the Zarr reader: it finds the variable on a grid, names its axes, and decodes its values (`packing`),
-its times (`cf_times`) and amounts (`cf_amounts`). Forecasts are refused by name (`forecast_files`). A variable in a group is
-named by its path, `GROUP/NAME`. On a curvilinear grid the two-dimensional `latitude` and `longitude` are kept.
+`from_dataset` also serves the Zarr reader: it finds the variable on a grid, names its axes (`cf_axes`), and decodes its values
+(`packing`), its times (`cf_times`, `cf_frame_times`) and amounts (`cf_amounts`). Forecasts are refused by name
+(`forecast_files`). A variable in a group is named by its path, `GROUP/NAME`. On a curvilinear grid the two-dimensional
+`latitude` and `longitude` are kept.
 """
 
 from __future__ import annotations
@@ -20,9 +21,11 @@ from framecast.data.quantities import REFLECTIVITY
 from framecast.data.readers import curvilinear
 from framecast.data.readers.benchmark_sets import set_of_hdf5
 from framecast.data.readers.cf_amounts import as_rate
+from framecast.data.readers.cf_axes import role_of, roles_of
+from framecast.data.readers.cf_frame_times import NAMES, with_frame_times, with_scalar_time
 from framecast.data.readers.cf_grids import mapping_name, states_place, with_centres
-from framecast.data.readers.cf_times import decode_times, is_time
-from framecast.data.readers.forecast_files import forecast_role, refuse_forecast, refuse_forecast_dims, says_forecast
+from framecast.data.readers.cf_times import decode_text, decode_times, is_time
+from framecast.data.readers.forecast_files import refuse_forecast, refuse_forecast_dims, says_forecast
 from framecast.data.readers.groups import Groups
 from framecast.data.readers.hdf5 import check_dataset, open_hdf5
 from framecast.data.readers.options import ReadOptions
@@ -35,19 +38,6 @@ RECOGNISES = ["CF NetCDF (.nc)"]
 _ENGINES = {b"\x89HDF": "h5netcdf", b"CDF\x01": "scipy", b"CDF\x02": "scipy"}
 RAW: dict[str, Any] = {"mask_and_scale": False, "decode_times": False, "decode_timedelta": False, "cache": False}
 """How datasets are opened: as they are stored."""
-_AXES = {
-    "y": (
-        *("y", "lat", "latitude", "projection_y_coordinate", "grid_latitude", "rlat", "northing", "nj", "j"),
-        *("south_north", "row", "rows"),
-    ),
-    "x": (
-        *("x", "lon", "longitude", "projection_x_coordinate", "grid_longitude", "rlon", "easting", "ni", "i"),
-        *("west_east", "col", "cols", "column", "columns"),
-    ),
-    "time": ("time", "valid_time", "t"),
-    "channel": ("channel", "band"),
-    "sequence": ("sequence", "clip", "sample"),
-}
 _PHONY = "phony_dim"
 """How h5netcdf begins the names of dimensions of HDF5 without dimension scales."""
 
@@ -163,7 +153,7 @@ def from_dataset(dataset: xr.Dataset, path: Path | str, options: ReadOptions) ->
     time, A)`, holds the actions of each frame. Raises `DataError`.
     """
     name = _variable(dataset, path, options)
-    dataset = decode(dataset, name, path)
+    dataset = with_frame_times(decode(dataset, name, path), name, path)
     array = dataset[name]
     refuse_forecast(array, dataset, path)
     stored = array.encoding.get("preferred_chunks") or {}
@@ -227,8 +217,10 @@ def decode(dataset: xr.Dataset, name: Hashable, path: Path | str) -> xr.Dataset:
                 times.encoding = {key: decoded.attrs[key] for key in ("units", "calendar") if key in decoded.attrs}
                 decoded = times
             except DataError:
-                if _role(dataset, each) == "time" or variable.attrs.get("standard_name") == "time":
+                if role_of(dataset, each) == "time" or variable.attrs.get("standard_name") == "time":
                     raise
+        elif str(each).lower() in NAMES or variable.attrs.get("standard_name") == "time":
+            decoded = decode_text(decoded)
         variables[each] = decoded
     coordinates = {each: variables.pop(each) for each in dataset.coords}
     return xr.Dataset(variables, coordinates, dataset.attrs)
@@ -327,23 +319,8 @@ def names_on_grid(dataset: xr.Dataset) -> list[str]:
     return [name for name in names if not is_class(dataset[name].variable)] or names
 
 
-def roles_of(dataset: xr.Dataset, array: xr.DataArray) -> dict[Hashable, str | None]:
-    """Which axis of frames each dimension of a variable is: as its coordinate or its name tells, else its latitudes."""
-    roles = {dim: _role(dataset, dim) for dim in array.dims}
-    return roles if {"y", "x"} & set(roles.values()) else {**roles, **curvilinear.rows_and_columns(dataset, array)}
-
-
-def _role(dataset: xr.Dataset, dim: Hashable) -> str | None:
-    """Which axis of frames a dimension is, by the CF attributes of its coordinate or by its name."""
-    attributes = dataset[dim].attrs if dim in dataset.coords else {}
-    for role, names in _AXES.items():
-        if str(attributes.get("axis", "")).lower() == role or attributes.get("standard_name") in names:
-            return role
-    return next((role for role, names in _AXES.items() if str(dim).lower() in names), None)
-
-
 def _with_time(array: xr.DataArray, dataset: xr.Dataset, path: Path | str, options: ReadOptions) -> xr.DataArray:
-    """Times from the coordinate, from a scalar variable with the standard name `time`, or from the stated step.
+    """Times from the coordinate, from a scalar variable, or from the stated step.
 
     A single frame without a time keeps none: the file's name gives it later. Raises `DataError`.
     """
@@ -357,14 +334,7 @@ def _with_time(array: xr.DataArray, dataset: xr.Dataset, path: Path | str, optio
             )
         return array
     if "time" not in array.dims:
-        scalar = [
-            name
-            for name, value in dataset.variables.items()
-            if value.ndim == 0 and value.dtype.kind == "M" and forecast_role(dataset, name) is None
-        ]
-        times = [name for name in scalar if dataset[name].attrs.get("standard_name") == "time"] or scalar[:1]
-        array = array.drop_vars(scalar, errors="ignore")
-        return array.assign_coords(time=dataset[times[0]].variable) if times else array
+        return with_scalar_time(array, dataset, path)
     if options.time_step is None and array.sizes["time"] > 1:
         raise DataError(
             f"the {array.sizes['time']} frames of variable {array.name!r} have no time coordinate",
