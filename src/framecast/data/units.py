@@ -201,6 +201,14 @@ def resolve_units(
     return file_units
 
 
+def dry_in(file_units: str | None, *, stated: str | None, variable: str, where: object) -> float:
+    """The value in the units of a file, or in those that the user states, that becomes the dry value of the quantity. Raises
+    `DataError`."""
+    units = resolve_units(stated, file_units, variable=variable, where=where)
+    quantity, factor, offset, dry = identify(units, variable=variable, where=where)
+    return ((quantity.dry if dry is None else dry) - offset) / factor
+
+
 def _normalise(units: str | None) -> str:
     """Units with single spaces."""
     return " ".join(str(units or "").split())

@@ -5,7 +5,6 @@ dBZ = (value - 64) / 2; the greatest value is no data. The comments of the heade
 
 from __future__ import annotations
 
-import datetime
 import gzip
 import re
 import zlib
@@ -15,6 +14,7 @@ from typing import IO, NamedTuple, cast
 import numpy as np
 import xarray as xr
 
+from framecast.data.readers.fmi_items import parse_time
 from framecast.data.readers.grids import Grid, project, projection
 from framecast.data.readers.limits import check_size
 from framecast.data.readers.options import ReadOptions
@@ -54,14 +54,14 @@ def read(path: Path, _options: ReadOptions) -> xr.DataArray:
     check_size(path, header.height, header.width)
     comments = header.comments
     try:
-        time = datetime.datetime.strptime(comments["obstime"][:12], "%Y%m%d%H%M")
+        time = parse_time(comments["obstime"])
         degrees = {name: float(comments[name]) for name in ("centrallongitude", "truelatitude")}
         corners = [float(number) for name in ("bottomleft", "topright") for number in comments[name].split()]
         if len(corners) != 4 or comments.get("type") != "stereographic":
             raise KeyError("a stereographic projection with its corners")
     except (KeyError, ValueError) as error:
         raise DataError(
-            f"the comments of the header lack {error}",
+            f"the comments of the header {'lack' if isinstance(error, KeyError) else 'are not understood:'} {error}",
             where=path,
             remedy="expected those of FMI; save other pictures as PNG",
         ) from error

@@ -9,7 +9,6 @@ refused. Of NOAA's MRMS, -3 (rates) and -999 (reflectivity) are no coverage, -99
 from __future__ import annotations
 
 import datetime
-import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ import xarray as xr
 from framecast.checks import require
 from framecast.data.quantities import RAIN_RATE, REFLECTIVITY
 from framecast.data.readers.colours import check_units_of_colours, colour_error
+from framecast.data.readers.fmi_items import Items
 from framecast.data.readers.forecast_files import forecast_error
 from framecast.data.readers.grib1 import intervals as intervals_of_edition_1
 from framecast.data.readers.grib_grids import GribGrid, check_one_grid, grids_of
@@ -29,15 +29,13 @@ from framecast.data.readers.grib_times import check_alike, check_sums, interval_
 from framecast.data.readers.grids import Grid, projection
 from framecast.data.readers.limits import check_size
 from framecast.data.readers.options import ReadOptions
-from framecast.data.readers.single import first_line, is_code, single_frame
-from framecast.data.units import amount_in_mm
+from framecast.data.readers.single import first_line, is_code, same_code, single_frame
+from framecast.data.units import amount_in_mm, dry_in
 from framecast.errors import DataError, UnreadableFile
 
 RECOGNISES = ["GeoTIFF and GRIB (.tif, .grib, .grib2)"]
 
 _TIFF = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
-_ITEM = re.compile(r'<Item name="([^"<>]{1,80})"([^<>]{0,200})>([^<>]{0,200})</Item>')
-_UNIT = re.compile(r'unit="([^"]*)"')
 _RADAR_CATEGORIES = ("15", "16")
 """Of meteorological products: radar, forecast radar imagery."""
 _MRMS_DISCIPLINE = "209"
@@ -61,13 +59,15 @@ class _Coding(NamedTuple):
     offset: float
     missing: tuple[float, ...]
     dry: tuple[float, ...]
+    dry_value: float = REFLECTIVITY.dry
+    """The dry value, in the units of the file."""
     masked: bool = False
     """Whether the file has a mask of the band, or an alpha band, of which 0 is no data."""
 
     def decode(self, stored: np.ndarray) -> np.ndarray:
         values = stored.astype(np.float32) * np.float32(self.factor) + np.float32(self.offset)
+        values[is_code(stored, self.dry)] = self.dry_value
         values[is_code(stored, self.missing)] = np.nan
-        values[is_code(stored, self.dry)] = REFLECTIVITY.dry
         return np.asarray(values)
 
 
@@ -82,23 +82,24 @@ def read(path: Path, options: ReadOptions) -> xr.DataArray:
             grid = grib_grids[0].placed(grid) if grid is not None and grib_grids else grid
             return _messages(path, file, options, grid, grib_grids)
         _check_pages(file, path)
-        items, unit = _items(file.tags().get("GDAL_METADATA", ""))
+        items = Items.of(file.tags().get("GDAL_METADATA", ""), path)
         chosen = _choose(file, path, options)
-        units = unit or _units_of_bands(file, chosen, path) or file.tags().get("units")
-        repairs = _repairs(file, chosen)
-        stamp = items.get("observation time")
+        units = items.units or _units_of_bands(file, chosen, path) or file.tags().get("units")
+        time, undetect = items.time(), items.codes("undetect")
         codings = {
             band + 1: _Coding(
-                factor=float(items.get("gain", file.scales[band])),
-                offset=float(items.get("offset", file.offsets[band])),
-                missing=_numbers(items.get("nodata", file.nodatavals[band])),
-                dry=_numbers(items.get("undetect")) if unit == "dBZ" else (),
+                factor=items.factor("gain", file.scales[band]),
+                offset=items.factor("offset", file.offsets[band]),
+                missing=items.codes("nodata") or _numbers(file.nodatavals[band]),
+                dry=undetect,
+                dry_value=dry_in(units, stated=options.units, variable="frames", where=path) if undetect else 0.0,
                 masked=_is_masked(file, band),
             )
             for band in _bands_of_values(file, path, units, options)
             if band in chosen
         }
-    time = None if stamp is None else datetime.datetime.strptime(stamp[:12], "%Y%m%d%H%M")
+        notes = [note for coding in codings.values() for note in same_code(coding.missing, coding.dry)]
+        repairs = (*_repairs(file, chosen), *dict.fromkeys(notes))
     bands = [
         single_frame(
             path,
@@ -298,13 +299,6 @@ def _grid(file: Any, path: Path) -> Grid | None:
     metres = file.crs.linear_units_factor[1] if file.crs.is_projected else 1.0
     left, top, dx, dy = (each * metres for each in (transform.c, transform.f, transform.a, transform.e))
     return Grid.from_corner(crs, left, top, dx, dy, file.height, file.width)
-
-
-def _items(metadata: str) -> tuple[dict[str, str], str | None]:
-    """The items of GDAL metadata by name in small letters, and the units that the quantity has there."""
-    items = _ITEM.findall(metadata)
-    unit = next((_UNIT.search(rest) for name, rest, _ in items if name.lower() == "quantity"), None)
-    return {name.lower(): value.strip() for name, _, value in items}, unit[1] if unit else None
 
 
 def _numbers(value: object) -> tuple[float, ...]:

@@ -67,9 +67,18 @@ def single_frame(
 
 
 def is_code(stored: np.ndarray, codes: Sequence[float]) -> np.ndarray:
-    """Where stored numbers are one of the `codes`, which have the precision of the stored ones."""
+    """Where stored numbers are one of the `codes`, which have the precision of the stored ones; NaN is a code too."""
     of_type = np.array(codes, np.float64).astype(stored.dtype if stored.dtype.kind == "f" else np.float64)
-    return np.isin(stored, of_type)
+    is_one = np.isin(stored, of_type)
+    return is_one | np.isnan(stored) if np.isnan(of_type).any() else is_one
+
+
+def same_code(nodata: Sequence[float], undetect: Sequence[float]) -> tuple[str, ...]:
+    """What is to be reported of codes of no data that are those of dry pixels too."""
+    same = [code for code in undetect if is_code(np.array(code), nodata)]
+    return tuple(
+        f"nodata and undetect are both {code:g}: dry and no data cannot be told apart; read as no data" for code in same
+    )
 
 
 def utc(time: datetime.datetime) -> np.datetime64:
