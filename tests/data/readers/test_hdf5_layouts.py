@@ -173,6 +173,50 @@ def test_attributes_that_are_absent_or_no_numbers_are_named(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
+    ("codes", "expected", "note"),
+    [
+        ({"nodata": -9.0, "undetect": np.nan}, [0, np.nan, 2], None),
+        ({"nodata": np.nan, "undetect": -9.0}, [np.nan, 0, 2], None),
+        ({"nodata": -9.0, "undetect": -9.0}, [np.nan, np.nan, 2], "nodata and undetect are both -9: dry and no data"),
+        ({"nodata": np.nan, "undetect": np.nan}, [np.nan, -9, 2], "nodata and undetect are both nan: dry and no data"),
+        (
+            {"nodata": -9.0, "undetect": "none"},
+            [np.nan, np.nan, 2],
+            "undetect is ['none'], no number, and was not applied",
+        ),
+    ],
+)
+def test_three_states_also_where_codes_are_nan_or_one_code(
+    tmp_path: Path, codes: dict[str, Any], expected: list[float], note: str | None
+) -> None:
+    path = coded(tmp_path / "a.h5", data={"quantity": "RATE", "gain": 1.0, "offset": 0.0} | codes)
+    with h5py.File(path, "a") as file:
+        del file["dataset1/data1/data"]
+        file["dataset1/data1/data"] = np.array([[np.nan, -9, 2, 2, 2]] * 4, np.float32)
+    frames = framecast.open(path)
+    expected = [np.nan if value == -9 else value for value in expected]  # below 0 is no rain rate
+    np.testing.assert_equal(frames.values[0, 0, 0, :3], expected)
+    if note is None:
+        assert frames.attrs["repairs"] == []
+    else:
+        assert note in frames.attrs["repairs"][0]
+
+
+@pytest.mark.parametrize("name", ["UR_lon", "LL_lat", "xscale"])
+def test_an_attribute_of_the_grid_that_is_no_number_is_named(tmp_path: Path, name: str) -> None:
+    corners = {"UR_lon": 10.1, "UR_lat": 55.1}
+    path = odim(tmp_path / "a.h5", root=WHERE | SIZE | corners | {name: "east"})
+    with pytest.raises(DataError, match=f"the attribute {name} is 'east', expected a number"):
+        framecast.open(path)
+
+
+def test_a_date_that_is_none_is_named(tmp_path: Path) -> None:
+    path = odim(tmp_path / "a.h5", what={"object": "COMP", "date": "2020-01-01"})
+    with pytest.raises(DataError, match=r"date '2020-01-01' and time '000500', expected 20240331 and 120500"):
+        framecast.open(path)
+
+
+@pytest.mark.parametrize(
     ("time", "read"),
     [("1205", "12:05"), ("120500", "12:05"), (120500, "12:05"), (90500, "09:05"), (np.int64(5), "00:00:05")],
 )

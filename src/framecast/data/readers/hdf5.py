@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import numpy as np
 from framecast.data.readers.limits import check_chunk
 from framecast.data.readers.outside import check_hdf5, has_inside
 from framecast.data.readers.single import first_line
-from framecast.errors import DataError, UnreadableFile
+from framecast.errors import DataError, UnreadableFile, shown
 from framecast.reading.paths import is_file
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -84,6 +84,10 @@ def text(value: Any) -> str:
     return (value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)).strip()
 
 
-def number(value: Any) -> float:
-    """A numeric attribute as `float`, stored as a scalar or an array."""
-    return float(np.asarray(value).ravel()[0])
+def number(attributes: Mapping[str, Any], name: str) -> float:
+    """A numeric attribute as `float`, stored as a scalar, an array or text. Raises `KeyError` and `ValueError`."""
+    value = attributes[name]
+    try:
+        return float(text(value))
+    except (ValueError, IndexError) as error:
+        raise ValueError(f"the attribute {name} is {shown(value)}, expected a number") from error

@@ -56,7 +56,7 @@ def read(path: Path, options: ReadOptions) -> xr.DataArray:
         factor, offset = _calibration(file[f"{image}/calibration"], path)
         calibration = file[f"{image}/calibration"].attrs
         missing = {
-            int(number(calibration[f"calibration_{name}"]))
+            int(number(calibration, f"calibration_{name}"))
             for name in ("missing_data", "out_of_image")
             if f"calibration_{name}" in calibration
         }
@@ -111,7 +111,10 @@ def _select(file: h5py.File, path: Path, options: ReadOptions) -> str:
 
 
 def _time(value: object) -> datetime.datetime:
-    return datetime.datetime.strptime(text(value).title(), "%d-%b-%Y;%H:%M:%S.%f")
+    try:
+        return datetime.datetime.strptime(text(value).title(), "%d-%b-%Y;%H:%M:%S.%f")
+    except ValueError as error:
+        raise ValueError(f"the time {text(value)!r}, expected 31-MAR-2024;12:05:00.000") from error
 
 
 def _calibration(calibration: h5py.Group, path: Path) -> tuple[float, float]:
@@ -127,6 +130,6 @@ def _grid(file: h5py.File, path: Path, height: int, width: int) -> Grid:
     unit = 1000.0 if text(where["geo_dim_pixel"]).upper().startswith("KM") else 1.0
     parameters = text(file["geographic/map_projection"].attrs["projection_proj4_params"])
     in_metres = re.sub(r"\+(a|b|x_0|y_0)=([-\d.]+)", lambda match: f"+{match[1]}={float(match[2]) * unit}", parameters)
-    dx, dy = number(where["geo_pixel_size_x"]) * unit, number(where["geo_pixel_size_y"]) * unit
-    left, top = number(where["geo_column_offset"]) * dx, number(where["geo_row_offset"]) * dy
+    dx, dy = number(where, "geo_pixel_size_x") * unit, number(where, "geo_pixel_size_y") * unit
+    left, top = number(where, "geo_column_offset") * dx, number(where, "geo_row_offset") * dy
     return Grid.from_corner(projection(in_metres, path), left, top, dx, dy, height, width)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import h5py
 import numpy as np
@@ -25,7 +25,7 @@ from framecast.data.readers.hdf5 import check_dataset, has_names, number, open_h
 from framecast.data.readers.limits import check_size
 from framecast.data.readers.odim_times import PERIOD, period_of, time_of, times_of_forecast, words_of_forecast
 from framecast.data.readers.options import ReadOptions
-from framecast.data.readers.single import is_code, single_frame
+from framecast.data.readers.single import is_code, same_code, single_frame
 from framecast.data.spacing import spacing
 from framecast.errors import DataError, UnreadableFile
 
@@ -96,6 +96,7 @@ def read(path: Path, options: ReadOptions) -> xr.DataArray:
         check_size(path, height, width, itemsize=data.dtype.itemsize)
         where = where_of(file, path_in_file)
         grid = grid_of(where, path, height, width)
+        repairs = (*_corner_notes(where, grid, path), *coding.notes, *(() if name == QUALITY else _not_stated(what)))
         time, minutes = time_of(file["what"].attrs, "date", "time"), None
         if name == AMOUNT:
             if (period := period_of(what)) is None:
@@ -124,7 +125,7 @@ def read(path: Path, options: ReadOptions) -> xr.DataArray:
         time=time,
         minutes=minutes,
         grid=grid,
-        repairs=(*_corner_notes(where, grid, path), *(() if name == QUALITY else _not_stated(what))),
+        repairs=repairs,
     )
 
 
@@ -263,29 +264,43 @@ class Coding(NamedTuple):
     offset: float
     nodata: tuple[float, ...]
     undetect: tuple[float, ...]
+    notes: tuple[str, ...] = ()
+    """What is to be reported of the codes."""
 
 
 def coding_of(field: Field, path: Path) -> Coding:
     """What the attributes of a field declare. Raises `DataError` for one that is no number, and a gain of 0."""
 
-    def numbers(name: str, *default: float) -> tuple[float, ...]:
-        attribute: Any = field.what.get(name, default)
-        stated = np.ravel(attribute).tolist()
+    def numbers(name: str) -> list[float] | None:
+        """The numbers of an attribute; None where it holds others."""
         try:
-            values = tuple(float(text(each)) for each in stated)
+            return [float(text(each)) for each in np.ravel(field.what.get(name, [])).tolist()]
         except ValueError:
-            values = (np.nan,)
-        if name in ("gain", "offset") and (
-            len(values) != 1 or not np.isfinite(values[0]) or (values[0] == 0 and name == "gain")
-        ):
+            return None
+
+    def factor(name: str, default: float) -> float:
+        values = numbers(name) if name in field.what else [default]
+        if values is None or len(values) != 1 or not np.isfinite(values[0]) or (values[0] == 0 and name == "gain"):
             raise DataError(
-                f"the attribute {name} of {field.path_in_file} is {str(stated)[:60]}, expected a number",
+                f"the attribute {name} of {field.path_in_file} is {_shown(field, name)}, expected a number",
                 where=path,
                 remedy="correct it in the file",
             )
-        return values
+        return values[0]
 
-    return Coding(numbers("gain", 1.0)[0], numbers("offset", 0.0)[0], numbers("nodata"), numbers("undetect"))
+    codes = {name: numbers(name) for name in ("nodata", "undetect")}
+    notes = [
+        f"the attribute {name} is {_shown(field, name)}, no number, and was not applied"
+        for name, values in codes.items()
+        if values is None
+    ]
+    nodata, undetect = (tuple(values or ()) for values in codes.values())
+    return Coding(factor("gain", 1.0), factor("offset", 0.0), nodata, undetect, (*notes, *same_code(nodata, undetect)))
+
+
+def _shown(field: Field, name: str) -> str:
+    """An attribute of a field, for messages."""
+    return str(np.ravel(np.asarray(field.what[name])).tolist())[:60]
 
 
 def decode(path: Path, field: Field, coding: Coding, quantity: Quantity) -> np.ndarray:
@@ -300,7 +315,7 @@ def decode(path: Path, field: Field, coding: Coding, quantity: Quantity) -> np.n
 
 def grid_of(where: dict[str, object], path: Path, height: int, width: int) -> Grid:
     """The grid that `where` describes; the scales follow from the corners where they are not stated. Raises `DataError`."""
-    declared = tuple(int(number(where.get(name, size))) for name, size in (("ysize", height), ("xsize", width)))
+    declared = tuple(int(number({name: size} | where, name)) for name, size in (("ysize", height), ("xsize", width)))
     if declared != (height, width):
         raise UnreadableFile(f"declares {declared[0]} x {declared[1]} pixels and holds {height} x {width}", where=path)
     scales = ("xscale", "yscale")
@@ -313,12 +328,12 @@ def grid_of(where: dict[str, object], path: Path, height: int, width: int) -> Gr
             remedy=f"expected {FORM} with projection and corners",
         )
     crs = projection(text(where["projdef"]), path)
-    left, bottom = project(crs, number(where["LL_lon"]), number(where["LL_lat"]), path)
+    left, bottom = project(crs, number(where, "LL_lon"), number(where, "LL_lat"), path)
     if cornered and (crs.is_geographic or not all(name in where for name in scales)):  # scales may be metres there
-        right, top = project(crs, number(where["UR_lon"]), number(where["UR_lat"]), path)
+        right, top = project(crs, number(where, "UR_lon"), number(where, "UR_lat"), path)
         dx, dy = (right - left) / width, (top - bottom) / height
     else:
-        dx, dy = (number(where[name]) for name in scales)
+        dx, dy = (number(where, name) for name in scales)
     if not (dx > 0 and dy > 0) or (crs.is_geographic and dy * height > 180):
         raise DataError(
             f"pixels of {dx:.6g} x {dy:.6g} {'degrees' if crs.is_geographic else 'm'}, counted from the lower left corner",
@@ -332,7 +347,7 @@ def _corner_notes(where: dict[str, object], grid: Grid, path: Path) -> list[str]
     """A note if the upper right corner that `where` states is not that of its grid."""
     if not {"UR_lon", "UR_lat"} <= set(where):
         return []
-    right, top = project(grid.crs, number(where["UR_lon"]), number(where["UR_lat"]), path)
+    right, top = project(grid.crs, number(where, "UR_lon"), number(where, "UR_lat"), path)
     apart = [abs(edge - axis[far]) / abs(spacing(axis)) for edge, axis, far in ((right, grid.x, -1), (top, grid.y, 0))]
     if max(apart) <= _APART:
         return []

@@ -32,7 +32,10 @@ def time_of(attributes: Mapping[str, Any], date: str, time: str) -> datetime.dat
     if len(clock) != 6:
         raise ValueError(f"the time {clock!r} is not of the form HHMMSS")
     day = text(attributes[date]).removesuffix(".0")
-    return datetime.datetime.strptime(day + clock, "%Y%m%d%H%M%S")
+    try:
+        return datetime.datetime.strptime(day + clock, "%Y%m%d%H%M%S")
+    except ValueError as error:
+        raise ValueError(f"{date} {day!r} and {time} {clock!r}, expected 20240331 and 120500") from error
 
 
 def period_of(what: Mapping[str, Any]) -> tuple[datetime.datetime, datetime.datetime] | None:
