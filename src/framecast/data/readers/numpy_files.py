@@ -137,11 +137,11 @@ def _npz(path: Path, options: ReadOptions) -> tuple[str, np.ndarray, np.ndarray 
 
 
 def _headers(path: Path) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
-    """Shape and dtype that the members of an .npz declare."""
+    """Shape and dtype that the arrays of an .npz declare; other members, such as a README.txt, are none."""
     try:
         with zipfile.ZipFile(path) as archive:
             headers = {}
-            for member in archive.namelist():
+            for member in (name for name in archive.namelist() if name.endswith(".npy")):
                 with archive.open(member) as file:
                     headers[member.removesuffix(".npy")] = _header(file, path, member)
             return headers

@@ -2,7 +2,8 @@
 
 Only the list of packets is read when a video is opened; frames are decoded when they are used, from the nearest key frame
 on. A truncated video is read up to its last whole frame, and reported. Frames have no clock: they are numbered; where their times
-are uneven, this is reported. Frames are turned as the display matrix of the stream says.
+are uneven, this is reported. Frames are turned as the display matrix of the stream says. Grey of more than 8 bits is read as 16.
+Fully transparent pixels are no data, as those of images are.
 `grey`, `size` and `frame_rate` set the form of the frames; a lower rate takes every k-th frame, without interpolation.
 """
 
@@ -13,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -24,13 +25,15 @@ from framecast.data.readers.colours import check_units_of_colours
 from framecast.data.readers.limits import check_size
 from framecast.data.readers.options import ReadOptions
 from framecast.data.readers.rotation import AS_STORED, Turn, turn_of_matrix
-from framecast.data.readers.single import first_line
+from framecast.data.readers.single import first_line, resize
 from framecast.errors import DataError, UnreadableFile, counted
 
 RECOGNISES = ["video (.mp4, .avi, .mov, .mkv, .webm)"]
 
 _LARGEST_PIECE = 256 * 2**20
 """The most bytes, as float32, to decode at once."""
+_BYTE, _WORD = 8, 16
+"""Bits of the components that are read: those of colours, and of grey."""
 _UNEVEN = 1.5
 """How many times as long as the shortest the longest time between frames may be; times in milliseconds are rounded."""
 _FORMATS = {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm"}
@@ -46,6 +49,20 @@ def recognises(path: Path) -> bool:
     return media or (start[:4] == b"RIFF" and start[8:] == b"AVI ") or (not start and path.suffix.lower() in _FORMATS)
 
 
+class _Pixels(NamedTuple):
+    """How the pixels of a video are stored."""
+
+    colour: bool
+    alpha: bool
+    bits: int
+    """Of a component."""
+
+    @property
+    def deep_grey(self) -> bool:
+        """Whether they are grey of more than 8 bits."""
+        return not self.colour and self.bits > _BYTE
+
+
 @dataclass(frozen=True)
 class _Index:
     """The whole frames of a video in the order of their times: `stamps` in units of the stream, of which those in `keys` can
@@ -56,7 +73,7 @@ class _Index:
     height: int
     width: int
     rate: float
-    colour: bool
+    pixels: _Pixels
     declared: int
     damaged: int
     turn: Turn | None
@@ -73,7 +90,7 @@ def read(path: Path, options: ReadOptions) -> xr.DataArray:
     index = _index(path)
     every = 1 if options.frame_rate is None else _every(index.rate, options.frame_rate, path)
     stamps = index.stamps[::every]
-    channels = 3 if index.colour and not options.grey else 1
+    channels = 3 if index.pixels.colour and not options.grey else 1
     if channels == 3:
         check_units_of_colours(options.units, "the frames are colours, unless they are read as grey", path)
     height, width = options.size or (index.turn or AS_STORED).size(index.height, index.width)
@@ -87,6 +104,12 @@ def read(path: Path, options: ReadOptions) -> xr.DataArray:
     frames = xr.DataArray(da.concatenate(parts), dims=("time", "channel", "y", "x"), name="frames")
     rate = index.rate / every
     messages = [f"{rate:g} frames a second"]
+    if index.pixels.alpha:
+        messages.append("fully transparent pixels were read as no data")
+    if index.pixels.colour and index.pixels.bits > _BYTE:
+        messages.append(f"colours of {index.pixels.bits} bits were read as 8")
+    if index.pixels.deep_grey and index.pixels.bits < _WORD:
+        messages.append(f"grey of {index.pixels.bits} bits was read as {_WORD}")
     if index.declared > len(index.stamps) or index.damaged:
         messages.append(
             f"the video breaks off: it declares {index.declared} frames, {len(index.stamps)} are whole and were read"
@@ -100,7 +123,10 @@ def read(path: Path, options: ReadOptions) -> xr.DataArray:
         messages.append(
             f"frame times are uneven, {shortest:.3g} to {longest:.3g} ms apart; the frames are numbered all the same"
         )
-    frames.attrs = {"units": options.units or "0-255", "repairs": messages}
+    frames.attrs = {
+        "units": options.units or ("0-65535" if index.pixels.deep_grey else "0-255"),
+        "repairs": messages,
+    }
     return frames
 
 
@@ -177,10 +203,24 @@ def _index(path: Path) -> _Index:
             height=stream.height,
             width=stream.width,
             rate=float(stream.average_rate),
-            colour=not str(stream.codec_context.pix_fmt).startswith("gray"),
+            pixels=_pixels(stream.codec_context.format, path),
             declared=stream.frames - before,
             damaged=damaged,
         )
+
+
+def _pixels(form: Any, path: Path) -> _Pixels:
+    """How pixels of a format of PyAV are stored. Raises `DataError` for grey that would lose what it holds."""
+    bits = max(component.bits for component in form.components)
+    pixels = _Pixels(not form.name.startswith(("gray", "ya")), any(each.is_alpha for each in form.components), bits)
+    if pixels.deep_grey and (pixels.alpha or bits > _WORD):
+        raise DataError(
+            f"grey of {bits} bits{' with an alpha channel' if pixels.alpha else ''} ({form.name}), "
+            f"of which only {_WORD if bits > _WORD else _BYTE} would be read",
+            where=path,
+            remedy="save it as grey of 8 bits with alpha, or of 16 without, or as an array (.npy) with NaN for no data",
+        )
+    return pixels
 
 
 def _turn(container: Any, stream: Any) -> Turn | None:
@@ -197,7 +237,8 @@ def _turn(container: Any, stream: Any) -> Turn | None:
 
 
 def _decode(path: Path, index: _Index, stamps: tuple[int, ...], shape: tuple[int, int, int]) -> np.ndarray:
-    """The frames with these time stamps `(T, C, H, W)`, from 0 to 255; resized by areas if `shape` differs."""
+    """The frames with these time stamps `(T, C, H, W)` as stored, NaN where they are fully transparent; resized by areas if
+    `shape` differs."""
     channels, turn = shape[0], index.turn or AS_STORED
     height, width = turn.size(*shape[1:])
     values = np.empty((len(stamps), *shape), dtype=np.float32)
@@ -208,10 +249,20 @@ def _decode(path: Path, index: _Index, stamps: tuple[int, ...], shape: tuple[int
         for frame in container.decode(stream):
             place = places.pop(frame.pts, None)
             if place is not None and not frame.is_corrupt:
-                image = frame.reformat(width, height, "gray" if channels == 1 else "rgb24", interpolation="AREA")
-                values[place] = turn.apply(np.atleast_3d(image.to_ndarray()).transpose(2, 0, 1))
+                values[place] = turn.apply(_image(frame, index.pixels, channels, (height, width)))
             if not places:
                 return values
     raise UnreadableFile(
         f"{counted(len(places), 'frame')} cannot be decoded", where=path, remedy="fetch the file again"
     )
+
+
+def _image(frame: Any, pixels: _Pixels, channels: int, size: tuple[int, int]) -> np.ndarray:
+    """The values `(C, H, W)` of a frame at another size, each the mean over its area of the pixels with data."""
+    form = "rgb24" if channels == 3 else "gray16le" if pixels.deep_grey else "gray"
+    if not pixels.alpha:
+        image = frame.reformat(size[1], size[0], form, interpolation="AREA")
+        return np.atleast_3d(image.to_ndarray()).transpose(2, 0, 1)
+    values = np.atleast_3d(frame.reformat(format=form).to_ndarray()).astype(np.float32)
+    values[frame.reformat(format="rgba").to_ndarray()[..., 3] == 0] = np.nan
+    return np.stack([resize(values[..., channel], size) for channel in range(channels)])
