@@ -274,7 +274,7 @@ def coding_of(field: Field, path: Path) -> Coding:
     def numbers(name: str) -> list[float] | None:
         """The numbers of an attribute; None where it holds others."""
         try:
-            return [float(text(each)) for each in np.ravel(field.what.get(name, [])).tolist()]
+            return [float(text(each)) for each in np.asarray(field.what.get(name, [])).ravel().tolist()]
         except ValueError:
             return None
 
@@ -300,7 +300,7 @@ def coding_of(field: Field, path: Path) -> Coding:
 
 def _shown(field: Field, name: str) -> str:
     """An attribute of a field, for messages."""
-    return str(np.ravel(np.asarray(field.what[name])).tolist())[:60]
+    return str(np.asarray(field.what[name]).ravel().tolist())[:60]
 
 
 def decode(path: Path, field: Field, coding: Coding, quantity: Quantity) -> np.ndarray:

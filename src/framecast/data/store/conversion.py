@@ -30,11 +30,13 @@ from framecast.checks import as_path, check_kind, refuses_arrays, replace_fields
 from framecast.data.archives.joining import first_names
 from framecast.data.archives.opening import OpenResult, open_all
 from framecast.data.archives.outputs import check_output
-from framecast.data.frames import describe_source, stamp
+from framecast.data.frames import describe_source
 from framecast.data.lazy import ArrayReader
 from framecast.data.readers.options import DEFAULT, ReadOptions
 from framecast.data.readers.zarr_pipeline import PIPELINE
 from framecast.data.store.changes import UNCHANGED, Changes
+from framecast.data.store.decoding import decode_frames
+from framecast.data.store.growth import Growth, growth_of
 from framecast.data.store.layout import (
     Chunks,
     check_chunks,
@@ -47,13 +49,13 @@ from framecast.data.store.manifest import (
     MANIFEST,
     checksums,
     empty_manifest,
-    frames_after,
     make_plan,
     mismatch,
+    modified,
     read_manifest,
     sha256,
 )
-from framecast.errors import ConfigError, DataError, FramecastError, ResourceError
+from framecast.errors import ConfigError, DataError
 from framecast.progress import Progress, no_progress
 from framecast.reading.paths import read_bytes
 from framecast.reading.plain_data import parse_json, read_json
@@ -110,11 +112,11 @@ def convert(
 ) -> Conversion:
     """Write the frames that `framecast.open` finds in `source` to the Zarr store `out`, or add the new ones to it.
 
-    Files that are damaged, lie on another grid or hold another quantity than the first are left out, and so are those that
-    come late, with frames before the end of a store that grows. Of frames at one time the first is taken, and a frame that
-    cannot be decoded is stored without data. The result and the manifest report all of it. The default `chunks` are those
-    of the existing store, else `layout.default_chunks`. `begun` is called with the size before anything is written, `progress`
-    with the frames done and the total.
+    Files that are damaged, lie on another grid or hold another quantity than the first are left out, and so are late frames,
+    before the end of a store that grows, and the frames of a file that has changed since it was converted. Of frames at one
+    time the first is taken, and a frame that cannot be decoded is stored without data. The result and the manifest report all
+    of it. The default `chunks` are those of the existing store, else `layout.default_chunks`. `begun` is called with the size
+    before anything is written, `progress` with the frames done and the total.
 
     Raises `DataError`; `ConfigError` if `out` is something else, was made with other settings, or holds frames without a
     clock whose numbers have shifted; `RunError` if it cannot be written.
@@ -170,9 +172,13 @@ class _Store:
         self.base = self.partial if started else self.out if finished else None
         self.manifest: dict[str, Any] = started or finished or empty_manifest(plan)
         # the new frames, after the last of the store
-        self.frames, late = frames_after(frames, self.manifest)
+        growth = self._growth(frames)
+        self.frames, self.changed = growth.frames, growth.changed
         self.reader, self.threads = ArrayReader(self.frames), os.cpu_count() or 1
-        self.manifest["left_out"] |= opened.left_out | late
+        earlier, files = self.manifest["left_out"], set(map(str, frames["source"].values))
+        earlier = {file: reason for file, reason in earlier.items() if file not in files}
+        self.manifest["left_out"] = earlier | opened.left_out | growth.left_out
+        self.manifest["repairs"] = list(dict.fromkeys([*self.manifest["repairs"], *growth.repairs]))
         self.written = int(self.manifest["frames"])
         self.size = StoreSize(
             frames=self.written + self.frames.sizes["time"],
@@ -180,6 +186,13 @@ class _Store:
             shape=tuple(self.frames.shape[1:]),
             bytes=4 * prod(self.frames.shape),
         )
+
+    def _growth(self, frames: xr.DataArray) -> Growth:
+        """What the frames add to the store that continues; all of them to a new one."""
+        if self.base is None or not self.manifest["frames"]:
+            return Growth(frames, {}, [], frozenset())
+        times = np.asarray(_array(self.base, "time")[: self.manifest["frames"]])
+        return growth_of(frames, self.manifest, times, _array(self.base, self.name), self.length)
 
     def lay_out(self) -> None:
         """Create the folder with the arrays at their final sizes, the times, and the shards that are written, in one step."""
@@ -215,7 +228,7 @@ class _Store:
     def fill(self, progress: Callable[[int, int], None]) -> None:
         """Write shard after shard, and the manifest after each."""
         total, start = self.size.frames, self.written
-        checked_files: set[str] = set()
+        checked_files = set(self.changed)
         progress(start, total)
         with ThreadPoolExecutor(max_workers=1) as executor:  # one shard is decoded while the one before it is written
             pending = executor.submit(self._decode_shard, start)
@@ -226,6 +239,7 @@ class _Store:
                 self._write_shard(start, values)
                 for file in dict.fromkeys(map(str, frames["source"].values)):
                     if file not in checked_files:
+                        self.manifest["modified"][file] = modified(Path(file))
                         self.manifest["files"][file] = checksums(Path(file))
                         checked_files.add(file)
                 self.manifest["missing"] |= missing
@@ -241,10 +255,6 @@ class _Store:
         known = self.manifest["stored"]
         keys = {str(file.relative_to(self.partial)): file for file in files}
         self.manifest["stored"] = {key: known.get(key) or sha256(file) for key, file in keys.items()}
-        left_out = self.manifest["left_out"]
-        self.manifest["left_out"] = {
-            file: reason for file, reason in left_out.items() if file not in self.manifest["files"]
-        }
         self.manifest["repairs"] = list(dict.fromkeys([*self.manifest["repairs"], *repairs]))
         self._write_manifest()
         adopt(self.partial, self.out)
@@ -308,26 +318,15 @@ class _Store:
         ends = np.cumsum(self.frames.chunksizes["time"]) + self.written
         cuts = [start, *(int(cut) for cut in ends if start < cut < end), end]
         with ThreadPoolExecutor(max_workers=self.threads) as pool:
-            pieces = [pool.submit(self._read, a, b, values[a - start : b - start]) for a, b in pairwise(cuts)]
+            pieces = [
+                pool.submit(
+                    decode_frames, self.reader, a - self.written, b - self.written, values[a - start : b - start]
+                )
+                for a, b in pairwise(cuts)
+            ]
             for piece in pieces:
                 missing |= piece.result()
         return frames, values, missing
-
-    def _read(self, start: int, end: int, values: np.ndarray) -> dict[str, str]:
-        """Read the frames of the store from `start` to `end` into `values`. One that cannot be decoded becomes NaN;
-        returns its time and the reason."""
-        span = slice(start - self.written, end - self.written)
-        try:
-            values[:] = self.reader.decode(time=span)
-        except ResourceError:
-            raise
-        except FramecastError as error:
-            if end - start == 1:
-                values[:] = np.nan
-                return {stamp(self.frames["time"].values[span.start]): f"{error.where}: {error.what}"}
-            failures = [self._read(k, k + 1, values[k - start : k - start + 1]) for k in range(start, end)]
-            return {time: reason for each in failures for time, reason in each.items()}
-        return {}
 
     def _is_kept(self, key: Path) -> bool:
         """Whether a stored file belongs to a shard of the frames that are written."""

@@ -29,6 +29,7 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
     "frames": int,
     "last": (str, int, type(None)),
     "files": dict,
+    "modified": dict,
     "left_out": dict,
     "missing": dict,
     "repairs": list,
@@ -42,6 +43,8 @@ def read_manifest(store: Path) -> dict[str, Any] | None:
         manifest = read_json(store / MANIFEST, LARGEST_MANIFEST)
     except FramecastError:
         return None
+    if isinstance(manifest, dict):
+        manifest.setdefault("modified", {})  # of earlier versions
     if not isinstance(manifest, dict) or not all(
         isinstance(manifest.get(key, ...), kind) for key, kind in _KINDS.items()
     ):
@@ -78,7 +81,7 @@ def _are_counts(values: Any) -> bool:
 
 def empty_manifest(plan: dict[str, Any]) -> dict[str, Any]:
     """The manifest of a store without frames."""
-    empty: dict[str, Any] = {"files": {}, "left_out": {}, "missing": {}, "repairs": [], "stored": {}}
+    empty: dict[str, Any] = {"files": {}, "modified": {}, "left_out": {}, "missing": {}, "repairs": [], "stored": {}}
     return {"plan": plan, "frames": 0, "last": None, **empty}
 
 
@@ -131,27 +134,61 @@ def _shifted(frames: xr.DataArray, manifest: dict[str, Any]) -> list[str]:
     plan, files = manifest["plan"], list(map(str, frames["source"].values))
     if (plan["clock"] and plan["time_step"] is None) or len(set(files)) == len(files):
         return []
-    new, late = frames_after(frames, manifest)
-    earlier_files = list(dict.fromkeys(files[: len(files) - new.sizes["time"]]))
+    after = is_after(frames, manifest)
+    earlier_files = list(dict.fromkeys(files[: len(files) - int(after.sum())]))
+    sources = Sources(manifest)
+    late = [file for file in earlier_files if not sources.name_of(file) and not sources.has_moved(file)]
     sizes = {Path(file).absolute(): entry.get("bytes") for file, entry in manifest["files"].items()}
     longer = (
         file for file in earlier_files[:-1] if sizes.get(Path(file).absolute()) not in (None, Path(file).stat().st_size)
     )
-    return [*late, *longer]
+    return [*sorted(late), *longer]
 
 
-def frames_after(frames: xr.DataArray, manifest: dict[str, Any]) -> tuple[xr.DataArray, dict[str, str]]:
-    """The frames after the last one of a store, and the files among the others that are not in it."""
+def is_after(frames: xr.DataArray, manifest: dict[str, Any]) -> np.ndarray:
+    """Which frames come after the last one of a store."""
     if manifest["last"] is None:
-        return frames, {}
-    clock = manifest["plan"]["clock"]
-    new = frames["time"].values > (np.datetime64(manifest["last"]) if clock else int(manifest["last"]))
-    known = {Path(file).absolute() for file in manifest["files"]}
-    sums = {entry.get("sha256") for entry in manifest["files"].values()} - {None}  # of files that may have been moved
-    others = {file for file in map(str, frames["source"].values[~new]) if Path(file).absolute() not in known}
-    late = {file for file in others if checksums(Path(file)).get("sha256") not in sums}
-    reason = f"late: the store went on to {manifest['last']} before it came; convert all to a new store to have it in"
-    return frames.isel(time=new), dict.fromkeys(sorted(late), reason)
+        return np.ones(frames.sizes["time"], bool)
+    last = np.datetime64(manifest["last"]) if manifest["plan"]["clock"] else int(manifest["last"])
+    return np.asarray(frames["time"].values > last)
+
+
+class Sources:
+    """The source files of a store, as its manifest has them."""
+
+    def __init__(self, manifest: dict[str, Any]) -> None:
+        self._files, self._modified = manifest["files"], manifest["modified"]
+        self._names = {Path(name).absolute(): name for name in self._files}
+        self._sums = {entry.get("sha256") for entry in self._files.values()} - {None}
+
+    def name_of(self, file: str) -> str | None:
+        """The name under which the manifest has a file; None if it has none of that path."""
+        return self._names.get(Path(file).absolute())
+
+    def has_moved(self, file: str) -> bool:
+        """Whether a file has the checksum of one of the source files. Raises `DataError`."""
+        return checksums(Path(file)).get("sha256") in self._sums
+
+    def is_unchanged(self, file: str) -> bool:
+        """Whether a file of the manifest is as it was when it was converted: by its size and time of change, else by its
+        checksum, and then the time is noted. A store is not compared. Raises `DataError`."""
+        name, path = self._names[Path(file).absolute()], Path(file)
+        entry, time = self._files[name], modified(path)
+        if "sha256" not in entry or time is None:
+            return True
+        if time != self._modified.get(name) or path.stat().st_size != entry.get("bytes"):
+            if checksums(path) != entry:
+                return False
+            self._modified[name] = time
+        return True
+
+
+def modified(file: Path) -> int | None:
+    """When a source file was changed, in nanoseconds since 1970; None for a store. Raises `DataError`."""
+    try:
+        return file.stat().st_mtime_ns if is_file(file) else None
+    except OSError as error:
+        raise DataError(f"cannot be read ({error})", where=file) from error
 
 
 def checksums(file: Path) -> dict[str, Any]:
