@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -46,10 +47,8 @@ def serve(
         token=read_token(token_file),
         stale_after=None if stale_after is None else 60 * stale_after,
         rate=rate,
-        burst=max(1, int(4 * rate)),
         concurrency=concurrency,
         memory=memory,
         uploads=uploads,
     )
-    print(f"http://{host}:{port}/", flush=True)
-    serve_settings(settings)
+    serve_settings(settings, bound=partial(print, flush=True))

@@ -16,7 +16,9 @@ from pathlib import Path
 import pytest
 from small_output import write_output
 from starlette.testclient import TestClient
+from typer.testing import CliRunner
 
+from framecast.cli import app
 from framecast.errors import ArgumentError, ConfigError
 from framecast.service.http.app import build_app
 from framecast.service.http.guard import Guard
@@ -78,6 +80,28 @@ def test_the_command_refuses_to_start_without_a_token(out: Path) -> None:
     assert result.returncode == 2
     assert "--token-file" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("rate", ["nan", "inf", "0"])
+def test_a_rate_that_is_none_is_refused(out: Path, rate: str) -> None:
+    result = CliRunner().invoke(app, ["serve", str(out), "--rate", rate])
+    assert result.exit_code == 2
+    assert "--rate" in result.output
+
+
+def test_the_address_has_the_port_that_was_chosen(out: Path) -> None:
+    addresses: list[str] = []
+
+    class Enough(Exception):
+        pass
+
+    def bound(url: str) -> None:
+        addresses.append(url)
+        raise Enough
+
+    with pytest.raises(Enough):
+        serve(ServeSettings(out, port=0), bound=bound)
+    assert int(addresses[0].removeprefix("http://127.0.0.1:").removesuffix("/")) > 0
 
 
 def test_with_a_token_nothing_but_the_health_is_open(out: Path) -> None:

@@ -112,7 +112,7 @@ class Guard:
 
     def _wait(self, client: str) -> float:
         """Take one request from what a client may send; returns the seconds until it may, 0 if now."""
-        rate, burst, now = self.settings.rate, float(self.settings.burst), time.monotonic()
+        rate, burst, now = self.settings.rate, float(self.settings.most_at_once), time.monotonic()
         left, last = self._buckets.pop(client, (burst, now))
         left = min(burst, left + (now - last) * rate)
         wait = 0.0 if left >= 1 else (1 - left) / rate

@@ -7,7 +7,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,9 @@ _SWITCH = 0.0005
 """Seconds after which a thread that draws a tile lets others run, above all the one that answers."""
 
 
-def serve(settings: ServeSettings) -> None:
-    """Serve a folder until a signal ends it (SIGINT, SIGTERM).
+def serve(settings: ServeSettings, *, bound: Callable[[str], object] = lambda url: None) -> None:
+    """Serve a folder until a signal ends it (SIGINT, SIGTERM). `bound` is called with the address when it is there, with the
+    number of its port also where any that is free was asked for.
 
     Raises `ConfigError` if fastapi, uvicorn, prometheus-client or matplotlib is not installed, and if the port is in use or not
     allowed.
@@ -53,7 +54,9 @@ def serve(settings: ServeSettings) -> None:
             h11_max_incomplete_event_size=16 * 1024,
         )
         sys.setswitchinterval(_SWITCH)
-        _log.info("serving %s at http://%s:%d", settings.out, settings.host, address.getsockname()[1])
+        url = f"http://{f'[{settings.host}]' if ':' in settings.host else settings.host}:{address.getsockname()[1]}/"
+        _log.info("serving %s at %s", settings.out, url)
+        bound(url)
         server = uvicorn.Server(config)
         with warmer.running(), _ended_by_signals(server):
             server.run([address])

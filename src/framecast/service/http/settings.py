@@ -22,9 +22,10 @@ class ServeSettings:
     """How a folder `out` is served.
 
     Without a `token` only the loopback address can be served. A forecast is stale `stale_after` seconds after its initial time,
-    by default what its status says. `rate` are the requests a second of one client, and `burst` those that it may send at once;
-    `concurrency` the requests in progress of all clients. `memory` in MB is for caches. With `uploads` forecasts are made on
-    request, each in a process that has `upload_memory` MB and `upload_seconds`, of files of at most `upload_size` MB.
+    by default what its status says. `rate` are the requests a second of one client, and `burst` those that it may send at once,
+    by default those of four seconds; `concurrency` the requests in progress of all clients. `memory` in MB is for caches. With
+    `uploads` forecasts are made on request, each in a process that has `upload_memory` MB and `upload_seconds`, of files of at
+    most `upload_size` MB.
     """
 
     out: Path
@@ -33,7 +34,7 @@ class ServeSettings:
     token: str | None = field(default=None, repr=False)
     stale_after: Annotated[float, Range(1, 1e6)] | None = None
     rate: Annotated[float, Range(0.1, 1e6)] = 300.0
-    burst: Annotated[int, Range(1, 10**6)] = 1200
+    burst: Annotated[int, Range(1, 10**7)] | None = None
     concurrency: Annotated[int, Range(1, 10**4)] = 64
     memory: Annotated[int, Range(16, 10**6)] = 256
     uploads: bool = False
@@ -46,6 +47,11 @@ class ServeSettings:
         if not is_folder(self.out):
             raise ArgumentError("no such folder", where=self.out, remedy="name the folder that a service writes")
         check_token(self.host, self.token)
+
+    @property
+    def most_at_once(self) -> int:
+        """The requests that one client may send at once."""
+        return self.burst or max(1, int(4 * self.rate))
 
 
 def check_token(host: str, token: str | None) -> None:
