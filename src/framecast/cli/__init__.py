@@ -108,7 +108,7 @@ def _keep_garbage() -> None:
 def _end_without_output(error: FramecastError) -> None:
     """End the process, whose standard output cannot be written."""
     print(f"framecast: {error}", file=sys.stderr)
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is left in its buffer
+    sys.stdout = sys.stderr  # Python would flush what is left, and end with another code
     sys.exit(error.exit_code)
 
 
