@@ -271,7 +271,7 @@ def _list_folder(folder: Path) -> list[Path]:
 
 def _expand_folders(entries: list[Path], depth: int = DEPTH) -> list[Path]:
     """The entries of a folder; if none is data, those of its subfolders, as in archives by year and day."""
-    if depth == 0 or any(map(find_reader, entries)) or not any(entry.is_dir() for entry in entries):
+    if depth == 0 or any(map(_reader_of_entry, entries)) or not any(entry.is_dir() for entry in entries):
         return entries
     expanded = [_expand_folders(_list_folder(entry), depth - 1) if entry.is_dir() else [entry] for entry in entries]
     return [*chain.from_iterable(expanded)]
@@ -331,7 +331,7 @@ def _find_files(path: str | Path | Sequence[str | Path]) -> tuple[dict[Path, Rea
 
 def _select_readable(entries: list[Path], where: Path) -> tuple[dict[Path, Reader], list[str]]:
     """The readable entries of a folder with their readers, and a report that names the others."""
-    files = {file: reader for file in entries if (reader := find_reader(file))}
+    files = {file: reader for file in entries if (reader := _reader_of_entry(file))}
     others = [file.name for file in entries if file not in files]
     if not files:
         kind = next(filter(None, map(foreign.describe, entries[:_FOREIGN])), None)
@@ -344,6 +344,14 @@ def _select_readable(entries: list[Path], where: Path) -> tuple[dict[Path, Reade
             remedy=f"understood are {list_formats()}",
         )
     return files, [f"{where}: passed over what is not understood: {first_names(others)}"] if others else []
+
+
+def _reader_of_entry(entry: Path) -> Reader | None:
+    """The reader of an entry of a folder; None also for what cannot be looked at, such as a link to itself."""
+    try:
+        return find_reader(entry)
+    except (ArgumentError, OSError):
+        return None
 
 
 def _natural_key(file: Path) -> list[tuple[int, str]]:

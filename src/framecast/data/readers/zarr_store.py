@@ -42,7 +42,8 @@ RECOGNISES = ["Zarr stores (folders with zarr.json or .zgroup)"]
 
 def recognises(path: Path) -> bool:
     """True for a folder with Zarr metadata at its root."""
-    return path.is_dir() and any((path / name).is_file() for name in ("zarr.json", ".zgroup", ".zarray", ".zmetadata"))
+    names = ("zarr.json", ".zgroup", ".zarray", ".zmetadata")
+    return os.path.isdir(path) and any(os.path.isfile(path / name) for name in names)  # False without permission
 
 
 def read(path: Path | str, options: ReadOptions) -> xr.DataArray:
