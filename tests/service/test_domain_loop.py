@@ -162,6 +162,18 @@ def test_an_overrun_takes_the_newest_only_and_declares_the_others(operation: Ope
     ]
 
 
+def test_frames_that_come_together_are_no_overrun(operation: Operation) -> None:
+    """No cycle was late: the reason says what is true."""
+    with operation.loop() as loop:
+        operation.look(loop)
+        operation.look(loop, 480)
+        for number in (11, 12):
+            put(operation.incoming, number)
+        operation.look(loop)
+    assert operation.outcomes() == {10: "extrapolation", 11: "nothing", 12: "extrapolation"}
+    assert operation.records[1]["reasons"] == [f"skipped: the newer frame of {iso(at(12))} was there too"]
+
+
 def test_a_restart_goes_on_where_the_ledger_ends(operation: Operation) -> None:
     with operation.loop() as loop:
         operation.look(loop)

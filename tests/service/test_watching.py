@@ -7,13 +7,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
-from rain_frames import SetClock, at, domain_of, netcdf, put, shower
+from rain_frames import STEP, SetClock, at, domain_of, netcdf, put, shower
 
 from framecast.data.readers.options import DEFAULT
 from framecast.service.layout import to_stamp
 from framecast.service.sources import Source, source_of
 
 HISTORY = datetime.timedelta(hours=2)
+
+
+def frames(*numbers: int) -> xr.Dataset:
+    """Frames as a store holds them."""
+    times = {"time": [to_stamp(at(number)) for number in numbers]}
+    values = np.stack([shower(number) for number in numbers])
+    return xr.DataArray(values, times, ("time", "y", "x"), "rain", {"units": "mm/h"}).to_dataset()
 
 
 class Watch:
@@ -101,14 +108,62 @@ def test_a_store_that_grows_gives_its_new_frames(tmp_path: Path, place: str) -> 
     """Here, and at the address of an object store."""
     store = str(tmp_path / "rain.zarr") if place == "folder" else place
 
-    def frames(*numbers: int) -> xr.Dataset:
-        times = {"time": [to_stamp(at(number)) for number in numbers]}
-        values = np.stack([shower(number) for number in numbers])
-        return xr.DataArray(values, times, ("time", "y", "x"), "rain", {"units": "mm/h"}).to_dataset()
-
     frames(17, 18).to_zarr(store, zarr_format=3, consolidated=False)
     watch = Watch(store)
     assert watch.look() == ([at(17), at(18)], [])
     frames(19).to_zarr(store, append_dim="time", consolidated=False)
     assert watch.look() == ([at(19)], [])
     assert watch.look() == ([], [])
+
+
+def test_a_store_that_comes_later_is_read(tmp_path: Path) -> None:
+    store = tmp_path / "rain.zarr"
+    watch = Watch(store)
+    assert watch.look() == ([], [])
+    store.mkdir()  # mounted, and still empty
+    assert watch.look() == ([], [])
+    units = {"time": {"units": "seconds since 1970-01-01", "dtype": "int64"}}
+    frames(18).to_zarr(store, zarr_format=3, consolidated=False, encoding=units)
+    assert watch.look() == ([at(18)], [])
+    frames(19).to_zarr(store, append_dim="time", consolidated=False)
+    assert watch.look() == ([at(19)], [])
+
+
+@pytest.mark.parametrize("kind", ["file", "store"])
+def test_frames_ahead_of_the_clock_are_left_until_they_are_due(tmp_path: Path, kind: str) -> None:
+    place = tmp_path / ("rain.zarr" if kind == "store" else "in")
+    if kind == "store":
+        frames(20, 21, 22, 24).to_zarr(place, zarr_format=3, consolidated=False)
+    else:
+        place.mkdir()
+        (place / "rain.nc").write_bytes(bytes(frames(20, 21, 22, 24).to_netcdf(engine="h5netcdf")))
+    watch = Watch(place)
+    seen = {}
+    for _ in range(15):
+        watch.clock.advance(60)
+        poll = watch.source.poll(watch.clock.now())
+        for arrival in poll.arrivals:
+            assert arrival.time not in seen
+            assert arrival.time < watch.clock.now() + STEP
+            seen[arrival.time] = poll.ahead
+    assert seen == {at(20): at(24), at(21): at(24), at(22): at(24)}
+    watch.clock.advance(300)
+    poll = watch.source.poll(watch.clock.now())
+    assert ([arrival.time for arrival in poll.arrivals], poll.ahead) == ([at(24)], None)
+
+
+def test_what_cannot_be_looked_at_hides_no_frames_and_is_logged_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Links to themselves, before and after the frame in the listing."""
+    for name in ("a", "rain", "z"):
+        (tmp_path / name).symlink_to(name)
+        (tmp_path / "day").mkdir(exist_ok=True)
+        (tmp_path / "day" / name).symlink_to(name)
+    (tmp_path / "rain.nc").write_bytes(netcdf(19))
+    (tmp_path / "day" / "rain.nc").write_bytes(netcdf(18))
+    watch = Watch(tmp_path)
+    watch.look()
+    assert sorted(watch.look()[0]) == [at(18), at(19)]
+    watch.look()
+    assert len([each for each in caplog.messages if "is passed over" in each]) == 6

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime
 import logging
+import math
 import time
 from collections import deque
 from collections.abc import Callable
@@ -26,8 +27,9 @@ from framecast.service.pace import WINDOW, Pace
 from framecast.service.retention import delete_old
 from framecast.service.scoring import Scorer
 from framecast.service.settings import Domain
-from framecast.service.sources import Arrival, Timer, source_of
+from framecast.service.sources import Arrival, Poll, Source, Timer, source_of
 from framecast.service.status import describe
+from framecast.service.steady_clock import SteadyClock
 from framecast.writing import claim
 
 _SLACK = 12
@@ -35,7 +37,10 @@ _SLACK = 12
 _NOTES = 20
 """Problems that the next record lists at most."""
 _DOWN = "down: missed while the service was down"
-_DELETE_EVERY = datetime.timedelta(minutes=10)
+_DELETE_EVERY = 600.0
+"""Seconds between two looks for what is old."""
+_LONGEST_GAP = 2016
+"""Expected times in a row, a week of five minutes, that get a line each. More of them get one together."""
 _log = logging.getLogger(__name__)
 
 
@@ -49,12 +54,18 @@ class DomainLoop:
         self, domain: Domain, out: str | Path, *, now: Callable[[], Time] = utc_now, timer: Timer = time.monotonic
     ) -> None:
         self.domain, self.layout = domain, Layout(out, domain.name)
-        self._now, self._timer = now, timer
+        self._timer = timer
+        self._time = SteadyClock(now, timer, datetime.timedelta(minutes=domain.cadence))
         self._open = ExitStack()
         self._notes: deque[str] = deque(maxlen=_NOTES)
         self._cursor: Time | None = None
-        self._deleted: Time | None = None
+        self._deleted: float | None = None
         self._pending_since: float | None = None
+        self._ahead: Time | None = None
+        self._lead: datetime.timedelta | None = None
+        self._told = datetime.timedelta(0)
+        self._stepped: float | None = None
+        self._resumed = -math.inf
 
     def __enter__(self) -> DomainLoop:
         self._open.enter_context(claim(self.layout.folder))
@@ -70,9 +81,17 @@ class DomainLoop:
 
     def step(self) -> None:
         """Look for frames, run the cycle that is due, and declare what is over. Raises `RunError` for a full disk."""
-        now = self._now()
+        begun = self._timer()
+        if self._stepped is not None and begun - self._stepped > self.domain.deadline_seconds:
+            self._resumed = begun  # the step before took too long
+        self._stepped = begun
+        if self._time.check():
+            self._follow_clock()
+        now = self._time.now()
+        self._expect_anew(now)
         poll = self._source.poll(now)
         self._notes.extend(poll.problems)
+        self._measure_lead(poll, now)
         since = self._timer() if self._pending_since is None else self._pending_since
         self._pending_since = since if poll.pending else None
         for arrival in sorted(poll.arrivals, key=lambda each: each.time):
@@ -100,13 +119,13 @@ class DomainLoop:
         capacity = max(self._length, domain.horizon + RECENT + 2)
         self.memory = Memory(self.clock, capacity, adopt_after=self._issuer.context)
         wait = datetime.timedelta(seconds=domain.wait_seconds)
-        history = max(self._length * self.clock.step, wait + self.clock.step)
-        self._source = source_of(domain, self._issuer.read_options, history, self._timer)
+        self._history = max(self._length * self.clock.step, wait + self.clock.step)
+        self._source = self._watch()
         self.pace = Pace(domain, [each.seconds["total"] for each in self.ledger.recent[-WINDOW:] if each.seconds])
         self._attempts = Attempts(self.layout.attempt)
         if (lost := self._attempts.given_up) is not None:
             self.pace.give_up(lost, self._timer())
-        self._started = self._now()
+        self._started, self._begun = self._time.now(), self._timer()
         self._scorer = Scorer(domain, self.layout, self.clock)
         self._standing = next((each for each in reversed(self.ledger.recent) if each.outcome == "forecast"), None)
         last = self.ledger.last
@@ -119,6 +138,48 @@ class DomainLoop:
             self._issuer.archive(self._standing.cycle)
         if last is not None:
             _log.info("%s goes on after %s", domain.name, iso(last.cycle))
+
+    def _watch(self) -> Source:
+        """The source, of which nothing is known yet."""
+        return source_of(self.domain, self._issuer.read_options, self._history, self._timer)
+
+    def _follow_clock(self) -> None:
+        """Go on by the clock of this machine, which was set: look again at frames that seemed too old."""
+        self._started = self._time.now() - datetime.timedelta(seconds=self._timer() - self._begun)
+        self._source = self._watch()
+
+    def _expect_anew(self, now: Time) -> None:
+        """Expect the times again that were declared as missing ahead of time, by a clock that was wrong, as far as their frames
+        are still waited for."""
+        step = self.clock.step
+        if self._cursor is None or self._cursor <= now + 2 * step:
+            return
+        wait = datetime.timedelta(seconds=self.domain.wait_seconds)
+        known = [each.cycle + step for each in self.ledger.recent if each.seconds]
+        first = max([self.clock.at(now - wait) + step, *known])
+        if first < self._cursor:
+            _log.warning(
+                "%s: times up to %s have been declared, by a clock that was wrong; those from %s on are expected again",
+                self.domain.name,
+                iso(self._cursor - step),
+                iso(first),
+            )
+            self._cursor = first
+            self._write_status()
+
+    def _measure_lead(self, poll: Poll, now: Time) -> None:
+        """Measure how far frames are ahead of the clock of this machine when they come; warn once."""
+        if poll.ahead is not None and (self._ahead is None or poll.ahead > self._ahead):
+            self._ahead, self._lead = poll.ahead, poll.ahead - now
+        elif any(self._ahead is not None and arrival.time > self._ahead for arrival in poll.arrivals):
+            self._lead, self._told = None, datetime.timedelta(0)  # a frame came in time
+        if self._lead is not None and abs(self._lead - self._told) > self.clock.step:
+            self._told = self._lead
+            minutes = self._lead.total_seconds() / 60
+            text = f"ahead: frames come {minutes:.0f} minutes ahead of the clock of this machine; each waits until it is due"
+            self._notes.append(text)
+            _log.warning("%s: %s: is the clock slow, or are the times local, not UTC?", self.domain.name, text)
+            self._write_status()
 
     def _take(self, arrival: Arrival, now: Time) -> None:
         """Take a frame in, and store it."""
@@ -147,10 +208,7 @@ class DomainLoop:
     def _run(self, time: Time, now: Time) -> None:
         """The cycle of a frame that has come; expected times before it are declared first."""
         assert self._cursor is not None
-        skipped = self.clock.between(self._cursor, time)
-        self._declare(
-            [cycle for each in skipped for cycle in declare_nothing([each], self._why_skipped(each, time), now)]
-        )
+        self._declare_nothing(time, lambda each: self._why_skipped(each, time), now)
         held = self.memory.get(time)
         frames = self.memory.context(time, self._length)
         assert held is not None
@@ -175,28 +233,35 @@ class DomainLoop:
         """Why an expected time before that of the newest frame has no forecast."""
         if time <= self._started:
             return (_DOWN,)
-        if self.memory.get(time) is not None:
+        held = self.memory.get(time)
+        if held is not None and held.seen <= self._resumed + 2 * self.domain.poll:  # a file is read at its second poll
             return (f"overrun: skipped for the newer frame of {iso(newest)}",)
+        if held is not None:
+            return (f"skipped: the newer frame of {iso(newest)} was there too",)
         return (f"missing: no frame when that of {iso(newest)} came", *self._notes)
 
     def _declare_missing(self, now: Time) -> None:
         """Declare the expected times whose frames have not come within the wait."""
         assert self._cursor is not None
         wait = datetime.timedelta(seconds=self.domain.wait_seconds)
-        over = self.clock.between(self._cursor, self.clock.at(now) + self.clock.step)
-        missing = [each for each in over if now - each > wait]
-        if not missing:
+        if not self.clock.count(self._cursor, now - wait):
             return
-        cycles = []
-        for each in missing:
-            if each + wait < self._started:
-                reasons: tuple[str, ...] = (_DOWN,)
-            else:
-                text = f"missing: no frame within {self.domain.wait_seconds / 60:g} minutes"
-                reasons = (text, *self._notes, *self._standing_reason(now))
-            cycles += declare_nothing([each], reasons, now)
+        text = f"missing: no frame within {self.domain.wait_seconds / 60:g} minutes"
+        missing = (text, *self._notes, *self._standing_reason(now))
         self._notes.clear()
-        self._declare(cycles)
+        self._declare_nothing(now - wait, lambda each: (_DOWN,) if each + wait < self._started else missing, now)
+
+    def _declare_nothing(self, end: Time, why: Callable[[Time], tuple[str, ...]], now: Time) -> None:
+        """Declare the expected times before `end` that have no outcome, each with the reasons `why`; in one line if they are
+        too many."""
+        assert self._cursor is not None
+        count = self.clock.count(self._cursor, end)
+        if count > _LONGEST_GAP:
+            reason = f"gap: one line for {count} expected times from {iso(self._cursor)} on, down or with a wrong clock"
+            self._declare(declare_nothing([self._cursor + (count - 1) * self.clock.step], (reason,), now))
+            return
+        times = self.clock.between(self._cursor, end)
+        self._declare([cycle for each in times for cycle in declare_nothing([each], why(each), now)])
 
     def _standing_reason(self, now: Time) -> list[str]:
         """What a forecaster has instead of a new forecast."""
@@ -221,13 +286,14 @@ class DomainLoop:
     def _write_status(self) -> None:
         content = describe(
             self.domain,
-            now=self._now(),
+            now=self._time.now(),
             started=self._started,
             rungs=self._issuer.rungs,
             pace=self.pace,
             last=self.ledger.last,
             standing=self._standing,
             newest=self.memory.newest,
+            lead=self._lead,
             next_expected=self._cursor,
             yesterday=self._scorer.yesterday,
             drift=self._scorer.drift,
@@ -248,8 +314,10 @@ class DomainLoop:
             self._scorer.summarise()
 
     def _delete_old(self, now: Time) -> None:
-        """Delete what is older than the retention, from time to time."""
-        if self._deleted is None or now - self._deleted >= _DELETE_EVERY:
-            self._deleted = now
-            if count := delete_old(self.layout, self.domain.retention, now):
+        """Delete what is older than the retention, from time to time. The age counts to the newest frame, so that a wrong clock
+        deletes nothing that is young."""
+        seconds, newest = self._timer(), self.memory.newest
+        if newest is not None and (self._deleted is None or seconds - self._deleted >= _DELETE_EVERY):
+            self._deleted = seconds
+            if count := delete_old(self.layout, self.domain.retention, min(now, newest)):
                 _log.info("%d old forecasts and frames are deleted", count)

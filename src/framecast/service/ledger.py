@@ -1,5 +1,8 @@
 """The ledger of a domain, `cycles.jsonl`: one line for each expected time, in order, each one cadence after the one before.
 
+Two cases differ: a very long gap has one line, and times that a wrong clock has declared ahead of time are declared again. The
+later line of a time counts.
+
 Nothing is written but by appending whole lines. A forecast's folder appears before its line; the folder holds the line too
 (`cycle.json`), so that after a kill between the two the ledger is completed from the folder, and nothing is forecast twice.
 """
@@ -94,9 +97,11 @@ class Ledger:
             self.recent = [*self.recent, *cycles][-_REMEMBERED:]
 
     def _reconcile(self, layout: Layout) -> None:
-        """Declare the forecasts whose folders are newer than the ledger."""
+        """Declare the forecasts whose folders are newer than the last forecast of the ledger."""
+        forecasts = [each.cycle for each in self.recent if each.outcome == "forecast"]
+        known = max(forecasts or [each.cycle for each in self.recent[:1]], default=None)
         for time, folder in times_in(layout.forecasts):
-            if self.last is not None and time <= self.last.cycle:
+            if known is not None and time <= known:
                 continue
             try:
                 cycle = parse_cycle(read_json(folder / RECORD))

@@ -38,9 +38,13 @@ class Clock:
         tick = self.at(time + self.step / 2)
         return tick if abs(time - tick) <= TOLERANCE * self.step else None
 
+    def count(self, first: Time, last: Time) -> int:
+        """The number of expected times from `first` on, up to but without `last`."""
+        return max(-((first - last) // self.step), 0)
+
     def between(self, first: Time, last: Time) -> list[Time]:
         """The expected times from `first` on, up to but without `last`."""
-        return [first + number * self.step for number in range(max(-((first - last) // self.step), 0))]
+        return [first + number * self.step for number in range(self.count(first, last))]
 
 
 class Held(NamedTuple):

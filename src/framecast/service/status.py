@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -23,13 +24,14 @@ def describe(
     last: Cycle | None,
     standing: Cycle | None,
     newest: Time | None,
+    lead: datetime.timedelta | None,
     next_expected: Time | None,
     yesterday: Mapping[str, Any],
     drift: Mapping[str, Any],
 ) -> dict[str, Any]:
     """The content of `status.json`. `last` is the newest record of the ledger, `standing` that of the newest forecast, `newest`
-    the time of the newest frame, `yesterday` the scores of the last complete day. The rung is that of the standing forecast
-    while that is current, else "nothing"."""
+    the time of the newest frame, `lead` how far frames are ahead of the clock when they come, `yesterday` the scores of the last
+    complete day. The rung is that of the standing forecast while that is current, else "nothing"."""
     age = None if newest is None else (now - newest).total_seconds()
     standing_age = None if standing is None else (now - standing.cycle).total_seconds()
     current = standing_age is not None and standing_age <= 60 * domain.max_age
@@ -43,6 +45,7 @@ def describe(
         "init_time": None if standing is None else iso(standing.cycle),
         "newest_frame": None if newest is None else iso(newest),
         "age_seconds": age,
+        "ahead_seconds": None if lead is None else lead.total_seconds(),
         "rung": standing.rung if standing is not None and current else NOTHING,
         "rungs": list(rungs),
         "reasons": [] if last is None else list(last.reasons),
