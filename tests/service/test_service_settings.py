@@ -5,10 +5,15 @@ from pathlib import Path
 import pytest
 
 import framecast
+from framecast.checkpoints.model_folder import ModelCard, save
 from framecast.config.parsing import plain
+from framecast.data.quantities import RAIN_RATE
+from framecast.data.scaling import RainLog
 from framecast.errors import ConfigError, DataError
+from framecast.models import PredRNN
 from framecast.service.checking import check_service
-from framecast.service.settings import Service, example, example_settings, read_settings
+from framecast.service.settings import Domain, Service, example, example_settings, read_settings
+from framecast.types import FrameShape
 
 
 def test_the_example_is_valid_and_shows_every_group() -> None:
@@ -55,7 +60,26 @@ def test_an_unknown_domain_lists_the_known() -> None:
         ("out: in/o\ndomains: [{name: a, source: 'in/**/*.nc'}]", "would be read as frames"),
         ("out: in/o\ndomains: [{name: a, source: 'in/*/*/*/20*.nc'}]", "would be read as frames"),
         ("out: o\ndomains: [{name: a, source: in}]\nserve: {host: 0.0.0.0}", "no token is set"),
+        ("out: o\ndomains: [{name: a, source: in}]\nserve: {host: 0.0.0.0}", "service.yaml, serve.token_file: "),
         ("out: o\ndomains: [{name: a, source: in}]\nserve: {token_file: nowhere}", "nowhere"),
+        ("out: o\ndomains: [{name: a, source: in, device: cudda}]", "service.yaml, domains.a.device: .*cudda"),
+        (
+            "out: o\ndomains: [{name: a, source: in, device: 'cuda:99'}]",
+            "domains.a.device: .*cuda:99.* this machine has",
+        ),
+        ("out: o\ndomains: [{name: a, source: in, tile: 16}]", "service.yaml, domains.a.tile: .*too small for radar"),
+        (
+            "out: o\ndomains: [{name: a, source: in, products: {products: [accumulation_7]}}]",
+            "service.yaml, domains.a.products: the window 0 to 7 min does not begin and end with a frame",
+        ),
+        (
+            "out: o\ndomains: [{name: a, source: in, products: {products: [accumulation_60_120]}}]",
+            "the window 60 to 120 min ends after the forecast, which reaches 60 min",
+        ),
+        (
+            "out: o\ndomains: [{name: a, source: in, horizon: 3, products: {windows: [[0, 30]]}}]",
+            "the window 0 to 30 min ends after the forecast, which reaches 15 min",
+        ),
         ("out: o\ndomains: [{name: a, source: in, products: {products: [alerts], areas: nowhere.csv}}]", "nowhere.csv"),
     ],
 )
@@ -68,6 +92,24 @@ def test_a_service_that_would_fail_in_each_cycle_is_not_started(
     with pytest.raises((ConfigError, DataError), match=message):
         framecast.run_service("service.yaml")
     assert [path.name for path in tmp_path.iterdir()] == ["service.yaml"]
+
+
+def test_members_of_a_model_of_values_are_refused(tmp_path: Path) -> None:
+    """Also where the model is a rung of the ladder."""
+    config, shape = PredRNN.tiny(), FrameShape(1, 16, 16, 3, 2)
+    save(tmp_path / "values", config.build(shape), ModelCard(config, RainLog(), RAIN_RATE, shape, 300.0))
+    values = str(tmp_path / "values")
+    for rungs in ({"model": values}, {"model": "radar", "ladder": (values,)}):
+        domain = Domain(name="a", source="in", members=5, **rungs)  # type: ignore[arg-type]
+        with pytest.raises(ConfigError, match=r"domains\.a\.members: .*no members can be drawn") as caught:
+            check_service(Service(out="o", domains=(domain,)))
+        assert "leave members out" in str(caught.value)
+
+
+def test_a_model_may_come_later(tmp_path: Path) -> None:
+    domain = Domain(name="a", source=str(tmp_path), model=str(tmp_path / "later"), tile=16, members=5)
+    (note,) = check_service(Service(out=str(tmp_path / ".." / "o"), domains=(domain,)))
+    assert "later cannot be loaded yet: no trained model here" in note
 
 
 def test_scores_are_never_appended_to_another_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

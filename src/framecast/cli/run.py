@@ -36,12 +36,12 @@ def run(
         raise ArgumentError(
             "no settings given", where="config", remedy="an example to start from", parameter="example", example=True
         )
-    settings = read_settings(config)
     if check:
+        settings = read_settings(config)
         chosen = settings.only(domains)
         console = Console(stderr=True)
-        for note in check_service(chosen):
+        for note in check_service(chosen, config):
             warn(console, note)
         print(f"{config}: {', '.join(domain.name for domain in chosen.domains)}; output in {settings.out}")
         return
-    framecast.run_service(settings, domains=domains)
+    framecast.run_service(config, domains=domains)

@@ -384,11 +384,11 @@ def load(
     path, note = find(given), describe_last(given)
     model, card = load_saved(path)
     return TrainedModel(
-        model, card, _device(device), tile=tile, overlap=overlap, members=members, seed=seed, folder=path, note=note
+        model, card, find_device(device), tile=tile, overlap=overlap, members=members, seed=seed, folder=path, note=note
     )
 
 
-def _device(name: str | None) -> torch.device:
+def find_device(name: str | None) -> torch.device:
     """The device `name`, by default the GPU if there is one. Raises `ConfigError` if this machine does not have it."""
     try:
         device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))

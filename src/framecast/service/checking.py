@@ -7,16 +7,19 @@ import os
 from pathlib import Path
 
 from framecast.errors import ConfigError
+from framecast.service.capability import check_forecasters
 from framecast.service.layout import FORECAST, Layout, utc_now
 from framecast.service.settings import Domain, Serve, Service
 from framecast.verification.score_store import check_store
 
 
-def check_service(settings: Service) -> list[str]:
-    """What is not there yet, in words: sources, which may come later. Raises `ConfigError` if a domain would read what the
-    service writes, if its scores would be appended to another table, or if the server needs a token that it does not have, and
-    `DataError` for unreadable areas and tokens."""
+def check_service(settings: Service, file: str | Path | None = None) -> list[str]:
+    """What is not there yet, in words: sources and models, which may come later. Raises `ConfigError` if a domain would read what
+    the service writes, if its scores would be appended to another table, if its forecasters cannot do what is asked of them, or
+    if the server needs a token that it does not have, and `DataError` for unreadable areas and tokens. `file` is that of the
+    settings, for messages."""
     notes = []
+    before = "" if file is None else f"{file}, "
     for domain in settings.domains:
         layout = Layout(Path(settings.out).resolve(), domain.name)
         _check_apart(domain, layout)
@@ -28,8 +31,9 @@ def check_service(settings: Service) -> list[str]:
         folder = _folder_of(domain)
         if folder is not None and not folder.exists():
             notes.append(f"{domain.name}: {domain.source} does not exist yet")
+        notes += check_forecasters(domain, f"{before}domains.{domain.name}")
     if settings.serve is not None:
-        _check_token(settings.serve)
+        _check_token(settings.serve, f"{before}serve")
     return notes
 
 
@@ -66,7 +70,18 @@ def _is_of(file: Path, pattern: str) -> bool:
     return Path(*file.parts[:folders]).match(before) and file.match(after[-1])
 
 
-def _check_token(serve: Serve) -> None:
-    from framecast.service.http.settings import check_token, read_token
+def _check_token(serve: Serve, place: str) -> None:
+    """Raise `ConfigError` if the server needs another token than it has."""
+    from framecast.service.http.settings import TOKEN_VARIABLE, check_token, read_token
 
-    check_token(serve.host, read_token(None if serve.token_file is None else Path(serve.token_file)))
+    token = read_token(None if serve.token_file is None else Path(serve.token_file))
+    try:
+        check_token(serve.host, token)
+    except ConfigError as error:
+        remedy = f"write a token to a file and name it, token_file: FILE, or set the variable {TOKEN_VARIABLE}"
+        raise ConfigError(
+            error.what,
+            where=f"{place}.token_file",
+            remedy=remedy if token is None else error.remedy,
+            parameter="token_file",
+        ) from error

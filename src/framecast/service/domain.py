@@ -65,7 +65,7 @@ class DomainLoop:
         self._lead: datetime.timedelta | None = None
         self._told = datetime.timedelta(0)
         self._stepped: float | None = None
-        self._resumed = -math.inf
+        self._break = (-math.inf, -math.inf)
 
     def __enter__(self) -> DomainLoop:
         self._open.enter_context(claim(self.layout.folder))
@@ -83,7 +83,7 @@ class DomainLoop:
         """Look for frames, run the cycle that is due, and declare what is over. Raises `RunError` for a full disk."""
         begun = self._timer()
         if self._stepped is not None and begun - self._stepped > self.domain.deadline_seconds:
-            self._resumed = begun  # the step before took too long
+            self._break = (self._stepped, begun)  # the step before took too long
         self._stepped = begun
         if self._time.check():
             self._follow_clock()
@@ -234,7 +234,8 @@ class DomainLoop:
         if time <= self._started:
             return (_DOWN,)
         held = self.memory.get(time)
-        if held is not None and held.seen <= self._resumed + 2 * self.domain.poll:  # a file is read at its second poll
+        begin, end = self._break
+        if held is not None and begin <= held.seen <= end + 2 * self.domain.poll:  # a file is read at its second poll
             return (f"overrun: skipped for the newer frame of {iso(newest)}",)
         if held is not None:
             return (f"skipped: the newer frame of {iso(newest)} was there too",)

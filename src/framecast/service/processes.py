@@ -173,7 +173,7 @@ def run_service(config: str | Path | Service, *, domains: Sequence[str] | None =
     """
     settings = config if isinstance(config, Service) else read_settings(config)
     chosen = settings.only(domains)
-    notes = check_service(chosen)
+    notes = check_service(chosen, None if isinstance(config, Service) else config)
     out = Path(settings.out)
     children = [_child(settings, domain) for domain in chosen.domains]
     if settings.serve is not None:
