@@ -57,3 +57,8 @@ def check_numbers(files: Sequence[Path]) -> None:
             where=files[0],
             remedy=_REMEDY,
         )
+
+
+def natural_key(file: Path) -> list[tuple[int, str]]:
+    """frame_2 before frame_10."""
+    return [(int(part), "") if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", str(file))]

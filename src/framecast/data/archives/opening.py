@@ -6,7 +6,6 @@ Only headers are read here; pixels are decoded when they are used.
 from __future__ import annotations
 
 import glob
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain, combinations
@@ -26,7 +25,7 @@ from framecast.data.archives.joining import (
     stack_single_frames,
 )
 from framecast.data.archives.listing import MANY, list_by_name
-from framecast.data.archives.names import frame_number
+from framecast.data.archives.names import frame_number, natural_key
 from framecast.data.clock import describe_clock
 from framecast.data.frames import build, order_times
 from framecast.data.orientation import turned_like
@@ -253,7 +252,7 @@ def _entries(path: str | Path | Sequence[str | Path]) -> list[Path]:
         return [where]
     if where.is_dir():
         return _expand_folders(_list_folder(where))
-    return _expand_folders(sorted(map(Path, glob.glob(str(path), recursive=True)), key=_natural_key))
+    return _expand_folders(sorted(map(Path, glob.glob(str(path), recursive=True)), key=natural_key))
 
 
 def files_named_by(path: str) -> set[str]:
@@ -266,7 +265,7 @@ def files_named_by(path: str) -> set[str]:
 
 
 def _list_folder(folder: Path) -> list[Path]:
-    return sorted((entry for entry in folder.iterdir() if not entry.name.startswith(".")), key=_natural_key)
+    return sorted((entry for entry in folder.iterdir() if not entry.name.startswith(".")), key=natural_key)
 
 
 def _expand_folders(entries: list[Path], depth: int = DEPTH) -> list[Path]:
@@ -352,11 +351,6 @@ def _reader_of_entry(entry: Path) -> Reader | None:
         return find_reader(entry)
     except (ArgumentError, OSError):
         return None
-
-
-def _natural_key(file: Path) -> list[tuple[int, str]]:
-    """frame_2 before frame_10."""
-    return [(int(part), "") if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", str(file))]
 
 
 def _no_readable_file(failures: Sequence[DataError]) -> DataError:
