@@ -2,7 +2,9 @@
 
 import datetime
 import io
+import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -82,3 +84,18 @@ def domain_of(source: Path, **settings: object) -> Domain:
         "options": ReadOptions(units="mm/h"),
     }
     return Domain(name="small", source=str(source), **{**defaults, **settings})  # type: ignore[arg-type]
+
+
+class Output:
+    """What the service of that domain writes into the folder `out`."""
+
+    out: Path
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in (self.out / "small" / "cycles.jsonl").read_text().splitlines()]
+
+    @property
+    def status(self) -> dict[str, Any]:
+        content: dict[str, Any] = json.loads((self.out / "small" / "status.json").read_text())
+        return content

@@ -1,14 +1,13 @@
 """The loop of a domain: one declared outcome for each expected time, whatever comes."""
 
 import csv
-import json
 import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from rain_frames import SetClock, at, content, domain_of, name, put, shower
+from rain_frames import Output, SetClock, at, content, domain_of, name, put, shower
 from simulated_day import iso_of
 
 import framecast
@@ -20,7 +19,7 @@ from framecast.service.layout import iso, name_of
 from framecast.service.settings import Retention
 
 
-class Operation:
+class Operation(Output):
     """A domain that runs on a clock set by hand: it starts when frame 10 is due."""
 
     def __init__(self, tmp_path: Path, **settings: Any) -> None:
@@ -39,15 +38,6 @@ class Operation:
         for _ in range(int(seconds / every)):
             self.clock.advance(every)
             loop.step()
-
-    @property
-    def records(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in (self.out / "small" / "cycles.jsonl").read_text().splitlines()]
-
-    @property
-    def status(self) -> dict[str, Any]:
-        content: dict[str, Any] = json.loads((self.out / "small" / "status.json").read_text())
-        return content
 
     def outcomes(self) -> dict[str, str]:
         """The rung of each cycle, by the number of its frame."""

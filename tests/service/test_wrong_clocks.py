@@ -1,12 +1,11 @@
 """Clocks that jump, are wrong at the start, or slow: forecasts go on, and nothing that is young is deleted."""
 
 import datetime
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-from rain_frames import STEP, SetClock, at, domain_of, put
+from rain_frames import STEP, Output, SetClock, at, domain_of, put
 
 from framecast.service.domain import DomainLoop
 from framecast.service.layout import Time, from_iso, iso
@@ -15,7 +14,7 @@ from framecast.service.settings import Retention
 DAY = datetime.timedelta(days=1)
 
 
-class Station:
+class Station(Output):
     """A domain whose frames come at their true times, while the machine's clock is wrong by `error`."""
 
     def __init__(self, tmp_path: Path, error: datetime.timedelta = 0 * DAY, **settings: Any) -> None:
@@ -37,15 +36,6 @@ class Station:
             for _ in range(300 // every):
                 self.true.advance(every)
                 loop.step()
-
-    @property
-    def records(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in (self.out / "small" / "cycles.jsonl").read_text().splitlines()]
-
-    @property
-    def status(self) -> dict[str, Any]:
-        content: dict[str, Any] = json.loads((self.out / "small" / "status.json").read_text())
-        return content
 
     @property
     def forecast(self) -> list[int]:

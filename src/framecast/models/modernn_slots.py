@@ -173,8 +173,8 @@ class Fusion(nn.Module):
         return fuse(maps, biases, weights, rectified=self.count)
 
     def observe(self, inputs: tuple[Any, ...], output: Tensor) -> Tensor | None:
-        """The weights of slots and shortcut, mean over channels, for diagnosis: `(B, N + 1)`, `(B, N)`
-        without shortcut; None if slots have no weights."""
+        """The weights of slots and shortcut, mean over channels, for diagnosis: `(B, N + 1)`, `(B, N)` without
+        shortcut; None if slots have no weights."""
         return None if self.context is None else self.importance(inputs[1]).mean(2).T
 
     def importance(self, features: Tensor) -> Tensor:

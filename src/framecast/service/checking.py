@@ -72,16 +72,10 @@ def _is_of(file: Path, pattern: str) -> bool:
 
 def _check_token(serve: Serve, place: str) -> None:
     """Raise `ConfigError` if the server needs another token than it has."""
-    from framecast.service.http.settings import TOKEN_VARIABLE, check_token, read_token
+    from framecast.service.http.settings import check_token, read_token
 
     token = read_token(None if serve.token_file is None else Path(serve.token_file))
     try:
         check_token(serve.host, token)
     except ConfigError as error:
-        remedy = f"write a token to a file and name it, token_file: FILE, or set the variable {TOKEN_VARIABLE}"
-        raise ConfigError(
-            error.what,
-            where=f"{place}.token_file",
-            remedy=remedy if token is None else error.remedy,
-            parameter="token_file",
-        ) from error
+        raise ConfigError(error.what, where=f"{place}.token_file", remedy=error.remedy) from error

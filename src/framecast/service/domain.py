@@ -29,7 +29,7 @@ from framecast.service.scoring import Scorer
 from framecast.service.settings import Domain
 from framecast.service.sources import Arrival, Poll, Source, Timer, source_of
 from framecast.service.status import describe
-from framecast.service.steady_clock import SteadyClock
+from framecast.service.steady_clock import Lead, SteadyClock
 from framecast.writing import claim
 
 _SLACK = 12
@@ -61,9 +61,7 @@ class DomainLoop:
         self._cursor: Time | None = None
         self._deleted: float | None = None
         self._pending_since: float | None = None
-        self._ahead: Time | None = None
-        self._lead: datetime.timedelta | None = None
-        self._told = datetime.timedelta(0)
+        self._lead = Lead(datetime.timedelta(minutes=domain.cadence))
         self._stepped: float | None = None
         self._break = (-math.inf, -math.inf)
 
@@ -168,15 +166,11 @@ class DomainLoop:
             self._write_status()
 
     def _measure_lead(self, poll: Poll, now: Time) -> None:
-        """Measure how far frames are ahead of the clock of this machine when they come; warn once."""
-        if poll.ahead is not None and (self._ahead is None or poll.ahead > self._ahead):
-            self._ahead, self._lead = poll.ahead, poll.ahead - now
-        elif any(self._ahead is not None and arrival.time > self._ahead for arrival in poll.arrivals):
-            self._lead, self._told = None, datetime.timedelta(0)  # a frame came in time
-        if self._lead is not None and abs(self._lead - self._told) > self.clock.step:
-            self._told = self._lead
-            minutes = self._lead.total_seconds() / 60
-            text = f"ahead: frames come {minutes:.0f} minutes ahead of the clock of this machine; each waits until it is due"
+        """Say once how far frames are ahead of the clock of this machine when they come."""
+        came = max((arrival.time for arrival in poll.arrivals), default=None)
+        if self._lead.measure(poll.ahead, came, now):
+            minutes = f"{self._lead.minutes:.0f} minutes"
+            text = f"ahead: frames come {minutes} ahead of the clock of this machine; each waits until it is due"
             self._notes.append(text)
             _log.warning("%s: %s: is the clock slow, or are the times local, not UTC?", self.domain.name, text)
             self._write_status()
@@ -294,7 +288,7 @@ class DomainLoop:
             last=self.ledger.last,
             standing=self._standing,
             newest=self.memory.newest,
-            lead=self._lead,
+            lead=self._lead.value,
             next_expected=self._cursor,
             yesterday=self._scorer.yesterday,
             drift=self._scorer.drift,

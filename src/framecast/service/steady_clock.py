@@ -1,4 +1,5 @@
-"""The present time of a domain: the clock of the machine, but for jumps that its timer does not confirm."""
+"""The present time of a domain: the clock of the machine, but for jumps that its timer does not confirm; and how far frames are
+ahead of it."""
 
 from __future__ import annotations
 
@@ -18,8 +19,8 @@ class SteadyClock:
     """A clock that is compared with a timer, which counts seconds and is never set.
 
     When the clock differs from the timer's progress by more than `tolerance`, it has jumped: the present goes on by the timer,
-    until the clock has progressed like it for so long, at most five minutes. Then the clock is followed,
-    wherever it is. Smaller differences are followed at once.
+    until the clock has progressed like it for so long, at most five minutes. Then the clock is followed, wherever it is. Smaller
+    differences are followed at once.
     """
 
     def __init__(self, clock: Callable[[], Time], timer: Timer, tolerance: datetime.timedelta) -> None:
@@ -60,3 +61,31 @@ class SteadyClock:
     def _zero_now(self) -> Time:
         """What the clock shows, less the seconds of the timer."""
         return self._clock() - datetime.timedelta(seconds=self._timer())
+
+
+class Lead:
+    """How far frames are ahead of the clock of this machine when they come: `value`, None where they are not. Changes of up to
+    `step` are not worth a word."""
+
+    def __init__(self, step: datetime.timedelta) -> None:
+        self.value: datetime.timedelta | None = None
+        self._step = step
+        self._told = datetime.timedelta(0)
+        self._newest: Time | None = None
+
+    @property
+    def minutes(self) -> float:
+        """The lead in minutes, 0 where there is none."""
+        return 0.0 if self.value is None else self.value.total_seconds() / 60
+
+    def measure(self, ahead: Time | None, came: Time | None, now: Time) -> bool:
+        """Take in one look at a source: the newest time `ahead` of the clock, and that of the frames that `came`. Returns whether
+        there is something to be told."""
+        if ahead is not None and (self._newest is None or ahead > self._newest):
+            self._newest, self.value = ahead, ahead - now
+        elif self._newest is not None and came is not None and came > self._newest:
+            self.value, self._told = None, datetime.timedelta(0)  # a frame came in time
+        if self.value is None or abs(self.value - self._told) <= self._step:
+            return False
+        self._told = self.value
+        return True

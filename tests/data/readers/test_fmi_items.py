@@ -1,6 +1,5 @@
 """GeoTIFF of FMI: undetect is dry in any unit, times of two forms, and items that are no numbers are named."""
 
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -102,4 +101,3 @@ def test_an_item_that_is_not_understood_is_named(tmp_path: Path, name: str, text
     frames = framecast.open(folder)
     assert len(frames) == 2, "the others of a folder are read"
     assert "1 of 3 files could not be read" in frames.attrs["repairs"][0]
-    shutil.rmtree(folder)
